@@ -1,0 +1,109 @@
+# `make help` lists the targets. Each thing is installed or built once: a file in .venv/stamps
+# remembers it, and goes with the environment. The stamps form a chain, since pip must not run
+# twice at a time under `make -j`.
+
+PYTHON ?= python3
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+BIN := .venv/bin
+STAMPS := .venv/stamps
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -type f)
+
+# The bindings only convert, and a test binary of theirs would need a shared libpython, which a
+# plain Python does not bring; the Python tests cover them.
+TESTED_CRATES := --workspace --exclude ktls-py
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-rust test-python lint lint-rust lint-python bench bench-quick \
+	build wheel sdist clean need-rust need-python
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+demo: $(STAMPS)/built ## build, then run the TLS 1.3 proxy with key updates, all bytes checked
+	@$(BIN)/ktls-fast demo
+
+test: test-rust test-python ## run all tests, Rust and Python
+
+test-rust: need-rust ## run the Rust tests, doc tests included
+	@if cargo nextest --version >/dev/null 2>&1; \
+		then cargo nextest run $(TESTED_CRATES); \
+		else cargo test --quiet $(TESTED_CRATES) --lib --bins --tests; fi
+	@cargo test --quiet $(TESTED_CRATES) --doc
+
+test-python: $(STAMPS)/built $(STAMPS)/dev ## run the Python tests
+	@$(BIN)/python -m pytest --quiet tests
+
+lint: lint-rust lint-python ## check format, lints, types and the stub
+
+lint-rust: need-rust ## rustfmt, and clippy without a single warning
+	@cargo fmt --check
+	@PYO3_PYTHON=$(PYTHON) cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+lint-python: $(STAMPS)/built $(STAMPS)/dev ## ruff, mypy --strict, and the stub against the module
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check --diff .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/python -m mypy.stubtest --concise ktls_fast._core
+
+bench: $(STAMPS)/built $(STAMPS)/bench ## measure against peers in the same run: table, JSON, SVG
+	@$(BIN)/python -m benches
+
+bench-quick: $(STAMPS)/built $(STAMPS)/bench ## the same in a few seconds, less precise
+	@$(BIN)/python -m benches --quick
+
+build: $(STAMPS)/built ## build the package in release mode into .venv
+
+wheel: $(STAMPS)/maturin need-rust ## build a wheel into dist/
+	@$(BIN)/maturin build --release --locked --out dist
+
+sdist: $(STAMPS)/maturin need-rust ## build the source distribution into dist/
+	@$(BIN)/maturin sdist --out dist
+
+clean: ## remove everything that was built, .venv included
+	rm -rf .venv target dist benches/results .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -f python/ktls_fast/*.so
+	find python tests benches -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMPS)/venv: | need-python
+	@echo "making .venv with $(PYTHON)"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --upgrade "pip>=25.1"
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/maturin: pyproject.toml $(STAMPS)/venv
+	@echo "installing maturin"
+	@$(PIP) --group build
+	@touch $@
+
+$(STAMPS)/built: pyproject.toml $(RUST_SOURCES) $(STAMPS)/maturin | need-rust
+	@echo "building ktls_fast in release mode"
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --locked --quiet
+	@touch $@
+
+$(STAMPS)/dev: pyproject.toml $(STAMPS)/venv | $(STAMPS)/built
+	@echo "installing the test and lint tools"
+	@$(PIP) --group test --group lint
+	@touch $@
+
+$(STAMPS)/bench: pyproject.toml $(STAMPS)/venv | $(STAMPS)/built $(STAMPS)/dev
+	@echo "installing the bench tools"
+	@$(PIP) --group bench
+	@touch $@
+
+need-rust:
+	@command -v cargo >/dev/null || { \
+		echo "cargo is missing: install stable Rust from https://rustup.rs" >&2; exit 1; }
+	@command -v cc >/dev/null || { \
+		echo "cc is missing: install a C compiler (Debian: apt install gcc libc6-dev)" >&2; exit 1; }
+
+need-python:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "$(PYTHON) is missing: install Python 3.11 or newer, or name one by PYTHON=" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$$($(PYTHON) --version) is too old: name Python 3.11 or newer by PYTHON=" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "venv is missing: install it (Debian: apt install python3-venv)" >&2; exit 1; }
