@@ -1,0 +1,100 @@
+//! What the record layer asks of a cipher.
+
+use crate::error::Error;
+use crate::suite::{Algorithm, Hash};
+use crate::wire::TAG_LEN;
+
+/// The 12 bytes that make one use of a key unlike any other; derived, never stored.
+pub type NonceBytes = [u8; 12];
+
+/// Additional data of a record: its header in TLS 1.3 (5 bytes), 13 bytes in TLS 1.2.
+#[derive(Clone, Copy, Debug)]
+pub struct Aad {
+    bytes: [u8; 13],
+    len: usize,
+}
+
+impl Aad {
+    /// The five header bytes of a TLS 1.3 record.
+    #[must_use]
+    pub fn header(header: [u8; 5]) -> Self {
+        let mut bytes = [0; 13];
+        bytes[..5].copy_from_slice(&header);
+        Self { bytes, len: 5 }
+    }
+
+    /// The 13 bytes of TLS 1.2: number, type, version, plaintext length (RFC 5246 §6.2.3.3).
+    #[must_use]
+    pub fn numbered(bytes: [u8; 13]) -> Self {
+        Self { bytes, len: 13 }
+    }
+}
+
+impl AsRef<[u8]> for Aad {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// One record to protect: everything between header and end of tag.
+#[derive(Debug)]
+pub struct SealJob<'a> {
+    /// The nonce.
+    pub nonce: NonceBytes,
+    /// The additional data.
+    pub aad: Aad,
+    /// The fragment.
+    pub plaintext: &'a [u8],
+    /// The content type that follows it inside, in TLS 1.3.
+    pub inner_type: Option<u8>,
+    /// Exactly ciphertext and tag; none of it is read.
+    pub out: &'a mut [u8],
+}
+
+/// One record to unprotect.
+#[derive(Debug)]
+pub struct OpenJob<'a> {
+    /// The nonce.
+    pub nonce: NonceBytes,
+    /// The additional data.
+    pub aad: Aad,
+    /// The ciphertext without its tag.
+    pub ciphertext: &'a [u8],
+    /// The tag.
+    pub tag: &'a [u8; TAG_LEN],
+    /// As long as the ciphertext.
+    pub out: &'a mut [u8],
+}
+
+/// An expanded key of some AEAD, in use by one direction. One pass over the bytes, no allocation.
+pub trait RecordKey: Send + Sync {
+    /// Protects one record, out of place.
+    ///
+    /// # Panics
+    /// When the lengths of a job do not fit together: a bug of the record layer.
+    fn seal(&self, job: SealJob<'_>);
+
+    /// Unprotects one record, out of place.
+    ///
+    /// # Errors
+    /// [`Error::BadTag`]; no plaintext is left in `out` then.
+    fn open(&self, job: OpenJob<'_>) -> Result<(), Error>;
+}
+
+/// All the cryptography that the core needs, handed in from outside.
+pub trait Provider: Send + Sync {
+    /// Expands a key.
+    ///
+    /// # Errors
+    /// [`Error::CipherMissing`], [`Error::BadLength`]
+    fn record_key(&self, algorithm: Algorithm, key: &[u8]) -> Result<Box<dyn RecordKey>, Error>;
+
+    /// HKDF-Expand (RFC 5869 §2.3) with `secret` as PRK, filling `out`.
+    ///
+    /// # Errors
+    /// [`Error::CipherMissing`] when the hash is not there, [`Error::BadLength`]
+    fn expand(&self, hash: Hash, secret: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error>;
+
+    /// Which implementation serves the algorithm, or None.
+    fn implementation(&self, algorithm: Algorithm) -> Option<&'static str>;
+}

@@ -1,0 +1,264 @@
+//! The kernel's `tls12_crypto_info_*` structs (spec 1.2).
+
+use std::fmt;
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::error::Error;
+use crate::suite::Cipher;
+use crate::wire::{TLS12, TLS13};
+
+/// A direction of one socket.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Direction {
+    /// `TLS_TX`
+    Tx,
+    /// `TLS_RX`
+    Rx,
+}
+
+/// One traffic key as user space hands it to the kernel. Wiped when dropped.
+#[derive(Clone)]
+pub struct CryptoInfo {
+    version: u16,
+    cipher: &'static Cipher,
+    secret: Secret,
+    /// The number of the first record under this key.
+    pub rec_seq: u64,
+}
+
+/// Longest key and iv of any cipher, so that a `CryptoInfo` never allocates.
+const MAX_KEY: usize = 32;
+const NONCE_LEN: usize = 12;
+
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+struct Secret {
+    key: [u8; MAX_KEY],
+    /// salt ‖ iv: the 12 bytes that nonces are made of.
+    nonce: [u8; NONCE_LEN],
+}
+
+impl CryptoInfo {
+    /// Describes one key.
+    ///
+    /// # Errors
+    /// [`Error::UnknownVersion`], [`Error::UnknownCipher`], [`Error::CipherNotIn13`], [`Error::BadLength`]
+    pub fn new(
+        version: u16,
+        cipher_type: u16,
+        iv: &[u8],
+        key: &[u8],
+        salt: &[u8],
+        rec_seq: u64,
+    ) -> Result<Self, Error> {
+        let cipher = check(version, cipher_type)?;
+        exact("iv", iv, cipher.iv_len)?;
+        exact("key", key, cipher.key_len)?;
+        exact("salt", salt, cipher.salt_len)?;
+        let mut secret = Secret {
+            key: [0; MAX_KEY],
+            nonce: [0; NONCE_LEN],
+        };
+        secret.key[..key.len()].copy_from_slice(key);
+        secret.nonce[..salt.len()].copy_from_slice(salt);
+        secret.nonce[salt.len()..].copy_from_slice(iv);
+        Ok(Self {
+            version,
+            cipher,
+            secret,
+            rec_seq,
+        })
+    }
+
+    /// A TLS 1.3 key with its whole 12-byte iv, which the kernel splits into salt and iv.
+    ///
+    /// # Errors
+    /// As [`CryptoInfo::new`].
+    pub fn from_key_iv(
+        cipher_type: u16,
+        key: &[u8],
+        iv: &[u8],
+        rec_seq: u64,
+    ) -> Result<Self, Error> {
+        exact("iv", iv, NONCE_LEN)?;
+        let (salt, rest) = iv.split_at(Cipher::by_type(cipher_type)?.salt_len);
+        Self::new(TLS13, cipher_type, rest, key, salt, rec_seq)
+    }
+
+    /// Reads the kernel's struct.
+    ///
+    /// # Errors
+    /// As [`CryptoInfo::new`]; [`Error::BadLength`] when `data` is not exactly the struct.
+    pub fn from_bytes(data: &[u8]) -> Result<Self, Error> {
+        let (version, cipher_type) = head(data)?;
+        let cipher = check(version, cipher_type)?;
+        exact("the crypto_info struct", data, cipher.info_len())?;
+        let (iv, rest) = data[4..].split_at(cipher.iv_len);
+        let (key, rest) = rest.split_at(cipher.key_len);
+        let (salt, rec_seq) = rest.split_at(cipher.salt_len);
+        let mut number = [0; 8];
+        number.copy_from_slice(rec_seq);
+        Self::new(
+            version,
+            cipher_type,
+            iv,
+            key,
+            salt,
+            u64::from_be_bytes(number),
+        )
+    }
+
+    /// The kernel's struct, in the host's byte order where the kernel has it so. Holds the key.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.cipher.info_len());
+        out.extend_from_slice(&self.version.to_ne_bytes());
+        out.extend_from_slice(&self.cipher.cipher_type.to_ne_bytes());
+        out.extend_from_slice(self.iv());
+        out.extend_from_slice(self.key());
+        out.extend_from_slice(self.salt());
+        out.extend_from_slice(&self.rec_seq.to_be_bytes());
+        out
+    }
+
+    /// 0x0303 or 0x0304.
+    #[must_use]
+    pub const fn version(&self) -> u16 {
+        self.version
+    }
+
+    /// The cipher.
+    #[must_use]
+    pub const fn cipher(&self) -> &'static Cipher {
+        self.cipher
+    }
+
+    /// The traffic key.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        &self.secret.key[..self.cipher.key_len]
+    }
+
+    /// The part of the nonce after the salt.
+    #[must_use]
+    pub fn iv(&self) -> &[u8] {
+        &self.secret.nonce[self.cipher.salt_len..]
+    }
+
+    /// The first bytes of the nonce.
+    #[must_use]
+    pub fn salt(&self) -> &[u8] {
+        &self.secret.nonce[..self.cipher.salt_len]
+    }
+
+    /// salt ‖ iv.
+    #[must_use]
+    pub const fn nonce(&self) -> &[u8; NONCE_LEN] {
+        &self.secret.nonce
+    }
+
+    /// True when both describe the same key; takes the same time wherever they differ.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        let difference = std::iter::zip(self.secret.key, other.secret.key)
+            .chain(std::iter::zip(self.secret.nonce, other.secret.nonce))
+            .fold(0, |sum, (a, b)| sum | (a ^ b));
+        std::hint::black_box(difference) == 0
+            && self.version == other.version
+            && self.cipher == other.cipher
+            && self.rec_seq == other.rec_seq
+    }
+}
+
+/// Version and cipher number at the start of a struct.
+///
+/// # Errors
+/// [`Error::BadLength`] when there are fewer than four bytes.
+pub fn head(data: &[u8]) -> Result<(u16, u16), Error> {
+    let &[a, b, c, d, ..] = data else {
+        return Err(Error::BadLength {
+            what: "the crypto_info header",
+            len: data.len(),
+            want: 4,
+        });
+    };
+    Ok((u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d])))
+}
+
+fn check(version: u16, cipher_type: u16) -> Result<&'static Cipher, Error> {
+    if !matches!(version, TLS12 | TLS13) {
+        return Err(Error::UnknownVersion { version });
+    }
+    let cipher = Cipher::by_type(cipher_type)?;
+    if version == TLS13 && !cipher.in_tls13 {
+        return Err(Error::CipherNotIn13 {
+            cipher: cipher.name,
+        });
+    }
+    Ok(cipher)
+}
+
+fn exact(what: &'static str, bytes: &[u8], want: usize) -> Result<(), Error> {
+    if bytes.len() == want {
+        return Ok(());
+    }
+    Err(Error::BadLength {
+        what,
+        len: bytes.len(),
+        want,
+    })
+}
+
+impl fmt::Debug for CryptoInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CryptoInfo({:#06x}, {})", self.version, self.cipher.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::CIPHERS;
+
+    fn numbered(len: usize, from: u8) -> Vec<u8> {
+        (0..len).map(|i| from.wrapping_add(i as u8)).collect()
+    }
+
+    #[test]
+    fn each_struct_reads_back_and_no_other_length_does() {
+        for cipher in &CIPHERS {
+            let (iv, key) = (numbered(cipher.iv_len, 1), numbered(cipher.key_len, 50));
+            let salt = numbered(cipher.salt_len, 200);
+            let info = CryptoInfo::new(TLS12, cipher.cipher_type, &iv, &key, &salt, 7).unwrap();
+            let mut bytes = info.to_bytes();
+            assert_eq!(bytes.len(), cipher.info_len(), "{}", cipher.name);
+            assert_eq!(
+                bytes[4..4 + cipher.iv_len],
+                iv,
+                "{}: iv comes first",
+                cipher.name
+            );
+            assert!(CryptoInfo::from_bytes(&bytes).unwrap().same_as(&info));
+            assert!(CryptoInfo::from_bytes(&bytes[..bytes.len() - 1]).is_err());
+            bytes.push(0);
+            assert!(CryptoInfo::from_bytes(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn aria_is_refused_in_tls13() {
+        let error = CryptoInfo::new(TLS13, 57, &[0; 8], &[0; 16], &[0; 4], 0).unwrap_err();
+        assert_eq!(
+            error,
+            Error::CipherNotIn13 {
+                cipher: "ARIA_GCM_128"
+            }
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let info = CryptoInfo::new(TLS13, 51, &[0xab; 8], &[0xcd; 16], &[0xef; 4], 0).unwrap();
+        assert_eq!(format!("{info:?}"), "CryptoInfo(0x0304, AES_GCM_128)");
+    }
+}

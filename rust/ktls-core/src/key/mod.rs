@@ -1,0 +1,9 @@
+//! Traffic keys, their numbers and how the next secret comes from this one.
+
+mod secret;
+mod seq;
+mod traffic;
+
+pub use secret::TrafficSecret;
+pub use seq::RecSeq;
+pub use traffic::{Inner, TrafficKey};

@@ -1,0 +1,283 @@
+//! A key in use: how one record is sealed and opened under it (spec 2.1, 3.2).
+
+use std::fmt;
+
+use crate::aead::{Aad, NonceBytes, OpenJob, Provider, RecordKey, SealJob};
+use crate::crypto_info::CryptoInfo;
+use crate::error::Error;
+use crate::wire::{ContentType, HEADER_LEN, Header, MAX_PLAINTEXT, TAG_LEN, TLS12, TLS13};
+
+/// An expanded traffic key with its iv. Knows nothing of which number comes next.
+pub struct TrafficKey {
+    info: CryptoInfo,
+    aead: Box<dyn RecordKey>,
+}
+
+/// The plaintext of a record that authenticated: its type and how much of `out` it takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Inner {
+    /// The content type: the inner one in TLS 1.3.
+    pub record_type: u8,
+    /// Bytes of plaintext, padding and type taken off.
+    pub len: usize,
+    /// Bytes of inner plaintext: with type and padding in TLS 1.3.
+    pub inner_len: usize,
+}
+
+impl TrafficKey {
+    /// Expands the key of `info`.
+    ///
+    /// # Errors
+    /// [`Error::CipherMissing`]
+    pub fn new(info: CryptoInfo, provider: &dyn Provider) -> Result<Self, Error> {
+        let aead = provider.record_key(info.cipher().algorithm, info.key())?;
+        Ok(Self { info, aead })
+    }
+
+    /// What was installed, with the number it started from.
+    #[must_use]
+    pub const fn info(&self) -> &CryptoInfo {
+        &self.info
+    }
+
+    /// What `getsockopt` tells when `seq` is the next number: the live iv and rec_seq (spec 1.5).
+    #[must_use]
+    pub fn live_info(&self, seq: u64) -> CryptoInfo {
+        let mut live = self.info.clone();
+        live.rec_seq = seq;
+        if self.explicit_len() == 0 {
+            return live;
+        }
+        let salt = self.info.salt();
+        CryptoInfo::new(
+            self.info.version(),
+            self.info.cipher().cipher_type,
+            &self.explicit_nonce(seq),
+            self.info.key(),
+            salt,
+            seq,
+        )
+        .unwrap_or(live)
+    }
+
+    /// Bytes that a record has on top of its plaintext.
+    #[must_use]
+    pub const fn overhead(&self) -> usize {
+        self.info.cipher().overhead(self.info.version())
+    }
+
+    /// Bytes in front of the ciphertext.
+    #[must_use]
+    pub const fn prepend(&self) -> usize {
+        self.info.cipher().prepend(self.info.version())
+    }
+
+    /// Checks that `next` may follow this key (spec 1.4, rules 2 and 4a).
+    ///
+    /// # Errors
+    /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`]
+    pub fn check_rekey(&self, next: &CryptoInfo) -> Result<(), Error> {
+        if self.is_tls12() {
+            return Err(Error::NoRekeyIn12);
+        }
+        same("version", self.info.version(), next.version())?;
+        same(
+            "cipher",
+            self.info.cipher().cipher_type,
+            next.cipher().cipher_type,
+        )
+    }
+
+    /// Seals one record into `out`, which is exactly as long as the record.
+    ///
+    /// # Panics
+    /// When `out` has another length, or the plaintext is over 2^14 bytes.
+    pub fn seal(&self, seq: u64, record_type: u8, plaintext: &[u8], out: &mut [u8]) {
+        assert!(plaintext.len() <= MAX_PLAINTEXT && out.len() == plaintext.len() + self.overhead());
+        let body = out.len() - HEADER_LEN;
+        let explicit = self.explicit_len();
+        let (header, out) = out.split_at_mut(HEADER_LEN);
+        let (explicit_out, out) = out.split_at_mut(explicit);
+        let opaque_type = if self.is_tls12() {
+            record_type
+        } else {
+            ContentType::APPLICATION_DATA.0
+        };
+        header.copy_from_slice(
+            &Header {
+                opaque_type,
+                version: TLS12,
+                len: body,
+            }
+            .to_bytes(),
+        );
+
+        let (nonce, aad, inner_type);
+        if self.is_tls12() {
+            explicit_out.copy_from_slice(&self.explicit_nonce(seq)[..explicit]);
+            nonce = self.nonce12(seq, explicit_out);
+            aad = aad12(seq, record_type, plaintext.len());
+            inner_type = None;
+        } else {
+            nonce = self.nonce_xor(seq);
+            aad = aad13(body);
+            inner_type = Some(record_type);
+        }
+        self.aead.seal(SealJob {
+            nonce,
+            aad,
+            plaintext,
+            inner_type,
+            out,
+        });
+    }
+
+    /// Opens the record in `record`, whose header says its length, into the start of `out`.
+    ///
+    /// `out` must hold the inner plaintext: see [`TrafficKey::inner_len`].
+    ///
+    /// # Errors
+    /// [`Error::BadTag`], [`Error::NoContentType`]; [`Error::RecordTooShort`] and [`Error::NoRoom`]
+    /// for what a deframer lets through and a caller sizes wrongly.
+    pub fn open(&self, seq: u64, record: &[u8], out: &mut [u8]) -> Result<Inner, Error> {
+        let inner_len = self.inner_len(record.len())?;
+        let have = out.len();
+        let out = out.get_mut(..inner_len).ok_or(Error::NoRoom {
+            need: inner_len,
+            have,
+        })?;
+        let (head, rest) = record.split_at(self.prepend());
+        let (ciphertext, tag) = rest.split_at(inner_len);
+        let tag: &[u8; TAG_LEN] = tag.try_into().map_err(|_| Error::RecordTooShort {
+            len: rest.len(),
+            min: TAG_LEN,
+        })?;
+        let (nonce, aad) = if self.is_tls12() {
+            (
+                self.nonce12(seq, &head[HEADER_LEN..]),
+                aad12(seq, head[0], inner_len),
+            )
+        } else {
+            (self.nonce_xor(seq), aad13(record.len() - HEADER_LEN))
+        };
+        self.aead.open(OpenJob {
+            nonce,
+            aad,
+            ciphertext,
+            tag,
+            out,
+        })?;
+        self.strip(head[0], out)
+    }
+
+    /// Bytes of inner plaintext in a record of `record_len` bytes.
+    ///
+    /// # Errors
+    /// [`Error::RecordTooShort`]
+    pub fn inner_len(&self, record_len: usize) -> Result<usize, Error> {
+        let min = self.prepend() + TAG_LEN;
+        record_len.checked_sub(min).ok_or(Error::RecordTooShort {
+            len: record_len.saturating_sub(HEADER_LEN),
+            min: min - HEADER_LEN,
+        })
+    }
+
+    /// Takes type and padding off an inner plaintext (RFC 8446 §5.4).
+    fn strip(&self, opaque_type: u8, inner: &[u8]) -> Result<Inner, Error> {
+        let inner_len = inner.len();
+        if self.is_tls12() {
+            return Ok(Inner {
+                record_type: opaque_type,
+                len: inner_len,
+                inner_len,
+            });
+        }
+        let len = inner
+            .iter()
+            .rposition(|&byte| byte != 0)
+            .ok_or(Error::NoContentType)?;
+        Ok(Inner {
+            record_type: inner[len],
+            len,
+            inner_len,
+        })
+    }
+
+    fn is_tls12(&self) -> bool {
+        self.info.version() != TLS13
+    }
+
+    const fn explicit_len(&self) -> usize {
+        self.info.cipher().explicit(self.info.version())
+    }
+
+    /// The iv counted up by one per record since the key was installed, whatever rec_seq is (spec 2.1).
+    fn explicit_nonce(&self, seq: u64) -> [u8; 8] {
+        let mut start = [0; 8];
+        start.copy_from_slice(&self.info.nonce()[4..]);
+        let records = seq.wrapping_sub(self.info.rec_seq);
+        u64::from_be_bytes(start)
+            .wrapping_add(records)
+            .to_be_bytes()
+    }
+
+    fn nonce12(&self, seq: u64, explicit: &[u8]) -> NonceBytes {
+        if explicit.is_empty() {
+            return self.nonce_xor(seq);
+        }
+        let mut nonce = *self.info.nonce();
+        nonce[4..].copy_from_slice(explicit);
+        nonce
+    }
+
+    /// RFC 8446 §5.3, and RFC 7905 §2 for ChaCha20-Poly1305 in TLS 1.2.
+    fn nonce_xor(&self, seq: u64) -> NonceBytes {
+        let mut nonce = *self.info.nonce();
+        for (byte, number) in nonce[4..].iter_mut().zip(seq.to_be_bytes()) {
+            *byte ^= number;
+        }
+        nonce
+    }
+}
+
+fn aad12(seq: u64, record_type: u8, len: usize) -> Aad {
+    let mut aad = [0; 13];
+    aad[..8].copy_from_slice(&seq.to_be_bytes());
+    let header = Header {
+        opaque_type: record_type,
+        version: TLS12,
+        len,
+    };
+    aad[8..].copy_from_slice(&header.to_bytes());
+    Aad::numbered(aad)
+}
+
+/// Rebuilt from constants and not taken from the wire, as the kernel does (spec 2.1).
+fn aad13(len: usize) -> Aad {
+    let opaque_type = ContentType::APPLICATION_DATA.0;
+    Aad::header(
+        Header {
+            opaque_type,
+            version: TLS12,
+            len,
+        }
+        .to_bytes(),
+    )
+}
+
+fn same(what: &'static str, installed: u16, given: u16) -> Result<(), Error> {
+    if installed == given {
+        return Ok(());
+    }
+    Err(Error::RekeyMismatch {
+        what,
+        installed,
+        given,
+    })
+}
+
+impl fmt::Debug for TrafficKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TrafficKey({:?})", self.info)
+    }
+}

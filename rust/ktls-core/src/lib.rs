@@ -1,0 +1,22 @@
+//! The record layer of kernel TLS as pure logic.
+//!
+//! No I/O, no clock, no thread, no cipher: bytes, time and the [`aead::Provider`] come in as
+//! arguments. A TCP socket, a Python buffer and a simulated link drive the same state machines.
+#![forbid(unsafe_code)]
+
+pub mod aead;
+pub mod crypto_info;
+pub mod error;
+pub mod key;
+pub mod record;
+pub mod rekey;
+pub mod session;
+pub mod slot;
+pub mod stats;
+pub mod suite;
+pub mod wire;
+
+pub use crypto_info::{CryptoInfo, Direction};
+pub use error::{Alert, Blame, Errno, Error};
+pub use key::TrafficSecret;
+pub use record::{Opener, Sealer};

@@ -1,0 +1,242 @@
+//! Opening in order under one key, pausing at a KeyUpdate.
+
+use crate::aead::Provider;
+use crate::crypto_info::CryptoInfo;
+use crate::error::Error;
+use crate::key::{Inner, RecSeq, TrafficKey};
+use crate::record::{Frame, Framing};
+use crate::rekey::{KeyUpdateScanner, RxEvent, RxRekey};
+use crate::wire::{ContentType, TLS13};
+
+/// Opens records in order under one traffic key.
+#[derive(Debug)]
+pub struct Opener {
+    key: TrafficKey,
+    seq: RecSeq,
+    framing: Framing,
+    state: RxRekey,
+    scanner: KeyUpdateScanner,
+    generation: u64,
+}
+
+/// One opened record of a batch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Opened {
+    /// The content type: the inner one in TLS 1.3.
+    pub record_type: u8,
+    /// Where its plaintext starts in the output.
+    pub offset: usize,
+    /// Bytes of plaintext.
+    pub len: usize,
+}
+
+/// Why a batch ended before the last whole record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stop {
+    /// The last record ends a KeyUpdate: the next key is needed.
+    KeyUpdate,
+    /// The next plaintext does not fit.
+    Full,
+    /// The next record is bad.
+    Bad(Error),
+}
+
+/// How far a batch came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BatchEnd {
+    /// Bytes of wire that were opened.
+    pub consumed: usize,
+    /// Bytes of output that hold plaintext.
+    pub written: usize,
+    /// None: every whole record was opened.
+    pub stop: Option<Stop>,
+}
+
+impl Opener {
+    /// Starts under `info`, framing as the kernel does.
+    ///
+    /// # Errors
+    /// [`Error::CipherMissing`]
+    pub fn new(info: CryptoInfo, provider: &dyn Provider) -> Result<Self, Error> {
+        let framing = Framing::kernel(info.cipher(), info.version());
+        Self::with_framing(info, provider, framing)
+    }
+
+    /// Starts under `info` with other limits.
+    ///
+    /// # Errors
+    /// As [`Opener::new`].
+    pub fn with_framing(
+        info: CryptoInfo,
+        provider: &dyn Provider,
+        framing: Framing,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            seq: RecSeq::new(info.rec_seq),
+            key: TrafficKey::new(info, provider)?,
+            framing,
+            state: RxRekey::Ready,
+            scanner: KeyUpdateScanner::default(),
+            generation: 0,
+        })
+    }
+
+    /// Installs the next key and resumes.
+    ///
+    /// # Errors
+    /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]; nothing changed.
+    pub fn rekey(&mut self, info: CryptoInfo, provider: &dyn Provider) -> Result<(), Error> {
+        self.key.check_rekey(&info)?;
+        let state = self.state.on(RxEvent::KeyInstalled)?;
+        let seq = RecSeq::new(info.rec_seq);
+        let key = TrafficKey::new(info, provider)?;
+
+        // Nothing below may fail: the old key is gone.
+        self.key = key;
+        self.seq = seq;
+        self.state = state;
+        self.scanner = KeyUpdateScanner::default();
+        self.generation += 1;
+        Ok(())
+    }
+
+    /// Opens exactly one record, its plaintext at the start of `out`.
+    ///
+    /// # Errors
+    /// [`Error::KeyExpired`], [`Error::NotOneRecord`], those of [`Framing::deframe`] and [`TrafficKey::open`].
+    pub fn open(&mut self, record: &[u8], out: &mut [u8]) -> Result<Inner, Error> {
+        self.check_ready()?;
+        match self.framing.deframe(record)? {
+            Some(frame) if frame.len == record.len() => self.open_frame(record, out),
+            Some(_) | None => Err(Error::NotOneRecord { len: record.len() }),
+        }
+    }
+
+    /// Opens as many whole records as `wire` holds, plaintexts packed into `out`; `done` learns each.
+    ///
+    /// # Errors
+    /// [`Error::KeyExpired`] while paused. What the peer did wrong is [`Stop::Bad`].
+    pub fn open_batch(
+        &mut self,
+        wire: &[u8],
+        out: &mut [u8],
+        mut done: impl FnMut(Opened),
+    ) -> Result<BatchEnd, Error> {
+        self.check_ready()?;
+        let mut end = BatchEnd {
+            consumed: 0,
+            written: 0,
+            stop: None,
+        };
+        while end.stop.is_none() {
+            let rest = &wire[end.consumed..];
+            let frame = match self.framing.deframe(rest) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => {
+                    end.stop = Some(Stop::Bad(error));
+                    break;
+                }
+            };
+            self.step(frame, rest, out, &mut end, &mut done);
+        }
+        Ok(end)
+    }
+
+    fn step(
+        &mut self,
+        frame: Frame,
+        rest: &[u8],
+        out: &mut [u8],
+        end: &mut BatchEnd,
+        done: &mut impl FnMut(Opened),
+    ) {
+        match self.open_frame(&rest[..frame.len], &mut out[end.written..]) {
+            Ok(Inner {
+                record_type, len, ..
+            }) => {
+                done(Opened {
+                    record_type,
+                    offset: end.written,
+                    len,
+                });
+                end.consumed += frame.len;
+                end.written += len;
+                end.stop = self.paused().then_some(Stop::KeyUpdate);
+            }
+            Err(Error::NoRoom { .. }) => end.stop = Some(Stop::Full),
+            Err(error) => end.stop = Some(Stop::Bad(error)),
+        }
+    }
+
+    /// Opens one framed record and notices a KeyUpdate in it.
+    fn open_frame(&mut self, record: &[u8], out: &mut [u8]) -> Result<Inner, Error> {
+        let mut seq = self.seq;
+        let number = seq.reserve(1)?.start;
+        let inner = self.key.open(number, record, out)?;
+
+        // Nothing below may fail: the record is spent.
+        self.seq = seq;
+        // Type and padding lie behind the plaintext: they are not the caller's.
+        out[inner.len..inner.inner_len].fill(0);
+        self.notice(inner.record_type, &out[..inner.len]);
+        Ok(inner)
+    }
+
+    fn notice(&mut self, record_type: u8, plaintext: &[u8]) {
+        if self.key.info().version() != TLS13 || record_type != ContentType::HANDSHAKE.0 {
+            return;
+        }
+        let mut found = false;
+        self.scanner.feed(record_type, plaintext, |_| found = true);
+        if found {
+            self.state = RxRekey::Paused;
+        }
+    }
+
+    fn check_ready(&self) -> Result<(), Error> {
+        match self.state {
+            RxRekey::Ready => Ok(()),
+            RxRekey::Paused => Err(Error::KeyExpired),
+            RxRekey::NoKey => Err(Error::NoKey),
+        }
+    }
+
+    /// The number of the next record.
+    #[must_use]
+    pub const fn rec_seq(&self) -> u64 {
+        self.seq.next()
+    }
+
+    /// How often the key was changed.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// True between a KeyUpdate and [`Opener::rekey`].
+    #[must_use]
+    pub fn paused(&self) -> bool {
+        self.state == RxRekey::Paused
+    }
+
+    /// The rules for the record borders.
+    #[must_use]
+    pub const fn framing(&self) -> &Framing {
+        &self.framing
+    }
+
+    /// Bytes of inner plaintext in a record of `record_len` bytes.
+    ///
+    /// # Errors
+    /// [`Error::RecordTooShort`]
+    pub fn inner_len(&self, record_len: usize) -> Result<usize, Error> {
+        self.key.inner_len(record_len)
+    }
+
+    /// 0x0303 or 0x0304.
+    #[must_use]
+    pub const fn version(&self) -> u16 {
+        self.key.info().version()
+    }
+}

@@ -1,0 +1,186 @@
+//! Sealing in order under one key.
+
+use std::ops::Range;
+
+use crate::aead::Provider;
+use crate::crypto_info::CryptoInfo;
+use crate::error::Error;
+use crate::key::{RecSeq, TrafficKey};
+use crate::suite::Limits;
+use crate::wire::MAX_PLAINTEXT;
+
+/// Seals records in order under one traffic key, and counts how much the key has sealed.
+#[derive(Debug)]
+pub struct Sealer {
+    key: TrafficKey,
+    seq: RecSeq,
+    /// Records sealed under this key.
+    used: u64,
+    limits: Limits,
+    generation: u64,
+}
+
+/// One record to be: its type and its plaintext.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// The content type.
+    pub record_type: u8,
+    /// At most 2^14 bytes.
+    pub plaintext: &'a [u8],
+}
+
+impl Sealer {
+    /// Starts under `info` with the limits of its cipher.
+    ///
+    /// # Errors
+    /// [`Error::CipherMissing`]
+    pub fn new(info: CryptoInfo, provider: &dyn Provider) -> Result<Self, Error> {
+        let limits = info.cipher().limits;
+        let seq = RecSeq::new(info.rec_seq);
+        Ok(Self {
+            key: TrafficKey::new(info, provider)?,
+            seq,
+            used: 0,
+            limits,
+            generation: 0,
+        })
+    }
+
+    /// Lowers (or raises) the limits of this and all later keys.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Installs the next key.
+    ///
+    /// # Errors
+    /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]; nothing changed.
+    pub fn rekey(&mut self, info: CryptoInfo, provider: &dyn Provider) -> Result<(), Error> {
+        self.key.check_rekey(&info)?;
+        let seq = RecSeq::new(info.rec_seq);
+        let key = TrafficKey::new(info, provider)?;
+
+        // Nothing below may fail: the old key is gone.
+        self.key = key;
+        self.seq = seq;
+        self.used = 0;
+        self.generation += 1;
+        Ok(())
+    }
+
+    /// Seals one record at the start of `out`; gives its length.
+    ///
+    /// # Errors
+    /// As [`Sealer::seal_batch`].
+    pub fn seal(
+        &mut self,
+        record_type: u8,
+        plaintext: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
+        let piece = Piece {
+            record_type,
+            plaintext,
+        };
+        self.seal_batch(std::iter::once(piece), out, |_| {})
+    }
+
+    /// Seals every piece in order into `out`, back to back, or none of them.
+    ///
+    /// `done` learns where each record lies. Gives the bytes written.
+    ///
+    /// # Errors
+    /// [`Error::FragmentTooLong`], [`Error::NoRoom`], [`Error::SeqExhausted`], [`Error::KeyExhausted`];
+    /// no number is spent then.
+    pub fn seal_batch<'a>(
+        &mut self,
+        pieces: impl Iterator<Item = Piece<'a>> + Clone,
+        out: &mut [u8],
+        mut done: impl FnMut(Range<usize>),
+    ) -> Result<usize, Error> {
+        let (count, need) = self.measure(pieces.clone())?;
+        if need > out.len() {
+            return Err(Error::NoRoom {
+                need,
+                have: out.len(),
+            });
+        }
+        let seqs = self.reserve(count)?;
+
+        // Nothing below may fail: the sequence numbers are spent.
+        let mut at = 0;
+        for (seq, piece) in seqs.zip(pieces) {
+            let end = at + piece.plaintext.len() + self.key.overhead();
+            self.key
+                .seal(seq, piece.record_type, piece.plaintext, &mut out[at..end]);
+            done(at..end);
+            at = end;
+        }
+        Ok(at)
+    }
+
+    /// How many records the pieces make, and how many bytes.
+    ///
+    /// # Errors
+    /// [`Error::FragmentTooLong`]
+    pub fn measure<'a>(
+        &self,
+        pieces: impl Iterator<Item = Piece<'a>>,
+    ) -> Result<(u64, usize), Error> {
+        let (mut count, mut need) = (0, 0);
+        for piece in pieces {
+            let len = piece.plaintext.len();
+            if len > MAX_PLAINTEXT {
+                return Err(Error::FragmentTooLong {
+                    len,
+                    max: MAX_PLAINTEXT,
+                });
+            }
+            count += 1;
+            need += len + self.key.overhead();
+        }
+        Ok((count, need))
+    }
+
+    /// Takes numbers and counts them against the limit, all or none.
+    fn reserve(&mut self, count: u64) -> Result<Range<u64>, Error> {
+        let limit = self.limits.hard;
+        let used = self.used.checked_add(count).filter(|&used| used <= limit);
+        let used = used.ok_or(Error::KeyExhausted { limit })?;
+        let seqs = self.seq.reserve(count)?;
+        self.used = used;
+        Ok(seqs)
+    }
+
+    /// The number of the next record.
+    #[must_use]
+    pub const fn rec_seq(&self) -> u64 {
+        self.seq.next()
+    }
+
+    /// How often the key was changed.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// True once the soft limit is reached.
+    #[must_use]
+    pub const fn needs_rekey(&self) -> bool {
+        self.used >= self.limits.soft
+    }
+
+    /// Bytes that a record has on top of its plaintext.
+    #[must_use]
+    pub const fn overhead(&self) -> usize {
+        self.key.overhead()
+    }
+
+    /// 0x0303 or 0x0304.
+    #[must_use]
+    pub const fn version(&self) -> u16 {
+        self.key.info().version()
+    }
+}

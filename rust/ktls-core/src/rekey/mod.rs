@@ -1,0 +1,26 @@
+//! Key updates: the two small machines, and finding the message.
+
+mod rx;
+mod scan;
+mod tx;
+
+pub use rx::{RxEvent, RxRekey};
+pub use scan::{Fault, Found, KeyUpdateScanner};
+pub use tx::{TxEvent, TxRekey};
+
+/// The one byte of a KeyUpdate (RFC 8446 §4.6.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reply {
+    /// `update_not_requested`
+    NotRequested,
+    /// `update_requested`
+    Requested,
+}
+
+impl Reply {
+    /// A whole KeyUpdate message with this byte.
+    #[must_use]
+    pub const fn message(self) -> [u8; 5] {
+        [crate::wire::KEY_UPDATE, 0, 0, 1, self as u8]
+    }
+}

@@ -1,0 +1,200 @@
+//! Finding KeyUpdates in handshake plaintext (RFC 8446 §4.6.3, §5.1).
+
+use crate::wire::{ContentType, KEY_UPDATE};
+
+/// A KeyUpdate, or what stands where one may not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Found {
+    /// Index of the record in which the message ends, from the scanner's first.
+    pub record: u64,
+    /// The peer wants a KeyUpdate in return.
+    pub update_requested: bool,
+    /// What the RFC forbids about it.
+    pub fault: Option<Fault>,
+}
+
+/// What makes a KeyUpdate unacceptable.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// Handshake bytes follow it in its record: the key would change off a record boundary.
+    DataAfter,
+    /// Another content type came inside the message.
+    Interleaved,
+    /// Its length is not 1.
+    BadLength,
+    /// Its byte is neither 0 nor 1.
+    BadValue,
+}
+
+impl Fault {
+    /// The name that Python sees.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DataAfter => "data_after",
+            Self::Interleaved => "interleaved",
+            Self::BadLength => "bad_length",
+            Self::BadValue => "bad_value",
+        }
+    }
+}
+
+/// Walks over the handshake messages of one direction, record by record, holding at most five bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyUpdateScanner {
+    /// Records seen.
+    records: u64,
+    /// The message header as far as it is there, and a KeyUpdate's byte behind it.
+    head: [u8; 5],
+    have: usize,
+    /// Bytes of a message body that are still to be skipped.
+    skip: usize,
+}
+
+const HEAD: usize = 4;
+
+impl KeyUpdateScanner {
+    /// Scans the next record.
+    pub fn feed(&mut self, record_type: u8, plaintext: &[u8], mut found: impl FnMut(Found)) {
+        let record = self.records;
+        self.records += 1;
+        if record_type != ContentType::HANDSHAKE.0 {
+            self.interrupted(record, &mut found);
+            return;
+        }
+        let mut rest = plaintext;
+        while !rest.is_empty() {
+            rest = self.advance(rest, record, &mut found);
+        }
+    }
+
+    /// True when no message is half read.
+    #[must_use]
+    pub const fn at_boundary(&self) -> bool {
+        self.have == 0 && self.skip == 0
+    }
+
+    /// Takes what belongs to the current message off `bytes`.
+    fn advance<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        record: u64,
+        found: &mut impl FnMut(Found),
+    ) -> &'a [u8] {
+        if self.skip > 0 {
+            let step = self.skip.min(bytes.len());
+            self.skip -= step;
+            return &bytes[step..];
+        }
+        self.head[self.have] = bytes[0];
+        self.have += 1;
+        let rest = &bytes[1..];
+        if self.have >= HEAD {
+            self.judge(rest, record, found);
+        }
+        rest
+    }
+
+    /// The header is whole: skip an ordinary message, wait for a KeyUpdate's byte, or report it.
+    fn judge(&mut self, rest: &[u8], record: u64, found: &mut impl FnMut(Found)) {
+        let [message_type, a, b, c, value] = self.head;
+        let len = u32::from_be_bytes([0, a, b, c]) as usize;
+        let fault = if message_type != KEY_UPDATE {
+            None
+        } else if len != 1 {
+            Some(Fault::BadLength)
+        } else if self.have == HEAD {
+            return;
+        } else {
+            let fault = (value > 1).then_some(Fault::BadValue);
+            let fault = fault.or((!rest.is_empty()).then_some(Fault::DataAfter));
+            found(Found {
+                record,
+                update_requested: value == 1,
+                fault,
+            });
+            self.have = 0;
+            return;
+        };
+        self.have = 0;
+        self.skip = len;
+        if fault.is_some() {
+            found(Found {
+                record,
+                update_requested: false,
+                fault,
+            });
+        }
+    }
+
+    fn interrupted(&mut self, record: u64, found: &mut impl FnMut(Found)) {
+        if self.have > 0 && self.head[0] == KEY_UPDATE {
+            found(Found {
+                record,
+                update_requested: false,
+                fault: Some(Fault::Interleaved),
+            });
+            self.have = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HANDSHAKE: u8 = 22;
+    const TICKET: [u8; 7] = [4, 0, 0, 3, 24, 0, 0];
+
+    fn scan(records: &[&[u8]]) -> Vec<Found> {
+        let (mut scanner, mut all) = (KeyUpdateScanner::default(), Vec::new());
+        for record in records {
+            scanner.feed(HANDSHAKE, record, |found| all.push(found));
+        }
+        all
+    }
+
+    fn key_update(record: u64, update_requested: bool) -> Found {
+        Found {
+            record,
+            update_requested,
+            fault: None,
+        }
+    }
+
+    #[test]
+    fn whole_coalesced_and_cut_everywhere() {
+        let joined = [&TICKET[..], &[24, 0, 0, 1, 1]].concat();
+        assert_eq!(scan(&[&joined]), [key_update(0, true)]);
+        for cut in 0..joined.len() {
+            let (a, b) = joined.split_at(cut);
+            assert_eq!(scan(&[a, b]), [key_update(1, true)], "cut at {cut}");
+        }
+        let single: Vec<&[u8]> = joined.chunks(1).collect();
+        assert_eq!(scan(&single), [key_update(11, true)]);
+    }
+
+    #[test]
+    fn a_body_that_looks_like_one_is_none() {
+        assert_eq!(scan(&[&TICKET[..4], &TICKET[4..]]), []);
+    }
+
+    #[test]
+    fn every_fault_has_its_name() {
+        for (bytes, fault) in [
+            (&[24, 0, 0, 1, 0, 0][..], Fault::DataAfter),
+            (&[24, 0, 0, 2, 0, 0], Fault::BadLength),
+            (&[24, 0, 0, 0], Fault::BadLength),
+            (&[24, 0, 0, 1, 2], Fault::BadValue),
+        ] {
+            assert_eq!(scan(&[bytes])[0].fault, Some(fault), "{bytes:?}");
+        }
+        let mut scanner = KeyUpdateScanner::default();
+        let mut all = Vec::new();
+        scanner.feed(HANDSHAKE, &[24, 0], |found| all.push(found));
+        assert!(!scanner.at_boundary());
+        scanner.feed(23, b"data", |found| all.push(found));
+        assert_eq!(all[0].fault, Some(Fault::Interleaved));
+        assert!(scanner.at_boundary());
+    }
+}
