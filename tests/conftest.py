@@ -1,0 +1,88 @@
+"""Hypothesis profiles, and the fixtures that every test file may use."""
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.reference import RECORD_CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_key
+
+IN_CI = bool(os.environ.get("CI"))
+SOCKET_TIMEOUT = 10.0
+
+settings.register_profile(
+    "fast", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("slow", settings.get_profile("fast"), max_examples=400)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "slow" if IN_CI else "fast"))
+
+
+@pytest.fixture(scope="session")
+def require_tool() -> Callable[[str], str]:
+    """``require_tool("openssl")`` is its path; without it the test is skipped, and fails in CI."""
+    return _path_of
+
+
+@pytest.fixture
+def tcp_pair() -> Iterator[Callable[[], tuple[socket.socket, socket.socket]]]:
+    """``tcp_pair()`` makes two connected TCP sockets on 127.0.0.1; all are closed at the end."""
+    with ExitStack() as stack:
+
+        def make() -> tuple[socket.socket, socket.socket]:
+            ends = _connect_pair()
+            for end in ends:
+                stack.enter_context(end)
+            return ends
+
+        yield make
+
+
+@pytest.fixture(scope="session", params=RECORD_CIPHERS, ids=lambda cipher: cipher.name)
+def cipher(request: pytest.FixtureRequest) -> Cipher:
+    """Each cipher that carries records, in turn."""
+    param: Cipher = request.param
+    return param
+
+
+@pytest.fixture(scope="session", params=[TLS12, TLS13], ids=["1.2", "1.3"])
+def version(request: pytest.FixtureRequest) -> int:
+    """0x0303 and 0x0304, in turn."""
+    param: int = request.param
+    return param
+
+
+@pytest.fixture(scope="session")
+def key(version: int, cipher: Cipher) -> TrafficKey:
+    """One traffic key for each version and cipher; its first record has number 0."""
+    return traffic_key(version, cipher)
+
+
+@pytest.fixture(scope="session")
+def key13(cipher: Cipher) -> TrafficKey:
+    """One TLS 1.3 traffic key for each cipher; its first record has number 0."""
+    return traffic_key(TLS13, cipher)
+
+
+def _path_of(tool: str) -> str:
+    path = shutil.which(tool)
+    if path is not None:
+        return path
+    reason = f"{tool} is not installed"
+    if IN_CI:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _connect_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(SOCKET_TIMEOUT)
+        near = socket.create_connection(listener.getsockname(), SOCKET_TIMEOUT)
+        far, _ = listener.accept()
+    for end in (near, far):
+        end.settimeout(SOCKET_TIMEOUT)
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return near, far

@@ -1,0 +1,202 @@
+"""A plain model of the TLS record layer, over ``cryptography``: what every result is held against.
+
+It imports nothing of ``ktls_fast`` and is slow on purpose: one record at a time, every byte string
+built anew, each rule in the words of the RFC or of the kernel (spec 1.2, 2.1, 3.2). It is proved by
+``test_vectors_rfc8448.py`` and ``test_vectors_aead.py``.
+"""
+
+import hashlib
+import hmac
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+
+TLS12 = 0x0303
+TLS13 = 0x0304
+CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
+HEADER_SIZE = 5
+TAG_SIZE = 16
+MAX_PLAINTEXT = 16384
+SEQ_MODULUS = 1 << 64
+
+
+class Aead(Protocol):
+    """What the AEAD classes of ``cryptography`` share."""
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
+        """Ciphertext and tag."""
+
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
+        """The plaintext, or ``InvalidTag``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cipher:
+    """One line of the kernel's table of ciphers (spec 1.2)."""
+
+    name: str
+    cipher_type: int
+    iv_size: int
+    key_size: int
+    salt_size: int
+    versions: tuple[int, ...]
+    aead: Callable[[bytes], Aead] | None = None
+
+    @property
+    def struct_size(self) -> int:
+        """Bytes of the kernel's struct."""
+        return 4 + self.iv_size + self.key_size + self.salt_size + 8
+
+
+BOTH = (TLS12, TLS13)
+AES_GCM_128 = Cipher("AES_GCM_128", 51, 8, 16, 4, BOTH, AESGCM)
+AES_GCM_256 = Cipher("AES_GCM_256", 52, 8, 32, 4, BOTH, AESGCM)
+AES_CCM_128 = Cipher("AES_CCM_128", 53, 8, 16, 4, BOTH)
+CHACHA20_POLY1305 = Cipher("CHACHA20_POLY1305", 54, 12, 32, 0, BOTH, ChaCha20Poly1305)
+SM4_GCM = Cipher("SM4_GCM", 55, 8, 16, 4, BOTH)
+SM4_CCM = Cipher("SM4_CCM", 56, 8, 16, 4, BOTH)
+ARIA_GCM_128 = Cipher("ARIA_GCM_128", 57, 8, 16, 4, (TLS12,))
+ARIA_GCM_256 = Cipher("ARIA_GCM_256", 58, 8, 32, 4, (TLS12,))
+
+CIPHERS = [
+    AES_GCM_128,
+    AES_GCM_256,
+    AES_CCM_128,
+    CHACHA20_POLY1305,
+    SM4_GCM,
+    SM4_CCM,
+    ARIA_GCM_128,
+    ARIA_GCM_256,
+]
+RECORD_CIPHERS = [AES_GCM_128, AES_GCM_256, CHACHA20_POLY1305]
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficKey:
+    """A traffic key and the number of its first record, in the parts of the kernel's struct."""
+
+    version: int
+    cipher: Cipher
+    key: bytes
+    iv: bytes
+    salt: bytes
+    rec_seq: int = 0
+
+    @property
+    def explicit_size(self) -> int:
+        """Nonce bytes that travel in the record: 8 for the GCM ciphers of TLS 1.2."""
+        return 8 if self.version == TLS12 and self.salt else 0
+
+    @property
+    def tail(self) -> int:
+        """The content type at the end of a TLSInnerPlaintext."""
+        return 1 if self.version == TLS13 else 0
+
+    @property
+    def overhead(self) -> int:
+        """Bytes that a record has on top of its plaintext (spec 2.1)."""
+        return HEADER_SIZE + self.explicit_size + self.tail + TAG_SIZE
+
+    @property
+    def length_limit(self) -> int:
+        """The largest length field that the kernel takes (spec 3.1)."""
+        return MAX_PLAINTEXT + self.overhead - HEADER_SIZE
+
+    def struct(self) -> bytes:
+        """The kernel's struct: version, cipher, iv, key, salt, rec_seq (spec 1.2)."""
+        head = struct.pack("=HH", self.version, self.cipher.cipher_type)
+        return head + self.iv + self.key + self.salt + struct.pack(">Q", self.rec_seq)
+
+    def at(self, rec_seq: int) -> Self:
+        """The same key with another first number."""
+        return replace(self, rec_seq=rec_seq)
+
+    def seal(self, data: bytes, record_type: int = 23, *, nth: int = 0, padding: int = 0) -> bytes:
+        """The ``nth`` record under this key; ``padding`` zeros (TLS 1.3 only)."""
+        inner = data
+        if self.version == TLS13:
+            inner = data + bytes([record_type]) + bytes(padding)
+        return self.seal_inner(inner, record_type, nth=nth)
+
+    def seal_inner(self, inner: bytes, record_type: int = 23, *, nth: int = 0) -> bytes:
+        """As :meth:`seal`, but for exactly these bytes, well formed or not."""
+        explicit = self._explicit(nth)
+        outer = APPLICATION_DATA if self.version == TLS13 else record_type
+        body = explicit + self._aead().encrypt(
+            self._nonce(nth, explicit), inner, self.aad(nth, outer, len(inner))
+        )
+        return bytes([outer, 3, 3]) + struct.pack(">H", len(body)) + body
+
+    def open(self, record: bytes, *, nth: int = 0) -> tuple[int, bytes]:
+        """Content type and plaintext of the ``nth`` record; ``InvalidTag`` if it is not that."""
+        explicit = record[HEADER_SIZE : HEADER_SIZE + self.explicit_size]
+        sealed = record[HEADER_SIZE + self.explicit_size :]
+        aad = self.aad(nth, record[0], len(sealed) - TAG_SIZE)
+        inner = self._aead().decrypt(self._nonce(nth, explicit), sealed, aad)
+        if self.version == TLS12:
+            return record[0], inner
+        stripped = inner.rstrip(b"\0")
+        return stripped[-1], stripped[:-1]
+
+    def aad(self, nth: int, record_type: int, inner_size: int) -> bytes:
+        """RFC 5246 §6.2.3.3 and RFC 8446 §5.2."""
+        if self.version == TLS13:
+            return struct.pack(">BHH", APPLICATION_DATA, TLS12, inner_size + TAG_SIZE)
+        return struct.pack(">QBHH", self._seq(nth), record_type, TLS12, inner_size)
+
+    def _seq(self, nth: int) -> int:
+        return (self.rec_seq + nth) % SEQ_MODULUS
+
+    def _explicit(self, nth: int) -> bytes:
+        """Counts up from the given iv, whatever the record number is (spec 2.1)."""
+        if not self.explicit_size:
+            return b""
+        return struct.pack(">Q", (int.from_bytes(self.iv, "big") + nth) % SEQ_MODULUS)
+
+    def _nonce(self, nth: int, explicit: bytes) -> bytes:
+        if self.explicit_size:
+            return self.salt + explicit
+        static = int.from_bytes(self.salt + self.iv, "big")
+        return (static ^ self._seq(nth)).to_bytes(12, "big")
+
+    def _aead(self) -> Aead:
+        assert self.cipher.aead is not None, f"{self.cipher.name} is not modelled"
+        return self.cipher.aead(self.key)
+
+
+def traffic_key(version: int, cipher: Cipher, seed: int = 0) -> TrafficKey:
+    """A key made of a hash: different for every argument, the same in every run."""
+    stream = hashlib.sha512(f"{version} {cipher.name} {seed}".encode()).digest()
+    return TrafficKey(
+        version,
+        cipher,
+        key=stream[: cipher.key_size],
+        iv=stream[32 : 32 + cipher.iv_size],
+        salt=stream[48 : 48 + cipher.salt_size],
+    )
+
+
+def pattern(size: int) -> bytes:
+    """Bytes without a short period, so that a shifted copy is seen."""
+    return bytes((i * 7 + i // 251) & 255 for i in range(size))
+
+
+def hkdf_label(label: str, context: bytes, size: int) -> bytes:
+    """The ``HkdfLabel`` of RFC 8446 §7.1."""
+    full = b"tls13 " + label.encode()
+    lengths = struct.pack(">HB", size, len(full))
+    return lengths + full + bytes([len(context)]) + context
+
+
+def hkdf_expand_label(hash_name: str, secret: bytes, label: str, size: int) -> bytes:
+    """HKDF-Expand-Label with an empty context, by hand (RFC 5869 §2.3, RFC 8446 §7.1)."""
+    info = hkdf_label(label, b"", size)
+    out, block = b"", b""
+    while len(out) < size:
+        counter = bytes([len(out) // hashlib.new(hash_name).digest_size + 1])
+        block = hmac.digest(secret, block + info + counter, hash_name)
+        out += block
+    return out[:size]
