@@ -49,7 +49,6 @@ impl RecordKey for AwsLcKey {
             out,
         } = job;
         let (ciphertext, tail) = out.split_at_mut(plaintext.len());
-        let inner_type = inner_type.as_ref().map_or(&[][..], std::slice::from_ref);
         let nonce = Nonce::assume_unique_for_key(nonce);
         self.0
             .seal_out_of_place_scatter(
@@ -57,7 +56,7 @@ impl RecordKey for AwsLcKey {
                 Aad::from(aad),
                 plaintext,
                 ciphertext,
-                inner_type,
+                inner_type.as_slice(),
                 tail,
             )
             .expect("a record is within the AEAD's limits");

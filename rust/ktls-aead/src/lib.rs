@@ -61,3 +61,29 @@ fn cipher_name(algorithm: Algorithm) -> &'static str {
         .find(|cipher| cipher.algorithm == algorithm)
         .map_or("the cipher", |c: &Cipher| c.name)
 }
+
+/// The features of this CPU that matter for record speed.
+#[must_use]
+pub fn cpu_features() -> Vec<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! present {
+        ($($name:tt)*) => {
+            [$(($name, std::arch::is_x86_feature_detected!($name))),*]
+        };
+    }
+    #[cfg(target_arch = "x86_64")]
+    let known = present!("aes" "pclmulqdq" "avx2" "vaes" "vpclmulqdq" "avx512f" "avx512bw" "avx512vl" "avx512ifma" "sha");
+    #[cfg(target_arch = "aarch64")]
+    let known = [
+        ("aes", std::arch::is_aarch64_feature_detected!("aes")),
+        ("pmull", std::arch::is_aarch64_feature_detected!("pmull")),
+        ("sha2", std::arch::is_aarch64_feature_detected!("sha2")),
+    ];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let known: [(&str, bool); 0] = [];
+    known
+        .into_iter()
+        .filter(|(_, present)| *present)
+        .map(|(name, _)| name)
+        .collect()
+}

@@ -170,7 +170,7 @@ pub enum Hash {
 impl Hash {
     /// Bytes of the digest, and so of a traffic secret.
     #[must_use]
-    pub const fn len(self) -> usize {
+    pub const fn output_len(self) -> usize {
         match self {
             Self::Sha256 | Self::Sm3 => 32,
             Self::Sha384 => 48,

@@ -24,7 +24,7 @@ impl TrafficSecret {
     /// [`Error::UnknownSuite`], [`Error::BadLength`]
     pub fn new(suite: u16, secret: &[u8], generation: u64) -> Result<Self, Error> {
         let suite = Suite::by_id(suite)?;
-        let want = suite.hash.len();
+        let want = suite.hash.output_len();
         if secret.len() != want {
             return Err(Error::BadLength {
                 what: "the secret",
@@ -73,7 +73,7 @@ impl TrafficSecret {
     /// # Errors
     /// As [`TrafficSecret::crypto_info`].
     pub fn next(&self, provider: &dyn Provider) -> Result<Self, Error> {
-        let secret = self.expand_label(provider, "traffic upd", self.suite.hash.len())?;
+        let secret = self.expand_label(provider, "traffic upd", self.suite.hash.output_len())?;
         Ok(Self {
             suite: self.suite,
             generation: self.generation + 1,

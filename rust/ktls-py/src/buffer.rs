@@ -1,0 +1,156 @@
+//! The border where raw memory and descriptors come in from Python. The only `unsafe` of this crate.
+#![expect(
+    unsafe_code,
+    reason = "raw buffers and descriptors of Python objects are turned into Rust's here"
+)]
+
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::{PyBufferError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyMemoryView};
+use pyo3::{Borrowed, ffi};
+
+/// A caller's bytes, read in place: `bytes` are borrowed, other buffers are held until dropped.
+pub(crate) enum Input<'py> {
+    Bytes(Bound<'py, PyBytes>),
+    Buffer(PyUntypedBuffer),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Input<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match object.cast::<PyBytes>() {
+            Ok(bytes) => Ok(Self::Bytes(bytes.to_owned())),
+            Err(_) => Ok(Self::Buffer(contiguous(object)?)),
+        }
+    }
+}
+
+impl Input<'_> {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes.as_bytes(),
+            Self::Buffer(buffer) if buffer.len_bytes() == 0 => &[],
+            // SAFETY: the exporter keeps `len_bytes` contiguous bytes at `buf_ptr` alive and in place
+            // for as long as the buffer is held, and the slice borrows from it. Another thread may
+            // write to them meanwhile; the bytes only go to the AEAD, or are read once as a header
+            // whose bounds are checked on the value read: the outcome is then undefined contents,
+            // as documented, never an access outside the buffer.
+            Self::Buffer(buffer) => unsafe {
+                std::slice::from_raw_parts(buffer.buf_ptr().cast::<u8>(), buffer.len_bytes())
+            },
+        }
+    }
+}
+
+/// A caller's writable buffer.
+pub(crate) struct Output(PyUntypedBuffer);
+
+impl FromPyObject<'_, '_> for Output {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let buffer = contiguous(object)?;
+        if buffer.readonly() {
+            return Err(PyBufferError::new_err("the output buffer is read-only"));
+        }
+        Ok(Self(buffer))
+    }
+}
+
+impl Output {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        if self.0.len_bytes() == 0 {
+            return &mut [];
+        }
+        // SAFETY: as in `Input::as_slice`; the exporter said that the memory is writable, `self` is
+        // borrowed mutably, and callers refuse an input that overlaps it (`check_apart`).
+        unsafe { std::slice::from_raw_parts_mut(self.0.buf_ptr().cast::<u8>(), self.0.len_bytes()) }
+    }
+}
+
+fn contiguous(object: Borrowed<'_, '_, PyAny>) -> PyResult<PyUntypedBuffer> {
+    let buffer = PyUntypedBuffer::get(&object)?;
+    if !buffer.is_c_contiguous() {
+        return Err(PyBufferError::new_err("the buffer is not C-contiguous"));
+    }
+    Ok(buffer)
+}
+
+/// True when two slices share memory.
+pub(crate) fn overlap(a: &[u8], b: &[u8]) -> bool {
+    let (a, b) = (a.as_ptr_range(), b.as_ptr_range());
+    a.start < b.end && b.start < a.end
+}
+
+/// New `bytes` of at most `len`, of which `fill` writes the first part and tells how much that is.
+///
+/// `fill` may detach. It must not read what it has not written.
+pub(crate) fn new_bytes<'py, E: Into<PyErr>>(
+    py: Python<'py>,
+    len: usize,
+    fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let size = ffi::Py_ssize_t::try_from(len)
+        .map_err(|_| PyValueError::new_err(format!("{len} bytes are too many")))?;
+    // SAFETY: null asks for uninitialised contents; the result is a new reference or null, which
+    // `from_owned_ptr_or_err` tells apart.
+    let object = unsafe {
+        Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), size))?
+    };
+    // SAFETY: a new bytes object of `len` bytes that nobody else has seen (for len 0 the shared empty
+    // one, of which no byte is touched). `u8` has no invalid value, and `fill` only writes.
+    let contents = unsafe {
+        let start = ffi::PyBytes_AsString(object.as_ptr()).cast::<u8>();
+        std::slice::from_raw_parts_mut(start, len)
+    };
+    let filled = fill(contents).map_err(Into::into)?;
+    if filled == len {
+        Ok(object)
+    } else {
+        shrink(object, filled)
+    }
+}
+
+/// Cuts bytes that nobody else has seen.
+fn shrink(object: Bound<'_, PyAny>, len: usize) -> PyResult<Bound<'_, PyAny>> {
+    let py = object.py();
+    let mut raw = object.into_ptr();
+    // SAFETY: `raw` is our only reference to bytes that are longer than `len`. On failure the call
+    // has released it, set an exception and written null, which `from_owned_ptr_or_err` turns into
+    // that exception; otherwise `raw` is a reference that we own.
+    unsafe {
+        _PyBytes_Resize(&raw mut raw, len as ffi::Py_ssize_t);
+        Bound::from_owned_ptr_or_err(py, raw)
+    }
+}
+
+unsafe extern "C" {
+    /// Part of the stable ABI, and missing from pyo3's bindings.
+    fn _PyBytes_Resize(bytes: *mut *mut ffi::PyObject, size: ffi::Py_ssize_t) -> std::ffi::c_int;
+}
+
+/// The first `len` bytes of a buffer, as Python sees them.
+pub(crate) fn view<'py>(buffer: &Bound<'py, PyAny>, len: usize) -> PyResult<Bound<'py, PyAny>> {
+    let view = PyMemoryView::from(buffer)?.call_method1("cast", ("B",))?;
+    view.get_item(pyo3::types::PySlice::new(buffer.py(), 0, len as isize, 1))
+}
+
+/// Takes the descriptor out of a Python socket, which is detached from it.
+pub(crate) fn take_fd(socket: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
+    let fd: RawFd = socket.call_method0("detach")?.extract()?;
+    if fd < 0 {
+        return Err(PyValueError::new_err("the socket is closed"));
+    }
+    // SAFETY: `detach` has just given up the open descriptor: nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A descriptor of our own for the file behind `fd`, a number that a caller keeps open.
+pub(crate) fn dup_fd(fd: RawFd) -> std::io::Result<OwnedFd> {
+    // SAFETY: borrowed for the duration of one system call, which says EBADF if it is not open.
+    unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
+}

@@ -1,0 +1,102 @@
+//! `CryptoInfo`.
+
+use ktls_core::CryptoInfo;
+use pyo3::Borrowed;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::buffer::Input;
+use crate::errors::CoreError;
+
+#[pyclass(frozen, eq, name = "CryptoInfo", module = "ktls_fast")]
+pub(crate) struct PyCryptoInfo(pub(crate) CryptoInfo);
+
+impl PartialEq for PyCryptoInfo {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.same_as(&other.0)
+    }
+}
+
+#[pymethods]
+impl PyCryptoInfo {
+    #[new]
+    #[pyo3(signature = (version, cipher_type, *, key, iv, salt = None, rec_seq = 0))]
+    fn new(
+        version: u16,
+        cipher_type: u16,
+        key: Input<'_>,
+        iv: Input<'_>,
+        salt: Option<Input<'_>>,
+        rec_seq: u64,
+    ) -> Result<Self, CoreError> {
+        let salt = salt.as_ref().map_or(&[][..], Input::as_slice);
+        let info = CryptoInfo::new(
+            version,
+            cipher_type,
+            iv.as_slice(),
+            key.as_slice(),
+            salt,
+            rec_seq,
+        )?;
+        Ok(Self(info))
+    }
+
+    #[staticmethod]
+    fn from_bytes(data: Input<'_>) -> Result<Self, CoreError> {
+        Ok(Self(CryptoInfo::from_bytes(data.as_slice())?))
+    }
+
+    #[getter]
+    fn version(&self) -> u16 {
+        self.0.version()
+    }
+
+    #[getter]
+    fn cipher_type(&self) -> u16 {
+        self.0.cipher().cipher_type
+    }
+
+    #[getter]
+    fn rec_seq(&self) -> u64 {
+        self.0.rec_seq
+    }
+
+    fn __bytes__<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.to_bytes())
+    }
+
+    fn __repr__(&self) -> String {
+        let (version, name) = (self.0.version(), self.0.cipher().name);
+        format!(
+            "CryptoInfo(version={version:#06x}, cipher={name}, rec_seq={})",
+            self.0.rec_seq
+        )
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(no_pickle("CryptoInfo"))
+    }
+}
+
+/// Keys stay in this process.
+pub(crate) fn no_pickle(class: &str) -> PyErr {
+    PyTypeError::new_err(format!("{class} holds a key and cannot be pickled"))
+}
+
+/// An argument that is a `CryptoInfo` or the kernel's struct as bytes.
+pub(crate) struct InfoArg(pub(crate) CryptoInfo);
+
+impl FromPyObject<'_, '_> for InfoArg {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        if let Ok(info) = object.cast::<PyCryptoInfo>() {
+            return Ok(Self(info.get().0.clone()));
+        }
+        let bytes: Input<'_> = object.extract()?;
+        Ok(Self(
+            CryptoInfo::from_bytes(bytes.as_slice()).map_err(CoreError)?,
+        ))
+    }
+}

@@ -1,0 +1,38 @@
+//! The Python face: converts, detaches, locks; decides nothing.
+#![deny(unsafe_code)]
+
+mod buffer;
+mod crypto_info;
+mod errors;
+mod lock;
+mod opener;
+mod scan;
+mod sealer;
+mod stat;
+mod traffic_secret;
+
+use pyo3::prelude::*;
+
+/// The compiled part of `ktls_fast`.
+#[pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use crate::crypto_info::PyCryptoInfo;
+    #[pymodule_export]
+    use crate::opener::{OpenedBatch, PyOpener};
+    #[pymodule_export]
+    use crate::scan::{PyKeyUpdateScanner, scan_key_updates};
+    #[pymodule_export]
+    use crate::sealer::{PySealer, SealedBatch};
+    #[pymodule_export]
+    use crate::stat::{aead_in_use, cpu_features};
+    #[pymodule_export]
+    use crate::traffic_secret::PyTrafficSecret;
+
+    use super::{Bound, PyModule, PyResult};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::scan::add_key_update_found(module)
+    }
+}

@@ -1,0 +1,175 @@
+//! `Opener` and `OpenedBatch`.
+
+use std::sync::Mutex;
+
+use ktls_aead::PROVIDER;
+use ktls_core::key::Inner;
+use ktls_core::record::{BatchEnd, Opened, Stop};
+use ktls_core::{Error, Opener};
+use numpy::PyArray1;
+use pyo3::prelude::*;
+
+use crate::buffer::{Input, Output, new_bytes, view};
+use crate::crypto_info::{InfoArg, no_pickle};
+use crate::errors::{CoreError, check_apart};
+use crate::lock::locked;
+
+#[pyclass(frozen, name = "Opener", module = "ktls_fast")]
+pub(crate) struct PyOpener(Mutex<Opener>);
+
+#[pymethods]
+impl PyOpener {
+    #[new]
+    fn new(info: InfoArg) -> Result<Self, CoreError> {
+        Ok(Self(Mutex::new(Opener::new(info.0, &PROVIDER)?)))
+    }
+
+    #[getter]
+    fn rec_seq(&self, py: Python<'_>) -> u64 {
+        locked(py, &self.0, 0, |opener| opener.rec_seq())
+    }
+
+    #[getter]
+    fn generation(&self, py: Python<'_>) -> u64 {
+        locked(py, &self.0, 0, |opener| opener.generation())
+    }
+
+    #[getter]
+    fn paused(&self, py: Python<'_>) -> bool {
+        locked(py, &self.0, 0, |opener| opener.paused())
+    }
+
+    fn open<'py>(&self, py: Python<'py>, record: Input<'py>) -> PyResult<(u8, Bound<'py, PyAny>)> {
+        let record = record.as_slice();
+        let mut record_type = 0;
+        let data = new_bytes(py, record.len(), |out| {
+            let opened = locked(py, &self.0, record.len(), |opener| opener.open(record, out));
+            let Inner {
+                record_type: opened_type,
+                len,
+                ..
+            } = opened.map_err(CoreError)?;
+            record_type = opened_type;
+            Ok::<_, CoreError>(len)
+        })?;
+        Ok((record_type, data))
+    }
+
+    #[pyo3(signature = (wire, out = None))]
+    fn open_batch<'py>(
+        &self,
+        py: Python<'py>,
+        wire: Input<'py>,
+        out: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<OpenedBatch> {
+        let wire = wire.as_slice();
+        let mut found = Columns::default();
+        let mut end = BatchEnd {
+            consumed: 0,
+            written: 0,
+            stop: None,
+        };
+        let mut open = |out: &mut [u8]| {
+            let open = |opener: &mut Opener| opener.open_batch(wire, out, |one| found.push(one));
+            end = locked(py, &self.0, wire.len(), open)?;
+            Ok::<_, CoreError>(end.written)
+        };
+        let buffer = match out {
+            Some(object) => {
+                let mut output: Output = object.extract()?;
+                let out = output.as_mut_slice();
+                check_apart(wire, out)?;
+                open(out)?;
+                object
+            }
+            None => new_bytes(py, wire.len(), open)?,
+        };
+        if let (0, Some(Stop::Bad(error))) = (found.types.len(), end.stop) {
+            return Err(CoreError(error).into());
+        }
+        found.into_batch(&buffer, end)
+    }
+
+    fn rekey(&self, py: Python<'_>, info: InfoArg) -> Result<(), CoreError> {
+        Ok(locked(py, &self.0, 0, |opener| {
+            opener.rekey(info.0, &PROVIDER)
+        })?)
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(no_pickle("Opener"))
+    }
+}
+
+/// The records of a batch, by column.
+#[derive(Default)]
+struct Columns {
+    types: Vec<u8>,
+    offsets: Vec<i64>,
+    lengths: Vec<i64>,
+}
+
+impl Columns {
+    fn push(&mut self, one: Opened) {
+        self.types.push(one.record_type);
+        self.offsets.push(one.offset as i64);
+        self.lengths.push(one.len as i64);
+    }
+
+    fn into_batch(self, buffer: &Bound<'_, PyAny>, end: BatchEnd) -> PyResult<OpenedBatch> {
+        let py = buffer.py();
+        Ok(OpenedBatch {
+            data: view(buffer, end.written)?.unbind(),
+            count: self.types.len(),
+            types: PyArray1::from_vec(py, self.types).unbind(),
+            offsets: PyArray1::from_vec(py, self.offsets).unbind(),
+            lengths: PyArray1::from_vec(py, self.lengths).unbind(),
+            consumed: end.consumed,
+            stop: end.stop,
+        })
+    }
+}
+
+#[pyclass(frozen, module = "ktls_fast")]
+pub(crate) struct OpenedBatch {
+    #[pyo3(get)]
+    data: Py<PyAny>,
+    #[pyo3(get)]
+    types: Py<PyArray1<u8>>,
+    #[pyo3(get)]
+    offsets: Py<PyArray1<i64>>,
+    #[pyo3(get)]
+    lengths: Py<PyArray1<i64>>,
+    #[pyo3(get)]
+    consumed: usize,
+    count: usize,
+    stop: Option<Stop>,
+}
+
+#[pymethods]
+impl OpenedBatch {
+    #[getter]
+    fn stopped(&self) -> Option<&'static str> {
+        self.stop.map(|stop| match stop {
+            Stop::KeyUpdate => "key_update",
+            Stop::Full => "full",
+            Stop::Bad(_) => "error",
+        })
+    }
+
+    #[getter]
+    fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let Some(Stop::Bad(error)) = self.stop else {
+            return None;
+        };
+        Some(exception(py, error))
+    }
+
+    fn __len__(&self) -> usize {
+        self.count
+    }
+}
+
+fn exception(py: Python<'_>, error: Error) -> Py<PyAny> {
+    PyErr::from(CoreError(error)).into_value(py).into_any()
+}

@@ -1,0 +1,265 @@
+//! `Sealer` and `SealedBatch`.
+
+use std::sync::Mutex;
+
+use ktls_aead::PROVIDER;
+use ktls_core::record::Piece;
+use ktls_core::suite::Limits;
+use ktls_core::wire::MAX_PLAINTEXT;
+use ktls_core::{Errno, Sealer};
+use numpy::{PyArray1, PyReadonlyArray1};
+use pyo3::prelude::*;
+
+use crate::buffer::{Input, Output, new_bytes, view};
+use crate::crypto_info::{InfoArg, no_pickle};
+use crate::errors::{CoreError, check_apart, refused};
+use crate::lock::locked;
+
+#[pyclass(frozen, name = "Sealer", module = "ktls_fast")]
+pub(crate) struct PySealer {
+    inner: Mutex<Sealer>,
+    overhead: usize,
+}
+
+#[pymethods]
+impl PySealer {
+    #[new]
+    #[pyo3(signature = (info, *, record_limit = None))]
+    fn new(info: InfoArg, record_limit: Option<u64>) -> Result<Self, CoreError> {
+        let limits = info.0.cipher().limits;
+        let hard = record_limit.unwrap_or(limits.hard);
+        let limits = Limits {
+            soft: limits.soft.min(hard),
+            hard,
+        };
+        let sealer = Sealer::new(info.0, &PROVIDER)?.with_limits(limits);
+        Ok(Self {
+            overhead: sealer.overhead(),
+            inner: Mutex::new(sealer),
+        })
+    }
+
+    #[getter]
+    fn rec_seq(&self, py: Python<'_>) -> u64 {
+        locked(py, &self.inner, 0, |sealer| sealer.rec_seq())
+    }
+
+    #[getter]
+    fn generation(&self, py: Python<'_>) -> u64 {
+        locked(py, &self.inner, 0, |sealer| sealer.generation())
+    }
+
+    #[getter]
+    fn needs_rekey(&self, py: Python<'_>) -> bool {
+        locked(py, &self.inner, 0, |sealer| sealer.needs_rekey())
+    }
+
+    #[getter]
+    fn overhead(&self) -> usize {
+        self.overhead
+    }
+
+    #[pyo3(signature = (data, record_type = 23))]
+    fn seal<'py>(
+        &self,
+        py: Python<'py>,
+        data: Input<'py>,
+        record_type: u8,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let data = data.as_slice();
+        let room = data.len().min(MAX_PLAINTEXT) + self.overhead;
+        new_bytes(py, room, |out| self.seal_to(py, record_type, data, out))
+    }
+
+    #[pyo3(signature = (data, out, record_type = 23))]
+    fn seal_into(
+        &self,
+        py: Python<'_>,
+        data: Input<'_>,
+        mut out: Output,
+        record_type: u8,
+    ) -> PyResult<usize> {
+        let (data, out) = (data.as_slice(), out.as_mut_slice());
+        check_apart(data, out)?;
+        Ok(self.seal_to(py, record_type, data, out)?)
+    }
+
+    #[pyo3(signature = (data, *, record_size = MAX_PLAINTEXT, record_type = 23,
+                        offsets = None, lengths = None, types = None, out = None))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    fn seal_batch<'py>(
+        &self,
+        py: Python<'py>,
+        data: Input<'py>,
+        record_size: usize,
+        record_type: u8,
+        offsets: Option<PyReadonlyArray1<'py, i64>>,
+        lengths: Option<PyReadonlyArray1<'py, i64>>,
+        types: Option<PyReadonlyArray1<'py, u8>>,
+        out: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<SealedBatch> {
+        let data = data.as_slice();
+        let (offsets, lengths) = match (&offsets, &lengths) {
+            (Some(offsets), Some(lengths)) => (offsets.as_slice()?, lengths.as_slice()?),
+            (None, None) if types.is_none() => {
+                let size = cut_size(record_size)?;
+                let pieces = data.chunks(size).map(|plaintext| Piece {
+                    record_type,
+                    plaintext,
+                });
+                return self.seal_pieces(py, pieces, data, out);
+            }
+            _ => {
+                return Err(refused(
+                    Errno::Inval,
+                    "offsets, lengths and types go together",
+                ));
+            }
+        };
+        let types = types.as_ref().map(PyReadonlyArray1::as_slice).transpose()?;
+        check_pieces(offsets, lengths, types, data.len())?;
+        let pieces = (0..offsets.len()).map(|i| {
+            let start = offsets[i] as usize;
+            let plaintext = &data[start..start + lengths[i] as usize];
+            Piece {
+                record_type: types.map_or(record_type, |types| types[i]),
+                plaintext,
+            }
+        });
+        self.seal_pieces(py, pieces, data, out)
+    }
+
+    fn rekey(&self, py: Python<'_>, info: InfoArg) -> Result<(), CoreError> {
+        Ok(locked(py, &self.inner, 0, |sealer| {
+            sealer.rekey(info.0, &PROVIDER)
+        })?)
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(no_pickle("Sealer"))
+    }
+}
+
+impl PySealer {
+    fn seal_to(
+        &self,
+        py: Python<'_>,
+        record_type: u8,
+        data: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, CoreError> {
+        let seal = |sealer: &mut Sealer| sealer.seal(record_type, data, out);
+        Ok(locked(py, &self.inner, data.len(), seal)?)
+    }
+
+    fn seal_pieces<'a, 'py>(
+        &self,
+        py: Python<'py>,
+        pieces: impl ExactSizeIterator<Item = Piece<'a>> + Clone + Send + Sync,
+        data: &[u8],
+        out: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<SealedBatch> {
+        let mut places = Places::with_capacity(pieces.len());
+        let mut seal = |out: &mut [u8]| {
+            let seal = |sealer: &mut Sealer| {
+                let done = |place: std::ops::Range<usize>| places.push(place);
+                sealer.seal_batch(pieces.clone(), out, done)
+            };
+            locked(py, &self.inner, data.len(), seal).map_err(CoreError)
+        };
+        let (buffer, written) = match out {
+            Some(object) => {
+                let mut output: Output = object.extract()?;
+                let out = output.as_mut_slice();
+                check_apart(data, out)?;
+                (object, seal(out)?)
+            }
+            None => {
+                let measured = locked(py, &self.inner, 0, |sealer| sealer.measure(pieces.clone()));
+                let need = measured.map_err(CoreError)?.1;
+                (new_bytes(py, need, seal)?, need)
+            }
+        };
+        places.into_batch(&buffer, written)
+    }
+}
+
+/// Where the records of a batch lie, by column.
+struct Places {
+    offsets: Vec<i64>,
+    lengths: Vec<i64>,
+}
+
+impl Places {
+    fn with_capacity(count: usize) -> Self {
+        Self {
+            offsets: Vec::with_capacity(count),
+            lengths: Vec::with_capacity(count),
+        }
+    }
+
+    fn push(&mut self, place: std::ops::Range<usize>) {
+        self.offsets.push(place.start as i64);
+        self.lengths.push(place.len() as i64);
+    }
+
+    fn into_batch(self, buffer: &Bound<'_, PyAny>, written: usize) -> PyResult<SealedBatch> {
+        let py = buffer.py();
+        Ok(SealedBatch {
+            wire: view(buffer, written)?.unbind(),
+            count: self.offsets.len(),
+            offsets: PyArray1::from_vec(py, self.offsets).unbind(),
+            lengths: PyArray1::from_vec(py, self.lengths).unbind(),
+        })
+    }
+}
+
+fn cut_size(record_size: usize) -> PyResult<usize> {
+    match record_size {
+        1..=MAX_PLAINTEXT => Ok(record_size),
+        _ => Err(refused(
+            Errno::Inval,
+            format!("record_size {record_size} is not 1 to {MAX_PLAINTEXT}"),
+        )),
+    }
+}
+
+/// Refuses arrays that do not fit each other or the buffer.
+fn check_pieces(
+    offsets: &[i64],
+    lengths: &[i64],
+    types: Option<&[u8]>,
+    len: usize,
+) -> PyResult<()> {
+    let counts = (
+        offsets.len(),
+        lengths.len(),
+        types.map_or(offsets.len(), <[u8]>::len),
+    );
+    if counts.0 != counts.1 || counts.0 != counts.2 {
+        let text = format!(
+            "{} offsets, {} lengths and {} types",
+            counts.0, counts.1, counts.2
+        );
+        return Err(refused(Errno::Inval, text));
+    }
+    crate::scan::check_places(offsets, lengths, len).map_err(|error| CoreError(error).into())
+}
+
+#[pyclass(frozen, module = "ktls_fast")]
+pub(crate) struct SealedBatch {
+    #[pyo3(get)]
+    wire: Py<PyAny>,
+    #[pyo3(get)]
+    offsets: Py<PyArray1<i64>>,
+    #[pyo3(get)]
+    lengths: Py<PyArray1<i64>>,
+    count: usize,
+}
+
+#[pymethods]
+impl SealedBatch {
+    fn __len__(&self) -> usize {
+        self.count
+    }
+}

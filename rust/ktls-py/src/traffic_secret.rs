@@ -1,0 +1,56 @@
+//! `TrafficSecret`.
+
+use ktls_aead::PROVIDER;
+use ktls_core::TrafficSecret;
+use pyo3::prelude::*;
+
+use crate::buffer::Input;
+use crate::crypto_info::{PyCryptoInfo, no_pickle};
+use crate::errors::CoreError;
+
+#[pyclass(frozen, name = "TrafficSecret", module = "ktls_fast")]
+pub(crate) struct PyTrafficSecret(pub(crate) TrafficSecret);
+
+#[pymethods]
+impl PyTrafficSecret {
+    #[new]
+    #[pyo3(signature = (suite, secret, *, generation = 0))]
+    fn new(suite: u16, secret: Input<'_>, generation: u64) -> Result<Self, CoreError> {
+        Ok(Self(TrafficSecret::new(
+            suite,
+            secret.as_slice(),
+            generation,
+        )?))
+    }
+
+    #[getter]
+    fn suite(&self) -> u16 {
+        self.0.suite().id
+    }
+
+    #[getter]
+    fn generation(&self) -> u64 {
+        self.0.generation()
+    }
+
+    #[pyo3(signature = (rec_seq = 0))]
+    fn crypto_info(&self, rec_seq: u64) -> Result<PyCryptoInfo, CoreError> {
+        Ok(PyCryptoInfo(self.0.crypto_info(&PROVIDER, rec_seq)?))
+    }
+
+    fn next(&self) -> Result<Self, CoreError> {
+        Ok(Self(self.0.next(&PROVIDER)?))
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "TrafficSecret(suite={}, generation={})",
+            self.0.suite().name,
+            self.0.generation()
+        )
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(no_pickle("TrafficSecret"))
+    }
+}
