@@ -1,0 +1,76 @@
+"""Numbers of the wire and of the kernel's socket interface, under their documents' names."""
+
+from enum import IntEnum
+from typing import Final
+
+__all__ = [
+    "SOL_TLS",
+    "TCP_ULP",
+    "TLS_GET_RECORD_TYPE",
+    "TLS_RX",
+    "TLS_RX_EXPECT_NO_PAD",
+    "TLS_SET_RECORD_TYPE",
+    "TLS_TX",
+    "TLS_TX_MAX_PAYLOAD_LEN",
+    "TLS_TX_ZEROCOPY_RO",
+    "CipherType",
+    "ContentType",
+    "Suite",
+    "Version",
+]
+
+
+class ContentType(IntEnum):
+    """What a record carries (RFC 8446 §5.1)."""
+
+    CHANGE_CIPHER_SPEC = 20
+    ALERT = 21
+    HANDSHAKE = 22
+    APPLICATION_DATA = 23
+
+
+class Version(IntEnum):
+    """The protocol versions of a ``CryptoInfo``."""
+
+    TLS1_2 = 0x0303
+    TLS1_3 = 0x0304
+
+
+class CipherType(IntEnum):
+    """The kernel's ``TLS_CIPHER_*`` numbers."""
+
+    AES_GCM_128 = 51
+    AES_GCM_256 = 52
+    AES_CCM_128 = 53
+    CHACHA20_POLY1305 = 54
+    SM4_GCM = 55
+    SM4_CCM = 56
+    ARIA_GCM_128 = 57
+    ARIA_GCM_256 = 58
+
+
+class Suite(IntEnum):
+    """The TLS 1.3 suites that a ``TrafficSecret`` may belong to (RFC 8446 §B.4, RFC 8998 §2)."""
+
+    TLS_SM4_GCM_SM3 = 0x00C6
+    TLS_SM4_CCM_SM3 = 0x00C7
+    TLS_AES_128_GCM_SHA256 = 0x1301
+    TLS_AES_256_GCM_SHA384 = 0x1302
+    TLS_CHACHA20_POLY1305_SHA256 = 0x1303
+    TLS_AES_128_CCM_SHA256 = 0x1304
+
+
+TCP_ULP: Final = 31
+"""Option of ``IPPROTO_TCP``: ``b"tls"`` turns a TCP socket into a TLS one."""
+
+SOL_TLS: Final = 282
+"""Option level of everything below."""
+
+TLS_TX: Final = 1
+TLS_RX: Final = 2
+TLS_TX_ZEROCOPY_RO: Final = 3
+TLS_RX_EXPECT_NO_PAD: Final = 4
+TLS_TX_MAX_PAYLOAD_LEN: Final = 5
+
+TLS_SET_RECORD_TYPE: Final = 1
+TLS_GET_RECORD_TYPE: Final = 2
