@@ -6,4 +6,4 @@ mod seal;
 
 pub use deframe::{Frame, Framing};
 pub use open::{BatchEnd, Opened, Opener, Stop};
-pub use seal::{Piece, Sealer};
+pub use seal::{NextKey, Piece, Sealer};

@@ -20,6 +20,10 @@ pub struct Sealer {
     generation: u64,
 }
 
+/// A key that may follow the one in use; only [`Sealer::prepare`] makes it.
+#[derive(Debug)]
+pub struct NextKey(TrafficKey);
+
 /// One record to be: its type and its plaintext.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece<'a> {
@@ -58,16 +62,26 @@ impl Sealer {
     /// # Errors
     /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]; nothing changed.
     pub fn rekey(&mut self, info: CryptoInfo, provider: &dyn Provider) -> Result<(), Error> {
-        self.key.check_rekey(&info)?;
-        let seq = RecSeq::new(info.rec_seq);
-        let key = TrafficKey::new(info, provider)?;
+        let next = self.prepare(info, provider)?;
+        self.install(next);
+        Ok(())
+    }
 
-        // Nothing below may fail: the old key is gone.
+    /// Expands the next key: all of a rekey that can fail.
+    ///
+    /// # Errors
+    /// As [`Sealer::rekey`].
+    pub fn prepare(&self, info: CryptoInfo, provider: &dyn Provider) -> Result<NextKey, Error> {
+        self.key.check_rekey(&info)?;
+        Ok(NextKey(TrafficKey::new(info, provider)?))
+    }
+
+    /// Switches to a prepared key.
+    pub fn install(&mut self, NextKey(key): NextKey) {
+        self.seq = RecSeq::new(key.info().rec_seq);
         self.key = key;
-        self.seq = seq;
         self.used = 0;
         self.generation += 1;
-        Ok(())
     }
 
     /// Seals one record at the start of `out`; gives its length.
@@ -170,6 +184,18 @@ impl Sealer {
     #[must_use]
     pub const fn needs_rekey(&self) -> bool {
         self.used >= self.limits.soft
+    }
+
+    /// Records that this key may still seal.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        (self.limits.hard - self.used).min(u64::MAX - self.seq.next())
+    }
+
+    /// Records until the soft limit.
+    #[must_use]
+    pub const fn until_soft(&self) -> u64 {
+        self.limits.soft.saturating_sub(self.used)
     }
 
     /// Bytes that a record has on top of its plaintext.

@@ -1,19 +1,44 @@
-//! RFC 8446 / RFC 9846 on top of the record layer.
+//! RFC 8446 / RFC 9846 on top of the record layer: who holds the secrets, sends and answers
+//! KeyUpdates, renews keys before the AEAD limit, closes with close_notify and owes alerts.
+//!
+//! Two halves that share nothing but the [`KeySource`]: [`Sender`] and [`Receiver`]. What one
+//! learns and the other must act on comes out as an [`Event`] for the driver to pass on.
 
-use crate::crypto_info::{CryptoInfo, Direction};
-use crate::error::Error;
+mod buffer;
+mod handshake;
+mod keys;
+mod receive;
+mod send;
+mod storm;
 
-/// Where the next keys come from: a secret chain, or the TLS library that did the handshake.
-pub trait KeySource: Send {
-    /// The next key of `direction` (RFC 8446 §7.2).
-    ///
-    /// # Errors
-    /// [`Error::NoRekeyIn12`], [`Error::CipherMissing`]
-    fn next(&mut self, direction: Direction) -> Result<CryptoInfo, Error>;
+pub use keys::{KeySource, SecretChain};
+pub use receive::{Event, Receiver};
+pub use send::{Sender, Tail};
+pub use storm::KeyUpdateLimit;
 
-    /// A NewSessionTicket's body, without its 4-byte header, came in.
-    ///
-    /// # Errors
-    /// [`Error::UnexpectedMessage`] at a server, [`Error::BadTicket`]
-    fn ticket(&mut self, body: &[u8]) -> Result<(), Error>;
+use std::time::Duration;
+
+/// When own keys are renewed, and how many KeyUpdates of the peer are tolerated.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Plaintext bytes under one key after which a KeyUpdate is sent.
+    pub rekey_bytes: Option<u64>,
+    /// Records under one key after which a KeyUpdate is sent; default: the suite's soft limit.
+    pub rekey_records: Option<u64>,
+    /// What counts as a storm.
+    pub key_updates: KeyUpdateLimit,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let key_updates = KeyUpdateLimit {
+            count: 1024,
+            window: Duration::from_secs(1),
+        };
+        Self {
+            rekey_bytes: None,
+            rekey_records: None,
+            key_updates,
+        }
+    }
 }

@@ -1,0 +1,169 @@
+//! Handshake messages after the handshake, put together from records (RFC 8446 §4.6, §5.1).
+
+use crate::error::Error;
+use crate::rekey::Reply;
+use crate::wire::{KEY_UPDATE, NEW_SESSION_TICKET, TLS13};
+
+/// Collects the fragments of one message.
+#[derive(Debug, Default)]
+pub(super) struct Messages {
+    partial: Vec<u8>,
+}
+
+/// A whole message.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Message<'a> {
+    KeyUpdate(Reply),
+    Ticket(&'a [u8]),
+    /// TLS 1.2: HelloRequest or ClientHello.
+    Renegotiation,
+}
+
+const HEAD: usize = 4;
+/// A ticket of 2^16 bytes with all its fields; nothing longer is expected.
+const MAX_MESSAGE: usize = (1 << 16) + 1024;
+const HELLO_REQUEST: u8 = 0;
+const CLIENT_HELLO: u8 = 1;
+
+impl Messages {
+    /// True when no message is half read: a key may change here.
+    pub(super) fn at_boundary(&self) -> bool {
+        self.partial.is_empty()
+    }
+
+    /// Takes a record's fragment apart and hands every whole message to `each`.
+    ///
+    /// # Errors
+    /// What the RFC forbids, as soon as it shows: before a message is whole where that can be told.
+    pub(super) fn feed(
+        &mut self,
+        version: u16,
+        fragment: &[u8],
+        mut each: impl FnMut(Message<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut joined = std::mem::take(&mut self.partial);
+        let mut rest = if joined.is_empty() {
+            fragment
+        } else {
+            joined.extend_from_slice(fragment);
+            &joined
+        };
+        while let Some((message_type, body, after)) = split(version, rest)? {
+            let message = whole(message_type, body)?;
+            if matches!(message, Message::KeyUpdate(_)) && !after.is_empty() {
+                return Err(Error::DataAfterKeyUpdate);
+            }
+            each(message)?;
+            rest = after;
+        }
+        self.partial = rest.to_vec();
+        Ok(())
+    }
+}
+
+type Split<'a> = Option<(u8, &'a [u8], &'a [u8])>;
+
+/// The first message: its type, its body, and what follows; None while it is not whole.
+fn split(version: u16, bytes: &[u8]) -> Result<Split<'_>, Error> {
+    let Some(&message_type) = bytes.first() else {
+        return Ok(None);
+    };
+    let known = match version {
+        TLS13 => matches!(message_type, KEY_UPDATE | NEW_SESSION_TICKET),
+        _ => matches!(message_type, HELLO_REQUEST | CLIENT_HELLO),
+    };
+    if !known {
+        return Err(Error::UnexpectedMessage { message_type });
+    }
+    let Some((&[_, a, b, c], rest)) = bytes.split_first_chunk::<HEAD>() else {
+        return Ok(None);
+    };
+    let len = u32::from_be_bytes([0, a, b, c]) as usize;
+    if message_type == KEY_UPDATE && len != 1 {
+        return Err(Error::BadKeyUpdateLength { len });
+    }
+    if len > MAX_MESSAGE {
+        return Err(Error::HandshakeTooLong {
+            len,
+            max: MAX_MESSAGE,
+        });
+    }
+    Ok(rest
+        .split_at_checked(len)
+        .map(|(body, after)| (message_type, body, after)))
+}
+
+fn whole(message_type: u8, body: &[u8]) -> Result<Message<'_>, Error> {
+    match (message_type, body) {
+        (KEY_UPDATE, &[0]) => Ok(Message::KeyUpdate(Reply::NotRequested)),
+        (KEY_UPDATE, &[1]) => Ok(Message::KeyUpdate(Reply::Requested)),
+        (KEY_UPDATE, &[value, ..]) => Err(Error::BadKeyUpdateValue { value }),
+        (NEW_SESSION_TICKET, body) => Ok(Message::Ticket(body)),
+        (HELLO_REQUEST | CLIENT_HELLO, _) => Ok(Message::Renegotiation),
+        (message_type, _) => Err(Error::UnexpectedMessage { message_type }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::TLS12;
+
+    fn feed(fragments: &[&[u8]]) -> Result<Vec<String>, Error> {
+        let (mut messages, mut seen) = (Messages::default(), Vec::new());
+        for fragment in fragments {
+            messages.feed(TLS13, fragment, |message| {
+                seen.push(format!("{message:?}"));
+                Ok(())
+            })?;
+        }
+        assert!(messages.at_boundary());
+        Ok(seen)
+    }
+
+    #[test]
+    fn messages_are_the_same_wherever_the_stream_is_cut() {
+        let stream = [4, 0, 0, 2, 7, 8, 4, 0, 0, 0, 24, 0, 0, 1, 1];
+        let want = ["Ticket([7, 8])", "Ticket([])", "KeyUpdate(Requested)"];
+        assert_eq!(feed(&[&stream]).unwrap(), want);
+        for cut in 0..=stream.len() {
+            let (a, b) = stream.split_at(cut);
+            assert_eq!(feed(&[a, b]).unwrap(), want, "cut at {cut}");
+        }
+        let single: Vec<&[u8]> = stream.chunks(1).collect();
+        assert_eq!(feed(&single).unwrap(), want);
+    }
+
+    #[test]
+    fn what_the_rfc_forbids_has_its_error() {
+        for (bytes, want) in [
+            (&[24, 0, 0, 1, 0, 4][..], Error::DataAfterKeyUpdate),
+            (&[24, 0, 0, 2], Error::BadKeyUpdateLength { len: 2 }),
+            (&[24, 0, 0, 1, 2], Error::BadKeyUpdateValue { value: 2 }),
+            (&[20], Error::UnexpectedMessage { message_type: 20 }),
+            (
+                &[4, 255, 255, 255],
+                Error::HandshakeTooLong {
+                    len: 0xff_ffff,
+                    max: MAX_MESSAGE,
+                },
+            ),
+        ] {
+            assert_eq!(feed(&[bytes]), Err(want), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn tls12_knows_only_renegotiation() {
+        let mut messages = Messages::default();
+        let mut count = 0;
+        messages
+            .feed(TLS12, &[0, 0, 0, 0], |_| Ok(count += 1))
+            .unwrap();
+        assert_eq!(count, 1);
+        let error = messages
+            .feed(TLS12, &[24, 0, 0, 1, 0], |_| Ok(()))
+            .unwrap_err();
+        assert_eq!(error, Error::UnexpectedMessage { message_type: 24 });
+    }
+}

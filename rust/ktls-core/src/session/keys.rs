@@ -1,0 +1,71 @@
+//! Where keys come from.
+
+use crate::aead::Provider;
+use crate::crypto_info::{CryptoInfo, Direction};
+use crate::error::Error;
+use crate::key::TrafficSecret;
+use crate::wire::NEW_SESSION_TICKET;
+
+/// Where the next keys come from: a secret chain, or the TLS library that did the handshake.
+pub trait KeySource: Send {
+    /// The next key of `direction` (RFC 8446 §7.2).
+    ///
+    /// # Errors
+    /// [`Error::NoRekeyIn12`], [`Error::CipherMissing`]
+    fn next(&mut self, direction: Direction) -> Result<CryptoInfo, Error>;
+
+    /// A NewSessionTicket's body, without its 4-byte header, came in.
+    ///
+    /// # Errors
+    /// [`Error::UnexpectedMessage`] at a server, [`Error::BadTicket`]
+    fn ticket(&mut self, body: &[u8]) -> Result<(), Error>;
+}
+
+/// The traffic secrets of both directions, as a key log tells them.
+pub struct SecretChain {
+    tx: TrafficSecret,
+    rx: TrafficSecret,
+    server_side: bool,
+    provider: &'static dyn Provider,
+}
+
+impl SecretChain {
+    /// Starts at the secrets now in use.
+    #[must_use]
+    pub fn new(
+        tx: TrafficSecret,
+        rx: TrafficSecret,
+        server_side: bool,
+        provider: &'static dyn Provider,
+    ) -> Self {
+        Self {
+            tx,
+            rx,
+            server_side,
+            provider,
+        }
+    }
+}
+
+impl KeySource for SecretChain {
+    fn next(&mut self, direction: Direction) -> Result<CryptoInfo, Error> {
+        let secret = match direction {
+            Direction::Tx => &mut self.tx,
+            Direction::Rx => &mut self.rx,
+        };
+        let next = secret.next(self.provider)?;
+        let info = next.crypto_info(self.provider, 0)?;
+        *secret = next;
+        Ok(info)
+    }
+
+    /// A client without the handshake's other secrets has no use for a ticket.
+    fn ticket(&mut self, _body: &[u8]) -> Result<(), Error> {
+        if self.server_side {
+            return Err(Error::UnexpectedMessage {
+                message_type: NEW_SESSION_TICKET,
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,303 @@
+//! The receiving half.
+
+use std::time::Duration;
+
+use crate::aead::Provider;
+use crate::crypto_info::{CryptoInfo, Direction};
+use crate::error::{Alert, Error};
+use crate::key::Inner;
+use crate::record::{Framing, Opener};
+use crate::rekey::Reply;
+use crate::session::buffer::Queue;
+use crate::session::handshake::{Message, Messages};
+use crate::session::storm::StormGuard;
+use crate::session::{KeySource, Policy};
+use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
+
+/// Opens what the peer sends and acts on everything that is not application data.
+pub struct Receiver {
+    opener: Opener,
+    keys: Box<dyn KeySource>,
+    provider: &'static dyn Provider,
+    wire: Queue,
+    /// Plaintext of a record that did not fit the caller's buffer.
+    rest: Queue,
+    messages: Messages,
+    storm: StormGuard,
+    /// What came behind data that was delivered first.
+    held: Option<Result<Event, Error>>,
+    closed: bool,
+    records: u64,
+}
+
+/// What [`Receiver::advance`] came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// So many bytes of application data are at the start of the buffer.
+    Data(usize),
+    /// More wire bytes are needed.
+    NeedMore,
+    /// The peer's KeyUpdate was read and its next key is in use: tell the [`super::Sender`].
+    KeyUpdate(Reply),
+    /// The peer wants to renegotiate TLS 1.2: refuse.
+    Renegotiation,
+    /// close_notify: no data will come any more.
+    Closed,
+}
+
+/// Longest record that RFC 5246 lets through, with its header.
+const MAX_RECORD: usize = MAX_PLAINTEXT + 2048 + 5;
+/// Wire bytes read ahead.
+const WIRE: usize = 4 * MAX_RECORD;
+
+impl Receiver {
+    /// Starts under `info`; `received` are bytes that came behind the handshake.
+    ///
+    /// # Errors
+    /// [`Error::CipherMissing`]; [`Error::NoRoom`] when `received` is longer than we read ahead.
+    pub fn new(
+        info: CryptoInfo,
+        keys: Box<dyn KeySource>,
+        provider: &'static dyn Provider,
+        policy: &Policy,
+        received: &[u8],
+    ) -> Result<Self, Error> {
+        let framing = Framing::rfc(info.cipher(), info.version());
+        let mut wire = Queue::new(WIRE.max(received.len()));
+        if !received.is_empty() {
+            wire.room(received.len())[..received.len()].copy_from_slice(received);
+            wire.filled(received.len());
+        }
+        Ok(Self {
+            opener: Opener::with_framing(info, provider, framing)?,
+            keys,
+            provider,
+            wire,
+            rest: Queue::new(MAX_RECORD),
+            messages: Messages::default(),
+            storm: StormGuard::new(policy.key_updates),
+            held: None,
+            closed: false,
+            records: 0,
+        })
+    }
+
+    /// Where the next bytes of the wire go: at least one byte after [`Event::NeedMore`].
+    pub fn room(&mut self) -> &mut [u8] {
+        self.wire.room(MAX_RECORD)
+    }
+
+    /// So many bytes were put into [`Receiver::room`].
+    pub fn filled(&mut self, count: usize) {
+        self.wire.filled(count);
+    }
+
+    /// Opens records into `out` until there is something to tell.
+    ///
+    /// `now` is a time on any clock that does not go back. An empty `out` gets no data.
+    ///
+    /// # Errors
+    /// What the peer did wrong, after the data in front of it; the connection cannot go on.
+    pub fn advance(&mut self, out: &mut [u8], now: Duration) -> Result<Event, Error> {
+        if !self.rest.is_empty() {
+            return Ok(Event::Data(self.deliver_rest(out)));
+        }
+        if let Some(held) = self.held.take() {
+            return held;
+        }
+        let mut written = 0;
+        loop {
+            match self.step(&mut out[written..], written > 0, now) {
+                Ok(Event::Data(0)) => {}
+                Ok(Event::Data(count)) => written += count,
+                told if written == 0 => return told,
+                Ok(Event::NeedMore) => return Ok(Event::Data(written)),
+                told => {
+                    self.held = Some(told);
+                    return Ok(Event::Data(written));
+                }
+            }
+            if !self.rest.is_empty() {
+                return Ok(Event::Data(if written > 0 {
+                    written
+                } else {
+                    self.deliver_rest(out)
+                }));
+            }
+        }
+    }
+
+    /// The stream has ended.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] unless close_notify came first.
+    pub fn end_of_stream(&self) -> Result<(), Error> {
+        if self.closed {
+            Ok(())
+        } else {
+            Err(Error::Truncated)
+        }
+    }
+
+    /// Opens the next record, if it is there. `Data(0)`: nothing to tell, or it lies in `rest`.
+    ///
+    /// With `direct_only` a record that does not fit `out` is left for the next call.
+    fn step(&mut self, out: &mut [u8], direct_only: bool, now: Duration) -> Result<Event, Error> {
+        if self.closed {
+            return Ok(Event::Closed);
+        }
+        let Some(frame) = self.opener.framing().deframe(self.wire.waiting())? else {
+            return Ok(Event::NeedMore);
+        };
+        let inner_len = self.opener.inner_len(frame.len)?;
+        let record = &self.wire.waiting()[..frame.len];
+        if inner_len <= out.len() {
+            let inner = self.opener.open(record, out)?;
+            self.wire.take(frame.len);
+            return self.digest(inner, Place::Direct(out), now);
+        }
+        if direct_only {
+            return Ok(Event::NeedMore);
+        }
+        let inner = self.opener.open(record, self.rest.room(inner_len))?;
+        self.wire.take(frame.len);
+        self.digest(inner, Place::Rest, now)
+    }
+
+    /// Acts on an opened record; its plaintext lies in `place`.
+    fn digest(&mut self, inner: Inner, place: Place<'_>, now: Duration) -> Result<Event, Error> {
+        self.records += 1;
+        self.check_len(inner)?;
+        let record_type = ContentType(inner.record_type);
+        if !self.messages.at_boundary()
+            && !matches!(record_type, ContentType::HANDSHAKE | ContentType::ALERT)
+        {
+            return Err(Error::Interleaved {
+                record_type: record_type.0,
+            });
+        }
+        if record_type == ContentType::APPLICATION_DATA {
+            self.storm.data(inner.len);
+            return Ok(Event::Data(match place {
+                Place::Direct(_) => inner.len,
+                Place::Rest => {
+                    self.rest.filled(inner.len);
+                    0
+                }
+            }));
+        }
+        // Copied, since it is short and rare, and no caller's buffer may keep a ticket.
+        let message = match place {
+            Place::Direct(out) => take(out, inner.len),
+            Place::Rest => take(self.rest.room(inner.len), inner.len),
+        };
+        self.control(record_type, &message, now)
+    }
+
+    fn control(
+        &mut self,
+        record_type: ContentType,
+        message: &[u8],
+        now: Duration,
+    ) -> Result<Event, Error> {
+        match record_type {
+            ContentType::HANDSHAKE | ContentType::ALERT if message.is_empty() => {
+                Err(Error::EmptyFragment {
+                    record_type: record_type.0,
+                })
+            }
+            ContentType::HANDSHAKE => self.handshake(message, now),
+            ContentType::ALERT => self.alert(message),
+            ContentType(record_type) => Err(Error::UnexpectedRecord { record_type }),
+        }
+    }
+
+    fn handshake(&mut self, fragment: &[u8], now: Duration) -> Result<Event, Error> {
+        let mut event = Event::Data(0);
+        let keys = &mut self.keys;
+        self.messages
+            .feed(self.opener.version(), fragment, |message| {
+                match message {
+                    Message::Ticket(body) => keys.ticket(body)?,
+                    Message::KeyUpdate(reply) => event = Event::KeyUpdate(reply),
+                    Message::Renegotiation => event = Event::Renegotiation,
+                }
+                Ok(())
+            })?;
+        if let Event::KeyUpdate(_) = event {
+            self.storm.key_update(now)?;
+            let next = self.keys.next(Direction::Rx)?;
+            self.opener.rekey(next, self.provider)?;
+        }
+        Ok(event)
+    }
+
+    fn alert(&mut self, message: &[u8]) -> Result<Event, Error> {
+        let &[level, code] = message else {
+            return Err(Error::BadAlertLength { len: message.len() });
+        };
+        let warning_in_12 = self.opener.version() != TLS13 && level == WARNING;
+        match Alert::from_code(code) {
+            Some(Alert::CloseNotify) => {
+                self.closed = true;
+                Ok(Event::Closed)
+            }
+            Some(Alert::UserCanceled) => Ok(Event::Data(0)),
+            _ if warning_in_12 => Ok(Event::Data(0)),
+            _ => Err(Error::AlertReceived(code)),
+        }
+    }
+
+    /// RFC 8446 §5.4: at most 2^14 + 1 with the type; RFC 5246 §6.2.3: at most 2^14.
+    fn check_len(&self, inner: Inner) -> Result<(), Error> {
+        let max = MAX_PLAINTEXT + usize::from(self.opener.version() == TLS13);
+        if inner.inner_len > max {
+            return Err(Error::PlaintextTooLong {
+                len: inner.inner_len,
+                max,
+            });
+        }
+        Ok(())
+    }
+
+    fn deliver_rest(&mut self, out: &mut [u8]) -> usize {
+        let count = self.rest.waiting().len().min(out.len());
+        out[..count].copy_from_slice(&self.rest.waiting()[..count]);
+        self.rest.take(count);
+        count
+    }
+
+    /// Bytes read and not delivered: plaintext, and wire bytes that are still sealed.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.rest.waiting().len() + self.wire.waiting().len()
+    }
+
+    /// Key updates of the peer.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.opener.generation()
+    }
+
+    /// Records opened.
+    #[must_use]
+    pub const fn records(&self) -> u64 {
+        self.records
+    }
+}
+
+/// Where an opened record's plaintext lies.
+enum Place<'a> {
+    /// In the caller's buffer.
+    Direct(&'a mut [u8]),
+    /// At the start of the free room of `rest`.
+    Rest,
+}
+
+const WARNING: u8 = 1;
+
+fn take(buffer: &mut [u8], len: usize) -> Vec<u8> {
+    let taken = buffer[..len].to_vec();
+    buffer[..len].fill(0);
+    taken
+}

@@ -1,0 +1,290 @@
+//! The sending half.
+
+use crate::aead::Provider;
+use crate::crypto_info::{CryptoInfo, Direction};
+use crate::error::{Alert, Error};
+use crate::record::{Piece, Sealer};
+use crate::rekey::{Reply, TxEvent, TxRekey};
+use crate::session::buffer::Queue;
+use crate::session::{KeySource, Policy};
+use crate::suite::Limits;
+use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
+
+/// Seals what the application writes, with KeyUpdates where they are due.
+pub struct Sender {
+    sealer: Sealer,
+    rekey: TxRekey,
+    keys: Box<dyn KeySource>,
+    provider: &'static dyn Provider,
+    wire: Queue,
+    rekey_bytes: u64,
+    /// Plaintext bytes under this key.
+    bytes: u64,
+    /// The peer asked for a KeyUpdate that has not been sent.
+    owed: bool,
+    tail: Tail,
+    records: u64,
+}
+
+/// How far the sending direction is from its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tail {
+    /// Data may be sent.
+    Open,
+    /// close_notify has been sealed.
+    Closed,
+    /// A fatal alert has been sealed, or the connection is gone.
+    Failed,
+}
+
+/// Plaintext sealed in one go: bounds the memory of a connection.
+const BATCH: usize = 4 * MAX_PLAINTEXT;
+/// Room that data leaves for KeyUpdates and alerts.
+const SPARE: usize = 256;
+/// Wire bytes held: a batch, what it costs, and the spare.
+const WIRE: usize = BATCH + 8 * 32 + SPARE;
+
+const WARNING: u8 = 1;
+const FATAL: u8 = 2;
+
+impl Sender {
+    /// Starts under `info`.
+    ///
+    /// # Errors
+    /// [`Error::CipherMissing`]
+    pub fn new(
+        info: CryptoInfo,
+        keys: Box<dyn KeySource>,
+        provider: &'static dyn Provider,
+        policy: &Policy,
+    ) -> Result<Self, Error> {
+        let Limits { soft, hard } = info.cipher().limits;
+        // TLS 1.2 has no key update: nothing is due before the hard limit ends the connection.
+        let (soft, rekey_bytes) = match info.version() {
+            TLS13 => (
+                policy.rekey_records.unwrap_or(soft).clamp(1, soft),
+                policy.rekey_bytes.unwrap_or(u64::MAX).max(1),
+            ),
+            _ => (hard, u64::MAX),
+        };
+        let sealer = Sealer::new(info, provider)?.with_limits(Limits { soft, hard });
+        Ok(Self {
+            sealer,
+            rekey: TxRekey::default(),
+            keys,
+            provider,
+            wire: Queue::new(WIRE),
+            rekey_bytes,
+            bytes: 0,
+            owed: false,
+            tail: Tail::Open,
+            records: 0,
+        })
+    }
+
+    /// Seals the front of `data` as far as there is room, renewing the key where it is due.
+    ///
+    /// Gives the plaintext bytes taken: 0 while [`Sender::wire`] must be sent first.
+    ///
+    /// # Errors
+    /// [`Error::SendClosed`], [`Error::Dead`]; those of [`Sender::key_update`], and
+    /// [`Error::KeyExhausted`] in TLS 1.2, whose keys cannot be renewed. Nothing of `data` is taken then.
+    pub fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
+        self.check_open()?;
+        self.settle()?;
+        let mut taken = 0;
+        while taken < data.len() {
+            self.renew_if_due()?;
+            match self.seal_some(&data[taken..])? {
+                0 => break,
+                count => taken += count,
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Sends a KeyUpdate and switches our key (RFC 8446 §4.6.3).
+    ///
+    /// A request while one is outstanding goes out without (RFC 9846 §4.7.3).
+    ///
+    /// # Errors
+    /// [`Error::NoRekeyIn12`], [`Error::SendClosed`], [`Error::Dead`]; [`Error::NoRoom`] while too much
+    /// waits to be sent. Nothing changed then.
+    pub fn key_update(&mut self, reply: Reply) -> Result<(), Error> {
+        self.check_open()?;
+        if self.sealer.version() != TLS13 {
+            return Err(Error::NoRekeyIn12);
+        }
+        let reply = if self.rekey.may_request() {
+            reply
+        } else {
+            Reply::NotRequested
+        };
+        let installed = self
+            .rekey
+            .on(TxEvent::Start(reply))?
+            .on(TxEvent::KeyInstalled)?;
+        self.check_room(reply.message().len())?;
+        let next = self.keys.next(Direction::Tx)?;
+        let next = self.sealer.prepare(next, self.provider)?;
+        self.seal(ContentType::HANDSHAKE, &reply.message())?;
+
+        // Nothing below may fail: the peer will switch.
+        self.sealer.install(next);
+        self.rekey = installed;
+        self.bytes = 0;
+        self.owed = false;
+        Ok(())
+    }
+
+    /// Room and a record number for one more control message.
+    fn check_room(&self, len: usize) -> Result<(), Error> {
+        let (need, have) = (len + self.sealer.overhead(), self.wire.free());
+        if have < need {
+            return Err(Error::NoRoom { need, have });
+        }
+        if self.sealer.left() == 0 {
+            return Err(Error::SeqExhausted);
+        }
+        Ok(())
+    }
+
+    /// The peer has sent a KeyUpdate: it answers our request, and may want one in return.
+    ///
+    /// # Errors
+    /// As [`Sender::key_update`].
+    pub fn peer_updated(&mut self, reply: Reply) -> Result<(), Error> {
+        self.rekey = self.rekey.on(TxEvent::PeerUpdated)?;
+        self.owed |= reply == Reply::Requested && self.tail == Tail::Open;
+        self.settle()
+    }
+
+    /// Answers the peer's request as soon as there is room; one answer serves all that came before it.
+    ///
+    /// # Errors
+    /// As [`Sender::key_update`].
+    pub fn settle(&mut self) -> Result<(), Error> {
+        if !self.owed || self.tail != Tail::Open || self.wire.free() < SPARE {
+            return Ok(());
+        }
+        self.key_update(Reply::NotRequested)
+    }
+
+    /// Says that no more will come. Saying it again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`] while too much waits to be sent.
+    pub fn close_notify(&mut self) -> Result<(), Error> {
+        if self.tail == Tail::Open {
+            self.seal(ContentType::ALERT, &[WARNING, Alert::CloseNotify.code()])?;
+            self.tail = Tail::Closed;
+        }
+        Ok(())
+    }
+
+    /// Ends the direction with a fatal alert, if there is still one to be told.
+    pub fn fail(&mut self, alert: Option<Alert>) {
+        if let (Some(alert), Tail::Open) = (alert, self.tail) {
+            // Without room for it the peer is not reading, and would not see it either.
+            let _unsaid = self.seal(ContentType::ALERT, &[FATAL, alert.code()]);
+        }
+        self.tail = Tail::Failed;
+    }
+
+    /// Refuses a renegotiation of TLS 1.2 (RFC 5246 §7.2.2).
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`]
+    pub fn refuse_renegotiation(&mut self) -> Result<(), Error> {
+        self.seal(
+            ContentType::ALERT,
+            &[WARNING, Alert::NoRenegotiation.code()],
+        )
+    }
+
+    /// Sealed bytes that wait to be sent.
+    #[must_use]
+    pub fn wire(&self) -> &[u8] {
+        self.wire.waiting()
+    }
+
+    /// `count` bytes of [`Sender::wire`] were sent.
+    pub fn wrote(&mut self, count: usize) {
+        self.wire.take(count);
+    }
+
+    /// How far the direction is from its end.
+    #[must_use]
+    pub const fn tail(&self) -> Tail {
+        self.tail
+    }
+
+    /// Key updates done.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.sealer.generation()
+    }
+
+    /// Records sealed.
+    #[must_use]
+    pub const fn records(&self) -> u64 {
+        self.records
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        match self.tail {
+            Tail::Open => Ok(()),
+            Tail::Closed => Err(Error::SendClosed),
+            Tail::Failed => Err(Error::Dead),
+        }
+    }
+
+    fn renew_if_due(&mut self) -> Result<(), Error> {
+        let due = self.sealer.needs_rekey() || self.bytes >= self.rekey_bytes;
+        if !due || self.sealer.version() != TLS13 || self.wire.free() < SPARE {
+            return Ok(());
+        }
+        self.key_update(Reply::NotRequested)
+    }
+
+    /// Seals whole batches under the key in use, stopping where it must be renewed.
+    fn seal_some(&mut self, data: &[u8]) -> Result<usize, Error> {
+        let overhead = self.sealer.overhead();
+        let room = self.wire.free().saturating_sub(SPARE);
+        let fits = room / (MAX_PLAINTEXT + overhead) * MAX_PLAINTEXT
+            + (room % (MAX_PLAINTEXT + overhead)).saturating_sub(overhead);
+        let until_rekey = usize::try_from(self.rekey_bytes - self.bytes.min(self.rekey_bytes));
+        let until_rekey = until_rekey.unwrap_or(usize::MAX).max(1);
+        let until_limit = usize::try_from(self.sealer.until_soft())
+            .unwrap_or(usize::MAX)
+            .max(1);
+        let count = data
+            .len()
+            .min(fits)
+            .min(until_rekey)
+            .min(until_limit.saturating_mul(MAX_PLAINTEXT));
+        // A short record only because the room ends would waste a tag and a system call.
+        if count < data.len().min(MAX_PLAINTEXT).min(until_rekey) {
+            return Ok(0);
+        }
+        self.seal(ContentType::APPLICATION_DATA, &data[..count])?;
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn seal(&mut self, record_type: ContentType, plaintext: &[u8]) -> Result<(), Error> {
+        let record_type = record_type.0;
+        let pieces = plaintext.chunks(MAX_PLAINTEXT).map(|plaintext| Piece {
+            record_type,
+            plaintext,
+        });
+        let need = plaintext.len() + pieces.len() * self.sealer.overhead();
+        let mut records = 0;
+        let written = self
+            .sealer
+            .seal_batch(pieces, self.wire.room(need), |_| records += 1)?;
+        self.wire.filled(written);
+        self.records += records;
+        Ok(())
+    }
+}
