@@ -1,6 +1,5 @@
 # `make help` lists the targets. Each thing is installed or built once: a file in .venv/stamps
-# remembers it, and goes with the environment. The stamps form a chain, since pip must not run
-# twice at a time under `make -j`.
+# remembers it, and goes with the environment. What writes into .venv takes turns, by a lock.
 
 PYTHON ?= python3
 MAKEFLAGS += --no-print-directory
@@ -8,8 +7,9 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 STAMPS := .venv/stamps
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -type f)
+TURN := flock .venv
+PIP := $(TURN) $(BIN)/python -m pip install --quiet --disable-pip-version-check
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name tests -prune -o -type f -print)
 
 # The bindings only convert, and a test binary of theirs would need a shared libpython, which a
 # plain Python does not bring; the Python tests cover them.
@@ -17,7 +17,7 @@ TESTED_CRATES := --workspace --exclude ktls-py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python lint lint-rust lint-python bench bench-quick \
+.PHONY: help demo test test-rust test-python lint lint-rust lint-python lint-stub format bench bench-quick \
 	build wheel sdist clean need-rust need-python
 
 help: ## list the targets
@@ -37,17 +37,23 @@ test-rust: need-rust ## run the Rust tests, doc tests included
 test-python: $(STAMPS)/built $(STAMPS)/dev ## run the Python tests
 	@$(BIN)/python -m pytest --quiet tests
 
-lint: lint-rust lint-python ## check format, lints, types and the stub
+lint: lint-rust lint-python lint-stub ## check format, lints, types and the stub
 
 lint-rust: need-rust ## rustfmt, and clippy without a single warning
-	@cargo fmt --check
+	@cargo fmt --check -- --files-with-diff || { echo "not formatted: run make format" >&2; exit 1; }
 	@PYO3_PYTHON=$(PYTHON) cargo clippy --quiet --workspace --all-targets -- -D warnings
 
-lint-python: $(STAMPS)/built $(STAMPS)/dev ## ruff, mypy --strict, and the stub against the module
+lint-python: $(STAMPS)/dev ## ruff and mypy --strict
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --quiet --check --diff .
+	@$(BIN)/ruff format --quiet --check . || { echo "not formatted: run make format" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
+
+lint-stub: $(STAMPS)/built $(STAMPS)/dev ## the stub of the compiled module against the module
 	@$(BIN)/python -m mypy.stubtest --concise ktls_fast._core
+
+format: need-rust $(STAMPS)/dev ## format all Rust and Python sources
+	@cargo fmt
+	@$(BIN)/ruff format --quiet .
 
 bench: $(STAMPS)/built $(STAMPS)/bench ## measure against peers in the same run: table, JSON, SVG
 	@$(BIN)/python -m benches
@@ -81,15 +87,16 @@ $(STAMPS)/maturin: pyproject.toml $(STAMPS)/venv
 
 $(STAMPS)/built: pyproject.toml $(RUST_SOURCES) $(STAMPS)/maturin | need-rust
 	@echo "building ktls_fast in release mode"
-	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --locked --quiet
-	@touch $@
+	@touch $@.begun
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(TURN) $(BIN)/maturin develop --release --locked --quiet
+	@mv $@.begun $@
 
-$(STAMPS)/dev: pyproject.toml $(STAMPS)/venv | $(STAMPS)/built
+$(STAMPS)/dev: pyproject.toml $(STAMPS)/venv
 	@echo "installing the test and lint tools"
 	@$(PIP) --group test --group lint
 	@touch $@
 
-$(STAMPS)/bench: pyproject.toml $(STAMPS)/venv | $(STAMPS)/built $(STAMPS)/dev
+$(STAMPS)/bench: pyproject.toml $(STAMPS)/venv
 	@echo "installing the bench tools"
 	@$(PIP) --group bench
 	@touch $@
