@@ -5,10 +5,12 @@ PYTHON ?= python3
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 
+export PIP_QUIET := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 BIN := .venv/bin
 STAMPS := .venv/stamps
 TURN := flock .venv
-PIP := $(TURN) $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(TURN) $(BIN)/python -m pip install
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name tests -prune -o -type f -print)
 
 # The bindings only convert, and a test binary of theirs would need a shared libpython, which a
