@@ -1,0 +1,284 @@
+//! What handshakes need, checked once and shared by all connections.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{
+    CipherSuite, Error as Rustls, InconsistentKeys, KeyLog, NoKeyLog, RootCertStore,
+    SupportedCipherSuite, SupportedProtocolVersion, version,
+};
+
+use super::error::{HandshakeError, Offer};
+use super::keylog::KeyLogFile;
+use super::options::{ClientOptions, MinVersion, Roots, ServerOptions};
+use super::pem;
+
+/// What a server needs for its handshakes. Immutable; clones share everything.
+#[derive(Clone)]
+pub struct ServerConfig {
+    pub(super) tls: Arc<rustls::ServerConfig>,
+    pub(super) offer: Arc<Offer>,
+}
+
+/// What a client needs for its handshakes, its session tickets included; clones share everything.
+#[derive(Clone)]
+pub struct ClientConfig {
+    pub(super) tls: Arc<rustls::ClientConfig>,
+    pub(super) offer: Arc<Offer>,
+}
+
+impl ServerConfig {
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// What does not parse or does not fit together, of kind `Config`.
+    pub fn new(options: &ServerOptions<'_>) -> Result<Self, HandshakeError> {
+        let common = Common::new(options.min_version, options.suites.as_deref())?;
+        let identity = identity(options.cert, options.key, &common.provider)?;
+        let verifier = client_verifier(options, &common.provider)?;
+        let mut tls = rustls::ServerConfig::builder_with_provider(common.provider)
+            .with_protocol_versions(common.versions)
+            .map_err(unexpected)?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::new(identity));
+        tls.alpn_protocols = alpn(&options.alpn)?;
+        tls.key_log = key_log(options.keylog.as_deref())?;
+        tls.enable_secret_extraction = true;
+        tls.send_tls13_tickets = options.tickets;
+        if options.tickets > 0 {
+            tls.ticketer = Ticketer::new().map_err(unexpected)?;
+        } else {
+            tls.session_storage = Arc::new(NoServerSessionStorage {});
+        }
+        Ok(Self {
+            tls: Arc::new(tls),
+            offer: common.offer,
+        })
+    }
+}
+
+impl ClientConfig {
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// What does not parse or does not fit together, of kind `Config`.
+    pub fn new(options: &ClientOptions<'_>) -> Result<Self, HandshakeError> {
+        let common = Common::new(options.min_version, options.suites.as_deref())?;
+        let identity = match options.identity {
+            Some((cert, key)) => Some(identity(cert, key, &common.provider)?),
+            None => None,
+        };
+        let builder = rustls::ClientConfig::builder_with_provider(common.provider)
+            .with_protocol_versions(common.versions)
+            .map_err(unexpected)?
+            .with_root_certificates(server_roots(options.roots)?);
+        let mut tls = match identity {
+            Some(identity) => builder.with_client_cert_resolver(Arc::new(identity)),
+            None => builder.with_no_client_auth(),
+        };
+        tls.alpn_protocols = alpn(&options.alpn)?;
+        tls.key_log = key_log(options.keylog.as_deref())?;
+        tls.enable_secret_extraction = true;
+        if !options.resumption {
+            tls.resumption = Resumption::disabled();
+        }
+        Ok(Self {
+            tls: Arc::new(tls),
+            offer: common.offer,
+        })
+    }
+}
+
+impl fmt::Debug for ServerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerConfig({})", self.offer.versions)
+    }
+}
+
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientConfig({})", self.offer.versions)
+    }
+}
+
+/// A suite's name in the registry, which for TLS 1.3 is not rustls's.
+pub(super) fn suite_name(suite: CipherSuite) -> String {
+    format!("{suite:?}").replacen("TLS13_", "TLS_", 1)
+}
+
+static TLS12_UP: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
+static TLS13_ALONE: [&SupportedProtocolVersion; 1] = [&version::TLS13];
+
+/// What servers and clients choose alike.
+struct Common {
+    provider: Arc<CryptoProvider>,
+    versions: &'static [&'static SupportedProtocolVersion],
+    offer: Arc<Offer>,
+}
+
+impl Common {
+    fn new(min_version: MinVersion, names: Option<&[String]>) -> Result<Self, HandshakeError> {
+        let mut provider = default_provider();
+        if let Some(names) = names {
+            provider.cipher_suites = suites(names, &provider.cipher_suites)?;
+        }
+        let (versions, text) = match min_version {
+            MinVersion::Tls12 => (&TLS12_UP[..], "TLSv1.2 and TLSv1.3"),
+            MinVersion::Tls13 => (&TLS13_ALONE[..], "TLSv1.3 alone"),
+        };
+        let allowed = usable(&provider.cipher_suites, versions);
+        if allowed.is_empty() {
+            let names = joined(&provider.cipher_suites);
+            let text = format!("none of the suites {names} belongs to {text}");
+            return Err(HandshakeError::config(text));
+        }
+        let offer = Offer {
+            versions: text.into(),
+            suites: joined(&allowed),
+        };
+        Ok(Self {
+            provider: Arc::new(provider),
+            versions,
+            offer: Arc::new(offer),
+        })
+    }
+}
+
+/// The named suites, in the order of the names.
+fn suites(
+    names: &[String],
+    all: &[SupportedCipherSuite],
+) -> Result<Vec<SupportedCipherSuite>, HandshakeError> {
+    if names.is_empty() {
+        let text = format!("no suite is allowed: name some of {}", joined(all));
+        return Err(HandshakeError::config(text));
+    }
+    let find = |name: &String| {
+        let found = all
+            .iter()
+            .find(|suite| suite_name(suite.suite()) == *name)
+            .copied();
+        found.ok_or_else(|| {
+            HandshakeError::config(format!("suite {name:?} is none of {}", joined(all)))
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+fn usable(
+    suites: &[SupportedCipherSuite],
+    versions: &[&'static SupportedProtocolVersion],
+) -> Vec<SupportedCipherSuite> {
+    suites
+        .iter()
+        .copied()
+        .filter(|suite| versions.contains(&suite.version()))
+        .collect()
+}
+
+fn joined(suites: &[SupportedCipherSuite]) -> String {
+    let names = suites.iter().map(|suite| suite_name(suite.suite()));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// A chain and the key that belongs to it.
+fn identity(
+    cert: &[u8],
+    key: &[u8],
+    provider: &CryptoProvider,
+) -> Result<SingleCertAndKey, HandshakeError> {
+    let chain = pem::chain("cert", cert)?;
+    let key = pem::key("key", key)?;
+    let identity = CertifiedKey::from_der(chain, key, provider).map_err(|error| {
+        HandshakeError::config(match error {
+            Rustls::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                "key does not belong to the first certificate of cert".into()
+            }
+            Rustls::InvalidCertificate(_) => "the first certificate of cert is malformed".into(),
+            error => format!("key is not usable: {error}"),
+        })
+    })?;
+    Ok(identity.into())
+}
+
+fn client_verifier(
+    options: &ServerOptions<'_>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, HandshakeError> {
+    let Some(pem) = options.client_roots else {
+        if options.require_client_cert {
+            let text = "require_client_cert needs client_roots to check certificates against";
+            return Err(HandshakeError::config(text));
+        }
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    };
+    let roots = Arc::new(pem::roots("client_roots", pem)?);
+    let builder = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
+    let builder = if options.require_client_cert {
+        builder
+    } else {
+        builder.allow_unauthenticated()
+    };
+    builder
+        .build()
+        .map_err(|error| HandshakeError::config(error.to_string()))
+}
+
+fn server_roots(roots: Roots<'_>) -> Result<RootCertStore, HandshakeError> {
+    match roots {
+        Roots::Pem(pem) => pem::roots("roots", pem),
+        Roots::System => system_roots(),
+        Roots::WebPki => Ok(RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        }),
+    }
+}
+
+/// The system's store without what does not parse: stores do hold relics.
+fn system_roots() -> Result<RootCertStore, HandshakeError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let why = found
+            .errors
+            .first()
+            .map_or(String::new(), |error| format!(" ({error})"));
+        let text = format!("this system has no root certificates{why}: give some as PEM");
+        return Err(HandshakeError::config(text));
+    }
+    Ok(roots)
+}
+
+/// The protocols, each of 1 to 255 bytes (RFC 7301 §3.1).
+fn alpn(protocols: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, HandshakeError> {
+    match protocols
+        .iter()
+        .find(|name| !(1..=255).contains(&name.len()))
+    {
+        Some(name) => Err(HandshakeError::config(format!(
+            "an ALPN protocol has 1 to 255 bytes, not {}",
+            name.len()
+        ))),
+        None => Ok(protocols.to_vec()),
+    }
+}
+
+fn key_log(path: Option<&Path>) -> Result<Arc<dyn KeyLog>, HandshakeError> {
+    Ok(match path {
+        Some(path) => Arc::new(KeyLogFile::open(path)?),
+        None => Arc::new(NoKeyLog),
+    })
+}
+
+/// For what cannot fail once the options are checked, randomness aside.
+fn unexpected(error: Rustls) -> HandshakeError {
+    HandshakeError::config(error.to_string())
+}

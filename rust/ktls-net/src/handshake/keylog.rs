@@ -1,0 +1,103 @@
+//! Secrets to a file, in the format that `SSLKEYLOGFILE` names, for Wireshark and the like.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustls::KeyLog;
+use zeroize::Zeroizing;
+
+use super::error::HandshakeError;
+
+/// Appends one line per secret. A line that cannot be written harms no connection.
+#[derive(Debug)]
+pub(super) struct KeyLogFile {
+    path: PathBuf,
+    file: File,
+    reported: AtomicBool,
+}
+
+impl KeyLogFile {
+    /// Opens or makes the file; only its owner may read one that is made here.
+    pub(super) fn open(path: &Path) -> Result<Self, HandshakeError> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path);
+        let file = file.map_err(|error| {
+            let path = path.display();
+            HandshakeError::config(format!("the key log {path} cannot be opened: {error}"))
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            reported: AtomicBool::new(false),
+        })
+    }
+
+    /// What to tell about a failed write: the first time only.
+    fn report(&self, error: &io::Error) -> Option<String> {
+        let path = self.path.display();
+        (!self.reported.swap(true, Ordering::Relaxed)).then(|| {
+            format!("ktls_fast: the key log {path} cannot be written, going on without: {error}")
+        })
+    }
+}
+
+impl KeyLog for KeyLogFile {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        // One write per line: with O_APPEND, lines of several threads and processes do not mix.
+        let line = line(label, client_random, secret);
+        let written = (&self.file).write_all(&line);
+        if let Some(text) = written.err().and_then(|error| self.report(&error)) {
+            // Nobody is left to tell when standard error is gone too.
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+}
+
+/// `LABEL <client random> <secret>`, made without a copy that is left behind.
+fn line(label: &str, client_random: &[u8], secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    let len = label.len() + 2 * (client_random.len() + secret.len()) + 3;
+    let mut line = Zeroizing::new(Vec::with_capacity(len));
+    line.extend_from_slice(label.as_bytes());
+    for bytes in [client_random, secret] {
+        line.push(b' ');
+        line.extend(bytes.iter().flat_map(|byte| hex(*byte)));
+    }
+    line.push(b'\n');
+    line
+}
+
+fn hex(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [
+        DIGITS[usize::from(byte >> 4)],
+        DIGITS[usize::from(byte & 15)],
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_label_random_secret() {
+        let line = line("CLIENT_RANDOM", &[0x00, 0xff], &[0x1a]);
+        assert_eq!(&**line, b"CLIENT_RANDOM 00ff 1a\n");
+        assert_eq!(line.len(), line.capacity());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_reported_once() {
+        let log = KeyLogFile::open(Path::new("/dev/full")).unwrap();
+        let error = (&log.file).write_all(b"x").unwrap_err();
+        let text = log.report(&error).unwrap();
+        assert!(text.contains("/dev/full cannot be written"), "{text}");
+        assert_eq!(log.report(&error), None);
+    }
+}

@@ -1,0 +1,305 @@
+//! The handshake, done by rustls; the records after it are ours.
+//!
+//! [`Handshake`] takes the peer's bytes and gives bytes to send; it never opens application data:
+//! the stream is handed to rustls piece by piece, and what follows the last handshake record stays
+//! sealed in [`Established::received`]. No other module knows rustls.
+
+mod config;
+mod error;
+mod keylog;
+mod keys;
+mod options;
+mod pem;
+mod side;
+
+use std::fmt;
+use std::ops::Range;
+
+use ktls_core::session::KeySource;
+use ktls_core::wire::{ContentType, HEADER_LEN};
+use ktls_core::{Alert, CryptoInfo};
+use rustls::{CommonState, Error as Rustls, HandshakeKind};
+
+pub use config::{ClientConfig, ServerConfig};
+pub use error::{HandshakeError, HandshakeErrorKind};
+pub use options::{ClientOptions, MinVersion, Roots, ServerOptions};
+
+use side::Side;
+
+/// A handshake without I/O: bytes in, bytes out.
+pub struct Handshake {
+    side: Side,
+    state: State,
+    /// From the peer, not yet handed to rustls: less than a record while the handshake runs.
+    received: Vec<u8>,
+    /// Handed to rustls, which is not done with it.
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+    /// What the next piece for rustls is.
+    next: Piece,
+    /// Bytes handed to rustls so far.
+    total: usize,
+}
+
+enum State {
+    Running,
+    Complete,
+    Failed(HandshakeError),
+}
+
+/// rustls judges a header before its body has come: a peer that is no TLS peer at all is told
+/// so at once, although its "length" promises more.
+#[derive(Clone, Copy)]
+enum Piece {
+    Header,
+    Body { len: usize },
+}
+
+/// A connection whose handshake is done.
+pub struct Established {
+    /// The key of our records, numbered on from those of the handshake.
+    pub tx: CryptoInfo,
+    /// The key of the peer's records.
+    pub rx: CryptoInfo,
+    /// Where the next keys come from.
+    pub keys: Box<dyn KeySource>,
+    /// What was read after the handshake, still sealed.
+    pub received: Vec<u8>,
+    /// 0x0303 or 0x0304.
+    pub version: u16,
+    /// The suite's name in the registry.
+    pub suite_name: String,
+    /// The suite's number.
+    pub suite: u16,
+    /// The protocol agreed on.
+    pub alpn: Option<Vec<u8>>,
+    /// The name that the client asked for.
+    pub server_name: Option<String>,
+    /// The peer's chain as DER, leaf first.
+    pub peer_certificates: Vec<Vec<u8>>,
+    /// A session was resumed.
+    pub resumed: bool,
+}
+
+impl Handshake {
+    /// Starts a server's handshake.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn server(config: &ServerConfig) -> Result<Self, HandshakeError> {
+        Self::start(Side::server(config)?)
+    }
+
+    /// Starts a client's handshake with the server that must prove to be `server_name`.
+    ///
+    /// # Errors
+    /// A `server_name` that is neither a DNS name nor an IP address, of kind `Config`.
+    pub fn client(config: &ClientConfig, server_name: &str) -> Result<Self, HandshakeError> {
+        Self::start(Side::client(config, server_name)?)
+    }
+
+    fn start(side: Side) -> Result<Self, HandshakeError> {
+        let mut handshake = Self {
+            side,
+            state: State::Running,
+            received: Vec::new(),
+            incoming: Vec::new(),
+            outgoing: Vec::new(),
+            next: Piece::Header,
+            total: 0,
+        };
+        handshake.advance();
+        handshake.outcome().map(|_| handshake)
+    }
+
+    /// Takes bytes that were read from the peer; true once the handshake is complete.
+    ///
+    /// What comes after the handshake is kept, unlimited: read no more than needed then.
+    ///
+    /// # Errors
+    /// Why there will be no connection, again at each call; [`Handshake::outgoing`] holds the alert.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<bool, HandshakeError> {
+        self.received.extend_from_slice(bytes);
+        let mut at = 0;
+        while let Some(piece) = self.next_piece(at) {
+            at = piece.end;
+            self.feed(piece);
+        }
+        self.received.drain(..at);
+        self.outcome()
+    }
+
+    /// Tells that the first `n` bytes of [`Handshake::outgoing`] were sent.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub fn sent(&mut self, n: usize) {
+        self.outgoing.drain(..n);
+    }
+
+    /// Bytes to send to the peer; also after an error, and still when the handshake is complete.
+    #[must_use]
+    pub fn outgoing(&self) -> &[u8] {
+        &self.outgoing
+    }
+
+    /// True when nothing more is needed from the peer.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        matches!(self.state, State::Complete)
+    }
+
+    /// The connection, once the handshake is complete and everything was sent.
+    ///
+    /// # Errors
+    /// When it is too early, of kind `Config`; the failure of a handshake that has failed.
+    pub fn finish(self) -> Result<Established, HandshakeError> {
+        if !self.outcome()? {
+            return Err(HandshakeError::config("the handshake is not complete"));
+        }
+        if !self.outgoing.is_empty() {
+            let unsent = self.outgoing.len();
+            let text = format!("{unsent} bytes of the handshake are still to be sent");
+            return Err(HandshakeError::config(text));
+        }
+        let established = Self::establish(self.side, self.received);
+        established.map_err(|error| HandshakeError::failed(error.to_string()))
+    }
+
+    fn establish(side: Side, received: Vec<u8>) -> Result<Established, Box<dyn std::error::Error>> {
+        let agreed = Agreed::of(side.common())?;
+        let server_name = side.server_name().map(str::to_owned);
+        let (secrets, keys) = side.into_keys()?;
+        let (tx_seq, tx) = secrets.tx;
+        let (rx_seq, rx) = secrets.rx;
+        Ok(Established {
+            tx: keys::crypto_info(agreed.version, tx_seq, &tx)?,
+            rx: keys::crypto_info(agreed.version, rx_seq, &rx)?,
+            keys,
+            received,
+            version: agreed.version,
+            suite_name: agreed.suite_name,
+            suite: agreed.suite,
+            alpn: agreed.alpn,
+            server_name,
+            peer_certificates: agreed.peer_certificates,
+            resumed: agreed.resumed,
+        })
+    }
+
+    /// Where in `received` the next piece for rustls lies, if it is whole and still wanted.
+    fn next_piece(&self, at: usize) -> Option<Range<usize>> {
+        let len = match self.next {
+            Piece::Header => HEADER_LEN,
+            Piece::Body { len } => len,
+        };
+        let whole = matches!(self.state, State::Running) && at + len <= self.received.len();
+        whole.then_some(at..at + len)
+    }
+
+    fn feed(&mut self, piece: Range<usize>) {
+        self.total += piece.len();
+        if self.total > MAX_HANDSHAKE {
+            let text = format!("the peer's handshake is longer than {MAX_HANDSHAKE} bytes");
+            self.state = State::Failed(HandshakeError::failed(text));
+            return self.alert_in_clear(Alert::IllegalParameter);
+        }
+        self.incoming
+            .extend_from_slice(&self.received[piece.clone()]);
+        self.advance();
+        self.next = match (self.next, &self.received[piece]) {
+            (Piece::Header, &[.., high, low]) => Piece::Body {
+                len: usize::from(u16::from_be_bytes([high, low])),
+            },
+            (Piece::Header | Piece::Body { .. }, _) => Piece::Header,
+        };
+    }
+
+    fn advance(&mut self) {
+        match self.side.advance(&mut self.incoming, &mut self.outgoing) {
+            Ok(()) if self.side.common().is_handshaking() => {}
+            Ok(()) => self.state = State::Complete,
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn fail(&mut self, error: &Rustls) {
+        let before = self.outgoing.len();
+        self.side.collect_alert(&mut self.outgoing);
+        let silent = self.outgoing.len() == before;
+        if let Some(alert) = error::unsaid(error).filter(|_| silent) {
+            self.alert_in_clear(alert);
+        }
+        let text = if self.total == HEADER_LEN && error::is_no_header(error) {
+            error::not_tls(&self.incoming)
+        } else {
+            self.side.ours().explain(error)
+        };
+        self.state = State::Failed(HandshakeError::failed(text));
+    }
+
+    /// For what rustls leaves unsaid. Once there are keys, only rustls could say it.
+    fn alert_in_clear(&mut self, alert: Alert) {
+        if self.side.common().protocol_version().is_none() {
+            let record = [ContentType::ALERT.0, 3, 3, 0, 2, FATAL, alert.code()];
+            self.outgoing.extend(record);
+        }
+    }
+
+    fn outcome(&self) -> Result<bool, HandshakeError> {
+        match &self.state {
+            State::Running => Ok(false),
+            State::Complete => Ok(true),
+            State::Failed(error) => Err(error.clone()),
+        }
+    }
+}
+
+/// What the two sides agreed on.
+struct Agreed {
+    version: u16,
+    suite: u16,
+    suite_name: String,
+    alpn: Option<Vec<u8>>,
+    peer_certificates: Vec<Vec<u8>>,
+    resumed: bool,
+}
+
+impl Agreed {
+    fn of(common: &CommonState) -> Result<Self, Rustls> {
+        let version = common
+            .protocol_version()
+            .ok_or(Rustls::HandshakeNotComplete)?;
+        let suite = common
+            .negotiated_cipher_suite()
+            .ok_or(Rustls::HandshakeNotComplete)?
+            .suite();
+        let certificates = common.peer_certificates().unwrap_or_default();
+        Ok(Self {
+            version: version.into(),
+            suite: suite.into(),
+            suite_name: config::suite_name(suite),
+            alpn: common.alpn_protocol().map(<[u8]>::to_vec),
+            peer_certificates: certificates.iter().map(|cert| cert.to_vec()).collect(),
+            resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
+        })
+    }
+}
+
+impl fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handshake({:?})", self.outcome())
+    }
+}
+
+impl fmt::Debug for Established {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Established({:#06x}, {})", self.version, self.suite_name)
+    }
+}
+
+/// What a peer may send before the handshake is done. Certificate chains are bounded to 64 KiB by
+/// rustls; a peer that cuts its messages into tiny records would have it hold far more.
+const MAX_HANDSHAKE: usize = 1 << 18;
+/// The level of an alert that ends the connection.
+const FATAL: u8 = 2;

@@ -1,0 +1,206 @@
+//! rustls at work: a client's or a server's handshake without I/O.
+
+use std::sync::{Arc, OnceLock};
+
+use ktls_core::session::KeySource;
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::ServerName;
+use rustls::server::{ClientHello, ResolvesServerCert, UnbufferedServerConnection};
+use rustls::sign::CertifiedKey;
+use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
+use rustls::{CommonState, Error as Rustls, ExtractedSecrets};
+
+use super::config::{ClientConfig, ServerConfig};
+use super::error::{HandshakeError, Ours};
+use super::keys::RustlsKeys;
+
+/// The one half of a handshake.
+pub(super) enum Side {
+    Client {
+        conn: Box<UnbufferedClientConnection>,
+        config: ClientConfig,
+        name: String,
+    },
+    Server {
+        conn: Box<UnbufferedServerConnection>,
+        config: ServerConfig,
+        asked: Arc<Asked>,
+    },
+}
+
+impl Side {
+    pub(super) fn client(config: &ClientConfig, name: &str) -> Result<Self, HandshakeError> {
+        let server_name = ServerName::try_from(name.to_owned()).map_err(|_| {
+            let text = format!("server_name {name:?} is neither a DNS name nor an IP address");
+            HandshakeError::config(text)
+        })?;
+        let conn = UnbufferedClientConnection::new(config.tls.clone(), server_name);
+        let conn = Box::new(conn.map_err(|error| HandshakeError::failed(error.to_string()))?);
+        Ok(Self::Client {
+            conn,
+            config: config.clone(),
+            name: name.to_owned(),
+        })
+    }
+
+    pub(super) fn server(config: &ServerConfig) -> Result<Self, HandshakeError> {
+        let mut tls = rustls::ServerConfig::clone(&config.tls);
+        let asked = Arc::new(Asked {
+            certs: tls.cert_resolver,
+            name: OnceLock::new(),
+        });
+        tls.cert_resolver = asked.clone();
+        let conn = UnbufferedServerConnection::new(Arc::new(tls));
+        let conn = Box::new(conn.map_err(|error| HandshakeError::failed(error.to_string()))?);
+        Ok(Self::Server {
+            conn,
+            config: config.clone(),
+            asked,
+        })
+    }
+
+    /// Lets rustls go on until it needs more input; takes what it is done with off `incoming`.
+    pub(super) fn advance(
+        &mut self,
+        incoming: &mut Vec<u8>,
+        outgoing: &mut Vec<u8>,
+    ) -> Result<(), Rustls> {
+        loop {
+            let (done_with, step) = self.step(incoming, outgoing);
+            let step = step?;
+            incoming.drain(..done_with);
+            if step == Step::NeedsInput {
+                return Ok(());
+            }
+        }
+    }
+
+    /// After an error: what is owed to the peer.
+    pub(super) fn collect_alert(&mut self, outgoing: &mut Vec<u8>) {
+        // rustls hands out what it has to send before it looks at any input.
+        while self.common().wants_write() && self.step(&mut [], outgoing).1.is_ok() {}
+    }
+
+    fn step(
+        &mut self,
+        incoming: &mut [u8],
+        outgoing: &mut Vec<u8>,
+    ) -> (usize, Result<Step, Rustls>) {
+        match self {
+            Self::Client { conn, .. } => settle(conn.process_tls_records(incoming), outgoing),
+            Self::Server { conn, .. } => settle(conn.process_tls_records(incoming), outgoing),
+        }
+    }
+
+    /// What both sides know of their connection.
+    pub(super) fn common(&self) -> &CommonState {
+        match self {
+            Self::Client { conn, .. } => conn,
+            Self::Server { conn, .. } => conn,
+        }
+    }
+
+    /// The name that the client asked for.
+    pub(super) fn server_name(&self) -> Option<&str> {
+        match self {
+            Self::Client { name, .. } => Some(name),
+            Self::Server { asked, .. } => asked.name.get().map(|name| &**name),
+        }
+    }
+
+    /// Our part in what goes wrong.
+    pub(super) fn ours(&self) -> Ours<'_> {
+        match self {
+            Self::Client { config, name, .. } => Ours {
+                server_name: Some(name),
+                alpn: &config.tls.alpn_protocols,
+                offer: &config.offer,
+            },
+            Self::Server { config, .. } => Ours {
+                server_name: None,
+                alpn: &config.tls.alpn_protocols,
+                offer: &config.offer,
+            },
+        }
+    }
+
+    /// The secrets as they stand, and who makes the next ones.
+    pub(super) fn into_keys(self) -> Result<(ExtractedSecrets, Box<dyn KeySource>), Rustls> {
+        match self {
+            Self::Client { conn, .. } => {
+                let (secrets, keys) = conn.dangerous_into_kernel_connection()?;
+                Ok((secrets, Box::new(RustlsKeys(keys))))
+            }
+            Self::Server { conn, .. } => {
+                let (secrets, keys) = conn.dangerous_into_kernel_connection()?;
+                Ok((secrets, Box::new(RustlsKeys(keys))))
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Step {
+    NeedsInput,
+    GoOn,
+}
+
+/// Does what rustls asks for; tells how many input bytes it is done with.
+fn settle<Data>(
+    status: UnbufferedStatus<'_, '_, Data>,
+    outgoing: &mut Vec<u8>,
+) -> (usize, Result<Step, Rustls>) {
+    let UnbufferedStatus { discard, state } = status;
+    let step = state.and_then(|state| match state {
+        // A TLS 1.3 server may already send data while it waits for the client's Finished.
+        ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_) => {
+            Ok(Step::NeedsInput)
+        }
+        ConnectionState::TransmitTlsData(state) => {
+            state.done();
+            Ok(Step::GoOn)
+        }
+        ConnectionState::EncodeTlsData(mut state) => {
+            append(outgoing, |out| state.encode(out)).map(|()| Step::GoOn)
+        }
+        other => Err(Rustls::General(format!(
+            "{other:?} has no place in a handshake"
+        ))),
+    });
+    (discard, step)
+}
+
+/// Grows `outgoing` by what `encode` needs, which it tells when it is given no room.
+fn append(
+    outgoing: &mut Vec<u8>,
+    mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>,
+) -> Result<(), Rustls> {
+    let start = outgoing.len();
+    let written = encode(&mut []).or_else(|error| match error {
+        EncodeError::InsufficientSize(room) => {
+            outgoing.resize(start + room.required_size, 0);
+            encode(&mut outgoing[start..])
+        }
+        error @ EncodeError::AlreadyEncoded => Err(error),
+    });
+    let written = written.map_err(|error| Rustls::General(error.to_string()))?;
+    outgoing.truncate(start + written);
+    Ok(())
+}
+
+/// Remembers the name that a client asks for, which rustls tells the certificate's chooser alone.
+#[derive(Debug)]
+pub(super) struct Asked {
+    certs: Arc<dyn ResolvesServerCert>,
+    name: OnceLock<Box<str>>,
+}
+
+impl ResolvesServerCert for Asked {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if let Some(name) = hello.server_name() {
+            // Set twice after a HelloRetryRequest; rustls checks that it is the same.
+            let _ = self.name.set(name.into());
+        }
+        self.certs.resolve(hello)
+    }
+}

@@ -1,0 +1,10 @@
+//! Handshakes of our client with our server, in memory, and with peers that misbehave.
+
+mod config;
+mod keylog;
+mod keys;
+mod pair;
+mod pki;
+mod refused;
+mod rustls_peer;
+mod suites;
