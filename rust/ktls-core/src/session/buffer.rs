@@ -30,7 +30,7 @@ impl Queue {
 
     /// Takes `count` bytes off the front.
     pub(super) fn take(&mut self, count: usize) {
-        self.start = (self.start + count).min(self.end);
+        self.start = self.start.saturating_add(count).min(self.end);
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }

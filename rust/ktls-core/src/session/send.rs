@@ -191,6 +191,12 @@ impl Sender {
         self.tail = Tail::Failed;
     }
 
+    /// The socket takes no more: what was sealed is lost, and nothing more can be.
+    pub fn abandon(&mut self) {
+        self.tail = Tail::Failed;
+        self.wire.take(usize::MAX);
+    }
+
     /// Refuses a renegotiation of TLS 1.2 (RFC 5246 §7.2.2).
     ///
     /// # Errors

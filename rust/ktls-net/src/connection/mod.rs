@@ -1,0 +1,214 @@
+//! The RFC face over a socket: sessions whose handshake is done, carried by our records.
+//!
+//! Lock order: a turn, then one half, then the keys. A half is never locked while waiting for the
+//! peer, so a reader can always answer a KeyUpdate and a blocked reader never stops a writer.
+
+mod close;
+mod handshake;
+mod read;
+mod write;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use ktls_aead::PROVIDER;
+use ktls_core::session::{KeySource, Policy, Receiver, SecretChain, Sender};
+use ktls_core::wire::TLS13;
+use ktls_core::{CryptoInfo, Direction, Error as CoreError, TrafficSecret};
+
+use crate::Error;
+use crate::descriptor::{Descriptor, Turn, guard};
+use crate::handshake::Established;
+
+pub use handshake::Handshaking;
+
+/// A TLS connection over a stream socket.
+pub struct Connection {
+    fd: Descriptor,
+    tx: Mutex<Sender>,
+    rx: Mutex<Receiver>,
+    writer: Turn,
+    reader: Turn,
+    /// Why the connection cannot go on.
+    failed: OnceLock<CoreError>,
+    start: Instant,
+    facts: Facts,
+}
+
+/// What the handshake agreed on.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// 0x0303 or 0x0304.
+    pub version: u16,
+    /// The suite's name.
+    pub cipher: String,
+    /// The protocol agreed on.
+    pub alpn: Option<Vec<u8>>,
+    /// The name that the client asked for.
+    pub server_name: Option<String>,
+    /// The peer's chain as DER, leaf first.
+    pub peer_certificates: Vec<Vec<u8>>,
+    /// A session was resumed.
+    pub resumed: bool,
+}
+
+/// Numbers of a connection so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Counts {
+    /// Key updates in our direction.
+    pub tx_generation: u64,
+    /// Key updates in the peer's.
+    pub rx_generation: u64,
+    /// Records sealed.
+    pub records_sent: u64,
+    /// Records opened.
+    pub records_received: u64,
+}
+
+impl Connection {
+    /// Carries on where a handshake ended.
+    ///
+    /// # Errors
+    /// A cipher that has no implementation.
+    pub fn new(fd: OwnedFd, established: Established, policy: &Policy) -> Result<Self, Error> {
+        let Established {
+            tx,
+            rx,
+            keys,
+            received,
+            ..
+        } = established;
+        let facts = Facts {
+            version: established.version,
+            cipher: established.suite_name,
+            alpn: established.alpn,
+            server_name: established.server_name,
+            peer_certificates: established.peer_certificates,
+            resumed: established.resumed,
+        };
+        Self::build(fd, (tx, rx), keys, &received, policy, facts)
+    }
+
+    /// Carries on a TLS 1.3 connection whose handshake somebody else has done.
+    ///
+    /// # Errors
+    /// As [`Connection::new`].
+    pub fn from_secrets(
+        fd: OwnedFd,
+        server_side: bool,
+        tx: TrafficSecret,
+        rx: TrafficSecret,
+        received: &[u8],
+        policy: &Policy,
+    ) -> Result<Self, Error> {
+        let infos = (tx.crypto_info(&PROVIDER, 0)?, rx.crypto_info(&PROVIDER, 0)?);
+        let cipher = tx.suite().name.to_owned();
+        let facts = Facts {
+            version: TLS13,
+            cipher,
+            ..Facts::default()
+        };
+        let keys = Box::new(SecretChain::new(tx, rx, server_side, &PROVIDER));
+        Self::build(fd, infos, keys, received, policy, facts)
+    }
+
+    fn build(
+        fd: OwnedFd,
+        (tx, rx): (CryptoInfo, CryptoInfo),
+        keys: Box<dyn KeySource>,
+        received: &[u8],
+        policy: &Policy,
+        facts: Facts,
+    ) -> Result<Self, Error> {
+        let keys = SharedKeys(Arc::new(Mutex::new(keys)));
+        let tx = Sender::new(tx, Box::new(keys.clone()), &PROVIDER, policy)?;
+        let rx = Receiver::new(rx, Box::new(keys), &PROVIDER, policy, received)?;
+        Ok(Self {
+            fd: Descriptor::new(fd),
+            tx: Mutex::new(tx),
+            rx: Mutex::new(rx),
+            writer: Turn::default(),
+            reader: Turn::default(),
+            failed: OnceLock::new(),
+            start: Instant::now(),
+            facts,
+        })
+    }
+
+    /// What the handshake agreed on.
+    #[must_use]
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Numbers so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let (tx_generation, records_sent) = {
+            let tx = guard(&self.tx);
+            (tx.generation(), tx.records())
+        };
+        let rx = guard(&self.rx);
+        let (rx_generation, records_received) = (rx.generation(), rx.records());
+        Counts {
+            tx_generation,
+            rx_generation,
+            records_sent,
+            records_received,
+        }
+    }
+
+    /// Bytes read from the socket and not delivered, sealed ones included.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        guard(&self.rx).pending()
+    }
+
+    /// Bytes sealed that the socket has not taken yet.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        guard(&self.tx).wire().len()
+    }
+
+    /// The socket, for the duration of one call.
+    ///
+    /// # Errors
+    /// EBADF once closed.
+    pub fn socket(&self) -> Result<Arc<OwnedFd>, Error> {
+        self.fd.open()
+    }
+
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn check_alive(&self) -> Result<(), Error> {
+        self.failed.get().map_or(Ok(()), |&error| Err(error.into()))
+    }
+
+    /// Ends the connection: the peer is told why, as far as the socket takes it at once.
+    fn fail(&self, fd: &impl AsFd, error: CoreError) -> Error {
+        let error = *self.failed.get_or_init(|| error);
+        let mut tx = guard(&self.tx);
+        tx.fail(error.alert());
+        if write::push(fd, &mut tx).is_ok() && tx.wire().is_empty() {
+            close::finish_sending(fd);
+        }
+        error.into()
+    }
+}
+
+/// The one source of keys of both halves.
+#[derive(Clone)]
+struct SharedKeys(Arc<Mutex<Box<dyn KeySource>>>);
+
+impl KeySource for SharedKeys {
+    fn next(&mut self, direction: Direction) -> Result<CryptoInfo, CoreError> {
+        guard(&self.0).next(direction)
+    }
+
+    fn ticket(&mut self, body: &[u8]) -> Result<(), CoreError> {
+        guard(&self.0).ticket(body)
+    }
+}

@@ -1,0 +1,103 @@
+//! Reading, and what must be sent because of what was read.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use ktls_core::rekey::Reply;
+use ktls_core::session::Event;
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+
+use super::Connection;
+use super::write::push;
+use crate::descriptor::guard;
+use crate::wait::{read_now, wait};
+use crate::{Error, Patience};
+
+impl Connection {
+    /// Application data into `out`; 0 is the peer's close_notify.
+    ///
+    /// # Errors
+    /// What the peer did wrong (it was sent the alert), [`ktls_core::Error::Truncated`], the system's errors,
+    /// and those of waiting.
+    pub fn read(&self, out: &mut [u8], patience: Patience) -> Result<usize, Error> {
+        if out.is_empty() {
+            return Ok(0);
+        }
+        let _turn = self.reader.take(patience)?;
+        let fd = self.fd.open()?;
+        loop {
+            match self.read_now(&fd, out)? {
+                Some(count) => return Ok(count),
+                None => self.wait_to_read(&fd, patience)?,
+            }
+        }
+    }
+
+    /// As [`Connection::read`] without waiting: None is "not yet". The caller has the reader's turn.
+    pub(crate) fn read_now(&self, fd: &OwnedFd, out: &mut [u8]) -> Result<Option<usize>, Error> {
+        self.check_alive()?;
+        loop {
+            // The lock ends with this statement: what follows may need the other half.
+            let told = guard(&self.rx).advance(out, self.now());
+            match told.map_err(|error| self.fail(fd, error))? {
+                Event::Data(count) => return Ok(Some(count)),
+                Event::Closed => return Ok(Some(0)),
+                Event::KeyUpdate(reply) => self.peer_updated(fd, reply)?,
+                Event::Renegotiation => self.refuse_renegotiation(fd),
+                Event::NeedMore => {
+                    if !self.fill(fd)? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads from the socket; false: nothing is there yet.
+    fn fill(&self, fd: &OwnedFd) -> Result<bool, Error> {
+        let mut rx = guard(&self.rx);
+        match read_now(fd.as_fd(), rx.room()) {
+            Ok(0) => rx.end_of_stream().map(|()| false).map_err(Error::from),
+            Ok(count) => {
+                rx.filled(count);
+                Ok(true)
+            }
+            Err(Error::Io(Errno::AGAIN)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn peer_updated(&self, fd: &OwnedFd, reply: Reply) -> Result<(), Error> {
+        let answered = guard(&self.tx).peer_updated(reply);
+        answered.map_err(|error| self.fail(fd, error))?;
+        self.push_quietly(fd);
+        Ok(())
+    }
+
+    fn refuse_renegotiation(&self, fd: &OwnedFd) {
+        // With no room for the warning the peer is not reading; silence refuses as well.
+        let _unsaid = guard(&self.tx).refuse_renegotiation();
+        self.push_quietly(fd);
+    }
+
+    /// Sends what the socket takes. That sending is at its end must not keep data from being read.
+    fn push_quietly(&self, fd: &OwnedFd) {
+        let mut tx = guard(&self.tx);
+        if push(fd, &mut tx).is_err() {
+            tx.abandon();
+        }
+    }
+
+    /// Waits for bytes, and sends what is still unsent meanwhile.
+    fn wait_to_read(&self, fd: &OwnedFd, patience: Patience) -> Result<(), Error> {
+        let mut events = PollFlags::IN;
+        if !guard(&self.tx).wire().is_empty() {
+            events |= PollFlags::OUT;
+        }
+        let seen = wait(fd.as_fd(), events, patience)?;
+        if seen.contains(PollFlags::OUT) {
+            self.push_quietly(fd);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! Writing and key updates of our own.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use ktls_core::Error as CoreError;
+use ktls_core::rekey::Reply;
+use ktls_core::session::Sender;
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+
+use super::Connection;
+use crate::descriptor::guard;
+use crate::wait::{wait, write_now};
+use crate::{Error, Patience};
+
+impl Connection {
+    /// Sends `data`; gives how much was taken: less than all only when waiting came to its end.
+    ///
+    /// What was taken and not sent ([`Connection::unsent`]) goes out with the next call of any kind.
+    ///
+    /// # Errors
+    /// When nothing was taken: those of waiting, the system's, or why the connection has failed.
+    pub fn write(&self, data: &[u8], patience: Patience) -> Result<usize, Error> {
+        let _turn = self.writer.take(patience)?;
+        let fd = self.fd.open()?;
+        let mut taken = 0;
+        loop {
+            let (count, flushed) = match self.write_now(&fd, &data[taken..]) {
+                Err(_) if taken > 0 => return Ok(taken),
+                step => step?,
+            };
+            taken += count;
+            if taken == data.len() && (flushed || patience == Patience::None) {
+                return Ok(taken);
+            }
+            if !flushed && let Err(error) = wait(fd.as_fd(), PollFlags::OUT, patience) {
+                return if taken > 0 { Ok(taken) } else { Err(error) };
+            }
+        }
+    }
+
+    /// Seals some of `data` once everything sealed before is sent: gives how much, and whether all is sent.
+    pub(crate) fn write_now(&self, fd: &OwnedFd, data: &[u8]) -> Result<(usize, bool), Error> {
+        self.check_alive()?;
+        let mut tx = guard(&self.tx);
+        push(fd, &mut tx)?;
+        if !tx.wire().is_empty() || data.is_empty() {
+            return Ok((0, tx.wire().is_empty()));
+        }
+        let count = tx.write(data)?;
+        // Its bytes are accepted: an error of the socket shows in the next call.
+        let _shows_again = push(fd, &mut tx);
+        Ok((count, tx.wire().is_empty()))
+    }
+
+    /// Sends what is sealed.
+    ///
+    /// # Errors
+    /// The system's, and those of waiting.
+    pub fn flush(&self, patience: Patience) -> Result<(), Error> {
+        self.flush_to(&*self.fd.open()?, patience)
+    }
+
+    pub(super) fn flush_to(&self, fd: &OwnedFd, patience: Patience) -> Result<(), Error> {
+        loop {
+            {
+                let mut tx = guard(&self.tx);
+                push(fd, &mut tx)?;
+                if tx.wire().is_empty() {
+                    return Ok(());
+                }
+            }
+            wait(fd.as_fd(), PollFlags::OUT, patience)?;
+        }
+    }
+
+    /// Sends a KeyUpdate and switches our key.
+    ///
+    /// # Errors
+    /// Those of [`Sender::key_update`]; the system's, and those of waiting for room.
+    pub fn key_update(&self, reply: Reply, patience: Patience) -> Result<(), Error> {
+        let fd = self.fd.open()?;
+        self.with_room(&fd, patience, |tx| tx.key_update(reply))
+    }
+
+    /// Says that no more will be sent.
+    ///
+    /// # Errors
+    /// The system's, and those of waiting for room.
+    pub fn close_notify(&self, patience: Patience) -> Result<(), Error> {
+        let fd = self.fd.open()?;
+        self.with_room(&fd, patience, Sender::close_notify)
+    }
+
+    /// Does `seal`, waiting while what it seals has no room; then sends what the socket takes.
+    pub(super) fn with_room(
+        &self,
+        fd: &OwnedFd,
+        patience: Patience,
+        mut seal: impl FnMut(&mut Sender) -> Result<(), CoreError>,
+    ) -> Result<(), Error> {
+        self.check_alive()?;
+        loop {
+            let sealed = {
+                let mut tx = guard(&self.tx);
+                push(fd, &mut tx)?;
+                let sealed = seal(&mut tx);
+                let _shows_again = push(fd, &mut tx);
+                sealed
+            };
+            match sealed {
+                Err(CoreError::NoRoom { .. }) => wait(fd.as_fd(), PollFlags::OUT, patience)?,
+                done => return Ok(done?),
+            };
+        }
+    }
+}
+
+/// Sends what the socket takes of the sealed bytes.
+pub(super) fn push(fd: &impl AsFd, tx: &mut Sender) -> Result<(), Error> {
+    while !tx.wire().is_empty() {
+        match write_now(fd.as_fd(), tx.wire()) {
+            Ok(count) => tx.wrote(count),
+            Err(Error::Io(Errno::AGAIN)) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! A descriptor that can be closed while other threads use it, and turns in using it.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::{Error, Patience};
+
+/// What the mutex guards, also after a panic elsewhere: our states change only after every check.
+pub(crate) fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An open descriptor; it goes back to the system when the last call that uses it has returned.
+#[derive(Debug)]
+pub(crate) struct Descriptor(Mutex<Option<Arc<OwnedFd>>>);
+
+impl Descriptor {
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        Self(Mutex::new(Some(Arc::new(fd))))
+    }
+
+    /// For the duration of one call.
+    ///
+    /// # Errors
+    /// EBADF once closed.
+    pub(crate) fn open(&self) -> Result<Arc<OwnedFd>, Error> {
+        guard(&self.0).clone().ok_or(Error::Io(Errno::BADF))
+    }
+
+    /// The first to close gets it.
+    pub(crate) fn close(&self) -> Option<Arc<OwnedFd>> {
+        guard(&self.0).take()
+    }
+}
+
+/// One at a time: a right that may be held while waiting for the peer, unlike a mutex.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    taken: Mutex<bool>,
+    free: Condvar,
+}
+
+/// Gives the turn back when dropped.
+pub(crate) struct Held<'a>(&'a Turn);
+
+/// Signals do not wake a waiter for a turn: it looks up this often for its caller to run handlers.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
+impl Turn {
+    /// Waits for the turn.
+    ///
+    /// # Errors
+    /// EAGAIN, [`Error::TimedOut`] as `patience` says; [`Error::Interrupted`] now and then, to be
+    /// called again.
+    pub(crate) fn take(&self, patience: Patience) -> Result<Held<'_>, Error> {
+        let mut taken = guard(&self.taken);
+        if *taken {
+            let left = patience.left()?.unwrap_or(LOOK_UP).min(LOOK_UP);
+            let waited = self.free.wait_timeout_while(taken, left, |taken| *taken);
+            taken = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if *taken {
+                return Err(Error::Interrupted);
+            }
+        }
+        *taken = true;
+        Ok(Held(self))
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        *guard(&self.0.taken) = false;
+        self.0.free.notify_one();
+    }
+}

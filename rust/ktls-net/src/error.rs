@@ -1,0 +1,57 @@
+//! What can go wrong at a descriptor.
+
+use std::fmt;
+
+use rustix::io::Errno;
+
+use crate::handshake::HandshakeError;
+
+/// Why a call on a socket did not do what it was asked to.
+#[derive(Debug)]
+pub enum Error {
+    /// The record layer refused, or the peer broke a rule.
+    Tls(ktls_core::Error),
+    /// The system call failed; EAGAIN is "not yet" on a non-blocking socket.
+    Io(Errno),
+    /// The handshake failed.
+    Handshake(HandshakeError),
+    /// The socket's timeout has passed.
+    TimedOut,
+    /// A signal came while waiting: nothing is lost, call again after its handler has run.
+    Interrupted,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tls(error) => error.fmt(f),
+            Self::Io(errno) => errno.fmt(f),
+            Self::Handshake(error) => error.fmt(f),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Interrupted => f.write_str("interrupted by a signal"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<ktls_core::Error> for Error {
+    fn from(error: ktls_core::Error) -> Self {
+        Self::Tls(error)
+    }
+}
+
+impl From<HandshakeError> for Error {
+    fn from(error: HandshakeError) -> Self {
+        Self::Handshake(error)
+    }
+}
+
+impl From<Errno> for Error {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::INTR => Self::Interrupted,
+            errno => Self::Io(errno),
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Pumping between a TLS connection and a plain socket, without anyone else's help.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::{Shutdown, shutdown};
+
+use crate::wait::{read_now, timespec, write_now};
+use crate::{Connection, Error, Patience};
+
+/// Both directions between a connection and a plain socket. Memory is bounded, a slow side slows
+/// the other down, and the end of one direction is passed on while the other goes on.
+pub struct Relay<'a> {
+    connection: &'a Connection,
+    tls: Arc<OwnedFd>,
+    plain: OwnedFd,
+    stop: Option<OwnedFd>,
+    idle: Option<Duration>,
+    /// From the peer to the plain side.
+    inward: Flow,
+    /// From the plain side to the peer.
+    outward: Flow,
+    /// Sealed bytes wait for the peer.
+    unsent: bool,
+    /// After a stop: when to give up on what is in flight.
+    give_up: Option<Instant>,
+}
+
+/// One direction: bytes read and not yet written.
+struct Flow {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// No more will be read.
+    ended: bool,
+    /// And its receiver was told.
+    told: bool,
+    total: u64,
+}
+
+/// Plaintext held in each direction.
+const BUFFER: usize = 64 << 10;
+/// Steps between two looks at the stop descriptor while there is always something to do.
+const LOOK_UP: u64 = 64;
+/// What is in flight gets this long after a stop.
+const GRACE: Duration = Duration::from_secs(1);
+
+impl<'a> Relay<'a> {
+    /// Joins the two sides. `stop` ends the relay when it becomes readable; `idle` when nothing moves for so long.
+    ///
+    /// # Errors
+    /// EBADF when the connection is closed.
+    pub fn new(
+        connection: &'a Connection,
+        plain: OwnedFd,
+        stop: Option<OwnedFd>,
+        idle: Option<Duration>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            connection,
+            tls: connection.socket()?,
+            plain,
+            stop,
+            idle,
+            inward: Flow::new(),
+            outward: Flow::new(),
+            unsent: false,
+            give_up: None,
+        })
+    }
+
+    /// Runs until both directions have ended: plaintext bytes from the peer and to the peer.
+    ///
+    /// # Errors
+    /// Those of reading and writing on either side, [`Error::TimedOut`] when idle;
+    /// [`Error::Interrupted`]: call again.
+    pub fn run(&mut self) -> Result<(u64, u64), Error> {
+        for step in 1_u64.. {
+            let moved = self.pump_inward()? | self.pump_outward()?;
+            let done = self.inward.told && self.outward.told && !self.unsent;
+            if done || self.is_over() {
+                break;
+            }
+            // Busy sides must not keep us from seeing a stop.
+            if !moved || step.is_multiple_of(LOOK_UP) {
+                self.wait(!moved)?;
+            }
+        }
+        Ok(self.totals())
+    }
+
+    /// Plaintext bytes from the peer and to the peer so far.
+    #[must_use]
+    pub const fn totals(&self) -> (u64, u64) {
+        (self.inward.total, self.outward.total)
+    }
+
+    fn pump_inward(&mut self) -> Result<bool, Error> {
+        let flow = &mut self.inward;
+        let mut moved = false;
+        if flow.is_empty() && !flow.ended {
+            match self.connection.read_now(&self.tls, &mut flow.buffer)? {
+                Some(count) => moved = flow.filled(count),
+                None => self.unsent = self.connection.unsent() > 0,
+            }
+        }
+        moved |= flow.write(|bytes| write_now(self.plain.as_fd(), bytes))?;
+        if flow.finished() {
+            end(&self.plain);
+            flow.told = true;
+            moved = true;
+        }
+        Ok(moved)
+    }
+
+    fn pump_outward(&mut self) -> Result<bool, Error> {
+        let flow = &mut self.outward;
+        let mut moved = false;
+        if flow.is_empty() && !flow.ended && !self.unsent {
+            moved = match read_now(self.plain.as_fd(), &mut flow.buffer) {
+                Ok(count) => flow.filled(count),
+                Err(Error::Io(Errno::AGAIN)) => false,
+                Err(error) => return Err(error),
+            };
+        }
+        if !flow.is_empty() || self.unsent {
+            let (count, flushed) = self.connection.write_now(&self.tls, flow.waiting())?;
+            flow.wrote(count);
+            moved |= count > 0 || (self.unsent && flushed);
+            self.unsent = !flushed;
+        }
+        if flow.finished() && !self.unsent {
+            self.connection.close_notify(Patience::None)?;
+            self.unsent = self.connection.unsent() > 0;
+            flow.told = true;
+            moved = true;
+        }
+        Ok(moved)
+    }
+
+    /// Sees whether it is to stop; with `block` waits until something can move.
+    fn wait(&mut self, block: bool) -> Result<(), Error> {
+        let watched = [
+            (self.tls.as_fd(), self.tls_events()),
+            (self.plain.as_fd(), self.plain_events()),
+            (self.stop_fd(), self.stop_events()),
+        ];
+        // A side that nothing is wanted of would wake us for ever once it has hung up.
+        let wanted = watched.iter().filter(|(_, events)| !events.is_empty());
+        let mut fds: Vec<PollFd<'_>> = wanted
+            .map(|&(fd, events)| PollFd::from_borrowed_fd(fd, events))
+            .collect();
+        let timeout = if block {
+            self.timeout()
+        } else {
+            Some(Duration::ZERO)
+        };
+        let seen = poll(&mut fds, timeout.map(timespec).as_ref())?;
+        let stop = fds.last().is_some_and(|last| !last.revents().is_empty());
+        if stop && !self.stop_events().is_empty() {
+            self.give_up = Some(Instant::now() + GRACE);
+            self.outward.ended = true;
+        } else if block && seen == 0 && self.give_up.is_none() {
+            return Err(Error::TimedOut);
+        }
+        Ok(())
+    }
+
+    /// True when time is up after a stop.
+    fn is_over(&self) -> bool {
+        self.give_up.is_some_and(|end| Instant::now() >= end)
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        match self.give_up {
+            Some(end) => Some(end.saturating_duration_since(Instant::now())),
+            None => self.idle,
+        }
+    }
+
+    fn stop_fd(&self) -> BorrowedFd<'_> {
+        self.stop.as_ref().map_or(self.tls.as_fd(), AsFd::as_fd)
+    }
+
+    /// Empty without a descriptor for it, and once it was seen.
+    fn stop_events(&self) -> PollFlags {
+        let watched = self.stop.is_some() && self.give_up.is_none();
+        if watched {
+            PollFlags::IN
+        } else {
+            PollFlags::empty()
+        }
+    }
+
+    fn tls_events(&self) -> PollFlags {
+        let mut events = PollFlags::empty();
+        events.set(PollFlags::IN, self.inward.is_empty() && !self.inward.ended);
+        events.set(PollFlags::OUT, self.unsent);
+        events
+    }
+
+    fn plain_events(&self) -> PollFlags {
+        let mut events = PollFlags::empty();
+        events.set(
+            PollFlags::IN,
+            self.outward.is_empty() && !self.outward.ended && !self.unsent,
+        );
+        events.set(PollFlags::OUT, !self.inward.is_empty());
+        events
+    }
+}
+
+impl Flow {
+    fn new() -> Self {
+        Self {
+            buffer: vec![0; BUFFER],
+            start: 0,
+            end: 0,
+            ended: false,
+            told: false,
+            total: 0,
+        }
+    }
+
+    fn waiting(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Ended, all passed on, and the receiver does not know yet.
+    fn finished(&self) -> bool {
+        self.ended && self.is_empty() && !self.told
+    }
+
+    /// `count` bytes were read into the buffer; none is the end.
+    fn filled(&mut self, count: usize) -> bool {
+        (self.start, self.end) = (0, count);
+        self.ended = count == 0;
+        true
+    }
+
+    fn wrote(&mut self, count: usize) {
+        self.start += count;
+        self.total += count as u64;
+    }
+
+    /// Writes what waits as far as it goes.
+    fn write(&mut self, to: impl FnOnce(&[u8]) -> Result<usize, Error>) -> Result<bool, Error> {
+        if self.is_empty() {
+            return Ok(false);
+        }
+        match to(self.waiting()) {
+            Ok(count) => {
+                self.wrote(count);
+                Ok(true)
+            }
+            Err(Error::Io(Errno::AGAIN)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// FIN to the plain side.
+fn end(plain: &OwnedFd) {
+    // ENOTCONN says that it is gone already, which the other direction will notice.
+    let _gone = shutdown(plain, Shutdown::Write);
+}

@@ -1,0 +1,104 @@
+//! Waiting for a descriptor, as patiently as a socket's timeout says.
+
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use crate::Error;
+
+/// How long a call may wait.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Patience {
+    /// Not at all: "not yet" is EAGAIN.
+    None,
+    /// Until then, and that is [`Error::TimedOut`].
+    Until(Instant),
+    /// For ever.
+    Endless,
+}
+
+impl Patience {
+    /// From a Python timeout: `None` blocks, zero does not.
+    #[must_use]
+    pub fn from_timeout(timeout: Option<Duration>) -> Self {
+        match timeout {
+            None => Self::Endless,
+            Some(Duration::ZERO) => Self::None,
+            // A timeout too far away to be told as an instant is none.
+            Some(timeout) => Instant::now()
+                .checked_add(timeout)
+                .map_or(Self::Endless, Self::Until),
+        }
+    }
+
+    /// Time left; `None` is for ever.
+    ///
+    /// # Errors
+    /// EAGAIN or [`Error::TimedOut`] when there is none.
+    pub fn left(self) -> Result<Option<Duration>, Error> {
+        match self {
+            Self::None => Err(Error::Io(Errno::AGAIN)),
+            Self::Endless => Ok(None),
+            Self::Until(end) => match end.checked_duration_since(Instant::now()) {
+                None | Some(Duration::ZERO) => Err(Error::TimedOut),
+                left => Ok(left),
+            },
+        }
+    }
+}
+
+/// Waits until one of `events`, an error or a hang-up shows at `fd`.
+///
+/// # Errors
+/// EAGAIN, [`Error::TimedOut`], [`Error::Interrupted`].
+pub fn wait(fd: BorrowedFd<'_>, events: PollFlags, patience: Patience) -> Result<PollFlags, Error> {
+    let left = patience.left()?;
+    let mut fds = [PollFd::from_borrowed_fd(fd, events)];
+    poll(&mut fds, left.map(timespec).as_ref())?;
+    let seen = fds[0].revents();
+    if seen.is_empty() {
+        Err(Error::TimedOut)
+    } else {
+        Ok(seen)
+    }
+}
+
+/// A duration as poll wants it; more than it can tell is as good as for ever.
+#[must_use]
+pub fn timespec(duration: Duration) -> Timespec {
+    Timespec::try_from(duration).unwrap_or(Timespec {
+        tv_sec: i64::MAX,
+        tv_nsec: 0,
+    })
+}
+
+/// Reads what is there, never waiting; 0 is the end of the stream.
+///
+/// # Errors
+/// EAGAIN and what the connection says.
+pub fn read_now(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, Error> {
+    let (got, _) = recv(fd, buf, RecvFlags::DONTWAIT)?;
+    Ok(got)
+}
+
+/// Writes what the socket takes, never waiting and never raising SIGPIPE.
+///
+/// # Errors
+/// EAGAIN and what the connection says.
+pub fn write_now(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Error> {
+    Ok(send(fd, bytes, send_flags())?)
+}
+
+#[cfg(not(target_vendor = "apple"))]
+const fn send_flags() -> SendFlags {
+    SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL)
+}
+
+/// Apple has no such flag; Python ignores SIGPIPE anyway.
+#[cfg(target_vendor = "apple")]
+const fn send_flags() -> SendFlags {
+    SendFlags::DONTWAIT
+}
