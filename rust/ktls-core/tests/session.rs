@@ -1,0 +1,259 @@
+//! Two sessions over a wire that is cut anywhere.
+
+use std::time::Duration;
+
+use ktls_aead::PROVIDER;
+use ktls_core::rekey::Reply;
+use ktls_core::session::{Event, KeyUpdateLimit, Policy, Receiver, SecretChain, Sender, Tail};
+use ktls_core::{Alert, CryptoInfo, Error, Sealer, TrafficSecret};
+use proptest::prelude::*;
+
+/// One end: its halves, and everything it was given to read.
+struct End {
+    tx: Sender,
+    rx: Receiver,
+    got: Vec<u8>,
+    key_updates: u64,
+}
+
+fn secret(byte: u8) -> TrafficSecret {
+    TrafficSecret::new(0x1301, &[byte; 32], 0).unwrap()
+}
+
+fn first_key(byte: u8) -> CryptoInfo {
+    secret(byte).crypto_info(&PROVIDER, 0).unwrap()
+}
+
+fn end(tx: u8, rx: u8, policy: &Policy) -> End {
+    let keys = || Box::new(SecretChain::new(secret(tx), secret(rx), false, &PROVIDER));
+    End {
+        tx: Sender::new(first_key(tx), keys(), &PROVIDER, policy).unwrap(),
+        rx: Receiver::new(first_key(rx), keys(), &PROVIDER, policy, &[]).unwrap(),
+        got: Vec::new(),
+        key_updates: 0,
+    }
+}
+
+impl End {
+    /// Takes everything that waits at `from`, `cut` bytes at a time, reading into `buffer` bytes.
+    fn receive(&mut self, from: &mut End, cut: usize, buffer: usize) -> Result<(), Error> {
+        let wire = from.tx.wire().to_vec();
+        from.tx.wrote(wire.len());
+        for bytes in wire.chunks(cut) {
+            self.rx.room()[..bytes.len()].copy_from_slice(bytes);
+            self.rx.filled(bytes.len());
+            self.read_all(buffer)?;
+        }
+        Ok(())
+    }
+
+    fn read_all(&mut self, buffer: usize) -> Result<(), Error> {
+        let mut out = vec![0; buffer];
+        loop {
+            match self.rx.advance(&mut out, Duration::ZERO)? {
+                Event::Data(count) => self.got.extend_from_slice(&out[..count]),
+                Event::KeyUpdate(reply) => {
+                    self.key_updates += 1;
+                    self.tx.peer_updated(reply)?;
+                }
+                Event::NeedMore | Event::Closed => return Ok(()),
+                Event::Renegotiation => panic!("not in TLS 1.3"),
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write(usize),
+    KeyUpdate(bool),
+    Deliver { cut: usize, buffer: usize },
+}
+
+fn step() -> impl Strategy<Value = (bool, Step)> {
+    let step = prop_oneof![
+        (0..40_000_usize).prop_map(Step::Write),
+        any::<bool>().prop_map(Step::KeyUpdate),
+        (1..5000_usize, 1..40_000_usize).prop_map(|(cut, buffer)| Step::Deliver { cut, buffer }),
+    ];
+    (any::<bool>(), step)
+}
+
+proptest! {
+    #[test]
+    fn every_byte_arrives_in_order_through_any_key_updates(
+        steps in proptest::collection::vec(step(), 1..40),
+        rekey_bytes in 1..50_000_u64,
+    ) {
+        let policy = Policy { rekey_bytes: Some(rekey_bytes), ..Policy::default() };
+        let mut ends = [end(1, 2, &policy), end(2, 1, &policy)];
+        let mut sent = [Vec::new(), Vec::new()];
+        let mut next = 0_u8;
+        for (side, step) in steps {
+            let me = usize::from(side);
+            let [a, b] = &mut ends;
+            let (this, that) = if side { (b, a) } else { (a, b) };
+            match step {
+                Step::Write(len) => {
+                    let data: Vec<u8> = (0..len).map(|i| next.wrapping_add(i as u8)).collect();
+                    next = next.wrapping_add(37);
+                    let taken = this.tx.write(&data).unwrap();
+                    sent[me].extend_from_slice(&data[..taken]);
+                }
+                Step::KeyUpdate(request) => {
+                    let reply = if request { Reply::Requested } else { Reply::NotRequested };
+                    let full = matches!(this.tx.key_update(reply), Err(Error::NoRoom { .. }));
+                    prop_assert!(!full || this.tx.wire().len() > 60_000);
+                }
+                Step::Deliver { cut, buffer } => that.receive(this, cut, buffer).unwrap(),
+            }
+        }
+        let [a, b] = &mut ends;
+        for _ in 0..3 {
+            a.receive(b, 9999, 9999).unwrap();
+            b.receive(a, 9999, 9999).unwrap();
+        }
+        prop_assert!(b.got == sent[0] && a.got == sent[1]);
+        prop_assert_eq!(a.tx.generation(), b.key_updates);
+        prop_assert_eq!(b.tx.generation(), a.key_updates);
+    }
+}
+
+/// A receiver and a sealer that speaks to it, to say what no sender of ours would.
+fn rogue(policy: &Policy) -> (Sealer, End) {
+    (
+        Sealer::new(first_key(1), &PROVIDER).unwrap(),
+        end(2, 1, policy),
+    )
+}
+
+fn tell(sealer: &mut Sealer, end: &mut End, record_type: u8, text: &[u8]) -> Result<(), Error> {
+    let room = end.rx.room();
+    let len = sealer.seal(record_type, text, room).unwrap();
+    end.rx.filled(len);
+    end.read_all(100)
+}
+
+#[test]
+fn what_the_rfc_forbids_is_refused_with_its_alert() {
+    for (records, error, alert) in [
+        (
+            &[(23, &b""[..]), (20, &[1])][..],
+            "content type 20",
+            Alert::UnexpectedMessage,
+        ),
+        (&[(22, &[])], "without content", Alert::UnexpectedMessage),
+        (&[(21, &[1])], "alert of 1 bytes", Alert::DecodeError),
+        (
+            &[(22, &[24, 0, 0, 2])],
+            "KeyUpdate of 2 bytes",
+            Alert::DecodeError,
+        ),
+        (
+            &[(22, &[24, 0, 0, 1, 7])],
+            "request_update 7",
+            Alert::IllegalParameter,
+        ),
+        (
+            &[(22, &[24, 0, 0, 1, 0, 4])],
+            "follow a KeyUpdate",
+            Alert::UnexpectedMessage,
+        ),
+        (
+            &[(22, &[24, 0]), (23, b"x")],
+            "inside a handshake",
+            Alert::UnexpectedMessage,
+        ),
+        (
+            &[(22, &[1, 0, 0, 0])],
+            "message of type 1",
+            Alert::UnexpectedMessage,
+        ),
+        (&[(99, b"?")], "content type 99", Alert::UnexpectedMessage),
+    ] {
+        let (mut sealer, mut end) = rogue(&Policy::default());
+        let told = records
+            .iter()
+            .try_for_each(|(kind, text)| tell(&mut sealer, &mut end, *kind, text));
+        let got = told.expect_err(error);
+        assert!(got.to_string().contains(error), "{got}");
+        assert_eq!(got.alert(), Some(alert), "{got}");
+    }
+}
+
+#[test]
+fn data_in_front_of_an_error_is_delivered_first() {
+    let (mut sealer, mut end) = rogue(&Policy::default());
+    let mut at = sealer.seal(23, b"good", end.rx.room()).unwrap();
+    at += sealer.seal(99, b"bad", &mut end.rx.room()[at..]).unwrap();
+    end.rx.filled(at);
+    assert_eq!(
+        end.read_all(100),
+        Err(Error::UnexpectedRecord { record_type: 99 })
+    );
+    assert_eq!(end.got, b"good");
+}
+
+#[test]
+fn a_storm_is_refused_and_the_window_is_settable() {
+    let key_updates = KeyUpdateLimit {
+        count: 3,
+        window: Duration::from_secs(60),
+    };
+    let (mut sealer, mut end) = rogue(&Policy {
+        key_updates,
+        ..Policy::default()
+    });
+    let mut chain = secret(1);
+    for _ in 0..3 {
+        tell(&mut sealer, &mut end, 22, &Reply::NotRequested.message()).unwrap();
+        chain = chain.next(&PROVIDER).unwrap();
+        sealer
+            .rekey(chain.crypto_info(&PROVIDER, 0).unwrap(), &PROVIDER)
+            .unwrap();
+    }
+    let got = tell(&mut sealer, &mut end, 22, &Reply::NotRequested.message());
+    assert_eq!(
+        got,
+        Err(Error::KeyUpdateStorm {
+            count: 4,
+            window_ms: 60_000
+        })
+    );
+}
+
+#[test]
+fn one_answer_serves_all_requests_that_came_before_it_and_comes_before_data() {
+    let policy = Policy::default();
+    let (mut a, mut b) = (end(1, 2, &policy), end(2, 1, &policy));
+    a.tx.key_update(Reply::Requested).unwrap();
+    a.tx.key_update(Reply::Requested).unwrap();
+    b.receive(&mut a, 7, 100).unwrap();
+    assert_eq!(
+        (b.key_updates, b.tx.generation()),
+        (2, 1),
+        "the second asked for no answer"
+    );
+    b.tx.write(b"after").unwrap();
+    a.receive(&mut b, 7, 100).unwrap();
+    assert_eq!((a.key_updates, a.got.as_slice()), (1, &b"after"[..]));
+}
+
+#[test]
+fn close_notify_ends_a_direction_and_a_bare_end_is_a_truncation() {
+    let policy = Policy::default();
+    let (mut a, mut b) = (end(1, 2, &policy), end(2, 1, &policy));
+    assert_eq!(b.rx.end_of_stream(), Err(Error::Truncated));
+    a.tx.write(b"last").unwrap();
+    a.tx.close_notify().unwrap();
+    assert_eq!(a.tx.write(b"more"), Err(Error::SendClosed));
+    b.receive(&mut a, 5, 100).unwrap();
+    assert_eq!(b.got, b"last");
+    assert_eq!(b.rx.end_of_stream(), Ok(()));
+    b.tx.write(b"half-close").unwrap();
+    a.receive(&mut b, 5, 100).unwrap();
+    assert_eq!(a.got, b"half-close");
+    b.tx.fail(Some(Alert::InternalError));
+    assert_eq!(b.tx.tail(), Tail::Failed);
+    assert_eq!(a.receive(&mut b, 5, 100), Err(Error::AlertReceived(80)));
+}
