@@ -1,0 +1,233 @@
+"""``Sealer``: one record at a time, held against the model."""
+
+import errno
+import pickle
+
+import pytest
+
+from ktls_fast import CryptoInfo, KeyLimitError, RecordTooLargeError, Sealer, aead_in_use
+from tests.reference import (
+    AES_GCM_128,
+    CHACHA20_POLY1305,
+    CIPHERS,
+    RECORD_CIPHERS,
+    TLS12,
+    TLS13,
+    Cipher,
+    TrafficKey,
+    pattern,
+    traffic_key,
+)
+from tests.refusal import seal_refused
+
+SIZES = [0, 1, 15, 16, 17, 63, 64, 65, 255, 256, 1350, 2047, 2048, 4095, 8192, 16383, 16384]
+LAST = 2**64 - 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_record_is_that_of_the_model(key: TrafficKey, size: int) -> None:
+    assert Sealer(key.struct()).seal(pattern(size)) == key.seal(pattern(size))
+
+
+def test_every_record_type_is_that_of_the_model(key: TrafficKey) -> None:
+    """Spec 2.2: any type 0…255 is accepted."""
+    for record_type in range(256):
+        sealed = Sealer(key.struct()).seal(b"data", record_type)
+        assert sealed == key.seal(b"data", record_type), record_type
+
+
+@pytest.mark.parametrize("record_type", [-1, 256])
+def test_a_record_type_of_more_than_a_byte_is_refused(record_type: int) -> None:
+    with pytest.raises(OverflowError):
+        Sealer(traffic_key(TLS13, AES_GCM_128).struct()).seal(b"", record_type)
+
+
+def test_records_are_numbered_from_rec_seq_on(key: TrafficKey) -> None:
+    """Spec 2.1: +1 per record."""
+    late = key.at(2**32 - 2)
+    sealer = Sealer(late.struct())
+    for nth in range(5):
+        assert sealer.rec_seq == 2**32 - 2 + nth
+        assert sealer.seal(b"data") == late.seal(b"data", nth=nth)
+
+
+@pytest.mark.parametrize(
+    ("version", "cipher", "overhead"),
+    [
+        (TLS12, AES_GCM_128, 29),
+        (TLS12, CHACHA20_POLY1305, 21),
+        (TLS13, AES_GCM_128, 22),
+        (TLS13, CHACHA20_POLY1305, 22),
+    ],
+)
+def test_overhead_is_the_kernels(version: int, cipher: Cipher, overhead: int) -> None:
+    """Spec 2.1."""
+    sealer = Sealer(traffic_key(version, cipher).struct())
+    assert sealer.overhead == overhead == len(sealer.seal(b""))
+
+
+@pytest.mark.parametrize("rec_seq", [0, 7, LAST - 10])
+@pytest.mark.parametrize("iv", [0, 1000, LAST - 1])
+def test_explicit_nonce_counts_from_iv_whatever_rec_seq_is(rec_seq: int, iv: int) -> None:
+    """Spec 2.1: TLS 1.2 GCM; the nonce wraps where the number has not begun to."""
+    base = traffic_key(TLS12, AES_GCM_128)
+    key = TrafficKey(TLS12, AES_GCM_128, base.key, iv.to_bytes(8, "big"), base.salt, rec_seq)
+    sealer = Sealer(key.struct())
+    for nth in range(4):
+        record = sealer.seal(b"data")
+        assert record == key.seal(b"data", nth=nth)
+        assert int.from_bytes(record[5:13], "big") == (iv + nth) % 2**64
+
+
+def test_crypto_info_and_its_bytes_make_the_same_sealer(key: TrafficKey) -> None:
+    info = CryptoInfo.from_bytes(key.struct())
+    assert Sealer(info).seal(b"data") == Sealer(key.struct()).seal(b"data")
+
+
+@pytest.mark.parametrize("size", [16385, 20_000])
+def test_more_than_one_record_holds_is_refused(key: TrafficKey, size: int) -> None:
+    """RFC 8446 §5.1."""
+    sealer = Sealer(key.struct())
+    with seal_refused(sealer, key, errno.EMSGSIZE):
+        sealer.seal(bytes(size))
+    with pytest.raises(RecordTooLargeError, match=f"{size} bytes"):
+        sealer.seal(bytes(size))
+
+
+def test_seal_into_writes_the_record_and_no_byte_more(key: TrafficKey) -> None:
+    for size in (0, 1, 100, 16384):
+        record = key.seal(pattern(size))
+        out = bytearray(b"\xa5" * (len(record) + 9))
+        assert Sealer(key.struct()).seal_into(pattern(size), out) == len(record)
+        assert out == record + b"\xa5" * 9
+
+
+def test_seal_into_takes_a_record_type(key: TrafficKey) -> None:
+    out = bytearray(100)
+    length = Sealer(key.struct()).seal_into(b"\1\0", out, 21)
+    assert out[:length] == key.seal(b"\1\0", 21)
+
+
+def test_seal_into_needs_exactly_the_record(key: TrafficKey) -> None:
+    need = len(key.seal(b"data"))
+    sealer = Sealer(key.struct())
+    for nth, size in enumerate(range(need)):
+        out = bytearray(b"\xa5" * size)
+        with seal_refused(sealer, key, errno.ENOBUFS, nth=nth, out=out):
+            sealer.seal_into(b"data", out)
+    assert Sealer(key.struct()).seal_into(b"data", bytearray(need)) == need
+
+
+@pytest.mark.parametrize("shift", [-99, -1, 0, 1, 99])
+def test_seal_into_refuses_buffers_that_overlap(key: TrafficKey, shift: int) -> None:
+    memory = bytearray(pattern(1000))
+    data, out = memoryview(memory)[300:400], memoryview(memory)[300 + shift : 400 + shift + 99]
+    sealer = Sealer(key.struct())
+    with seal_refused(sealer, key, errno.EINVAL, out=memory):
+        sealer.seal_into(data, out)
+
+
+def test_seal_into_takes_buffers_that_touch(key: TrafficKey) -> None:
+    memory = bytearray(pattern(300))
+    record = key.seal(bytes(memory[:100]))
+    length = Sealer(key.struct()).seal_into(memoryview(memory)[:100], memoryview(memory)[100:])
+    assert memory[100 : 100 + length] == record
+
+
+def test_the_last_number_is_never_used(key: TrafficKey) -> None:
+    """Spec 2.3: the sender's number must not wrap; 2^64-1 is not transmitted."""
+    late = key.at(LAST - 1)
+    sealer = Sealer(late.struct())
+    assert sealer.seal(b"data") == late.seal(b"data")
+    for _ in range(2):
+        with pytest.raises(OSError, match="sequence number") as caught:
+            sealer.seal(b"data")
+        assert caught.value.errno == errno.EBADMSG
+        assert sealer.rec_seq == LAST
+
+
+def test_record_limit_is_counted_from_the_key_not_from_rec_seq(key: TrafficKey) -> None:
+    """RFC 8446 §5.5 limits records under one key."""
+    late = key.at(2**40)
+    sealer = Sealer(late.struct(), record_limit=3)
+    records = [sealer.seal(b"data") for _ in range(3)]
+    assert records == [late.seal(b"data", nth=nth) for nth in range(3)]
+    with pytest.raises(KeyLimitError, match="3 records") as caught:
+        sealer.seal(b"data")
+    assert (caught.value.errno, sealer.rec_seq) == (errno.EKEYEXPIRED, 2**40 + 3)
+
+
+def test_the_default_limit_is_not_reached_by_rec_seq(key: TrafficKey) -> None:
+    sealer = Sealer(key.at(2**60).struct())
+    sealer.seal(b"")
+    assert not sealer.needs_rekey
+
+
+def test_rekey_takes_key_and_number_and_clears_the_limit(key13: TrafficKey) -> None:
+    """K-17, K-23."""
+    sealer = Sealer(key13.struct(), record_limit=1)
+    sealer.seal(b"data")
+    following = traffic_key(TLS13, key13.cipher, seed=1).at(5)
+    sealer.rekey(following.struct())
+    assert (sealer.rec_seq, sealer.generation, sealer.needs_rekey) == (5, 1, False)
+    assert sealer.seal(b"data") == following.seal(b"data")
+
+
+def test_rekey_to_another_cipher_is_refused(key13: TrafficKey) -> None:
+    """Spec 4.6."""
+    for cipher in CIPHERS:
+        if cipher is not key13.cipher and TLS13 in cipher.versions:
+            sealer = Sealer(key13.struct())
+            with seal_refused(sealer, key13, errno.EINVAL):
+                sealer.rekey(traffic_key(TLS13, cipher).struct())
+            assert sealer.generation == 0
+
+
+def test_rekey_to_another_version_is_refused(key13: TrafficKey) -> None:
+    """Spec 4.6."""
+    sealer = Sealer(key13.struct())
+    with seal_refused(sealer, key13, errno.EINVAL):
+        sealer.rekey(traffic_key(TLS12, key13.cipher).struct())
+
+
+def test_rekey_by_a_struct_of_another_length_is_refused(key13: TrafficKey) -> None:
+    """Spec 4.6."""
+    for struct in (key13.struct()[:-1], key13.struct() + b"\0", b""):
+        sealer = Sealer(key13.struct())
+        with seal_refused(sealer, key13, errno.EINVAL):
+            sealer.rekey(struct)
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_tls12_has_no_rekey(cipher: Cipher, version: int) -> None:
+    """Spec 1.4, rule 2: EBUSY before anything else is looked at."""
+    key = traffic_key(TLS12, cipher)
+    sealer = Sealer(key.struct())
+    with seal_refused(sealer, key, errno.EBUSY):
+        sealer.rekey(traffic_key(version, cipher, seed=1).struct())
+
+
+def test_a_cipher_without_implementation_is_refused() -> None:
+    """Spec 1.4, rule 10: ENOENT."""
+    for cipher in CIPHERS:
+        struct = traffic_key(TLS12, cipher).struct()
+        if cipher.name in aead_in_use():
+            assert Sealer(struct).rec_seq == 0
+        else:
+            with pytest.raises(OSError, match=cipher.name) as caught:
+                Sealer(struct)
+            assert caught.value.errno == errno.ENOENT
+
+
+def test_the_ciphers_of_the_main_path_are_there() -> None:
+    assert {cipher.name for cipher in RECORD_CIPHERS} <= set(aead_in_use())
+
+
+def test_a_sealer_shows_no_secret_and_is_not_pickled() -> None:
+    key = TrafficKey(TLS13, AES_GCM_128, b"K" * 16, b"I" * 8, b"S" * 4)
+    sealer = Sealer(key.struct())
+    for secret in (b"K" * 4, b"I" * 4, b"S" * 4):
+        assert secret.decode() not in repr(sealer)
+        assert secret.hex() not in repr(sealer)
+    with pytest.raises(TypeError, match="Sealer"):
+        pickle.dumps(sealer)
