@@ -96,6 +96,54 @@ pub enum Error {
     /// A key slot that was deleted or replaced.
     StaleSlot { index: usize },
 
+    /// A ULP by this name does not exist.
+    UnknownUlp,
+    /// An empty ULP name.
+    NoUlpName,
+    /// The socket has its ULP already.
+    UlpAttached,
+    /// The ULP needs an established connection.
+    NotEstablished,
+    /// The socket is not one that takes the ULP.
+    NotTcp,
+    /// A TLS option is set on a socket without the ULP.
+    NoUlp,
+    /// A TLS option is asked for on a socket without the ULP, or a Unix socket is to get it.
+    UlpUnsupported,
+    /// No such option.
+    UnknownOption { optname: i32 },
+    /// An option whose value or moment is wrong.
+    BadOption {
+        what: &'static str,
+        value: u32,
+        least: u32,
+        most: u32,
+    },
+    /// An option of TLS 1.3 receivers on a socket that is none.
+    OptionNotNow { what: &'static str },
+    /// An option that may not change while a record is open.
+    OpenRecord { len: usize },
+    /// The two directions of a socket have the same version and cipher.
+    DirectionsDiffer {
+        what: &'static str,
+        installed: u16,
+        given: u16,
+    },
+    /// Flags that a send does not take.
+    BadFlags { flags: u32 },
+    /// A record cannot be kept open and ended by the same call.
+    MoreAndEor,
+    /// A typed record cannot be kept open.
+    TypeWithMore,
+    /// A TLS control message of another type than `TLS_SET_RECORD_TYPE`.
+    BadControlType { cmsg_type: i32 },
+    /// `TLS_SET_RECORD_TYPE` without its byte.
+    EmptyControl,
+    /// Control messages, and none of them sets the record type.
+    NoRecordType,
+    /// A control record and no room for its type.
+    NoControlRoom { record_type: u8 },
+
     /// The 64-bit record sequence number has come to its end.
     SeqExhausted,
     /// The key has sealed as many records as it may (RFC 8446 §5.5).
@@ -156,7 +204,26 @@ impl Error {
             | Self::PieceOutside { .. }
             | Self::SendClosed
             | Self::Dead
-            | Self::StaleSlot { .. } => Blame::Caller,
+            | Self::StaleSlot { .. }
+            | Self::UnknownUlp
+            | Self::NoUlpName
+            | Self::UlpAttached
+            | Self::NotEstablished
+            | Self::NotTcp
+            | Self::NoUlp
+            | Self::UlpUnsupported
+            | Self::UnknownOption { .. }
+            | Self::BadOption { .. }
+            | Self::OptionNotNow { .. }
+            | Self::OpenRecord { .. }
+            | Self::DirectionsDiffer { .. }
+            | Self::BadFlags { .. }
+            | Self::MoreAndEor
+            | Self::TypeWithMore
+            | Self::BadControlType { .. }
+            | Self::EmptyControl
+            | Self::NoRecordType
+            | Self::NoControlRoom { .. } => Blame::Caller,
         }
     }
 
@@ -179,7 +246,16 @@ impl Error {
             | Self::CipherNotIn13 { .. }
             | Self::BadLength { .. }
             | Self::RekeyMismatch { .. }
-            | Self::PieceOutside { .. } => Errno::Inval,
+            | Self::PieceOutside { .. }
+            | Self::NoUlpName
+            | Self::BadOption { .. }
+            | Self::OptionNotNow { .. }
+            | Self::DirectionsDiffer { .. }
+            | Self::MoreAndEor
+            | Self::TypeWithMore
+            | Self::BadControlType { .. }
+            | Self::EmptyControl
+            | Self::NoRecordType => Errno::Inval,
             Self::UnexpectedRecord { .. }
             | Self::UnexpectedMessage { .. }
             | Self::EmptyFragment { .. }
@@ -193,9 +269,14 @@ impl Error {
             | Self::BadAlertLength { .. } => Errno::Proto,
             Self::AlertReceived(_) => Errno::ConnAborted,
             Self::Truncated => Errno::ConnReset,
-            Self::NoKey | Self::NoRekeyIn12 => Errno::Busy,
+            Self::NoKey | Self::NoRekeyIn12 | Self::OpenRecord { .. } => Errno::Busy,
+            Self::UlpAttached => Errno::Exist,
+            Self::NotEstablished => Errno::NotConn,
+            Self::NotTcp | Self::NoUlp | Self::UnknownOption { .. } => Errno::NoProtoOpt,
+            Self::UlpUnsupported | Self::BadFlags { .. } => Errno::OpNotSupp,
+            Self::NoControlRoom { .. } => Errno::Io,
             Self::KeyExpired | Self::KeyExhausted { .. } => Errno::KeyExpired,
-            Self::CipherMissing { .. } | Self::StaleSlot { .. } => Errno::NoEnt,
+            Self::CipherMissing { .. } | Self::StaleSlot { .. } | Self::UnknownUlp => Errno::NoEnt,
             Self::NoRoom { .. } => Errno::NoBufs,
             Self::SendClosed | Self::Dead => Errno::Pipe,
             Self::SlotsFull { .. } => Errno::NoSpc,
@@ -245,7 +326,26 @@ impl Error {
             | Self::SendClosed
             | Self::Dead
             | Self::StaleSlot { .. }
-            | Self::SlotsFull { .. } => None,
+            | Self::SlotsFull { .. }
+            | Self::UnknownUlp
+            | Self::NoUlpName
+            | Self::UlpAttached
+            | Self::NotEstablished
+            | Self::NotTcp
+            | Self::NoUlp
+            | Self::UlpUnsupported
+            | Self::UnknownOption { .. }
+            | Self::BadOption { .. }
+            | Self::OptionNotNow { .. }
+            | Self::OpenRecord { .. }
+            | Self::DirectionsDiffer { .. }
+            | Self::BadFlags { .. }
+            | Self::MoreAndEor
+            | Self::TypeWithMore
+            | Self::BadControlType { .. }
+            | Self::EmptyControl
+            | Self::NoRecordType
+            | Self::NoControlRoom { .. } => None,
         }
     }
 }
@@ -378,6 +478,56 @@ impl fmt::Display for Error {
                 write!(f, "the key may seal {limit} records and has: rekey")
             }
             Self::SlotsFull { capacity } => write!(f, "all {capacity} key slots are taken"),
+            Self::UnknownUlp => f.write_str("the only upper layer protocol here is \"tls\""),
+            Self::NoUlpName => f.write_str("the name of the upper layer protocol is empty"),
+            Self::UlpAttached => f.write_str("the socket has its upper layer protocol already"),
+            Self::NotEstablished => {
+                f.write_str("the connection is not established, or is being closed")
+            }
+            Self::NotTcp => f.write_str("only a TCP socket takes the upper layer protocol"),
+            Self::NoUlp => f.write_str("set TCP_ULP to \"tls\" before any TLS option"),
+            Self::UlpUnsupported => f.write_str("the socket has no upper layer protocol"),
+            Self::UnknownOption { optname } => write!(f, "SOL_TLS has no option {optname} here"),
+            Self::BadOption {
+                what,
+                value,
+                least,
+                most,
+            } => {
+                write!(f, "{what} is {value}, not {least} to {most}")
+            }
+            Self::OptionNotNow { what } => {
+                write!(f, "{what} is for receivers of TLS 1.3 that have their key")
+            }
+            Self::OpenRecord { len } => {
+                write!(f, "a record with {len} bytes is open (MSG_MORE)")
+            }
+            Self::DirectionsDiffer {
+                what,
+                installed,
+                given,
+            } => {
+                write!(
+                    f,
+                    "the other direction has {what} {installed:#06x}, {given:#06x} given"
+                )
+            }
+            Self::BadFlags { flags } => write!(f, "a send does not take the flags {flags:#x}"),
+            Self::MoreAndEor => f.write_str("MSG_MORE and MSG_EOR exclude each other"),
+            Self::TypeWithMore => {
+                f.write_str("a record with a type cannot be kept open (MSG_MORE)")
+            }
+            Self::BadControlType { cmsg_type } => {
+                write!(f, "a SOL_TLS control message of type {cmsg_type}, not 1")
+            }
+            Self::EmptyControl => f.write_str("TLS_SET_RECORD_TYPE without its byte"),
+            Self::NoRecordType => f.write_str("control messages, but none sets the record type"),
+            Self::NoControlRoom { record_type } => {
+                write!(
+                    f,
+                    "a record of content type {record_type} waits: receive it with room for a control message"
+                )
+            }
         }
     }
 }

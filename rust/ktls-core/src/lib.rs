@@ -12,6 +12,7 @@ pub mod record;
 pub mod rekey;
 pub mod session;
 pub mod slot;
+pub mod socket;
 pub mod stats;
 pub mod suite;
 pub mod wire;

@@ -1,0 +1,217 @@
+//! What one call asks for: flags and control messages (spec 2.2, 3.3).
+
+use crate::error::Error;
+
+/// `SOL_TLS`
+pub const SOL_TLS: i32 = 282;
+/// `TLS_SET_RECORD_TYPE`, on send.
+pub const SET_RECORD_TYPE: i32 = 1;
+/// `TLS_GET_RECORD_TYPE`, on receive.
+pub const GET_RECORD_TYPE: i32 = 2;
+
+/// The flags of a send call, checked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct SendFlags {
+    /// `MSG_MORE`: the last record stays open.
+    pub more: bool,
+    /// `MSG_DONTWAIT`
+    pub dont_wait: bool,
+}
+
+impl SendFlags {
+    /// Checks what the caller gave.
+    ///
+    /// # Errors
+    /// [`Error::BadFlags`], [`Error::MoreAndEor`]
+    pub const fn new(flags: u32) -> Result<Self, Error> {
+        if flags & !(MORE | DONTWAIT | NOSIGNAL | EOR) != 0 {
+            return Err(Error::BadFlags { flags });
+        }
+        if flags & MORE != 0 && flags & EOR != 0 {
+            return Err(Error::MoreAndEor);
+        }
+        Ok(Self {
+            more: flags & MORE != 0,
+            dont_wait: flags & DONTWAIT != 0,
+        })
+    }
+}
+
+/// The flags of a receive call; all others are ignored.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RecvFlags {
+    /// `MSG_PEEK`
+    pub peek: bool,
+    /// `MSG_WAITALL`
+    pub wait_all: bool,
+    /// `MSG_DONTWAIT`
+    pub dont_wait: bool,
+    /// `MSG_ERRQUEUE`: TCP's own queue, not ours.
+    pub error_queue: bool,
+}
+
+impl RecvFlags {
+    /// Reads what the caller gave.
+    #[must_use]
+    pub const fn new(flags: u32) -> Self {
+        Self {
+            peek: flags & PEEK != 0,
+            wait_all: flags & WAITALL != 0,
+            dont_wait: flags & DONTWAIT != 0,
+            error_queue: flags & ERRQUEUE != 0,
+        }
+    }
+}
+
+/// One control message of a send call.
+#[derive(Clone, Copy, Debug)]
+pub struct Control<'a> {
+    /// `cmsg_level`
+    pub level: i32,
+    /// `cmsg_type`
+    pub kind: i32,
+    /// What follows the header.
+    pub data: &'a [u8],
+}
+
+/// The record type that control messages set: none only if there are none at all.
+///
+/// # Errors
+/// [`Error::BadControlType`], [`Error::EmptyControl`], [`Error::TypeWithMore`], [`Error::NoRecordType`]
+pub fn record_type<'a>(
+    controls: impl IntoIterator<Item = Control<'a>>,
+    flags: SendFlags,
+) -> Result<Option<u8>, Error> {
+    let (mut any, mut found) = (false, None);
+    for control in controls {
+        any = true;
+        if control.level == SOL_TLS {
+            found = Some(one_type(control, flags)?);
+        }
+    }
+    if any && found.is_none() {
+        return Err(Error::NoRecordType);
+    }
+    Ok(found)
+}
+
+fn one_type(control: Control<'_>, flags: SendFlags) -> Result<u8, Error> {
+    if control.kind != SET_RECORD_TYPE {
+        return Err(Error::BadControlType {
+            cmsg_type: control.kind,
+        });
+    }
+    let &record_type = control.data.first().ok_or(Error::EmptyControl)?;
+    if flags.more {
+        return Err(Error::TypeWithMore);
+    }
+    Ok(record_type)
+}
+
+/// How much of a received control message fits into the caller's room, in bytes (spec 3.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ControlRoom {
+    /// Not even the header.
+    None,
+    /// The header without the type.
+    Header,
+    /// All of it.
+    Full,
+}
+
+impl ControlRoom {
+    /// From `msg_controllen`.
+    #[must_use]
+    pub const fn new(len: usize) -> Self {
+        match len {
+            0..HEADER => Self::None,
+            HEADER => Self::Header,
+            _ => Self::Full,
+        }
+    }
+}
+
+/// `CMSG_LEN(0)`; the type makes it one byte more, and no padding is asked for (spec 7).
+const HEADER: usize = 16;
+
+/// `MSG_PEEK`
+pub const PEEK: u32 = 0x2;
+/// `MSG_CTRUNC`
+pub const CTRUNC: u32 = 0x8;
+/// `MSG_DONTWAIT`
+pub const DONTWAIT: u32 = 0x40;
+/// `MSG_EOR`
+pub const EOR: u32 = 0x80;
+/// `MSG_WAITALL`
+pub const WAITALL: u32 = 0x100;
+/// `MSG_ERRQUEUE`
+pub const ERRQUEUE: u32 = 0x2000;
+/// `MSG_NOSIGNAL`
+pub const NOSIGNAL: u32 = 0x4000;
+/// `MSG_MORE`
+pub const MORE: u32 = 0x8000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn control(kind: i32, data: &[u8]) -> Control<'_> {
+        Control {
+            level: SOL_TLS,
+            kind,
+            data,
+        }
+    }
+
+    #[test]
+    fn only_five_flags_are_taken() {
+        for bit in 0..32 {
+            let flags = 1_u32 << bit;
+            let taken = [MORE, DONTWAIT, NOSIGNAL, EOR].contains(&flags);
+            assert_eq!(SendFlags::new(flags).is_ok(), taken, "{flags:#x}");
+        }
+        assert_eq!(SendFlags::new(MORE | EOR), Err(Error::MoreAndEor));
+    }
+
+    #[test]
+    fn the_last_type_counts_and_every_message_is_checked() {
+        let plain = SendFlags::default();
+        let more = SendFlags {
+            more: true,
+            ..plain
+        };
+        let other = Control {
+            level: 1,
+            kind: 1,
+            data: b"",
+        };
+        for (controls, flags, want) in [
+            (vec![], plain, Ok(None)),
+            (vec![], more, Ok(None)),
+            (vec![control(1, &[22, 1, 2])], plain, Ok(Some(22))),
+            (
+                vec![control(1, &[21]), control(1, &[22])],
+                plain,
+                Ok(Some(22)),
+            ),
+            (vec![other, control(1, &[0])], plain, Ok(Some(0))),
+            (vec![other], plain, Err(Error::NoRecordType)),
+            (vec![control(1, &[])], plain, Err(Error::EmptyControl)),
+            (vec![control(1, &[23])], more, Err(Error::TypeWithMore)),
+            (
+                vec![control(1, &[21]), control(3, &[22])],
+                plain,
+                Err(Error::BadControlType { cmsg_type: 3 }),
+            ),
+        ] {
+            assert_eq!(record_type(controls.clone(), flags), want, "{controls:?}");
+        }
+    }
+
+    #[test]
+    fn seventeen_bytes_are_room_enough() {
+        let rooms = [0, 15, 16, 17, 24].map(ControlRoom::new);
+        let (none, header, full) = (ControlRoom::None, ControlRoom::Header, ControlRoom::Full);
+        assert_eq!(rooms, [none, none, header, full, full]);
+    }
+}

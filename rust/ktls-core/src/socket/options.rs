@@ -1,0 +1,372 @@
+//! The checks of `setsockopt` and `getsockopt`, in the kernel's order (spec 1.3 to 1.5).
+
+use crate::crypto_info::{CryptoInfo, head};
+use crate::error::Error;
+use crate::key::TrafficKey;
+use crate::socket::NoPad;
+use crate::wire::{MAX_PLAINTEXT, TLS13};
+
+/// An option of `SOL_TLS`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Opt {
+    /// `TLS_TX`
+    Tx,
+    /// `TLS_RX`
+    Rx,
+    /// `TLS_TX_ZEROCOPY_RO`
+    ZerocopyRo,
+    /// `TLS_RX_EXPECT_NO_PAD`
+    ExpectNoPad,
+    /// `TLS_TX_MAX_PAYLOAD_LEN`
+    MaxPayloadLen,
+}
+
+impl Opt {
+    /// The option of this number.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOption`]
+    pub const fn new(optname: i32) -> Result<Self, Error> {
+        match optname {
+            1 => Ok(Self::Tx),
+            2 => Ok(Self::Rx),
+            3 => Ok(Self::ZerocopyRo),
+            4 => Ok(Self::ExpectNoPad),
+            5 => Ok(Self::MaxPayloadLen),
+            _ => Err(Error::UnknownOption { optname }),
+        }
+    }
+}
+
+/// Checks the name given to `TCP_ULP` on a socket that has none yet.
+///
+/// # Errors
+/// [`Error::NoUlpName`], [`Error::UnknownUlp`]
+pub fn ulp_name(value: &[u8]) -> Result<(), Error> {
+    if value.is_empty() {
+        return Err(Error::NoUlpName);
+    }
+    let name = &value[..value.len().min(ULP_NAME_LEN - 1)];
+    match name.split(|&byte| byte == 0).next() {
+        Some(b"tls") => Ok(()),
+        _ => Err(Error::UnknownUlp),
+    }
+}
+
+/// What `getsockopt(TCP_ULP)` gives for a room of `len` bytes.
+#[must_use]
+pub fn ulp_answer(len: usize) -> &'static [u8] {
+    &ULP_ANSWER[..len.min(ULP_NAME_LEN)]
+}
+
+/// Checks the value of `TLS_TX` or `TLS_RX`: `live` is this direction's key, `other` the other's.
+///
+/// # Errors
+/// [`Error::BadLength`], [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::DirectionsDiffer`],
+/// and those of [`CryptoInfo::from_bytes`].
+pub fn traffic_key(
+    value: &[u8],
+    live: Option<&CryptoInfo>,
+    other: Option<&CryptoInfo>,
+) -> Result<CryptoInfo, Error> {
+    let given = head(value)?;
+    if let Some(live) = live {
+        check_update(live, given)?;
+        return CryptoInfo::from_bytes(value);
+    }
+    let info = CryptoInfo::from_bytes(value)?;
+    other.map_or(Ok(()), |other| check_other(other, given))?;
+    Ok(info)
+}
+
+/// True when a refused set of a keyed direction counts as a rekey error: not when it was too short.
+#[must_use]
+pub const fn counts(value: &[u8]) -> bool {
+    value.len() >= HEAD_LEN
+}
+
+/// What `getsockopt(TLS_TX)` or `TLS_RX` gives for a room of `len` bytes.
+///
+/// # Errors
+/// [`Error::BadLength`], [`Error::NoKey`]
+pub fn key_answer(live: Option<CryptoInfo>, len: usize) -> Result<Vec<u8>, Error> {
+    exact_or_more("the room for crypto_info", len, HEAD_LEN)?;
+    let mut answer = live.ok_or(Error::NoKey)?.to_bytes();
+    if len == HEAD_LEN {
+        answer.truncate(HEAD_LEN);
+        return Ok(answer);
+    }
+    exact("the room for crypto_info", len, answer.len())?;
+    Ok(answer)
+}
+
+/// The value of `TLS_TX_ZEROCOPY_RO`.
+///
+/// # Errors
+/// [`Error::BadLength`], [`Error::BadOption`]
+pub fn zerocopy(value: &[u8]) -> Result<bool, Error> {
+    exact(ZEROCOPY, value.len(), INT_LEN)?;
+    flag(ZEROCOPY, value)
+}
+
+/// What `getsockopt(TLS_TX_ZEROCOPY_RO)` gives.
+///
+/// # Errors
+/// [`Error::BadLength`]
+pub fn zerocopy_answer(on: bool, len: usize) -> Result<Vec<u8>, Error> {
+    exact(ZEROCOPY, len, INT_LEN)?;
+    Ok(u32::from(on).to_ne_bytes().to_vec())
+}
+
+/// The value of `TLS_RX_EXPECT_NO_PAD`; `rx` is the receive key, `tx` the other's.
+///
+/// # Errors
+/// [`Error::OptionNotNow`], [`Error::BadLength`], [`Error::BadOption`]
+pub fn no_pad(value: &[u8], rx: Option<&TrafficKey>) -> Result<NoPad, Error> {
+    tls13_receiver(rx)?;
+    exact_or_more(NO_PAD, value.len(), INT_LEN)?;
+    let on = flag(NO_PAD, value)?;
+    if let Some(&byte) = value[INT_LEN..].iter().find(|&&byte| byte != 0) {
+        return Err(out_of_range(
+            "a byte behind TLS_RX_EXPECT_NO_PAD",
+            byte.into(),
+            0,
+            0,
+        ));
+    }
+    Ok(if on { NoPad::On } else { NoPad::Off })
+}
+
+/// What `getsockopt(TLS_RX_EXPECT_NO_PAD)` gives.
+///
+/// # Errors
+/// [`Error::OptionNotNow`], [`Error::BadLength`]
+pub fn no_pad_answer(no_pad: NoPad, rx: Option<&TrafficKey>, len: usize) -> Result<Vec<u8>, Error> {
+    tls13_receiver(rx)?;
+    exact_or_more(NO_PAD, len, INT_LEN)?;
+    Ok(u32::from(no_pad == NoPad::On).to_ne_bytes().to_vec())
+}
+
+/// The value of `TLS_TX_MAX_PAYLOAD_LEN`; RFC 8449 counts the inner type byte of TLS 1.3.
+///
+/// # Errors
+/// [`Error::BadLength`], [`Error::BadOption`]
+pub fn payload_limit(value: &[u8], version: Option<u16>) -> Result<usize, Error> {
+    let &[a, b] = value else {
+        return Err(bad_length(MAX_PAYLOAD, value.len(), U16_LEN));
+    };
+    let limit = u16::from_ne_bytes([a, b]);
+    let least = SMALLEST_LIMIT - u32::from(version == Some(TLS13));
+    let most = MAX_PLAINTEXT as u32;
+    if (least..=most).contains(&limit.into()) {
+        return Ok(limit.into());
+    }
+    Err(out_of_range(MAX_PAYLOAD, limit.into(), least, most))
+}
+
+/// What `getsockopt(TLS_TX_MAX_PAYLOAD_LEN)` gives.
+///
+/// # Errors
+/// [`Error::BadLength`]
+pub fn payload_limit_answer(limit: usize, len: usize) -> Result<Vec<u8>, Error> {
+    exact_or_more(MAX_PAYLOAD, len, U16_LEN)?;
+    // At most 2^14: checked when it was set.
+    Ok((limit as u16).to_ne_bytes().to_vec())
+}
+
+/// Rules 2 and 4a of spec 1.4.
+fn check_update(live: &CryptoInfo, given: (u16, u16)) -> Result<(), Error> {
+    if live.version() != TLS13 {
+        return Err(Error::NoRekeyIn12);
+    }
+    let installed = (live.version(), live.cipher().cipher_type);
+    difference(installed, given).map_or(Ok(()), |(what, installed, given)| {
+        Err(Error::RekeyMismatch {
+            what,
+            installed,
+            given,
+        })
+    })
+}
+
+/// Rule 4d of spec 1.4.
+fn check_other(other: &CryptoInfo, given: (u16, u16)) -> Result<(), Error> {
+    let installed = (other.version(), other.cipher().cipher_type);
+    difference(installed, given).map_or(Ok(()), |(what, installed, given)| {
+        Err(Error::DirectionsDiffer {
+            what,
+            installed,
+            given,
+        })
+    })
+}
+
+/// The first of version and cipher that differs.
+fn difference(a: (u16, u16), b: (u16, u16)) -> Option<(&'static str, u16, u16)> {
+    if a.0 != b.0 {
+        return Some(("version", a.0, b.0));
+    }
+    (a.1 != b.1).then_some(("cipher", a.1, b.1))
+}
+
+fn tls13_receiver(rx: Option<&TrafficKey>) -> Result<(), Error> {
+    match rx {
+        Some(key) if key.info().version() == TLS13 => Ok(()),
+        _ => Err(Error::OptionNotNow { what: NO_PAD }),
+    }
+}
+
+fn flag(what: &'static str, value: &[u8]) -> Result<bool, Error> {
+    let &[a, b, c, d, ..] = value else {
+        return Err(bad_length(what, value.len(), INT_LEN));
+    };
+    match u32::from_ne_bytes([a, b, c, d]) {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(out_of_range(what, other, 0, 1)),
+    }
+}
+
+fn exact(what: &'static str, len: usize, want: usize) -> Result<(), Error> {
+    if len == want {
+        Ok(())
+    } else {
+        Err(bad_length(what, len, want))
+    }
+}
+
+fn exact_or_more(what: &'static str, len: usize, want: usize) -> Result<(), Error> {
+    if len >= want {
+        Ok(())
+    } else {
+        Err(bad_length(what, len, want))
+    }
+}
+
+const fn bad_length(what: &'static str, len: usize, want: usize) -> Error {
+    Error::BadLength { what, len, want }
+}
+
+const fn out_of_range(what: &'static str, value: u32, least: u32, most: u32) -> Error {
+    Error::BadOption {
+        what,
+        value,
+        least,
+        most,
+    }
+}
+
+const ZEROCOPY: &str = "TLS_TX_ZEROCOPY_RO";
+const NO_PAD: &str = "TLS_RX_EXPECT_NO_PAD";
+const MAX_PAYLOAD: &str = "TLS_TX_MAX_PAYLOAD_LEN";
+/// `TCP_ULP_NAME_MAX`
+const ULP_NAME_LEN: usize = 16;
+const ULP_ANSWER: [u8; ULP_NAME_LEN] = *b"tls\0\0\0\0\0\0\0\0\0\0\0\0\0";
+/// Version and cipher.
+const HEAD_LEN: usize = 4;
+const INT_LEN: usize = 4;
+const U16_LEN: usize = 2;
+/// RFC 8449 §4
+const SMALLEST_LIMIT: u32 = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Errno;
+    use crate::wire::TLS12;
+
+    fn info(version: u16, cipher_type: u16) -> CryptoInfo {
+        let key_len = if cipher_type == 52 { 32 } else { 16 };
+        CryptoInfo::new(version, cipher_type, &[1; 8], &vec![2; key_len], &[3; 4], 7).unwrap()
+    }
+
+    #[test]
+    fn ulp_names_are_read_as_c_strings() {
+        let (unknown, empty) = (Err(Error::UnknownUlp), Err(Error::NoUlpName));
+        for (name, want) in [
+            (&b"tls"[..], Ok(())),
+            (b"tls\0", Ok(())),
+            (b"tls\0junk", Ok(())),
+            (b"", empty),
+            (b"\0tls", unknown),
+            (b"TLS", unknown),
+            (b"tlsx", unknown),
+            (b"t", unknown),
+            (b"tlsxxxxxxxxxxxxxxxxxxxxxxxxx", unknown),
+        ] {
+            assert_eq!(ulp_name(name), want, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn keys_are_checked_in_the_kernels_order() {
+        let (gcm13, gcm12) = (info(TLS13, 51), info(TLS12, 51));
+        let bytes = gcm13.to_bytes();
+        let mut version = bytes.clone();
+        version[..2].copy_from_slice(&0x0305_u16.to_ne_bytes());
+        for (value, live, other, want) in [
+            (&bytes[..], None, None, None),
+            (&bytes, Some(&gcm13), None, None),
+            (&bytes, Some(&gcm13), Some(&gcm12), None),
+            (&bytes[..3], Some(&gcm12), None, Some(Errno::Inval)),
+            (&bytes[..4], Some(&gcm12), None, Some(Errno::Busy)),
+            (&bytes, Some(&gcm12), None, Some(Errno::Busy)),
+            (&bytes[..4], Some(&gcm13), None, Some(Errno::Inval)),
+            (&version, None, None, Some(Errno::Inval)),
+            (&bytes, None, Some(&gcm12), Some(Errno::Inval)),
+        ] {
+            let got = traffic_key(value, live, other).err().map(Error::errno);
+            assert_eq!(got, want, "{} bytes, {live:?}, {other:?}", value.len());
+        }
+        let differ = Error::DirectionsDiffer {
+            what: "cipher",
+            installed: 52,
+            given: 51,
+        };
+        assert_eq!(
+            traffic_key(&bytes, None, Some(&info(TLS13, 52))).unwrap_err(),
+            differ
+        );
+        let differ = Error::RekeyMismatch {
+            what: "cipher",
+            installed: 52,
+            given: 51,
+        };
+        assert_eq!(
+            traffic_key(&bytes, Some(&info(TLS13, 52)), None).unwrap_err(),
+            differ
+        );
+    }
+
+    #[test]
+    fn the_answer_is_the_head_or_everything() {
+        let live = || Some(info(TLS13, 51));
+        let whole = info(TLS13, 51).to_bytes();
+        for len in 0..64 {
+            let want = match len {
+                4 => Some(whole[..4].to_vec()),
+                40 => Some(whole.clone()),
+                _ => None,
+            };
+            assert_eq!(key_answer(live(), len).ok(), want, "{len}");
+        }
+        assert_eq!(key_answer(None, 4), Err(Error::NoKey));
+    }
+
+    #[test]
+    fn the_payload_limit_counts_the_inner_type() {
+        let set = |limit: u16, version| payload_limit(&limit.to_ne_bytes(), version).ok();
+        for (limit, version, want) in [
+            (63, Some(TLS13), Some(63)),
+            (62, Some(TLS13), None),
+            (63, Some(TLS12), None),
+            (63, None, None),
+            (64, None, Some(64)),
+            (16384, Some(TLS13), Some(16384)),
+            (16385, Some(TLS13), None),
+        ] {
+            assert_eq!(set(limit, version), want, "{limit} {version:?}");
+        }
+        assert!(payload_limit(&[0; 4], None).is_err());
+    }
+}

@@ -1,0 +1,159 @@
+//! One receive call: what it asked for and what it has got (spec 3.3).
+
+use crate::error::Error;
+use crate::socket::Fault;
+use crate::socket::call::{ControlRoom, RecvFlags};
+use crate::wire::ContentType;
+
+/// A receive call under way.
+#[derive(Debug)]
+pub struct Receive {
+    flags: RecvFlags,
+    room: ControlRoom,
+    target: usize,
+    got: usize,
+    record_type: Option<u8>,
+    end_of_record: bool,
+}
+
+/// What a receive call returns.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Received {
+    /// Bytes of plaintext.
+    pub len: usize,
+    /// The type for the control message; none when nothing was delivered.
+    pub record_type: Option<u8>,
+    /// `MSG_EOR`: a record was finished.
+    pub end_of_record: bool,
+    /// `MSG_CTRUNC`: the control message did not fit.
+    pub truncated: bool,
+}
+
+impl Receive {
+    /// A call for `len` bytes. `low_water` is `SO_RCVLOWAT`.
+    #[must_use]
+    pub fn new(flags: RecvFlags, room: ControlRoom, len: usize, low_water: usize) -> Self {
+        let target = if flags.wait_all {
+            len
+        } else {
+            low_water.min(len).max(1)
+        };
+        Self {
+            flags,
+            room,
+            target,
+            got: 0,
+            record_type: None,
+            end_of_record: false,
+        }
+    }
+
+    /// True once the call may return although more fits.
+    #[must_use]
+    pub const fn satisfied(&self) -> bool {
+        self.got >= self.target
+    }
+
+    /// What the call returns if it ends now.
+    #[must_use]
+    pub fn received(&self) -> Received {
+        Received {
+            len: self.got,
+            record_type: self.record_type,
+            end_of_record: self.end_of_record,
+            truncated: self.record_type.is_some() && self.room != ControlRoom::Full,
+        }
+    }
+
+    /// Data comes before errors: the fault counts only if nothing was copied.
+    ///
+    /// # Errors
+    /// The fault.
+    pub fn end(&self, fault: impl Into<Fault>) -> Result<(), Fault> {
+        if self.got > 0 {
+            Ok(())
+        } else {
+            Err(fault.into())
+        }
+    }
+
+    pub(super) const fn peeks(&self) -> bool {
+        self.flags.peek
+    }
+
+    /// True when the call has got bytes.
+    #[must_use]
+    pub const fn copied(&self) -> bool {
+        self.got > 0
+    }
+
+    pub(super) fn is_control(&self) -> bool {
+        self.record_type
+            .is_some_and(|kind| kind != ContentType::APPLICATION_DATA.0)
+    }
+
+    /// Counts bytes that were copied.
+    pub fn add(&mut self, len: usize) {
+        self.got += len;
+    }
+
+    pub(super) fn finish_record(&mut self) {
+        self.end_of_record = true;
+    }
+
+    /// May a record of this type be delivered by this call? The first one decides.
+    pub(super) fn admit(&mut self, record_type: u8) -> Result<bool, Error> {
+        if let Some(first) = self.record_type {
+            return Ok(first == record_type);
+        }
+        if record_type == 0 {
+            return Err(Error::NoContentType);
+        }
+        self.record_type = Some(record_type);
+        if self.is_control() && self.room != ControlRoom::Full {
+            return Err(Error::NoControlRoom { record_type });
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_low_water_mark_is_at_most_the_length_and_at_least_one() {
+        let plain = RecvFlags::default();
+        let all = RecvFlags {
+            wait_all: true,
+            ..plain
+        };
+        for (flags, len, low_water, target) in [
+            (plain, 10, 1, 1),
+            (plain, 10, 8, 8),
+            (plain, 5, 8, 5),
+            (plain, 5, 0, 1),
+            (all, 10, 1, 10),
+        ] {
+            let call = Receive::new(flags, ControlRoom::Full, len, low_water);
+            assert_eq!(call.target, target, "{flags:?} {len} {low_water}");
+        }
+    }
+
+    #[test]
+    fn the_first_type_decides_and_control_needs_room() {
+        for room in [ControlRoom::None, ControlRoom::Header, ControlRoom::Full] {
+            let fits = room == ControlRoom::Full;
+            let call = || Receive::new(RecvFlags::default(), room, 10, 1);
+
+            let mut data = call();
+            assert_eq!(data.admit(23), Ok(true));
+            assert_eq!(data.received().truncated, !fits);
+            assert_eq!(data.admit(22), Ok(false));
+
+            let refused = Err(Error::NoControlRoom { record_type: 22 });
+            assert_eq!(call().admit(22), if fits { Ok(true) } else { refused });
+            assert_eq!(call().admit(0), Err(Error::NoContentType));
+        }
+    }
+}

@@ -1,0 +1,491 @@
+//! The receiving direction (spec 3, 4).
+
+use std::collections::VecDeque;
+
+use crate::crypto_info::CryptoInfo;
+use crate::error::Error;
+use crate::key::{Inner, TrafficKey};
+use crate::record::Framing;
+use crate::rekey::{RxEvent, RxRekey};
+use crate::socket::{Behind, Fault, Fifo, Receive, Shared, Target};
+use crate::stats::Counter;
+use crate::wire::{ContentType, KEY_UPDATE, TLS13};
+
+/// Wire bytes in, plaintext out; pauses at a KeyUpdate.
+#[derive(Debug)]
+pub struct Rx {
+    key: TrafficKey,
+    /// The number of the next record; it wraps, as the kernel's does.
+    seq: u64,
+    rekey: RxRekey,
+    framing: Framing,
+    parser: Parser,
+    no_pad: NoPad,
+    wire: Fifo,
+    /// Opened and not yet delivered (`rx_list`). Only the last can be a control record.
+    opened: VecDeque<Opened>,
+    scratch: Vec<u8>,
+}
+
+/// The stream parser (spec 3.1).
+///
+/// | state   | bytes came                      | record opened |
+/// |---------|---------------------------------|---------------|
+/// | Hungry  | Hungry, Ready, or Stopped       | –             |
+/// | Ready   | Ready                           | Hungry        |
+/// | Stopped | Stopped                         | –             |
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Parser {
+    /// The record at the head is not whole.
+    Hungry,
+    /// It is, with so many bytes.
+    Ready(usize),
+    /// A header was bad: for good.
+    Stopped,
+}
+
+/// `TLS_RX_EXPECT_NO_PAD`
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum NoPad {
+    /// Padding is expected.
+    #[default]
+    Off,
+    /// Padding is counted as a violation.
+    On,
+}
+
+#[derive(Debug)]
+struct Opened {
+    record_type: u8,
+    plaintext: Vec<u8>,
+    offset: usize,
+}
+
+/// How far a receive call came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// It is over.
+    Done,
+    /// There is no whole record: give bytes, or say with [`Rx::starved`] that there are none.
+    NeedBytes,
+    /// It has to wait for bytes.
+    Wait,
+}
+
+/// Why there are no bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Dry {
+    /// None have come yet.
+    Yet,
+    /// None will come: FIN, reset, or `shutdown(RD)`.
+    Ended,
+}
+
+impl Rx {
+    /// Starts with the first key.
+    #[must_use]
+    pub fn new(key: TrafficKey) -> Self {
+        let info = key.info();
+        Self {
+            seq: info.rec_seq,
+            rekey: RxRekey::Ready,
+            framing: Framing::kernel(info.cipher(), info.version()),
+            key,
+            parser: Parser::Hungry,
+            no_pad: NoPad::Off,
+            wire: Fifo::default(),
+            opened: VecDeque::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Puts the next key in use and ends a pause (K-16 … K-19).
+    ///
+    /// # Errors
+    /// None today; the table of [`RxRekey`] decides.
+    pub fn install(&mut self, key: TrafficKey) -> Result<(), Error> {
+        let rekey = self.rekey.on(RxEvent::KeyInstalled)?;
+        self.seq = key.info().rec_seq;
+        self.key = key;
+        self.rekey = rekey;
+        Ok(())
+    }
+
+    /// Begins a call: what is opened already, then the next records.
+    ///
+    /// # Errors
+    /// As [`Rx::advance`], and [`Error::NoControlRoom`].
+    pub fn start(
+        &mut self,
+        call: &mut Receive,
+        out: &mut Target<'_, '_>,
+        shared: &Shared,
+    ) -> Result<Step, Fault> {
+        let more = self.deliver_opened(call, out)?;
+        if out.room() == 0 || more == Step::Done || call.is_control() {
+            return Ok(Step::Done);
+        }
+        self.advance(call, out, shared)
+    }
+
+    /// Opens records until the call is over or bytes are missing.
+    ///
+    /// # Errors
+    /// [`Error::KeyExpired`], [`Error::NoControlRoom`], [`Error::BadTag`], [`Error::NoContentType`];
+    /// none of them once bytes were copied.
+    pub fn advance(
+        &mut self,
+        call: &mut Receive,
+        out: &mut Target<'_, '_>,
+        shared: &Shared,
+    ) -> Result<Step, Fault> {
+        while out.room() > 0 {
+            if self.rekey == RxRekey::Paused {
+                return end(Error::KeyExpired, call);
+            }
+            let Parser::Ready(len) = self.parse(shared) else {
+                return Ok(Step::NeedBytes);
+            };
+            if self.open_next(len, call, out, shared)? == Step::Done {
+                break;
+            }
+        }
+        Ok(Step::Done)
+    }
+
+    /// Says how a call goes on when no bytes can be had (spec 3.4).
+    ///
+    /// # Errors
+    /// What `sk_err` holds, which is taken out only if no bytes were copied.
+    pub fn starved(&mut self, call: &Receive, dry: Dry, shared: &Shared) -> Result<Step, Fault> {
+        if call.satisfied() || (call.copied() && shared.error.peek().is_some()) {
+            return Ok(Step::Done);
+        }
+        match (shared.error.take(), dry) {
+            (Some(fault), _) => Err(fault),
+            (None, Dry::Ended) => Ok(Step::Done),
+            (None, Dry::Yet) => Ok(Step::Wait),
+        }
+    }
+
+    /// Room for wire bytes; [`Rx::fed`] tells how many came.
+    pub fn space(&mut self, len: usize) -> &mut [u8] {
+        self.wire.space(len)
+    }
+
+    /// `len` bytes of the space last given have come.
+    pub fn fed(&mut self, len: usize, shared: &Shared) {
+        self.wire.commit(len);
+        self.parse(shared);
+    }
+
+    /// Judges the header at the head by bytes that stay with TCP: an error is set when it arrives.
+    pub fn foresee(&mut self, next: &[u8], shared: &Shared) {
+        let mut head = [0; LONGEST_HEAD];
+        let have = self.wire.bytes();
+        let both = have.iter().chain(next).copied();
+        let len = head
+            .iter_mut()
+            .zip(both)
+            .map(|(to, from)| *to = from)
+            .count();
+        if let Err(error) = self.framing.announced(&head[..len]) {
+            self.stop(error, shared);
+        }
+    }
+
+    /// True while [`Rx::foresee`] may find something.
+    #[must_use]
+    pub fn may_foresee(&self) -> bool {
+        self.parser == Parser::Hungry && self.framing.announced(self.wire.bytes()) == Ok(None)
+    }
+
+    /// True when a receive call has something to deliver, as poll sees it (spec 3.6, K-13).
+    #[must_use]
+    pub fn readable(&self) -> bool {
+        let waiting = !self.opened.is_empty() || matches!(self.parser, Parser::Ready(_));
+        waiting && self.rekey != RxRekey::Paused
+    }
+
+    /// True once a bad header has stopped the parser.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        self.parser == Parser::Stopped
+    }
+
+    /// Bytes taken from TCP and not opened.
+    #[must_use]
+    pub const fn unopened(&self) -> usize {
+        self.wire.len()
+    }
+
+    /// The key in use.
+    #[must_use]
+    pub const fn key(&self) -> &TrafficKey {
+        &self.key
+    }
+
+    /// The key in use with its running iv and number (spec 1.5).
+    #[must_use]
+    pub fn live_info(&self) -> CryptoInfo {
+        self.key.live_info(self.seq)
+    }
+
+    /// `TLS_RX_EXPECT_NO_PAD`
+    #[must_use]
+    pub const fn no_pad(&self) -> NoPad {
+        self.no_pad
+    }
+
+    /// Sets `TLS_RX_EXPECT_NO_PAD`; a rekey keeps it (K-22).
+    pub fn set_no_pad(&mut self, no_pad: NoPad) {
+        self.no_pad = no_pad;
+    }
+
+    fn parse(&mut self, shared: &Shared) -> Parser {
+        if self.parser == Parser::Hungry {
+            match self.framing.deframe(self.wire.bytes()) {
+                Ok(Some(frame)) => self.parser = Parser::Ready(frame.len),
+                Ok(None) => {}
+                Err(error) => self.stop(error, shared),
+            }
+        }
+        self.parser
+    }
+
+    fn stop(&mut self, error: Error, shared: &Shared) {
+        self.parser = Parser::Stopped;
+        shared.error.set(error);
+    }
+
+    /// Walks `rx_list`; Done when a record is not for this call.
+    fn deliver_opened(
+        &mut self,
+        call: &mut Receive,
+        out: &mut Target<'_, '_>,
+    ) -> Result<Step, Fault> {
+        let mut index = 0;
+        while out.room() > 0 {
+            let Some(record) = self.opened.get_mut(index) else {
+                break;
+            };
+            if !call.admit(record.record_type)? {
+                return Ok(Step::Done);
+            }
+            let len = out.copy(&record.plaintext[record.offset..]);
+            call.add(len);
+            if call.peeks() {
+                index += 1;
+            } else {
+                record.offset += len;
+                if record.offset < record.plaintext.len() {
+                    break;
+                }
+                self.opened.pop_front();
+            }
+            call.finish_record();
+        }
+        Ok(Step::NeedBytes)
+    }
+
+    /// Opens the record of `len` bytes at the head and delivers what this call may have of it.
+    fn open_next(
+        &mut self,
+        len: usize,
+        call: &mut Receive,
+        out: &mut Target<'_, '_>,
+        shared: &Shared,
+    ) -> Result<Step, Fault> {
+        let inner_len = self.key.inner_len(len)?;
+        let fits = !call.peeks() && inner_len <= out.room() + self.type_len();
+        let optimistic = fits && self.optimistic();
+        let place = if fits && out.next_piece().len() >= inner_len {
+            Place::Direct
+        } else {
+            Place::Aside
+        };
+        let inner = match self.open(len, inner_len, place, out) {
+            Ok(inner) => inner,
+            Err(error) => return fail(error, call, shared),
+        };
+
+        // Nothing below may fail to keep the record: its number is spent.
+        if optimistic {
+            count_retry(inner, shared);
+        }
+        let plaintext = self.plaintext(inner, place, out);
+        let key_update =
+            inner.record_type == ContentType::HANDSHAKE.0 && plaintext.first() == Some(&KEY_UPDATE);
+        self.spend(len, shared);
+        if key_update {
+            self.pause(shared)?;
+        }
+        self.deliver(inner, place, call, out)
+    }
+
+    fn open(
+        &mut self,
+        len: usize,
+        inner_len: usize,
+        place: Place,
+        out: &mut Target<'_, '_>,
+    ) -> Result<Inner, Error> {
+        let record = &self.wire.bytes()[..len];
+        match place {
+            Place::Direct => open_direct(&self.key, self.seq, record, inner_len, out),
+            Place::Aside => {
+                if self.scratch.len() < inner_len {
+                    self.scratch.resize(inner_len, 0);
+                }
+                self.key.open(self.seq, record, &mut self.scratch)
+            }
+        }
+    }
+
+    fn plaintext<'a>(
+        &'a mut self,
+        inner: Inner,
+        place: Place,
+        out: &'a mut Target<'_, '_>,
+    ) -> &'a mut [u8] {
+        match place {
+            Place::Direct => &mut out.next_piece()[..inner.len],
+            Place::Aside => &mut self.scratch[..inner.len],
+        }
+    }
+
+    /// Takes the opened record off the wire and moves on to the next.
+    fn spend(&mut self, len: usize, shared: &Shared) {
+        self.wire.consume(len);
+        self.parser = Parser::Hungry;
+        self.seq = self.seq.wrapping_add(1);
+        if self.seq == 0 {
+            // The record is delivered all the same (spec 2.3).
+            shared.error.set(Error::SeqExhausted);
+        }
+        self.parse(shared);
+    }
+
+    /// K-1: nothing but the first byte of a handshake record is looked at, in TLS 1.2 as well (K-3).
+    fn pause(&mut self, shared: &Shared) -> Result<(), Error> {
+        self.rekey = self.rekey.on(RxEvent::KeyUpdateRead)?;
+        shared.stats.add(Counter::TlsRxRekeyReceived);
+        Ok(())
+    }
+
+    fn deliver(
+        &mut self,
+        inner: Inner,
+        place: Place,
+        call: &mut Receive,
+        out: &mut Target<'_, '_>,
+    ) -> Result<Step, Fault> {
+        let admitted = call.admit(inner.record_type);
+        if admitted != Ok(true) {
+            let plaintext = self.plaintext(inner, place, out);
+            let record = Opened::new(inner.record_type, plaintext, 0);
+            // It is not for this call: nothing of it stays in the caller's buffer.
+            plaintext.fill(0);
+            self.opened.push_back(record);
+            return admitted
+                .map(|_| Step::Done)
+                .or_else(|error| end(error, call));
+        }
+        let copied = match place {
+            Place::Direct => inner.len,
+            Place::Aside => out.copy(&self.scratch[..inner.len]),
+        };
+        if place == Place::Direct {
+            out.advance(copied);
+        }
+        call.add(copied);
+        let taken = if call.peeks() { 0 } else { copied };
+        if call.peeks() || taken < inner.len {
+            let plaintext = &self.scratch[..inner.len];
+            self.opened
+                .push_back(Opened::new(inner.record_type, plaintext, taken));
+        } else {
+            call.finish_record();
+        }
+        Ok(if call.is_control() {
+            Step::Done
+        } else {
+            Step::NeedBytes
+        })
+    }
+
+    /// Would the kernel have opened the record at the head straight into the caller's buffer?
+    fn optimistic(&self) -> bool {
+        self.no_pad == NoPad::On
+            && self.wire.bytes().first() == Some(&ContentType::APPLICATION_DATA.0)
+    }
+
+    /// Bytes of the type inside a record.
+    fn type_len(&self) -> usize {
+        usize::from(self.key.info().version() == TLS13)
+    }
+}
+
+/// Where a record is opened into.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    /// The caller's buffer.
+    Direct,
+    /// Our own.
+    Aside,
+}
+
+impl Opened {
+    fn new(record_type: u8, plaintext: &[u8], offset: usize) -> Self {
+        Self {
+            record_type,
+            plaintext: plaintext.to_vec(),
+            offset,
+        }
+    }
+}
+
+/// The byte behind an unpadded plaintext, which the inner type lands on, is the caller's: it is put back.
+fn open_direct(
+    key: &TrafficKey,
+    seq: u64,
+    record: &[u8],
+    inner_len: usize,
+    out: &mut Target<'_, '_>,
+) -> Result<Inner, Error> {
+    let keep = out.behind() == Behind::Kept;
+    let piece = &mut out.next_piece()[..inner_len];
+    let last = if keep { piece.last().copied() } else { None };
+    let inner = key.open(seq, record, piece)?;
+    if let (Some(byte), true) = (last, inner.len < inner_len) {
+        piece[inner_len - 1] = byte;
+    }
+    Ok(inner)
+}
+
+/// The record stays at the head and is tried again by every call (spec 3.2).
+fn fail(error: Error, call: &Receive, shared: &Shared) -> Result<Step, Fault> {
+    if error == Error::BadTag {
+        shared.stats.add(Counter::TlsDecryptError);
+    }
+    shared.error.set(error);
+    end(error, call)
+}
+
+fn end(error: Error, call: &Receive) -> Result<Step, Fault> {
+    call.end(error).map(|()| Step::Done)
+}
+
+/// What the kernel counts when the last byte of a record that it hoped to be unpadded data is not 23.
+fn count_retry(inner: Inner, shared: &Shared) {
+    let padded = inner.len + 1 < inner.inner_len;
+    if padded {
+        shared.stats.add(Counter::TlsRxNoPadViolation);
+    }
+    if padded || inner.record_type != ContentType::APPLICATION_DATA.0 {
+        shared.stats.add(Counter::TlsDecryptRetry);
+    }
+}
+
+/// A header and an explicit nonce.
+const LONGEST_HEAD: usize = 13;

@@ -1,0 +1,122 @@
+//! Where received plaintext goes.
+
+/// What stands behind the plaintext in a caller's buffer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Behind {
+    /// Memory made for this call: it may be overwritten, and must not be read.
+    Fresh,
+    /// The caller's bytes: they stay.
+    Kept,
+}
+
+/// The buffers of one receive call, and how far they are filled.
+#[derive(Debug)]
+pub struct Target<'call, 'buf> {
+    slices: &'call mut [&'buf mut [u8]],
+    /// The slice being filled and how far.
+    index: usize,
+    offset: usize,
+    room: usize,
+    behind: Behind,
+}
+
+impl<'call, 'buf> Target<'call, 'buf> {
+    /// Fills `slices` in order.
+    pub fn new(slices: &'call mut [&'buf mut [u8]]) -> Self {
+        let room = slices.iter().map(|slice| slice.len()).sum();
+        Self {
+            slices,
+            index: 0,
+            offset: 0,
+            room,
+            behind: Behind::Kept,
+        }
+    }
+
+    /// Fills fresh memory, of which at most `room` bytes may be plaintext.
+    pub fn fresh(slices: &'call mut [&'buf mut [u8]], room: usize) -> Self {
+        let behind = Behind::Fresh;
+        Self {
+            room,
+            behind,
+            ..Self::new(slices)
+        }
+    }
+
+    /// Bytes that still fit.
+    #[must_use]
+    pub const fn room(&self) -> usize {
+        self.room
+    }
+
+    /// How what stands behind the plaintext is to be treated.
+    #[must_use]
+    pub const fn behind(&self) -> Behind {
+        self.behind
+    }
+
+    /// The memory that the next bytes go to, in one piece; longer than the room in fresh memory.
+    pub fn next_piece(&mut self) -> &mut [u8] {
+        while self
+            .slices
+            .get(self.index)
+            .is_some_and(|slice| slice.len() == self.offset)
+        {
+            self.index += 1;
+            self.offset = 0;
+        }
+        match self.slices.get_mut(self.index) {
+            Some(slice) => &mut slice[self.offset..],
+            None => &mut [],
+        }
+    }
+
+    /// The first `len` bytes of the next piece hold plaintext now.
+    pub fn advance(&mut self, len: usize) {
+        debug_assert!(len <= self.room);
+        self.offset += len;
+        self.room -= len;
+    }
+
+    /// Copies as much as fits; gives how much that is.
+    pub fn copy(&mut self, bytes: &[u8]) -> usize {
+        let total = bytes.len().min(self.room);
+        let mut rest = &bytes[..total];
+        while !rest.is_empty() {
+            let piece = self.next_piece();
+            let len = piece.len().min(rest.len());
+            piece[..len].copy_from_slice(&rest[..len]);
+            self.advance(len);
+            rest = &rest[len..];
+        }
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_run_over_the_slices_and_stop_at_the_end() {
+        let (mut a, mut b, mut c) = ([0; 3], [0; 0], [0; 4]);
+        let slices: &mut [&mut [u8]] = &mut [&mut a, &mut b, &mut c];
+        let mut target = Target::new(slices);
+        assert_eq!(target.copy(b"hello"), 5);
+        assert_eq!(target.room(), 2);
+        assert_eq!(target.copy(b"world"), 2);
+        assert_eq!(target.copy(b"!"), 0);
+        assert!(target.next_piece().is_empty());
+        assert_eq!((&a, &c), (b"hel", b"lowo"));
+    }
+
+    #[test]
+    fn fresh_memory_is_filled_up_to_its_room_only() {
+        let mut bytes = [0; 8];
+        let slices: &mut [&mut [u8]] = &mut [&mut bytes];
+        let mut target = Target::fresh(slices, 3);
+        assert_eq!(target.next_piece().len(), 8);
+        assert_eq!(target.copy(b"hello"), 3);
+        assert_eq!(&bytes, b"hel\0\0\0\0\0");
+    }
+}
