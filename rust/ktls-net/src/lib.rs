@@ -4,14 +4,20 @@
 mod connection;
 mod descriptor;
 mod error;
+mod fd_socket;
 pub mod handshake;
 mod relay;
 pub mod wait;
 
+use std::sync::{Arc, LazyLock};
+
+use ktls_core::stats::Stats;
+
 pub use connection::{Connection, Counts, Facts, Handshaking};
 pub use error::Error;
+pub use fd_socket::FdSocket;
 pub use relay::Relay;
 pub use wait::Patience;
 
 /// The counters of this process.
-pub static STATS: ktls_core::stats::Stats = ktls_core::stats::Stats::new();
+pub static STATS: LazyLock<Arc<Stats>> = LazyLock::new(Arc::default);

@@ -1,0 +1,179 @@
+//! A connected TCP socket that behaves as one with the kernel's tls ULP: drives [`ktls_core::socket`].
+//!
+//! Locks, outermost first: a turn (held while waiting for the peer), `setup`, then one of the two
+//! directions (never held while waiting). So a blocked reader blocks neither a writer nor `TLS_RX`.
+
+mod recv;
+mod send;
+mod setup;
+mod tx_side;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ktls_core::socket::{Fault, Shared};
+use ktls_core::stats::{Counter, Stats};
+use rustix::io::Errno;
+use rustix::net::Shutdown;
+use rustix::net::sockopt::{Timeout, set_socket_linger, socket_error, socket_timeout};
+
+use crate::descriptor::{Descriptor, Turn, guard};
+use crate::{Error, Patience};
+use recv::RxSide;
+use setup::Setup;
+use tx_side::TxSide;
+
+/// The kernel face over a descriptor. All methods may be called from several threads.
+#[derive(Debug)]
+pub struct FdSocket {
+    fd: Descriptor,
+    shared: Arc<Shared>,
+    setup: Mutex<Setup>,
+    tx: Arc<TxSide>,
+    rx: Mutex<RxSide>,
+    writer: Turn,
+    reader: Turn,
+    /// `SO_RCVLOWAT`: counts plaintext here, so TCP never learns it.
+    low_water: AtomicUsize,
+}
+
+impl FdSocket {
+    /// Takes over a descriptor; what happens on it is counted in `stats`.
+    #[must_use]
+    pub fn new(fd: OwnedFd, stats: Arc<Stats>) -> Self {
+        let shared = Arc::new(Shared {
+            stats,
+            ..Shared::default()
+        });
+        Self {
+            fd: Descriptor::new(fd),
+            setup: Mutex::default(),
+            tx: Arc::new(TxSide::new(Arc::clone(&shared))),
+            rx: Mutex::default(),
+            writer: Turn::default(),
+            reader: Turn::default(),
+            low_water: AtomicUsize::new(1),
+            shared,
+        }
+    }
+
+    /// The descriptor, for the duration of one call.
+    ///
+    /// # Errors
+    /// EBADF once closed.
+    pub fn descriptor(&self) -> Result<Arc<OwnedFd>, Error> {
+        self.fd.open()
+    }
+
+    /// `SO_ERROR`: takes the error out, as a receive does.
+    ///
+    /// # Errors
+    /// EBADF once closed.
+    pub fn take_error(&self) -> Result<i32, Error> {
+        let fd = self.fd.open()?;
+        self.foresee(&fd);
+        self.collect_error(&fd);
+        Ok(self.shared.error.take().map_or(0, Fault::code))
+    }
+
+    /// `SO_RCVLOWAT`
+    pub fn low_water(&self) -> usize {
+        self.low_water.load(Ordering::Relaxed)
+    }
+
+    /// Sets `SO_RCVLOWAT`; 0 is as good as 1.
+    pub fn set_low_water(&self, bytes: usize) {
+        self.low_water.store(bytes.max(1), Ordering::Relaxed);
+    }
+
+    /// `shutdown(2)`: an open MSG_MORE record is dropped, sealed ones leave first (spec 2.5).
+    ///
+    /// # Errors
+    /// What TCP says.
+    pub fn shutdown(&self, how: Shutdown) -> Result<(), Error> {
+        let fd = self.fd.open()?;
+        match how {
+            Shutdown::Read => rustix::net::shutdown(&fd, how)?,
+            Shutdown::Write | Shutdown::Both => self.tx.shutdown(&fd, how)?,
+        }
+        Ok(())
+    }
+
+    /// Closes: sealed records leave if they can; ciphertext that nobody read makes it a reset, as in TCP.
+    pub fn close(&self) {
+        let Some(fd) = self.fd.close() else {
+            return;
+        };
+        self.uncount();
+        if guard(&self.rx).has_unread() {
+            // What is left behind cannot be delivered: the peer learns it by RST (RFC 2525 §2.17).
+            let _ = set_socket_linger(&fd, Some(Duration::ZERO));
+        }
+        self.tx.finish(&fd);
+        if Arc::strong_count(&fd) > 1 {
+            // A call that waits at the descriptor has to see that it is over.
+            let _ = self.tx.shutdown(&fd, Shutdown::Both);
+        }
+    }
+
+    /// The gauges of spec 6.1.
+    fn uncount(&self) {
+        if self.tx.is_keyed() {
+            self.shared.stats.sub(Counter::TlsCurrTxSw);
+        }
+        if guard(&self.rx).is_keyed() {
+            self.shared.stats.sub(Counter::TlsCurrRxSw);
+        }
+    }
+
+    /// Moves an error that TCP holds into `sk_err`.
+    fn collect_error(&self, fd: &OwnedFd) {
+        if let Ok(Err(errno)) = socket_error(fd) {
+            self.tx.tcp_failed(errno);
+        }
+    }
+}
+
+impl Drop for FdSocket {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Tls(error) => Self::Tls(error),
+            Fault::System(code) => Self::Io(Errno::from_raw_os_error(code)),
+        }
+    }
+}
+
+/// A wait that also ends at `SO_RCVTIMEO` or `SO_SNDTIMEO`, which is EAGAIN then.
+fn wait_until(
+    fd: &OwnedFd,
+    events: rustix::event::PollFlags,
+    patience: Patience,
+    limit: &mut Option<Patience>,
+    which: Timeout,
+) -> Result<(), Error> {
+    if patience != Patience::Endless {
+        return crate::wait::wait(fd.as_fd(), events, patience).map(|_| ());
+    }
+    let limit = *limit.get_or_insert_with(|| socket_patience(fd, which));
+    match crate::wait::wait(fd.as_fd(), events, limit) {
+        Err(Error::TimedOut) => Err(Error::Io(Errno::AGAIN)),
+        other => other.map(|_| ()),
+    }
+}
+
+fn socket_patience(fd: &OwnedFd, which: Timeout) -> Patience {
+    match socket_timeout(fd, which) {
+        Ok(Some(timeout)) => Instant::now()
+            .checked_add(timeout)
+            .map_or(Patience::Endless, Patience::Until),
+        Ok(None) | Err(_) => Patience::Endless,
+    }
+}

@@ -1,0 +1,274 @@
+//! Receiving (spec 3).
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use ktls_core::crypto_info::CryptoInfo;
+use ktls_core::key::TrafficKey;
+use ktls_core::socket::call::{ControlRoom, DONTWAIT, RecvFlags, WAITALL};
+use ktls_core::socket::{Dry, NoPad, Receive, Received, Rx, Shared, Step, Target, options};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::sockopt::Timeout;
+
+use super::{FdSocket, wait_until};
+use crate::descriptor::guard;
+use crate::wait::read_now;
+use crate::{Error, Patience};
+
+/// The receiving direction: plain TCP until it has a key.
+#[derive(Debug, Default)]
+pub(super) struct RxSide {
+    rx: Option<Rx>,
+    /// How much to ask TCP for: grows while it has that much.
+    ask: usize,
+}
+
+/// The least and the most that one read asks TCP for. The most is what the engine holds per socket.
+const LEAST_ASK: usize = 32 << 10;
+const MOST_ASK: usize = 256 << 10;
+
+impl FdSocket {
+    /// Receives into `out`; `control` is the room for control messages.
+    ///
+    /// # Errors
+    /// As spec 3.3 and 3.4; EAGAIN, [`Error::TimedOut`] and [`Error::Interrupted`] as `patience` says.
+    pub fn recv(
+        &self,
+        out: &mut Target<'_, '_>,
+        control: usize,
+        flags: u32,
+        patience: Patience,
+    ) -> Result<Received, Error> {
+        let fd = self.fd.open()?;
+        let wanted = RecvFlags::new(flags);
+        let patience = if wanted.dont_wait {
+            Patience::None
+        } else {
+            patience
+        };
+        let mut call = Receive::new(
+            wanted,
+            ControlRoom::new(control),
+            out.room(),
+            self.low_water(),
+        );
+        if !guard(&self.rx).is_keyed() {
+            let _turn = self.reader.take(patience)?;
+            return recv_plain(&fd, out, flags, patience, call);
+        }
+        if wanted.error_queue {
+            return Err(Error::Io(Errno::AGAIN));
+        }
+        let _turn = self.reader.take(patience)?;
+        self.recv_records(&fd, &mut call, out, patience)?;
+        Ok(call.received())
+    }
+
+    fn recv_records(
+        &self,
+        fd: &OwnedFd,
+        call: &mut Receive,
+        out: &mut Target<'_, '_>,
+        patience: Patience,
+    ) -> Result<(), Error> {
+        let mut step = guard(&self.rx).keyed()?.start(call, out, &self.shared)?;
+        let (mut tcp_may_have_more, mut limit) = (true, None);
+        loop {
+            step = match step {
+                Step::Done => return Ok(()),
+                Step::NeedBytes if call.satisfied() && !tcp_may_have_more => return Ok(()),
+                Step::NeedBytes => {
+                    let mut side = guard(&self.rx);
+                    let pulled = side.pull(fd, &self.shared);
+                    tcp_may_have_more = pulled == Pulled::Full;
+                    self.after_pull(side.keyed()?, pulled, call, out)?
+                }
+                Step::Wait => {
+                    let events = guard(&self.rx).events();
+                    match wait_until(fd, events, patience, &mut limit, Timeout::Recv) {
+                        Err(_) if call.copied() => return Ok(()),
+                        waited => waited?,
+                    }
+                    Step::NeedBytes
+                }
+            };
+        }
+    }
+
+    fn after_pull(
+        &self,
+        rx: &mut Rx,
+        pulled: Pulled,
+        call: &mut Receive,
+        out: &mut Target<'_, '_>,
+    ) -> Result<Step, Error> {
+        let dry = match pulled {
+            Pulled::Full | Pulled::Some => return Ok(rx.advance(call, out, &self.shared)?),
+            Pulled::Nothing => Dry::Yet,
+            Pulled::Ended => Dry::Ended,
+            Pulled::Failed(errno) => {
+                self.tx.tcp_failed(errno);
+                Dry::Ended
+            }
+        };
+        Ok(rx.starved(call, dry, &self.shared)?)
+    }
+
+    /// Judges the next record header while it still lies with TCP: the kernel does so when it arrives.
+    pub(super) fn foresee(&self, fd: &OwnedFd) {
+        // A reader at work will see it itself.
+        let Ok(mut side) = self.rx.try_lock() else {
+            return;
+        };
+        let Some(rx) = side.rx.as_mut().filter(|rx| rx.may_foresee()) else {
+            return;
+        };
+        let mut head = [0; 16];
+        let peek = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
+        match rustix::net::recv(fd, &mut head, peek) {
+            Ok((len, _)) => rx.foresee(&head[..len], &self.shared),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => self.tx.tcp_failed(errno),
+        }
+    }
+}
+
+/// What a read from TCP brought.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Pulled {
+    /// As much as was asked for: there may be more.
+    Full,
+    /// Less: TCP had no more.
+    Some,
+    Nothing,
+    Ended,
+    Failed(Errno),
+}
+
+impl RxSide {
+    pub(super) fn is_keyed(&self) -> bool {
+        self.rx.is_some()
+    }
+
+    /// True when the peer sent ciphertext that nobody will read.
+    pub(super) fn has_unread(&self) -> bool {
+        self.rx.as_ref().is_some_and(|rx| rx.unopened() > 0)
+    }
+
+    /// What was installed.
+    pub(super) fn installed(&self) -> Option<CryptoInfo> {
+        self.rx.as_ref().map(|rx| rx.key().info().clone())
+    }
+
+    pub(super) fn live_info(&self) -> Option<CryptoInfo> {
+        self.rx.as_ref().map(Rx::live_info)
+    }
+
+    pub(super) fn install(&mut self, key: TrafficKey) -> Result<(), ktls_core::Error> {
+        if let Some(rx) = &mut self.rx {
+            return rx.install(key);
+        }
+        self.rx = Some(Rx::new(key));
+        Ok(())
+    }
+
+    pub(super) fn set_no_pad(&mut self, value: &[u8]) -> Result<(), ktls_core::Error> {
+        let no_pad = options::no_pad(value, self.rx.as_ref().map(Rx::key))?;
+        self.keyed()?.set_no_pad(no_pad);
+        Ok(())
+    }
+
+    pub(super) fn no_pad_answer(&self, len: usize) -> Result<Vec<u8>, ktls_core::Error> {
+        let no_pad = self.rx.as_ref().map_or(NoPad::Off, Rx::no_pad);
+        options::no_pad_answer(no_pad, self.rx.as_ref().map(Rx::key), len)
+    }
+
+    fn keyed(&mut self) -> Result<&mut Rx, ktls_core::Error> {
+        self.rx.as_mut().ok_or(ktls_core::Error::NoKey)
+    }
+
+    /// What a waiting reader looks for: behind a bad header only the end counts.
+    fn events(&self) -> PollFlags {
+        match &self.rx {
+            Some(rx) if rx.stopped() => PollFlags::RDHUP,
+            _ => PollFlags::IN | PollFlags::RDHUP,
+        }
+    }
+
+    /// Reads what TCP has, at most so much at a time.
+    fn pull(&mut self, fd: &OwnedFd, shared: &Shared) -> Pulled {
+        let Some(rx) = &mut self.rx else {
+            return Pulled::Nothing;
+        };
+        if rx.stopped() {
+            return if hung_up(fd) {
+                Pulled::Ended
+            } else {
+                Pulled::Nothing
+            };
+        }
+        self.ask = self.ask.clamp(LEAST_ASK, MOST_ASK);
+        match read_now(fd.as_fd(), rx.space(self.ask)) {
+            Ok(0) => Pulled::Ended,
+            Ok(len) => {
+                rx.fed(len, shared);
+                if len < self.ask {
+                    return Pulled::Some;
+                }
+                self.ask *= 2;
+                Pulled::Full
+            }
+            Err(Error::Io(Errno::AGAIN)) => Pulled::Nothing,
+            Err(Error::Io(errno)) => Pulled::Failed(errno),
+            // A read that does not wait is not interrupted.
+            Err(_) => Pulled::Nothing,
+        }
+    }
+}
+
+/// True once the peer has sent FIN or a reset, whatever lies unread before it.
+fn hung_up(fd: &OwnedFd) -> bool {
+    let now = Patience::Until(std::time::Instant::now());
+    crate::wait::wait(fd.as_fd(), PollFlags::RDHUP, now).is_ok()
+}
+
+/// Without a key the bytes are TCP's.
+fn recv_plain(
+    fd: &OwnedFd,
+    out: &mut Target<'_, '_>,
+    flags: u32,
+    patience: Patience,
+    mut call: Receive,
+) -> Result<Received, Error> {
+    let flags = rustix::net::RecvFlags::from_bits_retain((flags & !WAITALL) | DONTWAIT);
+    let mut limit = None;
+    while out.room() > 0 {
+        let room = out.room();
+        let piece = out.next_piece();
+        let len = piece.len().min(room);
+        match rustix::net::recv(fd, &mut piece[..len], flags) {
+            Ok((0, _)) => break,
+            Ok((got, _)) => {
+                out.advance(got);
+                call.add(got);
+                if call.satisfied() && got < len {
+                    break;
+                }
+                if flags.contains(rustix::net::RecvFlags::PEEK) {
+                    break;
+                }
+            }
+            Err(Errno::AGAIN) if call.satisfied() => break,
+            Err(Errno::AGAIN) => {
+                let wanted = PollFlags::IN | PollFlags::RDHUP;
+                match wait_until(fd, wanted, patience, &mut limit, Timeout::Recv) {
+                    Err(_) if call.copied() => break,
+                    waited => waited?,
+                }
+            }
+            Err(_) if call.copied() => break,
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(call.received())
+}

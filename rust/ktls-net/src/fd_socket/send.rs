@@ -1,0 +1,174 @@
+//! Sending (spec 2.2).
+
+use std::os::fd::OwnedFd;
+
+use ktls_core::socket::call::{Control, DONTWAIT, MORE, NOSIGNAL, SendFlags, record_type};
+use ktls_core::socket::{More, Source};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::sockopt::Timeout;
+
+use super::tx_side::{Flushed, SEAL_AT_ONCE};
+use super::{FdSocket, wait_until};
+use crate::{Error, Patience};
+
+/// One send call under way.
+struct Sending<'a, 'b> {
+    source: Source<'a>,
+    record_type: Option<u8>,
+    flags: SendFlags,
+    patience: Patience,
+    limit: Option<Patience>,
+    fd: &'b OwnedFd,
+    /// Plaintext whose records TCP has, or that stays open: what a later failure cannot take back.
+    safe: usize,
+}
+
+impl FdSocket {
+    /// Sends `slices` as records; gives how many bytes were taken.
+    ///
+    /// # Errors
+    /// As spec 2.2; EAGAIN, [`Error::TimedOut`] and [`Error::Interrupted`] as `patience` says, and
+    /// only if nothing was taken.
+    pub fn send(
+        &self,
+        slices: &[&[u8]],
+        controls: &[Control<'_>],
+        flags: u32,
+        patience: Patience,
+    ) -> Result<usize, Error> {
+        let fd = self.fd.open()?;
+        let patience = if flags & DONTWAIT == 0 {
+            patience
+        } else {
+            Patience::None
+        };
+        if !self.tx.is_keyed() {
+            let _turn = self.writer.take(patience)?;
+            return send_plain(&fd, Source::new(slices), flags, patience);
+        }
+        let flags = SendFlags::new(flags)?;
+        let _turn = self.writer.take(patience)?;
+        self.foresee(&fd);
+        let record_type = record_type(controls.iter().copied(), flags)?;
+        let source = Source::new(slices);
+        let mut sending = Sending {
+            source,
+            record_type,
+            flags,
+            patience,
+            limit: None,
+            fd: &fd,
+            safe: 0,
+        };
+        let sent = self.send_records(&mut sending);
+        self.tx.push_later(&fd);
+        match sent {
+            Err(_) if sending.safe > 0 => Ok(sending.safe),
+            sent => sent.map(|()| sending.source.taken()),
+        }
+    }
+
+    fn send_records(&self, sending: &mut Sending<'_, '_>) -> Result<(), Error> {
+        if sending.flags.more || self.tx.is_shut() {
+            // Nothing may be written in this call, so the error has to be asked for.
+            self.collect_error(sending.fd);
+        }
+        if self.tx.is_dead() {
+            return self.swallow(sending);
+        }
+        self.flush(sending)?;
+        loop {
+            let sealed = self.seal(sending, SEAL_AT_ONCE);
+            let flushed = self.flush(sending);
+            sealed?;
+            match flushed {
+                // The records are sealed: they count, and leave when TCP takes them.
+                Err(Error::Io(Errno::AGAIN) | Error::TimedOut | Error::Interrupted) => {
+                    sending.safe = sending.source.taken();
+                    return Ok(());
+                }
+                flushed => flushed?,
+            }
+            sending.safe = sending.source.taken();
+            if sending.source.left() == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn seal(&self, sending: &mut Sending<'_, '_>, limit: usize) -> Result<(), Error> {
+        let more = if sending.flags.more {
+            More::KeepOpen
+        } else {
+            More::Seal
+        };
+        let mut tx = self.tx.state();
+        tx.send(
+            &mut sending.source,
+            sending.record_type,
+            more,
+            limit,
+            &self.shared,
+        )?;
+        Ok(())
+    }
+
+    /// After `shutdown(WR)` or a reset that was reported one record is taken and lost, without an
+    /// error (traces send.after_shutdown_big, set.after_rst).
+    fn swallow(&self, sending: &mut Sending<'_, '_>) -> Result<(), Error> {
+        let sealed = self.seal(sending, 1);
+        self.tx.state().discard_wire();
+        sealed
+    }
+
+    /// Writes all that is sealed, as patiently as the call is.
+    fn flush(&self, sending: &mut Sending<'_, '_>) -> Result<(), Error> {
+        while self.tx.write(sending.fd, sending.flags.more)? == Flushed::Full {
+            let Sending {
+                fd,
+                patience,
+                limit,
+                ..
+            } = sending;
+            wait_until(fd, PollFlags::OUT, *patience, limit, Timeout::Send)?;
+        }
+        Ok(())
+    }
+}
+
+/// Without a key the bytes are TCP's, and a record type means nothing (trace ulp.passthrough_cmsg).
+fn send_plain(
+    fd: &OwnedFd,
+    mut source: Source<'_>,
+    flags: u32,
+    patience: Patience,
+) -> Result<usize, Error> {
+    let tcp_flags = rustix::net::SendFlags::from_bits_retain(flags | DONTWAIT | NOSIGNAL);
+    let mut limit = None;
+    while source.left() > 0 {
+        let piece = source.rest();
+        let last = piece.len() == source.left();
+        let more = if last {
+            tcp_flags
+        } else {
+            tcp_flags | with_more()
+        };
+        match rustix::net::send(fd, piece, more) {
+            Ok(len) => source.take(len, |_| {}),
+            Err(Errno::AGAIN) => {
+                match wait_until(fd, PollFlags::OUT, patience, &mut limit, Timeout::Send) {
+                    Err(_) if source.taken() > 0 => break,
+                    waited => waited?,
+                }
+            }
+            Err(_) if source.taken() > 0 => break,
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(source.taken())
+}
+
+const fn with_more() -> rustix::net::SendFlags {
+    rustix::net::SendFlags::from_bits_retain(MORE)
+}

@@ -1,0 +1,196 @@
+//! `setsockopt` and `getsockopt` (spec 1.3 to 1.5).
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use ktls_aead::PROVIDER;
+use ktls_core::crypto_info::{CryptoInfo, Direction};
+use ktls_core::key::TrafficKey;
+use ktls_core::socket::options::{self, Opt};
+use ktls_core::stats::Counter;
+use rustix::event::PollFlags;
+use rustix::net::sockopt::{socket_domain, socket_protocol, socket_type};
+use rustix::net::{AddressFamily, SocketType, getpeername, ipproto};
+
+use super::FdSocket;
+use crate::descriptor::guard;
+use crate::wait::wait;
+use crate::{Error, Patience};
+
+/// What belongs to no direction.
+#[derive(Debug, Default)]
+pub(super) struct Setup {
+    attached: bool,
+    zerocopy: bool,
+}
+
+impl FdSocket {
+    /// `setsockopt(IPPROTO_TCP, TCP_ULP, name)`
+    ///
+    /// # Errors
+    /// As spec 1.3.
+    pub fn attach(&self, name: &[u8]) -> Result<(), Error> {
+        let fd = self.fd.open()?;
+        let mut setup = guard(&self.setup);
+        check_tcp(&fd)?;
+        match options::ulp_name(name) {
+            Err(error @ ktls_core::Error::NoUlpName) => return Err(error.into()),
+            _ if setup.attached => return Err(ktls_core::Error::UlpAttached.into()),
+            checked => checked?,
+        }
+        self.check_established(&fd)?;
+        setup.attached = true;
+        Ok(())
+    }
+
+    /// `getsockopt(IPPROTO_TCP, TCP_ULP)` with room for `len` bytes.
+    pub fn ulp(&self, len: usize) -> &'static [u8] {
+        let attached = guard(&self.setup).attached;
+        if attached {
+            options::ulp_answer(len)
+        } else {
+            &[]
+        }
+    }
+
+    /// `setsockopt(SOL_TLS, optname, value)`; NULL is empty.
+    ///
+    /// # Errors
+    /// As spec 1.4; nothing has changed then.
+    pub fn set_option(&self, optname: i32, value: &[u8]) -> Result<(), Error> {
+        self.fd.open()?;
+        let mut setup = guard(&self.setup);
+        if !setup.attached {
+            return Err(ktls_core::Error::NoUlp.into());
+        }
+        match Opt::new(optname)? {
+            Opt::Tx => self.set_key(Direction::Tx, value)?,
+            Opt::Rx => self.set_key(Direction::Rx, value)?,
+            Opt::ZerocopyRo => setup.zerocopy = options::zerocopy(value)?,
+            Opt::ExpectNoPad => guard(&self.rx).set_no_pad(value)?,
+            Opt::MaxPayloadLen => self.set_max_payload(value)?,
+        }
+        Ok(())
+    }
+
+    /// `getsockopt(SOL_TLS, optname)` with room for `len` bytes.
+    ///
+    /// # Errors
+    /// As spec 1.4 and 1.5.
+    pub fn option(&self, optname: i32, len: usize) -> Result<Vec<u8>, Error> {
+        self.fd.open()?;
+        let setup = guard(&self.setup);
+        if !setup.attached {
+            return Err(ktls_core::Error::UlpUnsupported.into());
+        }
+        let answer = match Opt::new(optname)? {
+            Opt::Tx => options::key_answer(self.tx.state().live_info(), len),
+            Opt::Rx => options::key_answer(guard(&self.rx).live_info(), len),
+            Opt::ZerocopyRo => options::zerocopy_answer(setup.zerocopy, len),
+            Opt::ExpectNoPad => guard(&self.rx).no_pad_answer(len),
+            Opt::MaxPayloadLen => options::payload_limit_answer(self.tx.state().max_payload(), len),
+        };
+        Ok(answer?)
+    }
+
+    /// The first key of a direction, or the next one (K-16 … K-24).
+    fn set_key(&self, direction: Direction, value: &[u8]) -> Result<(), ktls_core::Error> {
+        let (tx, rx) = (self.tx.installed(), guard(&self.rx).installed());
+        let (live, other) = match direction {
+            Direction::Tx => (tx, rx),
+            Direction::Rx => (rx, tx),
+        };
+        let key = options::traffic_key(value, live.as_ref(), other.as_ref())
+            .and_then(|info| TrafficKey::new(info, &PROVIDER));
+        let done = key.and_then(|key| self.install(direction, key));
+        self.count_set(direction, live.as_ref(), value, done);
+        done
+    }
+
+    fn install(&self, direction: Direction, key: TrafficKey) -> Result<(), ktls_core::Error> {
+        match direction {
+            Direction::Tx => {
+                self.tx.install(key);
+                Ok(())
+            }
+            Direction::Rx => guard(&self.rx).install(key),
+        }
+    }
+
+    fn count_set(
+        &self,
+        direction: Direction,
+        live: Option<&CryptoInfo>,
+        value: &[u8],
+        done: Result<(), ktls_core::Error>,
+    ) {
+        let stats = &self.shared.stats;
+        match (live, done) {
+            (None, Ok(())) => first_key(direction)
+                .iter()
+                .for_each(|&counter| stats.add(counter)),
+            (None, Err(_)) => {}
+            (Some(_), Ok(())) => stats.add(rekey_ok(direction)),
+            (Some(_), Err(_)) => {
+                if options::counts(value) {
+                    stats.add(rekey_error(direction));
+                }
+            }
+        }
+    }
+
+    fn set_max_payload(&self, value: &[u8]) -> Result<(), ktls_core::Error> {
+        let rx_version = guard(&self.rx).installed().map(|info| info.version());
+        self.tx.state().set_max_payload(value, rx_version)
+    }
+
+    /// TCP_ESTABLISHED, as far as a descriptor tells it.
+    fn check_established(&self, fd: &OwnedFd) -> Result<(), Error> {
+        let closing = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        let seen = match wait(
+            fd.as_fd(),
+            PollFlags::RDHUP,
+            Patience::Until(std::time::Instant::now()),
+        ) {
+            Ok(seen) => seen,
+            Err(Error::TimedOut) => PollFlags::empty(),
+            Err(error) => return Err(error),
+        };
+        if getpeername(fd).is_err() || seen.intersects(closing) || self.tx.is_shut() {
+            return Err(ktls_core::Error::NotEstablished.into());
+        }
+        Ok(())
+    }
+}
+
+/// Plain TCP, and nothing else, has ULPs.
+fn check_tcp(fd: &OwnedFd) -> Result<(), Error> {
+    if socket_domain(fd)? == AddressFamily::UNIX {
+        return Err(ktls_core::Error::UlpUnsupported.into());
+    }
+    let tcp = matches!(socket_protocol(fd)?, Some(ipproto::TCP) | None);
+    if socket_type(fd)? != SocketType::STREAM || !tcp {
+        return Err(ktls_core::Error::NotTcp.into());
+    }
+    Ok(())
+}
+
+const fn first_key(direction: Direction) -> [Counter; 2] {
+    match direction {
+        Direction::Tx => [Counter::TlsTxSw, Counter::TlsCurrTxSw],
+        Direction::Rx => [Counter::TlsRxSw, Counter::TlsCurrRxSw],
+    }
+}
+
+const fn rekey_ok(direction: Direction) -> Counter {
+    match direction {
+        Direction::Tx => Counter::TlsTxRekeyOk,
+        Direction::Rx => Counter::TlsRxRekeyOk,
+    }
+}
+
+const fn rekey_error(direction: Direction) -> Counter {
+    match direction {
+        Direction::Tx => Counter::TlsTxRekeyError,
+        Direction::Rx => Counter::TlsRxRekeyError,
+    }
+}

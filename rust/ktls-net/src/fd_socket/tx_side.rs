@@ -1,0 +1,210 @@
+//! The sending direction with its way to TCP, which a pusher thread may use as well.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use ktls_core::crypto_info::CryptoInfo;
+use ktls_core::key::TrafficKey;
+use ktls_core::socket::{Fault, Shared, Tx};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::{SendFlags, Shutdown, send};
+
+use crate::descriptor::guard;
+use crate::wait::wait;
+use crate::{Error, Patience};
+
+/// Plain TCP until it has a key.
+#[derive(Debug)]
+pub(super) struct TxSide {
+    tx: Mutex<Tx>,
+    shared: Arc<Shared>,
+    keyed: AtomicBool,
+    /// `shutdown(WR)` was called.
+    shut: AtomicBool,
+    /// TCP's one error has been taken: it gives no other, and takes nothing.
+    failed: AtomicBool,
+    pusher: Mutex<Pusher>,
+}
+
+/// Sealed records that TCP had no room for leave by a thread, as they do in the kernel by a callback.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Pusher {
+    #[default]
+    Idle,
+    Running,
+    /// The stream is to be shut down behind them.
+    RunningToFin,
+}
+
+/// How far a write came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Flushed {
+    /// All is with TCP.
+    All,
+    /// TCP has no room.
+    Full,
+}
+
+/// Wire bytes to seal before they are written.
+pub(super) const SEAL_AT_ONCE: usize = 128 << 10;
+
+impl TxSide {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            tx: Mutex::default(),
+            shared,
+            keyed: AtomicBool::new(false),
+            shut: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            pusher: Mutex::default(),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, Tx> {
+        guard(&self.tx)
+    }
+
+    pub(super) fn is_keyed(&self) -> bool {
+        self.keyed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        self.shut.load(Ordering::Acquire)
+    }
+
+    /// True when what is sent vanishes.
+    pub(super) fn is_dead(&self) -> bool {
+        self.is_shut() || self.failed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn install(&self, key: TrafficKey) {
+        self.state().install(key);
+        self.keyed.store(true, Ordering::Release);
+    }
+
+    /// What was installed.
+    pub(super) fn installed(&self) -> Option<CryptoInfo> {
+        self.state().key().map(|key| key.info().clone())
+    }
+
+    /// TCP gave its error: it goes to `sk_err`.
+    pub(super) fn tcp_failed(&self, errno: Errno) {
+        self.failed.store(true, Ordering::Release);
+        self.shared.error.set(Fault::System(errno.raw_os_error()));
+    }
+
+    /// Writes what is sealed, never waiting.
+    ///
+    /// # Errors
+    /// What TCP says, once; the records are lost then, as are all later ones.
+    pub(super) fn write(&self, fd: &OwnedFd, more: bool) -> Result<Flushed, Error> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let flags = if more { flags | SendFlags::MORE } else { flags };
+        let mut tx = self.state();
+        while !tx.wire().is_empty() {
+            match send(fd, tx.wire(), flags) {
+                Ok(len) => tx.wrote(len),
+                Err(Errno::AGAIN) => return Ok(Flushed::Full),
+                Err(Errno::INTR) => {}
+                Err(errno) => {
+                    tx.discard_wire();
+                    return self.write_failed(errno);
+                }
+            }
+        }
+        Ok(Flushed::All)
+    }
+
+    /// EPIPE behind an error that was reported already is none; elsewhere it is, once.
+    fn write_failed(&self, errno: Errno) -> Result<Flushed, Error> {
+        if errno != Errno::PIPE {
+            self.tcp_failed(errno);
+            return Err(Error::Io(errno));
+        }
+        if self.is_dead() {
+            return Ok(Flushed::All);
+        }
+        self.failed.store(true, Ordering::Release);
+        self.shared.error.check_send()?;
+        Err(Error::Io(errno))
+    }
+
+    /// `shutdown(2)` of the sending direction, behind what is sealed.
+    pub(super) fn shutdown(self: &Arc<Self>, fd: &OwnedFd, how: Shutdown) -> Result<(), Error> {
+        self.shut.store(true, Ordering::Release);
+        if how == Shutdown::Both {
+            rustix::net::shutdown(fd, Shutdown::Read)?;
+        }
+        if self.push(fd, Pusher::RunningToFin) {
+            return Ok(());
+        }
+        Ok(rustix::net::shutdown(fd, Shutdown::Write)?)
+    }
+
+    /// What a call could not write leaves when TCP has room.
+    pub(super) fn push_later(self: &Arc<Self>, fd: &OwnedFd) {
+        if !self.state().wire().is_empty() {
+            self.push(fd, Pusher::Running);
+        }
+    }
+
+    /// The last call: all that is sealed leaves, a record under the last number too (spec 2.3).
+    pub(super) fn finish(self: &Arc<Self>, fd: &OwnedFd) {
+        self.state().release();
+        self.push_later(fd);
+    }
+
+    /// Gives what is sealed to a pusher; false when there is nothing to push, or nobody to.
+    fn push(self: &Arc<Self>, fd: &OwnedFd, task: Pusher) -> bool {
+        let mut pusher = guard(&self.pusher);
+        if *pusher != Pusher::Idle {
+            if task == Pusher::RunningToFin {
+                *pusher = task;
+            }
+            return true;
+        }
+        if !matches!(self.write(fd, false), Ok(Flushed::Full)) {
+            return false;
+        }
+        let started = self.spawn(fd);
+        if started {
+            *pusher = task;
+        }
+        started
+    }
+
+    fn spawn(self: &Arc<Self>, fd: &OwnedFd) -> bool {
+        let Ok(fd) = fd.try_clone() else {
+            return false;
+        };
+        let side = Arc::clone(self);
+        std::thread::Builder::new()
+            .name("ktls-push".into())
+            .spawn(move || side.push_until_empty(&fd))
+            .is_ok()
+    }
+
+    /// The pusher's life. Sends go on meanwhile: what is sealed leaves in order, whoever writes it.
+    fn push_until_empty(&self, fd: &OwnedFd) {
+        loop {
+            // Whatever ended the wait, the write below tells what to do.
+            let _ = wait(fd.as_fd(), PollFlags::OUT, Patience::Endless);
+            let mut pusher = guard(&self.pusher);
+            match self.write(fd, false) {
+                Ok(Flushed::Full) => continue,
+                Ok(Flushed::All) => {}
+                // The next send has to report it.
+                Err(Error::Io(Errno::PIPE)) => self.tcp_failed(Errno::PIPE),
+                Err(_) => {}
+            }
+            if *pusher == Pusher::RunningToFin {
+                // It fails when the connection is gone already.
+                let _ = rustix::net::shutdown(fd, Shutdown::Write);
+            }
+            *pusher = Pusher::Idle;
+            return;
+        }
+    }
+}
