@@ -1,0 +1,137 @@
+"""The record layer of Linux kernel TLS in user space, with TLS 1.3 key updates.
+
+Three ways in: :func:`connect` and :func:`accept` give a whole TLS :class:`Connection`;
+:class:`KtlsSocket` behaves as a TCP socket with the kernel's tls ULP; :class:`Sealer` and
+:class:`Opener` work on records in memory.
+"""
+
+import socket
+from importlib.metadata import version as _version
+
+from ._core import (
+    ClientConfig,
+    Connection,
+    CryptoInfo,
+    KeyUpdateFound,
+    KeyUpdateScanner,
+    KtlsSocket,
+    OpenedBatch,
+    Opener,
+    SealedBatch,
+    Sealer,
+    ServerConfig,
+    TrafficSecret,
+    aead_in_use,
+    cpu_features,
+    scan_key_updates,
+    tls_stat,
+)
+from .constants import (
+    SOL_TLS,
+    TCP_ULP,
+    TLS_GET_RECORD_TYPE,
+    TLS_RX,
+    TLS_RX_EXPECT_NO_PAD,
+    TLS_SET_RECORD_TYPE,
+    TLS_TX,
+    TLS_TX_MAX_PAYLOAD_LEN,
+    TLS_TX_ZEROCOPY_RO,
+    CipherType,
+    ContentType,
+    Suite,
+    Version,
+)
+from .errors import (
+    AlertReceivedError,
+    BadRecordError,
+    HandshakeError,
+    KeyExpiredError,
+    KeyLimitError,
+    KtlsError,
+    PeerError,
+    RecordTooLargeError,
+    TruncatedError,
+)
+
+__all__ = [
+    "SOL_TLS",
+    "TCP_ULP",
+    "TLS_GET_RECORD_TYPE",
+    "TLS_RX",
+    "TLS_RX_EXPECT_NO_PAD",
+    "TLS_SET_RECORD_TYPE",
+    "TLS_TX",
+    "TLS_TX_MAX_PAYLOAD_LEN",
+    "TLS_TX_ZEROCOPY_RO",
+    "AlertReceivedError",
+    "BadRecordError",
+    "CipherType",
+    "ClientConfig",
+    "Connection",
+    "ContentType",
+    "CryptoInfo",
+    "HandshakeError",
+    "KeyExpiredError",
+    "KeyLimitError",
+    "KeyUpdateFound",
+    "KeyUpdateScanner",
+    "KtlsError",
+    "KtlsSocket",
+    "OpenedBatch",
+    "Opener",
+    "PeerError",
+    "RecordTooLargeError",
+    "SealedBatch",
+    "Sealer",
+    "ServerConfig",
+    "Suite",
+    "TrafficSecret",
+    "TruncatedError",
+    "Version",
+    "__version__",
+    "accept",
+    "aead_in_use",
+    "connect",
+    "cpu_features",
+    "scan_key_updates",
+    "tls_stat",
+]
+
+__version__: str = _version("ktls_fast")
+
+
+def connect(
+    address: tuple[str, int],
+    config: ClientConfig | None = None,
+    *,
+    server_name: str | None = None,
+    timeout: float | None = None,
+) -> Connection:
+    """Connect to a TLS server.
+
+    :param config: default: the system's roots.
+    :param server_name: what the certificate must prove; default: the host of ``address``.
+    :param timeout: seconds for the TCP connect and for the handshake, each; it stays set.
+    :raises HandshakeError: EPROTO, with what went wrong.
+    :raises OSError: what :func:`socket.create_connection` raises.
+    """
+    sock = socket.create_connection(address, timeout)
+    with sock:  # a Connection detaches it, so that this closes it after an error only
+        _send_at_once(sock)
+        return Connection.client(sock, config or ClientConfig(), server_name or address[0])
+
+
+def accept(sock: socket.socket, config: ServerConfig) -> Connection:
+    """Do the server's handshake on ``sock``, which a listener has accepted, within its timeout.
+
+    :raises HandshakeError: EPROTO, with what went wrong; the peer got an alert.
+    :raises TimeoutError: the handshake took longer than the timeout of ``sock``.
+    """
+    _send_at_once(sock)
+    return Connection.server(sock, config)
+
+
+def _send_at_once(sock: socket.socket) -> None:
+    """Switch Nagle's algorithm off: it would hold the end of a record back until an ACK comes."""
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
