@@ -1,0 +1,66 @@
+"""Signals, and wake-ups by other threads, as one readable descriptor."""
+
+import contextlib
+import signal
+import socket
+from collections import Counter
+from types import FrameType
+
+__all__ = ["Inbox"]
+
+
+class Inbox:
+    """Counts signals, and becomes readable with each.
+
+    The counts are kept beside the descriptor, so that one which is full loses no signal.
+    """
+
+    def __init__(self, *signals: signal.Signals, at_once_after: int | None = 2) -> None:
+        """Take over ``signals``, for the rest of the process's life.
+
+        :param at_once_after: how many orders to stop mean that nothing is waited for.
+        """
+        self._counts: Counter[int] = Counter()
+        self._at_once_after = at_once_after
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        for signum in signals:
+            signal.signal(signum, self._count)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # what came early is counted now
+
+    @property
+    def stop(self) -> bool:
+        """We have been told to stop."""
+        return self._stops > 0
+
+    @property
+    def stop_at_once(self) -> bool:
+        """We have been told so again."""
+        return self._at_once_after is not None and self._stops >= self._at_once_after
+
+    def take(self, signum: signal.Signals) -> bool:
+        """Tell whether ``signum`` has come since the last call."""
+        return self._counts.pop(signum, 0) > 0
+
+    def fileno(self) -> int:
+        """Readable when something has come."""
+        return self._reader.fileno()
+
+    def wake(self) -> None:
+        """Make the descriptor readable; any thread may."""
+        with contextlib.suppress(BlockingIOError):  # full, so readable already
+            self._writer.send(b"\0")
+
+    def clear(self) -> None:
+        """Make the descriptor unreadable; call it before looking at what it may tell of."""
+        with contextlib.suppress(BlockingIOError):
+            self._reader.recv(65536)
+
+    @property
+    def _stops(self) -> int:
+        return self._counts[signal.SIGTERM] + self._counts[signal.SIGINT]
+
+    def _count(self, signum: int, _frame: FrameType | None) -> None:
+        self._counts[signum] += 1

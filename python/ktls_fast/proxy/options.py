@@ -1,0 +1,48 @@
+"""What a proxy is told to do."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+__all__ = ["Address", "LogFormat", "Options"]
+
+LogFormat = Literal["text", "json"]
+
+
+class Address(NamedTuple):
+    """A host and a port, written ``HOST:PORT`` or ``[HOST]:PORT``."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Write it as it is parsed."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of ``ktls-fast proxy``; times in seconds."""
+
+    listen: Address
+    connect: Address
+    originate: bool = False
+    """Plain in, TLS out; otherwise TLS in, plain out."""
+    cert: Path | None = None
+    key: Path | None = None
+    ca: str = "system"
+    """``"system"``, ``"webpki"`` or the path of a PEM file."""
+    server_name: str | None = None
+    alpn: tuple[str, ...] = ()
+    rekey_every: int | None = None
+    workers: int = 1
+    max_connections: int = 1000
+    """Connections open at a time, in each worker."""
+    handshake_timeout: float = 10.0
+    connect_timeout: float = 10.0
+    idle_timeout: float | None = 600.0
+    drain: float = 30.0
+    stats: bool = False
+    log: Path | None = None
+    log_format: LogFormat = "text"
+    keylog: Path | None = None

@@ -1,0 +1,87 @@
+"""A proxy from its options to its exit status."""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+
+from .inbox import Inbox
+from .journal import Journal, notice_line, open_log
+from .listener import check_resolves, name_of, open_listeners, raise_file_limit
+from .options import Options
+from .server import Server
+from .session import Originate, Role, Terminate
+from .tls import client_config, load_identity, server_config
+from .workers import Supervisor
+
+__all__ = ["run"]
+
+
+def run(options: Options) -> int:
+    """Run a proxy until it is told to stop; returns the exit status.
+
+    :raises Failure: it cannot start.
+    """
+    role, facts = _make_role(options)
+    check_resolves(options.connect)
+    log_fd = open_log(options.log)
+    listeners = open_listeners(options.listen, workers=options.workers)
+    raise_file_limit(options.max_connections)
+    if options.workers == 1:
+        inbox = Inbox(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+        _announce(options, listeners[0], facts)
+        return _serve(listeners[0], role, options, inbox, log_fd)
+
+    supervisor = Supervisor(lambda text: _tell(notice_line(options.log_format, text)))
+    _announce(options, listeners[0], facts)
+    return supervisor.run(listeners, lambda own: _work(own, role, options, log_fd))
+
+
+def _make_role(options: Options) -> tuple[Role, dict[str, str]]:
+    if options.originate:
+        return Originate(options, client_config(options)), {}
+    identity = load_identity(options)
+    role = Terminate(options, server_config(options, identity))
+    return role, {"certificate": identity.origin, "fingerprint": identity.fingerprint}
+
+
+def _work(
+    listeners: Sequence[socket.socket], role: Role, options: Options, log_fd: int | None
+) -> int:
+    """Be one of several workers: our parent alone decides when to end at once."""
+    inbox = Inbox(signal.SIGTERM, signal.SIGUSR1, at_once_after=None)
+    return _serve(listeners, role, options, inbox, log_fd)
+
+
+def _serve(
+    listeners: Sequence[socket.socket],
+    role: Role,
+    options: Options,
+    inbox: Inbox,
+    log_fd: int | None,
+) -> int:
+    journal = Journal(options.log_format, log_fd, str(options.log))
+    server = Server(listeners, role, options, inbox=inbox, journal=journal)
+    drained = server.run()
+    if not drained:
+        journal.notice("connections that had not ended were cut")
+    journal.close()
+    if not drained:
+        os._exit(1)  # their threads are somewhere in compiled code, and cannot be waited for
+    return 0
+
+
+def _announce(options: Options, listeners: Sequence[socket.socket], facts: dict[str, str]) -> None:
+    names = [name_of(listener.getsockname()) for listener in listeners]
+    inside, outside = ("plain", "TLS") if options.originate else ("TLS", "plain")
+    text = (
+        f"listening on {', '.join(names)} ({inside}), forwarding to {options.connect} ({outside})"
+    )
+    if facts:
+        text += f", certificate {facts['certificate']} with SHA-256 {facts['fingerprint']}"
+    _tell(notice_line(options.log_format, text, "start", listen=names, pid=os.getpid(), **facts))
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,139 @@
+"""The accept loop of one process, and its end, which is bounded in time."""
+
+import errno
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Sequence
+
+import ktls_fast
+
+from .failure import reason
+from .inbox import Inbox
+from .journal import Journal
+from .options import Options
+from .session import Role
+from .sessions import Sessions
+
+__all__ = ["Server"]
+
+ACCEPT_PAUSE = 0.5
+"""Seconds without accepting after the system had nothing left for a connection."""
+
+STOP_GRACE = 3.0
+"""Seconds that connections have for their close_notify once they are told to stop."""
+
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Server:
+    """Serves what its listeners accept until its inbox tells it to stop."""
+
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        role: Role,
+        options: Options,
+        *,
+        inbox: Inbox,
+        journal: Journal,
+    ) -> None:
+        """Prepare; :meth:`run` serves."""
+        self._listeners = listeners
+        self._options = options
+        self._inbox = inbox
+        self._journal = journal
+        self._sessions = Sessions(role, journal, on_end=inbox.wake)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(inbox, selectors.EVENT_READ)
+        self._accepting = False
+        self._starved = False
+        self._pause_ends = 0.0
+
+    def run(self) -> bool:
+        """Serve, and drain at the end; False when connections had to be cut."""
+        while not self._inbox.stop:
+            self._set_accepting(accepting := self._may_accept())
+            self._turn(None if accepting else ACCEPT_PAUSE)
+        self._close_listeners()
+        drained = self._drain()
+        if self._options.stats:
+            self._print_counters()
+        return drained
+
+    def _drain(self) -> bool:
+        if self._sessions.open:
+            self._journal.notice(
+                f"stopping; {self._sessions.open} open connections have"
+                f" {self._options.drain:g} s to end"
+            )
+        if self._all_end_within(self._options.drain):
+            return True
+        self._sessions.stop()
+        return self._all_end_within(STOP_GRACE)
+
+    def _all_end_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self._sessions.open and not self._inbox.stop_at_once:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            self._turn(left)
+        return not self._sessions.open
+
+    def _turn(self, timeout: float | None) -> None:
+        """Wait for something to happen, and see to it."""
+        for key, _ in self._selector.select(timeout):
+            if isinstance(key.fileobj, socket.socket):
+                self._accept(key.fileobj)
+            else:
+                self._inbox.clear()
+        if self._inbox.take(signal.SIGUSR1):
+            self._print_counters()
+
+    def _accept(self, listener: socket.socket) -> None:
+        if not self._may_accept():
+            return
+        try:
+            self._sessions.start(*listener.accept())
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                self._pause(reason(error))
+            # Anything else is over with this connection, as when its client is gone already.
+        except RuntimeError as error:
+            self._pause(str(error))
+        else:
+            self._starved = False
+
+    def _pause(self, why: str) -> None:
+        """Let some time pass: the listener stays readable, and asking it again would spin."""
+        self._pause_ends = time.monotonic() + ACCEPT_PAUSE
+        if not self._starved:
+            self._starved = True
+            self._journal.notice(
+                f"cannot accept a connection with {self._sessions.open} open: {why};"
+                " trying again twice a second; raise `ulimit -n` or lower --max-connections"
+            )
+
+    def _may_accept(self) -> bool:
+        has_room = self._sessions.open < self._options.max_connections
+        return has_room and time.monotonic() >= self._pause_ends
+
+    def _set_accepting(self, accepting: bool) -> None:
+        if accepting == self._accepting:
+            return
+        self._accepting = accepting
+        for listener in self._listeners:
+            if accepting:
+                self._selector.register(listener, selectors.EVENT_READ)
+            else:
+                self._selector.unregister(listener)
+
+    def _close_listeners(self) -> None:
+        self._set_accepting(False)
+        for listener in self._listeners:
+            listener.close()
+
+    def _print_counters(self) -> None:
+        self._journal.counters(self._sessions.activity(), ktls_fast.tls_stat())

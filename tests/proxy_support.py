@@ -1,0 +1,254 @@
+"""A proxy in a process of its own, upstreams in threads, and what else its tests need."""
+
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from ktls_fast import certs
+
+HOST = "127.0.0.1"
+TIMEOUT = 20.0
+
+Event = dict[str, Any]
+Serve = Callable[[socket.socket], None]
+
+
+class Identity(NamedTuple):
+    """A self-signed certificate for the loopback names, in files."""
+
+    cert: Path
+    key: Path
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("--cert", str(self.cert), "--key", str(self.key))
+
+    def client_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.cert)
+
+
+def make_identity(directory: Path) -> Identity:
+    """Write a certificate and its key into ``directory``."""
+    identity = Identity(directory / "cert.pem", directory / "key.pem")
+    for file, pem in zip(identity, certs.self_signed(), strict=True):
+        file.write_bytes(pem)
+    return identity
+
+
+class Proxy:
+    """``ktls-fast proxy``, and everything that it says, read as it says it.
+
+    It must have ended by the end of the block, else it is killed and the block fails.
+    """
+
+    def __init__(
+        self, connect: int, *arguments: str, prepare: Callable[[], None] | None = None
+    ) -> None:
+        """Start it; ``prepare`` runs in its process before it does."""
+        self.process = subprocess.Popen(
+            (
+                *(sys.executable, "-m", "ktls_fast.cli", "proxy", "--listen", f"{HOST}:0"),
+                *("--connect", f"{HOST}:{connect}", "--log-format", "json"),
+                *arguments,
+            ),
+            stderr=subprocess.PIPE,
+            preexec_fn=prepare,
+            text=True,
+        )
+        self._events: list[Event] = []
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.port = self._wait_for_port()
+
+    def event(self, kind: str, nth: int = 0) -> Event:
+        """Wait for the event number ``nth`` of its kind."""
+        return self.events(kind, nth + 1)[nth]
+
+    def events(self, kind: str, count: int) -> list[Event]:
+        """Wait until there are ``count`` events of a kind; returns all there are."""
+
+        def found() -> list[Event] | None:
+            events = self.said(kind)
+            return events if len(events) >= count else None
+
+        with self._changed:
+            events = self._changed.wait_for(found, TIMEOUT)
+            assert events, f"no {count} events {kind!r} in {self._events}"
+            return events
+
+    def said(self, kind: str) -> list[Event]:
+        """Everything of a kind, up to now."""
+        return [event for event in list(self._events) if event["event"] == kind]
+
+    def signal(self, signum: signal.Signals) -> None:
+        self.process.send_signal(signum)
+
+    def wait(self) -> int:
+        """Wait for the end; returns the exit status."""
+        status = self.process.wait(TIMEOUT)
+        self._reader.join(TIMEOUT)
+        return status
+
+    def stop(self) -> int:
+        """Have it end as it should; returns the exit status."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def resident_bytes(self) -> int:
+        """How much memory it has."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def cpu_seconds(self) -> float:
+        """How much it has computed."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _wait_for_port(self) -> int:
+        """Find the port in the first line, which names the address, in JSON and in text."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._events, TIMEOUT), "it says nothing"
+            listening = re.search(rf"listening on {HOST}:(\d+) ", self._events[0]["text"])
+        assert listening, self._events
+        return int(listening[1])
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            event = json.loads(line) if line.startswith("{") else {"event": "text", "text": line}
+            with self._changed:
+                self._events.append(event)
+                self._changed.notify_all()
+
+    def __enter__(self) -> Self:
+        """Nothing: it runs already."""
+        return self
+
+    def __exit__(self, exc_type: object, *_: object) -> None:
+        """Make sure that it has ended, and that nothing unforeseen happened to it."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGINT)
+            self.signal(signal.SIGTERM)
+        try:
+            self.process.wait(TIMEOUT)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self._reader.join(TIMEOUT)
+            assert self.process.stderr is not None
+            self.process.stderr.close()
+        tracebacks = [event for event in self.said("text") if "Traceback" in event["text"]]
+        assert exc_type or not tracebacks, self.said("text")
+
+
+class Upstream:
+    """A plain TCP server that serves each connection in a thread by ``serve``."""
+
+    def __init__(self, serve: Serve) -> None:
+        self._serve = serve
+        self._listener = socket.create_server((HOST, 0), backlog=256)
+        self.port: int = self._listener.getsockname()[1]
+        self._threads: list[threading.Thread] = []
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
+
+    def stop_listening(self) -> None:
+        """Refuse connections from now on; those that are there go on."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._acceptor.join(TIMEOUT)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            client.settimeout(TIMEOUT)
+            thread = threading.Thread(target=self._run, args=(client,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def _run(self, client: socket.socket) -> None:
+        with client:
+            self._serve(client)
+
+    def __enter__(self) -> Self:
+        """Nothing: it runs already."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop, and wait for the connections to end."""
+        if self._listener.fileno() >= 0:
+            self.stop_listening()
+        for thread in self._threads:
+            thread.join(TIMEOUT)
+            assert not thread.is_alive(), "an upstream's connection did not end"
+
+
+def echo(client: socket.socket) -> None:
+    """Send back what comes, to its end."""
+    try:
+        while data := client.recv(65536):
+            client.sendall(data)
+    except ConnectionError:
+        pass  # the proxy was stopped at once
+
+
+@contextmanager
+def echo_proxy(
+    identity: Identity, *arguments: str, prepare: Callable[[], None] | None = None
+) -> Iterator[Proxy]:
+    """Run a terminating proxy before an upstream that echoes."""
+    with (
+        Upstream(echo) as upstream,
+        Proxy(upstream.port, *identity.arguments, *arguments, prepare=prepare) as proxy,
+    ):
+        yield proxy
+
+
+def connect_tls(
+    port: int, identity: Identity, *, alpn: Sequence[str] = (), server_name: str = "localhost"
+) -> ssl.SSLSocket:
+    """Connect with the stdlib's client, which tells a truncation from an end."""
+    context = identity.client_context()
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    raw = socket.create_connection((HOST, port), TIMEOUT)
+    return context.wrap_socket(raw, server_hostname=server_name, suppress_ragged_eofs=False)
+
+
+def read_exactly(sock: socket.socket, count: int) -> bytes:
+    """Read ``count`` bytes."""
+    data = bytearray()
+    while len(data) < count:
+        more = sock.recv(min(65536, count - len(data)))
+        assert more, f"end after {len(data)} of {count} bytes"
+        data += more
+    return bytes(data)
+
+
+def read_to_end(sock: socket.socket) -> bytes:
+    """Read until the peer has ended."""
+    data = bytearray()
+    while more := sock.recv(65536):
+        data += more
+    return bytes(data)
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server((HOST, 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port

@@ -1,0 +1,162 @@
+"""How a proxy ends, and what it tells on the way."""
+
+import os
+import select
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+import ktls_fast
+from tests.proxy_support import (
+    HOST,
+    TIMEOUT,
+    Identity,
+    Proxy,
+    connect_tls,
+    echo_proxy,
+    make_identity,
+    read_exactly,
+    read_to_end,
+)
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    return make_identity(tmp_path_factory.mktemp("identity"))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_proxy_that_is_told_to_stop_lets_its_connections_end(
+    identity: Identity, signum: signal.Signals
+) -> None:
+    with echo_proxy(identity) as proxy:
+        with connect_tls(proxy.port, identity) as client:
+            proxy.signal(signum)
+            assert proxy.event("notice")["text"] == "stopping; 1 open connections have 30 s to end"
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((HOST, proxy.port), TIMEOUT)
+            client.sendall(b"still served")
+            assert read_exactly(client, 12) == b"still served"
+            client.unwrap().close()
+        assert proxy.wait() == 0
+        assert proxy.event("connection")["result"] == "ok"
+
+
+def test_connection_that_outlasts_the_drain_gets_a_close_notify(identity: Identity) -> None:
+    with (
+        echo_proxy(identity, "--drain", "0.2") as proxy,
+        connect_tls(proxy.port, identity) as client,
+    ):
+        client.sendall(b"one")
+        assert read_exactly(client, 3) == b"one"
+        proxy.signal(signal.SIGTERM)
+        assert read_to_end(client) == b""  # a truncation would raise
+        assert proxy.wait() == 0
+        assert proxy.event("connection")["result"] == "stopped"
+
+
+def test_second_signal_ends_at_once(identity: Identity) -> None:
+    with (
+        echo_proxy(identity, "--drain", "60") as proxy,
+        connect_tls(proxy.port, identity) as client,
+    ):
+        client.sendall(b"one")
+        assert read_exactly(client, 3) == b"one"
+        proxy.signal(signal.SIGTERM)
+        proxy.event("notice")
+        proxy.signal(signal.SIGTERM)
+        assert proxy.wait() == 1
+        assert proxy.event("notice", 1)["text"] == "connections that had not ended were cut"
+
+
+def test_signal_prints_the_counters_of_the_running_proxy(identity: Identity) -> None:
+    with echo_proxy(identity) as proxy, connect_tls(proxy.port, identity) as client:
+        client.sendall(b"one")
+        assert read_exactly(client, 3) == b"one"
+        proxy.signal(signal.SIGUSR1)
+        stats = proxy.event("stats")
+        client.sendall(b"two")
+        assert read_exactly(client, 3) == b"two"
+    assert (stats["open"], stats["accepted"], stats["failed"]) == (1, 1, 0)
+    assert list(stats["tls_stat"]) == list(ktls_fast.tls_stat())
+
+
+def test_stats_option_prints_the_counters_at_the_end(identity: Identity) -> None:
+    with echo_proxy(identity, "--stats") as proxy:
+        for _ in range(3):
+            with connect_tls(proxy.port, identity) as client:
+                client.unwrap().close()
+        proxy.events("connection", 3)
+        assert proxy.stop() == 0
+        stats = proxy.event("stats")
+    assert (stats["open"], stats["accepted"], stats["failed"]) == (0, 3, 0)
+
+
+def test_text_format_is_that_of_the_kernel(identity: Identity, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with echo_proxy(identity, "--stats", "--log", str(log), "--log-format", "text") as proxy:
+        assert proxy.stop() == 0
+        lines = [event["text"].rstrip("\n") for event in proxy.said("text")]
+    assert lines[0].startswith(f"ktls-fast proxy: listening on {HOST}:{proxy.port} (TLS), ")
+    assert lines[1].startswith("connections of process ")
+    assert f"{'TlsTxSw':<32}\t0" in lines
+    assert log.read_bytes() == b""
+
+
+def test_workers_share_the_port_and_all_serve(identity: Identity) -> None:
+    with echo_proxy(identity, "--workers", "2", "--stats") as proxy:
+        for _ in range(40):
+            with connect_tls(proxy.port, identity) as client:
+                client.sendall(b"one")
+                assert read_exactly(client, 3) == b"one"
+                client.unwrap().close()
+        proxy.events("connection", 40)
+        assert proxy.stop() == 0
+        served = {event["pid"]: event["accepted"] for event in proxy.events("stats", 2)}
+    assert sum(served.values()) == 40
+    assert len(served) == 2
+    assert min(served.values()) > 0
+
+
+def test_workers_drain_when_the_parent_is_told_to_stop(identity: Identity) -> None:
+    with echo_proxy(identity, "--workers", "2") as proxy:
+        with connect_tls(proxy.port, identity) as client:
+            client.sendall(b"one")
+            assert read_exactly(client, 3) == b"one"
+            proxy.signal(signal.SIGTERM)
+            proxy.event("notice")
+            client.sendall(b"two")
+            assert read_exactly(client, 3) == b"two"
+            client.unwrap().close()
+        assert proxy.wait() == 0
+
+
+def test_dead_worker_is_told_of_and_ends_the_proxy(identity: Identity) -> None:
+    with echo_proxy(identity, "--workers", "2") as proxy:
+        victim = _worker_pids(proxy)[0]
+        os.kill(victim, signal.SIGKILL)
+        assert proxy.wait() == 1
+        assert proxy.event("notice")["text"] == (
+            f"worker {victim} ended by signal 9; stopping the others"
+        )
+
+
+def test_workers_end_with_a_parent_that_is_killed(identity: Identity) -> None:
+    with echo_proxy(identity, "--workers", "2") as proxy:
+        workers = [os.pidfd_open(pid) for pid in _worker_pids(proxy)]
+        proxy.signal(signal.SIGKILL)
+        assert proxy.wait() == -signal.SIGKILL
+        for worker in workers:
+            _wait_for_end(worker)
+
+
+def _worker_pids(proxy: Proxy) -> list[int]:
+    proxy.signal(signal.SIGUSR1)
+    return [event["pid"] for event in proxy.events("stats", 2)]
+
+
+def _wait_for_end(pidfd: int) -> None:
+    assert select.select([pidfd], [], [], TIMEOUT)[0], "a worker outlived its parent"
+    os.close(pidfd)

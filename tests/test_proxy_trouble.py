@@ -1,0 +1,110 @@
+"""What the machine may do to a proxy: a full disk, no more descriptors, too many clients."""
+
+import hashlib
+import resource
+import socket
+import ssl
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.proxy_support import (
+    HOST,
+    TIMEOUT,
+    Identity,
+    Proxy,
+    connect_tls,
+    echo_proxy,
+    make_identity,
+    read_exactly,
+    read_to_end,
+)
+
+FEW_FILES = 24
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    return make_identity(tmp_path_factory.mktemp("identity"))
+
+
+def test_full_disk_loses_lines_and_no_connection(identity: Identity) -> None:
+    with echo_proxy(identity, "--log", "/dev/full", "--stats") as proxy:
+        for _ in range(5):
+            _check_echo(proxy, identity)
+        assert proxy.stop() == 0
+        notices = [event["text"] for event in proxy.said("notice")]
+        assert proxy.event("stats")["failed"] == 0
+    assert notices == [
+        "cannot write the log /dev/full: no space left on device;"
+        " connections go on, and the lines that are lost are counted",
+        "5 lines of the log /dev/full were lost",
+    ]
+
+
+def test_log_is_appended_to(identity: Identity, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("what was there\n")
+    with echo_proxy(identity, "--log", str(log)) as proxy:
+        _check_echo(proxy, identity)
+        assert proxy.stop() == 0
+    first, second = log.read_text().splitlines()
+    assert first == "what was there"
+    assert '"result": "ok"' in second
+
+
+def test_more_clients_than_allowed_wait_their_turn(identity: Identity) -> None:
+    with echo_proxy(identity, "--max-connections", "1") as proxy:
+        with connect_tls(proxy.port, identity) as first:
+            first.sendall(b"one")
+            assert read_exactly(first, 3) == b"one"
+            waiting = socket.create_connection((HOST, proxy.port), TIMEOUT)
+            waiting.sendall(b"no TLS, so that being served means being refused")
+            waiting.settimeout(0.3)
+            with waiting:
+                with pytest.raises(TimeoutError):
+                    waiting.recv(1)
+                first.unwrap().close()
+                waiting.settimeout(TIMEOUT)
+                read_to_end(waiting)
+        assert proxy.events("connection", 2)[1]["result"].startswith("handshake failed: ")
+
+
+def test_proxy_without_descriptors_waits_without_spinning(identity: Identity) -> None:
+    def allow_few_files() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, FEW_FILES))
+
+    with echo_proxy(identity, prepare=allow_few_files) as proxy:
+        with ExitStack() as stack:
+            for _ in range(FEW_FILES):
+                client = socket.create_connection((HOST, proxy.port), TIMEOUT)
+                stack.enter_context(client)
+            assert "too many open files" in proxy.event("notice")["text"]
+            before = proxy.cpu_seconds()
+            client.settimeout(1.2)
+            with pytest.raises(TimeoutError):
+                client.recv(1)
+            assert proxy.cpu_seconds() - before < 0.3
+        _check_echo(proxy, identity)
+
+
+def test_certificate_made_at_start_is_the_one_that_is_announced() -> None:
+    with Proxy(1) as proxy:
+        start = proxy.event("start")
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        raw = socket.create_connection((HOST, proxy.port), TIMEOUT)
+        with context.wrap_socket(raw) as client:
+            der = client.getpeercert(binary_form=True)
+    assert der is not None
+    assert start["certificate"] == "self-signed"
+    assert start["fingerprint"].replace(":", "").lower() == hashlib.sha256(der).hexdigest()
+
+
+def _check_echo(proxy: Proxy, identity: Identity) -> None:
+    with connect_tls(proxy.port, identity) as client:
+        client.sendall(b"one")
+        assert read_exactly(client, 3) == b"one"
+        client.unwrap().close()
