@@ -1,0 +1,109 @@
+"""What came of a demo."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .job import Job, Outcome
+from .proxy_process import ProxyStory
+
+__all__ = ["ConnectionResult", "DemoResult", "judge"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionResult:
+    """One connection; records and key updates as the proxy counted them."""
+
+    client: str
+    bytes_each_way: int
+    seconds: float
+    records_sent: int
+    records_received: int
+    key_updates_sent: int
+    key_updates_received: int
+    verdict: str
+    """``ok``, or what is wrong."""
+
+    @property
+    def gigabytes_per_second(self) -> float:
+        """In one direction; the other one ran at the same time."""
+        return _rate(self.bytes_each_way, self.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoResult:
+    """All connections, and the counters of the proxy."""
+
+    connections: list[ConnectionResult]
+    seconds: float
+    tls_stat: dict[str, int]
+
+    @property
+    def bytes_each_way(self) -> int:
+        """The sum over all connections."""
+        return sum(one.bytes_each_way for one in self.connections)
+
+    @property
+    def gigabytes_per_second(self) -> float:
+        """In one direction, all connections together."""
+        return _rate(self.bytes_each_way, self.seconds)
+
+    @property
+    def faults(self) -> list[str]:
+        """Everything that is wrong; empty is what the demo is for."""
+        wrong = [f"{one.client}: {one.verdict}" for one in self.connections if one.verdict != "ok"]
+        if not wrong and not any(one.key_updates_received for one in self.connections):
+            wrong.append("no client sent a KeyUpdate")
+        return wrong
+
+
+def judge(
+    jobs: list[Job], outcomes: dict[int, Outcome], upstream: dict[int, str], proxy: ProxyStory
+) -> DemoResult:
+    """Compare what the clients, the upstream and the proxy say."""
+    done = [outcome for outcome in outcomes.values() if outcome.error is None]
+    begin = min((outcome.begin for outcome in done), default=0.0)
+    end = max((outcome.end for outcome in done), default=0.0)
+    return DemoResult(
+        connections=[
+            _judge_one(
+                job,
+                outcomes[job.number],
+                upstream.get(job.number),
+                proxy.connections.get(job.server_name, {}),
+            )
+            for job in jobs
+        ],
+        seconds=end - begin,
+        tls_stat=proxy.tls_stat,
+    )
+
+
+def _judge_one(
+    job: Job, outcome: Outcome, upstream: str | None, line: dict[str, Any]
+) -> ConnectionResult:
+    return ConnectionResult(
+        client=f"{job.number} {job.kind}",
+        bytes_each_way=job.size,
+        seconds=outcome.end - outcome.begin,
+        records_sent=line.get("records_sent", 0),
+        records_received=line.get("records_received", 0),
+        key_updates_sent=line.get("key_updates_sent", 0),
+        key_updates_received=line.get("key_updates_received", 0),
+        verdict=_verdict(outcome, upstream, line),
+    )
+
+
+def _verdict(outcome: Outcome, upstream: str | None, line: dict[str, Any]) -> str:
+    if outcome.error is not None:
+        return outcome.error
+    if upstream != outcome.sent:
+        return "what reached the upstream is not what was sent"
+    if outcome.received != outcome.sent:
+        return "what came back is not what was sent"
+    if line.get("result") != "ok":
+        return f"the proxy says: {line.get('result', 'nothing')}"
+    return "ok" if line["key_updates_sent"] else "the proxy sent no KeyUpdate"
+
+
+def _rate(count: int, seconds: float) -> float:
+    return count / seconds / 1e9 if seconds else 0.0

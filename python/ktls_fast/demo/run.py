@@ -1,0 +1,131 @@
+"""The demo from its size to its exit status."""
+
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from ktls_fast.proxy import Failure
+
+from .client import run_job
+from .job import Job, Outcome, Progress, server_name
+from .plan import client_kinds, rekey_every, shares
+from .proxy_process import ProxyProcess
+from .result import DemoResult, judge
+from .show import as_json as to_json
+from .show import progress_bar, show
+from .upstream import serve
+
+__all__ = ["run"]
+
+START_TIMEOUT = 30.0
+SLOWEST = 10 * 10**6
+"""Bytes per second; whoever is slower is taken for dead."""
+
+PROCESSES = multiprocessing.get_context("spawn")
+
+
+def run(size: int, connections: int, *, as_json: bool = False) -> int:
+    """Run the demo; returns the exit status."""
+    result = measure(size, connections)
+    if as_json:
+        print(to_json(result))
+    else:
+        show(result)
+    return 1 if result.faults else 0
+
+
+def measure(size: int, connections: int) -> DemoResult:
+    """Move ``size`` bytes each way, and look what became of them."""
+    parts = shares(size, connections)
+    with (
+        tempfile.TemporaryDirectory(prefix="ktls-fast-demo-") as directory,
+        _process(serve) as upstream,
+        ProxyProcess(
+            Path(directory),
+            [server_name(number) for number, _ in enumerate(parts)],
+            upstream=_port_of(upstream),
+            rekey_every=rekey_every(parts[-1]),
+        ) as proxy,
+    ):
+        jobs = _plan_jobs(parts, proxy)
+        with progress_bar(size) as progress:
+            outcomes = _do(jobs, progress)
+        story = proxy.stop()  # from now on the upstream has told all that it will
+        return judge(jobs, outcomes, _digests(upstream), story)
+
+
+def _plan_jobs(parts: Sequence[int], proxy: ProxyProcess) -> list[Job]:
+    return [
+        Job(
+            kind=kind,
+            number=number,
+            port=proxy.port,
+            size=part,
+            rekey_every=rekey_every(part),
+            ca_file=str(proxy.ca_file),
+        )
+        for number, (kind, part) in enumerate(zip(client_kinds(len(parts)), parts, strict=True))
+    ]
+
+
+def _do(jobs: Sequence[Job], progress: Progress) -> dict[int, Outcome]:
+    """Run all jobs at once; every one of them gets an outcome."""
+    outcomes: dict[int, Outcome] = {}
+    with ExitStack() as stack:
+        running = {stack.enter_context(_process(run_job, job)): job.number for job in jobs}
+        deadline = time.monotonic() + START_TIMEOUT + sum(job.size for job in jobs) / SLOWEST
+        while running and (ready := wait(running, deadline - time.monotonic())):
+            for pipe in ready:
+                assert isinstance(pipe, Pipe)
+                message = _receive(pipe, running[pipe])
+                if isinstance(message, Outcome):
+                    outcomes[running.pop(pipe)] = message
+                else:
+                    progress(message)
+    for number in running.values():
+        outcomes[number] = Outcome(number=number, error="it did not come to an end")
+    return outcomes
+
+
+def _receive(pipe: Pipe, number: int) -> int | Outcome:
+    try:
+        message: int | Outcome = pipe.recv()
+    except EOFError:
+        return Outcome(number=number, error="its process ended without a word")
+    return message
+
+
+def _port_of(upstream: Pipe) -> int:
+    if not upstream.poll(START_TIMEOUT):
+        msg = f"the upstream did not start within {START_TIMEOUT:g} s"
+        raise Failure(msg)
+    port: int = upstream.recv()
+    return port
+
+
+def _digests(upstream: Pipe) -> dict[int, str]:
+    digests: dict[int, str] = {}
+    while upstream.poll():
+        number, digest = upstream.recv()
+        digests[number] = digest
+    return digests
+
+
+@contextmanager
+def _process(target: Callable[..., None], *arguments: object) -> Iterator[Pipe]:
+    """Run ``target(*arguments, pipe)`` in a process, until the end of the block at most."""
+    ours, theirs = PROCESSES.Pipe()
+    process = PROCESSES.Process(target=target, args=(*arguments, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    with ours:
+        try:
+            yield ours
+        finally:
+            process.kill()
+            process.join()

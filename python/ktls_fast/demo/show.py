@@ -1,0 +1,100 @@
+"""The result on paper, and the progress on a terminal."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from ktls_fast.proxy import format_counters
+
+from .job import Progress as Advance
+from .result import DemoResult
+
+__all__ = ["as_json", "progress_bar", "show"]
+
+PAPER_WIDTH = 110
+"""Columns where there is no terminal: of a README."""
+
+COLUMNS = (
+    "client",
+    "MiB each way",
+    "GB/s each way",
+    "records sent",
+    "received",
+    "key updates sent",
+    "received",
+    "SHA-256",
+)
+
+
+@contextmanager
+def progress_bar(total: int) -> Iterator[Advance]:
+    """Show a bar on standard error while the block runs, if that is a terminal."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("there and back", total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def show(result: DemoResult) -> None:
+    """Print the table, the counters and the faults."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PAPER_WIDTH)
+    console.print(_table(result))
+    console.print(_remark(result))
+    print(f"\ncounters of the proxy:\n{format_counters(result.tls_stat)}", end="")
+    for fault in result.faults:
+        print(f"FAILED: {fault}")
+
+
+def as_json(result: DemoResult) -> str:
+    """One JSON object."""
+    return json.dumps(
+        {
+            **asdict(result),
+            "bytes_each_way": result.bytes_each_way,
+            "gigabytes_per_second": round(result.gigabytes_per_second, 3),
+            "faults": result.faults,
+        }
+    )
+
+
+def _table(result: DemoResult) -> Table:
+    table = Table(*COLUMNS, box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for one in result.connections:
+        table.add_row(
+            one.client,
+            f"{one.bytes_each_way / 2**20:.0f}",
+            f"{one.gigabytes_per_second:.2f}",
+            *map(str, (one.records_sent, one.records_received)),
+            *map(str, (one.key_updates_sent, one.key_updates_received)),
+            "equal" if one.verdict == "ok" else "NO",
+        )
+    total = f"{result.bytes_each_way / 2**20:.0f}"
+    table.add_row("all", total, f"{result.gigabytes_per_second:.2f}")
+    return table
+
+
+def _remark(result: DemoResult) -> str:
+    """Explain the zeros in the last but one column."""
+    able = {one.client.split()[1] for one in result.connections if one.key_updates_received}
+    return (
+        f"\nSent and received by the proxy. KeyUpdates come from {' and '.join(able) or 'nobody'}:"
+        " Python's ssl module\nand curl follow those of the proxy, but cannot be made to send any."
+    )

@@ -1,0 +1,74 @@
+"""The plain upstream: an HTTP server that sends back what it is sent, while it is sent."""
+
+import contextlib
+import hashlib
+import socket
+import threading
+from multiprocessing.connection import Connection as Pipe
+
+from .job import HOST
+from .payload import HEAD_END, MAX_HEAD
+
+__all__ = ["serve"]
+
+BUFFER = 256 * 2**10
+TIMEOUT = 60.0
+
+
+def serve(pipe: Pipe) -> None:
+    """Serve until the process is ended; tells ``pipe`` its port, then a digest for each request."""
+    telling = threading.Lock()
+    with socket.create_server((HOST, 0), backlog=128) as listener:
+        pipe.send(listener.getsockname()[1])
+        while True:
+            client, _ = listener.accept()
+            threading.Thread(target=_answer, args=(client, pipe, telling), daemon=True).start()
+
+
+def _answer(client: socket.socket, pipe: Pipe, telling: threading.Lock) -> None:
+    with contextlib.suppress(OSError), client:
+        client.settimeout(TIMEOUT)
+        head, body = _read_head(client)
+        number, size = _parse(head)
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        digest = _echo(client, body, size)
+        with telling:
+            pipe.send((number, digest))
+        while client.recv(BUFFER):  # the client is the one to hang up
+            pass
+
+
+def _read_head(client: socket.socket) -> tuple[bytes, bytes]:
+    data = b""
+    while HEAD_END not in data:
+        more = client.recv(BUFFER)
+        if not more or len(data) > MAX_HEAD + BUFFER:
+            msg = "no head"
+            raise ConnectionAbortedError(msg)
+        data += more
+    head, _, body = data.partition(HEAD_END)
+    return head, body
+
+
+def _parse(head: bytes) -> tuple[int, int]:
+    """Find the number in ``PUT /NUMBER`` and the length."""
+    first, *fields = head.decode("latin-1").split("\r\n")
+    values = dict(field.lower().split(": ", 1) for field in fields)
+    return int(first.split(" ")[1].strip("/")), int(values["content-length"])
+
+
+def _echo(client: socket.socket, body: bytes, size: int) -> str:
+    """Send back as much as was read before reading on: a slow reader stops us, memory stays."""
+    digest = hashlib.sha256(body)
+    client.sendall(body)
+    left = size - len(body)
+    buffer = memoryview(bytearray(BUFFER))
+    while left:
+        count = client.recv_into(buffer, min(left, BUFFER))
+        if not count:
+            msg = "the client ended early"
+            raise ConnectionAbortedError(msg)
+        digest.update(buffer[:count])
+        client.sendall(buffer[:count])
+        left -= count
+    return digest.hexdigest()

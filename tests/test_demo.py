@@ -1,0 +1,130 @@
+"""The demo: a small one for real, and what it would say of a large one that went wrong."""
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ktls_fast.cli import main
+from ktls_fast.demo import plan
+from ktls_fast.demo.job import Job, Outcome
+from ktls_fast.demo.payload import Echo, Payload
+from ktls_fast.demo.proxy_process import ProxyStory
+from ktls_fast.demo.result import judge
+
+JOB = Job(kind="ssl", number=0, port=1, size=100, rekey_every=10, ca_file="")
+OUTCOME = Outcome(number=0, sent="aa", received="aa", begin=1.0, end=2.0)
+LINE: dict[str, Any] = {
+    "result": "ok",
+    "records_sent": 1,
+    "records_received": 2,
+    "key_updates_sent": 3,
+    "key_updates_received": 4,
+}
+
+
+def test_small_demo_matches_and_changes_keys_both_ways(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["demo", "--size", "8MiB", "--connections", "3", "--json"]) == 0
+    result = json.loads(capfd.readouterr().out)
+    connections = result["connections"]
+    assert result["faults"] == []
+    assert result["bytes_each_way"] == 8 * 2**20
+    assert sum(one["bytes_each_way"] for one in connections) == 8 * 2**20
+    assert [one["verdict"] for one in connections] == ["ok", "ok", "ok"]
+    assert min(one["key_updates_sent"] for one in connections) >= 20
+    assert connections[0]["key_updates_received"] >= 5
+
+
+def test_without_openssl_our_own_client_sends_the_key_updates(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert main(["demo", "--size", "3MiB", "--connections", "2"]) == 0
+    out = capfd.readouterr().out
+    assert "0 ktls_fast" in out
+    assert "KeyUpdates come from ktls_fast:" in out
+    assert "TlsTxSw" in out
+
+
+def test_first_client_is_the_one_that_can_change_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: "/bin/it")
+    assert plan.client_kinds(5) == ["openssl", "ssl", "curl", "ssl", "ssl"]
+    assert plan.client_kinds(1) == ["openssl"]
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert plan.client_kinds(3) == ["ktls_fast", "ssl", "ssl"]
+
+
+@pytest.mark.parametrize(("size", "count"), [(2**20, 1), (10**9 + 7, 4), (512 * 2**20, 100)])
+def test_shares_are_nearly_equal_and_add_up(size: int, count: int) -> None:
+    shares = plan.shares(size, count)
+    assert sum(shares) == size
+    assert len(shares) == count
+    assert max(shares) - min(shares) <= 1
+
+
+def test_all_equal_is_no_fault() -> None:
+    assert _faults() == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "upstream", "line", "fault"),
+    [
+        ({"received": "bb"}, "aa", {}, "what came back is not what was sent"),
+        ({}, "bb", {}, "what reached the upstream is not what was sent"),
+        ({}, None, {}, "what reached the upstream is not what was sent"),
+        ({"error": "no luck"}, "aa", {}, "no luck"),
+        ({}, "aa", {"result": "truncated"}, "the proxy says: truncated"),
+        ({}, "aa", {"key_updates_sent": 0}, "the proxy sent no KeyUpdate"),
+    ],
+)
+def test_each_thing_that_is_wrong_is_a_fault(
+    outcome: dict[str, str], upstream: str | None, line: dict[str, Any], fault: str
+) -> None:
+    assert _faults(outcome, upstream, line) == [f"0 ssl: {fault}"]
+
+
+def test_no_key_update_from_any_client_is_a_fault() -> None:
+    assert _faults(line={"key_updates_received": 0}) == ["no client sent a KeyUpdate"]
+
+
+def test_payload_is_as_long_as_asked_and_its_digest_is_right() -> None:
+    payload = Payload(1, 600_001, without=b"kK")
+    data = b"".join(payload)
+    assert len(data) == 600_001
+    assert not {*b"kK"} & {*data}
+    assert payload.digest == hashlib.sha256(data).hexdigest()
+    assert data != b"".join(Payload(2, 600_001, without=b"kK"))
+
+
+def test_echo_finds_the_body_wherever_the_head_is_cut() -> None:
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    for cut in range(1, len(response)):
+        counted: list[int] = []
+        echo = Echo(5, counted.append)
+        echo.feed(memoryview(response[:cut]))
+        assert not echo.done
+        echo.feed(memoryview(response[cut:]))
+        assert echo.done
+        assert echo.digest == hashlib.sha256(b"hello").hexdigest()
+        assert sum(counted) == 5
+
+
+def test_echo_refuses_an_early_end_and_another_answer() -> None:
+    with pytest.raises(ValueError, match="ended 5 bytes early"):
+        Echo(5, print).feed(memoryview(b""))
+    with pytest.raises(ValueError, match=r"answered b'HTTP/1\.1 500"):
+        Echo(5, print).feed(memoryview(b"HTTP/1.1 500 no\r\n\r\n"))
+
+
+def _faults(
+    outcome: dict[str, Any] | None = None,
+    upstream: str | None = "aa",
+    line: dict[str, Any] | None = None,
+) -> list[str]:
+    digests = {} if upstream is None else {0: upstream}
+    story = ProxyStory({JOB.server_name: LINE | (line or {})}, {})
+    return judge([JOB], {0: replace(OUTCOME, **(outcome or {}))}, digests, story).faults
