@@ -1,0 +1,7 @@
+"""``python -m ktls_fast.cli``."""
+
+import sys
+
+from . import main
+
+sys.exit(main())

@@ -1,0 +1,59 @@
+"""Values as they are written on a command line."""
+
+import argparse
+import re
+
+from ktls_fast.proxy import Address
+
+__all__ = ["address", "at_least_one", "protocols", "seconds", "size"]
+
+UNITS = {"": 1, "B": 1}
+UNITS |= {f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", 1)}
+UNITS |= {f"{letter}B": 1000**power for power, letter in enumerate("kMGT", 1)}
+UNITS["KB"] = 1000
+
+MAX_PORT = 65535
+MAX_PROTOCOL = 255
+
+
+def address(text: str) -> Address:
+    """``HOST:PORT``, ``[HOST]:PORT``; without a host, every address of this machine."""
+    match = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^\[\]:]*)):(\d{1,5})", text, re.ASCII)
+    if match is None or int(match[3]) > MAX_PORT:
+        msg = f"{text!r} is not HOST:PORT, e.g. 127.0.0.1:8443 or [::1]:8443"
+        raise argparse.ArgumentTypeError(msg)
+    return Address(match[1] or match[2], int(match[3]))
+
+
+def size(text: str) -> int:
+    """A number of bytes, e.g. ``65536``, ``512KiB``, ``1MiB``, ``1GB``."""
+    match = re.fullmatch(r"(\d+) ?([a-zA-Z]*)", text, re.ASCII)
+    if match is None or match[2] not in UNITS or int(match[1]) == 0:
+        msg = f"{text!r} is not a number of bytes, e.g. 65536, 512KiB, 1MiB or 1GB"
+        raise argparse.ArgumentTypeError(msg)
+    return int(match[1]) * UNITS[match[2]]
+
+
+def seconds(text: str) -> float:
+    """A number of seconds, zero included."""
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
+        msg = f"{text!r} is not a number of seconds, e.g. 10 or 0.5"
+        raise argparse.ArgumentTypeError(msg)
+    return float(text)
+
+
+def at_least_one(text: str) -> int:
+    """A number from one up."""
+    if not re.fullmatch(r"[1-9]\d{0,6}", text, re.ASCII):
+        msg = f"{text!r} is not a number from 1 up"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def protocols(text: str) -> tuple[str, ...]:
+    """ALPN names, separated by commas."""
+    names = tuple(text.split(","))
+    if not all(0 < len(name.encode()) <= MAX_PROTOCOL for name in names):
+        msg = f"{text!r} is not a list of protocols, e.g. h2,http/1.1"
+        raise argparse.ArgumentTypeError(msg)
+    return names

@@ -1,0 +1,264 @@
+"""The command line: values, sentences for what is wrong, and the commands that only look."""
+
+import argparse
+import json
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ktls_fast
+from ktls_fast.cli import main, values
+from ktls_fast.proxy import Address, format_counters
+
+PROXY = ("proxy", "--listen", "127.0.0.1:0", "--connect", "127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1", 1),
+        ("65536", 65536),
+        ("512B", 512),
+        ("1kB", 1000),
+        ("1KB", 1000),
+        ("1KiB", 1024),
+        ("512KiB", 512 * 1024),
+        ("1MiB", 2**20),
+        ("3 MB", 3 * 10**6),
+        ("1GB", 10**9),
+        ("2GiB", 2**31),
+        ("1TiB", 2**40),
+    ],
+)
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert values.size(text) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "0MiB", "-1", "1.5MiB", "MiB", "1Mb", "1QiB", "1MiB ", "\u0661"]
+)
+def test_what_is_no_size_is_refused_by_name(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=re.escape(repr(text))):
+        values.size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:8443", Address("127.0.0.1", 8443)),
+        ("localhost:0", Address("localhost", 0)),
+        ("[::1]:443", Address("::1", 443)),
+        (":65535", Address("", 65535)),
+    ],
+)
+def test_addresses_are_read_and_written_alike(text: str, address: Address) -> None:
+    assert values.address(text) == address
+    assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "localhost", "8443", "::1:443", "a:", "a:b", "a:65536", "a:-1", "[::1]", "[]:1"]
+)
+def test_what_is_no_address_is_refused_by_name(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=re.escape(repr(text))):
+        values.address(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "ktls-fast: the following arguments are required: COMMAND; see ktls-fast --help"),
+        (
+            ("proxy", "--connect", "a:1"),
+            "ktls-fast proxy: the following arguments are required: --listen;"
+            " see ktls-fast proxy --help",
+        ),
+        (
+            (*PROXY, "--rekey-every", "lots"),
+            "ktls-fast proxy: argument --rekey-every: 'lots' is not a number of bytes,"
+            " e.g. 65536, 512KiB, 1MiB or 1GB; see ktls-fast proxy --help",
+        ),
+        (
+            (*PROXY, "--workers", "0"),
+            "ktls-fast proxy: argument --workers: '0' is not a number from 1 up;"
+            " see ktls-fast proxy --help",
+        ),
+        (
+            (*PROXY, "--drain", "soon"),
+            "ktls-fast proxy: argument --drain: 'soon' is not a number of seconds,"
+            " e.g. 10 or 0.5; see ktls-fast proxy --help",
+        ),
+        (
+            (*PROXY, "--alpn", "h2,"),
+            "ktls-fast proxy: argument --alpn: 'h2,' is not a list of protocols,"
+            " e.g. h2,http/1.1; see ktls-fast proxy --help",
+        ),
+        (
+            (*PROXY, "--cert", "c.pem"),
+            "ktls-fast proxy: --cert c.pem needs --key too; see ktls-fast proxy --help",
+        ),
+        (
+            (*PROXY, "--ca", "webpki"),
+            "ktls-fast proxy: --ca needs --originate; see ktls-fast proxy --help",
+        ),
+        (
+            (*PROXY, "--originate", "--key", "k.pem"),
+            "ktls-fast proxy: --key cannot be given with --originate; see ktls-fast proxy --help",
+        ),
+        (
+            (*PROXY, "--handshake-timeout", "0"),
+            "ktls-fast proxy: --handshake-timeout 0 leaves no time; give 0.1 or more;"
+            " see ktls-fast proxy --help",
+        ),
+        (
+            ("proxy", "--listen", ":0", "--connect", "127.0.0.1:0"),
+            "ktls-fast proxy: --connect 127.0.0.1:0 needs a host and a port other than 0;"
+            " see ktls-fast proxy --help",
+        ),
+    ],
+)
+def test_misuse_is_one_sentence_and_status_2(
+    arguments: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == f"{sentence}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            (*PROXY, "--cert", "/nowhere/c.pem", "--key", "/nowhere/k.pem"),
+            "cannot read the certificate /nowhere/c.pem: no such file or directory",
+        ),
+        (
+            (*PROXY, "--originate", "--ca", "/nowhere/ca.pem"),
+            "cannot read the root certificates /nowhere/ca.pem: no such file or directory",
+        ),
+        (
+            (*PROXY, "--log", "/nowhere/log"),
+            "cannot open the log /nowhere/log: no such file or directory;"
+            " give --log a file in a directory that exists",
+        ),
+        (
+            (*PROXY, "--keylog", "/nowhere/keys"),
+            "cannot write the key log /nowhere/keys: no such file or directory;"
+            " give --keylog a file in a directory that exists",
+        ),
+        (
+            ("proxy", "--listen", "192.0.2.1:0", "--connect", "127.0.0.1:1"),
+            "cannot listen on 192.0.2.1:0: cannot assign requested address;"
+            " --listen needs an address of this machine",
+        ),
+        (
+            ("proxy", "--listen", "127.0.0.1:0", "--connect", "a..b:1"),
+            "cannot resolve 'a..b' of --connect a..b:1: it is not a host name; check the host name",
+        ),
+        (
+            ("demo", "--size", "3MiB", "--connections", "4"),
+            "--size 3145728 is too little for --connections 4; give at least 4MiB",
+        ),
+    ],
+)
+def test_failure_is_one_sentence_and_status_1(
+    arguments: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    assert capsys.readouterr().err == f"ktls-fast: {sentence}\n"
+
+
+def test_port_in_use_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        listen = f"127.0.0.1:{busy.getsockname()[1]}"
+        for workers in ("1", "2"):
+            arguments = ("--listen", listen, "--connect", "127.0.0.1:1", "--workers", workers)
+            assert main(["proxy", *arguments]) == 1
+            assert capsys.readouterr().err == (
+                f"ktls-fast: cannot listen on {listen}: address already in use;"
+                " stop the program that listens there, or choose another port\n"
+            )
+
+
+def test_certificate_that_does_not_parse_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "no.pem"
+    file.write_text("-----BEGIN CERTIFICATE-----\nnot base64\n-----END CERTIFICATE-----\n")
+    assert main([*PROXY, "--cert", str(file), "--key", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"ktls-fast: cannot use certificate {file} with key {file}: ")
+    assert said.endswith("; give a certificate chain, leaf first, and its private key as PEM\n")
+    assert said.count("\n") == 1
+
+
+def test_debug_shows_the_traceback() -> None:
+    with pytest.raises(Exception, match="cannot read the certificate"):
+        main(["--debug", *PROXY, "--cert", "/nowhere/c.pem", "--key", "/nowhere/k.pem"])
+
+
+def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"ktls-fast {ktls_fast.__version__}\n"
+
+
+@pytest.mark.parametrize("command", [(), ("proxy",), ("demo",), ("stat",), ("doctor",)])
+def test_help_is_there_for_every_command(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--help"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith(" ".join(("usage: ktls-fast", *command)))
+
+
+def test_stat_prints_each_counter_as_the_kernel_does(capsys: pytest.CaptureFixture[str]) -> None:
+    counters = ktls_fast.tls_stat()
+    assert main(["stat"]) == 0
+    out = capsys.readouterr().out
+    assert out == format_counters(counters)
+    names = [re.fullmatch(r"(?=.{32}\t)(\w+) *\t-?\d+", line) for line in out.splitlines()]
+    assert [match and match[1] for match in names] == list(counters)
+
+
+def test_stat_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stat", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == ktls_fast.tls_stat()
+
+
+def test_doctor_tells_what_the_machine_offers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["ktls_fast"] == ktls_fast.__version__
+    assert found["cpu_features"] == ktls_fast.cpu_features()
+    assert found["aead"] == ktls_fast.aead_in_use()
+    assert found["kernel_tls"]["ulp"].partition(":")[0] == _ulp_here()
+    assert found["kernel_tls"]["rekey"].partition(":")[0] in ("yes", "no")
+
+
+def test_doctor_prints_a_line_for_each_thing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        *("ktls_fast", "python", "platform", "cpu_features", "aead", "kernel_tls", "file_limit")
+    ]
+
+
+def test_import_is_not_slowed_by_what_only_some_need() -> None:
+    heavy = "cryptography", "rich", "numpy", "matplotlib", "argparse"
+    code = f"import sys, ktls_fast; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout == "[]\n"
+
+
+def _ulp_here() -> str:
+    """Ask the kernel's list, where it has one, rather than a socket."""
+    offered = Path("/proc/sys/net/ipv4/tcp_available_ulp")
+    return "yes" if "tls" in offered.read_text().split() else "no"
