@@ -153,6 +153,23 @@ def test_out_that_overlaps_data_is_refused(key: TrafficKey, start: int) -> None:
         sealer.seal_batch(memoryview(memory)[:400], record_size=100, out=memoryview(memory)[start:])
 
 
+@pytest.mark.parametrize("column", ["offsets", "lengths", "types"])
+def test_out_may_overlap_a_column(column: str) -> None:
+    """The columns are read before the first record is written: none goes astray."""
+    memory = np.zeros(1000, np.int64)
+    columns: dict[str, Any] = {
+        "offsets": np.zeros(100, np.int64),
+        "lengths": np.zeros(100, np.int64),
+        "types": np.full(100, 23, np.uint8),
+    }
+    apart = Sealer(KEY.struct()).seal_batch(b"", **columns)
+    inside = memory.view(columns[column].dtype)[:100]
+    inside[:] = columns[column]
+    columns[column] = inside
+    over = Sealer(KEY.struct()).seal_batch(b"", **columns, out=memory.view(np.uint8))
+    assert over.wire == apart.wire
+
+
 @pytest.mark.parametrize(
     ("offset", "length"),
     [(0, 51), (50, 1), (51, 0), (-1, 1), (0, -1), (10, -5), (2**62, 2**62), (2**63 - 1, 2**63 - 1)],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ktls_fast import CryptoInfo, KeyExpiredError, Opener, RecordTooLargeError
+from ktls_fast import CryptoInfo, KeyExpiredError, KtlsError, Opener, RecordTooLargeError
 from tests.reference import (
     AES_GCM_128,
     HANDSHAKE,
@@ -23,6 +23,7 @@ from tests.reference import (
 from tests.refusal import open_refused
 
 SIZES = [0, 1, 15, 16, 17, 63, 64, 65, 255, 256, 1350, 2047, 2048, 4095, 8192, 16383, 16384]
+LAST = 2**64 - 1
 KEY_UPDATE = b"\x18\0\0\1\0"
 
 
@@ -44,6 +45,16 @@ def test_numbers_count_from_rec_seq_on(key: TrafficKey) -> None:
     for nth in range(5):
         assert opener.rec_seq == 2**32 - 2 + nth
         assert opener.open(late.seal(b"data", nth=nth)) == (23, b"data")
+
+
+def test_the_last_number_opens_and_none_comes_after_it(key: TrafficKey) -> None:
+    """Spec 2.3: the receiver still delivers number 2^64-1."""
+    last = key.at(LAST)
+    opener = Opener(last.struct())
+    assert opener.open(last.seal(b"last")) == (23, b"last")
+    with pytest.raises(KtlsError, match="sequence number") as caught:
+        opener.open(last.seal(b"wrapped", nth=1))
+    assert caught.value.errno == errno.EBADMSG
 
 
 def test_crypto_info_and_its_bytes_make_the_same_opener(key: TrafficKey) -> None:

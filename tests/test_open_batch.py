@@ -105,6 +105,14 @@ def test_out_as_long_as_the_wire_is_enough(key: TrafficKey) -> None:
     assert pieces_of(Opener(key.struct()).open_batch(wire, bytearray(len(wire)))) == PIECES
 
 
+def test_out_as_long_as_the_plaintexts_is_enough(key: TrafficKey) -> None:
+    """Type and padding of a TLSInnerPlaintext are nothing that the caller should make room for."""
+    plaintext = pattern(16384)
+    out = bytearray(len(plaintext))
+    batch = Opener(key.struct()).open_batch(key.seal(plaintext), out)
+    assert (batch.stopped, bytes(out)) == (None, plaintext)
+
+
 def test_a_full_out_stops_and_the_rest_opens_later(key: TrafficKey) -> None:
     wire = wire_of(key)
     opener = Opener(key.struct())

@@ -22,6 +22,7 @@ from tests.refusal import seal_refused
 
 SIZES = [0, 1, 15, 16, 17, 63, 64, 65, 255, 256, 1350, 2047, 2048, 4095, 8192, 16383, 16384]
 LAST = 2**64 - 1
+KEY_UPDATE = b"\x18\0\0\1\0"
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -155,6 +156,17 @@ def test_record_limit_is_counted_from_the_key_not_from_rec_seq(key: TrafficKey) 
     with pytest.raises(KeyLimitError, match="3 records") as caught:
         sealer.seal(b"data")
     assert (caught.value.errno, sealer.rec_seq) == (errno.EKEYEXPIRED, 2**40 + 3)
+
+
+def test_needs_rekey_while_the_key_update_can_still_be_sealed(key13: TrafficKey) -> None:
+    """RFC 8446 §4.6.3: the KeyUpdate itself is sealed under the old key."""
+    sealer = Sealer(key13.struct(), record_limit=8)
+    sealed = 0
+    while not sealer.needs_rekey:
+        sealer.seal(b"data")
+        sealed += 1
+    assert 0 < sealed < 8
+    assert sealer.seal(KEY_UPDATE, 22) == key13.seal(KEY_UPDATE, 22, nth=sealed)
 
 
 def test_the_default_limit_is_not_reached_by_rec_seq(key: TrafficKey) -> None:

@@ -86,7 +86,8 @@ pub enum Error {
     /// A piece lies outside its buffer.
     PieceOutside {
         index: usize,
-        end: usize,
+        offset: i64,
+        length: i64,
         len: usize,
     },
     /// Sending after close_notify.
@@ -464,12 +465,15 @@ impl fmt::Display for Error {
             Self::NoRoom { need, have } => {
                 write!(f, "the output buffer has {have} bytes, {need} are needed")
             }
-            Self::PieceOutside { index, end, len } => {
-                write!(
-                    f,
-                    "piece {index} ends at {end}, outside the buffer of {len} bytes"
-                )
-            }
+            Self::PieceOutside {
+                index,
+                offset,
+                length,
+                len,
+            } => write!(
+                f,
+                "piece {index}, {length} bytes at {offset}, lies outside the buffer of {len} bytes"
+            ),
             Self::SendClosed => f.write_str("close_notify has been sent: nothing more can be"),
             Self::Dead => f.write_str("the connection has failed before"),
             Self::StaleSlot { index } => write!(f, "key slot {index} was deleted or replaced"),

@@ -45,6 +45,8 @@ fn records() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn what_was_sealed_opens_however_the_wire_is_cut(
         records in records(),

@@ -6,29 +6,50 @@ use crate::error::Error;
 
 /// The 64-bit record sequence number of one direction. It stops; it never wraps.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct RecSeq(u64);
+pub struct RecSeq {
+    next: u64,
+    /// 2^64 - 1 was taken.
+    ended: bool,
+}
 
 impl RecSeq {
     /// The number of the next record.
     #[must_use]
     pub const fn new(next: u64) -> Self {
-        Self(next)
+        Self { next, ended: false }
     }
 
     /// The number of the next record.
     #[must_use]
     pub const fn next(self) -> u64 {
-        self.0
+        self.next
     }
 
-    /// Takes the next `count` numbers, all of them or none.
+    /// Takes the next `count` numbers for records of our own, all of them or none.
     ///
     /// # Errors
-    /// [`Error::SeqExhausted`] when fewer are left; 2^64 - 1 is never given out.
+    /// [`Error::SeqExhausted`] when fewer are left; 2^64 - 1 is never given out: the kernel does not
+    /// send that record either (spec 2.3).
     pub fn reserve(&mut self, count: u64) -> Result<Range<u64>, Error> {
-        let start = self.0;
-        self.0 = start.checked_add(count).ok_or(Error::SeqExhausted)?;
-        Ok(start..self.0)
+        let start = self.next;
+        self.next = start.checked_add(count).ok_or(Error::SeqExhausted)?;
+        Ok(start..self.next)
+    }
+
+    /// Takes the number of a record of the peer, which may have used 2^64 - 1 (spec 2.3).
+    ///
+    /// # Errors
+    /// [`Error::SeqExhausted`] after that.
+    pub fn take(&mut self) -> Result<u64, Error> {
+        if self.ended {
+            return Err(Error::SeqExhausted);
+        }
+        let number = self.next;
+        match number.checked_add(1) {
+            Some(next) => self.next = next,
+            None => self.ended = true,
+        }
+        Ok(number)
     }
 }
 
@@ -43,5 +64,13 @@ mod tests {
         assert_eq!(seq.reserve(2), Ok(u64::MAX - 2..u64::MAX));
         assert_eq!(seq.reserve(1), Err(Error::SeqExhausted));
         assert_eq!(seq.next(), u64::MAX);
+    }
+
+    #[test]
+    fn a_receiver_takes_the_last_number_once() {
+        let mut seq = RecSeq::new(u64::MAX - 1);
+        assert_eq!(seq.take(), Ok(u64::MAX - 1));
+        assert_eq!(seq.take(), Ok(u64::MAX));
+        assert_eq!(seq.take(), Err(Error::SeqExhausted));
     }
 }

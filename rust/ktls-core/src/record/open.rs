@@ -1,5 +1,7 @@
 //! Opening in order under one key, pausing at a KeyUpdate.
 
+use zeroize::Zeroizing;
+
 use crate::aead::Provider;
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
@@ -17,6 +19,8 @@ pub struct Opener {
     state: RxRekey,
     scanner: KeyUpdateScanner,
     generation: u64,
+    /// Room for the one record of a batch that does not fit with its type; empty until needed.
+    apart: Vec<u8>,
 }
 
 /// One opened record of a batch.
@@ -78,6 +82,7 @@ impl Opener {
             state: RxRekey::Ready,
             scanner: KeyUpdateScanner::default(),
             generation: 0,
+            apart: Vec::new(),
         })
     }
 
@@ -172,15 +177,38 @@ impl Opener {
     /// Opens one framed record and notices a KeyUpdate in it.
     fn open_frame(&mut self, record: &[u8], out: &mut [u8]) -> Result<Inner, Error> {
         let mut seq = self.seq;
-        let number = seq.reserve(1)?.start;
-        let inner = self.key.open(number, record, out)?;
+        let number = seq.take()?;
+        let inner = if self.key.inner_len(record.len())? <= out.len() {
+            let inner = self.key.open(number, record, out)?;
+            // Type and padding lie behind the plaintext: they are not the caller's.
+            out[inner.len..inner.inner_len].fill(0);
+            inner
+        } else {
+            self.open_apart(number, record, out)?
+        };
 
         // Nothing below may fail: the record is spent.
         self.seq = seq;
-        // Type and padding lie behind the plaintext: they are not the caller's.
-        out[inner.len..inner.inner_len].fill(0);
         self.notice(inner.record_type, &out[..inner.len]);
         Ok(inner)
+    }
+
+    /// Opens a record of which perhaps only type and padding do not fit `out`.
+    fn open_apart(&mut self, number: u64, record: &[u8], out: &mut [u8]) -> Result<Inner, Error> {
+        let inner_len = self.key.inner_len(record.len())?;
+        let mut apart = Zeroizing::new(std::mem::take(&mut self.apart));
+        let room = inner_len.max(apart.len());
+        apart.resize(room, 0);
+        let inner = self.key.open(number, record, &mut apart)?;
+        let fits = out
+            .get_mut(..inner.len)
+            .map(|out| out.copy_from_slice(&apart[..inner.len]));
+        apart[..inner_len].fill(0);
+        self.apart = std::mem::take(&mut apart);
+        fits.map(|()| inner).ok_or(Error::NoRoom {
+            need: inner.len,
+            have: out.len(),
+        })
     }
 
     fn notice(&mut self, record_type: u8, plaintext: &[u8]) {

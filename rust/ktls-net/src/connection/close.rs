@@ -30,6 +30,8 @@ impl Connection {
         if flushed.is_ok() && self.failed.get().is_some() {
             drain(&fd, end);
         }
+        // A thread that still waits to read shall see the end.
+        let _gone = shutdown(&*fd, Shutdown::Both);
     }
 }
 
