@@ -1,0 +1,595 @@
+"""The compiled part of :mod:`ktls_fast`.
+
+Conventions. *Buffer* is any C-contiguous bytes-like object (``bytes``, ``bytearray``, ``memoryview``,
+``mmap``, a NumPy ``uint8`` array). Buffers are read and written in place while the GIL is released:
+another thread that writes to one during the call gets undefined record contents. All lengths and
+offsets are in bytes, all sequence numbers count records. ``BlockingIOError`` means "not yet",
+``TimeoutError`` that the socket's timeout has passed, ``BrokenPipeError`` and ``ConnectionResetError`` that
+the connection is gone; every other refusal is a
+:class:`ktls_fast.KtlsError` with the errno of a kernel TLS socket, and leaves state unchanged.
+"""
+
+from collections.abc import Buffer, Iterable, Sequence
+from socket import socket
+from types import TracebackType
+from typing import Final, NamedTuple, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "ClientConfig",
+    "Connection",
+    "CryptoInfo",
+    "KeyUpdateFound",
+    "KeyUpdateScanner",
+    "KtlsSocket",
+    "OpenedBatch",
+    "Opener",
+    "SealedBatch",
+    "Sealer",
+    "ServerConfig",
+    "TrafficSecret",
+    "aead_in_use",
+    "cpu_features",
+    "scan_key_updates",
+    "tls_stat",
+]
+
+@final
+class CryptoInfo:
+    """The kernel's ``tls12_crypto_info_*``: what ``TLS_TX`` and ``TLS_RX`` take (spec 1.2).
+
+    ``bytes(info)`` is the struct as the kernel lays it out. The repr names version and cipher only;
+    instances refuse to be pickled, compare in constant time and wipe their memory when they go.
+    """
+
+    def __new__(
+        cls,
+        version: int,
+        cipher_type: int,
+        *,
+        key: Buffer,
+        iv: Buffer,
+        salt: Buffer = b"",
+        rec_seq: int = 0,
+    ) -> Self:
+        """Describe one traffic key.
+
+        :param version: 0x0303 or 0x0304.
+        :param cipher_type: one of :class:`ktls_fast.CipherType`, 51 to 58.
+        :param iv: the 8 bytes after the salt (12 for ChaCha20-Poly1305, which has no salt).
+        :raises KtlsError: EINVAL for an unknown version or cipher, a wrong length, or ARIA with 1.3.
+        """
+
+    @staticmethod
+    def from_bytes(data: Buffer) -> CryptoInfo:
+        """Read the kernel's struct; its length must be exactly the cipher's.
+
+        :raises KtlsError: EINVAL as the constructor, and for any other length.
+        """
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def cipher_type(self) -> int: ...
+    @property
+    def rec_seq(self) -> int:
+        """The number of the first record under this key."""
+
+    def __bytes__(self) -> bytes: ...
+
+@final
+class TrafficSecret:
+    """``application_traffic_secret_N`` of one direction (RFC 8446 §7.1)."""
+
+    def __new__(cls, suite: int, secret: Buffer, *, generation: int = 0) -> Self:
+        """Hold a secret.
+
+        :param suite: a :class:`ktls_fast.Suite`, e.g. 0x1301.
+        :param secret: as long as the suite's hash: 32 or 48 bytes.
+        :raises KtlsError: EINVAL for an unknown suite or a wrong length.
+        """
+
+    @property
+    def suite(self) -> int: ...
+    @property
+    def generation(self) -> int:
+        """N: how many key updates lie behind this secret."""
+
+    def crypto_info(self, rec_seq: int = 0) -> CryptoInfo:
+        """The traffic key and iv of this secret (RFC 8446 §7.3) as a TLS 1.3 ``CryptoInfo``."""
+
+    def next(self) -> TrafficSecret:
+        """The next generation: HKDF-Expand-Label(secret, "traffic upd", "", hash length) (§7.2)."""
+
+@final
+class SealedBatch:
+    """Records made by one :meth:`Sealer.seal_batch`."""
+
+    @property
+    def wire(self) -> memoryview:
+        """All records, back to back: a view of ``out`` or of a fresh buffer."""
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each record starts in :attr:`wire`; shape (n,)."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """The length of each record, header and tag included; shape (n,)."""
+
+    def __len__(self) -> int:
+        """The number of records."""
+
+@final
+class Sealer:
+    """Seals records in order under one traffic key, framed as the kernel frames them (spec 2.1)."""
+
+    def __new__(cls, info: CryptoInfo | Buffer, *, record_limit: int | None = None) -> Self:
+        """Take a key.
+
+        :param info: a ``CryptoInfo`` or the kernel's struct as bytes.
+        :param record_limit: records that may be sealed under one key; default: the suite's hard limit (RFC 8446 §5.5).
+        :raises KtlsError: EINVAL for a bad struct, ENOENT for a cipher that is not there.
+        """
+
+    @property
+    def rec_seq(self) -> int:
+        """The number of the next record."""
+
+    @property
+    def generation(self) -> int:
+        """How often :meth:`rekey` has succeeded."""
+
+    @property
+    def needs_rekey(self) -> bool:
+        """True once the soft limit of the suite is reached (RFC 8446 §5.5)."""
+
+    @property
+    def overhead(self) -> int:
+        """Bytes that a record has on top of its plaintext: 22 in TLS 1.3, 29 or 21 in TLS 1.2."""
+
+    def seal(self, data: Buffer, record_type: int = 23) -> bytes:
+        """Seal at most 16384 bytes as one record.
+
+        :raises RecordTooLargeError: EMSGSIZE, more than 16384 bytes.
+        :raises KeyLimitError: EKEYEXPIRED, the key may seal no more records.
+        """
+
+    def seal_into(self, data: Buffer, out: Buffer, record_type: int = 23) -> int:
+        """As :meth:`seal`, into the start of the writable buffer ``out``; returns the record's length.
+
+        :raises KtlsError: ENOBUFS when ``out`` is too small, EINVAL when the two buffers overlap.
+        """
+
+    def seal_batch(
+        self,
+        data: Buffer,
+        *,
+        record_size: int = 16384,
+        record_type: int = 23,
+        offsets: NDArray[np.int64] | None = None,
+        lengths: NDArray[np.int64] | None = None,
+        types: NDArray[np.uint8] | None = None,
+        out: Buffer | None = None,
+    ) -> SealedBatch:
+        """Seal many records in one call: all of them, or none and nothing is spent.
+
+        Without ``offsets`` the buffer is cut every ``record_size`` bytes (no bytes: no record). With
+        ``offsets`` and ``lengths`` (shape (n,)) record ``i`` is ``data[offsets[i]:offsets[i]+lengths[i]]``;
+        ``types`` (shape (n,), default all ``record_type``) gives each its content type.
+
+        :param out: writable, at least the sum of the plaintexts + ``n * overhead`` bytes; must not overlap ``data``.
+        :raises RecordTooLargeError: EMSGSIZE, a piece is over 16384 bytes.
+        :raises KeyLimitError: EKEYEXPIRED, fewer records than asked for are left under this key.
+        :raises KtlsError: ENOBUFS, EINVAL as :meth:`seal_into`; EINVAL for pieces outside ``data``.
+        """
+
+    def rekey(self, info: CryptoInfo | Buffer) -> None:
+        """Switch to the next key; ``rec_seq`` is taken from ``info`` (K-17).
+
+        :raises KtlsError: EINVAL when version or cipher differ; EBUSY in TLS 1.2.
+        """
+
+@final
+class OpenedBatch:
+    """What one :meth:`Opener.open_batch` found."""
+
+    @property
+    def data(self) -> memoryview:
+        """The plaintexts, packed: a view of ``out`` or of a fresh buffer."""
+
+    @property
+    def types(self) -> NDArray[np.uint8]:
+        """The content type of each record; shape (n,)."""
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each plaintext starts in :attr:`data`; shape (n,)."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """The length of each plaintext; shape (n,)."""
+
+    @property
+    def consumed(self) -> int:
+        """Bytes of ``wire`` that were opened; the rest is to be passed again."""
+
+    @property
+    def stopped(self) -> str | None:
+        """Why it stopped before the end of the whole records, or None.
+
+        ``"key_update"``: the last record ends a KeyUpdate, install the next key;
+        ``"full"``: the next plaintext does not fit ``out``;
+        ``"error"``: the record at ``consumed`` is bad, see :attr:`error`.
+        """
+
+    @property
+    def error(self) -> Exception | None:
+        """The error of the record at :attr:`consumed` (record number ``len(self)`` of this batch)."""
+
+    def __len__(self) -> int:
+        """The number of records opened."""
+
+@final
+class Opener:
+    """Opens records in order under one traffic key, with the kernel's limits (spec 3.1, 3.2)."""
+
+    def __new__(cls, info: CryptoInfo | Buffer) -> Self:
+        """Take a key, as :class:`Sealer`."""
+
+    @property
+    def rec_seq(self) -> int: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def paused(self) -> bool:
+        """True between a KeyUpdate and :meth:`rekey`."""
+
+    def open(self, record: Buffer) -> tuple[int, bytes]:
+        """Open exactly one record; returns its content type and plaintext.
+
+        :raises BadRecordError: EBADMSG, the record does not authenticate, or is cut or too short.
+        :raises RecordTooLargeError: EMSGSIZE, its length field is over the limit.
+        :raises KeyExpiredError: EKEYEXPIRED, a KeyUpdate was opened and the next key is not there.
+        """
+
+    def open_batch(self, wire: Buffer, out: Buffer | None = None) -> OpenedBatch:
+        """Open as many whole records as ``wire`` holds.
+
+        Never raises for what the peer sent, unless already the first record fails for that reason:
+        see :attr:`OpenedBatch.stopped`. Plaintext of a record whose tag is wrong is never written.
+
+        :param out: writable; ``len(wire)`` bytes are always enough; must not overlap ``wire``.
+        :raises KeyExpiredError: EKEYEXPIRED, paused.
+        :raises KtlsError: EINVAL when the buffers overlap.
+        """
+
+    def rekey(self, info: CryptoInfo | Buffer) -> None:
+        """Install the next key and resume, as :meth:`Sealer.rekey` (K-16 … K-20)."""
+
+class KeyUpdateFound(NamedTuple):
+    """A KeyUpdate, or what stands where one may not."""
+
+    record: int
+    """Index of the record in which the message ends."""
+    update_requested: bool
+    """The peer wants a KeyUpdate in return."""
+    fault: str | None
+    """None, ``"data_after"`` (more handshake bytes follow in the record: the key would change off a
+    record boundary), ``"interleaved"`` (another content type inside the message), ``"bad_length"``
+    or ``"bad_value"`` (RFC 9846 §4.7.3, §5.1)."""
+
+def scan_key_updates(
+    types: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    data: Buffer,
+) -> list[KeyUpdateFound]:
+    """Find every KeyUpdate in opened records, whole, coalesced or fragmented.
+
+    The arrays, each of shape (n,), are those of an :class:`OpenedBatch`, or of several joined.
+
+    :raises KtlsError: EINVAL when the arrays differ in length or point outside ``data``.
+    """
+
+@final
+class KeyUpdateScanner:
+    """:func:`scan_key_updates` for records that come one after the other."""
+
+    def __new__(cls) -> Self: ...
+    def feed(self, record_type: int, data: Buffer) -> list[KeyUpdateFound]:
+        """Scan the next record; ``record`` counts from the scanner's first record."""
+
+    @property
+    def at_boundary(self) -> bool:
+        """True when no handshake message is half read: a key may change here."""
+
+def tls_stat() -> dict[str, int]:
+    """The counters of this process under the names of ``/proc/net/tls_stat`` (spec 6.1)."""
+
+def aead_in_use() -> dict[str, str]:
+    """Which implementation seals each cipher, e.g. ``{"AES_GCM_128": "aws-lc"}``."""
+
+def cpu_features() -> list[str]:
+    """The CPU features that matter for record speed and that this machine has."""
+
+@final
+class KtlsSocket:
+    """A connected TCP socket that behaves as one with the kernel's tls ULP (spec 1 to 4).
+
+    Same calls, names, order and results as :class:`socket.socket`.
+    """
+
+    def __new__(cls, sock: socket) -> Self:
+        """Take over ``sock`` (it is detached) with its timeout."""
+
+    def setsockopt(
+        self,
+        level: int,
+        optname: int,
+        value: Buffer | CryptoInfo | int | None,
+        optlen: int = ...,
+        /,
+    ) -> None:
+        """``(IPPROTO_TCP, TCP_ULP, b"tls")``, ``(SOL_TLS, TLS_TX | TLS_RX, info)``; others go to TCP.
+
+        ``TLS_TX`` and ``TLS_RX`` again install the next key (K-16 … K-24).
+
+        :raises KtlsError: ENOTCONN, EEXIST, ENOENT, EINVAL, EBUSY, ENOPROTOOPT as spec 1.3 and 1.4.
+        """
+
+    def getsockopt(self, level: int, optname: int, buflen: int = 0, /) -> int | bytes: ...
+    def send(self, data: Buffer, flags: int = 0, /) -> int: ...
+    def sendall(self, data: Buffer, flags: int = 0, /) -> None: ...
+    def sendmsg(
+        self,
+        buffers: Iterable[Buffer],
+        ancdata: Iterable[tuple[int, int, Buffer]] = (),
+        flags: int = 0,
+        address: None = None,
+        /,
+    ) -> int:
+        """Send; ``[(SOL_TLS, TLS_SET_RECORD_TYPE, bytes([t]))]`` makes the records of type ``t``."""
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes: ...
+    def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int: ...
+    def recvmsg(
+        self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
+    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, None]:
+        """Receive with the record type as ``(SOL_TLS, TLS_GET_RECORD_TYPE, bytes([t]))``."""
+
+    def recvmsg_into(
+        self, buffers: Iterable[Buffer], ancbufsize: int = 0, flags: int = 0, /
+    ) -> tuple[int, list[tuple[int, int, bytes]], int, None]: ...
+    def fileno(self) -> int: ...
+    def settimeout(self, value: float | None, /) -> None: ...
+    def gettimeout(self) -> float | None: ...
+    def setblocking(self, flag: bool, /) -> None: ...
+    def getblocking(self) -> bool: ...
+    def getsockname(self) -> object: ...
+    def getpeername(self) -> object: ...
+    def shutdown(self, how: int, /) -> None: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+        /,
+    ) -> None: ...
+
+@final
+class ServerConfig:
+    """What a server needs for its handshakes; immutable, share it between connections."""
+
+    def __new__(
+        cls,
+        cert: Buffer,
+        key: Buffer,
+        *,
+        alpn: Sequence[str] = (),
+        client_roots: Buffer | None = None,
+        require_client_cert: bool = False,
+        min_version: str = "TLSv1.2",
+        suites: Sequence[str] | None = None,
+        tickets: int = 2,
+        keylog: str | None = None,
+        rekey_bytes: int | None = None,
+        rekey_records: int | None = None,
+        key_update_limit: tuple[int, float] = (1024, 1.0),
+    ) -> Self:
+        """Build a server configuration.
+
+        :param cert: the certificate chain as PEM, leaf first.
+        :param key: its private key as PEM (PKCS#8, PKCS#1 or SEC1).
+        :param alpn: protocols in order of preference.
+        :param client_roots: PEM roots for client certificates; None asks for none.
+        :param require_client_cert: with ``client_roots``: refuse clients that send none.
+        :param min_version: ``"TLSv1.2"`` or ``"TLSv1.3"``.
+        :param suites: names as in RFC 8446 / RFC 5246, e.g. ``["TLS_AES_128_GCM_SHA256"]``; None: all.
+        :param tickets: TLS 1.3 session tickets per handshake; 0 for none.
+        :param keylog: a file to which secrets are appended in the format of ``SSLKEYLOGFILE``.
+        :param rekey_bytes: send a KeyUpdate after so many plaintext bytes under one key.
+        :param rekey_records: the same in records; default: the suite's soft limit (RFC 8446 §5.5).
+        :param key_update_limit: KeyUpdates tolerated from the peer in a window of so many seconds;
+            one that follows 16384 or more bytes of data since the last is not counted.
+        :raises KtlsError: EINVAL naming what does not parse or does not fit together.
+        """
+
+@final
+class ClientConfig:
+    """What a client needs for its handshakes; it also holds the session tickets for resumption."""
+
+    def __new__(
+        cls,
+        roots: Buffer | str = "system",
+        *,
+        cert: Buffer | None = None,
+        key: Buffer | None = None,
+        alpn: Sequence[str] = (),
+        min_version: str = "TLSv1.2",
+        suites: Sequence[str] | None = None,
+        resumption: bool = True,
+        keylog: str | None = None,
+        rekey_bytes: int | None = None,
+        rekey_records: int | None = None,
+        key_update_limit: tuple[int, float] = (1024, 1.0),
+    ) -> Self:
+        """Build a client configuration.
+
+        :param roots: PEM, ``"system"`` (the system's store) or ``"webpki"`` (Mozilla's, compiled in).
+        :param cert: a client certificate chain as PEM, with ``key``.
+
+        The others as :class:`ServerConfig`.
+        """
+
+@final
+class Connection:
+    """A TLS connection as RFC 8446 / RFC 9846 want it, its records carried by our engine.
+
+    Made by :func:`ktls_fast.connect`, :func:`ktls_fast.accept` or the three static methods. One
+    thread may read while another writes. KeyUpdates are handled inside: a peer's request is
+    answered, own keys are renewed before the AEAD limit.
+
+    Errors on a connection: :class:`AlertReceivedError` (the peer's alert), :class:`PeerError` (it broke a
+    rule, and has been sent the alert that the RFC names), :class:`TruncatedError` (FIN without close_notify).
+    """
+
+    @staticmethod
+    def server(sock: socket, config: ServerConfig) -> Connection:
+        """Take over ``sock`` and do the server's handshake within its timeout.
+
+        :raises HandshakeError: EPROTO, with what went wrong; the peer got an alert.
+        :raises TimeoutError: the handshake took longer than the socket's timeout.
+        """
+
+    @staticmethod
+    def client(sock: socket, config: ClientConfig, server_name: str) -> Connection:
+        """Take over ``sock`` and do the client's handshake; ``server_name`` is what the certificate must prove."""
+
+    @staticmethod
+    def from_secrets(
+        sock: socket,
+        *,
+        server_side: bool,
+        tx: TrafficSecret,
+        rx: TrafficSecret,
+        received: Buffer = b"",
+        rekey_bytes: int | None = None,
+        rekey_records: int | None = None,
+        key_update_limit: tuple[int, float] = (1024, 1.0),
+    ) -> Connection:
+        """Take over a TLS 1.3 connection whose handshake somebody else has done.
+
+        :param tx: the secret of our direction; ``rx`` of the peer's. Both at record number 0.
+        :param received: bytes that were already read from ``sock`` after the handshake.
+        """
+
+    @property
+    def version(self) -> str:
+        """``"TLSv1.3"`` or ``"TLSv1.2"``."""
+
+    @property
+    def cipher(self) -> str:
+        """The suite's name, e.g. ``"TLS_AES_128_GCM_SHA256"``."""
+
+    @property
+    def alpn(self) -> str | None: ...
+    @property
+    def server_name(self) -> str | None:
+        """Server: the name the client asked for (SNI). Client: the name it asked for."""
+
+    @property
+    def peer_certificates(self) -> list[bytes]:
+        """The peer's chain as DER, leaf first; empty when it sent none."""
+
+    @property
+    def resumed(self) -> bool:
+        """True when the handshake used a session ticket."""
+
+    @property
+    def tx_generation(self) -> int:
+        """Key updates done in our direction."""
+
+    @property
+    def rx_generation(self) -> int:
+        """Key updates done in the peer's direction."""
+
+    @property
+    def records_sent(self) -> int: ...
+    @property
+    def records_received(self) -> int: ...
+    @property
+    def unsent(self) -> int:
+        """Bytes sealed and not yet taken by the socket: on a non-blocking connection they go out with the
+        next call of any kind, e.g. ``write(b"")`` when the socket is writable."""
+
+    def read(self, n: int = 16384, /) -> bytes:
+        """Up to ``n`` bytes of application data; ``b""`` after the peer's close_notify."""
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """As :meth:`read`; ``flags`` must be 0."""
+
+    def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
+        """As :meth:`read`, into a writable buffer; returns the number of bytes, 0 at the end."""
+
+    def write(self, data: Buffer, /) -> int:
+        """Send some of ``data``; returns how many bytes were taken (all of them on a blocking connection)."""
+
+    def send(self, data: Buffer, flags: int = 0, /) -> int:
+        """As :meth:`write`; ``flags`` must be 0."""
+
+    def sendall(self, data: Buffer, flags: int = 0, /) -> None:
+        """Send all of ``data``; the timeout holds for the whole call."""
+
+    def key_update(self, request_peer: bool = False) -> None:
+        """Send a KeyUpdate and switch our key (RFC 8446 §4.6.3).
+
+        A request while one is outstanding is not repeated (RFC 9846 §4.7.3): the update is sent without.
+
+        :raises KtlsError: EOPNOTSUPP in TLS 1.2.
+        :raises BrokenPipeError: EPIPE after close_notify.
+        """
+
+    def pending(self) -> int:
+        """Bytes already read from the socket and not yet delivered, sealed ones included: do not wait in select if > 0."""
+
+    def close_notify(self) -> None:
+        """Say that no more will be sent; reading goes on until the peer's close_notify."""
+
+    def fileno(self) -> int: ...
+    def settimeout(self, value: float | None, /) -> None: ...
+    def gettimeout(self) -> float | None: ...
+    def setblocking(self, flag: bool, /) -> None: ...
+    def getblocking(self) -> bool: ...
+    def getsockname(self) -> object: ...
+    def getpeername(self) -> object: ...
+    def close(self) -> None:
+        """Send close_notify if that is still possible, and close; after an error, wait at most a second
+        for the peer to read its alert."""
+
+    def relay(
+        self, sock: socket, *, idle_timeout: float | None = None, stop_fd: int = -1
+    ) -> tuple[int, int]:
+        """Pump between this connection and the plain ``sock`` until both directions have ended.
+
+        Runs without the GIL. Half-close is passed on, a slow side slows the other down, memory is bounded.
+
+        :param idle_timeout: seconds without a byte in either direction after which it ends.
+        :param stop_fd: when this descriptor becomes readable: send close_notify and FIN, finish what is in
+            flight within a second, return.
+        :returns: plaintext bytes (from the peer, to the peer).
+        :raises KtlsError: as :meth:`read` and :meth:`write`; TimeoutError when idle.
+        """
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+        /,
+    ) -> None: ...
