@@ -66,9 +66,42 @@ def test_second_signal_ends_at_once(identity: Identity) -> None:
         assert read_exactly(client, 3) == b"one"
         proxy.signal(signal.SIGTERM)
         proxy.event("notice")
-        proxy.signal(signal.SIGTERM)
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):  # it waits for us, until it is told again
+            client.recv(1)
+        proxy.signal(signal.SIGINT)
         assert proxy.wait() == 1
         assert proxy.event("notice", 1)["text"] == "connections that had not ended were cut"
+
+
+def test_two_signals_at_once_are_one_order(identity: Identity) -> None:
+    with echo_proxy(identity, "--workers", "2") as proxy:
+        with connect_tls(proxy.port, identity) as client:
+            client.sendall(b"one")
+            assert read_exactly(client, 3) == b"one"
+            proxy.signal(signal.SIGTERM)
+            proxy.signal(signal.SIGINT)
+            proxy.event("notice")
+            client.sendall(b"two")
+            assert read_exactly(client, 3) == b"two"
+            client.unwrap().close()
+        assert proxy.wait() == 0
+
+
+def test_second_signal_kills_workers(identity: Identity) -> None:
+    with (
+        echo_proxy(identity, "--workers", "2", "--drain", "60") as proxy,
+        connect_tls(proxy.port, identity) as client,
+    ):
+        client.sendall(b"one")
+        assert read_exactly(client, 3) == b"one"
+        proxy.signal(signal.SIGTERM)
+        proxy.event("notice")
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        proxy.signal(signal.SIGTERM)
+        assert proxy.wait() == 1
 
 
 def test_signal_prints_the_counters_of_the_running_proxy(identity: Identity) -> None:

@@ -89,6 +89,22 @@ def test_proxy_without_descriptors_waits_without_spinning(identity: Identity) ->
         _check_echo(proxy, identity)
 
 
+def test_connections_that_have_ended_leave_no_descriptor_open(identity: Identity) -> None:
+    with echo_proxy(identity) as proxy:
+        _check_echo(proxy, identity)
+        proxy.event("connection")
+        before = proxy.open_files()
+        for _ in range(10):
+            _check_echo(proxy, identity)
+            with connect_tls(proxy.port, identity) as truncating:
+                truncating.sendall(b"one")
+            with socket.create_connection((HOST, proxy.port), TIMEOUT) as lost:
+                lost.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                read_to_end(lost)
+        proxy.events("connection", 31)
+        assert proxy.open_files() == before
+
+
 def test_certificate_made_at_start_is_the_one_that_is_announced() -> None:
     with Proxy(1) as proxy:
         start = proxy.event("start")

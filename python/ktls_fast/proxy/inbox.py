@@ -3,10 +3,16 @@
 import contextlib
 import signal
 import socket
+import time
 from collections import Counter
 from types import FrameType
 
 __all__ = ["Inbox"]
+
+STOPPING = {signal.SIGTERM, signal.SIGINT}
+
+SAME_ORDER = 0.1
+"""Seconds within which two signals are one order: some senders mean both us and our group."""
 
 
 class Inbox:
@@ -21,6 +27,8 @@ class Inbox:
         :param at_once_after: how many orders to stop mean that nothing is waited for.
         """
         self._counts: Counter[int] = Counter()
+        self._stops = 0
+        self._last_stop = float("-inf")
         self._at_once_after = at_once_after
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
@@ -58,9 +66,9 @@ class Inbox:
         with contextlib.suppress(BlockingIOError):
             self._reader.recv(65536)
 
-    @property
-    def _stops(self) -> int:
-        return self._counts[signal.SIGTERM] + self._counts[signal.SIGINT]
-
     def _count(self, signum: int, _frame: FrameType | None) -> None:
-        self._counts[signum] += 1
+        if signum not in STOPPING:
+            self._counts[signum] += 1
+        elif time.monotonic() - self._last_stop > SAME_ORDER:
+            self._last_stop = time.monotonic()
+            self._stops += 1
