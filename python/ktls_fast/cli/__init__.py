@@ -14,6 +14,7 @@ __all__ = ["main"]
 
 FAILED = 1
 MISUSED = 2
+INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{parser.prog}: {text}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        return FAILED
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _parser() -> Parser:

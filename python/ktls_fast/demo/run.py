@@ -1,6 +1,7 @@
 """The demo from its size to its exit status."""
 
 import multiprocessing
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -116,11 +117,18 @@ def _digests(upstream: Pipe) -> dict[int, str]:
     return digests
 
 
+def _run_uninterrupted(target: Callable[..., None], *arguments: object) -> None:
+    """Leave Ctrl-C, which a terminal sends to all of us, to the one that will end the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    target(*arguments)
+
+
 @contextmanager
 def _process(target: Callable[..., None], *arguments: object) -> Iterator[Pipe]:
     """Run ``target(*arguments, pipe)`` in a process, until the end of the block at most."""
     ours, theirs = PROCESSES.Pipe()
-    process = PROCESSES.Process(target=target, args=(*arguments, theirs), daemon=True)
+    arguments = (target, *arguments, theirs)
+    process = PROCESSES.Process(target=_run_uninterrupted, args=arguments, daemon=True)
     process.start()
     theirs.close()
     with ours:

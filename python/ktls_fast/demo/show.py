@@ -16,18 +16,15 @@ from .result import DemoResult
 
 __all__ = ["as_json", "progress_bar", "show"]
 
-PAPER_WIDTH = 110
-"""Columns where there is no terminal: of a README."""
-
 COLUMNS = (
-    "client",
-    "MiB each way",
-    "GB/s each way",
-    "records sent",
-    "received",
-    "key updates sent",
-    "received",
-    "SHA-256",
+    "\nclient",
+    "MiB\neach way",
+    "GB/s\neach way",
+    "records\nsent",
+    "records\nreceived",
+    "KeyUpdates\nsent",
+    "KeyUpdates\nreceived",
+    "\nSHA-256",
 )
 
 
@@ -51,11 +48,8 @@ def progress_bar(total: int) -> Iterator[Advance]:
 
 def show(result: DemoResult) -> None:
     """Print the table, the counters and the faults."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=PAPER_WIDTH)
-    console.print(_table(result))
-    console.print(_remark(result))
+    Console(highlight=False).print(_table(result))
+    print(_remark(result))
     print(f"\ncounters of the proxy:\n{format_counters(result.tls_stat)}", end="")
     for fault in result.faults:
         print(f"FAILED: {fault}")
@@ -74,20 +68,20 @@ def as_json(result: DemoResult) -> str:
 
 
 def _table(result: DemoResult) -> Table:
-    table = Table(*COLUMNS, box=None, pad_edge=False)
+    table = Table(*COLUMNS, box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for column in table.columns[1:]:
         column.justify = "right"
     for one in result.connections:
         table.add_row(
             one.client,
             f"{one.bytes_each_way / 2**20:.0f}",
-            f"{one.gigabytes_per_second:.2f}",
+            f"{one.gigabytes_per_second:.3f}",
             *map(str, (one.records_sent, one.records_received)),
             *map(str, (one.key_updates_sent, one.key_updates_received)),
             "equal" if one.verdict == "ok" else "NO",
         )
     total = f"{result.bytes_each_way / 2**20:.0f}"
-    table.add_row("all", total, f"{result.gigabytes_per_second:.2f}")
+    table.add_row("all", total, f"{result.gigabytes_per_second:.3f}")
     return table
 
 
@@ -95,6 +89,7 @@ def _remark(result: DemoResult) -> str:
     """Explain the zeros in the last but one column."""
     able = {one.client.split()[1] for one in result.connections if one.key_updates_received}
     return (
-        f"\nSent and received by the proxy. KeyUpdates come from {' and '.join(able) or 'nobody'}:"
-        " Python's ssl module\nand curl follow those of the proxy, but cannot be made to send any."
+        "\nSent and received by the proxy. KeyUpdates come from"
+        f" {' and '.join(able) or 'nobody'}: Python's ssl\n"
+        "module and curl follow those of the proxy, but cannot be made to send any."
     )
