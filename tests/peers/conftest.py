@@ -1,0 +1,20 @@
+"""Fixtures for the peers of other makers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.peers.pki import pki
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the certificates and keys as files."""
+    folder = tmp_path_factory.mktemp("pki")
+    pki().write_to(folder)
+    return folder

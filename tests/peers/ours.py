@@ -1,0 +1,177 @@
+"""Our side of a test: a server in a thread, an echo, a connection without a handshake."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
+
+from ktls_fast import ClientConfig, Connection, ServerConfig, TrafficSecret
+from tests.peers.pki import Identity, pki
+from tests.peers.raw import Half, RawPeer, secret_for
+from tests.peers.support import answer, dial, listener, port_of, socket_pair, start
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
+
+T = TypeVar("T")
+
+LOCAL_SEED, PEER_SEED = 1, 101
+
+
+class Limits(TypedDict, total=False):
+    """When keys are renewed, and how often the peer may do so."""
+
+    rekey_bytes: int
+    rekey_records: int
+    key_update_limit: tuple[int, float]
+
+
+class Options(Limits, total=False):
+    """What both kinds of configuration take."""
+
+    alpn: Sequence[str]
+    min_version: str
+    suites: Sequence[str]
+    keylog: str
+
+
+class ServerOptions(Options, total=False):
+    """What a server takes besides its certificate."""
+
+    client_roots: bytes
+    require_client_cert: bool
+    tickets: int
+
+
+class ClientOptions(Options, total=False):
+    """What a client takes besides its roots."""
+
+    cert: bytes
+    key: bytes
+    resumption: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a connection looked like at its end."""
+
+    version: str
+    cipher: str
+    alpn: str | None
+    resumed: bool
+    leaf: bytes | None
+    """The peer's own certificate as DER."""
+    tx_generation: int
+    rx_generation: int
+
+
+def summary(conn: Connection) -> Summary:
+    """Write down what can be asked of a connection."""
+    return Summary(
+        version=conn.version,
+        cipher=conn.cipher,
+        alpn=conn.alpn,
+        resumed=conn.resumed,
+        leaf=next(iter(conn.peer_certificates), None),
+        tx_generation=conn.tx_generation,
+        rx_generation=conn.rx_generation,
+    )
+
+
+def server_config(
+    identity: Identity | None = None, **options: Unpack[ServerOptions]
+) -> ServerConfig:
+    """A server for ``localhost``."""
+    identity = identity or pki().server
+    return ServerConfig(identity.cert, identity.key, **options)
+
+
+def client_config(roots: bytes | None = None, **options: Unpack[ClientOptions]) -> ClientConfig:
+    """A client that trusts the test authority, or ``roots`` only."""
+    return ClientConfig(roots or pki().roots, **options)
+
+
+def connect(port: int, config: ClientConfig | None = None) -> Connection:
+    """Our client, after its handshake with ``localhost``."""
+    return Connection.client(dial(port), config or client_config(), "localhost")
+
+
+def serve_once(
+    handle: Callable[[Connection], T], config: ServerConfig | None = None
+) -> tuple[int, Future[T]]:
+    """Our server for one connection: its port, and what ``handle`` will have returned."""
+    listening = listener()
+    config = config or server_config()
+
+    def run() -> T:
+        with listening, Connection.server(answer(listening), config) as conn:
+            return handle(conn)
+
+    return port_of(listening), start(run)
+
+
+def echo(conn: Connection, before_reply: Callable[[Connection], None] | None = None) -> Summary:
+    """Send back what comes until the peer closes; ``before_reply`` may rekey in between."""
+    while data := conn.read(65536):
+        if before_reply is not None:
+            before_reply(conn)
+        conn.sendall(data)
+    conn.close_notify()
+    return summary(conn)
+
+
+def echoing(before_reply: Callable[[Connection], None] | None) -> Callable[[Connection], Summary]:
+    """An :func:`echo` for :func:`serve_once`."""
+    return lambda conn: echo(conn, before_reply)
+
+
+def read_exactly(conn: Connection, size: int) -> bytes:
+    """So many bytes, or fewer where the peer ends before."""
+    data = bytearray()
+    while len(data) < size and (piece := conn.read(size - len(data))):
+        data += piece
+    return bytes(data)
+
+
+def read_all(conn: Connection) -> bytes:
+    """Everything until the peer's close_notify."""
+    return b"".join(iter(lambda: conn.read(65536), b""))
+
+
+@contextmanager
+def paired(
+    *,
+    server_side: bool = True,
+    suite: int = 0x1301,
+    received: bytes = b"",
+    **limits: Unpack[Limits],
+) -> Iterator[tuple[Connection, RawPeer]]:
+    """A connection of ours whose handshake never took place, and the peer that we play."""
+    near, far = socket_pair()
+    with (
+        far,
+        Connection.from_secrets(
+            near,
+            server_side=server_side,
+            tx=TrafficSecret(suite, secret_for(suite, LOCAL_SEED)),
+            rx=TrafficSecret(suite, secret_for(suite, PEER_SEED)),
+            received=received,
+            **limits,
+        ) as conn,
+    ):
+        yield conn, raw_peer(far, suite)
+        # A peer that is gone spares close() its wait for the alert to be read.
+        far.close()
+
+
+def raw_peer(sock: socket.socket, suite: int = 0x1301) -> RawPeer:
+    """The far end of a :func:`paired` connection."""
+    return RawPeer(sock, tx=peer_half(suite), rx=Half(suite, secret_for(suite, LOCAL_SEED)))
+
+
+def peer_half(suite: int = 0x1301) -> Half:
+    """What seals as the peer of a :func:`paired` connection does, from its first record on."""
+    return Half(suite, secret_for(suite, PEER_SEED))

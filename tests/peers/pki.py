@@ -1,0 +1,117 @@
+"""Certificates of a small made-up world, fresh for each run."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+_DAY = datetime.timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A certificate and its private key, both as PEM."""
+
+    cert: bytes
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pki:
+    """What the tests present to each other; servers are ``localhost`` and 127.0.0.1."""
+
+    roots: bytes
+    """The authority that signed all the identities here."""
+    stranger: bytes
+    """Another authority, which signed none of them."""
+    server: Identity
+    server_rsa: Identity
+    expired: Identity
+    client: Identity
+
+    def write_to(self, folder: Path) -> None:
+        """Store the PEM files that command-line peers take."""
+        (folder / "roots.pem").write_bytes(self.roots)
+        (folder / "stranger.pem").write_bytes(self.stranger)
+        for name in ("server", "server_rsa", "expired", "client"):
+            identity: Identity = getattr(self, name)
+            (folder / f"{name}.pem").write_bytes(identity.cert)
+            (folder / f"{name}.key").write_bytes(identity.key)
+
+
+@functools.cache
+def pki() -> Pki:
+    """The world, made once."""
+    authority = _Authority("test authority")
+    return Pki(
+        roots=authority.pem,
+        stranger=_Authority("another authority").pem,
+        server=authority.issue("localhost"),
+        server_rsa=authority.issue("localhost", rsa.generate_private_key(65537, 2048)),
+        expired=authority.issue("localhost", days=-1),
+        client=authority.issue("a client"),
+    )
+
+
+def key_pem(key: PrivateKey, form: serialization.PrivateFormat) -> bytes:
+    """A private key as PEM: PKCS8, or TraditionalOpenSSL for PKCS#1 and SEC1."""
+    plain = serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, form, plain)
+
+
+class _Authority:
+    """A root that signs leaves."""
+
+    def __init__(self, name: str) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _name(name)
+        usage = x509.BasicConstraints(ca=True, path_length=0)
+        builder = _builder(self._name, self._name, self._key, days=30)
+        builder = builder.add_extension(usage, critical=True)
+        self.pem = _pem(builder.sign(self._key, hashes.SHA256()))
+
+    def issue(self, name: str, key: PrivateKey | None = None, *, days: int = 30) -> Identity:
+        """A leaf for ``name``, good for so many days from now (or until so many days ago)."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        builder = _builder(_name(name), self._name, key, days=days)
+        for extension in _leaf_extensions(name):
+            builder = builder.add_extension(extension, critical=False)
+        cert = builder.sign(self._key, hashes.SHA256())
+        return Identity(_pem(cert), key_pem(key, serialization.PrivateFormat.PKCS8))
+
+
+def _leaf_extensions(name: str) -> list[x509.ExtensionType]:
+    loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    host = x509.DNSName(name.replace(" ", "-"))
+    purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    return [x509.SubjectAlternativeName([host, loopback]), x509.ExtendedKeyUsage(purposes)]
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: PrivateKey, *, days: int
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer)
+    builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
+    return builder.not_valid_before(now - 30 * _DAY).not_valid_after(now + days * _DAY)
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _pem(cert: x509.Certificate) -> bytes:
+    return cert.public_bytes(serialization.Encoding.PEM)

@@ -1,0 +1,137 @@
+"""Command-line peers: what they print is collected as it comes and waited for with a deadline."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import threading
+import time
+import tty
+from typing import TYPE_CHECKING, Self
+
+from tests.peers.support import DEADLINE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class Stream:
+    """The bytes that come out of a file descriptor, read by a thread until it ends."""
+
+    def __init__(self, fd: int, keep: Callable[[bytes], bytes] = bytes) -> None:
+        """Own ``fd``; ``keep`` may drop the chatter between the bytes that matter."""
+        self._fd = fd
+        self._keep = keep
+        self._buffer = bytearray()
+        self._ended = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def until(self, needle: bytes) -> bytes:
+        """Everything up to and with ``needle``."""
+        self._wait(lambda: needle in self._buffer, f"{needle!r}")
+        return self._take(self._buffer.index(needle) + len(needle))
+
+    def exactly(self, size: int) -> bytes:
+        """The next ``size`` bytes that ``keep`` lets through."""
+        self._wait(lambda: len(self._keep(bytes(self._buffer))) >= size, f"{size} bytes")
+        return self._keep(self._take(len(self._buffer)))
+
+    def rest(self) -> bytes:
+        """Everything until the end."""
+        self._wait(lambda: self._ended, "the end")
+        return self._take(len(self._buffer))
+
+    def join(self) -> None:
+        """Wait until the descriptor has been read to its end and closed."""
+        self._thread.join(DEADLINE)
+
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + DEADLINE
+        with self._changed:
+            while not condition():
+                left = deadline - time.monotonic()
+                if self._ended or left <= 0 or not self._changed.wait(left):
+                    message = f"no {what} in {bytes(self._buffer)!r}, ended: {self._ended}"
+                    raise TimeoutError(message)
+
+    def _take(self, size: int) -> bytes:
+        with self._changed:
+            taken = bytes(self._buffer[:size])
+            del self._buffer[:size]
+            return taken
+
+    def _run(self) -> None:
+        while data := self._read():
+            with self._changed:
+                self._buffer += data
+                self._changed.notify_all()
+        os.close(self._fd)
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._fd, 65536)
+        except OSError:  # EIO is how a terminal ends
+            return b""
+
+
+class Child:
+    """A process with its three streams.
+
+    ``openssl s_server`` prints through a C stream that only a terminal makes prompt; with
+    ``terminal`` its output goes to one. Its input is always a pipe.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        terminal: bool = False,
+        keep: Callable[[bytes], bytes] = bytes,
+    ) -> None:
+        """Start the process."""
+        ours, theirs = _raw_terminal() if terminal else os.pipe()
+        self._process = subprocess.Popen(
+            arguments, stdin=subprocess.PIPE, stdout=theirs, stderr=subprocess.PIPE, bufsize=0
+        )
+        os.close(theirs)
+        assert self._process.stdin is not None
+        assert self._process.stderr is not None
+        self._stdin = self._process.stdin
+        self.output = Stream(ours, keep)
+        self.errors = Stream(os.dup(self._process.stderr.fileno()))
+        self._process.stderr.close()
+
+    def write(self, data: bytes) -> None:
+        """Give the process all of ``data``, and it alone, to read."""
+        view = memoryview(data)
+        while view:
+            view = view[self._stdin.write(view) :]
+
+    def finish(self) -> int:
+        """End its input and wait for its exit code."""
+        self._stdin.close()
+        return self._process.wait(DEADLINE)
+
+    def __enter__(self) -> Self:
+        """Use it as a context manager: it never outlives the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill what still runs."""
+        self._process.kill()
+        self._process.wait(DEADLINE)
+        self._stdin.close()
+        self.output.join()
+        self.errors.join()
+
+
+def _raw_terminal() -> tuple[int, int]:
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    return ours, theirs

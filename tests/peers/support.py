@@ -1,0 +1,88 @@
+"""Threads and sockets with a deadline, and payloads that every peer can carry."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEADLINE: Final = 20.0
+"""Seconds after which a wait counts as failed. No test waits that long when all is well."""
+
+SUITES: Final = {
+    0x1301: "TLS_AES_128_GCM_SHA256",
+    0x1302: "TLS_AES_256_GCM_SHA384",
+    0x1303: "TLS_CHACHA20_POLY1305_SHA256",
+}
+"""The suites of TLS 1.3 that we speak, by their number on the wire."""
+
+_OCTAL: Final = bytes(b"23456789"[byte & 7] for byte in range(256))
+
+T = TypeVar("T")
+
+
+def start(call: Callable[[], T]) -> Future[T]:
+    """Run ``call`` in a thread; ``result(DEADLINE)`` gives what it returned or raised."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def listener() -> socket.socket:
+    """A listening socket on a free port of 127.0.0.1."""
+    sock = socket.create_server(("127.0.0.1", 0), backlog=64)
+    sock.settimeout(DEADLINE)
+    return sock
+
+
+def free_port() -> int:
+    """A port that nobody listens on now, for tools that cannot choose one themselves."""
+    with listener() as sock:
+        return port_of(sock)
+
+
+def port_of(sock: socket.socket) -> int:
+    """The local port of a socket."""
+    port: int = sock.getsockname()[1]
+    return port
+
+
+def dial(port: int) -> socket.socket:
+    """A TCP connection to ``port`` on 127.0.0.1 that sends at once and gives up at the deadline."""
+    return _prompt(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE))
+
+
+def answer(listening: socket.socket) -> socket.socket:
+    """The next connection of a listener, prompt as :func:`dial`'s."""
+    sock, _ = listening.accept()
+    sock.settimeout(DEADLINE)
+    return _prompt(sock)
+
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of one TCP connection."""
+    with listener() as listening:
+        near = dial(port_of(listening))
+        return near, answer(listening)
+
+
+def octal(size: int, seed: int = 0) -> bytes:
+    """``size`` random bytes out of ``23456789``: no tool reads a command or a line end in them."""
+    return random.Random(seed).randbytes(size).translate(_OCTAL)
+
+
+def _prompt(sock: socket.socket) -> socket.socket:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
