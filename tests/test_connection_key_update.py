@@ -1,0 +1,294 @@
+"""KeyUpdates of a connection: who sends one, when, and under which key (RFC 9846 §4.7.3)."""
+
+from __future__ import annotations
+
+import pytest
+
+from ktls_fast import Connection, PeerError
+from tests.peers.ours import Limits, paired, read_exactly
+from tests.peers.raw import (
+    DATA,
+    HANDSHAKE,
+    NOT_REQUESTED,
+    REQUESTED,
+    RawPeer,
+    key_update,
+    ticket,
+)
+from tests.peers.support import DEADLINE, SUITES, octal, start
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=SUITES.get)
+def test_both_directions_through_many_generations(suite: int) -> None:
+    with paired(suite=suite) as (conn, peer):
+        for generation in range(1, 30):
+            conn.key_update()
+            conn.sendall(octal(100, generation))
+            assert peer.receive_key_update() == NOT_REQUESTED
+            assert peer.receive() == (DATA, octal(100, generation))
+            peer.send_key_update(NOT_REQUESTED)
+            peer.send(octal(99, generation))
+            assert conn.read() == octal(99, generation)
+            assert (conn.tx_generation, conn.rx_generation) == (generation, generation)
+
+
+def test_update_goes_out_at_once() -> None:
+    with paired() as (conn, peer):
+        conn.key_update()
+        assert peer.receive_key_update() == NOT_REQUESTED
+
+
+def test_request_is_answered_before_the_next_data() -> None:
+    with paired() as (conn, peer):
+        peer.send_key_update(REQUESTED)
+        peer.send(b"question")
+        assert conn.read() == b"question"
+        conn.sendall(b"answer")
+        assert peer.receive_key_update() == NOT_REQUESTED
+        assert peer.receive() == (DATA, b"answer")
+
+
+def test_request_is_answered_when_the_application_only_reads() -> None:
+    with paired() as (conn, peer):
+        peer.send_key_update(REQUESTED)
+        peer.send(b"data")
+        assert conn.read() == b"data"
+        assert peer.receive_key_update() == NOT_REQUESTED
+
+
+def test_request_without_data_is_answered_by_a_waiting_read() -> None:
+    with paired() as (conn, peer):
+        reading = start(conn.read)
+        peer.send_key_update(REQUESTED)
+        assert peer.receive_key_update() == NOT_REQUESTED
+        peer.send(b"data")
+        assert reading.result(DEADLINE) == b"data"
+
+
+def test_update_without_request_is_not_answered() -> None:
+    with paired() as (conn, peer):
+        peer.send_key_update(NOT_REQUESTED)
+        peer.send(b"data")
+        assert conn.read() == b"data"
+        conn.sendall(b"no update before this")
+        assert peer.receive() == (DATA, b"no update before this")
+
+
+def test_requests_in_a_row_are_all_covered() -> None:
+    with paired() as (conn, peer):
+        wire = b"".join(peer.sealed_key_update(REQUESTED) for _ in range(5))
+        peer.sock.sendall(wire + peer.tx.seal(b"data"))
+        assert conn.read() == b"data"
+        conn.sendall(b"end")
+        assert peer.receive_data(3) == b"end"
+        # One answer may cover what was received before it was sent.
+        assert 1 <= len(peer.key_updates) <= 5
+        assert set(peer.key_updates) == {NOT_REQUESTED}
+
+
+def test_each_request_after_an_answer_is_answered_again() -> None:
+    with paired() as (conn, peer):
+        for turn in range(10):
+            peer.send_key_update(REQUESTED)
+            peer.send(b"data")
+            assert conn.read() == b"data"
+            assert peer.receive_key_update() == NOT_REQUESTED
+            assert conn.tx_generation == turn + 1
+
+
+def test_at_most_one_request_is_outstanding() -> None:
+    with paired() as (conn, peer):
+        conn.key_update(request_peer=True)
+        conn.key_update(request_peer=True)
+        assert [peer.receive_key_update() for _ in range(2)] == [REQUESTED, NOT_REQUESTED]
+        peer.send_key_update(NOT_REQUESTED)
+        peer.send(b"data")
+        assert conn.read() == b"data"
+        conn.key_update(request_peer=True)
+        assert peer.receive_key_update() == REQUESTED
+
+
+def test_requests_that_cross_are_both_answered() -> None:
+    with paired() as (conn, peer):
+        conn.key_update(request_peer=True)
+        peer.send_key_update(REQUESTED)
+        peer.send(b"data")
+        assert conn.read() == b"data"
+        assert [peer.receive_key_update() for _ in range(2)] == [REQUESTED, NOT_REQUESTED]
+        # The peer's crossing update is its answer: it may be asked again.
+        conn.key_update(request_peer=True)
+        assert peer.receive_key_update() == REQUESTED
+
+
+def test_update_in_fragments_is_followed() -> None:
+    with paired() as (conn, peer):
+        for byte in key_update(NOT_REQUESTED):
+            peer.send(bytes([byte]), HANDSHAKE)
+        peer.tx.rekey()
+        peer.send(b"data")
+        assert conn.read() == b"data"
+        assert conn.rx_generation == 1
+
+
+def test_client_takes_an_update_behind_a_ticket_in_one_record() -> None:
+    with paired(server_side=False) as (conn, peer):
+        peer.send(ticket() + ticket(200) + key_update(REQUESTED), HANDSHAKE)
+        peer.tx.rekey()
+        peer.send(b"data")
+        assert conn.read() == b"data"
+        assert peer.receive_key_update() == NOT_REQUESTED
+
+
+def test_padded_update_is_followed() -> None:
+    with paired() as (conn, peer):
+        peer.send(key_update(NOT_REQUESTED), HANDSHAKE, padding=16_000)
+        peer.tx.rekey()
+        peer.send(b"data", padding=1)
+        assert conn.read() == b"data"
+
+
+def test_data_on_both_sides_of_an_update_is_kept_in_order() -> None:
+    with paired() as (conn, peer):
+        wire = b"".join(
+            peer.tx.seal(octal(300, turn)) + peer.sealed_key_update(NOT_REQUESTED)
+            for turn in range(40)
+        )
+        peer.sock.sendall(wire)
+        expected = b"".join(octal(300, turn) for turn in range(40))
+        assert read_exactly(conn, len(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    ("limits", "updates"),
+    [({"rekey_bytes": 32_768}, 6), ({"rekey_records": 4}, 3), ({"rekey_records": 1}, 12)],
+    ids=str,
+)
+def test_keys_are_renewed_before_their_limit(limits: Limits, updates: int) -> None:
+    data = octal(12 * 16_384 + 1)
+    with paired(**limits) as (conn, peer):
+        sending = start(lambda: conn.sendall(data))
+        assert peer.receive_data(len(data)) == data
+        sending.result(DEADLINE)
+        assert peer.key_updates == [NOT_REQUESTED] * conn.tx_generation
+        assert conn.tx_generation >= updates
+
+
+def test_no_key_seals_more_than_it_may() -> None:
+    with paired(rekey_records=3) as (conn, peer):
+        for turn in range(50):
+            conn.sendall(octal(10, turn))
+        conn.sendall(b"the end")
+        conn.close_notify()
+        assert _most_records_under_one_key(peer) <= 3 + 1  # the KeyUpdate itself
+
+
+def test_own_update_restarts_the_count() -> None:
+    with paired(rekey_records=4) as (conn, peer):
+        for _ in range(10):
+            conn.sendall(b"abc")
+            conn.key_update()
+        assert peer.receive_data(30) == b"abc" * 10
+        assert conn.tx_generation == 10
+
+
+def test_storm_of_updates_is_refused() -> None:
+    with paired(key_update_limit=(8, 60.0)) as (conn, peer):
+        for _ in range(8):
+            peer.send_key_update(NOT_REQUESTED)
+        peer.send(b"still fine")
+        assert conn.read() == b"still fine"
+        peer.send_key_update(NOT_REQUESTED)
+        with pytest.raises(PeerError, match="KeyUpdate"):
+            conn.read()
+        assert peer.receive_alert()[0] == 2
+
+
+def test_updates_among_enough_data_are_no_storm() -> None:
+    with paired(key_update_limit=(8, 60.0)) as (conn, peer):
+        for turn in range(40):
+            peer.send(octal(16_384, turn))
+            peer.send_key_update(REQUESTED)
+            assert read_exactly(conn, 16_384) == octal(16_384, turn)
+        peer.send(b"end")
+        assert conn.read() == b"end"
+        assert conn.rx_generation == 40
+
+
+def test_default_limit_allows_a_hundred_updates_at_once() -> None:
+    with paired() as (conn, peer):
+        for _ in range(100):
+            peer.send_key_update(REQUESTED)
+        peer.send(b"end")
+        assert conn.read() == b"end"
+
+
+def test_update_after_close_notify_is_refused() -> None:
+    with paired() as (conn, _):
+        conn.close_notify()
+        with pytest.raises(BrokenPipeError, match="close_notify"):
+            conn.key_update()
+
+
+def test_request_after_our_close_notify_is_read_over() -> None:
+    with paired() as (conn, peer):
+        conn.close_notify()
+        peer.send_key_update(REQUESTED)
+        peer.send(b"data")
+        assert conn.read() == b"data"
+        conn.close()
+        assert peer.drain() == (b"", [(1, 0)])
+        assert peer.key_updates == []
+
+
+def test_reading_goes_on_while_an_answer_waits_for_room() -> None:
+    data = octal(8_000_000)
+    with paired() as (conn, peer):
+        sending = start(lambda: conn.sendall(data))
+        # Nobody reads at the peer, so that the writer is stuck and the answers are, too.
+        for turn in range(20):
+            peer.send_key_update(REQUESTED)
+            peer.send(octal(100, turn))
+            assert read_exactly(conn, 100) == octal(100, turn)
+        assert peer.receive_data(len(data)) == data
+        sending.result(DEADLINE)
+        conn.sendall(b"end")
+        assert peer.receive_data(3) == b"end"
+        assert 1 <= len(peer.key_updates) <= 20
+
+
+def test_threads_read_write_and_update_at_once() -> None:
+    up, down = octal(2_000_000, seed=1), octal(3_000_000, seed=2)
+    with paired(rekey_bytes=100_000) as (conn, peer):
+        reading = start(lambda: read_exactly(conn, len(up)))
+        sending = start(lambda: conn.sendall(down))
+        updating = start(lambda: _update_often(conn))
+        feeding = start(lambda: _send_with_updates(peer, up))
+        assert peer.receive_data(len(down)) == down
+        for task in (sending, updating, feeding):
+            task.result(DEADLINE)
+        assert reading.result(DEADLINE) == up
+
+
+def _update_often(conn: Connection) -> None:
+    for turn in range(50):
+        conn.key_update(request_peer=turn % 2 == 0)
+
+
+def _send_with_updates(peer: RawPeer, data: bytes) -> None:
+    for at in range(0, len(data), 10_000):
+        peer.send(data[at : at + 10_000])
+        if at % 50_000 == 0:
+            peer.send_key_update(REQUESTED)
+
+
+def _most_records_under_one_key(peer: RawPeer) -> int:
+    most = count = 0
+    generation = 0
+    while True:
+        record_type, data = peer.receive()
+        count += 1
+        most = max(most, count)
+        if peer.rx.generation != generation:
+            generation, count = peer.rx.generation, 0
+        if record_type == DATA and data == b"the end":
+            return most
