@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::socket::Fault;
-use crate::socket::call::{ControlRoom, RecvFlags};
+use crate::socket::call::{CTRUNC, ControlRoom, EOR, RecvFlags};
 use crate::wire::ContentType;
 
 /// A receive call under way.
@@ -25,8 +25,29 @@ pub struct Received {
     pub record_type: Option<u8>,
     /// `MSG_EOR`: a record was finished.
     pub end_of_record: bool,
-    /// `MSG_CTRUNC`: the control message did not fit.
-    pub truncated: bool,
+    room: ControlRoom,
+}
+
+impl Received {
+    /// The data of the `TLS_GET_RECORD_TYPE` message, as far as there is room for it.
+    #[must_use]
+    pub fn control(&self) -> Option<Vec<u8>> {
+        match self.room {
+            ControlRoom::None => None,
+            ControlRoom::Header => self.record_type.map(|_| Vec::new()),
+            ControlRoom::Full => self.record_type.map(|kind| vec![kind]),
+        }
+    }
+
+    /// `msg_flags`
+    #[must_use]
+    pub const fn flags(&self) -> u32 {
+        let eor = if self.end_of_record { EOR } else { 0 };
+        match (self.record_type, self.room) {
+            (Some(_), ControlRoom::None | ControlRoom::Header) => eor | CTRUNC,
+            (Some(_), ControlRoom::Full) | (None, _) => eor,
+        }
+    }
 }
 
 impl Receive {
@@ -61,7 +82,7 @@ impl Receive {
             len: self.got,
             record_type: self.record_type,
             end_of_record: self.end_of_record,
-            truncated: self.record_type.is_some() && self.room != ControlRoom::Full,
+            room: self.room,
         }
     }
 
@@ -148,7 +169,8 @@ mod tests {
 
             let mut data = call();
             assert_eq!(data.admit(23), Ok(true));
-            assert_eq!(data.received().truncated, !fits);
+            assert_eq!(data.received().flags() & CTRUNC == 0, fits);
+            assert_eq!(data.received().control() == Some(vec![23]), fits);
             assert_eq!(data.admit(22), Ok(false));
 
             let refused = Err(Error::NoControlRoom { record_type: 22 });

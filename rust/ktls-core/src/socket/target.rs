@@ -5,7 +5,7 @@
 pub enum Behind {
     /// Memory made for this call: it may be overwritten, and must not be read.
     Fresh,
-    /// The caller's bytes: they stay.
+    /// The caller's bytes: they stay, or become zeros where a record was opened that is not delivered.
     Kept,
 }
 

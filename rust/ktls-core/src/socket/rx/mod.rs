@@ -1,15 +1,15 @@
 //! The receiving direction (spec 3, 4).
 
+mod open;
+
 use std::collections::VecDeque;
 
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
-use crate::key::{Inner, TrafficKey};
+use crate::key::TrafficKey;
 use crate::record::Framing;
 use crate::rekey::{RxEvent, RxRekey};
-use crate::socket::{Behind, Fault, Fifo, Receive, Shared, Target};
-use crate::stats::Counter;
-use crate::wire::{ContentType, KEY_UPDATE, TLS13};
+use crate::socket::{Fault, Fifo, Receive, Shared, Target};
 
 /// Wire bytes in, plaintext out; pauses at a KeyUpdate.
 #[derive(Debug)]
@@ -141,7 +141,7 @@ impl Rx {
     ) -> Result<Step, Fault> {
         while out.room() > 0 {
             if self.rekey == RxRekey::Paused {
-                return end(Error::KeyExpired, call);
+                return call.end(Error::KeyExpired).map(|()| Step::Done);
             }
             let Parser::Ready(len) = self.parse(shared) else {
                 return Ok(Step::NeedBytes);
@@ -205,6 +205,12 @@ impl Rx {
     pub fn readable(&self) -> bool {
         let waiting = !self.opened.is_empty() || matches!(self.parser, Parser::Ready(_));
         waiting && self.rekey != RxRekey::Paused
+    }
+
+    /// True while the record at the head is not whole.
+    #[must_use]
+    pub fn hungry(&self) -> bool {
+        self.parser == Parser::Hungry
     }
 
     /// True once a bad header has stopped the parser.
@@ -286,204 +292,6 @@ impl Rx {
             call.finish_record();
         }
         Ok(Step::NeedBytes)
-    }
-
-    /// Opens the record of `len` bytes at the head and delivers what this call may have of it.
-    fn open_next(
-        &mut self,
-        len: usize,
-        call: &mut Receive,
-        out: &mut Target<'_, '_>,
-        shared: &Shared,
-    ) -> Result<Step, Fault> {
-        let inner_len = self.key.inner_len(len)?;
-        let fits = !call.peeks() && inner_len <= out.room() + self.type_len();
-        let optimistic = fits && self.optimistic();
-        let place = if fits && out.next_piece().len() >= inner_len {
-            Place::Direct
-        } else {
-            Place::Aside
-        };
-        let inner = match self.open(len, inner_len, place, out) {
-            Ok(inner) => inner,
-            Err(error) => return fail(error, call, shared),
-        };
-
-        // Nothing below may fail to keep the record: its number is spent.
-        if optimistic {
-            count_retry(inner, shared);
-        }
-        let plaintext = self.plaintext(inner, place, out);
-        let key_update =
-            inner.record_type == ContentType::HANDSHAKE.0 && plaintext.first() == Some(&KEY_UPDATE);
-        self.spend(len, shared);
-        if key_update {
-            self.pause(shared)?;
-        }
-        self.deliver(inner, place, call, out)
-    }
-
-    fn open(
-        &mut self,
-        len: usize,
-        inner_len: usize,
-        place: Place,
-        out: &mut Target<'_, '_>,
-    ) -> Result<Inner, Error> {
-        let record = &self.wire.bytes()[..len];
-        match place {
-            Place::Direct => open_direct(&self.key, self.seq, record, inner_len, out),
-            Place::Aside => {
-                if self.scratch.len() < inner_len {
-                    self.scratch.resize(inner_len, 0);
-                }
-                self.key.open(self.seq, record, &mut self.scratch)
-            }
-        }
-    }
-
-    fn plaintext<'a>(
-        &'a mut self,
-        inner: Inner,
-        place: Place,
-        out: &'a mut Target<'_, '_>,
-    ) -> &'a mut [u8] {
-        match place {
-            Place::Direct => &mut out.next_piece()[..inner.len],
-            Place::Aside => &mut self.scratch[..inner.len],
-        }
-    }
-
-    /// Takes the opened record off the wire and moves on to the next.
-    fn spend(&mut self, len: usize, shared: &Shared) {
-        self.wire.consume(len);
-        self.parser = Parser::Hungry;
-        self.seq = self.seq.wrapping_add(1);
-        if self.seq == 0 {
-            // The record is delivered all the same (spec 2.3).
-            shared.error.set(Error::SeqExhausted);
-        }
-        self.parse(shared);
-    }
-
-    /// K-1: nothing but the first byte of a handshake record is looked at, in TLS 1.2 as well (K-3).
-    fn pause(&mut self, shared: &Shared) -> Result<(), Error> {
-        self.rekey = self.rekey.on(RxEvent::KeyUpdateRead)?;
-        shared.stats.add(Counter::TlsRxRekeyReceived);
-        Ok(())
-    }
-
-    fn deliver(
-        &mut self,
-        inner: Inner,
-        place: Place,
-        call: &mut Receive,
-        out: &mut Target<'_, '_>,
-    ) -> Result<Step, Fault> {
-        let admitted = call.admit(inner.record_type);
-        if admitted != Ok(true) {
-            let plaintext = self.plaintext(inner, place, out);
-            let record = Opened::new(inner.record_type, plaintext, 0);
-            // It is not for this call: nothing of it stays in the caller's buffer.
-            plaintext.fill(0);
-            self.opened.push_back(record);
-            return admitted
-                .map(|_| Step::Done)
-                .or_else(|error| end(error, call));
-        }
-        let copied = match place {
-            Place::Direct => inner.len,
-            Place::Aside => out.copy(&self.scratch[..inner.len]),
-        };
-        if place == Place::Direct {
-            out.advance(copied);
-        }
-        call.add(copied);
-        let taken = if call.peeks() { 0 } else { copied };
-        if call.peeks() || taken < inner.len {
-            let plaintext = &self.scratch[..inner.len];
-            self.opened
-                .push_back(Opened::new(inner.record_type, plaintext, taken));
-        } else {
-            call.finish_record();
-        }
-        Ok(if call.is_control() {
-            Step::Done
-        } else {
-            Step::NeedBytes
-        })
-    }
-
-    /// Would the kernel have opened the record at the head straight into the caller's buffer?
-    fn optimistic(&self) -> bool {
-        self.no_pad == NoPad::On
-            && self.wire.bytes().first() == Some(&ContentType::APPLICATION_DATA.0)
-    }
-
-    /// Bytes of the type inside a record.
-    fn type_len(&self) -> usize {
-        usize::from(self.key.info().version() == TLS13)
-    }
-}
-
-/// Where a record is opened into.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place {
-    /// The caller's buffer.
-    Direct,
-    /// Our own.
-    Aside,
-}
-
-impl Opened {
-    fn new(record_type: u8, plaintext: &[u8], offset: usize) -> Self {
-        Self {
-            record_type,
-            plaintext: plaintext.to_vec(),
-            offset,
-        }
-    }
-}
-
-/// The byte behind an unpadded plaintext, which the inner type lands on, is the caller's: it is put back.
-fn open_direct(
-    key: &TrafficKey,
-    seq: u64,
-    record: &[u8],
-    inner_len: usize,
-    out: &mut Target<'_, '_>,
-) -> Result<Inner, Error> {
-    let keep = out.behind() == Behind::Kept;
-    let piece = &mut out.next_piece()[..inner_len];
-    let last = if keep { piece.last().copied() } else { None };
-    let inner = key.open(seq, record, piece)?;
-    if let (Some(byte), true) = (last, inner.len < inner_len) {
-        piece[inner_len - 1] = byte;
-    }
-    Ok(inner)
-}
-
-/// The record stays at the head and is tried again by every call (spec 3.2).
-fn fail(error: Error, call: &Receive, shared: &Shared) -> Result<Step, Fault> {
-    if error == Error::BadTag {
-        shared.stats.add(Counter::TlsDecryptError);
-    }
-    shared.error.set(error);
-    end(error, call)
-}
-
-fn end(error: Error, call: &Receive) -> Result<Step, Fault> {
-    call.end(error).map(|()| Step::Done)
-}
-
-/// What the kernel counts when the last byte of a record that it hoped to be unpadded data is not 23.
-fn count_retry(inner: Inner, shared: &Shared) {
-    let padded = inner.len + 1 < inner.inner_len;
-    if padded {
-        shared.stats.add(Counter::TlsRxNoPadViolation);
-    }
-    if padded || inner.record_type != ContentType::APPLICATION_DATA.0 {
-        shared.stats.add(Counter::TlsDecryptRetry);
     }
 }
 

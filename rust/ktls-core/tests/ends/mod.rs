@@ -1,0 +1,160 @@
+//! The two ends of a connection without TCP between them.
+
+use ktls_aead::PROVIDER;
+use ktls_core::Errno;
+use ktls_core::crypto_info::CryptoInfo;
+use ktls_core::key::TrafficKey;
+use ktls_core::socket::call::{ControlRoom, RecvFlags};
+use ktls_core::socket::{
+    Dry, Fault, More, Receive, Received, Rx, Shared, Source, Step, Target, Tx,
+};
+use ktls_core::stats::Counter;
+use ktls_core::wire::TLS13;
+
+pub const KEY_UPDATE: &[u8] = &[24, 0, 0, 1, 0];
+pub const PLAIN: RecvFlags = RecvFlags {
+    peek: false,
+    wait_all: false,
+    dont_wait: true,
+    error_queue: false,
+};
+pub const PEEK: RecvFlags = RecvFlags {
+    peek: true,
+    ..PLAIN
+};
+
+pub fn info(version: u16, fill: u8, rec_seq: u64) -> CryptoInfo {
+    CryptoInfo::new(version, 51, &[fill; 8], &[fill; 16], &[fill; 4], rec_seq).unwrap()
+}
+
+pub fn key(version: u16, fill: u8, rec_seq: u64) -> TrafficKey {
+    TrafficKey::new(info(version, fill, rec_seq), &PROVIDER).unwrap()
+}
+
+/// A sender.
+pub struct Sender {
+    pub tx: Tx,
+    pub shared: Shared,
+}
+
+impl Sender {
+    pub fn new(key: TrafficKey) -> Self {
+        let mut tx = Tx::default();
+        tx.install(key);
+        Self {
+            tx,
+            shared: Shared::default(),
+        }
+    }
+
+    pub fn send(
+        &mut self,
+        data: &[u8],
+        record_type: Option<u8>,
+        more: More,
+    ) -> Result<usize, Fault> {
+        let slices = [data];
+        let mut source = Source::new(&slices);
+        while source.left() > 0 || record_type.is_some() {
+            self.tx
+                .send(&mut source, record_type, more, 1 << 16, &self.shared)?;
+            if source.left() == 0 {
+                break;
+            }
+        }
+        Ok(source.taken())
+    }
+
+    pub fn wire(&mut self) -> Vec<u8> {
+        let wire = self.tx.wire().to_vec();
+        self.tx.wrote(wire.len());
+        wire
+    }
+
+    /// The wire bytes of one record.
+    pub fn record(&mut self, data: &[u8], record_type: u8) -> Vec<u8> {
+        self.send(data, Some(record_type), More::Seal).unwrap();
+        self.wire()
+    }
+}
+
+/// A receiver and what TCP holds for it.
+pub struct Receiver {
+    pub rx: Rx,
+    pub shared: Shared,
+    pub ended: bool,
+}
+
+impl Receiver {
+    pub fn new(key: TrafficKey) -> Self {
+        Self {
+            rx: Rx::new(key),
+            shared: Shared::default(),
+            ended: false,
+        }
+    }
+
+    pub fn arrive(&mut self, bytes: &[u8]) {
+        self.rx.space(bytes.len()).copy_from_slice(bytes);
+        self.rx.fed(bytes.len(), &self.shared);
+    }
+
+    /// One call; what a blocking socket would wait for is EAGAIN.
+    pub fn call(
+        &mut self,
+        len: usize,
+        flags: RecvFlags,
+        room: usize,
+    ) -> Result<(Vec<u8>, Received), i32> {
+        let mut out = vec![0xee; len];
+        let mut call = Receive::new(flags, ControlRoom::new(room), len, 1);
+        let slices: &mut [&mut [u8]] = &mut [&mut out];
+        let mut target = Target::new(slices);
+        let dry = if self.ended { Dry::Ended } else { Dry::Yet };
+        let mut step = self
+            .rx
+            .start(&mut call, &mut target, &self.shared)
+            .map_err(Fault::code)?;
+        if step == Step::NeedBytes {
+            step = self
+                .rx
+                .starved(&call, dry, &self.shared)
+                .map_err(Fault::code)?;
+        }
+        let received = call.received();
+        if step == Step::Wait && received.len == 0 {
+            return Err(Errno::Again.code());
+        }
+        assert!(
+            out[received.len..]
+                .iter()
+                .all(|&byte| byte == 0xee || byte == 0),
+            "nothing of a record stands behind the plaintext"
+        );
+        out.truncate(received.len);
+        Ok((out, received))
+    }
+
+    pub fn data(&mut self, len: usize) -> Result<Vec<u8>, i32> {
+        self.call(len, PLAIN, 64).map(|(data, _)| data)
+    }
+
+    pub fn count(&self, counter: Counter) -> i64 {
+        self.shared.stats.value(counter)
+    }
+}
+
+pub fn ends(version: u16) -> (Sender, Receiver) {
+    (
+        Sender::new(key(version, 1, 0)),
+        Receiver::new(key(version, 1, 0)),
+    )
+}
+
+/// Ends of which the receiver has read a KeyUpdate.
+pub fn paused() -> (Sender, Receiver) {
+    let (mut sender, mut receiver) = ends(TLS13);
+    receiver.arrive(&sender.record(KEY_UPDATE, 22));
+    assert_eq!(receiver.data(100).unwrap(), KEY_UPDATE);
+    (sender, receiver)
+}
