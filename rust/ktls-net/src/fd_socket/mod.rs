@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use ktls_core::socket::{Fault, Shared};
 use ktls_core::stats::{Counter, Stats};
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 use rustix::net::sockopt::{Timeout, set_socket_linger, socket_error, socket_timeout};
@@ -91,14 +92,15 @@ impl FdSocket {
     /// `shutdown(2)`: an open MSG_MORE record is dropped, sealed ones leave first (spec 2.5).
     ///
     /// # Errors
-    /// What TCP says.
-    pub fn shutdown(&self, how: Shutdown) -> Result<(), Error> {
+    /// EINVAL when `how` is not 0 to 2; what TCP says.
+    pub fn shutdown(&self, how: i32) -> Result<(), Error> {
         let fd = self.fd.open()?;
         match how {
-            Shutdown::Read => rustix::net::shutdown(&fd, how)?,
-            Shutdown::Write | Shutdown::Both => self.tx.shutdown(&fd, how)?,
+            0 => Ok(rustix::net::shutdown(&fd, Shutdown::Read)?),
+            1 => self.tx.shutdown(&fd, Shutdown::Write),
+            2 => self.tx.shutdown(&fd, Shutdown::Both),
+            _ => Err(Error::Io(Errno::INVAL)),
         }
-        Ok(())
     }
 
     /// Closes: sealed records leave if they can; ciphertext that nobody read makes it a reset, as in TCP.
@@ -116,6 +118,32 @@ impl FdSocket {
             // A call that waits at the descriptor has to see that it is over.
             let _ = self.tx.shutdown(&fd, Shutdown::Both);
         }
+    }
+
+    /// What poll tells now, of `events` and ERR and HUP (spec 3.6, K-13).
+    ///
+    /// # Errors
+    /// EBADF once closed.
+    pub fn ready(&self, events: u16) -> Result<u16, Error> {
+        let events = PollFlags::from_bits_retain(events);
+        let fd = self.fd.open()?;
+        let readable = self.readable(&fd);
+        let mut seen = look(
+            &fd,
+            PollFlags::IN | PollFlags::PRI | PollFlags::OUT | PollFlags::RDHUP,
+        );
+        let open = !seen.intersects(PollFlags::RDHUP | PollFlags::HUP);
+        if let (Some(readable), true) = (readable, open) {
+            seen.set(PollFlags::IN, readable);
+        }
+        seen.set(
+            PollFlags::ERR,
+            seen.contains(PollFlags::ERR) || self.shared.error.peek().is_some(),
+        );
+        if !self.tx.state().wire().is_empty() {
+            seen.remove(PollFlags::OUT);
+        }
+        Ok((seen & (events | PollFlags::ERR | PollFlags::HUP)).bits())
     }
 
     /// The gauges of spec 6.1.
@@ -154,7 +182,7 @@ impl From<Fault> for Error {
 /// A wait that also ends at `SO_RCVTIMEO` or `SO_SNDTIMEO`, which is EAGAIN then.
 fn wait_until(
     fd: &OwnedFd,
-    events: rustix::event::PollFlags,
+    events: PollFlags,
     patience: Patience,
     limit: &mut Option<Patience>,
     which: Timeout,
@@ -166,6 +194,16 @@ fn wait_until(
     match crate::wait::wait(fd.as_fd(), events, limit) {
         Err(Error::TimedOut) => Err(Error::Io(Errno::AGAIN)),
         other => other.map(|_| ()),
+    }
+}
+
+/// What a poll that does not wait sees.
+fn look(fd: &OwnedFd, events: PollFlags) -> PollFlags {
+    let mut fds = [PollFd::new(fd, events)];
+    match rustix::event::poll(&mut fds, Some(&crate::wait::timespec(Duration::ZERO))) {
+        Ok(_) => fds[0].revents(),
+        // It does not wait and the descriptor is open: nothing else to tell.
+        Err(_) => PollFlags::empty(),
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
 
-use super::{FdSocket, wait_until};
+use super::{FdSocket, look, wait_until};
 use crate::descriptor::guard;
 use crate::wait::read_now;
 use crate::{Error, Patience};
@@ -112,6 +112,17 @@ impl FdSocket {
             }
         };
         Ok(rx.starved(call, dry, &self.shared)?)
+    }
+
+    /// True when a receive call would find something; None while TCP itself knows.
+    pub(super) fn readable(&self, fd: &OwnedFd) -> Option<bool> {
+        let mut side = guard(&self.rx);
+        if side.rx.as_ref()?.hungry()
+            && let Pulled::Failed(errno) = side.pull(fd, &self.shared)
+        {
+            self.tx.tcp_failed(errno);
+        }
+        side.rx.as_ref().map(Rx::readable)
     }
 
     /// Judges the next record header while it still lies with TCP: the kernel does so when it arrives.
@@ -228,8 +239,7 @@ impl RxSide {
 
 /// True once the peer has sent FIN or a reset, whatever lies unread before it.
 fn hung_up(fd: &OwnedFd) -> bool {
-    let now = Patience::Until(std::time::Instant::now());
-    crate::wait::wait(fd.as_fd(), PollFlags::RDHUP, now).is_ok()
+    !look(fd, PollFlags::RDHUP).is_empty()
 }
 
 /// Without a key the bytes are TCP's.

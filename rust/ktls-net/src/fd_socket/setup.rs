@@ -1,6 +1,6 @@
 //! `setsockopt` and `getsockopt` (spec 1.3 to 1.5).
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use ktls_aead::PROVIDER;
 use ktls_core::crypto_info::{CryptoInfo, Direction};
@@ -11,10 +11,9 @@ use rustix::event::PollFlags;
 use rustix::net::sockopt::{socket_domain, socket_protocol, socket_type};
 use rustix::net::{AddressFamily, SocketType, getpeername, ipproto};
 
-use super::FdSocket;
+use super::{FdSocket, look};
+use crate::Error;
 use crate::descriptor::guard;
-use crate::wait::wait;
-use crate::{Error, Patience};
 
 /// What belongs to no direction.
 #[derive(Debug, Default)]
@@ -146,15 +145,7 @@ impl FdSocket {
     /// TCP_ESTABLISHED, as far as a descriptor tells it.
     fn check_established(&self, fd: &OwnedFd) -> Result<(), Error> {
         let closing = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-        let seen = match wait(
-            fd.as_fd(),
-            PollFlags::RDHUP,
-            Patience::Until(std::time::Instant::now()),
-        ) {
-            Ok(seen) => seen,
-            Err(Error::TimedOut) => PollFlags::empty(),
-            Err(error) => return Err(error),
-        };
+        let seen = look(fd, PollFlags::RDHUP);
         if getpeername(fd).is_err() || seen.intersects(closing) || self.tx.is_shut() {
             return Err(ktls_core::Error::NotEstablished.into());
         }
