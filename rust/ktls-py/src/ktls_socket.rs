@@ -1,0 +1,383 @@
+//! `KtlsSocket`.
+
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+
+use ktls_core::Errno;
+use ktls_core::socket::call::{Control, GET_RECORD_TYPE, SOL_TLS};
+use ktls_core::socket::{Received, Target};
+use ktls_net::{Error, FdSocket, STATS};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::buffer::{Input, Output, new_bytes, take_fd};
+use crate::errors::{CoreError, connection_error, refused};
+use crate::python_socket;
+use crate::socket_option::{
+    INT_LEN, IPPROTO_TCP, SO_ERROR, SO_RCVLOWAT, SOL_SOCKET, TCP_ULP, Value, int_answer,
+};
+use crate::timeout::Timeout;
+
+/// What `recvmsg` gives: data or their number, control messages, flags, and no address.
+type Message<T> = (T, Vec<(i32, i32, Vec<u8>)>, u32, Option<()>);
+
+#[pyclass(frozen, name = "KtlsSocket", module = "ktls_fast")]
+pub(crate) struct PyKtlsSocket {
+    inner: FdSocket,
+    timeout: Timeout,
+}
+
+#[pymethods]
+impl PyKtlsSocket {
+    #[new]
+    fn new(sock: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let timeout = Timeout::of(sock)?;
+        let inner = FdSocket::new(take_fd(sock)?, Arc::clone(&STATS));
+        Ok(Self { inner, timeout })
+    }
+
+    #[pyo3(signature = (level, optname, value, optlen = None, /))]
+    fn setsockopt(
+        &self,
+        py: Python<'_>,
+        level: i32,
+        optname: i32,
+        value: &Bound<'_, PyAny>,
+        optlen: Option<u32>,
+    ) -> PyResult<()> {
+        match (level, optname) {
+            (IPPROTO_TCP, TCP_ULP) => {
+                let value: Value<'_> = value.extract()?;
+                let value = value.bytes();
+                as_kernel(py, || self.inner.attach(value))
+            }
+            (SOL_TLS, _) => {
+                let value: Value<'_> = value.extract()?;
+                let value = value.bytes();
+                as_kernel(py, || self.inner.set_option(optname, value))
+            }
+            (SOL_SOCKET, SO_RCVLOWAT) => {
+                self.inner.set_low_water(value.extract()?);
+                Ok(())
+            }
+            _ => self.set_elsewhere(py, level, optname, value, optlen),
+        }
+    }
+
+    #[pyo3(signature = (level, optname, buflen = 0, /))]
+    fn getsockopt(
+        &self,
+        py: Python<'_>,
+        level: i32,
+        optname: i32,
+        buflen: usize,
+    ) -> PyResult<Py<PyAny>> {
+        let room = if buflen == 0 { INT_LEN } else { buflen };
+        let answer = match (level, optname) {
+            (IPPROTO_TCP, TCP_ULP) => self.inner.ulp(room).to_vec(),
+            (SOL_TLS, _) => as_kernel(py, || self.inner.option(optname, room))?,
+            (SOL_SOCKET, SO_ERROR) => int_answer(as_kernel(py, || self.inner.take_error())?, room),
+            (SOL_SOCKET, SO_RCVLOWAT) => int_answer(
+                i32::try_from(self.inner.low_water()).unwrap_or(i32::MAX),
+                room,
+            ),
+            _ => return self.ask_socket(py, "getsockopt", (level, optname, buflen)),
+        };
+        if buflen > 0 {
+            return Ok(PyBytes::new(py, &answer).into_any().unbind());
+        }
+        let mut int = [0; INT_LEN];
+        int.iter_mut().zip(answer).for_each(|(to, from)| *to = from);
+        Ok(i32::from_ne_bytes(int)
+            .into_pyobject(py)?
+            .into_any()
+            .unbind())
+    }
+
+    #[pyo3(signature = (data, flags = 0, /))]
+    fn send(&self, py: Python<'_>, data: Input<'_>, flags: i32) -> PyResult<usize> {
+        self.send_slices(py, &[data.as_slice()], &[], flags)
+    }
+
+    #[pyo3(signature = (data, flags = 0, /))]
+    fn sendall(&self, py: Python<'_>, data: Input<'_>, flags: i32) -> PyResult<()> {
+        let (mut rest, patience) = (data.as_slice(), self.timeout.patience());
+        loop {
+            let taken = as_kernel(py, || {
+                self.inner
+                    .send(&[rest], &[], flags.cast_unsigned(), patience)
+            })?;
+            rest = &rest[taken..];
+            if rest.is_empty() {
+                return Ok(());
+            }
+            py.check_signals()?;
+        }
+    }
+
+    #[pyo3(signature = (buffers, ancdata = None, flags = 0, address = None, /))]
+    fn sendmsg(
+        &self,
+        py: Python<'_>,
+        buffers: &Bound<'_, PyAny>,
+        ancdata: Option<&Bound<'_, PyAny>>,
+        flags: i32,
+        address: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<usize> {
+        if address.is_some() {
+            return Err(PyTypeError::new_err("a connected socket takes no address"));
+        }
+        let buffers = collect::<Input<'_>>(buffers)?;
+        let slices: Vec<_> = buffers.iter().map(Input::as_slice).collect();
+        let ancdata = ancdata.map_or(Ok(Vec::new()), collect::<(i32, i32, Input<'_>)>)?;
+        let controls: Vec<_> = ancdata
+            .iter()
+            .map(|(level, kind, data)| Control {
+                level: *level,
+                kind: *kind,
+                data: data.as_slice(),
+            })
+            .collect();
+        self.send_slices(py, &slices, &controls, flags)
+    }
+
+    #[pyo3(signature = (bufsize, flags = 0, /))]
+    fn recv<'py>(
+        &self,
+        py: Python<'py>,
+        bufsize: isize,
+        flags: i32,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.recv_fresh(py, bufsize, 0, flags)?.0)
+    }
+
+    #[pyo3(signature = (buffer, nbytes = 0, flags = 0))]
+    fn recv_into(
+        &self,
+        py: Python<'_>,
+        mut buffer: Output,
+        nbytes: isize,
+        flags: i32,
+    ) -> PyResult<usize> {
+        let out = buffer.as_mut_slice();
+        let len = out.len();
+        let wanted = if nbytes == 0 { len } else { size(nbytes)? };
+        let out = out.get_mut(..wanted).ok_or_else(|| {
+            PyValueError::new_err(format!("{nbytes} bytes into a buffer of {len}"))
+        })?;
+        Ok(self
+            .recv_target(py, &mut Target::new(&mut [out]), 0, flags)?
+            .len)
+    }
+
+    #[pyo3(signature = (bufsize, ancbufsize = 0, flags = 0, /))]
+    fn recvmsg<'py>(
+        &self,
+        py: Python<'py>,
+        bufsize: isize,
+        ancbufsize: isize,
+        flags: i32,
+    ) -> PyResult<Message<Bound<'py, PyAny>>> {
+        let (data, received) = self.recv_fresh(py, bufsize, size(ancbufsize)?, flags)?;
+        Ok((data, controls(received), received.flags(), None))
+    }
+
+    #[pyo3(signature = (buffers, ancbufsize = 0, flags = 0, /))]
+    fn recvmsg_into(
+        &self,
+        py: Python<'_>,
+        buffers: &Bound<'_, PyAny>,
+        ancbufsize: isize,
+        flags: i32,
+    ) -> PyResult<Message<usize>> {
+        let mut buffers = collect::<Output>(buffers)?;
+        let mut slices: Vec<_> = buffers.iter_mut().map(Output::as_mut_slice).collect();
+        check_all_apart(&slices)?;
+        let mut target = Target::new(&mut slices);
+        let received = self.recv_target(py, &mut target, size(ancbufsize)?, flags)?;
+        Ok((received.len, controls(received), received.flags(), None))
+    }
+
+    fn fileno(&self) -> i32 {
+        self.inner.descriptor().map_or(-1, |fd| fd.as_raw_fd())
+    }
+
+    #[pyo3(signature = (value, /))]
+    fn settimeout(&self, value: Option<f64>) -> PyResult<()> {
+        self.timeout.set(value)
+    }
+
+    fn gettimeout(&self) -> Option<f64> {
+        self.timeout.seconds()
+    }
+
+    #[pyo3(signature = (flag, /))]
+    fn setblocking(&self, flag: bool) -> PyResult<()> {
+        self.timeout.set(if flag { None } else { Some(0.0) })
+    }
+
+    fn getblocking(&self) -> bool {
+        self.timeout.seconds() != Some(0.0)
+    }
+
+    fn getsockname(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.ask_socket(py, "getsockname", ())
+    }
+
+    fn getpeername(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.ask_socket(py, "getpeername", ())
+    }
+
+    #[pyo3(signature = (how, /))]
+    fn shutdown(&self, py: Python<'_>, how: i32) -> PyResult<()> {
+        as_kernel(py, || self.inner.shutdown(how))
+    }
+
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.inner.close());
+    }
+
+    /// What poll tells now; the mask of `select.poll`.
+    #[pyo3(signature = (events, /))]
+    fn _ready(&self, py: Python<'_>, events: u16) -> PyResult<u16> {
+        as_kernel(py, || self.inner.ready(events))
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (_exc_type, _exc, _tb, /))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _exc_type: Option<Bound<'_, PyAny>>,
+        _exc: Option<Bound<'_, PyAny>>,
+        _tb: Option<Bound<'_, PyAny>>,
+    ) {
+        self.close(py);
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<KtlsSocket fd={}>", self.fileno())
+    }
+}
+
+impl PyKtlsSocket {
+    fn send_slices(
+        &self,
+        py: Python<'_>,
+        slices: &[&[u8]],
+        controls: &[Control<'_>],
+        flags: i32,
+    ) -> PyResult<usize> {
+        let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
+        as_kernel(py, || self.inner.send(slices, controls, flags, patience))
+    }
+
+    /// Receives into new bytes, with one more for the inner type behind a plaintext that just fits.
+    fn recv_fresh<'py>(
+        &self,
+        py: Python<'py>,
+        bufsize: isize,
+        control: usize,
+        flags: i32,
+    ) -> PyResult<(Bound<'py, PyAny>, Received)> {
+        let len = size(bufsize)?;
+        let mut received = None;
+        let data = new_bytes(py, len.saturating_add(1), |out| {
+            let got = self.recv_target(py, &mut Target::fresh(&mut [out], len), control, flags)?;
+            received = Some(got);
+            PyResult::Ok(got.len)
+        })?;
+        let received = received.ok_or_else(|| refused(Errno::Io, "nothing was received"))?;
+        Ok((data, received))
+    }
+
+    fn recv_target(
+        &self,
+        py: Python<'_>,
+        out: &mut Target<'_, '_>,
+        control: usize,
+        flags: i32,
+    ) -> PyResult<Received> {
+        let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
+        as_kernel(py, || self.inner.recv(out, control, flags, patience))
+    }
+
+    /// An option that is TCP's or the socket's own; `optlen` goes with None only.
+    fn set_elsewhere(
+        &self,
+        py: Python<'_>,
+        level: i32,
+        optname: i32,
+        value: &Bound<'_, PyAny>,
+        optlen: Option<u32>,
+    ) -> PyResult<()> {
+        let done = match optlen {
+            None => self.ask_socket(py, "setsockopt", (level, optname, value)),
+            Some(optlen) => self.ask_socket(py, "setsockopt", (level, optname, value, optlen)),
+        };
+        done.map(drop)
+    }
+
+    fn ask_socket<'py>(
+        &self,
+        py: Python<'py>,
+        method: &str,
+        args: impl pyo3::call::PyCallArgs<'py>,
+    ) -> PyResult<Py<PyAny>> {
+        let fd = self.inner.descriptor().map_err(connection_error)?;
+        python_socket::call(py, &fd, method, args)
+    }
+}
+
+/// Runs a call without the GIL, signal handlers in between (PEP 475); errors as the kernel gives them.
+fn as_kernel<R: Send>(
+    py: Python<'_>,
+    mut call: impl FnMut() -> Result<R, Error> + Send,
+) -> PyResult<R> {
+    loop {
+        match py.detach(&mut call) {
+            Ok(result) => return Ok(result),
+            Err(Error::Interrupted) => py.check_signals()?,
+            Err(Error::Tls(error)) => return Err(CoreError(error).into()),
+            Err(error) => return Err(connection_error(error)),
+        }
+    }
+}
+
+fn controls(received: Received) -> Vec<(i32, i32, Vec<u8>)> {
+    let control = received.control();
+    control
+        .map(|data| (SOL_TLS, GET_RECORD_TYPE, data))
+        .into_iter()
+        .collect()
+}
+
+fn collect<'py, T>(iterable: &Bound<'py, PyAny>) -> PyResult<Vec<T>>
+where
+    T: for<'a> FromPyObject<'a, 'py>,
+    for<'a> <T as FromPyObject<'a, 'py>>::Error: Into<PyErr>,
+{
+    iterable
+        .try_iter()?
+        .map(|item| item?.extract().map_err(Into::into))
+        .collect()
+}
+
+fn size(len: isize) -> PyResult<usize> {
+    usize::try_from(len).map_err(|_| PyValueError::new_err(format!("{len} is not a buffer size")))
+}
+
+/// No two buffers of one call may share memory.
+fn check_all_apart(slices: &[&mut [u8]]) -> PyResult<()> {
+    let mut ranges: Vec<_> = slices.iter().map(|slice| slice.as_ptr_range()).collect();
+    ranges.retain(|range| !range.is_empty());
+    ranges.sort_by_key(|range| range.start);
+    if ranges.windows(2).any(|pair| pair[1].start < pair[0].end) {
+        return Err(refused(Errno::Inval, "two of the buffers overlap"));
+    }
+    Ok(())
+}

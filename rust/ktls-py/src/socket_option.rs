@@ -1,0 +1,58 @@
+//! Values of `setsockopt` and `getsockopt`.
+
+use pyo3::Borrowed;
+use pyo3::prelude::*;
+use pyo3::types::PyInt;
+use zeroize::Zeroizing;
+
+use crate::buffer::Input;
+use crate::crypto_info::PyCryptoInfo;
+
+/// The value of an option.
+pub(crate) enum Value<'py> {
+    Buffer(Input<'py>),
+    Info(Zeroizing<Vec<u8>>),
+    Int([u8; INT_LEN]),
+    Null,
+}
+
+impl<'py> FromPyObject<'_, 'py> for Value<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if object.is_none() {
+            return Ok(Self::Null);
+        }
+        if let Ok(info) = object.cast::<PyCryptoInfo>() {
+            return Ok(Self::Info(Zeroizing::new(info.get().0.to_bytes())));
+        }
+        if object.is_instance_of::<PyInt>() {
+            return Ok(Self::Int(object.extract::<i32>()?.to_ne_bytes()));
+        }
+        Ok(Self::Buffer(object.extract()?))
+    }
+}
+
+impl Value<'_> {
+    /// NULL is as short as nothing.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Buffer(buffer) => buffer.as_slice(),
+            Self::Info(bytes) => bytes,
+            Self::Int(bytes) => bytes,
+            Self::Null => &[],
+        }
+    }
+}
+
+/// An int as `getsockopt` writes it into so much room.
+pub(crate) fn int_answer(value: i32, room: usize) -> Vec<u8> {
+    value.to_ne_bytes().into_iter().take(room).collect()
+}
+
+pub(crate) const IPPROTO_TCP: i32 = 6;
+pub(crate) const TCP_ULP: i32 = 31;
+pub(crate) const SOL_SOCKET: i32 = 1;
+pub(crate) const SO_ERROR: i32 = 4;
+pub(crate) const SO_RCVLOWAT: i32 = 18;
+pub(crate) const INT_LEN: usize = 4;
