@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.peers.ours import paired, read_exactly
-from tests.peers.raw import DATA, NOT_REQUESTED, REQUESTED
+from tests.peers.raw import ALERT, CLOSE_NOTIFY, DATA, NOT_REQUESTED, REQUESTED
 from tests.peers.support import DEADLINE, octal, start
 
 if TYPE_CHECKING:
@@ -77,6 +77,24 @@ def test_full_socket_takes_what_it_says_and_loses_nothing() -> None:
         _write_all(conn, memoryview(data)[taken:])
         _flush(conn)
         assert received.result(DEADLINE) == data
+
+
+def test_blocking_close_notify_waits_until_it_is_sent() -> None:
+    with paired() as (conn, peer):
+        taken = _fill(conn)
+        closing = start(conn.close_notify)
+        assert peer.receive_data(taken) == bytes(taken)
+        assert peer.receive() == (ALERT, CLOSE_NOTIFY)
+        closing.result(DEADLINE)
+
+
+def test_blocking_key_update_waits_until_it_is_sent() -> None:
+    with paired() as (conn, peer):
+        taken = _fill(conn)
+        updating = start(conn.key_update)
+        assert peer.receive_data(taken) == bytes(taken)
+        assert peer.receive_key_update() == NOT_REQUESTED
+        updating.result(DEADLINE)
 
 
 def test_updates_on_a_full_socket_keep_their_place() -> None:
@@ -246,6 +264,15 @@ def _write_until_full(conn: Connection, data: bytes) -> int:
             taken += conn.write(data[taken : taken + 100_000])
     except BlockingIOError:
         pass
+    return taken
+
+
+def _fill(conn: Connection) -> int:
+    """Leave sealed bytes behind that the socket has no room for; how much data was taken."""
+    _small_buffers(conn)
+    conn.setblocking(False)
+    taken = _write_until_full(conn, bytes(20_000_000))
+    conn.settimeout(DEADLINE)
     return taken
 
 

@@ -48,6 +48,22 @@ def test_request_is_answered_before_the_next_data() -> None:
         assert peer.receive() == (DATA, b"answer")
 
 
+def test_request_right_behind_data_is_answered_before_the_next_data() -> None:
+    with paired() as (conn, peer):
+        peer.sock.sendall(peer.tx.seal(b"question") + peer.sealed_key_update(REQUESTED))
+        assert conn.read() == b"question"
+        conn.sendall(b"answer")
+        assert peer.receive_key_update() == NOT_REQUESTED
+        assert peer.receive() == (DATA, b"answer")
+
+
+def test_request_right_behind_data_waits_for_no_further_call() -> None:
+    with paired() as (conn, peer):
+        peer.sock.sendall(peer.tx.seal(b"data") + peer.sealed_key_update(REQUESTED))
+        assert conn.read() == b"data"
+        assert peer.receive_key_update() == NOT_REQUESTED
+
+
 def test_request_is_answered_when_the_application_only_reads() -> None:
     with paired() as (conn, peer):
         peer.send_key_update(REQUESTED)

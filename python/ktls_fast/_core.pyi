@@ -463,6 +463,7 @@ class Connection:
         """Take over ``sock`` and do the server's handshake within its timeout.
 
         :raises HandshakeError: EPROTO, with what went wrong; the peer got an alert.
+        :raises KtlsError: EINVAL for a non-blocking socket.
         :raises TimeoutError: the handshake took longer than the socket's timeout.
         """
 
@@ -555,7 +556,8 @@ class Connection:
         """
 
     def pending(self) -> int:
-        """Bytes already read from the socket and not yet delivered, sealed ones included: do not wait in select if > 0."""
+        """Bytes that can be acted on before more is read from the socket, whole sealed records included: do not
+        wait in ``select`` while it is > 0."""
 
     def close_notify(self) -> None:
         """Say that no more will be sent; reading goes on until the peer's close_notify."""

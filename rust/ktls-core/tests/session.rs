@@ -1,10 +1,14 @@
 //! Two sessions over a wire that is cut anywhere.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ktls_aead::PROVIDER;
 use ktls_core::rekey::Reply;
-use ktls_core::session::{Event, KeyUpdateLimit, Policy, Receiver, SecretChain, Sender, Tail};
+use ktls_core::session::{
+    Event, KeyUpdateLimit, Policy, Receiver, SecretChain, Sender, Setting, Tail,
+};
+use ktls_core::stats::{Counter, Stats};
 use ktls_core::{Alert, CryptoInfo, Error, Sealer, TrafficSecret};
 use proptest::prelude::*;
 
@@ -14,6 +18,7 @@ struct End {
     rx: Receiver,
     got: Vec<u8>,
     key_updates: u64,
+    stats: Arc<Stats>,
 }
 
 fn secret(byte: u8) -> TrafficSecret {
@@ -25,12 +30,18 @@ fn first_key(byte: u8) -> CryptoInfo {
 }
 
 fn end(tx: u8, rx: u8, policy: &Policy) -> End {
+    let setting = Setting {
+        provider: &PROVIDER,
+        policy: *policy,
+        stats: Arc::default(),
+    };
     let keys = || Box::new(SecretChain::new(secret(tx), secret(rx), false, &PROVIDER));
     End {
-        tx: Sender::new(first_key(tx), keys(), &PROVIDER, policy).unwrap(),
-        rx: Receiver::new(first_key(rx), keys(), &PROVIDER, policy, &[]).unwrap(),
+        tx: Sender::new(first_key(tx), keys(), &setting).unwrap(),
+        rx: Receiver::new(first_key(rx), keys(), &setting, &[]).unwrap(),
         got: Vec::new(),
         key_updates: 0,
+        stats: setting.stats,
     }
 }
 
@@ -260,4 +271,28 @@ fn close_notify_ends_a_direction_and_a_bare_end_is_a_truncation() {
     b.tx.fail(Some(Alert::InternalError));
     assert_eq!(b.tx.tail(), Tail::Failed);
     assert_eq!(a.receive(&mut b, 5, 100), Err(Error::AlertReceived(80)));
+}
+
+#[test]
+fn a_session_counts_as_the_kernel_does() {
+    let policy = Policy::default();
+    let (mut a, mut b) = (end(1, 2, &policy), end(2, 1, &policy));
+    a.tx.key_update(Reply::NotRequested).unwrap();
+    b.receive(&mut a, 7, 100).unwrap();
+    let (sent, received) = (Arc::clone(&a.stats), Arc::clone(&b.stats));
+    for (stats, counter, want) in [
+        (&sent, Counter::TlsTxSw, 1),
+        (&sent, Counter::TlsCurrTxSw, 1),
+        (&sent, Counter::TlsTxRekeyOk, 1),
+        (&received, Counter::TlsRxRekeyReceived, 1),
+        (&received, Counter::TlsRxRekeyOk, 1),
+        (&received, Counter::TlsDecryptError, 0),
+    ] {
+        assert_eq!(stats.value(counter), want, "{}", counter.name());
+    }
+    drop((a, b));
+    assert_eq!(
+        sent.value(Counter::TlsCurrTxSw) + received.value(Counter::TlsCurrRxSw),
+        0
+    );
 }

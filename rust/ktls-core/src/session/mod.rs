@@ -16,7 +16,22 @@ pub use receive::{Event, Receiver};
 pub use send::{Sender, Tail};
 pub use storm::KeyUpdateLimit;
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::aead::Provider;
+use crate::stats::Stats;
+
+/// What both halves are given from outside.
+#[derive(Clone)]
+pub struct Setting {
+    /// The cryptography.
+    pub provider: &'static dyn Provider,
+    /// When keys change.
+    pub policy: Policy,
+    /// Where it is counted.
+    pub stats: Arc<Stats>,
+}
 
 /// When own keys are renewed, and how many KeyUpdates of the peer are tolerated.
 #[derive(Clone, Copy, Debug)]

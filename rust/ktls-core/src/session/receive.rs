@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::aead::Provider;
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::{Alert, Error};
 use crate::key::Inner;
@@ -11,14 +10,15 @@ use crate::rekey::Reply;
 use crate::session::buffer::Queue;
 use crate::session::handshake::{Message, Messages};
 use crate::session::storm::StormGuard;
-use crate::session::{KeySource, Policy};
+use crate::session::{KeySource, Setting};
+use crate::stats::Counter;
 use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
 
 /// Opens what the peer sends and acts on everything that is not application data.
 pub struct Receiver {
     opener: Opener,
     keys: Box<dyn KeySource>,
-    provider: &'static dyn Provider,
+    setting: Setting,
     wire: Queue,
     /// Plaintext of a record that did not fit the caller's buffer.
     rest: Queue,
@@ -58,8 +58,7 @@ impl Receiver {
     pub fn new(
         info: CryptoInfo,
         keys: Box<dyn KeySource>,
-        provider: &'static dyn Provider,
-        policy: &Policy,
+        setting: &Setting,
         received: &[u8],
     ) -> Result<Self, Error> {
         let framing = Framing::rfc(info.cipher(), info.version());
@@ -68,14 +67,17 @@ impl Receiver {
             wire.room(received.len())[..received.len()].copy_from_slice(received);
             wire.filled(received.len());
         }
+        let opener = Opener::with_framing(info, setting.provider, framing)?;
+        setting.stats.add(Counter::TlsRxSw);
+        setting.stats.add(Counter::TlsCurrRxSw);
         Ok(Self {
-            opener: Opener::with_framing(info, provider, framing)?,
+            opener,
             keys,
-            provider,
+            setting: setting.clone(),
             wire,
             rest: Queue::new(MAX_RECORD),
             messages: Messages::default(),
-            storm: StormGuard::new(policy.key_updates),
+            storm: StormGuard::new(setting.policy.key_updates),
             held: None,
             closed: false,
             records: 0,
@@ -107,7 +109,11 @@ impl Receiver {
         }
         let mut written = 0;
         loop {
-            match self.step(&mut out[written..], written > 0, now) {
+            let told = self.step(&mut out[written..], written > 0, now);
+            if told == Err(Error::BadTag) {
+                self.setting.stats.add(Counter::TlsDecryptError);
+            }
+            match told {
                 Ok(Event::Data(0)) => {}
                 Ok(Event::Data(count)) => written += count,
                 told if written == 0 => return told,
@@ -225,9 +231,11 @@ impl Receiver {
                 Ok(())
             })?;
         if let Event::KeyUpdate(_) = event {
+            self.setting.stats.add(Counter::TlsRxRekeyReceived);
             self.storm.key_update(now)?;
             let next = self.keys.next(Direction::Rx)?;
-            self.opener.rekey(next, self.provider)?;
+            self.opener.rekey(next, self.setting.provider)?;
+            self.setting.stats.add(Counter::TlsRxRekeyOk);
         }
         Ok(event)
     }
@@ -267,10 +275,33 @@ impl Receiver {
         count
     }
 
-    /// Bytes read and not delivered: plaintext, and wire bytes that are still sealed.
+    /// What was read behind the data of the last [`Receiver::advance`] and the other half must know
+    /// now: the answer to a KeyUpdate comes before our next data. Errors and the end wait their turn.
+    pub fn told_behind(&mut self) -> Option<Event> {
+        match self.held {
+            Some(Ok(event @ (Event::KeyUpdate(_) | Event::Renegotiation))) => {
+                self.held = None;
+                Some(event)
+            }
+            _ => None,
+        }
+    }
+
+    /// Bytes that can be acted on before anything more is read: plaintext, and whole records.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.rest.waiting().len() + self.wire.waiting().len()
+        let mut rest = self.wire.waiting();
+        while let Ok(Some(frame)) = self.opener.framing().deframe(rest) {
+            rest = &rest[frame.len..];
+        }
+        // A header that will be refused is something to act on, too.
+        let partial = if self.opener.framing().deframe(rest).is_ok() {
+            rest.len()
+        } else {
+            0
+        };
+        let held = usize::from(self.held.is_some());
+        self.rest.waiting().len() + self.wire.waiting().len() - partial + held
     }
 
     /// Key updates of the peer.
@@ -283,6 +314,12 @@ impl Receiver {
     #[must_use]
     pub const fn records(&self) -> u64 {
         self.records
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.setting.stats.sub(Counter::TlsCurrRxSw);
     }
 }
 

@@ -1,12 +1,12 @@
 //! The sending half.
 
-use crate::aead::Provider;
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::{Alert, Error};
 use crate::record::{Piece, Sealer};
 use crate::rekey::{Reply, TxEvent, TxRekey};
 use crate::session::buffer::Queue;
-use crate::session::{KeySource, Policy};
+use crate::session::{KeySource, Setting};
+use crate::stats::Counter;
 use crate::suite::Limits;
 use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
 
@@ -15,7 +15,7 @@ pub struct Sender {
     sealer: Sealer,
     rekey: TxRekey,
     keys: Box<dyn KeySource>,
-    provider: &'static dyn Provider,
+    setting: Setting,
     wire: Queue,
     rekey_bytes: u64,
     /// Plaintext bytes under this key.
@@ -55,24 +55,25 @@ impl Sender {
     pub fn new(
         info: CryptoInfo,
         keys: Box<dyn KeySource>,
-        provider: &'static dyn Provider,
-        policy: &Policy,
+        setting: &Setting,
     ) -> Result<Self, Error> {
         let Limits { soft, hard } = info.cipher().limits;
         // TLS 1.2 has no key update: nothing is due before the hard limit ends the connection.
         let (soft, rekey_bytes) = match info.version() {
             TLS13 => (
-                policy.rekey_records.unwrap_or(soft).clamp(1, soft),
-                policy.rekey_bytes.unwrap_or(u64::MAX).max(1),
+                setting.policy.rekey_records.unwrap_or(soft).clamp(1, soft),
+                setting.policy.rekey_bytes.unwrap_or(u64::MAX).max(1),
             ),
             _ => (hard, u64::MAX),
         };
-        let sealer = Sealer::new(info, provider)?.with_limits(Limits { soft, hard });
+        let sealer = Sealer::new(info, setting.provider)?.with_limits(Limits { soft, hard });
+        setting.stats.add(Counter::TlsTxSw);
+        setting.stats.add(Counter::TlsCurrTxSw);
         Ok(Self {
             sealer,
             rekey: TxRekey::default(),
             keys,
-            provider,
+            setting: setting.clone(),
             wire: Queue::new(WIRE),
             rekey_bytes,
             bytes: 0,
@@ -126,11 +127,12 @@ impl Sender {
             .on(TxEvent::KeyInstalled)?;
         self.check_room(reply.message().len())?;
         let next = self.keys.next(Direction::Tx)?;
-        let next = self.sealer.prepare(next, self.provider)?;
+        let next = self.sealer.prepare(next, self.setting.provider)?;
         self.seal(ContentType::HANDSHAKE, &reply.message())?;
 
         // Nothing below may fail: the peer will switch.
         self.sealer.install(next);
+        self.setting.stats.add(Counter::TlsTxRekeyOk);
         self.rekey = installed;
         self.bytes = 0;
         self.owed = false;
@@ -292,5 +294,11 @@ impl Sender {
         self.wire.filled(written);
         self.records += records;
         Ok(())
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.setting.stats.sub(Counter::TlsCurrTxSw);
     }
 }

@@ -13,13 +13,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use ktls_aead::PROVIDER;
-use ktls_core::session::{KeySource, Policy, Receiver, SecretChain, Sender};
+use ktls_core::session::{KeySource, Policy, Receiver, SecretChain, Sender, Setting};
 use ktls_core::wire::TLS13;
 use ktls_core::{CryptoInfo, Direction, Error as CoreError, TrafficSecret};
 
-use crate::Error;
 use crate::descriptor::{Descriptor, Turn, guard};
 use crate::handshake::Established;
+use crate::{Error, STATS};
 
 pub use handshake::Handshaking;
 
@@ -122,8 +122,13 @@ impl Connection {
         facts: Facts,
     ) -> Result<Self, Error> {
         let keys = SharedKeys(Arc::new(Mutex::new(keys)));
-        let tx = Sender::new(tx, Box::new(keys.clone()), &PROVIDER, policy)?;
-        let rx = Receiver::new(rx, Box::new(keys), &PROVIDER, policy, received)?;
+        let setting = Setting {
+            provider: &PROVIDER,
+            policy: *policy,
+            stats: Arc::clone(&STATS),
+        };
+        let tx = Sender::new(tx, Box::new(keys.clone()), &setting)?;
+        let rx = Receiver::new(rx, Box::new(keys), &setting, received)?;
         Ok(Self {
             fd: Descriptor::new(fd),
             tx: Mutex::new(tx),
@@ -159,7 +164,7 @@ impl Connection {
         }
     }
 
-    /// Bytes read from the socket and not delivered, sealed ones included.
+    /// Bytes that can be acted on before anything more is read from the socket.
     #[must_use]
     pub fn pending(&self) -> usize {
         guard(&self.rx).pending()

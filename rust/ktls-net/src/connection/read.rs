@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use ktls_core::rekey::Reply;
 use ktls_core::session::Event;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -40,10 +39,14 @@ impl Connection {
             // The lock ends with this statement: what follows may need the other half.
             let told = guard(&self.rx).advance(out, self.now());
             match told.map_err(|error| self.fail(fd, error))? {
-                Event::Data(count) => return Ok(Some(count)),
+                Event::Data(count) => {
+                    let behind = guard(&self.rx).told_behind();
+                    // The data counts: should the answer fail, the next call says so.
+                    let _told_later = behind.map(|event| self.pass_on(fd, event));
+                    return Ok(Some(count));
+                }
                 Event::Closed => return Ok(Some(0)),
-                Event::KeyUpdate(reply) => self.peer_updated(fd, reply)?,
-                Event::Renegotiation => self.refuse_renegotiation(fd),
+                event @ (Event::KeyUpdate(_) | Event::Renegotiation) => self.pass_on(fd, event)?,
                 Event::NeedMore => {
                     if !self.fill(fd)? {
                         return Ok(None);
@@ -67,17 +70,20 @@ impl Connection {
         }
     }
 
-    fn peer_updated(&self, fd: &OwnedFd, reply: Reply) -> Result<(), Error> {
-        let answered = guard(&self.tx).peer_updated(reply);
-        answered.map_err(|error| self.fail(fd, error))?;
+    /// Lets the sending half act on what the receiving half has read.
+    fn pass_on(&self, fd: &OwnedFd, event: Event) -> Result<(), Error> {
+        let told = {
+            let mut tx = guard(&self.tx);
+            match event {
+                Event::KeyUpdate(reply) => tx.peer_updated(reply),
+                // With no room for the warning the peer is not reading; silence refuses as well.
+                Event::Renegotiation => tx.refuse_renegotiation().or(Ok(())),
+                Event::Data(_) | Event::NeedMore | Event::Closed => Ok(()),
+            }
+        };
+        told.map_err(|error| self.fail(fd, error))?;
         self.push_quietly(fd);
         Ok(())
-    }
-
-    fn refuse_renegotiation(&self, fd: &OwnedFd) {
-        // With no room for the warning the peer is not reading; silence refuses as well.
-        let _unsaid = guard(&self.tx).refuse_renegotiation();
-        self.push_quietly(fd);
     }
 
     /// Sends what the socket takes. That sending is at its end must not keep data from being read.
