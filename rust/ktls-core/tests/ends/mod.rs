@@ -11,34 +11,34 @@ use ktls_core::socket::{
 use ktls_core::stats::Counter;
 use ktls_core::wire::TLS13;
 
-pub const KEY_UPDATE: &[u8] = &[24, 0, 0, 1, 0];
-pub const PLAIN: RecvFlags = RecvFlags {
+pub(crate) const KEY_UPDATE: &[u8] = &[24, 0, 0, 1, 0];
+pub(crate) const PLAIN: RecvFlags = RecvFlags {
     peek: false,
     wait_all: false,
     dont_wait: true,
     error_queue: false,
 };
-pub const PEEK: RecvFlags = RecvFlags {
+pub(crate) const PEEK: RecvFlags = RecvFlags {
     peek: true,
     ..PLAIN
 };
 
-pub fn info(version: u16, fill: u8, rec_seq: u64) -> CryptoInfo {
+pub(crate) fn info(version: u16, fill: u8, rec_seq: u64) -> CryptoInfo {
     CryptoInfo::new(version, 51, &[fill; 8], &[fill; 16], &[fill; 4], rec_seq).unwrap()
 }
 
-pub fn key(version: u16, fill: u8, rec_seq: u64) -> TrafficKey {
+pub(crate) fn key(version: u16, fill: u8, rec_seq: u64) -> TrafficKey {
     TrafficKey::new(info(version, fill, rec_seq), &PROVIDER).unwrap()
 }
 
 /// A sender.
-pub struct Sender {
-    pub tx: Tx,
-    pub shared: Shared,
+pub(crate) struct Sender {
+    pub(crate) tx: Tx,
+    pub(crate) shared: Shared,
 }
 
 impl Sender {
-    pub fn new(key: TrafficKey) -> Self {
+    pub(crate) fn new(key: TrafficKey) -> Self {
         let mut tx = Tx::default();
         tx.install(key);
         Self {
@@ -47,7 +47,7 @@ impl Sender {
         }
     }
 
-    pub fn send(
+    pub(crate) fn send(
         &mut self,
         data: &[u8],
         record_type: Option<u8>,
@@ -65,28 +65,28 @@ impl Sender {
         Ok(source.taken())
     }
 
-    pub fn wire(&mut self) -> Vec<u8> {
+    pub(crate) fn wire(&mut self) -> Vec<u8> {
         let wire = self.tx.wire().to_vec();
         self.tx.wrote(wire.len());
         wire
     }
 
     /// The wire bytes of one record.
-    pub fn record(&mut self, data: &[u8], record_type: u8) -> Vec<u8> {
+    pub(crate) fn record(&mut self, data: &[u8], record_type: u8) -> Vec<u8> {
         self.send(data, Some(record_type), More::Seal).unwrap();
         self.wire()
     }
 }
 
 /// A receiver and what TCP holds for it.
-pub struct Receiver {
-    pub rx: Rx,
-    pub shared: Shared,
-    pub ended: bool,
+pub(crate) struct Receiver {
+    pub(crate) rx: Rx,
+    pub(crate) shared: Shared,
+    pub(crate) ended: bool,
 }
 
 impl Receiver {
-    pub fn new(key: TrafficKey) -> Self {
+    pub(crate) fn new(key: TrafficKey) -> Self {
         Self {
             rx: Rx::new(key),
             shared: Shared::default(),
@@ -94,13 +94,13 @@ impl Receiver {
         }
     }
 
-    pub fn arrive(&mut self, bytes: &[u8]) {
+    pub(crate) fn arrive(&mut self, bytes: &[u8]) {
         self.rx.space(bytes.len()).copy_from_slice(bytes);
         self.rx.fed(bytes.len(), &self.shared);
     }
 
     /// One call; what a blocking socket would wait for is EAGAIN.
-    pub fn call(
+    pub(crate) fn call(
         &mut self,
         len: usize,
         flags: RecvFlags,
@@ -135,16 +135,16 @@ impl Receiver {
         Ok((out, received))
     }
 
-    pub fn data(&mut self, len: usize) -> Result<Vec<u8>, i32> {
+    pub(crate) fn data(&mut self, len: usize) -> Result<Vec<u8>, i32> {
         self.call(len, PLAIN, 64).map(|(data, _)| data)
     }
 
-    pub fn count(&self, counter: Counter) -> i64 {
+    pub(crate) fn count(&self, counter: Counter) -> i64 {
         self.shared.stats.value(counter)
     }
 }
 
-pub fn ends(version: u16) -> (Sender, Receiver) {
+pub(crate) fn ends(version: u16) -> (Sender, Receiver) {
     (
         Sender::new(key(version, 1, 0)),
         Receiver::new(key(version, 1, 0)),
@@ -152,7 +152,7 @@ pub fn ends(version: u16) -> (Sender, Receiver) {
 }
 
 /// Ends of which the receiver has read a KeyUpdate.
-pub fn paused() -> (Sender, Receiver) {
+pub(crate) fn paused() -> (Sender, Receiver) {
     let (mut sender, mut receiver) = ends(TLS13);
     receiver.arrive(&sender.record(KEY_UPDATE, 22));
     assert_eq!(receiver.data(100).unwrap(), KEY_UPDATE);
