@@ -1,0 +1,34 @@
+"""Doing something as soon as a thread waits in a blocking call."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PATIENCE = 2.0
+
+
+@contextmanager
+def once_blocked(act: Callable[[], object], thread_id: int | None = None) -> Iterator[None]:
+    """Call ``act`` from another thread once thread ``thread_id`` (or this one) waits in poll."""
+    waiter = threading.get_native_id() if thread_id is None else thread_id
+
+    def run() -> None:
+        wait_until_blocked(waiter)
+        act()
+
+    helper = threading.Thread(target=run)
+    helper.start()
+    try:
+        yield
+    finally:
+        helper.join()
+
+
+def wait_until_blocked(thread_id: int) -> None:
+    """Return when the thread of this process waits in poll, at the latest after two seconds."""
+    place = Path(f"/proc/self/task/{thread_id}/wchan")
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and "poll" not in place.read_text():
+        pass

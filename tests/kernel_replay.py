@@ -1,0 +1,225 @@
+"""Replay of scenarios that were recorded on a real kernel, call by call.
+
+A step of a scenario is one call with its arguments and results; :class:`Player` makes the same call
+on KtlsSockets and gives its results in the same form.
+"""
+
+import errno
+import fcntl
+import select
+import socket
+import struct
+import termios
+
+from ktls_fast import KtlsSocket, tls_stat
+from tests.kernel_steps import Outcome, Step, cut, errno_name, flag_names, flags_of, given, shown
+
+POLL = {1: "IN", 2: "PRI", 4: "OUT", 8: "ERR", 0x10: "HUP", 0x2000: "RDHUP"}
+TLS_OPTIONS = {
+    "TLS_TX": 1,
+    "TLS_RX": 2,
+    "TLS_TX_ZEROCOPY_RO": 3,
+    "TLS_RX_EXPECT_NO_PAD": 4,
+    "TLS_TX_MAX_PAYLOAD_LEN": 5,
+}
+TCP_ULP = 31
+POLLED = select.POLLIN | select.POLLPRI | select.POLLOUT | 0x2000
+PLAIN_OPTIONS: dict[str, tuple[int, int, int | bytes]] = {
+    "TCP_CORK": (socket.IPPROTO_TCP, 3, 1),
+    "uncork": (socket.IPPROTO_TCP, 3, 0),
+    "TCP_NODELAY": (socket.IPPROTO_TCP, 1, 1),
+    "SO_LINGER": (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 1)),
+    "SO_RCVTIMEO": (socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("qq", 0, 100_000)),
+    "SO_RCVLOWAT": (socket.SOL_SOCKET, socket.SO_RCVLOWAT, 10),
+}
+HELD_BACK_BY_TCP = 5.0
+
+
+def option_number(step: Step) -> int:
+    """Unknown options are recorded by their number."""
+    name = step["opt"]
+    return name if isinstance(name, int) else TLS_OPTIONS[name]
+
+
+class Player:
+    """Two connected ends, and the counters since they were made."""
+
+    def __init__(self, ends: dict[str, KtlsSocket]) -> None:
+        self.ends = ends
+        self.base = tls_stat()
+        self.waited = False
+
+    def play(self, step: Step) -> Outcome:
+        """Make the call of ``step``; gives its results."""
+        if step["op"] in PLAIN_OPTIONS:
+            self.ends[step["on"]].setsockopt(*PLAIN_OPTIONS[step["op"]])
+            return {"ret": 0}
+        call = getattr(self, "op_" + step["op"].lower())
+        try:
+            outcome: Outcome = call(step)
+        except OSError as error:
+            return {"err": errno_name(error)}
+        return outcome
+
+    def op_setsockopt(self, step: Step) -> Outcome:
+        """A ULP or a TLS option; a null value has a length."""
+        end, value = self.ends[step["on"]], step["val"]
+        if step["opt"] == "TCP_ULP":
+            end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, value.encode("latin1"))
+            return {"ret": 0}
+        number = option_number(step)
+        if value is None:
+            end.setsockopt(step["level"], number, None, step["optlen"])
+        else:
+            end.setsockopt(step["level"], number, bytes.fromhex(value))
+        return {"ret": 0}
+
+    def op_getsockopt(self, step: Step) -> Outcome:
+        """The answer, and for TLS options its length."""
+        end = self.ends[step["on"]]
+        if step["opt"] == "TCP_ULP":
+            answer = end.getsockopt(socket.IPPROTO_TCP, TCP_ULP, step["len"])
+            return {"data": shown(bytes(answer))}
+        answer = bytes(end.getsockopt(step["level"], option_number(step), step["len"]))
+        return {"len_out": len(answer), "data": shown(answer)}
+
+    def op_send(self, step: Step) -> Outcome:
+        """Bytes without a record type."""
+        return {"ret": self.ends[step["on"]].send(given(step["data_in"]), flags_of(step))}
+
+    def op_rawsend(self, step: Step) -> Outcome:
+        """Crafted records from an end without a key."""
+        return self.op_send({**step, "flags": []})
+
+    def op_sendmsg(self, step: Step) -> Outcome:
+        """Buffers and control messages."""
+        data, buffers = given(step["data_in"]), []
+        for size in step["iov"]:
+            buffers.append(data[:size])
+            data = data[size:]
+        control = [(level, kind, bytes.fromhex(value)) for level, kind, value in step["cmsg_in"]]
+        return {"ret": self.ends[step["on"]].sendmsg(buffers, control, flags_of(step))}
+
+    def op_recv(self, step: Step) -> Outcome:
+        """Plain receive."""
+        data = self.ends[step["on"]].recv(step["n"], flags_of(step))
+        return {"ret": len(data), "data": shown(data)}
+
+    def op_read(self, step: Step) -> Outcome:
+        """read(2) is a receive without flags, here on a non-blocking descriptor."""
+        return self.op_recv({**step, "flags": ["DONTWAIT"]})
+
+    def op_recvmsg(self, step: Step) -> Outcome:
+        """Receive with control messages, into one buffer or several."""
+        end, flags = self.ends[step["on"]], flags_of(step)
+        if "iov" in step:
+            buffers = [bytearray(size) for size in step["iov"]]
+            count, control, seen, _ = end.recvmsg_into(buffers, step["anc"], flags)
+            data = b"".join(buffers)[:count]
+        else:
+            data, control, seen, _ = end.recvmsg(step["n"], step["anc"], flags)
+        messages = [[level, kind, value.hex()] for level, kind, value in control]
+        return {
+            "ret": len(data),
+            "data": shown(data),
+            "cmsg": messages,
+            "msg_flags": flag_names(seen),
+        }
+
+    def op_poll(self, step: Step) -> Outcome:
+        """What poll says now."""
+        mask = self.ends[step["on"]]._ready(POLLED)  # type: ignore[attr-defined]
+        return {"ret": "|".join(name for bit, name in POLL.items() if mask & bit) or "0"}
+
+    def op_so_error(self, step: Step) -> Outcome:
+        """Take the error out."""
+        code = self.ends[step["on"]].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return {"ret": errno.errorcode[int(code)] if code else 0}
+
+    def op_fionread(self, step: Step) -> Outcome:
+        """Bytes that TCP holds for us."""
+        return {"ret": self._ioctl(step["on"], termios.FIONREAD)}
+
+    def op_siocoutq(self, step: Step) -> Outcome:
+        """Bytes that TCP has to send."""
+        return {"ret": self._ioctl(step["on"], termios.TIOCOUTQ)}
+
+    def op_shutdown(self, step: Step) -> Outcome:
+        """Half or whole."""
+        self.ends[step["on"]].shutdown({"RD": 0, "WR": 1, "RDWR": 2}[step["how"]])
+        return {"ret": 0}
+
+    def op_close(self, step: Step) -> Outcome:
+        """Close."""
+        self.ends[step["on"]].close()
+        return {"ret": 0}
+
+    def op_close_with_rst(self, step: Step) -> Outcome:
+        """Close so that the peer gets a reset."""
+        linger = struct.pack("ii", 1, 0)
+        self.ends[step["on"]].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        return self.op_close(step)
+
+    def op_tls_stat(self, _step: Step) -> Outcome:
+        """Counters that moved since the scenario began."""
+        now = tls_stat()
+        return {
+            "delta": {
+                name: now[name] - self.base[name] for name in now if now[name] != self.base[name]
+            }
+        }
+
+    def op_tls_stat_names(self, _step: Step) -> Outcome:
+        """The counters' names, in order."""
+        return {"ret": " ".join(tls_stat())}
+
+    def op_mptcp_pair(self, _step: Step) -> Outcome:
+        """Made before the scenario began."""
+        return {"ret": 0}
+
+    def op_note(self, _step: Step) -> Outcome:
+        """A remark of the recording."""
+        return {}
+
+    def op_sleep(self, _step: Step) -> Outcome:
+        """TCP may hold the next bytes back for a while: they are waited for where they are read."""
+        self.waited = True
+        return {"ret": 0}
+
+    def op_100_records_sent(self, _step: Step) -> Outcome:
+        """Ten bytes each; all are there before the next step."""
+        for number in range(100):
+            self.ends["A"].send(b"%010d" % number)
+        while self._ioctl("B", termios.FIONREAD) < 100 * (10 + 22):
+            select.select([self.ends["A"].fileno()], [], [], 0)
+        return {"ret": 0}
+
+    def op_wire(self, step: Step) -> Outcome:
+        """All that lies on a plain end, cut into records."""
+        if self.waited and step.get("records"):
+            select.select([self.ends[step["on"]].fileno()], [], [], HELD_BACK_BY_TCP)
+        wire, end = self._drain(self.ends[step["on"]])
+        records, rest = cut(wire)
+        outcome: Outcome = {"ret": len(wire), "records": records}
+        if rest:
+            outcome["tail"] = shown(rest)
+        if end:
+            outcome["end"] = end
+        return outcome
+
+    def _drain(self, end: KtlsSocket) -> tuple[bytes, str | None]:
+        wire = b""
+        while True:
+            try:
+                data = end.recv(1 << 20, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return wire, None
+            except OSError as error:
+                return wire, errno_name(error)
+            if not data:
+                return wire, "EOF"
+            wire += data
+
+    def _ioctl(self, name: str, request: int) -> int:
+        answer = fcntl.ioctl(self.ends[name].fileno(), request, bytes(4))
+        return int.from_bytes(answer, "little")
