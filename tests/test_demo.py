@@ -36,7 +36,9 @@ def test_small_demo_matches_and_changes_keys_both_ways(
     assert sum(one["bytes_each_way"] for one in connections) == 8 * 2**20
     assert [one["verdict"] for one in connections] == ["ok", "ok", "ok"]
     assert min(one["key_updates_sent"] for one in connections) >= 20
+    assert min(one["key_updates_received"] for one in connections) >= 1
     assert connections[0]["key_updates_received"] >= 5
+    assert result["tls_stat"]["TlsTxRekeyOk"] == sum(one["key_updates_sent"] for one in connections)
 
 
 def test_without_openssl_our_own_client_sends_the_key_updates(
@@ -46,7 +48,6 @@ def test_without_openssl_our_own_client_sends_the_key_updates(
     assert main(["demo", "--size", "3MiB", "--connections", "2"]) == 0
     out = capfd.readouterr().out
     assert "0 ktls_fast" in out
-    assert "KeyUpdates come from ktls_fast:" in out
     assert "TlsTxSw" in out
 
 
@@ -79,16 +80,13 @@ def test_all_equal_is_no_fault() -> None:
         ({"error": "no luck"}, "aa", {}, "no luck"),
         ({}, "aa", {"result": "truncated"}, "the proxy says: truncated"),
         ({}, "aa", {"key_updates_sent": 0}, "the proxy sent no KeyUpdate"),
+        ({}, "aa", {"key_updates_received": 0}, "the client sent no KeyUpdate"),
     ],
 )
 def test_each_thing_that_is_wrong_is_a_fault(
     outcome: dict[str, str], upstream: str | None, line: dict[str, Any], fault: str
 ) -> None:
     assert _faults(outcome, upstream, line) == [f"0 ssl: {fault}"]
-
-
-def test_no_key_update_from_any_client_is_a_fault() -> None:
-    assert _faults(line={"key_updates_received": 0}) == ["no client sent a KeyUpdate"]
 
 
 def test_payload_is_as_long_as_asked_and_its_digest_is_right() -> None:

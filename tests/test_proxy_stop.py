@@ -114,6 +114,7 @@ def test_signal_prints_the_counters_of_the_running_proxy(identity: Identity) -> 
         assert read_exactly(client, 3) == b"two"
     assert (stats["open"], stats["accepted"], stats["failed"]) == (1, 1, 0)
     assert list(stats["tls_stat"]) == list(ktls_fast.tls_stat())
+    assert stats["tls_stat"]["TlsTxSw"] == stats["tls_stat"]["TlsCurrTxSw"] == 1
 
 
 def test_stats_option_prints_the_counters_at_the_end(identity: Identity) -> None:
@@ -125,6 +126,7 @@ def test_stats_option_prints_the_counters_at_the_end(identity: Identity) -> None
         assert proxy.stop() == 0
         stats = proxy.event("stats")
     assert (stats["open"], stats["accepted"], stats["failed"]) == (0, 3, 0)
+    assert (stats["tls_stat"]["TlsRxSw"], stats["tls_stat"]["TlsCurrRxSw"]) == (3, 0)
 
 
 def test_text_format_is_that_of_the_kernel(identity: Identity, tmp_path: Path) -> None:

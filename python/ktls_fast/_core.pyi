@@ -1,21 +1,26 @@
 """The compiled part of :mod:`ktls_fast`.
 
-Conventions. *Buffer* is any C-contiguous bytes-like object (``bytes``, ``bytearray``, ``memoryview``,
+Conventions. *Buffer* is any C-contiguous bytes-like object (``bytes``, ``bytearray``,
+``memoryview``,
 ``mmap``, a NumPy ``uint8`` array). Buffers are read and written in place while the GIL is released:
 another thread that writes to one during the call gets undefined record contents. All lengths and
 offsets are in bytes, all sequence numbers count records. ``BlockingIOError`` means "not yet",
-``TimeoutError`` that the socket's timeout has passed, ``BrokenPipeError`` and ``ConnectionResetError`` that
+``TimeoutError`` that the socket's timeout has passed, ``BrokenPipeError`` and
+``ConnectionResetError`` that
 the connection is gone; every other refusal is a
 :class:`ktls_fast.KtlsError` with the errno of a kernel TLS socket, and leaves state unchanged.
 """
 
-from collections.abc import Buffer, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from socket import socket
 from types import TracebackType
-from typing import Final, NamedTuple, Self, final
+from typing import Any, NamedTuple, Self, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Buffer
+
+_Buffer: TypeAlias = Buffer | NDArray[Any]  # NumPy tells Python 3.12 only that it is one
 
 __all__ = [
     "ClientConfig",
@@ -49,9 +54,9 @@ class CryptoInfo:
         version: int,
         cipher_type: int,
         *,
-        key: Buffer,
-        iv: Buffer,
-        salt: Buffer = b"",
+        key: _Buffer,
+        iv: _Buffer,
+        salt: _Buffer | None = None,
         rec_seq: int = 0,
     ) -> Self:
         """Describe one traffic key.
@@ -59,11 +64,12 @@ class CryptoInfo:
         :param version: 0x0303 or 0x0304.
         :param cipher_type: one of :class:`ktls_fast.CipherType`, 51 to 58.
         :param iv: the 8 bytes after the salt (12 for ChaCha20-Poly1305, which has no salt).
-        :raises KtlsError: EINVAL for an unknown version or cipher, a wrong length, or ARIA with 1.3.
+        :raises KtlsError: EINVAL for an unknown version or cipher, a wrong length, or ARIA with
+            1.3.
         """
 
     @staticmethod
-    def from_bytes(data: Buffer) -> CryptoInfo:
+    def from_bytes(data: _Buffer) -> CryptoInfo:
         """Read the kernel's struct; its length must be exactly the cipher's.
 
         :raises KtlsError: EINVAL as the constructor, and for any other length.
@@ -83,7 +89,7 @@ class CryptoInfo:
 class TrafficSecret:
     """``application_traffic_secret_N`` of one direction (RFC 8446 §7.1)."""
 
-    def __new__(cls, suite: int, secret: Buffer, *, generation: int = 0) -> Self:
+    def __new__(cls, suite: int, secret: _Buffer, *, generation: int = 0) -> Self:
         """Hold a secret.
 
         :param suite: a :class:`ktls_fast.Suite`, e.g. 0x1301.
@@ -126,11 +132,12 @@ class SealedBatch:
 class Sealer:
     """Seals records in order under one traffic key, framed as the kernel frames them (spec 2.1)."""
 
-    def __new__(cls, info: CryptoInfo | Buffer, *, record_limit: int | None = None) -> Self:
+    def __new__(cls, info: CryptoInfo | _Buffer, *, record_limit: int | None = None) -> Self:
         """Take a key.
 
         :param info: a ``CryptoInfo`` or the kernel's struct as bytes.
-        :param record_limit: records that may be sealed under one key; default: the suite's hard limit (RFC 8446 §5.5).
+        :param record_limit: records that may be sealed under one key; default: the suite's hard
+            limit (RFC 8446 §5.5).
         :raises KtlsError: EINVAL for a bad struct, ENOENT for a cipher that is not there.
         """
 
@@ -150,43 +157,46 @@ class Sealer:
     def overhead(self) -> int:
         """Bytes that a record has on top of its plaintext: 22 in TLS 1.3, 29 or 21 in TLS 1.2."""
 
-    def seal(self, data: Buffer, record_type: int = 23) -> bytes:
+    def seal(self, data: _Buffer, record_type: int = 23) -> bytes:
         """Seal at most 16384 bytes as one record.
 
         :raises RecordTooLargeError: EMSGSIZE, more than 16384 bytes.
         :raises KeyLimitError: EKEYEXPIRED, the key may seal no more records.
         """
 
-    def seal_into(self, data: Buffer, out: Buffer, record_type: int = 23) -> int:
-        """As :meth:`seal`, into the start of the writable buffer ``out``; returns the record's length.
+    def seal_into(self, data: _Buffer, out: _Buffer, record_type: int = 23) -> int:
+        """Seal one record into the start of the writable buffer ``out``; returns its length.
 
         :raises KtlsError: ENOBUFS when ``out`` is too small, EINVAL when the two buffers overlap.
         """
 
     def seal_batch(
         self,
-        data: Buffer,
+        data: _Buffer,
         *,
         record_size: int = 16384,
         record_type: int = 23,
         offsets: NDArray[np.int64] | None = None,
         lengths: NDArray[np.int64] | None = None,
         types: NDArray[np.uint8] | None = None,
-        out: Buffer | None = None,
+        out: _Buffer | None = None,
     ) -> SealedBatch:
         """Seal many records in one call: all of them, or none and nothing is spent.
 
-        Without ``offsets`` the buffer is cut every ``record_size`` bytes (no bytes: no record). With
-        ``offsets`` and ``lengths`` (shape (n,)) record ``i`` is ``data[offsets[i]:offsets[i]+lengths[i]]``;
+        Without ``offsets`` the buffer is cut every ``record_size`` bytes (no bytes: no record).
+        With
+        ``offsets`` and ``lengths`` (shape (n,)) record ``i`` is
+        ``data[offsets[i]:offsets[i]+lengths[i]]``;
         ``types`` (shape (n,), default all ``record_type``) gives each its content type.
 
-        :param out: writable, at least the sum of the plaintexts + ``n * overhead`` bytes; must not overlap ``data``.
+        :param out: writable, at least the sum of the plaintexts + ``n * overhead`` bytes; must not
+            overlap ``data``.
         :raises RecordTooLargeError: EMSGSIZE, a piece is over 16384 bytes.
         :raises KeyLimitError: EKEYEXPIRED, fewer records than asked for are left under this key.
         :raises KtlsError: ENOBUFS, EINVAL as :meth:`seal_into`; EINVAL for pieces outside ``data``.
         """
 
-    def rekey(self, info: CryptoInfo | Buffer) -> None:
+    def rekey(self, info: CryptoInfo | _Buffer) -> None:
         """Switch to the next key; ``rec_seq`` is taken from ``info`` (K-17).
 
         :raises KtlsError: EINVAL when version or cipher differ; EBUSY in TLS 1.2.
@@ -227,7 +237,7 @@ class OpenedBatch:
 
     @property
     def error(self) -> Exception | None:
-        """The error of the record at :attr:`consumed` (record number ``len(self)`` of this batch)."""
+        """The error of the record at :attr:`consumed`, which would be number ``len(self)``."""
 
     def __len__(self) -> int:
         """The number of records opened."""
@@ -236,7 +246,7 @@ class OpenedBatch:
 class Opener:
     """Opens records in order under one traffic key, with the kernel's limits (spec 3.1, 3.2)."""
 
-    def __new__(cls, info: CryptoInfo | Buffer) -> Self:
+    def __new__(cls, info: CryptoInfo | _Buffer) -> Self:
         """Take a key, as :class:`Sealer`."""
 
     @property
@@ -247,7 +257,7 @@ class Opener:
     def paused(self) -> bool:
         """True between a KeyUpdate and :meth:`rekey`."""
 
-    def open(self, record: Buffer) -> tuple[int, bytes]:
+    def open(self, record: _Buffer) -> tuple[int, bytes]:
         """Open exactly one record; returns its content type and plaintext.
 
         :raises BadRecordError: EBADMSG, the record does not authenticate, or is cut or too short.
@@ -255,7 +265,7 @@ class Opener:
         :raises KeyExpiredError: EKEYEXPIRED, a KeyUpdate was opened and the next key is not there.
         """
 
-    def open_batch(self, wire: Buffer, out: Buffer | None = None) -> OpenedBatch:
+    def open_batch(self, wire: _Buffer, out: _Buffer | None = None) -> OpenedBatch:
         """Open as many whole records as ``wire`` holds.
 
         Never raises for what the peer sent, unless already the first record fails for that reason:
@@ -266,7 +276,7 @@ class Opener:
         :raises KtlsError: EINVAL when the buffers overlap.
         """
 
-    def rekey(self, info: CryptoInfo | Buffer) -> None:
+    def rekey(self, info: CryptoInfo | _Buffer) -> None:
         """Install the next key and resume, as :meth:`Sealer.rekey` (K-16 … K-20)."""
 
 class KeyUpdateFound(NamedTuple):
@@ -285,7 +295,7 @@ def scan_key_updates(
     types: NDArray[np.uint8],
     offsets: NDArray[np.int64],
     lengths: NDArray[np.int64],
-    data: Buffer,
+    data: _Buffer,
 ) -> list[KeyUpdateFound]:
     """Find every KeyUpdate in opened records, whole, coalesced or fragmented.
 
@@ -299,7 +309,7 @@ class KeyUpdateScanner:
     """:func:`scan_key_updates` for records that come one after the other."""
 
     def __new__(cls) -> Self: ...
-    def feed(self, record_type: int, data: Buffer) -> list[KeyUpdateFound]:
+    def feed(self, record_type: int, data: _Buffer) -> list[KeyUpdateFound]:
         """Scan the next record; ``record`` counts from the scanner's first record."""
 
     @property
@@ -329,39 +339,39 @@ class KtlsSocket:
         self,
         level: int,
         optname: int,
-        value: Buffer | CryptoInfo | int | None,
-        optlen: int = ...,
+        value: _Buffer | CryptoInfo | int | None,
+        optlen: int | None = None,
         /,
     ) -> None:
-        """``(IPPROTO_TCP, TCP_ULP, b"tls")``, ``(SOL_TLS, TLS_TX | TLS_RX, info)``; others go to TCP.
+        """Attach the ULP, install keys, or set an option of TCP.
 
-        ``TLS_TX`` and ``TLS_RX`` again install the next key (K-16 … K-24).
+        ``(IPPROTO_TCP, TCP_ULP, b"tls")``, ``(SOL_TLS, TLS_TX | TLS_RX, info)``; ``TLS_TX`` and ``TLS_RX`` again install the next key (K-16 … K-24).
 
         :raises KtlsError: ENOTCONN, EEXIST, ENOENT, EINVAL, EBUSY, ENOPROTOOPT as spec 1.3 and 1.4.
         """
 
     def getsockopt(self, level: int, optname: int, buflen: int = 0, /) -> int | bytes: ...
-    def send(self, data: Buffer, flags: int = 0, /) -> int: ...
-    def sendall(self, data: Buffer, flags: int = 0, /) -> None: ...
+    def send(self, data: _Buffer, flags: int = 0, /) -> int: ...
+    def sendall(self, data: _Buffer, flags: int = 0, /) -> None: ...
     def sendmsg(
         self,
-        buffers: Iterable[Buffer],
-        ancdata: Iterable[tuple[int, int, Buffer]] = (),
+        buffers: Iterable[_Buffer],
+        ancdata: Iterable[tuple[int, int, _Buffer]] | None = None,
         flags: int = 0,
         address: None = None,
         /,
     ) -> int:
-        """Send; ``[(SOL_TLS, TLS_SET_RECORD_TYPE, bytes([t]))]`` makes the records of type ``t``."""
+        """Send; ``[(SOL_TLS, TLS_SET_RECORD_TYPE, bytes([t]))]`` makes records of type ``t``."""
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes: ...
-    def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int: ...
+    def recv_into(self, buffer: _Buffer, nbytes: int = 0, flags: int = 0) -> int: ...
     def recvmsg(
         self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
     ) -> tuple[bytes, list[tuple[int, int, bytes]], int, None]:
         """Receive with the record type as ``(SOL_TLS, TLS_GET_RECORD_TYPE, bytes([t]))``."""
 
     def recvmsg_into(
-        self, buffers: Iterable[Buffer], ancbufsize: int = 0, flags: int = 0, /
+        self, buffers: Iterable[_Buffer], ancbufsize: int = 0, flags: int = 0, /
     ) -> tuple[int, list[tuple[int, int, bytes]], int, None]: ...
     def fileno(self) -> int: ...
     def settimeout(self, value: float | None, /) -> None: ...
@@ -387,11 +397,11 @@ class ServerConfig:
 
     def __new__(
         cls,
-        cert: Buffer,
-        key: Buffer,
+        cert: _Buffer,
+        key: _Buffer,
         *,
         alpn: Sequence[str] = (),
-        client_roots: Buffer | None = None,
+        client_roots: _Buffer | None = None,
         require_client_cert: bool = False,
         min_version: str = "TLSv1.2",
         suites: Sequence[str] | None = None,
@@ -399,6 +409,7 @@ class ServerConfig:
         keylog: str | None = None,
         rekey_bytes: int | None = None,
         rekey_records: int | None = None,
+        rekey_peer: bool = False,
         key_update_limit: tuple[int, float] = (1024, 1.0),
     ) -> Self:
         """Build a server configuration.
@@ -409,11 +420,13 @@ class ServerConfig:
         :param client_roots: PEM roots for client certificates; None asks for none.
         :param require_client_cert: with ``client_roots``: refuse clients that send none.
         :param min_version: ``"TLSv1.2"`` or ``"TLSv1.3"``.
-        :param suites: names as in RFC 8446 / RFC 5246, e.g. ``["TLS_AES_128_GCM_SHA256"]``; None: all.
+        :param suites: names as in RFC 8446 / RFC 5246, e.g. ``["TLS_AES_128_GCM_SHA256"]``; None:
+            all.
         :param tickets: TLS 1.3 session tickets per handshake; 0 for none.
         :param keylog: a file to which secrets are appended in the format of ``SSLKEYLOGFILE``.
         :param rekey_bytes: send a KeyUpdate after so many plaintext bytes under one key.
         :param rekey_records: the same in records; default: the suite's soft limit (RFC 8446 §5.5).
+        :param rekey_peer: let these KeyUpdates ask the peer to renew its key, too.
         :param key_update_limit: KeyUpdates tolerated from the peer in a window of so many seconds;
             one that follows 16384 or more bytes of data since the last is not counted.
         :raises KtlsError: EINVAL naming what does not parse or does not fit together.
@@ -425,10 +438,10 @@ class ClientConfig:
 
     def __new__(
         cls,
-        roots: Buffer | str = "system",
+        roots: _Buffer | str | None = None,
         *,
-        cert: Buffer | None = None,
-        key: Buffer | None = None,
+        cert: _Buffer | None = None,
+        key: _Buffer | None = None,
         alpn: Sequence[str] = (),
         min_version: str = "TLSv1.2",
         suites: Sequence[str] | None = None,
@@ -436,11 +449,14 @@ class ClientConfig:
         keylog: str | None = None,
         rekey_bytes: int | None = None,
         rekey_records: int | None = None,
+        rekey_peer: bool = False,
         key_update_limit: tuple[int, float] = (1024, 1.0),
     ) -> Self:
         """Build a client configuration.
 
-        :param roots: PEM, ``"system"`` (the system's store) or ``"webpki"`` (Mozilla's, compiled in).
+        :param roots: PEM, ``"system"`` (the system's store, the default) or
+            ``"webpki"`` (Mozilla's, compiled
+            in).
         :param cert: a client certificate chain as PEM, with ``key``.
 
         The others as :class:`ServerConfig`.
@@ -454,8 +470,10 @@ class Connection:
     thread may read while another writes. KeyUpdates are handled inside: a peer's request is
     answered, own keys are renewed before the AEAD limit.
 
-    Errors on a connection: :class:`AlertReceivedError` (the peer's alert), :class:`PeerError` (it broke a
-    rule, and has been sent the alert that the RFC names), :class:`TruncatedError` (FIN without close_notify).
+    Errors on a connection: :class:`AlertReceivedError` (the peer's alert), :class:`PeerError` (it
+    broke a
+    rule, and has been sent the alert that the RFC names), :class:`TruncatedError` (FIN without
+    close_notify).
     """
 
     @staticmethod
@@ -469,7 +487,10 @@ class Connection:
 
     @staticmethod
     def client(sock: socket, config: ClientConfig, server_name: str) -> Connection:
-        """Take over ``sock`` and do the client's handshake; ``server_name`` is what the certificate must prove."""
+        """Take over ``sock`` and do the client's handshake, as :meth:`server`.
+
+        :param server_name: what the certificate must prove.
+        """
 
     @staticmethod
     def from_secrets(
@@ -478,9 +499,10 @@ class Connection:
         server_side: bool,
         tx: TrafficSecret,
         rx: TrafficSecret,
-        received: Buffer = b"",
+        received: _Buffer | None = None,
         rekey_bytes: int | None = None,
         rekey_records: int | None = None,
+        rekey_peer: bool = False,
         key_update_limit: tuple[int, float] = (1024, 1.0),
     ) -> Connection:
         """Take over a TLS 1.3 connection whose handshake somebody else has done.
@@ -524,9 +546,20 @@ class Connection:
     @property
     def records_received(self) -> int: ...
     @property
+    def bytes_sent(self) -> int:
+        """Bytes of application data sealed."""
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes of application data opened."""
+
+    @property
     def unsent(self) -> int:
-        """Bytes sealed and not yet taken by the socket: on a non-blocking connection they go out with the
-        next call of any kind, e.g. ``write(b"")`` when the socket is writable."""
+        """Bytes sealed and not yet taken by the socket.
+
+        On a non-blocking connection they go out with the next call of any kind, for example
+        ``write(b"")`` when the socket is writable.
+        """
 
     def read(self, n: int = 16384, /) -> bytes:
         """Up to ``n`` bytes of application data; ``b""`` after the peer's close_notify."""
@@ -534,30 +567,33 @@ class Connection:
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """As :meth:`read`; ``flags`` must be 0."""
 
-    def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
+    def recv_into(self, buffer: _Buffer, nbytes: int = 0, flags: int = 0) -> int:
         """As :meth:`read`, into a writable buffer; returns the number of bytes, 0 at the end."""
 
-    def write(self, data: Buffer, /) -> int:
-        """Send some of ``data``; returns how many bytes were taken (all of them on a blocking connection)."""
+    def write(self, data: _Buffer, /) -> int:
+        """Send some of ``data``; returns how much was taken: all, on a blocking connection."""
 
-    def send(self, data: Buffer, flags: int = 0, /) -> int:
+    def send(self, data: _Buffer, flags: int = 0, /) -> int:
         """As :meth:`write`; ``flags`` must be 0."""
 
-    def sendall(self, data: Buffer, flags: int = 0, /) -> None:
+    def sendall(self, data: _Buffer, flags: int = 0, /) -> None:
         """Send all of ``data``; the timeout holds for the whole call."""
 
     def key_update(self, request_peer: bool = False) -> None:
         """Send a KeyUpdate and switch our key (RFC 8446 §4.6.3).
 
-        A request while one is outstanding is not repeated (RFC 9846 §4.7.3): the update is sent without.
+        A request while one is outstanding is not repeated (RFC 9846 §4.7.3): the update is sent
+        without.
 
         :raises KtlsError: EOPNOTSUPP in TLS 1.2.
         :raises BrokenPipeError: EPIPE after close_notify.
         """
 
     def pending(self) -> int:
-        """Bytes that can be acted on before more is read from the socket, whole sealed records included: do not
-        wait in ``select`` while it is > 0."""
+        """Bytes that can be acted on before more is read from the socket.
+
+        Whole sealed records are included: do not wait in ``select`` while it is > 0.
+        """
 
     def close_notify(self) -> None:
         """Say that no more will be sent; reading goes on until the peer's close_notify."""
@@ -570,18 +606,22 @@ class Connection:
     def getsockname(self) -> object: ...
     def getpeername(self) -> object: ...
     def close(self) -> None:
-        """Send close_notify if that is still possible, and close; after an error, wait at most a second
-        for the peer to read its alert."""
+        """Send close_notify if that is still possible, and close.
+
+        After an error, wait at most a second for the peer to read its alert.
+        """
 
     def relay(
         self, sock: socket, *, idle_timeout: float | None = None, stop_fd: int = -1
     ) -> tuple[int, int]:
         """Pump between this connection and the plain ``sock`` until both directions have ended.
 
-        Runs without the GIL. Half-close is passed on, a slow side slows the other down, memory is bounded.
+        Runs without the GIL. Half-close is passed on, a slow side slows the other down, memory is
+        bounded.
 
         :param idle_timeout: seconds without a byte in either direction after which it ends.
-        :param stop_fd: when this descriptor becomes readable: send close_notify and FIN, finish what is in
+        :param stop_fd: when this descriptor becomes readable: send close_notify and FIN, finish
+            what is in
             flight within a second, return.
         :returns: plaintext bytes (from the peer, to the peer).
         :raises KtlsError: as :meth:`read` and :meth:`write`; TimeoutError when idle.

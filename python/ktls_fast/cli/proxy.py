@@ -92,6 +92,11 @@ def _add_tls(parser: "Parser") -> None:
         help="send a KeyUpdate after so many bytes, e.g. 1MiB; default: the limit of the suite",
     )
     group.add_argument(
+        "--rekey-peer",
+        action="store_true",
+        help="let those KeyUpdates ask the peer to renew its key, too",
+    )
+    group.add_argument(
         "--keylog",
         type=Path,
         metavar="FILE",
@@ -168,6 +173,7 @@ def _options(parsed: argparse.Namespace, parser: "Parser") -> Options:
         server_name=parsed.server_name,
         alpn=parsed.alpn,
         rekey_every=parsed.rekey_every,
+        rekey_peer=parsed.rekey_peer,
         workers=parsed.workers,
         max_connections=parsed.max_connections,
         handshake_timeout=parsed.handshake_timeout,

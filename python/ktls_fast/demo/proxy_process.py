@@ -43,7 +43,7 @@ class ProxyProcess:
                 *(sys.executable, "-m", "ktls_fast.cli", "proxy"),
                 *("--listen", f"{HOST}:0", "--connect", f"{HOST}:{upstream}"),
                 *("--cert", str(self.ca_file), "--key", str(key_file)),
-                *("--rekey-every", str(rekey_every), "--stats", "--drain", "5"),
+                *("--rekey-every", str(rekey_every), "--rekey-peer", "--stats", "--drain", "5"),
                 *("--log", str(self._log), "--log-format", "json"),
             ),
             stderr=subprocess.PIPE,

@@ -28,6 +28,11 @@ COLUMNS = (
 )
 
 
+REMARK = """
+Sent and received by the proxy. Each KeyUpdate of its own asks the client for one in return,
+and the first client sends some unasked."""
+
+
 @contextmanager
 def progress_bar(total: int) -> Iterator[Advance]:
     """Show a bar on standard error while the block runs, if that is a terminal."""
@@ -49,7 +54,7 @@ def progress_bar(total: int) -> Iterator[Advance]:
 def show(result: DemoResult) -> None:
     """Print the table, the counters and the faults."""
     Console(highlight=False).print(_table(result))
-    print(_remark(result))
+    print(REMARK)
     print(f"\ncounters of the proxy:\n{format_counters(result.tls_stat)}", end="")
     for fault in result.faults:
         print(f"FAILED: {fault}")
@@ -83,13 +88,3 @@ def _table(result: DemoResult) -> Table:
     total = f"{result.bytes_each_way / 2**20:.0f}"
     table.add_row("all", total, f"{result.gigabytes_per_second:.3f}")
     return table
-
-
-def _remark(result: DemoResult) -> str:
-    """Explain the zeros in the last but one column."""
-    able = {one.client.split()[1] for one in result.connections if one.key_updates_received}
-    return (
-        "\nSent and received by the proxy. KeyUpdates come from"
-        f" {' and '.join(able) or 'nobody'}: Python's ssl\n"
-        "module and curl follow those of the proxy, but cannot be made to send any."
-    )

@@ -35,6 +35,8 @@ class Options:
     server_name: str | None = None
     alpn: tuple[str, ...] = ()
     rekey_every: int | None = None
+    rekey_peer: bool = False
+    """Let those KeyUpdates ask the peer for one in return."""
     workers: int = 1
     max_connections: int = 1000
     """Connections open at a time, in each worker."""

@@ -24,9 +24,9 @@ class Report:
     cipher: str | None = None
     alpn: str | None = None
     server_name: str | None = None
-    received: int | None = None
-    """Plaintext bytes; not known of a connection that ended in an error."""
-    sent: int | None = None
+    received: int = 0
+    """Bytes of application data."""
+    sent: int = 0
     records_received: int = 0
     records_sent: int = 0
     key_updates_received: int = 0
@@ -41,6 +41,8 @@ class Report:
         self.cipher = connection.cipher
         self.alpn = connection.alpn
         self.server_name = connection.server_name
+        self.received = connection.bytes_received
+        self.sent = connection.bytes_sent
         self.records_received = connection.records_received
         self.records_sent = connection.records_sent
         self.key_updates_received = connection.rx_generation

@@ -116,9 +116,7 @@ def _relay(
     connection.settimeout(None)
     plain.settimeout(None)
     try:
-        report.received, report.sent = connection.relay(
-            plain, idle_timeout=options.idle_timeout, stop_fd=stop_fd
-        )
+        connection.relay(plain, idle_timeout=options.idle_timeout, stop_fd=stop_fd)
     except TimeoutError:
         report.result = f"idle for {options.idle_timeout:g} s"
         raise

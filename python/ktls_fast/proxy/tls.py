@@ -42,6 +42,7 @@ def server_config(options: Options, identity: Identity) -> ServerConfig:
             alpn=options.alpn,
             keylog=_keylog(options),
             rekey_bytes=options.rekey_every,
+            rekey_peer=options.rekey_peer,
         )
     except KtlsError as error:
         msg = (
@@ -61,6 +62,7 @@ def client_config(options: Options) -> ClientConfig:
             alpn=options.alpn,
             keylog=_keylog(options),
             rekey_bytes=options.rekey_every,
+            rekey_peer=options.rekey_peer,
         )
     except KtlsError as error:
         msg = (

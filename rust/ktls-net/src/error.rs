@@ -13,6 +13,8 @@ pub enum Error {
     Tls(ktls_core::Error),
     /// The system call failed; EAGAIN is "not yet" on a non-blocking socket.
     Io(Errno),
+    /// The same on the plain side of a relay.
+    Plain(Errno),
     /// The handshake failed.
     Handshake(HandshakeError),
     /// The socket's timeout has passed.
@@ -26,6 +28,7 @@ impl fmt::Display for Error {
         match self {
             Self::Tls(error) => error.fmt(f),
             Self::Io(errno) => errno.fmt(f),
+            Self::Plain(errno) => write!(f, "the plain side: {errno}"),
             Self::Handshake(error) => error.fmt(f),
             Self::TimedOut => f.write_str("timed out"),
             Self::Interrupted => f.write_str("interrupted by a signal"),

@@ -13,7 +13,7 @@ use std::sync::{Arc, LazyLock};
 
 use ktls_core::stats::Stats;
 
-pub use connection::{Connection, Counts, Facts, Handshaking};
+pub use connection::{Connection, Count, Counts, Facts, Handshaking};
 pub use error::Error;
 pub use fd_socket::FdSocket;
 pub use relay::Relay;

@@ -107,7 +107,9 @@ impl<'a> Relay<'a> {
                 None => self.unsent = self.connection.unsent() > 0,
             }
         }
-        moved |= flow.write(|bytes| write_now(self.plain.as_fd(), bytes))?;
+        moved |= flow
+            .write(|bytes| write_now(self.plain.as_fd(), bytes))
+            .map_err(plain_side)?;
         if flow.finished() {
             end(&self.plain);
             flow.told = true;
@@ -123,7 +125,7 @@ impl<'a> Relay<'a> {
             moved = match read_now(self.plain.as_fd(), &mut flow.buffer) {
                 Ok(count) => flow.filled(count),
                 Err(Error::Io(Errno::AGAIN)) => false,
-                Err(error) => return Err(error),
+                Err(error) => return Err(plain_side(error)),
             };
         }
         if !flow.is_empty() || self.unsent {
@@ -263,6 +265,14 @@ impl Flow {
             Err(Error::Io(Errno::AGAIN)) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Who reads the error shall know which of the two connections it is about.
+fn plain_side(error: Error) -> Error {
+    match error {
+        Error::Io(errno) => Error::Plain(errno),
+        error => error,
     }
 }
 

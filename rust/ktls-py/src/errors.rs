@@ -1,15 +1,18 @@
 //! Errors cross to Python here, and nowhere else.
 
 use ktls_core::{Blame, Errno, Error};
-use pyo3::exceptions::PyOSError;
+use ktls_net::handshake::HandshakeErrorKind;
+use pyo3::exceptions::{PyOSError, PyTimeoutError};
 use pyo3::prelude::*;
 
 mod py {
     pyo3::import_exception!(ktls_fast.errors, AlertReceivedError);
     pyo3::import_exception!(ktls_fast.errors, BadRecordError);
+    pyo3::import_exception!(ktls_fast.errors, HandshakeError);
     pyo3::import_exception!(ktls_fast.errors, KeyExpiredError);
     pyo3::import_exception!(ktls_fast.errors, KeyLimitError);
     pyo3::import_exception!(ktls_fast.errors, KtlsError);
+    pyo3::import_exception!(ktls_fast.errors, PeerError);
     pyo3::import_exception!(ktls_fast.errors, RecordTooLargeError);
     pyo3::import_exception!(ktls_fast.errors, TruncatedError);
 }
@@ -46,6 +49,13 @@ fn by_errno(error: Error, args: (i32, String)) -> PyErr {
     }
 }
 
+/// An error of the system with its own sentence; `OSError` itself picks the subclass by the errno.
+fn os_error(code: i32, side: &str) -> PyErr {
+    let text = std::io::Error::from_raw_os_error(code).to_string();
+    let suffix = format!(" (os error {code})");
+    PyOSError::new_err((code, format!("{side}{}", text.trim_end_matches(&suffix))))
+}
+
 /// A refusal that only the border can see.
 pub(crate) fn refused(errno: Errno, text: impl Into<String>) -> PyErr {
     py::KtlsError::new_err((errno.code(), text.into()))
@@ -57,4 +67,34 @@ pub(crate) fn check_apart(input: &[u8], output: &[u8]) -> PyResult<()> {
         return Err(refused(Errno::Inval, "input and output buffer overlap"));
     }
     Ok(())
+}
+
+/// An error of a connection or socket: what a peer has been told for is named.
+pub(crate) fn connection_error(error: ktls_net::Error) -> PyErr {
+    match error {
+        ktls_net::Error::Tls(error) => match (error.blame(), error.alert()) {
+            (Blame::Peer, Some(alert)) => {
+                let text = format!(
+                    "{error}; the peer was sent the alert {alert} ({})",
+                    alert.code()
+                );
+                py::PeerError::new_err((Errno::Proto.code(), text))
+            }
+            _ => CoreError(error).into(),
+        },
+        ktls_net::Error::Handshake(error) => {
+            let text = error.to_string();
+            match error.kind() {
+                HandshakeErrorKind::Config => refused(Errno::Inval, text),
+                HandshakeErrorKind::Failed => {
+                    py::HandshakeError::new_err((Errno::Proto.code(), text))
+                }
+            }
+        }
+        ktls_net::Error::Io(errno) => os_error(errno.raw_os_error(), ""),
+        ktls_net::Error::Plain(errno) => os_error(errno.raw_os_error(), "the plain side: "),
+        ktls_net::Error::TimedOut | ktls_net::Error::Interrupted => {
+            PyTimeoutError::new_err("timed out")
+        }
+    }
 }

@@ -2,13 +2,19 @@
 #![deny(unsafe_code)]
 
 mod buffer;
+mod config;
+mod connection;
 mod crypto_info;
 mod errors;
+mod ktls_socket;
 mod lock;
 mod opener;
+mod python_socket;
 mod scan;
 mod sealer;
+mod socket_option;
 mod stat;
+mod timeout;
 mod traffic_secret;
 
 use pyo3::prelude::*;
@@ -17,7 +23,13 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
+    use crate::config::{PyClientConfig, PyServerConfig};
+    #[pymodule_export]
+    use crate::connection::PyConnection;
+    #[pymodule_export]
     use crate::crypto_info::PyCryptoInfo;
+    #[pymodule_export]
+    use crate::ktls_socket::PyKtlsSocket;
     #[pymodule_export]
     use crate::opener::{OpenedBatch, PyOpener};
     #[pymodule_export]
@@ -25,7 +37,7 @@ mod _core {
     #[pymodule_export]
     use crate::sealer::{PySealer, SealedBatch};
     #[pymodule_export]
-    use crate::stat::{aead_in_use, cpu_features};
+    use crate::stat::{aead_in_use, cpu_features, tls_stat};
     #[pymodule_export]
     use crate::traffic_secret::PyTrafficSecret;
 

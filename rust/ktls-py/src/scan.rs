@@ -30,12 +30,10 @@ pub(crate) fn scan_key_updates<'py>(
             format!("{t} types, {o} offsets and {l} lengths"),
         ));
     }
-    check_places(offsets, lengths, data.len()).map_err(CoreError)?;
+    let plaintexts = slices(offsets, lengths, data).map_err(CoreError)?;
     let found = py.detach(|| {
         let (mut scanner, mut found) = (KeyUpdateScanner::default(), Vec::new());
-        for (i, &record_type) in types.iter().enumerate() {
-            let start = offsets[i] as usize;
-            let plaintext = &data[start..start + lengths[i] as usize];
+        for (&record_type, plaintext) in types.iter().zip(plaintexts) {
             scanner.feed(record_type, plaintext, |one| found.push(one));
         }
         found
@@ -43,18 +41,27 @@ pub(crate) fn scan_key_updates<'py>(
     to_list(py, &found)
 }
 
-/// Refuses offsets and lengths that are negative or leave the buffer.
-pub(crate) fn check_places(offsets: &[i64], lengths: &[i64], len: usize) -> Result<(), Error> {
-    for (index, (&offset, &length)) in offsets.iter().zip(lengths).enumerate() {
-        let end = (offset >= 0 && length >= 0)
-            .then(|| offset.checked_add(length))
-            .flatten();
-        let end = end.map_or(usize::MAX, |end| end as usize);
-        if end > len {
-            return Err(Error::PieceOutside { index, end, len });
-        }
-    }
-    Ok(())
+/// The pieces of `data` that two columns describe. Copied out of the arrays once: what is checked here
+/// stays true although another thread writes to them.
+pub(crate) fn slices<'a>(
+    offsets: &[i64],
+    lengths: &[i64],
+    data: &'a [u8],
+) -> Result<Vec<&'a [u8]>, Error> {
+    let columns = offsets.iter().copied().zip(lengths.iter().copied());
+    let slice = |(index, (offset, length)): (usize, (i64, i64))| {
+        let outside = Error::PieceOutside {
+            index,
+            offset,
+            length,
+            len: data.len(),
+        };
+        let start = usize::try_from(offset).map_err(|_| outside)?;
+        let length = usize::try_from(length).map_err(|_| outside)?;
+        let end = start.checked_add(length).ok_or(outside)?;
+        data.get(start..end).ok_or(outside)
+    };
+    columns.enumerate().map(slice).collect()
 }
 
 #[pyclass(frozen, name = "KeyUpdateScanner", module = "ktls_fast")]

@@ -14,6 +14,7 @@ use crate::buffer::{Input, Output, new_bytes, view};
 use crate::crypto_info::{InfoArg, no_pickle};
 use crate::errors::{CoreError, check_apart, refused};
 use crate::lock::locked;
+use crate::scan;
 
 #[pyclass(frozen, name = "Sealer", module = "ktls_fast")]
 pub(crate) struct PySealer {
@@ -28,10 +29,9 @@ impl PySealer {
     fn new(info: InfoArg, record_limit: Option<u64>) -> Result<Self, CoreError> {
         let limits = info.0.cipher().limits;
         let hard = record_limit.unwrap_or(limits.hard);
-        let limits = Limits {
-            soft: limits.soft.min(hard),
-            hard,
-        };
+        // The KeyUpdate itself is still sealed under the old key: the soft limit comes first.
+        let soft = limits.soft.min((hard - hard.div_ceil(8)).max(1));
+        let limits = Limits { soft, hard };
         let sealer = Sealer::new(info.0, &PROVIDER)?.with_limits(limits);
         Ok(Self {
             overhead: sealer.overhead(),
@@ -85,7 +85,9 @@ impl PySealer {
     }
 
     #[pyo3(signature = (data, *, record_size = MAX_PLAINTEXT, record_type = 23,
-                        offsets = None, lengths = None, types = None, out = None))]
+                        offsets = None, lengths = None, types = None, out = None),
+        text_signature = "($self, data, *, record_size=16384, record_type=23, offsets=None, \
+        lengths=None, types=None, out=None)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn seal_batch<'py>(
         &self,
@@ -117,15 +119,20 @@ impl PySealer {
             }
         };
         let types = types.as_ref().map(PyReadonlyArray1::as_slice).transpose()?;
-        check_pieces(offsets, lengths, types, data.len())?;
-        let pieces = (0..offsets.len()).map(|i| {
-            let start = offsets[i] as usize;
-            let plaintext = &data[start..start + lengths[i] as usize];
-            Piece {
-                record_type: types.map_or(record_type, |types| types[i]),
+        check_counts(
+            offsets.len(),
+            lengths.len(),
+            types.map_or(offsets.len(), <[u8]>::len),
+        )?;
+        let slices = scan::slices(offsets, lengths, data).map_err(CoreError)?;
+        let types = types.map_or_else(|| vec![record_type; slices.len()], <[u8]>::to_vec);
+        let pieces = slices
+            .iter()
+            .zip(&types)
+            .map(|(&plaintext, &record_type)| Piece {
+                record_type,
                 plaintext,
-            }
-        });
+            });
         self.seal_pieces(py, pieces, data, out)
     }
 
@@ -224,26 +231,13 @@ fn cut_size(record_size: usize) -> PyResult<usize> {
     }
 }
 
-/// Refuses arrays that do not fit each other or the buffer.
-fn check_pieces(
-    offsets: &[i64],
-    lengths: &[i64],
-    types: Option<&[u8]>,
-    len: usize,
-) -> PyResult<()> {
-    let counts = (
-        offsets.len(),
-        lengths.len(),
-        types.map_or(offsets.len(), <[u8]>::len),
-    );
-    if counts.0 != counts.1 || counts.0 != counts.2 {
-        let text = format!(
-            "{} offsets, {} lengths and {} types",
-            counts.0, counts.1, counts.2
-        );
-        return Err(refused(Errno::Inval, text));
+/// Refuses columns of different lengths.
+fn check_counts(offsets: usize, lengths: usize, types: usize) -> PyResult<()> {
+    if offsets == lengths && offsets == types {
+        return Ok(());
     }
-    crate::scan::check_places(offsets, lengths, len).map_err(|error| CoreError(error).into())
+    let text = format!("{offsets} offsets, {lengths} lengths and {types} types");
+    Err(refused(Errno::Inval, text))
 }
 
 #[pyclass(frozen, module = "ktls_fast")]

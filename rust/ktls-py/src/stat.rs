@@ -4,8 +4,19 @@ use std::collections::BTreeMap;
 
 use ktls_aead::PROVIDER;
 use ktls_core::aead::Provider;
+use ktls_core::stats::Counter;
 use ktls_core::suite::CIPHERS;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+#[pyfunction]
+pub(crate) fn tls_stat(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let counters = PyDict::new(py);
+    for &counter in Counter::ALL {
+        counters.set_item(counter.name(), ktls_net::STATS.value(counter))?;
+    }
+    Ok(counters)
+}
 
 #[pyfunction]
 pub(crate) fn aead_in_use() -> BTreeMap<&'static str, &'static str> {

@@ -158,7 +158,10 @@ mod tests {
         let mut messages = Messages::default();
         let mut count = 0;
         messages
-            .feed(TLS12, &[0, 0, 0, 0], |_| Ok(count += 1))
+            .feed(TLS12, &[0, 0, 0, 0], |_| {
+                count += 1;
+                Ok(())
+            })
             .unwrap();
         assert_eq!(count, 1);
         let error = messages

@@ -40,6 +40,8 @@ pub struct Policy {
     pub rekey_bytes: Option<u64>,
     /// Records under one key after which a KeyUpdate is sent; default: the suite's soft limit.
     pub rekey_records: Option<u64>,
+    /// Whether such a KeyUpdate asks the peer to renew its key, too.
+    pub rekey_peer: bool,
     /// What counts as a storm.
     pub key_updates: KeyUpdateLimit,
 }
@@ -53,6 +55,7 @@ impl Default for Policy {
         Self {
             rekey_bytes: None,
             rekey_records: None,
+            rekey_peer: false,
             key_updates,
         }
     }

@@ -27,6 +27,7 @@ pub struct Receiver {
     /// What came behind data that was delivered first.
     held: Option<Result<Event, Error>>,
     closed: bool,
+    data: u64,
     records: u64,
 }
 
@@ -80,6 +81,7 @@ impl Receiver {
             storm: StormGuard::new(setting.policy.key_updates),
             held: None,
             closed: false,
+            data: 0,
             records: 0,
         })
     }
@@ -184,6 +186,7 @@ impl Receiver {
         }
         if record_type == ContentType::APPLICATION_DATA {
             self.storm.data(inner.len);
+            self.data += inner.len as u64;
             return Ok(Event::Data(match place {
                 Place::Direct(_) => inner.len,
                 Place::Rest => {
@@ -308,6 +311,12 @@ impl Receiver {
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.opener.generation()
+    }
+
+    /// Bytes of application data opened.
+    #[must_use]
+    pub const fn data(&self) -> u64 {
+        self.data
     }
 
     /// Records opened.

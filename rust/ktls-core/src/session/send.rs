@@ -23,6 +23,7 @@ pub struct Sender {
     /// The peer asked for a KeyUpdate that has not been sent.
     owed: bool,
     tail: Tail,
+    data: u64,
     records: u64,
 }
 
@@ -79,6 +80,7 @@ impl Sender {
             bytes: 0,
             owed: false,
             tail: Tail::Open,
+            data: 0,
             records: 0,
         })
     }
@@ -233,6 +235,12 @@ impl Sender {
         self.sealer.generation()
     }
 
+    /// Bytes of application data sealed.
+    #[must_use]
+    pub const fn data(&self) -> u64 {
+        self.data
+    }
+
     /// Records sealed.
     #[must_use]
     pub const fn records(&self) -> u64 {
@@ -252,7 +260,12 @@ impl Sender {
         if !due || self.sealer.version() != TLS13 || self.wire.free() < SPARE {
             return Ok(());
         }
-        self.key_update(Reply::NotRequested)
+        let ask = self.setting.policy.rekey_peer;
+        self.key_update(if ask {
+            Reply::Requested
+        } else {
+            Reply::NotRequested
+        })
     }
 
     /// Seals whole batches under the key in use, stopping where it must be renewed.
@@ -277,6 +290,7 @@ impl Sender {
         }
         self.seal(ContentType::APPLICATION_DATA, &data[..count])?;
         self.bytes += count as u64;
+        self.data += count as u64;
         Ok(count)
     }
 

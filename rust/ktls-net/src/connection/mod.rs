@@ -56,14 +56,21 @@ pub struct Facts {
 /// Numbers of a connection so far.
 #[derive(Clone, Copy, Debug)]
 pub struct Counts {
-    /// Key updates in our direction.
-    pub tx_generation: u64,
-    /// Key updates in the peer's.
-    pub rx_generation: u64,
-    /// Records sealed.
-    pub records_sent: u64,
-    /// Records opened.
-    pub records_received: u64,
+    /// In our direction.
+    pub sent: Count,
+    /// In the peer's.
+    pub received: Count,
+}
+
+/// Numbers of one direction.
+#[derive(Clone, Copy, Debug)]
+pub struct Count {
+    /// Key updates.
+    pub generation: u64,
+    /// Records, those of KeyUpdates and alerts included.
+    pub records: u64,
+    /// Bytes of application data.
+    pub bytes: u64,
 }
 
 impl Connection {
@@ -150,18 +157,21 @@ impl Connection {
     /// Numbers so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let (tx_generation, records_sent) = {
+        let sent = {
             let tx = guard(&self.tx);
-            (tx.generation(), tx.records())
+            Count {
+                generation: tx.generation(),
+                records: tx.records(),
+                bytes: tx.data(),
+            }
         };
         let rx = guard(&self.rx);
-        let (rx_generation, records_received) = (rx.generation(), rx.records());
-        Counts {
-            tx_generation,
-            rx_generation,
-            records_sent,
-            records_received,
-        }
+        let received = Count {
+            generation: rx.generation(),
+            records: rx.records(),
+            bytes: rx.data(),
+        };
+        Counts { sent, received }
     }
 
     /// Bytes that can be acted on before anything more is read from the socket.

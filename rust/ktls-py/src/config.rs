@@ -1,0 +1,209 @@
+//! `ServerConfig` and `ClientConfig`.
+
+use std::path::PathBuf;
+
+use ktls_core::Errno;
+use ktls_core::session::{KeyUpdateLimit, Policy};
+use ktls_net::handshake::{
+    ClientConfig, ClientOptions, MinVersion, Roots, ServerConfig, ServerOptions,
+};
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::buffer::Input;
+use crate::errors::{connection_error, refused};
+use crate::timeout;
+
+#[pyclass(frozen, name = "ServerConfig", module = "ktls_fast")]
+pub(crate) struct PyServerConfig {
+    pub(crate) config: ServerConfig,
+    pub(crate) policy: Policy,
+}
+
+#[pymethods]
+impl PyServerConfig {
+    #[new]
+    #[pyo3(signature = (cert, key, *, alpn = Vec::new(), client_roots = None,
+                        require_client_cert = false, min_version = "TLSv1.2", suites = None,
+                        tickets = 2, keylog = None, rekey_bytes = None, rekey_records = None, rekey_peer = false,
+                        key_update_limit = (1024, 1.0)),
+        text_signature = "(cert, key, *, alpn=(), client_roots=None, require_client_cert=False, \
+        min_version='TLSv1.2', suites=None, tickets=2, keylog=None, rekey_bytes=None, \
+        rekey_records=None, rekey_peer=False, key_update_limit=(1024, 1.0))")]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    fn new(
+        py: Python<'_>,
+        cert: Input<'_>,
+        key: Input<'_>,
+        alpn: Vec<String>,
+        client_roots: Option<Input<'_>>,
+        require_client_cert: bool,
+        min_version: &str,
+        suites: Option<Vec<String>>,
+        tickets: usize,
+        keylog: Option<PathBuf>,
+        rekey_bytes: Option<u64>,
+        rekey_records: Option<u64>,
+        rekey_peer: bool,
+        key_update_limit: (u32, f64),
+    ) -> PyResult<Self> {
+        let options = ServerOptions {
+            cert: cert.as_slice(),
+            key: key.as_slice(),
+            alpn: protocols(alpn),
+            client_roots: client_roots.as_ref().map(Input::as_slice),
+            require_client_cert,
+            min_version: parse_version(min_version)?,
+            suites,
+            tickets,
+            keylog,
+        };
+        let policy = Rekey {
+            rekey_bytes,
+            rekey_records,
+            rekey_peer,
+        }
+        .policy(key_update_limit)?;
+        let config = py.detach(|| ServerConfig::new(&options));
+        Ok(Self {
+            config: config.map_err(|error| connection_error(error.into()))?,
+            policy,
+        })
+    }
+}
+
+#[pyclass(frozen, name = "ClientConfig", module = "ktls_fast")]
+pub(crate) struct PyClientConfig {
+    pub(crate) config: ClientConfig,
+    pub(crate) policy: Policy,
+}
+
+#[pymethods]
+impl PyClientConfig {
+    #[new]
+    #[pyo3(signature = (roots = None, *, cert = None, key = None, alpn = Vec::new(),
+                        min_version = "TLSv1.2", suites = None, resumption = true, keylog = None,
+                        rekey_bytes = None, rekey_records = None, rekey_peer = false,
+                        key_update_limit = (1024, 1.0)),
+        text_signature = "(roots=None, *, cert=None, key=None, alpn=(), min_version='TLSv1.2', \
+        suites=None, resumption=True, keylog=None, rekey_bytes=None, rekey_records=None, \
+        rekey_peer=False, key_update_limit=(1024, 1.0))")]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    fn new(
+        py: Python<'_>,
+        roots: Option<Bound<'_, PyAny>>,
+        cert: Option<Input<'_>>,
+        key: Option<Input<'_>>,
+        alpn: Vec<String>,
+        min_version: &str,
+        suites: Option<Vec<String>>,
+        resumption: bool,
+        keylog: Option<PathBuf>,
+        rekey_bytes: Option<u64>,
+        rekey_records: Option<u64>,
+        rekey_peer: bool,
+        key_update_limit: (u32, f64),
+    ) -> PyResult<Self> {
+        let pem: Option<Input<'_>> = match &roots {
+            Some(roots) if !roots.is_instance_of::<PyString>() => Some(roots.extract()?),
+            _ => None,
+        };
+        let options = ClientOptions {
+            roots: match &pem {
+                Some(pem) => Roots::Pem(pem.as_slice()),
+                None => named_roots(roots.as_ref())?,
+            },
+            identity: identity(cert.as_ref(), key.as_ref())?,
+            alpn: protocols(alpn),
+            min_version: parse_version(min_version)?,
+            suites,
+            resumption,
+            keylog,
+        };
+        let policy = Rekey {
+            rekey_bytes,
+            rekey_records,
+            rekey_peer,
+        }
+        .policy(key_update_limit)?;
+        let config = py.detach(|| ClientConfig::new(&options));
+        Ok(Self {
+            config: config.map_err(|error| connection_error(error.into()))?,
+            policy,
+        })
+    }
+}
+
+/// When own keys are renewed: arguments of everything that makes connections.
+pub(crate) struct Rekey {
+    pub(crate) rekey_bytes: Option<u64>,
+    pub(crate) rekey_records: Option<u64>,
+    pub(crate) rekey_peer: bool,
+}
+
+impl Rekey {
+    pub(crate) fn policy(self, (count, seconds): (u32, f64)) -> PyResult<Policy> {
+        let Self {
+            rekey_bytes,
+            rekey_records,
+            rekey_peer,
+        } = self;
+        if rekey_bytes == Some(0) || rekey_records == Some(0) {
+            return Err(refused(
+                Errno::Inval,
+                "a rekey after 0 bytes or records would never end",
+            ));
+        }
+        let window = timeout::parse(Some(seconds))?.unwrap_or_default();
+        let key_updates = KeyUpdateLimit { count, window };
+        Ok(Policy {
+            rekey_bytes,
+            rekey_records,
+            rekey_peer,
+            key_updates,
+        })
+    }
+}
+
+fn protocols(alpn: Vec<String>) -> Vec<Vec<u8>> {
+    alpn.into_iter().map(String::into_bytes).collect()
+}
+
+fn parse_version(name: &str) -> PyResult<MinVersion> {
+    match name {
+        "TLSv1.2" => Ok(MinVersion::Tls12),
+        "TLSv1.3" => Ok(MinVersion::Tls13),
+        _ => {
+            let text = format!("min_version {name:?} is neither \"TLSv1.2\" nor \"TLSv1.3\"");
+            Err(refused(Errno::Inval, text))
+        }
+    }
+}
+
+fn named_roots<'a>(name: Option<&Bound<'_, PyAny>>) -> PyResult<Roots<'a>> {
+    let Some(name) = name else {
+        return Ok(Roots::System);
+    };
+    match name.extract::<String>()?.as_str() {
+        "system" => Ok(Roots::System),
+        "webpki" => Ok(Roots::WebPki),
+        other => {
+            let text = format!("roots {other:?} is neither PEM bytes, \"system\" nor \"webpki\"");
+            Err(refused(Errno::Inval, text))
+        }
+    }
+}
+
+fn identity<'a>(
+    cert: Option<&'a Input<'_>>,
+    key: Option<&'a Input<'_>>,
+) -> PyResult<Option<(&'a [u8], &'a [u8])>> {
+    match (cert, key) {
+        (Some(cert), Some(key)) => Ok(Some((cert.as_slice(), key.as_slice()))),
+        (None, None) => Ok(None),
+        _ => Err(refused(
+            Errno::Inval,
+            "a client certificate needs both cert and key",
+        )),
+    }
+}

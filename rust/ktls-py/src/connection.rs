@@ -1,0 +1,372 @@
+//! `Connection`.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use ktls_core::rekey::Reply;
+use ktls_core::wire::TLS13;
+use ktls_core::{Errno, Error};
+use ktls_net::handshake::Handshake;
+use ktls_net::{Connection, Handshaking, Patience, Relay};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::buffer::{Input, Output, dup_fd, new_bytes, take_fd};
+use crate::config::{PyClientConfig, PyServerConfig, Rekey};
+use crate::errors::{connection_error, refused};
+use crate::python_socket;
+use crate::timeout::{Timeout, parse, wait_for};
+use crate::traffic_secret::PyTrafficSecret;
+
+#[pyclass(frozen, name = "Connection", module = "ktls_fast")]
+pub(crate) struct PyConnection {
+    inner: Connection,
+    timeout: Timeout,
+}
+
+/// The handshake of either side, within the socket's timeout.
+fn shake(
+    sock: &Bound<'_, PyAny>,
+    handshake: Handshake,
+    policy: &ktls_core::session::Policy,
+) -> PyResult<PyConnection> {
+    let timeout = Timeout::of(sock)?;
+    let patience = timeout.patience();
+    if patience == Patience::None {
+        let text = "a handshake waits for the peer: give the non-blocking socket a timeout first";
+        return Err(refused(Errno::Inval, text));
+    }
+    let mut handshaking = Handshaking::new(take_fd(sock)?, handshake);
+    wait_for(sock.py(), || handshaking.run(patience))?;
+    let inner = handshaking.finish(policy).map_err(connection_error)?;
+    Ok(PyConnection { inner, timeout })
+}
+
+#[pymethods]
+impl PyConnection {
+    #[staticmethod]
+    fn server(sock: &Bound<'_, PyAny>, config: &Bound<'_, PyServerConfig>) -> PyResult<Self> {
+        let config = config.get();
+        let handshake = Handshake::server(&config.config);
+        let handshake = handshake.map_err(|error| connection_error(error.into()))?;
+        shake(sock, handshake, &config.policy)
+    }
+
+    #[staticmethod]
+    fn client(
+        sock: &Bound<'_, PyAny>,
+        config: &Bound<'_, PyClientConfig>,
+        server_name: &str,
+    ) -> PyResult<Self> {
+        let config = config.get();
+        let handshake = Handshake::client(&config.config, server_name);
+        let handshake = handshake.map_err(|error| connection_error(error.into()))?;
+        shake(sock, handshake, &config.policy)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (sock, *, server_side, tx, rx, received = None, rekey_bytes = None,
+                        rekey_records = None, rekey_peer = false, key_update_limit = (1024, 1.0)),
+        text_signature = "(sock, *, server_side, tx, rx, received=None, rekey_bytes=None, \
+        rekey_records=None, rekey_peer=False, key_update_limit=(1024, 1.0))")]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    fn from_secrets(
+        sock: &Bound<'_, PyAny>,
+        server_side: bool,
+        tx: &Bound<'_, PyTrafficSecret>,
+        rx: &Bound<'_, PyTrafficSecret>,
+        received: Option<Input<'_>>,
+        rekey_bytes: Option<u64>,
+        rekey_records: Option<u64>,
+        rekey_peer: bool,
+        key_update_limit: (u32, f64),
+    ) -> PyResult<Self> {
+        let policy = Rekey {
+            rekey_bytes,
+            rekey_records,
+            rekey_peer,
+        }
+        .policy(key_update_limit)?;
+        let (tx, rx) = (tx.get().0.clone(), rx.get().0.clone());
+        if tx.suite() != rx.suite() {
+            let (tx, rx) = (tx.suite().name, rx.suite().name);
+            return Err(refused(
+                Errno::Inval,
+                format!("tx is of {tx} and rx of {rx}"),
+            ));
+        }
+        let received = received.as_ref().map_or(&[][..], Input::as_slice);
+        let timeout = Timeout::of(sock)?;
+        let inner =
+            Connection::from_secrets(take_fd(sock)?, server_side, tx, rx, received, &policy);
+        Ok(Self {
+            inner: inner.map_err(connection_error)?,
+            timeout,
+        })
+    }
+
+    #[getter]
+    fn version(&self) -> &'static str {
+        if self.inner.facts().version == TLS13 {
+            "TLSv1.3"
+        } else {
+            "TLSv1.2"
+        }
+    }
+
+    #[getter]
+    fn cipher(&self) -> &str {
+        &self.inner.facts().cipher
+    }
+
+    #[getter]
+    fn alpn(&self) -> Option<String> {
+        let alpn = self.inner.facts().alpn.as_ref()?;
+        Some(String::from_utf8_lossy(alpn).into_owned())
+    }
+
+    #[getter]
+    fn server_name(&self) -> Option<&str> {
+        self.inner.facts().server_name.as_deref()
+    }
+
+    #[getter]
+    fn peer_certificates<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let chain = &self.inner.facts().peer_certificates;
+        PyList::new(py, chain.iter().map(|der| PyBytes::new(py, der)))
+    }
+
+    #[getter]
+    fn resumed(&self) -> bool {
+        self.inner.facts().resumed
+    }
+
+    #[getter]
+    fn tx_generation(&self, py: Python<'_>) -> u64 {
+        py.detach(|| self.inner.counts().sent.generation)
+    }
+
+    #[getter]
+    fn rx_generation(&self, py: Python<'_>) -> u64 {
+        py.detach(|| self.inner.counts().received.generation)
+    }
+
+    #[getter]
+    fn records_sent(&self, py: Python<'_>) -> u64 {
+        py.detach(|| self.inner.counts().sent.records)
+    }
+
+    #[getter]
+    fn records_received(&self, py: Python<'_>) -> u64 {
+        py.detach(|| self.inner.counts().received.records)
+    }
+
+    #[getter]
+    fn bytes_sent(&self, py: Python<'_>) -> u64 {
+        py.detach(|| self.inner.counts().sent.bytes)
+    }
+
+    #[getter]
+    fn bytes_received(&self, py: Python<'_>) -> u64 {
+        py.detach(|| self.inner.counts().received.bytes)
+    }
+
+    #[getter]
+    fn unsent(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.inner.unsent())
+    }
+
+    #[pyo3(signature = (n = 16384, /))]
+    fn read<'py>(&self, py: Python<'py>, n: isize) -> PyResult<Bound<'py, PyAny>> {
+        let n = usize::try_from(n)
+            .map_err(|_| PyValueError::new_err(format!("{n} is not a number of bytes")))?;
+        new_bytes(py, n, |out| self.read_to(py, out))
+    }
+
+    #[pyo3(signature = (bufsize, flags = 0, /))]
+    fn recv<'py>(
+        &self,
+        py: Python<'py>,
+        bufsize: isize,
+        flags: i32,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        no_flags(flags)?;
+        self.read(py, bufsize)
+    }
+
+    #[pyo3(signature = (buffer, nbytes = 0, flags = 0))]
+    fn recv_into(
+        &self,
+        py: Python<'_>,
+        mut buffer: Output,
+        nbytes: usize,
+        flags: i32,
+    ) -> PyResult<usize> {
+        no_flags(flags)?;
+        let out = buffer.as_mut_slice();
+        let len = out.len();
+        let wanted = if nbytes == 0 { len } else { nbytes };
+        let out = out.get_mut(..wanted).ok_or_else(|| {
+            PyValueError::new_err(format!("{nbytes} bytes into a buffer of {len}"))
+        })?;
+        self.read_to(py, out)
+    }
+
+    #[pyo3(signature = (data, /))]
+    fn write(&self, py: Python<'_>, data: Input<'_>) -> PyResult<usize> {
+        let (data, patience) = (data.as_slice(), self.timeout.patience());
+        wait_for(py, || self.inner.write(data, patience))
+    }
+
+    #[pyo3(signature = (data, flags = 0, /))]
+    fn send(&self, py: Python<'_>, data: Input<'_>, flags: i32) -> PyResult<usize> {
+        no_flags(flags)?;
+        self.write(py, data)
+    }
+
+    #[pyo3(signature = (data, flags = 0, /))]
+    fn sendall(&self, py: Python<'_>, data: Input<'_>, flags: i32) -> PyResult<()> {
+        no_flags(flags)?;
+        let (mut rest, patience) = (data.as_slice(), self.timeout.patience());
+        while !rest.is_empty() {
+            let taken = wait_for(py, || self.inner.write(rest, patience))?;
+            rest = &rest[taken..];
+            py.check_signals()?;
+        }
+        self.flush(py, patience)
+    }
+
+    #[pyo3(signature = (request_peer = false))]
+    fn key_update(&self, py: Python<'_>, request_peer: bool) -> PyResult<()> {
+        if self.inner.facts().version != TLS13 {
+            let text = Error::NoRekeyIn12.to_string();
+            return Err(refused(Errno::OpNotSupp, text));
+        }
+        let reply = if request_peer {
+            Reply::Requested
+        } else {
+            Reply::NotRequested
+        };
+        let patience = self.timeout.patience();
+        wait_for(py, || self.inner.key_update(reply, patience))?;
+        self.flush(py, patience)
+    }
+
+    fn pending(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.inner.pending())
+    }
+
+    fn close_notify(&self, py: Python<'_>) -> PyResult<()> {
+        let patience = self.timeout.patience();
+        wait_for(py, || self.inner.close_notify(patience))?;
+        self.flush(py, patience)
+    }
+
+    fn fileno(&self) -> i32 {
+        self.inner.socket().map_or(-1, |fd| fd.as_raw_fd())
+    }
+
+    #[pyo3(signature = (value, /))]
+    fn settimeout(&self, value: Option<f64>) -> PyResult<()> {
+        self.timeout.set(value)
+    }
+
+    fn gettimeout(&self) -> Option<f64> {
+        self.timeout.seconds()
+    }
+
+    #[pyo3(signature = (flag, /))]
+    fn setblocking(&self, flag: bool) -> PyResult<()> {
+        self.timeout.set(if flag { None } else { Some(0.0) })
+    }
+
+    fn getblocking(&self) -> bool {
+        self.timeout.seconds() != Some(0.0)
+    }
+
+    fn getsockname(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.ask_socket(py, "getsockname")
+    }
+
+    fn getpeername(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.ask_socket(py, "getpeername")
+    }
+
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.inner.close());
+    }
+
+    #[pyo3(signature = (sock, *, idle_timeout = None, stop_fd = -1),
+        text_signature = "($self, sock, *, idle_timeout=None, stop_fd=-1)")]
+    fn relay(
+        &self,
+        py: Python<'_>,
+        sock: &Bound<'_, PyAny>,
+        idle_timeout: Option<f64>,
+        stop_fd: i32,
+    ) -> PyResult<(u64, u64)> {
+        let plain = dup_fd(sock.call_method0("fileno")?.extract()?)?;
+        let stop: Option<OwnedFd> = if stop_fd < 0 {
+            None
+        } else {
+            Some(dup_fd(stop_fd)?)
+        };
+        let relay = Relay::new(&self.inner, plain, stop, parse(idle_timeout)?);
+        let mut relay = relay.map_err(connection_error)?;
+        wait_for(py, || relay.run())
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (_exc_type, _exc, _tb, /))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _exc_type: Option<Bound<'_, PyAny>>,
+        _exc: Option<Bound<'_, PyAny>>,
+        _tb: Option<Bound<'_, PyAny>>,
+    ) {
+        self.close(py);
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<Connection fd={} {} {}>",
+            self.fileno(),
+            self.version(),
+            self.cipher()
+        )
+    }
+}
+
+impl PyConnection {
+    /// A blocking call returns when the socket has taken what it sealed.
+    fn flush(&self, py: Python<'_>, patience: Patience) -> PyResult<()> {
+        if patience == Patience::None {
+            return Ok(());
+        }
+        wait_for(py, || self.inner.flush(patience))
+    }
+
+    fn read_to(&self, py: Python<'_>, out: &mut [u8]) -> PyResult<usize> {
+        let patience = self.timeout.patience();
+        wait_for(py, || self.inner.read(out, patience))
+    }
+
+    fn ask_socket(&self, py: Python<'_>, method: &str) -> PyResult<Py<PyAny>> {
+        let fd = self.inner.socket().map_err(connection_error)?;
+        python_socket::call(py, &fd, method, ())
+    }
+}
+
+fn no_flags(flags: i32) -> PyResult<()> {
+    match flags {
+        0 => Ok(()),
+        _ => Err(refused(
+            Errno::OpNotSupp,
+            format!("flags {flags:#x}: a TLS connection has none"),
+        )),
+    }
+}

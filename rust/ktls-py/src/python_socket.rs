@@ -1,0 +1,23 @@
+//! What Python's own socket class knows better.
+
+use std::os::fd::{IntoRawFd, OwnedFd};
+
+use pyo3::call::PyCallArgs;
+use pyo3::prelude::*;
+
+/// Calls a method of a `socket.socket` over the same connection, made for this one call.
+pub(crate) fn call<'py>(
+    py: Python<'py>,
+    fd: &OwnedFd,
+    method: &str,
+    args: impl PyCallArgs<'py>,
+) -> PyResult<Py<PyAny>> {
+    let fd = fd.try_clone()?.into_raw_fd();
+    let socket = py.import("socket")?.getattr("socket")?;
+    let keywords = pyo3::types::PyDict::new(py);
+    keywords.set_item("fileno", fd)?;
+    let socket = socket.call((), Some(&keywords))?;
+    let result = socket.call_method1(method, args);
+    socket.call_method0("close")?;
+    Ok(result?.unbind())
+}

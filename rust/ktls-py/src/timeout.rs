@@ -1,0 +1,58 @@
+//! Timeouts as Python sockets have them, and calls that wait.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use ktls_net::{Error, Patience};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::errors::connection_error;
+use crate::lock::guard;
+
+/// The timeout of a socket: None blocks, zero does not.
+pub(crate) struct Timeout(Mutex<Option<Duration>>);
+
+impl Timeout {
+    /// That of a Python socket.
+    pub(crate) fn of(socket: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let seconds: Option<f64> = socket.call_method0("gettimeout")?.extract()?;
+        Ok(Self(Mutex::new(parse(seconds)?)))
+    }
+
+    pub(crate) fn set(&self, seconds: Option<f64>) -> PyResult<()> {
+        *guard(&self.0) = parse(seconds)?;
+        Ok(())
+    }
+
+    pub(crate) fn seconds(&self) -> Option<f64> {
+        guard(&self.0).map(|timeout| timeout.as_secs_f64())
+    }
+
+    /// How long a call that starts now may wait.
+    pub(crate) fn patience(&self) -> Patience {
+        Patience::from_timeout(*guard(&self.0))
+    }
+}
+
+/// Seconds as a duration; None stays None.
+pub(crate) fn parse(seconds: Option<f64>) -> PyResult<Option<Duration>> {
+    let parse = |seconds| {
+        Duration::try_from_secs_f64(seconds)
+            .map_err(|_| PyValueError::new_err(format!("{seconds} is not a timeout in seconds")))
+    };
+    seconds.map(parse).transpose()
+}
+
+/// Runs a call that may wait, without the GIL; Python's signal handlers run in between (PEP 475).
+pub(crate) fn wait_for<R: Send>(
+    py: Python<'_>,
+    mut call: impl FnMut() -> Result<R, Error> + Send,
+) -> PyResult<R> {
+    loop {
+        match py.detach(&mut call) {
+            Err(Error::Interrupted) => py.check_signals()?,
+            done => return done.map_err(connection_error),
+        }
+    }
+}
