@@ -345,7 +345,8 @@ class KtlsSocket:
     ) -> None:
         """Attach the ULP, install keys, or set an option of TCP.
 
-        ``(IPPROTO_TCP, TCP_ULP, b"tls")``, ``(SOL_TLS, TLS_TX | TLS_RX, info)``; ``TLS_TX`` and ``TLS_RX`` again install the next key (K-16 … K-24).
+        ``(IPPROTO_TCP, TCP_ULP, b"tls")``, ``(SOL_TLS, TLS_TX | TLS_RX, info)``; ``TLS_TX`` and
+        ``TLS_RX`` again install the next key (K-16 … K-24).
 
         :raises KtlsError: ENOTCONN, EEXIST, ENOENT, EINVAL, EBUSY, ENOPROTOOPT as spec 1.3 and 1.4.
         """
