@@ -1,0 +1,238 @@
+"""Receiving with KtlsSocket: spec 3."""
+
+import errno
+import socket
+
+import pytest
+
+from ktls_fast import BadRecordError, RecordTooLargeError
+from tests.ktls_ends import (
+    DONTWAIT,
+    PEEK,
+    SOL_TLS,
+    TLS_RX,
+    TLS_TX,
+    Ends,
+    Pair,
+    attach,
+    ends_over,
+    fails,
+    generation,
+    install,
+    raw_over,
+    receive,
+    send_typed,
+)
+from tests.reference import ALERT, APPLICATION_DATA, HANDSHAKE, TLS12, TLS13, pattern
+
+EOR, CTRUNC = socket.MSG_EOR, socket.MSG_CTRUNC
+HELLO = b"Hello world"
+KEY12 = generation(0, TLS12)
+
+# What lies on the wire, and what recvmsg(128) gives call by call until EAGAIN (spec 7.4).
+ZERO_LENGTH = {
+    "data data data": [HELLO * 3],
+    "data 0ctrl data": [HELLO, b"", HELLO],
+    "0data 0data 0data": [],
+    "0data 0data ctrl": [b"", HELLO],
+    "0data 0data 0ctrl": [b"", b""],
+    "0ctrl 0ctrl 0ctrl": [b"", b"", b""],
+    "0data 0data data": [HELLO],
+    "data 0data 0data": [HELLO],
+}
+
+
+@pytest.fixture
+def ends(tcp_pair: Pair) -> Ends:
+    return ends_over(tcp_pair)
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
+@pytest.mark.parametrize("layout", ZERO_LENGTH)
+def test_empty_records_in_every_order(tcp_pair: Pair, version: int, layout: str) -> None:
+    raw, receiver = raw_over(tcp_pair, version)
+    for number, word in enumerate(layout.split()):
+        kind = HANDSHAKE if word.endswith("ctrl") else APPLICATION_DATA
+        data = b"" if word.startswith("0") else HELLO
+        raw.send(generation(0, version).seal(data, kind, nth=number))
+    for want in ZERO_LENGTH[layout]:
+        assert receive(receiver, 128)[0] == want
+    with pytest.raises(BlockingIOError):
+        receive(receiver, 128)
+
+
+def test_every_delivery_has_its_type_and_a_finished_record_has_eor(ends: Ends) -> None:
+    ends.sender.send(b"hello")
+    data = [(SOL_TLS, 2, b"\x17")]
+    assert ends.receiver.recvmsg(2, 64) == (b"he", data, 0, None)
+    assert ends.receiver.recvmsg(9, 64) == (b"llo", data, EOR, None)
+
+
+@pytest.mark.parametrize("room", [0, 15, 16, 17, 24])
+def test_data_needs_no_control_room_and_control_needs_17_bytes(ends: Ends, room: int) -> None:
+    ends.sender.send(b"data")
+    send_typed(ends.sender, b"\1\0", ALERT)
+    _, control, flags, _ = ends.receiver.recvmsg(4, room)
+    assert bool(flags & CTRUNC) == (room < 17)
+    assert control == {16: [(SOL_TLS, 2, b"")]}.get(
+        room, [(SOL_TLS, 2, b"\x17")] if room > 16 else []
+    )
+    if room < 17:
+        with fails(errno.EIO):
+            ends.receiver.recvmsg(100, room)
+    assert receive(ends.receiver) == (b"\1\0", ALERT)
+
+
+def test_one_call_goes_over_data_records_and_stops_before_control(ends: Ends) -> None:
+    ends.sender.send(b"one")
+    ends.sender.send(b"two")
+    send_typed(ends.sender, b"\1\0", ALERT)
+    send_typed(ends.sender, b"\2\0", ALERT)
+    assert receive(ends.receiver) == (b"onetwo", APPLICATION_DATA)
+    assert receive(ends.receiver) == (b"\1\0", ALERT)
+    assert receive(ends.receiver) == (b"\2\0", ALERT)
+
+
+@pytest.mark.parametrize("sizes", [[11], [1] * 11, [3, 0, 5, 100], [0, 12]])
+def test_recvmsg_into_fills_buffers_in_order(ends: Ends, sizes: list[int]) -> None:
+    ends.sender.send(b"hello ")
+    ends.sender.send(b"world")
+    buffers = [bytearray(b"." * size) for size in sizes]
+    count, control, flags, address = ends.receiver.recvmsg_into(buffers, 64)
+    assert (count, control, flags, address) == (11, [(SOL_TLS, 2, b"\x17")], EOR, None)
+    whole = b"".join(buffers)
+    assert whole[:11] == HELLO.lower()
+    assert set(whole[11:]) <= {0, ord(".")}
+
+
+def test_overlapping_buffers_are_refused(ends: Ends) -> None:
+    ends.sender.send(b"data")
+    buffer = bytearray(8)
+    with fails(errno.EINVAL):
+        ends.receiver.recvmsg_into([buffer, buffer])
+    assert ends.receiver.recv(8) == b"data"
+
+
+def test_bytes_behind_a_record_that_just_fits_stay(ends: Ends) -> None:
+    ends.sender.send(b"data")
+    buffer = bytearray(b"." * 8)
+    assert ends.receiver.recv_into(buffer) == 4
+    assert buffer == b"data...."
+
+
+def test_nothing_of_an_undelivered_record_stays_in_the_callers_buffer(ends: Ends) -> None:
+    ends.sender.send(b"data")
+    send_typed(ends.sender, b"secret", HANDSHAKE)
+    buffer = bytearray(b"." * 20)
+    assert ends.receiver.recv_into(buffer) == 4
+    assert b"secret"[:1] not in buffer[4:]
+    assert receive(ends.receiver) == (b"secret", HANDSHAKE)
+
+
+def test_peek_spans_records_and_takes_nothing(ends: Ends) -> None:
+    ends.sender.send(b"one")
+    ends.sender.send(b"two")
+    assert ends.receiver.recvmsg(9, 64, PEEK)[::2] == (b"onetwo", 0)
+    assert ends.receiver.recvmsg(9, 64, PEEK)[::2] == (b"onetwo", EOR)
+    assert ends.receiver.recv(9) == b"onetwo"
+
+
+def test_waitall_waits_over_records(ends: Ends) -> None:
+    ends.sender.send(pattern(40000))
+    assert ends.receiver.recv(40000, socket.MSG_WAITALL) == pattern(40000)
+
+
+def test_low_water_mark_counts_plaintext(ends: Ends) -> None:
+    ends.sender.send(b"0123456789")
+    ends.sender.send(b"01234")
+    ends.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 8)
+    assert ends.receiver.recv(1, socket.MSG_WAITALL) == b"0"
+    assert ends.receiver.recv(6, socket.MSG_WAITALL) == b"123456"
+    assert ends.receiver.recv(10) == b"78901234"
+    assert ends.receiver.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == 8
+
+
+def test_data_comes_before_a_bad_record_which_stays(tcp_pair: Pair) -> None:
+    raw, receiver = raw_over(tcp_pair)
+    bad = bytearray(generation(0).seal(b"bad", nth=1))
+    bad[-1] ^= 1
+    raw.send(generation(0).seal(b"good") + bad)
+    assert receiver.recv(100) == b"good"
+    for _ in range(2):
+        with pytest.raises(BadRecordError):
+            receiver.recv(100)
+
+
+HEADERS = {
+    "too long": (b"\x17\3\3\x40\x12", errno.EMSGSIZE),
+    "too short": (b"\x14\3\3\0\1\1", errno.EBADMSG),
+    "version": (b"\x17\3\1\0\x20", errno.EINVAL),
+    "plain text": (b"GET / HTTP/1.0\r\n\r\n", errno.EINVAL),
+}
+
+
+@pytest.mark.parametrize(("header", "code"), HEADERS.values(), ids=HEADERS.keys())
+def test_a_bad_header_is_told_once_and_then_nothing(
+    tcp_pair: Pair, header: bytes, code: int
+) -> None:
+    raw, receiver = raw_over(tcp_pair)
+    raw.send(header)
+    with fails(code):
+        receiver.recv(100)
+    raw.send(generation(0).seal(b"good"))
+    with pytest.raises(BlockingIOError):
+        receiver.recv(100, DONTWAIT)
+    raw.close()
+    assert receiver.recv(100) == b""
+
+
+def test_a_bad_header_stops_a_send_before_it_is_received(tcp_pair: Pair) -> None:
+    raw, receiver = raw_over(tcp_pair)
+    install(receiver, TLS_TX, generation(1))
+    raw.send(b"\x17\3\3\xff\xff")
+    with pytest.raises(RecordTooLargeError):
+        receiver.send(b"x")
+    assert receiver.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.EMSGSIZE
+    assert receiver.send(b"x") == 1
+
+
+@pytest.mark.parametrize("cut", [0, 1, 4, 5, 20, 25])
+def test_the_end_inside_a_record_is_a_plain_end(tcp_pair: Pair, cut: int) -> None:
+    raw, receiver = raw_over(tcp_pair)
+    raw.send(generation(0).seal(b"whole") + generation(0).seal(b"half", nth=1)[:cut])
+    raw.close()
+    assert receiver.recv(100) == b"whole"
+    assert receiver.recv(100) == b""
+
+
+def test_bytes_that_came_before_the_key_are_records(tcp_pair: Pair) -> None:
+    raw, far = tcp_pair()
+    raw.send(generation(0).seal(b"early"))
+    receiver = attach(far)
+    install(receiver, TLS_RX, generation(0))
+    assert receiver.recv(100) == b"early"
+
+
+def test_without_a_key_bytes_pass_through(tcp_pair: Pair) -> None:
+    near, far = map(attach, tcp_pair())
+    assert send_typed(near, b"plain", HANDSHAKE) == 5
+    assert far.recvmsg(100, 64) == (b"plain", [], 0, None)
+
+
+def test_a_close_with_unread_records_resets_the_peer(ends: Ends) -> None:
+    ends.sender.send(b"one")
+    ends.sender.send(b"two")
+    assert ends.receiver.recv(3) == b"one"
+    ends.receiver.close()
+    with pytest.raises(ConnectionResetError):
+        ends.sender.send(b"three")
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
+def test_records_cut_at_every_byte_arrive_whole(tcp_pair: Pair, version: int) -> None:
+    raw, receiver = raw_over(tcp_pair, version)
+    key = generation(0, version)
+    wire = b"".join(key.seal(pattern(size), nth=nth) for nth, size in enumerate((1, 7, 30)))
+    for number in range(len(wire)):
+        raw.send(wire[number : number + 1])
+    assert receiver.recv(38, socket.MSG_WAITALL) == pattern(1) + pattern(7) + pattern(30)
