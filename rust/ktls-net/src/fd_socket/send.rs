@@ -81,16 +81,16 @@ impl FdSocket {
         loop {
             let sealed = self.seal(sending, SEAL_AT_ONCE);
             let flushed = self.flush(sending);
-            sealed?;
             match flushed {
+                Ok(()) => sending.safe = sending.source.taken(),
                 // The records are sealed: they count, and leave when TCP takes them.
                 Err(Error::Io(Errno::AGAIN) | Error::TimedOut | Error::Interrupted) => {
                     sending.safe = sending.source.taken();
-                    return Ok(());
+                    return sealed;
                 }
-                flushed => flushed?,
+                Err(error) => return Err(error),
             }
-            sending.safe = sending.source.taken();
+            sealed?;
             if sending.source.left() == 0 {
                 return Ok(());
             }
