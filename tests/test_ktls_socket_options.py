@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from ktls_fast import KtlsError, KtlsSocket, tls_stat
+from ktls_fast import KtlsError, KtlsSocket, aead_in_use, tls_stat
 from tests.ktls_ends import (
     SOL_TLS,
     TCP_ULP,
@@ -21,7 +21,7 @@ from tests.ktls_ends import (
     install,
     settled_stat,
 )
-from tests.reference import AES_GCM_256, SM4_GCM, TLS12, TLS13, traffic_key
+from tests.reference import AES_GCM_256, CIPHERS, TLS12, TLS13, traffic_key
 
 ONE = struct.pack("I", 1)
 
@@ -160,8 +160,12 @@ def test_tls12_keys_are_set_once(tcp_pair: Pair) -> None:
 
 
 def test_a_cipher_without_an_implementation_is_enoent(end: KtlsSocket) -> None:
-    with fails(errno.ENOENT):
-        install(end, TLS_TX, traffic_key(TLS13, SM4_GCM))
+    lacking = [cipher for cipher in CIPHERS if cipher.name not in aead_in_use()]
+    if not lacking:
+        pytest.skip("every cipher has an implementation")
+    for cipher in lacking:
+        with fails(errno.ENOENT):
+            install(end, TLS_TX, traffic_key(TLS12, cipher))
     install(end, TLS_TX, generation(0))
 
 
