@@ -10,29 +10,56 @@ pub type NonceBytes = [u8; 12];
 /// Additional data of a record: its header in TLS 1.3 (5 bytes), 13 bytes in TLS 1.2.
 #[derive(Clone, Copy, Debug)]
 pub struct Aad {
-    bytes: [u8; 13],
-    len: usize,
+    bytes: [u8; Self::MAX_LEN],
+    len: u8,
 }
 
 impl Aad {
+    /// More than a record has, so that published vectors fit; 24 bytes with the length.
+    pub const MAX_LEN: usize = 23;
+
     /// The five header bytes of a TLS 1.3 record.
     #[must_use]
     pub fn header(header: [u8; 5]) -> Self {
-        let mut bytes = [0; 13];
-        bytes[..5].copy_from_slice(&header);
-        Self { bytes, len: 5 }
+        Self::fitting(&header)
     }
 
     /// The 13 bytes of TLS 1.2: number, type, version, plaintext length (RFC 5246 §6.2.3.3).
     #[must_use]
     pub fn numbered(bytes: [u8; 13]) -> Self {
-        Self { bytes, len: 13 }
+        Self::fitting(&bytes)
+    }
+
+    /// The only maker, for `len` to be a length: its callers know that `from` fits.
+    fn fitting(from: &[u8]) -> Self {
+        let mut bytes = [0; Self::MAX_LEN];
+        bytes[..from.len()].copy_from_slice(from);
+        Self {
+            bytes,
+            len: from.len() as u8,
+        }
+    }
+}
+
+impl TryFrom<&[u8]> for Aad {
+    type Error = Error;
+
+    /// Any additional data, as a test vector has it.
+    fn try_from(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() <= Self::MAX_LEN {
+            return Ok(Self::fitting(bytes));
+        }
+        Err(Error::BadLength {
+            what: "additional data",
+            len: bytes.len(),
+            want: Self::MAX_LEN,
+        })
     }
 }
 
 impl AsRef<[u8]> for Aad {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        &self.bytes[..usize::from(self.len)]
     }
 }
 
