@@ -45,7 +45,7 @@ lint-rust: need-rust ## rustfmt, and clippy without a single warning
 	@cargo fmt --check -- --files-with-diff || { echo "not formatted: run make format" >&2; exit 1; }
 	@PYO3_PYTHON=$(PYTHON) cargo clippy --quiet --workspace --all-targets -- -D warnings
 
-lint-python: $(STAMPS)/dev ## ruff and mypy --strict
+lint-python: $(STAMPS)/built $(STAMPS)/dev ## ruff and mypy --strict
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check . || { echo "not formatted: run make format" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
@@ -95,7 +95,7 @@ $(STAMPS)/built: pyproject.toml $(RUST_SOURCES) $(STAMPS)/maturin | need-rust
 
 $(STAMPS)/dev: pyproject.toml $(STAMPS)/venv
 	@echo "installing the test and lint tools"
-	@$(PIP) --group test --group lint
+	@$(PIP) --group bench --group lint
 	@touch $@
 
 $(STAMPS)/bench: pyproject.toml $(STAMPS)/venv
