@@ -2,42 +2,26 @@
 
 use std::fmt;
 
-use aws_lc_rs::aead::{
-    AES_128_GCM, AES_256_GCM, Aad, Algorithm as AwsAlgorithm, CHACHA20_POLY1305, LessSafeKey,
-    Nonce, UnboundKey,
-};
+use aws_lc_rs::aead::{Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use ktls_core::Error;
 use ktls_core::aead::{OpenJob, RecordKey, SealJob};
-use ktls_core::suite::Algorithm;
 
-/// aws-lc's AEAD for an algorithm, where it has one.
-pub(crate) fn algorithm(algorithm: Algorithm) -> Option<&'static AwsAlgorithm> {
-    match algorithm {
-        Algorithm::Aes128Gcm => Some(&AES_128_GCM),
-        Algorithm::Aes256Gcm => Some(&AES_256_GCM),
-        Algorithm::ChaCha20Poly1305 => Some(&CHACHA20_POLY1305),
-        Algorithm::Aes128Ccm
-        | Algorithm::Sm4Gcm
-        | Algorithm::Sm4Ccm
-        | Algorithm::Aria128Gcm
-        | Algorithm::Aria256Gcm => None,
-    }
+/// Expands a key.
+pub(crate) fn record_key(
+    algorithm: &'static Algorithm,
+    key: &[u8],
+) -> Result<Box<dyn RecordKey>, Error> {
+    let wrong = Error::BadLength {
+        what: "key",
+        len: key.len(),
+        want: algorithm.key_len(),
+    };
+    let key = UnboundKey::new(algorithm, key).map_err(|_| wrong)?;
+    Ok(Box::new(AwsLcKey(LessSafeKey::new(key))))
 }
 
 /// An expanded key; aws-lc wipes it when it is freed.
-pub(crate) struct AwsLcKey(LessSafeKey);
-
-impl AwsLcKey {
-    pub(crate) fn new(algorithm: &'static AwsAlgorithm, key: &[u8]) -> Result<Self, Error> {
-        let wrong = Error::BadLength {
-            what: "key",
-            len: key.len(),
-            want: algorithm.key_len(),
-        };
-        let key = UnboundKey::new(algorithm, key).map_err(|_| wrong)?;
-        Ok(Self(LessSafeKey::new(key)))
-    }
-}
+struct AwsLcKey(LessSafeKey);
 
 impl RecordKey for AwsLcKey {
     fn seal(&self, job: SealJob<'_>) {

@@ -2,64 +2,35 @@
 #![deny(unsafe_code)]
 
 mod aws_lc;
+mod expand;
+mod rustcrypto;
+mod select;
 
-use aws_lc_rs::hkdf;
 use ktls_core::Error;
 use ktls_core::aead::{Provider, RecordKey};
-use ktls_core::suite::{Algorithm, CIPHERS, Cipher, Hash};
+use ktls_core::suite::{Algorithm, Hash};
+
+use crate::select::choice;
 
 /// The provider that everything above uses.
 pub static PROVIDER: Aead = Aead;
 
-/// AES-GCM and ChaCha20-Poly1305 by aws-lc; HKDF by aws-lc.
+/// Every AEAD and hash of the kernel's table, each by the implementation chosen for it.
 #[derive(Debug)]
 pub struct Aead;
 
 impl Provider for Aead {
     fn record_key(&self, algorithm: Algorithm, key: &[u8]) -> Result<Box<dyn RecordKey>, Error> {
-        let Some(aead) = aws_lc::algorithm(algorithm) else {
-            return Err(Error::CipherMissing {
-                cipher: cipher_name(algorithm),
-            });
-        };
-        Ok(Box::new(aws_lc::AwsLcKey::new(aead, key)?))
+        (choice(algorithm).record_key)(key)
     }
 
     fn expand(&self, hash: Hash, secret: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error> {
-        let algorithm = match hash {
-            Hash::Sha256 => hkdf::HKDF_SHA256,
-            Hash::Sha384 => hkdf::HKDF_SHA384,
-            Hash::Sm3 => return Err(Error::CipherMissing { cipher: "SM3" }),
-        };
-        let too_long = Error::BadLength {
-            what: "HKDF output",
-            len: out.len(),
-            want: 255,
-        };
-        let prk = hkdf::Prk::new_less_safe(algorithm, secret);
-        let info = [info];
-        let okm = prk.expand(&info, OutLen(out.len())).map_err(|_| too_long)?;
-        okm.fill(out).map_err(|_| too_long)
+        expand::expand(hash, secret, info, out)
     }
 
     fn implementation(&self, algorithm: Algorithm) -> Option<&'static str> {
-        aws_lc::algorithm(algorithm).map(|_| "aws-lc")
+        Some(choice(algorithm).implementation)
     }
-}
-
-struct OutLen(usize);
-
-impl hkdf::KeyType for OutLen {
-    fn len(&self) -> usize {
-        self.0
-    }
-}
-
-fn cipher_name(algorithm: Algorithm) -> &'static str {
-    CIPHERS
-        .iter()
-        .find(|cipher| cipher.algorithm == algorithm)
-        .map_or("the cipher", |c: &Cipher| c.name)
 }
 
 /// The features of this CPU that matter for record speed.
