@@ -9,6 +9,13 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::Error;
 
+/// The peer has sent FIN. Where poll cannot say so, reading does.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+pub const PEER_DONE: PollFlags = PollFlags::RDHUP;
+/// The peer has sent FIN. Where poll cannot say so, reading does.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+pub const PEER_DONE: PollFlags = PollFlags::empty();
+
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Patience {

@@ -21,6 +21,7 @@ use rustix::net::Shutdown;
 use rustix::net::sockopt::{Timeout, set_socket_linger, socket_error, socket_timeout};
 
 use crate::descriptor::{Descriptor, Turn, guard};
+use crate::wait::PEER_DONE;
 use crate::{Error, Patience};
 use recv::RxSide;
 use setup::Setup;
@@ -130,9 +131,9 @@ impl FdSocket {
         let readable = self.readable(&fd);
         let mut seen = look(
             &fd,
-            PollFlags::IN | PollFlags::PRI | PollFlags::OUT | PollFlags::RDHUP,
+            PollFlags::IN | PollFlags::PRI | PollFlags::OUT | PEER_DONE,
         );
-        let open = !seen.intersects(PollFlags::RDHUP | PollFlags::HUP);
+        let open = !seen.intersects(PEER_DONE | PollFlags::HUP);
         if let (Some(readable), true) = (readable, open) {
             seen.set(PollFlags::IN, readable);
         }

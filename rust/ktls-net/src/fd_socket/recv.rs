@@ -12,7 +12,7 @@ use rustix::net::sockopt::Timeout;
 
 use super::{FdSocket, look, wait_until};
 use crate::descriptor::guard;
-use crate::wait::read_now;
+use crate::wait::{PEER_DONE, read_now};
 use crate::{Error, Patience};
 
 /// The receiving direction: plain TCP until it has a key.
@@ -201,8 +201,8 @@ impl RxSide {
     /// What a waiting reader looks for: behind a bad header only the end counts.
     fn events(&self) -> PollFlags {
         match &self.rx {
-            Some(rx) if rx.stopped() => PollFlags::RDHUP,
-            _ => PollFlags::IN | PollFlags::RDHUP,
+            Some(rx) if rx.stopped() => PEER_DONE,
+            _ => PollFlags::IN | PEER_DONE,
         }
     }
 
@@ -239,7 +239,7 @@ impl RxSide {
 
 /// True once the peer has sent FIN or a reset, whatever lies unread before it.
 fn hung_up(fd: &OwnedFd) -> bool {
-    !look(fd, PollFlags::RDHUP).is_empty()
+    !look(fd, PEER_DONE).is_empty()
 }
 
 /// Without a key the bytes are TCP's.
@@ -270,7 +270,7 @@ fn recv_plain(
             }
             Err(Errno::AGAIN) if call.satisfied() => break,
             Err(Errno::AGAIN) => {
-                let wanted = PollFlags::IN | PollFlags::RDHUP;
+                let wanted = PollFlags::IN | PEER_DONE;
                 match wait_until(fd, wanted, patience, &mut limit, Timeout::Recv) {
                     Err(_) if call.copied() => break,
                     waited => waited?,

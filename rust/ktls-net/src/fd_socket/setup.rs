@@ -14,6 +14,7 @@ use rustix::net::{AddressFamily, SocketType, getpeername, ipproto};
 use super::{FdSocket, look};
 use crate::Error;
 use crate::descriptor::guard;
+use crate::wait::PEER_DONE;
 
 /// What belongs to no direction.
 #[derive(Debug, Default)]
@@ -144,8 +145,8 @@ impl FdSocket {
 
     /// TCP_ESTABLISHED, as far as a descriptor tells it.
     fn check_established(&self, fd: &OwnedFd) -> Result<(), Error> {
-        let closing = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-        let seen = look(fd, PollFlags::RDHUP);
+        let closing = PEER_DONE | PollFlags::HUP | PollFlags::ERR;
+        let seen = look(fd, PEER_DONE);
         if getpeername(fd).is_err() || seen.intersects(closing) || self.tx.is_shut() {
             return Err(ktls_core::Error::NotEstablished.into());
         }

@@ -1,0 +1,74 @@
+//! Errnos.
+
+/// Errnos by name; [`Errno::code`] is the number of the platform.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Errno {
+    /// EAGAIN
+    Again,
+    /// EBADMSG
+    BadMsg,
+    /// EBUSY
+    Busy,
+    /// ECONNABORTED
+    ConnAborted,
+    /// ECONNRESET
+    ConnReset,
+    /// EEXIST
+    Exist,
+    /// EINVAL
+    Inval,
+    /// EIO
+    Io,
+    /// EKEYEXPIRED
+    KeyExpired,
+    /// EMSGSIZE
+    MsgSize,
+    /// ENOBUFS
+    NoBufs,
+    /// ENOENT
+    NoEnt,
+    /// ENOPROTOOPT
+    NoProtoOpt,
+    /// ENOSPC
+    NoSpc,
+    /// ENOTCONN
+    NotConn,
+    /// EOPNOTSUPP
+    OpNotSupp,
+    /// EPIPE
+    Pipe,
+    /// EPROTO
+    Proto,
+}
+
+impl Errno {
+    /// The number: Linux's on Linux, the BSD family's elsewhere (which lacks EKEYEXPIRED: Linux's 127).
+    #[must_use]
+    pub const fn code(self) -> i32 {
+        let (linux, bsd) = match self {
+            Self::Again => (11, 35),
+            Self::BadMsg => (74, 94),
+            Self::Busy => (16, 16),
+            Self::ConnAborted => (103, 53),
+            Self::ConnReset => (104, 54),
+            Self::Exist => (17, 17),
+            Self::Inval => (22, 22),
+            Self::Io => (5, 5),
+            Self::KeyExpired => (127, 127),
+            Self::MsgSize => (90, 40),
+            Self::NoBufs => (105, 55),
+            Self::NoEnt => (2, 2),
+            Self::NoProtoOpt => (92, 42),
+            Self::NoSpc => (28, 28),
+            Self::NotConn => (107, 57),
+            Self::OpNotSupp => (95, 102),
+            Self::Pipe => (32, 32),
+            Self::Proto => (71, 100),
+        };
+        if cfg!(target_os = "linux") {
+            linux
+        } else {
+            bsd
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Blame, errno and alert of every error: no `_`, so that a new one must say.
+
+use crate::error::{Alert, Blame, Errno, Error};
+
+impl Error {
+    /// Who is to blame.
+    #[must_use]
+    pub const fn blame(self) -> Blame {
+        match self {
+            Self::BadTag
+            | Self::RecordTooLong { .. }
+            | Self::RecordTooShort { .. }
+            | Self::BadRecordVersion { .. }
+            | Self::NotOneRecord { .. }
+            | Self::NoContentType
+            | Self::PlaintextTooLong { .. }
+            | Self::UnexpectedRecord { .. }
+            | Self::UnexpectedMessage { .. }
+            | Self::EmptyFragment { .. }
+            | Self::Interleaved { .. }
+            | Self::DataAfterKeyUpdate
+            | Self::BadKeyUpdateLength { .. }
+            | Self::BadKeyUpdateValue { .. }
+            | Self::KeyUpdateStorm { .. }
+            | Self::HandshakeTooLong { .. }
+            | Self::BadTicket
+            | Self::BadAlertLength { .. }
+            | Self::AlertReceived(_)
+            | Self::Truncated => Blame::Peer,
+            Self::SeqExhausted | Self::KeyExhausted { .. } | Self::SlotsFull { .. } => Blame::Limit,
+            Self::NoKey
+            | Self::KeyExpired
+            | Self::UnknownVersion { .. }
+            | Self::UnknownCipher { .. }
+            | Self::UnknownSuite { .. }
+            | Self::CipherMissing { .. }
+            | Self::CipherNotIn13 { .. }
+            | Self::BadLength { .. }
+            | Self::RekeyMismatch { .. }
+            | Self::NoRekeyIn12
+            | Self::FragmentTooLong { .. }
+            | Self::NoRoom { .. }
+            | Self::PieceOutside { .. }
+            | Self::SendClosed
+            | Self::Dead
+            | Self::StaleSlot { .. }
+            | Self::UnknownUlp
+            | Self::NoUlpName
+            | Self::UlpAttached
+            | Self::NotEstablished
+            | Self::NotTcp
+            | Self::NoUlp
+            | Self::UlpUnsupported
+            | Self::UnknownOption { .. }
+            | Self::BadOption { .. }
+            | Self::OptionNotNow { .. }
+            | Self::OpenRecord { .. }
+            | Self::DirectionsDiffer { .. }
+            | Self::BadFlags { .. }
+            | Self::MoreAndEor
+            | Self::TypeWithMore
+            | Self::BadControlType { .. }
+            | Self::EmptyControl
+            | Self::NoRecordType
+            | Self::NoControlRoom { .. } => Blame::Caller,
+        }
+    }
+
+    /// The errno that a kernel TLS socket gives, or the closest where the kernel has no such case.
+    #[must_use]
+    pub const fn errno(self) -> Errno {
+        match self {
+            Self::BadTag
+            | Self::RecordTooShort { .. }
+            | Self::NotOneRecord { .. }
+            | Self::NoContentType
+            | Self::SeqExhausted => Errno::BadMsg,
+            Self::RecordTooLong { .. }
+            | Self::PlaintextTooLong { .. }
+            | Self::FragmentTooLong { .. } => Errno::MsgSize,
+            Self::BadRecordVersion { .. }
+            | Self::UnknownVersion { .. }
+            | Self::UnknownCipher { .. }
+            | Self::UnknownSuite { .. }
+            | Self::CipherNotIn13 { .. }
+            | Self::BadLength { .. }
+            | Self::RekeyMismatch { .. }
+            | Self::PieceOutside { .. }
+            | Self::NoUlpName
+            | Self::BadOption { .. }
+            | Self::OptionNotNow { .. }
+            | Self::DirectionsDiffer { .. }
+            | Self::MoreAndEor
+            | Self::TypeWithMore
+            | Self::BadControlType { .. }
+            | Self::EmptyControl
+            | Self::NoRecordType => Errno::Inval,
+            Self::UnexpectedRecord { .. }
+            | Self::UnexpectedMessage { .. }
+            | Self::EmptyFragment { .. }
+            | Self::Interleaved { .. }
+            | Self::DataAfterKeyUpdate
+            | Self::BadKeyUpdateLength { .. }
+            | Self::BadKeyUpdateValue { .. }
+            | Self::KeyUpdateStorm { .. }
+            | Self::HandshakeTooLong { .. }
+            | Self::BadTicket
+            | Self::BadAlertLength { .. } => Errno::Proto,
+            Self::AlertReceived(_) => Errno::ConnAborted,
+            Self::Truncated => Errno::ConnReset,
+            Self::NoKey | Self::NoRekeyIn12 | Self::OpenRecord { .. } => Errno::Busy,
+            Self::UlpAttached => Errno::Exist,
+            Self::NotEstablished => Errno::NotConn,
+            Self::NotTcp | Self::NoUlp | Self::UnknownOption { .. } => Errno::NoProtoOpt,
+            Self::UlpUnsupported | Self::BadFlags { .. } => Errno::OpNotSupp,
+            Self::NoControlRoom { .. } => Errno::Io,
+            Self::KeyExpired | Self::KeyExhausted { .. } => Errno::KeyExpired,
+            Self::CipherMissing { .. } | Self::StaleSlot { .. } | Self::UnknownUlp => Errno::NoEnt,
+            Self::NoRoom { .. } => Errno::NoBufs,
+            Self::SendClosed | Self::Dead => Errno::Pipe,
+            Self::SlotsFull { .. } => Errno::NoSpc,
+        }
+    }
+
+    /// The alert owed to the peer, where one is owed (RFC 8446 §6.2).
+    #[must_use]
+    pub const fn alert(self) -> Option<Alert> {
+        match self {
+            Self::BadTag | Self::RecordTooShort { .. } | Self::NotOneRecord { .. } => {
+                Some(Alert::BadRecordMac)
+            }
+            Self::RecordTooLong { .. } | Self::PlaintextTooLong { .. } => {
+                Some(Alert::RecordOverflow)
+            }
+            Self::BadRecordVersion { .. } => Some(Alert::ProtocolVersion),
+            Self::NoContentType
+            | Self::UnexpectedRecord { .. }
+            | Self::UnexpectedMessage { .. }
+            | Self::EmptyFragment { .. }
+            | Self::Interleaved { .. }
+            | Self::DataAfterKeyUpdate
+            | Self::KeyUpdateStorm { .. } => Some(Alert::UnexpectedMessage),
+            Self::BadKeyUpdateLength { .. } | Self::BadAlertLength { .. } | Self::BadTicket => {
+                Some(Alert::DecodeError)
+            }
+            Self::BadKeyUpdateValue { .. } | Self::HandshakeTooLong { .. } => {
+                Some(Alert::IllegalParameter)
+            }
+            Self::SeqExhausted | Self::KeyExhausted { .. } => Some(Alert::InternalError),
+            Self::AlertReceived(_)
+            | Self::Truncated
+            | Self::NoKey
+            | Self::KeyExpired
+            | Self::UnknownVersion { .. }
+            | Self::UnknownCipher { .. }
+            | Self::UnknownSuite { .. }
+            | Self::CipherMissing { .. }
+            | Self::CipherNotIn13 { .. }
+            | Self::BadLength { .. }
+            | Self::RekeyMismatch { .. }
+            | Self::NoRekeyIn12
+            | Self::FragmentTooLong { .. }
+            | Self::NoRoom { .. }
+            | Self::PieceOutside { .. }
+            | Self::SendClosed
+            | Self::Dead
+            | Self::StaleSlot { .. }
+            | Self::SlotsFull { .. }
+            | Self::UnknownUlp
+            | Self::NoUlpName
+            | Self::UlpAttached
+            | Self::NotEstablished
+            | Self::NotTcp
+            | Self::NoUlp
+            | Self::UlpUnsupported
+            | Self::UnknownOption { .. }
+            | Self::BadOption { .. }
+            | Self::OptionNotNow { .. }
+            | Self::OpenRecord { .. }
+            | Self::DirectionsDiffer { .. }
+            | Self::BadFlags { .. }
+            | Self::MoreAndEor
+            | Self::TypeWithMore
+            | Self::BadControlType { .. }
+            | Self::EmptyControl
+            | Self::NoRecordType
+            | Self::NoControlRoom { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alert_is_found_by_its_code() {
+        for code in 0..=u8::MAX {
+            if let Some(alert) = Alert::from_code(code) {
+                assert_eq!(alert.code(), code, "{alert}");
+            }
+        }
+        assert_eq!(Alert::from_code(47), Some(Alert::IllegalParameter));
+    }
+
+    #[test]
+    fn only_what_the_peer_or_a_limit_caused_owes_an_alert() {
+        for error in [
+            Error::NoKey,
+            Error::KeyExpired,
+            Error::Truncated,
+            Error::AlertReceived(40),
+        ] {
+            assert_eq!(error.alert(), None, "{error}");
+        }
+        assert_eq!(Error::BadTag.alert(), Some(Alert::BadRecordMac));
+        assert_eq!(Error::BadTag.blame(), Blame::Peer);
+    }
+}
