@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.reference import RECORD_CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_key
+from tests.reference import CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_key
 
 IN_CI = bool(os.environ.get("CI"))
 SOCKET_TIMEOUT = 10.0
@@ -41,30 +41,38 @@ def tcp_pair() -> Iterator[Callable[[], tuple[socket.socket, socket.socket]]]:
         yield make
 
 
-@pytest.fixture(scope="session", params=RECORD_CIPHERS, ids=lambda cipher: cipher.name)
+@pytest.fixture(scope="session", params=CIPHERS, ids=lambda cipher: cipher.name)
 def cipher(request: pytest.FixtureRequest) -> Cipher:
-    """Each cipher that carries records, in turn."""
+    """Each cipher of the kernel, in turn."""
     param: Cipher = request.param
     return param
 
 
-@pytest.fixture(scope="session", params=[TLS12, TLS13], ids=["1.2", "1.3"])
-def version(request: pytest.FixtureRequest) -> int:
-    """0x0303 and 0x0304, in turn."""
-    param: int = request.param
+def _keys_of(*versions: int) -> list[TrafficKey]:
+    return [
+        traffic_key(version, cipher)
+        for version in versions
+        for cipher in CIPHERS
+        if version in cipher.versions
+    ]
+
+
+def _id_of(key: TrafficKey) -> str:
+    return f"{'1.3' if key.version == TLS13 else '1.2'}-{key.cipher.name}"
+
+
+@pytest.fixture(scope="session", params=_keys_of(TLS12, TLS13), ids=_id_of)
+def key(request: pytest.FixtureRequest) -> TrafficKey:
+    """One traffic key for each version and cipher; its first record has number 0."""
+    param: TrafficKey = request.param
     return param
 
 
-@pytest.fixture(scope="session")
-def key(version: int, cipher: Cipher) -> TrafficKey:
-    """One traffic key for each version and cipher; its first record has number 0."""
-    return traffic_key(version, cipher)
-
-
-@pytest.fixture(scope="session")
-def key13(cipher: Cipher) -> TrafficKey:
+@pytest.fixture(scope="session", params=_keys_of(TLS13), ids=lambda key: key.cipher.name)
+def key13(request: pytest.FixtureRequest) -> TrafficKey:
     """One TLS 1.3 traffic key for each cipher; its first record has number 0."""
-    return traffic_key(TLS13, cipher)
+    param: TrafficKey = request.param
+    return param
 
 
 def _path_of(tool: str) -> str:

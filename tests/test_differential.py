@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from ktls_fast import BadRecordError, KtlsError, Opener, Sealer
 from tests.reference import (
+    CIPHERS,
     HANDSHAKE,
     MAX_PLAINTEXT,
-    RECORD_CIPHERS,
     SEQ_MODULUS,
-    TLS12,
     TLS13,
     TrafficKey,
     pattern,
@@ -44,10 +43,10 @@ numbers = st.one_of(
 
 @st.composite
 def traffic_keys(draw: st.DrawFn) -> TrafficKey:
-    """Any key of any record cipher and version; at least 20 numbers are left."""
-    cipher = draw(st.sampled_from(RECORD_CIPHERS))
+    """Any key of any cipher and version; at least 20 numbers are left."""
+    cipher = draw(st.sampled_from(CIPHERS))
     return TrafficKey(
-        draw(st.sampled_from([TLS12, TLS13])),
+        draw(st.sampled_from(cipher.versions)),
         cipher,
         key=draw(st.binary(min_size=cipher.key_size, max_size=cipher.key_size)),
         iv=draw(st.binary(min_size=cipher.iv_size, max_size=cipher.iv_size)),

