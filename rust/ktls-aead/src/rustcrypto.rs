@@ -94,3 +94,28 @@ impl<A> fmt::Debug for RustCryptoKey<A> {
         f.write_str("RustCryptoKey")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zeroize::ZeroizeOnDrop;
+
+    use super::*;
+
+    /// Compiles only where a `T` is wiped when it is freed; CCM adds no state to its cipher.
+    fn wiped<T: ZeroizeOnDrop>() {}
+
+    #[test]
+    fn expanded_keys_are_wiped() {
+        wiped::<aes::Aes128>();
+        wiped::<sm4::Sm4>();
+        wiped::<Sm4Gcm>();
+        wiped::<Aria128Gcm>();
+        wiped::<Aria256Gcm>();
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let key = RustCryptoKey(Sm4Gcm::new(&[0x4b; 16].into()));
+        assert_eq!(format!("{key:?}"), "RustCryptoKey");
+    }
+}
