@@ -14,7 +14,7 @@ the connection is gone; every other refusal is a
 from collections.abc import Iterable, Sequence
 from socket import socket
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeAlias, final
+from typing import Any, Literal, NamedTuple, Self, TypeAlias, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ __all__ = [
     "KeyUpdateFound",
     "KeyUpdateScanner",
     "KtlsSocket",
+    "Namespace",
     "OpenedBatch",
     "Opener",
     "SealedBatch",
@@ -316,9 +317,27 @@ class KeyUpdateScanner:
     def at_boundary(self) -> bool:
         """True when no handshake message is half read: a key may change here."""
 
-def tls_stat() -> dict[str, int]:
-    """The counters of this process under the names of ``/proc/net/tls_stat`` (spec 6.1)."""
+@final
+class Namespace:
+    """Counters of their own, as a network namespace has them, for the sockets made with it."""
 
+    def __new__(cls) -> Self: ...
+    @overload
+    def tls_stat(self, *, format: Literal["dict"] = "dict") -> dict[str, int]: ...
+    @overload
+    def tls_stat(self, *, format: Literal["proc"]) -> str: ...
+
+@overload
+def tls_stat(
+    *, format: Literal["dict"] = "dict", namespace: Namespace | None = None
+) -> dict[str, int]:
+    """The counters under the names of ``/proc/net/tls_stat`` (spec 6.1); ``"proc"`` gives its text.
+
+    They are those of ``namespace``, or of all sockets and connections of this process without one.
+    """
+
+@overload
+def tls_stat(*, format: Literal["proc"], namespace: Namespace | None = None) -> str: ...
 def aead_in_use() -> dict[str, str]:
     """Which implementation seals each cipher, e.g. ``{"AES_GCM_128": "aws-lc"}``."""
 
@@ -332,8 +351,11 @@ class KtlsSocket:
     Same calls, names, order and results as :class:`socket.socket`.
     """
 
-    def __new__(cls, sock: socket) -> Self:
-        """Take over ``sock`` (it is detached) with its timeout."""
+    def __new__(cls, sock: socket, *, namespace: Namespace | None = None) -> Self:
+        """Take over ``sock`` (it is detached) with its timeout.
+
+        :param namespace: where it counts; default: the counters of the process.
+        """
 
     def setsockopt(
         self,

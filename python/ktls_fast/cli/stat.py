@@ -5,8 +5,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-import ktls_fast
-from ktls_fast.proxy import format_counters
+from ktls_fast import tls_stat
 
 if TYPE_CHECKING:
     from . import Parser
@@ -30,6 +29,5 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    counters = ktls_fast.tls_stat()
-    sys.stdout.write(f"{json.dumps(counters)}\n" if parsed.json else format_counters(counters))
+    sys.stdout.write(f"{json.dumps(tls_stat())}\n" if parsed.json else tls_stat(format="proc"))
     return 0

@@ -1,5 +1,6 @@
 //! Counters with the names of `/proc/net/tls_stat` (spec 6.1).
 
+use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 macro_rules! counters {
@@ -80,6 +81,16 @@ impl Stats {
     }
 }
 
+/// The text of `/proc/net/tls_stat`.
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for &counter in Counter::ALL {
+            writeln!(f, "{:<32}\t{}", counter.name(), self.value(counter))?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +104,16 @@ mod tests {
         assert_eq!(stats.value(Counter::TlsRxRekeyReceived), 1);
         assert_eq!(stats.value(Counter::TlsCurrTxSw), 0);
         assert_eq!(Counter::ALL[8].name(), "TlsDecryptError");
+    }
+
+    #[test]
+    fn text_is_that_of_the_kernel() {
+        let stats = Stats::new();
+        stats.add(Counter::TlsCurrRxSw);
+        let text = stats.to_string();
+        let mut lines = text.split_inclusive('\n');
+        assert_eq!(lines.next(), Some("TlsCurrTxSw                     \t0\n"));
+        assert_eq!(lines.next(), Some("TlsCurrRxSw                     \t1\n"));
+        assert_eq!(lines.count(), Counter::ALL.len() - 2);
     }
 }

@@ -1,12 +1,11 @@
 //! `KtlsSocket`.
 
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
 
 use ktls_core::Errno;
 use ktls_core::socket::call::{Control, GET_RECORD_TYPE, SOL_TLS};
 use ktls_core::socket::{Received, Target};
-use ktls_net::{Error, FdSocket, STATS};
+use ktls_net::{Error, FdSocket};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -17,6 +16,7 @@ use crate::python_socket;
 use crate::socket_option::{
     INT_LEN, IPPROTO_TCP, SO_ERROR, SO_RCVLOWAT, SOL_SOCKET, TCP_ULP, Value, int_answer,
 };
+use crate::stat::{PyNamespace, stats_of};
 use crate::timeout::Timeout;
 
 /// What `recvmsg` gives: data or their number, control messages, flags, and no address.
@@ -31,9 +31,10 @@ pub(crate) struct PyKtlsSocket {
 #[pymethods]
 impl PyKtlsSocket {
     #[new]
-    fn new(sock: &Bound<'_, PyAny>) -> PyResult<Self> {
+    #[pyo3(signature = (sock, *, namespace = None))]
+    fn new(sock: &Bound<'_, PyAny>, namespace: Option<&Bound<'_, PyNamespace>>) -> PyResult<Self> {
         let timeout = Timeout::of(sock)?;
-        let inner = FdSocket::new(take_fd(sock)?, Arc::clone(&STATS));
+        let inner = FdSocket::new(take_fd(sock)?, stats_of(namespace));
         Ok(Self { inner, timeout })
     }
 

@@ -37,7 +37,7 @@ mod _core {
     #[pymodule_export]
     use crate::sealer::{PySealer, SealedBatch};
     #[pymodule_export]
-    use crate::stat::{aead_in_use, cpu_features, tls_stat};
+    use crate::stat::{PyNamespace, aead_in_use, cpu_features, tls_stat};
     #[pymodule_export]
     use crate::traffic_secret::PyTrafficSecret;
 

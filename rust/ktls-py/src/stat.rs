@@ -1,19 +1,64 @@
 //! What this process has counted and what it runs on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ktls_aead::PROVIDER;
 use ktls_core::aead::Provider;
-use ktls_core::stats::Counter;
+use ktls_core::stats::{Counter, Stats};
 use ktls_core::suite::CIPHERS;
+use ktls_net::STATS;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
+
+/// Counters of their own, as a network namespace has.
+#[pyclass(frozen, name = "Namespace", module = "ktls_fast")]
+#[derive(Default)]
+pub(crate) struct PyNamespace(Arc<Stats>);
+
+#[pymethods]
+impl PyNamespace {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    #[pyo3(signature = (*, format = "dict"))]
+    fn tls_stat<'py>(&self, py: Python<'py>, format: &str) -> PyResult<Bound<'py, PyAny>> {
+        show(py, &self.0, format)
+    }
+}
+
+/// The counters of a namespace; without one those of the process.
+pub(crate) fn stats_of(namespace: Option<&Bound<'_, PyNamespace>>) -> Arc<Stats> {
+    Arc::clone(namespace.map_or_else(|| &*STATS, |namespace| &namespace.get().0))
+}
 
 #[pyfunction]
-pub(crate) fn tls_stat(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+#[pyo3(signature = (*, format = "dict", namespace = None))]
+pub(crate) fn tls_stat<'py>(
+    py: Python<'py>,
+    format: &str,
+    namespace: Option<&Bound<'py, PyNamespace>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    show(py, &stats_of(namespace), format)
+}
+
+fn show<'py>(py: Python<'py>, stats: &Stats, format: &str) -> PyResult<Bound<'py, PyAny>> {
+    match format {
+        "dict" => Ok(counters(py, stats)?.into_any()),
+        "proc" => Ok(PyString::new(py, &stats.to_string()).into_any()),
+        _ => Err(PyValueError::new_err(format!(
+            "format {format:?} is neither \"dict\" nor \"proc\""
+        ))),
+    }
+}
+
+fn counters<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> {
     let counters = PyDict::new(py);
     for &counter in Counter::ALL {
-        counters.set_item(counter.name(), ktls_net::STATS.value(counter))?;
+        counters.set_item(counter.name(), stats.value(counter))?;
     }
     Ok(counters)
 }

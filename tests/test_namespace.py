@@ -1,0 +1,66 @@
+"""Counters: spec 6.1, and namespaces that keep them apart."""
+
+import pytest
+
+from ktls_fast import KtlsSocket, Namespace, tls_stat
+from ktls_fast.proxy import format_counters
+from tests.ktls_ends import SOL_TLS, TCP_ULP, TLS_RX, TLS_TX, Pair, generation, install
+
+
+def keyed(pair: Pair, namespace: Namespace | None) -> tuple[KtlsSocket, KtlsSocket]:
+    """A sender and a receiver that count in ``namespace``."""
+    near, far = (KtlsSocket(sock, namespace=namespace) for sock in pair())
+    for end, direction in ((near, TLS_TX), (far, TLS_RX)):
+        end.setsockopt(6, TCP_ULP, b"tls")
+        install(end, direction, generation(0))
+    return near, far
+
+
+def moved(counters: dict[str, int]) -> dict[str, int]:
+    return {name: value for name, value in counters.items() if value}
+
+
+def test_a_namespace_counts_its_own_sockets_alone(tcp_pair: Pair) -> None:
+    one, other = Namespace(), Namespace()
+    before = tls_stat()
+    near, far = keyed(tcp_pair, one)
+    assert moved(one.tls_stat()) == {"TlsCurrTxSw": 1, "TlsCurrRxSw": 1, "TlsTxSw": 1, "TlsRxSw": 1}
+    assert moved(other.tls_stat()) == {}
+    assert tls_stat() == before
+    near.close()
+    far.close()
+    assert moved(one.tls_stat()) == {"TlsTxSw": 1, "TlsRxSw": 1}
+
+
+def test_a_namespace_counts_rekeys(tcp_pair: Pair) -> None:
+    namespace = Namespace()
+    near, far = keyed(tcp_pair, namespace)
+    before = namespace.tls_stat()
+    install(near, TLS_TX, generation(1))
+    with pytest.raises(OSError, match="instead of"):
+        far.setsockopt(SOL_TLS, TLS_RX, generation(1).struct() + b"\0")
+    counted = {name: n - before[name] for name, n in tls_stat(namespace=namespace).items()}
+    assert moved(counted) == {"TlsTxRekeyOk": 1, "TlsRxRekeyError": 1}
+
+
+def test_a_namespace_outlives_its_name(tcp_pair: Pair) -> None:
+    near, far = keyed(tcp_pair, Namespace())
+    near.send(b"data")
+    assert far.recv(100) == b"data"
+
+
+def test_the_text_is_that_of_the_kernel(tcp_pair: Pair) -> None:
+    namespace = Namespace()
+    ends = keyed(tcp_pair, namespace)
+    text = namespace.tls_stat(format="proc")
+    assert text == tls_stat(format="proc", namespace=namespace)
+    assert text == format_counters(namespace.tls_stat())
+    assert text.splitlines()[1] == f"{'TlsCurrRxSw':32}\t1"
+    assert len(ends) == 2
+
+
+@pytest.mark.parametrize("call", [tls_stat, Namespace().tls_stat], ids=["process", "namespace"])
+def test_another_format_is_refused(call: object) -> None:
+    assert callable(call)
+    with pytest.raises(ValueError, match="xml"):
+        call(format="xml")
