@@ -21,6 +21,7 @@ from ._core import (
     SealedBatch,
     Sealer,
     ServerConfig,
+    TlsInfo,
     TrafficSecret,
     aead_in_use,
     cpu_features,
@@ -40,6 +41,7 @@ from .constants import (
     CipherType,
     ContentType,
     Suite,
+    TlsConf,
     Version,
 )
 from .errors import (
@@ -87,6 +89,8 @@ __all__ = [
     "Sealer",
     "ServerConfig",
     "Suite",
+    "TlsConf",
+    "TlsInfo",
     "TrafficSecret",
     "TruncatedError",
     "Version",

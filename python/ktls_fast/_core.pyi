@@ -35,6 +35,7 @@ __all__ = [
     "SealedBatch",
     "Sealer",
     "ServerConfig",
+    "TlsInfo",
     "TrafficSecret",
     "aead_in_use",
     "cpu_features",
@@ -344,6 +345,24 @@ def aead_in_use() -> dict[str, str]:
 def cpu_features() -> list[str]:
     """The CPU features that matter for record speed and that this machine has."""
 
+class TlsInfo(NamedTuple):
+    """What ``sock_diag`` tells of a TLS socket (spec 6.2); None: the attribute is left out."""
+
+    version: int | None
+    """One of :class:`ktls_fast.Version`; None until a direction has a key."""
+    cipher_type: int | None
+    """One of :class:`ktls_fast.CipherType`; None until a direction has a key."""
+    tx_conf: int
+    """What carries the sending direction: one of :class:`ktls_fast.TlsConf`."""
+    rx_conf: int
+    """What carries the receiving direction."""
+    zc_ro_tx: bool
+    """``TLS_TX_ZEROCOPY_RO`` is on and a device sends: never, as none does here."""
+    rx_no_pad: bool
+    """``TLS_RX_EXPECT_NO_PAD``"""
+    tx_max_payload_len: int
+    """``TLS_TX_MAX_PAYLOAD_LEN``"""
+
 @final
 class KtlsSocket:
     """A connected TCP socket that behaves as one with the kernel's tls ULP (spec 1 to 4).
@@ -404,6 +423,9 @@ class KtlsSocket:
     def getsockname(self) -> object: ...
     def getpeername(self) -> object: ...
     def shutdown(self, how: int, /) -> None: ...
+    def info(self) -> TlsInfo | None:
+        """What ``sock_diag`` tells of the socket; None without the ULP."""
+
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(

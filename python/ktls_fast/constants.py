@@ -16,6 +16,7 @@ __all__ = [
     "CipherType",
     "ContentType",
     "Suite",
+    "TlsConf",
     "Version",
 ]
 
@@ -58,6 +59,14 @@ class Suite(IntEnum):
     TLS_AES_256_GCM_SHA384 = 0x1302
     TLS_CHACHA20_POLY1305_SHA256 = 0x1303
     TLS_AES_128_CCM_SHA256 = 0x1304
+
+
+class TlsConf(IntEnum):
+    """What carries a direction of a TLS socket, as ``sock_diag`` numbers it."""
+
+    BASE = 1
+    SW = 2
+    HW = 3
 
 
 TCP_ULP: Final = 31

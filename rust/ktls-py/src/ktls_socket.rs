@@ -18,6 +18,7 @@ use crate::socket_option::{
 };
 use crate::stat::{PyNamespace, stats_of};
 use crate::timeout::Timeout;
+use crate::tls_info;
 
 /// What `recvmsg` gives: data or their number, control messages, flags, and no address.
 type Message<T> = (T, Vec<(i32, i32, Vec<u8>)>, u32, Option<()>);
@@ -237,6 +238,11 @@ impl PyKtlsSocket {
 
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.inner.close());
+    }
+
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let info = as_kernel(py, || self.inner.info())?;
+        info.map(|info| tls_info::to_python(py, info)).transpose()
     }
 
     /// What poll tells now; the mask of `select.poll`.

@@ -8,6 +8,7 @@ mod crypto_info;
 mod errors;
 mod ktls_socket;
 mod lock;
+mod named_tuple;
 mod opener;
 mod python_socket;
 mod scan;
@@ -15,6 +16,7 @@ mod sealer;
 mod socket_option;
 mod stat;
 mod timeout;
+mod tls_info;
 mod traffic_secret;
 
 use pyo3::prelude::*;
@@ -45,6 +47,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        super::scan::add_key_update_found(module)
+        super::scan::KEY_UPDATE_FOUND.add_to(module)?;
+        super::tls_info::TLS_INFO.add_to(module)
     }
 }

@@ -6,12 +6,12 @@ use ktls_core::rekey::{Found, KeyUpdateScanner};
 use ktls_core::{Errno, Error};
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{IntoPyDict, PyList, PyType};
+use pyo3::types::PyList;
 
 use crate::buffer::Input;
 use crate::errors::{CoreError, refused};
 use crate::lock::locked;
+use crate::named_tuple::NamedTuple;
 
 #[pyfunction]
 pub(crate) fn scan_key_updates<'py>(
@@ -94,28 +94,14 @@ impl PyKeyUpdateScanner {
     }
 }
 
-static KEY_UPDATE_FOUND: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-
-fn key_update_found(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
-    let make = || {
-        let fields = ["record", "update_requested", "fault"];
-        let named = [("module", "ktls_fast._core")].into_py_dict(py)?;
-        let namedtuple = py.import("collections")?.getattr("namedtuple")?;
-        let made = namedtuple.call(("KeyUpdateFound", fields), Some(&named))?;
-        Ok::<_, PyErr>(made.cast_into::<PyType>()?.unbind())
-    };
-    Ok(KEY_UPDATE_FOUND.get_or_try_init(py, make)?.bind(py))
-}
-
-pub(crate) fn add_key_update_found(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add("KeyUpdateFound", key_update_found(module.py())?)
-}
+pub(crate) static KEY_UPDATE_FOUND: NamedTuple =
+    NamedTuple::new("KeyUpdateFound", &["record", "update_requested", "fault"]);
 
 fn to_list<'py>(py: Python<'py>, found: &[Found]) -> PyResult<Bound<'py, PyList>> {
-    let list = PyList::empty(py);
+    let (list, class) = (PyList::empty(py), KEY_UPDATE_FOUND.class(py)?);
     for one in found {
         let fault = one.fault.map(ktls_core::rekey::Fault::name);
-        list.append(key_update_found(py)?.call1((one.record, one.update_requested, fault))?)?;
+        list.append(class.call1((one.record, one.update_requested, fault))?)?;
     }
     Ok(list)
 }

@@ -7,6 +7,7 @@
 pub mod call;
 mod fault;
 mod fifo;
+mod info;
 pub mod options;
 mod receive;
 mod rx;
@@ -15,6 +16,7 @@ mod tx;
 
 pub use fault::{Fault, SockError};
 pub use fifo::Fifo;
+pub use info::{Conf, Info};
 pub use receive::{Receive, Received};
 pub use rx::{Dry, NoPad, Rx, Step};
 pub use target::{Behind, Target};

@@ -190,8 +190,11 @@ impl RxSide {
     }
 
     pub(super) fn no_pad_answer(&self, len: usize) -> Result<Vec<u8>, ktls_core::Error> {
-        let no_pad = self.rx.as_ref().map_or(NoPad::Off, Rx::no_pad);
-        options::no_pad_answer(no_pad, self.rx.as_ref().map(Rx::key), len)
+        options::no_pad_answer(self.no_pad(), self.rx.as_ref().map(Rx::key), len)
+    }
+
+    pub(super) fn no_pad(&self) -> NoPad {
+        self.rx.as_ref().map_or(NoPad::Off, Rx::no_pad)
     }
 
     fn keyed(&mut self) -> Result<&mut Rx, ktls_core::Error> {

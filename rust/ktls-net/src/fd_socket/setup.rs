@@ -6,6 +6,7 @@ use ktls_aead::PROVIDER;
 use ktls_core::crypto_info::{CryptoInfo, Direction};
 use ktls_core::key::TrafficKey;
 use ktls_core::socket::options::{self, Opt};
+use ktls_core::socket::{Conf, Info, NoPad};
 use ktls_core::stats::Counter;
 use rustix::event::PollFlags;
 use rustix::net::sockopt::{socket_domain, socket_protocol, socket_type};
@@ -90,6 +91,27 @@ impl FdSocket {
             Opt::MaxPayloadLen => options::payload_limit_answer(self.tx.state().max_payload(), len),
         };
         Ok(answer?)
+    }
+
+    /// What `sock_diag` tells; none without the ULP.
+    ///
+    /// # Errors
+    /// EBADF once closed.
+    pub fn info(&self) -> Result<Option<Info>, Error> {
+        self.fd.open()?;
+        let setup = guard(&self.setup);
+        if !setup.attached {
+            return Ok(None);
+        }
+        let (tx, rx) = (self.tx.installed(), guard(&self.rx).installed());
+        let keyed = tx.as_ref().or(rx.as_ref());
+        Ok(Some(Info {
+            suite: keyed.map(|key| (key.version(), key.cipher().cipher_type)),
+            tx_conf: Conf::new(tx.as_ref()),
+            rx_conf: Conf::new(rx.as_ref()),
+            rx_no_pad: guard(&self.rx).no_pad() == NoPad::On,
+            tx_max_payload_len: self.tx.state().max_payload(),
+        }))
     }
 
     /// The first key of a direction, or the next one (K-16 … K-24).

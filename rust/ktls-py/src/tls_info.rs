@@ -1,0 +1,35 @@
+//! `TlsInfo`.
+
+use ktls_core::socket::Info;
+use pyo3::prelude::*;
+
+use crate::named_tuple::NamedTuple;
+
+pub(crate) static TLS_INFO: NamedTuple = NamedTuple::new(
+    "TlsInfo",
+    &[
+        "version",
+        "cipher_type",
+        "tx_conf",
+        "rx_conf",
+        "zc_ro_tx",
+        "rx_no_pad",
+        "tx_max_payload_len",
+    ],
+);
+
+/// Only a sending direction that a device carries has `zc_ro_tx`, and there are none.
+const ZC_RO_TX: bool = false;
+
+pub(crate) fn to_python(py: Python<'_>, info: Info) -> PyResult<Bound<'_, PyAny>> {
+    let (version, cipher_type) = info.suite.unzip();
+    TLS_INFO.class(py)?.call1((
+        version,
+        cipher_type,
+        info.tx_conf as u8,
+        info.rx_conf as u8,
+        ZC_RO_TX,
+        info.rx_no_pad,
+        info.tx_max_payload_len,
+    ))
+}
