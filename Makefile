@@ -19,7 +19,7 @@ TESTED_CRATES := --workspace --exclude ktls-py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python lint lint-rust lint-python lint-stub format bench bench-quick \
+.PHONY: help demo test test-rust test-python rules lint lint-rust lint-python lint-stub format bench bench-quick \
 	build wheel sdist clean need-rust need-python
 
 help: ## list the targets
@@ -38,6 +38,9 @@ test-rust: need-rust ## run the Rust tests, doc tests included
 
 test-python: $(STAMPS)/built $(STAMPS)/dev ## run the Python tests
 	@$(BIN)/python -m pytest --quiet tests
+
+rules: $(STAMPS)/dev ## list the kernel's rules with their tests; fails if one has none
+	@$(BIN)/python -m tests.rules
 
 lint: lint-rust lint-python lint-stub ## check format, lints, types and the stub
 

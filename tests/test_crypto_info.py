@@ -52,6 +52,7 @@ def test_bytes_are_the_kernels_struct(key: TrafficKey) -> None:
 
 @every_key
 def test_each_field_lies_where_the_kernel_has_it(key: TrafficKey) -> None:
+    """S1.2-1."""
     data = bytes(crypto_info(key))
     iv, key_at, salt, rec_seq, size = LAYOUT[key.cipher.cipher_type]
     assert len(data) == size
@@ -78,6 +79,7 @@ def test_any_bytes_of_the_right_length_round_trip(rest: bytes, version: int) -> 
 
 @pytest.mark.parametrize("rec_seq", [0, 1, 2**32, 2**63, 2**64 - 1])
 def test_rec_seq_takes_all_64_bits(rec_seq: int) -> None:
+    """S1.2-4."""
     key = traffic_key(TLS13, CIPHERS[0]).at(rec_seq)
     assert CryptoInfo.from_bytes(bytes(crypto_info(key))).rec_seq == rec_seq
 
@@ -90,7 +92,7 @@ def test_rec_seq_of_more_than_64_bits_is_refused(rec_seq: int) -> None:
 
 @pytest.mark.parametrize("cipher", ARIA, ids=lambda cipher: cipher.name)
 def test_aria_is_refused_in_tls13(cipher: Cipher) -> None:
-    """Spec 1.4, rule 4c."""
+    """S1.2-3."""
     key = traffic_key(TLS13, cipher)
     with pytest.raises(KtlsError, match=cipher.name) as constructed:
         crypto_info(key)
@@ -123,6 +125,7 @@ def test_a_struct_of_any_other_length_is_refused(cipher: Cipher) -> None:
 
 @pytest.mark.parametrize("version", [0, 0x0300, 0x0301, 0x0302, 0x0305, 0x0403, 0xFFFF])
 def test_an_unknown_version_is_refused(version: int) -> None:
+    """S1.4-5."""
     with pytest.raises(KtlsError, match=f"{version:#06x}") as caught:
         crypto_info(traffic_key(version, CIPHERS[0]))
     assert caught.value.errno == errno.EINVAL
@@ -130,6 +133,7 @@ def test_an_unknown_version_is_refused(version: int) -> None:
 
 @pytest.mark.parametrize("cipher_type", [0, 50, 59, 0xFFFF])
 def test_an_unknown_cipher_is_refused(cipher_type: int) -> None:
+    """S1.4-7."""
     with pytest.raises(KtlsError, match=str(cipher_type)) as caught:
         CryptoInfo(TLS13, cipher_type, key=bytes(16), iv=bytes(8), salt=bytes(4))
     assert caught.value.errno == errno.EINVAL

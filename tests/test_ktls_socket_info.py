@@ -33,6 +33,7 @@ def test_without_the_ulp_there_is_nothing_to_tell(tcp_pair: Pair) -> None:
 
 
 def test_without_a_key_version_and_cipher_are_left_out(end: KtlsSocket) -> None:
+    """S6.2-1."""
     assert end.info() == BARE
     with fails(errno.EINVAL):
         end.setsockopt(SOL_TLS, TLS_TX, generation(0).struct()[:-1])
@@ -41,6 +42,7 @@ def test_without_a_key_version_and_cipher_are_left_out(end: KtlsSocket) -> None:
 
 @pytest.mark.parametrize("direction", [TLS_TX, TLS_RX])
 def test_each_direction_is_told_apart(end: KtlsSocket, direction: int, key: TrafficKey) -> None:
+    """S6.2-1, S6.2-2, S1.4-10."""
     install(end, direction, key)
     confs = {TLS_TX: TlsConf.BASE, TLS_RX: TlsConf.BASE, direction: TlsConf.SW}
     assert end.info() == BARE._replace(
@@ -52,6 +54,7 @@ def test_each_direction_is_told_apart(end: KtlsSocket, direction: int, key: Traf
 
 
 def test_options_show(tcp_pair: Pair) -> None:
+    """S6.2-3."""
     ends = ends_over(tcp_pair)
     ends.sender.setsockopt(SOL_TLS, 5, struct.pack("H", 100))
     ends.sender.setsockopt(SOL_TLS, 3, struct.pack("I", 1))
@@ -66,6 +69,7 @@ def test_options_show(tcp_pair: Pair) -> None:
 
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
 def test_a_pause_and_a_rekey_do_not_show(tcp_pair: Pair, version: int) -> None:
+    """S6.2-4."""
     ends = ends_over(tcp_pair, version)
     before = ends.receiver.info()
     ends.pause()

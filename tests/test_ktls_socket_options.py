@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from ktls_fast import KtlsError, KtlsSocket, tls_stat
+from ktls_fast import KtlsError, KtlsSocket, constants, tls_stat
 from tests.ktls_ends import (
     SOL_TLS,
     TCP_ULP,
@@ -50,6 +50,7 @@ def test_the_socket_is_taken_over_with_its_timeout(tcp_pair: Pair) -> None:
 
 
 def test_names_are_those_of_the_connection(ends: Ends) -> None:
+    """S1.3-11."""
     assert ends.sender.getpeername() == ends.receiver.getsockname()
 
 
@@ -68,6 +69,7 @@ def test_timeouts_are_those_of_sockets(end: KtlsSocket) -> None:
 
 
 def test_a_receive_timeout_of_the_socket_is_eagain(ends: Ends) -> None:
+    """S3.4-4."""
     ends.receiver.settimeout(None)
     tv = struct.pack("qq", 0, 10_000)
     ends.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, tv)
@@ -76,11 +78,13 @@ def test_a_receive_timeout_of_the_socket_is_eagain(ends: Ends) -> None:
 
 
 def test_options_of_other_levels_go_to_tcp(end: KtlsSocket) -> None:
+    """S1.3-10."""
     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 def test_the_ulp_is_attached_once(tcp_pair: Pair) -> None:
+    """S1.3-3, S1.3-7."""
     end = KtlsSocket(tcp_pair()[0])
     assert end.getsockopt(socket.IPPROTO_TCP, TCP_ULP, 16) == b""
     end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
@@ -90,6 +94,7 @@ def test_the_ulp_is_attached_once(tcp_pair: Pair) -> None:
 
 
 def test_the_ulp_needs_an_established_connection(tcp_pair: Pair) -> None:
+    """S1.3-5."""
     near, far = tcp_pair()
     far.shutdown(socket.SHUT_WR)
     with fails(errno.ENOTCONN):
@@ -99,6 +104,7 @@ def test_the_ulp_needs_an_established_connection(tcp_pair: Pair) -> None:
 
 
 def test_without_the_ulp_there_are_no_tls_options(tcp_pair: Pair) -> None:
+    """S1.3-8."""
     end = KtlsSocket(tcp_pair()[0])
     with fails(errno.ENOPROTOOPT):
         install(end, TLS_TX, generation(0))
@@ -122,6 +128,7 @@ FIRST_KEYS = {
 def test_a_refused_first_key_leaves_nothing_behind(
     end: KtlsSocket, direction: int, value: bytes, code: int
 ) -> None:
+    """S1.4-2, S1.4-5, S1.4-7, S1.4-8, S1.4-9."""
     before = settled_stat()
     with fails(code):
         end.setsockopt(SOL_TLS, direction, value)
@@ -132,11 +139,13 @@ def test_a_refused_first_key_leaves_nothing_behind(
 
 
 def test_a_null_value_is_refused(end: KtlsSocket) -> None:
+    """S1.4-2."""
     with fails(errno.EINVAL):
         end.setsockopt(SOL_TLS, TLS_TX, None, 40)
 
 
 def test_both_directions_have_one_version_and_cipher(end: KtlsSocket) -> None:
+    """S1.4-6."""
     install(end, TLS_TX, generation(0))
     with fails(errno.EINVAL):
         install(end, TLS_RX, traffic_key(TLS13, AES_GCM_256))
@@ -151,6 +160,7 @@ def test_a_refusal_says_what_was_wrong(end: KtlsSocket) -> None:
 
 
 def test_tls12_keys_are_set_once(tcp_pair: Pair) -> None:
+    """S1.4-2, S1.4-3."""
     ends = ends_over(tcp_pair, TLS12)
     with fails(errno.EINVAL):
         ends.sender.setsockopt(SOL_TLS, TLS_TX, b"\3\3\x33")
@@ -161,7 +171,7 @@ def test_tls12_keys_are_set_once(tcp_pair: Pair) -> None:
 
 
 def test_every_cipher_carries_records_both_ways(tcp_pair: Pair, key: TrafficKey) -> None:
-    """Spec 1.2."""
+    """S1.2-2, S1.4-10."""
     near, far = map(attach, tcp_pair())
     for end, direction in product((near, far), (TLS_TX, TLS_RX)):
         install(end, direction, key)
@@ -172,6 +182,7 @@ def test_every_cipher_carries_records_both_ways(tcp_pair: Pair, key: TrafficKey)
 
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
 def test_getsockopt_tells_the_running_number(tcp_pair: Pair, version: int) -> None:
+    """S1.5-3, S1.2-4, S2.1-4."""
     ends, key = ends_over(tcp_pair, version), generation(0, version)
     for number in range(3):
         for end, direction in ((ends.sender, TLS_TX), (ends.receiver, TLS_RX)):
@@ -183,14 +194,25 @@ def test_getsockopt_tells_the_running_number(tcp_pair: Pair, version: int) -> No
         assert ends.receiver.recv(4) == b"data"
 
 
+def test_the_numbers_are_the_kernels() -> None:
+    """S1.1-1."""
+    options = constants.TLS_TX, constants.TLS_RX, constants.TLS_TX_ZEROCOPY_RO
+    more = constants.TLS_RX_EXPECT_NO_PAD, constants.TLS_TX_MAX_PAYLOAD_LEN
+    assert (constants.SOL_TLS, constants.TCP_ULP) == (282, 31)
+    assert (*options, *more) == (1, 2, 3, 4, 5)
+    assert (constants.TLS_SET_RECORD_TYPE, constants.TLS_GET_RECORD_TYPE) == (1, 2)
+
+
 @pytest.mark.parametrize("size", [1, 3, 5, 39, 41, 56])
 def test_getsockopt_wants_the_head_or_the_struct(ends: Ends, size: int) -> None:
+    """S1.5-1, S1.5-2."""
     with fails(errno.EINVAL):
         ends.sender.getsockopt(SOL_TLS, TLS_TX, size)
 
 
 @pytest.mark.parametrize("optname", [0, 6, 99])
 def test_unknown_options_are_enoprotoopt(ends: Ends, optname: int) -> None:
+    """S1.4-1."""
     with fails(errno.ENOPROTOOPT):
         ends.sender.setsockopt(SOL_TLS, optname, ONE)
     with fails(errno.ENOPROTOOPT):
@@ -198,6 +220,7 @@ def test_unknown_options_are_enoprotoopt(ends: Ends, optname: int) -> None:
 
 
 def test_no_pad_is_for_tls13_receivers(ends: Ends) -> None:
+    """S1.4-15."""
     with fails(errno.EINVAL):
         ends.sender.setsockopt(SOL_TLS, 4, ONE)
     ends.receiver.setsockopt(SOL_TLS, 4, ONE + bytes(4))
@@ -212,6 +235,7 @@ def test_no_pad_is_for_tls13_receivers(ends: Ends) -> None:
     ("limit", "taken"), [(62, False), (63, True), (16384, True), (16385, False)]
 )
 def test_the_payload_limit_counts_the_type_in_tls13(ends: Ends, limit: int, taken: bool) -> None:
+    """S1.4-16."""
     before = ends.sender.getsockopt(SOL_TLS, 5, 2)
     value = struct.pack("H", limit)
     if taken:
@@ -223,6 +247,7 @@ def test_the_payload_limit_counts_the_type_in_tls13(ends: Ends, limit: int, take
 
 
 def test_gauges_fall_when_the_sockets_close(tcp_pair: Pair) -> None:
+    """S6.1-2."""
     before = settled_stat()
     ends = ends_over(tcp_pair)
     gauges = ("TlsCurrTxSw", "TlsCurrRxSw")

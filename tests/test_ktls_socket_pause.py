@@ -78,6 +78,7 @@ def test_k4_empty_handshake_record_is_nothing(tcp_pair: Pair) -> None:
 
 
 def test_k5_coalesced_key_update_goes_unnoticed(ends: Ends) -> None:
+    """K-8."""
     send_typed(ends.sender, TICKET + KEY_UPDATE, HANDSHAKE)
     assert receive(ends.receiver) == (TICKET + KEY_UPDATE, HANDSHAKE)
     ends.rekey_sender(1)
@@ -110,6 +111,7 @@ def test_k7_k8_continuation_that_starts_with_24_pauses(ends: Ends) -> None:
 
 
 def test_k9_records_wait_sealed_while_paused(ends: Ends) -> None:
+    """R-SW-1."""
     ends.pause()
     ends.rekey_sender(1)
     ends.sender.send(b"new")
@@ -142,6 +144,7 @@ def test_k15_peek_returns_the_data_and_arms_the_pause(ends: Ends) -> None:
 
 @pytest.mark.parametrize("flags", [0, DONTWAIT, PEEK, socket.MSG_WAITALL])
 def test_k11_every_receive_fails_at_once_while_paused(ends: Ends, flags: int) -> None:
+    """R-SW-2, S3.3-9."""
     ends.pause()
     buffer = bytearray(10)
     for call in (
@@ -156,6 +159,7 @@ def test_k11_every_receive_fails_at_once_while_paused(ends: Ends, flags: int) ->
 
 
 def test_k11_pause_comes_ahead_of_the_end(ends: Ends) -> None:
+    """S3.4-1."""
     ends.pause()
     ends.sender.close()
     with fails(EXPIRED):
@@ -185,6 +189,7 @@ def test_k13_poll_hides_even_the_unread_key_update(ends: Ends) -> None:
 
 
 def test_k14_without_control_room_the_key_update_stays(ends: Ends) -> None:
+    """R-SW-3."""
     ends.send_key_update()
     for _ in range(2):
         with fails(errno.EIO):

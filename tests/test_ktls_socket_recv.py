@@ -50,6 +50,7 @@ def ends(tcp_pair: Pair) -> Ends:
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
 @pytest.mark.parametrize("layout", ZERO_LENGTH)
 def test_empty_records_in_every_order(tcp_pair: Pair, version: int, layout: str) -> None:
+    """S3.3-12, S3.3-13."""
     raw, receiver = raw_over(tcp_pair, version)
     for number, word in enumerate(layout.split()):
         kind = HANDSHAKE if word.endswith("ctrl") else APPLICATION_DATA
@@ -62,6 +63,7 @@ def test_empty_records_in_every_order(tcp_pair: Pair, version: int, layout: str)
 
 
 def test_every_delivery_has_its_type_and_a_finished_record_has_eor(ends: Ends) -> None:
+    """S3.3-1, S3.3-2, S3.3-6."""
     ends.sender.send(b"hello")
     data = [(SOL_TLS, 2, b"\x17")]
     assert ends.receiver.recvmsg(2, 64) == (b"he", data, 0, None)
@@ -70,6 +72,7 @@ def test_every_delivery_has_its_type_and_a_finished_record_has_eor(ends: Ends) -
 
 @pytest.mark.parametrize("room", [0, 15, 16, 17, 24])
 def test_data_needs_no_control_room_and_control_needs_17_bytes(ends: Ends, room: int) -> None:
+    """S3.3-5."""
     ends.sender.send(b"data")
     send_typed(ends.sender, b"\1\0", ALERT)
     _, control, flags, _ = ends.receiver.recvmsg(4, room)
@@ -84,6 +87,7 @@ def test_data_needs_no_control_room_and_control_needs_17_bytes(ends: Ends, room:
 
 
 def test_one_call_goes_over_data_records_and_stops_before_control(ends: Ends) -> None:
+    """S3.3-3, S3.3-4."""
     ends.sender.send(b"one")
     ends.sender.send(b"two")
     send_typed(ends.sender, b"\1\0", ALERT)
@@ -95,6 +99,7 @@ def test_one_call_goes_over_data_records_and_stops_before_control(ends: Ends) ->
 
 @pytest.mark.parametrize("sizes", [[11], [1] * 11, [3, 0, 5, 100], [0, 12]])
 def test_recvmsg_into_fills_buffers_in_order(ends: Ends, sizes: list[int]) -> None:
+    """S3.3-17."""
     ends.sender.send(b"hello ")
     ends.sender.send(b"world")
     buffers = [bytearray(b"." * size) for size in sizes]
@@ -130,6 +135,7 @@ def test_nothing_of_an_undelivered_record_stays_in_the_callers_buffer(ends: Ends
 
 
 def test_peek_spans_records_and_takes_nothing(ends: Ends) -> None:
+    """S3.5-1, S3.5-2, S3.5-3."""
     ends.sender.send(b"one")
     ends.sender.send(b"two")
     assert ends.receiver.recvmsg(9, 64, PEEK)[::2] == (b"onetwo", 0)
@@ -138,11 +144,13 @@ def test_peek_spans_records_and_takes_nothing(ends: Ends) -> None:
 
 
 def test_waitall_waits_over_records(ends: Ends) -> None:
+    """S3.3-10."""
     ends.sender.send(pattern(40000))
     assert ends.receiver.recv(40000, socket.MSG_WAITALL) == pattern(40000)
 
 
 def test_low_water_mark_counts_plaintext(ends: Ends) -> None:
+    """S3.3-11."""
     ends.sender.send(b"0123456789")
     ends.sender.send(b"01234")
     ends.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 8)
@@ -153,6 +161,7 @@ def test_low_water_mark_counts_plaintext(ends: Ends) -> None:
 
 
 def test_data_comes_before_a_bad_record_which_stays(tcp_pair: Pair) -> None:
+    """S3.3-7, S3.2-2."""
     raw, receiver = raw_over(tcp_pair)
     bad = bytearray(generation(0).seal(b"bad", nth=1))
     bad[-1] ^= 1
@@ -175,6 +184,7 @@ HEADERS = {
 def test_a_bad_header_is_told_once_and_then_nothing(
     tcp_pair: Pair, header: bytes, code: int
 ) -> None:
+    """S3.1-1, S3.1-2, S3.1-3, S3.1-5."""
     raw, receiver = raw_over(tcp_pair)
     raw.send(header)
     with fails(code):
@@ -187,6 +197,7 @@ def test_a_bad_header_is_told_once_and_then_nothing(
 
 
 def test_a_bad_header_stops_a_send_before_it_is_received(tcp_pair: Pair) -> None:
+    """S3.1-5, S2.2-11."""
     raw, receiver = raw_over(tcp_pair)
     install(receiver, TLS_TX, generation(1))
     raw.send(b"\x17\3\3\xff\xff")
@@ -198,6 +209,7 @@ def test_a_bad_header_stops_a_send_before_it_is_received(tcp_pair: Pair) -> None
 
 @pytest.mark.parametrize("cut", [0, 1, 4, 5, 20, 25])
 def test_the_end_inside_a_record_is_a_plain_end(tcp_pair: Pair, cut: int) -> None:
+    """S3.4-2."""
     raw, receiver = raw_over(tcp_pair)
     raw.send(generation(0).seal(b"whole") + generation(0).seal(b"half", nth=1)[:cut])
     raw.close()
@@ -206,6 +218,7 @@ def test_the_end_inside_a_record_is_a_plain_end(tcp_pair: Pair, cut: int) -> Non
 
 
 def test_bytes_that_came_before_the_key_are_records(tcp_pair: Pair) -> None:
+    """S1.4-12."""
     raw, far = tcp_pair()
     raw.send(generation(0).seal(b"early"))
     receiver = attach(far)
@@ -214,12 +227,14 @@ def test_bytes_that_came_before_the_key_are_records(tcp_pair: Pair) -> None:
 
 
 def test_without_a_key_bytes_pass_through(tcp_pair: Pair) -> None:
+    """S1.3-9."""
     near, far = map(attach, tcp_pair())
     assert send_typed(near, b"plain", HANDSHAKE) == 5
     assert far.recvmsg(100, 64) == (b"plain", [], 0, None)
 
 
 def test_a_close_with_unread_records_resets_the_peer(ends: Ends) -> None:
+    """S2.5-5."""
     ends.sender.send(b"one")
     ends.sender.send(b"two")
     assert ends.receiver.recv(3) == b"one"

@@ -81,6 +81,7 @@ def test_k18_unopened_record_is_tried_with_the_new_key(ends: Ends) -> None:
 
 
 def test_k19_rekey_counts_once_and_gauges_stay(ends: Ends) -> None:
+    """S6.1-3, R-SW-4."""
     ends.before = settled_stat()
     ends.pause()
     ends.rekey_receiver(1)
@@ -101,6 +102,7 @@ REFUSED = {
 @pytest.mark.parametrize("direction", [TLS_TX, TLS_RX])
 @pytest.mark.parametrize("value", REFUSED.values(), ids=REFUSED.keys())
 def test_k20_k23_refused_rekey_changes_nothing(ends: Ends, direction: int, value: bytes) -> None:
+    """S1.4-4, S1.4-8."""
     ends.pause()
     end = ends.sender if direction == TLS_TX else ends.receiver
     before = end.getsockopt(SOL_TLS, direction, 40)

@@ -146,6 +146,7 @@ def test_rekey_getsockopt(tcp_pair: Pair, variant: Cipher) -> None:
 
 @pytest.mark.parametrize("rekeyed", [TLS_TX, TLS_RX])
 def test_rekey_before_any_record(tcp_pair: Pair, variant: Cipher, rekeyed: int) -> None:
+    """S1.4-10, S1.4-11."""
     ends = bare(tcp_pair)
     first = {TLS_TX: 1, TLS_RX: 1, rekeyed: 0}
     install(ends.sender, TLS_TX, filled(variant, first[TLS_TX]))
@@ -156,6 +157,7 @@ def test_rekey_before_any_record(tcp_pair: Pair, variant: Cipher, rekeyed: int) 
 
 
 def test_recseq_wrap(tcp_pair: Pair) -> None:
+    """S2.3-1."""
     ends = bare(tcp_pair)
     key = filled(AES_GCM_128, 0, TLS12).at((1 << 64) - 1)
     install(ends.sender, TLS_TX, key)

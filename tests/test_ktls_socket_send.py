@@ -65,6 +65,7 @@ def opened(wire: bytes) -> list[tuple[int, bytes]]:
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
 @pytest.mark.parametrize("size", [1, 100, 16384])
 def test_a_record_is_that_of_the_plain_model(tcp_pair: Pair, version: int, size: int) -> None:
+    """S2.1-1, S2.1-2, S2.1-3."""
     near, far = tcp_pair()
     sender, key = attach(near), generation(0, version)
     install(sender, TLS_TX, key)
@@ -78,6 +79,7 @@ def test_a_record_is_that_of_the_plain_model(tcp_pair: Pair, version: int, size:
 def test_long_data_is_cut_into_full_records_of_its_type(
     tap: tuple[KtlsSocket, socket.socket], record_type: int | None
 ) -> None:
+    """S2.2-8, S2.1-4."""
     sender, far = tap
     control = [] if record_type is None else [(*TYPE, bytes([record_type]))]
     assert sender.sendmsg([pattern(40000)], control) == 40000
@@ -89,6 +91,7 @@ def test_long_data_is_cut_into_full_records_of_its_type(
 
 
 def test_pieces_of_one_call_become_one_record(tap: tuple[KtlsSocket, socket.socket]) -> None:
+    """S2.2-16."""
     sender, far = tap
     assert sender.sendmsg([b"a", b"", bytearray(b"bc"), memoryview(b"d")]) == 4
     assert opened(lying(far)) == [(23, b"abcd")]
@@ -109,6 +112,7 @@ def test_an_open_record_waits_for_its_end(
     calls: list[tuple[bytes, int]],
     records: list[tuple[int, bytes]],
 ) -> None:
+    """S2.2-9, S2.2-10."""
     sender, far = tap
     for data, flags in calls:
         assert sender.send(data, flags) == len(data)
@@ -119,6 +123,7 @@ def test_an_open_record_waits_for_its_end(
 def test_a_typed_send_ends_an_open_record(
     tap: tuple[KtlsSocket, socket.socket], data: bytes
 ) -> None:
+    """S2.2-6."""
     sender, far = tap
     sender.send(b"ab", MORE)
     send_typed(sender, data, HANDSHAKE)
@@ -129,6 +134,7 @@ def test_a_typed_send_ends_an_open_record(
 def test_an_open_record_is_lost_with_the_stream(
     tap: tuple[KtlsSocket, socket.socket], how: str
 ) -> None:
+    """S2.5-1."""
     sender, far = tap
     sender.send(b"ab", MORE)
     if how == "close":
@@ -157,6 +163,7 @@ def test_a_refused_send_sends_nothing_and_leaves_the_open_record(
     flags: int,
     code: int,
 ) -> None:
+    """S2.2-1, S2.2-2, S2.2-4, S2.2-5, S2.2-17."""
     sender, far = tap
     sender.send(b"ab", MORE)
     with fails(code):
@@ -169,6 +176,7 @@ def test_a_refused_send_sends_nothing_and_leaves_the_open_record(
 def test_the_payload_limit_cuts_and_waits_for_the_open_record(
     tap: tuple[KtlsSocket, socket.socket],
 ) -> None:
+    """S1.4-17."""
     sender, far = tap
     sender.send(b"open", MORE)
     with fails(errno.EBUSY):
@@ -179,7 +187,17 @@ def test_the_payload_limit_cuts_and_waits_for_the_open_record(
     assert [len(data) for _, data in opened(lying(far))] == [6, 100, 100, 50]
 
 
+def test_the_payload_limit_cuts_control_data_too(tap: tuple[KtlsSocket, socket.socket]) -> None:
+    """S1.4-18."""
+    sender, far = tap
+    sender.setsockopt(SOL_TLS, 5, struct.pack("H", 100))
+    send_typed(sender, bytes(250), HANDSHAKE)
+    kinds_and_sizes = [(kind, len(data)) for kind, data in opened(lying(far))]
+    assert kinds_and_sizes == [(HANDSHAKE, 100), (HANDSHAKE, 100), (HANDSHAKE, 50)]
+
+
 def test_a_full_socket_loses_nothing(ends: Ends) -> None:
+    """S2.2-12, S2.2-13."""
     sent = ends.fill(pattern(50_000))
     assert sent > 0
     received = bytearray(sent)
@@ -189,6 +207,7 @@ def test_a_full_socket_loses_nothing(ends: Ends) -> None:
 
 
 def test_what_a_full_socket_took_arrives_without_another_call(ends: Ends) -> None:
+    """S2.2-13, S2.5-2."""
     sent = ends.fill(pattern(16384))
     ends.sender.shutdown(socket.SHUT_WR)
     received = 0
@@ -198,6 +217,7 @@ def test_what_a_full_socket_took_arrives_without_another_call(ends: Ends) -> Non
 
 
 def test_what_a_full_socket_took_arrives_after_close(ends: Ends) -> None:
+    """S2.5-2, S2.5-3."""
     sent = ends.fill(pattern(16384))
     ends.sender.close()
     received = 0
@@ -207,6 +227,7 @@ def test_what_a_full_socket_took_arrives_after_close(ends: Ends) -> None:
 
 
 def test_a_timeout_ends_a_send_that_takes_nothing(ends: Ends) -> None:
+    """S2.2-12."""
     ends.fill(pattern(16384))
     ends.sender.settimeout(0.01)
     with pytest.raises(TimeoutError):
@@ -220,12 +241,14 @@ def test_sendall_sends_all_within_one_timeout(ends: Ends) -> None:
 
 
 def test_after_shutdown_a_send_takes_one_record_and_loses_it(ends: Ends) -> None:
+    """S2.5-4."""
     ends.sender.shutdown(socket.SHUT_WR)
     assert ends.sender.send(bytes(40000)) == 16384
     assert ends.receiver.recv(100) == b""
 
 
 def test_a_reset_is_told_to_every_send_until_it_is_read(ends: Ends) -> None:
+    """S2.2-11, S2.2-14."""
     ends.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     ends.receiver.close()
     for _ in range(2):
@@ -236,6 +259,7 @@ def test_a_reset_is_told_to_every_send_until_it_is_read(ends: Ends) -> None:
 
 
 def test_a_closed_peer_is_a_broken_pipe_once(tcp_pair: Pair) -> None:
+    """S2.2-15."""
     ends = ends_over(tcp_pair)
     ends.receiver.close()
     assert ends.sender.send(b"x") == 1
@@ -244,5 +268,6 @@ def test_a_closed_peer_is_a_broken_pipe_once(tcp_pair: Pair) -> None:
 
 
 def test_type_zero_makes_the_last_data_byte_the_type(ends: Ends) -> None:
+    """S2.2-7."""
     send_typed(ends.sender, b"a\x17", 0)
     assert receive(ends.receiver) == (b"a", APPLICATION_DATA)

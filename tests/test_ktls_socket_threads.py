@@ -69,6 +69,7 @@ def test_a_blocked_reader_blocks_neither_a_writer_nor_a_rekey(ends: Ends) -> Non
 
 
 def test_there_is_one_reader_at_a_time(ends: Ends) -> None:
+    """S3.3-8."""
     with blocked(lambda: ends.receiver.recv(100)) as got:
         with pytest.raises(BlockingIOError):
             ends.receiver.recv(100, DONTWAIT)
@@ -86,6 +87,7 @@ def test_a_close_ends_a_blocked_reader(ends: Ends) -> None:
 
 
 def test_a_shutdown_ends_a_blocked_reader(ends: Ends) -> None:
+    """S3.4-6."""
     with blocked(lambda: ends.receiver.recv(100)) as got:
         ends.receiver.shutdown(socket.SHUT_RD)
     assert got == [b""]
@@ -104,6 +106,7 @@ def test_a_blocked_reader_behind_a_bad_header_gets_the_end(tcp_pair: Pair) -> No
 
 
 def test_a_signal_handler_runs_while_a_reader_waits(ends: Ends) -> None:
+    """S3.4-5."""
     ran = []
     old = signal.signal(signal.SIGUSR1, lambda *_: ran.append(ends.sender.send(b"data")))
     try:
@@ -136,6 +139,8 @@ def test_both_directions_carry_data_at_once(ends: Ends) -> None:
 
 
 def test_writers_in_several_threads_lose_and_mix_nothing(ends: Ends) -> None:
+    """S2.2-3."""
+
     def write(fill: int) -> None:
         for _ in range(50):
             ends.sender.send(bytes([fill]) * 10_000)

@@ -21,6 +21,7 @@ def moved(counters: dict[str, int]) -> dict[str, int]:
 
 
 def test_a_namespace_counts_its_own_sockets_alone(tcp_pair: Pair) -> None:
+    """S6.1-2, S6.1-4."""
     one, other = Namespace(), Namespace()
     before = tls_stat()
     near, far = keyed(tcp_pair, one)
@@ -33,6 +34,7 @@ def test_a_namespace_counts_its_own_sockets_alone(tcp_pair: Pair) -> None:
 
 
 def test_a_namespace_counts_rekeys(tcp_pair: Pair) -> None:
+    """S6.1-3, S6.1-4."""
     namespace = Namespace()
     near, far = keyed(tcp_pair, namespace)
     before = namespace.tls_stat()
@@ -50,6 +52,7 @@ def test_a_namespace_outlives_its_name(tcp_pair: Pair) -> None:
 
 
 def test_the_text_is_that_of_the_kernel(tcp_pair: Pair) -> None:
+    """S6.1-1."""
     namespace = Namespace()
     ends = keyed(tcp_pair, namespace)
     text = namespace.tls_stat(format="proc")

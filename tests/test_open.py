@@ -173,7 +173,7 @@ def damage_errno(key: TrafficKey, at: int, damaged: bytearray) -> int:
 
 @pytest.mark.parametrize("outer", [0, 20, 21, 22, 24, 255])
 def test_the_outer_type_of_tls13_is_not_judged(key13: TrafficKey, outer: int) -> None:
-    """Spec 2.1, 3.1: the additional data are built with 23."""
+    """S2.1-5, S3.1-4: the additional data are built with 23."""
     record = bytes([outer]) + key13.seal(b"data")[1:]
     assert Opener(key13.struct()).open(record) == (23, b"data")
 

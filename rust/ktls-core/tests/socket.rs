@@ -162,6 +162,7 @@ fn a_bad_record_stays_at_the_head_and_stops_the_other_direction() {
         b"good",
         "data comes before errors"
     );
+    // S3.2-2, S3.2-3
     for tries in 2..5 {
         assert_eq!(receiver.data(100), Err(Errno::BadMsg.code()));
         assert_eq!(receiver.count(Counter::TlsDecryptError), tries);
@@ -187,6 +188,7 @@ fn a_bad_header_is_told_once_and_stops_the_parser_for_good() {
         );
         assert_eq!(receiver.data(100), Err(errno.code()));
         receiver.arrive(&sender.record(b"good", 23));
+        // S3.1-5, S3.1-7
         assert_eq!(receiver.data(100), Err(Errno::Again.code()));
         assert_eq!(receiver.count(Counter::TlsDecryptError), 0);
     }
