@@ -1,11 +1,13 @@
 """Receiving with KtlsSocket: spec 3."""
 
 import errno
+import fcntl
 import socket
+import termios
 
 import pytest
 
-from ktls_fast import BadRecordError, RecordTooLargeError
+from ktls_fast import BadRecordError, KtlsSocket, RecordTooLargeError
 from tests.ktls_ends import (
     DONTWAIT,
     PEEK,
@@ -108,6 +110,20 @@ def test_recvmsg_into_fills_buffers_in_order(ends: Ends, sizes: list[int]) -> No
     whole = b"".join(buffers)
     assert whole[:11] == HELLO.lower()
     assert set(whole[11:]) <= {0, ord(".")}
+
+
+def test_fionread_does_not_count_what_was_read_ahead(ends: Ends) -> None:
+    """A difference from the kernel: see docs/kernel-differences.md."""
+    ends.sender.send(b"one")
+    ends.sender.send(b"two")
+    assert _lying(ends.receiver) == 2 * (3 + 22)
+    assert ends.receiver.recv(3) == b"one"
+    assert _lying(ends.receiver) == 0
+    assert ends.receiver.recv(3) == b"two"
+
+
+def _lying(end: KtlsSocket) -> int:
+    return int.from_bytes(fcntl.ioctl(end.fileno(), termios.FIONREAD, bytes(4)), "little")
 
 
 def test_overlapping_buffers_are_refused(ends: Ends) -> None:

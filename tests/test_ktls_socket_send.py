@@ -258,6 +258,16 @@ def test_a_reset_is_told_to_every_send_until_it_is_read(ends: Ends) -> None:
     assert ends.sender.send(b"x") == 1
 
 
+def test_a_send_that_meets_a_reset_has_spent_a_number(ends: Ends) -> None:
+    """A difference from the kernel: see docs/kernel-differences.md."""
+    ends.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    ends.receiver.close()
+    for _ in range(2):
+        with pytest.raises(ConnectionResetError):
+            ends.sender.send(b"x")
+        assert ends.sender.getsockopt(SOL_TLS, TLS_TX, 40) == generation(0).at(1).struct()
+
+
 def test_a_closed_peer_is_a_broken_pipe_once(tcp_pair: Pair) -> None:
     """S2.2-15."""
     ends = ends_over(tcp_pair)

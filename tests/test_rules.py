@@ -1,6 +1,7 @@
 """What ties tests to rules: the document, and the numbers that tests cite."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,17 @@ def test_scenarios_that_hold_a_rule_are_replayed() -> None:
     recorded = {scenario["name"] for scenario in scenarios()}
     named = {name for names in TRACE_RULES.values() for name in names.split()}
     assert named - recorded == set()
+
+
+def test_what_shows_a_difference_is_there() -> None:
+    table = DOCUMENT.with_name("kernel-differences.md").read_text().split("\n|---")[1]
+    shown = [row.rsplit("|", 2)[1] for row in table.splitlines()[1:]]
+    there = {scenario["name"] for scenario in scenarios()}
+    for path in Path(__file__).parent.glob("test_*.py"):
+        there.update(re.findall(r"^def (test_\w+)", path.read_text(), re.M))
+    for names in shown:
+        assert re.findall(r"`(.+?)`", names), names
+        assert set(re.findall(r"`(.+?)`", names)) - there == set()
 
 
 def test_citations_are_found_in_python_rust_and_traces() -> None:
