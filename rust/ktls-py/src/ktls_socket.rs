@@ -3,25 +3,23 @@
 use std::os::fd::AsRawFd;
 
 use ktls_core::Errno;
-use ktls_core::socket::call::{Control, GET_RECORD_TYPE, SOL_TLS};
+use ktls_core::socket::call::{Control, SOL_TLS};
 use ktls_core::socket::{Received, Target};
-use ktls_net::{Error, FdSocket};
+use ktls_net::FdSocket;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::buffer::{Input, Output, new_bytes, take_fd};
-use crate::errors::{CoreError, connection_error, refused};
+use crate::errors::{connection_error, refused};
 use crate::python_socket;
+use crate::socket_call::{Message, as_kernel, check_all_apart, collect, controls, size};
 use crate::socket_option::{
     INT_LEN, IPPROTO_TCP, SO_ERROR, SO_RCVLOWAT, SOL_SOCKET, TCP_ULP, Value, int_answer,
 };
 use crate::stat::{PyNamespace, stats_of};
 use crate::timeout::Timeout;
 use crate::tls_info;
-
-/// What `recvmsg` gives: data or their number, control messages, flags, and no address.
-type Message<T> = (T, Vec<(i32, i32, Vec<u8>)>, u32, Option<()>);
 
 #[pyclass(frozen, name = "KtlsSocket", module = "ktls_fast")]
 pub(crate) struct PyKtlsSocket {
@@ -338,53 +336,4 @@ impl PyKtlsSocket {
         let fd = self.inner.descriptor().map_err(connection_error)?;
         python_socket::call(py, &fd, method, args)
     }
-}
-
-/// Runs a call without the GIL, signal handlers in between (PEP 475); errors as the kernel gives them.
-fn as_kernel<R: Send>(
-    py: Python<'_>,
-    mut call: impl FnMut() -> Result<R, Error> + Send,
-) -> PyResult<R> {
-    loop {
-        match py.detach(&mut call) {
-            Ok(result) => return Ok(result),
-            Err(Error::Interrupted) => py.check_signals()?,
-            Err(Error::Tls(error)) => return Err(CoreError(error).into()),
-            Err(error) => return Err(connection_error(error)),
-        }
-    }
-}
-
-fn controls(received: Received) -> Vec<(i32, i32, Vec<u8>)> {
-    let control = received.control();
-    control
-        .map(|data| (SOL_TLS, GET_RECORD_TYPE, data))
-        .into_iter()
-        .collect()
-}
-
-fn collect<'py, T>(iterable: &Bound<'py, PyAny>) -> PyResult<Vec<T>>
-where
-    T: for<'a> FromPyObject<'a, 'py>,
-    for<'a> <T as FromPyObject<'a, 'py>>::Error: Into<PyErr>,
-{
-    iterable
-        .try_iter()?
-        .map(|item| item?.extract().map_err(Into::into))
-        .collect()
-}
-
-fn size(len: isize) -> PyResult<usize> {
-    usize::try_from(len).map_err(|_| PyValueError::new_err(format!("{len} is not a buffer size")))
-}
-
-/// No two buffers of one call may share memory.
-fn check_all_apart(slices: &[&mut [u8]]) -> PyResult<()> {
-    let mut ranges: Vec<_> = slices.iter().map(|slice| slice.as_ptr_range()).collect();
-    ranges.retain(|range| !range.is_empty());
-    ranges.sort_by_key(|range| range.start);
-    if ranges.windows(2).any(|pair| pair[1].start < pair[0].end) {
-        return Err(refused(Errno::Inval, "two of the buffers overlap"));
-    }
-    Ok(())
 }

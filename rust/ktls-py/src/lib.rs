@@ -13,6 +13,7 @@ mod opener;
 mod python_socket;
 mod scan;
 mod sealer;
+mod socket_call;
 mod socket_option;
 mod stat;
 mod timeout;

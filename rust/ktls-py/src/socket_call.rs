@@ -1,0 +1,65 @@
+//! What the calls of `KtlsSocket` have in common: arguments, results, and how they run.
+
+use ktls_core::Errno;
+use ktls_core::socket::Received;
+use ktls_core::socket::call::{GET_RECORD_TYPE, SOL_TLS};
+use ktls_net::Error;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::errors::{CoreError, connection_error, refused};
+
+/// What `recvmsg` gives: data or their number, control messages, flags, and no address.
+pub(crate) type Message<T> = (T, Vec<(i32, i32, Vec<u8>)>, u32, Option<()>);
+
+/// Runs a call without the GIL, signal handlers in between (PEP 475); errors as the kernel gives them.
+pub(crate) fn as_kernel<R: Send>(
+    py: Python<'_>,
+    mut call: impl FnMut() -> Result<R, Error> + Send,
+) -> PyResult<R> {
+    loop {
+        match py.detach(&mut call) {
+            Ok(result) => return Ok(result),
+            Err(Error::Interrupted) => py.check_signals()?,
+            Err(Error::Tls(error)) => return Err(CoreError(error).into()),
+            Err(error) => return Err(connection_error(error)),
+        }
+    }
+}
+
+/// The control message of a receive, where there was room for it.
+pub(crate) fn controls(received: Received) -> Vec<(i32, i32, Vec<u8>)> {
+    let control = received.control();
+    control
+        .map(|data| (SOL_TLS, GET_RECORD_TYPE, data))
+        .into_iter()
+        .collect()
+}
+
+/// All items of an iterable.
+pub(crate) fn collect<'py, T>(iterable: &Bound<'py, PyAny>) -> PyResult<Vec<T>>
+where
+    T: for<'a> FromPyObject<'a, 'py>,
+    for<'a> <T as FromPyObject<'a, 'py>>::Error: Into<PyErr>,
+{
+    iterable
+        .try_iter()?
+        .map(|item| item?.extract().map_err(Into::into))
+        .collect()
+}
+
+/// A length, refused below zero.
+pub(crate) fn size(len: isize) -> PyResult<usize> {
+    usize::try_from(len).map_err(|_| PyValueError::new_err(format!("{len} is not a buffer size")))
+}
+
+/// No two buffers of one call may share memory.
+pub(crate) fn check_all_apart(slices: &[&mut [u8]]) -> PyResult<()> {
+    let mut ranges: Vec<_> = slices.iter().map(|slice| slice.as_ptr_range()).collect();
+    ranges.retain(|range| !range.is_empty());
+    ranges.sort_by_key(|range| range.start);
+    if ranges.windows(2).any(|pair| pair[1].start < pair[0].end) {
+        return Err(refused(Errno::Inval, "two of the buffers overlap"));
+    }
+    Ok(())
+}
