@@ -128,7 +128,7 @@ class Player:
 
     def op_poll(self, step: Step) -> Outcome:
         """What poll says now."""
-        mask = self.ends[step["on"]]._ready(POLLED)  # type: ignore[attr-defined]
+        mask = self.ends[step["on"]].poll(POLLED, 0)
         return {"ret": "|".join(name for bit, name in POLL.items() if mask & bit) or "0"}
 
     def op_so_error(self, step: Step) -> Outcome:

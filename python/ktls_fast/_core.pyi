@@ -37,6 +37,7 @@ __all__ = [
     "ServerConfig",
     "TlsInfo",
     "TrafficSecret",
+    "_Bell",
     "aead_in_use",
     "cpu_features",
     "scan_key_updates",
@@ -422,6 +423,25 @@ class KtlsSocket:
     def getblocking(self) -> bool: ...
     def getsockname(self) -> object: ...
     def getpeername(self) -> object: ...
+    def poll(self, events: int, timeout: float | None = None) -> int:
+        """Wait until one of ``events`` shows, as :class:`select.poll` tells it of a kernel socket.
+
+        Ask here and not at ``fileno()``: what TCP says of the descriptor is not what a receive
+        will find (spec 3.6). While a KeyUpdate is pending there is no ``POLLIN`` (K-13).
+
+        :param events: ``POLLIN``, ``POLLOUT``, ``POLLPRI``, ``POLLRDHUP``; ``POLLERR`` and
+            ``POLLHUP`` are always told.
+        :param timeout: seconds; None waits for ever, 0 not at all.
+        :returns: the mask, 0 when nothing showed in time.
+        """
+
+    def _readiness(self, events: int, /) -> tuple[int, int]:
+        """The mask of now, and the mask to wait for at ``fileno()`` besides a bell."""
+
+    def _watch(self, bell: _Bell, /) -> None:
+        """Ring ``bell`` after each change that ``fileno()`` does not show."""
+
+    def _unwatch(self, bell: _Bell, /) -> None: ...
     def shutdown(self, how: int, /) -> None: ...
     def info(self) -> TlsInfo | None:
         """What ``sock_diag`` tells of the socket; None without the ULP."""
@@ -435,6 +455,15 @@ class KtlsSocket:
         tb: TracebackType | None,
         /,
     ) -> None: ...
+
+@final
+class _Bell:
+    """Wakes a selector: readable from the first ring until it is silenced."""
+
+    def __new__(cls) -> Self: ...
+    def fileno(self) -> int: ...
+    def ring(self) -> None: ...
+    def silence(self) -> None: ...
 
 @final
 class ServerConfig:

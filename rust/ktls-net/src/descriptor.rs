@@ -50,6 +50,11 @@ pub(crate) struct Held<'a>(&'a Turn);
 const LOOK_UP: Duration = Duration::from_millis(100);
 
 impl Turn {
+    /// True while somebody has it.
+    pub(crate) fn is_taken(&self) -> bool {
+        *guard(&self.taken)
+    }
+
     /// Waits for the turn.
     ///
     /// # Errors

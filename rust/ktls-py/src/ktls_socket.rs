@@ -5,11 +5,12 @@ use std::os::fd::AsRawFd;
 use ktls_core::Errno;
 use ktls_core::socket::call::{Control, SOL_TLS};
 use ktls_core::socket::{Received, Target};
-use ktls_net::FdSocket;
+use ktls_net::{FdSocket, Patience};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::bell::PyBell;
 use crate::buffer::{Input, Output, new_bytes, take_fd};
 use crate::errors::{connection_error, refused};
 use crate::python_socket;
@@ -18,7 +19,7 @@ use crate::socket_option::{
     INT_LEN, IPPROTO_TCP, SO_ERROR, SO_RCVLOWAT, SOL_SOCKET, TCP_ULP, Value, int_answer,
 };
 use crate::stat::{PyNamespace, stats_of};
-use crate::timeout::Timeout;
+use crate::timeout::{self, Timeout};
 use crate::tls_info;
 
 #[pyclass(frozen, name = "KtlsSocket", module = "ktls_fast")]
@@ -243,10 +244,27 @@ impl PyKtlsSocket {
         info.map(|info| tls_info::to_python(py, info)).transpose()
     }
 
-    /// What poll tells now; the mask of `select.poll`.
+    #[pyo3(signature = (events, timeout = None))]
+    fn poll(&self, py: Python<'_>, events: u16, timeout: Option<f64>) -> PyResult<u16> {
+        let patience = Patience::from_timeout(timeout::parse(timeout)?);
+        as_kernel(py, || self.inner.poll(events, patience))
+    }
+
+    /// The mask of now, and the one to wait for at the descriptor.
     #[pyo3(signature = (events, /))]
-    fn _ready(&self, py: Python<'_>, events: u16) -> PyResult<u16> {
-        as_kernel(py, || self.inner.ready(events))
+    fn _readiness(&self, py: Python<'_>, events: u16) -> PyResult<(u16, u16)> {
+        let ready = as_kernel(py, || self.inner.readiness(events))?;
+        Ok((ready.now, ready.watch))
+    }
+
+    #[pyo3(signature = (bell, /))]
+    fn _watch(&self, bell: &Bound<'_, PyBell>) {
+        self.inner.watch(&bell.get().0);
+    }
+
+    #[pyo3(signature = (bell, /))]
+    fn _unwatch(&self, bell: &Bound<'_, PyBell>) {
+        self.inner.unwatch(&bell.get().0);
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {

@@ -1,6 +1,7 @@
 //! The Python face: converts, detaches, locks; decides nothing.
 #![deny(unsafe_code)]
 
+mod bell;
 mod buffer;
 mod config;
 mod connection;
@@ -25,6 +26,8 @@ use pyo3::prelude::*;
 /// The compiled part of `ktls_fast`.
 #[pymodule(gil_used = false)]
 mod _core {
+    #[pymodule_export]
+    use crate::bell::PyBell;
     #[pymodule_export]
     use crate::config::{PyClientConfig, PyServerConfig};
     #[pymodule_export]

@@ -3,10 +3,12 @@
 //! Locks, outermost first: a turn (held while waiting for the peer), `setup`, then one of the two
 //! directions (never held while waiting). So a blocked reader blocks neither a writer nor `TLS_RX`.
 
+mod poll;
 mod recv;
 mod send;
 mod setup;
 mod tx_side;
+mod watch;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,11 +23,14 @@ use rustix::net::Shutdown;
 use rustix::net::sockopt::{Timeout, set_socket_linger, socket_error, socket_timeout};
 
 use crate::descriptor::{Descriptor, Turn, guard};
-use crate::wait::PEER_DONE;
 use crate::{Error, Patience};
 use recv::RxSide;
 use setup::Setup;
 use tx_side::TxSide;
+use watch::Watchers;
+
+pub use poll::Readiness;
+pub use watch::Bell;
 
 /// The kernel face over a descriptor. All methods may be called from several threads.
 #[derive(Debug)]
@@ -39,6 +44,7 @@ pub struct FdSocket {
     reader: Turn,
     /// `SO_RCVLOWAT`: counts plaintext here, so TCP never learns it.
     low_water: AtomicUsize,
+    watchers: Arc<Watchers>,
 }
 
 impl FdSocket {
@@ -49,14 +55,16 @@ impl FdSocket {
             stats,
             ..Shared::default()
         });
+        let watchers = Arc::new(Watchers::default());
         Self {
             fd: Descriptor::new(fd),
             setup: Mutex::default(),
-            tx: Arc::new(TxSide::new(Arc::clone(&shared))),
+            tx: Arc::new(TxSide::new(Arc::clone(&shared), Arc::clone(&watchers))),
             rx: Mutex::default(),
             writer: Turn::default(),
             reader: Turn::default(),
             low_water: AtomicUsize::new(1),
+            watchers,
             shared,
         }
     }
@@ -75,6 +83,7 @@ impl FdSocket {
     /// EBADF once closed.
     pub fn take_error(&self) -> Result<i32, Error> {
         let fd = self.fd.open()?;
+        let _ring = self.watchers.ring_later();
         self.foresee(&fd);
         self.collect_error(&fd);
         Ok(self.shared.error.take().map_or(0, Fault::code))
@@ -119,32 +128,7 @@ impl FdSocket {
             // A call that waits at the descriptor has to see that it is over.
             let _ = self.tx.shutdown(&fd, Shutdown::Both);
         }
-    }
-
-    /// What poll tells now, of `events` and ERR and HUP (spec 3.6, K-13).
-    ///
-    /// # Errors
-    /// EBADF once closed.
-    pub fn ready(&self, events: u16) -> Result<u16, Error> {
-        let events = PollFlags::from_bits_retain(events);
-        let fd = self.fd.open()?;
-        let readable = self.readable(&fd);
-        let mut seen = look(
-            &fd,
-            PollFlags::IN | PollFlags::PRI | PollFlags::OUT | PEER_DONE,
-        );
-        let open = !seen.intersects(PEER_DONE | PollFlags::HUP);
-        if let (Some(readable), true) = (readable, open) {
-            seen.set(PollFlags::IN, readable);
-        }
-        seen.set(
-            PollFlags::ERR,
-            seen.contains(PollFlags::ERR) || self.shared.error.peek().is_some(),
-        );
-        if !self.tx.state().wire().is_empty() {
-            seen.remove(PollFlags::OUT);
-        }
-        Ok((seen & (events | PollFlags::ERR | PollFlags::HUP)).bits())
+        self.watchers.ring();
     }
 
     /// The gauges of spec 6.1.

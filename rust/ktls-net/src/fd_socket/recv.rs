@@ -52,6 +52,7 @@ impl FdSocket {
             out.room(),
             self.low_water(),
         );
+        let _ring = self.watchers.ring_later();
         if !guard(&self.rx).is_keyed() {
             let _turn = self.reader.take(patience)?;
             return recv_plain(&fd, out, flags, patience, call);
@@ -114,17 +115,6 @@ impl FdSocket {
         Ok(rx.starved(call, dry, &self.shared)?)
     }
 
-    /// True when a receive call would find something; None while TCP itself knows.
-    pub(super) fn readable(&self, fd: &OwnedFd) -> Option<bool> {
-        let mut side = guard(&self.rx);
-        if side.rx.as_ref()?.hungry()
-            && let Pulled::Failed(errno) = side.pull(fd, &self.shared)
-        {
-            self.tx.tcp_failed(errno);
-        }
-        side.rx.as_ref().map(Rx::readable)
-    }
-
     /// Judges the next record header while it still lies with TCP: the kernel does so when it arrives.
     pub(super) fn foresee(&self, fd: &OwnedFd) {
         // A reader at work will see it itself.
@@ -146,7 +136,7 @@ impl FdSocket {
 
 /// What a read from TCP brought.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Pulled {
+pub(super) enum Pulled {
     /// As much as was asked for: there may be more.
     Full,
     /// Less: TCP had no more.
@@ -197,6 +187,11 @@ impl RxSide {
         self.rx.as_ref().map_or(NoPad::Off, Rx::no_pad)
     }
 
+    /// The engine, once there is one.
+    pub(super) fn keyed_now(&mut self) -> Option<&mut Rx> {
+        self.rx.as_mut()
+    }
+
     fn keyed(&mut self) -> Result<&mut Rx, ktls_core::Error> {
         self.rx.as_mut().ok_or(ktls_core::Error::NoKey)
     }
@@ -210,7 +205,7 @@ impl RxSide {
     }
 
     /// Reads what TCP has, at most so much at a time.
-    fn pull(&mut self, fd: &OwnedFd, shared: &Shared) -> Pulled {
+    pub(super) fn pull(&mut self, fd: &OwnedFd, shared: &Shared) -> Pulled {
         let Some(rx) = &mut self.rx else {
             return Pulled::Nothing;
         };

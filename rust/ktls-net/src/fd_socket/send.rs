@@ -48,6 +48,7 @@ impl FdSocket {
             return send_plain(&fd, Source::new(slices), flags, patience);
         }
         let flags = SendFlags::new(flags)?;
+        let _ring = self.watchers.ring_later();
         let _turn = self.writer.take(patience)?;
         self.foresee(&fd);
         let record_type = record_type(controls.iter().copied(), flags)?;

@@ -59,6 +59,7 @@ impl FdSocket {
     /// As spec 1.4; nothing has changed then.
     pub fn set_option(&self, optname: i32, value: &[u8]) -> Result<(), Error> {
         self.fd.open()?;
+        let _ring = self.watchers.ring_later();
         let mut setup = guard(&self.setup);
         if !setup.attached {
             return Err(ktls_core::Error::NoUlp.into());

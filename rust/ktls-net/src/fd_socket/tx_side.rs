@@ -11,6 +11,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown, send};
 
+use super::watch::Watchers;
 use crate::descriptor::guard;
 use crate::wait::wait;
 use crate::{Error, Patience};
@@ -26,6 +27,7 @@ pub(super) struct TxSide {
     /// TCP's one error has been taken: it gives no other, and takes nothing.
     failed: AtomicBool,
     pusher: Mutex<Pusher>,
+    watchers: Arc<Watchers>,
 }
 
 /// Sealed records that TCP had no room for leave by a thread, as they do in the kernel by a callback.
@@ -51,7 +53,7 @@ pub(super) enum Flushed {
 pub(super) const SEAL_AT_ONCE: usize = 128 << 10;
 
 impl TxSide {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, watchers: Arc<Watchers>) -> Self {
         Self {
             tx: Mutex::default(),
             shared,
@@ -59,6 +61,7 @@ impl TxSide {
             shut: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             pusher: Mutex::default(),
+            watchers,
         }
     }
 
@@ -204,6 +207,7 @@ impl TxSide {
                 let _ = rustix::net::shutdown(fd, Shutdown::Write);
             }
             *pusher = Pusher::Idle;
+            self.watchers.ring();
             return;
         }
     }

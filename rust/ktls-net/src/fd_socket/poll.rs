@@ -1,0 +1,148 @@
+//! Readiness (spec 3.6, K-13), although plaintext may wait in the engine, or half a record in TCP.
+//!
+//! TCP is asked for bytes only while they can change the answer: those of half a record are read
+//! into the engine, so that TCP shows no more than what comes after them.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use ktls_core::socket::Rx;
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::recv::Pulled;
+use super::watch::Bell;
+use super::{FdSocket, look};
+use crate::descriptor::guard;
+use crate::wait::{PEER_DONE, timespec};
+use crate::{Error, Patience};
+
+/// What poll tells now, and where a later change would show.
+#[derive(Clone, Copy, Debug)]
+pub struct Readiness {
+    /// The mask, of what was asked for and ERR and HUP.
+    pub now: u16,
+    /// The mask to wait for at the descriptor of TCP; other changes ring the bell.
+    pub watch: u16,
+}
+
+/// What the receiving direction has to do with POLLIN.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Reading {
+    /// No key yet: TCP knows.
+    Plain,
+    /// A record can be delivered.
+    Ready,
+    /// Bytes of TCP are missing.
+    Hungry,
+    /// None will help: a KeyUpdate is pending, a header was bad, or another reader takes them.
+    Held,
+}
+
+impl FdSocket {
+    /// Waits for one of `events`, an error or a hang-up; 0 when `patience` ends before.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`]; EBADF once closed.
+    pub fn poll(&self, events: u16, patience: Patience) -> Result<u16, Error> {
+        let now = self.readiness(events)?.now;
+        if now != 0 || patience == Patience::None {
+            return Ok(now);
+        }
+        let bell = Arc::new(Bell::new()?);
+        self.watch(&bell);
+        loop {
+            bell.silence();
+            let ready = self.readiness(events)?;
+            if ready.now != 0 {
+                return Ok(ready.now);
+            }
+            let left = match patience.left() {
+                Err(_) => return Ok(0),
+                Ok(left) => left.map(timespec),
+            };
+            let fd = self.fd.open()?;
+            let watch = PollFlags::from_bits_retain(ready.watch);
+            let bell = PollFd::from_borrowed_fd(bell.as_fd(), PollFlags::IN);
+            poll(&mut [PollFd::new(&fd, watch), bell], left.as_ref())?;
+        }
+    }
+
+    /// What poll tells now of `events`.
+    ///
+    /// # Errors
+    /// EBADF once closed.
+    pub fn readiness(&self, events: u16) -> Result<Readiness, Error> {
+        let events = PollFlags::from_bits_retain(events);
+        let fd = self.fd.open()?;
+        let reading = self.reading(&fd);
+        let mut seen = look(&fd, events | READ | PollFlags::OUT | PEER_DONE);
+        let open = !seen.intersects(PEER_DONE | PollFlags::HUP);
+        if open && reading != Reading::Plain {
+            seen.set(READ, reading == Reading::Ready);
+        }
+        if self.shared.error.peek().is_some() {
+            seen.insert(PollFlags::ERR);
+        }
+        let full = !self.tx.state().wire().is_empty();
+        if full {
+            seen.remove(WRITE);
+        }
+        let mut watch = events;
+        watch.set(WRITE, !full && events.intersects(WRITE));
+        if open {
+            // The end, and a bad header, show whatever was asked for.
+            let bytes = match reading {
+                Reading::Plain => events.intersects(READ),
+                Reading::Hungry => true,
+                Reading::Ready | Reading::Held => false,
+            };
+            watch.set(READ, bytes);
+            watch.insert(PEER_DONE);
+        }
+        Ok(Readiness {
+            now: (seen & (events | PollFlags::ERR | PollFlags::HUP)).bits(),
+            watch: watch.bits(),
+        })
+    }
+
+    /// Rings `bell` after every change that the descriptor does not show.
+    pub fn watch(&self, bell: &Arc<Bell>) {
+        self.watchers.add(bell);
+    }
+
+    /// No more.
+    pub fn unwatch(&self, bell: &Arc<Bell>) {
+        self.watchers.remove(bell);
+    }
+
+    fn reading(&self, fd: &OwnedFd) -> Reading {
+        let mut side = guard(&self.rx);
+        let Some(rx) = side.keyed_now() else {
+            return Reading::Plain;
+        };
+        // A reader that waits would not hear of bytes taken away from under it. One that comes now
+        // has to have the lock first.
+        if rx.hungry() && self.reader.is_taken() {
+            return Reading::Held;
+        }
+        if rx.hungry()
+            && let Pulled::Failed(errno) = side.pull(fd, &self.shared)
+        {
+            self.tx.tcp_failed(errno);
+        }
+        side.keyed_now().map_or(Reading::Plain, reading_of)
+    }
+}
+
+fn reading_of(rx: &mut Rx) -> Reading {
+    if rx.readable() {
+        Reading::Ready
+    } else if rx.hungry() {
+        Reading::Hungry
+    } else {
+        Reading::Held
+    }
+}
+
+const READ: PollFlags = PollFlags::IN.union(PollFlags::RDNORM);
+const WRITE: PollFlags = PollFlags::OUT.union(PollFlags::WRNORM);

@@ -1,0 +1,138 @@
+//! Waking those who wait for a change that no descriptor of TCP shows.
+
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use crate::Error;
+use crate::descriptor::guard;
+
+/// A descriptor that is readable from a change until it is silenced.
+#[derive(Debug)]
+pub struct Bell {
+    heard: UnixStream,
+    rope: UnixStream,
+}
+
+impl Bell {
+    /// A silent one.
+    ///
+    /// # Errors
+    /// EMFILE and the like.
+    pub fn new() -> Result<Self, Error> {
+        let (heard, rope) = UnixStream::pair().map_err(system)?;
+        heard.set_nonblocking(true).map_err(system)?;
+        rope.set_nonblocking(true).map_err(system)?;
+        Ok(Self { heard, rope })
+    }
+
+    /// Makes the descriptor readable.
+    pub fn ring(&self) {
+        // When it is full it rings already.
+        let _ = (&self.rope).write(&[1]);
+    }
+
+    /// Changes up to now have been seen.
+    pub fn silence(&self) {
+        let mut rung = [0; 64];
+        while matches!((&self.heard).read(&mut rung), Ok(len) if len == rung.len()) {}
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.heard.as_fd()
+    }
+}
+
+fn system(error: std::io::Error) -> Error {
+    let code = error.raw_os_error().unwrap_or_default();
+    Error::Io(rustix::io::Errno::from_raw_os_error(code))
+}
+
+/// The bells that a socket rings after a change; one that was dropped is forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Watchers {
+    bells: Mutex<Vec<Weak<Bell>>>,
+    /// True once there has been any: most sockets are never watched.
+    any: AtomicBool,
+}
+
+/// Rings when dropped, so behind everything that was locked or taken after it.
+pub(super) struct RingLater<'a>(&'a Watchers);
+
+impl Watchers {
+    pub(super) fn add(&self, bell: &Arc<Bell>) {
+        let mut bells = guard(&self.bells);
+        bells.retain(|bell| bell.strong_count() > 0);
+        bells.push(Arc::downgrade(bell));
+        self.any.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn remove(&self, bell: &Arc<Bell>) {
+        let gone = Arc::downgrade(bell);
+        guard(&self.bells).retain(|bell| !bell.ptr_eq(&gone));
+    }
+
+    pub(super) fn ring(&self) {
+        if self.any.load(Ordering::SeqCst) {
+            let bells = guard(&self.bells);
+            bells
+                .iter()
+                .filter_map(Weak::upgrade)
+                .for_each(|bell| bell.ring());
+        }
+    }
+
+    pub(super) fn ring_later(&self) -> RingLater<'_> {
+        RingLater(self)
+    }
+}
+
+impl Drop for RingLater<'_> {
+    fn drop(&mut self) {
+        self.0.ring();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    fn rings(bell: &Bell) -> bool {
+        let mut fds = [PollFd::new(bell, PollFlags::IN)];
+        poll(
+            &mut fds,
+            Some(&crate::wait::timespec(std::time::Duration::ZERO)),
+        ) == Ok(1)
+    }
+
+    #[test]
+    fn a_bell_rings_until_it_is_silenced() {
+        let bell = Bell::new().unwrap();
+        assert!(!rings(&bell));
+        for _ in 0..100_000 {
+            bell.ring();
+        }
+        assert!(rings(&bell));
+        bell.silence();
+        assert!(!rings(&bell));
+    }
+
+    #[test]
+    fn all_watchers_hear_a_change_but_those_removed_or_gone() {
+        let watchers = Watchers::default();
+        let [stays, removed, gone] = [0; 3].map(|_| Arc::new(Bell::new().unwrap()));
+        for bell in [&stays, &removed, &gone] {
+            watchers.add(bell);
+        }
+        watchers.remove(&removed);
+        drop(gone);
+        drop(watchers.ring_later());
+        assert!(rings(&stays));
+        assert!(!rings(&removed));
+    }
+}

@@ -1,0 +1,33 @@
+//! `_Bell`, which wakes a selector.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+
+use ktls_net::Bell;
+use pyo3::prelude::*;
+
+use crate::errors::connection_error;
+
+#[pyclass(frozen, name = "_Bell", module = "ktls_fast._core")]
+pub(crate) struct PyBell(pub(crate) Arc<Bell>);
+
+#[pymethods]
+impl PyBell {
+    #[new]
+    fn new() -> PyResult<Self> {
+        let bell = Bell::new().map_err(connection_error)?;
+        Ok(Self(Arc::new(bell)))
+    }
+
+    fn fileno(&self) -> i32 {
+        self.0.as_fd().as_raw_fd()
+    }
+
+    fn ring(&self) {
+        self.0.ring();
+    }
+
+    fn silence(&self) {
+        self.0.silence();
+    }
+}
