@@ -1,6 +1,7 @@
 """What may hold the bytes: every C-contiguous buffer, and nothing else."""
 
 import array
+import ctypes
 import mmap
 from collections.abc import Callable
 from typing import Any
@@ -255,3 +256,16 @@ def test_out_cannot_be_resized_while_a_result_views_it() -> None:
     with pytest.raises(BufferError):
         out.clear()
     assert batch.wire == KEY.seal(b"data")
+
+
+def test_memory_of_objects_is_refused() -> None:
+    """Bytes written over references would crash the interpreter."""
+    out = np.full(100, None, dtype=object)
+    with pytest.raises(BufferError, match="objects"):
+        Sealer(KEY.struct()).seal_into(b"data", out)
+    assert out[0] is None
+
+
+def test_ctypes_array_is_a_buffer() -> None:
+    array = (ctypes.c_ubyte * 4)(*b"data")
+    assert Sealer(KEY.struct()).seal(array) == KEY.seal(b"data")

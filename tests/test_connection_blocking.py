@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import socket
@@ -14,6 +15,8 @@ from tests.peers.raw import ALERT, CLOSE_NOTIFY, DATA, NOT_REQUESTED, REQUESTED
 from tests.peers.support import DEADLINE, octal, start
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from ktls_fast import Connection
 
 SOON = 0.05
@@ -251,6 +254,77 @@ def test_counters_count_records() -> None:
         assert (conn.records_sent, conn.records_received) == (2, 2)
 
 
+def test_signal_during_close_loses_nothing() -> None:
+    data = octal(1_000_000)
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    with paired() as (conn, peer):
+        _small_buffers(conn)
+        # So small that close cannot get rid of what waits before the peer reads.
+        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        conn.setblocking(False)
+        taken = _write_until_full(conn, data)
+        # The peer reads from the moment on at which the signal has come, in the middle of close.
+        received = start(lambda: os.read(woken, 1) and peer.drain())
+        before = signal.signal(signal.SIGALRM, lambda _number, _frame: None)
+        signal.set_wakeup_fd(wake)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, SOON)
+            conn.close()
+        finally:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGALRM, before)
+        assert received.result(DEADLINE) == (data[:taken], [(1, 0)])
+    os.close(woken)
+    os.close(wake)
+
+
+def test_signal_handler_runs_in_the_middle_of_a_write() -> None:
+    data = octal(6_000_000)
+    with paired() as (conn, peer):
+        received: list[Future[bytes]] = []
+        before = signal.signal(
+            signal.SIGALRM,
+            lambda _number, _frame: received.append(start(lambda: peer.receive_data(len(data)))),
+        )
+        try:
+            signal.setitimer(signal.ITIMER_REAL, SOON)
+            assert conn.write(data) == len(data)
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert received[0].result(DEADLINE) == data
+
+
+def test_owed_answer_goes_out_while_the_application_only_reads() -> None:
+    """RFC 8446 §4.6.3: it found no room at first."""
+    with paired() as (conn, peer):
+        _small_buffers(conn)
+        conn.setblocking(False)
+        taken = _write_until_full(conn, octal(1_000_000))
+        with pytest.raises(BlockingIOError):
+            _update_until_full(conn)
+        ours = conn.tx_generation
+        peer.send_key_update(REQUESTED)
+        peer.send(b"question")
+        _await_readable(conn)
+        assert conn.read() == b"question"
+        conn.settimeout(DEADLINE)
+        reading = start(conn.read)
+        assert len(peer.receive_data(taken)) == taken
+        while len(peer.key_updates) < ours + 1:
+            peer.receive_key_update()
+        peer.send(b"done")
+        assert reading.result(DEADLINE) == b"done"
+
+
+def test_large_write_makes_full_records() -> None:
+    with paired() as (conn, peer):
+        received = start(lambda: peer.receive_data(64 * 16384))
+        conn.sendall(bytes(64 * 16384))
+        received.result(DEADLINE)
+        assert conn.records_sent == 64
+
+
 def _small_buffers(conn: Connection) -> None:
     with socket.socket(fileno=socket.dup(conn.fileno())) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
@@ -274,6 +348,11 @@ def _fill(conn: Connection) -> int:
     taken = _write_until_full(conn, bytes(20_000_000))
     conn.settimeout(DEADLINE)
     return taken
+
+
+def _update_until_full(conn: Connection) -> None:
+    for _ in range(10_000):
+        conn.key_update()
 
 
 def _write_all(conn: Connection, data: memoryview) -> None:

@@ -48,8 +48,9 @@ __all__ = [
 class CryptoInfo:
     """The kernel's ``tls12_crypto_info_*``: what ``TLS_TX`` and ``TLS_RX`` take (spec 1.2).
 
-    ``bytes(info)`` is the struct as the kernel lays it out. The repr names version and cipher only;
-    instances refuse to be pickled, compare in constant time and wipe their memory when they go.
+    ``bytes(info)`` is the struct as the kernel lays it out. The repr names version, cipher and
+    rec_seq; instances refuse to be pickled, compare in constant time and wipe their memory when
+    they go.
     """
 
     def __new__(
@@ -139,8 +140,8 @@ class Sealer:
         """Take a key.
 
         :param info: a ``CryptoInfo`` or the kernel's struct as bytes.
-        :param record_limit: records that may be sealed under one key; default: the suite's hard
-            limit (RFC 8446 §5.5).
+        :param record_limit: records that may be sealed under one key; at most, and by default, the
+            suite's hard limit (RFC 8446 §5.5).
         :raises KtlsError: EINVAL for a bad struct, ENOENT for a cipher that is not there.
         """
 
@@ -272,7 +273,8 @@ class Opener:
         """Open as many whole records as ``wire`` holds.
 
         Never raises for what the peer sent, unless already the first record fails for that reason:
-        see :attr:`OpenedBatch.stopped`. Plaintext of a record whose tag is wrong is never written.
+        see :attr:`OpenedBatch.stopped`. No plaintext of a record whose tag is wrong
+        is left in ``out``.
 
         :param out: writable; ``len(wire)`` bytes are always enough; must not overlap ``wire``.
         :raises KeyExpiredError: EKEYEXPIRED, paused.
@@ -698,7 +700,10 @@ class Connection:
             what is in
             flight within a second, return.
         :returns: plaintext bytes (from the peer, to the peer).
-        :raises KtlsError: as :meth:`read` and :meth:`write`; TimeoutError when idle.
+        :raises KtlsError: as :meth:`read` and :meth:`write`; TimeoutError when idle. Then neither
+            side can take what it got for all there was: the peer gets an alert, and the plain side
+            a reset when ``sock`` is closed.
+        :raises OSError: of the plain side, which the text names.
         """
 
     def __enter__(self) -> Self: ...

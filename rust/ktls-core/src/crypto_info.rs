@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::Error;
 use crate::suite::Cipher;
@@ -110,8 +110,8 @@ impl CryptoInfo {
 
     /// The kernel's struct, in the host's byte order where the kernel has it so. Holds the key.
     #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.cipher.info_len());
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut out = Zeroizing::new(Vec::with_capacity(self.cipher.info_len()));
         out.extend_from_slice(&self.version.to_ne_bytes());
         out.extend_from_slice(&self.cipher.cipher_type.to_ne_bytes());
         out.extend_from_slice(self.iv());
@@ -160,8 +160,8 @@ impl CryptoInfo {
     /// True when both describe the same key; takes the same time wherever they differ.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
-        let difference = std::iter::zip(self.secret.key, other.secret.key)
-            .chain(std::iter::zip(self.secret.nonce, other.secret.nonce))
+        let difference = std::iter::zip(&self.secret.key, &other.secret.key)
+            .chain(std::iter::zip(&self.secret.nonce, &other.secret.nonce))
             .fold(0, |sum, (a, b)| sum | (a ^ b));
         std::hint::black_box(difference) == 0
             && self.version == other.version

@@ -296,3 +296,27 @@ fn a_session_counts_as_the_kernel_does() {
         0
     );
 }
+
+#[test]
+fn data_stops_one_record_short_of_the_end_so_that_close_notify_fits() {
+    let mut info = first_key(1);
+    info.rec_seq = u64::MAX - 3;
+    let setting = Setting {
+        provider: &PROVIDER,
+        policy: Policy::default(),
+        stats: Arc::default(),
+    };
+    let keys = Box::new(SecretChain::new(secret(1), secret(2), false, &PROVIDER));
+    let mut sender = Sender::new(info, keys, &setting).unwrap();
+    assert_eq!(
+        sender.write(&[0; 50_000]),
+        Ok(2 * 16384),
+        "what is sealed is taken"
+    );
+    assert!(matches!(
+        sender.write(&[0; 10]),
+        Err(Error::KeyExhausted { .. })
+    ));
+    sender.close_notify().unwrap();
+    assert_eq!(sender.records(), 3);
+}

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{Shutdown, shutdown};
 
+use crate::connection::Now;
 use crate::wait::{read_now, timespec, write_now};
 use crate::{Connection, Error, Patience};
 
@@ -25,6 +27,10 @@ pub struct Relay<'a> {
     outward: Flow,
     /// Sealed bytes wait for the peer.
     unsent: bool,
+    /// Much was read and no data among it: see at once whether it is to stop.
+    look_up: bool,
+    /// The plain side takes no more of what the peer sends.
+    refused: Option<Errno>,
     /// After a stop: when to give up on what is in flight.
     give_up: Option<Instant>,
 }
@@ -45,6 +51,8 @@ struct Flow {
 const BUFFER: usize = 64 << 10;
 /// Steps between two looks at the stop descriptor while there is always something to do.
 const LOOK_UP: u64 = 64;
+/// Signals are seen at least this often.
+const SIGNALS: Duration = Duration::from_millis(100);
 /// What is in flight gets this long after a stop.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -68,6 +76,8 @@ impl<'a> Relay<'a> {
             inward: Flow::new(),
             outward: Flow::new(),
             unsent: false,
+            look_up: false,
+            refused: None,
             give_up: None,
         })
     }
@@ -75,21 +85,47 @@ impl<'a> Relay<'a> {
     /// Runs until both directions have ended: plaintext bytes from the peer and to the peer.
     ///
     /// # Errors
-    /// Those of reading and writing on either side, [`Error::TimedOut`] when idle;
-    /// [`Error::Interrupted`]: call again.
+    /// Those of reading and writing on either side, [`Error::TimedOut`] when idle; then neither side can
+    /// take what it got for all there was. [`Error::Interrupted`]: call again.
     pub fn run(&mut self) -> Result<(u64, u64), Error> {
+        let _turns = self.connection.turns(Patience::Endless)?;
+        match self.pump() {
+            Err(Error::Interrupted) => Err(Error::Interrupted),
+            Err(error) => {
+                self.abort();
+                Err(error)
+            }
+            Ok(()) => Ok(self.totals()),
+        }
+    }
+
+    fn pump(&mut self) -> Result<(), Error> {
+        let started = Instant::now();
         for step in 1_u64.. {
             let moved = self.pump_inward()? | self.pump_outward()?;
             let done = self.inward.told && self.outward.told && !self.unsent;
             if done || self.is_over() {
                 break;
             }
-            // Busy sides must not keep us from seeing a stop.
-            if !moved || step.is_multiple_of(LOOK_UP) {
+            // Busy sides must not keep us from seeing a stop, or our caller from seeing a signal.
+            if !moved || step.is_multiple_of(LOOK_UP) || std::mem::take(&mut self.look_up) {
                 self.wait(!moved)?;
+                if started.elapsed() > SIGNALS {
+                    return Err(Error::Interrupted);
+                }
             }
         }
-        Ok(self.totals())
+        self.refused
+            .map_or(Ok(()), |errno| Err(Error::Plain(errno)))
+    }
+
+    /// Ends both directions so that nobody takes a part for the whole: an alert, and a reset.
+    fn abort(&mut self) {
+        self.connection.abort(&self.tls);
+        if !self.inward.told {
+            // A socket that does not linger resets its peer when it is closed. It may be gone already.
+            let _gone = set_socket_linger(&self.plain, Some(Duration::ZERO));
+        }
     }
 
     /// Plaintext bytes from the peer and to the peer so far.
@@ -103,13 +139,13 @@ impl<'a> Relay<'a> {
         let mut moved = false;
         if flow.is_empty() && !flow.ended {
             match self.connection.read_now(&self.tls, &mut flow.buffer)? {
-                Some(count) => moved = flow.filled(count),
-                None => self.unsent = self.connection.unsent() > 0,
+                Now::Data(count) => moved = flow.filled(count),
+                Now::Busy => (moved, self.look_up) = (true, true),
+                Now::NotYet => self.unsent = self.connection.unsent() > 0,
             }
         }
-        moved |= flow
-            .write(|bytes| write_now(self.plain.as_fd(), bytes))
-            .map_err(plain_side)?;
+        moved |= self.write_plain()?;
+        let flow = &mut self.inward;
         if flow.finished() {
             end(&self.plain);
             flow.told = true;
@@ -118,11 +154,26 @@ impl<'a> Relay<'a> {
         Ok(moved)
     }
 
+    /// What the plain side refuses is read on and dropped: its answer may be on its way to the peer.
+    fn write_plain(&mut self) -> Result<bool, Error> {
+        let flow = &mut self.inward;
+        if self.refused.is_some() {
+            return Ok(flow.discard());
+        }
+        match flow.write(|bytes| write_now(self.plain.as_fd(), bytes)) {
+            Err(Error::Io(errno @ (Errno::PIPE | Errno::CONNRESET))) => {
+                self.refused = Some(errno);
+                Ok(self.inward.discard())
+            }
+            done => done.map_err(plain_side),
+        }
+    }
+
     fn pump_outward(&mut self) -> Result<bool, Error> {
         let flow = &mut self.outward;
         let mut moved = false;
         if flow.is_empty() && !flow.ended && !self.unsent {
-            moved = match read_now(self.plain.as_fd(), &mut flow.buffer) {
+            moved = match read_now(self.plain.as_fd(), &mut flow.buffer[..BUFFER]) {
                 Ok(count) => flow.filled(count),
                 Err(Error::Io(Errno::AGAIN)) => false,
                 Err(error) => return Err(plain_side(error)),
@@ -139,6 +190,10 @@ impl<'a> Relay<'a> {
             self.unsent = self.connection.unsent() > 0;
             flow.told = true;
             moved = true;
+            // Nobody waits for the rest of what the plain side has refused.
+            if self.refused.is_some() && self.give_up.is_none() {
+                self.give_up = Some(Instant::now() + GRACE);
+            }
         }
         Ok(moved)
     }
@@ -218,7 +273,8 @@ impl<'a> Relay<'a> {
 impl Flow {
     fn new() -> Self {
         Self {
-            buffer: vec![0; BUFFER],
+            // One more than whole records hold: the content type that follows the last.
+            buffer: vec![0; BUFFER + 1],
             start: 0,
             end: 0,
             ended: false,
@@ -245,6 +301,13 @@ impl Flow {
         (self.start, self.end) = (0, count);
         self.ended = count == 0;
         true
+    }
+
+    /// Forgets what waits.
+    fn discard(&mut self) -> bool {
+        let waited = !self.is_empty();
+        self.start = self.end;
+        waited
     }
 
     fn wrote(&mut self, count: usize) {

@@ -4,13 +4,15 @@
     reason = "raw buffers and descriptors of Python objects are turned into Rust's here"
 )]
 
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use pyo3::buffer::PyUntypedBuffer;
-use pyo3::exceptions::{PyBufferError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 use pyo3::{Borrowed, ffi};
+
+use crate::errors::os_error;
 
 /// A caller's bytes, read in place: `bytes` are borrowed, other buffers are held until dropped.
 pub(crate) enum Input<'py> {
@@ -73,9 +75,20 @@ impl Output {
 }
 
 fn contiguous(object: Borrowed<'_, '_, PyAny>) -> PyResult<PyUntypedBuffer> {
-    let buffer = PyUntypedBuffer::get(&object)?;
+    let buffer = match PyUntypedBuffer::get(&object) {
+        // Some exporters, ctypes' arrays among them, leave out the strides; a memoryview has them.
+        Err(error) if error.is_instance_of::<PyBufferError>(object.py()) => {
+            PyUntypedBuffer::get(PyMemoryView::from(&object)?.as_any())?
+        }
+        buffer => buffer?,
+    };
     if !buffer.is_c_contiguous() {
         return Err(PyBufferError::new_err("the buffer is not C-contiguous"));
+    }
+    if buffer.format().to_bytes().contains(&b'O') {
+        return Err(PyBufferError::new_err(
+            "the buffer holds references to objects, not bytes",
+        ));
     }
     Ok(buffer)
 }
@@ -141,6 +154,12 @@ pub(crate) fn view<'py>(buffer: &Bound<'py, PyAny>, len: usize) -> PyResult<Boun
 
 /// Takes the descriptor out of a Python socket, which is detached from it.
 pub(crate) fn take_fd(socket: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
+    if !socket.is_instance(&socket.py().import("socket")?.getattr("socket")?)? {
+        return Err(PyTypeError::new_err(format!(
+            "{} is not a socket.socket",
+            socket.get_type()
+        )));
+    }
     let fd: RawFd = socket.call_method0("detach")?.extract()?;
     if fd < 0 {
         return Err(PyValueError::new_err("the socket is closed"));
@@ -150,7 +169,18 @@ pub(crate) fn take_fd(socket: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
 }
 
 /// A descriptor of our own for the file behind `fd`, a number that a caller keeps open.
-pub(crate) fn dup_fd(fd: RawFd) -> std::io::Result<OwnedFd> {
-    // SAFETY: borrowed for the duration of one system call, which says EBADF if it is not open.
-    unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
+pub(crate) fn dup_fd(fd: RawFd) -> PyResult<OwnedFd> {
+    if fd < 0 {
+        // That of a closed socket.
+        return Err(os_error(EBADF, ""));
+    }
+    // SAFETY: not negative, and borrowed for the duration of one system call, which says EBADF if it
+    // is not open.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    borrowed
+        .try_clone_to_owned()
+        .map_err(|error| os_error(error.raw_os_error().unwrap_or(EBADF), ""))
 }
+
+/// The same number on every Unix.
+const EBADF: i32 = 9;

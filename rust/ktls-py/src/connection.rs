@@ -4,9 +4,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use ktls_core::rekey::Reply;
 use ktls_core::wire::TLS13;
-use ktls_core::{Errno, Error};
+use ktls_core::{Errno, Error as CoreError};
 use ktls_net::handshake::Handshake;
-use ktls_net::{Connection, Handshaking, Patience, Relay};
+use ktls_net::{Connection, Error, Handshaking, Patience, Relay};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -178,9 +178,7 @@ impl PyConnection {
 
     #[pyo3(signature = (n = 16384, /))]
     fn read<'py>(&self, py: Python<'py>, n: isize) -> PyResult<Bound<'py, PyAny>> {
-        let n = usize::try_from(n)
-            .map_err(|_| PyValueError::new_err(format!("{n} is not a number of bytes")))?;
-        new_bytes(py, n, |out| self.read_to(py, out))
+        new_bytes(py, bytes_asked(n)?, |out| self.read_to(py, out))
     }
 
     #[pyo3(signature = (bufsize, flags = 0, /))]
@@ -199,10 +197,11 @@ impl PyConnection {
         &self,
         py: Python<'_>,
         mut buffer: Output,
-        nbytes: usize,
+        nbytes: isize,
         flags: i32,
     ) -> PyResult<usize> {
         no_flags(flags)?;
+        let nbytes = bytes_asked(nbytes)?;
         let out = buffer.as_mut_slice();
         let len = out.len();
         let wanted = if nbytes == 0 { len } else { nbytes };
@@ -214,8 +213,7 @@ impl PyConnection {
 
     #[pyo3(signature = (data, /))]
     fn write(&self, py: Python<'_>, data: Input<'_>) -> PyResult<usize> {
-        let (data, patience) = (data.as_slice(), self.timeout.patience());
-        wait_for(py, || self.inner.write(data, patience))
+        self.write_from(py, data.as_slice(), self.timeout.patience())
     }
 
     #[pyo3(signature = (data, flags = 0, /))]
@@ -229,9 +227,8 @@ impl PyConnection {
         no_flags(flags)?;
         let (mut rest, patience) = (data.as_slice(), self.timeout.patience());
         while !rest.is_empty() {
-            let taken = wait_for(py, || self.inner.write(rest, patience))?;
+            let taken = self.write_from(py, rest, patience)?;
             rest = &rest[taken..];
-            py.check_signals()?;
         }
         self.flush(py, patience)
     }
@@ -239,7 +236,7 @@ impl PyConnection {
     #[pyo3(signature = (request_peer = false))]
     fn key_update(&self, py: Python<'_>, request_peer: bool) -> PyResult<()> {
         if self.inner.facts().version != TLS13 {
-            let text = Error::NoRekeyIn12.to_string();
+            let text = CoreError::NoRekeyIn12.to_string();
             return Err(refused(Errno::OpNotSupp, text));
         }
         let reply = if request_peer {
@@ -350,6 +347,24 @@ impl PyConnection {
         wait_for(py, || self.inner.flush(patience))
     }
 
+    /// Sends as much as the timeout allows; signal handlers run in between.
+    fn write_from(&self, py: Python<'_>, data: &[u8], patience: Patience) -> PyResult<usize> {
+        let mut taken = 0;
+        loop {
+            let end = data.len().min(taken + SLICE);
+            match py.detach(|| self.inner.write(&data[taken..end], patience)) {
+                Ok(count) => taken += count,
+                Err(Error::Interrupted) => {}
+                Err(_) if taken > 0 => return Ok(taken),
+                Err(error) => return Err(connection_error(error)),
+            }
+            py.check_signals()?;
+            if taken == data.len() {
+                return Ok(taken);
+            }
+        }
+    }
+
     fn read_to(&self, py: Python<'_>, out: &mut [u8]) -> PyResult<usize> {
         let patience = self.timeout.patience();
         wait_for(py, || self.inner.read(out, patience))
@@ -359,6 +374,14 @@ impl PyConnection {
         let fd = self.inner.socket().map_err(connection_error)?;
         python_socket::call(py, &fd, method, ())
     }
+}
+
+/// Plaintext handed to the connection between two looks at signals.
+const SLICE: usize = 1 << 20;
+
+fn bytes_asked(count: isize) -> PyResult<usize> {
+    usize::try_from(count)
+        .map_err(|_| PyValueError::new_err(format!("{count} is not a number of bytes")))
 }
 
 fn no_flags(flags: i32) -> PyResult<()> {

@@ -50,7 +50,7 @@ fn by_errno(error: Error, args: (i32, String)) -> PyErr {
 }
 
 /// An error of the system with its own sentence; `OSError` itself picks the subclass by the errno.
-fn os_error(code: i32, side: &str) -> PyErr {
+pub(crate) fn os_error(code: i32, side: &str) -> PyErr {
     let text = std::io::Error::from_raw_os_error(code).to_string();
     let suffix = format!(" (os error {code})");
     PyOSError::new_err((code, format!("{side}{}", text.trim_end_matches(&suffix))))

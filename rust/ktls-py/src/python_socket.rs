@@ -1,6 +1,6 @@
 //! What Python's own socket class knows better.
 
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
 use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
@@ -12,11 +12,13 @@ pub(crate) fn call<'py>(
     method: &str,
     args: impl PyCallArgs<'py>,
 ) -> PyResult<Py<PyAny>> {
-    let fd = fd.try_clone()?.into_raw_fd();
+    let fd = fd.try_clone()?;
     let socket = py.import("socket")?.getattr("socket")?;
     let keywords = pyo3::types::PyDict::new(py);
-    keywords.set_item("fileno", fd)?;
+    keywords.set_item("fileno", fd.as_raw_fd())?;
     let socket = socket.call((), Some(&keywords))?;
+    // The Python object owns it from here on.
+    let _owned_by_python = fd.into_raw_fd();
     let result = socket.call_method1(method, args);
     socket.call_method0("close")?;
     Ok(result?.unbind())

@@ -28,7 +28,7 @@ impl PySealer {
     #[pyo3(signature = (info, *, record_limit = None))]
     fn new(info: InfoArg, record_limit: Option<u64>) -> Result<Self, CoreError> {
         let limits = info.0.cipher().limits;
-        let hard = record_limit.unwrap_or(limits.hard);
+        let hard = record_limit.unwrap_or(limits.hard).min(limits.hard);
         // The KeyUpdate itself is still sealed under the old key: the soft limit comes first.
         let soft = limits.soft.min((hard - hard.div_ceil(8)).max(1));
         let limits = Limits { soft, hard };
@@ -167,12 +167,17 @@ impl PySealer {
         out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<SealedBatch> {
         let mut places = Places::with_capacity(pieces.len());
+        // Many short pieces of little data are work, too.
+        let work = pieces
+            .clone()
+            .map(|piece| piece.plaintext.len() + self.overhead)
+            .sum();
         let mut seal = |out: &mut [u8]| {
             let seal = |sealer: &mut Sealer| {
                 let done = |place: std::ops::Range<usize>| places.push(place);
                 sealer.seal_batch(pieces.clone(), out, done)
             };
-            locked(py, &self.inner, data.len(), seal).map_err(CoreError)
+            locked(py, &self.inner, work, seal).map_err(CoreError)
         };
         let (buffer, written) = match out {
             Some(object) => {
@@ -182,7 +187,9 @@ impl PySealer {
                 (object, seal(out)?)
             }
             None => {
-                let measured = locked(py, &self.inner, 0, |sealer| sealer.measure(pieces.clone()));
+                let measured = locked(py, &self.inner, work, |sealer| {
+                    sealer.measure(pieces.clone())
+                });
                 let need = measured.map_err(CoreError)?.1;
                 (new_bytes(py, need, seal)?, need)
             }

@@ -24,7 +24,7 @@ impl<'py> FromPyObject<'_, 'py> for Value<'py> {
             return Ok(Self::Null);
         }
         if let Ok(info) = object.cast::<PyCryptoInfo>() {
-            return Ok(Self::Info(Zeroizing::new(info.get().0.to_bytes())));
+            return Ok(Self::Info(info.get().0.to_bytes()));
         }
         if object.is_instance_of::<PyInt>() {
             return Ok(Self::Int(object.extract::<i32>()?.to_ne_bytes()));

@@ -37,9 +37,13 @@ impl Timeout {
 
 /// Seconds as a duration; None stays None.
 pub(crate) fn parse(seconds: Option<f64>) -> PyResult<Option<Duration>> {
-    let parse = |seconds| {
-        Duration::try_from_secs_f64(seconds)
-            .map_err(|_| PyValueError::new_err(format!("{seconds} is not a timeout in seconds")))
+    let parse = |seconds| match Duration::try_from_secs_f64(seconds) {
+        // Rounded up, since no time at all means something else.
+        Ok(Duration::ZERO) if seconds > 0.0 => Ok(Duration::from_nanos(1)),
+        Ok(timeout) => Ok(timeout),
+        Err(_) => Err(PyValueError::new_err(format!(
+            "{seconds} is not a timeout in seconds"
+        ))),
     };
     seconds.map(parse).transpose()
 }

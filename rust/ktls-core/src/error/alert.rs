@@ -60,6 +60,7 @@ alerts! {
     BadCertificateStatusResponse = 113 "bad_certificate_status_response",
     UnknownPskIdentity = 115 "unknown_psk_identity",
     CertificateRequired = 116 "certificate_required",
+    GeneralError = 117 "general_error",
     NoApplicationProtocol = 120 "no_application_protocol",
 }
 

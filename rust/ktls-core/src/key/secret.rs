@@ -74,9 +74,10 @@ impl TrafficSecret {
     /// As [`TrafficSecret::crypto_info`].
     pub fn next(&self, provider: &dyn Provider) -> Result<Self, Error> {
         let secret = self.expand_label(provider, "traffic upd", self.suite.hash.output_len())?;
+        let generation = self.generation.checked_add(1).ok_or(Error::SeqExhausted)?;
         Ok(Self {
             suite: self.suite,
-            generation: self.generation + 1,
+            generation,
             secret,
         })
     }

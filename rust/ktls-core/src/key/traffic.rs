@@ -114,8 +114,10 @@ impl TrafficKey {
 
         let (nonce, aad, inner_type);
         if self.is_tls12() {
-            explicit_out.copy_from_slice(&self.explicit_nonce(seq)[..explicit]);
-            nonce = self.nonce12(seq, explicit_out);
+            // Not read back from the buffer, which another thread may be writing to.
+            let explicit = &self.explicit_nonce(seq)[..explicit];
+            explicit_out.copy_from_slice(explicit);
+            nonce = self.nonce12(seq, explicit);
             aad = aad12(seq, record_type, plaintext.len());
             inner_type = None;
         } else {
@@ -147,6 +149,7 @@ impl TrafficKey {
             have,
         })?;
         let (head, rest) = record.split_at(self.prepend());
+        let opaque_type = head[0];
         let (ciphertext, tag) = rest.split_at(inner_len);
         let tag: &[u8; TAG_LEN] = tag.try_into().map_err(|_| Error::RecordTooShort {
             len: rest.len(),
@@ -155,7 +158,7 @@ impl TrafficKey {
         let (nonce, aad) = if self.is_tls12() {
             (
                 self.nonce12(seq, &head[HEADER_LEN..]),
-                aad12(seq, head[0], inner_len),
+                aad12(seq, opaque_type, inner_len),
             )
         } else {
             (self.nonce_xor(seq), aad13(record.len() - HEADER_LEN))
@@ -167,7 +170,7 @@ impl TrafficKey {
             tag,
             out,
         })?;
-        self.strip(head[0], out)
+        self.strip(opaque_type, out)
     }
 
     /// Bytes of inner plaintext in a record of `record_len` bytes.

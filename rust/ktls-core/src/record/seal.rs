@@ -186,6 +186,12 @@ impl Sealer {
         self.used >= self.limits.soft
     }
 
+    /// The limits of this and all later keys.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Records that this key may still seal.
     #[must_use]
     pub fn left(&self) -> u64 {

@@ -5,9 +5,17 @@ use crate::rekey::Reply;
 use crate::wire::{KEY_UPDATE, NEW_SESSION_TICKET, TLS13};
 
 /// Collects the fragments of one message.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Messages {
+    rules: Rules,
     partial: Vec<u8>,
+}
+
+/// Which messages may come at all.
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    version: u16,
+    is_client: bool,
 }
 
 /// A whole message.
@@ -26,6 +34,13 @@ const HELLO_REQUEST: u8 = 0;
 const CLIENT_HELLO: u8 = 1;
 
 impl Messages {
+    pub(super) fn new(version: u16, is_client: bool) -> Self {
+        Self {
+            rules: Rules { version, is_client },
+            partial: Vec::new(),
+        }
+    }
+
     /// True when no message is half read: a key may change here.
     pub(super) fn at_boundary(&self) -> bool {
         self.partial.is_empty()
@@ -37,18 +52,32 @@ impl Messages {
     /// What the RFC forbids, as soon as it shows: before a message is whole where that can be told.
     pub(super) fn feed(
         &mut self,
-        version: u16,
         fragment: &[u8],
-        mut each: impl FnMut(Message<'_>) -> Result<(), Error>,
+        each: impl FnMut(Message<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut joined = std::mem::take(&mut self.partial);
-        let mut rest = if joined.is_empty() {
-            fragment
+        if self.partial.is_empty() {
+            let used = self.rules.walk(fragment, each)?;
+            self.partial.extend_from_slice(&fragment[used..]);
         } else {
-            joined.extend_from_slice(fragment);
-            &joined
-        };
-        while let Some((message_type, body, after)) = split(version, rest)? {
+            self.partial.extend_from_slice(fragment);
+            let used = self.rules.walk(&self.partial, each)?;
+            self.partial.drain(..used);
+        }
+        Ok(())
+    }
+}
+
+type Split<'a> = Option<(u8, &'a [u8], &'a [u8])>;
+
+impl Rules {
+    /// Hands out the whole messages at the start of `bytes`; tells how many bytes they take.
+    fn walk(
+        self,
+        bytes: &[u8],
+        mut each: impl FnMut(Message<'_>) -> Result<(), Error>,
+    ) -> Result<usize, Error> {
+        let mut rest = bytes;
+        while let Some((message_type, body, after)) = self.split(rest)? {
             let message = whole(message_type, body)?;
             if matches!(message, Message::KeyUpdate(_)) && !after.is_empty() {
                 return Err(Error::DataAfterKeyUpdate);
@@ -56,41 +85,43 @@ impl Messages {
             each(message)?;
             rest = after;
         }
-        self.partial = rest.to_vec();
-        Ok(())
+        Ok(bytes.len() - rest.len())
     }
-}
 
-type Split<'a> = Option<(u8, &'a [u8], &'a [u8])>;
+    /// The first message: its type, its body, and what follows; None while it is not whole.
+    fn split(self, bytes: &[u8]) -> Result<Split<'_>, Error> {
+        let Some(&message_type) = bytes.first() else {
+            return Ok(None);
+        };
+        if !self.allow(message_type) {
+            return Err(Error::UnexpectedMessage { message_type });
+        }
+        let Some((&[_, a, b, c], rest)) = bytes.split_first_chunk::<HEAD>() else {
+            return Ok(None);
+        };
+        let len = u32::from_be_bytes([0, a, b, c]) as usize;
+        if message_type == KEY_UPDATE && len != 1 {
+            return Err(Error::BadKeyUpdateLength { len });
+        }
+        if len > MAX_MESSAGE {
+            return Err(Error::HandshakeTooLong {
+                len,
+                max: MAX_MESSAGE,
+            });
+        }
+        Ok(rest
+            .split_at_checked(len)
+            .map(|(body, after)| (message_type, body, after)))
+    }
 
-/// The first message: its type, its body, and what follows; None while it is not whole.
-fn split(version: u16, bytes: &[u8]) -> Result<Split<'_>, Error> {
-    let Some(&message_type) = bytes.first() else {
-        return Ok(None);
-    };
-    let known = match version {
-        TLS13 => matches!(message_type, KEY_UPDATE | NEW_SESSION_TICKET),
-        _ => matches!(message_type, HELLO_REQUEST | CLIENT_HELLO),
-    };
-    if !known {
-        return Err(Error::UnexpectedMessage { message_type });
+    fn allow(self, message_type: u8) -> bool {
+        match (self.version, message_type) {
+            (TLS13, KEY_UPDATE) => true,
+            (TLS13, NEW_SESSION_TICKET) => self.is_client,
+            (TLS13, _) => false,
+            (_, message_type) => matches!(message_type, HELLO_REQUEST | CLIENT_HELLO),
+        }
     }
-    let Some((&[_, a, b, c], rest)) = bytes.split_first_chunk::<HEAD>() else {
-        return Ok(None);
-    };
-    let len = u32::from_be_bytes([0, a, b, c]) as usize;
-    if message_type == KEY_UPDATE && len != 1 {
-        return Err(Error::BadKeyUpdateLength { len });
-    }
-    if len > MAX_MESSAGE {
-        return Err(Error::HandshakeTooLong {
-            len,
-            max: MAX_MESSAGE,
-        });
-    }
-    Ok(rest
-        .split_at_checked(len)
-        .map(|(body, after)| (message_type, body, after)))
 }
 
 fn whole(message_type: u8, body: &[u8]) -> Result<Message<'_>, Error> {
@@ -110,9 +141,9 @@ mod tests {
     use crate::wire::TLS12;
 
     fn feed(fragments: &[&[u8]]) -> Result<Vec<String>, Error> {
-        let (mut messages, mut seen) = (Messages::default(), Vec::new());
+        let (mut messages, mut seen) = (Messages::new(TLS13, true), Vec::new());
         for fragment in fragments {
-            messages.feed(TLS13, fragment, |message| {
+            messages.feed(fragment, |message| {
                 seen.push(format!("{message:?}"));
                 Ok(())
             })?;
@@ -155,18 +186,22 @@ mod tests {
 
     #[test]
     fn tls12_knows_only_renegotiation() {
-        let mut messages = Messages::default();
+        let mut messages = Messages::new(TLS12, true);
         let mut count = 0;
         messages
-            .feed(TLS12, &[0, 0, 0, 0], |_| {
+            .feed(&[0, 0, 0, 0], |_| {
                 count += 1;
                 Ok(())
             })
             .unwrap();
         assert_eq!(count, 1);
-        let error = messages
-            .feed(TLS12, &[24, 0, 0, 1, 0], |_| Ok(()))
-            .unwrap_err();
+        let error = messages.feed(&[24, 0, 0, 1, 0], |_| Ok(())).unwrap_err();
         assert_eq!(error, Error::UnexpectedMessage { message_type: 24 });
+    }
+
+    #[test]
+    fn a_server_refuses_a_ticket_at_its_first_byte() {
+        let got = Messages::new(TLS13, false).feed(&[4], |_| Ok(()));
+        assert_eq!(got, Err(Error::UnexpectedMessage { message_type: 4 }));
     }
 }

@@ -55,7 +55,7 @@ impl Receiver {
     /// Starts under `info`; `received` are bytes that came behind the handshake.
     ///
     /// # Errors
-    /// [`Error::CipherMissing`]; [`Error::NoRoom`] when `received` is longer than we read ahead.
+    /// [`Error::CipherMissing`]
     pub fn new(
         info: CryptoInfo,
         keys: Box<dyn KeySource>,
@@ -68,6 +68,7 @@ impl Receiver {
             wire.room(received.len())[..received.len()].copy_from_slice(received);
             wire.filled(received.len());
         }
+        let messages = Messages::new(info.version(), keys.is_client());
         let opener = Opener::with_framing(info, setting.provider, framing)?;
         setting.stats.add(Counter::TlsRxSw);
         setting.stats.add(Counter::TlsCurrRxSw);
@@ -77,7 +78,7 @@ impl Receiver {
             setting: setting.clone(),
             wire,
             rest: Queue::new(MAX_RECORD),
-            messages: Messages::default(),
+            messages,
             storm: StormGuard::new(setting.policy.key_updates),
             held: None,
             closed: false,
@@ -224,15 +225,14 @@ impl Receiver {
     fn handshake(&mut self, fragment: &[u8], now: Duration) -> Result<Event, Error> {
         let mut event = Event::Data(0);
         let keys = &mut self.keys;
-        self.messages
-            .feed(self.opener.version(), fragment, |message| {
-                match message {
-                    Message::Ticket(body) => keys.ticket(body)?,
-                    Message::KeyUpdate(reply) => event = Event::KeyUpdate(reply),
-                    Message::Renegotiation => event = Event::Renegotiation,
-                }
-                Ok(())
-            })?;
+        self.messages.feed(fragment, |message| {
+            match message {
+                Message::Ticket(body) => keys.ticket(body)?,
+                Message::KeyUpdate(reply) => event = Event::KeyUpdate(reply),
+                Message::Renegotiation => event = Event::Renegotiation,
+            }
+            Ok(())
+        })?;
         if let Event::KeyUpdate(_) = event {
             self.setting.stats.add(Counter::TlsRxRekeyReceived);
             self.storm.key_update(now)?;
@@ -293,6 +293,9 @@ impl Receiver {
     /// Bytes that can be acted on before anything more is read: plaintext, and whole records.
     #[must_use]
     pub fn pending(&self) -> usize {
+        if self.closed && self.held.is_none() {
+            return self.rest.waiting().len();
+        }
         let mut rest = self.wire.waiting();
         while let Ok(Some(frame)) = self.opener.framing().deframe(rest) {
             rest = &rest[frame.len..];

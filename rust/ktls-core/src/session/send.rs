@@ -97,13 +97,20 @@ impl Sender {
         self.settle()?;
         let mut taken = 0;
         while taken < data.len() {
-            self.renew_if_due()?;
-            match self.seal_some(&data[taken..])? {
-                0 => break,
-                count => taken += count,
+            match self.seal_next(&data[taken..]) {
+                Ok(0) => break,
+                Ok(count) => taken += count,
+                // What was sealed is taken: the error comes again, and then alone.
+                Err(_) if taken > 0 => break,
+                Err(error) => return Err(error),
             }
         }
         Ok(taken)
+    }
+
+    fn seal_next(&mut self, data: &[u8]) -> Result<usize, Error> {
+        self.renew_if_due()?;
+        self.seal_some(data)
     }
 
     /// Sends a KeyUpdate and switches our key (RFC 8446 §4.6.3).
@@ -206,6 +213,9 @@ impl Sender {
     /// # Errors
     /// [`Error::NoRoom`]
     pub fn refuse_renegotiation(&mut self) -> Result<(), Error> {
+        if self.tail != Tail::Open {
+            return Ok(());
+        }
         self.seal(
             ContentType::ALERT,
             &[WARNING, Alert::NoRenegotiation.code()],
@@ -268,30 +278,46 @@ impl Sender {
         })
     }
 
-    /// Seals whole batches under the key in use, stopping where it must be renewed.
+    /// Seals as much under the key in use as there is room for, stopping where it must be renewed.
     fn seal_some(&mut self, data: &[u8]) -> Result<usize, Error> {
-        let overhead = self.sealer.overhead();
-        let room = self.wire.free().saturating_sub(SPARE);
-        let fits = room / (MAX_PLAINTEXT + overhead) * MAX_PLAINTEXT
-            + (room % (MAX_PLAINTEXT + overhead)).saturating_sub(overhead);
-        let until_rekey = usize::try_from(self.rekey_bytes - self.bytes.min(self.rekey_bytes));
-        let until_rekey = until_rekey.unwrap_or(usize::MAX).max(1);
-        let until_limit = usize::try_from(self.sealer.until_soft())
-            .unwrap_or(usize::MAX)
-            .max(1);
         let count = data
             .len()
-            .min(fits)
-            .min(until_rekey)
-            .min(until_limit.saturating_mul(MAX_PLAINTEXT));
+            .min(self.fits(data.len()))
+            .min(self.until_renewal()?);
         // A short record only because the room ends would waste a tag and a system call.
-        if count < data.len().min(MAX_PLAINTEXT).min(until_rekey) {
+        if count == 0
+            || (count < MAX_PLAINTEXT && self.fits(data.len()) < MAX_PLAINTEXT.min(data.len()))
+        {
             return Ok(0);
         }
         self.seal(ContentType::APPLICATION_DATA, &data[..count])?;
         self.bytes += count as u64;
         self.data += count as u64;
         Ok(count)
+    }
+
+    /// Plaintext that there is room for: all of `len`, or else whole records.
+    fn fits(&self, len: usize) -> usize {
+        let room = self.wire.free().saturating_sub(SPARE);
+        let overhead = self.sealer.overhead();
+        let records = len.div_ceil(MAX_PLAINTEXT);
+        if len + records * overhead <= room {
+            return len;
+        }
+        room / (MAX_PLAINTEXT + overhead) * MAX_PLAINTEXT
+    }
+
+    /// Plaintext until the key must be renewed; one record is kept for the alert at the very end.
+    fn until_renewal(&self) -> Result<usize, Error> {
+        let Limits { hard: limit, .. } = self.sealer.limits();
+        let left = self.sealer.left().saturating_sub(1);
+        if left == 0 {
+            return Err(Error::KeyExhausted { limit });
+        }
+        let records = self.sealer.until_soft().max(1).min(left);
+        let bytes = self.rekey_bytes.saturating_sub(self.bytes).max(1);
+        let bytes = bytes.min(records.saturating_mul(MAX_PLAINTEXT as u64));
+        Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     fn seal(&mut self, record_type: ContentType, plaintext: &[u8]) -> Result<(), Error> {

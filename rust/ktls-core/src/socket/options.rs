@@ -85,7 +85,8 @@ pub const fn counts(value: &[u8]) -> bool {
     value.len() >= HEAD_LEN
 }
 
-/// What `getsockopt(TLS_TX)` or `TLS_RX` gives for a room of `len` bytes.
+/// What `getsockopt(TLS_TX)` or `TLS_RX` gives for a room of `len` bytes: the key, too, on its way to
+/// the caller.
 ///
 /// # Errors
 /// [`Error::BadLength`], [`Error::NoKey`]
@@ -94,10 +95,10 @@ pub fn key_answer(live: Option<CryptoInfo>, len: usize) -> Result<Vec<u8>, Error
     let mut answer = live.ok_or(Error::NoKey)?.to_bytes();
     if len == HEAD_LEN {
         answer.truncate(HEAD_LEN);
-        return Ok(answer);
+        return Ok(std::mem::take(&mut *answer));
     }
     exact("the room for crypto_info", len, answer.len())?;
-    Ok(answer)
+    Ok(std::mem::take(&mut *answer))
 }
 
 /// The value of `TLS_TX_ZEROCOPY_RO`.
@@ -345,7 +346,7 @@ mod tests {
         for len in 0..64 {
             let want = match len {
                 4 => Some(whole[..4].to_vec()),
-                40 => Some(whole.clone()),
+                40 => Some(whole.to_vec()),
                 _ => None,
             };
             assert_eq!(key_answer(live(), len).ok(), want, "{len}");

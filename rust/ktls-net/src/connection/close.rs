@@ -24,14 +24,24 @@ impl Connection {
         let Some(fd) = self.fd.close() else { return };
         let end = Patience::Until(Instant::now() + LINGER);
         // Nothing can be told to a caller who is done with the connection: each step is tried.
-        let _closed = self.with_room(&fd, end, Sender::close_notify);
-        let flushed = self.flush_to(&fd, end);
+        let _closed = through_signals(|| self.with_room(&fd, end, Sender::close_notify));
+        let flushed = through_signals(|| self.flush_to(&fd, end));
         finish_sending(&fd);
         if flushed.is_ok() && self.failed.get().is_some() {
             drain(&fd, end);
         }
-        // A thread that still waits to read shall see the end.
+        // A thread that still waits to read shall see that the connection is closed.
         let _gone = shutdown(&*fd, Shutdown::Both);
+    }
+}
+
+/// Goes on after a signal, where there is no caller that could call again.
+pub(crate) fn through_signals<T>(mut step: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    loop {
+        match step() {
+            Err(Error::Interrupted) => {}
+            done => return done,
+        }
     }
 }
 

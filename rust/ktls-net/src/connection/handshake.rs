@@ -8,7 +8,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use super::Connection;
-use super::close::{drain, finish_sending};
+use super::close::{drain, finish_sending, through_signals};
 use crate::handshake::{Handshake, HandshakeError};
 use crate::wait::{read_now, wait, write_now};
 use crate::{Error, Patience};
@@ -89,7 +89,7 @@ impl Handshaking {
     /// Lets the peer read its alert before the socket goes.
     fn fail(&mut self, error: HandshakeError) -> Error {
         let end = Patience::Until(Instant::now() + LINGER);
-        if self.send(end).is_ok() {
+        if through_signals(|| self.send(end)).is_ok() {
             finish_sending(&self.fd);
             drain(&self.fd, end);
         }

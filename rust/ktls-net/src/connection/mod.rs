@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 use ktls_aead::PROVIDER;
 use ktls_core::session::{KeySource, Policy, Receiver, SecretChain, Sender, Setting};
 use ktls_core::wire::TLS13;
-use ktls_core::{CryptoInfo, Direction, Error as CoreError, TrafficSecret};
+use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, TrafficSecret};
 
-use crate::descriptor::{Descriptor, Turn, guard};
+use crate::descriptor::{Descriptor, Held, Turn, guard};
 use crate::handshake::Established;
-use crate::{Error, STATS};
+use crate::{Error, Patience, STATS};
 
 pub use handshake::Handshaking;
+pub(crate) use read::Now;
 
 /// A TLS connection over a stream socket.
 pub struct Connection {
@@ -194,6 +195,18 @@ impl Connection {
         self.fd.open()
     }
 
+    /// Both turns, for someone who reads and writes in one thread.
+    pub(crate) fn turns(&self, patience: Patience) -> Result<(Held<'_>, Held<'_>), Error> {
+        Ok((self.reader.take(patience)?, self.writer.take(patience)?))
+    }
+
+    /// Gives up in the middle: what was sent must not be taken for all there is.
+    pub(crate) fn abort(&self, fd: &OwnedFd) {
+        let mut tx = guard(&self.tx);
+        tx.fail(Some(Alert::InternalError));
+        let _unsent = write::push(fd, &mut tx);
+    }
+
     fn now(&self) -> Duration {
         self.start.elapsed()
     }
@@ -221,6 +234,10 @@ struct SharedKeys(Arc<Mutex<Box<dyn KeySource>>>);
 impl KeySource for SharedKeys {
     fn next(&mut self, direction: Direction) -> Result<CryptoInfo, CoreError> {
         guard(&self.0).next(direction)
+    }
+
+    fn is_client(&self) -> bool {
+        guard(&self.0).is_client()
     }
 
     fn ticket(&mut self, body: &[u8]) -> Result<(), CoreError> {

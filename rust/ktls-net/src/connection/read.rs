@@ -12,6 +12,19 @@ use crate::descriptor::guard;
 use crate::wait::{read_now, wait};
 use crate::{Error, Patience};
 
+/// What there was to read.
+pub(crate) enum Now {
+    /// So many bytes; none is the peer's close_notify.
+    Data(usize),
+    /// Nothing has come.
+    NotYet,
+    /// Much has come and no data among it: look at the clock and at signals, then go on.
+    Busy,
+}
+
+/// Reads and events without data in a row before the caller gets to look up.
+const FILLS: usize = 64;
+
 impl Connection {
     /// Application data into `out`; 0 is the peer's close_notify.
     ///
@@ -26,16 +39,20 @@ impl Connection {
         let fd = self.fd.open()?;
         loop {
             match self.read_now(&fd, out)? {
-                Some(count) => return Ok(count),
-                None => self.wait_to_read(&fd, patience)?,
+                Now::Data(count) => return Ok(count),
+                Now::NotYet => self.wait_to_read(&fd, patience)?,
+                Now::Busy => {
+                    patience.left()?;
+                    return Err(Error::Interrupted);
+                }
             }
         }
     }
 
-    /// As [`Connection::read`] without waiting: None is "not yet". The caller has the reader's turn.
-    pub(crate) fn read_now(&self, fd: &OwnedFd, out: &mut [u8]) -> Result<Option<usize>, Error> {
+    /// As [`Connection::read`] without waiting. The caller has the reader's turn.
+    pub(crate) fn read_now(&self, fd: &OwnedFd, out: &mut [u8]) -> Result<Now, Error> {
         self.check_alive()?;
-        loop {
+        for _ in 0..FILLS {
             // The lock ends with this statement: what follows may need the other half.
             let told = guard(&self.rx).advance(out, self.now());
             match told.map_err(|error| self.fail(fd, error))? {
@@ -43,23 +60,26 @@ impl Connection {
                     let behind = guard(&self.rx).told_behind();
                     // The data counts: should the answer fail, the next call says so.
                     let _told_later = behind.map(|event| self.pass_on(fd, event));
-                    return Ok(Some(count));
+                    return Ok(Now::Data(count));
                 }
-                Event::Closed => return Ok(Some(0)),
+                Event::Closed => return Ok(Now::Data(0)),
                 event @ (Event::KeyUpdate(_) | Event::Renegotiation) => self.pass_on(fd, event)?,
                 Event::NeedMore => {
                     if !self.fill(fd)? {
-                        return Ok(None);
+                        return Ok(Now::NotYet);
                     }
                 }
             }
         }
+        Ok(Now::Busy)
     }
 
     /// Reads from the socket; false: nothing is there yet.
     fn fill(&self, fd: &OwnedFd) -> Result<bool, Error> {
         let mut rx = guard(&self.rx);
         match read_now(fd.as_fd(), rx.room()) {
+            // Our own close ends a read that is under way: that is not the peer's doing.
+            Ok(0) if self.fd.open().is_err() => Err(Error::Io(Errno::BADF)),
             Ok(0) => rx.end_of_stream().map(|()| false).map_err(Error::from),
             Ok(count) => {
                 rx.filled(count);

@@ -116,14 +116,19 @@ impl Connection {
     }
 }
 
-/// Sends what the socket takes of the sealed bytes.
+/// Sends what the socket takes of the sealed bytes, and of the answer that may be owed to the peer.
 pub(super) fn push(fd: &impl AsFd, tx: &mut Sender) -> Result<(), Error> {
-    while !tx.wire().is_empty() {
-        match write_now(fd.as_fd(), tx.wire()) {
-            Ok(count) => tx.wrote(count),
-            Err(Error::Io(Errno::AGAIN)) => return Ok(()),
-            Err(error) => return Err(error),
+    loop {
+        while !tx.wire().is_empty() {
+            match write_now(fd.as_fd(), tx.wire()) {
+                Ok(count) => tx.wrote(count),
+                Err(Error::Io(Errno::AGAIN)) => return Ok(tx.settle()?),
+                Err(error) => return Err(error),
+            }
+        }
+        tx.settle()?;
+        if tx.wire().is_empty() {
+            return Ok(());
         }
     }
-    Ok(())
 }

@@ -31,6 +31,10 @@ impl<Data> RustlsKeys<Data> {
 }
 
 impl KeySource for RustlsKeys<ServerConnectionData> {
+    fn is_client(&self) -> bool {
+        false
+    }
+
     fn next(&mut self, direction: Direction) -> Result<CryptoInfo, Error> {
         self.next_key(direction)
     }
@@ -41,6 +45,10 @@ impl KeySource for RustlsKeys<ServerConnectionData> {
 }
 
 impl KeySource for RustlsKeys<ClientConnectionData> {
+    fn is_client(&self) -> bool {
+        true
+    }
+
     fn next(&mut self, direction: Direction) -> Result<CryptoInfo, Error> {
         self.next_key(direction)
     }
