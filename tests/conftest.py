@@ -33,7 +33,7 @@ def tcp_pair() -> Iterator[Callable[[], tuple[socket.socket, socket.socket]]]:
     with ExitStack() as stack:
 
         def make() -> tuple[socket.socket, socket.socket]:
-            ends = _connect_pair()
+            ends = connect_pair()
             for end in ends:
                 stack.enter_context(end)
             return ends
@@ -85,7 +85,7 @@ def _path_of(tool: str) -> str:
     pytest.skip(reason)
 
 
-def _connect_pair() -> tuple[socket.socket, socket.socket]:
+def connect_pair() -> tuple[socket.socket, socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(SOCKET_TIMEOUT)
         near = socket.create_connection(listener.getsockname(), SOCKET_TIMEOUT)
