@@ -1,7 +1,6 @@
 """Two ends of a TCP connection as KtlsSockets, and short words for what they are asked to do."""
 
 import errno
-import gc
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ktls_fast import KtlsSocket, tls_stat
+from ktls_fast import KtlsSocket, Namespace
 from tests.reference import AES_GCM_128, HANDSHAKE, TLS13, TrafficKey, traffic_key
 
 SOL_TLS, TLS_TX, TLS_RX, TCP_ULP = 282, 1, 2, 31
@@ -23,15 +22,9 @@ def generation(number: int, version: int = TLS13) -> TrafficKey:
     return traffic_key(version, AES_GCM_128, seed=number)
 
 
-def settled_stat() -> dict[str, int]:
-    """The counters, once no socket of an earlier test is left to be closed."""
-    gc.collect()
-    return tls_stat()
-
-
-def attach(sock: socket.socket) -> KtlsSocket:
+def attach(sock: socket.socket, namespace: Namespace | None = None) -> KtlsSocket:
     """Take over a socket and attach the ULP."""
-    end = KtlsSocket(sock)
+    end = KtlsSocket(sock, namespace=namespace)
     end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
     return end
 
@@ -66,11 +59,12 @@ class Ends:
 
     sender: KtlsSocket
     receiver: KtlsSocket
-    before: dict[str, int] = field(default_factory=tls_stat)
+    namespace: Namespace
+    before: dict[str, int] = field(default_factory=dict)
 
     def counted(self, name: str) -> int:
-        """How far a counter moved since the ends were made."""
-        return tls_stat()[name] - self.before[name]
+        """How far a counter moved since the ends have their keys."""
+        return self.namespace.tls_stat()[name] - self.before.get(name, 0)
 
     def fill(self, piece: bytes) -> int:
         """Send until TCP has no room; gives how many bytes were taken."""
@@ -99,13 +93,19 @@ class Ends:
         install(self.receiver, TLS_RX, generation(number))
 
 
+def attached(pair: Pair) -> Ends:
+    """Ends with the ULP, that count apart from all others, and no key."""
+    namespace = Namespace()
+    near, far = (attach(sock, namespace) for sock in pair())
+    return Ends(near, far, namespace)
+
+
 def ends_over(pair: Pair, version: int = TLS13) -> Ends:
     """Ends that both have the key of generation 0."""
-    near, far = pair()
-    ends = Ends(attach(near), attach(far))
+    ends = attached(pair)
     install(ends.sender, TLS_TX, generation(0, version))
     install(ends.receiver, TLS_RX, generation(0, version))
-    ends.before = tls_stat()
+    ends.before = ends.namespace.tls_stat()
     return ends
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 import pytest
 
-from ktls_fast import KtlsSocket, aead_in_use
+from ktls_fast import KtlsSocket, Namespace, aead_in_use
 from tests.blocked import once_blocked, wait_until_blocked
 from tests.kernel_replay import Player
 from tests.kernel_steps import Outcome, Step, expected, scenarios
@@ -146,10 +146,10 @@ def player(request: pytest.FixtureRequest) -> Iterator[Player]:
     name = request.node.callspec.params["scenario"]["name"]
     old = signal.signal(signal.SIGUSR1, interrupted)
     with ExitStack() as stack:
-        ends = {}
+        ends, namespace = {}, Namespace()
         for letter, sock in zip("AB", ENDS.get(name, tcp)(), strict=False):
-            ends[letter] = stack.enter_context(KtlsSocket(sock))
-        yield Player(ends)
+            ends[letter] = stack.enter_context(KtlsSocket(sock, namespace=namespace))
+        yield Player(ends, namespace)
     signal.signal(signal.SIGUSR1, old)
 
 

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from ktls_fast import KtlsError, KtlsSocket, constants, tls_stat
+from ktls_fast import KtlsError, KtlsSocket, Namespace, constants
 from tests.ktls_ends import (
     SOL_TLS,
     TCP_ULP,
@@ -20,7 +20,6 @@ from tests.ktls_ends import (
     fails,
     generation,
     install,
-    settled_stat,
 )
 from tests.reference import AES_GCM_256, TLS12, TLS13, TrafficKey, traffic_key
 
@@ -126,15 +125,16 @@ FIRST_KEYS = {
 @pytest.mark.parametrize(("value", "code"), FIRST_KEYS.values(), ids=FIRST_KEYS.keys())
 @pytest.mark.parametrize("direction", [TLS_TX, TLS_RX])
 def test_a_refused_first_key_leaves_nothing_behind(
-    end: KtlsSocket, direction: int, value: bytes, code: int
+    tcp_pair: Pair, direction: int, value: bytes, code: int
 ) -> None:
     """S1.4-2, S1.4-5, S1.4-7, S1.4-8, S1.4-9."""
-    before = settled_stat()
+    namespace = Namespace()
+    end = attach(tcp_pair()[0], namespace)
     with fails(code):
         end.setsockopt(SOL_TLS, direction, value)
     with fails(errno.EBUSY):
         end.getsockopt(SOL_TLS, direction, 4)
-    assert tls_stat() == before
+    assert not any(namespace.tls_stat().values())
     install(end, direction, generation(0))
 
 
@@ -248,11 +248,10 @@ def test_the_payload_limit_counts_the_type_in_tls13(ends: Ends, limit: int, take
 
 def test_gauges_fall_when_the_sockets_close(tcp_pair: Pair) -> None:
     """S6.1-2."""
-    before = settled_stat()
     ends = ends_over(tcp_pair)
     gauges = ("TlsCurrTxSw", "TlsCurrRxSw")
-    assert [tls_stat()[name] - before[name] for name in gauges] == [1, 1]
+    assert [ends.namespace.tls_stat()[name] for name in gauges] == [1, 1]
     ends.sender.close()
     ends.receiver.close()
     ends.receiver.close()
-    assert [tls_stat()[name] - before[name] for name in gauges] == [0, 0]
+    assert [ends.namespace.tls_stat()[name] for name in gauges] == [0, 0]

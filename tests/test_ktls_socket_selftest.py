@@ -12,7 +12,7 @@ from tests.ktls_ends import (
     TLS_TX,
     Ends,
     Pair,
-    attach,
+    attached,
     fails,
     install,
     receive,
@@ -50,16 +50,10 @@ def variant(request: pytest.FixtureRequest) -> Cipher:
 
 def start(pair: Pair, cipher: Cipher, version: int = TLS13) -> Ends:
     """The fixture of the selftest: TLS_TX on one end, TLS_RX on the other, generation 0."""
-    ends = bare(pair)
+    ends = attached(pair)
     install(ends.sender, TLS_TX, filled(cipher, 0, version))
     install(ends.receiver, TLS_RX, filled(cipher, 0, version))
     return ends
-
-
-def bare(pair: Pair) -> Ends:
-    """Both ends with the ULP and no key."""
-    near, far = pair()
-    return Ends(attach(near), attach(far))
 
 
 def read_key_update(ends: Ends) -> None:
@@ -147,7 +141,7 @@ def test_rekey_getsockopt(tcp_pair: Pair, variant: Cipher) -> None:
 @pytest.mark.parametrize("rekeyed", [TLS_TX, TLS_RX])
 def test_rekey_before_any_record(tcp_pair: Pair, variant: Cipher, rekeyed: int) -> None:
     """S1.4-10, S1.4-11."""
-    ends = bare(tcp_pair)
+    ends = attached(tcp_pair)
     first = {TLS_TX: 1, TLS_RX: 1, rekeyed: 0}
     install(ends.sender, TLS_TX, filled(variant, first[TLS_TX]))
     install(ends.receiver, TLS_RX, filled(variant, first[TLS_RX]))
@@ -158,7 +152,7 @@ def test_rekey_before_any_record(tcp_pair: Pair, variant: Cipher, rekeyed: int) 
 
 def test_recseq_wrap(tcp_pair: Pair) -> None:
     """S2.3-1."""
-    ends = bare(tcp_pair)
+    ends = attached(tcp_pair)
     key = filled(AES_GCM_128, 0, TLS12).at((1 << 64) - 1)
     install(ends.sender, TLS_TX, key)
     install(ends.receiver, TLS_RX, key)

@@ -20,14 +20,19 @@ def moved(counters: dict[str, int]) -> dict[str, int]:
     return {name: value for name, value in counters.items() if value}
 
 
+def totals() -> dict[str, int]:
+    """The counters of the process, but those that fall when a socket goes."""
+    return {name: value for name, value in tls_stat().items() if "Curr" not in name}
+
+
 def test_a_namespace_counts_its_own_sockets_alone(tcp_pair: Pair) -> None:
     """S6.1-2, S6.1-4."""
     one, other = Namespace(), Namespace()
-    before = tls_stat()
+    before = totals()
     near, far = keyed(tcp_pair, one)
     assert moved(one.tls_stat()) == {"TlsCurrTxSw": 1, "TlsCurrRxSw": 1, "TlsTxSw": 1, "TlsRxSw": 1}
     assert moved(other.tls_stat()) == {}
-    assert tls_stat() == before
+    assert totals() == before
     near.close()
     far.close()
     assert moved(one.tls_stat()) == {"TlsTxSw": 1, "TlsRxSw": 1}
