@@ -8,6 +8,7 @@ mod connection;
 mod crypto_info;
 mod errors;
 mod ktls_socket;
+mod lazy;
 mod lock;
 mod named_tuple;
 mod opener;

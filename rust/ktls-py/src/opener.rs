@@ -9,9 +9,10 @@ use ktls_core::{Error, Opener};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 
-use crate::buffer::{Input, Output, new_bytes, view};
+use crate::buffer::{Input, Output, new_bytes};
 use crate::crypto_info::{InfoArg, no_pickle};
 use crate::errors::{CoreError, check_apart};
+use crate::lazy::{Column, Front};
 use crate::lock::locked;
 
 #[pyclass(frozen, name = "Opener", module = "ktls_fast")]
@@ -74,20 +75,20 @@ impl PyOpener {
             end = locked(py, &self.0, wire.len(), open)?;
             Ok::<_, CoreError>(end.written)
         };
-        let buffer = match out {
+        let (buffer, held) = match out {
             Some(object) => {
                 let mut output: Output = object.extract()?;
                 let out = output.as_mut_slice();
                 check_apart(wire, out)?;
                 open(out)?;
-                object
+                (object, Some(output))
             }
-            None => new_bytes(py, wire.len(), open)?,
+            None => (new_bytes(py, wire.len(), open)?, None),
         };
         if let (0, Some(Stop::Bad(error))) = (found.types.len(), end.stop) {
             return Err(CoreError(error).into());
         }
-        found.into_batch(&buffer, end)
+        Ok(found.into_batch(Front::new(buffer, held, end.written), end))
     }
 
     fn rekey(&self, py: Python<'_>, info: InfoArg) -> Result<(), CoreError> {
@@ -116,30 +117,25 @@ impl Columns {
         self.lengths.push(one.len as i64);
     }
 
-    fn into_batch(self, buffer: &Bound<'_, PyAny>, end: BatchEnd) -> PyResult<OpenedBatch> {
-        let py = buffer.py();
-        Ok(OpenedBatch {
-            data: view(buffer, end.written)?.unbind(),
+    fn into_batch(self, data: Front, end: BatchEnd) -> OpenedBatch {
+        OpenedBatch {
+            data,
             count: self.types.len(),
-            types: PyArray1::from_vec(py, self.types).unbind(),
-            offsets: PyArray1::from_vec(py, self.offsets).unbind(),
-            lengths: PyArray1::from_vec(py, self.lengths).unbind(),
+            types: Column::new(self.types),
+            offsets: Column::new(self.offsets),
+            lengths: Column::new(self.lengths),
             consumed: end.consumed,
             stop: end.stop,
-        })
+        }
     }
 }
 
 #[pyclass(frozen, module = "ktls_fast")]
 pub(crate) struct OpenedBatch {
-    #[pyo3(get)]
-    data: Py<PyAny>,
-    #[pyo3(get)]
-    types: Py<PyArray1<u8>>,
-    #[pyo3(get)]
-    offsets: Py<PyArray1<i64>>,
-    #[pyo3(get)]
-    lengths: Py<PyArray1<i64>>,
+    data: Front,
+    types: Column<u8>,
+    offsets: Column<i64>,
+    lengths: Column<i64>,
     #[pyo3(get)]
     consumed: usize,
     count: usize,
@@ -148,6 +144,26 @@ pub(crate) struct OpenedBatch {
 
 #[pymethods]
 impl OpenedBatch {
+    #[getter]
+    fn data(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.data.view(py)
+    }
+
+    #[getter]
+    fn types(&self, py: Python<'_>) -> Py<PyArray1<u8>> {
+        self.types.array(py)
+    }
+
+    #[getter]
+    fn offsets(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
+        self.offsets.array(py)
+    }
+
+    #[getter]
+    fn lengths(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
+        self.lengths.array(py)
+    }
+
     #[getter]
     fn stopped(&self) -> Option<&'static str> {
         self.stop.map(|stop| match stop {

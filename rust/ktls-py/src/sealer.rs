@@ -10,9 +10,10 @@ use ktls_core::{Errno, Sealer};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 
-use crate::buffer::{Input, Output, new_bytes, view};
+use crate::buffer::{Input, Output, new_bytes};
 use crate::crypto_info::{InfoArg, no_pickle};
 use crate::errors::{CoreError, check_apart, refused};
+use crate::lazy::{Column, Front};
 use crate::lock::locked;
 use crate::scan;
 
@@ -179,22 +180,23 @@ impl PySealer {
             };
             locked(py, &self.inner, work, seal).map_err(CoreError)
         };
-        let (buffer, written) = match out {
+        let (buffer, held, written) = match out {
             Some(object) => {
                 let mut output: Output = object.extract()?;
                 let out = output.as_mut_slice();
                 check_apart(data, out)?;
-                (object, seal(out)?)
+                let written = seal(out)?;
+                (object, Some(output), written)
             }
             None => {
                 let measured = locked(py, &self.inner, work, |sealer| {
                     sealer.measure(pieces.clone())
                 });
                 let need = measured.map_err(CoreError)?.1;
-                (new_bytes(py, need, seal)?, need)
+                (new_bytes(py, need, seal)?, None, need)
             }
         };
-        places.into_batch(&buffer, written)
+        Ok(places.into_batch(Front::new(buffer, held, written)))
     }
 }
 
@@ -217,14 +219,13 @@ impl Places {
         self.lengths.push(place.len() as i64);
     }
 
-    fn into_batch(self, buffer: &Bound<'_, PyAny>, written: usize) -> PyResult<SealedBatch> {
-        let py = buffer.py();
-        Ok(SealedBatch {
-            wire: view(buffer, written)?.unbind(),
+    fn into_batch(self, wire: Front) -> SealedBatch {
+        SealedBatch {
+            wire,
             count: self.offsets.len(),
-            offsets: PyArray1::from_vec(py, self.offsets).unbind(),
-            lengths: PyArray1::from_vec(py, self.lengths).unbind(),
-        })
+            offsets: Column::new(self.offsets),
+            lengths: Column::new(self.lengths),
+        }
     }
 }
 
@@ -249,17 +250,29 @@ fn check_counts(offsets: usize, lengths: usize, types: usize) -> PyResult<()> {
 
 #[pyclass(frozen, module = "ktls_fast")]
 pub(crate) struct SealedBatch {
-    #[pyo3(get)]
-    wire: Py<PyAny>,
-    #[pyo3(get)]
-    offsets: Py<PyArray1<i64>>,
-    #[pyo3(get)]
-    lengths: Py<PyArray1<i64>>,
+    wire: Front,
+    offsets: Column<i64>,
+    lengths: Column<i64>,
     count: usize,
 }
 
 #[pymethods]
 impl SealedBatch {
+    #[getter]
+    fn wire(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.wire.view(py)
+    }
+
+    #[getter]
+    fn offsets(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
+        self.offsets.array(py)
+    }
+
+    #[getter]
+    fn lengths(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
+        self.lengths.array(py)
+    }
+
     fn __len__(&self) -> usize {
         self.count
     }

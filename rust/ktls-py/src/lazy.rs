@@ -1,0 +1,56 @@
+//! What most callers of a batch never look at is made when they do.
+
+use std::sync::Mutex;
+
+use numpy::{Element, PyArray1};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::buffer::{Output, view};
+use crate::lock::guard;
+
+/// One number per record, as a NumPy array once it is asked for.
+pub(crate) struct Column<T> {
+    values: Mutex<Vec<T>>,
+    array: PyOnceLock<Py<PyArray1<T>>>,
+}
+
+impl<T: Element> Column<T> {
+    pub(crate) fn new(values: Vec<T>) -> Self {
+        Self {
+            values: Mutex::new(values),
+            array: PyOnceLock::new(),
+        }
+    }
+
+    /// The same array at each call; the numbers move into it.
+    pub(crate) fn array(&self, py: Python<'_>) -> Py<PyArray1<T>> {
+        let make = || PyArray1::from_vec(py, std::mem::take(&mut *guard(&self.values))).unbind();
+        self.array.get_or_init(py, make).clone_ref(py)
+    }
+}
+
+/// The first bytes of a buffer, as a memoryview once it is asked for.
+pub(crate) struct Front {
+    buffer: Py<PyAny>,
+    /// Keeps a caller's buffer from being resized.
+    _held: Option<Output>,
+    len: usize,
+    view: PyOnceLock<Py<PyAny>>,
+}
+
+impl Front {
+    pub(crate) fn new(buffer: Bound<'_, PyAny>, held: Option<Output>, len: usize) -> Self {
+        Self {
+            buffer: buffer.unbind(),
+            _held: held,
+            len,
+            view: PyOnceLock::new(),
+        }
+    }
+
+    pub(crate) fn view(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let make = || Ok::<_, PyErr>(view(self.buffer.bind(py), self.len)?.unbind());
+        Ok(self.view.get_or_try_init(py, make)?.clone_ref(py))
+    }
+}
