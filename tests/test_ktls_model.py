@@ -9,6 +9,7 @@ import termios
 import time
 from collections.abc import Callable
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -283,5 +284,6 @@ class TwoSockets(RuleBasedStateMachine):
         assert self._lying(number) == wire
 
 
+@pytest.mark.timeout(600)  # a failure is made small first, which takes up to five minutes
 def test_random_calls_end_as_in_the_model() -> None:
     run_state_machine_as_test(TwoSockets, settings=settings(stateful_step_count=STEPS))
