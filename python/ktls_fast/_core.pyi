@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, TypeAlias, final, overload
 
 import numpy as np
+from _typeshed import FileDescriptorLike, SupportsRead
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
@@ -425,6 +426,45 @@ class KtlsSocket:
     def getblocking(self) -> bool: ...
     def getsockname(self) -> object: ...
     def getpeername(self) -> object: ...
+    def sendfile(
+        self,
+        file: FileDescriptorLike | SupportsRead[bytes],
+        offset: int = 0,
+        count: int | None = None,
+    ) -> int:
+        """Send a file up to its end or ``count`` bytes, as :meth:`socket.socket.sendfile`.
+
+        All records but the last are full (spec 2.4). Afterwards, also when the call fails or times
+        out, the file's position is behind what was sent. ``file`` is opened in binary mode; what
+        has no offsets, as a pipe or an object that only has ``read``, is sent as it is read.
+
+        :raises ValueError: text mode, a count of 0, or a non-blocking socket.
+        """
+
+    def splice_from(self, fd_in: FileDescriptorLike, n: int, flags: int = 0, /) -> int:
+        """Send up to ``n`` bytes of what a pipe holds, as :func:`os.splice` to a kernel socket.
+
+        Waits while the pipe is empty, and only ``SPLICE_F_NONBLOCK`` or ``O_NONBLOCK`` of the pipe
+        change that. ``SPLICE_F_MORE`` keeps the record open. What is not sent stays in the pipe;
+        no other may read it during the call.
+
+        :param fd_in: the pipe, a descriptor or an object with ``fileno``.
+        :returns: 0 at the end of the pipe.
+        :raises OSError: EINVAL when it is no pipe or a flag is unknown.
+        """
+
+    def splice_to(self, fd_out: FileDescriptorLike, n: int, flags: int = 0, /) -> int:
+        """Move up to ``n`` bytes of the next data record into a pipe (spec 3.7).
+
+        Waits for a record, and only ``SPLICE_F_NONBLOCK`` or ``O_NONBLOCK`` of the pipe change
+        that. What does not fit stays.
+
+        :param fd_out: the pipe, a descriptor or an object with ``fileno``.
+        :returns: 0 at the end of the stream, and for an empty record.
+        :raises KtlsError: EINVAL at a control record, which ``recvmsg`` gets.
+        :raises KeyExpiredError: a KeyUpdate is pending, and nothing opened is left.
+        """
+
     def poll(self, events: int, timeout: float | None = None) -> int:
         """Wait until one of ``events`` shows, as :class:`select.poll` tells it of a kernel socket.
 

@@ -15,7 +15,7 @@ use ktls_core::stats::Stats;
 
 pub use connection::{Connection, Count, Counts, Facts, Handshaking};
 pub use error::Error;
-pub use fd_socket::{Bell, FdSocket, Readiness};
+pub use fd_socket::{Bell, FdSocket, FileSource, Readiness};
 pub use relay::Relay;
 pub use wait::Patience;
 

@@ -13,14 +13,14 @@ use pyo3::types::PyBytes;
 use crate::bell::PyBell;
 use crate::buffer::{Input, Output, new_bytes, take_fd};
 use crate::errors::{connection_error, refused};
-use crate::python_socket;
-use crate::socket_call::{Message, as_kernel, check_all_apart, collect, controls, size};
+use crate::socket_call::{Message, as_kernel, check_all_apart, collect, controls, dup_of, size};
 use crate::socket_option::{
     INT_LEN, IPPROTO_TCP, SO_ERROR, SO_RCVLOWAT, SOL_SOCKET, TCP_ULP, Value, int_answer,
 };
 use crate::stat::{PyNamespace, stats_of};
 use crate::timeout::{self, Timeout};
 use crate::tls_info;
+use crate::{python_socket, sendfile};
 
 #[pyclass(frozen, name = "KtlsSocket", module = "ktls_fast")]
 pub(crate) struct PyKtlsSocket {
@@ -242,6 +242,35 @@ impl PyKtlsSocket {
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let info = as_kernel(py, || self.inner.info())?;
         info.map(|info| tls_info::to_python(py, info)).transpose()
+    }
+
+    #[pyo3(signature = (file, offset = 0, count = None))]
+    fn sendfile(&self, file: &Bound<'_, PyAny>, offset: u64, count: Option<i64>) -> PyResult<u64> {
+        sendfile::send(file, offset, count, &self.inner, &self.timeout)
+    }
+
+    #[pyo3(signature = (fd_in, n, flags = 0, /))]
+    fn splice_from(
+        &self,
+        py: Python<'_>,
+        fd_in: &Bound<'_, PyAny>,
+        n: usize,
+        flags: u32,
+    ) -> PyResult<usize> {
+        let (pipe, patience) = (dup_of(fd_in)?, self.timeout.patience());
+        as_kernel(py, || self.inner.splice_from(&pipe, n, flags, patience))
+    }
+
+    #[pyo3(signature = (fd_out, n, flags = 0, /))]
+    fn splice_to(
+        &self,
+        py: Python<'_>,
+        fd_out: &Bound<'_, PyAny>,
+        n: usize,
+        flags: u32,
+    ) -> PyResult<usize> {
+        let (pipe, patience) = (dup_of(fd_out)?, self.timeout.patience());
+        as_kernel(py, || self.inner.splice_to(&pipe, n, flags, patience))
     }
 
     #[pyo3(signature = (events, timeout = None))]

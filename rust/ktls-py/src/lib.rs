@@ -15,6 +15,7 @@ mod opener;
 mod python_socket;
 mod scan;
 mod sealer;
+mod sendfile;
 mod socket_call;
 mod socket_option;
 mod stat;

@@ -1,12 +1,15 @@
 //! What the calls of `KtlsSocket` have in common: arguments, results, and how they run.
 
+use std::os::fd::{OwnedFd, RawFd};
+
 use ktls_core::Errno;
 use ktls_core::socket::Received;
 use ktls_core::socket::call::{GET_RECORD_TYPE, SOL_TLS};
 use ktls_net::Error;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::buffer::dup_fd;
 use crate::errors::{CoreError, connection_error, refused};
 
 /// What `recvmsg` gives: data or their number, control messages, flags, and no address.
@@ -48,6 +51,21 @@ where
         .collect()
 }
 
+/// A descriptor of our own for a file: its number, or an object with a `fileno`.
+pub(crate) fn dup_of(file: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
+    let number = match file.extract::<RawFd>() {
+        Ok(number) => number,
+        Err(_) => file.call_method0("fileno")?.extract()?,
+    };
+    if number < 0 {
+        return Err(PyOSError::new_err((
+            EBADF,
+            format!("{number} is not a descriptor"),
+        )));
+    }
+    Ok(dup_fd(number)?)
+}
+
 /// A length, refused below zero.
 pub(crate) fn size(len: isize) -> PyResult<usize> {
     usize::try_from(len).map_err(|_| PyValueError::new_err(format!("{len} is not a buffer size")))
@@ -63,3 +81,5 @@ pub(crate) fn check_all_apart(slices: &[&mut [u8]]) -> PyResult<()> {
     }
     Ok(())
 }
+
+const EBADF: i32 = 9;

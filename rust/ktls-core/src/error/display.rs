@@ -179,6 +179,9 @@ impl fmt::Display for Error {
             }
             Self::EmptyControl => f.write_str("TLS_SET_RECORD_TYPE without its byte"),
             Self::NoRecordType => f.write_str("control messages, but none sets the record type"),
+            Self::ControlSpliced { record_type } => {
+                write!(f, "splice moves no record of type {record_type}")
+            }
             Self::NoControlRoom { record_type } => {
                 write!(
                     f,

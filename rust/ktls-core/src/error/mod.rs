@@ -150,6 +150,8 @@ pub enum Error {
     NoRecordType,
     /// A control record and no room for its type.
     NoControlRoom { record_type: u8 },
+    /// Splice moves data only.
+    ControlSpliced { record_type: u8 },
 
     /// The 64-bit record sequence number has come to its end.
     SeqExhausted,

@@ -62,6 +62,7 @@ impl Error {
             | Self::BadControlType { .. }
             | Self::EmptyControl
             | Self::NoRecordType
+            | Self::ControlSpliced { .. }
             | Self::NoControlRoom { .. } => Blame::Caller,
         }
     }
@@ -94,7 +95,8 @@ impl Error {
             | Self::TypeWithMore
             | Self::BadControlType { .. }
             | Self::EmptyControl
-            | Self::NoRecordType => Errno::Inval,
+            | Self::NoRecordType
+            | Self::ControlSpliced { .. } => Errno::Inval,
             Self::UnexpectedRecord { .. }
             | Self::UnexpectedMessage { .. }
             | Self::EmptyFragment { .. }
@@ -184,6 +186,7 @@ impl Error {
             | Self::BadControlType { .. }
             | Self::EmptyControl
             | Self::NoRecordType
+            | Self::ControlSpliced { .. }
             | Self::NoControlRoom { .. } => None,
         }
     }

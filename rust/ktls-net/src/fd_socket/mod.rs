@@ -6,7 +6,10 @@
 mod poll;
 mod recv;
 mod send;
+mod send_file;
 mod setup;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod splice;
 mod tx_side;
 mod watch;
 
@@ -30,6 +33,7 @@ use tx_side::TxSide;
 use watch::Watchers;
 
 pub use poll::Readiness;
+pub use send_file::FileSource;
 pub use watch::Bell;
 
 /// The kernel face over a descriptor. All methods may be called from several threads.

@@ -103,16 +103,23 @@ impl FdSocket {
         call: &mut Receive,
         out: &mut Target<'_, '_>,
     ) -> Result<Step, Error> {
-        let dry = match pulled {
-            Pulled::Full | Pulled::Some => return Ok(rx.advance(call, out, &self.shared)?),
-            Pulled::Nothing => Dry::Yet,
-            Pulled::Ended => Dry::Ended,
+        match self.dry(pulled) {
+            None => Ok(rx.advance(call, out, &self.shared)?),
+            Some(dry) => Ok(rx.starved(call, dry, &self.shared)?),
+        }
+    }
+
+    /// Why a read brought no bytes; none when it did.
+    pub(super) fn dry(&self, pulled: Pulled) -> Option<Dry> {
+        match pulled {
+            Pulled::Full | Pulled::Some => None,
+            Pulled::Nothing => Some(Dry::Yet),
+            Pulled::Ended => Some(Dry::Ended),
             Pulled::Failed(errno) => {
                 self.tx.tcp_failed(errno);
-                Dry::Ended
+                Some(Dry::Ended)
             }
-        };
-        Ok(rx.starved(call, dry, &self.shared)?)
+        }
     }
 
     /// Judges the next record header while it still lies with TCP: the kernel does so when it arrives.
@@ -192,12 +199,12 @@ impl RxSide {
         self.rx.as_mut()
     }
 
-    fn keyed(&mut self) -> Result<&mut Rx, ktls_core::Error> {
+    pub(super) fn keyed(&mut self) -> Result<&mut Rx, ktls_core::Error> {
         self.rx.as_mut().ok_or(ktls_core::Error::NoKey)
     }
 
     /// What a waiting reader looks for: behind a bad header only the end counts.
-    fn events(&self) -> PollFlags {
+    pub(super) fn events(&self) -> PollFlags {
         match &self.rx {
             Some(rx) if rx.stopped() => PEER_DONE,
             _ => PollFlags::IN | PEER_DONE,

@@ -1,6 +1,7 @@
 //! The receiving direction (spec 3, 4).
 
 mod open;
+mod splice;
 
 use std::collections::VecDeque;
 

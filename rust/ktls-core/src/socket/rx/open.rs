@@ -35,13 +35,31 @@ impl Rx {
             count_retry(inner, shared);
         }
         let plaintext = self.plaintext(inner, place, out);
-        let key_update =
-            inner.record_type == ContentType::HANDSHAKE.0 && plaintext.first() == Some(&KEY_UPDATE);
+        let key_update = is_key_update(inner, plaintext);
         self.spend(len, shared);
         if key_update {
             self.pause(shared)?;
         }
         self.deliver(inner, place, call, out)
+    }
+
+    /// Opens the record of `len` bytes at the head into `rx_list`.
+    pub(super) fn open_aside(&mut self, len: usize, shared: &Shared) -> Result<(), Fault> {
+        let inner_len = self.key.inner_len(len)?;
+        let inner = self
+            .open(len, inner_len, Place::Aside, &mut Target::new(&mut []))
+            .inspect_err(|&error| note_failure(error, shared))?;
+
+        // Nothing below may fail to keep the record: its number is spent.
+        let plaintext = &self.scratch[..inner.len];
+        let key_update = is_key_update(inner, plaintext);
+        let record = Opened::new(inner.record_type, plaintext, 0);
+        self.opened.push_back(record);
+        self.spend(len, shared);
+        if key_update {
+            self.pause(shared)?;
+        }
+        Ok(())
     }
 
     fn open(
@@ -189,11 +207,19 @@ fn open_direct(
 
 /// The record stays at the head and is tried again by every call (spec 3.2).
 fn fail(error: Error, call: &Receive, shared: &Shared) -> Result<Step, Fault> {
+    note_failure(error, shared);
+    end(error, call)
+}
+
+fn note_failure(error: Error, shared: &Shared) {
     if error == Error::BadTag {
         shared.stats.add(Counter::TlsDecryptError);
     }
     shared.error.set(error);
-    end(error, call)
+}
+
+fn is_key_update(inner: Inner, plaintext: &[u8]) -> bool {
+    inner.record_type == ContentType::HANDSHAKE.0 && plaintext.first() == Some(&KEY_UPDATE)
 }
 
 fn end(error: Error, call: &Receive) -> Result<Step, Fault> {

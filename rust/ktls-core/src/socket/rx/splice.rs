@@ -1,0 +1,46 @@
+//! One data record at a time, for splice (spec 3.7).
+
+use crate::error::Error;
+use crate::rekey::RxRekey;
+use crate::socket::rx::{Parser, Rx};
+use crate::socket::{Fault, Shared};
+use crate::wire::ContentType;
+
+impl Rx {
+    /// What is left of the next data record, opened if need be; none when it is not whole.
+    ///
+    /// It stays until [`Rx::take`].
+    ///
+    /// # Errors
+    /// [`Error::KeyExpired`], [`Error::BadTag`], [`Error::NoContentType`];
+    /// [`Error::ControlSpliced`], and that record stays, too.
+    pub fn head(&mut self, shared: &Shared) -> Result<Option<&[u8]>, Fault> {
+        if self.opened.is_empty() {
+            if self.rekey == RxRekey::Paused {
+                return Err(Error::KeyExpired.into());
+            }
+            let Parser::Ready(len) = self.parse(shared) else {
+                return Ok(None);
+            };
+            self.open_aside(len, shared)?;
+        }
+        let Some(record) = self.opened.front() else {
+            return Ok(None);
+        };
+        let record_type = record.record_type;
+        if record_type != ContentType::APPLICATION_DATA.0 {
+            return Err(Error::ControlSpliced { record_type }.into());
+        }
+        Ok(Some(&record.plaintext[record.offset..]))
+    }
+
+    /// The first `len` bytes of [`Rx::head`] are delivered.
+    pub fn take(&mut self, len: usize) {
+        if let Some(record) = self.opened.front_mut() {
+            record.offset += len;
+            if record.offset >= record.plaintext.len() {
+                self.opened.pop_front();
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Sending the contents of a file (spec 2.4).
+
+use std::os::fd::OwnedFd;
+
+use ktls_core::socket::call::MORE;
+use rustix::io::pread;
+
+use super::FdSocket;
+use crate::{Error, Patience};
+
+/// Bytes read and sent at a time: as much as the kernel's sendfile has in its pipe.
+const CHUNK: usize = 64 << 10;
+
+/// A file on its way out, and how far it is.
+#[derive(Debug)]
+pub struct FileSource<'a> {
+    file: &'a OwnedFd,
+    offset: u64,
+    /// Bytes still to be sent at most; none is up to the end.
+    left: Option<u64>,
+    sent: u64,
+}
+
+impl<'a> FileSource<'a> {
+    /// Up to `count` bytes of a file that has offsets, from `offset` on.
+    #[must_use]
+    pub fn new(file: &'a OwnedFd, offset: u64, count: Option<u64>) -> Self {
+        Self {
+            file,
+            offset,
+            left: count,
+            sent: 0,
+        }
+    }
+
+    /// Bytes sent.
+    #[must_use]
+    pub const fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Reads behind what is sent and `ahead` bytes more; empty at the end.
+    fn read(&self, ahead: usize, chunk: &mut Vec<u8>) -> Result<(), Error> {
+        let ahead = ahead as u64;
+        let room = self
+            .left
+            .map_or(u64::MAX, |left| left.saturating_sub(ahead));
+        chunk.resize(CHUNK.min(usize::try_from(room).unwrap_or(CHUNK)), 0);
+        let len = pread(self.file, &mut chunk[..], self.offset + self.sent + ahead)?;
+        chunk.truncate(len);
+        Ok(())
+    }
+
+    fn took(&mut self, len: usize) {
+        self.sent += len as u64;
+        self.left = self.left.map(|left| left.saturating_sub(len as u64));
+    }
+}
+
+impl FdSocket {
+    /// Sends a file; what was sent is counted in `source` also when the call fails, and a next call goes on.
+    ///
+    /// Only the last record may be short, as each chunk but the last says `MSG_MORE`.
+    ///
+    /// # Errors
+    /// As [`FdSocket::send`], and what reading says. `patience` is for each chunk.
+    pub fn send_file(
+        &self,
+        source: &mut FileSource<'_>,
+        patience: impl Fn() -> Patience,
+    ) -> Result<(), Error> {
+        let (mut chunk, mut next) = (Vec::new(), Vec::new());
+        source.read(0, &mut chunk)?;
+        while !chunk.is_empty() {
+            source.read(chunk.len(), &mut next)?;
+            let flags = if next.is_empty() { 0 } else { MORE };
+            let mut rest = &chunk[..];
+            while !rest.is_empty() {
+                let len = self.send(&[rest], &[], flags, patience())?;
+                source.took(len);
+                rest = &rest[len..];
+            }
+            std::mem::swap(&mut chunk, &mut next);
+        }
+        Ok(())
+    }
+}

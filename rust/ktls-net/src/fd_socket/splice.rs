@@ -1,0 +1,195 @@
+//! splice(2) between a pipe and the socket (spec 2.4, 3.7).
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use ktls_core::socket::call::{ControlRoom, MORE, RecvFlags};
+use ktls_core::socket::{Receive, Step};
+use rustix::event::PollFlags;
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
+use rustix::io::{Errno, ioctl_fionread, read, write};
+use rustix::net::sockopt::Timeout;
+use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice, tee};
+
+use super::{FdSocket, look, wait_until};
+use crate::descriptor::guard;
+use crate::wait::{PEER_DONE, wait};
+use crate::{Error, Patience};
+
+impl FdSocket {
+    /// Moves up to `len` bytes of one data record into a pipe; 0 is the end, or an empty record.
+    ///
+    /// # Errors
+    /// As spec 3.7. EAGAIN with `SPLICE_F_NONBLOCK` or a pipe that does not block; a socket that does
+    /// not block is not looked at.
+    pub fn splice_to(
+        &self,
+        pipe: &OwnedFd,
+        len: usize,
+        flags: u32,
+        patience: Patience,
+    ) -> Result<usize, Error> {
+        let flags = checked(flags)?;
+        if len == 0 {
+            return Ok(0);
+        }
+        let fd = self.fd.open()?;
+        let patience = pipe_patience(pipe, flags, patience)?;
+        wait_for_room(pipe, patience)?;
+        let _ring = self.watchers.ring_later();
+        let _turn = self.reader.take(patience)?;
+        if guard(&self.rx).is_keyed() {
+            return self.splice_record(&fd, pipe, len, patience);
+        }
+        wait_until(
+            &fd,
+            PollFlags::IN | PEER_DONE,
+            patience,
+            &mut None,
+            Timeout::Recv,
+        )?;
+        Ok(splice(&fd, None, pipe, None, len, SpliceFlags::NONBLOCK)?)
+    }
+
+    /// Sends up to `len` bytes of what a pipe holds; 0 is its end. No other may read the pipe meanwhile.
+    ///
+    /// # Errors
+    /// As [`FdSocket::send`]; EAGAIN when the pipe is empty, with `SPLICE_F_NONBLOCK` or a pipe that
+    /// does not block.
+    pub fn splice_from(
+        &self,
+        pipe: &OwnedFd,
+        len: usize,
+        flags: u32,
+        patience: Patience,
+    ) -> Result<usize, Error> {
+        let flags = checked(flags)?;
+        self.fd.open()?;
+        let waiting = pipe_patience(pipe, flags, patience)?;
+        let mut total = 0;
+        while total < len {
+            match self.splice_some(pipe, len - total, flags, patience) {
+                Ok(0) => break,
+                Ok(sent) => total += sent,
+                Err(_) if total > 0 => break,
+                Err(Error::Io(Errno::AGAIN)) if look(pipe, PollFlags::IN).is_empty() => {
+                    wait(pipe.as_fd(), PollFlags::IN, waiting)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(total)
+    }
+
+    fn splice_record(
+        &self,
+        fd: &OwnedFd,
+        pipe: &OwnedFd,
+        len: usize,
+        patience: Patience,
+    ) -> Result<usize, Error> {
+        let call = Receive::new(RecvFlags::default(), ControlRoom::None, len, 1);
+        let mut limit = None;
+        loop {
+            let mut side = guard(&self.rx);
+            let rx = side.keyed()?;
+            if let Some(plaintext) = rx.head(&self.shared)? {
+                let moved = pour(&plaintext[..plaintext.len().min(len)], pipe)?;
+                rx.take(moved);
+                return Ok(moved);
+            }
+            let pulled = side.pull(fd, &self.shared);
+            let Some(dry) = self.dry(pulled) else {
+                continue;
+            };
+            if side.keyed()?.starved(&call, dry, &self.shared)? == Step::Done {
+                return Ok(0);
+            }
+            let events = side.events();
+            drop(side);
+            wait_until(fd, events, patience, &mut limit, Timeout::Recv)?;
+        }
+    }
+
+    /// Sends what a pipe holds, of which it gives up only what was taken.
+    fn splice_some(
+        &self,
+        pipe: &OwnedFd,
+        len: usize,
+        flags: SpliceFlags,
+        patience: Patience,
+    ) -> Result<usize, Error> {
+        let mut bytes = copy_of(pipe, len)?;
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let behind = ioctl_fionread(pipe)? > bytes.len() as u64;
+        let more = flags.contains(SpliceFlags::MORE) || (behind && bytes.len() < len);
+        let sent = self.send(&[&bytes], &[], if more { MORE } else { 0 }, patience)?;
+        let mut left = &mut bytes[..sent];
+        while !left.is_empty() {
+            let len = read(pipe, &mut *left)?;
+            left = &mut left[len..];
+            if len == 0 {
+                break;
+            }
+        }
+        Ok(sent)
+    }
+}
+
+/// `SPLICE_F_*`, of which none but `NONBLOCK` and `MORE` mean anything here.
+fn checked(flags: u32) -> Result<SpliceFlags, Error> {
+    let known = SpliceFlags::MOVE | SpliceFlags::NONBLOCK | SpliceFlags::MORE | SpliceFlags::GIFT;
+    let flags = SpliceFlags::from_bits_retain(flags);
+    if known.contains(flags) {
+        Ok(flags)
+    } else {
+        Err(Error::Io(Errno::INVAL))
+    }
+}
+
+/// How long to wait for a pipe, or for a record to put there: the socket's own zero does not count.
+fn pipe_patience(
+    pipe: &OwnedFd,
+    flags: SpliceFlags,
+    patience: Patience,
+) -> Result<Patience, Error> {
+    if FileType::from_raw_mode(fstat(pipe)?.st_mode) != FileType::Fifo {
+        return Err(Error::Io(Errno::INVAL));
+    }
+    let nonblock =
+        flags.contains(SpliceFlags::NONBLOCK) || fcntl_getfl(pipe)?.contains(OFlags::NONBLOCK);
+    Ok(match patience {
+        _ if nonblock => Patience::None,
+        Patience::None => Patience::Endless,
+        patience => patience,
+    })
+}
+
+fn wait_for_room(pipe: &OwnedFd, patience: Patience) -> Result<(), Error> {
+    if look(pipe, PollFlags::OUT).is_empty() {
+        wait(pipe.as_fd(), PollFlags::OUT, patience)?;
+    }
+    Ok(())
+}
+
+/// Puts into a pipe what fits; the system knows what that is, and tells between two pipes only.
+fn pour(bytes: &[u8], pipe: &OwnedFd) -> Result<usize, Error> {
+    if bytes.is_empty() {
+        return Ok(0);
+    }
+    let (out, into) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let held = write(&into, bytes)?;
+    Ok(splice(&out, None, pipe, None, held, SpliceFlags::NONBLOCK)?)
+}
+
+/// What a pipe holds, at most so much and perhaps less; empty at its end. It stays there.
+fn copy_of(pipe: &OwnedFd, len: usize) -> Result<Vec<u8>, Error> {
+    let (out, into) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let mut bytes = vec![0; tee(pipe, &into, len, SpliceFlags::NONBLOCK)?];
+    let mut have = 0;
+    while have < bytes.len() {
+        have += read(&out, &mut bytes[have..])?;
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,101 @@
+//! `KtlsSocket.sendfile`, as that of `socket.socket`.
+
+use std::os::fd::OwnedFd;
+
+use ktls_net::{FdSocket, FileSource};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::socket_call::{as_kernel, dup_of};
+use crate::timeout::Timeout;
+
+/// Sends a file opened in binary mode; afterwards its position is behind what was sent, also when that failed.
+pub(crate) fn send(
+    file: &Bound<'_, PyAny>,
+    offset: u64,
+    count: Option<i64>,
+    socket: &FdSocket,
+    timeout: &Timeout,
+) -> PyResult<u64> {
+    let count = check(file, count, timeout)?;
+    match descriptor(file)? {
+        Some(fd) => send_contents(file, &fd, offset, count, socket, timeout),
+        None => send_reads(file, offset, count, socket, timeout),
+    }
+}
+
+fn check(file: &Bound<'_, PyAny>, count: Option<i64>, timeout: &Timeout) -> PyResult<Option<u64>> {
+    let mode = file
+        .getattr("mode")
+        .and_then(|mode| mode.extract::<String>());
+    let refusal = match (mode, count) {
+        (Ok(mode), _) if !mode.contains('b') => format!("a file of mode {mode:?} cannot be sent"),
+        (_, Some(count @ ..=0)) => format!("{count} is not a count of bytes to send"),
+        _ if timeout.seconds() == Some(0.0) => "a non-blocking socket sends no files".into(),
+        _ => return Ok(count.map(i64::unsigned_abs)),
+    };
+    Err(PyValueError::new_err(refusal))
+}
+
+/// The descriptor of a file that can be read at an offset.
+fn descriptor(file: &Bound<'_, PyAny>) -> PyResult<Option<OwnedFd>> {
+    let seekable = file
+        .call_method0("seekable")
+        .and_then(|seekable| seekable.extract());
+    let has_fileno = file.call_method0("fileno").is_ok();
+    if has_fileno && seekable.unwrap_or(true) {
+        return dup_of(file).map(Some);
+    }
+    Ok(None)
+}
+
+fn send_contents(
+    file: &Bound<'_, PyAny>,
+    fd: &OwnedFd,
+    offset: u64,
+    count: Option<u64>,
+    socket: &FdSocket,
+    timeout: &Timeout,
+) -> PyResult<u64> {
+    let mut source = FileSource::new(fd, offset, count);
+    let done = as_kernel(file.py(), || {
+        socket.send_file(&mut source, || timeout.patience())
+    });
+    let sent = source.sent();
+    if sent > 0 && file.hasattr("seek")? {
+        file.call_method1("seek", (offset + sent,))?;
+    }
+    done.map(|()| sent)
+}
+
+/// For a pipe, or an object that only reads: what it gives goes out at once.
+fn send_reads(
+    file: &Bound<'_, PyAny>,
+    offset: u64,
+    count: Option<u64>,
+    socket: &FdSocket,
+    timeout: &Timeout,
+) -> PyResult<u64> {
+    if offset > 0 {
+        file.call_method1("seek", (offset,))?;
+    }
+    let mut sent = 0;
+    loop {
+        let wanted = count.map_or(READ, |count| READ.min(count - sent));
+        let data = file.call_method1("read", (wanted,))?;
+        let mut rest = data.cast::<PyBytes>()?.as_bytes();
+        if wanted == 0 || rest.is_empty() {
+            return Ok(sent);
+        }
+        while !rest.is_empty() {
+            let patience = timeout.patience();
+            let len = as_kernel(file.py(), || socket.send(&[rest], &[], 0, patience))?;
+            rest = &rest[len..];
+            sent += len as u64;
+        }
+    }
+}
+
+/// Bytes asked of an object at a time.
+const READ: u64 = 16 << 10;

@@ -1,0 +1,179 @@
+"""sendfile: spec 2.4, and the cases of the kernel's selftest (spec 7.2)."""
+
+import fcntl
+import io
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.ktls_ends import (
+    DONTWAIT,
+    MORE,
+    TLS_RX,
+    TLS_TX,
+    Ends,
+    Pair,
+    attached,
+    ends_over,
+    install,
+    receive,
+)
+from tests.reference import CIPHERS, TrafficKey, pattern, traffic_key
+
+NONBLOCK, SPLICE_MORE, GIFT = 2, 4, 8
+WAITALL = socket.MSG_WAITALL
+LONG, SHORT = 20.0, 0.05
+VARIANTS = [traffic_key(version, cipher) for cipher in CIPHERS for version in cipher.versions]
+
+
+class Pipe(NamedTuple):
+    """A pipe's two descriptors."""
+
+    out: int
+    into: int
+
+    def resize(self, size: int) -> None:
+        fcntl.fcntl(self.into, fcntl.F_SETPIPE_SZ, size)
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    made = Pipe(*os.pipe())
+    yield made
+    for fd in made:
+        os.close(fd)
+
+
+@pytest.fixture
+def ends(tcp_pair: Pair) -> Ends:
+    return ends_over(tcp_pair)
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda key: f"{key.cipher.name}-{key.version:x}")
+def variant(request: pytest.FixtureRequest, tcp_pair: Pair) -> Ends:
+    """The fixture of the selftest: TLS_TX on one end, TLS_RX on the other."""
+    key: TrafficKey = request.param
+    made = attached(tcp_pair)
+    install(made.sender, TLS_TX, key)
+    install(made.receiver, TLS_RX, key)
+    return made
+
+
+def receive_all(ends: Ends, size: int) -> tuple[threading.Thread, list[bytes]]:
+    """A thread that receives so many bytes."""
+    got: list[bytes] = []
+    thread = threading.Thread(target=lambda: got.append(ends.receiver.recv(size, WAITALL)))
+    thread.start()
+    return thread, got
+
+
+def test_send_then_sendfile(variant: Ends, tmp_path: Path) -> None:
+    content = pattern(1 << 20)
+    (tmp_path / "file").write_bytes(content)
+    variant.sender.send(b"test_read\0")
+    assert variant.receiver.recv(10, WAITALL) == b"test_read\0"
+    thread, got = receive_all(variant, len(content))
+    with (tmp_path / "file").open("rb") as file:
+        assert variant.sender.sendfile(file) == len(content)
+        assert file.tell() == len(content)
+    thread.join(LONG)
+    assert got == [content]
+
+
+@pytest.mark.parametrize(
+    ("chunk", "extra"),
+    [(4096, 0), (4096, 1), (4096, 8192), (12288, 1024), (15360, 300), (1, 4096), (100, 15360)],
+)
+def test_multi_chunk_sendfile(ends: Ends, tmp_path: Path, chunk: int, extra: int) -> None:
+    content = pattern(chunk + extra)
+    (tmp_path / "file").write_bytes(content)
+    thread, got = receive_all(ends, len(content))
+    sent = 0
+    with (tmp_path / "file").open("rb") as file:
+        while sent < len(content):
+            sent += ends.sender.sendfile(file, sent, chunk)
+    thread.join(LONG)
+    assert got == [content]
+
+
+@pytest.mark.parametrize(
+    ("offset", "count", "records"),
+    [
+        (0, None, [16384, 16384, 7232]),
+        (0, 16384, [16384]),
+        (100, 16385, [16384, 1]),
+        (39_990, 50, [10]),
+        (40_000, None, []),
+        (50_000, 5, []),
+    ],
+)
+def test_s2_4_all_records_but_the_last_are_full(
+    ends: Ends, pipe: Pipe, tmp_path: Path, offset: int, count: int | None, records: list[int]
+) -> None:
+    content = pattern(40_000)
+    (tmp_path / "file").write_bytes(content)
+    with (tmp_path / "file").open("rb") as file:
+        assert ends.sender.sendfile(file, offset, count) == sum(records)
+    ends.sender.shutdown(1)
+    got = []
+    while size := ends.receiver.splice_to(pipe.into, 1 << 20):
+        got.append(os.read(pipe.out, 1 << 20))
+        assert len(got[-1]) == size
+    assert [len(data) for data in got] == records
+    assert b"".join(got) == content[offset : offset + sum(records)]
+
+
+def test_sendfile_ends_an_open_record(ends: Ends, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"file")
+    ends.sender.send(b"open ", MORE)
+    with (tmp_path / "file").open("rb") as file:
+        assert ends.sender.sendfile(file) == 4
+    assert receive(ends.receiver)[0] == b"open file"
+
+
+def test_a_timeout_keeps_what_was_sent_and_the_next_call_goes_on(
+    ends: Ends, tmp_path: Path
+) -> None:
+    content = pattern(24 << 20)
+    (tmp_path / "file").write_bytes(content)
+    ends.sender.settimeout(SHORT)
+    with (tmp_path / "file").open("rb") as file:
+        with pytest.raises(TimeoutError):
+            ends.sender.sendfile(file)
+        sent = file.tell()
+        assert 0 < sent < len(content)
+        thread, got = receive_all(ends, len(content))
+        ends.sender.settimeout(LONG)
+        assert ends.sender.sendfile(file, sent) == len(content) - sent
+    thread.join(LONG)
+    assert got == [content]
+
+
+def test_files_without_offsets_are_sent_as_they_are_read(ends: Ends, pipe: Pipe) -> None:
+    os.write(pipe.into, b"from a pipe")
+    with os.fdopen(os.dup(pipe.out), "rb", buffering=0) as file:
+        assert ends.sender.sendfile(file, 0, 11) == 11
+    assert receive(ends.receiver)[0] == b"from a pipe"
+    assert ends.sender.sendfile(io.BytesIO(b"..from memory"), 2) == 11
+    assert receive(ends.receiver)[0] == b"from memory"
+
+
+def test_what_sendfile_refuses(ends: Ends, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"data")
+    with (tmp_path / "file").open("rb") as file:
+        for count in (0, -1):
+            with pytest.raises(ValueError, match=f"{count} is not a count"):
+                ends.sender.sendfile(file, 0, count)
+        with (tmp_path / "file").open() as text, pytest.raises(ValueError, match='"r"'):
+            ends.sender.sendfile(text)
+        ends.sender.setblocking(False)
+        with pytest.raises(ValueError, match="non-blocking"):
+            ends.sender.sendfile(file)
+        assert file.tell() == 0
+    with pytest.raises(BlockingIOError):
+        ends.receiver.recv(1, DONTWAIT)
