@@ -6,13 +6,17 @@ on KtlsSockets and gives its results in the same form.
 
 import errno
 import fcntl
+import os
 import select
 import socket
 import struct
 import termios
+from tempfile import TemporaryFile
 
 from ktls_fast import KtlsSocket, Namespace
+from tests.blocked import once_blocked
 from tests.kernel_steps import Outcome, Step, cut, errno_name, flag_names, flags_of, given, shown
+from tests.reference import pattern
 
 POLL = {1: "IN", 2: "PRI", 4: "OUT", 8: "ERR", 0x10: "HUP", 0x2000: "RDHUP"}
 TLS_OPTIONS = {
@@ -33,6 +37,7 @@ PLAIN_OPTIONS: dict[str, tuple[int, int, int | bytes]] = {
     "SO_RCVLOWAT": (socket.SOL_SOCKET, socket.SO_RCVLOWAT, 10),
 }
 HELD_BACK_BY_TCP = 5.0
+SOL_TLS, SPLICE_F_NONBLOCK, SPLICE_F_MORE = 282, 2, 4
 
 
 def option_number(step: Step) -> int:
@@ -48,6 +53,13 @@ class Player:
         self.ends = ends
         self.namespace = namespace
         self.waited = False
+        self.last_key = b""
+        self.pipe = os.pipe()
+
+    def close(self) -> None:
+        """Close the pipe; the ends belong to others."""
+        for fd in self.pipe:
+            os.close(fd)
 
     def play(self, step: Step) -> Outcome:
         """Make the call of ``step``; gives its results."""
@@ -71,7 +83,8 @@ class Player:
         if value is None:
             end.setsockopt(step["level"], number, None, step["optlen"])
         else:
-            end.setsockopt(step["level"], number, bytes.fromhex(value))
+            self.last_key = bytes.fromhex(value)
+            end.setsockopt(step["level"], number, self.last_key)
         return {"ret": 0}
 
     def op_getsockopt(self, step: Step) -> Outcome:
@@ -130,6 +143,49 @@ class Player:
         """What poll says now."""
         mask = self.ends[step["on"]].poll(POLLED, 0)
         return {"ret": "|".join(name for bit, name in POLL.items() if mask & bit) or "0"}
+
+    def op_splice_to_pipe(self, step: Step) -> Outcome:
+        """Into the player's pipe, never waiting."""
+        return {"ret": self.ends[step["on"]].splice_to(self.pipe[1], step["n"], SPLICE_F_NONBLOCK)}
+
+    def op_pipe_read(self, _step: Step) -> Outcome:
+        """What was spliced."""
+        return {"data": os.read(self.pipe[0], 100).decode()}
+
+    def op_splice_loop(self, step: Step) -> Outcome:
+        """A full record through a pipe of one page."""
+        fcntl.fcntl(self.pipe[1], fcntl.F_SETPIPE_SZ, 4096)
+        got = b""
+        while len(got) < 16384:
+            self.ends[step["on"]].splice_to(self.pipe[1], 16384 - len(got), SPLICE_F_NONBLOCK)
+            got += os.read(self.pipe[0], 16384)
+        return {"ret": len(got), "right": got == pattern(16384)}
+
+    def op_splice(self, step: Step) -> Outcome:
+        """From the player's pipe."""
+        more = "SPLICE_F_MORE" in step.get("flags", [])
+        os.write(self.pipe[1], b"pipe2" if more else b"pipe1")
+        flags = SPLICE_F_MORE if more else 0
+        return {"ret": self.ends[step["on"]].splice_from(self.pipe[0], step["n"], flags)}
+
+    def op_sendfile(self, step: Step) -> Outcome:
+        """A file with the pattern."""
+        with TemporaryFile() as file:
+            file.write(pattern(step["n"]))
+            file.flush()
+            return {"ret": self.ends[step["on"]].sendfile(file, 0, step["n"])}
+
+    def op_epoll_wait(self, step: Step) -> Outcome:
+        """What a level-triggered epoll for EPOLLIN tells."""
+        mask = self.ends[step["on"]].poll(select.POLLIN, 0)
+        return {"ret": str([hex(mask)] if mask else [])}
+
+    def op_epoll_wait_blocking(self, step: Step) -> Outcome:
+        """The same, waiting; the rekey comes meanwhile, with the key that the peer set last."""
+        end = self.ends[step["on"]]
+        with once_blocked(lambda: end.setsockopt(SOL_TLS, TLS_OPTIONS["TLS_RX"], self.last_key)):
+            mask = end.poll(select.POLLIN, 20)
+        return {"ret": f"{[hex(mask)]} woken by the rekey"}
 
     def op_so_error(self, step: Step) -> Outcome:
         """Take the error out."""
