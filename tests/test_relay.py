@@ -68,7 +68,7 @@ def reset(sock: socket.socket) -> None:
 def test_both_directions_carry_their_bytes_and_their_ends() -> None:
     data = octal(300_000)
     with relayed() as (peer, plain, done, _):
-        sending = start(lambda: plain.sendall(data) or plain.shutdown(socket.SHUT_WR))
+        sending = start(lambda: _send_and_end(plain, data))
         assert peer.receive_data(len(data)) == data
         assert peer.receive() == (ALERT, CLOSE_NOTIFY)
         sending.result(DEADLINE)
@@ -142,6 +142,11 @@ def test_closed_plain_socket_is_refused() -> None:
     with paired() as (conn, _), pytest.raises(OSError, match="descriptor") as caught:
         conn.relay(closed)
     assert caught.value.errno == errno.EBADF
+
+
+def _send_and_end(sock: socket.socket, data: bytes) -> None:
+    sock.sendall(data)
+    sock.shutdown(socket.SHUT_WR)
 
 
 def _flood(sock: socket.socket) -> None:
