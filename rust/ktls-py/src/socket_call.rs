@@ -63,7 +63,7 @@ pub(crate) fn dup_of(file: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
             format!("{number} is not a descriptor"),
         )));
     }
-    Ok(dup_fd(number)?)
+    dup_fd(number)
 }
 
 /// A length, refused below zero.
