@@ -6,7 +6,7 @@ use ktls_core::Errno;
 use ktls_core::socket::Received;
 use ktls_core::socket::call::{GET_RECORD_TYPE, SOL_TLS};
 use ktls_net::Error;
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::buffer::dup_fd;
@@ -57,12 +57,6 @@ pub(crate) fn dup_of(file: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
         Ok(number) => number,
         Err(_) => file.call_method0("fileno")?.extract()?,
     };
-    if number < 0 {
-        return Err(PyOSError::new_err((
-            EBADF,
-            format!("{number} is not a descriptor"),
-        )));
-    }
     dup_fd(number)
 }
 
@@ -81,5 +75,3 @@ pub(crate) fn check_all_apart(slices: &[&mut [u8]]) -> PyResult<()> {
     }
     Ok(())
 }
-
-const EBADF: i32 = 9;
