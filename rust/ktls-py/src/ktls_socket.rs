@@ -249,6 +249,7 @@ impl PyKtlsSocket {
         sendfile::send(file, offset, count, &self.inner, &self.timeout)
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     #[pyo3(signature = (fd_in, n, flags = 0, /))]
     fn splice_from(
         &self,
@@ -261,6 +262,7 @@ impl PyKtlsSocket {
         as_kernel(py, || self.inner.splice_from(&pipe, n, flags, patience))
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     #[pyo3(signature = (fd_out, n, flags = 0, /))]
     fn splice_to(
         &self,
