@@ -115,6 +115,7 @@ def test_multi_chunk_sendfile(ends: Ends, tmp_path: Path, chunk: int, extra: int
 def test_s2_4_all_records_but_the_last_are_full(
     ends: Ends, pipe: Pipe, tmp_path: Path, offset: int, count: int | None, records: list[int]
 ) -> None:
+    """S2.4-1."""
     content = pattern(40_000)
     (tmp_path / "file").write_bytes(content)
     with (tmp_path / "file").open("rb") as file:

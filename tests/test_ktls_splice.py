@@ -80,6 +80,7 @@ def test_splice_from_pipe(variant: Ends, pipe: Pipe) -> None:
 
 
 def test_splice_more(ends: Ends, pipe: Pipe) -> None:
+    """S2.4-2."""
     os.write(pipe.into, bytes(range(32)))
     for _ in range(32):
         assert ends.sender.splice_from(pipe.out, 1, NONBLOCK | SPLICE_MORE | GIFT) == 1
@@ -147,6 +148,7 @@ def test_splice_to_pipe(variant: Ends, pipe: Pipe) -> None:
 
 
 def test_splice_takes_one_record_a_call(ends: Ends, pipe: Pipe) -> None:
+    """S3.7-1."""
     ends.sender.send(b"one")
     ends.sender.send(b"two")
     assert [ends.receiver.splice_to(pipe.into, size) for size in (2, 9, 9)] == [2, 1, 3]
@@ -157,6 +159,7 @@ def test_splice_takes_one_record_a_call(ends: Ends, pipe: Pipe) -> None:
 
 @pytest.mark.parametrize("opened", [False, True], ids=["cmsg", "dec_cmsg"])
 def test_splice_cmsg_to_pipe(variant: Ends, pipe: Pipe, opened: bool) -> None:
+    """S3.7-2."""
     send_typed(variant.sender, b"test_send\0", 100)
     if opened:
         with fails(errno.EIO):
@@ -220,6 +223,7 @@ def test_a_record_is_waited_for_also_by_a_socket_that_does_not_block(
 
 
 def test_splice_rekey(ends: Ends, pipe: Pipe) -> None:
+    """S3.7-3."""
     content = pattern(16384)
     ends.sender.send(content[:8192])
     ends.send_key_update()
