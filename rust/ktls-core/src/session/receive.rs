@@ -127,11 +127,7 @@ impl Receiver {
                 }
             }
             if !self.rest.is_empty() {
-                return Ok(Event::Data(if written > 0 {
-                    written
-                } else {
-                    self.deliver_rest(out)
-                }));
+                return Ok(Event::Data(self.deliver_rest(out)));
             }
         }
     }

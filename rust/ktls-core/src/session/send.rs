@@ -284,10 +284,7 @@ impl Sender {
             .len()
             .min(self.fits(data.len()))
             .min(self.until_renewal()?);
-        // A short record only because the room ends would waste a tag and a system call.
-        if count == 0
-            || (count < MAX_PLAINTEXT && self.fits(data.len()) < MAX_PLAINTEXT.min(data.len()))
-        {
+        if count == 0 {
             return Ok(0);
         }
         self.seal(ContentType::APPLICATION_DATA, &data[..count])?;
@@ -296,7 +293,8 @@ impl Sender {
         Ok(count)
     }
 
-    /// Plaintext that there is room for: all of `len`, or else whole records.
+    /// Plaintext that there is room for: all of `len`, or else whole records. A short record only
+    /// because the room ends would waste a tag and a system call.
     fn fits(&self, len: usize) -> usize {
         let room = self.wire.free().saturating_sub(SPARE);
         let overhead = self.sealer.overhead();
