@@ -9,10 +9,13 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.ktls_ends import TLS_RX, TLS_TX, Ends, Pair, attached, install
+from tests.ktls_pipe import Pipe
 from tests.reference import CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_key
 
 IN_CI = bool(os.environ.get("CI"))
 SOCKET_TIMEOUT = 10.0
+VARIANTS = [traffic_key(version, cipher) for cipher in CIPHERS for version in cipher.versions]
 
 settings.register_profile(
     "fast", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -73,6 +76,25 @@ def key13(request: pytest.FixtureRequest) -> TrafficKey:
     """One TLS 1.3 traffic key for each cipher; its first record has number 0."""
     param: TrafficKey = request.param
     return param
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    """A pipe, closed at the end."""
+    made = Pipe(*os.pipe())
+    yield made
+    for fd in made:
+        os.close(fd)
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda key: f"{key.cipher.name}-{key.version:x}")
+def variant(request: pytest.FixtureRequest, tcp_pair: Pair) -> Ends:
+    """The fixture of the selftest: TLS_TX on one end, TLS_RX on the other."""
+    key: TrafficKey = request.param
+    made = attached(tcp_pair)
+    install(made.sender, TLS_TX, key)
+    install(made.receiver, TLS_RX, key)
+    return made
 
 
 def _path_of(tool: str) -> str:

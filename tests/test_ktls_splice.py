@@ -1,12 +1,9 @@
 """splice from and to a pipe: spec 2.4 and 3.7, and the selftest's cases (spec 7.2, 7.3)."""
 
 import errno
-import fcntl
 import os
 import socket
-from collections.abc import Iterator
 from select import POLLIN
-from typing import NamedTuple
 
 import pytest
 
@@ -16,58 +13,26 @@ from tests.ktls_ends import (
     DONTWAIT,
     KEY_UPDATE,
     PEEK,
-    TLS_RX,
-    TLS_TX,
     Ends,
     Pair,
     attach,
-    attached,
     ends_over,
     fails,
-    install,
     raw_over,
     receive,
     send_typed,
 )
-from tests.reference import CIPHERS, HANDSHAKE, TrafficKey, pattern, traffic_key
+from tests.ktls_pipe import Pipe
+from tests.reference import HANDSHAKE, pattern
 
 NONBLOCK, SPLICE_MORE, GIFT = 2, 4, 8
 WAITALL = socket.MSG_WAITALL
 LONG, SHORT = 20.0, 0.05
-VARIANTS = [traffic_key(version, cipher) for cipher in CIPHERS for version in cipher.versions]
-
-
-class Pipe(NamedTuple):
-    """A pipe's two descriptors."""
-
-    out: int
-    into: int
-
-    def resize(self, size: int) -> None:
-        fcntl.fcntl(self.into, fcntl.F_SETPIPE_SZ, size)
-
-
-@pytest.fixture
-def pipe() -> Iterator[Pipe]:
-    made = Pipe(*os.pipe())
-    yield made
-    for fd in made:
-        os.close(fd)
 
 
 @pytest.fixture
 def ends(tcp_pair: Pair) -> Ends:
     return ends_over(tcp_pair)
-
-
-@pytest.fixture(params=VARIANTS, ids=lambda key: f"{key.cipher.name}-{key.version:x}")
-def variant(request: pytest.FixtureRequest, tcp_pair: Pair) -> Ends:
-    """The fixture of the selftest: TLS_TX on one end, TLS_RX on the other."""
-    key: TrafficKey = request.param
-    made = attached(tcp_pair)
-    install(made.sender, TLS_TX, key)
-    install(made.receiver, TLS_RX, key)
-    return made
 
 
 def test_splice_from_pipe(variant: Ends, pipe: Pipe) -> None:
