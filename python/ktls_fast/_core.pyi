@@ -135,7 +135,11 @@ class SealedBatch:
 
 @final
 class Sealer:
-    """Seals records in order under one traffic key, framed as the kernel frames them (spec 2.1)."""
+    """Seals records in order under one traffic key, framed as the kernel frames them (spec 2.1).
+
+    After a fork the first of the two processes that seals keeps the sealer, and the other one gets
+    EBUSY: both would use the same nonces.
+    """
 
     def __new__(cls, info: CryptoInfo | _Buffer, *, record_limit: int | None = None) -> Self:
         """Take a key.
@@ -372,6 +376,9 @@ class KtlsSocket:
     """A connected TCP socket that behaves as one with the kernel's tls ULP (spec 1 to 4).
 
     Same calls, names, order and results as :class:`socket.socket`.
+
+    After a fork the first of the two processes that uses the socket keeps it; the other one gets
+    EBUSY with the first one's pid. To close it, or to ask for its ``fileno`` or names, is no use.
     """
 
     def __new__(cls, sock: socket, *, namespace: Namespace | None = None) -> Self:
@@ -585,6 +592,10 @@ class Connection:
     Made by :func:`ktls_fast.connect`, :func:`ktls_fast.accept` or the three static methods. One
     thread may read while another writes. KeyUpdates are handled inside: a peer's request is
     answered, own keys are renewed before the AEAD limit.
+
+    After a fork the first of the two processes that uses the connection keeps it, and the other one
+    gets EBUSY. A child's ``close`` of a connection that it never used takes and says nothing; a
+    parent's is a use: one that leaves the connection to its child drops it without ``close``.
 
     Errors on a connection: :class:`AlertReceivedError` (the peer's alert), :class:`PeerError` (it
     broke a

@@ -1,11 +1,13 @@
 //! A descriptor that can be closed while other threads use it, and turns in using it.
 
-use std::os::fd::OwnedFd;
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
 
+use crate::fork::{Call, Ownership};
 use crate::{Error, Patience};
 
 /// What the mutex guards, also after a panic elsewhere: our states change only after every check.
@@ -15,24 +17,71 @@ pub(crate) fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// An open descriptor; it goes back to the system when the last call that uses it has returned.
 #[derive(Debug)]
-pub(crate) struct Descriptor(Mutex<Option<Arc<OwnedFd>>>);
+pub(crate) struct Descriptor {
+    fd: Mutex<Option<Arc<OwnedFd>>>,
+    owner: Arc<Ownership>,
+}
+
+/// A descriptor for the duration of one call.
+#[derive(Debug)]
+pub struct Opened {
+    fd: Arc<OwnedFd>,
+    _call: Call,
+}
 
 impl Descriptor {
     pub(crate) fn new(fd: OwnedFd) -> Self {
-        Self(Mutex::new(Some(Arc::new(fd))))
+        Self {
+            fd: Mutex::new(Some(Arc::new(fd))),
+            owner: Ownership::new(),
+        }
     }
 
-    /// For the duration of one call.
+    /// For a call that uses the state that belongs to it.
+    ///
+    /// # Errors
+    /// EBADF once closed; EBUSY when another process of a fork uses it.
+    pub(crate) fn open(&self) -> Result<Opened, Error> {
+        let call = self.owner.enter()?;
+        Ok(Opened {
+            fd: self.number()?,
+            _call: call,
+        })
+    }
+
+    /// For what TCP alone knows: any process may ask.
     ///
     /// # Errors
     /// EBADF once closed.
-    pub(crate) fn open(&self) -> Result<Arc<OwnedFd>, Error> {
-        guard(&self.0).clone().ok_or(Error::Io(Errno::BADF))
+    pub(crate) fn number(&self) -> Result<Arc<OwnedFd>, Error> {
+        guard(&self.fd).clone().ok_or(Error::Io(Errno::BADF))
     }
 
-    /// The first to close gets it.
+    pub(crate) const fn owner(&self) -> &Arc<Ownership> {
+        &self.owner
+    }
+
+    /// The first to close gets it. Where locks may be held for ever, what can be had is closed.
     pub(crate) fn close(&self) -> Option<Arc<OwnedFd>> {
-        guard(&self.0).take()
+        if self.owner.is_stuck() {
+            self.fd.try_lock().ok()?.take();
+            return None;
+        }
+        guard(&self.fd).take()
+    }
+}
+
+impl Deref for Opened {
+    type Target = OwnedFd;
+
+    fn deref(&self) -> &OwnedFd {
+        &self.fd
+    }
+}
+
+impl AsFd for Opened {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use rustix::io::Errno;
 
+use crate::fork::Forked;
 use crate::handshake::HandshakeError;
 
 /// Why a call on a socket did not do what it was asked to.
@@ -17,6 +18,8 @@ pub enum Error {
     Plain(Errno),
     /// The handshake failed.
     Handshake(HandshakeError),
+    /// Another process has it since a fork.
+    Forked(Forked),
     /// The socket's timeout has passed.
     TimedOut,
     /// A signal came while waiting: nothing is lost, call again after its handler has run.
@@ -30,6 +33,7 @@ impl fmt::Display for Error {
             Self::Io(errno) => errno.fmt(f),
             Self::Plain(errno) => write!(f, "the plain side: {errno}"),
             Self::Handshake(error) => error.fmt(f),
+            Self::Forked(forked) => forked.fmt(f),
             Self::TimedOut => f.write_str("timed out"),
             Self::Interrupted => f.write_str("interrupted by a signal"),
         }

@@ -5,6 +5,7 @@ mod connection;
 mod descriptor;
 mod error;
 mod fd_socket;
+pub mod fork;
 pub mod handshake;
 mod relay;
 pub mod wait;
@@ -14,6 +15,7 @@ use std::sync::{Arc, LazyLock};
 use ktls_core::stats::Stats;
 
 pub use connection::{Connection, Count, Counts, Facts, Handshaking};
+pub use descriptor::Opened;
 pub use error::Error;
 pub use fd_socket::{Bell, FdSocket, FileSource, Readiness};
 pub use relay::Relay;

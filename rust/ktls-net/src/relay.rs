@@ -1,7 +1,6 @@
 //! Pumping between a TLS connection and a plain socket, without anyone else's help.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -11,13 +10,13 @@ use rustix::net::{Shutdown, shutdown};
 
 use crate::connection::Now;
 use crate::wait::{read_now, timespec, write_now};
-use crate::{Connection, Error, Patience};
+use crate::{Connection, Error, Opened, Patience};
 
 /// Both directions between a connection and a plain socket. Memory is bounded, a slow side slows
 /// the other down, and the end of one direction is passed on while the other goes on.
 pub struct Relay<'a> {
     connection: &'a Connection,
-    tls: Arc<OwnedFd>,
+    tls: Opened,
     plain: OwnedFd,
     stop: Option<OwnedFd>,
     idle: Option<Duration>,

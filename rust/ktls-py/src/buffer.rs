@@ -5,6 +5,7 @@
 )]
 
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::AtomicU64;
 
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
@@ -91,6 +92,28 @@ fn contiguous(object: Borrowed<'_, '_, PyAny>) -> PyResult<PyUntypedBuffer> {
         ));
     }
     Ok(buffer)
+}
+
+/// Numbers in memory that a fork does not copy: those of an `mmap` object.
+#[derive(Debug)]
+pub(crate) struct SharedNumbers(PyUntypedBuffer);
+
+impl SharedNumbers {
+    pub(crate) const SIZE: usize = size_of::<AtomicU64>();
+
+    /// Takes an `mmap` that nobody else has.
+    pub(crate) fn new(map: &Bound<'_, PyAny>) -> PyResult<Self> {
+        contiguous(map.as_borrowed()).map(Self)
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&AtomicU64> {
+        let offset = index.checked_mul(Self::SIZE)?;
+        self.0.len_bytes().checked_sub(offset + Self::SIZE)?;
+        // SAFETY: in bounds, as just checked, and aligned, for a map begins at a page. The map lives
+        // and stays in place for as long as the buffer is held, which the result borrows from; all
+        // who touch it, in this and in other processes, do so by atomics.
+        Some(unsafe { AtomicU64::from_ptr(self.0.buf_ptr().byte_add(offset).cast()) })
+    }
 }
 
 /// True when two slices share memory.

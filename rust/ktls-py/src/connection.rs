@@ -260,7 +260,7 @@ impl PyConnection {
     }
 
     fn fileno(&self) -> i32 {
-        self.inner.socket().map_or(-1, |fd| fd.as_raw_fd())
+        self.inner.descriptor().map_or(-1, |fd| fd.as_raw_fd())
     }
 
     #[pyo3(signature = (value, /))]
@@ -371,7 +371,7 @@ impl PyConnection {
     }
 
     fn ask_socket(&self, py: Python<'_>, method: &str) -> PyResult<Py<PyAny>> {
-        let fd = self.inner.socket().map_err(connection_error)?;
+        let fd = self.inner.descriptor().map_err(connection_error)?;
         python_socket::call(py, &fd, method, ())
     }
 }

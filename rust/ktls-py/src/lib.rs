@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod crypto_info;
 mod errors;
+mod fork;
 mod ktls_socket;
 mod lazy;
 mod lock;
@@ -53,6 +54,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::fork::register(module.py())?;
         super::scan::KEY_UPDATE_FOUND.add_to(module)?;
         super::tls_info::TLS_INFO.add_to(module)
     }

@@ -1,18 +1,19 @@
 //! `Sealer` and `SealedBatch`.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use ktls_aead::PROVIDER;
 use ktls_core::record::Piece;
 use ktls_core::suite::Limits;
 use ktls_core::wire::MAX_PLAINTEXT;
 use ktls_core::{Errno, Sealer};
+use ktls_net::fork::{Call, Ownership};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 
 use crate::buffer::{Input, Output, new_bytes};
 use crate::crypto_info::{InfoArg, no_pickle};
-use crate::errors::{CoreError, check_apart, refused};
+use crate::errors::{CoreError, check_apart, connection_error, refused};
 use crate::lazy::{Column, Front};
 use crate::lock::locked;
 use crate::scan;
@@ -21,6 +22,8 @@ use crate::scan;
 pub(crate) struct PySealer {
     inner: Mutex<Sealer>,
     overhead: usize,
+    /// Two processes that seal with one key would use its nonces twice.
+    owner: Arc<Ownership>,
 }
 
 #[pymethods]
@@ -37,6 +40,7 @@ impl PySealer {
         Ok(Self {
             overhead: sealer.overhead(),
             inner: Mutex::new(sealer),
+            owner: Ownership::new(),
         })
     }
 
@@ -82,7 +86,7 @@ impl PySealer {
     ) -> PyResult<usize> {
         let (data, out) = (data.as_slice(), out.as_mut_slice());
         check_apart(data, out)?;
-        Ok(self.seal_to(py, record_type, data, out)?)
+        self.seal_to(py, record_type, data, out)
     }
 
     #[pyo3(signature = (data, *, record_size = MAX_PLAINTEXT, record_type = 23,
@@ -137,10 +141,10 @@ impl PySealer {
         self.seal_pieces(py, pieces, data, out)
     }
 
-    fn rekey(&self, py: Python<'_>, info: InfoArg) -> Result<(), CoreError> {
-        Ok(locked(py, &self.inner, 0, |sealer| {
-            sealer.rekey(info.0, &PROVIDER)
-        })?)
+    fn rekey(&self, py: Python<'_>, info: InfoArg) -> PyResult<()> {
+        let _call = self.enter()?;
+        let rekeyed = locked(py, &self.inner, 0, |sealer| sealer.rekey(info.0, &PROVIDER));
+        Ok(rekeyed.map_err(CoreError)?)
     }
 
     fn __reduce__(&self) -> PyResult<()> {
@@ -155,9 +159,14 @@ impl PySealer {
         record_type: u8,
         data: &[u8],
         out: &mut [u8],
-    ) -> Result<usize, CoreError> {
+    ) -> PyResult<usize> {
+        let _call = self.enter()?;
         let seal = |sealer: &mut Sealer| sealer.seal(record_type, data, out);
-        Ok(locked(py, &self.inner, data.len(), seal)?)
+        Ok(locked(py, &self.inner, data.len(), seal).map_err(CoreError)?)
+    }
+
+    fn enter(&self) -> PyResult<Call> {
+        self.owner.enter().map_err(connection_error)
     }
 
     fn seal_pieces<'a, 'py>(
@@ -167,6 +176,7 @@ impl PySealer {
         data: &[u8],
         out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<SealedBatch> {
+        let _call = self.enter()?;
         let mut places = Places::with_capacity(pieces.len());
         // Many short pieces of little data are work, too.
         let work = pieces

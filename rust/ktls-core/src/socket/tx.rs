@@ -130,6 +130,12 @@ impl Tx {
         self.open.len()
     }
 
+    /// True while sealed bytes wait, those of a last record under the last number too.
+    #[must_use]
+    pub fn has_sealed(&self) -> bool {
+        !self.wire.is_empty()
+    }
+
     /// The payload limit.
     #[must_use]
     pub const fn max_payload(&self) -> usize {

@@ -22,6 +22,10 @@ impl Connection {
     /// bytes makes a reset, which would overtake it.
     pub fn close(&self) {
         let Some(fd) = self.fd.close() else { return };
+        // A process that a fork made, and that never used it, only lets go of its copy.
+        if !self.fd.owner().has_to_finish(|| true) {
+            return;
+        }
         let end = Patience::Until(Instant::now() + LINGER);
         // Nothing can be told to a caller who is done with the connection: each step is tried.
         let _closed = through_signals(|| self.with_room(&fd, end, Sender::close_notify));

@@ -17,7 +17,7 @@ use ktls_core::session::{KeySource, Policy, Receiver, SecretChain, Sender, Setti
 use ktls_core::wire::TLS13;
 use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, TrafficSecret};
 
-use crate::descriptor::{Descriptor, Held, Turn, guard};
+use crate::descriptor::{Descriptor, Held, Opened, Turn, guard};
 use crate::handshake::Established;
 use crate::{Error, Patience, STATS};
 
@@ -187,12 +187,20 @@ impl Connection {
         guard(&self.tx).wire().len()
     }
 
-    /// The socket, for the duration of one call.
+    /// The socket, for the duration of one call that reads and writes.
+    ///
+    /// # Errors
+    /// EBADF once closed; EBUSY when another process of a fork uses it.
+    pub fn socket(&self) -> Result<Opened, Error> {
+        self.fd.open()
+    }
+
+    /// The socket, for what TCP alone knows.
     ///
     /// # Errors
     /// EBADF once closed.
-    pub fn socket(&self) -> Result<Arc<OwnedFd>, Error> {
-        self.fd.open()
+    pub fn descriptor(&self) -> Result<Arc<OwnedFd>, Error> {
+        self.fd.number()
     }
 
     /// Both turns, for someone who reads and writes in one thread.

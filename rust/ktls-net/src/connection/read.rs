@@ -35,8 +35,9 @@ impl Connection {
         if out.is_empty() {
             return Ok(0);
         }
-        let _turn = self.reader.take(patience)?;
         let fd = self.fd.open()?;
+        let _turn = self.reader.take(patience)?;
+        self.fd.number()?;
         loop {
             match self.read_now(&fd, out)? {
                 Now::Data(count) => return Ok(count),
@@ -79,7 +80,7 @@ impl Connection {
         let mut rx = guard(&self.rx);
         match read_now(fd.as_fd(), rx.room()) {
             // Our own close ends a read that is under way: that is not the peer's doing.
-            Ok(0) if self.fd.open().is_err() => Err(Error::Io(Errno::BADF)),
+            Ok(0) if self.fd.number().is_err() => Err(Error::Io(Errno::BADF)),
             Ok(0) => rx.end_of_stream().map(|()| false).map_err(Error::from),
             Ok(count) => {
                 rx.filled(count);

@@ -21,8 +21,9 @@ impl Connection {
     /// # Errors
     /// When nothing was taken: those of waiting, the system's, or why the connection has failed.
     pub fn write(&self, data: &[u8], patience: Patience) -> Result<usize, Error> {
-        let _turn = self.writer.take(patience)?;
         let fd = self.fd.open()?;
+        let _turn = self.writer.take(patience)?;
+        self.fd.number()?;
         let mut taken = 0;
         loop {
             let (count, flushed) = match self.write_now(&fd, &data[taken..]) {
@@ -58,7 +59,8 @@ impl Connection {
     /// # Errors
     /// The system's, and those of waiting.
     pub fn flush(&self, patience: Patience) -> Result<(), Error> {
-        self.flush_to(&*self.fd.open()?, patience)
+        let fd = self.fd.open()?;
+        self.flush_to(&fd, patience)
     }
 
     pub(super) fn flush_to(&self, fd: &OwnedFd, patience: Patience) -> Result<(), Error> {

@@ -60,10 +60,13 @@ impl FdSocket {
             ..Shared::default()
         });
         let watchers = Arc::new(Watchers::default());
+        let fd = Descriptor::new(fd);
+        let owner = Arc::clone(fd.owner());
+        let tx = TxSide::new(Arc::clone(&shared), Arc::clone(&watchers), owner);
         Self {
-            fd: Descriptor::new(fd),
+            fd,
             setup: Mutex::default(),
-            tx: Arc::new(TxSide::new(Arc::clone(&shared), Arc::clone(&watchers))),
+            tx: Arc::new(tx),
             rx: Mutex::default(),
             writer: Turn::default(),
             reader: Turn::default(),
@@ -73,12 +76,12 @@ impl FdSocket {
         }
     }
 
-    /// The descriptor, for the duration of one call.
+    /// The descriptor, for what TCP alone knows.
     ///
     /// # Errors
     /// EBADF once closed.
     pub fn descriptor(&self) -> Result<Arc<OwnedFd>, Error> {
-        self.fd.open()
+        self.fd.number()
     }
 
     /// `SO_ERROR`: takes the error out, as a receive does.
@@ -118,17 +121,23 @@ impl FdSocket {
     }
 
     /// Closes: sealed records leave if they can; ciphertext that nobody read makes it a reset, as in TCP.
+    /// What another process of a fork may go on with is left alone.
     pub fn close(&self) {
         let Some(fd) = self.fd.close() else {
             return;
         };
         self.uncount();
+        let in_a_call = Arc::strong_count(&fd) > 1;
+        let owner = self.fd.owner();
+        if !owner.has_to_finish(|| in_a_call || self.tx.has_unsent()) {
+            return;
+        }
         if guard(&self.rx).has_unread() {
             // What is left behind cannot be delivered: the peer learns it by RST (RFC 2525 §2.17).
             let _ = set_socket_linger(&fd, Some(Duration::ZERO));
         }
         self.tx.finish(&fd);
-        if Arc::strong_count(&fd) > 1 {
+        if in_a_call {
             // A call that waits at the descriptor has to see that it is over.
             let _ = self.tx.shutdown(&fd, Shutdown::Both);
         }

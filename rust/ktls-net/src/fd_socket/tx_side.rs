@@ -13,6 +13,7 @@ use rustix::net::{SendFlags, Shutdown, send};
 
 use super::watch::Watchers;
 use crate::descriptor::guard;
+use crate::fork::Ownership;
 use crate::wait::wait;
 use crate::{Error, Patience};
 
@@ -28,6 +29,7 @@ pub(super) struct TxSide {
     failed: AtomicBool,
     pusher: Mutex<Pusher>,
     watchers: Arc<Watchers>,
+    owner: Arc<Ownership>,
 }
 
 /// Sealed records that TCP had no room for leave by a thread, as they do in the kernel by a callback.
@@ -53,7 +55,7 @@ pub(super) enum Flushed {
 pub(super) const SEAL_AT_ONCE: usize = 128 << 10;
 
 impl TxSide {
-    pub(super) fn new(shared: Arc<Shared>, watchers: Arc<Watchers>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, watchers: Arc<Watchers>, owner: Arc<Ownership>) -> Self {
         Self {
             tx: Mutex::default(),
             shared,
@@ -62,6 +64,7 @@ impl TxSide {
             failed: AtomicBool::new(false),
             pusher: Mutex::default(),
             watchers,
+            owner,
         }
     }
 
@@ -85,6 +88,12 @@ impl TxSide {
     pub(super) fn install(&self, key: TrafficKey) {
         self.state().install(key);
         self.keyed.store(true, Ordering::Release);
+    }
+
+    /// True when a close has something to do.
+    pub(super) fn has_unsent(&self) -> bool {
+        let tx = self.state();
+        tx.open_len() > 0 || tx.has_sealed()
     }
 
     /// What was installed.
@@ -183,9 +192,13 @@ impl TxSide {
             return false;
         };
         let side = Arc::clone(self);
+        let call = self.owner.work();
         std::thread::Builder::new()
             .name("ktls-push".into())
-            .spawn(move || side.push_until_empty(&fd))
+            .spawn(move || {
+                side.push_until_empty(&fd);
+                drop(call);
+            })
             .is_ok()
     }
 

@@ -1,0 +1,45 @@
+"""A call in a process forked off."""
+
+import os
+import select
+from collections.abc import Callable
+
+PATIENCE = 10.0
+
+
+class Child:
+    """A child that makes one call; its answer is the text of the result, or errno and sentence."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._answer, answer = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.write(answer, _answer(call).encode())
+            finally:
+                os._exit(0)
+        os.close(answer)
+
+    def answer(self) -> str:
+        """Wait for it, at most ten seconds."""
+        try:
+            ready, _, _ = select.select([self._answer], [], [], PATIENCE)
+            assert ready, f"process {self.pid} still waits"
+            return os.read(self._answer, 4096).decode()
+        finally:
+            os.close(self._answer)
+            if not ready:
+                os.kill(self.pid, 9)
+            os.waitpid(self.pid, 0)
+
+
+def _answer(call: Callable[[], object]) -> str:
+    try:
+        return repr(call())
+    except OSError as error:
+        return f"{error.errno} {error.strerror}"
+
+
+def in_child(call: Callable[[], object]) -> str:
+    """The answer of a child."""
+    return Child(call).answer()

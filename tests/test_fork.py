@@ -1,0 +1,185 @@
+"""After a fork the first of the two processes that uses a socket or a sealer has it."""
+
+import errno
+import os
+import socket
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from ktls_fast import Connection, KtlsSocket, Opener, Sealer, Suite, TrafficSecret
+from tests.blocked import wait_until_blocked
+from tests.forked import Child, in_child
+from tests.ktls_ends import DONTWAIT, Ends, Pair, ends_over, generation
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+EBUSY = str(errno.EBUSY)
+KEY = generation(0)
+
+
+@pytest.fixture
+def ends(tcp_pair: Pair) -> Ends:
+    return ends_over(tcp_pair)
+
+
+def is_refused(call: Callable[[], object], pid: int) -> None:
+    with pytest.raises(OSError, match=f"process {pid} has used it since the fork") as refused:
+        call()
+    assert refused.value.errno == errno.EBUSY
+
+
+def test_a_child_may_go_on_and_the_parent_is_refused(ends: Ends) -> None:
+    ends.sender.send(b"before")
+    child = Child(lambda: ends.sender.send(b"from the child"))
+    assert child.answer() == "14"
+    for _ in range(2):
+        is_refused(lambda: ends.sender.send(b"from the parent"), child.pid)
+    assert ends.receiver.recv(100) == b"beforefrom the child"
+    with pytest.raises(BlockingIOError):
+        ends.receiver.recv(100, DONTWAIT)
+
+
+def test_a_parent_that_goes_on_first_keeps_it(ends: Ends) -> None:
+    asked, go = os.pipe()
+    child = Child(lambda: (os.read(asked, 1), ends.sender.send(b"from the child")))
+    ends.sender.send(b"from the parent")
+    os.write(go, b".")
+    answer = child.answer()
+    assert answer.startswith(EBUSY)
+    assert str(os.getpid()) in answer
+    ends.sender.send(b", twice")
+    assert ends.receiver.recv(100) == b"from the parent, twice"
+    for fd in (asked, go):
+        os.close(fd)
+
+
+def test_the_two_directions_of_two_sockets_may_go_two_ways(ends: Ends) -> None:
+    child = Child(lambda: ends.receiver.recv(100))
+    ends.sender.send(b"to the child")
+    assert child.answer() == repr(b"to the child")
+
+
+@pytest.mark.parametrize("close", [KtlsSocket.close, lambda sock: sock.__exit__(None, None, None)])
+def test_a_child_that_only_closes_takes_nothing(
+    ends: Ends, close: Callable[[KtlsSocket], None]
+) -> None:
+    ends.sender.send(b"open ", socket.MSG_MORE)
+    assert in_child(lambda: close(ends.sender)) == "None"
+    ends.sender.send(b"record")
+    assert ends.receiver.recv(100) == b"open record"
+
+
+def test_a_parent_that_only_closes_leaves_it_to_its_child(ends: Ends) -> None:
+    asked, go = os.pipe()
+    child = Child(lambda: (os.read(asked, 1), ends.sender.send(b"from the child")))
+    ends.sender.close()
+    os.write(go, b".")
+    assert child.answer().endswith("14)")
+    assert ends.receiver.recv(100) == b"from the child"
+    for fd in (asked, go):
+        os.close(fd)
+
+
+def test_a_parent_that_closes_with_bytes_unsent_sends_them(ends: Ends) -> None:
+    ends.sender.send(b"open record", socket.MSG_MORE)
+    asked, go = os.pipe()
+    child = Child(lambda: (os.read(asked, 1), ends.sender.send(b"more")))
+    ends.sender.close()
+    os.write(go, b".")
+    assert child.answer().startswith(EBUSY)
+    for fd in (asked, go):
+        os.close(fd)
+
+
+def test_what_a_thread_is_in_the_middle_of_stays_with_the_parent(ends: Ends) -> None:
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(ends.receiver.recv(100)))
+    reader.start()
+    assert reader.native_id
+    wait_until_blocked(reader.native_id)
+    answer = in_child(lambda: ends.receiver.recv(100, DONTWAIT))
+    assert answer.startswith(EBUSY)
+    assert "another thread was in a call" in answer
+    assert in_child(ends.receiver.close) == "None"
+    ends.sender.send(b"for the parent")
+    reader.join(10)
+    assert got == [b"for the parent"]
+
+
+def test_each_fork_asks_again(ends: Ends) -> None:
+    for letter in (b"a", b"b", b"c"):
+        assert in_child(ends.receiver.fileno) == str(ends.receiver.fileno())
+        ends.sender.send(letter)
+        assert ends.receiver.recv(100) == letter
+    child = Child(lambda: ends.receiver.poll(1, 0))
+    assert child.answer() == "0"
+    is_refused(lambda: ends.receiver.recv(100), child.pid)
+
+
+def test_a_child_forks_as_well(ends: Ends) -> None:
+    def child() -> str:
+        return in_child(lambda: ends.sender.send(b"grandchild")) + in_child(
+            lambda: ends.sender.send(b"another")
+        )
+
+    answer = in_child(child)
+    assert answer.startswith("'10" + EBUSY)
+    assert ends.receiver.recv(100) == b"grandchild"
+    with pytest.raises(OSError, match="since the fork"):
+        ends.sender.send(b"parent")
+
+
+def test_what_is_made_after_a_fork_is_free(tcp_pair: Pair) -> None:
+    assert in_child(lambda: ends_over(tcp_pair).sender.send(b"data")) == "4"
+    assert ends_over(tcp_pair).sender.send(b"data") == 4
+
+
+def test_no_nonce_is_used_in_two_processes() -> None:
+    sealer, fresh = Sealer(KEY.struct()), Sealer(KEY.struct())
+    child = Child(lambda: sealer.seal(b"one"))
+    assert child.answer() == repr(fresh.seal(b"one"))
+    for call in (
+        lambda: sealer.seal(b"other"),
+        lambda: sealer.seal_into(b"other", bytearray(100)),
+        lambda: sealer.seal_batch(b"other"),
+        lambda: sealer.rekey(generation(1).struct()),
+    ):
+        is_refused(call, child.pid)
+    assert sealer.rec_seq == 0
+
+
+def test_an_opener_has_no_nonces_to_lose() -> None:
+    record = Sealer(KEY.struct()).seal(b"data")
+    opener = Opener(KEY.struct())
+    assert in_child(lambda: opener.open(record)) == repr((23, b"data"))
+    assert opener.open(record) == (23, b"data")
+
+
+def connections(tcp_pair: Pair) -> tuple[Connection, Connection]:
+    secrets = [TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([i]) * 32) for i in (1, 2)]
+    near, far = tcp_pair()
+    return (
+        Connection.from_secrets(near, server_side=False, tx=secrets[0], rx=secrets[1]),
+        Connection.from_secrets(far, server_side=True, tx=secrets[1], rx=secrets[0]),
+    )
+
+
+def test_a_connection_goes_to_the_first_as_well(tcp_pair: Pair) -> None:
+    near, far = connections(tcp_pair)
+    child = Child(lambda: near.sendall(b"from the child"))
+    assert child.answer() == "None"
+    is_refused(lambda: near.sendall(b"x"), child.pid)
+    is_refused(lambda: near.recv(1), child.pid)
+    near.close()
+    assert far.recv(100) == b"from the child"
+
+
+def test_a_child_that_only_closes_says_no_close_notify(tcp_pair: Pair) -> None:
+    near, far = connections(tcp_pair)
+    assert in_child(near.close) == "None"
+    near.sendall(b"still here")
+    assert far.recv(100) == b"still here"
+    near.close()
+    assert far.recv(100) == b""
