@@ -14,6 +14,7 @@ pub struct Receive {
     got: usize,
     record_type: Option<u8>,
     end_of_record: bool,
+    several: bool,
 }
 
 /// What a receive call returns.
@@ -66,6 +67,7 @@ impl Receive {
             got: 0,
             record_type: None,
             end_of_record: false,
+            several: false,
         }
     }
 
@@ -113,6 +115,12 @@ impl Receive {
             .is_some_and(|kind| kind != ContentType::APPLICATION_DATA.0)
     }
 
+    /// True when the call met more than one record.
+    #[must_use]
+    pub const fn met_several(&self) -> bool {
+        self.several
+    }
+
     /// Counts bytes that were copied.
     pub fn add(&mut self, len: usize) {
         self.got += len;
@@ -125,6 +133,7 @@ impl Receive {
     /// May a record of this type be delivered by this call? The first one decides.
     pub(super) fn admit(&mut self, record_type: u8) -> Result<bool, Error> {
         if let Some(first) = self.record_type {
+            self.several = true;
             return Ok(first == record_type);
         }
         if record_type == 0 {

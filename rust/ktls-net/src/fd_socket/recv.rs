@@ -81,8 +81,11 @@ impl FdSocket {
                 Step::NeedBytes => {
                     let mut side = guard(&self.rx);
                     let pulled = side.pull(fd, &self.shared);
-                    tcp_may_have_more = pulled == Pulled::Full;
-                    self.after_pull(side.keyed()?, pulled, call, out)?
+                    let next = self.after_pull(side.keyed()?, pulled, call, out)?;
+                    // Taking many short records makes TCP acknowledge them, and so more come at once.
+                    tcp_may_have_more =
+                        pulled == Pulled::Full || pulled == Pulled::Some && call.met_several();
+                    next
                 }
                 Step::Wait => {
                     let events = guard(&self.rx).events();
