@@ -3,12 +3,14 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use ktls_core::crypto_info::CryptoInfo;
 use ktls_core::key::TrafficKey;
 use ktls_core::socket::{Fault, Shared, Tx};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{SendFlags, Shutdown, send};
 
 use super::watch::Watchers;
@@ -27,6 +29,8 @@ pub(super) struct TxSide {
     shut: AtomicBool,
     /// TCP's one error has been taken: it gives no other, and takes nothing.
     failed: AtomicBool,
+    /// The socket is closed: a peer that takes nothing is not waited for without end.
+    orphaned: AtomicBool,
     pusher: Mutex<Pusher>,
     watchers: Arc<Watchers>,
     owner: Arc<Ownership>,
@@ -54,6 +58,13 @@ pub(super) enum Flushed {
 /// Wire bytes to seal before they are written.
 pub(super) const SEAL_AT_ONCE: usize = 128 << 10;
 
+/// How long a closed socket waits for a peer that takes nothing: as long as TCP does for a FIN.
+const ORPHAN: Duration = if cfg!(test) {
+    Duration::from_millis(20)
+} else {
+    Duration::from_secs(60)
+};
+
 impl TxSide {
     pub(super) fn new(shared: Arc<Shared>, watchers: Arc<Watchers>, owner: Arc<Ownership>) -> Self {
         Self {
@@ -62,6 +73,7 @@ impl TxSide {
             keyed: AtomicBool::new(false),
             shut: AtomicBool::new(false),
             failed: AtomicBool::new(false),
+            orphaned: AtomicBool::new(false),
             pusher: Mutex::default(),
             watchers,
             owner,
@@ -164,6 +176,7 @@ impl TxSide {
 
     /// The last call: all that is sealed leaves, a record under the last number too (spec 2.3).
     pub(super) fn finish(self: &Arc<Self>, fd: &OwnedFd) {
+        self.orphaned.store(true, Ordering::Release);
         self.state().release();
         self.push_later(fd);
     }
@@ -205,8 +218,17 @@ impl TxSide {
     /// The pusher's life. Sends go on meanwhile: what is sealed leaves in order, whoever writes it.
     fn push_until_empty(&self, fd: &OwnedFd) {
         loop {
-            // Whatever ended the wait, the write below tells what to do.
-            let _ = wait(fd.as_fd(), PollFlags::OUT, Patience::Endless);
+            // Whatever else ended the wait, the write below tells what to do.
+            let waited = wait(
+                fd.as_fd(),
+                PollFlags::OUT,
+                Patience::from_timeout(Some(ORPHAN)),
+            );
+            if matches!(waited, Err(Error::TimedOut)) && self.orphaned.load(Ordering::Acquire) {
+                // The peer learns by RST that something is missing.
+                let _ = set_socket_linger(fd, Some(Duration::ZERO));
+                return;
+            }
             let mut pusher = guard(&self.pusher);
             match self.write(fd, false) {
                 Ok(Flushed::Full) => continue,
@@ -223,5 +245,45 @@ impl TxSide {
             self.watchers.ring();
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use ktls_aead::PROVIDER;
+    use ktls_core::socket::{More, Source};
+    use rustix::event::{PollFd, poll};
+
+    use super::*;
+    use crate::wait::{PEER_DONE, timespec};
+
+    fn keyed() -> Arc<TxSide> {
+        let side = TxSide::new(Arc::default(), Arc::default(), Ownership::new());
+        let mut info = vec![0; 40];
+        info[..4].copy_from_slice(&[4, 3, 51, 0]);
+        let info = CryptoInfo::from_bytes(&info).expect("AES-GCM-128 in TLS 1.3");
+        side.install(TrafficKey::new(info, &PROVIDER).expect("a key"));
+        Arc::new(side)
+    }
+
+    #[test]
+    fn a_closed_socket_gives_up_on_a_peer_that_takes_nothing() {
+        let (mut near, far) = UnixStream::pair().expect("a pair");
+        near.set_nonblocking(true).expect("a flag");
+        while near.write(&[0; 4096]).is_ok() {}
+        let (near, side) = (OwnedFd::from(near), keyed());
+        let mut source = Source::new(&[b"data"]);
+        let sent = side
+            .state()
+            .send(&mut source, None, More::Seal, 1, &side.shared);
+        assert_eq!(sent, Ok(()));
+        side.finish(&near);
+        drop(near);
+        let mut fds = [PollFd::new(&far, PEER_DONE)];
+        let seen = poll(&mut fds, Some(&timespec(Duration::from_secs(10))));
+        assert_eq!(seen, Ok(1));
     }
 }
