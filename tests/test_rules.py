@@ -24,6 +24,11 @@ def test_numbers_run_without_a_gap(family: str) -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_every_rule_has_a_test() -> None:
+    tests = tests_by_rule()
+    assert [number for number in RULES if not tests.get(number)] == []
+
+
 def test_what_tests_cite_are_rules() -> None:
     assert [(number, test) for number, test in citations() if number not in RULES] == []
 
