@@ -26,6 +26,30 @@ def once_blocked(act: Callable[[], object], thread_id: int | None = None) -> Ite
         helper.join()
 
 
+@contextmanager
+def blocked(call: Callable[[], object]) -> Iterator[list[object]]:
+    """A thread that waits in ``call``; the list holds its result or error afterwards."""
+    results: list[object] = []
+    started = threading.Event()
+    number = []
+
+    def run() -> None:
+        number.append(threading.get_native_id())
+        started.set()
+        try:
+            results.append(call())
+        except OSError as error:
+            results.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    started.wait()
+    wait_until_blocked(number[0])
+    yield results
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def wait_until_blocked(thread_id: int) -> None:
     """Return when the thread of this process waits in poll, at the latest after two seconds."""
     place = Path(f"/proc/self/task/{thread_id}/wchan")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.ktls_ends import TLS_RX, TLS_TX, Ends, Pair, attached, install
-from tests.ktls_pipe import Pipe
+from tests.ktls_pipe import Pipe, open_pipe
 from tests.reference import CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_key
 
 IN_CI = bool(os.environ.get("CI"))
@@ -81,10 +81,8 @@ def key13(request: pytest.FixtureRequest) -> TrafficKey:
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
     """A pipe, closed at the end."""
-    made = Pipe(*os.pipe())
-    yield made
-    for fd in made:
-        os.close(fd)
+    with open_pipe() as made:
+        yield made
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda key: f"{key.cipher.name}-{key.version:x}")

@@ -5,12 +5,10 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from tests.blocked import once_blocked, wait_until_blocked
+from tests.blocked import blocked, once_blocked
 from tests.ktls_ends import (
     DONTWAIT,
     TLS_RX,
@@ -32,30 +30,6 @@ def ends(tcp_pair: Pair) -> Ends:
     install(ends.receiver, TLS_TX, generation(9))
     install(ends.sender, TLS_RX, generation(9))
     return ends
-
-
-@contextmanager
-def blocked(call: Callable[[], object]) -> Iterator[list[object]]:
-    """A thread that waits in ``call``; the list holds its result or error afterwards."""
-    results: list[object] = []
-    started = threading.Event()
-    number = []
-
-    def run() -> None:
-        number.append(threading.get_native_id())
-        started.set()
-        try:
-            results.append(call())
-        except OSError as error:
-            results.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    started.wait()
-    wait_until_blocked(number[0])
-    yield results
-    thread.join(10)
-    assert not thread.is_alive()
 
 
 def test_a_blocked_reader_blocks_neither_a_writer_nor_a_rekey(ends: Ends) -> None:
