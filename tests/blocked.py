@@ -51,8 +51,20 @@ def blocked(call: Callable[[], object]) -> Iterator[list[object]]:
 
 
 def wait_until_blocked(thread_id: int) -> None:
-    """Return when the thread of this process waits in poll, at the latest after two seconds."""
+    """Return when the thread of this process waits in poll or ended, at the latest after 2 s."""
     place = Path(f"/proc/self/task/{thread_id}/wchan")
+
+    def waits_or_ended() -> bool:
+        try:
+            return "poll" in place.read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    wait_until(waits_or_ended)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return when this is so, at the latest after two seconds."""
     end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and "poll" not in place.read_text():
+    while time.monotonic() < end and not condition():
         pass
