@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.trace_rules import TRACE_RULES
 
 ROOT = Path(__file__).parent.parent
+TESTS = ROOT / "tests"
 DOCUMENT = ROOT / "docs" / "kernel-rules.md"
 RULE_ID = r"(?:K-\d+|R-SW-\d+|S\d\.\d-\d+)"
 CITED = re.compile(rf"(?<![\w-]){RULE_ID}(?!\w)")
@@ -28,7 +29,7 @@ def rules() -> dict[str, str]:
 
 def citations() -> Iterator[tuple[str, str]]:
     """Pairs of a rule's number and a test that cites it."""
-    for path in sorted((ROOT / "tests").glob("test_*.py")):
+    for path in sorted(TESTS.rglob("test_*.py")):
         yield from _in_python(path)
     for path in sorted((ROOT / "rust").rglob("*.rs")):
         yield from _in_rust(path)
@@ -52,7 +53,7 @@ def _in_python(path: Path) -> Iterator[tuple[str, str]]:
             text = ast.get_source_segment(source, node) or ""
             numbers = [f"K-{number}" for number in IN_NAME.findall(node.name)]
             for number in numbers + CITED.findall(text):
-                yield number, f"{path.name}::{node.name}"
+                yield number, f"{path.relative_to(TESTS)}::{node.name}"
 
 
 def _in_rust(path: Path) -> Iterator[tuple[str, str]]:

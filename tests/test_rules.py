@@ -43,7 +43,7 @@ def test_what_shows_a_difference_is_there() -> None:
     table = DOCUMENT.with_name("kernel-differences.md").read_text().split("\n|---")[1]
     shown = [row.rsplit("|", 2)[1] for row in table.splitlines()[1:]]
     there = {scenario["name"] for scenario in scenarios()}
-    for path in Path(__file__).parent.glob("test_*.py"):
+    for path in Path(__file__).parent.rglob("test_*.py"):
         there.update(re.findall(r"^def (test_\w+)", path.read_text(), re.M))
     for names in shown:
         assert re.findall(r"`(.+?)`", names), names
