@@ -1,0 +1,53 @@
+"""A second process, for cases in which each process has its own end."""
+
+import os
+import select
+import signal
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+PATIENCE = 20.0
+
+
+@contextmanager
+def in_child(act: Callable[[], None]) -> Iterator[None]:
+    """Run ``act`` in a child process, which must end well; a child that hangs is killed."""
+    child = _fork()
+    if not child:
+        _leave_after(act)
+    try:
+        yield
+        assert _ended(child), "the child does not end"
+    finally:
+        if not _ended(child, 0):
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def _fork() -> int:
+    with warnings.catch_warnings():
+        # Newer Pythons warn of other threads: those of NumPy, which the child does not use.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def _leave_after(act: Callable[[], None]) -> None:
+    status = 1
+    try:
+        act()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _ended(child: int, patience: float = PATIENCE) -> bool:
+    handle = os.pidfd_open(child)
+    try:
+        return bool(select.select([handle], [], [], patience)[0])
+    finally:
+        os.close(handle)
