@@ -9,13 +9,11 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.ktls_ends import TLS_RX, TLS_TX, Ends, Pair, attached, install
 from tests.ktls_pipe import Pipe, open_pipe
 from tests.reference import CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_key
 
 IN_CI = bool(os.environ.get("CI"))
 SOCKET_TIMEOUT = 10.0
-VARIANTS = [traffic_key(version, cipher) for cipher in CIPHERS for version in cipher.versions]
 
 settings.register_profile(
     "fast", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -83,16 +81,6 @@ def pipe() -> Iterator[Pipe]:
     """A pipe, closed at the end."""
     with open_pipe() as made:
         yield made
-
-
-@pytest.fixture(params=VARIANTS, ids=lambda key: f"{key.cipher.name}-{key.version:x}")
-def variant(request: pytest.FixtureRequest, tcp_pair: Pair) -> Ends:
-    """The fixture of the selftest: TLS_TX on one end, TLS_RX on the other."""
-    key: TrafficKey = request.param
-    made = attached(tcp_pair)
-    install(made.sender, TLS_TX, key)
-    install(made.receiver, TLS_RX, key)
-    return made
 
 
 def _path_of(tool: str) -> str:

@@ -1,4 +1,4 @@
-"""sendfile: spec 2.4, and the cases of the kernel's selftest (spec 7.2)."""
+"""sendfile: spec 2.4."""
 
 import io
 import os
@@ -19,7 +19,6 @@ from tests.ktls_ends import (
 from tests.ktls_pipe import Pipe
 from tests.reference import pattern
 
-NONBLOCK, SPLICE_MORE, GIFT = 2, 4, 8
 WAITALL = socket.MSG_WAITALL
 LONG, SHORT = 20.0, 0.05
 
@@ -35,35 +34,6 @@ def receive_all(ends: Ends, size: int) -> tuple[threading.Thread, list[bytes]]:
     thread = threading.Thread(target=lambda: got.append(ends.receiver.recv(size, WAITALL)))
     thread.start()
     return thread, got
-
-
-def test_send_then_sendfile(variant: Ends, tmp_path: Path) -> None:
-    content = pattern(1 << 20)
-    (tmp_path / "file").write_bytes(content)
-    variant.sender.send(b"test_read\0")
-    assert variant.receiver.recv(10, WAITALL) == b"test_read\0"
-    thread, got = receive_all(variant, len(content))
-    with (tmp_path / "file").open("rb") as file:
-        assert variant.sender.sendfile(file) == len(content)
-        assert file.tell() == len(content)
-    thread.join(LONG)
-    assert got == [content]
-
-
-@pytest.mark.parametrize(
-    ("chunk", "extra"),
-    [(4096, 0), (4096, 1), (4096, 8192), (12288, 1024), (15360, 300), (1, 4096), (100, 15360)],
-)
-def test_multi_chunk_sendfile(ends: Ends, tmp_path: Path, chunk: int, extra: int) -> None:
-    content = pattern(chunk + extra)
-    (tmp_path / "file").write_bytes(content)
-    thread, got = receive_all(ends, len(content))
-    sent = 0
-    with (tmp_path / "file").open("rb") as file:
-        while sent < len(content):
-            sent += ends.sender.sendfile(file, sent, chunk)
-    thread.join(LONG)
-    assert got == [content]
 
 
 @pytest.mark.parametrize(

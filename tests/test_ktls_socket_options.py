@@ -67,15 +67,6 @@ def test_timeouts_are_those_of_sockets(end: KtlsSocket) -> None:
         end.settimeout(-1.0)
 
 
-def test_a_receive_timeout_of_the_socket_is_eagain(ends: Ends) -> None:
-    """S3.4-4."""
-    ends.receiver.settimeout(None)
-    tv = struct.pack("qq", 0, 10_000)
-    ends.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, tv)
-    with pytest.raises(BlockingIOError):
-        ends.receiver.recv(1)
-
-
 def test_options_of_other_levels_go_to_tcp(end: KtlsSocket) -> None:
     """S1.3-10."""
     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -29,39 +29,11 @@ from tests.reference import ALERT, APPLICATION_DATA, HANDSHAKE, TLS12, TLS13, pa
 
 EOR, CTRUNC = socket.MSG_EOR, socket.MSG_CTRUNC
 HELLO = b"Hello world"
-KEY12 = generation(0, TLS12)
-
-# What lies on the wire, and what recvmsg(128) gives call by call until EAGAIN (spec 7.4).
-ZERO_LENGTH = {
-    "data data data": [HELLO * 3],
-    "data 0ctrl data": [HELLO, b"", HELLO],
-    "0data 0data 0data": [],
-    "0data 0data ctrl": [b"", HELLO],
-    "0data 0data 0ctrl": [b"", b""],
-    "0ctrl 0ctrl 0ctrl": [b"", b"", b""],
-    "0data 0data data": [HELLO],
-    "data 0data 0data": [HELLO],
-}
 
 
 @pytest.fixture
 def ends(tcp_pair: Pair) -> Ends:
     return ends_over(tcp_pair)
-
-
-@pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
-@pytest.mark.parametrize("layout", ZERO_LENGTH)
-def test_empty_records_in_every_order(tcp_pair: Pair, version: int, layout: str) -> None:
-    """S3.3-12, S3.3-13."""
-    raw, receiver = raw_over(tcp_pair, version)
-    for number, word in enumerate(layout.split()):
-        kind = HANDSHAKE if word.endswith("ctrl") else APPLICATION_DATA
-        data = b"" if word.startswith("0") else HELLO
-        raw.send(generation(0, version).seal(data, kind, nth=number))
-    for want in ZERO_LENGTH[layout]:
-        assert receive(receiver, 128)[0] == want
-    with pytest.raises(BlockingIOError):
-        receive(receiver, 128)
 
 
 def test_every_delivery_has_its_type_and_a_finished_record_has_eor(ends: Ends) -> None:
@@ -163,17 +135,6 @@ def test_waitall_waits_over_records(ends: Ends) -> None:
     """S3.3-10."""
     ends.sender.send(pattern(40000))
     assert ends.receiver.recv(40000, socket.MSG_WAITALL) == pattern(40000)
-
-
-def test_low_water_mark_counts_plaintext(ends: Ends) -> None:
-    """S3.3-11."""
-    ends.sender.send(b"0123456789")
-    ends.sender.send(b"01234")
-    ends.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 8)
-    assert ends.receiver.recv(1, socket.MSG_WAITALL) == b"0"
-    assert ends.receiver.recv(6, socket.MSG_WAITALL) == b"123456"
-    assert ends.receiver.recv(10) == b"78901234"
-    assert ends.receiver.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == 8
 
 
 def test_data_comes_before_a_bad_record_which_stays(tcp_pair: Pair) -> None:
