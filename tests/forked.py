@@ -2,9 +2,17 @@
 
 import os
 import select
+import warnings
 from collections.abc import Callable
 
 PATIENCE = 10.0
+
+
+def fork() -> int:
+    """As :func:`os.fork`; newer Pythons warn of other threads, those of NumPy among them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 class Child:
@@ -12,7 +20,7 @@ class Child:
 
     def __init__(self, call: Callable[[], object]) -> None:
         self._answer, answer = os.pipe()
-        self.pid = os.fork()
+        self.pid = fork()
         if self.pid == 0:
             try:
                 os.write(answer, _answer(call).encode())

@@ -13,8 +13,6 @@ from tests.blocked import wait_until_blocked
 from tests.forked import Child, in_child
 from tests.ktls_ends import DONTWAIT, Ends, Pair, ends_over, generation
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-
 EBUSY = str(errno.EBUSY)
 KEY = generation(0)
 

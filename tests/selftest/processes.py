@@ -4,9 +4,10 @@ import os
 import select
 import signal
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from tests.forked import fork
 
 PATIENCE = 20.0
 
@@ -14,7 +15,7 @@ PATIENCE = 20.0
 @contextmanager
 def in_child(act: Callable[[], None]) -> Iterator[None]:
     """Run ``act`` in a child process, which must end well; a child that hangs is killed."""
-    child = _fork()
+    child = fork()
     if not child:
         _leave_after(act)
     try:
@@ -25,13 +26,6 @@ def in_child(act: Callable[[], None]) -> Iterator[None]:
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-
-
-def _fork() -> int:
-    with warnings.catch_warnings():
-        # Newer Pythons warn of other threads: those of NumPy, which the child does not use.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
 
 
 def _leave_after(act: Callable[[], None]) -> None:
