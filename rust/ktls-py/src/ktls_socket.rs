@@ -1,18 +1,19 @@
 //! `KtlsSocket`.
 
+mod receive;
+
 use std::os::fd::AsRawFd;
 
-use ktls_core::Errno;
+use ktls_core::socket::Target;
 use ktls_core::socket::call::{Control, SOL_TLS};
-use ktls_core::socket::{Received, Target};
 use ktls_net::{FdSocket, Patience};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::bell::PyBell;
-use crate::buffer::{Input, Output, new_bytes, take_fd};
-use crate::errors::{connection_error, refused};
+use crate::buffer::{Input, Output, take_fd};
+use crate::errors::connection_error;
 use crate::socket_call::{Message, as_kernel, check_all_apart, collect, controls, dup_of, size};
 use crate::socket_option::{
     INT_LEN, IPPROTO_TCP, SO_ERROR, SO_RCVLOWAT, SOL_SOCKET, TCP_ULP, Value, int_answer,
@@ -328,36 +329,6 @@ impl PyKtlsSocket {
     ) -> PyResult<usize> {
         let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
         as_kernel(py, || self.inner.send(slices, controls, flags, patience))
-    }
-
-    /// Receives into new bytes, with one more for the inner type behind a plaintext that just fits.
-    fn recv_fresh<'py>(
-        &self,
-        py: Python<'py>,
-        bufsize: isize,
-        control: usize,
-        flags: i32,
-    ) -> PyResult<(Bound<'py, PyAny>, Received)> {
-        let len = size(bufsize)?;
-        let mut received = None;
-        let data = new_bytes(py, len.saturating_add(1), |out| {
-            let got = self.recv_target(py, &mut Target::fresh(&mut [out], len), control, flags)?;
-            received = Some(got);
-            PyResult::Ok(got.len)
-        })?;
-        let received = received.ok_or_else(|| refused(Errno::Io, "nothing was received"))?;
-        Ok((data, received))
-    }
-
-    fn recv_target(
-        &self,
-        py: Python<'_>,
-        out: &mut Target<'_, '_>,
-        control: usize,
-        flags: i32,
-    ) -> PyResult<Received> {
-        let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
-        as_kernel(py, || self.inner.recv(out, control, flags, patience))
     }
 
     /// An option that is TCP's or the socket's own; `optlen` goes with None only.

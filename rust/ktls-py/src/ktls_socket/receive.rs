@@ -1,0 +1,42 @@
+//! What the receiving calls have in common.
+
+use ktls_core::Errno;
+use ktls_core::socket::{Received, Target};
+use pyo3::prelude::*;
+
+use super::PyKtlsSocket;
+use crate::buffer::new_bytes;
+use crate::errors::refused;
+use crate::socket_call::{as_kernel, size};
+
+impl PyKtlsSocket {
+    /// Receives into new bytes, with one more for the inner type behind a plaintext that just fits.
+    pub(super) fn recv_fresh<'py>(
+        &self,
+        py: Python<'py>,
+        bufsize: isize,
+        control: usize,
+        flags: i32,
+    ) -> PyResult<(Bound<'py, PyAny>, Received)> {
+        let len = size(bufsize)?;
+        let mut received = None;
+        let data = new_bytes(py, len.saturating_add(1), |out| {
+            let got = self.recv_target(py, &mut Target::fresh(&mut [out], len), control, flags)?;
+            received = Some(got);
+            PyResult::Ok(got.len)
+        })?;
+        let received = received.ok_or_else(|| refused(Errno::Io, "nothing was received"))?;
+        Ok((data, received))
+    }
+
+    pub(super) fn recv_target(
+        &self,
+        py: Python<'_>,
+        out: &mut Target<'_, '_>,
+        control: usize,
+        flags: i32,
+    ) -> PyResult<Received> {
+        let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
+        as_kernel(py, || self.inner.recv(out, control, flags, patience))
+    }
+}
