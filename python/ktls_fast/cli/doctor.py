@@ -1,24 +1,19 @@
 """``ktls-fast doctor``."""
 
-import contextlib
-import errno
 import json
 import platform
 import resource
-import socket
 from typing import TYPE_CHECKING
 
 import ktls_fast
-from ktls_fast import SOL_TLS, TCP_ULP, TLS_TX, Suite, TrafficSecret
-from ktls_fast.proxy import reason
+from ktls_fast.kernel_tls import kernel_tls
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from . import Parser
 
-__all__ = ["add_parser", "examine", "kernel_tls"]
+__all__ = ["add_parser", "examine"]
 
 DESCRIPTION = """\
 Tell what this machine offers: versions, the CPU's help, which implementation seals each cipher,
@@ -48,44 +43,6 @@ def examine() -> dict[str, object]:
         "kernel_tls": kernel_tls(),
         "file_limit": None if soft == resource.RLIM_INFINITY else soft,
     }
-
-
-def kernel_tls() -> dict[str, str]:
-    """Whether the kernel has the tls ULP and whether it takes a second key: ``yes``, or why not."""
-    with _connected() as sock:
-        error = _refusal(sock, socket.IPPROTO_TCP, TCP_ULP, b"tls")
-        if error is None:
-            return {"ulp": "yes", "rekey": _rekey(sock)}
-        if error.errno == errno.ENOENT:
-            return {"ulp": "no: the kernel has no module tls, or has not loaded it", "rekey": "no"}
-        return {"ulp": f"no: {reason(error)}", "rekey": "no"}
-
-
-def _rekey(sock: socket.socket) -> str:
-    """Install a key, and the next one; the kernel learned the latter in Linux 6.14."""
-    secret = TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes(32))
-    for info in (secret.crypto_info(), secret.next().crypto_info()):
-        error = _refusal(sock, SOL_TLS, TLS_TX, bytes(info))
-        if error is not None:
-            return f"no: {reason(error)}"
-    return "yes"
-
-
-def _refusal(sock: socket.socket, level: int, option: int, value: bytes) -> OSError | None:
-    try:
-        sock.setsockopt(level, option, value)
-    except OSError as error:
-        return error
-    return None
-
-
-@contextlib.contextmanager
-def _connected() -> "Iterator[socket.socket]":
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        socket.create_connection(listener.getsockname()) as sock,
-    ):
-        yield sock
 
 
 def _run(parsed: "argparse.Namespace") -> int:
