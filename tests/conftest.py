@@ -14,6 +14,8 @@ from tests.reference import CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_k
 
 IN_CI = bool(os.environ.get("CI"))
 SOCKET_TIMEOUT = 10.0
+# The tests are the engine's, also where the kernel has TLS.
+os.environ["KTLS_FAST_BACKEND"] = "engine"
 
 settings.register_profile(
     "fast", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]

@@ -381,11 +381,30 @@ class KtlsSocket:
     EBUSY with the first one's pid. To close it, or to ask for its ``fileno`` or names, is no use.
     """
 
-    def __new__(cls, sock: socket, *, namespace: Namespace | None = None) -> Self:
+    def __new__(
+        cls,
+        sock: socket,
+        *,
+        backend: Literal["auto", "engine", "kernel"] = "auto",
+        namespace: Namespace | None = None,
+    ) -> Self:
         """Take over ``sock`` (it is detached) with its timeout.
 
+        :param backend: ``"engine"`` is this class. ``"kernel"`` passes all calls to the TLS of the
+            host's kernel: the result is a :class:`ktls_fast.kernel_socket.KernelSocket`, a
+            ``socket.socket`` with the same methods. ``"auto"`` is what the environment variable
+            ``KTLS_FAST_BACKEND`` says; without it, the kernel for a TCP socket without
+            ``namespace`` where the kernel has TLS and can rekey (tried once in a process), and
+            else the engine.
         :param namespace: where it counts; default: the counters of the process.
+        :raises ValueError: there is no such backend, or the socket is closed.
+        :raises KtlsError: for ``"kernel"`` only, and ``sock`` is not detached: ENOENT where the
+            kernel has no TLS, EINVAL for a ``namespace``, which only the engine has.
         """
+
+    @property
+    def backend(self) -> Literal["engine"]:
+        """Who carries the socket; a ``KernelSocket`` says ``"kernel"``."""
 
     def setsockopt(
         self,

@@ -31,12 +31,30 @@ pub(crate) struct PyKtlsSocket {
 
 #[pymethods]
 impl PyKtlsSocket {
+    /// What carries the socket is chosen in Python: a `KernelSocket` is made there.
     #[new]
-    #[pyo3(signature = (sock, *, namespace = None))]
-    fn new(sock: &Bound<'_, PyAny>, namespace: Option<&Bound<'_, PyNamespace>>) -> PyResult<Self> {
+    #[pyo3(signature = (sock, *, backend = "auto", namespace = None))]
+    fn take_over<'py>(
+        sock: &Bound<'py, PyAny>,
+        backend: &str,
+        namespace: Option<&Bound<'py, PyNamespace>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = sock.py();
+        let kernel_socket = py
+            .import("ktls_fast.backends")?
+            .getattr("kernel_socket")?
+            .call1((sock, backend, namespace))?;
+        if !kernel_socket.is_none() {
+            return Ok(kernel_socket);
+        }
         let timeout = Timeout::of(sock)?;
         let inner = FdSocket::new(take_fd(sock)?, stats_of(namespace));
-        Ok(Self { inner, timeout })
+        Ok(Bound::new(py, Self { inner, timeout })?.into_any())
+    }
+
+    #[getter]
+    fn backend(&self) -> &'static str {
+        "engine"
     }
 
     #[pyo3(signature = (level, optname, value, optlen = None, /))]
@@ -315,7 +333,7 @@ impl PyKtlsSocket {
     }
 
     fn __repr__(&self) -> String {
-        format!("<KtlsSocket fd={}>", self.fileno())
+        format!("<KtlsSocket fd={} backend=engine>", self.fileno())
     }
 }
 

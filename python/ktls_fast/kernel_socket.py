@@ -1,0 +1,165 @@
+"""The kernel's own TLS socket, with what ``KtlsSocket`` has beyond ``socket.socket``."""
+
+import errno
+import functools
+import math
+import os
+import select
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Self, TypeVar
+
+from . import sock_diag
+from ._core import CryptoInfo, TlsInfo
+from .constants import TCP_ULP
+from .errors import BadRecordError, KeyExpiredError, KtlsError, RecordTooLargeError
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
+    from typing_extensions import Buffer
+
+__all__ = ["KernelSocket"]
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+CLASSES: Final = {
+    errno.EBADMSG: BadRecordError,
+    errno.EKEYEXPIRED: KeyExpiredError,
+    errno.EMSGSIZE: RecordTooLargeError,
+}
+
+
+def _told(call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Let ``call`` raise the exceptions of :mod:`ktls_fast.errors`."""
+
+    @functools.wraps(call)
+    def told(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return call(*args, **kwargs)
+        except OSError as error:
+            # What has a class of its own, as BlockingIOError has, keeps it.
+            if type(error) is not OSError or error.errno in (None, errno.EBADF):
+                raise
+            raise CLASSES.get(error.errno, KtlsError)(error.errno, error.strerror) from None
+
+    return told
+
+
+class KernelSocket(socket.socket):
+    """A connected TCP socket whose TLS is the kernel's; ``KtlsSocket`` makes it.
+
+    It is a :class:`socket.socket` with the same methods, results and exceptions as
+    :class:`ktls_fast.KtlsSocket`; ``docs/kernel-differences.md`` tells where they differ. One is
+    Python's: a call on a socket with a timeout polls first, ``MSG_DONTWAIT`` or not.
+    """
+
+    @classmethod
+    def over(cls, sock: socket.socket) -> Self:
+        """Take over ``sock`` (it is detached) with its timeout.
+
+        :raises TypeError: it is no ``socket.socket``.
+        :raises ValueError: it is closed.
+        """
+        if not isinstance(sock, socket.socket):
+            msg = f"{type(sock)} is not a socket.socket"
+            raise TypeError(msg)
+        if sock.fileno() < 0:
+            msg = "the socket is closed"
+            raise ValueError(msg)
+        made = cls(sock.family, sock.type, sock.proto, fileno=sock.fileno())
+        made.settimeout(sock.gettimeout())
+        sock.detach()
+        return made
+
+    @property
+    def backend(self) -> Literal["kernel"]:
+        """Who carries the socket."""
+        return "kernel"
+
+    @_told
+    def setsockopt(
+        self,
+        level: int,
+        optname: int,
+        value: "Buffer | CryptoInfo | int | None",
+        optlen: int | None = None,
+        /,
+    ) -> None:
+        """As :meth:`ktls_fast.KtlsSocket.setsockopt`."""
+        if isinstance(value, CryptoInfo):
+            value = bytes(value)
+        if value is not None:
+            super().setsockopt(level, optname, value)
+        else:
+            super().setsockopt(level, optname, None, optlen or 0)
+
+    @_told
+    def getsockopt(self, level: int, optname: int, buflen: int = 0, /) -> Any:  # noqa: ANN401
+        """As :meth:`socket.socket.getsockopt`: an int without ``buflen``, else bytes."""
+        return super().getsockopt(level, optname, buflen)
+
+    send = _told(socket.socket.send)
+    sendall = _told(socket.socket.sendall)
+    sendmsg = _told(socket.socket.sendmsg)
+    sendfile = _told(socket.socket.sendfile)
+    recv = _told(socket.socket.recv)
+    recv_into = _told(socket.socket.recv_into)
+    recvmsg = _told(socket.socket.recvmsg)
+    recvmsg_into = _told(socket.socket.recvmsg_into)
+
+    @_told
+    def splice_from(self, fd_in: "FileDescriptorLike", n: int, flags: int = 0, /) -> int:
+        """As :meth:`ktls_fast.KtlsSocket.splice_from`."""
+        self._wait(select.POLLOUT)
+        return os.splice(_number(fd_in), self.fileno(), n, flags=flags)
+
+    @_told
+    def splice_to(self, fd_out: "FileDescriptorLike", n: int, flags: int = 0, /) -> int:
+        """As :meth:`ktls_fast.KtlsSocket.splice_to`."""
+        self._wait(select.POLLIN)
+        return os.splice(self.fileno(), _number(fd_out), n, flags=flags)
+
+    def poll(self, events: int, timeout: float | None = None) -> int:
+        """As :meth:`ktls_fast.KtlsSocket.poll`.
+
+        :raises ValueError: ``timeout`` is no time.
+        """
+        if self.fileno() < 0:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        if timeout is not None and not 0 <= timeout < math.inf:
+            msg = f"{timeout} is not a timeout in seconds"
+            raise ValueError(msg)
+        poller = select.poll()
+        poller.register(self, events)
+        fired = poller.poll(None if timeout is None else math.ceil(timeout * 1000))
+        return fired[0][1] if fired else 0
+
+    @_told
+    def info(self) -> TlsInfo | None:
+        """As :meth:`ktls_fast.KtlsSocket.info`.
+
+        :raises KtlsError: EPERM where the kernel tells it to CAP_NET_ADMIN only.
+        """
+        if not self.getsockopt(socket.IPPROTO_TCP, TCP_ULP, 16).startswith(b"tls"):
+            return None
+        info = sock_diag.tls_info(sock_diag.ask(self))
+        if info is None:
+            msg = "this kernel tells what sock_diag knows of TLS to CAP_NET_ADMIN only"
+            raise KtlsError(errno.EPERM, msg)
+        return info
+
+    def _wait(self, event: int) -> None:
+        """Keep the timeout, as Python's own socket calls do: by a poll before the call."""
+        timeout = self.gettimeout()
+        if timeout and not self.poll(event, timeout):
+            msg = "timed out"
+            raise TimeoutError(msg)
+
+    def __repr__(self) -> str:
+        """As ``KtlsSocket`` shows itself."""
+        return f"<KtlsSocket fd={self.fileno()} backend=kernel>"
+
+
+def _number(file: "FileDescriptorLike") -> int:
+    return file if isinstance(file, int) else file.fileno()

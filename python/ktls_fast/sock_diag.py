@@ -1,0 +1,137 @@
+"""What the kernel tells of a TLS socket by ``sock_diag`` (netlink), as :class:`TlsInfo`."""
+
+import errno
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from ._core import TlsInfo
+from .errors import KtlsError
+
+__all__ = ["ask", "tls_info"]
+
+NETLINK_SOCK_DIAG: Final = 4
+SOCK_DIAG_BY_FAMILY: Final = 20
+NLM_F_REQUEST: Final = 1
+NLMSG_ERROR: Final = 2
+NLA_TYPE_MASK: Final = 0x3FFF
+"""The two highest bits of an attribute's type are flags."""
+
+INET_DIAG_ULP_INFO: Final = 19
+INET_ULP_INFO_TLS: Final = 2
+VERSION, CIPHER, TXCONF, RXCONF, ZC_RO_TX, RX_NO_PAD, TX_MAX_PAYLOAD_LEN = range(1, 8)
+
+HEADER: Final = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
+REQUEST: Final = struct.Struct("=BBBxI")  # family, protocol, extensions, states
+ATTRIBUTE: Final = struct.Struct("=HH")  # length, type
+U16: Final = struct.Struct("=H")
+INET_DIAG_MSG_SIZE: Final = 72
+
+SO_COOKIE: Final = 57
+SO_BINDTOIFINDEX: Final = 62
+ALL_STATES: Final = 0xFFFFFFFF
+PATIENCE: Final = 5.0
+
+Attributes = dict[int, bytes]
+
+
+def ask(sock: socket.socket) -> bytes:
+    """The kernel's answer about ``sock``, one netlink message.
+
+    :raises OSError: the kernel refuses it, or has no sock_diag.
+    """
+    body = _request(sock)
+    header = HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_SOCK_DIAG) as netlink:
+        netlink.settimeout(PATIENCE)
+        netlink.sendto(header + body, (0, 0))
+        return netlink.recv(1 << 16)
+
+
+def tls_info(answer: bytes) -> TlsInfo | None:
+    """Read an answer; None when it tells nothing of TLS.
+
+    :raises OSError: the answer is an error, with its errno.
+    :raises KtlsError: EPROTO, the answer is cut short.
+    """
+    attributes = dict(_attributes(_payload(answer)[INET_DIAG_MSG_SIZE:]))
+    ulp = dict(_attributes(attributes.get(INET_DIAG_ULP_INFO, b"")))
+    if INET_ULP_INFO_TLS not in ulp:
+        return None
+    return _read(dict(_attributes(ulp[INET_ULP_INFO_TLS])))
+
+
+def _read(nest: Attributes) -> TlsInfo:
+    return TlsInfo(
+        version=_number(nest, VERSION),
+        cipher_type=_number(nest, CIPHER),
+        tx_conf=_number(nest, TXCONF) or 0,
+        rx_conf=_number(nest, RXCONF) or 0,
+        zc_ro_tx=ZC_RO_TX in nest,
+        rx_no_pad=RX_NO_PAD in nest,
+        tx_max_payload_len=_number(nest, TX_MAX_PAYLOAD_LEN) or 0,
+    )
+
+
+def _number(nest: Attributes, kind: int) -> int | None:
+    """The u16 of an attribute; None where it is left out."""
+    if kind not in nest:
+        return None
+    if len(nest[kind]) < U16.size:
+        raise _cut(nest[kind])
+    number: int = U16.unpack_from(nest[kind])[0]
+    return number
+
+
+def _payload(answer: bytes) -> bytes:
+    """What follows the header of a message that is no error."""
+    if len(answer) < HEADER.size:
+        raise _cut(answer)
+    size, kind, *_ = HEADER.unpack_from(answer)
+    if not HEADER.size <= size <= len(answer):
+        raise _cut(answer)
+    payload = answer[HEADER.size : size]
+    if kind == NLMSG_ERROR:
+        code = -int.from_bytes(payload[:4], sys.byteorder, signed=True)
+        raise OSError(code, os.strerror(code))
+    return payload
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Types and values of netlink attributes, one after the other on borders of four bytes."""
+    while data:
+        if len(data) < ATTRIBUTE.size:
+            raise _cut(data)
+        size, kind = ATTRIBUTE.unpack_from(data)
+        if not ATTRIBUTE.size <= size <= len(data):
+            raise _cut(data)
+        yield kind & NLA_TYPE_MASK, data[ATTRIBUTE.size : size]
+        data = data[(size + 3) & ~3 :]
+
+
+def _cut(data: bytes) -> KtlsError:
+    return KtlsError(errno.EPROTO, f"sock_diag's answer ends in the middle of {len(data)} bytes")
+
+
+def _request(sock: socket.socket) -> bytes:
+    """A request for this one socket, which its cookie proves to be the one."""
+    near, far = sock.getsockname(), sock.getpeername()
+    cookie = int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), sys.byteorder)
+    device = sock.getsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX)
+    return b"".join(
+        (
+            REQUEST.pack(sock.family, socket.IPPROTO_TCP, 0, ALL_STATES),
+            struct.pack(">HH", near[1], far[1]),
+            _address(sock.family, near[0]),
+            _address(sock.family, far[0]),
+            struct.pack("=III", device, cookie & 0xFFFFFFFF, cookie >> 32),
+        )
+    )
+
+
+def _address(family: int, host: str) -> bytes:
+    """Sixteen bytes, whatever the family; a scope is no part of it."""
+    return socket.inet_pton(family, host.partition("%")[0]).ljust(16, b"\0")

@@ -1,0 +1,206 @@
+"""Which backend a KtlsSocket gets, and the kernel's where there is one."""
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from ktls_fast import (
+    KeyExpiredError,
+    KtlsError,
+    KtlsSocket,
+    Namespace,
+    backends,
+    kernel_tls,
+)
+from ktls_fast.kernel_socket import KernelSocket
+from tests.ktls_ends import (
+    KEY_UPDATE,
+    SOL_TLS,
+    TCP_ULP,
+    TLS_RX,
+    TLS_TX,
+    Ends,
+    Pair,
+    generation,
+    install,
+    receive,
+)
+from tests.reference import HANDSHAKE
+
+Make = Callable[..., Any]
+HERE = kernel_tls.kernel_tls()
+needs_ulp = pytest.mark.skipif(HERE["ulp"] != "yes", reason=f"kernel TLS: {HERE['ulp']}")
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """``host(True)`` has kernel TLS that can rekey, ``host(False)`` none; nothing is set."""
+
+    def has_tls(answer: bool) -> None:
+        monkeypatch.delenv(backends.VARIABLE)
+        monkeypatch.setattr(backends, "can_rekey", lambda: answer)
+        if answer:
+            monkeypatch.setattr(backends, "require_ulp", lambda: None)
+
+    return has_tls
+
+
+def over(sock: socket.socket, **options: object) -> Any:  # noqa: ANN401 - either class
+    return cast("Make", KtlsSocket)(sock, **options)
+
+
+def still_works(pair: tuple[socket.socket, socket.socket]) -> bool:
+    """A refused socket has not been detached."""
+    near, far = pair
+    near.sendall(b"data")
+    return far.recv(9) == b"data"
+
+
+@pytest.mark.parametrize(("tls", "backend"), [(True, "kernel"), (False, "engine")])
+def test_auto_is_the_kernel_where_it_can_rekey(
+    tls: bool, backend: str, host: Callable[[bool], None], tcp_pair: Pair
+) -> None:
+    host(tls)
+    for options in ({}, {"backend": "auto"}):
+        with over(tcp_pair()[0], **options) as sock:
+            assert sock.backend == backend
+            assert repr(sock) == f"<KtlsSocket fd={sock.fileno()} backend={backend}>"
+
+
+def test_auto_with_a_namespace_is_the_engine(host: Callable[[bool], None], tcp_pair: Pair) -> None:
+    host(True)
+    with over(tcp_pair()[0], namespace=Namespace()) as sock:
+        assert sock.backend == "engine"
+
+
+def test_auto_is_the_engine_for_what_is_no_tcp(host: Callable[[bool], None]) -> None:
+    host(True)
+    for sock in (*socket.socketpair(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)):
+        with over(sock) as made:
+            assert made.backend == "engine"
+
+
+@pytest.mark.parametrize("backend", ["engine", "kernel"])
+def test_the_variable_says_what_auto_means(
+    backend: str,
+    host: Callable[[bool], None],
+    tcp_pair: Pair,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host(True)
+    monkeypatch.setenv("KTLS_FAST_BACKEND", backend)
+    near, far = tcp_pair()
+    with over(near) as sock, over(far, backend="engine") as engine:
+        assert (sock.backend, engine.backend) == (backend, "engine")
+
+
+def test_an_unknown_backend_is_refused_by_name(
+    tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = tcp_pair()
+    sentence = "must be 'auto', 'engine' or 'kernel', not 'nic'"
+    with pytest.raises(ValueError, match=f"^backend {sentence}$"):
+        over(pair[0], backend="nic")
+    monkeypatch.setenv("KTLS_FAST_BACKEND", "nic")
+    with pytest.raises(ValueError, match=f"^KTLS_FAST_BACKEND {sentence}$"):
+        over(pair[0])
+    assert still_works(pair)
+
+
+def test_the_kernel_counts_for_no_namespace_of_ours(
+    host: Callable[[bool], None], tcp_pair: Pair
+) -> None:
+    host(True)
+    pair = tcp_pair()
+    with pytest.raises(KtlsError, match="give no namespace") as caught:
+        over(pair[0], backend="kernel", namespace=Namespace())
+    assert caught.value.errno == errno.EINVAL
+    assert still_works(pair)
+
+
+def test_a_kernel_without_the_ulp_is_refused_with_what_to_do(
+    tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = tcp_pair()
+    missing = {"ulp": "no: the kernel has no module tls", "rekey": "no"}
+    monkeypatch.setattr(kernel_tls, "kernel_tls", lambda: missing)
+    kernel_tls.require_ulp.cache_clear()
+    with pytest.raises(KtlsError, match=r'has no module tls; run "modprobe tls"') as caught:
+        over(pair[0], backend="kernel")
+    assert caught.value.errno == errno.ENOENT
+    assert still_works(pair)
+    monkeypatch.setattr(kernel_tls, "kernel_tls", lambda: {"ulp": "yes", "rekey": "no"})
+    with over(pair[0], backend="kernel") as sock:
+        assert sock.backend == "kernel"
+    kernel_tls.require_ulp.cache_clear()
+
+
+def test_the_host_is_asked_once_for_auto(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([{"ulp": "yes", "rekey": "yes"}])
+    monkeypatch.setattr(kernel_tls, "kernel_tls", lambda: next(answers))
+    kernel_tls.can_rekey.cache_clear()
+    assert kernel_tls.can_rekey()
+    assert kernel_tls.can_rekey()
+    kernel_tls.can_rekey.cache_clear()
+
+
+def test_what_is_no_open_socket_is_refused(host: Callable[[bool], None], tcp_pair: Pair) -> None:
+    host(True)
+    closed, _ = tcp_pair()
+    closed.close()
+    for backend in ("auto", "engine", "kernel"):
+        with pytest.raises(ValueError, match="the socket is closed"):
+            over(closed, backend=backend)
+    with pytest.raises(TypeError, match=r"not a socket\.socket"):
+        over(cast("socket.socket", 1), backend="kernel")
+
+
+def test_the_descriptor_and_the_timeout_are_taken_over(
+    host: Callable[[bool], None], tcp_pair: Pair
+) -> None:
+    host(True)
+    near, _ = tcp_pair()
+    near.settimeout(7.5)
+    fd = near.fileno()
+    with over(near) as sock:
+        assert isinstance(sock, KernelSocket)
+        assert (near.fileno(), sock.fileno(), sock.gettimeout()) == (-1, fd, 7.5)
+        assert (sock.family, sock.type) == (socket.AF_INET, socket.SOCK_STREAM)
+
+
+def keyed_by_the_kernel(pair: Pair) -> Ends:
+    near, far = (over(sock, backend="kernel") for sock in pair())
+    for end in (near, far):
+        end.settimeout(None)  # with one, Python would poll first, and see nothing (K-13)
+        end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+    install(near, TLS_TX, generation(0))
+    install(far, TLS_RX, generation(0))
+    return Ends(near, far, Namespace())
+
+
+@needs_ulp
+@pytest.mark.skipif(HERE["rekey"] != "yes", reason=f"kernel TLS cannot rekey: {HERE['rekey']}")
+def test_the_kernel_rekeys(tcp_pair: Pair) -> None:
+    ends = keyed_by_the_kernel(tcp_pair)
+    with ends.sender, ends.receiver:
+        ends.pause()
+        ends.rekey_sender(1)
+        ends.sender.sendall(b"new")
+        with pytest.raises(KeyExpiredError):
+            ends.receiver.recv(9, socket.MSG_DONTWAIT)
+        ends.rekey_receiver(1)
+        assert receive(ends.receiver) == (b"new", 23)
+
+
+@needs_ulp
+def test_the_kernel_and_the_engine_understand_each_other(tcp_pair: Pair) -> None:
+    near, far = tcp_pair()
+    with over(near, backend="kernel") as sender, over(far, backend="engine") as receiver:
+        for end, direction in ((sender, TLS_TX), (receiver, TLS_RX)):
+            end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+            install(end, direction, generation(0))
+        sender.sendmsg([KEY_UPDATE], [(SOL_TLS, 1, bytes([HANDSHAKE]))])
+        assert receive(receiver) == (KEY_UPDATE, HANDSHAKE)

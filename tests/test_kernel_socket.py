@@ -1,0 +1,156 @@
+"""KernelSocket: what it has beyond ``socket.socket``, over TCP without the ULP."""
+
+import errno
+import math
+import os
+import select
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from selectors import EVENT_READ
+from typing import Any, cast
+
+import pytest
+
+from ktls_fast import (
+    BadRecordError,
+    CryptoInfo,
+    KeyExpiredError,
+    KtlsError,
+    KtlsSocket,
+    RecordTooLargeError,
+    kernel_socket,
+)
+from ktls_fast.kernel_socket import KernelSocket
+from ktls_fast.selectors import KtlsSelector
+from tests.ktls_ends import SOL_TLS, TCP_ULP, TLS_TX, Pair, fails, generation
+from tests.ktls_pipe import Pipe
+from tests.reference import pattern
+
+Make = Callable[[socket.socket], Any]
+
+
+@pytest.fixture
+def ends(tcp_pair: Pair) -> Iterator[tuple[KernelSocket, KernelSocket]]:
+    """Two ends without the ULP: the kernel passes everything through."""
+    near, far = (KernelSocket.over(sock) for sock in tcp_pair())
+    with near, far:
+        yield near, far
+
+
+def test_calls_pass_through(ends: tuple[KernelSocket, KernelSocket]) -> None:
+    near, far = ends
+    assert near.sendmsg([b"a", b"bc"]) == 3
+    assert far.recvmsg(9, 24) == (b"abc", [], 0, None)
+    near.sendall(b"hello")
+    buffers = [bytearray(2), bytearray(9)]
+    assert far.recvmsg_into(buffers, 24) == (5, [], 0, None)
+    assert b"".join(buffers)[:5] == b"hello"
+
+
+def test_results_are_those_of_the_engine(tcp_pair: Pair) -> None:
+    got = []
+    for take in (KernelSocket.over, KtlsSocket):
+        near, far = (cast("Make", take)(sock) for sock in tcp_pair())
+        with near, far:
+            ulp = near.getsockopt(socket.IPPROTO_TCP, TCP_ULP, 8)
+            level = far.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            polled = (far.poll(select.POLLIN | select.POLLOUT, 0), far.poll(select.POLLIN, 0))
+            near.sendmsg([b"one", b"two"])
+            received = far.recvmsg(100, 64)
+            near.shutdown(socket.SHUT_WR)
+            end = far.recvmsg(100, 64)
+            got.append((ulp, level, polled, received, end, near.info()))
+    assert got[0] == got[1]
+
+
+def test_poll_tells_the_mask_and_keeps_the_timeout(ends: tuple[KernelSocket, KernelSocket]) -> None:
+    near, far = ends
+    assert far.poll(select.POLLIN, 0.001) == 0
+    near.send(b"x")
+    assert far.poll(select.POLLIN) == select.POLLIN
+    for timeout in (-1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="is not a timeout"):
+            far.poll(select.POLLIN, timeout)
+    far.close()
+    with fails(errno.EBADF):
+        far.poll(select.POLLIN, 0)
+
+
+def test_splice_passes_through(ends: tuple[KernelSocket, KernelSocket], pipe: Pipe) -> None:
+    near, far = ends
+    os.write(pipe[1], b"spliced")
+    assert near.splice_from(pipe[0], 100) == 7
+    with open(pipe[1], "wb", closefd=False) as file:
+        assert far.splice_to(file, 100) == 7
+    assert os.read(pipe[0], 100) == b"spliced"
+
+
+def test_splice_keeps_the_timeout(ends: tuple[KernelSocket, KernelSocket], pipe: Pipe) -> None:
+    ends[1].settimeout(0.001)
+    with pytest.raises(TimeoutError, match="timed out"):
+        ends[1].splice_to(pipe[1], 100)
+
+
+def test_sendfile_passes_through(ends: tuple[KernelSocket, KernelSocket], tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(pattern(5000))
+    with file.open("rb") as opened:
+        assert ends[0].sendfile(opened, 1000, 3000) == 3000
+    assert ends[1].recv(9000, socket.MSG_WAITALL | socket.MSG_DONTWAIT) == pattern(5000)[1000:4000]
+
+
+def test_options_take_all_that_the_engine_takes(ends: tuple[KernelSocket, KernelSocket]) -> None:
+    near, _ = ends
+    near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+    assert near.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 0
+    info = CryptoInfo.from_bytes(generation(0).struct())
+    for value in (info, bytes(info), memoryview(bytes(info)), 1):
+        with fails(errno.ENOPROTOOPT):
+            near.setsockopt(SOL_TLS, TLS_TX, value)
+    with fails(errno.ENOPROTOOPT):
+        near.setsockopt(SOL_TLS, TLS_TX, None, 40)
+
+
+def test_refusals_are_of_this_package(ends: tuple[KernelSocket, KernelSocket]) -> None:
+    near, far = ends
+    with pytest.raises(KtlsError, match=r"[Pp]rotocol not available"):
+        near.setsockopt(SOL_TLS, TLS_TX, 1)
+    far.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        far.recv(1)
+    near.close()
+    with pytest.raises(OSError, match="Bad file descriptor") as caught:
+        near.send(b"x")
+    assert type(caught.value) is OSError
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (errno.EBADMSG, BadRecordError),
+        (errno.EKEYEXPIRED, KeyExpiredError),
+        (errno.EMSGSIZE, RecordTooLargeError),
+        (errno.EIO, KtlsError),
+        (errno.EINVAL, KtlsError),
+        (errno.ECONNRESET, ConnectionResetError),
+        (errno.EAGAIN, BlockingIOError),
+    ],
+)
+def test_an_errno_has_the_class_that_the_engine_gives_it(code: int, kind: type[OSError]) -> None:
+    def call() -> None:
+        raise OSError(code, os.strerror(code))
+
+    with pytest.raises(OSError, match=os.strerror(code)) as caught:
+        kernel_socket._told(call)()
+    assert type(caught.value) is kind
+    assert caught.value.errno == code
+
+
+def test_a_selector_takes_it_as_an_ordinary_file(ends: tuple[KernelSocket, KernelSocket]) -> None:
+    near, far = ends
+    with KtlsSelector() as selector:
+        key = selector.register(far, EVENT_READ)
+        assert selector.select(0) == []
+        near.send(b"x")
+        assert selector.select(5) == [(key, EVENT_READ)]
