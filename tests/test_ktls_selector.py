@@ -10,8 +10,8 @@ from selectors import EVENT_READ, EVENT_WRITE
 import pytest
 
 from ktls_fast import KtlsSocket
+from ktls_fast.conformance.blocked import once_blocked, wait_until_blocked
 from ktls_fast.selectors import KtlsSelector
-from tests.blocked import once_blocked, wait_until_blocked
 from tests.ktls_ends import Ends, Pair, ends_over, fails, generation, raw_over, receive
 from tests.reference import HANDSHAKE
 

@@ -7,7 +7,7 @@ from select import POLLIN
 
 import pytest
 
-from tests.blocked import once_blocked
+from ktls_fast.conformance.blocked import once_blocked
 from tests.ktls_ends import (
     Ends,
     Pair,

@@ -1,7 +1,7 @@
 """Replay of scenarios that were recorded on a real kernel, call by call.
 
 A step of a scenario is one call with its arguments and results; :class:`Player` makes the same call
-on KtlsSockets and gives its results in the same form.
+on sockets of one side and gives its results in the same form.
 """
 
 import errno
@@ -13,10 +13,23 @@ import struct
 import termios
 from tempfile import TemporaryFile
 
-from ktls_fast import KtlsSocket, Namespace
-from tests.blocked import once_blocked
-from tests.kernel_steps import Outcome, Step, cut, errno_name, flag_names, flags_of, given, shown
-from tests.reference import pattern
+from ktls_fast.constants import SOL_TLS, TCP_ULP
+
+from .blocked import once_blocked
+from .sides import Counters, End
+from .steps import (
+    Outcome,
+    Step,
+    cut,
+    errno_name,
+    flag_names,
+    flags_of,
+    given,
+    pattern,
+    shown,
+)
+
+__all__ = ["Player"]
 
 POLL = {1: "IN", 2: "PRI", 4: "OUT", 8: "ERR", 0x10: "HUP", 0x2000: "RDHUP"}
 TLS_OPTIONS = {
@@ -26,7 +39,6 @@ TLS_OPTIONS = {
     "TLS_RX_EXPECT_NO_PAD": 4,
     "TLS_TX_MAX_PAYLOAD_LEN": 5,
 }
-TCP_ULP = 31
 POLLED = select.POLLIN | select.POLLPRI | select.POLLOUT | 0x2000
 PLAIN_OPTIONS: dict[str, tuple[int, int, int | bytes]] = {
     "TCP_CORK": (socket.IPPROTO_TCP, 3, 1),
@@ -37,7 +49,7 @@ PLAIN_OPTIONS: dict[str, tuple[int, int, int | bytes]] = {
     "SO_RCVLOWAT": (socket.SOL_SOCKET, socket.SO_RCVLOWAT, 10),
 }
 HELD_BACK_BY_TCP = 5.0
-SOL_TLS, SPLICE_F_NONBLOCK, SPLICE_F_MORE = 282, 2, 4
+SPLICE_F_NONBLOCK, SPLICE_F_MORE = 2, 4
 
 
 def option_number(step: Step) -> int:
@@ -47,17 +59,19 @@ def option_number(step: Step) -> int:
 
 
 class Player:
-    """Two connected ends, and where they count."""
+    """Two connected ends, and what counts for them."""
 
-    def __init__(self, ends: dict[str, KtlsSocket], namespace: Namespace) -> None:
+    def __init__(self, ends: dict[str, End], counters: Counters) -> None:
+        """Begin to count; the ends belong to others."""
         self.ends = ends
-        self.namespace = namespace
+        self._counters = counters
+        self._before = counters()
         self.waited = False
         self.last_key = b""
         self.pipe = os.pipe()
 
     def close(self) -> None:
-        """Close the pipe; the ends belong to others."""
+        """Close the pipe, which is all that is ours."""
         for fd in self.pipe:
             os.close(fd)
 
@@ -218,12 +232,12 @@ class Player:
 
     def op_tls_stat(self, _step: Step) -> Outcome:
         """Counters that moved since the scenario began."""
-        now = self.namespace.tls_stat()
-        return {"delta": {name: value for name, value in now.items() if value}}
+        moved = {name: now - self._before[name] for name, now in self._counters().items()}
+        return {"delta": {name: count for name, count in moved.items() if count}}
 
     def op_tls_stat_names(self, _step: Step) -> Outcome:
         """The counters' names, in order."""
-        return {"ret": " ".join(self.namespace.tls_stat())}
+        return {"ret": " ".join(self._counters())}
 
     def op_mptcp_pair(self, _step: Step) -> Outcome:
         """Made before the scenario began."""
@@ -259,7 +273,7 @@ class Player:
             outcome["end"] = end
         return outcome
 
-    def _drain(self, end: KtlsSocket) -> tuple[bytes, str | None]:
+    def _drain(self, end: End) -> tuple[bytes, str | None]:
         wire = b""
         while True:
             try:

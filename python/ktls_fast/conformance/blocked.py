@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+__all__ = ["blocked", "once_blocked", "wait_until", "wait_until_blocked"]
+
 PATIENCE = 2.0
+WAITS = ("poll", "wait_woken")
+"""Where the system sleeps in a poll, and in a receive of its own."""
 
 
 @contextmanager
 def once_blocked(act: Callable[[], object], thread_id: int | None = None) -> Iterator[None]:
-    """Call ``act`` from another thread once thread ``thread_id`` (or this one) waits in poll."""
+    """Call ``act`` from another thread once thread ``thread_id`` (or this one) waits."""
     waiter = threading.get_native_id() if thread_id is None else thread_id
 
     def run() -> None:
@@ -51,14 +55,15 @@ def blocked(call: Callable[[], object]) -> Iterator[list[object]]:
 
 
 def wait_until_blocked(thread_id: int) -> None:
-    """Return when the thread of this process waits in poll or ended, at the latest after 2 s."""
+    """Return when the thread of this process waits or ended, at the latest after 2 s."""
     place = Path(f"/proc/self/task/{thread_id}/wchan")
 
     def waits_or_ended() -> bool:
         try:
-            return "poll" in place.read_text()
+            function = place.read_text()
         except (FileNotFoundError, ProcessLookupError):
             return True
+        return any(wait in function for wait in WAITS)
 
     wait_until(waits_or_ended)
 

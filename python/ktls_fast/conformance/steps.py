@@ -7,6 +7,20 @@ import socket
 from pathlib import Path
 from typing import Any
 
+__all__ = [
+    "Outcome",
+    "Step",
+    "cut",
+    "errno_name",
+    "expected",
+    "flag_names",
+    "flags_of",
+    "given",
+    "pattern",
+    "scenarios",
+    "shown",
+]
+
 Step = dict[str, Any]
 Outcome = dict[str, Any]
 
@@ -30,7 +44,7 @@ SHOWN = 96
 
 def scenarios() -> list[Step]:
     """All recorded scenarios."""
-    traces = Path(__file__).with_name("vectors") / "kernel_traces.json"
+    traces = Path(__file__).with_name("kernel_traces.json")
     recorded: list[Step] = json.loads(traces.read_text())["traces"]
     return recorded
 
@@ -51,8 +65,13 @@ def given(data: str | Step) -> bytes:
     if isinstance(data, str):
         return bytes.fromhex(data)
     if "pattern" in data:
-        return bytes((i * 7 + i // 251) & 255 for i in range(data["pattern"]))
+        return pattern(data["pattern"])
     return bytes([data["fill"]] * data["n"])
+
+
+def pattern(size: int) -> bytes:
+    """Bytes without a short period, so that a shifted copy is seen."""
+    return bytes((i * 7 + i // 251) & 255 for i in range(size))
 
 
 def flags_of(step: Step) -> int:

@@ -1,0 +1,1 @@
+"""Scenarios recorded on a real kernel, replayed on the engine and on the kernel of this host."""

@@ -1,0 +1,38 @@
+"""A thread that waits for data while the scenario goes on."""
+
+import threading
+
+from .blocked import wait_until_blocked
+from .sides import End
+from .steps import errno_name
+
+__all__ = ["Reader"]
+
+PATIENCE = 5.0
+
+
+class Reader:
+    """A thread that sits in recv."""
+
+    def __init__(self, end: End, size: int, flags: int) -> None:
+        """Start it; returns when it waits."""
+        self._end, self._size, self._flags = end, size, flags
+        self._got: bytes | None = None
+        self._error = "TIMEOUT"
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._thread.native_id
+        wait_until_blocked(self._thread.native_id)
+
+    def result(self) -> str | int:
+        """What it got: text, or how many bytes of ciphertext; or the name of the error."""
+        self._thread.join(PATIENCE)
+        if self._got is None:
+            return self._error
+        return len(self._got) if len(self._got) == 20 else self._got.decode()
+
+    def _run(self) -> None:
+        try:
+            self._got = self._end.recv(self._size, self._flags)
+        except OSError as error:
+            self._error = errno_name(error)

@@ -1,0 +1,38 @@
+"""The two that are compared: how each takes over a socket, and what it counted."""
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ktls_fast import KtlsSocket, Namespace, kernel_tls
+from ktls_fast.kernel_socket import KernelSocket
+
+__all__ = ["Counters", "End", "Side", "engine", "kernel"]
+
+End: TypeAlias = KtlsSocket | KernelSocket
+Counters: TypeAlias = Callable[[], dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What makes the ends of a scenario."""
+
+    name: str
+    take: Callable[[socket.socket], End]
+    counters: Counters
+
+
+def engine() -> Side:
+    """This package's engine, counting from zero."""
+    namespace = Namespace()
+
+    def take(sock: socket.socket) -> End:
+        return KtlsSocket(sock, backend="engine", namespace=namespace)
+
+    return Side("engine", take, namespace.tls_stat)
+
+
+def kernel() -> Side:
+    """The host's kernel, whose counters others may move as well."""
+    return Side("kernel", KernelSocket.over, kernel_tls.counters)
