@@ -28,7 +28,18 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
         "doctor", help="tell what this machine offers", description=DESCRIPTION
     )
     parser.add_argument("--json", action="store_true", help="as a JSON object")
-    parser.set_defaults(command=_run)
+    parser.add_argument(
+        "--against-kernel",
+        action="store_true",
+        help="play recorded scenarios on the engine and on the kernel, and tell what differs;"
+        " the exit status is 1 if something does that docs/kernel-differences.md does not name",
+    )
+    parser.add_argument(
+        "--only",
+        metavar="NAME_PART",
+        help="with --against-kernel: the scenarios with this in their names, e.g. ku.",
+    )
+    parser.set_defaults(command=lambda parsed: _run(parsed, parser))
 
 
 def examine() -> dict[str, object]:
@@ -45,7 +56,13 @@ def examine() -> dict[str, object]:
     }
 
 
-def _run(parsed: "argparse.Namespace") -> int:
+def _run(parsed: "argparse.Namespace", parser: "Parser") -> int:
+    if parsed.against_kernel:
+        from .against_kernel import run
+
+        return run(parsed.only or "", as_json=parsed.json)
+    if parsed.only is not None:
+        parser.error(f"--only {parsed.only} needs --against-kernel")
     found = examine()
     if parsed.json:
         print(json.dumps(found))

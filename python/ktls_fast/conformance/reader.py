@@ -29,7 +29,7 @@ class Reader:
         self._thread.join(PATIENCE)
         if self._got is None:
             return self._error
-        return len(self._got) if len(self._got) == 20 else self._got.decode()
+        return len(self._got) if len(self._got) == 20 else self._got.decode(errors="replace")
 
     def _run(self) -> None:
         try:

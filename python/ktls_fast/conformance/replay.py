@@ -6,6 +6,8 @@ import socket
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 
+from ktls_fast.constants import SOL_TLS, TLS_SET_RECORD_TYPE
+
 from .blocked import once_blocked
 from .ends import sockets_of
 from .player import Player
@@ -82,8 +84,13 @@ def _wakes(
     sent = next(meanwhile, None)
     if sent is None:
         return nullcontext()
-    data, kind = sent
-    return once_blocked(lambda: player.ends["A"].sendmsg([data], [(282, 1, bytes([kind]))]))
+    return once_blocked(lambda: _send(player.ends["A"], *sent))
+
+
+def _send(end: End, data: bytes, record_type: int) -> None:
+    """Send; if that fails, the receive that waits for it tells."""
+    with suppress(OSError):
+        end.sendmsg([data], [(SOL_TLS, TLS_SET_RECORD_TYPE, bytes([record_type]))])
 
 
 @contextmanager

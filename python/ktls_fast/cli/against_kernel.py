@@ -1,0 +1,144 @@
+"""``ktls-fast doctor --against-kernel``."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from ktls_fast.conformance.compare import SECONDS, Comparison, Difference, compare
+from ktls_fast.conformance.sides import Side, engine, kernel
+from ktls_fast.conformance.steps import Outcome, Step, scenarios
+from ktls_fast.kernel_tls import kernel_tls
+from ktls_fast.proxy import Failure
+
+__all__ = ["run"]
+
+Make = Callable[[], Side]
+
+
+def run(only: str, *, as_json: bool, theirs: Make | None = None, seconds: float = SECONDS) -> int:
+    """Play the scenarios whose names contain ``only`` on the engine and on ``theirs``.
+
+    :param theirs: default: the kernel of this host, if it has TLS.
+    :returns: the exit status: 1 when something differs that is not known to.
+    """
+    chosen = [scenario for scenario in scenarios() if only in scenario["name"]]
+    if not chosen:
+        msg = f"no scenario has {only!r} in its name; leave --only out for all of them"
+        raise Failure(msg)
+    if theirs is None and (why := _no_kernel_tls()):
+        print(json.dumps({"skipped": why}) if as_json else f"skipped: {why}")
+        return 0
+    found = [compare(each, engine, theirs or kernel, seconds) for each in _with_progress(chosen)]
+    print(_as_json(found) if as_json else _as_text(found))
+    return 1 if any(each.differences and not each.known for each in found) else 0
+
+
+def _no_kernel_tls() -> str | None:
+    """Why there is nothing to compare with."""
+    answer, _, why = kernel_tls()["ulp"].partition(": ")
+    return None if answer == "yes" else f'{why}; run "modprobe tls" as root, and try again'
+
+
+def _with_progress(chosen: list[Step]) -> Iterator[Step]:
+    """Show a bar on standard error, if that is a terminal."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("", total=len(chosen))
+        for scenario in chosen:
+            bar.update(task, description=scenario["name"])
+            yield scenario
+            bar.advance(task)
+
+
+def _as_json(found: list[Comparison]) -> str:
+    return json.dumps(
+        {
+            "scenarios": len(found),
+            "counts": _counts(found),
+            "differences": [
+                {
+                    "scenario": each.scenario,
+                    "known": each.known,
+                    "number": difference.number,
+                    "call": difference.call,
+                    "engine": difference.ours,
+                    "kernel": difference.theirs,
+                }
+                for each in found
+                for difference in each.differences
+            ],
+            "not_played": {each.scenario: each.not_played for each in found if each.not_played},
+        }
+    )
+
+
+def _as_text(found: list[Comparison]) -> str:
+    return "\n".join([*_lines(found), _summary(found)])
+
+
+def _lines(found: Iterable[Comparison]) -> Iterator[str]:
+    for each in found:
+        if each.not_played:
+            yield f"{each.scenario}: not played: {each.not_played}"
+        elif each.differences:
+            yield f"{each.scenario}: differs" + (f", as known: {each.known}" if each.known else "")
+        for difference in each.differences:
+            yield from _told(difference)
+
+
+def _told(difference: Difference) -> Iterator[str]:
+    yield f"  call {difference.number}  {_call(difference.call)}"
+    yield f"    engine  {_shown(difference.ours)}"
+    yield f"    kernel  {_shown(difference.theirs)}"
+
+
+def _call(step: Step) -> str:
+    """The call as it was made; what it gave when it was recorded is left out."""
+    where = f" on {step['on']}" if "on" in step else ""
+    arguments = {name: step[name] for name in ARGUMENTS if name in step}
+    return f"{step['op']}{where}" + (f", {_shown(arguments)}" if arguments else "")
+
+
+def _shown(values: Outcome) -> str:
+    return ", ".join(f"{name} {_value(value)}" for name, value in values.items())
+
+
+def _value(value: Any) -> str:  # noqa: ANN401 - whatever a scenario holds
+    plain = isinstance(value, str) and value and value.isprintable()
+    return value if plain else json.dumps(value)
+
+
+def _summary(found: list[Comparison]) -> str:
+    counts = ", ".join(f"{count} {word}" for word, count in _counts(found).items())
+    return f"{len(found)} scenario{'s' if len(found) > 1 else ''}: {counts}"
+
+
+def _counts(found: list[Comparison]) -> dict[str, int]:
+    kinds = [_kind(each) for each in found]
+    return {kind: kinds.count(kind) for kind in KINDS}
+
+
+def _kind(each: Comparison) -> str:
+    if each.not_played:
+        return "not played"
+    if not each.differences:
+        return "alike"
+    return "differ as known" if each.known else "differ"
+
+
+KINDS = ("alike", "differ", "differ as known", "not played")
+ARGUMENTS = (
+    *("level", "opt", "val", "optlen", "len"),
+    *("data_in", "n", "iov", "anc", "cmsg_in", "flags", "how"),
+)

@@ -1,0 +1,36 @@
+"""An end for calls that may wait for ever."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["TimeLimitError", "time_limit"]
+
+SOON = 0.001
+
+
+class TimeLimitError(Exception):
+    """The time is over. It is no ``OSError``, which would be taken for a call's result."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeLimitError in the block after ``seconds``; for the main thread, as SIGALRM is used.
+
+    A timer that somebody else had set runs on.
+    """
+
+    def over(*_: object) -> None:
+        raise TimeLimitError
+
+    handler = signal.signal(signal.SIGALRM, over)
+    begin = time.monotonic()
+    rest, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+        if rest:
+            signal.setitimer(signal.ITIMER_REAL, max(rest - time.monotonic() + begin, SOON))
