@@ -21,6 +21,7 @@ from ktls_fast import (
     RecordTooLargeError,
     kernel_socket,
 )
+from ktls_fast.conformance.blocked import once_blocked
 from ktls_fast.kernel_socket import KernelSocket
 from ktls_fast.selectors import KtlsSelector
 from tests.ktls_ends import SOL_TLS, TCP_ULP, TLS_TX, Pair, fails, generation
@@ -87,9 +88,14 @@ def test_splice_passes_through(ends: tuple[KernelSocket, KernelSocket], pipe: Pi
 
 
 def test_splice_keeps_the_timeout(ends: tuple[KernelSocket, KernelSocket], pipe: Pipe) -> None:
+    with pytest.raises(BlockingIOError):
+        ends[1].splice_to(pipe[1], 100, os.SPLICE_F_NONBLOCK)
     ends[1].settimeout(0.001)
     with pytest.raises(TimeoutError, match="timed out"):
         ends[1].splice_to(pipe[1], 100)
+    ends[1].settimeout(5)
+    with once_blocked(lambda: ends[0].send(b"late")):
+        assert ends[1].splice_to(pipe[1], 100) == 4
 
 
 def test_sendfile_passes_through(ends: tuple[KernelSocket, KernelSocket], tmp_path: Path) -> None:
@@ -113,16 +119,70 @@ def test_options_take_all_that_the_engine_takes(ends: tuple[KernelSocket, Kernel
 
 
 def test_refusals_are_of_this_package(ends: tuple[KernelSocket, KernelSocket]) -> None:
-    near, far = ends
+    near, _ = ends
     with pytest.raises(KtlsError, match=r"[Pp]rotocol not available"):
         near.setsockopt(SOL_TLS, TLS_TX, 1)
-    far.setblocking(False)
-    with pytest.raises(BlockingIOError):
-        far.recv(1)
     near.close()
     with pytest.raises(OSError, match="Bad file descriptor") as caught:
         near.send(b"x")
     assert type(caught.value) is OSError
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda end, flags: end.recv(1, flags),
+        lambda end, flags: end.recv_into(bytearray(1), 1, flags),
+        lambda end, flags: end.recv_into(bytearray(1), flags=flags),
+        lambda end, flags: end.recvmsg(1, 0, flags),
+        lambda end, flags: end.recvmsg_into([bytearray(1)], 0, flags),
+    ],
+)
+def test_a_receive_waits_for_its_timeout_unless_told_not_to(
+    call: Callable[[KernelSocket, int], object], ends: tuple[KernelSocket, KernelSocket]
+) -> None:
+    near, far = ends
+    with pytest.raises(BlockingIOError):
+        call(far, socket.MSG_DONTWAIT)
+    far.settimeout(0.001)
+    with pytest.raises(TimeoutError):
+        call(far, 0)
+    far.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        call(far, 0)
+    for timeout in (5, None):
+        far.settimeout(timeout)
+        with once_blocked(lambda: near.send(b"x")):
+            call(far, 0)
+
+
+@pytest.mark.parametrize("timeout", [5, None])
+def test_a_send_without_room_waits_unless_told_not_to(
+    timeout: float | None, ends: tuple[KernelSocket, KernelSocket]
+) -> None:
+    near, far = ends
+    near.settimeout(timeout)
+    sent = fill(near)
+    with pytest.raises(BlockingIOError):
+        near.sendmsg([bytes(1 << 16)], [], socket.MSG_DONTWAIT)
+    with once_blocked(lambda: drain(far, sent)):
+        assert near.send(b"x") == 1
+
+
+def fill(end: KernelSocket) -> int:
+    """Send until there is no room; gives how many bytes were taken."""
+    taken = 0
+    try:
+        while True:
+            taken += end.send(bytes(1 << 16), socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return taken
+
+
+def drain(end: KernelSocket, size: int) -> None:
+    """Receive so many bytes."""
+    while size:
+        size -= len(end.recv(size))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import math
 import os
 import select
 import socket
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Self, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from . import sock_diag
 from ._core import CryptoInfo, TlsInfo
@@ -46,12 +47,49 @@ def _told(call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     return told
 
 
+def _tried_first(
+    call: Callable[Concatenate[socket.socket, Parameters], Result], flags_at: int
+) -> Callable[Concatenate[socket.socket, Parameters], Result]:
+    """Let ``call``, whose argument ``flags_at`` are its flags, ask the kernel before it waits.
+
+    On a socket with a timeout Python polls before each call, with ``MSG_DONTWAIT`` too; and a poll
+    sees nothing while a KeyUpdate is pending, for which a receive has an answer (K-11, K-13).
+    """
+
+    @_told
+    @functools.wraps(call)
+    def tried(
+        sock: socket.socket, /, *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        if sock.gettimeout() and sock.fileno() >= 0:
+            try:
+                with _at_once(sock) as same:
+                    return call(same, *args, **kwargs)
+            except BlockingIOError:
+                flags = args[flags_at] if len(args) > flags_at else kwargs.get("flags", 0)
+                if isinstance(flags, int) and flags & socket.MSG_DONTWAIT:
+                    raise
+        return call(sock, *args, **kwargs)
+
+    return tried
+
+
+@contextmanager
+def _at_once(sock: socket.socket) -> Iterator[socket.socket]:
+    """The same connection without a timeout; that of ``sock`` has made it non-blocking."""
+    same = socket.socket(sock.family, sock.type, sock.proto, fileno=sock.fileno())
+    try:
+        same.setblocking(False)
+        yield same
+    finally:
+        same.detach()
+
+
 class KernelSocket(socket.socket):
     """A connected TCP socket whose TLS is the kernel's; ``KtlsSocket`` makes it.
 
     It is a :class:`socket.socket` with the same methods, results and exceptions as
-    :class:`ktls_fast.KtlsSocket`; ``docs/kernel-differences.md`` tells where they differ. One is
-    Python's: a call on a socket with a timeout polls first, ``MSG_DONTWAIT`` or not.
+    :class:`ktls_fast.KtlsSocket`; ``docs/kernel-differences.md`` tells where they differ.
     """
 
     @classmethod
@@ -99,26 +137,31 @@ class KernelSocket(socket.socket):
         """As :meth:`socket.socket.getsockopt`: an int without ``buflen``, else bytes."""
         return super().getsockopt(level, optname, buflen)
 
-    send = _told(socket.socket.send)
+    send = _tried_first(socket.socket.send, 1)
     sendall = _told(socket.socket.sendall)
-    sendmsg = _told(socket.socket.sendmsg)
+    sendmsg = _tried_first(socket.socket.sendmsg, 2)
     sendfile = _told(socket.socket.sendfile)
-    recv = _told(socket.socket.recv)
-    recv_into = _told(socket.socket.recv_into)
-    recvmsg = _told(socket.socket.recvmsg)
-    recvmsg_into = _told(socket.socket.recvmsg_into)
+    recv = _tried_first(socket.socket.recv, 1)
+    recv_into = _tried_first(socket.socket.recv_into, 2)
+    recvmsg = _tried_first(socket.socket.recvmsg, 2)
+    recvmsg_into = _tried_first(socket.socket.recvmsg_into, 2)
 
     @_told
     def splice_from(self, fd_in: "FileDescriptorLike", n: int, flags: int = 0, /) -> int:
         """As :meth:`ktls_fast.KtlsSocket.splice_from`."""
-        self._wait(select.POLLOUT)
+        if not flags & os.SPLICE_F_NONBLOCK:
+            self._wait(select.POLLOUT)
         return os.splice(_number(fd_in), self.fileno(), n, flags=flags)
 
     @_told
     def splice_to(self, fd_out: "FileDescriptorLike", n: int, flags: int = 0, /) -> int:
         """As :meth:`ktls_fast.KtlsSocket.splice_to`."""
-        self._wait(select.POLLIN)
-        return os.splice(self.fileno(), _number(fd_out), n, flags=flags)
+        pipe = _number(fd_out)
+        if self.gettimeout() and not flags & os.SPLICE_F_NONBLOCK:
+            with suppress(BlockingIOError):
+                return os.splice(self.fileno(), pipe, n, flags=flags | os.SPLICE_F_NONBLOCK)
+            self._wait(select.POLLIN)
+        return os.splice(self.fileno(), pipe, n, flags=flags)
 
     def poll(self, events: int, timeout: float | None = None) -> int:
         """As :meth:`ktls_fast.KtlsSocket.poll`.
@@ -150,7 +193,10 @@ class KernelSocket(socket.socket):
         return info
 
     def _wait(self, event: int) -> None:
-        """Keep the timeout, as Python's own socket calls do: by a poll before the call."""
+        """Keep the timeout, as Python's own socket calls do: by a poll before the call.
+
+        :raises TimeoutError: it has passed.
+        """
         timeout = self.gettimeout()
         if timeout and not self.poll(event, timeout):
             msg = "timed out"
