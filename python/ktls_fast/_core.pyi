@@ -450,8 +450,27 @@ class KtlsSocket:
     def gettimeout(self) -> float | None: ...
     def setblocking(self, flag: bool, /) -> None: ...
     def getblocking(self) -> bool: ...
-    def getsockname(self) -> object: ...
-    def getpeername(self) -> object: ...
+    def dup(self) -> KtlsSocket:
+        """Another descriptor of the same socket, with the same keys and state.
+
+        The last that is closed closes the socket.
+        """
+
+    def bind(self, address: tuple[Any, ...], /) -> None: ...
+    def connect(self, address: tuple[Any, ...], /) -> None:
+        """Connect; only before the ULP is attached.
+
+        :raises KtlsError: EISCONN with the ULP, also after a shutdown.
+        """
+
+    def listen(self, backlog: int = 128, /) -> None:
+        """Listen; only before the ULP is attached.
+
+        :raises KtlsError: EINVAL with the ULP.
+        """
+
+    def getsockname(self) -> Any: ...  # noqa: ANN401
+    def getpeername(self) -> Any: ...  # noqa: ANN401
     def sendfile(
         self,
         file: FileDescriptorLike | SupportsRead[bytes],

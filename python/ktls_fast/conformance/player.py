@@ -154,6 +154,22 @@ class Player:
             "msg_flags": flag_names(seen),
         }
 
+    def op_connect(self, step: Step) -> Outcome:
+        """To the peer, once more."""
+        end = self.ends[step["on"]]
+        end.connect(end.getsockname())
+        return {"ret": 0}
+
+    def op_listen(self, step: Step) -> Outcome:
+        """For one connection."""
+        self.ends[step["on"]].listen(1)
+        return {"ret": 0}
+
+    def op_bind(self, step: Step) -> Outcome:
+        """To any port."""
+        self.ends[step["on"]].bind(("127.0.0.1", 0))
+        return {"ret": 0}
+
     def op_poll(self, step: Step) -> Outcome:
         """What poll says now."""
         mask = self.ends[step["on"]].poll(POLLED, 0)

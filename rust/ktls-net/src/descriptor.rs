@@ -37,6 +37,13 @@ impl Descriptor {
         }
     }
 
+    pub(crate) fn closed() -> Self {
+        Self {
+            fd: Mutex::default(),
+            owner: Ownership::new(),
+        }
+    }
+
     /// For a call that uses the state that belongs to it.
     ///
     /// # Errors

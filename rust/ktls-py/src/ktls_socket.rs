@@ -1,9 +1,10 @@
 //! `KtlsSocket`.
 
+mod elsewhere;
+mod handle;
 mod receive;
 
-use std::os::fd::AsRawFd;
-
+use ktls_core::Errno;
 use ktls_core::socket::Target;
 use ktls_core::socket::call::{Control, SOL_TLS};
 use ktls_net::{FdSocket, Patience};
@@ -11,9 +12,11 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use self::handle::Handle;
 use crate::bell::PyBell;
 use crate::buffer::{Input, Output, take_fd};
 use crate::errors::connection_error;
+use crate::sendfile;
 use crate::socket_call::{Message, as_kernel, check_all_apart, collect, controls, dup_of, size};
 use crate::socket_option::{
     INT_LEN, IPPROTO_TCP, SO_ERROR, SO_RCVLOWAT, SOL_SOCKET, TCP_ULP, Value, int_answer,
@@ -21,11 +24,10 @@ use crate::socket_option::{
 use crate::stat::{PyNamespace, stats_of};
 use crate::timeout::{self, Timeout};
 use crate::tls_info;
-use crate::{python_socket, sendfile};
 
 #[pyclass(frozen, name = "KtlsSocket", module = "ktls_fast")]
 pub(crate) struct PyKtlsSocket {
-    inner: FdSocket,
+    inner: Handle,
     timeout: Timeout,
 }
 
@@ -48,7 +50,7 @@ impl PyKtlsSocket {
             return Ok(kernel_socket);
         }
         let timeout = Timeout::of(sock)?;
-        let inner = FdSocket::new(take_fd(sock)?, stats_of(namespace));
+        let inner = Handle::new(FdSocket::new(take_fd(sock)?, stats_of(namespace)));
         Ok(Bound::new(py, Self { inner, timeout })?.into_any())
     }
 
@@ -220,7 +222,7 @@ impl PyKtlsSocket {
     }
 
     fn fileno(&self) -> i32 {
-        self.inner.descriptor().map_or(-1, |fd| fd.as_raw_fd())
+        self.inner.number()
     }
 
     #[pyo3(signature = (value, /))]
@@ -239,6 +241,30 @@ impl PyKtlsSocket {
 
     fn getblocking(&self) -> bool {
         self.timeout.seconds() != Some(0.0)
+    }
+
+    fn dup(&self) -> PyResult<Self> {
+        Ok(Self {
+            inner: self.inner.dup().map_err(connection_error)?,
+            timeout: self.timeout.copy(),
+        })
+    }
+
+    #[pyo3(signature = (address, /))]
+    fn bind(&self, py: Python<'_>, address: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.ask_socket(py, "bind", (address,)).map(drop)
+    }
+
+    #[pyo3(signature = (address, /))]
+    fn connect(&self, py: Python<'_>, address: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.unless_attached(Errno::IsConn, "connect again")?;
+        self.ask_socket(py, "connect", (address,)).map(drop)
+    }
+
+    #[pyo3(signature = (backlog = 128, /))]
+    fn listen(&self, py: Python<'_>, backlog: i32) -> PyResult<()> {
+        self.unless_attached(Errno::Inval, "listen")?;
+        self.ask_socket(py, "listen", (backlog,)).map(drop)
     }
 
     fn getsockname(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
@@ -347,31 +373,5 @@ impl PyKtlsSocket {
     ) -> PyResult<usize> {
         let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
         as_kernel(py, || self.inner.send(slices, controls, flags, patience))
-    }
-
-    /// An option that is TCP's or the socket's own; `optlen` goes with None only.
-    fn set_elsewhere(
-        &self,
-        py: Python<'_>,
-        level: i32,
-        optname: i32,
-        value: &Bound<'_, PyAny>,
-        optlen: Option<u32>,
-    ) -> PyResult<()> {
-        let done = match optlen {
-            None => self.ask_socket(py, "setsockopt", (level, optname, value)),
-            Some(optlen) => self.ask_socket(py, "setsockopt", (level, optname, value, optlen)),
-        };
-        done.map(drop)
-    }
-
-    fn ask_socket<'py>(
-        &self,
-        py: Python<'py>,
-        method: &str,
-        args: impl pyo3::call::PyCallArgs<'py>,
-    ) -> PyResult<Py<PyAny>> {
-        let fd = self.inner.descriptor().map_err(connection_error)?;
-        python_socket::call(py, &fd, method, args)
     }
 }

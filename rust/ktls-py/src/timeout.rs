@@ -20,6 +20,11 @@ impl Timeout {
         Ok(Self(Mutex::new(parse(seconds)?)))
     }
 
+    /// The same for another object.
+    pub(crate) fn copy(&self) -> Self {
+        Self(Mutex::new(*guard(&self.0)))
+    }
+
     pub(crate) fn set(&self, seconds: Option<f64>) -> PyResult<()> {
         *guard(&self.0) = parse(seconds)?;
         Ok(())

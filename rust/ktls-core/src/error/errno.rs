@@ -19,6 +19,8 @@ pub enum Errno {
     Inval,
     /// EIO
     Io,
+    /// EISCONN
+    IsConn,
     /// EKEYEXPIRED
     KeyExpired,
     /// EMSGSIZE
@@ -54,6 +56,7 @@ impl Errno {
             Self::Exist => (17, 17),
             Self::Inval => (22, 22),
             Self::Io => (5, 5),
+            Self::IsConn => (106, 56),
             Self::KeyExpired => (127, 127),
             Self::MsgSize => (90, 40),
             Self::NoBufs => (105, 55),

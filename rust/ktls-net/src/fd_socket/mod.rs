@@ -55,12 +55,21 @@ impl FdSocket {
     /// Takes over a descriptor; what happens on it is counted in `stats`.
     #[must_use]
     pub fn new(fd: OwnedFd, stats: Arc<Stats>) -> Self {
+        Self::over(Descriptor::new(fd), stats)
+    }
+
+    /// A socket of which every call is EBADF.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self::over(Descriptor::closed(), Arc::default())
+    }
+
+    fn over(fd: Descriptor, stats: Arc<Stats>) -> Self {
         let shared = Arc::new(Shared {
             stats,
             ..Shared::default()
         });
         let watchers = Arc::new(Watchers::default());
-        let fd = Descriptor::new(fd);
         let owner = Arc::clone(fd.owner());
         let tx = TxSide::new(Arc::clone(&shared), Arc::clone(&watchers), owner);
         Self {
@@ -82,6 +91,14 @@ impl FdSocket {
     /// EBADF once closed.
     pub fn descriptor(&self) -> Result<Arc<OwnedFd>, Error> {
         self.fd.number()
+    }
+
+    /// Another descriptor of the connection.
+    ///
+    /// # Errors
+    /// EBADF once closed; what the system says.
+    pub fn duplicate(&self) -> Result<OwnedFd, Error> {
+        Ok(rustix::io::fcntl_dupfd_cloexec(self.fd.number()?, 0)?)
     }
 
     /// `SO_ERROR`: takes the error out, as a receive does.

@@ -1,0 +1,47 @@
+//! What is TCP's to do, or the system's.
+
+use ktls_core::Errno;
+use pyo3::prelude::*;
+
+use super::PyKtlsSocket;
+use crate::errors::{connection_error, refused};
+use crate::python_socket;
+
+impl PyKtlsSocket {
+    /// What a socket with the ULP never does: it is connected, and stays so.
+    pub(super) fn unless_attached(&self, errno: Errno, what: &str) -> PyResult<()> {
+        if self.inner.ulp(ULP_NAME).is_empty() {
+            return Ok(());
+        }
+        let text = format!("a socket with the tls ULP does not {what}");
+        Err(refused(errno, text))
+    }
+
+    /// An option that is TCP's or the socket's own; `optlen` goes with None only.
+    pub(super) fn set_elsewhere(
+        &self,
+        py: Python<'_>,
+        level: i32,
+        optname: i32,
+        value: &Bound<'_, PyAny>,
+        optlen: Option<u32>,
+    ) -> PyResult<()> {
+        let done = match optlen {
+            None => self.ask_socket(py, "setsockopt", (level, optname, value)),
+            Some(optlen) => self.ask_socket(py, "setsockopt", (level, optname, value, optlen)),
+        };
+        done.map(drop)
+    }
+
+    pub(super) fn ask_socket<'py>(
+        &self,
+        py: Python<'py>,
+        method: &str,
+        args: impl pyo3::call::PyCallArgs<'py>,
+    ) -> PyResult<Py<PyAny>> {
+        let fd = self.inner.descriptor().map_err(connection_error)?;
+        python_socket::call(py, &fd, method, args)
+    }
+}
+
+const ULP_NAME: usize = 16;

@@ -1,0 +1,87 @@
+//! A socket with several descriptors, as `dup` makes them.
+
+use std::ops::Deref;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+
+use ktls_net::{Error, FdSocket};
+
+use crate::lock::guard;
+
+/// One of them. The last that is closed closes the socket.
+pub(super) struct Handle {
+    shared: Arc<Shared>,
+    closed: AtomicBool,
+    /// That of a duplicate; the first has the socket's.
+    own: Mutex<Option<OwnedFd>>,
+}
+
+struct Shared {
+    socket: FdSocket,
+    open: AtomicUsize,
+}
+
+/// What a closed one asks instead: every call on it is EBADF.
+static CLOSED: LazyLock<FdSocket> = LazyLock::new(FdSocket::closed);
+
+impl Handle {
+    pub(super) fn new(socket: FdSocket) -> Self {
+        let shared = Shared {
+            socket,
+            open: AtomicUsize::new(0),
+        };
+        Self::over(Arc::new(shared), None)
+    }
+
+    /// # Errors
+    /// EBADF once closed; what the system says of another descriptor.
+    pub(super) fn dup(&self) -> Result<Self, Error> {
+        let fd = self.duplicate()?;
+        Ok(Self::over(Arc::clone(&self.shared), Some(fd)))
+    }
+
+    fn over(shared: Arc<Shared>, own: Option<OwnedFd>) -> Self {
+        shared.open.fetch_add(1, Ordering::SeqCst);
+        Self {
+            shared,
+            closed: AtomicBool::new(false),
+            own: Mutex::new(own),
+        }
+    }
+
+    pub(super) fn close(&self) {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        guard(&self.own).take();
+        if self.shared.open.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.shared.socket.close();
+        }
+    }
+
+    pub(super) fn number(&self) -> RawFd {
+        match &*guard(&self.own) {
+            Some(own) => own.as_raw_fd(),
+            None => self.descriptor().map_or(-1, |fd| fd.as_raw_fd()),
+        }
+    }
+}
+
+impl Deref for Handle {
+    type Target = FdSocket;
+
+    fn deref(&self) -> &FdSocket {
+        if self.closed.load(Ordering::Acquire) {
+            &CLOSED
+        } else {
+            &self.shared.socket
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
