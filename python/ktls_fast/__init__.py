@@ -7,6 +7,7 @@ Three ways in: :func:`connect` and :func:`accept` give a whole TLS :class:`Conne
 
 import socket
 from importlib.metadata import version as _version
+from pathlib import Path as _Path
 
 from ._core import (
     ClientConfig,
@@ -23,6 +24,7 @@ from ._core import (
     ServerConfig,
     TlsInfo,
     TrafficSecret,
+    __pyx_capi__,
     aead_in_use,
     cpu_features,
     scan_key_updates,
@@ -94,11 +96,13 @@ __all__ = [
     "TrafficSecret",
     "TruncatedError",
     "Version",
+    "__pyx_capi__",
     "__version__",
     "accept",
     "aead_in_use",
     "connect",
     "cpu_features",
+    "get_include",
     "scan_key_updates",
     "tls_stat",
 ]
@@ -125,6 +129,11 @@ def connect(
     with sock:  # a Connection detaches it, so that this closes it after an error only
         _send_at_once(sock)
         return Connection.client(sock, config or ClientConfig(), server_name or address[0])
+
+
+def get_include() -> str:
+    """The folder of ``ktls_fast.h``, for a C compiler's ``-I``; Cython needs it, too."""
+    return str(_Path(__file__).with_name("include"))
 
 
 def accept(sock: socket.socket, config: ServerConfig) -> Connection:

@@ -347,6 +347,10 @@ def tls_stat(
 
 @overload
 def tls_stat(*, format: Literal["proc"], namespace: Namespace | None = None) -> str: ...
+
+__pyx_capi__: dict[str, object]
+"""The functions of ``ktls_fast.pxd``, as capsules, for ``cimport ktls_fast``."""
+
 def aead_in_use() -> dict[str, str]:
     """Which implementation seals each cipher, e.g. ``{"AES_GCM_128": "aws-lc"}``."""
 

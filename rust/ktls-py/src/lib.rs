@@ -3,6 +3,7 @@
 
 mod bell;
 mod buffer;
+mod capi;
 mod config;
 mod connection;
 mod crypto_info;
@@ -54,6 +55,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::capi::add_to(module)?;
         super::fork::register(module.py())?;
         super::scan::KEY_UPDATE_FOUND.add_to(module)?;
         super::tls_info::TLS_INFO.add_to(module)

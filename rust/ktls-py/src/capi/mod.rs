@@ -1,0 +1,253 @@
+//! The C interface: functions that need no GIL, as one table for C and one capsule each for Cython.
+//!
+//! `include/ktls_fast.h` is the reference: its types are those of this module, field by field.
+#![expect(
+    unsafe_code,
+    reason = "C hands over pointers and lengths, and wants functions back"
+)]
+
+mod opener;
+mod sealer;
+
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ptr::NonNull;
+
+use ktls_core::{CryptoInfo, Errno};
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict};
+
+use opener::{
+    BatchEnd, COpener, KeyUpdate, Record, open_batch, opener_free, opener_new, opener_rekey,
+    scan_key_updates,
+};
+use sealer::{CPiece, CSealer, seal_batch, sealer_free, sealer_new, sealer_overhead, sealer_rekey};
+
+/// `ktls_api`: it only grows, and what is in it stays as it is under one version.
+#[repr(C)]
+struct Api {
+    version: u32,
+    size: u32,
+    last_error: extern "C" fn() -> *const c_char,
+    sealer_new: unsafe extern "C" fn(*const u8, usize) -> *mut CSealer,
+    sealer_free: unsafe extern "C" fn(*mut CSealer),
+    sealer_rekey: unsafe extern "C" fn(*mut CSealer, *const u8, usize) -> c_int,
+    sealer_overhead: unsafe extern "C" fn(*const CSealer) -> usize,
+    seal_batch:
+        unsafe extern "C" fn(*mut CSealer, *const CPiece, usize, *mut u8, usize, *mut usize) -> i64,
+    opener_new: unsafe extern "C" fn(*const u8, usize) -> *mut COpener,
+    opener_free: unsafe extern "C" fn(*mut COpener),
+    opener_rekey: unsafe extern "C" fn(*mut COpener, *const u8, usize) -> c_int,
+    open_batch: unsafe extern "C" fn(
+        *mut COpener,
+        *const u8,
+        usize,
+        *mut u8,
+        usize,
+        *mut Record,
+        usize,
+        *mut BatchEnd,
+    ) -> i64,
+    scan_key_updates:
+        unsafe extern "C" fn(*const u8, usize, *const Record, usize, *mut KeyUpdate, usize) -> i64,
+}
+
+static API: Api = Api {
+    version: 1,
+    size: size_of::<Api>() as u32,
+    last_error,
+    sealer_new,
+    sealer_free,
+    sealer_rekey,
+    sealer_overhead,
+    seal_batch,
+    opener_new,
+    opener_free,
+    opener_rekey,
+    open_batch,
+    scan_key_updates,
+};
+
+/// Adds `_C_API` and, for `cimport`, `__pyx_capi__`, whose capsules have the functions' types for names.
+pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let functions = PyDict::new(py);
+    for (name, signature, function) in functions_of(&API) {
+        functions.set_item(name, capsule(py, function, signature)?)?;
+    }
+    module.setattr("__pyx_capi__", functions)?;
+    let table = NonNull::from_ref(&API).cast();
+    module.setattr("_C_API", capsule(py, table, c"ktls_fast._core._C_API")?)
+}
+
+/// Each function by the name and type that Cython writes for it.
+fn functions_of(api: &Api) -> [(&'static str, &'static CStr, NonNull<c_void>); 11] {
+    let pointer = |function: *const ()| {
+        NonNull::new(function.cast_mut().cast()).unwrap_or(NonNull::dangling())
+    };
+    [
+        ("last_error", c"char const *(void)", pointer(api.last_error as _)),
+        (
+            "sealer_new",
+            c"ktls_sealer *(uint8_t const *, size_t)",
+            pointer(api.sealer_new as _),
+        ),
+        ("sealer_free", c"void (ktls_sealer *)", pointer(api.sealer_free as _)),
+        (
+            "sealer_rekey",
+            c"int (ktls_sealer *, uint8_t const *, size_t)",
+            pointer(api.sealer_rekey as _),
+        ),
+        (
+            "sealer_overhead",
+            c"size_t (ktls_sealer const *)",
+            pointer(api.sealer_overhead as _),
+        ),
+        (
+            "seal_batch",
+            c"int64_t (ktls_sealer *, ktls_piece const *, size_t, uint8_t *, size_t, size_t *)",
+            pointer(api.seal_batch as _),
+        ),
+        (
+            "opener_new",
+            c"ktls_opener *(uint8_t const *, size_t)",
+            pointer(api.opener_new as _),
+        ),
+        ("opener_free", c"void (ktls_opener *)", pointer(api.opener_free as _)),
+        (
+            "opener_rekey",
+            c"int (ktls_opener *, uint8_t const *, size_t)",
+            pointer(api.opener_rekey as _),
+        ),
+        (
+            "open_batch",
+            c"int64_t (ktls_opener *, uint8_t const *, size_t, uint8_t *, size_t, ktls_record *, size_t, ktls_batch_end *)",
+            pointer(api.open_batch as _),
+        ),
+        (
+            "scan_key_updates",
+            c"int64_t (uint8_t const *, size_t, ktls_record const *, size_t, ktls_key_update *, size_t)",
+            pointer(api.scan_key_updates as _),
+        ),
+    ]
+}
+
+fn capsule<'py>(
+    py: Python<'py>,
+    pointer: NonNull<c_void>,
+    name: &'static CStr,
+) -> PyResult<Bound<'py, PyCapsule>> {
+    // SAFETY: the pointer is to a static table or to a function: both live as long as the process, and
+    // have the C type that the name tells.
+    unsafe { PyCapsule::new_with_pointer(py, pointer, name) }
+}
+
+/// Why a call was refused.
+struct Refusal {
+    errno: Errno,
+    text: String,
+}
+
+impl From<ktls_core::Error> for Refusal {
+    fn from(error: ktls_core::Error) -> Self {
+        Self {
+            errno: error.errno(),
+            text: error.to_string(),
+        }
+    }
+}
+
+impl From<ktls_net::Error> for Refusal {
+    /// Of a sealer it is only ever the other process of a fork.
+    fn from(error: ktls_net::Error) -> Self {
+        Self::new(Errno::Busy, error.to_string())
+    }
+}
+
+impl Refusal {
+    fn new(errno: Errno, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { errno, text }
+    }
+
+    /// Keeps the sentence for `last_error`.
+    fn told(self) -> c_int {
+        // No sentence of ours has a NUL in it.
+        LAST_ERROR.set(CString::new(self.text).unwrap_or_default());
+        -self.errno.code()
+    }
+}
+
+thread_local! {
+    static LAST_ERROR: RefCell<CString> = RefCell::default();
+}
+
+extern "C" fn last_error() -> *const c_char {
+    LAST_ERROR.with_borrow(|text| text.as_ptr())
+}
+
+/// 0, or the negative errno.
+fn status(done: Result<(), Refusal>) -> c_int {
+    done.map_or_else(Refusal::told, |()| 0)
+}
+
+/// A number, or the negative errno.
+fn count(done: Result<usize, Refusal>) -> i64 {
+    done.map_or_else(|refusal| refusal.told().into(), |count| count as i64)
+}
+
+/// A new object for C to own, or NULL.
+fn owned<T>(made: Result<T, Refusal>) -> *mut T {
+    match made {
+        Ok(made) => Box::into_raw(Box::new(made)),
+        Err(refusal) => {
+            refusal.told();
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// What C says lies at `start`; nothing at NULL.
+///
+/// # Safety
+/// `start` is NULL, or `len` values can be read there, which nobody writes to for `'a`.
+unsafe fn slice<'a, T>(start: *const T, len: usize) -> &'a [T] {
+    if start.is_null() || len == 0 {
+        return &[];
+    }
+    // SAFETY: as the caller says.
+    unsafe { std::slice::from_raw_parts(start, len) }
+}
+
+/// The same to write to.
+///
+/// # Safety
+/// `start` is NULL, or `len` values can be written there, which nobody else touches for `'a`.
+unsafe fn slice_mut<'a, T>(start: *mut T, len: usize) -> &'a mut [T] {
+    if start.is_null() || len == 0 {
+        return &mut [];
+    }
+    // SAFETY: as the caller says.
+    unsafe { std::slice::from_raw_parts_mut(start, len) }
+}
+
+/// # Safety
+/// As [`slice`].
+unsafe fn info_of(info: *const u8, len: usize) -> Result<CryptoInfo, Refusal> {
+    // SAFETY: as the caller says.
+    Ok(CryptoInfo::from_bytes(unsafe { slice(info, len) })?)
+}
+
+/// Refuses output that shares memory with input, before a reference to either exists.
+fn check_apart<T>(
+    input: *const T,
+    count: usize,
+    out: *const u8,
+    room: usize,
+) -> Result<(), Refusal> {
+    let input_end = input.wrapping_add(count).cast::<u8>();
+    if count > 0 && room > 0 && input.cast() < out.wrapping_add(room) && out < input_end {
+        return Err(Refusal::new(Errno::Inval, "input and output overlap"));
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! Opening and scanning for C.
+
+use std::ffi::c_int;
+use std::sync::Mutex;
+
+use ktls_aead::PROVIDER;
+use ktls_core::record::{Opened, Stop};
+use ktls_core::rekey::{Fault, Found, KeyUpdateScanner};
+use ktls_core::wire::HEADER_LEN;
+use ktls_core::{Errno, Opener};
+
+use super::{Refusal, check_apart, count, info_of, owned, slice, slice_mut, status};
+use crate::lock::guard;
+
+/// `ktls_opener`
+pub(super) struct COpener(Mutex<Opener>);
+
+/// `ktls_record`
+#[repr(C)]
+pub(super) struct Record {
+    offset: usize,
+    len: usize,
+    record_type: u8,
+}
+
+/// `ktls_batch_end`
+#[repr(C)]
+pub(super) struct BatchEnd {
+    consumed: usize,
+    written: usize,
+    records: usize,
+    stop: c_int,
+}
+
+/// `ktls_key_update`
+#[repr(C)]
+pub(super) struct KeyUpdate {
+    record: usize,
+    update_requested: u8,
+    fault: u8,
+}
+
+/// `KTLS_STOP_KEY_UPDATE`
+const KEY_UPDATE: c_int = 1;
+/// `KTLS_STOP_FULL`
+const FULL: c_int = 2;
+
+pub(super) unsafe extern "C" fn opener_new(info: *const u8, len: usize) -> *mut COpener {
+    let made = || -> Result<COpener, Refusal> {
+        // SAFETY: the header says that `len` bytes can be read at `info`.
+        let inner = Opener::new(unsafe { info_of(info, len) }?, &PROVIDER)?;
+        Ok(COpener(Mutex::new(inner)))
+    };
+    owned(made())
+}
+
+pub(super) unsafe extern "C" fn opener_free(opener: *mut COpener) {
+    if !opener.is_null() {
+        // SAFETY: `opener_new` made it by a box, and the caller does not use it again.
+        drop(unsafe { Box::from_raw(opener) });
+    }
+}
+
+pub(super) unsafe extern "C" fn opener_rekey(
+    opener: *mut COpener,
+    info: *const u8,
+    len: usize,
+) -> c_int {
+    // SAFETY: an opener that was not freed; all access to what is in it is by its lock.
+    let opener = unsafe { &*opener };
+    let rekey = || -> Result<(), Refusal> {
+        // SAFETY: the header says that `len` bytes can be read at `info`.
+        let info = unsafe { info_of(info, len) }?;
+        Ok(guard(&opener.0).rekey(info, &PROVIDER)?)
+    };
+    status(rekey())
+}
+
+pub(super) unsafe extern "C" fn open_batch(
+    opener: *mut COpener,
+    wire: *const u8,
+    wire_len: usize,
+    out: *mut u8,
+    room: usize,
+    records: *mut Record,
+    max_records: usize,
+    end: *mut BatchEnd,
+) -> i64 {
+    // SAFETY: as in `opener_rekey`.
+    let opener = unsafe { &*opener };
+    let open = || -> Result<usize, Refusal> {
+        check_apart(wire, wire_len, out, room)?;
+        // SAFETY: the header says that so much can be read and written at these places; input and
+        // output do not overlap, as just checked.
+        let (wire, out, records) = unsafe {
+            (
+                slice(wire, wire_len),
+                slice_mut(out, room),
+                slice_mut(records, max_records),
+            )
+        };
+        let (found, how_far) = open_into(&mut guard(&opener.0), wire, out, records)?;
+        // SAFETY: the header says that `end` can be written, unless it is NULL.
+        if let Some(end) = unsafe { end.as_mut() } {
+            *end = how_far;
+        }
+        Ok(found)
+    };
+    count(open())
+}
+
+fn open_into(
+    opener: &mut Opener,
+    wire: &[u8],
+    out: &mut [u8],
+    records: &mut [Record],
+) -> Result<(usize, BatchEnd), Refusal> {
+    let fits = first_records(wire, records.len());
+    let mut found = 0;
+    let end = opener.open_batch(&wire[..fits], out, |one| {
+        if let Some(place) = records.get_mut(found) {
+            *place = one.into();
+        }
+        found += 1;
+    })?;
+    let stop = match end.stop {
+        Some(Stop::Bad(error)) if found == 0 => return Err(error.into()),
+        // The sentence is there for who asks.
+        Some(Stop::Bad(error)) => Refusal::from(error).told(),
+        Some(Stop::KeyUpdate) => KEY_UPDATE,
+        Some(Stop::Full) => FULL,
+        None if fits < wire.len() => FULL,
+        None => 0,
+    };
+    let (consumed, written) = (end.consumed, end.written);
+    Ok((
+        found,
+        BatchEnd {
+            consumed,
+            written,
+            records: found,
+            stop,
+        },
+    ))
+}
+
+/// Bytes of the first `max` records, or all there are.
+fn first_records(wire: &[u8], max: usize) -> usize {
+    let mut at = 0;
+    for _ in 0..max {
+        match wire.get(at..).and_then(<[u8]>::first_chunk::<HEADER_LEN>) {
+            Some(&[_, _, _, high, low]) => {
+                at += HEADER_LEN + usize::from(u16::from_be_bytes([high, low]));
+            }
+            None => return wire.len(),
+        }
+    }
+    at.min(wire.len())
+}
+
+impl From<Opened> for Record {
+    fn from(one: Opened) -> Self {
+        Self {
+            offset: one.offset,
+            len: one.len,
+            record_type: one.record_type,
+        }
+    }
+}
+
+pub(super) unsafe extern "C" fn scan_key_updates(
+    data: *const u8,
+    data_len: usize,
+    records: *const Record,
+    len: usize,
+    found: *mut KeyUpdate,
+    max_found: usize,
+) -> i64 {
+    // SAFETY: the header says that so much can be read and written at these places.
+    let (data, records, found) = unsafe {
+        (
+            slice(data, data_len),
+            slice(records, len),
+            slice_mut(found, max_found),
+        )
+    };
+    count(scan(data, records, found))
+}
+
+fn scan(data: &[u8], records: &[Record], found: &mut [KeyUpdate]) -> Result<usize, Refusal> {
+    let (mut scanner, mut seen) = (KeyUpdateScanner::default(), 0);
+    for record in records {
+        let end = record.offset.checked_add(record.len);
+        let plaintext = end
+            .and_then(|end| data.get(record.offset..end))
+            .ok_or_else(|| {
+                let (offset, len, all) = (record.offset, record.len, data.len());
+                let text = format!("a record of {len} bytes at {offset} is not inside {all} bytes");
+                Refusal::new(Errno::Inval, text)
+            })?;
+        scanner.feed(record.record_type, plaintext, |one| {
+            if let Some(place) = found.get_mut(seen) {
+                *place = one.into();
+            }
+            seen += 1;
+        });
+    }
+    Ok(seen)
+}
+
+impl From<Found> for KeyUpdate {
+    fn from(one: Found) -> Self {
+        Self {
+            record: one.record as usize,
+            update_requested: one.update_requested.into(),
+            fault: one.fault.map_or(0, |fault| match fault {
+                Fault::DataAfter => 1,
+                Fault::Interleaved => 2,
+                Fault::BadLength => 3,
+                Fault::BadValue => 4,
+            }),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Sealing for C.
+
+use std::ffi::c_int;
+use std::sync::{Arc, Mutex};
+
+use ktls_aead::PROVIDER;
+use ktls_core::Sealer;
+use ktls_core::record::Piece;
+use ktls_net::fork::Ownership;
+
+use super::{Refusal, check_apart, count, info_of, owned, slice, slice_mut, status};
+use crate::lock::guard;
+
+/// `ktls_sealer`
+pub(super) struct CSealer {
+    inner: Mutex<Sealer>,
+    overhead: usize,
+    /// Two processes that seal with one key would use its nonces twice.
+    owner: Arc<Ownership>,
+}
+
+/// `ktls_piece`
+#[repr(C)]
+pub(super) struct CPiece {
+    data: *const u8,
+    len: usize,
+    record_type: u8,
+}
+
+pub(super) unsafe extern "C" fn sealer_new(info: *const u8, len: usize) -> *mut CSealer {
+    let made = || -> Result<CSealer, Refusal> {
+        // SAFETY: the header says that `len` bytes can be read at `info`.
+        let inner = Sealer::new(unsafe { info_of(info, len) }?, &PROVIDER)?;
+        Ok(CSealer {
+            overhead: inner.overhead(),
+            inner: Mutex::new(inner),
+            owner: Ownership::new(),
+        })
+    };
+    owned(made())
+}
+
+pub(super) unsafe extern "C" fn sealer_free(sealer: *mut CSealer) {
+    if !sealer.is_null() {
+        // SAFETY: `sealer_new` made it by a box, and the caller does not use it again.
+        drop(unsafe { Box::from_raw(sealer) });
+    }
+}
+
+pub(super) unsafe extern "C" fn sealer_rekey(
+    sealer: *mut CSealer,
+    info: *const u8,
+    len: usize,
+) -> c_int {
+    // SAFETY: a sealer that was not freed; all access to what changes in it is by its lock.
+    let sealer = unsafe { &*sealer };
+    let rekey = || -> Result<(), Refusal> {
+        let _call = sealer.owner.enter()?;
+        // SAFETY: the header says that `len` bytes can be read at `info`.
+        let info = unsafe { info_of(info, len) }?;
+        Ok(guard(&sealer.inner).rekey(info, &PROVIDER)?)
+    };
+    status(rekey())
+}
+
+pub(super) unsafe extern "C" fn sealer_overhead(sealer: *const CSealer) -> usize {
+    // SAFETY: as in `sealer_rekey`.
+    unsafe { &*sealer }.overhead
+}
+
+pub(super) unsafe extern "C" fn seal_batch(
+    sealer: *mut CSealer,
+    pieces: *const CPiece,
+    len: usize,
+    out: *mut u8,
+    room: usize,
+    lengths: *mut usize,
+) -> i64 {
+    // SAFETY: as in `sealer_rekey`; the header says that `len` pieces can be read.
+    let (sealer, pieces) = unsafe { (&*sealer, slice(pieces, len)) };
+    let seal = || -> Result<usize, Refusal> {
+        let _call = sealer.owner.enter()?;
+        for piece in pieces {
+            check_apart(piece.data, piece.len, out, room)?;
+        }
+        // SAFETY: the header says that so much can be written at `out` and, unless NULL, at
+        // `lengths`; neither overlaps a piece, as just checked, nor the other.
+        let (out, lengths) = unsafe { (slice_mut(out, room), slice_mut(lengths, len)) };
+        let mut places = lengths.iter_mut();
+        let sealed = guard(&sealer.inner).seal_batch(pieces.iter().map(CPiece::get), out, |at| {
+            if let Some(length) = places.next() {
+                *length = at.len();
+            }
+        });
+        Ok(sealed?)
+    };
+    count(seal())
+}
+
+impl CPiece {
+    fn get(&self) -> Piece<'_> {
+        Piece {
+            record_type: self.record_type,
+            // SAFETY: the header says that `len` bytes can be read at `data` during the call.
+            plaintext: unsafe { slice(self.data, self.len) },
+        }
+    }
+}
