@@ -25,6 +25,8 @@ pub enum Errno {
     MsgSize,
     /// ENOBUFS
     NoBufs,
+    /// ENODEV
+    NoDev,
     /// ENOENT
     NoEnt,
     /// ENOPROTOOPT
@@ -39,6 +41,8 @@ pub enum Errno {
     Pipe,
     /// EPROTO
     Proto,
+    /// ETIMEDOUT
+    TimedOut,
 }
 
 impl Errno {
@@ -57,6 +61,7 @@ impl Errno {
             Self::KeyExpired => (127, 127),
             Self::MsgSize => (90, 40),
             Self::NoBufs => (105, 55),
+            Self::NoDev => (19, 19),
             Self::NoEnt => (2, 2),
             Self::NoProtoOpt => (92, 42),
             Self::NoSpc => (28, 28),
@@ -64,6 +69,7 @@ impl Errno {
             Self::OpNotSupp => (95, 102),
             Self::Pipe => (32, 32),
             Self::Proto => (71, 100),
+            Self::TimedOut => (110, 60),
         };
         if cfg!(target_os = "linux") {
             linux
