@@ -45,6 +45,12 @@ counters! {
     TlsTxRekeyOk,
     TlsTxRekeyError,
     TlsRxRekeyReceived,
+    TlsTxRekeyFallback,
+    TlsRxRekeyFallback,
+    TlsTxRekeyAborted,
+    TlsRxRekeyAborted,
+    TlsCurrTxRekey,
+    TlsCurrRxRekey,
 }
 
 /// The counters of one namespace.
