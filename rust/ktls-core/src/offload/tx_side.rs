@@ -247,7 +247,7 @@ impl Tx {
             .as_ref()
             .is_some_and(|offload| offload.policy.flushes_open_record());
         if flush && self.open_len() > 0 {
-            if room < self.open_len() {
+            if room == 0 {
                 return Err(Fault::System(crate::Errno::Again.code()));
             }
             self.close_open(shared)?;

@@ -1,0 +1,1 @@
+//! Exhaustive search of a small model that the same machines drive.
