@@ -67,6 +67,8 @@ pub struct Link {
     pub duplicate: f64,
     /// One way.
     pub delay: u64,
+    /// Time that a segment waits in the host's queue between TCP and device.
+    pub queue: u64,
     /// Most bytes of a packet.
     pub mss: usize,
     /// Most packets that TCP hands to the device in one piece.
@@ -131,6 +133,7 @@ impl Default for Link {
             reorder: 0.0,
             duplicate: 0.0,
             delay: 100,
+            queue: 0,
             mss: 1448,
             tso: 4,
             window: 64 << 10,
@@ -200,6 +203,7 @@ impl Link {
             reorder: rng.f64() * 0.3 * bad,
             duplicate: rng.f64() * 0.1 * bad,
             delay: rng.u64(5..=300),
+            queue: if rng.bool() { 0 } else { rng.u64(1..=400) },
             mss: *rng.choice(&[97, 536, 1220, 1448]).unwrap_or(&1448),
             tso: rng.usize(1..=6),
             window: rng.u64(2_000..=40_000),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ktls_core::offload::Policy;
+use ktls_sim::model::{Explored, RxModel, TxModel, search};
 use ktls_sim::{Report, Scenario, Violation, run};
 
 /// What is asked for on the command line.
@@ -33,8 +34,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let held = asked.policies.iter().all(|&policy| prove(policy, &asked));
-    if held {
+    let holds = |&policy: &Policy| explore(policy) && prove(policy, &asked);
+    if asked.policies.iter().all(holds) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -68,6 +69,28 @@ fn policy(value: &str) -> Result<Policy, String> {
         .into_iter()
         .find(|policy| policy.name() == value);
     found.ok_or(format!("{value:?} is not cover-letter, v17 or naive"))
+}
+
+/// Every state of the small models.
+fn explore(policy: Policy) -> bool {
+    let (records, rekeys) = (2, 2);
+    let sender = search(&TxModel {
+        policy,
+        records,
+        rekeys,
+    });
+    let receiver = search(&RxModel { policy, rekeys });
+    explored(policy, "sender", &sender) && explored(policy, "receiver", &receiver)
+}
+
+fn explored<S: std::fmt::Debug>(policy: Policy, side: &str, found: &Explored<S>) -> bool {
+    let (states, steps) = (found.states, found.steps);
+    let Some((broken, way)) = &found.violation else {
+        println!("{policy}: {states} states and {steps} steps of a {side} hold");
+        return true;
+    };
+    println!("{policy}: a {side} is broken after {way:?}: {broken}");
+    false
 }
 
 /// Half of the runs go to each policy, if both are asked for.

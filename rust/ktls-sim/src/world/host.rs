@@ -1,5 +1,7 @@
 //! One end: programs, socket, TCP and device.
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
 use ktls_aead::PROVIDER;
 use ktls_core::offload::{Capabilities, Connection, OffloadDevice, RxPhase, SimNic, Size, TxPhase};
@@ -10,7 +12,7 @@ use crate::device::{FaultyDevice, TraceDevice, TraceLog};
 use crate::oracle::Oracle;
 use crate::report::Sent;
 use crate::scenario::Scenario;
-use crate::tcp::{Receiver, Sender};
+use crate::tcp::{Cut, Receiver, Sender};
 
 pub(super) struct Host {
     pub(super) tx: Tx,
@@ -29,6 +31,8 @@ pub(super) struct Host {
     pub(super) peer_keys: Keys,
     /// Where the stream of each generation starts.
     pub(super) generations: Vec<u64>,
+    /// The segments that wait between TCP and device, by their number.
+    pub(super) queue: BTreeMap<u64, Cut>,
     /// The segments that wait in the device, by their number.
     pub(super) in_device: Vec<(u64, Sent)>,
     pub(super) ticking: bool,
@@ -84,6 +88,7 @@ impl Host {
             reader: Reader::default(),
             oracle: Oracle::new(expand(keys.info(0))),
             generations: vec![0],
+            queue: BTreeMap::new(),
             in_device: Vec::new(),
             ticking: false,
             idle_ticks: 0,

@@ -69,6 +69,8 @@ enum Entry {
     },
     /// TCP's timer, of this restart, runs out.
     Timer(usize, u64),
+    /// The segment of this number leaves the host's queue.
+    Leave(usize, u64),
     /// The device works.
     Tick(usize),
     Down(usize),
@@ -138,6 +140,7 @@ impl<'s> World<'s> {
             Entry::Packet { to, offset, bytes } => self.packet_arrives(to, offset, bytes),
             Entry::Ack { to, acked } => self.ack_arrives(to, acked),
             Entry::Timer(host, restart) => self.timer_runs_out(host, restart),
+            Entry::Leave(host, id) => self.leave_queue(host, id),
             Entry::Tick(host) => self.tick(host),
             Entry::Down(host) => self.set_netdev(host, Netdev::Down, EventKind::Down),
             Entry::Up(host) => self.set_netdev(host, Netdev::Up, EventKind::Up),

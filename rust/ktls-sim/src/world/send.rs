@@ -134,19 +134,37 @@ impl World<'_> {
         }
     }
 
+    /// TCP lets a segment go; it may wait in a queue before the device is asked.
     fn transmit(&mut self, index: usize, cut: Cut) {
         self.summary.segments += 1;
         self.summary.retransmissions += u64::from(cut.sent.retransmission);
+        let id = self.summary.segments;
+        self.hosts[index].queue.insert(id, cut);
+        let link = &self.scenario.link;
+        let mut wait = link.queue;
+        if wait > 0 && self.happens(link.reorder) {
+            wait += self.rng.u64(0..=wait);
+        }
+        if wait == 0 {
+            return self.leave_queue(index, id);
+        }
+        self.after(wait, Entry::Leave(index, id));
+    }
+
+    pub(super) fn leave_queue(&mut self, index: usize, id: u64) {
         let host = &mut self.hosts[index];
+        let Some(cut) = host.queue.remove(&id) else {
+            return;
+        };
         let segment = Segment {
-            id: self.summary.segments,
+            id,
             offset: cut.sent.offset,
             bytes: cut.bytes,
             path: cut.sent.path,
         };
         match host.tx.transmit(segment, &mut *host.device) {
             Transmit::Queued => {
-                host.in_device.push((self.summary.segments, cut.sent));
+                host.in_device.push((id, cut.sent));
                 self.plan_tick(index);
             }
             Transmit::Pass(bytes) => self.put_on_wire(index, cut.sent, &bytes, SealedBy::Software),
@@ -232,7 +250,10 @@ impl World<'_> {
     }
 
     fn timeout(&self) -> u64 {
-        8 * self.scenario.link.delay + 10 * self.scenario.device.tick + 200
+        8 * self.scenario.link.delay
+            + 2 * self.scenario.link.queue
+            + 10 * self.scenario.device.tick
+            + 200
     }
 
     fn has_room(&self, index: usize) -> bool {
