@@ -8,6 +8,7 @@
 pub mod device;
 pub mod model;
 mod oracle;
+pub mod pcap;
 mod report;
 mod scenario;
 mod tcp;
