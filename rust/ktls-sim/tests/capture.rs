@@ -35,7 +35,7 @@ fn sums_up(parts: &[&[u8]]) -> bool {
         .chunks(2)
         .map(|pair| u64::from(pair[0]) << 8 | u64::from(*pair.get(1).unwrap_or(&0)))
         .sum();
-    sum % 0xffff == 0
+    sum.is_multiple_of(0xffff)
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod rings;
 mod rx;
 mod rx_side;
 mod tx;
+mod tx_calls;
 mod tx_side;
 
 pub use device::{

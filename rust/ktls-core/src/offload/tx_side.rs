@@ -1,42 +1,38 @@
-//! The sending direction over a device: the socket's own [`Tx`] with the rules of [`TxPhase`].
-//!
-//! One send serves both paths (R-API-2): records are framed for the device or sealed, as the phase says,
-//! and the socket's operations never change (R-TX-2).
+//! What a sending direction knows of its device, by the rules of [`TxPhase`].
 
 use crate::crypto_info::Direction;
 use crate::key::TrafficKey;
 use crate::offload::count::{Carrier, Gauges};
-use crate::offload::device::{Connection, Netdev, OffloadDevice};
+use crate::offload::device::{Connection, OffloadDevice};
 use crate::offload::fallback::seal_segment;
 use crate::offload::policy::Policy;
 use crate::offload::record_list::RecordList;
 use crate::offload::rings::Descriptor;
-use crate::offload::tx::{Line, TxEvent, TxPhase};
+use crate::offload::tx::{TxEvent, TxPhase};
 use crate::slot::SlotId;
-use crate::socket::{Fault, Shared, Tx};
 use crate::stats::Stats;
 
 /// What a sending direction knows of its device.
 #[derive(Debug)]
 pub struct TxOffload {
-    policy: Policy,
+    pub(super) policy: Policy,
     connection: Connection,
-    phase: TxPhase,
+    pub(super) phase: TxPhase,
     gauges: Gauges,
     /// The device's key.
-    slot: Option<SlotId>,
-    list: RecordList,
+    pub(super) slot: Option<SlotId>,
+    pub(super) list: RecordList,
     /// Where the device's records end, once they do.
-    list_end: Option<u64>,
+    pub(super) list_end: Option<u64>,
     /// The key of `list` when it is not the newest.
-    past: Option<TrafficKey>,
+    pub(super) past: Option<TrafficKey>,
     /// The offset behind the last record.
-    write: u64,
-    acked: u64,
+    pub(super) write: u64,
+    pub(super) acked: u64,
     /// The device has lost its place (D-11).
-    resync_wanted: bool,
-    resync_at: Option<(u64, u64)>,
-    tally: TxTally,
+    pub(super) resync_wanted: bool,
+    pub(super) resync_at: Option<(u64, u64)>,
+    pub(super) tally: TxTally,
 }
 
 /// How much was done where.
@@ -88,6 +84,30 @@ pub enum Transmit {
 }
 
 impl TxOffload {
+    /// In software, with nothing written.
+    pub(super) fn new(policy: Policy, connection: Connection) -> Self {
+        Self {
+            policy,
+            connection,
+            phase: TxPhase::Software,
+            gauges: Gauges::new(Direction::Tx),
+            slot: None,
+            list: RecordList::default(),
+            list_end: Some(0),
+            past: None,
+            write: 0,
+            acked: 0,
+            resync_wanted: false,
+            resync_at: None,
+            tally: TxTally::default(),
+        }
+    }
+
+    /// Counts the first key.
+    pub(super) fn start(&mut self, stats: &Stats) {
+        self.gauges.start(carrier(self.phase), stats);
+    }
+
     pub(crate) const fn on_device(&self) -> bool {
         self.phase.on_device()
     }
@@ -115,7 +135,7 @@ impl TxOffload {
         }
     }
 
-    fn on(&mut self, event: TxEvent, stats: &Stats) -> bool {
+    pub(super) fn on(&mut self, event: TxEvent, stats: &Stats) -> bool {
         let was_on_device = self.on_device();
         let step = self.phase.on(self.policy, event);
         self.phase = step.phase;
@@ -128,7 +148,12 @@ impl TxOffload {
         step.install
     }
 
-    fn give_key(&mut self, key: &TrafficKey, seq: u64, device: &mut dyn OffloadDevice) -> TxEvent {
+    pub(super) fn give_key(
+        &mut self,
+        key: &TrafficKey,
+        seq: u64,
+        device: &mut dyn OffloadDevice,
+    ) -> TxEvent {
         if let Some(slot) = self.slot.take() {
             // A slot that is gone by itself is as good as deleted.
             let _ = device.dev_del(slot);
@@ -150,7 +175,7 @@ impl TxOffload {
         }
     }
 
-    fn segment_to_device(
+    pub(super) fn segment_to_device(
         &self,
         segment: Segment,
         device: &mut dyn OffloadDevice,
@@ -179,7 +204,7 @@ impl TxOffload {
         })
     }
 
-    fn fall_back(&mut self, segment: &Segment, newest: &TrafficKey) -> Transmit {
+    pub(super) fn fall_back(&mut self, segment: &Segment, newest: &TrafficKey) -> Transmit {
         let key = self.past.as_ref().unwrap_or(newest);
         match seal_segment(&self.list, key, segment.offset, segment.bytes.len()) {
             Some(bytes) => {
@@ -191,226 +216,6 @@ impl TxOffload {
                 Transmit::Dropped
             }
         }
-    }
-}
-
-/// The sending direction over a device.
-impl Tx {
-    /// Tries to hand the first key, just installed, to a device; without one, or refused, it stays in
-    /// software (D-2, D-6).
-    pub fn start_offload(
-        &mut self,
-        policy: Policy,
-        connection: Connection,
-        device: &mut dyn OffloadDevice,
-        stats: &Stats,
-    ) {
-        let Some((key, seq)) = self.key_and_seq() else {
-            return;
-        };
-        let mut offload = TxOffload {
-            policy,
-            connection,
-            phase: TxPhase::Software,
-            gauges: Gauges::new(Direction::Tx),
-            slot: None,
-            list: RecordList::default(),
-            list_end: Some(0),
-            past: None,
-            write: 0,
-            acked: 0,
-            resync_wanted: false,
-            resync_at: None,
-            tally: TxTally::default(),
-        };
-        if offload.give_key(key, seq, device) == TxEvent::Installed {
-            offload.phase = TxPhase::Offloaded;
-        }
-        offload.gauges.start(carrier(offload.phase), stats);
-        self.offload = Some(offload);
-    }
-
-    /// `TLS_TX` with the next key of a direction that may be the device's (R-API-1).
-    ///
-    /// # Errors
-    /// EAGAIN by V17, when a record is open and TCP has no `room` to flush it (V-TX-2): nothing
-    /// changed then. What sealing that record says.
-    pub fn rekey(
-        &mut self,
-        key: TrafficKey,
-        room: usize,
-        device: &mut dyn OffloadDevice,
-        shared: &Shared,
-    ) -> Result<(), Fault> {
-        let flush = self
-            .offload
-            .as_ref()
-            .is_some_and(|offload| offload.policy.flushes_open_record());
-        if flush && self.open_len() > 0 {
-            if room == 0 {
-                return Err(Fault::System(crate::Errno::Again.code()));
-            }
-            self.close_open(shared)?;
-        }
-        self.install(key);
-        let open = self.open_len();
-        let Some(offload) = &mut self.offload else {
-            return Ok(());
-        };
-        let line = Line {
-            write: offload.write,
-            acked: offload.acked,
-            open,
-        };
-        if offload.on(TxEvent::Key(line), &shared.stats) {
-            self.give_newest_key(device, &shared.stats);
-        }
-        Ok(())
-    }
-
-    /// Before a sendmsg: where past keys are acknowledged, the open record is closed and the newest key
-    /// goes to the device (R-TX-6, R-TX-7).
-    ///
-    /// # Errors
-    /// What closing the record says; the next sendmsg tries again.
-    pub fn begin_send(
-        &mut self,
-        device: &mut dyn OffloadDevice,
-        shared: &Shared,
-    ) -> Result<(), Fault> {
-        if self.phase() == TxPhase::Ready {
-            self.close_open(shared)?;
-        }
-        let Some(offload) = &mut self.offload else {
-            return Ok(());
-        };
-        if offload.on(TxEvent::Send, &shared.stats) {
-            self.give_newest_key(device, &shared.stats);
-        }
-        Ok(())
-    }
-
-    /// After a sendmsg: tells the device the place that it asked for (D-11).
-    pub fn end_send(&mut self, device: &mut dyn OffloadDevice) {
-        let Some(offload) = &mut self.offload else {
-            return;
-        };
-        if let (Some(slot), Some((offset, seq))) = (offload.slot, offload.resync_at.take())
-            && device.resync(slot, offset, seq).is_err()
-        {
-            // The flag is cleared on success only.
-            offload.resync_wanted = true;
-        }
-    }
-
-    /// The peer has acknowledged everything below `acked` (D-7, R-TX-6).
-    pub fn acked(&mut self, acked: u64, stats: &Stats) {
-        if let Some(offload) = &mut self.offload {
-            offload.acked = acked;
-            offload.list.trim(acked);
-            offload.on(TxEvent::Acked(acked), stats);
-        }
-    }
-
-    /// A segment leaves: by the device, by the fallback, or as it is (D-10).
-    pub fn transmit(&mut self, segment: Segment, device: &mut dyn OffloadDevice) -> Transmit {
-        if segment.path == Path::Sealed {
-            return Transmit::Pass(segment.bytes);
-        }
-        let (Some(offload), Some(keyed)) = (&mut self.offload, &self.keyed) else {
-            return Transmit::Dropped;
-        };
-        if segment.offset + (segment.bytes.len() as u64) <= offload.list.start() {
-            offload.tally.dropped_segments += 1;
-            return Transmit::Dropped;
-        }
-        let Some(segment) = offload.segment_to_device(segment, device) else {
-            return Transmit::Queued;
-        };
-        let asked = offload.slot.and_then(|slot| device.request(slot));
-        offload.resync_wanted |= asked.is_some();
-        offload.fall_back(&segment, keyed.key())
-    }
-
-    /// Who seals the byte at `offset`, and up to where the answer holds.
-    #[must_use]
-    pub fn path(&self, offset: u64) -> (Path, u64) {
-        let Some(offload) = &self.offload else {
-            return (Path::Sealed, u64::MAX);
-        };
-        let (start, end) = (offload.list.start(), offload.list_end.unwrap_or(u64::MAX));
-        if offset < start.min(end) {
-            (Path::Sealed, start.min(end))
-        } else if offset < end {
-            (Path::Device, end)
-        } else {
-            (Path::Sealed, u64::MAX)
-        }
-    }
-
-    /// The interface went down: the device's key is gone, the fallback does its work (D-5).
-    pub fn netdev_changed(&mut self, device: &mut dyn OffloadDevice) {
-        if let Some(offload) = &mut self.offload
-            && device.netdev() == Netdev::Down
-            && let Some(slot) = offload.slot.take()
-        {
-            // It may be gone already.
-            let _ = device.dev_del(slot);
-        }
-    }
-
-    /// The connection is closed: what is unacknowledged still leaves (V-TX-8).
-    pub fn close_offload(&mut self, stats: &Stats) {
-        if let Some(offload) = &mut self.offload {
-            offload.on(TxEvent::Close, stats);
-        }
-    }
-
-    /// Nothing is unacknowledged any more: the device forgets the connection.
-    pub fn release_device(&mut self, device: &mut dyn OffloadDevice) {
-        if let Some(slot) = self
-            .offload
-            .as_mut()
-            .and_then(|offload| offload.slot.take())
-        {
-            // It may be gone already.
-            let _ = device.dev_del(slot);
-        }
-    }
-
-    /// Where the direction stands.
-    #[must_use]
-    pub fn phase(&self) -> TxPhase {
-        self.offload
-            .as_ref()
-            .map_or(TxPhase::Software, |offload| offload.phase)
-    }
-
-    /// How much was done where.
-    #[must_use]
-    pub fn tally(&self) -> TxTally {
-        self.offload
-            .as_ref()
-            .map_or_else(TxTally::default, |offload| offload.tally)
-    }
-
-    /// The stream offset behind the last record.
-    #[must_use]
-    pub fn write_offset(&self) -> u64 {
-        self.offload.as_ref().map_or(0, |offload| offload.write)
-    }
-
-    fn give_newest_key(&mut self, device: &mut dyn OffloadDevice, stats: &Stats) {
-        let (Some(offload), Some(keyed)) = (&mut self.offload, &self.keyed) else {
-            return;
-        };
-        let verdict = offload.give_key(keyed.key(), keyed.seq(), device);
-        offload.past = None;
-        offload.on(verdict, stats);
-    }
-
-    fn key_and_seq(&self) -> Option<(&TrafficKey, u64)> {
-        self.keyed.as_ref().map(|keyed| (keyed.key(), keyed.seq()))
     }
 }
 

@@ -65,7 +65,7 @@ impl Model for RxModel {
         }
     }
 
-    fn steps(&self, state: &State) -> Vec<(Step, Result<State, String>)> {
+    fn steps(&self, state: &State) -> Vec<Step> {
         let mut steps = vec![Step::NetdevDown, Step::Close];
         for verdict in [Verdict::Installed, Verdict::Refused] {
             steps.extend([Step::Read(verdict), Step::InstallKey(verdict)]);
@@ -73,17 +73,14 @@ impl Model for RxModel {
         for record in 0..state.came.len() as u8 {
             steps.extend([Step::Arrives(record), Step::ArrivesTouched(record)]);
         }
-        let after = |step| Some((step, self.after(state.clone(), step)?));
-        steps.into_iter().filter_map(after).collect()
+        steps
     }
-}
 
-impl RxModel {
-    fn after(&self, mut s: State, step: Step) -> Option<Result<State, String>> {
+    fn after(&self, mut s: State, step: &Step) -> Option<Result<State, String>> {
         if s.phase == RxPhase::Closed {
             return None;
         }
-        let done = match step {
+        let done = match *step {
             Step::Arrives(i) if s.came[usize::from(i)].is_none() => {
                 s.came[usize::from(i)] = Some(None);
                 Ok(())

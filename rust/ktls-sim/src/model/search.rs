@@ -15,8 +15,11 @@ pub trait Model {
     /// Where it begins.
     fn start(&self) -> Self::State;
 
-    /// Every step that can be taken, with the state after it or the invariant that it breaks.
-    fn steps(&self, state: &Self::State) -> Vec<(Self::Step, Result<Self::State, String>)>;
+    /// Every step that there is at a state, whether it can be taken or not.
+    fn steps(&self, state: &Self::State) -> Vec<Self::Step>;
+
+    /// The state after a step, or the invariant that it breaks; none if it cannot be taken.
+    fn after(&self, state: Self::State, step: &Self::Step) -> Option<Result<Self::State, String>>;
 }
 
 /// What a search has found.
@@ -38,7 +41,10 @@ pub fn search<M: Model>(model: &M) -> Explored<M::Step> {
     let (mut next, mut steps) = (0, 0);
     while next < order.len() {
         let state = order[next].0.clone();
-        for (step, after) in model.steps(&state) {
+        for step in model.steps(&state) {
+            let Some(after) = model.after(state.clone(), &step) else {
+                continue;
+            };
             steps += 1;
             match after {
                 Err(broken) => {

@@ -71,8 +71,6 @@ pub enum Verdict {
     Refused,
 }
 
-type After = Result<State, String>;
-
 impl Model for TxModel {
     type State = State;
     type Step = Step;
@@ -100,7 +98,7 @@ impl Model for TxModel {
         }
     }
 
-    fn steps(&self, state: &State) -> Vec<(Step, After)> {
+    fn steps(&self, state: &State) -> Vec<Step> {
         let mut steps = vec![Step::GiveToDevice, Step::FallBack, Step::DeviceSeals];
         for verdict in [Verdict::Installed, Verdict::Refused] {
             steps.extend([Step::Send(verdict), Step::Rekey(verdict)]);
@@ -114,16 +112,12 @@ impl Model for TxModel {
         }
         steps.extend([Step::KeepOpen, Step::Acknowledge, Step::AckArrives]);
         steps.extend([Step::AckLost, Step::NetdevDown, Step::Close]);
-        let after = |step| Some((step, self.after(state.clone(), step)?));
-        steps.into_iter().filter_map(after).collect()
+        steps
     }
-}
 
-impl TxModel {
-    /// The state after a step, or none if the step cannot be taken.
-    fn after(&self, mut s: State, step: Step) -> Option<After> {
+    fn after(&self, mut s: State, step: &Step) -> Option<Result<State, String>> {
         let open = s.phase != TxPhase::Closed;
-        let done = match step {
+        let done = match *step {
             Step::Send(verdict) if open && s.left > 0 => {
                 s.left -= 1;
                 s.send(self.policy, verdict)
