@@ -19,7 +19,7 @@ TESTED_CRATES := --workspace --exclude ktls-py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python rules lint lint-rust lint-python lint-stub format bench bench-quick \
+.PHONY: help demo test test-rust test-python rules lint lint-rust lint-python lint-stub format proof bench bench-quick \
 	build wheel sdist clean need-rust need-python
 
 help: ## list the targets
@@ -59,6 +59,9 @@ lint-stub: $(STAMPS)/built $(STAMPS)/dev ## the stub of the compiled module agai
 format: need-rust $(STAMPS)/dev ## format all Rust and Python sources
 	@cargo fmt
 	@$(BIN)/ruff format --quiet .
+
+proof: need-rust ## prove key updates under offload: 100,000 random runs, and every state of a small model
+	@cargo run --quiet --release -p ktls-sim --bin proof -- --runs 100000
 
 bench: $(STAMPS)/built $(STAMPS)/bench ## measure against peers in the same run: table, JSON, SVG
 	@$(BIN)/python -m benches

@@ -8,6 +8,7 @@ pub mod aead;
 pub mod crypto_info;
 pub mod error;
 pub mod key;
+pub mod offload;
 pub mod record;
 pub mod rekey;
 pub mod session;

@@ -59,6 +59,29 @@ impl<K> SlotTable<K> {
             .ok_or(Error::StaleSlot { index: id.index })
     }
 
+    /// The key behind a handle, to change what it holds.
+    ///
+    /// # Errors
+    /// [`Error::StaleSlot`]
+    pub fn key_mut(&mut self, id: SlotId) -> Result<&mut K, Error> {
+        let slot = self
+            .slots
+            .get_mut(id.index)
+            .filter(|slot| slot.generation == id.generation);
+        slot.and_then(|slot| slot.key.as_mut())
+            .ok_or(Error::StaleSlot { index: id.index })
+    }
+
+    /// All keys with their handles.
+    pub fn iter(&self) -> impl Iterator<Item = (SlotId, &K)> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let generation = slot.generation;
+            slot.key
+                .as_ref()
+                .map(|key| (SlotId { index, generation }, key))
+        })
+    }
+
     /// Puts another key into the slot; the old handle goes stale.
     ///
     /// # Errors
@@ -114,6 +137,12 @@ impl<K> SlotTable<K> {
             key: None,
         });
         Ok(self.slots.len() - 1)
+    }
+}
+
+impl std::fmt::Display for SlotId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
     }
 }
 

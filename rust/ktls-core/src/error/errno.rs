@@ -27,6 +27,8 @@ pub enum Errno {
     MsgSize,
     /// ENOBUFS
     NoBufs,
+    /// ENODEV
+    NoDev,
     /// ENOENT
     NoEnt,
     /// ENOPROTOOPT
@@ -41,6 +43,8 @@ pub enum Errno {
     Pipe,
     /// EPROTO
     Proto,
+    /// ETIMEDOUT
+    TimedOut,
 }
 
 impl Errno {
@@ -60,6 +64,7 @@ impl Errno {
             Self::KeyExpired => (127, 127),
             Self::MsgSize => (90, 40),
             Self::NoBufs => (105, 55),
+            Self::NoDev => (19, 19),
             Self::NoEnt => (2, 2),
             Self::NoProtoOpt => (92, 42),
             Self::NoSpc => (28, 28),
@@ -67,6 +72,7 @@ impl Errno {
             Self::OpNotSupp => (95, 102),
             Self::Pipe => (32, 32),
             Self::Proto => (71, 100),
+            Self::TimedOut => (110, 60),
         };
         if cfg!(target_os = "linux") {
             linux

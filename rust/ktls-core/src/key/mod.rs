@@ -1,5 +1,6 @@
 //! Traffic keys, their numbers and how the next secret comes from this one.
 
+mod framed;
 mod secret;
 mod seq;
 mod traffic;

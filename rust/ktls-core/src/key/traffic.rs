@@ -155,14 +155,7 @@ impl TrafficKey {
             len: rest.len(),
             min: TAG_LEN,
         })?;
-        let (nonce, aad) = if self.is_tls12() {
-            (
-                self.nonce12(seq, &head[HEADER_LEN..]),
-                aad12(seq, opaque_type, inner_len),
-            )
-        } else {
-            (self.nonce_xor(seq), aad13(record.len() - HEADER_LEN))
-        };
+        let (nonce, aad) = self.protection(seq, head, inner_len);
         self.aead.open(OpenJob {
             nonce,
             aad,
@@ -185,8 +178,26 @@ impl TrafficKey {
         })
     }
 
+    /// Nonce and additional data of a received record: `prepend` is its header and explicit nonce.
+    pub(super) fn protection(
+        &self,
+        seq: u64,
+        prepend: &[u8],
+        inner_len: usize,
+    ) -> (NonceBytes, Aad) {
+        if self.is_tls12() {
+            let nonce = self.nonce12(seq, &prepend[HEADER_LEN..]);
+            return (nonce, aad12(seq, prepend[0], inner_len));
+        }
+        (self.nonce_xor(seq), aad13(inner_len + TAG_LEN))
+    }
+
+    pub(super) fn aead(&self) -> &dyn RecordKey {
+        &*self.aead
+    }
+
     /// Takes type and padding off an inner plaintext (RFC 8446 §5.4).
-    fn strip(&self, opaque_type: u8, inner: &[u8]) -> Result<Inner, Error> {
+    pub(super) fn strip(&self, opaque_type: u8, inner: &[u8]) -> Result<Inner, Error> {
         let inner_len = inner.len();
         if self.is_tls12() {
             return Ok(Inner {
@@ -215,7 +226,7 @@ impl TrafficKey {
     }
 
     /// The iv counted up by one per record since the key was installed, whatever rec_seq is (spec 2.1).
-    fn explicit_nonce(&self, seq: u64) -> [u8; 8] {
+    pub(super) fn explicit_nonce(&self, seq: u64) -> [u8; 8] {
         let mut start = [0; 8];
         start.copy_from_slice(&self.info.nonce()[4..]);
         let records = seq.wrapping_sub(self.info.rec_seq);

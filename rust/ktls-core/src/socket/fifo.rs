@@ -17,6 +17,11 @@ impl Fifo {
         &self.bytes[self.start..self.end]
     }
 
+    /// What is queued, to be worked on in place.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.end]
+    }
+
     /// Bytes queued.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -3,13 +3,16 @@
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 use crate::key::TrafficKey;
+use crate::offload::TxOffload;
 use crate::socket::{Fault, Fifo, Shared, options};
 use crate::wire::{ContentType, MAX_PLAINTEXT};
 
 /// Plaintext in, sealed records out; keeps a MSG_MORE record open.
 #[derive(Debug)]
 pub struct Tx {
-    keyed: Option<Keyed>,
+    pub(crate) keyed: Option<Keyed>,
+    /// What it knows of a device, once it was offered one.
+    pub(crate) offload: Option<TxOffload>,
     /// Plaintext of the open record; empty when none is open.
     open: Vec<u8>,
     wire: Fifo,
@@ -20,9 +23,20 @@ pub struct Tx {
 
 /// A key in use; its number wraps, as the kernel's does.
 #[derive(Debug)]
-struct Keyed {
+pub(crate) struct Keyed {
     key: TrafficKey,
     seq: u64,
+}
+
+impl Keyed {
+    pub(crate) const fn key(&self) -> &TrafficKey {
+        &self.key
+    }
+
+    /// The number of the next record.
+    pub(crate) const fn seq(&self) -> u64 {
+        self.seq
+    }
 }
 
 /// The buffers of one send call, and how far they are taken.
@@ -39,6 +53,7 @@ impl Default for Tx {
     fn default() -> Self {
         Self {
             keyed: None,
+            offload: None,
             open: Vec::new(),
             wire: Fifo::default(),
             held: 0,
@@ -67,7 +82,12 @@ impl Tx {
         if record_type.is_some() {
             self.close_open(shared)?;
         }
+        let empty = source.left == 0 && source.taken == 0 && more == More::Seal;
         let record_type = record_type.unwrap_or(ContentType::APPLICATION_DATA.0);
+        if empty && self.on_device() {
+            // A device's socket makes an empty record of it, or closes the open one (D-8).
+            return self.seal_open(record_type, shared);
+        }
         while source.left > 0 && self.wire.len() < limit {
             shared.error.check_send()?;
             let room = self.max_payload - self.open.len();
@@ -107,7 +127,10 @@ impl Tx {
     /// Puts a key in use; an open record will be sealed with it, sealed ones stay (K-24, K-25).
     pub fn install(&mut self, key: TrafficKey) {
         let seq = key.info().rec_seq;
-        self.keyed = Some(Keyed { key, seq });
+        let past = self.keyed.replace(Keyed { key, seq });
+        if let (Some(offload), Some(past)) = (&mut self.offload, past) {
+            offload.replaced(past.key);
+        }
     }
 
     /// The key in use.
@@ -175,7 +198,7 @@ impl Tx {
             .inspect_err(|_| source.untake(len))
     }
 
-    fn close_open(&mut self, shared: &Shared) -> Result<(), Fault> {
+    pub(crate) fn close_open(&mut self, shared: &Shared) -> Result<(), Fault> {
         if self.open.is_empty() {
             return Ok(());
         }
@@ -191,6 +214,10 @@ impl Tx {
         sealed
     }
 
+    fn on_device(&self) -> bool {
+        self.offload.as_ref().is_some_and(TxOffload::on_device)
+    }
+
     fn seal_record(
         &mut self,
         record_type: u8,
@@ -199,7 +226,17 @@ impl Tx {
     ) -> Result<(), Fault> {
         let Keyed { key, seq } = self.keyed.as_mut().ok_or(Error::NoKey)?;
         let len = plaintext.len() + key.overhead();
-        key.seal(*seq, record_type, plaintext, self.wire.space(len));
+        let out = self.wire.space(len);
+        match &mut self.offload {
+            Some(offload) if offload.on_device() => {
+                key.frame(*seq, record_type, plaintext, out);
+                offload.framed(*seq, out);
+            }
+            offload => {
+                key.seal(*seq, record_type, plaintext, out);
+                offload.iter_mut().for_each(|offload| offload.sealed(len));
+            }
+        }
         self.wire.commit(len);
         *seq = seq.wrapping_add(1);
         if *seq > 0 {

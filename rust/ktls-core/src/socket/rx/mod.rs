@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 use crate::key::TrafficKey;
+use crate::offload::RxOffload;
 use crate::record::Framing;
 use crate::rekey::{RxEvent, RxRekey};
 use crate::socket::{Fault, Fifo, Receive, Shared, Target};
@@ -26,6 +27,8 @@ pub struct Rx {
     /// Opened and not yet delivered (`rx_list`). Only the last can be a control record.
     opened: VecDeque<Opened>,
     scratch: Vec<u8>,
+    /// What it knows of a device, once it was offered one.
+    pub(crate) offload: Option<RxOffload>,
 }
 
 /// The stream parser (spec 3.1).
@@ -97,6 +100,7 @@ impl Rx {
             wire: Fifo::default(),
             opened: VecDeque::new(),
             scratch: Vec::new(),
+            offload: None,
         }
     }
 
@@ -106,8 +110,12 @@ impl Rx {
     /// None today; the table of [`RxRekey`] decides.
     pub fn install(&mut self, key: TrafficKey) -> Result<(), Error> {
         let rekey = self.rekey.on(RxEvent::KeyInstalled)?;
-        self.seq = key.info().rec_seq;
-        self.key = key;
+        let next = key.info().rec_seq;
+        let past = std::mem::replace(&mut self.key, key);
+        if let Some(offload) = &mut self.offload {
+            offload.replaced(past, self.seq);
+        }
+        self.seq = next;
         self.rekey = rekey;
         Ok(())
     }
@@ -236,6 +244,10 @@ impl Rx {
     #[must_use]
     pub fn live_info(&self) -> CryptoInfo {
         self.key.live_info(self.seq)
+    }
+
+    pub(crate) const fn seq(&self) -> u64 {
+        self.seq
     }
 
     /// `TLS_RX_EXPECT_NO_PAD`

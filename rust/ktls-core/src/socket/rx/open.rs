@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::key::{Inner, TrafficKey};
+use crate::offload::Judged;
 use crate::rekey::RxEvent;
 use crate::socket::rx::{NoPad, Opened, Parser, Rx, Step};
 use crate::socket::{Behind, Fault, Receive, Shared, Target};
@@ -20,7 +21,8 @@ impl Rx {
         let inner_len = self.key.inner_len(len)?;
         let fits = !call.peeks() && inner_len <= out.room() + self.type_len();
         let optimistic = fits && self.optimistic();
-        let place = if fits && out.next_piece().len() >= inner_len {
+        let direct = fits && self.offload.is_none();
+        let place = if direct && out.next_piece().len() >= inner_len {
             Place::Direct
         } else {
             Place::Aside
@@ -69,6 +71,7 @@ impl Rx {
         place: Place,
         out: &mut Target<'_, '_>,
     ) -> Result<Inner, Error> {
+        let opened = self.opened_by_device(len);
         let record = &self.wire.bytes()[..len];
         match place {
             Place::Direct => open_direct(&self.key, self.seq, record, inner_len, out),
@@ -76,9 +79,21 @@ impl Rx {
                 if self.scratch.len() < inner_len {
                     self.scratch.resize(inner_len, 0);
                 }
+                if opened {
+                    return self.key.read_opened(record, &mut self.scratch);
+                }
                 self.key.open(self.seq, record, &mut self.scratch)
             }
         }
+    }
+
+    /// True when a device has opened the record at the head; otherwise its ciphertext is there.
+    fn opened_by_device(&mut self, len: usize) -> bool {
+        let Some(offload) = &mut self.offload else {
+            return false;
+        };
+        let record = &mut self.wire.bytes_mut()[..len];
+        offload.judge(record, &self.key, self.seq) == Judged::Opened
     }
 
     fn plaintext<'a>(
@@ -96,6 +111,9 @@ impl Rx {
     /// Takes the opened record off the wire and moves on to the next.
     fn spend(&mut self, len: usize, shared: &Shared) {
         self.wire.consume(len);
+        if let Some(offload) = &mut self.offload {
+            offload.spent(len);
+        }
         self.parser = Parser::Hungry;
         self.seq = self.seq.wrapping_add(1);
         if self.seq == 0 {
@@ -108,6 +126,9 @@ impl Rx {
     /// K-1: nothing but the first byte of a handshake record is looked at, in TLS 1.2 as well (K-3).
     fn pause(&mut self, shared: &Shared) -> Result<(), Error> {
         self.rekey = self.rekey.on(RxEvent::KeyUpdateRead)?;
+        if let Some(offload) = &mut self.offload {
+            offload.key_update_read(&shared.stats);
+        }
         shared.stats.add(Counter::TlsRxRekeyReceived);
         Ok(())
     }

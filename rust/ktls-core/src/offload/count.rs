@@ -1,0 +1,107 @@
+//! Gauges and outcomes of both directions (spec 6.1).
+
+use crate::crypto_info::Direction;
+use crate::offload::policy::Outcome;
+use crate::stats::{Counter, Stats};
+
+/// What carries a direction.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Carrier {
+    /// Not keyed yet, or closed.
+    #[default]
+    Nothing,
+    Software,
+    Device,
+}
+
+impl Carrier {
+    const fn gauge(self, direction: Direction) -> Option<Counter> {
+        match (self, direction) {
+            (Self::Nothing, _) => None,
+            (Self::Software, Direction::Tx) => Some(Counter::TlsCurrTxSw),
+            (Self::Software, Direction::Rx) => Some(Counter::TlsCurrRxSw),
+            (Self::Device, Direction::Tx) => Some(Counter::TlsCurrTxDevice),
+            (Self::Device, Direction::Rx) => Some(Counter::TlsCurrRxDevice),
+        }
+    }
+
+    /// The total that the first key counts in.
+    const fn total(self, direction: Direction) -> Option<Counter> {
+        match (self, direction) {
+            (Self::Nothing, _) => None,
+            (Self::Software, Direction::Tx) => Some(Counter::TlsTxSw),
+            (Self::Software, Direction::Rx) => Some(Counter::TlsRxSw),
+            (Self::Device, Direction::Tx) => Some(Counter::TlsTxDevice),
+            (Self::Device, Direction::Rx) => Some(Counter::TlsRxDevice),
+        }
+    }
+}
+
+/// Counts what carries a direction and whether a key update of it is under way.
+#[derive(Debug)]
+pub(super) struct Gauges {
+    direction: Direction,
+    carrier: Carrier,
+    rekeying: bool,
+}
+
+impl Gauges {
+    pub(super) const fn new(direction: Direction) -> Self {
+        Self {
+            direction,
+            carrier: Carrier::Nothing,
+            rekeying: false,
+        }
+    }
+
+    pub(super) const fn carrier(&self) -> Carrier {
+        self.carrier
+    }
+
+    /// The first key.
+    pub(super) fn start(&mut self, carrier: Carrier, stats: &Stats) {
+        carrier
+            .total(self.direction)
+            .into_iter()
+            .for_each(|total| stats.add(total));
+        self.show(carrier, false, stats);
+    }
+
+    pub(super) fn show(&mut self, carrier: Carrier, rekeying: bool, stats: &Stats) {
+        if carrier != self.carrier {
+            let (old, new) = (
+                self.carrier.gauge(self.direction),
+                carrier.gauge(self.direction),
+            );
+            old.into_iter().for_each(|gauge| stats.sub(gauge));
+            new.into_iter().for_each(|gauge| stats.add(gauge));
+            self.carrier = carrier;
+        }
+        if rekeying != self.rekeying {
+            let gauge = match self.direction {
+                Direction::Tx => Counter::TlsCurrTxRekey,
+                Direction::Rx => Counter::TlsCurrRxRekey,
+            };
+            if rekeying {
+                stats.add(gauge);
+            } else {
+                stats.sub(gauge);
+            }
+            self.rekeying = rekeying;
+        }
+    }
+
+    /// What became of a key update.
+    pub(super) fn count(&self, outcome: Option<Outcome>, stats: &Stats) {
+        let counter = match (self.direction, outcome) {
+            (_, None) => return,
+            (Direction::Tx, Some(Outcome::Ok)) => Counter::TlsTxRekeyOk,
+            (Direction::Tx, Some(Outcome::Fallback)) => Counter::TlsTxRekeyFallback,
+            (Direction::Tx, Some(Outcome::Aborted)) => Counter::TlsTxRekeyAborted,
+            (Direction::Rx, Some(Outcome::Ok)) => Counter::TlsRxRekeyOk,
+            (Direction::Rx, Some(Outcome::Fallback)) => Counter::TlsRxRekeyFallback,
+            (Direction::Rx, Some(Outcome::Aborted)) => Counter::TlsRxRekeyAborted,
+        };
+        stats.add(counter);
+    }
+}

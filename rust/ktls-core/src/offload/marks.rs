@@ -1,0 +1,122 @@
+//! What a device did to the bytes that wait to be opened (D-12).
+
+use std::collections::VecDeque;
+
+use crate::key::TrafficKey;
+use crate::offload::device::Mark;
+use crate::offload::nic::xor;
+use crate::slot::SlotId;
+use crate::wire::TAG_LEN;
+
+/// Stretches of the stream with their marks, from the first byte not opened on.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    /// Where the first stretch starts.
+    head: u64,
+    /// Where each stretch ends.
+    stretches: VecDeque<(u64, Mark)>,
+}
+
+/// What the device did to one record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Touch {
+    /// Nothing.
+    None,
+    /// All of it is opened under the key of this slot.
+    All(SlotId),
+    /// Some of it was worked on, or all of it and in vain.
+    Some,
+}
+
+impl Marks {
+    pub(super) const fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// The next `len` bytes came with this mark.
+    pub(super) fn push(&mut self, len: usize, mark: Mark) {
+        let end = self.stretches.back().map_or(self.head, |last| last.0) + len as u64;
+        self.stretches.push_back((end, mark));
+    }
+
+    /// The first `len` bytes are opened.
+    pub(super) fn consume(&mut self, len: usize) {
+        self.head += len as u64;
+        while self
+            .stretches
+            .front()
+            .is_some_and(|(end, _)| *end <= self.head)
+        {
+            self.stretches.pop_front();
+        }
+    }
+
+    /// What the device did to the next `len` bytes.
+    pub(super) fn touch(&self, len: usize) -> Touch {
+        let mut marks = self.stretches_of(len).map(|(_, _, mark)| mark);
+        let Some(first) = marks.next() else {
+            return Touch::None;
+        };
+        let same = marks.all(|mark| mark == first);
+        match first {
+            Mark::Untouched if same => Touch::None,
+            Mark::Opened(slot) if same => Touch::All(slot),
+            Mark::Untouched | Mark::Opened(_) | Mark::Failed(_) => Touch::Some,
+        }
+    }
+
+    /// Puts the ciphertext of a record back, piece by piece; `keys` knows what a slot held and which number the
+    /// record had there. Gives how many bytes were worked on.
+    pub(super) fn regain<'k>(
+        &mut self,
+        record: &mut [u8],
+        keys: impl Fn(SlotId) -> Option<(&'k TrafficKey, u64)>,
+    ) -> usize {
+        let mut worked = 0;
+        let pieces: Vec<_> = self.stretches_of(record.len()).collect();
+        for (from, to, mark) in pieces {
+            if let Some((key, seq)) = mark.slot().and_then(&keys) {
+                worked += encrypt_again(key, seq, record, from, to);
+            }
+        }
+        self.forget(record.len());
+        worked
+    }
+
+    /// The next `len` bytes are as they came again.
+    fn forget(&mut self, len: usize) {
+        let end = self.head + len as u64;
+        while self
+            .stretches
+            .front()
+            .is_some_and(|(stretch, _)| *stretch <= end)
+        {
+            self.stretches.pop_front();
+        }
+        self.stretches.push_front((end, Mark::Untouched));
+    }
+
+    /// Stretches of the next `len` bytes: from, to, mark; places count from the head.
+    fn stretches_of(&self, len: usize) -> impl Iterator<Item = (usize, usize, Mark)> + '_ {
+        let mut from = 0;
+        self.stretches.iter().map_while(move |&(end, mark)| {
+            let to = len.min((end - self.head) as usize);
+            let piece = (from < len).then_some((from, to, mark));
+            from = to;
+            piece
+        })
+    }
+}
+
+/// Encrypts the part of `from..to` that is neither header nor tag as the device decrypted it.
+fn encrypt_again(key: &TrafficKey, seq: u64, record: &mut [u8], from: usize, to: usize) -> usize {
+    let (head, body_end) = (key.prepend(), record.len() - TAG_LEN);
+    let (from, to) = (from.max(head), to.min(body_end));
+    if from >= to {
+        return 0;
+    }
+    let (prepend, body) = record.split_at_mut(head);
+    let stream = key.keystream(seq, prepend, to - head);
+    xor(&mut body[from - head..to - head], &stream[from - head..]);
+    to - from
+}

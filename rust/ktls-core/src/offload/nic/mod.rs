@@ -1,0 +1,353 @@
+//! A network device that seals and opens records, as far as software can tell.
+//!
+//! It works on segments that come in order for a key, and leaves others alone. Received bytes that
+//! it lost its place in stay ciphertext until a resync.
+
+mod search;
+mod walk;
+
+use crate::aead::Provider;
+use crate::crypto_info::{CryptoInfo, Direction};
+use crate::key::TrafficKey;
+use crate::offload::device::{
+    Capabilities, Connection, DeviceError, Mark, Netdev, OffloadDevice, Refused, ResyncKind,
+    ResyncRequest,
+};
+use crate::offload::rings::{Completion, Descriptor, Ring};
+use crate::slot::{SlotId, SlotTable};
+use crate::suite::Algorithm;
+use crate::wire::TLS13;
+use search::Search;
+use walk::{Task, Walk};
+
+pub(crate) use walk::xor;
+
+/// The device.
+pub struct SimNic {
+    provider: &'static dyn Provider,
+    capabilities: Capabilities,
+    netdev: Netdev,
+    slots: SlotTable<Context>,
+    capacity: usize,
+    submissions: Ring<Submission>,
+    completions: Ring<Completion>,
+}
+
+/// How much of everything a device has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Size {
+    /// Key slots.
+    pub slots: usize,
+    /// Places of each ring.
+    pub depth: usize,
+}
+
+/// One key of one connection and direction.
+struct Context {
+    connection: Connection,
+    direction: Direction,
+    key: TrafficKey,
+    walk: Walk,
+    /// Sending: the offset that may be submitted next.
+    next: u64,
+    /// Sending: what did not come, to be asked about.
+    missed: Option<u64>,
+    /// Receiving: the place is lost.
+    search: Option<Search>,
+}
+
+enum Submission {
+    Segment(Descriptor),
+    Resync {
+        slot: SlotId,
+        offset: u64,
+        rec_seq: u64,
+    },
+}
+
+impl SimNic {
+    /// A device with empty slots and rings, its interface up.
+    #[must_use]
+    pub const fn new(
+        provider: &'static dyn Provider,
+        capabilities: Capabilities,
+        size: Size,
+    ) -> Self {
+        Self {
+            provider,
+            capabilities,
+            netdev: Netdev::Up,
+            slots: SlotTable::new(size.slots),
+            capacity: size.slots,
+            submissions: Ring::new(size.depth),
+            completions: Ring::new(size.depth),
+        }
+    }
+
+    /// Keys in use.
+    #[must_use]
+    pub fn slots_taken(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn check(&self, direction: Direction, info: &CryptoInfo) -> Result<(), DeviceError> {
+        if self.netdev == Netdev::Down {
+            return Err(DeviceError::Down);
+        }
+        let gcm = matches!(
+            info.cipher().algorithm,
+            Algorithm::Aes128Gcm | Algorithm::Aes256Gcm
+        );
+        let side = match direction {
+            Direction::Tx => self.capabilities.tx,
+            Direction::Rx => self.capabilities.rx,
+        };
+        if gcm && side && (info.version() != TLS13 || self.capabilities.tls13) {
+            return Ok(());
+        }
+        Err(DeviceError::Unsupported {
+            cipher_type: info.cipher().cipher_type,
+            version: info.version(),
+        })
+    }
+
+    fn context(&mut self, slot: SlotId) -> Result<&mut Context, DeviceError> {
+        self.slots
+            .key_mut(slot)
+            .map_err(|_| DeviceError::Stale { slot })
+    }
+
+    fn may_submit(&mut self, descriptor: &Descriptor) -> Result<(), DeviceError> {
+        if self.netdev == Netdev::Down {
+            return Err(DeviceError::Down);
+        }
+        if self.submissions.is_full() {
+            return Err(self.submissions.full());
+        }
+        self.context(descriptor.slot)?.take_place(descriptor)
+    }
+
+    fn work(&mut self, submission: Submission) {
+        match submission {
+            Submission::Segment(mut descriptor) => {
+                let result = self.seal(&mut descriptor);
+                // There is room: the caller checked.
+                let _ = self.completions.submit(Completion { descriptor, result });
+            }
+            Submission::Resync {
+                slot,
+                offset,
+                rec_seq,
+            } => {
+                if let Ok(context) = self.context(slot) {
+                    context.walk = Walk::new(offset, rec_seq);
+                }
+            }
+        }
+    }
+
+    fn seal(&mut self, descriptor: &mut Descriptor) -> Result<(), DeviceError> {
+        let context = self.context(descriptor.slot)?;
+        context
+            .walk
+            .run(&context.key, Task::Seal, &mut descriptor.bytes);
+        Ok(())
+    }
+
+    fn find(&self, connection: Connection, direction: Direction) -> Option<SlotId> {
+        let wanted =
+            |context: &Context| context.connection == connection && context.direction == direction;
+        self.slots
+            .iter()
+            .find_map(|(slot, context)| wanted(context).then_some(slot))
+    }
+}
+
+impl OffloadDevice for SimNic {
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn netdev(&self) -> Netdev {
+        self.netdev
+    }
+
+    fn set_netdev(&mut self, netdev: Netdev) {
+        self.netdev = netdev;
+    }
+
+    fn dev_add(
+        &mut self,
+        connection: Connection,
+        direction: Direction,
+        info: &CryptoInfo,
+        start: u64,
+    ) -> Result<SlotId, DeviceError> {
+        self.check(direction, info)?;
+        let unsupported = DeviceError::Unsupported {
+            cipher_type: info.cipher().cipher_type,
+            version: info.version(),
+        };
+        let key = TrafficKey::new(info.clone(), self.provider).map_err(|_| unsupported)?;
+        let context = Context {
+            connection,
+            direction,
+            key,
+            walk: Walk::new(start, info.rec_seq),
+            next: start,
+            missed: None,
+            search: None,
+        };
+        let capacity = self.capacity;
+        self.slots
+            .add(context)
+            .map_err(|_| DeviceError::NoSlot { capacity })
+    }
+
+    fn dev_del(&mut self, slot: SlotId) -> Result<(), DeviceError> {
+        let deleted = self.slots.delete(slot);
+        deleted.map(|_| ()).map_err(|_| DeviceError::Stale { slot })
+    }
+
+    fn resync(&mut self, slot: SlotId, offset: u64, rec_seq: u64) -> Result<(), DeviceError> {
+        let kind = self.capabilities.resync;
+        if self.context(slot)?.direction == Direction::Rx {
+            self.context(slot)?.found(kind, offset, rec_seq);
+            return Ok(());
+        }
+        let entry = Submission::Resync {
+            slot,
+            offset,
+            rec_seq,
+        };
+        let submitted = self.submissions.submit(entry);
+        submitted.map_err(|_| self.submissions.full())?;
+        let context = self.context(slot)?;
+        (context.next, context.missed) = (offset, None);
+        Ok(())
+    }
+
+    fn request(&mut self, slot: SlotId) -> Option<ResyncRequest> {
+        self.context(slot).ok()?.request()
+    }
+
+    fn submit(&mut self, descriptor: Descriptor) -> Result<(), Refused> {
+        if let Err(error) = self.may_submit(&descriptor) {
+            return Err(Refused { descriptor, error });
+        }
+        // There is room: it was checked.
+        let _ = self.submissions.submit(Submission::Segment(descriptor));
+        Ok(())
+    }
+
+    fn tick(&mut self, budget: usize) {
+        for _ in 0..budget {
+            if self.completions.is_full() {
+                return;
+            }
+            let Some(submission) = self.submissions.acquire() else {
+                return;
+            };
+            self.work(submission);
+        }
+    }
+
+    fn complete(&mut self) -> Option<Completion> {
+        self.completions.acquire()
+    }
+
+    fn receive(&mut self, connection: Connection, offset: u64, bytes: &mut [u8]) -> Mark {
+        let slot = self.find(connection, Direction::Rx);
+        let Some(slot) = slot.filter(|_| self.netdev == Netdev::Up) else {
+            return Mark::Untouched;
+        };
+        let kind = self.capabilities.resync;
+        match self.context(slot) {
+            Ok(context) => context.receive(kind, slot, offset, bytes),
+            Err(_) => Mark::Untouched,
+        }
+    }
+}
+
+impl Context {
+    /// A segment to be sealed takes its place in the order, or is not the next one.
+    fn take_place(&mut self, descriptor: &Descriptor) -> Result<(), DeviceError> {
+        if descriptor.offset == self.next {
+            self.next += descriptor.bytes.len() as u64;
+            return Ok(());
+        }
+        if descriptor.offset > self.next {
+            self.missed.get_or_insert(self.next);
+        }
+        Err(DeviceError::OutOfOrder {
+            expected: self.next,
+            offset: descriptor.offset,
+        })
+    }
+
+    fn request(&mut self) -> Option<ResyncRequest> {
+        match self.direction {
+            Direction::Tx => self.missed.map(|expected| ResyncRequest::Tx { expected }),
+            Direction::Rx => self.search.as_mut()?.request(),
+        }
+    }
+
+    fn receive(&mut self, kind: ResyncKind, slot: SlotId, offset: u64, bytes: &mut [u8]) -> Mark {
+        if let Some(search) = &mut self.search {
+            search.look(kind, offset, bytes);
+            return Mark::Untouched;
+        }
+        if offset == self.walk.position {
+            return match self.walk.run(&self.key, Task::Open, bytes) {
+                true => Mark::Opened(slot),
+                false => Mark::Failed(slot),
+            };
+        }
+        self.catch_up(kind, offset, bytes);
+        Mark::Untouched
+    }
+
+    /// A segment that is not the next one stays as it is. Where the records go on inside it, or a
+    /// record border behind a gap is known, the place is not lost.
+    fn catch_up(&mut self, kind: ResyncKind, offset: u64, bytes: &[u8]) {
+        let end = offset + bytes.len() as u64;
+        if offset > self.walk.position {
+            match self.walk.next_start().filter(|&start| start >= offset) {
+                Some(start) => self.walk.next_record(start, 1),
+                None => return self.lose(kind, offset, bytes),
+            }
+        }
+        if end > self.walk.position {
+            let from = (self.walk.position - offset) as usize;
+            let mut aside = bytes[from..].to_vec();
+            self.walk.run(&self.key, Task::Open, &mut aside);
+        }
+    }
+
+    fn lose(&mut self, kind: ResyncKind, offset: u64, bytes: &[u8]) {
+        let mut search = Search::default();
+        search.look(kind, offset, bytes);
+        self.search = Some(search);
+    }
+
+    /// The record layer told a place.
+    fn found(&mut self, kind: ResyncKind, offset: u64, rec_seq: u64) {
+        let Some(search) = &self.search else {
+            return;
+        };
+        let place = match kind {
+            ResyncKind::NextHint => Some((offset, rec_seq)),
+            ResyncKind::DriverRequest | ResyncKind::Async => search.confirm(offset, rec_seq),
+        };
+        if let Some((position, seq)) = place {
+            self.walk = Walk::new(position, seq);
+            self.search = None;
+        }
+    }
+}
+
+impl std::fmt::Debug for SimNic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SimNic({} of {} slots)", self.slots.len(), self.capacity)
+    }
+}

@@ -1,0 +1,150 @@
+//! Finding the records again in a stream whose place was lost (D-13, types 0 and 2).
+
+use crate::offload::device::{ResyncKind, ResyncRequest};
+use crate::wire::HEADER_LEN;
+
+/// Looks for headers, asks about one, and counts the records behind it until the answer comes.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    guess: Option<Guess>,
+    asked: Vec<ResyncRequest>,
+}
+
+/// A header that may be one, and what follows if it is.
+#[derive(Debug)]
+struct Guess {
+    /// Offset of its last byte.
+    header_end: u64,
+    /// The next byte expected.
+    position: u64,
+    /// Where the next header has to be.
+    next_start: u64,
+    /// What is there of the next header.
+    header: Vec<u8>,
+    /// Records from the guessed one up to `next_start`.
+    records: u64,
+    window_closed: bool,
+}
+
+impl Search {
+    /// Looks at a segment that cannot be worked on.
+    pub(super) fn look(&mut self, kind: ResyncKind, offset: u64, bytes: &[u8]) {
+        if kind == ResyncKind::NextHint {
+            return;
+        }
+        let lost = self
+            .guess
+            .as_mut()
+            .is_none_or(|guess| !guess.follow(offset, bytes));
+        if lost {
+            self.start(kind, offset, bytes);
+        } else if kind == ResyncKind::Async {
+            self.close_window();
+        }
+    }
+
+    /// The next question, once.
+    pub(super) fn request(&mut self) -> Option<ResyncRequest> {
+        if self.asked.is_empty() {
+            return None;
+        }
+        Some(self.asked.remove(0))
+    }
+
+    /// The answer: the header at `header_end` has the number `rec_seq`. Gives where to go on.
+    pub(super) fn confirm(&self, header_end: u64, rec_seq: u64) -> Option<(u64, u64)> {
+        let guess = self.guess.as_ref()?;
+        (guess.header_end == header_end)
+            .then(|| (guess.next_start, rec_seq.wrapping_add(guess.records)))
+    }
+
+    fn start(&mut self, kind: ResyncKind, offset: u64, bytes: &[u8]) {
+        self.asked.clear();
+        self.guess = None;
+        let Some(at) = bytes.windows(HEADER_LEN).position(is_header) else {
+            return;
+        };
+        let start = offset + at as u64;
+        let header_end = start + HEADER_LEN as u64 - 1;
+        let mut guess = Guess {
+            header_end,
+            position: start,
+            next_start: start,
+            header: Vec::new(),
+            records: 0,
+            window_closed: false,
+        };
+        if !guess.follow(start, &bytes[at..]) {
+            return;
+        }
+        self.guess = Some(guess);
+        self.asked.push(match kind {
+            ResyncKind::Async => ResyncRequest::Window {
+                start: offset,
+                len: bytes.len() as u64,
+            },
+            ResyncKind::DriverRequest | ResyncKind::NextHint => {
+                ResyncRequest::Header { header_end }
+            }
+        });
+    }
+
+    /// The device is sure which header it meant once the next one is where it has to be.
+    fn close_window(&mut self) {
+        let sure = |guess: &&mut Guess| guess.records > 1 && !guess.window_closed;
+        if let Some(guess) = self.guess.as_mut().filter(sure) {
+            guess.window_closed = true;
+            self.asked.push(ResyncRequest::WindowEnd {
+                header_end: guess.header_end,
+            });
+        }
+    }
+}
+
+impl Guess {
+    /// Follows the records through the next bytes; false when the place is lost.
+    fn follow(&mut self, offset: u64, mut bytes: &[u8]) -> bool {
+        if offset != self.position {
+            // What was seen already tells nothing new; a gap hides headers.
+            return offset + (bytes.len() as u64) <= self.position;
+        }
+        self.position += bytes.len() as u64;
+        let mut at = offset;
+        while !bytes.is_empty() {
+            let collected = self.next_start + self.header.len() as u64;
+            let skip = usize::try_from(collected.saturating_sub(at)).unwrap_or(usize::MAX);
+            let Some(rest) = bytes.get(skip..) else {
+                return true;
+            };
+            let take = rest.len().min(HEADER_LEN - self.header.len());
+            self.header.extend_from_slice(&rest[..take]);
+            at += (skip + take) as u64;
+            bytes = &rest[take..];
+            if self.header.len() == HEADER_LEN && !self.step() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The next header is whole: on to the one behind its record.
+    fn step(&mut self) -> bool {
+        if !is_header(&self.header) {
+            return false;
+        }
+        let body = u16::from_be_bytes([self.header[3], self.header[4]]);
+        self.next_start += HEADER_LEN as u64 + u64::from(body);
+        self.records += 1;
+        self.header.clear();
+        true
+    }
+}
+
+/// Five bytes that can be a header of a record: 20 to 23, 03 03, a length in range.
+fn is_header(bytes: &[u8]) -> bool {
+    let &[kind, 3, 3, high, low] = bytes else {
+        return false;
+    };
+    let len = usize::from(u16::from_be_bytes([high, low]));
+    (20..=23).contains(&kind) && (17..=16_640).contains(&len)
+}

@@ -1,0 +1,131 @@
+//! The records that a device seals, until they are acknowledged (D-6, D-7, D-9).
+
+use std::collections::VecDeque;
+
+/// Framed records of one key in the order of the stream.
+#[derive(Debug, Default)]
+pub struct RecordList {
+    /// Where the device's records start: the end of the marker without length.
+    start: u64,
+    /// The number of the first record in `records`.
+    unacked_seq: u64,
+    /// Where the first record in `records` starts.
+    unacked: u64,
+    records: VecDeque<Record>,
+}
+
+#[derive(Debug)]
+struct Record {
+    end: u64,
+    framed: Vec<u8>,
+}
+
+/// A record with its number and its place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Found<'a> {
+    /// Its number under the key of the list.
+    pub seq: u64,
+    /// Where it starts in the stream.
+    pub start: u64,
+    /// Header, plaintext, and room for the tag.
+    pub framed: &'a [u8],
+}
+
+impl RecordList {
+    /// An empty list: the next record starts at `start` and has the number `seq`.
+    #[must_use]
+    pub const fn new(start: u64, seq: u64) -> Self {
+        Self {
+            start,
+            unacked_seq: seq,
+            unacked: start,
+            records: VecDeque::new(),
+        }
+    }
+
+    /// Where the device's records start.
+    #[must_use]
+    pub const fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Adds the next record.
+    pub fn push(&mut self, framed: Vec<u8>) {
+        let start = self.records.back().map_or(self.unacked, |last| last.end);
+        let end = start + framed.len() as u64;
+        self.records.push_back(Record { end, framed });
+    }
+
+    /// Drops what is wholly below `acked`; gives how many records that are.
+    pub fn trim(&mut self, acked: u64) -> usize {
+        let count = self.records.partition_point(|record| record.end <= acked);
+        for record in self.records.drain(..count) {
+            self.unacked = record.end;
+        }
+        self.unacked_seq = self.unacked_seq.wrapping_add(count as u64);
+        count
+    }
+
+    /// The record that holds the byte at `offset`.
+    #[must_use]
+    pub fn record(&self, offset: u64) -> Option<Found<'_>> {
+        let index = self.records.partition_point(|record| record.end <= offset);
+        let record = self.records.get(index)?;
+        let start = record.end - record.framed.len() as u64;
+        (start <= offset).then(|| Found {
+            seq: self.unacked_seq.wrapping_add(index as u64),
+            start,
+            framed: &record.framed,
+        })
+    }
+
+    /// Records in the list.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// True when all records are acknowledged.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_is_found_with_its_number_until_its_record_is_acknowledged() {
+        let mut list = RecordList::new(100, 7);
+        for len in [10, 1, 20] {
+            list.push(vec![len; len.into()]);
+        }
+        let place = |list: &RecordList, offset| list.record(offset).map(|r| (r.seq, r.start));
+        for (acked, dropped, seen) in [
+            (
+                100,
+                0,
+                [None, Some((7, 100)), Some((8, 110)), Some((9, 111)), None],
+            ),
+            (
+                109,
+                0,
+                [None, Some((7, 100)), Some((8, 110)), Some((9, 111)), None],
+            ),
+            (110, 1, [None, None, Some((8, 110)), Some((9, 111)), None]),
+            (130, 1, [None, None, None, Some((9, 111)), None]),
+            (131, 1, [None; 5]),
+        ] {
+            assert_eq!(list.trim(acked), dropped, "acknowledged {acked}");
+            assert_eq!(
+                [99, 109, 110, 130, 131].map(|offset| place(&list, offset)),
+                seen
+            );
+        }
+        assert!(list.is_empty());
+        list.push(vec![0; 5]);
+        assert_eq!(place(&list, 131), Some((10, 131)));
+    }
+}

@@ -1,0 +1,225 @@
+//! Telling a receiving device where the records are (D-13): the record layer's side of it.
+
+use crate::offload::device::{ResyncKind, ResyncRequest};
+
+/// What the record layer remembers for the device's kind of resync.
+#[derive(Debug)]
+pub(super) enum Resync {
+    /// Type 0: the offset of the last header byte that the device asked about.
+    Driver(Option<u64>),
+    /// Type 1.
+    Hint {
+        /// Records that came untouched since the last that did not.
+        untouched: u32,
+        /// A hint is given when more than this came.
+        target: u32,
+        /// A hint is due at the next record that nothing is queued behind.
+        due: bool,
+    },
+    /// Type 2.
+    Async(Option<Window>),
+}
+
+/// The headers that were met in the window of a request.
+#[derive(Debug)]
+pub(super) struct Window {
+    start: u64,
+    len: u64,
+    /// Offset of the last header byte, and how many records were met before it.
+    log: Vec<(u64, u64)>,
+    records: u64,
+    asked: Option<u64>,
+}
+
+/// The record at the head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) seq: u64,
+    /// The device has not touched it.
+    pub(super) untouched: bool,
+    /// Nothing is queued behind it.
+    pub(super) last: bool,
+}
+
+/// A place to tell: an offset and a record number.
+pub(super) type Place = (u64, u64);
+
+impl Resync {
+    pub(super) const fn new(kind: ResyncKind) -> Self {
+        match kind {
+            ResyncKind::DriverRequest => Self::Driver(None),
+            ResyncKind::NextHint => Self::Hint {
+                untouched: 0,
+                target: FIRST_TARGET,
+                due: false,
+            },
+            ResyncKind::Async => Self::Async(None),
+        }
+    }
+
+    /// The device asks.
+    pub(super) fn asked(&mut self, request: ResyncRequest) {
+        match (self, request) {
+            (Self::Driver(wanted), ResyncRequest::Header { header_end }) => {
+                *wanted = Some(header_end);
+            }
+            (Self::Async(window), ResyncRequest::Window { start, len }) => {
+                *window = Some(Window {
+                    start,
+                    len,
+                    log: Vec::new(),
+                    records: 0,
+                    asked: None,
+                });
+            }
+            (Self::Async(Some(window)), ResyncRequest::WindowEnd { header_end }) => {
+                window.asked = Some(header_end);
+            }
+            // A question of another kind than the device announced is not answered.
+            (Self::Driver(_) | Self::Hint { .. } | Self::Async(_), _) => {}
+        }
+    }
+
+    /// A record is at the head; gives what the device is to be told.
+    pub(super) fn met(&mut self, head: Head) -> Option<Place> {
+        let header_end = head.start + LAST_OF_HEADER;
+        match self {
+            Self::Driver(wanted) => wanted
+                .take_if(|wanted| *wanted == header_end)
+                .map(|offset| (offset, head.seq)),
+            Self::Hint {
+                untouched,
+                target,
+                due,
+            } => {
+                if !head.untouched {
+                    (*untouched, *target, *due) = (0, FIRST_TARGET, false);
+                    return None;
+                }
+                *untouched += 1;
+                *due |= *untouched > *target;
+                if !*due || !head.last {
+                    return None;
+                }
+                *due = false;
+                *target = next_target(*target);
+                Some((head.end, head.seq.wrapping_add(1)))
+            }
+            Self::Async(window) => {
+                let log = window.as_mut()?;
+                if log.records > MOST_RECORDS {
+                    *window = None;
+                    return None;
+                }
+                log.note(header_end);
+                let place = log.answer(head.seq)?;
+                *window = None;
+                Some(place)
+            }
+        }
+    }
+}
+
+impl Window {
+    fn note(&mut self, header_end: u64) {
+        let inside = (self.start..self.start + self.len).contains(&header_end);
+        if inside && self.log.len() < LONGEST_LOG {
+            self.log.push((header_end, self.records));
+        }
+        self.records += 1;
+    }
+
+    /// `seq` is the number of the record noted last.
+    fn answer(&self, seq: u64) -> Option<Place> {
+        let asked = self.asked?;
+        let &(offset, before) = self.log.iter().find(|(offset, _)| *offset == asked)?;
+        let since = self.records - 1 - before;
+        Some((offset, seq.wrapping_sub(since)))
+    }
+}
+
+fn next_target(target: u32) -> u32 {
+    if target < LINEAR_FROM {
+        target * 2
+    } else {
+        target + LINEAR_FROM
+    }
+}
+
+const LAST_OF_HEADER: u64 = 4;
+const FIRST_TARGET: u32 = 2;
+const LINEAR_FROM: u32 = 128;
+const LONGEST_LOG: usize = 13;
+const MOST_RECORDS: u64 = 65_535;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(start: u64, seq: u64) -> Head {
+        Head {
+            start,
+            end: start + 10,
+            seq,
+            untouched: true,
+            last: true,
+        }
+    }
+
+    #[test]
+    fn a_driver_gets_an_answer_when_its_header_is_met_and_only_then() {
+        let mut resync = Resync::new(ResyncKind::DriverRequest);
+        resync.asked(ResyncRequest::Header { header_end: 24 });
+        let told: Vec<_> = (0..4).filter_map(|i| resync.met(head(i * 10, i))).collect();
+        assert_eq!(told, [(24, 2)]);
+    }
+
+    #[test]
+    fn a_hint_comes_at_the_third_untouched_record_and_then_less_often() {
+        let mut resync = Resync::new(ResyncKind::NextHint);
+        let told: Vec<_> = (0..10)
+            .filter_map(|i| resync.met(head(i * 10, i)))
+            .collect();
+        assert_eq!(told, [(30, 3), (50, 5), (90, 9)]);
+        let opened = Head {
+            untouched: false,
+            ..head(100, 10)
+        };
+        assert_eq!(resync.met(opened), None);
+        let told: Vec<_> = (11..15)
+            .filter_map(|i| resync.met(head(i * 10, i)))
+            .collect();
+        assert_eq!(told, [(140, 14)]);
+    }
+
+    #[test]
+    fn a_hint_waits_for_a_record_that_nothing_is_queued_behind() {
+        let mut resync = Resync::new(ResyncKind::NextHint);
+        for i in 0..5 {
+            let queued = Head {
+                last: false,
+                ..head(i * 10, i)
+            };
+            assert_eq!(resync.met(queued), None);
+        }
+        assert_eq!(resync.met(head(50, 5)), Some((60, 6)));
+    }
+
+    #[test]
+    fn a_window_is_answered_with_the_number_of_the_header_that_was_meant() {
+        for asked_after in 1..6 {
+            let mut resync = Resync::new(ResyncKind::Async);
+            resync.asked(ResyncRequest::Window { start: 0, len: 30 });
+            let mut told = Vec::new();
+            for i in 0..7 {
+                if i == asked_after {
+                    resync.asked(ResyncRequest::WindowEnd { header_end: 14 });
+                }
+                told.extend(resync.met(head(i * 10, 100 + i)));
+            }
+            assert_eq!(told, [(14, 101)], "asked after {asked_after} records");
+        }
+    }
+}

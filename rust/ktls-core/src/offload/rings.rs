@@ -1,0 +1,103 @@
+//! Submission and completion rings of bounded depth, and what lies in them.
+
+use std::collections::VecDeque;
+
+use crate::offload::device::DeviceError;
+use crate::slot::SlotId;
+
+/// One segment for a device to seal.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Descriptor {
+    /// What the submitter knows it by.
+    pub id: u64,
+    /// Under which key.
+    pub slot: SlotId,
+    /// Where the segment starts in the stream.
+    pub offset: u64,
+    /// Framed records, cut anywhere; sealed in place.
+    pub bytes: Vec<u8>,
+}
+
+/// A descriptor that the device is done with.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Completion {
+    /// The descriptor, its bytes sealed if `result` is Ok. Otherwise they are plaintext still.
+    pub descriptor: Descriptor,
+    /// Whether they may leave.
+    pub result: Result<(), DeviceError>,
+}
+
+/// A queue with room for `depth` entries.
+#[derive(Debug)]
+pub struct Ring<T> {
+    entries: VecDeque<T>,
+    depth: usize,
+}
+
+impl<T> Ring<T> {
+    /// An empty ring.
+    #[must_use]
+    pub const fn new(depth: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            depth,
+        }
+    }
+
+    /// Puts an entry in.
+    ///
+    /// # Errors
+    /// The entry, when every place is taken.
+    pub fn submit(&mut self, entry: T) -> Result<(), T> {
+        if self.is_full() {
+            return Err(entry);
+        }
+        self.entries.push_back(entry);
+        Ok(())
+    }
+
+    /// Takes the oldest entry out.
+    pub fn acquire(&mut self) -> Option<T> {
+        self.entries.pop_front()
+    }
+
+    /// True when every place is taken.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.entries.len() == self.depth
+    }
+
+    /// Entries inside.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True when no place is taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The error of a full ring.
+    #[must_use]
+    pub const fn full(&self) -> DeviceError {
+        DeviceError::RingFull { depth: self.depth }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_gives_back_what_does_not_fit_and_keeps_the_order() {
+        let mut ring = Ring::new(2);
+        assert_eq!((ring.submit(1), ring.submit(2)), (Ok(()), Ok(())));
+        assert_eq!(ring.submit(3), Err(3));
+        assert_eq!(ring.acquire(), Some(1));
+        assert_eq!(ring.submit(3), Ok(()));
+        assert_eq!((ring.acquire(), ring.acquire()), (Some(2), Some(3)));
+        assert_eq!((ring.acquire(), ring.is_empty()), (None, true));
+    }
+}

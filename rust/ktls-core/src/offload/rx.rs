@@ -1,0 +1,321 @@
+//! The receiving direction's key update under offload: all of its states and rules.
+
+use crate::offload::policy::{Outcome, Policy};
+
+/// Where a receiving direction stands between device and software.
+///
+/// By the cover letter, where the device is asked at every `TLS_RX` (R-RX-2, R-RX-3):
+///
+/// | state      | `KeyUpdateRead` | `Key`      | `Installed` | `Refused`  | `Close`  |
+/// |------------|-----------------|------------|-------------|------------|----------|
+/// | Software   | –               | Installing | –           | –          | Closed   |
+/// | Offloaded  | –               | Installing | –           | –          | Closed   |
+/// | Installing | –               | –          | Offloaded ✓ | Software ✗ | Closed ⊘ |
+///
+/// By V17, where the device loses its key at the KeyUpdate and gets the next one behind everything that
+/// it can have touched (V-RX-1 … 6). "empty" is a receive queue without unread bytes:
+///
+/// | state      | `KeyUpdateRead` | `Key`, empty | `Key`      | `Touched` | `Untouched`                | `Installed` | `Refused` | `Close`  |
+/// |------------|-----------------|--------------|------------|-----------|----------------------------|-------------|-----------|----------|
+/// | Software   | –               | Software ✓   | Software ✓ | –         | –                          | –           | –         | Closed   |
+/// | Offloaded  | Deleted, delete | Installing   | Draining   | –         | –                          | –           | –         | Closed   |
+/// | Deleted    | –               | Installing   | Draining   | –         | –                          | –           | –         | Closed   |
+/// | Draining   | –               | Installing ✓ | Draining ✓ | Draining, farther | Installing behind the boundary | –  | –         | Closed ⊘ |
+/// | Installing | –               | –            | –          | –         | –                          | Offloaded ✓ | Failed ✗  | Closed ⊘ |
+/// | Failed     | –               | Installing   | Draining   | –         | –                          | –           | –         | Closed   |
+///
+/// ✓ ✗ ⊘ are the [`Outcome`] Ok, Fallback, Aborted of one key update; – is no change.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum RxPhase {
+    /// Records are opened in software.
+    #[default]
+    Software,
+    /// The device opens, with the newest key.
+    Offloaded,
+    /// A KeyUpdate was read: the device has no key until the next one is known.
+    Deleted,
+    /// The next key is known; the device gets it behind `boundary`.
+    Draining {
+        /// What lies below may have been touched under a past key.
+        boundary: u64,
+    },
+    /// The device is asked to take the newest key.
+    Installing,
+    /// The device refused: software until a key comes.
+    Failed,
+    /// Nothing will be received.
+    Closed,
+}
+
+/// What happens to a receiving direction.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum RxEvent {
+    /// A KeyUpdate was opened.
+    KeyUpdateRead,
+    /// `TLS_RX` with the next key.
+    Key(Queue),
+    /// A record ends at this offset that the device has touched.
+    Touched {
+        /// The offset behind the record.
+        end: u64,
+    },
+    /// A record starts at this offset that the device has not touched.
+    Untouched {
+        /// The offset of its first byte.
+        start: u64,
+    },
+    /// The device has the newest key.
+    Installed,
+    /// The device refused it.
+    Refused,
+    /// The connection is closed.
+    Close,
+}
+
+/// What of the stream is here and not read.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Queue {
+    /// The offset of the next record to open (`copied_seq`, V-RX-7).
+    pub head: u64,
+    /// The offset behind the last byte that has come, out of order or not (V-RX-2).
+    pub received: u64,
+}
+
+/// The state after an event and what is to be done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RxStep {
+    /// The state after.
+    pub phase: RxPhase,
+    /// What the device is asked.
+    pub deed: Option<RxDeed>,
+    /// What became of a key update.
+    pub outcome: Option<Outcome>,
+}
+
+/// What a device is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RxDeed {
+    /// Delete the key.
+    Delete,
+    /// Delete the key if there is one, and take the newest.
+    Install,
+}
+
+impl RxPhase {
+    /// The state after `event`.
+    #[must_use]
+    pub fn on(self, policy: Policy, event: RxEvent) -> RxStep {
+        match (self, event) {
+            (Self::Offloaded, RxEvent::KeyUpdateRead) if policy == Policy::V17 => {
+                to(Self::Deleted).asking(RxDeed::Delete)
+            }
+            (Self::Closed | Self::Installing, RxEvent::Key(_)) => to(self),
+            (_, RxEvent::Key(_)) if policy != Policy::V17 => install(),
+            (Self::Software, RxEvent::Key(_)) => to(self).with(Outcome::Ok),
+            (Self::Offloaded, RxEvent::Key(queue)) => drain(0, queue).asking_also(RxDeed::Delete),
+            (Self::Deleted | Self::Failed, RxEvent::Key(queue)) => drain(0, queue),
+            (Self::Draining { boundary }, RxEvent::Key(queue)) => {
+                drain(boundary, queue).with(Outcome::Ok)
+            }
+            (Self::Draining { boundary }, RxEvent::Touched { end }) => to(Self::Draining {
+                boundary: boundary.max(end),
+            }),
+            (Self::Draining { boundary }, RxEvent::Untouched { start }) if start >= boundary => {
+                install()
+            }
+            (Self::Installing, RxEvent::Installed) => to(Self::Offloaded).with(Outcome::Ok),
+            (Self::Installing, RxEvent::Refused) => failed(policy).with(Outcome::Fallback),
+            (Self::Draining { .. } | Self::Installing, RxEvent::Close) => {
+                to(Self::Closed).with(Outcome::Aborted)
+            }
+            (
+                Self::Software | Self::Offloaded | Self::Deleted | Self::Failed | Self::Closed,
+                RxEvent::Close,
+            ) => to(Self::Closed),
+            (
+                _,
+                RxEvent::KeyUpdateRead
+                | RxEvent::Touched { .. }
+                | RxEvent::Untouched { .. }
+                | RxEvent::Installed
+                | RxEvent::Refused,
+            ) => to(self),
+        }
+    }
+
+    /// True while a key update has no outcome yet (`TlsCurrRxRekey`).
+    #[must_use]
+    pub const fn is_rekeying(self) -> bool {
+        matches!(self, Self::Draining { .. } | Self::Installing)
+    }
+
+    /// True while the direction counts as the device's (`TlsCurrRxDevice`), given whether it did before.
+    #[must_use]
+    pub const fn counts_as_device(self, before: bool) -> bool {
+        match self {
+            Self::Offloaded => true,
+            Self::Software | Self::Failed => false,
+            // A change shows when it is done.
+            Self::Deleted | Self::Draining { .. } | Self::Installing | Self::Closed => before,
+        }
+    }
+}
+
+impl RxStep {
+    const fn with(mut self, outcome: Outcome) -> Self {
+        self.outcome = Some(outcome);
+        self
+    }
+
+    const fn asking(mut self, deed: RxDeed) -> Self {
+        self.deed = Some(deed);
+        self
+    }
+
+    /// An install deletes anyway.
+    const fn asking_also(self, deed: RxDeed) -> Self {
+        match self.deed {
+            Some(_) => self,
+            None => self.asking(deed),
+        }
+    }
+}
+
+const fn to(phase: RxPhase) -> RxStep {
+    RxStep {
+        phase,
+        deed: None,
+        outcome: None,
+    }
+}
+
+const fn install() -> RxStep {
+    to(RxPhase::Installing).asking(RxDeed::Install)
+}
+
+/// V-RX-3, V-RX-4.
+const fn drain(past: u64, queue: Queue) -> RxStep {
+    if queue.received <= queue.head {
+        return install();
+    }
+    let boundary = if past > queue.received {
+        past
+    } else {
+        queue.received
+    };
+    to(RxPhase::Draining { boundary })
+}
+
+const fn failed(policy: Policy) -> RxStep {
+    match policy {
+        Policy::V17 => to(RxPhase::Failed),
+        Policy::CoverLetter | Policy::Naive => to(RxPhase::Software),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RxEvent::{Close, Installed, Key, KeyUpdateRead, Refused, Touched, Untouched};
+    use super::RxPhase::{Closed, Deleted, Draining, Failed, Installing, Offloaded, Software};
+    use super::*;
+
+    const EMPTY: RxEvent = Key(Queue {
+        head: 50,
+        received: 50,
+    });
+    const FULL: RxEvent = Key(Queue {
+        head: 50,
+        received: 90,
+    });
+    const OK: Option<Outcome> = Some(Outcome::Ok);
+    const FALLBACK: Option<Outcome> = Some(Outcome::Fallback);
+    const ABORTED: Option<Outcome> = Some(Outcome::Aborted);
+
+    fn want(phase: RxPhase, deed: Option<RxDeed>, outcome: Option<Outcome>) -> RxStep {
+        RxStep {
+            phase,
+            deed,
+            outcome,
+        }
+    }
+
+    fn check(policy: Policy, rows: &[(RxPhase, RxEvent, RxStep)]) {
+        for &(state, event, want) in rows {
+            assert_eq!(
+                state.on(policy, event),
+                want,
+                "{policy}: {state:?} on {event:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_state_answers_every_event_by_the_cover_letter() {
+        let install = Some(RxDeed::Install);
+        check(
+            Policy::CoverLetter,
+            &[
+                (Software, KeyUpdateRead, want(Software, None, None)),
+                (Offloaded, KeyUpdateRead, want(Offloaded, None, None)),
+                (Software, FULL, want(Installing, install, None)),
+                (Offloaded, FULL, want(Installing, install, None)),
+                (Offloaded, EMPTY, want(Installing, install, None)),
+                (Installing, Installed, want(Offloaded, None, OK)),
+                (Installing, Refused, want(Software, None, FALLBACK)),
+                (Installing, Close, want(Closed, None, ABORTED)),
+                (Offloaded, Close, want(Closed, None, None)),
+                (Software, Close, want(Closed, None, None)),
+                (Closed, FULL, want(Closed, None, None)),
+            ],
+        );
+    }
+
+    #[test]
+    fn every_state_answers_every_event_by_v17() {
+        let (install, delete) = (Some(RxDeed::Install), Some(RxDeed::Delete));
+        let drain = |boundary| Draining { boundary };
+        check(
+            Policy::V17,
+            &[
+                (Software, KeyUpdateRead, want(Software, None, None)),
+                (Software, FULL, want(Software, None, OK)),
+                (Offloaded, KeyUpdateRead, want(Deleted, delete, None)),
+                (Offloaded, EMPTY, want(Installing, install, None)),
+                (Offloaded, FULL, want(drain(90), delete, None)),
+                (Deleted, KeyUpdateRead, want(Deleted, None, None)),
+                (Deleted, EMPTY, want(Installing, install, None)),
+                (Deleted, FULL, want(drain(90), None, None)),
+                (Deleted, Close, want(Closed, None, None)),
+                (drain(70), KeyUpdateRead, want(drain(70), None, None)),
+                (drain(70), EMPTY, want(Installing, install, OK)),
+                (drain(70), FULL, want(drain(90), None, OK)),
+                (drain(99), FULL, want(drain(99), None, OK)),
+                (drain(70), Touched { end: 80 }, want(drain(80), None, None)),
+                (drain(70), Touched { end: 60 }, want(drain(70), None, None)),
+                (
+                    drain(70),
+                    Untouched { start: 69 },
+                    want(drain(70), None, None),
+                ),
+                (
+                    drain(70),
+                    Untouched { start: 70 },
+                    want(Installing, install, None),
+                ),
+                (drain(70), Close, want(Closed, None, ABORTED)),
+                (
+                    Offloaded,
+                    Untouched { start: 70 },
+                    want(Offloaded, None, None),
+                ),
+                (Installing, Installed, want(Offloaded, None, OK)),
+                (Installing, Refused, want(Failed, None, FALLBACK)),
+                (Failed, KeyUpdateRead, want(Failed, None, None)),
+                (Failed, EMPTY, want(Installing, install, None)),
+                (Failed, FULL, want(drain(90), None, None)),
+                (Failed, Close, want(Closed, None, None)),
+                (Closed, Close, want(Closed, None, None)),
+            ],
+        );
+    }
+}

@@ -1,0 +1,254 @@
+//! Key updates of the sockets' own directions over a simulated device.
+
+use ktls_aead::PROVIDER;
+use ktls_core::Errno;
+use ktls_core::crypto_info::CryptoInfo;
+use ktls_core::key::TrafficKey;
+use ktls_core::offload::{
+    Capabilities, Connection, Mark, Netdev, OffloadDevice, Path, Policy, ResyncKind, RxPhase,
+    Segment, SimNic, Size, Transmit, TxPhase,
+};
+use ktls_core::socket::call::{ControlRoom, RecvFlags};
+use ktls_core::socket::{Fault, More, Receive, Rx, Shared, Source, Target, Tx};
+use ktls_core::stats::Counter;
+use ktls_core::wire::TLS13;
+
+const ONE: Connection = Connection(1);
+
+fn key(fill: u8) -> TrafficKey {
+    let info = CryptoInfo::new(TLS13, 51, &[fill; 8], &[fill; 16], &[fill; 4], 0).unwrap();
+    TrafficKey::new(info, &PROVIDER).unwrap()
+}
+
+fn nic() -> SimNic {
+    let capabilities = Capabilities {
+        tx: true,
+        rx: true,
+        tls13: true,
+        resync: ResyncKind::DriverRequest,
+    };
+    SimNic::new(&PROVIDER, capabilities, Size { slots: 4, depth: 8 })
+}
+
+/// A sender whose first key is in its device.
+struct Sender {
+    tx: Tx,
+    nic: SimNic,
+    shared: Shared,
+}
+
+impl Sender {
+    fn new(policy: Policy) -> Self {
+        let (mut tx, mut nic, shared) = (Tx::default(), nic(), Shared::default());
+        tx.install(key(0));
+        tx.start_offload(policy, ONE, &mut nic, &shared.stats);
+        assert_eq!(tx.phase(), TxPhase::Offloaded);
+        Self { tx, nic, shared }
+    }
+
+    fn send(&mut self, data: &[u8], more: More) {
+        let slices = [data];
+        let mut source = Source::new(&slices);
+        self.tx.begin_send(&mut self.nic, &self.shared).unwrap();
+        self.tx
+            .send(&mut source, None, more, 1 << 16, &self.shared)
+            .unwrap();
+        self.tx.end_send(&mut self.nic);
+    }
+
+    fn rekey(&mut self, fill: u8, room: usize) -> Result<(), Fault> {
+        self.tx.rekey(key(fill), room, &mut self.nic, &self.shared)
+    }
+
+    fn acked(&mut self, offset: u64) {
+        self.tx.acked(offset, &self.shared.stats);
+    }
+}
+
+#[test]
+fn the_open_record_is_sealed_before_the_device_gets_the_key() {
+    let mut sender = Sender::new(Policy::CoverLetter);
+    sender.send(b"first", More::Seal);
+    let first = sender.tx.write_offset();
+    sender.rekey(1, 1).unwrap();
+    assert_eq!(sender.tx.phase(), TxPhase::Pending { boundary: first });
+    sender.send(b"open", More::KeepOpen);
+    sender.acked(first);
+    assert_eq!(sender.tx.phase(), TxPhase::Ready);
+    sender.send(b"next", More::Seal);
+    assert_eq!(sender.tx.phase(), TxPhase::Offloaded);
+
+    let open = first + 4 + 22;
+    assert_eq!(sender.tx.path(first), (Path::Sealed, open));
+    assert_eq!(sender.tx.path(open), (Path::Device, u64::MAX));
+    let record = &sender.tx.wire()[first as usize..open as usize];
+    let mut out = [0; 32];
+    let inner = key(1).open(0, record, &mut out).unwrap();
+    assert_eq!(&out[..inner.len], b"open");
+    assert_eq!(sender.tx.live_info().unwrap().rec_seq, 2);
+}
+
+#[test]
+fn an_idle_sender_installs_at_once() {
+    let mut sender = Sender::new(Policy::CoverLetter);
+    sender.rekey(1, 1).unwrap();
+    assert_eq!(sender.tx.phase(), TxPhase::Offloaded);
+    assert_eq!(sender.nic.slots_taken(), 1);
+    assert_eq!(sender.shared.stats.value(Counter::TlsTxRekeyOk), 1);
+}
+
+#[test]
+fn v17_flushes_the_open_record_under_the_old_key_or_changes_nothing() {
+    let mut sender = Sender::new(Policy::V17);
+    sender.send(b"open", More::KeepOpen);
+    let again = Fault::System(Errno::Again.code());
+    assert_eq!(sender.rekey(1, 0), Err(again));
+    assert_eq!(sender.tx.phase(), TxPhase::Offloaded);
+    assert_eq!(sender.tx.open_len(), 4);
+    assert!(sender.tx.key().unwrap().info().same_as(key(0).info()));
+
+    sender.rekey(1, 1).unwrap();
+    assert_eq!(sender.tx.open_len(), 0);
+    assert_eq!(sender.tx.phase(), TxPhase::Pending { boundary: 26 });
+    assert_eq!(sender.tx.path(0), (Path::Device, 26));
+}
+
+#[test]
+fn an_empty_send_makes_a_record_on_the_device_and_none_in_software() {
+    let mut sender = Sender::new(Policy::CoverLetter);
+    sender.send(b"", More::Seal);
+    assert_eq!(sender.tx.write_offset(), 22);
+    sender.rekey(1, 1).unwrap();
+    sender.send(b"", More::Seal);
+    assert_eq!(sender.tx.write_offset(), 22);
+}
+
+#[test]
+fn a_segment_that_waited_while_its_key_went_does_not_leave() {
+    for policy in [Policy::CoverLetter, Policy::V17] {
+        let mut sender = Sender::new(policy);
+        sender.send(b"first", More::Seal);
+        let waits = Segment {
+            id: 1,
+            offset: 0,
+            bytes: sender.tx.wire().to_vec(),
+            path: Path::Device,
+        };
+        sender.acked(27);
+        sender.rekey(1, 1).unwrap();
+        assert_eq!(sender.tx.phase(), TxPhase::Offloaded);
+        let left = sender.tx.transmit(waits, &mut sender.nic);
+        assert_eq!(left, Transmit::Dropped, "{policy}");
+    }
+}
+
+#[test]
+fn the_fallback_seals_after_the_interface_went_down() {
+    let mut sender = Sender::new(Policy::CoverLetter);
+    sender.nic.set_netdev(Netdev::Down);
+    sender.tx.netdev_changed(&mut sender.nic);
+    sender.send(b"data", More::Seal);
+    let segment = Segment {
+        id: 1,
+        offset: 0,
+        bytes: sender.tx.wire().to_vec(),
+        path: Path::Device,
+    };
+    let mut want = vec![0; 26];
+    key(0).seal(0, 23, b"data", &mut want);
+    let left = sender.tx.transmit(segment, &mut sender.nic);
+    assert_eq!(left, Transmit::Fallback(want));
+    assert_eq!(sender.tx.phase(), TxPhase::Offloaded);
+}
+
+/// A receiver whose first key is in its device.
+struct Receiver {
+    rx: Rx,
+    nic: SimNic,
+    shared: Shared,
+    offset: u64,
+}
+
+impl Receiver {
+    fn new(policy: Policy) -> Self {
+        let (mut rx, mut nic, shared) = (Rx::new(key(0)), nic(), Shared::default());
+        rx.start_offload(policy, ONE, &mut nic, &shared.stats);
+        assert_eq!(rx.phase(), RxPhase::Offloaded);
+        Self {
+            rx,
+            nic,
+            shared,
+            offset: 0,
+        }
+    }
+
+    /// A record in one segment.
+    fn arrives(&mut self, fill: u8, seq: u64, record_type: u8, data: &[u8]) -> Mark {
+        let mut bytes = vec![0; data.len() + 22];
+        key(fill).seal(seq, record_type, data, &mut bytes);
+        let mark = self.nic.receive(ONE, self.offset, &mut bytes);
+        self.offset += bytes.len() as u64;
+        self.rx.space(bytes.len()).copy_from_slice(&bytes);
+        self.rx.marked(bytes.len(), mark);
+        self.rx.arrived(ktls_core::offload::Arrived {
+            in_order: self.offset,
+            farthest: self.offset,
+        });
+        self.rx.fed(bytes.len(), &self.shared);
+        mark
+    }
+
+    fn receive(&mut self) -> Result<Vec<u8>, Fault> {
+        let mut out = vec![0; 100];
+        let slices: &mut [&mut [u8]] = &mut [&mut out];
+        let mut call = Receive::new(RecvFlags::default(), ControlRoom::Full, 100, 1);
+        let mut target = Target::new(slices);
+        let started = self.rx.start(&mut call, &mut target, &self.shared);
+        self.rx.serve_device(&mut self.nic, &self.shared.stats);
+        started?;
+        out.truncate(call.received().len);
+        Ok(out)
+    }
+
+    fn rekey(&mut self, fill: u8) {
+        let stats = &self.shared.stats;
+        self.rx.rekey(key(fill), &mut self.nic, stats).unwrap();
+    }
+}
+
+#[test]
+fn a_record_that_the_device_opened_is_bad_under_the_next_key() {
+    for policy in [Policy::CoverLetter, Policy::V17] {
+        let mut receiver = Receiver::new(policy);
+        let mark = receiver.arrives(0, 0, 23, b"old");
+        assert!(matches!(mark, Mark::Opened(_)));
+        receiver.rekey(1);
+        let bad = Fault::Tls(ktls_core::Error::BadTag);
+        assert_eq!(receiver.receive(), Err(bad), "{policy}: as in software");
+        // The key that fits saves it (K-21).
+        receiver.rekey(0);
+        assert_eq!(receiver.receive().unwrap(), b"old", "{policy}");
+    }
+}
+
+#[test]
+fn records_that_the_device_spoilt_with_the_old_key_come_out_under_the_new_one() {
+    for policy in [Policy::CoverLetter, Policy::V17] {
+        let mut receiver = Receiver::new(policy);
+        receiver.arrives(0, 0, 22, &[24, 0, 0, 1, 0]);
+        let mark = receiver.arrives(1, 0, 23, b"new");
+        assert!(matches!(mark, Mark::Failed(_)));
+        assert_eq!(receiver.receive().unwrap(), [24, 0, 0, 1, 0]);
+        receiver.arrives(1, 1, 23, b"");
+        receiver.rekey(1);
+        let boundary = receiver.offset;
+        let (phase, slots) = match policy {
+            Policy::V17 => (RxPhase::Draining { boundary }, 0),
+            Policy::CoverLetter | Policy::Naive => (RxPhase::Offloaded, 1),
+        };
+        assert_eq!(receiver.rx.phase(), phase, "{policy}");
+        assert_eq!(receiver.nic.slots_taken(), slots, "{policy}");
+        assert_eq!(receiver.receive().unwrap(), b"new", "{policy}");
+        assert!(receiver.rx.tally().regained_records > 0, "{policy}");
+    }
+}

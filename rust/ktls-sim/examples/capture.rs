@@ -1,0 +1,27 @@
+//! Writes a run as a capture with its key log: `cargo run -p ktls-sim --example capture -- out.pcap out.keys`.
+
+use ktls_sim::pcap::capture;
+use ktls_sim::{Detail, Link, Scenario, Ways, run};
+
+fn main() -> std::io::Result<()> {
+    let mut args = std::env::args().skip(1);
+    let (Some(pcap), Some(keys)) = (args.next(), args.next()) else {
+        eprintln!("usage: capture PCAP KEYLOG");
+        return Ok(());
+    };
+    let scenario = Scenario {
+        seed: 7,
+        ways: Ways::Both,
+        rekeys: 5,
+        detail: Detail::Events,
+        link: Link {
+            loss: 0.01,
+            ..Link::default()
+        },
+        ..Scenario::default()
+    };
+    let report = run(&scenario);
+    let capture = capture(&scenario, &report.packets);
+    std::fs::write(pcap, capture.pcap)?;
+    std::fs::write(keys, capture.keylog)
+}

@@ -1,0 +1,169 @@
+//! Runs random scenarios and the exhaustive search; fails at the first broken invariant.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use ktls_core::offload::Policy;
+use ktls_sim::model::{Explored, RxModel, TxModel, search};
+use ktls_sim::{Report, Scenario, Violation, run};
+
+/// What is asked for on the command line.
+struct Asked {
+    runs: u64,
+    seed: u64,
+    policies: Vec<Policy>,
+}
+
+/// What all threads of a proof share.
+#[derive(Default)]
+struct Tally {
+    next: AtomicU64,
+    stop: AtomicBool,
+    segments: AtomicU64,
+    rekeys: AtomicU64,
+    bytes: AtomicU64,
+    failure: Mutex<Option<(u64, Violation)>>,
+}
+
+fn main() -> ExitCode {
+    let asked = match asked(std::env::args().skip(1)) {
+        Ok(asked) => asked,
+        Err(wrong) => {
+            eprintln!("proof: {wrong}\nusage: proof [--runs N] [--seed N] [--policy NAME]");
+            return ExitCode::from(2);
+        }
+    };
+    let holds = |&policy: &Policy| explore(policy) && prove(policy, &asked);
+    if asked.policies.iter().all(holds) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn asked(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
+    let mut asked = Asked {
+        runs: 1000,
+        seed: 0,
+        policies: vec![Policy::CoverLetter, Policy::V17],
+    };
+    while let Some(name) = args.next() {
+        let value = args.next().ok_or(format!("{name} needs a value"))?;
+        match name.as_str() {
+            "--runs" => asked.runs = number(&value)?,
+            "--seed" => asked.seed = number(&value)?,
+            "--policy" => asked.policies = vec![policy(&value)?],
+            _ => return Err(format!("{name} is no option")),
+        }
+    }
+    Ok(asked)
+}
+
+fn number(value: &str) -> Result<u64, String> {
+    value.parse().map_err(|_| format!("{value:?} is no number"))
+}
+
+fn policy(value: &str) -> Result<Policy, String> {
+    let found = Policy::ALL
+        .into_iter()
+        .find(|policy| policy.name() == value);
+    found.ok_or(format!("{value:?} is not cover-letter, v17 or naive"))
+}
+
+/// Every state of the small models.
+fn explore(policy: Policy) -> bool {
+    let (records, rekeys) = (2, 2);
+    let sender = search(&TxModel {
+        policy,
+        records,
+        rekeys,
+    });
+    let receiver = search(&RxModel { policy, rekeys });
+    explored(policy, "sender", &sender) && explored(policy, "receiver", &receiver)
+}
+
+fn explored<S: std::fmt::Debug>(policy: Policy, side: &str, found: &Explored<S>) -> bool {
+    let (states, steps) = (found.states, found.steps);
+    let Some((broken, way)) = &found.violation else {
+        println!("{policy}: {states} states and {steps} steps of a {side} hold");
+        return true;
+    };
+    println!("{policy}: a {side} is broken after {way:?}: {broken}");
+    false
+}
+
+/// Half of the runs go to each policy, if both are asked for.
+fn prove(policy: Policy, asked: &Asked) -> bool {
+    let runs = asked.runs / asked.policies.len() as u64;
+    let tally = Tally::default();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let shows = std::io::stderr().is_terminal();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let tally = &tally;
+            scope.spawn(move || work(policy, asked.seed, runs, tally, shows));
+        }
+    });
+    if shows {
+        eprint!("\r\x1b[K");
+    }
+    tell(policy, runs, &tally)
+}
+
+fn work(policy: Policy, first: u64, runs: u64, tally: &Tally, shows: bool) {
+    while !tally.stop.load(Ordering::Relaxed) {
+        let number = tally.next.fetch_add(1, Ordering::Relaxed);
+        if number >= runs {
+            return;
+        }
+        let seed = first + number;
+        let report = run(&Scenario::random(seed, policy));
+        tally.add(&report);
+        if let Some(violation) = report.violation {
+            tally.fail(seed, violation);
+        }
+        if shows && number.is_multiple_of(1000) {
+            eprint!("\r{policy}: {number} of {runs} runs");
+        }
+    }
+}
+
+impl Tally {
+    fn add(&self, report: &Report) {
+        let summary = &report.summary;
+        let rekeys: u64 = summary.tx_rekeys.iter().sum();
+        self.segments.fetch_add(summary.segments, Ordering::Relaxed);
+        self.rekeys.fetch_add(rekeys, Ordering::Relaxed);
+        self.bytes.fetch_add(summary.bytes, Ordering::Relaxed);
+    }
+
+    /// The failure with the smallest seed is kept.
+    fn fail(&self, seed: u64, violation: Violation) {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if failure.as_ref().is_none_or(|(other, _)| seed < *other) {
+            *failure = Some((seed, violation));
+        }
+    }
+}
+
+fn tell(policy: Policy, runs: u64, tally: &Tally) -> bool {
+    let failure = tally.failure.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((seed, violation)) = &*failure {
+        println!("{policy}: broken by seed {seed}: {violation}");
+        println!(
+            "repeat it: cargo run --release -p ktls-sim --bin proof -- --runs 1 --seed {seed} --policy {policy}"
+        );
+        return false;
+    }
+    let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
+    println!(
+        "{policy}: {runs} runs hold: {} key updates, {} segments, {} bytes",
+        count(&tally.rekeys),
+        count(&tally.segments),
+        count(&tally.bytes)
+    );
+    true
+}

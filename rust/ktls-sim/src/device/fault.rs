@@ -1,0 +1,102 @@
+//! A device that fails on purpose, repeatably.
+
+use fastrand::Rng;
+use ktls_core::crypto_info::{CryptoInfo, Direction};
+use ktls_core::offload::{
+    Capabilities, Completion, Connection, Descriptor, DeviceError, Mark, Netdev, OffloadDevice,
+    Refused, ResyncRequest,
+};
+use ktls_core::slot::SlotId;
+
+use crate::scenario::Device;
+
+/// Injects the faults of a scenario into a device.
+#[derive(Debug)]
+pub struct FaultyDevice<D> {
+    inner: D,
+    rng: Rng,
+    faults: Device,
+    adds: u32,
+}
+
+impl<D> FaultyDevice<D> {
+    /// The same seed gives the same faults.
+    pub fn new(inner: D, faults: Device, seed: u64) -> Self {
+        Self {
+            inner,
+            rng: Rng::with_seed(seed),
+            faults,
+            adds: 0,
+        }
+    }
+
+    fn happens(&mut self, part: f64) -> bool {
+        part > 0.0 && self.rng.f64() < part
+    }
+}
+
+impl<D: OffloadDevice> OffloadDevice for FaultyDevice<D> {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn netdev(&self) -> Netdev {
+        self.inner.netdev()
+    }
+
+    fn set_netdev(&mut self, netdev: Netdev) {
+        self.inner.set_netdev(netdev);
+    }
+
+    fn dev_add(
+        &mut self,
+        connection: Connection,
+        direction: Direction,
+        info: &CryptoInfo,
+        start: u64,
+    ) -> Result<SlotId, DeviceError> {
+        self.adds += 1;
+        if self.faults.fail_nth_add == Some(self.adds) || self.happens(self.faults.fail_add) {
+            return Err(DeviceError::Timeout);
+        }
+        self.inner.dev_add(connection, direction, info, start)
+    }
+
+    fn dev_del(&mut self, slot: SlotId) -> Result<(), DeviceError> {
+        self.inner.dev_del(slot)
+    }
+
+    fn resync(&mut self, slot: SlotId, offset: u64, rec_seq: u64) -> Result<(), DeviceError> {
+        self.inner.resync(slot, offset, rec_seq)
+    }
+
+    fn request(&mut self, slot: SlotId) -> Option<ResyncRequest> {
+        self.inner.request(slot)
+    }
+
+    fn submit(&mut self, descriptor: Descriptor) -> Result<(), Refused> {
+        if self.happens(self.faults.full) {
+            let error = DeviceError::RingFull {
+                depth: self.faults.depth,
+            };
+            return Err(Refused { descriptor, error });
+        }
+        self.inner.submit(descriptor)
+    }
+
+    fn tick(&mut self, budget: usize) {
+        self.inner.tick(budget);
+    }
+
+    fn complete(&mut self) -> Option<Completion> {
+        let completion = self.inner.complete()?;
+        if self.happens(self.faults.lose) {
+            return self.complete();
+        }
+        Some(completion)
+    }
+
+    fn receive(&mut self, connection: Connection, offset: u64, bytes: &mut [u8]) -> Mark {
+        self.inner.receive(connection, offset, bytes)
+    }
+}

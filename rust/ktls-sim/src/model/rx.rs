@@ -1,0 +1,218 @@
+//! The receiving direction: each generation has a record of data and its KeyUpdate.
+
+use ktls_core::offload::{Outcome, Policy, Queue, RxDeed, RxEvent, RxPhase};
+
+use super::search::Model;
+use super::tx::Verdict;
+
+/// A receiver with a device that touches what arrives or does not, as it likes, and a link that reorders.
+///
+/// That is more than any kind of resync can lead to.
+#[derive(Clone, Copy, Debug)]
+pub struct RxModel {
+    /// The policy to be judged.
+    pub policy: Policy,
+    /// Key updates in the stream.
+    pub rekeys: u8,
+}
+
+/// All that matters of the receiver.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct State {
+    phase: RxPhase,
+    /// What came of each record: the generation of the device's key that was used on it, if any.
+    came: Vec<Option<Option<u8>>>,
+    head: u8,
+    generation: u8,
+    paused: bool,
+    /// The generation in the device's slot.
+    device: Option<u8>,
+    /// The newest key has been in a slot.
+    known: bool,
+    /// Generations that the device had, and up to where they may have been used.
+    past: Vec<(u8, u8)>,
+    rekeys: u8,
+    outcomes: u8,
+}
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    Arrives(u8),
+    ArrivesTouched(u8),
+    Read(Verdict),
+    InstallKey(Verdict),
+    NetdevDown,
+    Close,
+}
+
+impl Model for RxModel {
+    type State = State;
+    type Step = Step;
+
+    fn start(&self) -> State {
+        State {
+            phase: RxPhase::Offloaded,
+            came: vec![None; usize::from(self.rekeys) * 2 + 1],
+            head: 0,
+            generation: 0,
+            paused: false,
+            device: Some(0),
+            known: true,
+            past: Vec::new(),
+            rekeys: 0,
+            outcomes: 0,
+        }
+    }
+
+    fn steps(&self, state: &State) -> Vec<Step> {
+        let mut steps = vec![Step::NetdevDown, Step::Close];
+        for verdict in [Verdict::Installed, Verdict::Refused] {
+            steps.extend([Step::Read(verdict), Step::InstallKey(verdict)]);
+        }
+        for record in 0..state.came.len() as u8 {
+            steps.extend([Step::Arrives(record), Step::ArrivesTouched(record)]);
+        }
+        steps
+    }
+
+    fn after(&self, mut s: State, step: &Step) -> Option<Result<State, String>> {
+        if s.phase == RxPhase::Closed {
+            return None;
+        }
+        let done = match *step {
+            Step::Arrives(i) if s.came[usize::from(i)].is_none() => {
+                s.came[usize::from(i)] = Some(None);
+                Ok(())
+            }
+            Step::ArrivesTouched(i) if s.came[usize::from(i)].is_none() => {
+                s.came[usize::from(i)] = Some(Some(s.device?));
+                Ok(())
+            }
+            Step::Read(verdict) if !s.paused => {
+                let touched = (*s.came.get(usize::from(s.head))?)?;
+                s.read(self.policy, touched, verdict)
+            }
+            Step::InstallKey(verdict) if s.paused => {
+                s.install_key(self.policy, verdict);
+                Ok(())
+            }
+            Step::NetdevDown => s.device.take().map(|_| Ok(()))?,
+            Step::Close => {
+                s.on(self.policy, RxEvent::Close);
+                s.check_outcomes()
+            }
+            _ => return None,
+        };
+        Some(done.map(|()| s))
+    }
+}
+
+impl State {
+    /// Opens the record at the head.
+    fn read(
+        &mut self,
+        policy: Policy,
+        touched: Option<u8>,
+        verdict: Verdict,
+    ) -> Result<(), String> {
+        let (start, end) = (self.head.into(), u64::from(self.head) + 1);
+        let event = match touched {
+            None => RxEvent::Untouched { start },
+            Some(_) => RxEvent::Touched { end },
+        };
+        let deed = self.on(policy, event);
+        self.check_open(touched)?;
+        self.act(policy, deed, verdict);
+        self.head += 1;
+        self.past.retain(|(_, until)| *until > self.head);
+        self.paused = self.head.is_multiple_of(2);
+        if self.paused {
+            let deed = self.on(policy, RxEvent::KeyUpdateRead);
+            self.act(policy, deed, verdict);
+        }
+        self.check_device(policy)
+    }
+
+    /// V-RX-1: once its KeyUpdate is read, v17's device has no key.
+    fn check_device(&self, policy: Policy) -> Result<(), String> {
+        match self.device {
+            Some(key) if self.paused && policy == Policy::V17 => {
+                Err(format!("the device has key {key} behind its KeyUpdate"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// `TLS_RX`
+    fn install_key(&mut self, policy: Policy, verdict: Verdict) {
+        let came = |index: &usize| self.came[*index].is_some();
+        let farthest = (0..self.came.len()).filter(came).max();
+        let received = farthest.map_or(0, |index| index as u8 + 1).max(self.head);
+        if std::mem::take(&mut self.known) {
+            self.past.push((self.generation, received));
+        }
+        self.generation += 1;
+        self.rekeys += 1;
+        self.paused = false;
+        let queue = Queue {
+            head: self.head.into(),
+            received: received.into(),
+        };
+        let deed = self.on(policy, RxEvent::Key(queue));
+        self.act(policy, deed, verdict);
+    }
+
+    fn act(&mut self, policy: Policy, deed: Option<RxDeed>, verdict: Verdict) {
+        if deed.is_some() {
+            self.device = None;
+        }
+        if deed != Some(RxDeed::Install) {
+            return;
+        }
+        let event = match verdict {
+            Verdict::Installed => {
+                (self.device, self.known) = (Some(self.generation), true);
+                RxEvent::Installed
+            }
+            Verdict::Refused => RxEvent::Refused,
+        };
+        self.on(policy, event);
+    }
+
+    fn on(&mut self, policy: Policy, event: RxEvent) -> Option<RxDeed> {
+        let step = self.phase.on(policy, event);
+        self.phase = step.phase;
+        let counted = [Outcome::Ok, Outcome::Fallback, Outcome::Aborted].map(Some);
+        self.outcomes += u8::from(counted.contains(&step.outcome));
+        step.deed
+    }
+
+    /// The record is under the newest key, and what the device used on it can be undone.
+    fn check_open(&self, touched: Option<u8>) -> Result<(), String> {
+        let (head, want, have) = (self.head, self.head / 2, self.generation);
+        if want != have {
+            return Err(format!(
+                "record {head} is under key {want}, read with key {have}"
+            ));
+        }
+        let Some(used) = touched else {
+            return Ok(());
+        };
+        let newest = self.known && used == have;
+        if newest || self.past.iter().any(|(key, _)| *key == used) {
+            return Ok(());
+        }
+        Err(format!(
+            "record {head} was touched with key {used}, which is gone"
+        ))
+    }
+
+    fn check_outcomes(&self) -> Result<(), String> {
+        if self.outcomes == self.rekeys {
+            return Ok(());
+        }
+        let (counted, rekeys) = (self.outcomes, self.rekeys);
+        Err(format!("{counted} outcomes of {rekeys} key updates"))
+    }
+}

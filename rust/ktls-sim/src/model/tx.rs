@@ -1,0 +1,290 @@
+//! The sending direction: records are one byte of stream, keys are their generations.
+
+use ktls_core::offload::{Line, Outcome, Path, Policy, TxEvent, TxPhase};
+
+use super::search::Model;
+
+/// A sender with its device, TCP, and a link that loses and reorders.
+#[derive(Clone, Copy, Debug)]
+pub struct TxModel {
+    /// The policy to be judged.
+    pub policy: Policy,
+    /// Records that the program sends.
+    pub records: u8,
+    /// Key updates that it does.
+    pub rekeys: u8,
+}
+
+/// All that matters of the sender.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct State {
+    phase: TxPhase,
+    /// Each record: the generation that was newest when it was written, and who is to seal it.
+    written: Vec<(u8, Path)>,
+    /// The generation that each record had on the wire first.
+    seen: Vec<Option<u8>>,
+    acked: u8,
+    /// The record that is open, if one is.
+    open: u8,
+    generation: u8,
+    /// The generation in the device's slot, and how many keys it has had.
+    device: Option<u8>,
+    added: u8,
+    /// The generation of the records for the device, when it is not the newest.
+    past: Option<u8>,
+    list_start: u8,
+    /// A segment between TCP and the device; one in the device, with the key that it names.
+    taken: Option<u8>,
+    queued: Option<(u8, u8)>,
+    /// Records that travel, and that have arrived.
+    travelling: u8,
+    arrived: u8,
+    ack: Option<u8>,
+    rekeys: u8,
+    outcomes: u8,
+    left: u8,
+}
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    Send(Verdict),
+    KeepOpen,
+    Rekey(Verdict),
+    Take(u8),
+    GiveToDevice,
+    FallBack,
+    DeviceSeals,
+    Arrives(u8),
+    Lost(u8),
+    Acknowledge,
+    AckArrives,
+    AckLost,
+    NetdevDown,
+    Close,
+}
+
+/// What the device says to a key, if it is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    Installed,
+    Refused,
+}
+
+impl Model for TxModel {
+    type State = State;
+    type Step = Step;
+
+    fn start(&self) -> State {
+        State {
+            phase: TxPhase::Offloaded,
+            written: Vec::new(),
+            seen: Vec::new(),
+            acked: 0,
+            open: 0,
+            generation: 0,
+            device: Some(0),
+            added: 1,
+            past: None,
+            list_start: 0,
+            taken: None,
+            queued: None,
+            travelling: 0,
+            arrived: 0,
+            ack: None,
+            rekeys: 0,
+            outcomes: 0,
+            left: self.records,
+        }
+    }
+
+    fn steps(&self, state: &State) -> Vec<Step> {
+        let mut steps = vec![Step::GiveToDevice, Step::FallBack, Step::DeviceSeals];
+        for verdict in [Verdict::Installed, Verdict::Refused] {
+            steps.extend([Step::Send(verdict), Step::Rekey(verdict)]);
+        }
+        for record in 0..state.written.len() as u8 {
+            steps.extend([
+                Step::Take(record),
+                Step::Arrives(record),
+                Step::Lost(record),
+            ]);
+        }
+        steps.extend([Step::KeepOpen, Step::Acknowledge, Step::AckArrives]);
+        steps.extend([Step::AckLost, Step::NetdevDown, Step::Close]);
+        steps
+    }
+
+    fn after(&self, mut s: State, step: &Step) -> Option<Result<State, String>> {
+        let open = s.phase != TxPhase::Closed;
+        let done = match *step {
+            Step::Send(verdict) if open && s.left > 0 => {
+                s.left -= 1;
+                s.send(self.policy, verdict)
+            }
+            Step::KeepOpen if open && s.left > 0 && s.open == 0 => {
+                (s.left, s.open) = (s.left - 1, 1);
+                Ok(())
+            }
+            Step::Rekey(verdict) if open && s.rekeys < self.rekeys => s.rekey(self.policy, verdict),
+            Step::Take(i) if s.taken.is_none() && i >= s.acked => {
+                s.taken = Some(i);
+                Ok(())
+            }
+            Step::GiveToDevice if s.may_queue() => {
+                s.queued = s.taken.take().map(|i| (i, s.added));
+                Ok(())
+            }
+            Step::FallBack => s.taken.take().map_or(Ok(()), |i| s.fall_back(i)),
+            Step::DeviceSeals => {
+                let queued = s.queued.take()?;
+                s.device_seals(queued)
+            }
+            Step::Arrives(i) if s.travelling & 1 << i > 0 => {
+                s.arrived |= 1 << i;
+                s.travelling &= !(1 << i);
+                Ok(())
+            }
+            Step::Lost(i) if s.travelling & 1 << i > 0 => {
+                s.travelling &= !(1 << i);
+                Ok(())
+            }
+            Step::Acknowledge if s.ack.is_none() => {
+                s.ack = Some(s.arrived.trailing_ones() as u8);
+                Ok(())
+            }
+            Step::AckArrives => {
+                s.acked = s.acked.max(s.ack.take()?);
+                let acked = s.acked.into();
+                s.on(self.policy, TxEvent::Acked(acked));
+                Ok(())
+            }
+            Step::AckLost => s.ack.take().map(|_| Ok(()))?,
+            Step::NetdevDown => s.device.take().map(|_| Ok(()))?,
+            Step::Close if open => {
+                s.on(self.policy, TxEvent::Close);
+                s.check_outcomes()
+            }
+            _ => return None,
+        };
+        Some(done.map(|()| s))
+    }
+}
+
+impl State {
+    fn send(&mut self, policy: Policy, verdict: Verdict) -> Result<(), String> {
+        if self.phase == TxPhase::Ready {
+            self.close_record();
+        }
+        self.step(policy, TxEvent::Send, verdict);
+        self.open = 1;
+        self.close_record();
+        Ok(())
+    }
+
+    fn rekey(&mut self, policy: Policy, verdict: Verdict) -> Result<(), String> {
+        if policy.flushes_open_record() {
+            self.close_record();
+        }
+        if self.phase.on_device() && policy != Policy::Naive {
+            self.past = Some(self.generation);
+        }
+        self.rekeys += 1;
+        self.generation += 1;
+        let line = Line {
+            write: self.written.len() as u64,
+            acked: self.acked.into(),
+            open: self.open.into(),
+        };
+        self.step(policy, TxEvent::Key(line), verdict);
+        Ok(())
+    }
+
+    /// An event, and the install that it may ask for.
+    fn step(&mut self, policy: Policy, event: TxEvent, verdict: Verdict) {
+        if !self.on(policy, event) {
+            return;
+        }
+        (self.device, self.past) = (None, None);
+        if verdict == Verdict::Installed {
+            self.device = Some(self.generation);
+            self.added += 1;
+            if policy != Policy::Naive {
+                self.list_start = self.written.len() as u8;
+            }
+        }
+        let event = match verdict {
+            Verdict::Installed => TxEvent::Installed,
+            Verdict::Refused => TxEvent::Refused,
+        };
+        self.on(policy, event);
+    }
+
+    fn on(&mut self, policy: Policy, event: TxEvent) -> bool {
+        let step = self.phase.on(policy, event);
+        self.phase = step.phase;
+        let counted = [Outcome::Ok, Outcome::Fallback, Outcome::Aborted].map(Some);
+        self.outcomes += u8::from(counted.contains(&step.outcome));
+        step.install
+    }
+
+    fn close_record(&mut self) {
+        if std::mem::take(&mut self.open) > 0 {
+            let path = if self.phase.on_device() {
+                Path::Device
+            } else {
+                Path::Sealed
+            };
+            self.written.push((self.generation, path));
+            self.seen.push(None);
+        }
+    }
+
+    fn may_queue(&self) -> bool {
+        let for_device = |i: u8| self.written[usize::from(i)].1 == Path::Device;
+        let taken = self
+            .taken
+            .is_some_and(|i| for_device(i) && i >= self.list_start);
+        taken && self.device.is_some() && self.queued.is_none()
+    }
+
+    /// A sealed segment passes; the fallback seals one for the device, as long as its record is there.
+    fn fall_back(&mut self, i: u8) -> Result<(), String> {
+        let (generation, path) = self.written[usize::from(i)];
+        if path == Path::Sealed {
+            return self.put_on_wire(i, generation);
+        }
+        if i < self.list_start || i < self.acked {
+            return Ok(());
+        }
+        self.put_on_wire(i, self.past.unwrap_or(self.generation))
+    }
+
+    /// A descriptor that names a deleted key does not leave.
+    fn device_seals(&mut self, (i, key): (u8, u8)) -> Result<(), String> {
+        match self.device {
+            Some(generation) if key == self.added => self.put_on_wire(i, generation),
+            _ => Ok(()),
+        }
+    }
+
+    fn put_on_wire(&mut self, i: u8, generation: u8) -> Result<(), String> {
+        let want = self.written[usize::from(i)].0;
+        let first = *self.seen[usize::from(i)].get_or_insert(generation);
+        if generation != want || generation != first {
+            return Err(format!(
+                "record {i} was written under key {want}, first sent under key {first}, now under key {generation}"
+            ));
+        }
+        self.travelling |= 1 << i;
+        Ok(())
+    }
+
+    fn check_outcomes(&self) -> Result<(), String> {
+        if self.outcomes == self.rekeys {
+            return Ok(());
+        }
+        let (counted, rekeys) = (self.outcomes, self.rekeys);
+        Err(format!("{counted} outcomes of {rekeys} key updates"))
+    }
+}

@@ -1,0 +1,228 @@
+//! The invariants of one direction, checked on every byte that goes on the wire and on all that arrives.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use ktls_core::crypto_info::CryptoInfo;
+use ktls_core::key::TrafficKey;
+use ktls_core::wire::{HEADER_LEN, Header, KEY_UPDATE};
+
+/// An invariant that does not hold.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Violation {
+    /// Which.
+    pub kind: Broken,
+    /// Where in the stream of the sender.
+    pub offset: u64,
+    /// When, in microseconds.
+    pub time: u64,
+    /// The host that sent.
+    pub host: usize,
+}
+
+/// What does not hold.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Broken {
+    /// A byte was sent again with another value: another key, or plaintext.
+    Changed {
+        /// What was sent first.
+        first: u8,
+        /// What was sent now.
+        now: u8,
+    },
+    /// A record on the wire is not sealed under the key of its place.
+    NotSealed {
+        /// The generation of that key.
+        generation: u32,
+    },
+    /// A record on the wire holds something else than was sent.
+    WrongRecord,
+    /// The receiver got something else than was sent.
+    WrongDelivery,
+    /// A receive call failed.
+    ReceiveFailed {
+        /// Its errno.
+        errno: i32,
+    },
+    /// A send call failed.
+    SendFailed {
+        /// Its errno.
+        errno: i32,
+    },
+    /// Ok, Fallback and Aborted do not add up to the key updates, or a gauge is not zero at the end.
+    Counters {
+        /// The sum, or the gauge.
+        counted: i64,
+        /// What it has to be.
+        want: i64,
+    },
+    /// The run did not come to its end.
+    Stuck,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "at {} us, stream of host {}, offset {}: {:?}",
+            self.time, self.host, self.offset, self.kind
+        )
+    }
+}
+
+/// What one sender put into its stream, and what the wire and the receiver make of it.
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    /// Each byte as it was sent first; `UNSENT` before.
+    image: Vec<u16>,
+    /// All below was sent.
+    solid: usize,
+    /// The first byte of the record to be opened next.
+    head: usize,
+    key: TrafficKey,
+    seq: u64,
+    generation: u32,
+    on_wire: Said,
+    delivered: Said,
+}
+
+/// What was sent and is to be seen, by type, in order.
+#[derive(Debug, Default)]
+struct Said {
+    messages: VecDeque<(u8, Vec<u8>)>,
+    offset: usize,
+}
+
+impl Oracle {
+    pub(crate) fn new(key: TrafficKey) -> Self {
+        Self {
+            image: Vec::new(),
+            solid: 0,
+            head: 0,
+            key,
+            seq: 0,
+            generation: 0,
+            on_wire: Said::default(),
+            delivered: Said::default(),
+        }
+    }
+
+    /// A send took these bytes.
+    pub(crate) fn said(&mut self, record_type: u8, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.on_wire
+                .messages
+                .push_back((record_type, bytes.to_vec()));
+            self.delivered
+                .messages
+                .push_back((record_type, bytes.to_vec()));
+        }
+    }
+
+    /// These bytes go on the wire; `keys` gives the key of a generation.
+    pub(crate) fn sent(
+        &mut self,
+        offset: u64,
+        bytes: &[u8],
+        mut keys: impl FnMut(u32) -> CryptoInfo,
+        expand: impl Fn(CryptoInfo) -> TrafficKey,
+    ) -> Result<(), (u64, Broken)> {
+        self.paint(offset as usize, bytes)?;
+        while self
+            .image
+            .get(self.solid)
+            .is_some_and(|&byte| byte != UNSENT)
+        {
+            self.solid += 1;
+        }
+        while let Some(record) = self.next_record() {
+            let at = self.head as u64;
+            let len = record.len();
+            let key_update = self.check(&record).map_err(|broken| (at, broken))?;
+            self.head += len;
+            self.seq += 1;
+            if key_update {
+                self.generation += 1;
+                self.seq = 0;
+                self.key = expand(keys(self.generation));
+            }
+        }
+        Ok(())
+    }
+
+    /// A receive call delivered these bytes.
+    pub(crate) fn received(&mut self, record_type: u8, bytes: &[u8]) -> Result<(), Broken> {
+        if self.delivered.hear(record_type, bytes) {
+            return Ok(());
+        }
+        Err(Broken::WrongDelivery)
+    }
+
+    /// True when all that was sent is delivered.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.delivered.messages.is_empty()
+    }
+
+    fn paint(&mut self, offset: usize, bytes: &[u8]) -> Result<(), (u64, Broken)> {
+        if self.image.len() < offset + bytes.len() {
+            self.image.resize(offset + bytes.len(), UNSENT);
+        }
+        for (index, (place, &now)) in self.image[offset..].iter_mut().zip(bytes).enumerate() {
+            if *place == UNSENT {
+                *place = now.into();
+            } else if *place != u16::from(now) {
+                let first = *place as u8;
+                return Err(((offset + index) as u64, Broken::Changed { first, now }));
+            }
+        }
+        Ok(())
+    }
+
+    fn next_record(&self) -> Option<Vec<u8>> {
+        let bytes = &self.image[self.head..self.solid];
+        let head: Vec<u8> = bytes.iter().take(HEADER_LEN).map(|&b| b as u8).collect();
+        let len = HEADER_LEN + Header::read(&head)?.len;
+        let record = bytes.get(..len)?;
+        Some(record.iter().map(|&byte| byte as u8).collect())
+    }
+
+    /// Opens a record; true when it is a KeyUpdate.
+    fn check(&mut self, record: &[u8]) -> Result<bool, Broken> {
+        let mut out = vec![0; record.len()];
+        let not_sealed = Broken::NotSealed {
+            generation: self.generation,
+        };
+        let opened = self.key.open(self.seq, record, &mut out);
+        let inner = opened.map_err(|_| not_sealed)?;
+        let plaintext = &out[..inner.len];
+        if !self.on_wire.hear(inner.record_type, plaintext) {
+            return Err(Broken::WrongRecord);
+        }
+        Ok(inner.record_type == 22 && plaintext.first() == Some(&KEY_UPDATE))
+    }
+}
+
+impl Said {
+    /// True when these bytes come next; data may run over messages, other types may not.
+    fn hear(&mut self, record_type: u8, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            let Some((kind, message)) = self.messages.front() else {
+                return false;
+            };
+            let rest = &message[self.offset..];
+            let len = rest.len().min(bytes.len());
+            if *kind != record_type || rest[..len] != bytes[..len] {
+                return false;
+            }
+            bytes = &bytes[len..];
+            self.offset += len;
+            if self.offset == message.len() {
+                self.messages.pop_front();
+                self.offset = 0;
+            }
+        }
+        true
+    }
+}
+
+const UNSENT: u16 = 0x100;

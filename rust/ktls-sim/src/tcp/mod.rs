@@ -1,0 +1,7 @@
+//! As much of TCP as the rules of a rekey depend on: segments, acknowledgements, sending again.
+
+mod receiver;
+mod sender;
+
+pub(crate) use receiver::Receiver;
+pub(crate) use sender::{Cut, Heard, Sender};

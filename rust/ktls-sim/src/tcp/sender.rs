@@ -1,0 +1,147 @@
+//! The sending side: what is not acknowledged is kept and sent again.
+
+use ktls_core::offload::Path;
+
+use crate::report::Sent;
+
+/// One sender. The whole stream is kept: runs are short.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    stream: Vec<u8>,
+    /// Where each stretch of one path ends.
+    paths: Vec<(u64, Path)>,
+    acked: u64,
+    next: u64,
+    /// The offset behind the last byte ever sent.
+    highest: u64,
+    duplicates: u32,
+    backoff: u32,
+    window: u64,
+    /// Counts the timer's restarts, so that an old timer is known.
+    pub(crate) timer: u64,
+    /// The restart that the running timer belongs to.
+    pub(crate) armed: u64,
+}
+
+/// A segment to send.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    pub(crate) sent: Sent,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What an acknowledgement leads to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Heard {
+    /// It says nothing new.
+    Nothing,
+    /// More has arrived.
+    Progress,
+    /// The third of the same: the first missing segment goes again.
+    Resend,
+}
+
+impl Sender {
+    pub(crate) const fn new(window: u64) -> Self {
+        Self {
+            stream: Vec::new(),
+            paths: Vec::new(),
+            acked: 0,
+            next: 0,
+            highest: 0,
+            duplicates: 0,
+            backoff: 0,
+            window,
+            timer: 1,
+            armed: 0,
+        }
+    }
+
+    /// Takes the next bytes of the stream.
+    pub(crate) fn take(&mut self, bytes: &[u8], path: Path) {
+        self.stream.extend_from_slice(bytes);
+        let end = self.end();
+        match self.paths.last_mut() {
+            Some(last) if last.1 == path => last.0 = end,
+            _ => self.paths.push((end, path)),
+        }
+    }
+
+    /// The offset behind the last byte taken.
+    pub(crate) fn end(&self) -> u64 {
+        self.stream.len() as u64
+    }
+
+    /// Bytes taken and not acknowledged.
+    pub(crate) fn held(&self) -> u64 {
+        self.end() - self.acked
+    }
+
+    pub(crate) const fn acked(&self) -> u64 {
+        self.acked
+    }
+
+    /// The next segment of at most `most` bytes that the window allows. It has one path.
+    pub(crate) fn next_segment(&mut self, most: usize) -> Option<Cut> {
+        let limit = self.end().min(self.acked + self.window);
+        let cut = self.cut(self.next, limit, most)?;
+        self.next += cut.bytes.len() as u64;
+        self.highest = self.highest.max(self.next);
+        Some(cut)
+    }
+
+    /// The first segment that is not acknowledged, again.
+    pub(crate) fn first_again(&self, most: usize) -> Option<Cut> {
+        self.cut(self.acked, self.next, most)
+    }
+
+    pub(crate) fn hear(&mut self, acked: u64) -> Heard {
+        if acked > self.acked {
+            self.acked = acked;
+            self.next = self.next.max(acked);
+            (self.duplicates, self.backoff) = (0, 0);
+            self.timer += 1;
+            return Heard::Progress;
+        }
+        if acked < self.acked || self.held() == 0 {
+            return Heard::Nothing;
+        }
+        self.duplicates += 1;
+        if self.duplicates == DUPLICATES {
+            return Heard::Resend;
+        }
+        Heard::Nothing
+    }
+
+    /// Nothing came for a timeout: all that is not acknowledged goes again.
+    pub(crate) fn timed_out(&mut self) {
+        self.next = self.acked;
+        self.duplicates = 0;
+        self.backoff = (self.backoff + 1).min(MOST_BACKOFF);
+        self.timer += 1;
+    }
+
+    /// How many timeouts of normal length to wait.
+    pub(crate) const fn patience(&self) -> u64 {
+        1 << self.backoff
+    }
+
+    fn cut(&self, from: u64, limit: u64, most: usize) -> Option<Cut> {
+        if from >= limit {
+            return None;
+        }
+        let &(fence, path) = self.paths.iter().find(|(end, _)| *end > from)?;
+        let to = limit.min(fence).min(from + most as u64);
+        Some(Cut {
+            sent: Sent {
+                offset: from,
+                retransmission: from < self.highest,
+                path,
+            },
+            bytes: self.stream[from as usize..to as usize].to_vec(),
+        })
+    }
+}
+
+const DUPLICATES: u32 = 3;
+const MOST_BACKOFF: u32 = 4;

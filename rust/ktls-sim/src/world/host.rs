@@ -1,0 +1,166 @@
+//! One end: programs, socket, TCP and device.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+use ktls_aead::PROVIDER;
+use ktls_core::offload::{Capabilities, Connection, OffloadDevice, RxPhase, SimNic, Size, TxPhase};
+use ktls_core::socket::{Rx, Shared, Tx};
+
+use super::key::{Keys, expand, secrets};
+use crate::device::{FaultyDevice, TraceDevice, TraceLog};
+use crate::oracle::Oracle;
+use crate::report::Sent;
+use crate::scenario::Scenario;
+use crate::tcp::{Cut, Receiver, Sender};
+
+pub(super) struct Host {
+    pub(super) tx: Tx,
+    pub(super) rx: Rx,
+    pub(super) shared: Shared,
+    pub(super) device: Box<dyn OffloadDevice>,
+    pub(super) sender: Sender,
+    pub(super) receiver: Receiver,
+    pub(super) writer: Writer,
+    pub(super) reader: Reader,
+    /// What this host sent, and what becomes of it.
+    pub(super) oracle: Oracle,
+    /// The keys of this host's stream.
+    pub(super) keys: Keys,
+    /// The keys of the other's.
+    pub(super) peer_keys: Keys,
+    /// Where the stream of each generation starts.
+    pub(super) generations: Vec<u64>,
+    /// The segments that wait between TCP and device, by their number.
+    pub(super) queue: BTreeMap<u64, Cut>,
+    /// The segments that wait in the device, by their number.
+    pub(super) in_device: Vec<(u64, Sent)>,
+    pub(super) ticking: bool,
+    /// Ticks in a row that completed nothing.
+    idle_ticks: usize,
+    pub(super) closed: bool,
+    pub(super) phases: (TxPhase, RxPhase),
+}
+
+/// The writing program.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    /// Messages until the next key update.
+    pub(super) messages: u32,
+    /// Key updates done.
+    pub(super) rekeys: u32,
+    /// The KeyUpdate is sent and `TLS_TX` is not done.
+    pub(super) owes_key: bool,
+    /// What the next message starts with.
+    pub(super) counter: u8,
+}
+
+/// The reading program.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    /// Its turn is planned.
+    pub(super) planned: bool,
+    /// The generation that it reads.
+    pub(super) generation: u32,
+}
+
+impl Host {
+    pub(super) fn new(
+        scenario: &Scenario,
+        index: usize,
+        rng: &mut Rng,
+        log: Option<&TraceLog>,
+    ) -> Self {
+        let [near, far] = secrets(scenario);
+        let (own, peer) = if index == 0 { (near, far) } else { (far, near) };
+        let (mut keys, mut peer_keys) = (Keys::new(own), Keys::new(peer));
+        let mut host = Self {
+            tx: Tx::default(),
+            rx: Rx::new(expand(peer_keys.info(0))),
+            shared: Shared::default(),
+            device: device(scenario, rng.u64(..), log),
+            sender: Sender::new(scenario.link.window),
+            receiver: Receiver::default(),
+            writer: Writer {
+                messages: scenario.messages,
+                ..Writer::default()
+            },
+            reader: Reader::default(),
+            oracle: Oracle::new(expand(keys.info(0))),
+            generations: vec![0],
+            queue: BTreeMap::new(),
+            in_device: Vec::new(),
+            ticking: false,
+            idle_ticks: 0,
+            closed: false,
+            phases: (TxPhase::Software, RxPhase::Software),
+            keys,
+            peer_keys,
+        };
+        host.start(scenario);
+        host
+    }
+
+    fn start(&mut self, scenario: &Scenario) {
+        let stats = &self.shared.stats;
+        let (policy, connection) = (scenario.policy, Connection(1));
+        self.tx.install(expand(self.keys.info(0)));
+        self.tx
+            .start_offload(policy, connection, &mut *self.device, stats);
+        self.rx
+            .start_offload(policy, connection, &mut *self.device, stats);
+    }
+
+    pub(super) fn sends_by_device(&self) -> bool {
+        self.tx.phase() == TxPhase::Offloaded
+    }
+
+    pub(super) fn receives_by_device(&self) -> bool {
+        self.rx.phase() == RxPhase::Offloaded
+    }
+
+    /// The generation of the key that sealed the byte at `offset`.
+    pub(super) fn generation(&self, offset: u64) -> u32 {
+        self.generations.partition_point(|&start| start <= offset) as u32 - 1
+    }
+
+    /// A tick ended with this completion: what is older is lost in the device, and after as many ticks as
+    /// the ring is deep everything is.
+    pub(super) fn forget_lost(&mut self, last: Option<u64>, depth: usize) {
+        let Some(last) = last else {
+            self.idle_ticks += 1;
+            if self.idle_ticks > depth {
+                self.in_device.clear();
+            }
+            return;
+        };
+        self.idle_ticks = 0;
+        self.in_device.retain(|(id, _)| *id > last);
+    }
+
+    /// TCP is done with a closed connection: the device forgets it.
+    pub(super) fn release_if_done(&mut self) {
+        if self.closed && self.sender.held() == 0 && self.tx.wire().is_empty() {
+            self.tx.release_device(&mut *self.device);
+        }
+    }
+}
+
+fn device(scenario: &Scenario, seed: u64, log: Option<&TraceLog>) -> Box<dyn OffloadDevice> {
+    let capabilities = Capabilities {
+        tx: true,
+        rx: true,
+        tls13: true,
+        resync: scenario.resync,
+    };
+    let size = Size {
+        slots: scenario.device.slots,
+        depth: scenario.device.depth,
+    };
+    let nic = SimNic::new(&PROVIDER, capabilities, size);
+    let faulty = FaultyDevice::new(nic, scenario.device.clone(), seed);
+    match log {
+        None => Box::new(faulty),
+        Some(log) => Box::new(TraceDevice::new(faulty, TraceLog::clone(log))),
+    }
+}

@@ -1,0 +1,57 @@
+//! The traffic keys of a run.
+
+use fastrand::Rng;
+use ktls_aead::PROVIDER;
+use ktls_core::TrafficSecret;
+use ktls_core::crypto_info::CryptoInfo;
+use ktls_core::key::TrafficKey;
+
+use crate::scenario::Scenario;
+
+/// All generations of one direction, made when they are asked for.
+#[derive(Debug)]
+pub(super) struct Keys {
+    secret: TrafficSecret,
+    infos: Vec<CryptoInfo>,
+}
+
+impl Keys {
+    pub(super) fn new(secret: TrafficSecret) -> Self {
+        Self {
+            secret,
+            infos: Vec::new(),
+        }
+    }
+
+    pub(super) fn info(&mut self, generation: u32) -> CryptoInfo {
+        while self.infos.len() <= generation as usize {
+            let made = self.secret.crypto_info(&PROVIDER, 0);
+            self.infos.push(made.expect(KNOWN));
+            self.secret = self.secret.next(&PROVIDER).expect(KNOWN);
+        }
+        self.infos[generation as usize].clone()
+    }
+}
+
+/// The key of a struct.
+pub(super) fn expand(info: CryptoInfo) -> TrafficKey {
+    TrafficKey::new(info, &PROVIDER).expect(KNOWN)
+}
+
+/// The first traffic secrets of both hosts' streams.
+#[must_use]
+pub fn secrets(scenario: &Scenario) -> [TrafficSecret; 2] {
+    let mut rng = Rng::with_seed(scenario.seed ^ OF_SECRETS);
+    [(); 2].map(|()| {
+        let (suite, len) = if scenario.cipher_type == 52 {
+            (0x1302, 48)
+        } else {
+            (0x1301, 32)
+        };
+        let secret: Vec<u8> = (0..len).map(|_| rng.u8(..)).collect();
+        TrafficSecret::new(suite, &secret, 0).expect(KNOWN)
+    })
+}
+
+const KNOWN: &str = "the provider has AES-GCM and SHA-2";
+const OF_SECRETS: u64 = 0x5ec2_e700_0000_0000;

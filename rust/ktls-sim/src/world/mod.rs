@@ -1,0 +1,299 @@
+//! The run: two hosts, the events between them, and time.
+
+mod host;
+mod key;
+mod link;
+mod receive;
+mod send;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use fastrand::Rng;
+use ktls_core::offload::Netdev;
+use ktls_core::stats::Counter;
+
+use crate::device::TraceLog;
+use crate::oracle::{Broken, Violation};
+use crate::report::{Event, EventKind, Packet, Report, Summary};
+use crate::scenario::{Detail, Scenario, Ways};
+use host::Host;
+
+pub use key::secrets;
+
+/// Runs a scenario to its end, or to the first broken invariant.
+#[must_use]
+pub fn run(scenario: &Scenario) -> Report {
+    World::new(scenario, None).run()
+}
+
+/// The same, with a line for everything that the devices are asked.
+#[must_use]
+pub fn run_traced(scenario: &Scenario, log: &TraceLog) -> Report {
+    World::new(scenario, Some(log)).run()
+}
+
+struct World<'s> {
+    scenario: &'s Scenario,
+    now: u64,
+    /// Counts the events, so that those of one moment keep their order.
+    ticket: u64,
+    agenda: BinaryHeap<Reverse<(u64, u64, Entry)>>,
+    hosts: [Host; 2],
+    rng: Rng,
+    summary: Summary,
+    events: Vec<Event>,
+    packets: Vec<Packet>,
+    violation: Option<Violation>,
+}
+
+/// Something to be done at some time.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Entry {
+    /// The writing program has its turn.
+    Write(usize),
+    /// The reading program has its turn.
+    Read(usize),
+    /// The reading program installs the key of this generation.
+    ReadKey(usize, u32),
+    /// Bytes arrive.
+    Packet {
+        to: usize,
+        offset: u64,
+        bytes: Vec<u8>,
+    },
+    /// An acknowledgement arrives.
+    Ack {
+        to: usize,
+        acked: u64,
+    },
+    /// TCP's timer, of this restart, runs out.
+    Timer(usize, u64),
+    /// The segment of this number leaves the host's queue.
+    Leave(usize, u64),
+    /// The device works.
+    Tick(usize),
+    Down(usize),
+    Up(usize),
+    Close(usize),
+}
+
+impl<'s> World<'s> {
+    fn new(scenario: &'s Scenario, log: Option<&TraceLog>) -> Self {
+        let mut rng = Rng::with_seed(scenario.seed);
+        let hosts = [0, 1].map(|index| Host::new(scenario, index, &mut rng, log));
+        let mut world = Self {
+            scenario,
+            now: 0,
+            ticket: 0,
+            agenda: BinaryHeap::new(),
+            hosts,
+            rng,
+            summary: Summary::default(),
+            events: Vec::new(),
+            packets: Vec::new(),
+            violation: None,
+        };
+        world.plan_start();
+        world
+    }
+
+    fn plan_start(&mut self) {
+        self.at(0, Entry::Write(0));
+        if self.scenario.ways == Ways::Both {
+            self.at(0, Entry::Write(1));
+        }
+        let device = &self.scenario.device;
+        for (at, entry) in [
+            (device.down_at, Entry::Down(0)),
+            (device.up_at, Entry::Up(0)),
+            (self.scenario.close_at, Entry::Close(0)),
+        ] {
+            if let Some(at) = at {
+                self.at(at, entry);
+            }
+        }
+    }
+
+    fn run(mut self) -> Report {
+        for _ in 0..MOST_ENTRIES {
+            if self.violation.is_some() {
+                return self.report();
+            }
+            let Some(Reverse((time, _, entry))) = self.agenda.pop() else {
+                self.finish();
+                return self.report();
+            };
+            self.pass(time);
+            self.handle(entry);
+            self.note_phases();
+        }
+        self.violate(0, 0, Broken::Stuck);
+        self.report()
+    }
+
+    fn handle(&mut self, entry: Entry) {
+        match entry {
+            Entry::Write(host) => self.write(host),
+            Entry::Read(host) => self.read(host),
+            Entry::ReadKey(host, generation) => self.install_read_key(host, generation),
+            Entry::Packet { to, offset, bytes } => self.packet_arrives(to, offset, bytes),
+            Entry::Ack { to, acked } => self.ack_arrives(to, acked),
+            Entry::Timer(host, restart) => self.timer_runs_out(host, restart),
+            Entry::Leave(host, id) => self.leave_queue(host, id),
+            Entry::Tick(host) => self.tick(host),
+            Entry::Down(host) => self.set_netdev(host, Netdev::Down, EventKind::Down),
+            Entry::Up(host) => self.set_netdev(host, Netdev::Up, EventKind::Up),
+            Entry::Close(host) => self.close(host),
+        }
+    }
+
+    fn set_netdev(&mut self, index: usize, netdev: Netdev, kind: EventKind) {
+        let host = &mut self.hosts[index];
+        host.device.set_netdev(netdev);
+        host.tx.netdev_changed(&mut *host.device);
+        host.rx.netdev_changed(&mut *host.device);
+        self.note(index, kind);
+    }
+
+    /// The socket is closed; what is unacknowledged still leaves.
+    fn close(&mut self, index: usize) {
+        let host = &mut self.hosts[index];
+        if std::mem::replace(&mut host.closed, true) {
+            return;
+        }
+        host.tx.close_offload(&host.shared.stats);
+        host.rx.close_offload(&mut *host.device, &host.shared.stats);
+        host.release_if_done();
+        self.note(index, EventKind::Closed);
+    }
+
+    /// Everything has been said: both ends close, and the books are checked.
+    fn finish(&mut self) {
+        let early = self.scenario.close_at.is_some();
+        for index in 0..2 {
+            self.close(index);
+            if !early && !self.hosts[index].oracle.is_complete() {
+                return self.violate(index, self.hosts[index].sender.acked(), Broken::Stuck);
+            }
+        }
+        for index in 0..2 {
+            self.check_counters(index);
+        }
+    }
+
+    fn check_counters(&mut self, index: usize) {
+        let stats = std::sync::Arc::clone(&self.hosts[index].shared.stats);
+        let (tx, rx) = (self.summary.tx_rekeys[index], self.summary.rx_rekeys[index]);
+        let sum =
+            |counters: [Counter; 3]| counters.map(|counter| stats.value(counter)).iter().sum();
+        let gauges = Counter::ALL
+            .iter()
+            .filter(|counter| counter.name().starts_with("TlsCurr"));
+        let checks = [(sum(TX_OUTCOMES), tx as i64), (sum(RX_OUTCOMES), rx as i64)]
+            .into_iter()
+            .chain(gauges.map(|&gauge| (stats.value(gauge), 0)));
+        for (counted, want) in checks {
+            if counted != want {
+                self.violate(index, 0, Broken::Counters { counted, want });
+            }
+        }
+    }
+
+    fn report(mut self) -> Report {
+        for (index, host) in self.hosts.iter().enumerate() {
+            self.summary.tx[index] = host.tx.tally();
+            self.summary.rx[index] = host.rx.tally();
+            self.summary.bytes += host.receiver.arrived().in_order;
+        }
+        self.summary.time = self.now;
+        let value = |counter: Counter| -> i64 {
+            let hosts = self.hosts.iter();
+            hosts.map(|host| host.shared.stats.value(counter)).sum()
+        };
+        self.summary.counters = Counter::ALL
+            .iter()
+            .map(|&counter| (counter.name(), value(counter)))
+            .filter(|(_, value)| *value != 0)
+            .collect();
+        Report {
+            violation: self.violation,
+            summary: self.summary,
+            events: self.events,
+            packets: self.packets,
+        }
+    }
+
+    /// Time goes on.
+    fn pass(&mut self, time: u64) {
+        for (index, host) in self.hosts.iter().enumerate() {
+            if host.closed {
+                continue;
+            }
+            if !host.sends_by_device() {
+                self.summary.tx_without_device[index] += time - self.now;
+            }
+            if !host.receives_by_device() {
+                self.summary.rx_without_device[index] += time - self.now;
+            }
+        }
+        self.now = time;
+    }
+
+    fn at(&mut self, time: u64, entry: Entry) {
+        self.ticket += 1;
+        self.agenda.push(Reverse((time, self.ticket, entry)));
+    }
+
+    fn after(&mut self, delay: u64, entry: Entry) {
+        self.at(self.now + delay, entry);
+    }
+
+    fn note(&mut self, host: usize, kind: EventKind) {
+        if self.scenario.detail == Detail::Events {
+            self.events.push(Event {
+                time: self.now,
+                host,
+                kind,
+            });
+        }
+    }
+
+    fn note_phases(&mut self) {
+        for index in 0..2 {
+            let host = &mut self.hosts[index];
+            let (tx, rx) = (host.tx.phase(), host.rx.phase());
+            let offset = host.tx.write_offset();
+            let (was_tx, was_rx) = std::mem::replace(&mut host.phases, (tx, rx));
+            if tx != was_tx {
+                self.note(index, EventKind::TxPhase { phase: tx, offset });
+            }
+            if rx != was_rx {
+                self.note(index, EventKind::RxPhase { phase: rx });
+            }
+        }
+    }
+
+    fn violate(&mut self, host: usize, offset: u64, kind: Broken) {
+        let time = self.now;
+        self.violation.get_or_insert(Violation {
+            kind,
+            offset,
+            time,
+            host,
+        });
+    }
+}
+
+const TX_OUTCOMES: [Counter; 3] = [
+    Counter::TlsTxRekeyOk,
+    Counter::TlsTxRekeyFallback,
+    Counter::TlsTxRekeyAborted,
+];
+const RX_OUTCOMES: [Counter; 3] = [
+    Counter::TlsRxRekeyOk,
+    Counter::TlsRxRekeyFallback,
+    Counter::TlsRxRekeyAborted,
+];
+/// A run that takes more is stuck.
+const MOST_ENTRIES: usize = 1_000_000;

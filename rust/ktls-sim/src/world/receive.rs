@@ -1,0 +1,122 @@
+//! The receiving device, TCP's receiving side, and the reading program.
+
+use ktls_core::Error;
+use ktls_core::socket::call::{ControlRoom, RecvFlags};
+use ktls_core::socket::{Dry, Fault, Receive, Step, Target};
+use ktls_core::wire::KEY_UPDATE;
+
+use super::host::Host;
+use super::key::expand;
+use super::{Entry, World};
+use crate::oracle::Broken;
+use crate::report::EventKind;
+
+/// What one receive call gave.
+type Got = Result<Option<(u8, Vec<u8>)>, Fault>;
+
+impl World<'_> {
+    /// A packet arrives: the device opens it if it can, and TCP puts it in order.
+    pub(super) fn packet_arrives(&mut self, index: usize, offset: u64, mut bytes: Vec<u8>) {
+        let host = &mut self.hosts[index];
+        let connection = ktls_core::offload::Connection(1);
+        let mark = host.device.receive(connection, offset, &mut bytes);
+        host.receiver.arrive(offset, &bytes, mark);
+        if !host.closed {
+            host.rx.arrived(host.receiver.arrived());
+            host.rx.serve_device(&mut *host.device, &host.shared.stats);
+        }
+        self.plan_read(index);
+        self.send_ack(index);
+    }
+
+    fn plan_read(&mut self, index: usize) {
+        if !std::mem::replace(&mut self.hosts[index].reader.planned, true) {
+            let lag = self.rng.u64(1..=self.scenario.read_lag);
+            self.after(lag, Entry::Read(index));
+        }
+    }
+
+    /// The program reads until there is nothing more.
+    pub(super) fn read(&mut self, index: usize) {
+        self.hosts[index].reader.planned = false;
+        if self.hosts[index].closed {
+            return;
+        }
+        self.hosts[index].feed_socket();
+        loop {
+            let len = self.rng.usize(1..=MOST_READ);
+            match self.hosts[index].receive(len) {
+                Ok(Some((record_type, bytes))) => self.deliver(index, record_type, &bytes),
+                Ok(None) | Err(Fault::Tls(Error::KeyExpired)) => return,
+                Err(fault) => {
+                    let errno = fault.code();
+                    return self.violate(1 - index, 0, Broken::ReceiveFailed { errno });
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, index: usize, record_type: u8, bytes: &[u8]) {
+        let delivered = self.hosts[1 - index].oracle.received(record_type, bytes);
+        if let Err(broken) = delivered {
+            self.violate(1 - index, 0, broken);
+        }
+        if record_type == 22 && bytes.first() == Some(&KEY_UPDATE) {
+            let lag = self.rng.u64(0..=self.scenario.read_lag);
+            let generation = self.hosts[index].reader.generation + 1;
+            self.after(lag, Entry::ReadKey(index, generation));
+        }
+    }
+
+    /// `TLS_RX`
+    pub(super) fn install_read_key(&mut self, index: usize, generation: u32) {
+        let host = &mut self.hosts[index];
+        if host.closed {
+            return;
+        }
+        let key = expand(host.peer_keys.info(generation));
+        let device = &mut *host.device;
+        if let Err(error) = host.rx.rekey(key, device, &host.shared.stats) {
+            let errno = error.errno().code();
+            return self.violate(1 - index, 0, Broken::ReceiveFailed { errno });
+        }
+        host.reader.generation = generation;
+        self.summary.rx_rekeys[index] += 1;
+        self.note(index, EventKind::RxKey { generation });
+        self.plan_read(index);
+    }
+}
+
+impl Host {
+    /// The socket takes what TCP has in order.
+    fn feed_socket(&mut self) {
+        while let Some((bytes, mark)) = self.receiver.next() {
+            self.rx.space(bytes.len()).copy_from_slice(&bytes);
+            self.rx.marked(bytes.len(), mark);
+            self.rx.fed(bytes.len(), &self.shared);
+        }
+    }
+
+    /// One call with room for `len` bytes and a control message; none when there is nothing to read.
+    fn receive(&mut self, len: usize) -> Got {
+        let mut buffer = vec![0; len];
+        let slices: &mut [&mut [u8]] = &mut [&mut buffer];
+        let mut target = Target::new(slices);
+        let mut call = Receive::new(RecvFlags::default(), ControlRoom::Full, len, 1);
+        let got = self.call(&mut call, &mut target);
+        self.rx.serve_device(&mut *self.device, &self.shared.stats);
+        got?;
+        let received = call.received();
+        buffer.truncate(received.len);
+        Ok(received.record_type.map(|kind| (kind, buffer)))
+    }
+
+    fn call(&mut self, call: &mut Receive, target: &mut Target<'_, '_>) -> Result<(), Fault> {
+        if self.rx.start(call, target, &self.shared)? == Step::NeedBytes {
+            self.rx.starved(call, Dry::Yet, &self.shared)?;
+        }
+        Ok(())
+    }
+}
+
+const MOST_READ: usize = 20_000;

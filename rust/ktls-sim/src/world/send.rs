@@ -1,0 +1,267 @@
+//! The writing program, its socket, and TCP's sending side.
+
+use ktls_core::offload::{Policy, Segment, Transmit};
+use ktls_core::rekey::Reply;
+use ktls_core::socket::{Fault, More, Source};
+
+use super::key::expand;
+use super::{Entry, World};
+use crate::oracle::Broken;
+use crate::report::{EventKind, SealedBy, Sent};
+use crate::tcp::{Cut, Heard};
+
+impl World<'_> {
+    /// The program sends a message, a KeyUpdate, or installs the key that it owes.
+    pub(super) fn write(&mut self, index: usize) {
+        if self.hosts[index].closed {
+            return;
+        }
+        if self.has_room(index) {
+            let done = self.write_next(index);
+            if let Err(fault) = done {
+                let errno = fault.code();
+                return self.violate(index, 0, Broken::SendFailed { errno });
+            }
+            if done == Ok(false) {
+                return;
+            }
+        }
+        let gap = self.rng.u64(1..=self.scenario.send_gap);
+        self.after(gap, Entry::Write(index));
+    }
+
+    /// False when the program has nothing more to do.
+    fn write_next(&mut self, index: usize) -> Result<bool, Fault> {
+        let writer = &mut self.hosts[index].writer;
+        if writer.owes_key {
+            return self.install_write_key(index);
+        }
+        if writer.messages > 0 {
+            writer.messages -= 1;
+            self.send_message(index)?;
+            return Ok(true);
+        }
+        if writer.rekeys == self.scenario.rekeys {
+            // The last record may be open.
+            self.send(index, &[0], Some(21), More::Seal)?;
+            return Ok(false);
+        }
+        writer.owes_key = true;
+        let message = Reply::NotRequested.message();
+        self.send(index, &message, Some(22), More::Seal)?;
+        if self.scenario.policy != Policy::V17 && self.happens(self.scenario.more) {
+            // Data between KeyUpdate and key stays open, and goes under the new key (K-24).
+            self.send(index, &[7; 9], None, More::KeepOpen)?;
+        }
+        Ok(true)
+    }
+
+    fn send_message(&mut self, index: usize) -> Result<(), Fault> {
+        let len = self.rng.usize(0..=self.scenario.message_len);
+        let writer = &mut self.hosts[index].writer;
+        writer.counter = writer.counter.wrapping_add(37);
+        let from = writer.counter;
+        let data: Vec<u8> = (0..len).map(|i| (i as u8) ^ from).collect();
+        let more = if self.happens(self.scenario.more) {
+            More::KeepOpen
+        } else {
+            More::Seal
+        };
+        self.send(index, &data, None, more)
+    }
+
+    fn send(
+        &mut self,
+        index: usize,
+        data: &[u8],
+        record_type: Option<u8>,
+        more: More,
+    ) -> Result<(), Fault> {
+        let host = &mut self.hosts[index];
+        let slices = [data];
+        let mut source = Source::new(&slices);
+        host.tx.begin_send(&mut *host.device, &host.shared)?;
+        host.oracle.said(record_type.unwrap_or(23), data);
+        host.tx
+            .send(&mut source, record_type, more, usize::MAX, &host.shared)?;
+        host.tx.end_send(&mut *host.device);
+        self.pump(index);
+        Ok(())
+    }
+
+    /// `TLS_TX`; V17 may want to be asked again.
+    fn install_write_key(&mut self, index: usize) -> Result<bool, Fault> {
+        let room = self.room(index) as usize;
+        let host = &mut self.hosts[index];
+        let generation = host.writer.rekeys + 1;
+        let key = expand(host.keys.info(generation));
+        let done = host.tx.rekey(key, room, &mut *host.device, &host.shared);
+        if done == Err(Fault::System(ktls_core::Errno::Again.code())) {
+            return Ok(true);
+        }
+        done?;
+        host.writer.owes_key = false;
+        host.writer.rekeys = generation;
+        host.writer.messages = self.scenario.messages;
+        let offset = host.tx.write_offset();
+        host.generations.push(offset);
+        self.summary.tx_rekeys[index] += 1;
+        self.note(index, EventKind::TxKey { offset, generation });
+        self.pump(index);
+        Ok(true)
+    }
+
+    /// What the socket has goes to TCP, and what TCP's window allows goes out.
+    pub(super) fn pump(&mut self, index: usize) {
+        self.feed_tcp(index);
+        let most = self.scenario.link.mss * self.scenario.link.tso;
+        while let Some(cut) = self.hosts[index].sender.next_segment(most) {
+            self.transmit(index, cut);
+        }
+        self.restart_timer(index);
+    }
+
+    fn feed_tcp(&mut self, index: usize) {
+        let room = self.room(index);
+        let host = &mut self.hosts[index];
+        let mut left = host.tx.wire().len().min(room as usize);
+        while left > 0 {
+            let (path, until) = host.tx.path(host.sender.end());
+            let len = left.min((until - host.sender.end()) as usize);
+            host.sender.take(&host.tx.wire()[..len], path);
+            host.tx.wrote(len);
+            left -= len;
+        }
+    }
+
+    /// TCP lets a segment go; it may wait in a queue before the device is asked.
+    fn transmit(&mut self, index: usize, cut: Cut) {
+        self.summary.segments += 1;
+        self.summary.retransmissions += u64::from(cut.sent.retransmission);
+        let id = self.summary.segments;
+        self.hosts[index].queue.insert(id, cut);
+        let link = &self.scenario.link;
+        let mut wait = link.queue;
+        if wait > 0 && self.happens(link.reorder) {
+            wait += self.rng.u64(0..=wait);
+        }
+        if wait == 0 {
+            return self.leave_queue(index, id);
+        }
+        self.after(wait, Entry::Leave(index, id));
+    }
+
+    pub(super) fn leave_queue(&mut self, index: usize, id: u64) {
+        let host = &mut self.hosts[index];
+        let Some(cut) = host.queue.remove(&id) else {
+            return;
+        };
+        let segment = Segment {
+            id,
+            offset: cut.sent.offset,
+            bytes: cut.bytes,
+            path: cut.sent.path,
+        };
+        match host.tx.transmit(segment, &mut *host.device) {
+            Transmit::Queued => {
+                host.in_device.push((id, cut.sent));
+                self.plan_tick(index);
+            }
+            Transmit::Pass(bytes) => self.put_on_wire(index, cut.sent, &bytes, SealedBy::Software),
+            Transmit::Fallback(bytes) => {
+                self.put_on_wire(index, cut.sent, &bytes, SealedBy::Fallback);
+            }
+            Transmit::Dropped => {}
+        }
+    }
+
+    fn plan_tick(&mut self, index: usize) {
+        if !std::mem::replace(&mut self.hosts[index].ticking, true) {
+            self.after(self.scenario.device.tick, Entry::Tick(index));
+        }
+    }
+
+    /// The device works on what it was given.
+    pub(super) fn tick(&mut self, index: usize) {
+        let mut last = None;
+        self.hosts[index].ticking = false;
+        self.hosts[index].device.tick(self.scenario.device.budget);
+        while let Some(completion) = self.hosts[index].device.complete() {
+            let id = completion.descriptor.id;
+            last = Some(id);
+            let Some(sent) = self.take_out(index, id) else {
+                continue;
+            };
+            if completion.result.is_ok() {
+                let bytes = completion.descriptor.bytes;
+                self.put_on_wire(index, sent, &bytes, SealedBy::Device);
+            }
+        }
+        self.hosts[index].forget_lost(last, self.scenario.device.depth);
+        if !self.hosts[index].in_device.is_empty() {
+            self.plan_tick(index);
+        }
+    }
+
+    fn take_out(&mut self, index: usize, id: u64) -> Option<Sent> {
+        let waiting = &mut self.hosts[index].in_device;
+        let place = waiting.iter().position(|(number, _)| *number == id)?;
+        Some(waiting.remove(place).1)
+    }
+
+    pub(super) fn ack_arrives(&mut self, index: usize, acked: u64) {
+        let host = &mut self.hosts[index];
+        let heard = host.sender.hear(acked);
+        host.tx.acked(host.sender.acked(), &host.shared.stats);
+        host.release_if_done();
+        let offset = host.sender.acked();
+        self.note(index, EventKind::Acked { offset });
+        if heard == Heard::Resend {
+            self.resend_first(index);
+        }
+        self.pump(index);
+    }
+
+    fn resend_first(&mut self, index: usize) {
+        let most = self.scenario.link.mss;
+        if let Some(cut) = self.hosts[index].sender.first_again(most) {
+            self.transmit(index, cut);
+        }
+    }
+
+    pub(super) fn timer_runs_out(&mut self, index: usize, restart: u64) {
+        let sender = &mut self.hosts[index].sender;
+        if sender.timer == restart && sender.held() > 0 {
+            sender.timed_out();
+            self.pump(index);
+        }
+    }
+
+    /// One timer for each restart: an acknowledgement or a timeout makes the older ones void.
+    fn restart_timer(&mut self, index: usize) {
+        let sender = &mut self.hosts[index].sender;
+        let due = sender.held() > 0 && sender.timer != sender.armed;
+        if due {
+            sender.armed = sender.timer;
+            let restart = sender.timer;
+            let wait = self.timeout() * self.hosts[index].sender.patience();
+            self.after(wait, Entry::Timer(index, restart));
+        }
+    }
+
+    fn timeout(&self) -> u64 {
+        8 * self.scenario.link.delay
+            + 2 * self.scenario.link.queue
+            + 10 * self.scenario.device.tick
+            + 200
+    }
+
+    fn has_room(&self, index: usize) -> bool {
+        self.room(index) > 0 && self.hosts[index].tx.wire().is_empty()
+    }
+
+    fn room(&self, index: usize) -> u64 {
+        let held = self.hosts[index].sender.held();
+        self.scenario.link.send_buffer.saturating_sub(held)
+    }
+}

@@ -1,0 +1,38 @@
+//! The exhaustive search.
+
+use ktls_core::offload::Policy;
+use ktls_sim::model::{RxModel, TxModel, search};
+
+fn sender(policy: Policy) -> TxModel {
+    TxModel {
+        policy,
+        records: 2,
+        rekeys: 2,
+    }
+}
+
+#[test]
+fn a_sender_holds_the_invariants_in_every_state() {
+    for policy in [Policy::CoverLetter, Policy::V17] {
+        let explored = search(&sender(policy));
+        assert_eq!(explored.violation, None, "{policy}");
+        println!("{policy}: {} states", explored.states);
+    }
+}
+
+#[test]
+fn a_receiver_holds_the_invariants_in_every_state() {
+    for policy in [Policy::CoverLetter, Policy::V17] {
+        let explored = search(&RxModel { policy, rekeys: 2 });
+        assert_eq!(explored.violation, None, "{policy}");
+        println!("{policy}: {} states", explored.states);
+    }
+}
+
+#[test]
+fn the_naive_policy_is_caught_by_the_shortest_way() {
+    let (broken, way) = search(&sender(Policy::Naive)).violation.unwrap();
+    println!("{broken}: {way:#?}");
+    assert!(broken.contains("now under key"), "{broken}");
+    assert!(way.len() <= 5, "{way:?}");
+}

@@ -1,0 +1,169 @@
+//! Random runs: whatever happens, the invariants hold, and a policy that breaks them is caught.
+
+use ktls_core::offload::Policy;
+use ktls_core::stats::Counter;
+use ktls_sim::device::TraceLog;
+use ktls_sim::{Detail, Device, EventKind, Link, Report, Scenario, Ways, run, run_traced};
+
+const SOUND: [Policy; 2] = [Policy::CoverLetter, Policy::V17];
+
+fn holds(scenario: &Scenario) -> Report {
+    let report = run(scenario);
+    if let Some(violation) = &report.violation {
+        panic!("{violation}, in {scenario:#?}");
+    }
+    report
+}
+
+#[test]
+fn hundreds_of_random_runs_hold_every_invariant() {
+    for policy in SOUND {
+        for seed in 0..300 {
+            holds(&Scenario::random(seed, policy));
+        }
+    }
+}
+
+#[test]
+fn two_hundred_key_updates_each_way_survive_a_loss_of_a_fifth() {
+    for policy in SOUND {
+        let scenario = Scenario {
+            policy,
+            ways: Ways::Both,
+            rekeys: 200,
+            messages: 1,
+            message_len: 400,
+            link: Link {
+                loss: 0.2,
+                reorder: 0.2,
+                duplicate: 0.05,
+                ..Link::default()
+            },
+            ..Scenario::default()
+        };
+        let report = holds(&scenario);
+        assert_eq!(report.summary.tx_rekeys, [200, 200], "{policy}");
+        assert_eq!(report.summary.counter(Counter::TlsRxRekeyReceived), 400);
+    }
+}
+
+/// The runs above prove little unless all of this happens in them.
+#[test]
+fn random_runs_go_through_everything_that_can_go_wrong() {
+    for policy in SOUND {
+        let mut sum = [0_u64; 12];
+        for seed in 0..1500 {
+            let summary = run(&Scenario::random(seed, policy)).summary;
+            let counted = |counter| summary.counter(counter).unsigned_abs();
+            for (total, more) in sum.iter_mut().zip([
+                summary.retransmissions,
+                summary.lost,
+                summary.tx.iter().map(|tx| tx.fallback_bytes).sum(),
+                summary.tx.iter().map(|tx| tx.dropped_segments).sum(),
+                summary.rx.iter().map(|rx| rx.regained_records).sum(),
+                summary.rx.iter().map(|rx| rx.device_records).sum(),
+                counted(Counter::TlsRxDeviceResync),
+                counted(Counter::TlsTxRekeyFallback),
+                counted(Counter::TlsRxRekeyFallback),
+                counted(Counter::TlsTxRekeyAborted),
+                counted(Counter::TlsTxSw),
+                counted(Counter::TlsTxRekeyOk),
+            ]) {
+                *total += more;
+            }
+        }
+        assert!(sum.iter().all(|&total| total > 0), "{policy}: {sum:?}");
+    }
+}
+
+#[test]
+fn the_same_scenario_gives_the_same_run() {
+    let scenario = Scenario {
+        detail: Detail::Events,
+        ..Scenario::random(11, Policy::V17)
+    };
+    let (one, other) = (run(&scenario), run(&scenario));
+    assert_eq!(one.summary, other.summary);
+    assert_eq!(one.events, other.events);
+    assert_eq!(one.packets, other.packets);
+    assert!(!one.events.is_empty());
+}
+
+#[test]
+fn the_naive_policy_breaks_the_stream_and_the_shortest_trace_shows_it() {
+    let broken = (0..300).filter_map(|seed| {
+        let log = TraceLog::default();
+        let report = run_traced(&Scenario::random(seed, Policy::Naive), &log);
+        let violation = report.violation?;
+        Some((log.take(), violation))
+    });
+    let (trace, violation) = broken.min_by_key(|(trace, _)| trace.len()).unwrap();
+    println!("{violation}");
+    trace.iter().for_each(|line| println!("  {line}"));
+    assert!(
+        trace.iter().any(|line| line.starts_with("delete")),
+        "{trace:?}"
+    );
+}
+
+#[test]
+fn a_refused_key_leaves_the_direction_in_software() {
+    for (policy, fallbacks) in [(Policy::CoverLetter, 1), (Policy::V17, 1)] {
+        let scenario = Scenario {
+            policy,
+            rekeys: 1,
+            device: Device {
+                // The first two adds are the first keys of the sender's two directions.
+                fail_nth_add: Some(3),
+                ..Device::default()
+            },
+            ..Scenario::default()
+        };
+        let report = holds(&scenario);
+        let fell_back = report.summary.counter(Counter::TlsTxRekeyFallback)
+            + report.summary.counter(Counter::TlsRxRekeyFallback);
+        assert!(fell_back >= fallbacks, "{policy}: {:?}", report.summary);
+    }
+}
+
+#[test]
+fn keys_that_come_while_one_waits_never_reach_the_device() {
+    let scenario = Scenario {
+        rekeys: 30,
+        messages: 0,
+        send_gap: 2,
+        read_lag: 1,
+        detail: Detail::Events,
+        ..Scenario::default()
+    };
+    let log = TraceLog::default();
+    let report = run_traced(&scenario, &log);
+    assert_eq!(report.violation, None);
+    let added = |line: &&String| line.starts_with("add Tx");
+    let installs = log.borrow().iter().filter(added).count();
+    // One for the first key of each host, and the last of thirty, unless the connection ends first.
+    let aborted = report.summary.counter(Counter::TlsTxRekeyAborted);
+    assert_eq!(installs as i64, 2 + 1 - aborted, "{aborted} aborted");
+    assert_eq!(report.summary.counter(Counter::TlsTxRekeyOk), 30 - aborted);
+    let keys = |event: &&ktls_sim::Event| matches!(event.kind, EventKind::TxKey { .. });
+    assert_eq!(report.events.iter().filter(keys).count(), 30);
+}
+
+#[test]
+fn a_connection_that_is_over_leaves_no_key_in_its_devices() {
+    for policy in SOUND {
+        for seed in 0..200 {
+            let log = TraceLog::default();
+            let report = run_traced(&Scenario::random(seed, policy), &log);
+            assert_eq!(report.violation, None, "{policy}, seed {seed}");
+            let lines = log.take();
+            let is_slot = |line: &&String| line.ends_with(|last: char| last.is_ascii_digit());
+            let added = lines
+                .iter()
+                .filter(|line| line.starts_with("add "))
+                .filter(is_slot);
+            let deleted = lines.iter().filter(|line| line.starts_with("delete "));
+            assert_eq!(added.count(), deleted.count(), "{policy}, seed {seed}");
+        }
+    }
+}
