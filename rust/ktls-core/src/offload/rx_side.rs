@@ -29,6 +29,8 @@ pub struct RxOffload {
     resync: Resync,
     arrived: Arrived,
     deed: Option<Deed>,
+    /// A KeyUpdate was read behind the record at which the device is to get the newest key.
+    key_update_waits: bool,
     tell: Option<Place>,
     tally: RxTally,
 }
@@ -110,8 +112,12 @@ impl RxOffload {
         }
     }
 
-    /// V-RX-1.
+    /// V-RX-1. An install that this call has planned comes first.
     pub(crate) fn key_update_read(&mut self, stats: &Stats) {
+        if self.phase == RxPhase::Installing {
+            self.key_update_waits = true;
+            return;
+        }
         self.on(RxEvent::KeyUpdateRead, (0, 0), stats);
     }
 
@@ -189,6 +195,21 @@ impl RxOffload {
         self.tell = None;
     }
 
+    /// Tells the device the place that is due, and hears its questions (D-13).
+    fn resynchronise(&mut self, device: &mut dyn OffloadDevice, stats: &Stats) {
+        let Some(slot) = self.slot else {
+            return;
+        };
+        if let Some((offset, seq)) = self.tell.take() {
+            stats.add(Counter::TlsRxDeviceResync);
+            // There is no negative answer: a device that did not hear asks again.
+            let _ = device.resync(slot, offset, seq);
+        }
+        while let Some(request) = device.request(slot) {
+            self.resync.asked(request);
+        }
+    }
+
     /// dev_del of the past key, then dev_add of the newest (R-RX-2).
     fn install(
         &mut self,
@@ -230,6 +251,7 @@ impl Rx {
             resync: Resync::new(device.capabilities().resync),
             arrived: Arrived::default(),
             deed: None,
+            key_update_waits: false,
             tell: None,
             tally: RxTally::default(),
         };
@@ -265,6 +287,7 @@ impl Rx {
         device: &mut dyn OffloadDevice,
         stats: &Stats,
     ) -> Result<(), Error> {
+        self.serve_device(device, stats);
         self.install(key)?;
         let seq = self.seq();
         let Some(offload) = &mut self.offload else {
@@ -286,26 +309,20 @@ impl Rx {
         let Some(offload) = &mut self.offload else {
             return;
         };
-        match offload.deed.take() {
-            None => {}
-            Some(Deed::Delete) => offload.delete(device),
-            Some(Deed::Install((start, seq))) => {
-                info.rec_seq = seq;
-                let verdict = offload.install(&info, start, device);
-                offload.on(verdict, (0, 0), stats);
+        while let Some(deed) = offload.deed.take() {
+            match deed {
+                Deed::Delete => offload.delete(device),
+                Deed::Install((start, seq)) => {
+                    info.rec_seq = seq;
+                    let verdict = offload.install(&info, start, device);
+                    offload.on(verdict, (0, 0), stats);
+                }
+            }
+            if std::mem::take(&mut offload.key_update_waits) {
+                offload.key_update_read(stats);
             }
         }
-        let Some(slot) = offload.slot else {
-            return;
-        };
-        if let Some((offset, seq)) = offload.tell.take() {
-            stats.add(Counter::TlsRxDeviceResync);
-            // There is no negative answer: a device that did not hear asks again.
-            let _ = device.resync(slot, offset, seq);
-        }
-        while let Some(request) = device.request(slot) {
-            offload.resync.asked(request);
-        }
+        offload.resynchronise(device, stats);
     }
 
     /// The interface went down: the device's key is gone, software opens (D-5).

@@ -158,6 +158,7 @@ impl TxOffload {
             // A slot that is gone by itself is as good as deleted.
             let _ = device.dev_del(slot);
         }
+        (self.resync_wanted, self.resync_at) = (false, None);
         let info = key.live_info(seq);
         match device.dev_add(self.connection, Direction::Tx, &info, self.write) {
             Err(_) => {

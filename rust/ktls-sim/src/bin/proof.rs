@@ -1,5 +1,6 @@
 //! Runs random scenarios and the exhaustive search; fails at the first broken invariant.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -98,12 +99,16 @@ fn prove(policy: Policy, asked: &Asked) -> bool {
     let runs = asked.runs / asked.policies.len() as u64;
     let tally = Tally::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let shows = std::io::stderr().is_terminal();
     std::thread::scope(|scope| {
-        for thread in 0..threads {
+        for _ in 0..threads {
             let tally = &tally;
-            scope.spawn(move || work(policy, asked.seed, runs, tally, thread == 0));
+            scope.spawn(move || work(policy, asked.seed, runs, tally, shows));
         }
     });
+    if shows {
+        eprint!("\r\x1b[K");
+    }
     tell(policy, runs, &tally)
 }
 
@@ -147,7 +152,7 @@ impl Tally {
 fn tell(policy: Policy, runs: u64, tally: &Tally) -> bool {
     let failure = tally.failure.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((seed, violation)) = &*failure {
-        println!("\r{policy}: broken by seed {seed}: {violation}");
+        println!("{policy}: broken by seed {seed}: {violation}");
         println!(
             "repeat it: cargo run --release -p ktls-sim --bin proof -- --runs 1 --seed {seed} --policy {policy}"
         );
@@ -155,7 +160,7 @@ fn tell(policy: Policy, runs: u64, tally: &Tally) -> bool {
     }
     let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
     println!(
-        "\r{policy}: {runs} runs hold: {} key updates, {} segments, {} bytes",
+        "{policy}: {runs} runs hold: {} key updates, {} segments, {} bytes",
         count(&tally.rekeys),
         count(&tally.segments),
         count(&tally.bytes)

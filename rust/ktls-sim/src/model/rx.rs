@@ -123,15 +123,25 @@ impl State {
         };
         let deed = self.on(policy, event);
         self.check_open(touched)?;
+        self.act(policy, deed, verdict);
         self.head += 1;
         self.past.retain(|(_, until)| *until > self.head);
-        let key_update = self.head.is_multiple_of(2);
-        self.paused = key_update;
-        let at_key_update = key_update.then(|| self.on(policy, RxEvent::KeyUpdateRead));
-        for deed in [deed, at_key_update.flatten()] {
+        self.paused = self.head.is_multiple_of(2);
+        if self.paused {
+            let deed = self.on(policy, RxEvent::KeyUpdateRead);
             self.act(policy, deed, verdict);
         }
-        Ok(())
+        self.check_device(policy)
+    }
+
+    /// V-RX-1: once its KeyUpdate is read, v17's device has no key.
+    fn check_device(&self, policy: Policy) -> Result<(), String> {
+        match self.device {
+            Some(key) if self.paused && policy == Policy::V17 => {
+                Err(format!("the device has key {key} behind its KeyUpdate"))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// `TLS_RX`
