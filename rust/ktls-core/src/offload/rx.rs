@@ -231,16 +231,16 @@ mod tests {
     const FALLBACK: Option<Outcome> = Some(Outcome::Fallback);
     const ABORTED: Option<Outcome> = Some(Outcome::Aborted);
 
-    fn check(
-        policy: Policy,
-        rows: &[(RxPhase, RxEvent, RxPhase, Option<RxDeed>, Option<Outcome>)],
-    ) {
-        for &(state, event, phase, deed, outcome) in rows {
-            let want = RxStep {
-                phase,
-                deed,
-                outcome,
-            };
+    fn want(phase: RxPhase, deed: Option<RxDeed>, outcome: Option<Outcome>) -> RxStep {
+        RxStep {
+            phase,
+            deed,
+            outcome,
+        }
+    }
+
+    fn check(policy: Policy, rows: &[(RxPhase, RxEvent, RxStep)]) {
+        for &(state, event, want) in rows {
             assert_eq!(
                 state.on(policy, event),
                 want,
@@ -255,17 +255,17 @@ mod tests {
         check(
             Policy::CoverLetter,
             &[
-                (Software, KeyUpdateRead, Software, None, None),
-                (Offloaded, KeyUpdateRead, Offloaded, None, None),
-                (Software, FULL, Installing, install, None),
-                (Offloaded, FULL, Installing, install, None),
-                (Offloaded, EMPTY, Installing, install, None),
-                (Installing, Installed, Offloaded, None, OK),
-                (Installing, Refused, Software, None, FALLBACK),
-                (Installing, Close, Closed, None, ABORTED),
-                (Offloaded, Close, Closed, None, None),
-                (Software, Close, Closed, None, None),
-                (Closed, FULL, Closed, None, None),
+                (Software, KeyUpdateRead, want(Software, None, None)),
+                (Offloaded, KeyUpdateRead, want(Offloaded, None, None)),
+                (Software, FULL, want(Installing, install, None)),
+                (Offloaded, FULL, want(Installing, install, None)),
+                (Offloaded, EMPTY, want(Installing, install, None)),
+                (Installing, Installed, want(Offloaded, None, OK)),
+                (Installing, Refused, want(Software, None, FALLBACK)),
+                (Installing, Close, want(Closed, None, ABORTED)),
+                (Offloaded, Close, want(Closed, None, None)),
+                (Software, Close, want(Closed, None, None)),
+                (Closed, FULL, want(Closed, None, None)),
             ],
         );
     }
@@ -277,38 +277,44 @@ mod tests {
         check(
             Policy::V17,
             &[
-                (Software, KeyUpdateRead, Software, None, None),
-                (Software, FULL, Software, None, OK),
-                (Offloaded, KeyUpdateRead, Deleted, delete, None),
-                (Offloaded, EMPTY, Installing, install, None),
-                (Offloaded, FULL, drain(90), delete, None),
-                (Deleted, KeyUpdateRead, Deleted, None, None),
-                (Deleted, EMPTY, Installing, install, None),
-                (Deleted, FULL, drain(90), None, None),
-                (Deleted, Close, Closed, None, None),
-                (drain(70), KeyUpdateRead, drain(70), None, None),
-                (drain(70), EMPTY, Installing, install, OK),
-                (drain(70), FULL, drain(90), None, OK),
-                (drain(99), FULL, drain(99), None, OK),
-                (drain(70), Touched { end: 80 }, drain(80), None, None),
-                (drain(70), Touched { end: 60 }, drain(70), None, None),
-                (drain(70), Untouched { start: 69 }, drain(70), None, None),
+                (Software, KeyUpdateRead, want(Software, None, None)),
+                (Software, FULL, want(Software, None, OK)),
+                (Offloaded, KeyUpdateRead, want(Deleted, delete, None)),
+                (Offloaded, EMPTY, want(Installing, install, None)),
+                (Offloaded, FULL, want(drain(90), delete, None)),
+                (Deleted, KeyUpdateRead, want(Deleted, None, None)),
+                (Deleted, EMPTY, want(Installing, install, None)),
+                (Deleted, FULL, want(drain(90), None, None)),
+                (Deleted, Close, want(Closed, None, None)),
+                (drain(70), KeyUpdateRead, want(drain(70), None, None)),
+                (drain(70), EMPTY, want(Installing, install, OK)),
+                (drain(70), FULL, want(drain(90), None, OK)),
+                (drain(99), FULL, want(drain(99), None, OK)),
+                (drain(70), Touched { end: 80 }, want(drain(80), None, None)),
+                (drain(70), Touched { end: 60 }, want(drain(70), None, None)),
+                (
+                    drain(70),
+                    Untouched { start: 69 },
+                    want(drain(70), None, None),
+                ),
                 (
                     drain(70),
                     Untouched { start: 70 },
-                    Installing,
-                    install,
-                    None,
+                    want(Installing, install, None),
                 ),
-                (drain(70), Close, Closed, None, ABORTED),
-                (Offloaded, Untouched { start: 70 }, Offloaded, None, None),
-                (Installing, Installed, Offloaded, None, OK),
-                (Installing, Refused, Failed, None, FALLBACK),
-                (Failed, KeyUpdateRead, Failed, None, None),
-                (Failed, EMPTY, Installing, install, None),
-                (Failed, FULL, drain(90), None, None),
-                (Failed, Close, Closed, None, None),
-                (Closed, Close, Closed, None, None),
+                (drain(70), Close, want(Closed, None, ABORTED)),
+                (
+                    Offloaded,
+                    Untouched { start: 70 },
+                    want(Offloaded, None, None),
+                ),
+                (Installing, Installed, want(Offloaded, None, OK)),
+                (Installing, Refused, want(Failed, None, FALLBACK)),
+                (Failed, KeyUpdateRead, want(Failed, None, None)),
+                (Failed, EMPTY, want(Installing, install, None)),
+                (Failed, FULL, want(drain(90), None, None)),
+                (Failed, Close, want(Closed, None, None)),
+                (Closed, Close, want(Closed, None, None)),
             ],
         );
     }
