@@ -338,7 +338,8 @@ def tls_stat(
 ) -> dict[str, int]:
     """The counters under the names of ``/proc/net/tls_stat`` (spec 6.1); ``"proc"`` gives its text.
 
-    They are those of ``namespace``, or of all sockets and connections of this process without one.
+    They are those of ``namespace``, or of all sockets and connections of this process without one. Six more, of
+    key updates under offload, follow the kernel's while they are not zero.
     """
 
 @overload

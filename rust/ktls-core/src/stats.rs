@@ -13,7 +13,7 @@ macro_rules! counters {
         }
 
         impl Counter {
-            /// All of them, in the kernel's order.
+            /// All of them: the kernel's in its order, then those of a rekey under offload.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// The kernel's name.
@@ -53,6 +53,11 @@ counters! {
     TlsCurrRxRekey,
 }
 
+impl Counter {
+    /// How many of [`Counter::ALL`] the kernel has.
+    const IN_KERNEL: usize = Self::TlsRxRekeyReceived as usize + 1;
+}
+
 /// The counters of one namespace.
 #[derive(Debug)]
 pub struct Stats([AtomicI64; Counter::ALL.len()]);
@@ -80,6 +85,15 @@ impl Stats {
         self.0[gauge as usize].fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// What `/proc/net/tls_stat` lists: the kernel's counters, and behind them those of a rekey under
+    /// offload that are not zero, which the kernel does not have yet.
+    pub fn listed(&self) -> impl Iterator<Item = (Counter, i64)> + '_ {
+        let (kernel, offload) = Counter::ALL.split_at(Counter::IN_KERNEL);
+        let all = |&counter| (counter, self.value(counter));
+        let offload = offload.iter().map(all).filter(|(_, value)| *value != 0);
+        kernel.iter().map(all).chain(offload)
+    }
+
     /// The value now.
     #[must_use]
     pub fn value(&self, counter: Counter) -> i64 {
@@ -90,8 +104,8 @@ impl Stats {
 /// The text of `/proc/net/tls_stat`.
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for &counter in Counter::ALL {
-            writeln!(f, "{:<32}\t{}", counter.name(), self.value(counter))?;
+        for (counter, value) in self.listed() {
+            writeln!(f, "{:<32}\t{value}", counter.name())?;
         }
         Ok(())
     }
@@ -120,6 +134,14 @@ mod tests {
         let mut lines = text.split_inclusive('\n');
         assert_eq!(lines.next(), Some("TlsCurrTxSw                     \t0\n"));
         assert_eq!(lines.next(), Some("TlsCurrRxSw                     \t1\n"));
-        assert_eq!(lines.count(), Counter::ALL.len() - 2);
+        assert_eq!(lines.count(), 17 - 2);
+    }
+
+    #[test]
+    fn counters_that_the_kernel_lacks_come_last_and_only_if_they_moved() {
+        let stats = Stats::new();
+        stats.add(Counter::TlsTxRekeyAborted);
+        let listed: Vec<_> = stats.listed().map(|(counter, _)| counter.name()).collect();
+        assert_eq!(listed[16..], ["TlsRxRekeyReceived", "TlsTxRekeyAborted"]);
     }
 }

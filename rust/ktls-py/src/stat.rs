@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ktls_aead::PROVIDER;
 use ktls_core::aead::Provider;
-use ktls_core::stats::{Counter, Stats};
+use ktls_core::stats::Stats;
 use ktls_core::suite::CIPHERS;
 use ktls_net::STATS;
 use pyo3::exceptions::PyValueError;
@@ -57,8 +57,8 @@ fn show<'py>(py: Python<'py>, stats: &Stats, format: &str) -> PyResult<Bound<'py
 
 fn counters<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> {
     let counters = PyDict::new(py);
-    for &counter in Counter::ALL {
-        counters.set_item(counter.name(), stats.value(counter))?;
+    for (counter, value) in stats.listed() {
+        counters.set_item(counter.name(), value)?;
     }
     Ok(counters)
 }

@@ -148,3 +148,22 @@ fn keys_that_come_while_one_waits_never_reach_the_device() {
     let keys = |event: &&ktls_sim::Event| matches!(event.kind, EventKind::TxKey { .. });
     assert_eq!(report.events.iter().filter(keys).count(), 30);
 }
+
+#[test]
+fn a_connection_that_is_over_leaves_no_key_in_its_devices() {
+    for policy in SOUND {
+        for seed in 0..200 {
+            let log = TraceLog::default();
+            let report = run_traced(&Scenario::random(seed, policy), &log);
+            assert_eq!(report.violation, None, "{policy}, seed {seed}");
+            let lines = log.take();
+            let is_slot = |line: &&String| line.ends_with(|last: char| last.is_ascii_digit());
+            let added = lines
+                .iter()
+                .filter(|line| line.starts_with("add "))
+                .filter(is_slot);
+            let deleted = lines.iter().filter(|line| line.starts_with("delete "));
+            assert_eq!(added.count(), deleted.count(), "{policy}, seed {seed}");
+        }
+    }
+}
