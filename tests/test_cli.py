@@ -209,7 +209,9 @@ def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == f"ktls-fast {ktls_fast.__version__}\n"
 
 
-@pytest.mark.parametrize("command", [(), ("proxy",), ("demo",), ("stat",), ("doctor",)])
+@pytest.mark.parametrize(
+    "command", [(), ("proxy",), ("demo",), ("simulate",), ("stat",), ("doctor",)]
+)
 def test_help_is_there_for_every_command(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -39,6 +39,7 @@ __all__ = [
     "TlsInfo",
     "TrafficSecret",
     "_Bell",
+    "_simulate",
     "aead_in_use",
     "cpu_features",
     "scan_key_updates",
@@ -342,12 +343,26 @@ def tls_stat(
 ) -> dict[str, int]:
     """The counters under the names of ``/proc/net/tls_stat`` (spec 6.1); ``"proc"`` gives its text.
 
-    They are those of ``namespace``, or of all sockets and connections of this process without one. Six more, of
-    key updates under offload, follow the kernel's while they are not zero.
+    They are those of ``namespace``, or of all sockets and connections of this process without one.
+    Six more, of key updates under offload, follow the kernel's while they are not zero.
     """
 
 @overload
 def tls_stat(*, format: Literal["proc"], namespace: Namespace | None = None) -> str: ...
+def _simulate(
+    scenario: object,
+) -> tuple[
+    str | None,
+    dict[str, Any],
+    list[tuple[int, int, str, int | None, int | None, int | None, str | None, bool]],
+    list[str],
+    bytes,
+    str,
+]:
+    """Run a scenario: violation, summary, events, trace, pcap, key log (:mod:`ktls_fast.simulate`).
+
+    :raises KtlsError: EINVAL naming the attribute that is out of range.
+    """
 
 __pyx_capi__: dict[str, object]
 """The functions of ``ktls_fast.pxd``, as capsules, for ``cimport ktls_fast``."""

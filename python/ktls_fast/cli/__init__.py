@@ -8,7 +8,7 @@ from typing import NoReturn
 import ktls_fast
 from ktls_fast.proxy.failure import Failure, reason
 
-from . import demo, doctor, proxy, stat
+from . import demo, doctor, proxy, simulate, stat
 
 __all__ = ["main"]
 
@@ -52,6 +52,6 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {ktls_fast.__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (proxy, demo, stat, doctor):
+    for module in (proxy, demo, simulate, stat, doctor):
         module.add_parser(commands)
     return parser

@@ -5,7 +5,7 @@ import re
 
 from ktls_fast.proxy import Address
 
-__all__ = ["address", "at_least_one", "protocols", "seconds", "size"]
+__all__ = ["address", "at_least_one", "natural", "part", "protocols", "seconds", "size"]
 
 UNITS = {"": 1, "B": 1}
 UNITS |= {f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", 1)}
@@ -48,6 +48,24 @@ def at_least_one(text: str) -> int:
         msg = f"{text!r} is not a number from 1 up"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
+
+
+def natural(text: str) -> int:
+    """A number from zero up."""
+    if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
+        msg = f"{text!r} is not a number from 0 up"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def part(text: str) -> float:
+    """A part of one, e.g. ``2%`` or ``0.02``."""
+    match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)(%?)", text, re.ASCII)
+    value = float(match[1]) / (100 if match[2] else 1) if match else 2
+    if value > 1:
+        msg = f"{text!r} is not from 0% to 100%, e.g. 2% or 0.02"
+        raise argparse.ArgumentTypeError(msg)
+    return value
 
 
 def protocols(text: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ mod python_socket;
 mod scan;
 mod sealer;
 mod sendfile;
+mod simulate;
 mod socket_call;
 mod socket_option;
 mod stat;
@@ -46,6 +47,8 @@ mod _core {
     use crate::scan::{PyKeyUpdateScanner, scan_key_updates};
     #[pymodule_export]
     use crate::sealer::{PySealer, SealedBatch};
+    #[pymodule_export]
+    use crate::simulate::simulate;
     #[pymodule_export]
     use crate::stat::{PyNamespace, aead_in_use, cpu_features, tls_stat};
     #[pymodule_export]
