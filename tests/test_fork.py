@@ -3,6 +3,8 @@
 import errno
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
@@ -181,3 +183,56 @@ def test_a_child_that_only_closes_says_no_close_notify(tcp_pair: Pair) -> None:
     assert far.recv(100) == b"still here"
     near.close()
     assert far.recv(100) == b""
+
+
+HOOKS = """
+import os
+def make(): made.append(Sealer(INFO))
+made = []
+os.register_at_fork(before=make, after_in_parent=make, after_in_child=make)
+from ktls_fast import Sealer
+os.register_at_fork(before=make, after_in_parent=make, after_in_child=make)
+INFO = bytes.fromhex("{info}")
+first = Sealer(INFO)
+pid = os.fork()
+os._exit(0 if first.seal(b"x") and made[-1].seal(b"x") else 1) if not pid else os.waitpid(pid, 0)
+made[-1].seal(b"x")
+"""
+THREADS = """
+import os, threading, logging
+from ktls_fast import Sealer
+INFO, going = bytes.fromhex("{info}"), True
+def make():
+    while going: Sealer(INFO).seal(b"x")
+maker = threading.Thread(target=make)
+maker.start()
+for _ in range(200):
+    pid = os.fork()
+    os._exit(0) if not pid else os.waitpid(pid, 0)
+going = False
+maker.join()
+"""
+
+
+@pytest.mark.parametrize("program", [HOOKS, THREADS], ids=["hooks", "threads"])
+def test_no_fork_hangs_whoever_makes_sealers_meanwhile(program: str) -> None:
+    code = program.format(info=KEY.struct().hex())
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
+    done = subprocess.run(command, timeout=60, check=False, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_closed_socket_is_nobodys(tcp_pair: Pair) -> None:
+    ends = ends_over(tcp_pair)
+    ends.sender.close()
+    bad = str(errno.EBADF)
+    assert in_child(lambda: ends.sender.send(b"x")).startswith(bad)
+    for call in (
+        lambda: ends.sender.send(b"x"),
+        lambda: ends.sender.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 77),
+        lambda: ends.sender.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT),
+        lambda: ends.sender.getsockopt(socket.IPPROTO_TCP, 31, 16),
+    ):
+        with pytest.raises(OSError, match="descriptor") as refused:
+            call()
+        assert refused.value.errno == errno.EBADF

@@ -49,11 +49,13 @@ impl Descriptor {
     /// # Errors
     /// EBADF once closed; EBUSY when another process of a fork uses it.
     pub(crate) fn open(&self) -> Result<Opened, Error> {
+        if !self.owner.is_stuck() {
+            // What is closed belongs to nobody.
+            self.number()?;
+        }
         let call = self.owner.enter()?;
-        Ok(Opened {
-            fd: self.number()?,
-            _call: call,
-        })
+        let fd = self.number()?;
+        Ok(Opened { fd, _call: call })
     }
 
     /// For what TCP alone knows: any process may ask.

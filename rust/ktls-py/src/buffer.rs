@@ -5,6 +5,7 @@
 )]
 
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 
 use pyo3::buffer::PyUntypedBuffer;
@@ -12,6 +13,8 @@ use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 use pyo3::{Borrowed, ffi};
+
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use crate::errors::os_error;
 
@@ -94,25 +97,43 @@ fn contiguous(object: Borrowed<'_, '_, PyAny>) -> PyResult<PyUntypedBuffer> {
     Ok(buffer)
 }
 
-/// Numbers in memory that a fork does not copy: those of an `mmap` object.
+/// Numbers in memory that a fork does not copy, 0 at first.
 #[derive(Debug)]
-pub(crate) struct SharedNumbers(PyUntypedBuffer);
+pub(crate) struct SharedNumbers {
+    start: NonNull<AtomicU64>,
+    count: usize,
+}
+
+// SAFETY: the memory is this object's until it is dropped, and all who touch it, here and in other
+// processes, do so by atomics.
+unsafe impl Send for SharedNumbers {}
+// SAFETY: as above.
+unsafe impl Sync for SharedNumbers {}
 
 impl SharedNumbers {
-    pub(crate) const SIZE: usize = size_of::<AtomicU64>();
-
-    /// Takes an `mmap` that nobody else has.
-    pub(crate) fn new(map: &Bound<'_, PyAny>) -> PyResult<Self> {
-        contiguous(map.as_borrowed()).map(Self)
+    /// None when the system has no memory, or `count` is 0.
+    pub(crate) fn new(count: usize) -> Option<Self> {
+        let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
+        let size = count.checked_mul(size_of::<AtomicU64>())?;
+        // SAFETY: a mapping of its own at a place of the system's choice, which touches no other.
+        let start = unsafe { mmap_anonymous(std::ptr::null_mut(), size, prot, flags) }.ok()?;
+        let start = NonNull::new(start.cast())?;
+        Some(Self { start, count })
     }
 
-    pub(crate) fn get(&self, index: usize) -> Option<&AtomicU64> {
-        let offset = index.checked_mul(Self::SIZE)?;
-        self.0.len_bytes().checked_sub(offset + Self::SIZE)?;
-        // SAFETY: in bounds, as just checked, and aligned, for a map begins at a page. The map lives
-        // and stays in place for as long as the buffer is held, which the result borrows from; all
-        // who touch it, in this and in other processes, do so by atomics.
-        Some(unsafe { AtomicU64::from_ptr(self.0.buf_ptr().byte_add(offset).cast()) })
+    pub(crate) fn as_slice(&self) -> &[AtomicU64] {
+        // SAFETY: so many fit the mapping, which begins at a page, holds zeros or what atomics wrote,
+        // and lives as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.count) }
+    }
+}
+
+impl Drop for SharedNumbers {
+    fn drop(&mut self) {
+        let size = self.count * size_of::<AtomicU64>();
+        // SAFETY: the mapping of `new`, of the same size; nobody borrows from it any more. It cannot
+        // fail for such a one.
+        let _unmapped = unsafe { munmap(self.start.as_ptr().cast(), size) };
     }
 }
 

@@ -20,10 +20,11 @@ pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
         .map(drop)
 }
 
+/// Nothing of Python's is called in here: its threads would go on meanwhile, and wait for us.
 #[pyfunction]
-fn before(py: Python<'_>) {
+fn before() {
     // Without memory for them the fork goes on: the parent keeps all, and its child is refused.
-    fork::before(|count| numbers(py, count).unwrap_or_default());
+    fork::before(|count| numbers(count).unwrap_or_default());
 }
 
 #[pyfunction]
@@ -36,18 +37,13 @@ fn after_in_child() {
     fork::after_in_child();
 }
 
-fn numbers(py: Python<'_>, count: usize) -> PyResult<Vec<Box<dyn SharedNumber>>> {
-    let size = count.saturating_mul(SharedNumbers::SIZE);
-    let map = py.import("mmap")?.call_method1("mmap", (-1, size))?;
-    let numbers = Arc::new(SharedNumbers::new(&map)?);
-    Ok((0..count)
-        .map(|index| {
-            Box::new(Number {
-                numbers: Arc::clone(&numbers),
-                index,
-            }) as _
-        })
-        .collect())
+fn numbers(count: usize) -> Option<Vec<Box<dyn SharedNumber>>> {
+    let numbers = Arc::new(SharedNumbers::new(count)?);
+    let number = |index| {
+        let numbers = Arc::clone(&numbers);
+        Box::new(Number { numbers, index }) as _
+    };
+    Some((0..count).map(number).collect())
 }
 
 #[derive(Debug)]
@@ -58,13 +54,13 @@ struct Number {
 
 impl SharedNumber for Number {
     fn load(&self) -> u64 {
-        let number = self.numbers.get(self.index);
-        number.map_or(0, |number| number.load(Ordering::SeqCst))
+        self.numbers.as_slice()[self.index].load(Ordering::SeqCst)
     }
 
     fn replace(&self, old: u64, new: u64) -> bool {
         let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
-        let number = self.numbers.get(self.index);
-        number.is_some_and(|number| number.compare_exchange(old, new, success, failure).is_ok())
+        self.numbers.as_slice()[self.index]
+            .compare_exchange(old, new, success, failure)
+            .is_ok()
     }
 }

@@ -80,8 +80,8 @@ impl PyKtlsSocket {
                 as_kernel(py, || self.inner.set_option(optname, value))
             }
             (SOL_SOCKET, SO_RCVLOWAT) => {
-                self.inner.set_low_water(value.extract()?);
-                Ok(())
+                let bytes = value.extract()?;
+                as_kernel(py, || self.inner.set_low_water(bytes))
             }
             _ => self.set_elsewhere(py, level, optname, value, optlen),
         }
@@ -97,11 +97,11 @@ impl PyKtlsSocket {
     ) -> PyResult<Py<PyAny>> {
         let room = if buflen == 0 { INT_LEN } else { buflen };
         let answer = match (level, optname) {
-            (IPPROTO_TCP, TCP_ULP) => self.inner.ulp(room).to_vec(),
+            (IPPROTO_TCP, TCP_ULP) => as_kernel(py, || self.inner.ulp(room))?.to_vec(),
             (SOL_TLS, _) => as_kernel(py, || self.inner.option(optname, room))?,
             (SOL_SOCKET, SO_ERROR) => int_answer(as_kernel(py, || self.inner.take_error())?, room),
             (SOL_SOCKET, SO_RCVLOWAT) => int_answer(
-                i32::try_from(self.inner.low_water()).unwrap_or(i32::MAX),
+                i32::try_from(as_kernel(py, || self.inner.low_water())?).unwrap_or(i32::MAX),
                 room,
             ),
             _ => return self.ask_socket(py, "getsockopt", (level, optname, buflen)),

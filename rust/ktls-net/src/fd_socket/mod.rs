@@ -114,13 +114,22 @@ impl FdSocket {
     }
 
     /// `SO_RCVLOWAT`
-    pub fn low_water(&self) -> usize {
-        self.low_water.load(Ordering::Relaxed)
+    ///
+    /// # Errors
+    /// EBADF once closed.
+    pub fn low_water(&self) -> Result<usize, Error> {
+        self.fd.number()?;
+        Ok(self.low_water.load(Ordering::Relaxed))
     }
 
     /// Sets `SO_RCVLOWAT`; 0 is as good as 1.
-    pub fn set_low_water(&self, bytes: usize) {
+    ///
+    /// # Errors
+    /// EBADF once closed.
+    pub fn set_low_water(&self, bytes: usize) -> Result<(), Error> {
+        self.fd.number()?;
         self.low_water.store(bytes.max(1), Ordering::Relaxed);
+        Ok(())
     }
 
     /// `shutdown(2)`: an open MSG_MORE record is dropped, sealed ones leave first (spec 2.5).

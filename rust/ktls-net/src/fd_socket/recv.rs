@@ -50,7 +50,7 @@ impl FdSocket {
             wanted,
             ControlRoom::new(control),
             out.room(),
-            self.low_water(),
+            self.low_water()?,
         );
         let _ring = self.watchers.ring_later();
         if !guard(&self.rx).is_keyed() {

@@ -44,13 +44,17 @@ impl FdSocket {
     }
 
     /// `getsockopt(IPPROTO_TCP, TCP_ULP)` with room for `len` bytes.
-    pub fn ulp(&self, len: usize) -> &'static [u8] {
+    ///
+    /// # Errors
+    /// EBADF once closed.
+    pub fn ulp(&self, len: usize) -> Result<&'static [u8], Error> {
+        self.fd.number()?;
         let attached = guard(&self.setup).attached;
-        if attached {
+        Ok(if attached {
             options::ulp_answer(len)
         } else {
             &[]
-        }
+        })
     }
 
     /// `setsockopt(SOL_TLS, optname, value)`; NULL is empty.

@@ -218,13 +218,15 @@ impl TxSide {
     /// The pusher's life. Sends go on meanwhile: what is sealed leaves in order, whoever writes it.
     fn push_until_empty(&self, fd: &OwnedFd) {
         loop {
+            // A wait that began before the close says nothing about the peer's time since then.
+            let orphaned = self.orphaned.load(Ordering::Acquire);
             // Whatever else ended the wait, the write below tells what to do.
             let waited = wait(
                 fd.as_fd(),
                 PollFlags::OUT,
                 Patience::from_timeout(Some(ORPHAN)),
             );
-            if matches!(waited, Err(Error::TimedOut)) && self.orphaned.load(Ordering::Acquire) {
+            if matches!(waited, Err(Error::TimedOut)) && orphaned {
                 // The peer learns by RST that something is missing.
                 let _ = set_socket_linger(fd, Some(Duration::ZERO));
                 return;

@@ -3,10 +3,9 @@
 //! Keys, record numbers and bytes half way are memory, so a fork copies them. Two processes that
 //! went on from there would seal different plaintexts under one nonce, and tear the stream apart.
 
-use std::cell::RefCell;
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
 
 use crate::Error;
 use crate::descriptor::guard;
@@ -21,11 +20,18 @@ pub trait SharedNumber: fmt::Debug + Send + Sync {
 }
 
 /// Whether this process may use what the owner guards.
-#[derive(Debug, Default)]
+///
+/// It may while no fork has come since it last knew that it may. After a fork both processes ask the
+/// number, of which they have seen the same value: the first to change it goes on, the other is
+/// refused for ever. Without a number (no memory was to be had) the parent goes on.
+#[derive(Debug)]
 pub struct Ownership {
-    standing: AtomicU8,
-    /// Calls under way. The copy that a child finds counts those of threads it does not have.
-    calls: AtomicUsize,
+    /// The process that made it.
+    born: u32,
+    /// The era in which this process was last known to have it; [`LOST`] once it has not.
+    era: AtomicU64,
+    /// Calls under way, and the era of the last that began: [`Calls`].
+    calls: AtomicU64,
     claim: Mutex<Claim>,
 }
 
@@ -38,30 +44,12 @@ struct Claim {
     seen: u64,
 }
 
-/// | standing | a fork: parent, child | first to use | second to use |
-/// |----------|-----------------------|--------------|---------------|
-/// | Ours     | Parent, Child         |              |               |
-/// | Parent   | Parent, Child         | Ours         | Lost          |
-/// | Child    | Child, Child          | Ours         | Lost          |
-/// | Lost     | Lost, Lost            |              |               |
-/// | Stuck    | Stuck, Stuck          |              |               |
-///
-/// A child gets Stuck in place of Child when a call was under way: locks may be held for ever.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Standing {
-    Ours,
-    Parent,
-    Child,
-    Lost,
-    Stuck,
-}
-
 /// Why a process may not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Forked {
     /// This process uses it.
     UsedBy(u32),
-    /// A thread of the parent was in a call at the fork.
+    /// A thread of the parent was in a call at the fork: its locks may be held for ever.
     InCall,
 }
 
@@ -69,25 +57,44 @@ pub enum Forked {
 #[derive(Debug)]
 pub struct Call(Arc<Ownership>);
 
+/// Counts the forks that this process has seen, as parent or child.
+static ERA: AtomicU64 = AtomicU64::new(1);
+/// The era in which this process was born.
+static BIRTH: AtomicU64 = AtomicU64::new(0);
+/// Forks under way, from before until after: hooks of others run in between.
+static FORKING: AtomicUsize = AtomicUsize::new(0);
+/// The process that they copy.
+static PARENT: AtomicU32 = AtomicU32::new(0);
+/// What may need a number. Nobody waits for this lock: a fork may copy it locked.
 static LIVE: Mutex<Vec<Weak<Ownership>>> = Mutex::new(Vec::new());
 
-thread_local! {
-    /// Held from before a fork until after it, so that no other thread of the parent holds it then.
-    static HELD: RefCell<Option<Live>> = const { RefCell::new(None) };
-}
+const LOST: u64 = u64::MAX;
+/// Tries to get the lock, with a pause between two.
+const TRIES: usize = 1000;
 
-type Live = MutexGuard<'static, Vec<Weak<Ownership>>>;
+/// An era and how many calls, in one number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Calls {
+    era: u64,
+    count: u64,
+}
 
 impl Ownership {
     /// Ours until a fork.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        let owner = Arc::new(Self::default());
-        let mut live = guard(&LIVE);
-        if live.len() == live.capacity() {
-            live.retain(|other| other.strong_count() > 0);
+        let owner = Arc::new(Self {
+            born: std::process::id(),
+            era: AtomicU64::new(era()),
+            calls: AtomicU64::new(0),
+            claim: Mutex::default(),
+        });
+        if let Some(mut live) = try_live() {
+            if live.len() == live.capacity() {
+                live.retain(|other| other.strong_count() > 0);
+            }
+            live.push(Arc::downgrade(&owner));
         }
-        live.push(Arc::downgrade(&owner));
         owner
     }
 
@@ -96,11 +103,12 @@ impl Ownership {
     /// # Errors
     /// EBUSY when the other process was first, or could not let go.
     pub fn enter(self: &Arc<Self>) -> Result<Call, Error> {
-        let call = self.work();
-        match self.standing() {
-            Standing::Ours => Ok(call),
-            Standing::Parent | Standing::Child => self.claim().map(|()| call),
-            Standing::Lost | Standing::Stuck => Err(self.refusal()),
+        let now = era();
+        let call = self.begin(now)?;
+        match self.era.load(Ordering::SeqCst) {
+            known if known == now => Ok(call),
+            LOST => Err(refusal_of(&guard(&self.claim))),
+            _ => self.claim(now).map(|()| call),
         }
     }
 
@@ -113,77 +121,93 @@ impl Ownership {
     /// True when this process has to end what was begun: the last one that used it, if `left` says
     /// that something is to be done. A child that never used it just lets go.
     pub(crate) fn has_to_finish(&self, left: impl FnOnce() -> bool) -> bool {
-        match self.standing() {
-            Standing::Ours => true,
-            Standing::Parent => left() && self.claim().is_ok(),
-            Standing::Child | Standing::Lost | Standing::Stuck => false,
+        let now = era();
+        match self.era.load(Ordering::SeqCst) {
+            known if known == now => true,
+            LOST => false,
+            known => !self.is_inherited(known) && left() && self.claim(now).is_ok(),
         }
     }
 
     /// True in a child whose copy was in the middle of a call.
     pub(crate) fn is_stuck(&self) -> bool {
-        self.standing() == Standing::Stuck
+        let calls = Calls::from(self.calls.load(Ordering::SeqCst));
+        calls.era != era() && calls.count > 0 && self.is_inherited(calls.era)
     }
 
-    fn claim(&self) -> Result<(), Error> {
-        let mut claim = guard(&self.claim);
-        let standing = self.standing();
-        if !matches!(standing, Standing::Parent | Standing::Child) {
-            // Another thread of ours was faster.
-            return (standing == Standing::Ours)
-                .then_some(())
-                .ok_or_else(|| refusal_of(&claim));
+    /// Counts a call, unless those that a child finds counted are of threads it does not have.
+    fn begin(self: &Arc<Self>, now: u64) -> Result<Call, Error> {
+        let counted = self
+            .calls
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |calls| {
+                let calls = Calls::from(calls);
+                let stuck = calls.era != now && calls.count > 0 && self.is_inherited(calls.era);
+                let count = calls.count + 1;
+                (!stuck).then(|| Calls { era: now, count }.into())
+            });
+        match counted {
+            Ok(_) => Ok(Call(Arc::clone(self))),
+            Err(_) => Err(Forked::InCall.into()),
         }
-        let mine = u64::from(pid()) << 32 | (claim.seen.wrapping_add(1) & u64::from(u32::MAX));
+    }
+
+    /// True for what another process has done in `era`, or made.
+    fn is_inherited(&self, era: u64) -> bool {
+        era < BIRTH.load(Ordering::SeqCst) && self.born != std::process::id()
+    }
+
+    fn claim(&self, now: u64) -> Result<(), Error> {
+        let mut claim = guard(&self.claim);
+        let known = self.era.load(Ordering::SeqCst);
+        if known == now {
+            // Another thread of ours was faster.
+            return Ok(());
+        }
+        let mine = u64::from(std::process::id()) << 32 | (claim.seen.wrapping_add(1) & LOW);
         let won = match &claim.number {
+            _ if known == LOST => false,
             Some(number) => number.replace(claim.seen, mine),
-            None => standing == Standing::Parent,
+            None => !self.is_inherited(known),
         };
         if !won {
-            self.set(Standing::Lost);
+            self.era.store(LOST, Ordering::SeqCst);
             return Err(refusal_of(&claim));
         }
-        claim.seen = mine;
-        self.set(Standing::Ours);
+        if claim.number.is_some() {
+            claim.seen = mine;
+        }
+        self.era.store(now, Ordering::SeqCst);
         Ok(())
     }
 
-    fn inherit(&self) {
-        match self.standing() {
-            Standing::Parent | Standing::Child if self.calls.load(Ordering::SeqCst) > 0 => {
-                self.set(Standing::Stuck);
-            }
-            Standing::Parent => self.set(Standing::Child),
-            Standing::Ours | Standing::Child | Standing::Lost | Standing::Stuck => {}
-        }
-    }
-
-    fn refusal(&self) -> Error {
-        if self.is_stuck() {
-            return Forked::InCall.into();
-        }
-        refusal_of(&guard(&self.claim))
-    }
-
-    fn standing(&self) -> Standing {
-        let number = self.standing.load(Ordering::SeqCst);
-        ALL.into_iter()
-            .find(|&standing| standing as u8 == number)
-            .unwrap_or(Standing::Lost)
-    }
-
-    fn set(&self, standing: Standing) {
-        self.standing.store(standing as u8, Ordering::SeqCst);
+    /// True for what would have to be decided after a fork, and cannot be for want of a number.
+    fn needs_number(&self) -> bool {
+        let known = self.era.load(Ordering::SeqCst);
+        // Who claims it right now goes on without one: the parent keeps it then.
+        let without = self
+            .claim
+            .try_lock()
+            .is_ok_and(|claim| claim.number.is_none());
+        without && known != LOST && !self.is_inherited(known)
     }
 }
 
-const ALL: [Standing; 5] = [
-    Standing::Ours,
-    Standing::Parent,
-    Standing::Child,
-    Standing::Lost,
-    Standing::Stuck,
-];
+const LOW: u64 = u32::MAX as u64;
+
+impl From<u64> for Calls {
+    fn from(packed: u64) -> Self {
+        Self {
+            era: packed >> 32,
+            count: packed & LOW,
+        }
+    }
+}
+
+impl From<Calls> for u64 {
+    fn from(Calls { era, count }: Calls) -> Self {
+        era << 32 | count
+    }
+}
 
 impl Drop for Call {
     fn drop(&mut self) {
@@ -193,59 +217,72 @@ impl Drop for Call {
 
 /// Before a fork, in the thread that forks; `make` gives so many numbers, or fewer where it cannot.
 pub fn before(make: impl FnOnce(usize) -> Vec<Box<dyn SharedNumber>>) {
-    let mut live = guard(&LIVE);
-    live.retain(|owner| owner.strong_count() > 0);
-    for_both(
-        &live.iter().filter_map(Weak::upgrade).collect::<Vec<_>>(),
-        make,
-    );
-    HELD.set(Some(live));
+    if let Some(mut live) = try_live() {
+        live.retain(|owner| owner.strong_count() > 0);
+        let owners: Vec<_> = live.iter().filter_map(Weak::upgrade).collect();
+        give_numbers(&owners, make);
+    }
+    PARENT.store(std::process::id(), Ordering::SeqCst);
+    FORKING.fetch_add(1, Ordering::SeqCst);
 }
 
 /// After it, in the same thread of the parent.
 pub fn after_in_parent() {
-    HELD.take();
+    ERA.fetch_add(1, Ordering::SeqCst);
+    FORKING.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// After it, in the only thread of the child.
+/// After it, in the only thread of the child; again, it does nothing.
 pub fn after_in_child() {
-    if let Some(live) = HELD.take() {
-        live.iter()
-            .filter_map(Weak::upgrade)
-            .for_each(|owner| owner.inherit());
+    if PARENT.swap(std::process::id(), Ordering::SeqCst) != std::process::id() {
+        BIRTH.store(ERA.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        FORKING.store(0, Ordering::SeqCst);
     }
 }
 
-fn for_both(owners: &[Arc<Ownership>], make: impl FnOnce(usize) -> Vec<Box<dyn SharedNumber>>) {
-    let without: Vec<_> = owners
-        .iter()
-        .filter(|owner| guard(&owner.claim).number.is_none())
-        .collect();
-    if !without.is_empty() {
-        for (owner, number) in without.iter().zip(make(without.len())) {
-            guard(&owner.claim).number = Some(number);
+/// The era now. In a child whose other hooks run before ours, it begins here.
+fn era() -> u64 {
+    if FORKING.load(Ordering::SeqCst) > 0 {
+        after_in_child();
+    }
+    ERA.load(Ordering::SeqCst)
+}
+
+fn try_live() -> Option<MutexGuard<'static, Vec<Weak<Ownership>>>> {
+    for _ in 0..TRIES {
+        match LIVE.try_lock() {
+            Ok(live) => return Some(live),
+            Err(TryLockError::Poisoned(live)) => return Some(live.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
         }
     }
-    for owner in owners {
-        if owner.standing() == Standing::Ours {
-            owner.set(Standing::Parent);
+    None
+}
+
+fn give_numbers(owners: &[Arc<Ownership>], make: impl FnOnce(usize) -> Vec<Box<dyn SharedNumber>>) {
+    let without: Vec<_> = owners.iter().filter(|owner| owner.needs_number()).collect();
+    if without.is_empty() {
+        return;
+    }
+    for (owner, number) in without.iter().zip(make(without.len())) {
+        if let Ok(mut claim) = owner.claim.try_lock() {
+            *claim = Claim {
+                number: Some(number),
+                seen: 0,
+            };
         }
     }
 }
 
 fn refusal_of(claim: &Claim) -> Error {
     let number = claim.number.as_ref().map_or(0, |number| number.load());
-    // Without a number the parent keeps it.
+    // Without one the parent keeps it.
     let user = if number == 0 {
         parent()
     } else {
         (number >> 32) as u32
     };
     Forked::UsedBy(user).into()
-}
-
-fn pid() -> u32 {
-    std::process::id()
 }
 
 fn parent() -> u32 {

@@ -1,8 +1,6 @@
-use std::sync::atomic::AtomicU64;
-
 use super::*;
 
-/// In one process a fork is two owners over one number.
+/// In one process a fork is two owners over one number, and two eras.
 #[derive(Clone, Debug, Default)]
 struct Number(Arc<AtomicU64>);
 
@@ -17,32 +15,32 @@ impl SharedNumber for Number {
     }
 }
 
-fn copy(number: &Number, standing: Standing, calls: usize) -> Arc<Ownership> {
-    let owner = Ownership {
-        calls: AtomicUsize::new(calls),
+/// Of another process: 0 is nobody's pid.
+const ELSEWHERE: u32 = 0;
+
+/// An owner that knows of no fork since an era long past.
+fn old(born: u32, number: Option<&Number>, count: u64) -> Arc<Ownership> {
+    BIRTH.store(1, Ordering::SeqCst);
+    Arc::new(Ownership {
+        born,
+        era: AtomicU64::new(0),
+        calls: AtomicU64::new(Calls { era: 0, count }.into()),
         claim: Mutex::new(Claim {
-            number: Some(Box::new(number.clone())),
+            number: number.map(|number| Box::new(number.clone()) as _),
             seen: 0,
         }),
-        ..Ownership::default()
-    };
-    owner.set(standing);
-    Arc::new(owner)
+    })
 }
 
-fn both(calls: usize) -> (Arc<Ownership>, Arc<Ownership>) {
+/// The same object in a parent and in its child.
+fn both(count: u64) -> (Arc<Ownership>, Arc<Ownership>) {
     let number = Number::default();
-    let parent = copy(&number, Standing::Parent, calls);
-    let child = if calls == 0 {
-        Standing::Child
-    } else {
-        Standing::Stuck
-    };
-    (parent, copy(&number, child, calls))
+    let parent = old(std::process::id(), Some(&number), count);
+    (parent, old(ELSEWHERE, Some(&number), count))
 }
 
-fn refused(owner: &Arc<Ownership>) -> bool {
-    matches!(owner.enter(), Err(Error::Forked(Forked::UsedBy(by))) if by == pid())
+fn is_refused(owner: &Arc<Ownership>) -> bool {
+    matches!(owner.enter(), Err(Error::Forked(Forked::UsedBy(_))))
 }
 
 #[test]
@@ -56,7 +54,7 @@ fn the_first_to_use_it_has_it_and_the_second_is_refused() {
         };
         for _ in 0..2 {
             assert!(first.enter().is_ok());
-            assert!(refused(&second));
+            assert!(is_refused(&second));
         }
         assert!(first.has_to_finish(|| false));
         assert!(!second.has_to_finish(|| true));
@@ -64,22 +62,34 @@ fn the_first_to_use_it_has_it_and_the_second_is_refused() {
 }
 
 #[test]
-fn a_second_fork_asks_again() {
+fn each_fork_asks_again() {
     let (parent, child) = both(0);
     assert!(parent.enter().is_ok());
-    parent.set(Standing::Parent);
-    let seen = guard(&parent.claim).seen;
-    guard(&child.claim).seen = seen;
+    // The next fork: both have seen what the parent put there.
+    parent.era.store(0, Ordering::SeqCst);
+    guard(&child.claim).seen = guard(&parent.claim).seen;
     assert!(child.enter().is_ok());
-    assert!(refused(&parent));
+    assert!(is_refused(&parent));
 }
 
 #[test]
 fn a_child_forked_in_the_middle_of_a_call_never_has_it() {
     let (parent, child) = both(1);
-    assert!(matches!(child.enter(), Err(Error::Forked(Forked::InCall))));
+    assert!(child.is_stuck() && !parent.is_stuck());
+    for _ in 0..2 {
+        assert!(matches!(child.enter(), Err(Error::Forked(Forked::InCall))));
+    }
     assert!(!child.has_to_finish(|| true));
     assert!(parent.enter().is_ok());
+}
+
+#[test]
+fn calls_of_our_own_make_nobody_stuck() {
+    let (_, child) = both(0);
+    let calls = [child.enter(), child.enter()];
+    assert!(!child.is_stuck());
+    drop(calls);
+    assert_eq!(Calls::from(child.calls.load(Ordering::SeqCst)).count, 0);
 }
 
 #[test]
@@ -91,34 +101,37 @@ fn an_unused_copy_is_let_go_without_a_claim() {
 }
 
 #[test]
-fn a_fork_marks_what_lives_and_gives_it_a_number_once() {
-    let owners = [
-        Arc::new(Ownership::default()),
-        Arc::new(Ownership::default()),
-    ];
-    let call = owners[1].enter();
-    let standings = || owners.each_ref().map(|owner| owner.standing());
-    for_both(&owners, |count| {
+fn numbers_are_given_once_and_only_to_what_is_ours() {
+    let ours = old(std::process::id(), None, 0);
+    let (lost, foreign) = (old(std::process::id(), None, 0), old(ELSEWHERE, None, 0));
+    lost.era.store(LOST, Ordering::SeqCst);
+    let owners = [ours, lost, foreign];
+    let make = |count| {
+        (0..count)
+            .map(|_| Box::new(Number::default()) as _)
+            .collect()
+    };
+    give_numbers(&owners, make);
+    let have = || {
+        owners
+            .each_ref()
+            .map(|one| guard(&one.claim).number.is_some())
+    };
+    assert_eq!(have(), [true, false, false]);
+    give_numbers(&owners, |_| panic!("the others must not have any"));
+}
+
+#[test]
+fn without_a_number_the_parent_keeps_it_through_the_next_fork() {
+    let (parent, child) = (old(std::process::id(), None, 0), old(ELSEWHERE, None, 0));
+    assert!(is_refused(&child));
+    assert!(parent.enter().is_ok());
+    give_numbers(&[Arc::clone(&parent), Arc::clone(&child)], |count| {
         (0..count)
             .map(|_| Box::new(Number::default()) as _)
             .collect()
     });
-    assert_eq!(standings(), [Standing::Parent, Standing::Parent]);
-    for_both(&owners, |_| panic!("they have numbers"));
-    owners.iter().for_each(|owner| owner.inherit());
-    assert_eq!(standings(), [Standing::Child, Standing::Stuck]);
-    drop(call);
-}
-
-#[test]
-fn without_a_number_the_parent_keeps_it() {
-    let (parent, child) = both(0);
-    for owner in [&parent, &child] {
-        guard(&owner.claim).number = None;
-    }
-    assert!(matches!(
-        child.enter(),
-        Err(Error::Forked(Forked::UsedBy(_)))
-    ));
+    parent.era.store(0, Ordering::SeqCst);
+    assert!(is_refused(&child));
     assert!(parent.enter().is_ok());
 }

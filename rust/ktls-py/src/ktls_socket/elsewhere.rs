@@ -10,7 +10,8 @@ use crate::python_socket;
 impl PyKtlsSocket {
     /// What a socket with the ULP never does: it is connected, and stays so.
     pub(super) fn unless_attached(&self, errno: Errno, what: &str) -> PyResult<()> {
-        if self.inner.ulp(ULP_NAME).is_empty() {
+        let ulp = self.inner.ulp(ULP_NAME).map_err(connection_error)?;
+        if ulp.is_empty() {
             return Ok(());
         }
         let text = format!("a socket with the tls ULP does not {what}");
