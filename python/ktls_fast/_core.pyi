@@ -348,7 +348,11 @@ def tls_stat(
 @overload
 def tls_stat(*, format: Literal["proc"], namespace: Namespace | None = None) -> str: ...
 def aead_in_use() -> dict[str, str]:
-    """Which implementation seals each cipher, e.g. ``{"AES_GCM_128": "aws-lc"}``."""
+    """Which implementation seals each cipher, e.g. ``{"AES_GCM_128": "vaes-avx2"}``.
+
+    The environment variable ``KTLS_FAST_AEAD`` (``auto``, ``vaes`` or ``aws-lc``) chooses who does
+    AES-GCM; while it cannot be honoured, the ciphers are left out and making a key is refused.
+    """
 
 def cpu_features() -> list[str]:
     """The CPU features that matter for record speed and that this machine has."""
