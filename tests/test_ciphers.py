@@ -3,12 +3,15 @@
 Every other test of records takes each of them in turn, by the fixture ``key``.
 """
 
+import os
 import struct
+import subprocess
+import sys
 
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from ktls_fast import Opener, Sealer, aead_in_use
+from ktls_fast import Opener, Sealer, aead_in_use, cpu_features
 from tests.cipher_vectors import kernel_records, vectors_of
 from tests.reference import (
     AES_CCM_128,
@@ -24,10 +27,40 @@ from tests.reference import (
 
 def test_every_cipher_of_the_kernel_is_there() -> None:
     """Spec 1.2."""
-    by_aws_lc = {AES_GCM_128, AES_GCM_256, CHACHA20_POLY1305}
-    assert aead_in_use() == {
-        cipher.name: "aws-lc" if cipher in by_aws_lc else "rustcrypto" for cipher in CIPHERS
-    }
+    chosen = {AES_GCM_128: fastest_gcm(), AES_GCM_256: fastest_gcm(), CHACHA20_POLY1305: "aws-lc"}
+    assert aead_in_use() == {cipher.name: chosen.get(cipher, "rustcrypto") for cipher in CIPHERS}
+
+
+def fastest_gcm() -> str:
+    """What serves AES-GCM best on a CPU with these features."""
+    if os.environ.get("KTLS_FAST_AEAD") == "aws-lc":
+        return "aws-lc"
+    features = set(cpu_features())
+    if not features >= {"aes", "pclmulqdq", "avx2", "vaes", "vpclmulqdq"}:
+        return "aws-lc"
+    return "vaes-avx512" if features >= {"avx512f", "avx512bw"} else "vaes-avx2"
+
+
+@pytest.mark.parametrize("value", ["aws-lc", "auto", "aws_lc"])
+def test_the_environment_chooses_who_does_aes_gcm(value: str) -> None:
+    """A value that is not one is refused when a key is made, and names itself."""
+    lines = [
+        "import ktls_fast",
+        "print(ktls_fast.aead_in_use().get('AES_GCM_128'))",
+        "info = ktls_fast.CryptoInfo(0x304, 51, key=bytes(16), iv=bytes(8), salt=bytes(4))",
+        "try: ktls_fast.Sealer(info)",
+        "except ktls_fast.KtlsError as error: print(error)",
+    ]
+    run = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        env={**os.environ, "KTLS_FAST_AEAD": value},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    refused = f'[Errno 22] KTLS_FAST_AEAD is "{value}": it is auto, vaes or aws-lc'
+    in_use = {"aws-lc": ["aws-lc"], "auto": [fastest_gcm()], "aws_lc": ["None", refused]}
+    assert run.stdout.splitlines() == in_use[value]
 
 
 def test_the_model_agrees_with_the_vectors(cipher: Cipher) -> None:

@@ -368,7 +368,11 @@ __pyx_capi__: dict[str, object]
 """The functions of ``ktls_fast.pxd``, as capsules, for ``cimport ktls_fast``."""
 
 def aead_in_use() -> dict[str, str]:
-    """Which implementation seals each cipher, e.g. ``{"AES_GCM_128": "aws-lc"}``."""
+    """Which implementation seals each cipher, e.g. ``{"AES_GCM_128": "vaes-avx2"}``.
+
+    The environment variable ``KTLS_FAST_AEAD`` (``auto``, ``vaes`` or ``aws-lc``) chooses who does
+    AES-GCM; while it cannot be honoured, the ciphers are left out and making a key is refused.
+    """
 
 def cpu_features() -> list[str]:
     """The CPU features that matter for record speed and that this machine has."""

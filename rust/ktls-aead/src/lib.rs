@@ -5,23 +5,39 @@ mod aws_lc;
 mod expand;
 mod rustcrypto;
 mod select;
+#[cfg_attr(not(target_arch = "x86_64"), path = "vaes/absent.rs")]
+mod vaes;
 
 use ktls_core::Error;
 use ktls_core::aead::{Provider, RecordKey};
 use ktls_core::suite::{Algorithm, Hash};
 
+pub use crate::select::Wanted;
 use crate::select::choice;
 
 /// The provider that everything above uses.
-pub static PROVIDER: Aead = Aead;
+pub static PROVIDER: Aead = Aead { wanted: None };
 
 /// Every AEAD and hash of the kernel's table, each by the implementation chosen for it.
 #[derive(Debug)]
-pub struct Aead;
+pub struct Aead {
+    /// None: as the environment says.
+    wanted: Option<Wanted>,
+}
+
+impl Aead {
+    /// A provider that does not ask the environment who shall do AES-GCM.
+    #[must_use]
+    pub const fn with(wanted: Wanted) -> Self {
+        Self {
+            wanted: Some(wanted),
+        }
+    }
+}
 
 impl Provider for Aead {
     fn record_key(&self, algorithm: Algorithm, key: &[u8]) -> Result<Box<dyn RecordKey>, Error> {
-        (choice(algorithm).record_key)(key)
+        (choice(algorithm, self.wanted)?.record_key)(key)
     }
 
     fn expand(&self, hash: Hash, secret: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error> {
@@ -29,7 +45,8 @@ impl Provider for Aead {
     }
 
     fn implementation(&self, algorithm: Algorithm) -> Option<&'static str> {
-        Some(choice(algorithm).implementation)
+        let choice = choice(algorithm, self.wanted).ok()?;
+        Some(choice.implementation)
     }
 }
 

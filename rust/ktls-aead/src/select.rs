@@ -1,4 +1,6 @@
-//! Which implementation serves which algorithm: one table.
+//! Which implementation serves which algorithm: one table, and what `KTLS_FAST_AEAD` says of it.
+
+use std::sync::OnceLock;
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, CHACHA20_POLY1305};
 use ktls_core::Error;
@@ -6,28 +8,104 @@ use ktls_core::aead::RecordKey;
 use ktls_core::suite::Algorithm;
 
 use crate::rustcrypto::{Aes128Ccm, Aria128Gcm, Aria256Gcm, Sm4Ccm, Sm4Gcm};
+use crate::vaes::{self, Found};
 use crate::{aws_lc, rustcrypto};
+
+/// Who shall do AES-GCM.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wanted {
+    /// The fastest that works here.
+    Auto,
+    /// Our own, or nobody.
+    Vaes,
+    /// aws-lc.
+    AwsLc,
+}
 
 /// Expands a key of one algorithm.
 type Expand = fn(&[u8]) -> Result<Box<dyn RecordKey>, Error>;
 
 /// One implementation of one algorithm.
+#[derive(Clone, Copy)]
 pub(crate) struct Choice {
     pub(crate) implementation: &'static str,
     pub(crate) record_key: Expand,
 }
 
-/// The table: aws-lc where it has the AEAD with a 12-byte nonce and a 16-byte tag.
-pub(crate) fn choice(algorithm: Algorithm) -> Choice {
-    match algorithm {
-        Algorithm::Aes128Gcm => by_aws_lc(|key| aws_lc::record_key(&AES_128_GCM, key)),
-        Algorithm::Aes256Gcm => by_aws_lc(|key| aws_lc::record_key(&AES_256_GCM, key)),
+/// The table: AES-GCM as wanted, aws-lc where it has the AEAD with a 12-byte nonce and a 16-byte tag.
+pub(crate) fn choice(algorithm: Algorithm, wanted: Option<Wanted>) -> Result<Choice, Error> {
+    Ok(match algorithm {
+        Algorithm::Aes128Gcm | Algorithm::Aes256Gcm => return gcm(algorithm, wanted),
         Algorithm::Aes128Ccm => by_rustcrypto(rustcrypto::record_key::<Aes128Ccm>),
         Algorithm::ChaCha20Poly1305 => by_aws_lc(|key| aws_lc::record_key(&CHACHA20_POLY1305, key)),
         Algorithm::Sm4Gcm => by_rustcrypto(rustcrypto::record_key::<Sm4Gcm>),
         Algorithm::Sm4Ccm => by_rustcrypto(rustcrypto::record_key::<Sm4Ccm>),
         Algorithm::Aria128Gcm => by_rustcrypto(rustcrypto::record_key::<Aria128Gcm>),
         Algorithm::Aria256Gcm => by_rustcrypto(rustcrypto::record_key::<Aria256Gcm>),
+    })
+}
+
+/// AES-GCM: without a wish that of the environment counts.
+fn gcm(algorithm: Algorithm, wanted: Option<Wanted>) -> Result<Choice, Error> {
+    match wanted.map_or_else(from_environment, Ok)? {
+        Wanted::AwsLc => Ok(gcm_by_aws_lc(algorithm)),
+        Wanted::Vaes => vaes::found()
+            .map(|found| gcm_by(found, algorithm))
+            .map_err(refused),
+        Wanted::Auto => Ok(vaes::found().map_or_else(
+            |_| gcm_by_aws_lc(algorithm),
+            |found| gcm_by(found, algorithm),
+        )),
+    }
+}
+
+fn gcm_by(found: Found, algorithm: Algorithm) -> Choice {
+    Choice {
+        implementation: found.implementation,
+        record_key: if algorithm == Algorithm::Aes128Gcm {
+            found.aes_128
+        } else {
+            found.aes_256
+        },
+    }
+}
+
+fn gcm_by_aws_lc(algorithm: Algorithm) -> Choice {
+    if algorithm == Algorithm::Aes128Gcm {
+        by_aws_lc(|key| aws_lc::record_key(&AES_128_GCM, key))
+    } else {
+        by_aws_lc(|key| aws_lc::record_key(&AES_256_GCM, key))
+    }
+}
+
+fn refused(problem: &'static str) -> Error {
+    Error::BadSetting {
+        name: SETTING,
+        value: "vaes",
+        problem,
+    }
+}
+
+/// What the environment said when it was first asked.
+fn from_environment() -> Result<Wanted, Error> {
+    static VALUE: OnceLock<String> = OnceLock::new();
+    let value = VALUE.get_or_init(|| {
+        let value = std::env::var_os(SETTING).unwrap_or_default();
+        value.to_string_lossy().into_owned()
+    });
+    wanted(value)
+}
+
+fn wanted(value: &'static str) -> Result<Wanted, Error> {
+    match value {
+        "" | "auto" => Ok(Wanted::Auto),
+        "vaes" => Ok(Wanted::Vaes),
+        "aws-lc" => Ok(Wanted::AwsLc),
+        _ => Err(Error::BadSetting {
+            name: SETTING,
+            value,
+            problem: "it is auto, vaes or aws-lc",
+        }),
     }
 }
 
@@ -44,3 +122,6 @@ fn by_rustcrypto(record_key: Expand) -> Choice {
         record_key,
     }
 }
+
+/// The environment variable.
+const SETTING: &str = "KTLS_FAST_AEAD";

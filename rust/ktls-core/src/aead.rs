@@ -8,7 +8,7 @@ use crate::wire::TAG_LEN;
 pub type NonceBytes = [u8; 12];
 
 /// Additional data of a record: its header in TLS 1.3 (5 bytes), 13 bytes in TLS 1.2.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Aad {
     bytes: [u8; Self::MAX_LEN],
     len: u8,
@@ -17,6 +17,12 @@ pub struct Aad {
 impl Aad {
     /// More than a record has, so that published vectors fit; 24 bytes with the length.
     pub const MAX_LEN: usize = 23;
+
+    /// No additional data.
+    pub const NONE: Self = Self {
+        bytes: [0; Self::MAX_LEN],
+        len: 0,
+    };
 
     /// The five header bytes of a TLS 1.3 record.
     #[must_use]
@@ -78,6 +84,19 @@ pub struct SealJob<'a> {
     pub out: &'a mut [u8],
 }
 
+impl SealJob<'_> {
+    /// Where a job will be.
+    pub const fn none() -> Self {
+        Self {
+            nonce: [0; 12],
+            aad: Aad::NONE,
+            plaintext: &[],
+            inner_type: None,
+            out: &mut [],
+        }
+    }
+}
+
 /// One record to unprotect.
 #[derive(Debug)]
 pub struct OpenJob<'a> {
@@ -93,6 +112,32 @@ pub struct OpenJob<'a> {
     pub out: &'a mut [u8],
 }
 
+/// One record to unprotect whose last byte, the content type in TLS 1.3, may be kept apart.
+#[derive(Debug)]
+pub struct InnerJob<'a> {
+    /// The record.
+    pub job: OpenJob<'a>,
+    /// None: `out` is as long as the ciphertext. Otherwise it is one byte shorter, and the last byte
+    /// of the inner plaintext comes here.
+    pub inner_type: Option<u8>,
+}
+
+impl InnerJob<'_> {
+    /// Where a job will be.
+    pub const fn none() -> Self {
+        Self {
+            job: OpenJob {
+                nonce: [0; 12],
+                aad: Aad::NONE,
+                ciphertext: &[],
+                tag: &[0; TAG_LEN],
+                out: &mut [],
+            },
+            inner_type: None,
+        }
+    }
+}
+
 /// An expanded key of some AEAD, in use by one direction. One pass over the bytes, no allocation.
 pub trait RecordKey: Send + Sync {
     /// Protects one record, out of place.
@@ -106,6 +151,21 @@ pub trait RecordKey: Send + Sync {
     /// # Errors
     /// [`Error::BadTag`]; no plaintext is left in `out` then.
     fn open(&self, job: OpenJob<'_>) -> Result<(), Error>;
+
+    /// This key, if several records together take it less time than one after the other.
+    fn interleaved(&self) -> Option<&dyn Interleaved> {
+        None
+    }
+}
+
+/// A key that works on several records at once.
+pub trait Interleaved {
+    /// As [`RecordKey::seal`] for every job.
+    fn seal_many(&self, jobs: &mut [SealJob<'_>]);
+
+    /// As [`RecordKey::open`] for the jobs in order, until one fails; gives how many were opened.
+    /// No plaintext of the others is left.
+    fn open_many(&self, jobs: &mut [InnerJob<'_>]) -> usize;
 }
 
 /// All the cryptography that the core needs, handed in from outside.

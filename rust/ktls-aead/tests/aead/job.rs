@@ -1,6 +1,6 @@
 //! Short ways to seal and open one record.
 
-use ktls_aead::PROVIDER;
+use ktls_aead::{Aead, PROVIDER};
 use ktls_core::Error;
 use ktls_core::aead::{Aad, NonceBytes, OpenJob, Provider, RecordKey, SealJob};
 use ktls_core::suite::{Algorithm, CIPHERS, Cipher};
@@ -17,16 +17,22 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(algorithm: Algorithm, key: &[u8], nonce: NonceBytes, aad: &[u8]) -> Self {
+    pub(crate) fn new(
+        provider: &Aead,
+        algorithm: Algorithm,
+        key: &[u8],
+        nonce: NonceBytes,
+        aad: &[u8],
+    ) -> Self {
         let aad = aad.to_vec();
-        let key = PROVIDER.record_key(algorithm, key).unwrap();
+        let key = provider.record_key(algorithm, key).unwrap();
         Self { key, nonce, aad }
     }
 
     /// A context made of counted bytes.
     pub(crate) fn counted(cipher: &Cipher) -> Self {
         let key = counted(cipher.key_len);
-        Self::new(cipher.algorithm, &key, [7; 12], &counted(13))
+        Self::new(&PROVIDER, cipher.algorithm, &key, [7; 12], &counted(13))
     }
 
     /// Ciphertext and tag.

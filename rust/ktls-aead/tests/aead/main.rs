@@ -1,6 +1,8 @@
 //! Every algorithm of the provider as a [`ktls_core::aead::RecordKey`], and HKDF-Expand.
 
+mod choice;
 mod expand;
 mod job;
+mod property;
 mod record;
 mod vector;

@@ -97,6 +97,11 @@ impl fmt::Display for Error {
             }
             Self::UnknownSuite { suite } => write!(f, "suite {suite:#06x} is not a TLS 1.3 suite"),
             Self::CipherMissing { cipher } => write!(f, "{cipher} has no implementation here"),
+            Self::BadSetting {
+                name,
+                value,
+                problem,
+            } => write!(f, "{name} is {value:?}: {problem}"),
             Self::CipherNotIn13 { cipher } => write!(f, "{cipher} exists in TLS 1.2 only"),
             Self::BadLength { what, len, want } => {
                 write!(f, "{what} has {len} bytes instead of {want}")

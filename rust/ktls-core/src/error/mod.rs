@@ -69,6 +69,12 @@ pub enum Error {
     UnknownSuite { suite: u16 },
     /// The cipher exists and has no implementation here.
     CipherMissing { cipher: &'static str },
+    /// A setting of the environment that cannot be honoured.
+    BadSetting {
+        name: &'static str,
+        value: &'static str,
+        problem: &'static str,
+    },
     /// The kernel has this cipher in TLS 1.2 only.
     CipherNotIn13 { cipher: &'static str },
     /// A key, iv, salt, secret or struct of the wrong length.

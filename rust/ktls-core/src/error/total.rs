@@ -35,6 +35,7 @@ impl Error {
             | Self::UnknownSuite { .. }
             | Self::CipherMissing { .. }
             | Self::CipherNotIn13 { .. }
+            | Self::BadSetting { .. }
             | Self::BadLength { .. }
             | Self::RekeyMismatch { .. }
             | Self::NoRekeyIn12
@@ -84,6 +85,7 @@ impl Error {
             | Self::UnknownCipher { .. }
             | Self::UnknownSuite { .. }
             | Self::CipherNotIn13 { .. }
+            | Self::BadSetting { .. }
             | Self::BadLength { .. }
             | Self::RekeyMismatch { .. }
             | Self::PieceOutside { .. }
@@ -158,6 +160,7 @@ impl Error {
             | Self::UnknownSuite { .. }
             | Self::CipherMissing { .. }
             | Self::CipherNotIn13 { .. }
+            | Self::BadSetting { .. }
             | Self::BadLength { .. }
             | Self::RekeyMismatch { .. }
             | Self::NoRekeyIn12

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::aead::{Aad, NonceBytes, OpenJob, Provider, RecordKey, SealJob};
+use crate::aead::{Aad, Interleaved, NonceBytes, OpenJob, Provider, RecordKey, SealJob};
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 use crate::wire::{ContentType, HEADER_LEN, Header, MAX_PLAINTEXT, TAG_LEN, TLS12, TLS13};
@@ -93,6 +93,26 @@ impl TrafficKey {
     /// # Panics
     /// When `out` has another length, or the plaintext is over 2^14 bytes.
     pub fn seal(&self, seq: u64, record_type: u8, plaintext: &[u8], out: &mut [u8]) {
+        self.aead
+            .seal(self.seal_job(seq, record_type, plaintext, out));
+    }
+
+    /// The key, if it seals or opens several records together in less time.
+    pub(crate) fn interleaved(&self) -> Option<&dyn Interleaved> {
+        self.aead.interleaved()
+    }
+
+    /// All of a record but the work of the AEAD: header and explicit nonce are written.
+    ///
+    /// # Panics
+    /// As [`TrafficKey::seal`].
+    pub(crate) fn seal_job<'a>(
+        &self,
+        seq: u64,
+        record_type: u8,
+        plaintext: &'a [u8],
+        out: &'a mut [u8],
+    ) -> SealJob<'a> {
         assert!(plaintext.len() <= MAX_PLAINTEXT && out.len() == plaintext.len() + self.overhead());
         let body = out.len() - HEADER_LEN;
         let explicit = self.explicit_len();
@@ -125,13 +145,13 @@ impl TrafficKey {
             aad = aad13(body);
             inner_type = Some(record_type);
         }
-        self.aead.seal(SealJob {
+        SealJob {
             nonce,
             aad,
             plaintext,
             inner_type,
             out,
-        });
+        }
     }
 
     /// Opens the record in `record`, whose header says its length, into the start of `out`.
@@ -148,22 +168,35 @@ impl TrafficKey {
             need: inner_len,
             have,
         })?;
+        self.aead.open(self.open_job(seq, record, out)?)?;
+        self.strip(record[0], out)
+    }
+
+    /// All that the AEAD needs of the record in `record`; `out` is what it gets.
+    ///
+    /// # Errors
+    /// [`Error::RecordTooShort`]
+    pub(crate) fn open_job<'a>(
+        &self,
+        seq: u64,
+        record: &'a [u8],
+        out: &'a mut [u8],
+    ) -> Result<OpenJob<'a>, Error> {
+        let inner_len = self.inner_len(record.len())?;
         let (head, rest) = record.split_at(self.prepend());
-        let opaque_type = head[0];
         let (ciphertext, tag) = rest.split_at(inner_len);
         let tag: &[u8; TAG_LEN] = tag.try_into().map_err(|_| Error::RecordTooShort {
             len: rest.len(),
             min: TAG_LEN,
         })?;
         let (nonce, aad) = self.protection(seq, head, inner_len);
-        self.aead.open(OpenJob {
+        Ok(OpenJob {
             nonce,
             aad,
             ciphertext,
             tag,
             out,
-        })?;
-        self.strip(opaque_type, out)
+        })
     }
 
     /// Bytes of inner plaintext in a record of `record_len` bytes.
@@ -217,7 +250,7 @@ impl TrafficKey {
         })
     }
 
-    fn is_tls12(&self) -> bool {
+    pub(crate) fn is_tls12(&self) -> bool {
         self.info.version() != TLS13
     }
 

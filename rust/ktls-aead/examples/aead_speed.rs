@@ -1,0 +1,193 @@
+//! AES-GCM of ours against aws-lc: nanoseconds per record, and how many times as fast ours is.
+//!
+//! The two take turns in short rounds, and medians are printed, so that a busy machine slows both.
+//! An argument picks cases: those whose name contains it, e.g. `"AES-256 open 64"`.
+
+use std::time::Instant;
+
+use ktls_aead::{Aead, Wanted};
+use ktls_core::aead::{Aad, InnerJob, Interleaved, OpenJob, Provider, RecordKey, SealJob};
+use ktls_core::suite::Algorithm;
+use ktls_core::wire::{HEADER_LEN, TAG_LEN};
+
+const ALGORITHMS: [(&str, Algorithm, usize); 2] = [
+    ("AES-128", Algorithm::Aes128Gcm, 16),
+    ("AES-256", Algorithm::Aes256Gcm, 32),
+];
+const SIZES: [usize; 6] = [16, 64, 256, 1400, 4096, 16384];
+const BATCHES: [usize; 3] = [1, 8, 64];
+const ROUNDS: usize = 101;
+/// Bytes of plaintext in a round, at least one batch.
+const WORK: usize = 1 << 17;
+/// Records in one call, as the record layer does it.
+const TOGETHER: usize = 16;
+
+fn main() {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    println!("case\trecord_bytes\tbatch\tns_per_record\taws_lc_ns\tvs_aws_lc");
+    for (name, algorithm, key_len) in ALGORITHMS {
+        let keys = [Wanted::Vaes, Wanted::AwsLc].map(|wanted| {
+            let key = Aead::with(wanted).record_key(algorithm, &[3; 32][..key_len]);
+            key.unwrap_or_else(|error| panic!("{error}"))
+        });
+        for (what, work) in [("seal", Records::seal as Work), ("open", Records::open)] {
+            for size in SIZES {
+                for batch in BATCHES {
+                    let case = format!("{name} {what}");
+                    if format!("{case} {size} {batch}").contains(&wanted) {
+                        let [ours, theirs] = compare(&mut Records::new(size, batch), &keys, work);
+                        let ratio = theirs / ours;
+                        println!("{case}\t{size}\t{batch}\t{ours:.1}\t{theirs:.1}\t{ratio:.2}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Seals or opens all records.
+type Work = fn(&mut Records, &dyn RecordKey);
+
+/// Medians of nanoseconds per record.
+fn compare(records: &mut Records, keys: &[Box<dyn RecordKey>; 2], work: Work) -> [f64; 2] {
+    let wires = keys.each_ref().map(|key| {
+        records.seal(&**key);
+        records.open(&**key);
+        records.wire.clone()
+    });
+    assert!(wires[0] == wires[1], "both seal the same");
+    let calls = (WORK / records.plain.len()).max(1);
+    let mut times = [const { Vec::new() }; 2];
+    for _ in 0..ROUNDS {
+        for (key, times) in keys.iter().zip(&mut times) {
+            let start = Instant::now();
+            for _ in 0..calls {
+                work(records, &**key);
+            }
+            times.push(start.elapsed().as_nanos() as f64 / (calls * records.batch) as f64);
+        }
+    }
+    times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    })
+}
+
+/// Records of one size, plain and sealed.
+struct Records {
+    size: usize,
+    batch: usize,
+    plain: Vec<u8>,
+    wire: Vec<u8>,
+    /// For keys that open one record at a time, type included.
+    inner: Vec<u8>,
+}
+
+impl Records {
+    fn new(size: usize, batch: usize) -> Self {
+        Self {
+            size,
+            batch,
+            plain: vec![7; size * batch],
+            wire: vec![0; (size + 1 + TAG_LEN) * batch],
+            inner: vec![0; size + 1],
+        }
+    }
+
+    fn aad(&self) -> Aad {
+        Aad::header([self.size as u8; HEADER_LEN])
+    }
+
+    fn seal(&mut self, key: &dyn RecordKey) {
+        let aad = self.aad();
+        let outs = self.wire.chunks_mut(self.size + 1 + TAG_LEN);
+        let all = self.plain.chunks(self.size).zip(outs).enumerate();
+        let jobs = all.map(|(number, (plaintext, out))| SealJob {
+            nonce: nonce(number),
+            aad,
+            plaintext,
+            inner_type: Some(23),
+            out,
+        });
+        match key.interleaved() {
+            Some(many) if self.batch > 1 => seal_together(many, jobs),
+            _ => jobs.for_each(|job| key.seal(job)),
+        }
+    }
+
+    fn open(&mut self, key: &dyn RecordKey) {
+        let aad = self.aad();
+        let wires = self.wire.chunks(self.size + 1 + TAG_LEN).enumerate();
+        let jobs = wires.map(|(number, wire)| {
+            let (ciphertext, tag) = wire.split_last_chunk().expect("a tag");
+            (nonce(number), ciphertext, tag)
+        });
+        match key.interleaved() {
+            Some(many) if self.batch > 1 => {
+                let outs = self.plain.chunks_mut(self.size);
+                let jobs = jobs
+                    .zip(outs)
+                    .map(|((nonce, ciphertext, tag), out)| InnerJob {
+                        job: OpenJob {
+                            nonce,
+                            aad,
+                            ciphertext,
+                            tag,
+                            out,
+                        },
+                        inner_type: Some(0),
+                    });
+                open_together(many, jobs);
+            }
+            _ => {
+                for (nonce, ciphertext, tag) in jobs {
+                    let out = &mut self.inner;
+                    let job = OpenJob {
+                        nonce,
+                        aad,
+                        ciphertext,
+                        tag,
+                        out,
+                    };
+                    key.open(job).expect("it was sealed under this key");
+                }
+            }
+        }
+    }
+}
+
+fn seal_together<'a>(many: &dyn Interleaved, mut jobs: impl Iterator<Item = SealJob<'a>>) {
+    loop {
+        let mut group = [const { SealJob::none() }; TOGETHER];
+        let mut count = 0;
+        for (place, job) in group.iter_mut().zip(&mut jobs) {
+            *place = job;
+            count += 1;
+        }
+        if count == 0 {
+            return;
+        }
+        many.seal_many(&mut group[..count]);
+    }
+}
+
+fn open_together<'a>(many: &dyn Interleaved, mut jobs: impl Iterator<Item = InnerJob<'a>>) {
+    loop {
+        let mut group = [const { InnerJob::none() }; TOGETHER];
+        let mut count = 0;
+        for (place, job) in group.iter_mut().zip(&mut jobs) {
+            *place = job;
+            count += 1;
+        }
+        if count == 0 {
+            return;
+        }
+        assert_eq!(many.open_many(&mut group[..count]), count);
+    }
+}
+
+fn nonce(number: usize) -> [u8; 12] {
+    let mut nonce = [7; 12];
+    nonce[4..].copy_from_slice(&(number as u64).to_be_bytes());
+    nonce
+}

@@ -1,0 +1,119 @@
+//! Vectors of two blocks: VAES and VPCLMULQDQ on 256 bits, without AVX-512.
+
+use std::arch::x86_64::*;
+
+use ktls_core::aead::{InnerJob, SealJob};
+
+use super::engine::{Engine, entry_points};
+use super::schedule::Schedule;
+use super::simd::Simd;
+
+/// Proof that the CPU has AVX2, VAES and VPCLMULQDQ.
+#[derive(Clone, Copy)]
+pub(super) struct Avx2(());
+
+/// An intrinsic, where a value of [`Avx2`] is at hand.
+macro_rules! on_cpu {
+    ($op:expr) => {
+        // SAFETY: only `detect` makes an `Avx2`, after it has found every feature that the
+        // intrinsics of this file need. The pointers are those of arrays of a vector's size.
+        unsafe { $op }
+    };
+}
+
+impl Simd for Avx2 {
+    type V = __m256i;
+    const BLOCKS: usize = 2;
+
+    #[inline(always)]
+    fn load(self, from: &[u8]) -> __m256i {
+        let from: &[u8; 32] = from.first_chunk().expect("a vector is 32 bytes");
+        on_cpu!(_mm256_loadu_si256(from.as_ptr().cast()))
+    }
+
+    #[inline(always)]
+    fn store(self, v: __m256i, to: &mut [u8]) {
+        let to: &mut [u8; 32] = to.first_chunk_mut().expect("a vector is 32 bytes");
+        on_cpu!(_mm256_storeu_si256(to.as_mut_ptr().cast(), v))
+    }
+
+    #[inline(always)]
+    fn one(self, block: u128) -> __m256i {
+        on_cpu!(_mm256_zextsi128_si256(_mm_loadu_si128(
+            (&raw const block).cast()
+        )))
+    }
+
+    #[inline(always)]
+    fn every(self, block: u128) -> __m256i {
+        on_cpu!(_mm256_broadcastsi128_si256(_mm_loadu_si128(
+            (&raw const block).cast()
+        )))
+    }
+
+    #[inline(always)]
+    fn first(self, v: __m256i) -> u128 {
+        let mut block = 0_u128;
+        on_cpu!(_mm_storeu_si128(
+            (&raw mut block).cast(),
+            _mm256_castsi256_si128(v)
+        ));
+        block
+    }
+
+    #[inline(always)]
+    fn fold(self, v: __m256i) -> __m256i {
+        on_cpu!({
+            let (a, b) = (_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+            _mm256_zextsi128_si256(_mm_xor_si128(a, b))
+        })
+    }
+
+    #[inline(always)]
+    fn xor(self, a: __m256i, b: __m256i) -> __m256i {
+        on_cpu!(_mm256_xor_si256(a, b))
+    }
+
+    #[inline(always)]
+    fn and(self, a: __m256i, b: __m256i) -> __m256i {
+        on_cpu!(_mm256_and_si256(a, b))
+    }
+
+    #[inline(always)]
+    fn count(self, v: __m256i, n: __m256i) -> __m256i {
+        on_cpu!(_mm256_add_epi32(v, n))
+    }
+
+    #[inline(always)]
+    fn round(self, v: __m256i, key: __m256i) -> __m256i {
+        on_cpu!(_mm256_aesenc_epi128(v, key))
+    }
+
+    #[inline(always)]
+    fn last_round(self, v: __m256i, key: __m256i) -> __m256i {
+        on_cpu!(_mm256_aesenclast_epi128(v, key))
+    }
+
+    #[inline(always)]
+    fn mul_low(self, a: __m256i, b: __m256i) -> __m256i {
+        on_cpu!(_mm256_clmulepi64_epi128::<0x00>(a, b))
+    }
+
+    #[inline(always)]
+    fn mul_high(self, a: __m256i, b: __m256i) -> __m256i {
+        on_cpu!(_mm256_clmulepi64_epi128::<0x11>(a, b))
+    }
+
+    #[inline(always)]
+    fn swap(self, v: __m256i) -> __m256i {
+        on_cpu!(_mm256_shuffle_epi32::<0x4e>(v))
+    }
+
+    #[inline(always)]
+    fn reverse(self, v: __m256i) -> __m256i {
+        let order = self.every(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f);
+        on_cpu!(_mm256_shuffle_epi8(v, order))
+    }
+}
+
+entry_points!(Avx2, "vaes-avx2", "aes" "pclmulqdq" "avx2" "vaes" "vpclmulqdq");

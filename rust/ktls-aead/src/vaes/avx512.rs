@@ -1,0 +1,121 @@
+//! Vectors of four blocks: VAES and VPCLMULQDQ on the 512 bits of AVX-512.
+
+use std::arch::x86_64::*;
+
+use ktls_core::aead::{InnerJob, SealJob};
+
+use super::engine::{Engine, entry_points};
+use super::schedule::Schedule;
+use super::simd::Simd;
+
+/// Proof that the CPU has AVX-512, VAES and VPCLMULQDQ.
+#[derive(Clone, Copy)]
+pub(super) struct Avx512(());
+
+/// An intrinsic, where a value of [`Avx512`] is at hand.
+macro_rules! on_cpu {
+    ($op:expr) => {
+        // SAFETY: only `detect` makes an `Avx512`, after it has found every feature that the
+        // intrinsics of this file need. The pointers are those of arrays of a vector's size.
+        unsafe { $op }
+    };
+}
+
+impl Simd for Avx512 {
+    type V = __m512i;
+    const BLOCKS: usize = 4;
+
+    #[inline(always)]
+    fn load(self, from: &[u8]) -> __m512i {
+        let from: &[u8; 64] = from.first_chunk().expect("a vector is 64 bytes");
+        on_cpu!(_mm512_loadu_si512(from.as_ptr().cast()))
+    }
+
+    #[inline(always)]
+    fn store(self, v: __m512i, to: &mut [u8]) {
+        let to: &mut [u8; 64] = to.first_chunk_mut().expect("a vector is 64 bytes");
+        on_cpu!(_mm512_storeu_si512(to.as_mut_ptr().cast(), v))
+    }
+
+    #[inline(always)]
+    fn one(self, block: u128) -> __m512i {
+        on_cpu!(_mm512_zextsi128_si512(_mm_loadu_si128(
+            (&raw const block).cast()
+        )))
+    }
+
+    #[inline(always)]
+    fn every(self, block: u128) -> __m512i {
+        on_cpu!(_mm512_broadcast_i32x4(_mm_loadu_si128(
+            (&raw const block).cast()
+        )))
+    }
+
+    #[inline(always)]
+    fn first(self, v: __m512i) -> u128 {
+        let mut block = 0_u128;
+        on_cpu!(_mm_storeu_si128(
+            (&raw mut block).cast(),
+            _mm512_castsi512_si128(v)
+        ));
+        block
+    }
+
+    #[inline(always)]
+    fn fold(self, v: __m512i) -> __m512i {
+        on_cpu!({
+            let (a, b) = (_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v));
+            let v = _mm256_xor_si256(a, b);
+            let (a, b) = (_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+            _mm512_zextsi128_si512(_mm_xor_si128(a, b))
+        })
+    }
+
+    #[inline(always)]
+    fn xor(self, a: __m512i, b: __m512i) -> __m512i {
+        on_cpu!(_mm512_xor_si512(a, b))
+    }
+
+    #[inline(always)]
+    fn and(self, a: __m512i, b: __m512i) -> __m512i {
+        on_cpu!(_mm512_and_si512(a, b))
+    }
+
+    #[inline(always)]
+    fn count(self, v: __m512i, n: __m512i) -> __m512i {
+        on_cpu!(_mm512_add_epi32(v, n))
+    }
+
+    #[inline(always)]
+    fn round(self, v: __m512i, key: __m512i) -> __m512i {
+        on_cpu!(_mm512_aesenc_epi128(v, key))
+    }
+
+    #[inline(always)]
+    fn last_round(self, v: __m512i, key: __m512i) -> __m512i {
+        on_cpu!(_mm512_aesenclast_epi128(v, key))
+    }
+
+    #[inline(always)]
+    fn mul_low(self, a: __m512i, b: __m512i) -> __m512i {
+        on_cpu!(_mm512_clmulepi64_epi128::<0x00>(a, b))
+    }
+
+    #[inline(always)]
+    fn mul_high(self, a: __m512i, b: __m512i) -> __m512i {
+        on_cpu!(_mm512_clmulepi64_epi128::<0x11>(a, b))
+    }
+
+    #[inline(always)]
+    fn swap(self, v: __m512i) -> __m512i {
+        on_cpu!(_mm512_shuffle_epi32::<0x4e>(v))
+    }
+
+    #[inline(always)]
+    fn reverse(self, v: __m512i) -> __m512i {
+        let order = self.every(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f);
+        on_cpu!(_mm512_shuffle_epi8(v, order))
+    }
+}
+
+entry_points!(Avx512, "vaes-avx512", "aes" "pclmulqdq" "avx2" "avx512f" "avx512bw" "vaes" "vpclmulqdq");

@@ -1,0 +1,81 @@
+//! Where the algorithm is compiled for one vector unit.
+
+use ktls_core::aead::{InnerJob, SealJob};
+
+use super::schedule::Schedule;
+use super::simd::Simd;
+
+/// The algorithm on one vector unit. `ROUNDS` is 10 for keys of 16 bytes and 14 for 32.
+pub(super) trait Engine: Simd + Send + Sync + 'static {
+    /// What `aead_in_use` calls it.
+    const NAME: &'static str;
+
+    /// The vector unit of this CPU.
+    ///
+    /// # Errors
+    /// The features that it lacks.
+    fn detect() -> Result<Self, Vec<&'static str>>;
+    /// Expands a key.
+    fn expand<const ROUNDS: usize>(self, schedule: &mut Schedule, key: &[u8]);
+    /// Seals every job.
+    fn seal<const ROUNDS: usize>(self, key: &Schedule, jobs: &mut [SealJob<'_>]);
+    /// Opens jobs until one fails; gives how many.
+    fn open<const ROUNDS: usize>(self, key: &Schedule, jobs: &mut [InnerJob<'_>]) -> usize;
+}
+
+/// Implements [`Engine`]: everything below these functions is inlined into them, so that it is
+/// compiled for the features named here.
+macro_rules! entry_points {
+    ($token:ident, $name:literal, $($feature:tt)*) => {
+        $(#[target_feature(enable = $feature)])*
+        fn expand<const ROUNDS: usize>(s: $token, schedule: &mut Schedule, key: &[u8]) {
+            schedule.fill::<_, ROUNDS>(s, key);
+        }
+
+        $(#[target_feature(enable = $feature)])*
+        fn seal<const ROUNDS: usize>(s: $token, key: &Schedule, jobs: &mut [SealJob<'_>]) {
+            super::batch::seal::<_, ROUNDS>(s, key, jobs);
+        }
+
+        $(#[target_feature(enable = $feature)])*
+        fn open<const ROUNDS: usize>(
+            s: $token,
+            key: &Schedule,
+            jobs: &mut [InnerJob<'_>],
+        ) -> usize {
+            super::batch::open::<_, ROUNDS>(s, key, jobs)
+        }
+
+        impl Engine for $token {
+            const NAME: &'static str = $name;
+
+            fn detect() -> Result<Self, Vec<&'static str>> {
+                let all = [$(($feature, std::arch::is_x86_feature_detected!($feature))),*];
+                let missing = all.into_iter().filter(|(_, there)| !there);
+                let missing: Vec<_> = missing.map(|(name, _)| name).collect();
+                missing.is_empty().then_some(Self(())).ok_or(missing)
+            }
+
+            fn expand<const ROUNDS: usize>(self, schedule: &mut Schedule, key: &[u8]) {
+                // SAFETY: who has a `$token` has a CPU with these features: see `detect`.
+                unsafe { expand::<ROUNDS>(self, schedule, key) }
+            }
+
+            fn seal<const ROUNDS: usize>(self, key: &Schedule, jobs: &mut [SealJob<'_>]) {
+                // SAFETY: as above.
+                unsafe { seal::<ROUNDS>(self, key, jobs) }
+            }
+
+            fn open<const ROUNDS: usize>(
+                self,
+                key: &Schedule,
+                jobs: &mut [InnerJob<'_>],
+            ) -> usize {
+                // SAFETY: as above.
+                unsafe { open::<ROUNDS>(self, key, jobs) }
+            }
+        }
+    };
+}
+
+pub(super) use entry_points;

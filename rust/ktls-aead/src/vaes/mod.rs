@@ -1,0 +1,132 @@
+//! AES-GCM for x86-64 with VAES and VPCLMULQDQ; `docs/aead.md` explains it.
+//!
+//! The algorithm is written once, over [`simd::Simd`], and compiled for each vector unit by
+//! [`engine::entry_points`]. Nothing branches or indexes by what is secret.
+
+mod aes;
+#[expect(
+    unsafe_code,
+    reason = "intrinsics, and functions compiled for a CPU that has them"
+)]
+mod avx2;
+#[expect(
+    unsafe_code,
+    reason = "intrinsics, and functions compiled for a CPU that has them"
+)]
+mod avx512;
+mod batch;
+mod bulk;
+mod bytes;
+mod engine;
+mod frame;
+mod ghash;
+#[expect(unsafe_code, reason = "an empty line of assembly")]
+mod order;
+#[expect(unsafe_code, reason = "memory that is not cleared before it is used")]
+mod room;
+mod schedule;
+mod self_test;
+mod simd;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::slice::from_mut;
+use std::sync::OnceLock;
+
+use ktls_core::Error;
+use ktls_core::aead::{InnerJob, Interleaved, OpenJob, RecordKey, SealJob};
+
+use self::avx2::Avx2;
+use self::avx512::Avx512;
+use self::engine::Engine;
+use self::schedule::Schedule;
+
+/// Expands a key.
+type Expand = fn(&[u8]) -> Result<Box<dyn RecordKey>, Error>;
+
+/// An engine that this CPU has.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) implementation: &'static str,
+    pub(crate) aes_128: Expand,
+    pub(crate) aes_256: Expand,
+}
+
+/// The engine for this CPU, looked for and tested once: the widest vectors first.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn found() -> Result<Found, &'static str> {
+    static FOUND: OnceLock<Result<Found, String>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| find::<Avx512>().or_else(|_| find::<Avx2>()));
+    found.as_ref().copied().map_err(String::as_str)
+}
+
+fn find<S: Engine>() -> Result<Found, String> {
+    S::detect().map_err(|missing| format!("this CPU lacks {}", missing.join(", ")))?;
+    let found = Found {
+        implementation: S::NAME,
+        aes_128: record_key::<S, 10>,
+        aes_256: record_key::<S, 14>,
+    };
+    self_test::passes(&found)
+        .then_some(found)
+        .ok_or_else(|| format!("{} does not seal as aws-lc does", S::NAME))
+}
+
+/// Expands a key of AES-128 (`ROUNDS` = 10) or AES-256 (`ROUNDS` = 14).
+fn record_key<S: Engine, const ROUNDS: usize>(key: &[u8]) -> Result<Box<dyn RecordKey>, Error> {
+    let (what, len, want) = ("key", key.len(), 4 * (ROUNDS - 6));
+    if len != want {
+        return Err(Error::BadLength { what, len, want });
+    }
+    let s = S::detect().map_err(|_| Error::CipherMissing { cipher: S::NAME })?;
+    let mut schedule = Box::<Schedule>::default();
+    s.expand::<ROUNDS>(&mut schedule, key);
+    Ok(Box::new(VaesKey::<S, ROUNDS> { schedule, s }))
+}
+
+/// An expanded key; it is wiped when it is freed.
+struct VaesKey<S, const ROUNDS: usize> {
+    /// Apart, so that it never moves and leaves no copy behind.
+    schedule: Box<Schedule>,
+    s: S,
+}
+
+impl<S: Engine, const ROUNDS: usize> RecordKey for VaesKey<S, ROUNDS> {
+    fn seal(&self, mut job: SealJob<'_>) {
+        self.s.seal::<ROUNDS>(&self.schedule, from_mut(&mut job));
+    }
+
+    fn open(&self, job: OpenJob<'_>) -> Result<(), Error> {
+        let mut job = InnerJob {
+            job,
+            inner_type: None,
+        };
+        match self.s.open::<ROUNDS>(&self.schedule, from_mut(&mut job)) {
+            1 => Ok(()),
+            _ => Err(Error::BadTag),
+        }
+    }
+
+    fn interleaved(&self) -> Option<&dyn Interleaved> {
+        Some(self)
+    }
+}
+
+impl<S: Engine, const ROUNDS: usize> Interleaved for VaesKey<S, ROUNDS> {
+    fn seal_many(&self, jobs: &mut [SealJob<'_>]) {
+        self.s.seal::<ROUNDS>(&self.schedule, jobs);
+    }
+
+    fn open_many(&self, jobs: &mut [InnerJob<'_>]) -> usize {
+        self.s.open::<ROUNDS>(&self.schedule, jobs)
+    }
+}
+
+impl<S, const ROUNDS: usize> fmt::Debug for VaesKey<S, ROUNDS> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VaesKey")
+    }
+}

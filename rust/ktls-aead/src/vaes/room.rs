@@ -1,0 +1,166 @@
+//! Keystream of the ends of a few records, made together so that their AES runs interleaved.
+
+use std::mem::MaybeUninit;
+
+use zeroize::Zeroize;
+
+use super::aes;
+use super::bulk::NUMBERS;
+use super::order::one_from_here;
+use super::schedule::Schedule;
+use super::simd::{Simd, width};
+
+/// Most records that are worked on together.
+pub(super) const GROUP: usize = 8;
+/// Bytes of keystream: the end of one record at least, with the block that hides the tag.
+const SIZE: usize = 1024;
+/// The last step may go over it.
+const SLACK: usize = 3 * 64;
+
+/// Counter blocks, then the keystream in their place.
+pub(super) struct Room {
+    bytes: [MaybeUninit<u8>; SIZE + SLACK],
+    /// Bytes in use.
+    used: usize,
+    /// Bytes that were ever written: all before are initialized.
+    written: usize,
+}
+
+impl Room {
+    /// An empty room.
+    #[inline(always)]
+    pub(super) fn new() -> Self {
+        Self {
+            bytes: [const { MaybeUninit::uninit() }; SIZE + SLACK],
+            used: 0,
+            written: 0,
+        }
+    }
+
+    /// Forgets the records before.
+    #[inline(always)]
+    pub(super) fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    /// All that was written.
+    #[inline(always)]
+    fn written_bytes(&mut self) -> &mut [u8] {
+        let bytes = &mut self.bytes[..self.written];
+        // SAFETY: `fill` was called for all before `written`.
+        unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [u8]) }
+    }
+
+    /// True if [`Room::push`] may be called with `count`.
+    #[inline(always)]
+    pub(super) fn fits<S: Simd>(&self, count: usize) -> bool {
+        self.used + (count / S::BLOCKS + 1) * width::<S>() <= SIZE
+    }
+
+    /// Adds `count` blocks with counters from `counter` on, and behind them the block that hides the
+    /// tag, counter 1; gives where they start.
+    #[inline(always)]
+    pub(super) fn push<S: Simd>(&mut self, s: S, nonce: u128, counter: u32, count: usize) -> usize {
+        let start = self.used;
+        let step = s.every(S::BLOCKS as u128);
+        let numbers = s.load(&NUMBERS);
+        let mut counters = s.count(s.every(nonce | u128::from(counter)), numbers);
+        let rest = count % S::BLOCKS;
+        let (whole, last) = self
+            .grow(16 * (count - rest) + width::<S>())
+            .split_at_mut(16 * (count - rest));
+        for place in whole.chunks_exact_mut(width::<S>()) {
+            fill(s, place, s.reverse(counters));
+            counters = s.count(counters, step);
+        }
+        let behind_one = u128::from(counter - 1) + (count - rest) as u128;
+        let more = s.and(
+            s.count(s.every(behind_one), numbers),
+            s.load(&LANES[64 - 16 * rest..]),
+        );
+        fill(s, last, s.reverse(s.count(s.every(nonce | 1), more)));
+        start
+    }
+
+    /// The next `len` bytes, which the caller fills at once.
+    #[inline(always)]
+    fn grow(&mut self, len: usize) -> &mut [MaybeUninit<u8>] {
+        let start = self.used;
+        self.used += len;
+        self.written = self.written.max(self.used);
+        &mut self.bytes[start..self.used]
+    }
+
+    /// Turns the counter blocks into keystream.
+    #[inline(always)]
+    pub(super) fn encrypt<S: Simd, const ROUNDS: usize>(&mut self, s: S, key: &Schedule) {
+        let (wide, half) = (8 * width::<S>(), 4 * width::<S>());
+        while !self.used.is_multiple_of(half) {
+            let zero = s.every(0);
+            fill(s, self.grow(width::<S>()), zero);
+        }
+        let used = self.used;
+        let bytes = &mut self.written_bytes()[..used];
+        let (whole, rest) = bytes.split_at_mut(bytes.len() - bytes.len() % wide);
+        for bytes in whole.chunks_exact_mut(wide) {
+            encrypt_at::<S, 8, ROUNDS>(s, key, bytes);
+        }
+        if !rest.is_empty() {
+            encrypt_at::<S, 4, ROUNDS>(s, key, rest);
+        }
+    }
+
+    /// The keystream from `at` on.
+    #[inline(always)]
+    pub(super) fn at(&self, at: usize) -> &[u8] {
+        let bytes = &self.bytes[at..self.written];
+        // SAFETY: `fill` was called for all before `written`.
+        unsafe { &*(std::ptr::from_ref(bytes) as *const [u8]) }
+    }
+}
+
+impl Drop for Room {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.written_bytes().zeroize();
+    }
+}
+
+/// Fills a place as long as a vector.
+#[inline(always)]
+fn fill<S: Simd>(s: S, place: &mut [MaybeUninit<u8>], v: S::V) {
+    let place = &mut place[..width::<S>()];
+    place.fill(MaybeUninit::new(0));
+    // SAFETY: just filled. (The compiler drops that, for the vector comes over it.)
+    let place = unsafe { &mut *(std::ptr::from_mut(place) as *mut [u8]) };
+    s.store(v, place);
+}
+
+#[inline(always)]
+fn encrypt_at<S: Simd, const N: usize, const ROUNDS: usize>(
+    s: S,
+    key: &Schedule,
+    bytes: &mut [u8],
+) {
+    let bytes = &mut bytes[..N * width::<S>()];
+    let key = one_from_here(key);
+    let mut blocks = [s.every(0); N];
+    for i in 0..N {
+        blocks[i] = s.load(&bytes[i * width::<S>()..]);
+    }
+    aes::encrypt::<S, N, ROUNDS>(s, key, &mut blocks);
+    for i in 0..N {
+        s.store(blocks[i], &mut bytes[i * width::<S>()..]);
+    }
+}
+
+/// From its middle on zeros, before it ones: which blocks of a vector are kept.
+const LANES: [u8; 128] = {
+    let mut lanes = [0; 128];
+    let mut i = 0;
+    while i < 64 {
+        lanes[i] = 0xff;
+        i += 1;
+    }
+    lanes
+};

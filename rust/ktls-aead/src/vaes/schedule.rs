@@ -1,0 +1,98 @@
+//! An expanded key: round keys and powers of H, once per key.
+
+use zeroize::Zeroize;
+
+use super::aes;
+use super::ghash::{product, times_x};
+use super::simd::{Simd, width};
+
+/// Most blocks that are multiplied before a reduction.
+pub(super) const POWERS: usize = 36;
+/// Zeros behind the powers, for the blocks of a vector that are not there.
+const ZEROS: usize = 4;
+
+/// Everything that is computed from a key. Wiped when it is freed.
+#[repr(C, align(64))]
+pub(super) struct Schedule {
+    /// H^36 down to H^1, then zeros.
+    powers: [u8; 16 * (POWERS + ZEROS)],
+    /// The sum of the halves of each power, in its low half.
+    power_sums: [u8; 16 * (POWERS + ZEROS)],
+    /// Each round key as often as the widest vector has blocks.
+    rounds: [[u8; 64]; 15],
+}
+
+impl Schedule {
+    /// Expands a key of 16 bytes (`ROUNDS` = 10) or 32 bytes (`ROUNDS` = 14).
+    #[inline(always)]
+    pub(super) fn fill<S: Simd, const ROUNDS: usize>(&mut self, s: S, key: &[u8]) {
+        aes::expand::<S, ROUNDS>(s, key, &mut self.rounds);
+        let mut block = [s.every(0)];
+        aes::encrypt::<S, 1, ROUNDS>(s, self, &mut block);
+        let h = times_x(s.first(block[0]).swap_bytes());
+        self.put_power(1, h);
+        for n in 2..=POWERS {
+            let power = product(s, self.one_power(n / 2), self.one_power(n - n / 2));
+            self.put_power(n, power);
+        }
+    }
+
+    /// H^n, H^(n-1) and so on.
+    #[inline(always)]
+    pub(super) fn power(&self, n: usize) -> &[u8] {
+        &self.powers[16 * (POWERS - n)..]
+    }
+
+    /// The sums of the halves of H^n, H^(n-1) and so on.
+    #[inline(always)]
+    pub(super) fn power_sum(&self, n: usize) -> &[u8] {
+        &self.power_sums[16 * (POWERS - n)..]
+    }
+
+    /// Vector by vector from H^n on: powers, and the sums of their halves.
+    #[inline(always)]
+    pub(super) fn powers_from<S: Simd>(
+        &self,
+        n: usize,
+    ) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
+        let powers = self.power(n).chunks_exact(width::<S>());
+        powers.zip(self.power_sum(n).chunks_exact(width::<S>()))
+    }
+
+    /// The key of a round.
+    #[inline(always)]
+    pub(super) fn round(&self, n: usize) -> &[u8; 64] {
+        &self.rounds[n]
+    }
+
+    fn one_power(&self, n: usize) -> u128 {
+        let (first, _) = self.power(n).split_first_chunk().expect("n <= POWERS");
+        u128::from_le_bytes(*first)
+    }
+
+    fn put_power(&mut self, n: usize, power: u128) {
+        let at = 16 * (POWERS - n);
+        let both = (power ^ (power >> 64)) & u128::from(u64::MAX);
+        self.powers[at..at + 16].copy_from_slice(&power.to_le_bytes());
+        self.power_sums[at..at + 16].copy_from_slice(&both.to_le_bytes());
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            powers: [0; _],
+            power_sums: [0; _],
+            rounds: [[0; 64]; 15],
+        }
+    }
+}
+
+impl Drop for Schedule {
+    fn drop(&mut self) {
+        // As slices, which are wiped at once; arrays are byte by byte.
+        self.powers.as_mut_slice().zeroize();
+        self.power_sums.as_mut_slice().zeroize();
+        self.rounds.as_flattened_mut().zeroize();
+    }
+}

@@ -1,0 +1,104 @@
+//! Before the first use: does the engine seal and open as aws-lc does, on this very CPU?
+
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM};
+use ktls_core::aead::{Aad, InnerJob, Interleaved, OpenJob, RecordKey, SealJob};
+use ktls_core::wire::{HEADER_LEN, TAG_LEN};
+
+use super::Found;
+use crate::aws_lc;
+
+/// True if every record comes out the same, opens, and is refused when a bit of it is wrong.
+pub(super) fn passes(found: &Found) -> bool {
+    let bytes: Vec<u8> = (0..LONGEST).map(|i| (i * 7 + i / 251) as u8).collect();
+    let pairs = [
+        (
+            (found.aes_128)(&bytes[..16]),
+            aws_lc::record_key(&AES_128_GCM, &bytes[..16]),
+        ),
+        (
+            (found.aes_256)(&bytes[..32]),
+            aws_lc::record_key(&AES_256_GCM, &bytes[..32]),
+        ),
+    ];
+    pairs.into_iter().all(|pair| match pair {
+        (Ok(ours), Ok(theirs)) => agree(&*ours, &*theirs, &bytes),
+        _ => false,
+    })
+}
+
+fn agree(ours: &dyn RecordKey, theirs: &dyn RecordKey, bytes: &[u8]) -> bool {
+    let Some(interleaved) = ours.interleaved() else {
+        return false;
+    };
+    let plain = || LENGTHS.iter().map(|&len| &bytes[..len]);
+    let mut outs: Vec<_> = plain()
+        .map(|plain| vec![0; plain.len() + 1 + TAG_LEN])
+        .collect();
+    let mut jobs: Vec<_> = plain()
+        .zip(&mut outs)
+        .map(|(plain, out)| seal_job(plain, out))
+        .collect();
+    interleaved.seal_many(&mut jobs);
+    let mut same = true;
+    for (plain, sealed) in plain().zip(&outs) {
+        let mut want = vec![0; sealed.len()];
+        theirs.seal(seal_job(plain, &mut want));
+        same &= *sealed == want && opens(interleaved, sealed, plain);
+    }
+    same
+}
+
+/// True if the record opens to `plain`, and with a flipped bit does not and leaves nothing.
+fn opens(key: &dyn Interleaved, sealed: &[u8], plain: &[u8]) -> bool {
+    let (good, out) = open(key, sealed, plain.len());
+    let mut forged = sealed.to_vec();
+    forged[plain.len() / 2] ^= 1;
+    let (bad, left) = open(key, &forged, plain.len());
+    good && out == plain && !bad && left.iter().all(|&byte| byte == 0)
+}
+
+fn open(key: &dyn Interleaved, sealed: &[u8], len: usize) -> (bool, Vec<u8>) {
+    let Some((ciphertext, tag)) = sealed.split_last_chunk() else {
+        return (false, Vec::new());
+    };
+    let mut out = vec![0xa5; len];
+    let job = OpenJob {
+        nonce: NONCE,
+        aad: aad(len),
+        ciphertext,
+        tag,
+        out: &mut out,
+    };
+    let mut jobs = [InnerJob {
+        job,
+        inner_type: Some(0),
+    }];
+    let opened = key.open_many(&mut jobs) == 1 && jobs[0].inner_type == Some(23);
+    (opened, out)
+}
+
+fn seal_job<'a>(plaintext: &'a [u8], out: &'a mut [u8]) -> SealJob<'a> {
+    SealJob {
+        nonce: NONCE,
+        aad: aad(plaintext.len()),
+        plaintext,
+        inner_type: Some(23),
+        out,
+    }
+}
+
+/// Of TLS 1.3 for some lengths and as long as that of TLS 1.2 for the others.
+fn aad(len: usize) -> Aad {
+    match len % 2 {
+        0 => Aad::header([len as u8; HEADER_LEN]),
+        _ => Aad::numbered([len as u8; 13]),
+    }
+}
+
+const NONCE: [u8; 12] = *b"ktls_fast aead".first_chunk().expect("12 bytes and more");
+const LONGEST: usize = 4900;
+/// Around every border of the algorithm: blocks, vectors, the room, whole chunks, a carry.
+const LENGTHS: [usize; 30] = [
+    0, 1, 7, 8, 15, 16, 17, 30, 31, 32, 33, 47, 63, 64, 65, 127, 128, 255, 256, 257, 510, 511, 512,
+    513, 767, 768, 1025, 1400, 4095, 4897,
+];

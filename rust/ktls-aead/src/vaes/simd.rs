@@ -1,0 +1,48 @@
+//! What the algorithm asks of a vector unit: the one thing that differs between machines.
+
+/// A vector unit that is there: who has the value may use it.
+///
+/// A vector is a row of 16-byte blocks. A block is a number as the machine has it, least significant
+/// byte first; GHASH works on blocks of reversed byte order.
+pub(super) trait Simd: Copy {
+    /// A vector.
+    type V: Copy;
+    /// Blocks of a vector.
+    const BLOCKS: usize;
+
+    /// The vector at the start of `from`.
+    fn load(self, from: &[u8]) -> Self::V;
+    /// Writes to the start of `to`.
+    fn store(self, v: Self::V, to: &mut [u8]);
+    /// This block first, zeros behind it.
+    fn one(self, block: u128) -> Self::V;
+    /// This block everywhere.
+    fn every(self, block: u128) -> Self::V;
+    /// The first block.
+    fn first(self, v: Self::V) -> u128;
+    /// The sum of all blocks first, zeros behind it.
+    fn fold(self, v: Self::V) -> Self::V;
+    /// Addition in both fields.
+    fn xor(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The bits that both have.
+    fn and(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Adds to the low 32 bits of each block, without a carry out of them.
+    fn count(self, v: Self::V, n: Self::V) -> Self::V;
+    /// A round of AES.
+    fn round(self, v: Self::V, key: Self::V) -> Self::V;
+    /// The last round of AES.
+    fn last_round(self, v: Self::V, key: Self::V) -> Self::V;
+    /// Products of the low halves.
+    fn mul_low(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Products of the high halves.
+    fn mul_high(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Swaps the halves of each block.
+    fn swap(self, v: Self::V) -> Self::V;
+    /// Reverses the bytes of each block.
+    fn reverse(self, v: Self::V) -> Self::V;
+}
+
+/// Bytes of a vector.
+pub(super) const fn width<S: Simd>() -> usize {
+    16 * S::BLOCKS
+}

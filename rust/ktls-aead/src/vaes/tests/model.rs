@@ -1,0 +1,112 @@
+//! A vector unit in plain Rust: the algorithm itself, without an intrinsic, at any width.
+
+use ktls_core::aead::{InnerJob, SealJob};
+
+use super::standard::{mix, substitute_and_shift};
+use crate::vaes::batch;
+use crate::vaes::engine::Engine;
+use crate::vaes::schedule::Schedule;
+use crate::vaes::simd::Simd;
+
+/// Vectors of `B` blocks.
+#[derive(Clone, Copy)]
+pub(super) struct Model<const B: usize>;
+
+impl<const B: usize> Simd for Model<B> {
+    type V = [u128; B];
+    const BLOCKS: usize = B;
+
+    fn load(self, from: &[u8]) -> [u128; B] {
+        let blocks = from.as_chunks().0;
+        std::array::from_fn(|i| u128::from_le_bytes(blocks[i]))
+    }
+
+    fn store(self, v: [u128; B], to: &mut [u8]) {
+        for (block, place) in v.iter().zip(&mut to.as_chunks_mut().0[..B]) {
+            *place = block.to_le_bytes();
+        }
+    }
+
+    fn one(self, block: u128) -> [u128; B] {
+        std::array::from_fn(|i| if i == 0 { block } else { 0 })
+    }
+
+    fn every(self, block: u128) -> [u128; B] {
+        [block; B]
+    }
+
+    fn first(self, v: [u128; B]) -> u128 {
+        v[0]
+    }
+
+    fn fold(self, v: [u128; B]) -> [u128; B] {
+        self.one(v.iter().fold(0, |sum, block| sum ^ block))
+    }
+
+    fn xor(self, a: [u128; B], b: [u128; B]) -> [u128; B] {
+        std::array::from_fn(|i| a[i] ^ b[i])
+    }
+
+    fn and(self, a: [u128; B], b: [u128; B]) -> [u128; B] {
+        std::array::from_fn(|i| a[i] & b[i])
+    }
+
+    fn count(self, v: [u128; B], n: [u128; B]) -> [u128; B] {
+        std::array::from_fn(|i| {
+            let low = (v[i] as u32).wrapping_add(n[i] as u32);
+            v[i] >> 32 << 32 | u128::from(low)
+        })
+    }
+
+    fn round(self, v: [u128; B], key: [u128; B]) -> [u128; B] {
+        let round = |block: u128| mix(substitute_and_shift(block.to_le_bytes()));
+        self.xor(v.map(|block| u128::from_le_bytes(round(block))), key)
+    }
+
+    fn last_round(self, v: [u128; B], key: [u128; B]) -> [u128; B] {
+        let round = |block: u128| substitute_and_shift(block.to_le_bytes());
+        self.xor(v.map(|block| u128::from_le_bytes(round(block))), key)
+    }
+
+    fn mul_low(self, a: [u128; B], b: [u128; B]) -> [u128; B] {
+        std::array::from_fn(|i| product(a[i] as u64, b[i] as u64))
+    }
+
+    fn mul_high(self, a: [u128; B], b: [u128; B]) -> [u128; B] {
+        std::array::from_fn(|i| product((a[i] >> 64) as u64, (b[i] >> 64) as u64))
+    }
+
+    fn swap(self, v: [u128; B]) -> [u128; B] {
+        v.map(|block| block.rotate_left(64))
+    }
+
+    fn reverse(self, v: [u128; B]) -> [u128; B] {
+        v.map(u128::swap_bytes)
+    }
+}
+
+/// The product of two polynomials.
+fn product(a: u64, b: u64) -> u128 {
+    let ones = (0..64).filter(|i| b >> i & 1 == 1);
+    ones.fold(0, |sum, i| sum ^ u128::from(a) << i)
+}
+
+impl<const B: usize> Engine for Model<B> {
+    const NAME: &'static str = "model";
+
+    fn detect() -> Result<Self, Vec<&'static str>> {
+        Ok(Self)
+    }
+
+    fn expand<const ROUNDS: usize>(self, schedule: &mut Schedule, key: &[u8]) {
+        schedule.fill::<_, ROUNDS>(self, key);
+    }
+
+    fn seal<const ROUNDS: usize>(self, key: &Schedule, jobs: &mut [SealJob<'_>]) {
+        batch::seal::<_, ROUNDS>(self, key, jobs);
+    }
+
+    fn open<const ROUNDS: usize>(self, key: &Schedule, jobs: &mut [InnerJob<'_>]) -> usize {
+        batch::open::<_, ROUNDS>(self, key, jobs)
+    }
+}

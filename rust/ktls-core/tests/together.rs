@@ -1,0 +1,121 @@
+//! Records opened together end as records opened one after the other do, whatever is wrong with them.
+
+use ktls_aead::{Aead, Wanted};
+use ktls_core::record::{BatchEnd, Framing, Opened};
+use ktls_core::suite::Cipher;
+use ktls_core::wire::{TLS12, TLS13};
+use ktls_core::{CryptoInfo, Error, Opener, Sealer};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// No key of aws-lc is interleaved; with [`Wanted::Auto`] it is where the CPU allows.
+static ALONE: Aead = Aead::with(Wanted::AwsLc);
+static TOGETHER: Aead = Aead::with(Wanted::Auto);
+const GCM: u16 = 51;
+
+fn info(version: u16, rec_seq: u64) -> CryptoInfo {
+    CryptoInfo::new(version, GCM, &[1; 8], &[2; 16], &[3; 4], rec_seq).unwrap()
+}
+
+/// What the peer sends: mostly data, sometimes something odd.
+#[derive(Clone, Debug)]
+enum Sent {
+    Data(Vec<u8>),
+    Padded(Vec<u8>, usize),
+    OnlyPadding(usize),
+    KeyUpdate,
+    Forged(Vec<u8>),
+}
+
+fn sent() -> impl Strategy<Value = Sent> {
+    let data = || vec(any::<u8>(), 0..80);
+    prop_oneof![
+        40 => data().prop_map(Sent::Data),
+        2 => vec(any::<u8>(), 500..3000).prop_map(Sent::Data),
+        5 => (data(), 0..40_usize).prop_map(|(data, zeros)| Sent::Padded(data, zeros)),
+        1 => (0..20_usize).prop_map(Sent::OnlyPadding),
+        1 => Just(Sent::KeyUpdate),
+        1 => data().prop_map(Sent::Forged),
+    ]
+}
+
+impl Sent {
+    fn seal(&self, sealer: &mut Sealer, wire: &mut Vec<u8>) {
+        let (record_type, plaintext) = match self {
+            Self::Data(data) | Self::Forged(data) => (23, data.clone()),
+            // The content type in the middle and zeros behind: one of them is our "type".
+            Self::Padded(data, zeros) => (0, [data, &[23][..], &vec![0; *zeros]].concat()),
+            Self::OnlyPadding(zeros) => (0, vec![0; *zeros]),
+            Self::KeyUpdate => (22, vec![24, 0, 0, 1, 0]),
+        };
+        let start = wire.len();
+        wire.resize(start + plaintext.len() + sealer.overhead(), 0);
+        sealer
+            .seal(record_type, &plaintext, &mut wire[start..])
+            .unwrap();
+        if matches!(self, Self::Forged(_)) {
+            *wire.last_mut().unwrap() ^= 1;
+        }
+    }
+}
+
+/// Where a batch ended, what it found, what lies in the output, and the next number.
+type Outcome = (Result<BatchEnd, Error>, Vec<(Opened, Vec<u8>)>, u64, bool);
+
+fn opened(provider: &'static Aead, version: u16, first: u64, wire: &[u8], room: usize) -> Outcome {
+    let framing = Framing::rfc(Cipher::by_type(GCM).unwrap(), version);
+    let mut opener = Opener::with_framing(info(version, first), provider, framing).unwrap();
+    let (mut out, mut found) = (vec![0xa5; room], Vec::new());
+    let end = opener.open_batch(wire, &mut out, |one| found.push(one));
+    let text = |one: &Opened| out[one.offset..one.offset + one.len].to_vec();
+    let found: Vec<_> = found.iter().map(|one| (*one, text(one))).collect();
+    if let Ok(end) = end {
+        let left = &out[end.written..];
+        assert!(
+            left.iter().all(|&byte| byte == 0 || byte == 0xa5),
+            "plaintext is left behind"
+        );
+    }
+    (end, found, opener.rec_seq(), opener.paused())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn together_ends_as_alone(
+        sent in vec(sent(), 0..50),
+        version in TLS12..=TLS13,
+        short_of in prop_oneof![Just(0_usize), 0..200_usize, 0..4000_usize],
+        cut in 0..40_usize,
+        first in prop_oneof![Just(7_u64), u64::MAX - 60..u64::MAX - 50],
+    ) {
+        let mut sealer = Sealer::new(info(version, first), &ALONE).unwrap();
+        let mut wire = Vec::new();
+        for one in &sent {
+            one.seal(&mut sealer, &mut wire);
+        }
+        wire.truncate(wire.len().saturating_sub(cut));
+        let room = wire.len().saturating_sub(short_of);
+        let alone = opened(&ALONE, version, first, &wire, room);
+        prop_assert_eq!(opened(&TOGETHER, version, first, &wire, room), alone);
+    }
+
+    #[test]
+    fn sealed_together_is_sealed_alone(
+        lens in vec(prop_oneof![0..300_usize, 0..3000_usize], 0..60),
+        version in TLS12..=TLS13,
+        record_type in any::<u8>(),
+    ) {
+        let plaintexts: Vec<Vec<u8>> = lens.iter().map(|&len| vec![len as u8; len]).collect();
+        let sealed = |provider| {
+            let mut sealer = Sealer::new(info(version, 9), provider).unwrap();
+            let pieces = plaintexts.iter().map(|plaintext| ktls_core::record::Piece { record_type, plaintext });
+            let mut wire = vec![0; sealer.measure(pieces.clone()).unwrap().1];
+            let mut places = Vec::new();
+            let written = sealer.seal_batch(pieces, &mut wire, |place| places.push(place)).unwrap();
+            (wire, places, written, sealer.rec_seq())
+        };
+        prop_assert_eq!(sealed(&TOGETHER), sealed(&ALONE));
+    }
+}
