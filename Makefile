@@ -19,7 +19,8 @@ TESTED_CRATES := --workspace --exclude ktls-py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python rules lint lint-rust lint-python lint-stub format bench bench-quick \
+.PHONY: help demo test test-rust test-python rules lint lint-rust lint-python lint-stub format \
+	bench bench-quick bench-programs \
 	build wheel sdist clean need-rust need-python
 
 help: ## list the targets
@@ -60,11 +61,18 @@ format: need-rust $(STAMPS)/dev ## format all Rust and Python sources
 	@cargo fmt
 	@$(BIN)/ruff format --quiet .
 
-bench: $(STAMPS)/built $(STAMPS)/bench ## measure against peers in the same run: table, JSON, SVG
+bench: $(STAMPS)/built $(STAMPS)/bench bench-programs ## measure against peers in the same run: tables, JSON, SVG
 	@$(BIN)/python -m benches
 
-bench-quick: $(STAMPS)/built $(STAMPS)/bench ## the same in a few seconds, less precise
+bench-quick: $(STAMPS)/built $(STAMPS)/bench bench-programs ## the same in less than two minutes, less precise
 	@$(BIN)/python -m benches --quick
+
+bench-programs: need-rust ## build the AEADs without Python that the benches compare with
+	@cargo build --quiet --release --locked -p ktls-aead --example raw_aead
+	@if printf '#include <intel-ipsec-mb.h>\n' | cc -E - >/dev/null 2>&1; \
+		then mkdir -p target/benches && cc -O2 -Wall -Wextra -Werror \
+			-o target/benches/ipsec_mb benches/records/ipsec_mb.c -lIPSec_MB; \
+		else echo "the limit will be missing: install libipsec-mb (Debian: apt install libipsec-mb-dev)" >&2; fi
 
 build: $(STAMPS)/built ## build the package in release mode into .venv
 
