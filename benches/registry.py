@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from benches.records import cases as records
+from benches.sockets import cases as sockets
 
 if TYPE_CHECKING:
     from benches.bench import Bench
 
-BENCHES: Final[dict[str, Bench]] = {bench.name: bench for bench in (records.BENCH,)}
+BENCHES: Final[dict[str, Bench]] = {bench.name: bench for bench in (records.BENCH, sockets.BENCH)}
