@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING, Final
 
 from benches.proxy import cases as proxy
 from benches.records import cases as records
+from benches.rekey import cases as rekey
+from benches.scan import cases as scan
 from benches.sockets import cases as sockets
 
 if TYPE_CHECKING:
     from benches.bench import Bench
 
-BENCHES: Final[dict[str, Bench]] = {
-    bench.name: bench for bench in (records.BENCH, sockets.BENCH, proxy.BENCH)
-}
+_MODULES: Final = (
+    records,
+    sockets,
+    proxy,
+    rekey,
+    scan,
+)
+BENCHES: Final[dict[str, Bench]] = {module.BENCH.name: module.BENCH for module in _MODULES}

@@ -50,7 +50,31 @@ def _records() -> list[Target]:
     ]
 
 
-TARGETS: Final = (*_records(),)
+TARGETS: Final = (
+    *_records(),
+    Target(
+        "bulk over one loopback connection, speed against ssl",
+        *("sockets", "loopback/bulk", f"{OURS} Connection", "ssl", 2.5),
+    ),
+    Target(
+        "the same, CPU of both ends against plain TCP (at most 1.35 times as much)",
+        *("sockets", "loopback/bulk", f"{OURS} Connection", "plain TCP", 1 / 1.35, "cpu"),
+    ),
+    *(
+        Target(
+            f"proxy, 1 MiB responses, 64 connections, CPU against {other} (at most 0.8)",
+            *("proxy", "1 MiB responses/64 connections", OURS, other, 1 / 0.8, "cpu"),
+        )
+        for other in ("nginx", "haproxy")
+    ),
+    *(
+        Target(
+            f"{op}, rekey every 1000 records of 16 KiB, against none",
+            *("rekey", f"{op}/16384 B/every 1000", f"{OURS}, rekeying", f"{OURS}, never", 0.97),
+        )
+        for op in ("seal", "open")
+    ),
+)
 
 
 def table(reports: Mapping[str, Report]) -> str:
