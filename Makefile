@@ -20,7 +20,7 @@ TESTED_CRATES := --workspace --exclude ktls-py
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-rust test-python rules lint lint-rust lint-python lint-stub format \
-	bench bench-quick bench-programs \
+	bench bench-quick bench-programs bench-instructions \
 	build wheel sdist clean need-rust need-python
 
 help: ## list the targets
@@ -66,6 +66,10 @@ bench: $(STAMPS)/built $(STAMPS)/bench bench-programs ## measure against peers i
 
 bench-quick: $(STAMPS)/built $(STAMPS)/bench bench-programs ## the same in less than two minutes, less precise
 	@$(BIN)/python -m benches --quick
+
+bench-instructions: need-rust need-python ## count the instructions of the record path; fails at 5 % more than the table
+	@cargo build --quiet --release --locked -p record-path
+	@$(PYTHON) -m benches.instructions
 
 bench-programs: need-rust ## build the AEADs without Python that the benches compare with
 	@cargo build --quiet --release --locked -p ktls-aead --example raw_aead
