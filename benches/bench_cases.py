@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from benches.bench import Case, Pace, Work
     from benches.stage import Stage
 
-MIN_ROUNDS, MAX_ROUNDS = 5, 200
+MIN_ROUNDS, MAX_ROUNDS = 2, 200
 
 
 def bench_case(case: Case, pace: Pace, stage: Stage, benchmark: BenchmarkFixture) -> None:

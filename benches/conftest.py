@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Let the members of a group take turns, so that a slow moment hits all of them."""
+    """Let the members of a group take turns, forth and back, so that a drift hits all of them."""
     if "case" in metafunc.fixturenames:
         metafunc.parametrize("case", _in_turns(metafunc.config))
 
@@ -92,6 +92,6 @@ def _in_turns(config: pytest.Config) -> list[ParameterSet]:
         pytest.param(case, id=f"{case.name}#{turn}")
         for group in _bench(config).groups(config.getoption("--quick-bench"))
         for turn in range(_pace(config).turns)
-        for case in group
+        for case in (group[::-1] if turn % 2 else group)
         if not case.missing
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -25,7 +24,7 @@ PEER_COLOURS = ("#fdae6b", "#a1d99b", "#bcbddc", "#fdd0a2", "#c7c7c7", "#e7969c"
 SCALE_COLOURS = ("#d9d9d9", "#f0f0f0")
 LIMIT_COLOUR = "#555555"
 COLOURS = {Role.OURS: OURS_COLOURS, Role.PEER: PEER_COLOURS, Role.SCALE: SCALE_COLOURS}
-MAX_COLUMNS = 3
+MAX_COLUMNS, MAX_LEVEL_LABELS = 3, 8
 
 
 def draw(report: Report, path: Path) -> None:
@@ -58,19 +57,24 @@ def _legend(figure: Figure, axes: list[Axes]) -> None:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", ncols=6, frameon=False
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=2 * min(len(axes), MAX_COLUMNS),
+        frameon=False,
     )
 
 
 def _colours(report: Report) -> dict[str, str]:
     """A colour for every series that is drawn as bars."""
-    numbers = {role: count() for role in COLOURS}
+    roles = {row.case.series: row.case.role for row in report.rows.values()}
     colours: dict[str, str] = {}
-    for row in report.rows.values():
-        role, series = row.case.role, row.case.series
-        if role is not Role.LIMIT and series not in colours:
-            shades = COLOURS[role]
-            colours[series] = shades[next(numbers[role]) % len(shades)]
+    for role, shades in COLOURS.items():
+        series = [name for name, its in roles.items() if its is role]
+        # The last of ours is the darkest.
+        start = len(shades) - len(series) if role is Role.OURS else 0
+        for nth, name in enumerate(series, start):
+            colours[name] = shades[nth % len(shades)]
     return colours
 
 
@@ -83,7 +87,8 @@ def _panel(axes: Axes, name: str, rows: list[Row], report: Report, colours: dict
     if report.bench.log_scale:
         axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:,g}")
-    axes.set_xticks(range(len(places)), list(places))
+    slope = 60 if len(places) > MAX_LEVEL_LABELS else 0
+    axes.set_xticks(range(len(places)), list(places), rotation=slope)
     axes.grid(axis="y", which="major", color="#dddddd")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -54,11 +54,11 @@ TARGETS: Final = (
     *_records(),
     Target(
         "bulk over one loopback connection, speed against ssl",
-        *("sockets", "loopback/bulk", f"{OURS} Connection", "ssl", 2.5),
+        *("sockets", "bulk/loopback", f"{OURS} Connection", "ssl", 2.5),
     ),
     Target(
         "the same, CPU of both ends against plain TCP (at most 1.35 times as much)",
-        *("sockets", "loopback/bulk", f"{OURS} Connection", "plain TCP", 1 / 1.35, "cpu"),
+        *("sockets", "bulk/loopback", f"{OURS} Connection", "plain TCP", 1 / 1.35, "cpu"),
     ),
     *(
         Target(
@@ -70,7 +70,13 @@ TARGETS: Final = (
     *(
         Target(
             f"{op}, rekey every 1000 records of 16 KiB, against none",
-            *("rekey", f"{op}/16384 B/every 1000", f"{OURS}, rekeying", f"{OURS}, never", 0.97),
+            *(
+                "rekey",
+                f"{op}/16384 B/key update every/1000",
+                f"{OURS}, rekeying",
+                f"{OURS}, never",
+                0.97,
+            ),
         )
         for op in ("seal", "open")
     ),

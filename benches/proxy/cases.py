@@ -44,15 +44,15 @@ class Loaded:
         self, start: Callable[[Setting], Server], size: int, connections: int, length: float
     ) -> None:
         self._size, self._connections, self._length = size, connections, length
-        self._ends = ExitStack()
-        self._folder = Path(self._ends.enter_context(_folder()))
-        self._name = _write_file(self._folder, size)
-        identity.write(self._folder)
-        behind = self._start(servers.upstream, 0)
-        self._proxy = self._start(start, behind.port)
-        load.fetch_checked(self._folder, self._proxy.port, self._name)
-        self._seconds = 0.0
-        self._cpu = 0.0
+        self._seconds = self._cpu = 0.0
+        with ExitStack() as ends:
+            self._folder = Path(ends.enter_context(_folder()))
+            self._name = _write_file(self._folder, size)
+            identity.write(self._folder)
+            behind = self._start(servers.upstream, 0, ends)
+            self._proxy = self._start(start, behind.port, ends)
+            load.fetch_checked(self._folder, self._proxy.port, self._name)
+            self._ends = ends.pop_all()
 
     def reset(self) -> None:
         pass
@@ -83,9 +83,9 @@ class Loaded:
         assert done.requests, f"no request of {self._size} bytes was answered in time"
         return done
 
-    def _start(self, start: Callable[[Setting], Server], upstream: int) -> Server:
+    def _start(self, start: Callable[[Setting], Server], upstream: int, ends: ExitStack) -> Server:
         server = start(Setting(self._folder, servers.free_port(), upstream))
-        self._ends.callback(server.close)
+        ends.callback(server.close)
         return server
 
 

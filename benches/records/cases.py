@@ -93,7 +93,7 @@ BENCH = Bench(
         Column("ns_per_record", lambda row: 1e9 * row.per("records")),
     ),
     pace=Pace(turns=8, budget=0.02),
-    quick=Pace(turns=2, budget=0.004),
+    quick=Pace(turns=3, budget=0.004),
     compared=(SECONDS,),
     notes=(
         "cryptography, aws-lc-rs and libipsec-mb are bare AEADs, nonces and headers ready-made.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from itertools import repeat
+from time import thread_time
 from typing import TYPE_CHECKING, Final
 
 from benches.records.suites import traffic_key
@@ -61,7 +62,17 @@ class Job:
         return traffic_key(AES_GCM_128, secret)
 
 
-class Sealing:
+class OwnTime:
+    """Work timed by the CPU time of its thread: a round is long enough to be interrupted."""
+
+    def now(self) -> float:
+        return thread_time()
+
+    def close(self) -> None:
+        pass
+
+
+class Sealing(OwnTime):
     """``seal_batch``, and at each rekey: the KeyUpdate, the next secret, its key."""
 
     def __init__(self, job: Job) -> None:
@@ -99,16 +110,13 @@ class Sealing:
             wanted = (APPLICATION_DATA, self._job.plaintext)
             assert opened == wanted, f"{self._job}: wrong bytes"
 
-    def close(self) -> None:
-        pass
-
     def _rekey(self) -> None:
         self._update = self._sealer.seal(KEY_UPDATE, HANDSHAKE)
         self._secret = self._secret.next()
         self._sealer.rekey(self._secret.crypto_info())
 
 
-class Opening:
+class Opening(OwnTime):
     """``open_batch``, which stops at each KeyUpdate; then the next secret, its key."""
 
     def __init__(self, job: Job) -> None:
@@ -145,9 +153,6 @@ class Opening:
         texts = {APPLICATION_DATA: self._job.plaintext, HANDSHAKE: KEY_UPDATE}
         expected = b"".join(texts[record_type] for record_type in self._last.types.tolist())
         assert self._last.data == expected, f"{self._job}: wrong bytes"
-
-    def close(self) -> None:
-        pass
 
 
 def _wire(job: Job) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,12 +43,13 @@ class Transfer:
         pass
 
     def run(self) -> None:
-        receiver = self._start(replace(self._plan, role="receive"))
-        assert receiver.stdout is not None
-        port = receiver.stdout.readline()
-        assert port, f"{self._plan.way}: the receiver does not listen"
-        sender = self._start(replace(self._plan, role="send", port=int(port)))
-        self._sender, self._receiver = _cost(sender), _cost(receiver)
+        with ExitStack() as ends:
+            receiver = self._start(replace(self._plan, role="receive"), ends)
+            assert receiver.stdout is not None
+            port = receiver.stdout.readline()
+            assert port, f"{self._plan.way}: the receiver does not listen"
+            sender = self._start(replace(self._plan, role="send", port=int(port)), ends)
+            self._sender, self._receiver = _cost(sender), _cost(receiver)
         self._seconds += self._sender.seconds
 
     def check(self) -> None:
@@ -65,14 +67,17 @@ class Transfer:
     def close(self) -> None:
         self._folder.cleanup()
 
-    def _start(self, plan: Plan) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    def _start(self, plan: Plan, ends: ExitStack) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
             (sys.executable, "-m", "benches.sockets.end", json.dumps(asdict(plan))),
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
             env=os.environ | identity.environment(Path(plan.folder)),
         )
+        ends.enter_context(process)
+        ends.callback(process.kill)  # of use when the other end failed
+        return process
 
 
 def groups(quick: bool) -> Iterator[list[Case]]:
@@ -86,8 +91,8 @@ WAYS: Final = (*BLOCKING, *LOOPS)
 
 def _case(kind: str, way: str, size: int, count: int) -> Case:
     return Case(
-        panel="loopback",
-        x=kind,
+        panel=kind,
+        x="loopback",
         series=way,
         role=_role(way),
         units={"bytes": size * count, "messages": count},
@@ -126,5 +131,6 @@ BENCH = Bench(
     pace=Pace(turns=5),
     quick=Pace(turns=1),
     compared=(SECONDS, "cpu"),
+    log_scale=False,
     notes=("bulk is sent by 256 KiB a call; cpu_vs_… compare the CPU time of both ends together.",),
 )
