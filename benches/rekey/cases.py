@@ -59,8 +59,8 @@ BENCH = Bench(
         Column("ns_per_record", lambda row: 1e9 * row.per("records")),
     ),
     log_scale=False,
-    pace=Pace(turns=8, budget=0.01),
-    quick=Pace(turns=4, budget=0.005),
+    pace=Pace(turns=12, budget=0.004),
+    quick=Pace(turns=6, budget=0.004),
     notes=(
         "vs_limit: against the same records under one key; CPU time of the thread.",
         "alone: no data; what is counted are KeyUpdates, each with the next secret and its key.",

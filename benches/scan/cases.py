@@ -52,7 +52,7 @@ BENCH = Bench(
         Column("GB_per_s", lambda row: 1e-9 / row.per("bytes"), ".2f"),
         Column("ns_per_record", lambda row: 1e9 * row.per("records"), ".2f"),
     ),
-    pace=Pace(turns=8, budget=0.01),
-    quick=Pace(turns=2, budget=0.005),
+    pace=Pace(turns=24, budget=0.003),
+    quick=Pace(turns=5, budget=0.001),
     notes=("Only handshake records are read, so that the rate of data alone is none of memory.",),
 )
