@@ -59,9 +59,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Say how far we are, on a terminal."""
-    if sys.__stderr__ is not None and sys.__stderr__.isatty():
-        sys.__stderr__.write(f"\r\x1b[K{item.stash[NUMBER]} {item.name[:70]}")
-        sys.__stderr__.flush()
+    if sys.stderr.isatty():
+        case = item.name.removeprefix("bench_case").strip("[]")
+        bench = _bench(item.config).name
+        sys.stderr.write(f"\r\x1b[K{bench} {item.stash[NUMBER]} {case[:60]}")
+        sys.stderr.flush()
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
@@ -71,8 +73,8 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 def pytest_sessionfinish() -> None:
     """Clear that line."""
-    if sys.__stderr__ is not None and sys.__stderr__.isatty():
-        sys.__stderr__.write("\r\x1b[K")
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
 
 
 NUMBER = pytest.StashKey[str]()
