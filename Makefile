@@ -24,7 +24,7 @@ TESTED_CRATES := --workspace --exclude ktls-py
 	build wheel sdist clean need-rust need-python
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
 
 demo: $(STAMPS)/built ## build, then run the TLS 1.3 proxy with key updates, all bytes checked
 	@$(BIN)/ktls-fast demo
@@ -71,8 +71,9 @@ bench-instructions: need-rust need-python ## count the instructions of the recor
 	@cargo build --quiet --release --locked -p record-path
 	@$(PYTHON) -m benches.instructions
 
+# With ktls-net, whose features of aws-lc the package has too: it is not compiled another time.
 bench-programs: need-rust ## build the AEADs without Python that the benches compare with
-	@cargo build --quiet --release --locked -p ktls-aead --example raw_aead
+	@cargo build --quiet --release --locked -p ktls-net -p ktls-aead --example raw_aead
 	@if printf '#include <intel-ipsec-mb.h>\n' | cc -E - >/dev/null 2>&1; \
 		then mkdir -p target/benches && cc -O2 -Wall -Wextra -Werror \
 			-o target/benches/ipsec_mb benches/records/ipsec_mb.c -lIPSec_MB; \

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SIZES: Final = {"16 KiB": 1 << 14, "1 MiB": 1 << 20}
 CONNECTIONS: Final = (1, 64)
-LOAD, QUICK_LOAD = 3.0, 1.0  # seconds
+LOAD, QUICK_LOAD = 2.0, 1.0  # seconds
 PROXIES: Final[dict[str, Callable[[Setting], Server]]] = {
     OURS: servers.ours,
     "nginx": servers.nginx,

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LIMIT: Final = "plain TCP"
-KINDS: Final = {"bulk": (1 << 18, 4096), "64 B messages": (64, 400_000)}
-QUICKER: Final = 16
+KINDS: Final = {"bulk": (1 << 18, 2048), "64 B messages": (64, 200_000)}
+QUICKER: Final = 8
 
 
 class Transfer:
