@@ -62,9 +62,10 @@ TARGETS: Final = (
     ),
     *(
         Target(
-            f"proxy, 1 MiB responses, 64 connections, CPU against {other} (at most 0.8)",
-            *("proxy", "1 MiB responses/64 connections", OURS, other, 1 / 0.8, "cpu"),
+            f"proxy, 1 MiB responses, {count}, CPU against {other} (at most 0.8)",
+            *("proxy", f"1 MiB responses/{count}", OURS, other, 1 / 0.8, "cpu"),
         )
+        for count in ("1 connection", "64 connections")
         for other in ("nginx", "haproxy")
     ),
     *(

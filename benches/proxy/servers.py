@@ -19,6 +19,7 @@ HOST: Final = "127.0.0.1"
 PATIENCE: Final = 20.0
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 
+# nginx and haproxy have larger buffers than by default, which makes them faster.
 NGINX: Final = """\
 daemon off; worker_processes 1; pid {folder}/{name}.pid; error_log {folder}/{name}.log;
 events {{ worker_connections 1024; }}
@@ -38,7 +39,8 @@ PROXYING: Final = """\
         ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
         location / {{
             proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection "";
-            proxy_max_temp_file_size 0;
+            proxy_max_temp_file_size 0; proxy_busy_buffers_size 128k;
+            proxy_buffer_size 64k; proxy_buffers 8 64k;
         }}
     }}
 """
@@ -46,6 +48,7 @@ HAPROXY: Final = """\
 global
     nbthread 1
     maxconn 1000
+    tune.bufsize 65536
 defaults
     mode tcp
     timeout connect 10s
