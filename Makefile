@@ -19,11 +19,12 @@ TESTED_CRATES := --workspace --exclude ktls-py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python rules lint lint-rust lint-python lint-stub format proof bench bench-quick \
+.PHONY: help demo test test-rust test-python rules lint lint-rust lint-python lint-stub format proof \
+	bench bench-quick bench-programs bench-instructions \
 	build wheel sdist clean need-rust need-python
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
 
 demo: $(STAMPS)/built ## build, then run the TLS 1.3 proxy with key updates, all bytes checked
 	@$(BIN)/ktls-fast demo
@@ -63,11 +64,23 @@ format: need-rust $(STAMPS)/dev ## format all Rust and Python sources
 proof: need-rust ## prove key updates under offload: 100,000 random runs, and every state of a small model
 	@cargo run --quiet --release -p ktls-sim --bin proof -- --runs 100000
 
-bench: $(STAMPS)/built $(STAMPS)/bench ## measure against peers in the same run: table, JSON, SVG
+bench: $(STAMPS)/built $(STAMPS)/bench bench-programs ## measure against peers in the same run: tables, JSON, SVG
 	@$(BIN)/python -m benches
 
-bench-quick: $(STAMPS)/built $(STAMPS)/bench ## the same in a few seconds, less precise
+bench-quick: $(STAMPS)/built $(STAMPS)/bench bench-programs ## the same in less than two minutes, less precise
 	@$(BIN)/python -m benches --quick
+
+bench-instructions: need-rust need-python ## count the instructions of the record path; fails at 5 % more than the table
+	@cargo build --quiet --release --locked -p record-path
+	@$(PYTHON) -m benches.instructions
+
+# With ktls-net, whose features of aws-lc the package has too: it is not compiled another time.
+bench-programs: need-rust ## build the AEADs without Python that the benches compare with
+	@cargo build --quiet --release --locked -p ktls-net -p ktls-aead --example raw_aead
+	@if printf '#include <intel-ipsec-mb.h>\n' | cc -E - >/dev/null 2>&1; \
+		then mkdir -p target/benches && cc -O2 -Wall -Wextra -Werror \
+			-o target/benches/ipsec_mb benches/records/ipsec_mb.c -lIPSec_MB; \
+		else echo "the limit will be missing: install libipsec-mb (Debian: apt install libipsec-mb-dev)" >&2; fi
 
 build: $(STAMPS)/built ## build the package in release mode into .venv
 

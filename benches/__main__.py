@@ -1,4 +1,4 @@
-"""Run the benches, print the table, write JSON and SVG."""
+"""Run the benches, print their tables, write JSON and SVG."""
 
 from __future__ import annotations
 
@@ -8,45 +8,76 @@ from pathlib import Path
 
 import pytest
 
-from benches import plot, report
+from benches import machine, plot, report, table, targets
+from benches.registry import BENCHES
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 QUIET = [
-    "--quiet",
+    "-qq",
+    "--capture=no",
+    "--exitfirst",
+    "-Wdefault::pytest_benchmark.logger.PytestBenchmarkWarning",
     "--no-header",
+    "-oconsole_output_style=classic",
     "--benchmark-quiet",
     "--benchmark-disable-gc",
-    # As an error, "no benchmarks have been run" would hide why they have not.
-    "-Wdefault::pytest_benchmark.logger.PytestBenchmarkWarning",
+    "--benchmark-timer=benches.clock.now",
+    "--timeout=600",
 ]
-QUICK = ["--turns=2", "--budget=0.005"]
 
 
 def main() -> int:
     """Return pytest's exit status; without a complete run there is no table."""
-    parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few seconds, less precise")
-    quick = parser.parse_args().quick
-    stem = RESULTS / ("records-quick" if quick else "records")
-    status = measure(stem.with_suffix(".json"), QUICK if quick else [])
-    if status == pytest.ExitCode.OK:
-        show(stem)
-    return status
+    arguments = _arguments()
+    print(machine.header(f"python -m benches {' '.join(sys.argv[1:])}".rstrip()))
+    reports = {}
+    for name in arguments.benches or BENCHES:
+        status = measure(name, quick=arguments.quick)
+        if status != pytest.ExitCode.OK:
+            return status
+        reports[name] = show(name, quick=arguments.quick)
+    print(targets.table(reports))
+    return pytest.ExitCode.OK
 
 
-def measure(path: Path, options: list[str]) -> int:
-    """Run pytest-benchmark, which writes ``path``."""
+def measure(name: str, *, quick: bool) -> int:
+    """Run pytest-benchmark, which writes the JSON."""
     RESULTS.mkdir(exist_ok=True)
-    return pytest.main([str(HERE), *QUIET, f"--benchmark-json={path}", *options])
+    path = Path(f"{_stem(name, quick=quick)}.json")
+    if all(case.missing for group in BENCHES[name].groups(quick) for case in group):
+        path.write_text('{"benchmarks": []}')
+        return pytest.ExitCode.OK
+    options = [f"--bench={name}", f"--benchmark-json={path}"]
+    if quick:
+        options.append("--quick-bench")
+    return pytest.main([str(HERE / "bench_cases.py"), *QUIET, *options])
 
 
-def show(stem: Path) -> None:
+def show(name: str, *, quick: bool) -> report.Report:
     """Print the table of a run and draw it."""
-    rows = report.read(stem.with_suffix(".json"))
-    print(report.table(rows))
-    plot.draw(rows, stem.with_suffix(".svg"))
+    stem = _stem(name, quick=quick)
+    result = report.read(BENCHES[name], Path(f"{stem}.json"), quick=quick)
+    print(f"\n{table.table(result)}", flush=True)
+    if result.rows:
+        plot.draw(result, Path(f"{stem}.svg"))
     print(f"written: {stem}.json, {stem}.svg", file=sys.stderr)
+    return result
+
+
+def _stem(name: str, *, quick: bool) -> Path:
+    return RESULTS / (f"{name}-quick" if quick else name)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
+    parser.add_argument("benches", nargs="*", metavar="BENCH", help=", ".join(BENCHES))
+    parser.add_argument("--quick", action="store_true", help="under two minutes, less precise")
+    arguments = parser.parse_args()
+    for name in arguments.benches:
+        if name not in BENCHES:
+            parser.error(f"no bench is called {name}; there are {', '.join(BENCHES)}")
+    return arguments
 
 
 if __name__ == "__main__":

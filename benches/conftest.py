@@ -1,43 +1,99 @@
-"""The options of the benches, and the order in which their cases run."""
+"""The options of the benches, the order of their cases, and the line that says how far."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benches.cases import groups
+from benches import machine
+from benches.registry import BENCHES
+from benches.stage import Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from _pytest.mark import ParameterSet
+
+    from benches.bench import Bench, Pace
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a run be made longer or shorter."""
+    """Let one table be chosen, and be made fast."""
     options = parser.getgroup("ktls_fast benches")
-    options.addoption("--turns", type=int, default=16, help="how often each case has its turn")
-    options.addoption("--budget", type=float, default=0.02, help="seconds per case and turn")
+    options.addoption("--bench", choices=tuple(BENCHES), default="records", help="the table")
+    options.addoption("--quick-bench", action="store_true", help="fewer turns, less precise")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Let the implementations of a group take turns, so that a slow moment hits all of them."""
+    """Let the members of a group take turns, forth and back, so that a drift hits all of them."""
     if "case" in metafunc.fixturenames:
-        turns = metafunc.config.getoption("--turns")
-        metafunc.parametrize("case", _in_turns(turns))
+        metafunc.parametrize("case", _in_turns(metafunc.config))
 
 
 @pytest.fixture
-def budget(request: pytest.FixtureRequest) -> float:
-    """Seconds that a case may take."""
-    seconds = request.config.getoption("--budget")
-    assert isinstance(seconds, float)
-    return seconds
+def pace(request: pytest.FixtureRequest) -> Pace:
+    """How long to measure."""
+    return _pace(request.config)
 
 
-def _in_turns(turns: int) -> list[ParameterSet]:
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    """Where the cases work."""
+    stage = Stage()
+    yield stage
+    stage.clear()
+
+
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+    """Put the versions of everybody into the JSON."""
+    machine_info["ktls_fast_benches"] = machine.facts()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell each case its number, for the line that says how far."""
+    for nth, item in enumerate(items, 1):
+        item.stash[NUMBER] = f"{nth}/{len(items)}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Say how far we are, on a terminal."""
+    if sys.stderr.isatty():
+        case = item.name.removeprefix("bench_case").strip("[]")
+        bench = _bench(item.config).name
+        sys.stderr.write(f"\r\x1b[K{bench} {item.stash[NUMBER]} {case[:60]}")
+        sys.stderr.flush()
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Print no dots between the tables."""
+    return ("passed", "", "") if report.passed else None
+
+
+def pytest_sessionfinish() -> None:
+    """Clear that line."""
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+
+
+NUMBER = pytest.StashKey[str]()
+
+
+def _bench(config: pytest.Config) -> Bench:
+    return BENCHES[config.getoption("--bench")]
+
+
+def _pace(config: pytest.Config) -> Pace:
+    bench = _bench(config)
+    return bench.quick if config.getoption("--quick-bench") else bench.pace
+
+
+def _in_turns(config: pytest.Config) -> list[ParameterSet]:
     return [
         pytest.param(case, id=f"{case.name}#{turn}")
-        for group in groups()
-        for turn in range(turns)
-        for case in group
+        for group in _bench(config).groups(config.getoption("--quick-bench"))
+        for turn in range(_pace(config).turns)
+        for case in (group[::-1] if turn % 2 else group)
+        if not case.missing
     ]

@@ -1,84 +1,112 @@
-"""The table as a picture: throughput in grouped bars, one panel per operation and cipher."""
+"""A table as a picture: its first column in grouped bars, one panel per half of a group's name."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from benches.cases import CEILING, OURS
+from benches.bench import Role
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from benches.report import Row
+    from benches.bench import Column
+    from benches.report import Report, Row
 
-# Ours in shades of one colour, so that it stands out; the ceiling is a line, since it is no peer.
-COLOURS = {
-    f"{OURS}, batch 1": "#9ecae1",
-    f"{OURS}, batch 8": "#4292c6",
-    f"{OURS}, batch 64": "#08519c",
-    "cryptography (AEAD only)": "#fdae6b",
-    "python-record": "#a1d99b",
-    "ssl": "#bcbddc",
-}
-LABELS = {"cryptography": "cryptography (AEAD only)"}
+# Ours in shades of one colour, so that it stands out.
+OURS_COLOURS = ("#9ecae1", "#6baed6", "#3182bd", "#08519c")
+PEER_COLOURS = ("#fdae6b", "#a1d99b", "#bcbddc", "#fdd0a2", "#c7c7c7", "#e7969c", "#dbdb8d")
+SCALE_COLOURS = ("#d9d9d9", "#f0f0f0")
+LIMIT_COLOUR = "#555555"
+COLOURS = {Role.OURS: OURS_COLOURS, Role.PEER: PEER_COLOURS, Role.SCALE: SCALE_COLOURS}
+MAX_COLUMNS, MAX_LEVEL_LABELS = 3, 8
 
 
-def draw(rows: list[Row], path: Path) -> None:
-    """Write the picture of a run; the suffix of ``path`` says in which format."""
-    panels: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        panels[row.group.rpartition("/")[0]].append(row)
+def draw(report: Report, path: Path) -> None:
+    """Write the picture of a report; the suffix of ``path`` says in which format."""
     with mpl.rc_context({"svg.hashsalt": "ktls_fast", "svg.fonttype": "none", "font.size": 9}):
-        figure = _figure(panels)
+        figure = _figure(report)
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
-def _figure(panels: dict[str, list[Row]]) -> Figure:
-    columns = max(len(panels) // 2, 1)
-    figure = Figure(figsize=(4.2 * columns, 6.4), layout="constrained")
-    axes = figure.subplots(2, columns, sharey=True, squeeze=False)
-    for panel, (name, rows) in zip(axes.flat, panels.items(), strict=True):
-        _panel(panel, name, rows)
-    for panel in axes[:, 0]:
-        panel.set_ylabel("plaintext, MB/s")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+def _figure(report: Report) -> Figure:
+    panels: dict[str, list[Row]] = {}
+    for row in report.rows.values():
+        panels.setdefault(row.case.panel, []).append(row)
+    columns = min(len(panels), MAX_COLUMNS)
+    lines = -(-len(panels) // columns)
+    figure = Figure(figsize=(1.6 + 4.6 * columns, 1.2 + 3.0 * lines), layout="constrained")
+    axes = list(figure.subplots(lines, columns, squeeze=False).flat)
+    colours = _colours(report)
+    for panel, (name, rows) in zip(axes, panels.items(), strict=False):
+        _panel(panel, name, rows, report, colours)
+    for unused in axes[len(panels) :]:
+        unused.set_visible(False)
+    _legend(figure, axes[: len(panels)])
     return figure
 
 
-def _panel(axes: Axes, name: str, rows: list[Row]) -> None:
-    sizes = sorted({row.size for row in rows})
-    width = 0.8 / len(COLOURS)
-    for nth, (label, colour) in enumerate(COLOURS.items()):
-        rates = _rates(rows, label)
-        places = [at - 0.4 + width * (nth + 0.5) for at in range(len(sizes))]
-        axes.bar(places, [rates[size] for size in sizes], width, color=colour, label=label)
-    ceiling = _rates(rows, CEILING)
-    for at, size in enumerate(sizes):
-        label = CEILING if at == 0 else "_"
-        axes.hlines(ceiling[size], at - 0.42, at + 0.42, colors="#555555", label=label)
-    axes.set(title=name.replace("/", "  "), yscale="log", ylim=(10, None))
-    axes.yaxis.set_major_formatter("{x:,.0f}")
-    axes.set_xticks(range(len(sizes)), [f"{size} B" for size in sizes])
+def _legend(figure: Figure, axes: list[Axes]) -> None:
+    handles: dict[str, Artist] = {}
+    for panel in axes:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=2 * min(len(axes), MAX_COLUMNS),
+        frameon=False,
+    )
+
+
+def _colours(report: Report) -> dict[str, str]:
+    """A colour for every series that is drawn as bars."""
+    roles = {row.case.series: row.case.role for row in report.rows.values()}
+    colours: dict[str, str] = {}
+    for role, shades in COLOURS.items():
+        series = [name for name, its in roles.items() if its is role]
+        # The last of ours is the darkest.
+        start = len(shades) - len(series) if role is Role.OURS else 0
+        for nth, name in enumerate(series, start):
+            colours[name] = shades[nth % len(shades)]
+    return colours
+
+
+def _panel(axes: Axes, name: str, rows: list[Row], report: Report, colours: dict[str, str]) -> None:
+    places = {x: at for at, x in enumerate(dict.fromkeys(row.case.x for row in rows))}
+    column = report.bench.columns[0]
+    _bars(axes, [row for row in rows if row.case.series in colours], places, column, colours)
+    _limits(axes, [row for row in rows if row.case.role is Role.LIMIT], places, column)
+    axes.set(title=name.replace("/", "  "), ylabel=column.title.replace("_", " "))
+    if report.bench.log_scale:
+        axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:,g}")
+    slope = 60 if len(places) > MAX_LEVEL_LABELS else 0
+    axes.set_xticks(range(len(places)), list(places), rotation=slope)
     axes.grid(axis="y", which="major", color="#dddddd")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _rates(rows: list[Row], label: str) -> dict[int, float]:
-    """Throughput by size; the best batch of whoever is not us."""
-    rates: dict[int, float] = defaultdict(float)
-    for row in rows:
-        if _label(row) == label:
-            rates[row.size] = max(rates[row.size], row.mb_per_s)
-    return rates
+def _bars(
+    axes: Axes, rows: list[Row], places: dict[str, int], column: Column, colours: dict[str, str]
+) -> None:
+    series = list(dict.fromkeys(row.case.series for row in rows))
+    width = 0.84 / len(series)
+    for nth, name in enumerate(series):
+        heights = {row.case.x: column.value(row) for row in rows if row.case.series == name}
+        at = [places[x] - 0.42 + width * (nth + 0.5) for x in heights]
+        axes.bar(at, list(heights.values()), width, color=colours[name], label=name)
 
 
-def _label(row: Row) -> str:
-    return f"{OURS}, batch {row.batch}" if row.impl == OURS else LABELS.get(row.impl, row.impl)
+def _limits(axes: Axes, rows: list[Row], places: dict[str, int], column: Column) -> None:
+    """The limit is a line, since it is no peer."""
+    for nth, row in enumerate(rows):
+        at, label = places[row.case.x], row.case.series if nth == 0 else "_"
+        axes.hlines(column.value(row), at - 0.45, at + 0.45, colors=LIMIT_COLOUR, label=label)

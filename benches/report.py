@@ -1,4 +1,4 @@
-"""From pytest-benchmark's JSON to the table: what a record costs, and against the best peer."""
+"""From pytest-benchmark's JSON to rows: what each case cost, and against the others."""
 
 from __future__ import annotations
 
@@ -8,78 +8,81 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from benches.cases import CEILING, OURS
+from benches.bench import SECONDS, Role
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEADER = ("case", "ns_per_record", "mb_per_s", "vs_best_peer")
+    from benches.bench import Bench, Case
+
+Turns = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case: the median time of a record in each of its turns, in nanoseconds."""
+    """One case, with the measures of each of its turns."""
 
-    case: str
-    group: str
-    impl: str
-    batch: int
-    size: int
-    turns: tuple[float, ...]
+    case: Case
+    turns: dict[str, Turns]
 
-    @property
-    def ns_per_record(self) -> float:
-        """The median of the turns."""
-        return median(self.turns)
+    def measure(self, name: str = SECONDS) -> float:
+        """The median of the turns, for one round."""
+        return median(self.turns[name])
 
-    @property
-    def mb_per_s(self) -> float:
-        """Plaintext throughput."""
-        return self.size / self.ns_per_record * 1000
+    def per(self, unit: str, name: str = SECONDS) -> float:
+        """The same for one of what a round moves."""
+        return self.measure(name) / self.case.units[unit]
 
-    def times_as_fast_as(self, other: Row) -> float:
+    def cost(self, name: str) -> Turns:
+        """Turn by turn, for one of the units in which those of a group compare."""
+        unit = next(iter(self.case.units))
+        return tuple(value / self.case.units[unit] for value in self.turns[name])
+
+    def times_as_good_as(self, other: Row, name: str = SECONDS) -> float:
         """Compare turn by turn, since the machine's speed drifts, and take the median."""
-        return median(theirs / mine for mine, theirs in zip(self.turns, other.turns, strict=True))
-
-    def times_as_fast_as_best(self, rows: list[Row]) -> float:
-        """Compare with the fastest peer of the group; the ceiling is no peer."""
-        return min(
-            self.times_as_fast_as(row)
-            for row in rows
-            if row.group == self.group and row.impl not in {OURS, CEILING}
-        )
+        pairs = zip(self.cost(name), other.cost(name), strict=True)
+        return median(theirs / mine for mine, theirs in pairs if mine)
 
 
-def read(path: Path) -> list[Row]:
-    """The cases of a run, in its order."""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The rows of a run, and the cases that were missing."""
+
+    bench: Bench
+    quick: bool
+    rows: dict[str, Row]
+    cases: tuple[Case, ...]
+
+    def others(self, row: Row, role: Role) -> list[Row]:
+        """Those of the row's group that have a role."""
+        return [
+            other
+            for other in self.rows.values()
+            if other.case.group == row.case.group and other.case.role is role
+        ]
+
+    def against(self, row: Row, role: Role, name: str = SECONDS) -> float | None:
+        """How the row does against the best with that role; None without one."""
+        ratios = [row.times_as_good_as(other, name) for other in self.others(row, role)]
+        return min(ratios, default=None)
+
+    def find(self, group: str, series: str) -> Row | None:
+        """The row of a group by its series."""
+        return self.rows.get(f"{group}/{series}")
+
+
+def read(bench: Bench, path: Path, *, quick: bool) -> Report:
+    """The report of a run, in the order of its cases."""
     turns: dict[str, list[Any]] = defaultdict(list)
     for entry in json.loads(path.read_text())["benchmarks"]:
         turns[entry["extra_info"]["case"]].append(entry)
-    return [_row(entries) for entries in turns.values()]
+    cases = tuple(case for group in bench.groups(quick) for case in group)
+    rows = {case.name: _row(case, turns[case.name]) for case in cases if not case.missing}
+    return Report(bench, quick, rows, cases)
 
 
-def table(rows: list[Row]) -> str:
-    """One tab-separated line per case, padded for the eye."""
-    lines = [HEADER, *(_cells(row, rows) for row in rows)]
-    width = max(len(line[0]) for line in lines)
-    return "\n".join(
-        "\t".join([case.ljust(width), *(cell.rjust(13) for cell in cells)])
-        for case, *cells in lines
-    )
-
-
-def _cells(row: Row, rows: list[Row]) -> tuple[str, str, str, str]:
-    ratio = row.times_as_fast_as_best(rows)
-    return (row.case, f"{row.ns_per_record:.1f}", f"{row.mb_per_s:.0f}", f"{ratio:.2f}x")
-
-
-def _row(entries: list[Any]) -> Row:
-    info = entries[0]["extra_info"]
-    return Row(
-        case=info["case"],
-        group=info["group"],
-        impl=info["impl"],
-        batch=info["batch"],
-        size=info["size"],
-        turns=tuple(entry["stats"]["median"] / info["records"] * 1e9 for entry in entries),
-    )
+def _row(case: Case, entries: list[Any]) -> Row:
+    measures = [
+        {SECONDS: entry["stats"]["median"], **entry["extra_info"]["measures"]} for entry in entries
+    ]
+    return Row(case, {name: tuple(turn[name] for turn in measures) for name in measures[0]})

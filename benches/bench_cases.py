@@ -1,0 +1,31 @@
+"""The one bench function: every case of every table goes through here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benches import clock
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from benches.bench import Case, Pace
+    from benches.stage import Stage
+
+MIN_ROUNDS, MAX_ROUNDS = 2, 200
+
+
+def bench_case(case: Case, pace: Pace, stage: Stage, benchmark: BenchmarkFixture) -> None:
+    player = stage.player(case)
+    work = player.work
+    clock.follow(work)
+    benchmark.pedantic(work.run, setup=work.reset, rounds=_rounds(player.seconds, pace))
+    measures = work.measures() if hasattr(work, "measures") else {}
+    benchmark.extra_info.update(case=case.name, measures=measures)
+
+
+def _rounds(seconds: float, pace: Pace) -> int:
+    """How many fit the budget; a single one where there is none."""
+    if not pace.budget:
+        return 1
+    return min(max(int(pace.budget / seconds), MIN_ROUNDS), MAX_ROUNDS)

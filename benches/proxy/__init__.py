@@ -1,0 +1,1 @@
+"""TLS proxies before the same upstream, under the same load."""

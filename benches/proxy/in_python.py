@@ -1,0 +1,93 @@
+"""A TLS proxy as one would write it in Python: ``ssl`` in asyncio's loop or in uvloop.
+
+``python -m benches.proxy.in_python asyncio|uvloop FOLDER PORT UPSTREAM_PORT``
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from benches import identity
+
+HOST = "127.0.0.1"
+ROOM = 1 << 18
+
+
+class Half(asyncio.BufferedProtocol):
+    """Passes what it gets to the other half, and pauses while that one cannot write."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.other: Half | None = None
+        self._room = memoryview(bytearray(ROOM))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A stream's transport is always one; uvloop's are so without saying it.
+        self.transport = cast("asyncio.Transport", transport)
+
+    def get_buffer(self, _: int) -> memoryview:
+        return self._room
+
+    def buffer_updated(self, size: int) -> None:
+        assert self.other is not None
+        assert self.other.transport is not None
+        # A transport may keep what it is given, and the room is used again.
+        self.other.transport.write(bytes(self._room[:size]))
+
+    def pause_writing(self) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.resume_reading()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.close()
+
+
+class Front(Half):
+    """The half that faces the client."""
+
+    def __init__(self, upstream: int) -> None:
+        super().__init__()
+        self._upstream = upstream
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert self.transport is not None
+        self.transport.pause_reading()
+        self._connecting = asyncio.get_running_loop().create_task(self._connect())
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        _, self.other = await loop.create_connection(Half, HOST, self._upstream)
+        self.other.other = self
+        assert self.transport is not None
+        self.transport.resume_reading()
+
+
+async def serve(folder: Path, port: int, upstream: int) -> None:
+    """Until SIGTERM."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    context = identity.server_context(folder)
+    async with await loop.create_server(lambda: Front(upstream), HOST, port, ssl=context):
+        await stopped.wait()
+
+
+def main() -> None:
+    """Serve in the loop that the arguments name."""
+    loop, folder, port, upstream = sys.argv[1:]
+    with asyncio.Runner(loop_factory=import_module(loop).new_event_loop) as runner:
+        runner.run(serve(Path(folder), int(port), int(upstream)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Sealing and opening TLS 1.3 records in memory."""

@@ -1,0 +1,102 @@
+"""Who seals and opens, and what."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import product
+from typing import TYPE_CHECKING
+
+from benches.bench import OURS, SECONDS, Bench, Case, Column, Pace, Role
+from benches.records import aead, by_hand, openssl_peer, ours, raw, ssl_peer
+from benches.records.work import Job
+from tests.reference import AES_GCM_128, AES_GCM_256, CHACHA20_POLY1305, MAX_PLAINTEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benches.records.work import Worker
+
+CIPHERS = (AES_GCM_128, AES_GCM_256, CHACHA20_POLY1305)  # those that every member has
+SIZES = (16, 64, 256, 1400, 4096, 16384)
+BATCHES = (1, 8, 64, 512)
+LIMIT = "libipsec-mb"
+AWS_LC, IPSEC_MB = (partial(raw.Raw, path=path) for path in (raw.AWS_LC, raw.IPSEC_MB))
+WORKERS: dict[str, tuple[Role, Callable[[Job], Worker], Callable[[Job], Worker]]] = {
+    OURS: (Role.OURS, ours.Sealing, ours.Opening),
+    "cryptography": (Role.PEER, aead.Sealing, aead.Opening),
+    "python loop": (Role.PEER, by_hand.Sealing, by_hand.Opening),
+    "ssl": (Role.PEER, ssl_peer.Sealing, ssl_peer.Opening),
+    "pyOpenSSL": (Role.PEER, openssl_peer.Sealing, openssl_peer.Opening),
+    "aws-lc-rs": (Role.SCALE, AWS_LC, AWS_LC),
+    LIMIT: (Role.LIMIT, IPSEC_MB, IPSEC_MB),
+    "memcpy": (Role.SCALE, aead.Copying, aead.Copying),
+}
+PROGRAMS = {"aws-lc-rs": raw.AWS_LC, LIMIT: raw.IPSEC_MB}
+
+
+class RecordWork:
+    """A worker, checked against the plaintext that it was given or should find."""
+
+    def __init__(self, job: Job, worker: Worker) -> None:
+        self._job, self._worker = job, worker
+        self.reset, self.run = worker.reset, worker.run
+        self.close = getattr(worker, "close", lambda: None)
+        if hasattr(worker, "now"):
+            self.now = worker.now
+
+    def check(self) -> None:
+        assert self._worker.plaintext() == self._job.data, f"{self._job}: wrong bytes"
+
+
+def groups(quick: bool) -> Iterator[list[Case]]:
+    """All cases; those of a list have operation, cipher and size in common."""
+    sizes = SIZES[1::2] if quick else SIZES
+    for op, cipher, size in product(("seal", "open"), CIPHERS, sizes):
+        yield [
+            _case(Job(op, cipher, size, batch), name)
+            for name in WORKERS
+            for batch in _batches(op, size, name)
+        ]
+
+
+def _case(job: Job, name: str) -> Case:
+    role, sealing, opening = WORKERS[name]
+    maker = sealing if job.op == "seal" else opening
+    return Case(
+        panel=f"{job.op}/{job.cipher.name}",
+        x=str(job.size),
+        series=_series(name, job.batch),
+        role=role,
+        units={"records": job.records, "bytes": job.records * job.size},
+        start=lambda: RecordWork(job, maker(job)),
+        missing=raw.why_missing(PROGRAMS[name]) if name in PROGRAMS else "",
+    )
+
+
+def _series(name: str, batch: int) -> str:
+    return f"{name} x{batch}" if name == OURS or batch > 1 else name
+
+
+def _batches(op: str, size: int, name: str) -> tuple[int, ...]:
+    """The batches that an implementation knows: ``ssl`` cuts one long ``write`` into records."""
+    if name == OURS or (name == "ssl" and op == "seal" and size == MAX_PLAINTEXT):
+        return BATCHES
+    return (1,)
+
+
+BENCH = Bench(
+    name="records",
+    about="TLS 1.3 records sealed and opened in memory, one core",
+    groups=groups,
+    columns=(
+        Column("MB_per_s", lambda row: 1e-6 / row.per("bytes"), ".0f"),
+        Column("ns_per_record", lambda row: 1e9 * row.per("records")),
+    ),
+    pace=Pace(turns=24, budget=0.004),
+    quick=Pace(turns=5, budget=0.002),
+    compared=(SECONDS,),
+    notes=(
+        "cryptography, aws-lc-rs and libipsec-mb are bare AEADs, nonces and headers ready-made.",
+        "vs_limit: against libipsec-mb, one record at a time; memcpy moves the bytes and no more.",
+    ),
+)

@@ -1,0 +1,23 @@
+"""The benches that there are: a further one is a module and a line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from benches.proxy import cases as proxy
+from benches.records import cases as records
+from benches.rekey import cases as rekey
+from benches.scan import cases as scan
+from benches.sockets import cases as sockets
+
+if TYPE_CHECKING:
+    from benches.bench import Bench
+
+_MODULES: Final = (
+    records,
+    sockets,
+    proxy,
+    rekey,
+    scan,
+)
+BENCHES: Final[dict[str, Bench]] = {module.BENCH.name: module.BENCH for module in _MODULES}

@@ -1,0 +1,1 @@
+"""What key updates cost."""

@@ -1,0 +1,68 @@
+"""How often the key changes."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Final
+
+from benches.bench import OURS, Bench, Case, Column, Pace, Role
+from benches.records.work import OVERHEAD
+from benches.rekey.work import Job, Opening, Sealing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benches.bench import Work
+
+SIZES: Final = (64, 16384)
+STRETCHES: Final = sorted([0, 1000, *(1 << k for k in range(21))])
+QUICK: Final = (0, 1, 32, 1000)
+LEAST_RECORDS: Final = 512
+# The most bytes that one round seals; those that are opened are all in memory.
+MAX_BYTES: Final = {"seal": 1 << 30, "open": 1 << 26}
+WORKERS: Final[dict[str, Callable[[Job], Work]]] = {"seal": Sealing, "open": Opening}
+WITH, WITHOUT = f"{OURS}, rekeying", f"{OURS}, never"
+
+
+def groups(quick: bool) -> Iterator[list[Case]]:
+    """With and without, in pairs that move the same records."""
+    for op, size in product(WORKERS, SIZES):
+        for stretch in QUICK if quick else STRETCHES:
+            if stretch * (size + OVERHEAD) <= MAX_BYTES[op]:
+                yield list(_pair(op, size, stretch))
+
+
+def _pair(op: str, size: int, stretch: int) -> Iterator[Case]:
+    stretches = max(LEAST_RECORDS // (stretch or 1), 1)
+    yield _case(op, Job(size, stretch, stretches, rekeys=True))
+    if stretch:
+        yield _case(op, Job(size, stretch, stretches, rekeys=False))
+
+
+def _case(op: str, job: Job) -> Case:
+    return Case(
+        panel=f"{op}/{job.size} B/key update every",
+        x=f"{job.stretch}" if job.stretch else "alone",
+        series=WITH if job.rekeys else WITHOUT,
+        role=Role.OURS if job.rekeys else Role.LIMIT,
+        units={"records": job.records},
+        start=lambda: WORKERS[op](job),
+    )
+
+
+BENCH = Bench(
+    name="rekey",
+    about="a key update every so many records, AES-128-GCM, up to 64 records a call",
+    groups=groups,
+    columns=(
+        Column("records_per_s", lambda row: 1 / row.per("records"), ".0f"),
+        Column("ns_per_record", lambda row: 1e9 * row.per("records")),
+    ),
+    log_scale=False,
+    pace=Pace(turns=12, budget=0.004),
+    quick=Pace(turns=6, budget=0.004),
+    notes=(
+        "vs_limit: against the same records under one key; CPU time of the thread.",
+        "alone: no data; what is counted are KeyUpdates, each with the next secret and its key.",
+    ),
+)

@@ -1,0 +1,168 @@
+"""Sealing and opening with a key update every so many records."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from itertools import repeat
+from time import thread_time
+from typing import TYPE_CHECKING, Final
+
+from benches.records.suites import traffic_key
+from benches.records.work import OVERHEAD
+from ktls_fast import Opener, Sealer, TrafficSecret
+from tests.reference import AES_GCM_128, APPLICATION_DATA, HANDSHAKE, hkdf_expand_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ktls_fast import OpenedBatch
+    from tests.reference import TrafficKey
+
+BATCH: Final = 64
+FIRST: Final = bytes(range(32))
+KEY_UPDATE: Final = b"\x18\x00\x00\x01\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """So many records of a size, in equal stretches, each but for the plain one with a rekey."""
+
+    size: int
+    stretch: int
+    """Records between two key updates; 0 for key updates alone."""
+    stretches: int
+    rekeys: bool
+
+    @property
+    def records(self) -> int:
+        """Records of a round, not counting KeyUpdates unless there is nothing else."""
+        return self.stretches * (self.stretch or 1)
+
+    @property
+    def plaintext(self) -> bytes:
+        """That of every record."""
+        return random.Random(self.size).randbytes(self.size)
+
+    @property
+    def data(self) -> bytes:
+        """The plaintext of the longest call."""
+        return self.plaintext * min(self.stretch, BATCH)
+
+    def batches(self) -> list[int]:
+        """The records of each call within a stretch."""
+        full, rest = divmod(self.stretch, BATCH)
+        return [*repeat(BATCH, full), *([rest] if rest else [])]
+
+    def last_key(self) -> TrafficKey:
+        """The traffic key of the last stretch, by the reference."""
+        secret = FIRST
+        for _ in range(self.stretches - 1 if self.rekeys else 0):
+            secret = hkdf_expand_label("sha256", secret, "traffic upd", 32)
+        return traffic_key(AES_GCM_128, secret)
+
+
+class OwnTime:
+    """Work timed by the CPU time of its thread: a round is long enough to be interrupted."""
+
+    def now(self) -> float:
+        return thread_time()
+
+    def close(self) -> None:
+        pass
+
+
+class Sealing(OwnTime):
+    """``seal_batch``, and at each rekey: the KeyUpdate, the next secret, its key."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._data = job.data
+        self._out = bytearray(BATCH * (job.size + OVERHEAD))
+        view = memoryview(self._data)
+        self._pieces = [view[: count * job.size] for count in job.batches()]
+        self.reset()
+
+    def reset(self) -> None:
+        self._secret = TrafficSecret(0x1301, FIRST)
+        self._sealer = Sealer(self._secret.crypto_info())
+        self._update = b""
+
+    def run(self) -> None:
+        seal_batch, size, out = self._sealer.seal_batch, self._job.size, self._out
+        for _ in range(self._job.stretches):
+            for piece in self._pieces:
+                seal_batch(piece, record_size=size, out=out)
+            if self._job.rekeys:
+                self._rekey()
+
+    def check(self) -> None:
+        """The last KeyUpdate, and the first record of the last batch, under the last key."""
+        key, batches = self._job.last_key(), self._job.batches()
+        # Without rekeys all stretches are under the first key.
+        before = 0 if self._job.rekeys else (self._job.stretches - 1) * self._job.stretch
+        if self._job.rekeys:
+            opened = key.open(self._update, nth=self._job.stretch)
+            assert opened == (HANDSHAKE, KEY_UPDATE), f"{self._job}: wrong KeyUpdate"
+        if batches:
+            record = bytes(self._out[: self._job.size + OVERHEAD])
+            opened = key.open(record, nth=before + sum(batches[:-1]))
+            wanted = (APPLICATION_DATA, self._job.plaintext)
+            assert opened == wanted, f"{self._job}: wrong bytes"
+
+    def _rekey(self) -> None:
+        self._update = self._sealer.seal(KEY_UPDATE, HANDSHAKE)
+        self._secret = self._secret.next()
+        self._sealer.rekey(self._secret.crypto_info())
+
+
+class Opening(OwnTime):
+    """``open_batch``, which stops at each KeyUpdate; then the next secret, its key."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._wire = memoryview(b"".join(_wire(job)))
+        self._out = bytearray(BATCH * (job.size + OVERHEAD))
+        self.reset()
+
+    def reset(self) -> None:
+        self._secret = TrafficSecret(0x1301, FIRST)
+        self._opener = Opener(self._secret.crypto_info())
+        self._opened = 0
+        self._last: OpenedBatch | None = None
+
+    def run(self) -> None:
+        at, step, wire, out = 0, len(self._out), self._wire, self._out
+        open_batch = self._opener.open_batch
+        while at < len(wire):
+            batch = open_batch(wire[at : at + step], out)
+            at += batch.consumed
+            self._opened += len(batch)
+            self._last = batch
+            if batch.stopped == "key_update":
+                self._secret = self._secret.next()
+                self._opener.rekey(self._secret.crypto_info())
+
+    def check(self) -> None:
+        """Every record was opened, and each KeyUpdate was followed."""
+        updates = self._job.stretches if self._job.rekeys else 0
+        found = (self._opened, self._opener.generation)
+        wanted = (self._job.stretches * self._job.stretch + updates, updates)
+        assert found == wanted, f"{self._job}: records and generation are {found}, not {wanted}"
+        assert self._last is not None
+        texts = {APPLICATION_DATA: self._job.plaintext, HANDSHAKE: KEY_UPDATE}
+        expected = b"".join(texts[record_type] for record_type in self._last.types.tolist())
+        assert self._last.data == expected, f"{self._job}: wrong bytes"
+
+
+def _wire(job: Job) -> Iterator[bytes]:
+    """All records of a round; what seals them is checked by its own cases."""
+    secret, data = TrafficSecret(0x1301, FIRST), job.data
+    sealer = Sealer(secret.crypto_info())
+    for _ in range(job.stretches):
+        for count in job.batches():
+            yield bytes(sealer.seal_batch(data[: count * job.size], record_size=job.size).wire)
+        if job.rekeys:
+            yield sealer.seal(KEY_UPDATE, HANDSHAKE)
+            secret = secret.next()
+            sealer.rekey(secret.crypto_info())

@@ -1,0 +1,1 @@
+"""Finding KeyUpdates in what was opened."""

@@ -1,0 +1,131 @@
+"""Scanners over the arrays of an opened batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ktls_fast import KeyUpdateFound, scan_key_updates
+from tests.reference import APPLICATION_DATA, HANDSHAKE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+RECORDS: Final = 512
+KEY_UPDATE: Final = b"\x18\x00\x00\x01\x01"
+TICKET_TYPE, KEY_UPDATE_TYPE = 4, 24
+# Record and whether an update is requested; ours tells more.
+Found = Sequence[tuple[int, bool] | KeyUpdateFound]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What ``open_batch`` has found."""
+
+    types: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    data: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Which of the records are handshake records, and what they hold."""
+
+    every: int
+    """Each so-manieth is one; 0 for none."""
+    updates: bool
+    """It ends with a KeyUpdate; else it holds whole tickets only."""
+
+    def record(self, nth: int, size: int) -> tuple[int, bytes]:
+        """Content type and plaintext of a record."""
+        if not self.every or (nth + 1) % self.every:
+            return APPLICATION_DATA, bytes(size)
+        update = KEY_UPDATE if self.updates else b""
+        return HANDSHAKE, _tickets(size - len(update)) + update
+
+    def batch(self, size: int) -> Batch:
+        """The records as they come from an opener, a KeyUpdate not followed but read on."""
+        pieces = [self.record(nth, size) for nth in range(RECORDS)]
+        lengths = np.array([len(data) for _, data in pieces], np.int64)
+        types = np.array([record_type for record_type, _ in pieces], np.uint8)
+        offsets = np.cumsum(lengths) - lengths
+        return Batch(types, offsets, lengths, memoryview(b"".join(data for _, data in pieces)))
+
+    def wanted(self) -> Found:
+        """What a scan must find."""
+        if not self.every or not self.updates:
+            return []
+        return [(nth, True) for nth in range(self.every - 1, RECORDS, self.every)]
+
+
+class Scanning:
+    """One scanner, one batch."""
+
+    def __init__(self, mix: Mix, size: int, scan: Callable[[Batch], Found]) -> None:
+        self._batch, self._wanted, self._scan = mix.batch(size), mix.wanted(), scan
+        self._found: Found = []
+
+    def reset(self) -> None:
+        self._found = []
+
+    def run(self) -> None:
+        self._found = self._scan(self._batch)
+
+    def check(self) -> None:
+        found = [(each[0], each[1]) for each in self._found]
+        assert found == self._wanted, f"found {found[:3]} …, not {self._wanted[:3]} …"
+
+    def close(self) -> None:
+        pass
+
+
+def ours(batch: Batch) -> Found:
+    """``scan_key_updates``."""
+    return scan_key_updates(batch.types, batch.offsets, batch.lengths, batch.data)
+
+
+def in_python(batch: Batch) -> Found:
+    """Every record looked at by Python."""
+    columns = (batch.types.tolist(), batch.offsets.tolist(), batch.lengths.tolist())
+    return _scan(enumerate(zip(*columns, strict=True)), batch.data)
+
+
+def with_numpy(batch: Batch) -> Found:
+    """Only handshake records looked at by Python, which NumPy finds."""
+    at = np.flatnonzero(batch.types == HANDSHAKE)
+    columns = (batch.types[at].tolist(), batch.offsets[at].tolist(), batch.lengths[at].tolist())
+    return _scan(zip(at.tolist(), zip(*columns, strict=True), strict=True), batch.data)
+
+
+def _scan(records: Iterable[tuple[int, tuple[int, int, int]]], data: memoryview) -> Found:
+    found: list[tuple[int, bool]] = []
+    unread = b""
+    for nth, (record_type, offset, length) in records:
+        if record_type != HANDSHAKE:
+            continue
+        unread += data[offset : offset + length]
+        while len(unread) >= 4 and len(unread) >= (size := 4 + int.from_bytes(unread[1:4])):
+            if unread[0] == KEY_UPDATE_TYPE:
+                found.append((nth, bool(unread[4])))
+            unread = unread[size:]
+    return found
+
+
+def _tickets(size: int) -> bytes:
+    """NewSessionTickets of at most 256 bytes that fill ``size`` bytes."""
+    lengths = [256] * (size // 256)
+    rest = size - sum(lengths)
+    if lengths and rest < 4:
+        lengths[-1] -= 4
+        rest += 4
+    return b"".join(_ticket(length) for length in [*lengths, rest] if length)
+
+
+def _ticket(length: int) -> bytes:
+    return bytes([TICKET_TYPE]) + (length - 4).to_bytes(3) + bytes(length - 4)

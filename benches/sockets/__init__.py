@@ -1,0 +1,1 @@
+"""One loopback TCP connection, each end in a process of its own."""

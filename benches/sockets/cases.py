@@ -1,0 +1,136 @@
+"""Who carries a transfer, and what it moves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from benches import identity
+from benches.bench import OURS, SECONDS, Bench, Case, Column, Pace, Role
+from benches.records.work import ROOT
+from benches.sockets.blocking import WAYS as BLOCKING
+from benches.sockets.loops import MODULES
+from benches.sockets.loops import WAYS as LOOPS
+from benches.sockets.plan import PATIENCE, Cost, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIMIT: Final = "plain TCP"
+KINDS: Final = {"bulk": (1 << 18, 2048), "64 B messages": (64, 200_000)}
+QUICKER: Final = 8
+
+
+class Transfer:
+    """Two processes, one connection."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._plan = replace(plan, folder=self._folder.name)
+        identity.write(Path(self._folder.name))
+        self._seconds = 0.0
+        self._sender = self._receiver = Cost(0, 0)
+
+    def reset(self) -> None:
+        pass
+
+    def run(self) -> None:
+        with ExitStack() as ends:
+            receiver = self._start(replace(self._plan, role="receive"), ends)
+            assert receiver.stdout is not None
+            port = receiver.stdout.readline()
+            assert port, f"{self._plan.way}: the receiver does not listen"
+            sender = self._start(replace(self._plan, role="send", port=int(port)), ends)
+            self._sender, self._receiver = _cost(sender), _cost(receiver)
+        self._seconds += self._sender.seconds
+
+    def check(self) -> None:
+        """The ends have compared what they sent, and counted the rest."""
+        assert self._sender.seconds > 0, f"{self._plan.way}: nothing was sent"
+
+    def now(self) -> float:
+        """Seconds by the sender's clock, from the first byte to the receiver's answer."""
+        return self._seconds
+
+    def measures(self) -> dict[str, float]:
+        send, receive = self._sender.cpu, self._receiver.cpu
+        return {"send_cpu": send, "receive_cpu": receive, "cpu": send + receive}
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+    def _start(self, plan: Plan, ends: ExitStack) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            (sys.executable, "-m", "benches.sockets.end", json.dumps(asdict(plan))),
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | identity.environment(Path(plan.folder)),
+        )
+        ends.enter_context(process)
+        ends.callback(process.kill)  # of use when the other end failed
+        return process
+
+
+def groups(quick: bool) -> Iterator[list[Case]]:
+    """Bulk and messages, by everybody."""
+    for kind, (size, count) in KINDS.items():
+        yield [_case(kind, way, size, count // QUICKER if quick else count) for way in WAYS]
+
+
+WAYS: Final = (*BLOCKING, *LOOPS)
+
+
+def _case(kind: str, way: str, size: int, count: int) -> Case:
+    return Case(
+        panel=kind,
+        x="loopback",
+        series=way,
+        role=_role(way),
+        units={"bytes": size * count, "messages": count},
+        start=lambda: Transfer(Plan(way, "", "", size, count)),
+        missing=_why_missing(way),
+    )
+
+
+def _role(way: str) -> Role:
+    if way == LIMIT:
+        return Role.LIMIT
+    return Role.OURS if way.startswith(OURS) else Role.PEER
+
+
+def _why_missing(way: str) -> str:
+    absent = [name for name in MODULES.get(way, ()) if find_spec(name) is None]
+    return f"not installed (pip install {' '.join(absent)})" if absent else ""
+
+
+def _cost(process: subprocess.Popen[str]) -> Cost:
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, f"{process.args!r} ended with {process.returncode}"
+    return Cost(**json.loads(said.splitlines()[-1]))
+
+
+BENCH = Bench(
+    name="sockets",
+    about=f"one loopback TCP connection, {identity.SUITE}, each end a process",
+    groups=groups,
+    columns=(
+        Column("MB_per_s", lambda row: 1e-6 / row.per("bytes"), ".1f"),
+        Column("messages_per_s", lambda row: 1 / row.per("messages"), ".0f"),
+        Column("sender_cpu_s_per_GB", lambda row: 1e9 * row.per("bytes", "send_cpu"), ".3f"),
+        Column("receiver_cpu_s_per_GB", lambda row: 1e9 * row.per("bytes", "receive_cpu"), ".3f"),
+    ),
+    pace=Pace(turns=5),
+    quick=Pace(turns=1),
+    compared=(SECONDS, "cpu"),
+    log_scale=False,
+    notes=("bulk is sent by 256 KiB a call; cpu_vs_… compare the CPU time of both ends together.",),
+)

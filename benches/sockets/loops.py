@@ -1,0 +1,143 @@
+"""Ends in an event loop: ``ssl`` in asyncio's, in uvloop, and with aiofastnet's transports.
+
+Both ends are protocols, the receiver's a buffered one: what a loop does fastest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from benches import identity
+from benches.identity import SUITE
+from benches.sockets.plan import CHECKED, GO, HOST, PATIENCE, ROOM, Cost, Meter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benches.sockets.plan import Plan
+
+    Factory = Callable[[], asyncio.AbstractEventLoop]
+
+
+class Flow(asyncio.BufferedProtocol):
+    """One end: counts what comes, and knows when to pause."""
+
+    def __init__(self) -> None:
+        self.received = bytearray()
+        self.made: asyncio.Future[asyncio.Transport] = _future()
+        self._room = memoryview(bytearray(ROOM))
+        self._keeps = True
+        self._awaited = 0
+        self._arrived: asyncio.Future[None] = _future()
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    def expect(self, size: int, *, keep: bool) -> asyncio.Future[None]:
+        """Wait for so many bytes; ask before the peer is told to send them."""
+        self._awaited, self._keeps, self._arrived = size, keep, _future()
+        return self._arrived
+
+    async def write_all(self, data: bytes, count: int) -> None:
+        """Write ``data`` so many times, as fast as the transport takes it."""
+        transport = await self.made
+        for _ in range(count):
+            transport.write(data)
+            if not self._writable.is_set():
+                await self._writable.wait()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        chosen = transport.get_extra_info("cipher")
+        assert chosen[0] == SUITE, f"ssl chose {chosen[0]}, not {SUITE}"
+        self.made.set_result(cast("asyncio.Transport", transport))
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if not self._arrived.done():
+            self._arrived.set_exception(ConnectionError(f"end with {self._awaited} bytes to come"))
+
+    def get_buffer(self, _: int) -> memoryview:
+        return self._room
+
+    def buffer_updated(self, size: int) -> None:
+        if self._keeps:
+            self.received += self._room[:size]
+        self._awaited -= size
+        if self._awaited == 0:
+            self._arrived.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+
+def transfer(plan: Plan, factory: Callable[[], Factory]) -> Cost:
+    """Do one end's part in a loop that ``factory`` finds."""
+    part = _send if plan.role == "send" else _receive
+    with asyncio.Runner(loop_factory=factory()) as runner:
+        return runner.run(asyncio.wait_for(part(plan), PATIENCE))
+
+
+async def _send(plan: Plan) -> Cost:
+    context = identity.client_context(Path(plan.folder))
+    _, flow = await asyncio.get_running_loop().create_connection(
+        Flow, HOST, plan.port, ssl=context, server_hostname="localhost"
+    )
+    answer = flow.expect(len(GO), keep=False)
+    await flow.write_all(CHECKED, 1)
+    await answer
+    answer, meter = flow.expect(len(GO), keep=False), Meter()
+    await flow.write_all(plan.message, plan.count)
+    await answer
+    return meter.cost()
+
+
+async def _receive(plan: Plan) -> Cost:
+    flow = Flow()
+    checked = flow.expect(len(CHECKED), keep=True)
+    context = identity.server_context(Path(plan.folder))
+    server = await asyncio.get_running_loop().create_server(lambda: flow, HOST, 0, ssl=context)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await checked
+    assert flow.received == CHECKED, f"{plan.way}: wrong bytes"
+    rest, meter = flow.expect(plan.size * plan.count, keep=False), Meter()
+    await flow.write_all(GO, 1)
+    await rest
+    cost = meter.cost()
+    await flow.write_all(GO, 1)
+    # The answer must have left before the loop ends.
+    (await flow.made).close()
+    server.close()
+    await asyncio.sleep(0)
+    return cost
+
+
+def _future() -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()
+
+
+def _asyncio() -> Factory:
+    return asyncio.new_event_loop
+
+
+def _uvloop() -> Factory:
+    factory: Factory = import_module("uvloop").new_event_loop
+    return factory
+
+
+def _aiofastnet() -> Factory:
+    """As its makers recommend: its transports on uvloop's loop."""
+    factory: Factory = import_module("aiofastnet").loop_factory(_uvloop())
+    return factory
+
+
+WAYS = {
+    "asyncio ssl": partial(transfer, factory=_asyncio),
+    "uvloop ssl": partial(transfer, factory=_uvloop),
+    "aiofastnet": partial(transfer, factory=_aiofastnet),
+}
+MODULES = {"uvloop ssl": ("uvloop",), "aiofastnet": ("aiofastnet", "uvloop")}

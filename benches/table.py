@@ -1,0 +1,59 @@
+"""The table of a report: one tab-separated line per case, padded for the eye."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benches.bench import SECONDS, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benches.bench import Case
+    from benches.report import Report, Row
+
+NONE = "-"
+
+
+def table(report: Report) -> str:
+    """All lines, the missing cases with the reason in place of numbers."""
+    lines = [_header(report), *(_line(report, case) for case in report.cases)]
+    widths = [max(len(cell) for cell in column) for column in _columns(lines)]
+    title = f"{report.bench.name}: {report.bench.about}"
+    return "\n".join([title, *(_padded(line, widths) for line in lines), *report.bench.notes])
+
+
+def _header(report: Report) -> list[str]:
+    titles = [column.title for column in report.bench.columns]
+    for name in report.bench.compared:
+        what = "" if name == SECONDS else f"{name}_"
+        titles += [f"{what}vs_best_peer", f"{what}vs_limit"]
+    return ["case", *titles]
+
+
+def _line(report: Report, case: Case) -> list[str]:
+    if case.missing:
+        return [case.name, f"missing: {case.missing}"]
+    row = report.rows[case.name]
+    numbers = [format(column.value(row), column.form) for column in report.bench.columns]
+    return [case.name, *numbers, *_ratios(report, row)]
+
+
+def _ratios(report: Report, row: Row) -> Iterator[str]:
+    for name in report.bench.compared:
+        for role in (Role.PEER, Role.LIMIT):
+            ratio = report.against(row, role, name)
+            yield NONE if ratio is None else f"{ratio:.2f}x"
+
+
+def _columns(lines: list[list[str]]) -> list[list[str]]:
+    """The cells of each column; a reason is no cell of its column."""
+    full = len(lines[0])
+    names = [line[0] for line in lines]
+    return [names, *([line[at] for line in lines if len(line) == full] for at in range(1, full))]
+
+
+def _padded(line: list[str], widths: list[int]) -> str:
+    case, *cells = line
+    padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=False)]
+    return "\t".join([case.ljust(widths[0]), *padded])

@@ -1,0 +1,106 @@
+"""What the tables should show, as ratios within one run, and whether they do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from benches import machine
+from benches.bench import OURS, SECONDS
+from benches.records.cases import LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from benches.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Ours must be so many times as good as another series of the same group."""
+
+    what: str
+    bench: str
+    group: str
+    ours: str
+    other: str
+    at_least: float
+    measure: str = SECONDS
+
+    def ratio(self, reports: Mapping[str, Report]) -> float | None:
+        """What was measured; None when one of the two was not."""
+        report = reports.get(self.bench)
+        mine = report and report.find(self.group, self.ours)
+        theirs = report and report.find(self.group, self.other)
+        return mine.times_as_good_as(theirs, self.measure) if mine and theirs else None
+
+
+def _records() -> list[Target]:
+    """For each size the batch, and the least ratios to the limit and to ``cryptography``."""
+    wanted = {16384: (8, 0.92, 1.5), 1400: (64, 0.85, 4.0), 64: (64, 1.2, 12.0)}
+    return [
+        Target(
+            f"{op} {cipher}, {size} B, batch {batch}, against {other}",
+            *("records", f"{op}/{cipher}/{size}", f"{OURS} x{batch}", other, least),
+        )
+        for size, (batch, of_limit, of_peer) in wanted.items()
+        for op in ("seal", "open")
+        for cipher in ("AES_GCM_128", "AES_GCM_256")
+        for other, least in ((LIMIT, of_limit), ("cryptography", of_peer))
+    ]
+
+
+TARGETS: Final = (
+    *_records(),
+    Target(
+        "bulk over one loopback connection, speed against ssl",
+        *("sockets", "bulk/loopback", f"{OURS} Connection", "ssl", 2.5),
+    ),
+    Target(
+        "the same, CPU of both ends against plain TCP (at most 1.35 times as much)",
+        *("sockets", "bulk/loopback", f"{OURS} Connection", "plain TCP", 1 / 1.35, "cpu"),
+    ),
+    *(
+        Target(
+            f"proxy, 1 MiB responses, {count}, CPU against {other} (at most 0.8)",
+            *("proxy", f"1 MiB responses/{count}", OURS, other, 1 / 0.8, "cpu"),
+        )
+        for count in ("1 connection", "64 connections")
+        for other in ("nginx", "haproxy")
+    ),
+    *(
+        Target(
+            f"{op}, rekey every 1000 records of 16 KiB, against none",
+            *(
+                "rekey",
+                f"{op}/16384 B/key update every/1000",
+                f"{OURS}, rekeying",
+                f"{OURS}, never",
+                0.97,
+            ),
+        )
+        for op in ("seal", "open")
+    ),
+)
+
+
+def table(reports: Mapping[str, Report]) -> str:
+    """One line per target whose bench was run."""
+    wanted = [target for target in TARGETS if target.bench in reports]
+    if not wanted:
+        return ""
+    lines = ["\ntargets: ratios of ours to another in this run, more is better"]
+    if not machine.has_avx512():
+        lines.append("they were set for machines with AVX-512, which this one has not")
+    width = max(len(target.what) for target in wanted)
+    lines += [_line(target, reports, width) for target in wanted]
+    return "\n".join(lines)
+
+
+def _line(target: Target, reports: Mapping[str, Report], width: int) -> str:
+    ratio = target.ratio(reports)
+    wanted = f">= {target.at_least:.2f}"
+    if ratio is None:
+        return f"{target.what.ljust(width)}\t{wanted}\t{'-':>6}\tnot measured"
+    verdict = "reached" if ratio >= target.at_least else "not reached"
+    return f"{target.what.ljust(width)}\t{wanted}\t{ratio:6.2f}\t{verdict}"
