@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benches import plot, report
+from benches import plot, queue, report
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -32,6 +32,7 @@ def main() -> int:
     status = measure(stem.with_suffix(".json"), QUICK if quick else [])
     if status == pytest.ExitCode.OK:
         show(stem)
+        print(queue.table(queue.QUICK if quick else queue.FULL))
     return status
 
 
