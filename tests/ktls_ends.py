@@ -1,42 +1,20 @@
 """Two ends of a TCP connection as KtlsSockets, and short words for what they are asked to do."""
 
 import errno
-import os
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
 
-from ktls_fast import KtlsSocket, Namespace, OffloadQueue
+from ktls_fast import KtlsSocket, Namespace
 from tests.reference import AES_GCM_128, HANDSHAKE, TLS13, TrafficKey, traffic_key
 
 SOL_TLS, TLS_TX, TLS_RX, TCP_ULP = 282, 1, 2, 31
 KEY_UPDATE = bytes([24, 0, 0, 1, 0])
 DONTWAIT, PEEK, MORE = socket.MSG_DONTWAIT, socket.MSG_PEEK, socket.MSG_MORE
-# With KTLS_DEVICE=queue the same tests run over the workers of a queue.
-DEVICE = OffloadQueue() if os.environ.get("KTLS_DEVICE") == "queue" else None
 Pair = Callable[[], tuple[socket.socket, socket.socket]]
-
-
-def settle() -> None:
-    """Over a queue what was sent is not with TCP at once: wait for it, at most two seconds."""
-    end = time.monotonic() + 2
-    while DEVICE is not None and time.monotonic() < end:
-        stats = DEVICE.stats()
-        if stats.submitted == stats.completed:
-            return
-
-
-def in_software(counters: dict[str, int]) -> dict[str, int]:
-    """What a device counted, under the names of the software path."""
-    counters = dict(counters)
-    for name in list(counters) if DEVICE else ():
-        if "Device" in name and name != "TlsRxDeviceResync":
-            counters[name.replace("Device", "Sw")] += counters.pop(name)
-    return counters
 
 
 def generation(number: int, version: int = TLS13) -> TrafficKey:
@@ -46,7 +24,7 @@ def generation(number: int, version: int = TLS13) -> TrafficKey:
 
 def attach(sock: socket.socket, namespace: Namespace | None = None) -> KtlsSocket:
     """Take over a socket and attach the ULP."""
-    end = KtlsSocket(sock, namespace=namespace, device=DEVICE)
+    end = KtlsSocket(sock, namespace=namespace)
     end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
     return end
 
@@ -86,7 +64,7 @@ class Ends:
 
     def counted(self, name: str) -> int:
         """How far a counter moved since the ends have their keys."""
-        return in_software(self.namespace.tls_stat())[name] - self.before.get(name, 0)
+        return self.namespace.tls_stat()[name] - self.before.get(name, 0)
 
     def fill(self, piece: bytes) -> int:
         """Send until TCP has no room; gives how many bytes were taken."""
@@ -127,7 +105,7 @@ def ends_over(pair: Pair, version: int = TLS13) -> Ends:
     ends = attached(pair)
     install(ends.sender, TLS_TX, generation(0, version))
     install(ends.receiver, TLS_RX, generation(0, version))
-    ends.before = in_software(ends.namespace.tls_stat())
+    ends.before = ends.namespace.tls_stat()
     return ends
 
 
