@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from benches.proxy import cases as proxy
+from benches.queue import cases as queue
 from benches.records import cases as records
 from benches.rekey import cases as rekey
 from benches.scan import cases as scan
@@ -18,6 +19,7 @@ _MODULES: Final = (
     sockets,
     proxy,
     rekey,
+    queue,
     scan,
 )
 BENCHES: Final[dict[str, Bench]] = {module.BENCH.name: module.BENCH for module in _MODULES}

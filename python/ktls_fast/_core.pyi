@@ -31,8 +31,10 @@ __all__ = [
     "KeyUpdateScanner",
     "KtlsSocket",
     "Namespace",
+    "OffloadQueue",
     "OpenedBatch",
     "Opener",
+    "QueueStats",
     "SealedBatch",
     "Sealer",
     "ServerConfig",
@@ -396,6 +398,76 @@ class TlsInfo(NamedTuple):
     """``TLS_TX_MAX_PAYLOAD_LEN``"""
 
 @final
+class QueueStats(NamedTuple):
+    """What an :class:`OffloadQueue` has done."""
+
+    submitted: int
+    """Records that sockets put into their rings."""
+    completed: int
+    """Of these, those that are with TCP, or lost with their connection."""
+    software: int
+    """Of the submitted ones, those that the sender sealed itself, amid a key update."""
+    ring_full: int
+    """How often a send met a full ring."""
+    depth: int
+    """Records in the rings now."""
+    slots: int
+    """Key slots in use."""
+
+class OffloadQueue:
+    """Threads that seal, write and open for the sockets that have it as their ``device``.
+
+    A send puts one descriptor per record into the ring of its connection. ``bytes`` are not copied,
+    and let go once the record is sealed and Python calls this package again; any other buffer is
+    copied. A full ring makes a send wait, or fail with EAGAIN. An error of TCP is reported by the
+    next call, as after any write behind a call's back. Records are opened ahead of the reader, at
+    most 256 KiB per connection; errors and KeyUpdates still wait for it.
+
+    Each direction of a connection takes a key slot; without one it stays in software. A key update
+    goes through software until the peer has acknowledged all that went before. Process exit loses
+    what is in the rings: close the queue before.
+    """
+
+    def __new__(
+        cls,
+        workers: int = 1,
+        *,
+        depth: int = 256,
+        slots: int = 64,
+        policy: Literal["cover-letter", "v17"] = "cover-letter",
+    ) -> Self:
+        """Make a queue; its threads start with their first task.
+
+        :param workers: threads; 0 is the software path.
+        :param depth: records in the ring of each connection.
+        :param slots: keys.
+        :param policy: how a key update goes on; see docs/offload.md.
+        :raises ValueError: a number out of range, or an unknown policy.
+        """
+
+    def stats(self) -> QueueStats:
+        """Give what it has done.
+
+        :raises KtlsError: EBUSY in a child of a fork.
+        """
+
+    def close(self) -> None:
+        """Let what was accepted leave, for at most a minute, and end the threads.
+
+        Its sockets go on in software.
+
+        :raises KtlsError: EBUSY in a child of a fork.
+        """
+
+    @property
+    def closed(self) -> bool:
+        """True once it was closed."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, _exc_type: object = None, _exc: object = None, _tb: object = None, /
+    ) -> None: ...
+
 class KtlsSocket:
     """A connected TCP socket that behaves as one with the kernel's tls ULP (spec 1 to 4).
 
@@ -411,6 +483,7 @@ class KtlsSocket:
         *,
         backend: Literal["auto", "engine", "kernel"] = "auto",
         namespace: Namespace | None = None,
+        device: OffloadQueue | None = None,
     ) -> Self:
         """Take over ``sock`` (it is detached) with its timeout.
 
@@ -421,9 +494,12 @@ class KtlsSocket:
             ``namespace`` where the kernel has TLS and can rekey (tried once in a process), and
             else the engine.
         :param namespace: where it counts; default: the counters of the process.
+        :param device: whose workers seal and open, by the engine; default: the calls themselves.
         :raises ValueError: there is no such backend, or the socket is closed.
         :raises KtlsError: for ``"kernel"`` only, and ``sock`` is not detached: ENOENT where the
             kernel has no TLS, EINVAL for a ``namespace``, which only the engine has.
+        :raises KtlsError: EBUSY when ``device`` came along with a fork, EINVAL for one with
+            ``"kernel"``.
         """
 
     @property

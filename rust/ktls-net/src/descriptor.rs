@@ -105,7 +105,7 @@ pub(crate) struct Turn {
 pub(crate) struct Held<'a>(&'a Turn);
 
 /// Signals do not wake a waiter for a turn: it looks up this often for its caller to run handlers.
-const LOOK_UP: Duration = Duration::from_millis(100);
+pub(crate) const LOOK_UP: Duration = Duration::from_millis(100);
 
 impl Turn {
     /// True while somebody has it.

@@ -26,6 +26,12 @@ pub enum Error {
     Interrupted,
 }
 
+/// What the standard library tells of the system.
+pub(crate) fn system(error: std::io::Error) -> Error {
+    let code = error.raw_os_error().unwrap_or_default();
+    Error::Io(Errno::from_raw_os_error(code))
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

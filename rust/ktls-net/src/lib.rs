@@ -7,6 +7,7 @@ mod error;
 mod fd_socket;
 pub mod fork;
 pub mod handshake;
+pub mod queue;
 mod relay;
 pub mod wait;
 
@@ -18,6 +19,7 @@ pub use connection::{Connection, Count, Counts, Facts, Handshaking};
 pub use descriptor::Opened;
 pub use error::Error;
 pub use fd_socket::{Bell, FdSocket, FileSource, Readiness};
+pub use queue::{Kept, OffloadQueue};
 pub use relay::Relay;
 pub use wait::Patience;
 

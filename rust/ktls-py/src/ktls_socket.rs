@@ -7,7 +7,7 @@ mod receive;
 use ktls_core::Errno;
 use ktls_core::socket::Target;
 use ktls_core::socket::call::{Control, SOL_TLS};
-use ktls_net::{FdSocket, Patience};
+use ktls_net::{FdSocket, Kept, Patience};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -15,7 +15,8 @@ use pyo3::types::PyBytes;
 use self::handle::Handle;
 use crate::bell::PyBell;
 use crate::buffer::{Input, Output, take_fd};
-use crate::errors::connection_error;
+use crate::errors::{connection_error, refused};
+use crate::offload_queue::PyOffloadQueue;
 use crate::sendfile;
 use crate::socket_call::{Message, as_kernel, check_all_apart, collect, controls, dup_of, size};
 use crate::socket_option::{
@@ -35,13 +36,22 @@ pub(crate) struct PyKtlsSocket {
 impl PyKtlsSocket {
     /// What carries the socket is chosen in Python: a `KernelSocket` is made there.
     #[new]
-    #[pyo3(signature = (sock, *, backend = "auto", namespace = None))]
+    #[pyo3(signature = (sock, *, backend = "auto", namespace = None, device = None))]
     fn take_over<'py>(
         sock: &Bound<'py, PyAny>,
         backend: &str,
         namespace: Option<&Bound<'py, PyNamespace>>,
+        device: Option<&Bound<'py, PyOffloadQueue>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = sock.py();
+        let backend = match (backend, device) {
+            ("auto", Some(_)) => "engine",
+            ("kernel", Some(_)) => {
+                return Err(refused(Errno::Inval, "the kernel's TLS takes no device"));
+            }
+            (backend, _) => backend,
+        };
+        let device = device.map(|device| device.get().usable()).transpose()?;
         let kernel_socket = py
             .import("ktls_fast.backends")?
             .getattr("kernel_socket")?
@@ -50,7 +60,7 @@ impl PyKtlsSocket {
             return Ok(kernel_socket);
         }
         let timeout = Timeout::of(sock)?;
-        let inner = Handle::new(FdSocket::new(take_fd(sock)?, stats_of(namespace)));
+        let inner = Handle::new(FdSocket::new(take_fd(sock)?, stats_of(namespace), device));
         Ok(Bound::new(py, Self { inner, timeout })?.into_any())
     }
 
@@ -119,21 +129,25 @@ impl PyKtlsSocket {
 
     #[pyo3(signature = (data, flags = 0, /))]
     fn send(&self, py: Python<'_>, data: Input<'_>, flags: i32) -> PyResult<usize> {
-        self.send_slices(py, &[data.as_slice()], &[], flags)
+        self.send_slices(py, &[data], &[], flags)
     }
 
     #[pyo3(signature = (data, flags = 0, /))]
     fn sendall(&self, py: Python<'_>, data: Input<'_>, flags: i32) -> PyResult<()> {
         let (mut rest, patience) = (data.as_slice(), self.timeout.patience());
+        let mut kept = self.kept(std::slice::from_ref(&data));
         loop {
             let taken = as_kernel(py, || {
                 self.inner
-                    .send(&[rest], &[], flags.cast_unsigned(), patience)
+                    .send_kept(&[rest], &kept, &[], flags.cast_unsigned(), patience)
             })?;
             rest = &rest[taken..];
             if rest.is_empty() {
                 return Ok(());
             }
+            kept.iter_mut()
+                .flatten()
+                .for_each(|kept| *kept = kept.skip(taken));
             py.check_signals()?;
         }
     }
@@ -151,7 +165,6 @@ impl PyKtlsSocket {
             return Err(PyTypeError::new_err("a connected socket takes no address"));
         }
         let buffers = collect::<Input<'_>>(buffers)?;
-        let slices: Vec<_> = buffers.iter().map(Input::as_slice).collect();
         let ancdata = ancdata.map_or(Ok(Vec::new()), collect::<(i32, i32, Input<'_>)>)?;
         let controls: Vec<_> = ancdata
             .iter()
@@ -161,7 +174,7 @@ impl PyKtlsSocket {
                 data: data.as_slice(),
             })
             .collect();
-        self.send_slices(py, &slices, &controls, flags)
+        self.send_slices(py, &buffers, &controls, flags)
     }
 
     #[pyo3(signature = (bufsize, flags = 0, /))]
@@ -367,11 +380,24 @@ impl PyKtlsSocket {
     fn send_slices(
         &self,
         py: Python<'_>,
-        slices: &[&[u8]],
+        buffers: &[Input<'_>],
         controls: &[Control<'_>],
         flags: i32,
     ) -> PyResult<usize> {
         let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
-        as_kernel(py, || self.inner.send(slices, controls, flags, patience))
+        let slices: Vec<_> = buffers.iter().map(Input::as_slice).collect();
+        let kept = self.kept(buffers);
+        as_kernel(py, || {
+            self.inner
+                .send_kept(&slices, &kept, controls, flags, patience)
+        })
+    }
+
+    /// What a queue needs no copy of.
+    fn kept(&self, buffers: &[Input<'_>]) -> Vec<Option<Kept>> {
+        if !self.inner.is_queued() {
+            return Vec::new();
+        }
+        buffers.iter().map(Input::kept).collect()
     }
 }

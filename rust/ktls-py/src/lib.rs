@@ -13,6 +13,7 @@ mod ktls_socket;
 mod lazy;
 mod lock;
 mod named_tuple;
+mod offload_queue;
 mod opener;
 mod python_socket;
 mod scan;
@@ -42,6 +43,8 @@ mod _core {
     #[pymodule_export]
     use crate::ktls_socket::PyKtlsSocket;
     #[pymodule_export]
+    use crate::offload_queue::PyOffloadQueue;
+    #[pymodule_export]
     use crate::opener::{OpenedBatch, PyOpener};
     #[pymodule_export]
     use crate::scan::{PyKeyUpdateScanner, scan_key_updates};
@@ -60,6 +63,7 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::capi::add_to(module)?;
         super::fork::register(module.py())?;
+        super::offload_queue::QUEUE_STATS.add_to(module)?;
         super::scan::KEY_UPDATE_FOUND.add_to(module)?;
         super::tls_info::TLS_INFO.add_to(module)
     }

@@ -6,11 +6,13 @@ use crate::stats::{Counter, Stats};
 
 /// What carries a direction.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) enum Carrier {
+pub enum Carrier {
     /// Not keyed yet, or closed.
     #[default]
     Nothing,
+    /// The record layer.
     Software,
+    /// A device, also while a key update is under way.
     Device,
 }
 
@@ -39,14 +41,16 @@ impl Carrier {
 
 /// Counts what carries a direction and whether a key update of it is under way.
 #[derive(Debug)]
-pub(super) struct Gauges {
+pub struct Gauges {
     direction: Direction,
     carrier: Carrier,
     rekeying: bool,
 }
 
 impl Gauges {
-    pub(super) const fn new(direction: Direction) -> Self {
+    /// Nothing counted yet.
+    #[must_use]
+    pub const fn new(direction: Direction) -> Self {
         Self {
             direction,
             carrier: Carrier::Nothing,
@@ -54,12 +58,14 @@ impl Gauges {
         }
     }
 
-    pub(super) const fn carrier(&self) -> Carrier {
+    /// What carries the direction.
+    #[must_use]
+    pub const fn carrier(&self) -> Carrier {
         self.carrier
     }
 
     /// The first key.
-    pub(super) fn start(&mut self, carrier: Carrier, stats: &Stats) {
+    pub fn start(&mut self, carrier: Carrier, stats: &Stats) {
         carrier
             .total(self.direction)
             .into_iter()
@@ -67,7 +73,8 @@ impl Gauges {
         self.show(carrier, false, stats);
     }
 
-    pub(super) fn show(&mut self, carrier: Carrier, rekeying: bool, stats: &Stats) {
+    /// What the gauges say from now on.
+    pub fn show(&mut self, carrier: Carrier, rekeying: bool, stats: &Stats) {
         if carrier != self.carrier {
             let (old, new) = (
                 self.carrier.gauge(self.direction),
@@ -92,7 +99,7 @@ impl Gauges {
     }
 
     /// What became of a key update.
-    pub(super) fn count(&self, outcome: Option<Outcome>, stats: &Stats) {
+    pub fn count(&self, outcome: Option<Outcome>, stats: &Stats) {
         let counter = match (self.direction, outcome) {
             (_, None) => return,
             (Direction::Tx, Some(Outcome::Ok)) => Counter::TlsTxRekeyOk,

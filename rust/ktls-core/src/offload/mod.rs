@@ -19,6 +19,7 @@ mod tx;
 mod tx_calls;
 mod tx_side;
 
+pub use count::{Carrier, Gauges};
 pub use device::{
     Capabilities, Connection, DeviceError, Mark, Netdev, OffloadDevice, Refused, ResyncKind,
     ResyncRequest,

@@ -1,5 +1,7 @@
 //! What a sending direction knows of its device, by the rules of [`TxPhase`].
 
+use std::sync::Arc;
+
 use crate::crypto_info::Direction;
 use crate::key::TrafficKey;
 use crate::offload::count::{Carrier, Gauges};
@@ -25,7 +27,7 @@ pub struct TxOffload {
     /// Where the device's records end, once they do.
     pub(super) list_end: Option<u64>,
     /// The key of `list` when it is not the newest.
-    pub(super) past: Option<TrafficKey>,
+    pub(super) past: Option<Arc<TrafficKey>>,
     /// The offset behind the last record.
     pub(super) write: u64,
     pub(super) acked: u64,
@@ -129,7 +131,7 @@ impl TxOffload {
     }
 
     /// The key that was in use until now; kept for what the device has not got through.
-    pub(crate) fn replaced(&mut self, past: TrafficKey) {
+    pub(crate) fn replaced(&mut self, past: Arc<TrafficKey>) {
         if self.on_device() && self.policy != Policy::Naive {
             self.past = Some(past);
         }
@@ -206,7 +208,7 @@ impl TxOffload {
     }
 
     pub(super) fn fall_back(&mut self, segment: &Segment, newest: &TrafficKey) -> Transmit {
-        let key = self.past.as_ref().unwrap_or(newest);
+        let key = self.past.as_deref().unwrap_or(newest);
         match seal_segment(&self.list, key, segment.offset, segment.bytes.len()) {
             Some(bytes) => {
                 self.tally.fallback_bytes += bytes.len() as u64;

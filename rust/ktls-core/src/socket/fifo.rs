@@ -34,6 +34,12 @@ impl Fifo {
         self.start == self.end
     }
 
+    /// Bytes of memory that it keeps.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Room for `len` more bytes behind what is queued, of any contents; [`Fifo::commit`] queues them.
     pub fn space(&mut self, len: usize) -> &mut [u8] {
         if self.bytes.len() - self.end < len {

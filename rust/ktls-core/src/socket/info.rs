@@ -25,6 +25,8 @@ pub enum Conf {
     Base = 1,
     /// The record layer in software.
     Sw = 2,
+    /// A device.
+    Hw = 3,
 }
 
 impl Conf {

@@ -8,19 +8,23 @@ pub mod call;
 mod fault;
 mod fifo;
 mod info;
+mod job;
 pub mod options;
 mod receive;
 mod rx;
+mod source;
 mod target;
 mod tx;
 
 pub use fault::{Fault, SockError};
 pub use fifo::Fifo;
 pub use info::{Conf, Info};
+pub use job::{Job, JobSealer, Plaintext};
 pub use receive::{Receive, Received};
 pub use rx::{Dry, NoPad, Rx, Step};
+pub use source::Source;
 pub use target::{Behind, Target};
-pub use tx::{More, Source, Tx};
+pub use tx::{More, Tx};
 
 use std::sync::Arc;
 

@@ -1,10 +1,13 @@
 //! The sending direction (spec 2).
 
+use std::sync::Arc;
+
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 use crate::key::TrafficKey;
 use crate::offload::TxOffload;
-use crate::socket::{Fault, Fifo, Shared, options};
+use crate::socket::job::Jobs;
+use crate::socket::{Fault, Fifo, Job, JobSealer, Plaintext, Shared, Source, options};
 use crate::wire::{ContentType, MAX_PLAINTEXT};
 
 /// Plaintext in, sealed records out; keeps a MSG_MORE record open.
@@ -16,7 +19,9 @@ pub struct Tx {
     /// Plaintext of the open record; empty when none is open.
     open: Vec<u8>,
     wire: Fifo,
-    /// Bytes at the end of `wire` that wait for the next transmission (spec 2.3).
+    /// In place of `wire` where the records leave by a queue.
+    jobs: Option<Jobs>,
+    /// Bytes at the end of `wire`, or jobs, that wait for the next transmission (spec 2.3).
     held: usize,
     max_payload: usize,
 }
@@ -24,12 +29,12 @@ pub struct Tx {
 /// A key in use; its number wraps, as the kernel's does.
 #[derive(Debug)]
 pub(crate) struct Keyed {
-    key: TrafficKey,
-    seq: u64,
+    pub(super) key: Arc<TrafficKey>,
+    pub(super) seq: u64,
 }
 
 impl Keyed {
-    pub(crate) const fn key(&self) -> &TrafficKey {
+    pub(crate) fn key(&self) -> &TrafficKey {
         &self.key
     }
 
@@ -39,16 +44,6 @@ impl Keyed {
     }
 }
 
-/// The buffers of one send call, and how far they are taken.
-#[derive(Debug)]
-pub struct Source<'a> {
-    slices: &'a [&'a [u8]],
-    index: usize,
-    offset: usize,
-    left: usize,
-    taken: usize,
-}
-
 impl Default for Tx {
     fn default() -> Self {
         Self {
@@ -56,6 +51,7 @@ impl Default for Tx {
             offload: None,
             open: Vec::new(),
             wire: Fifo::default(),
+            jobs: None,
             held: 0,
             max_payload: MAX_PLAINTEXT,
         }
@@ -63,7 +59,7 @@ impl Default for Tx {
 }
 
 impl Tx {
-    /// Takes plaintext and seals records until `limit` bytes of wire wait; a record is never cut.
+    /// Takes plaintext and seals records until `limit` bytes of wire, or jobs, wait; a record is never cut.
     ///
     /// Call again, after writing, while anything is left in `source`. `record_type` is that of the
     /// call's control message. The records sealed before a fault stay good.
@@ -88,7 +84,7 @@ impl Tx {
             // A device's socket makes an empty record of it, or closes the open one (D-8).
             return self.seal_open(record_type, shared);
         }
-        while source.left > 0 && self.wire.len() < limit {
+        while source.left > 0 && self.waiting() < limit {
             shared.error.check_send()?;
             let room = self.max_payload - self.open.len();
             let len = source.left.min(room);
@@ -101,10 +97,13 @@ impl Tx {
         Ok(())
     }
 
-    /// What may be written to TCP now.
+    /// What may be written to TCP now; nothing where records leave by a queue.
     #[must_use]
     pub fn wire(&self) -> &[u8] {
         let wire = self.wire.bytes();
+        if self.is_queued() {
+            return wire;
+        }
         &wire[..wire.len() - self.held]
     }
 
@@ -118,15 +117,59 @@ impl Tx {
         self.held = 0;
     }
 
+    /// From now on records leave by a queue, in which a worker seals them.
+    pub fn queue(&mut self) {
+        self.jobs.get_or_insert_default();
+    }
+
+    /// Who seals the records of the queue from now on.
+    pub fn set_sealer(&mut self, sealer: JobSealer) {
+        if let Some(jobs) = &mut self.jobs {
+            jobs.sealer = sealer;
+        }
+    }
+
+    /// True while records leave by a queue.
+    #[must_use]
+    pub const fn is_queued(&self) -> bool {
+        self.jobs.is_some()
+    }
+
+    /// Records leave as `wire` again; what still waits is sealed.
+    pub fn unqueue(&mut self) {
+        for job in self.jobs.take().into_iter().flat_map(|jobs| jobs.staged) {
+            if let Job::Sealed(record) = job {
+                self.wire.space(record.len()).copy_from_slice(&record);
+                self.wire.commit(record.len());
+            }
+        }
+        if self.held > 0 {
+            self.held = self.wire.len();
+        }
+    }
+
+    /// Takes the records that were cut, but for one that waits for the next transmission.
+    pub fn jobs(&mut self) -> impl Iterator<Item = Job> + '_ {
+        let held = self.held;
+        self.jobs.iter_mut().flat_map(move |jobs| {
+            let ready = jobs.staged.len() - held;
+            jobs.staged.drain(..ready)
+        })
+    }
+
     /// Drops sealed records that can no longer reach the peer.
     pub fn discard_wire(&mut self) {
         self.held = 0;
+        if let Some(jobs) = &mut self.jobs {
+            jobs.staged.clear();
+        }
         self.wire.consume(self.wire.len());
     }
 
     /// Puts a key in use; an open record will be sealed with it, sealed ones stay (K-24, K-25).
     pub fn install(&mut self, key: TrafficKey) {
         let seq = key.info().rec_seq;
+        let key = Arc::new(key);
         let past = self.keyed.replace(Keyed { key, seq });
         if let (Some(offload), Some(past)) = (&mut self.offload, past) {
             offload.replaced(past.key);
@@ -136,7 +179,7 @@ impl Tx {
     /// The key in use.
     #[must_use]
     pub fn key(&self) -> Option<&TrafficKey> {
-        self.keyed.as_ref().map(|keyed| &keyed.key)
+        self.keyed.as_ref().map(|keyed| &*keyed.key)
     }
 
     /// The key in use with its running iv and number (spec 1.5).
@@ -156,7 +199,14 @@ impl Tx {
     /// True while sealed bytes wait, those of a last record under the last number too.
     #[must_use]
     pub fn has_sealed(&self) -> bool {
-        !self.wire.is_empty()
+        self.waiting() > 0
+    }
+
+    /// Bytes of wire, or jobs.
+    fn waiting(&self) -> usize {
+        self.jobs
+            .as_ref()
+            .map_or(self.wire.len(), |jobs| jobs.staged.len())
     }
 
     /// The payload limit.
@@ -189,7 +239,8 @@ impl Tx {
         shared: &Shared,
     ) -> Result<(), Fault> {
         if let Some(piece) = source.piece(len).filter(|_| self.open.is_empty()) {
-            self.seal_record(record_type, piece, shared)?;
+            let place = source.place(len);
+            self.seal_record(record_type, piece, Some(place), shared)?;
             source.take(len, |_| {});
             return Ok(());
         }
@@ -198,7 +249,11 @@ impl Tx {
             .inspect_err(|_| source.untake(len))
     }
 
-    pub(crate) fn close_open(&mut self, shared: &Shared) -> Result<(), Fault> {
+    /// Seals the open record, if there is one.
+    ///
+    /// # Errors
+    /// What `sk_err` holds; [`Error::SeqExhausted`].
+    pub fn close_open(&mut self, shared: &Shared) -> Result<(), Fault> {
         if self.open.is_empty() {
             return Ok(());
         }
@@ -208,7 +263,7 @@ impl Tx {
 
     fn seal_open(&mut self, record_type: u8, shared: &Shared) -> Result<(), Fault> {
         let mut open = std::mem::take(&mut self.open);
-        let sealed = self.seal_record(record_type, &open, shared);
+        let sealed = self.seal_record(record_type, &open, None, shared);
         open.clear();
         self.open = open;
         sealed
@@ -222,12 +277,43 @@ impl Tx {
         &mut self,
         record_type: u8,
         plaintext: &[u8],
+        place: Option<Plaintext>,
         shared: &Shared,
     ) -> Result<(), Fault> {
-        let Keyed { key, seq } = self.keyed.as_mut().ok_or(Error::NoKey)?;
+        let keyed = self.keyed.as_mut().ok_or(Error::NoKey)?;
+        let last = keyed.seq == u64::MAX;
+        self.held = match &mut self.jobs {
+            Some(jobs) => {
+                let job = keyed.job(record_type, plaintext, place, last, jobs.sealer);
+                jobs.staged.push(job);
+                1
+            }
+            None => keyed.seal(record_type, plaintext, &mut self.wire, &mut self.offload),
+        };
+        keyed.seq = keyed.seq.wrapping_add(1);
+        if !last {
+            self.held = 0;
+            return Ok(());
+        }
+        // The record is sealed and leaves later, yet its send fails (trace send.seq_wrap_rekey).
+        shared.error.set(Error::SeqExhausted);
+        Err(Error::SeqExhausted.into())
+    }
+}
+
+impl Keyed {
+    /// Seals a record behind `wire`, or frames it for a device; gives its length.
+    fn seal(
+        &self,
+        record_type: u8,
+        plaintext: &[u8],
+        wire: &mut Fifo,
+        offload: &mut Option<TxOffload>,
+    ) -> usize {
+        let Self { key, seq } = self;
         let len = plaintext.len() + key.overhead();
-        let out = self.wire.space(len);
-        match &mut self.offload {
+        let out = wire.space(len);
+        match offload {
             Some(offload) if offload.on_device() => {
                 key.frame(*seq, record_type, plaintext, out);
                 offload.framed(*seq, out);
@@ -237,15 +323,8 @@ impl Tx {
                 offload.iter_mut().for_each(|offload| offload.sealed(len));
             }
         }
-        self.wire.commit(len);
-        *seq = seq.wrapping_add(1);
-        if *seq > 0 {
-            return Ok(());
-        }
-        // The record is sealed and leaves later, yet its send fails (trace send.seq_wrap_rekey).
-        self.held = len;
-        shared.error.set(Error::SeqExhausted);
-        Err(Error::SeqExhausted.into())
+        wire.commit(len);
+        len
     }
 }
 
@@ -258,93 +337,9 @@ pub enum More {
     KeepOpen,
 }
 
-impl<'a> Source<'a> {
-    /// Starts at the first byte of `slices`.
-    #[must_use]
-    pub fn new(slices: &'a [&'a [u8]]) -> Self {
-        let left = slices.iter().map(|slice| slice.len()).sum();
-        Self {
-            slices,
-            index: 0,
-            offset: 0,
-            left,
-            taken: 0,
-        }
-    }
-
-    /// Bytes not yet taken.
-    #[must_use]
-    pub const fn left(&self) -> usize {
-        self.left
-    }
-
-    /// Bytes taken: what the call returns.
-    #[must_use]
-    pub const fn taken(&self) -> usize {
-        self.taken
-    }
-
-    /// The rest of the current buffer.
-    pub fn rest(&mut self) -> &'a [u8] {
-        while let Some(slice) = self.slices.get(self.index) {
-            if self.offset < slice.len() {
-                return &slice[self.offset..];
-            }
-            self.index += 1;
-            self.offset = 0;
-        }
-        &[]
-    }
-
-    /// Takes `len` bytes, piece by piece.
-    ///
-    /// # Panics
-    /// When fewer are left: a bug of the caller.
-    pub fn take(&mut self, len: usize, mut each: impl FnMut(&'a [u8])) {
-        assert!(
-            len <= self.left,
-            "{len} bytes asked for, {} left",
-            self.left
-        );
-        let mut want = len;
-        while want > 0 {
-            let rest = self.rest();
-            let piece = &rest[..rest.len().min(want)];
-            each(piece);
-            self.offset += piece.len();
-            want -= piece.len();
-        }
-        self.left -= len;
-        self.taken += len;
-    }
-
-    /// The next `len` bytes if they lie in one piece.
-    fn piece(&mut self, len: usize) -> Option<&'a [u8]> {
-        self.rest().get(..len)
-    }
-
-    /// The last `len` bytes do not count: their record failed.
-    fn untake(&mut self, len: usize) {
-        self.taken -= len;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_source_gives_its_bytes_in_order_whatever_the_pieces() {
-        let slices: &[&[u8]] = &[b"ab", b"", b"cdefg", b"h"];
-        for step in 1..=8 {
-            let (mut source, mut got) = (Source::new(slices), Vec::new());
-            while source.left() > 0 {
-                let len = step.min(source.left());
-                source.take(len, |piece| got.extend_from_slice(piece));
-            }
-            assert_eq!((got.as_slice(), source.taken()), (&b"abcdefgh"[..], 8));
-        }
-    }
 
     #[test]
     fn without_a_key_nothing_is_taken() {

@@ -3,7 +3,9 @@
 //! Locks, outermost first: a turn (held while waiting for the peer), `setup`, then one of the two
 //! directions (never held while waiting). So a blocked reader blocks neither a writer nor `TLS_RX`.
 
+mod ahead;
 mod poll;
+mod queued;
 mod recv;
 mod send;
 mod send_file;
@@ -13,9 +15,9 @@ mod splice;
 mod tx_side;
 mod watch;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use ktls_core::socket::{Fault, Shared};
@@ -26,14 +28,16 @@ use rustix::net::Shutdown;
 use rustix::net::sockopt::{Timeout, set_socket_linger, socket_error, socket_timeout};
 
 use crate::descriptor::{Descriptor, Turn, guard};
-use crate::{Error, Patience};
+use crate::queue::Lane;
+use crate::{Error, OffloadQueue, Patience};
 use recv::RxSide;
 use setup::Setup;
-use tx_side::TxSide;
 use watch::Watchers;
 
+pub(crate) use ahead::{Ahead, RxParts};
 pub use poll::Readiness;
 pub use send_file::FileSource;
+pub(crate) use tx_side::{ORPHAN, TxSide};
 pub use watch::Bell;
 
 /// The kernel face over a descriptor. All methods may be called from several threads.
@@ -43,28 +47,31 @@ pub struct FdSocket {
     shared: Arc<Shared>,
     setup: Mutex<Setup>,
     tx: Arc<TxSide>,
-    rx: Mutex<RxSide>,
+    rx: Arc<Mutex<RxSide>>,
     writer: Turn,
     reader: Turn,
     /// `SO_RCVLOWAT`: counts plaintext here, so TCP never learns it.
     low_water: AtomicUsize,
     watchers: Arc<Watchers>,
+    device: Option<Arc<OffloadQueue>>,
+    /// The way through the device, once a key was offered to it.
+    lane: OnceLock<Arc<Lane>>,
 }
 
 impl FdSocket {
-    /// Takes over a descriptor; what happens on it is counted in `stats`.
+    /// Takes over a descriptor; what happens on it is counted in `stats`, and `device` is offered the keys.
     #[must_use]
-    pub fn new(fd: OwnedFd, stats: Arc<Stats>) -> Self {
-        Self::over(Descriptor::new(fd), stats)
+    pub fn new(fd: OwnedFd, stats: Arc<Stats>, device: Option<Arc<OffloadQueue>>) -> Self {
+        Self::over(Descriptor::new(fd), stats, device)
     }
 
     /// A socket of which every call is EBADF.
     #[must_use]
     pub fn closed() -> Self {
-        Self::over(Descriptor::closed(), Arc::default())
+        Self::over(Descriptor::closed(), Arc::default(), None)
     }
 
-    fn over(fd: Descriptor, stats: Arc<Stats>) -> Self {
+    fn over(fd: Descriptor, stats: Arc<Stats>, device: Option<Arc<OffloadQueue>>) -> Self {
         let shared = Arc::new(Shared {
             stats,
             ..Shared::default()
@@ -76,13 +83,20 @@ impl FdSocket {
             fd,
             setup: Mutex::default(),
             tx: Arc::new(tx),
-            rx: Mutex::default(),
+            rx: Arc::default(),
             writer: Turn::default(),
             reader: Turn::default(),
             low_water: AtomicUsize::new(1),
             watchers,
             shared,
+            device,
+            lane: OnceLock::new(),
         }
+    }
+
+    /// True when records leave by a queue, so that what needs no copy should come as [`Kept`].
+    pub fn is_queued(&self) -> bool {
+        self.tx.queued().is_some()
     }
 
     /// The descriptor, for what TCP alone knows.
@@ -153,9 +167,11 @@ impl FdSocket {
             return;
         };
         self.uncount();
+        let lane = self.lane.get();
         let in_a_call = Arc::strong_count(&fd) > 1;
         let owner = self.fd.owner();
         if !owner.has_to_finish(|| in_a_call || self.tx.has_unsent()) {
+            lane.iter().for_each(|lane| lane.close());
             return;
         }
         if guard(&self.rx).has_unread() {
@@ -163,6 +179,7 @@ impl FdSocket {
             let _ = set_socket_linger(&fd, Some(Duration::ZERO));
         }
         self.tx.finish(&fd);
+        lane.iter().for_each(|lane| lane.close());
         if in_a_call {
             // A call that waits at the descriptor has to see that it is over.
             let _ = self.tx.shutdown(&fd, Shutdown::Both);
@@ -172,10 +189,11 @@ impl FdSocket {
 
     /// The gauges of spec 6.1.
     fn uncount(&self) {
-        if self.tx.is_keyed() {
+        if !self.tx.close_device() && self.tx.is_keyed() {
             self.shared.stats.sub(Counter::TlsCurrTxSw);
         }
-        if guard(&self.rx).is_keyed() {
+        let mut rx = guard(&self.rx);
+        if !rx.close_device(&self.shared.stats) && rx.is_keyed() {
             self.shared.stats.sub(Counter::TlsCurrRxSw);
         }
     }
@@ -211,11 +229,23 @@ fn wait_until(
     limit: &mut Option<Patience>,
     which: Timeout,
 ) -> Result<(), Error> {
+    wait_at(fd.as_fd(), fd, events, patience, limit, which)
+}
+
+/// The same at another descriptor than that of the socket.
+fn wait_at(
+    place: BorrowedFd<'_>,
+    socket: &OwnedFd,
+    events: PollFlags,
+    patience: Patience,
+    limit: &mut Option<Patience>,
+    which: Timeout,
+) -> Result<(), Error> {
     if patience != Patience::Endless {
-        return crate::wait::wait(fd.as_fd(), events, patience).map(|_| ());
+        return crate::wait::wait(place, events, patience).map(|_| ());
     }
-    let limit = *limit.get_or_insert_with(|| socket_patience(fd, which));
-    match crate::wait::wait(fd.as_fd(), events, limit) {
+    let limit = *limit.get_or_insert_with(|| socket_patience(socket, which));
+    match crate::wait::wait(place, events, limit) {
         Err(Error::TimedOut) => Err(Error::Io(Errno::AGAIN)),
         other => other.map(|_| ()),
     }

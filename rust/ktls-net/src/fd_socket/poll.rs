@@ -83,7 +83,13 @@ impl FdSocket {
         if self.shared.error.peek().is_some() {
             seen.insert(PollFlags::ERR);
         }
-        let full = !self.tx.state().wire().is_empty();
+        let full = match self.tx.room() {
+            Some(room) => {
+                seen.set(WRITE, room);
+                !room
+            }
+            None => !self.tx.state().wire().is_empty(),
+        };
         if full {
             seen.remove(WRITE);
         }

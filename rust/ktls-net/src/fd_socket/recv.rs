@@ -1,6 +1,7 @@
 //! Receiving (spec 3).
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::TryLockError;
 
 use ktls_core::crypto_info::CryptoInfo;
 use ktls_core::key::TrafficKey;
@@ -10,6 +11,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
 
+use super::ahead::Queued;
 use super::{FdSocket, look, wait_until};
 use crate::descriptor::guard;
 use crate::wait::{PEER_DONE, read_now};
@@ -17,10 +19,15 @@ use crate::{Error, Patience};
 
 /// The receiving direction: plain TCP until it has a key.
 #[derive(Debug, Default)]
-pub(super) struct RxSide {
-    rx: Option<Rx>,
+pub(crate) struct RxSide {
+    pub(super) rx: Option<Rx>,
     /// How much to ask TCP for: grows while it has that much.
     ask: usize,
+    /// Bytes that came from TCP.
+    pub(super) pulled: u64,
+    /// A reader waits at the descriptor: nobody else takes bytes from there.
+    pub(super) waits: bool,
+    pub(super) queued: Option<Queued>,
 }
 
 /// The least and the most that one read asks TCP for. The most is what the engine holds per socket.
@@ -61,7 +68,9 @@ impl FdSocket {
             return Err(Error::Io(Errno::AGAIN));
         }
         let _turn = self.reader.take(patience)?;
-        self.recv_records(&fd, &mut call, out, patience)?;
+        let received = self.recv_records(&fd, &mut call, out, patience);
+        self.nudge();
+        received?;
         Ok(call.received())
     }
 
@@ -82,6 +91,7 @@ impl FdSocket {
                     let mut side = guard(&self.rx);
                     let pulled = side.pull(fd, &self.shared);
                     let next = self.after_pull(side.keyed()?, pulled, call, out)?;
+                    side.waits = next == Step::Wait;
                     // Taking many short records makes TCP acknowledge them, and so more come at once.
                     tcp_may_have_more =
                         pulled == Pulled::Full || pulled == Pulled::Some && call.met_several();
@@ -89,7 +99,9 @@ impl FdSocket {
                 }
                 Step::Wait => {
                     let events = guard(&self.rx).events();
-                    match wait_until(fd, events, patience, &mut limit, Timeout::Recv) {
+                    let waited = wait_until(fd, events, patience, &mut limit, Timeout::Recv);
+                    guard(&self.rx).waits = false;
+                    match waited {
                         Err(_) if call.copied() => return Ok(()),
                         waited => waited?,
                     }
@@ -107,6 +119,8 @@ impl FdSocket {
         out: &mut Target<'_, '_>,
     ) -> Result<Step, Error> {
         match self.dry(pulled) {
+            // A worker of a queue may have been faster.
+            Some(_) if !rx.hungry() && !rx.stopped() => Ok(rx.advance(call, out, &self.shared)?),
             None => Ok(rx.advance(call, out, &self.shared)?),
             Some(dry) => Ok(rx.starved(call, dry, &self.shared)?),
         }
@@ -127,8 +141,12 @@ impl FdSocket {
 
     /// Judges the next record header while it still lies with TCP: the kernel does so when it arrives.
     pub(super) fn foresee(&self, fd: &OwnedFd) {
-        // A reader at work will see it itself.
-        let Ok(mut side) = self.rx.try_lock() else {
+        // A reader at work will see it itself, a worker of a queue perhaps not.
+        let side = match self.rx.try_lock() {
+            Err(TryLockError::WouldBlock) if self.lane.get().is_some() => Ok(guard(&self.rx)),
+            side => side,
+        };
+        let Ok(mut side) = side else {
             return;
         };
         let Some(rx) = side.rx.as_mut().filter(|rx| rx.may_foresee()) else {
@@ -175,12 +193,9 @@ impl RxSide {
         self.rx.as_ref().map(Rx::live_info)
     }
 
-    pub(super) fn install(&mut self, key: TrafficKey) -> Result<(), ktls_core::Error> {
-        if let Some(rx) = &mut self.rx {
-            return rx.install(key);
-        }
+    pub(super) fn install_first(&mut self, key: TrafficKey, queued: Option<Queued>) {
         self.rx = Some(Rx::new(key));
-        Ok(())
+        self.queued = queued;
     }
 
     pub(super) fn set_no_pad(&mut self, value: &[u8]) -> Result<(), ktls_core::Error> {
@@ -231,6 +246,7 @@ impl RxSide {
             Ok(0) => Pulled::Ended,
             Ok(len) => {
                 rx.fed(len, shared);
+                self.pulled += len as u64;
                 if len < self.ask {
                     return Pulled::Some;
                 }

@@ -1,19 +1,22 @@
 //! Sending (spec 2.2).
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use ktls_core::socket::call::{Control, DONTWAIT, MORE, NOSIGNAL, SendFlags, record_type};
-use ktls_core::socket::{More, Source};
+use ktls_core::socket::{More, Source, Tx};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
 
+use super::queued::Queued;
 use super::tx_side::{Flushed, SEAL_AT_ONCE};
-use super::{FdSocket, wait_until};
+use super::{FdSocket, wait_at, wait_until};
+use crate::queue::{Kept, Payload};
 use crate::{Error, Patience};
 
 /// One send call under way.
 struct Sending<'a, 'b> {
+    payload: Payload<'a>,
     source: Source<'a>,
     record_type: Option<u8>,
     flags: SendFlags,
@@ -37,6 +40,22 @@ impl FdSocket {
         flags: u32,
         patience: Patience,
     ) -> Result<usize, Error> {
+        self.send_kept(slices, &[], controls, flags, patience)
+    }
+
+    /// The same; a queue needs no copy of the slices for which there is something in `kept`, which is
+    /// empty or has as many entries.
+    ///
+    /// # Errors
+    /// As [`FdSocket::send`].
+    pub fn send_kept(
+        &self,
+        slices: &[&[u8]],
+        kept: &[Option<Kept>],
+        controls: &[Control<'_>],
+        flags: u32,
+        patience: Patience,
+    ) -> Result<usize, Error> {
         let fd = self.fd.open()?;
         let patience = if flags & DONTWAIT == 0 {
             patience
@@ -54,6 +73,7 @@ impl FdSocket {
         let record_type = record_type(controls.iter().copied(), flags)?;
         let source = Source::new(slices);
         let mut sending = Sending {
+            payload: Payload { slices, kept },
             source,
             record_type,
             flags,
@@ -71,12 +91,18 @@ impl FdSocket {
     }
 
     fn send_records(&self, sending: &mut Sending<'_, '_>) -> Result<(), Error> {
-        if sending.flags.more || self.tx.is_shut() {
+        let queued = self.tx.queued();
+        if sending.flags.more || self.tx.is_shut() || queued.is_some() {
             // Nothing may be written in this call, so the error has to be asked for.
             self.collect_error(sending.fd);
         }
         if self.tx.is_dead() {
             return self.swallow(sending);
+        }
+        if let Some(queued) = queued
+            && !self.submit_records(sending, queued)?
+        {
+            return Ok(());
         }
         self.flush(sending)?;
         loop {
@@ -98,13 +124,66 @@ impl FdSocket {
         }
     }
 
+    /// Puts records into the ring of the queue; true when the rest has to leave without it.
+    fn submit_records(
+        &self,
+        sending: &mut Sending<'_, '_>,
+        queued: &Queued,
+    ) -> Result<bool, Error> {
+        loop {
+            self.wait_for_room(sending, queued)?;
+            if self.tx.is_dead() {
+                return self.swallow(sending).map(|()| false);
+            }
+            self.tx.begin_send(queued)?;
+            let mut tx = self.tx.state();
+            if !tx.is_queued() {
+                return Ok(true);
+            }
+            let room = queued.lane.room();
+            let cut = self.cut(&mut tx, sending, room);
+            self.tx.submit(&mut tx, sending.payload);
+            sending.safe = sending.source.taken();
+            cut?;
+            if sending.source.left() == 0 {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn wait_for_room(&self, sending: &mut Sending<'_, '_>, queued: &Queued) -> Result<(), Error> {
+        let ready = || self.tx.is_dead() || queued.is_ready(&mut self.tx.state());
+        while !ready() {
+            queued.lane.begin_wait();
+            if ready() {
+                break;
+            }
+            let Sending {
+                fd,
+                patience,
+                limit,
+                ..
+            } = sending;
+            let bell = queued.lane.room_bell().as_fd();
+            let waited = wait_at(bell, fd, PollFlags::IN, *patience, limit, Timeout::Send);
+            if waited.is_err() && ready() {
+                break;
+            }
+            waited?;
+        }
+        Ok(())
+    }
+
     fn seal(&self, sending: &mut Sending<'_, '_>, limit: usize) -> Result<(), Error> {
+        self.cut(&mut self.tx.state(), sending, limit)
+    }
+
+    fn cut(&self, tx: &mut Tx, sending: &mut Sending<'_, '_>, limit: usize) -> Result<(), Error> {
         let more = if sending.flags.more {
             More::KeepOpen
         } else {
             More::Seal
         };
-        let mut tx = self.tx.state();
         tx.send(
             &mut sending.source,
             sending.record_type,

@@ -1,10 +1,12 @@
 //! `setsockopt` and `getsockopt` (spec 1.3 to 1.5).
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use ktls_aead::PROVIDER;
 use ktls_core::crypto_info::{CryptoInfo, Direction};
 use ktls_core::key::TrafficKey;
+use ktls_core::offload::Carrier;
 use ktls_core::socket::options::{self, Opt};
 use ktls_core::socket::{Conf, Info, NoPad};
 use ktls_core::stats::Counter;
@@ -15,6 +17,7 @@ use rustix::net::{AddressFamily, SocketType, getpeername, ipproto};
 use super::{FdSocket, look};
 use crate::Error;
 use crate::descriptor::guard;
+use crate::queue::Lane;
 use crate::wait::PEER_DONE;
 
 /// What belongs to no direction.
@@ -62,15 +65,15 @@ impl FdSocket {
     /// # Errors
     /// As spec 1.4; nothing has changed then.
     pub fn set_option(&self, optname: i32, value: &[u8]) -> Result<(), Error> {
-        self.fd.open()?;
+        let fd = self.fd.open()?;
         let _ring = self.watchers.ring_later();
         let mut setup = guard(&self.setup);
         if !setup.attached {
             return Err(ktls_core::Error::NoUlp.into());
         }
         match Opt::new(optname)? {
-            Opt::Tx => self.set_key(Direction::Tx, value)?,
-            Opt::Rx => self.set_key(Direction::Rx, value)?,
+            Opt::Tx => self.set_key(Direction::Tx, value, &fd)?,
+            Opt::Rx => self.set_key(Direction::Rx, value, &fd)?,
             Opt::ZerocopyRo => setup.zerocopy = options::zerocopy(value)?,
             Opt::ExpectNoPad => guard(&self.rx).set_no_pad(value)?,
             Opt::MaxPayloadLen => self.set_max_payload(value)?,
@@ -112,15 +115,15 @@ impl FdSocket {
         let keyed = tx.as_ref().or(rx.as_ref());
         Ok(Some(Info {
             suite: keyed.map(|key| (key.version(), key.cipher().cipher_type)),
-            tx_conf: Conf::new(tx.as_ref()),
-            rx_conf: Conf::new(rx.as_ref()),
+            tx_conf: self.conf(Direction::Tx, tx.as_ref()),
+            rx_conf: self.conf(Direction::Rx, rx.as_ref()),
             rx_no_pad: guard(&self.rx).no_pad() == NoPad::On,
             tx_max_payload_len: self.tx.state().max_payload(),
         }))
     }
 
     /// The first key of a direction, or the next one (K-16 … K-24).
-    fn set_key(&self, direction: Direction, value: &[u8]) -> Result<(), ktls_core::Error> {
+    fn set_key(&self, direction: Direction, value: &[u8], fd: &OwnedFd) -> Result<(), Error> {
         let (tx, rx) = (self.tx.installed(), guard(&self.rx).installed());
         let (live, other) = match direction {
             Direction::Tx => (tx, rx),
@@ -128,40 +131,79 @@ impl FdSocket {
         };
         let key = options::traffic_key(value, live.as_ref(), other.as_ref())
             .and_then(|info| TrafficKey::new(info, &PROVIDER));
-        let done = key.and_then(|key| self.install(direction, key));
-        self.count_set(direction, live.as_ref(), value, done);
+        let done = match (key, live.is_some()) {
+            (Err(error), _) => Err(error.into()),
+            (Ok(key), false) => {
+                self.install_first(direction, key, fd);
+                Ok(())
+            }
+            (Ok(key), true) => self.install_next(direction, key),
+        };
+        match done {
+            Ok(()) => self.count_done(direction, live.is_some()),
+            Err(_) if live.is_some() && options::counts(value) => {
+                self.shared.stats.add(rekey_error(direction));
+            }
+            Err(_) => {}
+        }
         done
     }
 
-    fn install(&self, direction: Direction, key: TrafficKey) -> Result<(), ktls_core::Error> {
+    fn install_first(&self, direction: Direction, key: TrafficKey, fd: &OwnedFd) {
+        let lane = self.offered_lane(fd);
         match direction {
-            Direction::Tx => {
-                self.tx.install(key);
-                Ok(())
-            }
-            Direction::Rx => guard(&self.rx).install(key),
+            Direction::Tx => self.tx.install_first(key, lane),
+            Direction::Rx => self.install_first_rx(key, lane),
         }
     }
 
-    fn count_set(
-        &self,
-        direction: Direction,
-        live: Option<&CryptoInfo>,
-        value: &[u8],
-        done: Result<(), ktls_core::Error>,
-    ) {
-        let stats = &self.shared.stats;
-        match (live, done) {
-            (None, Ok(())) => first_key(direction)
-                .iter()
-                .for_each(|&counter| stats.add(counter)),
-            (None, Err(_)) => {}
-            (Some(_), Ok(())) => stats.add(rekey_ok(direction)),
-            (Some(_), Err(_)) => {
-                if options::counts(value) {
-                    stats.add(rekey_error(direction));
-                }
+    fn install_next(&self, direction: Direction, key: TrafficKey) -> Result<(), Error> {
+        match direction {
+            Direction::Tx => Ok(self.tx.rekey(key)?),
+            Direction::Rx => {
+                guard(&self.rx).rekey(key, &self.shared)?;
+                self.nudge();
+                Ok(())
             }
+        }
+    }
+
+    /// The way through the device, where there is one that could take a key.
+    fn offered_lane(&self, fd: &OwnedFd) -> Option<&Arc<Lane>> {
+        let hub = self.device.as_ref()?.hub().filter(|hub| !hub.is_down())?;
+        if self.lane.get().is_none() {
+            // Without a descriptor for it the socket stays in software. Setup is locked: it is the first.
+            let _first = self.lane.set(Arc::new(Lane::new(hub, fd).ok()?));
+        }
+        self.lane.get()
+    }
+
+    /// A direction of a device counts by itself.
+    fn count_done(&self, direction: Direction, again: bool) {
+        if self.carrier(direction).is_some() {
+            return;
+        }
+        let stats = &self.shared.stats;
+        if again {
+            stats.add(rekey_ok(direction));
+        } else {
+            first_key(direction)
+                .iter()
+                .for_each(|&counter| stats.add(counter));
+        }
+    }
+
+    fn carrier(&self, direction: Direction) -> Option<Carrier> {
+        match direction {
+            Direction::Tx => self.tx.carrier(),
+            Direction::Rx => guard(&self.rx).carrier(),
+        }
+    }
+
+    fn conf(&self, direction: Direction, key: Option<&CryptoInfo>) -> Conf {
+        match self.carrier(direction) {
+            Some(Carrier::Device) => Conf::Hw,
+            _ => Conf::new(key),
         }
     }
 

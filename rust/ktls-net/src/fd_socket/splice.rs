@@ -38,7 +38,9 @@ impl FdSocket {
         let _ring = self.watchers.ring_later();
         let _turn = self.reader.take(patience)?;
         if guard(&self.rx).is_keyed() {
-            return self.splice_record(&fd, pipe, len, patience);
+            let moved = self.splice_record(&fd, pipe, len, patience);
+            self.nudge();
+            return moved;
         }
         wait_until(
             &fd,
@@ -105,8 +107,11 @@ impl FdSocket {
                 return Ok(0);
             }
             let events = side.events();
+            side.waits = true;
             drop(side);
-            wait_until(fd, events, patience, &mut limit, Timeout::Recv)?;
+            let waited = wait_until(fd, events, patience, &mut limit, Timeout::Recv);
+            guard(&self.rx).waits = false;
+            waited?;
         }
     }
 

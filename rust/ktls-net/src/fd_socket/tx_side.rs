@@ -2,17 +2,17 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use ktls_core::crypto_info::CryptoInfo;
-use ktls_core::key::TrafficKey;
 use ktls_core::socket::{Fault, Shared, Tx};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{SendFlags, Shutdown, send};
 
+use super::queued::Queued;
 use super::watch::Watchers;
 use crate::descriptor::guard;
 use crate::fork::Ownership;
@@ -21,7 +21,7 @@ use crate::{Error, Patience};
 
 /// Plain TCP until it has a key.
 #[derive(Debug)]
-pub(super) struct TxSide {
+pub(crate) struct TxSide {
     tx: Mutex<Tx>,
     shared: Arc<Shared>,
     keyed: AtomicBool,
@@ -34,6 +34,8 @@ pub(super) struct TxSide {
     pusher: Mutex<Pusher>,
     watchers: Arc<Watchers>,
     owner: Arc<Ownership>,
+    /// The way through a queue, in place of the pusher.
+    pub(super) queued: OnceLock<Queued>,
 }
 
 /// Sealed records that TCP had no room for leave by a thread, as they do in the kernel by a callback.
@@ -59,7 +61,7 @@ pub(super) enum Flushed {
 pub(super) const SEAL_AT_ONCE: usize = 128 << 10;
 
 /// How long a closed socket waits for a peer that takes nothing: as long as TCP does for a FIN.
-const ORPHAN: Duration = if cfg!(test) {
+pub(crate) const ORPHAN: Duration = if cfg!(test) {
     Duration::from_millis(20)
 } else {
     Duration::from_secs(60)
@@ -77,11 +79,25 @@ impl TxSide {
             pusher: Mutex::default(),
             watchers,
             owner,
+            queued: OnceLock::new(),
         }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, Tx> {
         guard(&self.tx)
+    }
+
+    pub(crate) const fn owner(&self) -> &Arc<Ownership> {
+        &self.owner
+    }
+
+    pub(crate) fn ring_watchers(&self) {
+        self.watchers.ring();
+    }
+
+    /// True once the socket is closed.
+    pub(crate) fn is_orphaned(&self) -> bool {
+        self.orphaned.load(Ordering::Acquire)
     }
 
     pub(super) fn is_keyed(&self) -> bool {
@@ -97,15 +113,19 @@ impl TxSide {
         self.is_shut() || self.failed.load(Ordering::Acquire)
     }
 
-    pub(super) fn install(&self, key: TrafficKey) {
-        self.state().install(key);
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(super) fn set_keyed(&self) {
         self.keyed.store(true, Ordering::Release);
     }
 
     /// True when a close has something to do.
     pub(super) fn has_unsent(&self) -> bool {
         let tx = self.state();
-        tx.open_len() > 0 || tx.has_sealed()
+        let queued = self.queued().is_some_and(|queued| queued.lane.is_busy());
+        queued || tx.open_len() > 0 || tx.has_sealed()
     }
 
     /// What was installed.
@@ -114,7 +134,7 @@ impl TxSide {
     }
 
     /// TCP gave its error: it goes to `sk_err`.
-    pub(super) fn tcp_failed(&self, errno: Errno) {
+    pub(crate) fn tcp_failed(&self, errno: Errno) {
         self.failed.store(true, Ordering::Release);
         self.shared.error.set(Fault::System(errno.raw_os_error()));
     }
@@ -155,6 +175,13 @@ impl TxSide {
         Err(Error::Io(errno))
     }
 
+    /// What TCP said to a write behind a call's back: the next send has to report it.
+    pub(crate) fn queue_failed(&self, errno: Errno) {
+        if matches!(self.write_failed(errno), Err(Error::Io(Errno::PIPE))) {
+            self.tcp_failed(Errno::PIPE);
+        }
+    }
+
     /// `shutdown(2)` of the sending direction, behind what is sealed.
     pub(super) fn shutdown(self: &Arc<Self>, fd: &OwnedFd, how: Shutdown) -> Result<(), Error> {
         self.shut.store(true, Ordering::Release);
@@ -177,12 +204,18 @@ impl TxSide {
     /// The last call: all that is sealed leaves, a record under the last number too (spec 2.3).
     pub(super) fn finish(self: &Arc<Self>, fd: &OwnedFd) {
         self.orphaned.store(true, Ordering::Release);
-        self.state().release();
+        let mut tx = self.state();
+        tx.release();
+        self.submit_rest(&mut tx);
+        drop(tx);
         self.push_later(fd);
     }
 
     /// Gives what is sealed to a pusher; false when there is nothing to push, or nobody to.
     fn push(self: &Arc<Self>, fd: &OwnedFd, task: Pusher) -> bool {
+        if self.queued().is_some_and(|queued| queued.lane.fin_later()) {
+            return true;
+        }
         let mut pusher = guard(&self.pusher);
         if *pusher != Pusher::Idle {
             if task == Pusher::RunningToFin {
@@ -256,6 +289,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use ktls_aead::PROVIDER;
+    use ktls_core::key::TrafficKey;
     use ktls_core::socket::{More, Source};
     use rustix::event::{PollFd, poll};
 
@@ -267,7 +301,8 @@ mod tests {
         let mut info = vec![0; 40];
         info[..4].copy_from_slice(&[4, 3, 51, 0]);
         let info = CryptoInfo::from_bytes(&info).expect("AES-GCM-128 in TLS 1.3");
-        side.install(TrafficKey::new(info, &PROVIDER).expect("a key"));
+        let key = TrafficKey::new(info, &PROVIDER).expect("a key");
+        side.install_first(key, None);
         Arc::new(side)
     }
 

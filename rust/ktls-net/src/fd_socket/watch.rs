@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use crate::Error;
 use crate::descriptor::guard;
+use crate::error::system;
 
 /// A descriptor that is readable from a change until it is silenced.
 #[derive(Debug)]
@@ -45,11 +46,6 @@ impl AsFd for Bell {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.heard.as_fd()
     }
-}
-
-fn system(error: std::io::Error) -> Error {
-    let code = error.raw_os_error().unwrap_or_default();
-    Error::Io(rustix::io::Errno::from_raw_os_error(code))
 }
 
 /// The bells that a socket rings after a change; one that was dropped is forgotten.

@@ -51,6 +51,8 @@ pub enum Forked {
     UsedBy(u32),
     /// A thread of the parent was in a call at the fork: its locks may be held for ever.
     InCall,
+    /// Its threads are in this process.
+    Threads(u32),
 }
 
 /// A call under way.
@@ -116,6 +118,11 @@ impl Ownership {
     pub(crate) fn work(self: &Arc<Self>) -> Call {
         self.calls.fetch_add(1, Ordering::SeqCst);
         Call(Arc::clone(self))
+    }
+
+    /// True while no fork has made a second owner possible, or this process has claimed it since.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.era.load(Ordering::SeqCst) == era()
     }
 
     /// True when this process has to end what was begun: the last one that used it, if `left` says
@@ -295,6 +302,10 @@ impl fmt::Display for Forked {
             Self::UsedBy(pid) => write!(
                 f,
                 "process {pid} has used it since the fork: only one of the two processes may"
+            ),
+            Self::Threads(pid) => write!(
+                f,
+                "its threads are in process {pid}: a fork does not copy them"
             ),
             Self::InCall => f.write_str(
                 "another thread was in a call on it at the fork: only the parent can go on with it",

@@ -1,5 +1,6 @@
 //! The receiving direction (spec 3, 4).
 
+mod ahead;
 mod open;
 mod splice;
 
@@ -12,6 +13,7 @@ use crate::offload::RxOffload;
 use crate::record::Framing;
 use crate::rekey::{RxEvent, RxRekey};
 use crate::socket::{Fault, Fifo, Receive, Shared, Target};
+use ahead::Ahead;
 
 /// Wire bytes in, plaintext out; pauses at a KeyUpdate.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub struct Rx {
     /// Opened and not yet delivered (`rx_list`). Only the last can be a control record.
     opened: VecDeque<Opened>,
     scratch: Vec<u8>,
+    ahead: Ahead,
     /// What it knows of a device, once it was offered one.
     pub(crate) offload: Option<RxOffload>,
 }
@@ -100,6 +103,7 @@ impl Rx {
             wire: Fifo::default(),
             opened: VecDeque::new(),
             scratch: Vec::new(),
+            ahead: Ahead::default(),
             offload: None,
         }
     }
@@ -115,6 +119,7 @@ impl Rx {
         if let Some(offload) = &mut self.offload {
             offload.replaced(past, self.seq);
         }
+        self.ahead.clear();
         self.seq = next;
         self.rekey = rekey;
         Ok(())
@@ -228,7 +233,13 @@ impl Rx {
         self.parser == Parser::Stopped
     }
 
-    /// Bytes taken from TCP and not opened.
+    /// True from a KeyUpdate to the next key.
+    #[must_use]
+    pub fn paused(&self) -> bool {
+        self.rekey == RxRekey::Paused
+    }
+
+    /// Bytes taken from TCP and not opened by a call.
     #[must_use]
     pub const fn unopened(&self) -> usize {
         self.wire.len()

@@ -21,7 +21,7 @@ impl Rx {
         let inner_len = self.key.inner_len(len)?;
         let fits = !call.peeks() && inner_len <= out.room() + self.type_len();
         let optimistic = fits && self.optimistic();
-        let direct = fits && self.offload.is_none();
+        let direct = fits && self.offload.is_none() && self.ahead.is_empty();
         let place = if direct && out.next_piece().len() >= inner_len {
             Place::Direct
         } else {
@@ -71,6 +71,9 @@ impl Rx {
         place: Place,
         out: &mut Target<'_, '_>,
     ) -> Result<Inner, Error> {
+        if let Some(inner) = self.ahead.take(&mut self.scratch) {
+            return Ok(inner);
+        }
         let opened = self.opened_by_device(len);
         let record = &self.wire.bytes()[..len];
         match place {
@@ -239,7 +242,7 @@ fn note_failure(error: Error, shared: &Shared) {
     shared.error.set(error);
 }
 
-fn is_key_update(inner: Inner, plaintext: &[u8]) -> bool {
+pub(super) fn is_key_update(inner: Inner, plaintext: &[u8]) -> bool {
     inner.record_type == ContentType::HANDSHAKE.0 && plaintext.first() == Some(&KEY_UPDATE)
 }
 

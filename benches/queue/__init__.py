@@ -1,0 +1,1 @@
+"""The offload queue against the software path."""

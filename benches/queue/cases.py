@@ -1,0 +1,54 @@
+"""What a submit costs the caller, and what moves when he has other work."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from benches.bench import OURS, Bench, Case, Column, Pace, Role
+from benches.queue.work import BATCH, BLOCK, BLOCKS, RECORD, Produce, Submit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benches.bench import Work
+
+WORKERS: Final = (1, 2)
+
+
+def groups(quick: bool) -> Iterator[list[Case]]:
+    """The software path first, which the queue competes with."""
+    for panel, x, work, size in (
+        ("submit, 16 KiB records", "64 a call", Submit, BATCH),
+        ("send and hash, 16 KiB records", "256 KiB a call", Produce, BLOCK * BLOCKS),
+    ):
+        yield [_case(panel, x, work, size, workers) for workers in (0, *WORKERS)]
+
+
+def _case(panel: str, x: str, work: Callable[[int], Work], size: int, workers: int) -> Case:
+    return Case(
+        panel=panel,
+        x=x,
+        series=f"{OURS}, queue of {workers}" if workers else f"{OURS}, software path",
+        role=Role.OURS if workers else Role.PEER,
+        units={"records": size / RECORD, "bytes": size},
+        start=partial(work, workers),
+    )
+
+
+BENCH = Bench(
+    name="queue",
+    about="an offload queue against the software path, AES-128-GCM over loopback TCP",
+    groups=groups,
+    columns=(
+        Column("ns_per_record", lambda row: 1e9 * row.per("records")),
+        Column("GB_per_s", lambda row: 1e-9 / row.per("bytes"), ".2f"),
+    ),
+    log_scale=False,
+    pace=Pace(turns=24, budget=0.05),
+    quick=Pace(turns=6, budget=0.02),
+    notes=(
+        "submit: the time of the caller's thread alone; the software path seals and writes in it.",
+        "send and hash: SHA-256 of each block, then send it; until the reader has it all.",
+    ),
+)

@@ -1,0 +1,88 @@
+//! Records opened before a call comes to them. They change nothing: number, pause, type and errors wait for
+//! the call, and a record that does not open is left to it.
+
+use std::collections::VecDeque;
+
+use crate::key::Inner;
+use crate::socket::rx::Rx;
+use crate::socket::rx::open::is_key_update;
+
+/// Plaintexts of the next records on the wire.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    records: VecDeque<Record>,
+    /// Bytes of wire that they are.
+    len: usize,
+    /// What follows needs another key, or does not open.
+    stopped: bool,
+    /// Memory to use again.
+    spare: Vec<Vec<u8>>,
+}
+
+#[derive(Debug)]
+struct Record {
+    len: usize,
+    inner: Inner,
+    plaintext: Vec<u8>,
+}
+
+impl Ahead {
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Puts the plaintext of the next record in the place of `scratch`.
+    pub(super) fn take(&mut self, scratch: &mut Vec<u8>) -> Option<Inner> {
+        let Record {
+            len,
+            inner,
+            plaintext,
+        } = self.records.pop_front()?;
+        self.len -= len;
+        self.spare.push(std::mem::replace(scratch, plaintext));
+        Some(inner)
+    }
+
+    /// What was opened was opened under a key that is gone.
+    pub(super) fn clear(&mut self) {
+        self.spare
+            .extend(self.records.drain(..).map(|record| record.plaintext));
+        (self.len, self.stopped) = (0, false);
+    }
+}
+
+impl Rx {
+    /// Opens the next record that is whole and not opened, while fewer than `most` bytes of wire are; false
+    /// when there is none.
+    pub fn open_ahead(&mut self, most: usize) -> bool {
+        let ahead = &mut self.ahead;
+        if ahead.stopped || ahead.len >= most || self.offload.is_some() {
+            return false;
+        }
+        let rest = &self.wire.bytes()[ahead.len..];
+        let Ok(Some(frame)) = self.framing.deframe(rest) else {
+            return false;
+        };
+        let record = &rest[..frame.len];
+        let Ok(inner_len) = self.key.inner_len(frame.len) else {
+            return false;
+        };
+        let mut plaintext = ahead.spare.pop().unwrap_or_default();
+        if plaintext.len() < inner_len {
+            plaintext.resize(inner_len, 0);
+        }
+        let seq = self.seq.wrapping_add(ahead.records.len() as u64);
+        let Ok(inner) = self.key.open(seq, record, &mut plaintext) else {
+            ahead.stopped = true;
+            return false;
+        };
+        ahead.stopped = is_key_update(inner, &plaintext[..inner.len]);
+        ahead.len += frame.len;
+        ahead.records.push_back(Record {
+            len: frame.len,
+            inner,
+            plaintext,
+        });
+        true
+    }
+}

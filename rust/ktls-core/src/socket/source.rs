@@ -1,0 +1,111 @@
+//! What one send call was given.
+
+use crate::socket::Plaintext;
+
+/// The buffers of one send call, and how far they are taken.
+#[derive(Debug)]
+pub struct Source<'a> {
+    slices: &'a [&'a [u8]],
+    index: usize,
+    offset: usize,
+    pub(super) left: usize,
+    pub(super) taken: usize,
+}
+
+impl<'a> Source<'a> {
+    /// Starts at the first byte of `slices`.
+    #[must_use]
+    pub fn new(slices: &'a [&'a [u8]]) -> Self {
+        let left = slices.iter().map(|slice| slice.len()).sum();
+        Self {
+            slices,
+            index: 0,
+            offset: 0,
+            left,
+            taken: 0,
+        }
+    }
+
+    /// Bytes not yet taken.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Bytes taken: what the call returns.
+    #[must_use]
+    pub const fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// The rest of the current buffer.
+    pub fn rest(&mut self) -> &'a [u8] {
+        while let Some(slice) = self.slices.get(self.index) {
+            if self.offset < slice.len() {
+                return &slice[self.offset..];
+            }
+            self.index += 1;
+            self.offset = 0;
+        }
+        &[]
+    }
+
+    /// Takes `len` bytes, piece by piece.
+    ///
+    /// # Panics
+    /// When fewer are left: a bug of the caller.
+    pub fn take(&mut self, len: usize, mut each: impl FnMut(&'a [u8])) {
+        assert!(
+            len <= self.left,
+            "{len} bytes asked for, {} left",
+            self.left
+        );
+        let mut want = len;
+        while want > 0 {
+            let rest = self.rest();
+            let piece = &rest[..rest.len().min(want)];
+            each(piece);
+            self.offset += piece.len();
+            want -= piece.len();
+        }
+        self.left -= len;
+        self.taken += len;
+    }
+
+    /// The next `len` bytes if they lie in one piece.
+    pub(super) fn piece(&mut self, len: usize) -> Option<&'a [u8]> {
+        self.rest().get(..len)
+    }
+
+    /// Where the next `len` bytes are, which lie in one piece.
+    pub(super) const fn place(&self, len: usize) -> Plaintext {
+        Plaintext::InCall {
+            slice: self.index,
+            start: self.offset,
+            len,
+        }
+    }
+
+    /// The last `len` bytes do not count: their record failed.
+    pub(super) fn untake(&mut self, len: usize) {
+        self.taken -= len;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_gives_its_bytes_in_order_whatever_the_pieces() {
+        let slices: &[&[u8]] = &[b"ab", b"", b"cdefg", b"h"];
+        for step in 1..=8 {
+            let (mut source, mut got) = (Source::new(slices), Vec::new());
+            while source.left() > 0 {
+                let len = step.min(source.left());
+                source.take(len, |piece| got.extend_from_slice(piece));
+            }
+            assert_eq!((got.as_slice(), source.taken()), (&b"abcdefgh"[..], 8));
+        }
+    }
+}

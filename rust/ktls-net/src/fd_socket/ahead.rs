@@ -1,0 +1,200 @@
+//! The receiving direction over a queue: its worker takes ciphertext from TCP and opens records ahead of
+//! the reader. What was opened ahead counts for nothing until a call comes to it, so that every rule stays.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, Weak};
+
+use ktls_core::key::TrafficKey;
+use ktls_core::offload::{Carrier, Queue, RxEvent};
+use ktls_core::socket::{Rx, Shared};
+use ktls_core::stats::Stats;
+
+use super::FdSocket;
+use super::recv::{Pulled, RxSide};
+use super::tx_side::TxSide;
+use crate::descriptor::guard;
+use crate::queue::{Lane, RxDevice};
+
+/// What a receiving direction has of a queue.
+#[derive(Debug)]
+pub(super) struct Queued {
+    device: RxDevice,
+    /// The worker has it, or will have.
+    posted: bool,
+}
+
+/// What a worker needs of a socket, which may be gone.
+#[derive(Debug)]
+pub(crate) struct RxParts {
+    rx: Weak<Mutex<RxSide>>,
+    tx: Weak<TxSide>,
+}
+
+/// How a worker goes on with a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ahead {
+    /// There may be more to do.
+    Some,
+    /// When TCP has bytes.
+    Blocked,
+    /// When a reader has made room.
+    Over,
+}
+
+/// Bytes of wire that are taken from TCP or opened ahead of a reader.
+const MOST_AHEAD: usize = 256 << 10;
+
+impl FdSocket {
+    /// The first key of the receiving direction.
+    pub(super) fn install_first_rx(&self, key: TrafficKey, lane: Option<&Arc<Lane>>) {
+        let device = lane.and_then(|lane| RxDevice::start(lane.hub(), &self.shared.stats));
+        let queued = device.map(|device| Queued {
+            device,
+            posted: false,
+        });
+        if let Some(lane) = lane {
+            let parts = RxParts {
+                rx: Arc::downgrade(&self.rx),
+                tx: Arc::downgrade(&self.tx),
+            };
+            // There is one first key: nothing is there yet.
+            let _first = lane.rx.set(parts);
+        }
+        guard(&self.rx).install_first(key, queued);
+        self.nudge();
+    }
+
+    /// After a call: tells the device how far the reader is, and lets a worker go on ahead of it.
+    pub(super) fn nudge(&self) {
+        let Some(lane) = self.lane.get() else {
+            return;
+        };
+        let mut side = guard(&self.rx);
+        side.tell_device(&self.shared.stats);
+        if side.wants_worker() {
+            side.set_posted(true);
+            drop(side);
+            if !lane.post_receive() {
+                guard(&self.rx).set_posted(false);
+            }
+        }
+    }
+}
+
+impl RxSide {
+    /// `TLS_RX` with the next key.
+    pub(super) fn rekey(
+        &mut self,
+        key: TrafficKey,
+        shared: &Shared,
+    ) -> Result<(), ktls_core::Error> {
+        self.keyed()?.install(key)?;
+        let queue = Queue {
+            head: self.head(),
+            received: self.pulled,
+        };
+        if let Some(queued) = &mut self.queued {
+            queued.device.on(RxEvent::Key(queue), &shared.stats);
+        }
+        Ok(())
+    }
+
+    pub(super) fn carrier(&self) -> Option<Carrier> {
+        self.queued.as_ref().map(|queued| queued.device.carrier())
+    }
+
+    /// False without a device, whose gauges know.
+    pub(super) fn close_device(&mut self, stats: &Stats) -> bool {
+        let Some(queued) = &mut self.queued else {
+            return false;
+        };
+        queued.device.close(stats);
+        true
+    }
+
+    /// The offset of the first record that no call has opened.
+    fn head(&self) -> u64 {
+        let unopened = self.rx.as_ref().map_or(0, Rx::unopened);
+        self.pulled - unopened as u64
+    }
+
+    fn tell_device(&mut self, stats: &Stats) {
+        let start = self.head();
+        let paused = self.rx.as_ref().is_some_and(Rx::paused);
+        if let Some(queued) = &mut self.queued {
+            let event = if paused {
+                RxEvent::KeyUpdateRead
+            } else {
+                RxEvent::Untouched { start }
+            };
+            queued.device.on(event, stats);
+        }
+    }
+
+    fn wants_worker(&self) -> bool {
+        self.queued
+            .as_ref()
+            .is_some_and(|queued| !queued.posted && queued.device.opens())
+    }
+
+    fn set_posted(&mut self, posted: bool) {
+        if let Some(queued) = &mut self.queued {
+            queued.posted = posted;
+        }
+    }
+
+    /// One record, or one read from TCP.
+    fn open_ahead(&mut self, fd: &OwnedFd, shared: &Shared) -> Result<Ahead, Pulled> {
+        let opens = self
+            .queued
+            .as_ref()
+            .is_some_and(|queued| queued.device.opens());
+        let Some(rx) = self.rx.as_mut().filter(|_| opens && !self.waits) else {
+            return Ok(Ahead::Over);
+        };
+        if rx.open_ahead(MOST_AHEAD) {
+            return Ok(Ahead::Some);
+        }
+        if rx.unopened() >= MOST_AHEAD || rx.stopped() || rx.paused() {
+            return Ok(Ahead::Over);
+        }
+        match self.pull(fd, shared) {
+            Pulled::Nothing => Ok(Ahead::Blocked),
+            pulled => Err(pulled),
+        }
+    }
+}
+
+impl RxParts {
+    /// A worker's turn.
+    pub(crate) fn open_ahead(&self, fd: &OwnedFd) -> Ahead {
+        let (Some(rx), Some(tx)) = (self.rx.upgrade(), self.tx.upgrade()) else {
+            return Ahead::Over;
+        };
+        // A child of a fork may have the connection: nothing is taken before this process claims it.
+        let _call = tx.owner().work();
+        let mut side = guard(&rx);
+        let turn = if tx.owner().is_ours() && !tx.is_orphaned() {
+            side.open_ahead(fd, tx.shared())
+        } else {
+            Ok(Ahead::Over)
+        };
+        let ahead = match turn {
+            Ok(ahead) => ahead,
+            Err(Pulled::Full | Pulled::Some) => Ahead::Some,
+            Err(Pulled::Failed(errno)) => {
+                tx.tcp_failed(errno);
+                Ahead::Over
+            }
+            Err(Pulled::Nothing | Pulled::Ended) => Ahead::Over,
+        };
+        if ahead == Ahead::Over {
+            side.set_posted(false);
+        }
+        drop(side);
+        if turn.is_err() {
+            tx.ring_watchers();
+        }
+        ahead
+    }
+}

@@ -1,0 +1,165 @@
+//! The sending direction over a queue.
+
+use std::sync::{Arc, Mutex};
+
+use ktls_core::key::TrafficKey;
+use ktls_core::offload::{Carrier, Line, TxEvent, TxPhase};
+use ktls_core::socket::{Fault, JobSealer, Tx};
+use rustix::io::Errno;
+
+use super::tx_side::TxSide;
+use crate::descriptor::guard;
+use crate::queue::{Lane, Payload, TxDevice};
+
+/// What a direction has of a queue.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) lane: Arc<Lane>,
+    /// Locked behind [`Tx`].
+    device: Mutex<TxDevice>,
+}
+
+impl TxSide {
+    pub(super) fn queued(&self) -> Option<&Queued> {
+        self.queued.get()
+    }
+
+    /// The first key; refused by the device, it stays in software (D-2).
+    pub(super) fn install_first(&self, key: TrafficKey, lane: Option<&Arc<Lane>>) {
+        let mut tx = self.state();
+        let device = lane.and_then(|lane| TxDevice::start(lane.hub(), &self.shared().stats));
+        if let (Some(lane), Some(device)) = (lane, device) {
+            let queued = Queued {
+                lane: Arc::clone(lane),
+                device: Mutex::new(device),
+            };
+            if self.queued.set(queued).is_ok() {
+                tx.queue();
+            }
+        }
+        tx.install(key);
+        drop(tx);
+        self.set_keyed();
+    }
+
+    /// `TLS_TX` with the next key.
+    ///
+    /// # Errors
+    /// What sealing the open record says, and EAGAIN when the ring has no room for it (V-TX-2).
+    pub(super) fn rekey(self: &Arc<Self>, key: TrafficKey) -> Result<(), Fault> {
+        let mut tx = self.state();
+        let Some(queued) = self.queued() else {
+            tx.install(key);
+            return Ok(());
+        };
+        let lane = &queued.lane;
+        if lane.hub().flushes_open_record() && tx.open_len() > 0 {
+            if !lane.hub().is_down() && lane.room() == 0 {
+                return Err(Fault::System(Errno::AGAIN.raw_os_error()));
+            }
+            tx.close_open(self.shared())?;
+            self.submit_rest(&mut tx);
+        }
+        tx.install(key);
+        let line = Line {
+            write: lane.write_offset(),
+            acked: lane.acknowledged(),
+            open: tx.open_len(),
+        };
+        self.device_on(queued, TxEvent::Key(line), &mut tx);
+        Ok(())
+    }
+
+    /// Before a send: where past keys are acknowledged, the open record is closed and the newest key goes to
+    /// the device (R-TX-6, R-TX-7).
+    pub(super) fn begin_send(self: &Arc<Self>, queued: &Queued) -> Result<(), Fault> {
+        let mut tx = self.state();
+        tx.release();
+        self.submit_rest(&mut tx);
+        let phase = guard(&queued.device).phase();
+        if let TxPhase::Pending { .. } = phase {
+            let acked = TxEvent::Acked(queued.lane.acknowledged());
+            self.device_on(queued, acked, &mut tx);
+        }
+        if guard(&queued.device).phase() == TxPhase::Ready {
+            tx.close_open(self.shared())?;
+            self.submit_rest(&mut tx);
+            self.device_on(queued, TxEvent::Send, &mut tx);
+        }
+        Ok(())
+    }
+
+    fn device_on(&self, queued: &Queued, event: TxEvent, tx: &mut Tx) {
+        let mut device = guard(&queued.device);
+        device.on(event, &self.shared().stats);
+        tx.set_sealer(if device.phase().on_device() {
+            JobSealer::Worker
+        } else {
+            JobSealer::Caller
+        });
+    }
+
+    /// Gives the records of a call to the queue.
+    pub(super) fn submit(self: &Arc<Self>, tx: &mut Tx, payload: Payload<'_>) {
+        if let Some(queued) = self.queued() {
+            queued.retire_in_child(tx);
+            queued.lane.submit(self, tx.jobs(), payload);
+        }
+    }
+
+    /// Gives a record to the queue that needs nothing of a call.
+    pub(super) fn submit_rest(self: &Arc<Self>, tx: &mut Tx) {
+        let payload = Payload {
+            slices: &[],
+            kept: &[],
+        };
+        self.submit(tx, payload);
+    }
+
+    /// Whether the ring has room; none where TCP's counts.
+    pub(super) fn room(&self) -> Option<bool> {
+        let queued = self.queued()?;
+        let mut tx = self.state();
+        let ready = self.is_dead() || queued.is_ready(&mut tx);
+        tx.is_queued().then_some(ready)
+    }
+
+    /// What carries the direction; none without a device.
+    pub(super) fn carrier(&self) -> Option<Carrier> {
+        self.queued().map(|queued| guard(&queued.device).carrier())
+    }
+
+    /// Nothing will be sent. False without a device, whose gauges know.
+    pub(super) fn close_device(&self) -> bool {
+        let Some(queued) = self.queued() else {
+            return false;
+        };
+        guard(&queued.device).close(&self.shared().stats);
+        true
+    }
+}
+
+impl Queued {
+    /// True when records may be cut for the queue, or none will be any more: the device is gone and all
+    /// that it had is with TCP.
+    pub(super) fn is_ready(&self, tx: &mut Tx) -> bool {
+        if !tx.is_queued() {
+            return true;
+        }
+        if !self.lane.hub().is_down() {
+            return self.lane.room() > 0;
+        }
+        let idle = !self.lane.is_busy();
+        if idle {
+            tx.unqueue();
+        }
+        idle
+    }
+
+    /// A child of a fork has no workers; its copy has nothing in flight, or it could not be used.
+    fn retire_in_child(&self, tx: &mut Tx) {
+        if !self.lane.hub().is_here() {
+            tx.unqueue();
+        }
+    }
+}

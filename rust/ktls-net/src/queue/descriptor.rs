@@ -1,0 +1,135 @@
+//! What lies in a submission ring.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use ktls_core::key::TrafficKey;
+use ktls_core::socket::{Fifo, Job, Plaintext};
+
+/// Bytes that stay as they are for as long as it lives, from an offset on.
+#[derive(Clone)]
+pub struct Kept {
+    owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    start: usize,
+}
+
+/// The buffers of a send call, and those of them that need no copy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Payload<'a> {
+    pub(crate) slices: &'a [&'a [u8]],
+    /// For each slice; or none at all.
+    pub(crate) kept: &'a [Option<Kept>],
+}
+
+/// One record on its way to a worker.
+pub(crate) enum Descriptor {
+    Seal {
+        key: Arc<TrafficKey>,
+        seq: u64,
+        record_type: u8,
+        plaintext: Bytes,
+    },
+    Sealed(Vec<u8>),
+}
+
+/// Plaintext that outlives the call.
+pub(crate) enum Bytes {
+    Kept(Kept, Range<usize>),
+    Owned(Vec<u8>),
+}
+
+impl Kept {
+    /// Those of `owner` behind the first `start`.
+    pub fn new(owner: Arc<dyn AsRef<[u8]> + Send + Sync>, start: usize) -> Self {
+        Self { owner, start }
+    }
+
+    /// The same without the first `len` bytes.
+    #[must_use]
+    pub fn skip(&self, len: usize) -> Self {
+        Self {
+            owner: Arc::clone(&self.owner),
+            start: self.start + len,
+        }
+    }
+}
+
+impl Payload<'_> {
+    fn bytes(&self, plaintext: Plaintext) -> Bytes {
+        match plaintext {
+            Plaintext::Apart(bytes) => Bytes::Owned(bytes),
+            Plaintext::InCall { slice, start, len } => match self.kept.get(slice) {
+                Some(Some(kept)) => Bytes::Kept(kept.clone(), start..start + len),
+                Some(None) | None => Bytes::Owned(self.slices[slice][start..start + len].to_vec()),
+            },
+        }
+    }
+}
+
+impl Descriptor {
+    pub(crate) fn new(job: Job, payload: Payload<'_>) -> Self {
+        match job {
+            Job::Sealed(record) => Self::Sealed(record),
+            Job::Seal {
+                key,
+                seq,
+                record_type,
+                plaintext,
+            } => Self::Seal {
+                key,
+                seq,
+                record_type,
+                plaintext: payload.bytes(plaintext),
+            },
+        }
+    }
+
+    /// Bytes of the record on the wire.
+    pub(crate) fn wire_len(&self) -> usize {
+        match self {
+            Self::Sealed(record) => record.len(),
+            Self::Seal { key, plaintext, .. } => plaintext.as_slice().len() + key.overhead(),
+        }
+    }
+
+    /// Puts the sealed record behind `wire`.
+    pub(crate) fn seal(self, wire: &mut Fifo) {
+        let len = self.wire_len();
+        let out = wire.space(len);
+        match self {
+            Self::Sealed(record) => out.copy_from_slice(&record),
+            Self::Seal {
+                key,
+                seq,
+                record_type,
+                plaintext,
+            } => key.seal(seq, record_type, plaintext.as_slice(), out),
+        }
+        wire.commit(len);
+    }
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Owned(bytes) => bytes,
+            Self::Kept(kept, range) => {
+                let all = (*kept.owner).as_ref();
+                &all[kept.start + range.start..kept.start + range.end]
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kept(from {})", self.start)
+    }
+}
+
+impl fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Descriptor({} bytes)", self.wire_len())
+    }
+}

@@ -1,0 +1,199 @@
+//! What the sockets of a queue and its workers share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use ktls_core::slot::SlotTable;
+
+use super::Shape;
+use super::worker::{Task, Worker};
+use crate::descriptor::{LOOK_UP, guard};
+use crate::fork::Forked;
+use crate::{Bell, Error, Patience};
+
+#[derive(Debug)]
+pub(crate) struct Hub {
+    /// Threads do not come along with a fork.
+    pid: u32,
+    pub(super) shape: Shape,
+    pub(super) slots: Mutex<SlotTable<()>>,
+    inboxes: Vec<Inbox>,
+    ended: Condvar,
+    next: AtomicUsize,
+    closed: AtomicBool,
+    pub(super) tally: Tally,
+}
+
+/// What has been done, for [`super::Stats`].
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) submitted: AtomicU64,
+    pub(super) completed: AtomicU64,
+    pub(super) software: AtomicU64,
+    pub(super) full: AtomicU64,
+    pub(super) depth: AtomicU64,
+}
+
+/// The way to one worker, whose thread starts with the first task.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    posts: Mutex<Posts>,
+    pub(super) bell: Bell,
+    /// The worker waits at the bell.
+    asleep: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Posts {
+    tasks: Vec<Task>,
+    running: bool,
+}
+
+impl Hub {
+    pub(super) fn new(shape: Shape) -> Result<Self, Error> {
+        let inboxes = (0..shape.workers).map(|_| Inbox::new());
+        Ok(Self {
+            pid: std::process::id(),
+            slots: Mutex::new(SlotTable::new(shape.slots)),
+            inboxes: inboxes.collect::<Result<_, _>>()?,
+            shape,
+            ended: Condvar::new(),
+            next: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            tally: Tally::default(),
+        })
+    }
+
+    /// A worker for a connection: they take turns.
+    pub(super) fn pick(&self) -> usize {
+        self.next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len().max(1)
+    }
+
+    pub(super) fn inbox(&self, worker: usize) -> &Inbox {
+        &self.inboxes[worker]
+    }
+
+    /// False in a child of a fork.
+    pub(crate) fn is_here(&self) -> bool {
+        std::process::id() == self.pid
+    }
+
+    /// # Errors
+    /// EBUSY in a child of a fork.
+    pub(super) fn check_here(&self) -> Result<(), Error> {
+        if self.is_here() {
+            Ok(())
+        } else {
+            Err(Forked::Threads(self.pid).into())
+        }
+    }
+
+    /// True when there is no device any more.
+    pub(crate) fn is_down(&self) -> bool {
+        self.is_closed() || !self.is_here()
+    }
+
+    /// V-TX-2
+    pub(crate) const fn flushes_open_record(&self) -> bool {
+        self.shape.policy.flushes_open_record()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Workers end when they have nothing left to do.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.inboxes.iter().for_each(|inbox| inbox.bell.ring());
+    }
+
+    /// Waits for the threads of all workers to end.
+    pub(super) fn wait_until_ended(&self, patience: Patience) -> Result<(), Error> {
+        for inbox in &self.inboxes {
+            let mut posts = guard(&inbox.posts);
+            while posts.running {
+                let left = patience.left()?.unwrap_or(LOOK_UP).min(LOOK_UP);
+                let waited = self.ended.wait_timeout(posts, left);
+                let (still, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                if timeout.timed_out() && still.running {
+                    return Err(Error::Interrupted);
+                }
+                posts = still;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn slots_in_use(&self) -> usize {
+        guard(&self.slots).len()
+    }
+
+    /// Descriptors were taken out of a ring.
+    pub(super) fn left_ring(&self, count: usize) {
+        self.tally.depth.fetch_sub(count as u64, Ordering::Relaxed);
+    }
+
+    /// TCP has their records, or they are lost.
+    pub(super) fn completed(&self, count: usize) {
+        let completed = &self.tally.completed;
+        completed.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// True when a worker's thread may end: nothing was posted, and the next task starts another.
+    pub(super) fn end(&self, worker: usize) -> bool {
+        let mut posts = guard(&self.inboxes[worker].posts);
+        posts.running = !posts.tasks.is_empty();
+        self.ended.notify_all();
+        !posts.running
+    }
+
+    /// Gives a task to a worker; false when no thread can be had.
+    pub(super) fn post(self: &Arc<Self>, worker: usize, task: Task) -> bool {
+        let inbox = self.inbox(worker);
+        let mut posts = guard(&inbox.posts);
+        if !posts.running {
+            let (hub, name) = (Arc::clone(self), format!("ktls-queue-{worker}"));
+            let thread = std::thread::Builder::new().name(name);
+            if thread
+                .spawn(move || Worker::new(hub, worker).run())
+                .is_err()
+            {
+                return false;
+            }
+            posts.running = true;
+        }
+        posts.tasks.push(task);
+        drop(posts);
+        if inbox.asleep.swap(false, Ordering::SeqCst) {
+            inbox.bell.ring();
+        }
+        true
+    }
+}
+
+impl Inbox {
+    fn new() -> Result<Self, Error> {
+        Ok(Self {
+            posts: Mutex::default(),
+            bell: Bell::new()?,
+            asleep: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes what was posted.
+    pub(super) fn take(&self, tasks: &mut impl Extend<Task>) {
+        tasks.extend(guard(&self.posts).tasks.drain(..));
+    }
+
+    /// True when a worker may wait at the bell now; `awake` ends it.
+    pub(super) fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        guard(&self.posts).tasks.is_empty()
+    }
+
+    pub(super) fn awake(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+        self.bell.silence();
+    }
+}

@@ -1,0 +1,278 @@
+//! One connection's way through the queue.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
+
+use ktls_core::offload::Ring;
+use ktls_core::socket::Job;
+use rustix::io::Errno;
+use rustix::net::Shutdown;
+
+use super::descriptor::{Descriptor, Payload};
+use super::hub::Hub;
+use super::worker::Task;
+use crate::descriptor::guard;
+use crate::fd_socket::{RxParts, TxSide};
+use crate::fork::Call;
+use crate::{Bell, Error};
+
+/// Descriptors in, sealed records out, in order: one worker has it.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    hub: Arc<Hub>,
+    worker: usize,
+    state: Mutex<State>,
+    /// The worker that received does not any more.
+    let_go: Condvar,
+    /// Bytes on the wire of all that was submitted.
+    submitted: AtomicU64,
+    /// Of these, those that TCP has.
+    written: AtomicU64,
+    /// Wakes the one writer that waits for room.
+    room: Bell,
+    waits: AtomicBool,
+    pub(crate) rx: OnceLock<RxParts>,
+}
+
+#[derive(Debug)]
+struct State {
+    ring: Ring<Descriptor>,
+    /// While a worker has it.
+    work: Option<Work>,
+    fd: Option<Arc<OwnedFd>>,
+    /// The stream is to be shut down behind what is queued.
+    fin: bool,
+    closed: bool,
+    /// A worker receives, and so holds the descriptor.
+    receives: bool,
+}
+
+/// What keeps a sending direction alive while it has descriptors in flight.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) side: Arc<TxSide>,
+    /// A child of a fork finds it in the middle of a call.
+    _call: Call,
+}
+
+/// How long a close waits for a worker, which never waits itself.
+const LET_GO: Duration = Duration::from_secs(1);
+
+impl Lane {
+    /// Over a descriptor of its own.
+    pub(crate) fn new(hub: &Arc<Hub>, fd: &OwnedFd) -> Result<Self, Error> {
+        let fd = fd.try_clone().map_err(crate::error::system)?;
+        Ok(Self {
+            hub: Arc::clone(hub),
+            worker: hub.pick(),
+            state: Mutex::new(State {
+                ring: Ring::new(hub.shape.depth),
+                work: None,
+                fd: Some(Arc::new(fd)),
+                fin: false,
+                closed: false,
+                receives: false,
+            }),
+            let_go: Condvar::new(),
+            submitted: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            room: Bell::new()?,
+            waits: AtomicBool::new(false),
+            rx: OnceLock::new(),
+        })
+    }
+
+    pub(crate) const fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    pub(crate) const fn room_bell(&self) -> &Bell {
+        &self.room
+    }
+
+    /// Places in the ring that are free.
+    pub(crate) fn room(&self) -> usize {
+        self.hub.shape.depth - guard(&self.state).ring.len()
+    }
+
+    /// True while a worker has descriptors, or bytes of them, or none has them yet.
+    pub(crate) fn is_busy(&self) -> bool {
+        guard(&self.state).work.is_some()
+    }
+
+    /// The bell for room will ring from now on.
+    pub(crate) fn begin_wait(&self) {
+        self.hub.tally.full.fetch_add(1, Ordering::Relaxed);
+        self.waits.store(true, Ordering::SeqCst);
+        self.room.silence();
+    }
+
+    /// The offset behind the last record.
+    pub(crate) fn write_offset(&self) -> u64 {
+        self.submitted.load(Ordering::Acquire)
+    }
+
+    /// How much the peer has acknowledged: never more than it has.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        let fd = guard(&self.state).fd.clone();
+        // In this order: what is written meanwhile counts as not acknowledged.
+        let written = self.written.load(Ordering::Acquire);
+        let waiting = fd.and_then(|fd| ktls_sys::unacknowledged(&*fd).ok());
+        waiting.map_or(0, |waiting| written.saturating_sub(waiting))
+    }
+
+    /// Puts records into the ring, of which the caller knows that they fit.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        side: &Arc<TxSide>,
+        jobs: impl Iterator<Item = Job>,
+        payload: Payload<'_>,
+    ) {
+        let mut state = guard(&self.state);
+        let (mut count, mut software, mut bytes) = (0, 0, 0);
+        for job in jobs {
+            let descriptor = Descriptor::new(job, payload);
+            count += 1;
+            software += u64::from(matches!(descriptor, Descriptor::Sealed(_)));
+            bytes += descriptor.wire_len() as u64;
+            let submitted = state.ring.submit(descriptor);
+            debug_assert!(submitted.is_ok());
+        }
+        if count == 0 {
+            return;
+        }
+        self.submitted.fetch_add(bytes, Ordering::Release);
+        let tally = &self.hub.tally;
+        tally.submitted.fetch_add(count, Ordering::Relaxed);
+        tally.software.fetch_add(software, Ordering::Relaxed);
+        tally.depth.fetch_add(count, Ordering::Relaxed);
+        let Some(fd) = state.fd.clone().filter(|_| state.work.is_none()) else {
+            return;
+        };
+        state.work = Some(Work {
+            _call: side.owner().work(),
+            side: Arc::clone(side),
+        });
+        drop(state);
+        if !self.hub.post(self.worker, Task::send(self, fd)) {
+            side.tcp_failed(Errno::NOMEM);
+            self.discard();
+            self.end(guard(&self.state));
+        }
+    }
+
+    /// Asks the worker to open ahead; false when that cannot be.
+    pub(crate) fn post_receive(self: &Arc<Self>) -> bool {
+        let mut state = guard(&self.state);
+        let Some(fd) = state.fd.clone() else {
+            return false;
+        };
+        state.receives = true;
+        drop(state);
+        let posted = self.hub.post(self.worker, Task::receive(self, fd));
+        if !posted {
+            self.receiver_gone();
+        }
+        posted
+    }
+
+    /// The worker receives no more, and has dropped the descriptor.
+    pub(super) fn receiver_gone(&self) {
+        guard(&self.state).receives = false;
+        self.let_go.notify_all();
+    }
+
+    /// FIN behind what is queued; false when nothing is.
+    pub(crate) fn fin_later(&self) -> bool {
+        let mut state = guard(&self.state);
+        state.fin = state.work.is_some();
+        state.fin
+    }
+
+    /// Nobody submits any more: the descriptor goes back to the system behind what is queued.
+    pub(crate) fn close(&self) {
+        let mut state = guard(&self.state);
+        state.closed = true;
+        if state.work.is_none() {
+            state.fd = None;
+        }
+        self.room.ring();
+        if state.receives && self.hub.is_here() {
+            self.hub.inbox(self.worker).bell.ring();
+            // Then the close shows at the peer when it returns, as it does elsewhere.
+            let _state = self
+                .let_go
+                .wait_timeout_while(state, LET_GO, |state| state.receives);
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        guard(&self.state).closed
+    }
+
+    /// Moves some records to a worker's own list; none is the end of its work.
+    pub(super) fn take(&self, most: usize, batch: &mut Vec<Descriptor>) {
+        let mut state = guard(&self.state);
+        let was_full = state.ring.is_full();
+        while batch.len() < most
+            && let Some(descriptor) = state.ring.acquire()
+        {
+            batch.push(descriptor);
+        }
+        if batch.is_empty() {
+            return self.end(state);
+        }
+        self.hub.left_ring(batch.len());
+        let room = self.hub.shape.depth - state.ring.len();
+        let side = state.work.as_ref().filter(|_| was_full);
+        let side = side.map(|work| Arc::clone(&work.side));
+        drop(state);
+        self.tell_room(room);
+        side.iter().for_each(|side| side.ring_watchers());
+    }
+
+    fn end(&self, mut state: MutexGuard<'_, State>) {
+        if let Some(fd) = state.fd.as_ref().filter(|_| state.fin) {
+            // It fails when the connection is gone already.
+            let _ = rustix::net::shutdown(fd, Shutdown::Write);
+        }
+        if state.closed {
+            state.fd = None;
+        }
+        let work = state.work.take();
+        // Not before: a child of a fork that finds no call under way must find no lock taken either.
+        drop(state);
+        self.tell_room(self.hub.shape.depth);
+        if let Some(work) = work {
+            work.side.ring_watchers();
+        }
+    }
+
+    /// Drops what is queued: it cannot reach the peer.
+    pub(super) fn discard(&self) {
+        let mut state = guard(&self.state);
+        self.hub.left_ring(state.ring.len());
+        self.hub.completed(state.ring.len());
+        while state.ring.acquire().is_some() {}
+    }
+
+    /// Who sends, while the work lasts.
+    pub(super) fn side(&self) -> Option<Arc<TxSide>> {
+        let state = guard(&self.state);
+        state.work.as_ref().map(|work| Arc::clone(&work.side))
+    }
+
+    /// TCP has taken so many bytes.
+    pub(super) fn wrote(&self, len: usize) {
+        self.written.fetch_add(len as u64, Ordering::Release);
+    }
+
+    fn tell_room(&self, room: usize) {
+        let enough = room >= self.hub.shape.depth.div_ceil(2);
+        if enough && self.waits.swap(false, Ordering::SeqCst) {
+            self.room.ring();
+        }
+    }
+}

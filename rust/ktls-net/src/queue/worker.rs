@@ -1,0 +1,293 @@
+//! What a thread of the queue does: seals, writes, and opens ahead, in turn for all its connections.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ktls_core::socket::Fifo;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use super::descriptor::Descriptor;
+use super::hub::Hub;
+use super::lane::Lane;
+use crate::Error;
+use crate::fd_socket::{Ahead, ORPHAN};
+use crate::wait::{PEER_DONE, timespec, write_now};
+
+/// One direction of a connection, until there is nothing left to do for it.
+#[derive(Debug)]
+pub(super) struct Task {
+    lane: Arc<Lane>,
+    fd: Arc<OwnedFd>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Send {
+        /// Sealed, and not with TCP yet.
+        wire: Fifo,
+        /// Descriptors of which that is the rest.
+        count: usize,
+        /// When TCP took something last.
+        since: Instant,
+    },
+    Receive,
+}
+
+/// How a task goes on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Turn {
+    /// After the others had theirs.
+    Again,
+    /// When the descriptor is ready.
+    Blocked,
+    /// Not before somebody posts it again.
+    Over,
+}
+
+/// Records sealed for one write.
+const BATCH: usize = 8;
+
+pub(super) struct Worker {
+    hub: Arc<Hub>,
+    index: usize,
+    ready: VecDeque<Task>,
+    blocked: Vec<Task>,
+    batch: Vec<Descriptor>,
+    /// A wire buffer to use again.
+    spare: Fifo,
+}
+
+impl Task {
+    pub(super) fn send(lane: &Arc<Lane>, fd: Arc<OwnedFd>) -> Self {
+        let kind = Kind::Send {
+            wire: Fifo::default(),
+            count: 0,
+            since: Instant::now(),
+        };
+        Self {
+            lane: Arc::clone(lane),
+            fd,
+            kind,
+        }
+    }
+
+    pub(super) fn receive(lane: &Arc<Lane>, fd: Arc<OwnedFd>) -> Self {
+        Self {
+            lane: Arc::clone(lane),
+            fd,
+            kind: Kind::Receive,
+        }
+    }
+
+    const fn events(&self) -> PollFlags {
+        match self.kind {
+            Kind::Send { .. } => PollFlags::OUT,
+            Kind::Receive => PollFlags::IN.union(PEER_DONE),
+        }
+    }
+
+    /// Nobody reads any more.
+    fn is_gone(&self) -> bool {
+        self.receives() && self.lane.is_closed()
+    }
+
+    const fn receives(&self) -> bool {
+        matches!(self.kind, Kind::Receive)
+    }
+
+    fn end(self) {
+        drop(self.fd);
+        if matches!(self.kind, Kind::Receive) {
+            self.lane.receiver_gone();
+        }
+    }
+
+    /// When a closed socket gives its peer up.
+    fn deadline(&self) -> Option<Instant> {
+        let Kind::Send { since, .. } = &self.kind else {
+            return None;
+        };
+        let side = self.lane.side()?;
+        side.is_orphaned().then(|| *since + ORPHAN)
+    }
+}
+
+impl Worker {
+    pub(super) fn new(hub: Arc<Hub>, index: usize) -> Self {
+        Self {
+            hub,
+            index,
+            ready: VecDeque::new(),
+            blocked: Vec::new(),
+            batch: Vec::with_capacity(BATCH),
+            spare: Fifo::default(),
+        }
+    }
+
+    /// The thread's life: until the queue is closed and nothing is left.
+    pub(super) fn run(mut self) {
+        let hub = Arc::clone(&self.hub);
+        let inbox = hub.inbox(self.index);
+        loop {
+            inbox.take(&mut self.ready);
+            self.drop_receivers();
+            if !self.ready.is_empty() || !self.blocked.is_empty() {
+                self.turn();
+            } else if hub.is_closed() && hub.end(self.index) {
+                return;
+            }
+            if !self.ready.is_empty() {
+                self.look_at_blocked();
+                continue;
+            }
+            if inbox.fall_asleep() {
+                self.look(None);
+            }
+            inbox.awake();
+        }
+    }
+
+    /// A closed queue opens nothing ahead.
+    fn drop_receivers(&mut self) {
+        if self.hub.is_closed() {
+            self.ready
+                .retain(|task| !matches!(task.kind, Kind::Receive));
+            self.blocked
+                .retain(|task| !matches!(task.kind, Kind::Receive));
+        }
+    }
+
+    /// One turn for the next task that is ready.
+    fn turn(&mut self) {
+        let Some(mut task) = self.ready.pop_front() else {
+            return;
+        };
+        let turn = match &mut task.kind {
+            Kind::Send { wire, count, since } => {
+                if wire.is_empty() {
+                    *count = self.seal_some(&task.lane, wire);
+                }
+                if *count == 0 {
+                    self.spare = std::mem::take(wire);
+                    Turn::Over
+                } else {
+                    write_some(&task.lane, &task.fd, wire, count, since)
+                }
+            }
+            Kind::Receive => receive_some(&task.lane, &task.fd),
+        };
+        match turn {
+            Turn::Again => self.ready.push_back(task),
+            Turn::Blocked => self.blocked.push(task),
+            Turn::Over => task.end(),
+        }
+    }
+
+    /// Seals what is next into `wire`; gives how many records that were.
+    fn seal_some(&mut self, lane: &Lane, wire: &mut Fifo) -> usize {
+        lane.take(BATCH, &mut self.batch);
+        if wire.capacity() == 0 {
+            *wire = std::mem::take(&mut self.spare);
+        }
+        let count = self.batch.len();
+        self.batch
+            .drain(..)
+            .for_each(|descriptor| descriptor.seal(wire));
+        count
+    }
+
+    fn look_at_blocked(&mut self) {
+        if !self.blocked.is_empty() {
+            self.look(Some(Duration::ZERO));
+        }
+    }
+
+    /// Waits for the bell or a blocked descriptor; what is ready then has its turn.
+    fn look(&mut self, limit: Option<Duration>) {
+        let now = Instant::now();
+        let deadlines: Vec<_> = self.blocked.iter().map(Task::deadline).collect();
+        let first = deadlines.iter().flatten().min();
+        let left = first.map(|first| first.saturating_duration_since(now));
+        let limit = limit.or(left).map(timespec);
+        let ready: Vec<bool> = {
+            let bell = PollFd::new(&self.hub.inbox(self.index).bell, PollFlags::IN);
+            let tasks = self.blocked.iter();
+            let mut fds: Vec<_> = tasks
+                .map(|task| PollFd::new(&*task.fd, task.events()))
+                .collect();
+            fds.push(bell);
+            // An interruption, if a thread without handlers can have one, is as good as the bell.
+            let _ = poll(&mut fds, limit.as_ref());
+            fds.iter().map(|fd| !fd.revents().is_empty()).collect()
+        };
+        let now = Instant::now();
+        for index in (0..self.blocked.len()).rev() {
+            let late = deadlines[index].is_some_and(|deadline| deadline <= now);
+            if self.blocked[index].is_gone() {
+                self.blocked.swap_remove(index).end();
+            } else if late {
+                give_up(&self.blocked.swap_remove(index));
+            } else if ready[index] {
+                self.ready.push_back(self.blocked.swap_remove(index));
+            }
+        }
+    }
+}
+
+/// Writes what is sealed.
+fn write_some(
+    lane: &Lane,
+    fd: &OwnedFd,
+    wire: &mut Fifo,
+    count: &mut usize,
+    since: &mut Instant,
+) -> Turn {
+    match write_now(fd.as_fd(), wire.bytes()) {
+        Ok(len) => {
+            lane.wrote(len);
+            wire.consume(len);
+            *since = Instant::now();
+        }
+        Err(Error::Io(Errno::AGAIN)) => return Turn::Blocked,
+        Err(Error::Io(errno)) => {
+            wire.consume(wire.len());
+            fail(lane, errno);
+        }
+        // A write that does not wait is not interrupted.
+        Err(_) => {}
+    }
+    if wire.is_empty() {
+        lane.hub().completed(std::mem::take(count));
+    }
+    Turn::Again
+}
+
+/// The connection is gone, and with it what is queued; the next call reports it.
+fn fail(lane: &Lane, errno: Errno) {
+    if let Some(side) = lane.side() {
+        side.queue_failed(errno);
+    }
+    lane.discard();
+}
+
+/// The peer of a closed socket takes nothing: it learns by RST that something is missing.
+fn give_up(task: &Task) {
+    let _ = rustix::net::sockopt::set_socket_linger(&*task.fd, Some(Duration::ZERO));
+    if let Kind::Send { count, .. } = task.kind {
+        task.lane.hub().completed(count);
+    }
+    task.lane.discard();
+    task.lane.take(0, &mut Vec::new());
+}
+
+fn receive_some(lane: &Lane, fd: &OwnedFd) -> Turn {
+    match lane.rx.get().map_or(Ahead::Over, |rx| rx.open_ahead(fd)) {
+        Ahead::Some => Turn::Again,
+        Ahead::Blocked => Turn::Blocked,
+        Ahead::Over => Turn::Over,
+    }
+}

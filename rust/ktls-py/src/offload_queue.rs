@@ -1,0 +1,134 @@
+//! `OffloadQueue`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ktls_core::offload::Policy;
+use ktls_net::queue::{QueueStats, Shape};
+use ktls_net::{Error, OffloadQueue, Patience};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::errors::connection_error;
+use crate::named_tuple::NamedTuple;
+use crate::timeout::wait_for;
+
+#[pyclass(frozen, name = "OffloadQueue", module = "ktls_fast")]
+pub(crate) struct PyOffloadQueue(Arc<OffloadQueue>);
+
+pub(crate) static QUEUE_STATS: NamedTuple = NamedTuple::new(
+    "QueueStats",
+    &[
+        "submitted",
+        "completed",
+        "software",
+        "ring_full",
+        "depth",
+        "slots",
+    ],
+);
+
+/// How long `close` waits for peers that take nothing.
+const CLOSE: Duration = Duration::from_secs(60);
+
+#[pymethods]
+impl PyOffloadQueue {
+    #[new]
+    #[pyo3(signature = (workers = 1, *, depth = 256, slots = 64, policy = "cover-letter"))]
+    fn new(workers: usize, depth: usize, slots: usize, policy: &str) -> PyResult<Self> {
+        let shape = Shape {
+            workers: within("workers", workers, 0, MOST_WORKERS)?,
+            depth: within("depth", depth, 1, MOST_DEPTH)?,
+            slots,
+            policy: parse_policy(policy)?,
+        };
+        let queue = OffloadQueue::new(shape).map_err(connection_error)?;
+        Ok(Self(Arc::new(queue)))
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let QueueStats {
+            submitted,
+            completed,
+            software,
+            full,
+            depth,
+            slots,
+        } = self.0.stats().map_err(connection_error)?;
+        QUEUE_STATS
+            .class(py)?
+            .call1((submitted, completed, software, full, depth, slots))
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let patience = Patience::from_timeout(Some(CLOSE));
+        wait_for(py, || match self.0.close(patience) {
+            // The threads go on as long as their peers do.
+            Err(Error::TimedOut) => Ok(()),
+            closed => closed,
+        })
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (_exc_type, _exc, _tb, /))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _exc_type: Option<Bound<'_, PyAny>>,
+        _exc: Option<Bound<'_, PyAny>>,
+        _tb: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        self.close(py)
+    }
+
+    fn __repr__(&self) -> String {
+        let Shape {
+            workers,
+            depth,
+            slots,
+            policy,
+        } = self.0.shape();
+        let closed = if self.closed() { ", closed" } else { "" };
+        format!(
+            "<OffloadQueue workers={workers} depth={depth} slots={slots} policy={policy}{closed}>"
+        )
+    }
+}
+
+impl PyOffloadQueue {
+    /// For a new socket.
+    pub(crate) fn usable(&self) -> PyResult<Arc<OffloadQueue>> {
+        self.0.check_here().map_err(connection_error)?;
+        Ok(Arc::clone(&self.0))
+    }
+}
+
+fn parse_policy(name: &str) -> PyResult<Policy> {
+    match name {
+        "cover-letter" => Ok(Policy::CoverLetter),
+        "v17" => Ok(Policy::V17),
+        _ => Err(PyValueError::new_err(format!(
+            "policy {name:?} is neither \"cover-letter\" nor \"v17\""
+        ))),
+    }
+}
+
+fn within(what: &str, value: usize, least: usize, most: usize) -> PyResult<usize> {
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    Err(PyValueError::new_err(format!(
+        "{what} {value} is not from {least} to {most}"
+    )))
+}
+
+const MOST_WORKERS: usize = 256;
+const MOST_DEPTH: usize = 1 << 16;

@@ -1,0 +1,121 @@
+"""Key slots, and the next key while the old one is in use."""
+
+import errno
+import threading
+
+from ktls_fast import Namespace, OffloadQueue, TlsConf
+from tests.conftest import connect_pair
+from tests.ktls_ends import (
+    KEY_UPDATE,
+    MORE,
+    TLS_RX,
+    TLS_TX,
+    fails,
+    generation,
+    install,
+    receive,
+    send_typed,
+)
+from tests.offload_queue.ends import (
+    PATIENCE,
+    RECORD,
+    Half,
+    attach,
+    wait_until_acknowledged,
+    wait_until_idle,
+)
+from tests.reference import HANDSHAKE
+
+
+def test_without_a_free_slot_a_direction_is_software() -> None:
+    with OffloadQueue(slots=1) as queue:
+        first, second = Half(queue), Half(queue)
+        for half, conf, name in ((first, 3, "Device"), (second, TlsConf.SW, "Sw")):
+            info = half.sender.info()
+            assert info is not None
+            assert info.tx_conf == conf
+            assert half.counted(f"TlsTx{name}") == half.counted(f"TlsCurrTx{name}") == 1
+        first.ended()
+        assert queue.stats().slots == 0
+        assert Half(queue).counted("TlsTxDevice") == 1
+
+
+def test_a_rekey_waits_for_the_acknowledgement_of_tcp(queue: OffloadQueue) -> None:
+    half = Half(queue)
+    taken = half.fill()
+    install(half.sender, TLS_TX, generation(1))
+    assert half.counted("TlsCurrTxRekey") == 1
+    assert half.counted("TlsTxRekeyOk") == 0
+    blocked = threading.Thread(target=lambda: half.sender.sendall(b"sealed by the caller"))
+    blocked.start()
+    reader = threading.Thread(target=lambda: half.drain(taken // RECORD * (RECORD + 22)))
+    while not queue.stats().software:
+        half.drain(RECORD + 22)
+        taken -= RECORD
+    reader.start()
+    blocked.join(PATIENCE)
+    assert queue.stats().software == 1
+    reader.join(PATIENCE)
+    wait_until_idle(queue)
+    wait_until_acknowledged(half.sender)
+    half.sender.send(b"this one installs")
+    assert half.counted("TlsCurrTxRekey") == 0
+    assert half.counted("TlsTxRekeyOk") == 1
+    assert queue.stats().software == 1
+    half.wire.close()
+
+
+def test_an_open_record_is_closed_under_the_new_key_before_the_install(
+    queue: OffloadQueue,
+) -> None:
+    half = Half(queue)
+    half.sender.send(b"open", MORE)
+    install(half.sender, TLS_TX, generation(1))
+    half.sender.send(b"next")
+    assert half.counted("TlsTxRekeyOk") == 1
+    wire, key = half.ended(), generation(1)
+    assert key.open(wire[: 4 + 22], nth=0)[1] == b"open"
+    assert key.open(wire[4 + 22 :], nth=1)[1] == b"next"
+
+
+def test_a_device_that_is_gone_makes_a_rekey_fall_back(queue: OffloadQueue) -> None:
+    half = Half(queue)
+    half.sender.send(b"old")
+    wait_until_idle(queue)
+    wait_until_acknowledged(half.sender)
+    queue.close()
+    install(half.sender, TLS_TX, generation(1))
+    assert half.counted("TlsTxRekeyFallback") == 1
+    assert (half.counted("TlsCurrTxSw"), half.counted("TlsCurrTxDevice")) == (1, 0)
+    half.sender.send(b"new")
+    wire = half.ended()
+    assert generation(1).open(wire[3 + 22 :], nth=0)[1] == b"new"
+
+
+def test_a_close_amid_a_rekey_aborts_it(queue: OffloadQueue) -> None:
+    half = Half(queue)
+    half.fill()
+    install(half.sender, TLS_TX, generation(1))
+    half.sender.close()
+    half.wire.close()
+    assert half.counted("TlsTxRekeyAborted") == 1
+    assert half.counted("TlsCurrTxRekey") == half.counted("TlsCurrTxDevice") == 0
+
+
+def test_a_receiver_gets_the_next_key_at_once(queue: OffloadQueue) -> None:
+    namespace = Namespace()
+    near, far = connect_pair()
+    sender, receiver = attach(near, None), attach(far, queue, namespace)
+    install(sender, TLS_TX, generation(0))
+    install(receiver, TLS_RX, generation(0))
+    send_typed(sender, KEY_UPDATE, HANDSHAKE)
+    install(sender, TLS_TX, generation(1))
+    sender.send(b"under the next key")
+    assert receive(receiver, 100, 0) == (KEY_UPDATE, HANDSHAKE)
+    with fails(errno.EKEYEXPIRED):
+        receiver.recv(100)
+    install(receiver, TLS_RX, generation(1))
+    assert receiver.recv(100) == b"under the next key"
+    counted = namespace.tls_stat()
+    assert (counted["TlsRxDevice"], counted["TlsRxSw"], counted["TlsRxRekeyOk"]) == (1, 0, 1)
+    assert counted["TlsDecryptError"] == 0
