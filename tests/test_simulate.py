@@ -1,8 +1,12 @@
 """Key updates under offload, as Python and the command line run them."""
 
 import dataclasses
+import errno
 import json
+import signal
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +82,18 @@ def test_the_capture_has_the_packets_of_the_run() -> None:
         ("mss", 0),
         ("tso", 0),
         ("window", 10),
+        ("window", 2**64 - 1),
+        ("message_len", 2**40),
+        ("delay", 2**63),
+        ("tso", 2**63),
+        ("mss", 100_000),
+        ("rekeys", -1),
+        ("rekeys", 1.5),
+        ("rekeys", None),
+        ("loss", None),
+        ("loss", float("nan")),
+        ("both_ways", 1),
+        ("fail_nth_add", 0),
         ("depth", 0),
         ("message_len", 0),
         ("send_gap", 0),
@@ -85,9 +101,35 @@ def test_the_capture_has_the_packets_of_the_run() -> None:
     ],
 )
 def test_what_is_out_of_range_is_named(name: str, value: object) -> None:
-    with pytest.raises(KtlsError, match=name.removesuffix("_type")) as refused:
-        run(dataclasses.replace(Scenario(), **{name: value}))  # type: ignore[arg-type]
+    with pytest.raises(KtlsError, match=name) as refused:
+        dataclasses.replace(Scenario(), **{name: value})  # type: ignore[arg-type]
+    assert refused.value.errno == errno.EINVAL
     assert str(value) in str(refused.value)
+
+
+def test_a_run_without_end_is_given_up(capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate("--loss", "100%", "--rekeys", "1", "--messages", "3") == 3
+    assert "GIVEN UP after" in capsys.readouterr().out
+
+
+def test_a_run_is_interrupted_by_a_signal() -> None:
+    code = "from ktls_fast.simulate import *; print(1, flush=True); run(Scenario(loss=1.0))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdout
+        child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        _, told = child.communicate(timeout=30)
+    assert b"KeyboardInterrupt" in told
+
+
+@pytest.mark.parametrize("option", ["--plot", "--pcap", "--trace"])
+def test_a_missing_folder_is_named_before_the_run(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate(option, "no/such/o.svg") == 1
+    assert f"{option} no/such/o.svg: there is no folder no/such" in capsys.readouterr().err
 
 
 def simulate(*arguments: str) -> int:

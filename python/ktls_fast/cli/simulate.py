@@ -20,7 +20,8 @@ __all__ = ["add_parser"]
 DESCRIPTION = """\
 Play key updates between two hosts whose network devices seal and open the records, over a link
 that loses packets, in virtual time: the same options always give the same run. Every byte on the
-wire is checked. The exit status is 1 if the stream broke, as it does with --policy naive.
+wire is checked. The exit status is 1 if the stream broke, as it does with --policy naive, and 3 if
+the run took too long and was given up.
 """
 EXAMPLE = "example: ktls-fast simulate --rekeys 20 --loss 2% --seed 7 --plot out.svg"
 
@@ -48,6 +49,7 @@ OPTIONS = (
     ("--close-at", natural, "close_at", "microsecond at which the first host closes"),
 )
 DEFAULTS = Scenario(messages=30)
+GIVEN_UP = 3
 
 
 def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -87,6 +89,7 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
 def _run(parsed: "argparse.Namespace") -> int:
     from ktls_fast.simulate.show import show
 
+    _check_folders(parsed)
     names = [field.name for field in dataclasses.fields(Scenario)]
     said = {name: getattr(parsed, name) for name in names if name in parsed}
     scenario = Scenario(**said)
@@ -99,7 +102,18 @@ def _run(parsed: "argparse.Namespace") -> int:
         show(report)
         for path in written:
             print(f"written: {path}")
+    if report.summary["cut_off_after"]:
+        return GIVEN_UP
     return 1 if report.violation else 0
+
+
+def _check_folders(parsed: "argparse.Namespace") -> None:
+    """Before the run rather than after it."""
+    for option in ("plot", "pcap", "trace"):
+        path: Path | None = getattr(parsed, option)
+        if path and not path.absolute().parent.is_dir():
+            msg = f"--{option} {path}: there is no folder {path.parent}"
+            raise Failure(msg)
 
 
 def _write(parsed: "argparse.Namespace", scenario: Scenario, report: Report) -> list[Path]:

@@ -13,6 +13,7 @@ UNITS |= {f"{letter}B": 1000**power for power, letter in enumerate("kMGT", 1)}
 UNITS["KB"] = 1000
 
 MAX_PORT = 65535
+MOST = 1_000_000_000
 MAX_PROTOCOL = 255
 
 
@@ -43,16 +44,19 @@ def seconds(text: str) -> float:
 
 
 def at_least_one(text: str) -> int:
-    """A number from one up."""
-    if not re.fullmatch(r"[1-9]\d{0,6}", text, re.ASCII):
+    """A number from one up, that anything can be made of so many times."""
+    if not re.fullmatch(r"0*[1-9]\d*", text, re.ASCII):
         msg = f"{text!r} is not a number from 1 up"
+        raise argparse.ArgumentTypeError(msg)
+    if len(text.lstrip("0")) > len(str(MOST)) or int(text) > MOST:
+        msg = f"{text!r} is more than {MOST}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
 
 
 def natural(text: str) -> int:
     """A number from zero up."""
-    if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
+    if not re.fullmatch(r"\d{1,1000}", text, re.ASCII):
         msg = f"{text!r} is not a number from 0 up"
         raise argparse.ArgumentTypeError(msg)
     return int(text)

@@ -38,7 +38,10 @@ class Report:
     violation: str | None
     """The first broken invariant; the run ends there. None: all held."""
     summary: dict[str, Any]
-    """Numbers: ``time``, ``segments``, …, ``counters``, and ``hosts``, one of each host."""
+    """Numbers: ``time``, ``segments``, …, ``counters``, and ``hosts``, one of each host.
+
+    ``cut_off_after`` is None, or the steps after which a run that took too long was given up.
+    """
     events: list[Event]
     """Everything, in order."""
     trace: list[str]
@@ -52,7 +55,7 @@ class Report:
 def run(scenario: Scenario) -> Report:
     """Run a scenario to its end, or to the first broken invariant.
 
-    :raises KtlsError: EINVAL naming what is out of range.
+    A run that takes more than a million steps or 256 MiB is given up. It does not hold the GIL.
     """
     violation, summary, events, trace, pcap, keylog = _simulate(scenario)
     return Report(violation, summary, [Event(*event) for event in events], trace, pcap, keylog)

@@ -1,8 +1,40 @@
 """What a run is made of."""
 
+import errno
 from dataclasses import dataclass
+from typing import Final
+
+from ktls_fast.errors import KtlsError
 
 __all__ = ["Scenario"]
+
+PARTS: Final = ("more", "loss", "reorder", "duplicate", "fail_add", "lose", "full")
+HOUR: Final = 3_600_000_000
+# What fits the memory of a run, and numbers of 64 bits.
+BOUNDS: Final = {
+    "seed": (0, 2**64 - 1),
+    "rekeys": (0, 100_000),
+    "messages": (0, 1_000_000),
+    "message_len": (1, 1 << 20),
+    "send_gap": (1, HOUR),
+    "read_lag": (1, HOUR),
+    "delay": (0, HOUR),
+    "mss": (1, 65_000),
+    "tso": (1, 64),
+    "window": (1, 1 << 30),
+    "slots": (0, 65_536),
+    "depth": (1, 65_536),
+    "cipher_type": (51, 52),
+    "fail_nth_add": (1, 1_000_000),
+    "down_at": (0, HOUR),
+    "up_at": (0, HOUR),
+    "close_at": (0, HOUR),
+}
+OPTIONAL: Final = {"fail_nth_add", "down_at", "up_at", "close_at"}
+NAMES: Final = {
+    "policy": ("cover-letter", "v17", "naive"),
+    "resync": ("request", "hint", "async"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,6 +42,8 @@ class Scenario:
     """A connection between two hosts with a device each. Times are in microseconds.
 
     Parts (``loss``, ``fail_add`` …) are from 0 to 1.
+
+    :raises KtlsError: EINVAL naming what is out of range.
     """
 
     seed: int = 0
@@ -66,3 +100,27 @@ class Scenario:
     """When it comes back."""
     close_at: int | None = None
     """When the first host closes, whatever is under way."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can be made of."""
+        for name, (least, most) in BOUNDS.items():
+            value = getattr(self, name)
+            if value is None and name in OPTIONAL:
+                continue
+            if type(value) is not int or not least <= value <= most:
+                _refuse(f"{name} {value!r} is not a whole number from {least} to {most}")
+        for name in PARTS:
+            value = getattr(self, name)
+            if type(value) not in {int, float} or not 0 <= value <= 1:
+                _refuse(f"{name} {value!r} is not from 0 to 1")
+        for name, allowed in NAMES.items():
+            if getattr(self, name) not in allowed:
+                _refuse(f"{name} {getattr(self, name)!r} is not {', '.join(allowed)}")
+        if type(self.both_ways) is not bool:
+            _refuse(f"both_ways {self.both_ways!r} is neither True nor False")
+        if self.window < self.mss:
+            _refuse(f"window {self.window} is less than mss {self.mss}")
+
+
+def _refuse(sentence: str) -> None:
+    raise KtlsError(errno.EINVAL, sentence)

@@ -35,7 +35,10 @@ def show(report: Report) -> None:
     print(f"\nlink: {link}, in {report.summary['time'] / 1000:.3f} ms of virtual time")
     counters = report.summary["counters"].items()
     print("counters:", ", ".join(f"{name} {value}" for name, value in counters))
+    cut_off = report.summary["cut_off_after"]
     if report.violation:
         print(f"BROKEN: {report.violation}")
+    elif cut_off:
+        print(f"GIVEN UP after {cut_off} steps: ask for less; up to there nothing was wrong")
     else:
         print("every byte on the wire was right, and all that was sent has arrived or was aborted")

@@ -5,7 +5,10 @@ use std::rc::Rc;
 
 use ktls_core::Errno;
 use ktls_core::offload::{Policy, ResyncKind, RxPhase, RxTally, TxPhase, TxTally};
-use ktls_sim::{Detail, Device, Event, EventKind, Link, Report, Scenario, SealedBy, Summary, Ways};
+use ktls_sim::{
+    Broken, Detail, Device, Event, EventKind, Link, Report, Scenario, SealedBy, Summary, Violation,
+    Ways,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -68,11 +71,17 @@ pub(crate) type Simulated<'py> = (
 #[pyfunction(name = "_simulate")]
 pub(crate) fn simulate<'py>(py: Python<'py>, scenario: Args) -> PyResult<Simulated<'py>> {
     let scenario = scenario.into_scenario()?;
+    let mut signal = Ok(());
     let (report, trace) = py.detach(|| {
         let log = Rc::new(RefCell::new(Vec::new()));
-        let report = ktls_sim::run_traced(&scenario, &log);
+        let mut go_on = || {
+            signal = Python::attach(|py| py.check_signals());
+            signal.is_ok()
+        };
+        let report = ktls_sim::run_while(&scenario, &log, &mut go_on);
         (report, log.take())
     });
+    signal?;
     let Report {
         violation,
         summary,
@@ -80,9 +89,20 @@ pub(crate) fn simulate<'py>(py: Python<'py>, scenario: Args) -> PyResult<Simulat
         packets,
     } = report;
     let capture = ktls_sim::pcap::capture(&scenario, &packets);
+    let numbers = numbers(py, &summary)?;
+    let violation = match violation {
+        Some(Violation {
+            kind: Broken::TooLong { steps },
+            ..
+        }) => {
+            numbers.set_item("cut_off_after", steps)?;
+            None
+        }
+        violation => violation.map(|violation| violation.to_string()),
+    };
     Ok((
-        violation.map(|violation| violation.to_string()),
-        numbers(py, &summary)?,
+        violation,
+        numbers,
         events.iter().map(row).collect(),
         trace,
         PyBytes::new(py, &capture.pcap),
@@ -215,6 +235,7 @@ fn numbers<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyDic
         counters.set_item(name, value)?;
     }
     all.set_item("counters", counters)?;
+    all.set_item("cut_off_after", py.None())?;
     Ok(all)
 }
 

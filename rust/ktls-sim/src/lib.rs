@@ -17,4 +17,4 @@ mod world;
 pub use oracle::{Broken, Violation};
 pub use report::{Event, EventKind, Packet, Report, SealedBy, Summary};
 pub use scenario::{Detail, Device, Link, Scenario, Ways};
-pub use world::{run, run_traced, secrets};
+pub use world::{run, run_traced, run_while, secrets};

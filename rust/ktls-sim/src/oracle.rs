@@ -5,7 +5,7 @@ use std::fmt;
 
 use ktls_core::crypto_info::CryptoInfo;
 use ktls_core::key::TrafficKey;
-use ktls_core::wire::{HEADER_LEN, Header, KEY_UPDATE};
+use ktls_core::wire::{ContentType, HEADER_LEN, Header, KEY_UPDATE, MAX_PLAINTEXT};
 
 /// An invariant that does not hold.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -56,8 +56,13 @@ pub enum Broken {
         /// What it has to be.
         want: i64,
     },
-    /// The run did not come to its end.
+    /// Not all that was sent has arrived when nothing is left to do.
     Stuck,
+    /// The run was given up: it is no failure of the stream.
+    TooLong {
+        /// Steps until then.
+        steps: usize,
+    },
 }
 
 impl fmt::Display for Violation {
@@ -135,7 +140,7 @@ impl Oracle {
         {
             self.solid += 1;
         }
-        while let Some(record) = self.next_record() {
+        while let Some(record) = self.next_record()? {
             let at = self.head as u64;
             let len = record.len();
             let key_update = self.check(&record).map_err(|broken| (at, broken))?;
@@ -158,9 +163,10 @@ impl Oracle {
         Err(Broken::WrongDelivery)
     }
 
-    /// True when all that was sent is delivered.
+    /// True when all that was sent is delivered, and every byte on the wire was checked.
     pub(crate) fn is_complete(&self) -> bool {
-        self.delivered.messages.is_empty()
+        let heard = self.delivered.messages.is_empty() && self.on_wire.messages.is_empty();
+        heard && self.head == self.image.len()
     }
 
     fn paint(&mut self, offset: usize, bytes: &[u8]) -> Result<(), (u64, Broken)> {
@@ -178,12 +184,20 @@ impl Oracle {
         Ok(())
     }
 
-    fn next_record(&self) -> Option<Vec<u8>> {
+    /// The next whole record. What cannot begin one would hide all that follows.
+    fn next_record(&self) -> Result<Option<Vec<u8>>, (u64, Broken)> {
         let bytes = &self.image[self.head..self.solid];
         let head: Vec<u8> = bytes.iter().take(HEADER_LEN).map(|&b| b as u8).collect();
-        let len = HEADER_LEN + Header::read(&head)?.len;
-        let record = bytes.get(..len)?;
-        Some(record.iter().map(|&byte| byte as u8).collect())
+        let Some(header) = Header::read(&head) else {
+            return Ok(None);
+        };
+        if header.opaque_type != ContentType::APPLICATION_DATA.0 || header.len > MAX_PLAINTEXT + 256
+        {
+            let generation = self.generation;
+            return Err((self.head as u64, Broken::NotSealed { generation }));
+        }
+        let record = bytes.get(..HEADER_LEN + header.len);
+        Ok(record.map(|record| record.iter().map(|&byte| byte as u8).collect()))
     }
 
     /// Opens a record; true when it is a KeyUpdate.
@@ -205,6 +219,7 @@ impl Oracle {
 impl Said {
     /// True when these bytes come next; data may run over messages, other types may not.
     fn hear(&mut self, record_type: u8, mut bytes: &[u8]) -> bool {
+        let mut heard = 0;
         while !bytes.is_empty() {
             let Some((kind, message)) = self.messages.front() else {
                 return false;
@@ -214,6 +229,10 @@ impl Said {
             if *kind != record_type || rest[..len] != bytes[..len] {
                 return false;
             }
+            if heard > 0 && record_type != ContentType::APPLICATION_DATA.0 {
+                return false;
+            }
+            heard += 1;
             bytes = &bytes[len..];
             self.offset += len;
             if self.offset == message.len() {

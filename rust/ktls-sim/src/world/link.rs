@@ -78,6 +78,7 @@ impl World<'_> {
     }
 
     fn capture(&mut self, from: usize, offset: u64, bytes: &[u8]) {
+        self.carried += bytes.len();
         if self.scenario.detail == Detail::Events {
             let offset = if bytes.is_empty() {
                 self.hosts[from].sender.end()

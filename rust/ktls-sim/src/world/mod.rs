@@ -24,13 +24,19 @@ pub use key::secrets;
 /// Runs a scenario to its end, or to the first broken invariant.
 #[must_use]
 pub fn run(scenario: &Scenario) -> Report {
-    World::new(scenario, None).run()
+    World::new(scenario, None).run(&mut || true)
 }
 
 /// The same, with a line for everything that the devices are asked.
 #[must_use]
 pub fn run_traced(scenario: &Scenario, log: &TraceLog) -> Report {
-    World::new(scenario, Some(log)).run()
+    run_while(scenario, log, &mut || true)
+}
+
+/// The same, as long as `go_on` says so, which is asked now and then.
+#[must_use]
+pub fn run_while(scenario: &Scenario, log: &TraceLog, go_on: &mut dyn FnMut() -> bool) -> Report {
+    World::new(scenario, Some(log)).run(go_on)
 }
 
 struct World<'s> {
@@ -45,6 +51,10 @@ struct World<'s> {
     events: Vec<Event>,
     packets: Vec<Packet>,
     violation: Option<Violation>,
+    /// A socket was closed while something was under way.
+    early: bool,
+    /// Bytes that went on the wire.
+    carried: usize,
 }
 
 /// Something to be done at some time.
@@ -93,6 +103,8 @@ impl<'s> World<'s> {
             events: Vec::new(),
             packets: Vec::new(),
             violation: None,
+            early: false,
+            carried: 0,
         };
         world.plan_start();
         world
@@ -115,10 +127,15 @@ impl<'s> World<'s> {
         }
     }
 
-    fn run(mut self) -> Report {
-        for _ in 0..MOST_ENTRIES {
+    fn run(mut self, go_on: &mut dyn FnMut() -> bool) -> Report {
+        let mut steps = 0;
+        while steps < MOST_STEPS && self.carried < MOST_BYTES {
             if self.violation.is_some() {
                 return self.report();
+            }
+            steps += 1;
+            if steps.is_multiple_of(ASK_EVERY) && !go_on() {
+                break;
             }
             let Some(Reverse((time, _, entry))) = self.agenda.pop() else {
                 self.finish();
@@ -128,7 +145,7 @@ impl<'s> World<'s> {
             self.handle(entry);
             self.note_phases();
         }
-        self.violate(0, 0, Broken::Stuck);
+        self.violate(0, 0, Broken::TooLong { steps });
         self.report()
     }
 
@@ -144,7 +161,10 @@ impl<'s> World<'s> {
             Entry::Tick(host) => self.tick(host),
             Entry::Down(host) => self.set_netdev(host, Netdev::Down, EventKind::Down),
             Entry::Up(host) => self.set_netdev(host, Netdev::Up, EventKind::Up),
-            Entry::Close(host) => self.close(host),
+            Entry::Close(host) => {
+                self.early |= !self.hosts.iter().all(|host| host.oracle.is_complete());
+                self.close(host);
+            }
         }
     }
 
@@ -170,10 +190,9 @@ impl<'s> World<'s> {
 
     /// Everything has been said: both ends close, and the books are checked.
     fn finish(&mut self) {
-        let early = self.scenario.close_at.is_some();
         for index in 0..2 {
             self.close(index);
-            if !early && !self.hosts[index].oracle.is_complete() {
+            if !self.early && !self.hosts[index].oracle.is_complete() {
                 return self.violate(index, self.hosts[index].sender.acked(), Broken::Stuck);
             }
         }
@@ -295,5 +314,7 @@ const RX_OUTCOMES: [Counter; 3] = [
     Counter::TlsRxRekeyFallback,
     Counter::TlsRxRekeyAborted,
 ];
-/// A run that takes more is stuck.
-const MOST_ENTRIES: usize = 1_000_000;
+/// A run that takes more, or carries more, is given up.
+const MOST_STEPS: usize = 1_000_000;
+const MOST_BYTES: usize = 256 << 20;
+const ASK_EVERY: usize = 4096;
