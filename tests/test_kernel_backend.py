@@ -141,10 +141,22 @@ def test_a_kernel_without_the_ulp_is_refused_with_what_to_do(
 def test_the_host_is_asked_once_for_auto(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([{"ulp": "yes", "rekey": "yes"}])
     monkeypatch.setattr(kernel_tls, "kernel_tls", lambda: next(answers))
-    kernel_tls.can_rekey.cache_clear()
+    kernel_tls._tried.cache_clear()
     assert kernel_tls.can_rekey()
     assert kernel_tls.can_rekey()
-    kernel_tls.can_rekey.cache_clear()
+    kernel_tls._tried.cache_clear()
+
+
+def test_where_the_host_cannot_be_asked_auto_is_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> dict[str, str]:
+        raise OSError(errno.ENETUNREACH, "no loopback")
+
+    kernel_tls._tried.cache_clear()
+    monkeypatch.setattr(kernel_tls, "kernel_tls", fails)
+    assert not kernel_tls.can_rekey()
+    monkeypatch.setattr(kernel_tls, "kernel_tls", lambda: {"rekey": "yes"})
+    assert kernel_tls.can_rekey()
+    kernel_tls._tried.cache_clear()
 
 
 def test_what_is_no_open_socket_is_refused(host: Callable[[bool], None], tcp_pair: Pair) -> None:

@@ -214,3 +214,17 @@ def test_a_selector_takes_it_as_an_ordinary_file(ends: tuple[KernelSocket, Kerne
         assert selector.select(0) == []
         near.send(b"x")
         assert selector.select(5) == [(key, EVENT_READ)]
+
+
+def test_buffers_of_an_iterator_are_there_for_the_second_try(
+    ends: tuple[KernelSocket, KernelSocket],
+) -> None:
+    near, far = ends
+    far.settimeout(5)
+    near.settimeout(5)
+    assert near.sendmsg(iter([b"he"]), iter([])) == 2
+    room = bytearray(5)
+    assert far.recvmsg_into(iter([room]))[0] == 2
+    with once_blocked(lambda: near.send(b"hello")):
+        assert far.recvmsg_into(iter([room]))[0] == 5
+    assert room == b"hello"

@@ -553,7 +553,7 @@ class KtlsSocket:
     def dup(self) -> KtlsSocket:
         """Another descriptor of the same socket, with the same keys and state.
 
-        The last that is closed closes the socket.
+        The last that is closed closes the socket; the first one's descriptor stays open until then.
         """
 
     def bind(self, address: tuple[Any, ...], /) -> None: ...

@@ -48,12 +48,15 @@ def _told(call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
 
 
 def _tried_first(
-    call: Callable[Concatenate[socket.socket, Parameters], Result], flags_at: int
+    call: Callable[Concatenate[socket.socket, Parameters], Result],
+    flags_at: int,
+    iterables: int = 0,
 ) -> Callable[Concatenate[socket.socket, Parameters], Result]:
     """Let ``call``, whose argument ``flags_at`` are its flags, ask the kernel before it waits.
 
     On a socket with a timeout Python polls before each call, with ``MSG_DONTWAIT`` too; and a poll
-    sees nothing while a KeyUpdate is pending, for which a receive has an answer (K-11, K-13).
+    sees nothing while a KeyUpdate is pending, for which a receive has an answer (K-11, K-13). The
+    first ``iterables`` arguments are gone through once for each of the two calls.
     """
 
     @_told
@@ -62,6 +65,7 @@ def _tried_first(
         sock: socket.socket, /, *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
         if sock.gettimeout() and sock.fileno() >= 0:
+            args = _lists(args, iterables)
             try:
                 with _at_once(sock) as same:
                     return call(same, *args, **kwargs)
@@ -72,6 +76,11 @@ def _tried_first(
         return call(sock, *args, **kwargs)
 
     return tried
+
+
+def _lists(args: Any, count: int) -> Any:  # noqa: ANN401
+    """The arguments, the first of them as lists."""
+    return (*(list(argument) for argument in args[:count]), *args[count:])
 
 
 @contextmanager
@@ -139,12 +148,12 @@ class KernelSocket(socket.socket):
 
     send = _tried_first(socket.socket.send, 1)
     sendall = _told(socket.socket.sendall)
-    sendmsg = _tried_first(socket.socket.sendmsg, 2)
+    sendmsg = _tried_first(socket.socket.sendmsg, 2, 2)
     sendfile = _told(socket.socket.sendfile)
     recv = _tried_first(socket.socket.recv, 1)
     recv_into = _tried_first(socket.socket.recv_into, 2)
     recvmsg = _tried_first(socket.socket.recvmsg, 2)
-    recvmsg_into = _tried_first(socket.socket.recvmsg_into, 2)
+    recvmsg_into = _tried_first(socket.socket.recvmsg_into, 2, 1)
 
     @_told
     def splice_from(self, fd_in: "FileDescriptorLike", n: int, flags: int = 0, /) -> int:

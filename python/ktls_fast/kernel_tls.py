@@ -14,6 +14,7 @@ from .errors import KtlsError
 __all__ = ["can_rekey", "counters", "kernel_tls", "require_ulp"]
 
 STAT = Path("/proc/net/tls_stat")
+PATIENCE = 10.0
 
 
 def kernel_tls() -> dict[str, str]:
@@ -30,9 +31,19 @@ def kernel_tls() -> dict[str, str]:
         return {"ulp": f"no: {_reason(error)}", "rekey": "no"}
 
 
-@functools.cache
 def can_rekey() -> bool:
-    """Whether the kernel has TLS that can rekey; what was found once stays so in this process."""
+    """Whether the kernel has TLS that can rekey; what was found once stays so in this process.
+
+    Where that cannot be tried right now, as without a loopback interface, it does not.
+    """
+    try:
+        return _tried()
+    except OSError:
+        return False
+
+
+@functools.cache
+def _tried() -> bool:
     return kernel_tls()["rekey"] == "yes"
 
 
@@ -82,6 +93,6 @@ def _reason(error: OSError) -> str:
 def _connected() -> Iterator[socket.socket]:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
-        socket.create_connection(listener.getsockname()) as sock,
+        socket.create_connection(listener.getsockname(), PATIENCE) as sock,
     ):
         yield sock

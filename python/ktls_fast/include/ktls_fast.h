@@ -8,7 +8,9 @@
  *
  * None of the functions needs the GIL. Each may be called from any thread; calls on one sealer or
  * opener take turns. A refusal is a negative errno, changes nothing, and last_error() has its
- * sentence. Input and output must not overlap. Compile with -I of ktls_fast.get_include().
+ * sentence. Input and output must not overlap, nor may other places that are written to share memory
+ * with anything. After a fork the first of the two processes that uses a sealer keeps it, and the other
+ * one gets EBUSY. Compile with -I of ktls_fast.get_include().
  */
 #ifndef KTLS_FAST_H
 #define KTLS_FAST_H
@@ -33,7 +35,7 @@ typedef struct ktls_opener ktls_opener;
 
 /* A record to be sealed. */
 typedef struct ktls_piece {
-    const uint8_t *data;
+    const uint8_t *data; /* NULL only for no bytes */
     size_t len;          /* at most 16384 */
     uint8_t record_type; /* its content type, 23 for application data */
 } ktls_piece;

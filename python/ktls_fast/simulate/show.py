@@ -9,7 +9,7 @@ __all__ = ["show"]
 
 ROWS = (
     ("key updates sent", "tx_key_updates"),
-    ("records sealed by the device", "tx_device_records"),
+    ("records framed for the device", "tx_device_records"),
     ("records sealed in software", "tx_software_records"),
     ("bytes sealed by the fallback", "tx_fallback_bytes"),
     ("microseconds without the device", "tx_time_without_device"),

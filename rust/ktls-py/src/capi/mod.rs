@@ -245,6 +245,12 @@ fn check_apart<T>(
     out: *const u8,
     room: usize,
 ) -> Result<(), Refusal> {
+    if room > isize::MAX as usize || count > isize::MAX as usize / size_of::<T>() {
+        return Err(Refusal::new(
+            Errno::Inval,
+            "a length is more than memory has",
+        ));
+    }
     let input_end = input.wrapping_add(count).cast::<u8>();
     if count > 0 && room > 0 && input.cast() < out.wrapping_add(room) && out < input_end {
         return Err(Refusal::new(Errno::Inval, "input and output overlap"));

@@ -90,8 +90,8 @@ pub(super) unsafe extern "C" fn open_batch(
     let opener = unsafe { &*opener };
     let open = || -> Result<usize, Refusal> {
         check_apart(wire, wire_len, out, room)?;
-        // SAFETY: the header says that so much can be read and written at these places; input and
-        // output do not overlap, as just checked.
+        // SAFETY: the header says that so much can be read and written at these places; wire and
+        // output do not overlap, as just checked, and `records` shares memory with nothing else.
         let (wire, out, records) = unsafe {
             (
                 slice(wire, wire_len),

@@ -4,8 +4,9 @@ use std::ffi::c_int;
 use std::sync::{Arc, Mutex};
 
 use ktls_aead::PROVIDER;
-use ktls_core::Sealer;
 use ktls_core::record::Piece;
+use ktls_core::wire::MAX_PLAINTEXT;
+use ktls_core::{Errno, Sealer};
 use ktls_net::fork::Ownership;
 
 use super::{Refusal, check_apart, count, info_of, owned, slice, slice_mut, status};
@@ -81,10 +82,11 @@ pub(super) unsafe extern "C" fn seal_batch(
     let seal = || -> Result<usize, Refusal> {
         let _call = sealer.owner.enter()?;
         for piece in pieces {
+            piece.check()?;
             check_apart(piece.data, piece.len, out, room)?;
         }
         // SAFETY: the header says that so much can be written at `out` and, unless NULL, at
-        // `lengths`; neither overlaps a piece, as just checked, nor the other.
+        // `lengths`, which shares memory with nothing else; `out` overlaps no piece, as just checked.
         let (out, lengths) = unsafe { (slice_mut(out, room), slice_mut(lengths, len)) };
         let mut places = lengths.iter_mut();
         let sealed = guard(&sealer.inner).seal_batch(pieces.iter().map(CPiece::get), out, |at| {
@@ -98,6 +100,19 @@ pub(super) unsafe extern "C" fn seal_batch(
 }
 
 impl CPiece {
+    /// Before anything is made of its pointer.
+    fn check(&self) -> Result<(), Refusal> {
+        let (len, max) = (self.len, MAX_PLAINTEXT);
+        if len > max {
+            return Err(ktls_core::Error::FragmentTooLong { len, max }.into());
+        }
+        if len > 0 && self.data.is_null() {
+            let text = format!("a piece of {len} bytes is at NULL");
+            return Err(Refusal::new(Errno::Inval, text));
+        }
+        Ok(())
+    }
+
     fn get(&self) -> Piece<'_> {
         Piece {
             record_type: self.record_type,
