@@ -18,7 +18,7 @@ pub use connection::{Connection, Count, Counts, Facts, Handshaking};
 pub use descriptor::Opened;
 pub use error::Error;
 pub use fd_socket::{Bell, FdSocket, FileSource, Readiness};
-pub use relay::Relay;
+pub use relay::{Relay, Side};
 pub use wait::Patience;
 
 /// The counters of this process.
