@@ -1,8 +1,18 @@
 //! Pumping between a TLS connection and another socket, without anyone else's help.
 
 mod flow;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod job;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod pair;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod pool;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod post;
 mod pump;
 mod side;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod worker;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -15,6 +25,10 @@ use crate::{Connection, Error, Patience};
 use flow::Spare;
 use pump::{GRACE, Pump};
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use pair::{OnClose, Pair};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use pool::{Pool, Tally};
 pub use side::Side;
 
 /// Both directions between a connection and a plain socket, in the thread that runs it.

@@ -104,6 +104,23 @@ impl Pump {
         }
     }
 
+    /// True while something that was read has not been passed on.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn holds_bytes(&self) -> bool {
+        self.flows.iter().any(|flow| !flow.is_empty()) || self.unsent != [false; 2]
+    }
+
+    /// Tells those who do not know yet that no more will come.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn end_all(&self) {
+        for (side, inbound) in self.sides.iter().zip(self.flows.iter().rev()) {
+            if !inbound.told {
+                // Nobody is left who would want to know that it is gone.
+                let _gone = side.end();
+            }
+        }
+    }
+
     /// Bytes from each side to the other so far.
     pub(super) const fn totals(&self) -> [u64; 2] {
         [self.flows[0].total, self.flows[1].total]
