@@ -828,7 +828,7 @@ class Connection:
 
 @final
 class Relay:
-    """Pumps between pairs of sockets in threads of its own, without the GIL. Linux only.
+    """Pumps between pairs of sockets in threads of its own, without the GIL.
 
     Each pair is pumped as :meth:`Connection.relay` does it: key updates are handled inside,
     half-close is passed on, a slow side slows the other down, memory is bounded, and after an error

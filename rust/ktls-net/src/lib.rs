@@ -18,7 +18,6 @@ pub use connection::{Connection, Count, Counts, Facts, Handshaking};
 pub use descriptor::Opened;
 pub use error::Error;
 pub use fd_socket::{Bell, FdSocket, FileSource, Readiness};
-#[cfg(any(target_os = "linux", target_os = "android"))]
 pub use relay::{OnClose, Pair, Pool, Tally};
 pub use relay::{Relay, Side};
 pub use wait::Patience;

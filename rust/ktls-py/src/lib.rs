@@ -15,7 +15,6 @@ mod lock;
 mod named_tuple;
 mod opener;
 mod python_socket;
-#[cfg(any(target_os = "linux", target_os = "android"))]
 mod relay;
 mod scan;
 mod sealer;
@@ -45,7 +44,6 @@ mod _core {
     use crate::ktls_socket::PyKtlsSocket;
     #[pymodule_export]
     use crate::opener::{OpenedBatch, PyOpener};
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     #[pymodule_export]
     use crate::relay::{PyRelay, PyRelayHandle};
     #[pymodule_export]
@@ -65,7 +63,6 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::capi::add_to(module)?;
         super::fork::register(module.py())?;
-        #[cfg(any(target_os = "linux", target_os = "android"))]
         super::relay::register(module.py())?;
         super::scan::KEY_UPDATE_FOUND.add_to(module)?;
         super::tls_info::TLS_INFO.add_to(module)

@@ -1,13 +1,14 @@
 //! One pair in the hands of its thread.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFlags, epoll};
+use rustix::event::PollFlags;
 
 use super::flow::Spare;
 use super::pair::{OnClose, Pair};
+use super::poller::{Poller, Watched};
 use super::pump::{GRACE, Pump};
 use super::side::Side;
 use crate::connection::Turns;
@@ -123,37 +124,36 @@ impl Job {
     }
 
     /// Has the descriptors watched for what is wanted of them now.
-    pub(super) fn watch(&mut self, epoll: &OwnedFd) -> Result<(), Error> {
+    pub(super) fn watch(&mut self, poller: &Poller) -> Result<(), Error> {
         for side in 0..2 {
-            self.watch_for(epoll, side, self.pump.events(side))?;
+            self.watch_for(poller, side, self.pump.events(side))?;
         }
         Ok(())
     }
 
-    /// A side that nothing is wanted of is taken out: it would wake us for ever after a hang-up.
-    fn watch_for(&mut self, epoll: &OwnedFd, side: usize, wanted: PollFlags) -> Result<(), Error> {
+    fn watch_for(&mut self, poller: &Poller, side: usize, wanted: PollFlags) -> Result<(), Error> {
         let had = std::mem::replace(&mut self.watched[side], wanted);
-        let fd = self.pump.sides()[side].as_fd();
-        let data = epoll::EventData::new_u64(self.pair.id());
-        let flags = epoll::EventFlags::from_bits_retain(u32::from(wanted.bits()));
-        match (had.is_empty(), wanted.is_empty()) {
-            _ if had == wanted => {}
-            (true, _) => epoll::add(epoll, fd, data, flags)?,
-            (false, true) => epoll::delete(epoll, fd)?,
-            (false, false) => epoll::modify(epoll, fd, data, flags)?,
+        Ok(poller.watch(&self.watched(side), had)?)
+    }
+
+    /// What one of the descriptors is watched for.
+    pub(super) fn watched(&self, side: usize) -> Watched<'_> {
+        Watched {
+            fd: self.pump.sides()[side].as_fd(),
+            id: self.pair.id(),
+            events: self.watched[side],
         }
-        Ok(())
     }
 
     /// Lets go of both sides, then tells.
     pub(super) fn end(
         mut self,
-        epoll: &OwnedFd,
+        poller: &Poller,
         outcome: Result<(), Error>,
     ) -> (Arc<Pair>, OnClose) {
         for side in 0..2 {
             // The descriptors may be open elsewhere, so that closing ours would not take them out.
-            let _gone = self.watch_for(epoll, side, PollFlags::empty());
+            let _gone = self.watch_for(poller, side, PollFlags::empty());
         }
         if outcome.is_err() {
             self.pump.abort();

@@ -1,17 +1,13 @@
 //! Pumping between a TLS connection and another socket, without anyone else's help.
 
 mod flow;
-#[cfg(any(target_os = "linux", target_os = "android"))]
 mod job;
-#[cfg(any(target_os = "linux", target_os = "android"))]
 mod pair;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+mod poller;
 mod pool;
-#[cfg(any(target_os = "linux", target_os = "android"))]
 mod post;
 mod pump;
 mod side;
-#[cfg(any(target_os = "linux", target_os = "android"))]
 mod worker;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -25,9 +21,7 @@ use crate::{Connection, Error, Patience};
 use flow::Spare;
 use pump::{GRACE, Pump};
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
 pub use pair::{OnClose, Pair};
-#[cfg(any(target_os = "linux", target_os = "android"))]
 pub use pool::{Pool, Tally};
 pub use side::Side;
 

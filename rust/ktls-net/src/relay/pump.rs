@@ -105,13 +105,11 @@ impl Pump {
     }
 
     /// True while something that was read has not been passed on.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn holds_bytes(&self) -> bool {
         self.flows.iter().any(|flow| !flow.is_empty()) || self.unsent != [false; 2]
     }
 
     /// Tells those who do not know yet that no more will come.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn end_all(&self) {
         for (side, inbound) in self.sides.iter().zip(self.flows.iter().rev()) {
             if !inbound.told {

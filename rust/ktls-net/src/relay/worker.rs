@@ -1,24 +1,23 @@
 //! The thread of a pool: it waits for many pairs at once and gives each its turn.
 
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::buffer::spare_capacity;
-use rustix::event::epoll;
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use super::flow::Spare;
 use super::job::{Job, Next};
+use super::poller::{Poller, Watched};
 use super::pool::Tally;
 use super::post::{Order, Post};
 use crate::Error;
-use crate::wait::timespec;
 
 /// What one thread has.
 pub(super) struct Worker {
-    epoll: OwnedFd,
+    poller: Poller,
     post: Arc<Post>,
     tally: Arc<Tally>,
     jobs: HashMap<u64, Job>,
@@ -32,18 +31,15 @@ pub(super) struct Worker {
 
 /// The bell's number; pairs count from 1.
 const BELL: u64 = 0;
-/// Events taken at a time.
-const EVENTS: usize = 256;
 /// Clocks are looked at no more often.
 const TICK: Duration = Duration::from_millis(50);
 
 impl Worker {
     pub(super) fn new(post: Arc<Post>, tally: Arc<Tally>) -> Result<Self, Error> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let bell = epoll::EventData::new_u64(BELL);
-        epoll::add(&epoll, &post.bell, bell, epoll::EventFlags::IN)?;
+        let poller = Poller::new()?;
+        poller.watch(&bell(&post), PollFlags::empty())?;
         Ok(Self {
-            epoll,
+            poller,
             post,
             tally,
             jobs: HashMap::new(),
@@ -56,11 +52,9 @@ impl Worker {
 
     /// Works until it was told to close and all pairs have ended.
     pub(super) fn run(mut self) {
-        let mut events = Vec::with_capacity(EVENTS);
         while !self.closing || !self.jobs.is_empty() {
-            self.wait(&mut events);
-            for event in events.drain(..) {
-                match event.data.u64() {
+            for id in self.wait() {
+                match id {
                     BELL => self.take_orders(),
                     id => self.queue(id),
                 }
@@ -70,13 +64,18 @@ impl Worker {
         }
     }
 
-    fn wait(&mut self, events: &mut Vec<epoll::Event>) {
-        let timeout = self.timeout().map(timespec);
-        match epoll::wait(&self.epoll, spare_capacity(events), timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            // Nothing will ever be ready again.
-            Err(errno) => self.fail_all(errno),
-        }
+    fn wait(&mut self) -> Vec<u64> {
+        let timeout = self.timeout();
+        let sides = |job| [0, 1].map(|side| Job::watched(job, side));
+        let watched = self.jobs.values().flat_map(sides);
+        let ready = self.poller.wait(watched.chain([bell(&self.post)]), timeout);
+        ready.unwrap_or_else(|errno| {
+            if errno != Errno::INTR {
+                // Nothing will ever be ready again.
+                self.fail_all(errno);
+            }
+            Vec::new()
+        })
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -150,7 +149,7 @@ impl Worker {
         self.next = earlier(self.next, job.deadline());
         match next.map_err(Err)? {
             Next::Turn => self.queue(id),
-            Next::Wait => job.watch(&self.epoll).map_err(Err)?,
+            Next::Wait => job.watch(&self.poller).map_err(Err)?,
             Next::End => return Err(Ok(())),
         }
         Ok(())
@@ -175,7 +174,7 @@ impl Worker {
     fn end(&mut self, id: u64, outcome: Result<(), Error>) {
         if let Some(job) = self.jobs.remove(&id) {
             self.tally.ended(outcome.is_err());
-            let (pair, on_close) = job.end(&self.epoll, outcome);
+            let (pair, on_close) = job.end(&self.poller, outcome);
             self.post.ended();
             on_close(pair);
         }
@@ -188,6 +187,14 @@ impl Worker {
         for id in all {
             self.end(id, Err(Error::Io(errno)));
         }
+    }
+}
+
+fn bell(post: &Post) -> Watched<'_> {
+    Watched {
+        fd: post.bell.as_fd(),
+        id: BELL,
+        events: PollFlags::IN,
     }
 }
 
