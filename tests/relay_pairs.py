@@ -9,9 +9,12 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pytest
 
-from tests.peers.ours import paired
+from ktls_fast import Sealer, TrafficSecret
+from tests.peers.ours import PEER_SEED, paired
+from tests.peers.raw import secret_for
 from tests.peers.support import DEADLINE, socket_pair
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from tests.peers.raw import RawPeer
 
 FATAL_INTERNAL_ERROR = (2, 80)
+SUITE = 0x1301
 
 
 class Pair(NamedTuple):
@@ -75,3 +79,11 @@ def send_until_full(sock: socket.socket) -> int:
         sock.settimeout(DEADLINE)
         return sent
     pytest.fail(f"{sent} bytes were taken and nobody read one")
+
+
+def flood(sock: socket.socket) -> None:
+    """Send empty records, as the peer of ``paired`` seals them, until the other end has gone."""
+    sealer = Sealer(TrafficSecret(SUITE, secret_for(SUITE, PEER_SEED)).crypto_info())
+    nothing = np.zeros(50_000, np.int64)
+    for _ in range(10_000):
+        sock.sendall(sealer.seal_batch(b"", offsets=nothing, lengths=nothing).wire)
