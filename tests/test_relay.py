@@ -9,13 +9,13 @@ import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import pytest
 
-from ktls_fast import Sealer, TrafficSecret, TruncatedError
-from tests.peers.ours import PEER_SEED, paired
-from tests.peers.raw import ALERT, CLOSE_NOTIFY, DATA, secret_for
+from ktls_fast import TruncatedError
+from tests.peers.ours import paired
+from tests.peers.raw import ALERT, CLOSE_NOTIFY, DATA
 from tests.peers.support import DEADLINE, octal, socket_pair, start
+from tests.relay_pairs import flood
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tests.peers.raw import RawPeer
 
 FATAL_INTERNAL_ERROR = (2, 80)
-SUITE = 0x1301
 
 
 class Relayed(NamedTuple):
@@ -114,7 +113,7 @@ def test_idle_relay_ends_with_an_alert() -> None:
 
 def test_stop_is_seen_in_a_flood_of_records_without_data() -> None:
     with relayed() as (peer, _, done, stop):
-        flooding = start(lambda: _flood(peer.sock))
+        flooding = start(lambda: flood(peer.sock))
         os.write(stop, b"x")
         assert done.result(DEADLINE) == (0, 0)
         with pytest.raises(OSError, match=r"(?i)pipe|reset"):
@@ -147,11 +146,3 @@ def test_closed_plain_socket_is_refused() -> None:
 def _send_and_end(sock: socket.socket, data: bytes) -> None:
     sock.sendall(data)
     sock.shutdown(socket.SHUT_WR)
-
-
-def _flood(sock: socket.socket) -> None:
-    """Send empty records, as the peer of ``paired`` seals them, until the other end has gone."""
-    sealer = Sealer(TrafficSecret(SUITE, secret_for(SUITE, PEER_SEED)).crypto_info())
-    nothing = np.zeros(50_000, np.int64)
-    for _ in range(10_000):
-        sock.sendall(sealer.seal_batch(b"", offsets=nothing, lengths=nothing).wire)

@@ -11,7 +11,7 @@ the connection is gone; every other refusal is a
 :class:`ktls_fast.KtlsError` with the errno of a kernel TLS socket, and leaves state unchanged.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from socket import socket
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, TypeAlias, final, overload
@@ -35,6 +35,8 @@ __all__ = [
     "OpenedBatch",
     "Opener",
     "QueueStats",
+    "Relay",
+    "RelayHandle",
     "SealedBatch",
     "Sealer",
     "ServerConfig",
@@ -903,3 +905,105 @@ class Connection:
         tb: TracebackType | None,
         /,
     ) -> None: ...
+
+@final
+class Relay:
+    """Pumps between pairs of sockets in threads of its own, without the GIL.
+
+    Each pair is pumped as :meth:`Connection.relay` does it: key updates are handled inside,
+    half-close is passed on, a slow side slows the other down, memory is bounded, and after an error
+    neither side can take what it got for all there was. One thread waits for many pairs; while none
+    of its bytes wait, a pair has no buffer.
+
+    A child of a fork has no such threads: it gets EBUSY. A relay that is dropped without
+    :meth:`close`, or that the end of the interpreter finds open, ends its pairs at once.
+    """
+
+    def __new__(cls, threads: int = 1) -> Self:
+        """Start so many threads.
+
+        :raises ValueError: none.
+        :raises OSError: the system has no more threads or descriptors.
+        """
+
+    def add(
+        self,
+        a: Connection | socket,
+        b: Connection | socket,
+        *,
+        idle_timeout: float | None = None,
+        on_close: Callable[[RelayHandle], object] | None = None,
+    ) -> RelayHandle:
+        """Pump between ``a`` and ``b`` until both directions have ended, in the least busy thread.
+
+        Both stay the caller's, who closes them at the end: a plain side that shall be told of an
+        error gets its reset, and one that was told nothing its FIN, when the last descriptor is
+        closed. Nobody else may read or write a connection meanwhile.
+
+        :param idle_timeout: seconds without a byte in either direction after which it ends.
+        :param on_close: called once with the handle, by the thread that pumped, after it has let go
+            of both sides. Other pairs of the thread wait for it. What it raises goes to
+            :func:`sys.unraisablehook`.
+        :raises BlockingIOError: another thread or relay reads or writes a connection.
+        :raises KtlsError: EINVAL for two plain sockets; EBUSY in another process of a fork.
+        :raises OSError: EBADF when the relay or a socket is closed.
+        :raises TypeError: a side is neither a Connection nor exactly a :class:`socket.socket`.
+        """
+
+    def close(self, drain: float = 1.0) -> None:
+        """Stop all pairs, as :meth:`RelayHandle.stop`, and wait for the threads to end.
+
+        A callback may call it; then nothing is waited for.
+
+        :param drain: seconds for what is in flight. A pair that still holds bytes then is cut: its
+            error is ECONNABORTED.
+        :raises KtlsError: EBUSY in another process of a fork.
+        """
+
+    def stats(self) -> dict[str, int]:
+        """``threads``; pairs ``open``, ``ended`` and, among these, ``failed``; ``bytes`` moved."""
+
+    def __len__(self) -> int:
+        """Pairs under way."""
+
+    def __bool__(self) -> bool:
+        """True, also when no pair is under way."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+        /,
+    ) -> None: ...
+
+@final
+class RelayHandle:
+    """One pair of a :class:`Relay`. Directions: from ``a`` to ``b``, and back."""
+
+    @property
+    def bytes(self) -> tuple[int, int]:
+        """Plaintext bytes passed on so far."""
+
+    @property
+    def records(self) -> tuple[int, int]:
+        """Records so far, those without data included.
+
+        As the side that a direction begins at received them; if it is plain, as the other one sent
+        them.
+        """
+
+    @property
+    def done(self) -> bool:
+        """The pair has ended."""
+
+    @property
+    def error(self) -> OSError | None:
+        """Why it ended before both sides had: what :meth:`Connection.relay` would have raised."""
+
+    def stop(self) -> None:
+        """Send close_notify behind what is in flight, and end within a second.
+
+        :raises KtlsError: EBUSY in another process of a fork.
+        """

@@ -44,7 +44,7 @@ class Server:
         self._options = options
         self._inbox = inbox
         self._journal = journal
-        self._sessions = Sessions(role, journal, on_end=inbox.wake)
+        self._sessions = Sessions(role, options, journal, on_end=inbox.wake)
         self._selector = selectors.DefaultSelector()
         self._selector.register(inbox, selectors.EVENT_READ)
         self._accepting = False
@@ -58,6 +58,8 @@ class Server:
             self._turn(None if accepting else ACCEPT_PAUSE)
         self._close_listeners()
         drained = self._drain()
+        if drained:
+            self._sessions.close()
         if self._options.stats:
             self._print_counters()
         return drained

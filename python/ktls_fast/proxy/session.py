@@ -1,4 +1,4 @@
-"""One connection through the proxy, from the accepted socket to the line in the log."""
+"""One connection through the proxy, from the accepted socket to both sides of a relay."""
 
 import contextlib
 import socket
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import ktls_fast
 from ktls_fast import ClientConfig, Connection, ServerConfig
@@ -15,19 +15,31 @@ from .failure import reason
 from .options import Options
 from .report import Report
 
-__all__ = ["Originate", "Role", "Terminate"]
+__all__ = ["Link", "Originate", "Role", "Terminate"]
 
 LEAVE_TIMEOUT = 1.0
 """Seconds for a client to notice that we have nothing to say to it."""
 
 
+class Link(NamedTuple):
+    """Both sides of a connection through the proxy, ready to be pumped between."""
+
+    connection: Connection
+    plain: socket.socket
+
+    def close(self) -> None:
+        """Close the plain side first: the other may have to wait for its peer."""
+        self.plain.close()
+        self.connection.close()
+
+
 class Role(Protocol):
     """What a proxy does with a connection that it has accepted."""
 
-    def serve(self, client: socket.socket, report: Report, stop_fd: int) -> None:
-        """Serve ``client`` to its end, and write into ``report`` how that was.
+    def open(self, client: socket.socket, report: Report) -> Link:
+        """Take over ``client`` and find its other side.
 
-        :raises OSError: it ended badly, and ``report.result`` says how.
+        :raises OSError: it ended badly, ``report.result`` says how, and all is closed.
         """
 
 
@@ -38,18 +50,16 @@ class Terminate:
     options: Options
     config: ServerConfig
 
-    def serve(self, client: socket.socket, report: Report, stop_fd: int) -> None:
+    def open(self, client: socket.socket, report: Report) -> Link:
         """Shake hands first: a client that cannot do that costs the upstream nothing."""
-        with _shake_hands(client, report, self.options):
+        with client, _shake_hands(client, report, self.options):
             connection = ktls_fast.accept(client, self.config)
-        with connection, _described(connection, report):
-            try:
-                upstream = _connect(self.options, report)
-            except OSError:
+        try:
+            return _link(connection, _connect(self.options, report))
+        except OSError:
+            with connection, _described(connection, report):
                 _take_leave(connection)
-                raise
-            with upstream:
-                _relay(connection, upstream, self.options, report, stop_fd)
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +69,25 @@ class Originate:
     options: Options
     config: ClientConfig
 
-    def serve(self, client: socket.socket, report: Report, stop_fd: int) -> None:
+    def open(self, client: socket.socket, report: Report) -> Link:
         """Connect for each client anew; the handshake proves the upstream's name."""
         server_name = self.options.server_name or self.options.connect.host
-        with _connect(self.options, report) as upstream:
-            with _shake_hands(upstream, report, self.options):
+        try:
+            with (
+                _connect(self.options, report) as upstream,
+                _shake_hands(upstream, report, self.options),
+            ):
                 connection = Connection.client(upstream, self.config, server_name)
-            with connection, _described(connection, report):
-                _relay(connection, client, self.options, report, stop_fd)
+        except BaseException:
+            client.close()
+            raise
+        return _link(connection, client)
+
+
+def _link(connection: Connection, plain: socket.socket) -> Link:
+    connection.settimeout(None)
+    plain.settimeout(None)
+    return Link(connection, plain)
 
 
 def _connect(options: Options, report: Report) -> socket.socket:
@@ -108,19 +129,3 @@ def _described(connection: Connection, report: Report) -> Iterator[None]:
         yield
     finally:
         report.describe(connection)
-
-
-def _relay(
-    connection: Connection, plain: socket.socket, options: Options, report: Report, stop_fd: int
-) -> None:
-    connection.settimeout(None)
-    plain.settimeout(None)
-    try:
-        connection.relay(plain, idle_timeout=options.idle_timeout, stop_fd=stop_fd)
-    except TimeoutError:
-        report.result = f"idle for {options.idle_timeout:g} s"
-        raise
-    except OSError as error:
-        report.result = reason(error)
-        raise
-    report.result = "ok"

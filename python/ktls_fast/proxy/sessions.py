@@ -1,25 +1,43 @@
-"""The connections of one process, a thread for each."""
+"""The connections of one process: a thread for each handshake, and a relay for all the rest."""
 
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from ktls_fast import Relay, RelayHandle
+
+from .failure import reason
 from .journal import Journal
 from .listener import name_of
+from .options import Options
 from .report import Report
-from .session import Role
+from .session import Link, Role
 
 __all__ = ["Sessions"]
 
+MAX_RELAY_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A connection from its start on."""
+
+    report: Report
+    begin: float
+
 
 class Sessions:
-    """Runs a thread for each connection, counts them, and tells all of them to stop."""
+    """Serves connections, counts them, and tells all of them to stop."""
 
-    def __init__(self, role: Role, journal: Journal, on_end: Callable[[], None]) -> None:
-        """Serve by ``role``; ``on_end`` is called by each thread when its connection has ended."""
+    def __init__(
+        self, role: Role, options: Options, journal: Journal, on_end: Callable[[], None]
+    ) -> None:
+        """Serve by ``role``; ``on_end`` is called by some thread when a connection has ended."""
         self._role = role
+        self._idle_timeout = options.idle_timeout
         self._journal = journal
         self._on_end = on_end
         self._lock = threading.Lock()
@@ -27,7 +45,8 @@ class Sessions:
         self._accepted = 0
         self._failed = 0
         self._stopping = False
-        self._stop_reader, self._stop_writer = os.pipe()
+        self._relay = Relay(_relay_threads(options.workers))
+        self._pumped: set[RelayHandle] = set()
 
     @property
     def open(self) -> int:
@@ -56,29 +75,90 @@ class Sessions:
 
     def stop(self) -> None:
         """Have each send its close_notify and end within a second or so."""
-        self._stopping = True
-        os.write(self._stop_writer, b"\0")  # never read, so that all of them see it
+        with self._lock:
+            self._stopping = True
+            pumped = list(self._pumped)
+        for handle in pumped:
+            handle.stop()
+
+    def close(self) -> None:
+        """Let the relay's threads end, once all connections have."""
+        self._relay.close(drain=0)
 
     def _run(self, client: socket.socket, address: str) -> None:
-        report = Report(address)
-        begin = time.monotonic()
+        session = Session(Report(address), time.monotonic())
         try:
-            with client:
-                self._role.serve(client, report, self._stop_reader)
+            link = self._role.open(client, session.report)
         except OSError:
-            pass  # the report says what happened
-        finally:
-            self._log(report, time.monotonic() - begin)
-            self._end(failed=report.result != "ok")
+            self._finish(session)  # the report says what happened
+        except BaseException:
+            self._finish(session)
+            raise
+        else:
+            self._pump(link, session)
 
-    def _log(self, report: Report, seconds: float) -> None:
-        report.seconds = round(seconds, 3)
+    def _pump(self, link: Link, session: Session) -> None:
+        def on_close(handle: RelayHandle) -> None:
+            self._ended(link, session, handle)
+
+        try:
+            handle = self._relay.add(*link, idle_timeout=self._idle_timeout, on_close=on_close)
+        except OSError as error:
+            session.report.result = reason(error)
+            self._let_go(link, session)
+        else:
+            self._pumps(handle)
+
+    def _pumps(self, handle: RelayHandle) -> None:
+        with self._lock:
+            if not handle.done:
+                self._pumped.add(handle)
+        if self._stopping:
+            handle.stop()
+
+    def _ended(self, link: Link, session: Session, handle: RelayHandle) -> None:
+        """Note how it was: this is a thread of the relay, which must not wait for a peer."""
+        with self._lock:
+            self._pumped.discard(handle)
+        session.report.result = self._result(handle.error)
+        if handle.error is None and not link.connection.unsent:
+            self._let_go(link, session)
+            return
+        thread = threading.Thread(target=self._let_go, args=(link, session), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads: rather wait than leave it open
+            self._let_go(link, session)
+
+    def _result(self, error: OSError | None) -> str:
+        match error:
+            case None:
+                return "ok"
+            case TimeoutError():
+                return f"idle for {self._idle_timeout:g} s"
+            case _:
+                return reason(error)
+
+    def _let_go(self, link: Link, session: Session) -> None:
+        session.report.describe(link.connection)
+        link.close()
+        self._finish(session)
+
+    def _finish(self, session: Session) -> None:
+        report = session.report
+        report.seconds = round(time.monotonic() - session.begin, 3)
         if self._stopping and report.result == "ok":
             report.result = "stopped"
         self._journal.connection(report)
+        self._end(failed=report.result != "ok")
 
     def _end(self, *, failed: bool) -> None:
         with self._lock:
             self._open -= 1
             self._failed += failed
         self._on_end()
+
+
+def _relay_threads(workers: int) -> int:
+    """The processors that a worker has to itself, within reason."""
+    return max(1, min(MAX_RELAY_THREADS, (os.cpu_count() or 1) // workers))

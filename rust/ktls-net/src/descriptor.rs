@@ -131,11 +131,23 @@ impl Turn {
         *taken = true;
         Ok(Held(self))
     }
+
+    /// Ends a turn that was kept.
+    pub(crate) fn give_back(&self) {
+        *guard(&self.taken) = false;
+        self.free.notify_one();
+    }
+}
+
+impl Held<'_> {
+    /// The turn stays taken until [`Turn::give_back`].
+    pub(crate) fn keep(self) {
+        std::mem::forget(self);
+    }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        *guard(&self.0.taken) = false;
-        self.0.free.notify_one();
+        self.0.give_back();
     }
 }

@@ -8,7 +8,7 @@ use crate::fork::Forked;
 use crate::handshake::HandshakeError;
 
 /// Why a call on a socket did not do what it was asked to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Error {
     /// The record layer refused, or the peer broke a rule.
     Tls(ktls_core::Error),
@@ -20,6 +20,8 @@ pub enum Error {
     Handshake(HandshakeError),
     /// Another process has it since a fork.
     Forked(Forked),
+    /// The relay was closed while bytes were on their way.
+    Cut,
     /// The socket's timeout has passed.
     TimedOut,
     /// A signal came while waiting: nothing is lost, call again after its handler has run.
@@ -40,6 +42,7 @@ impl fmt::Display for Error {
             Self::Plain(errno) => write!(f, "the plain side: {errno}"),
             Self::Handshake(error) => error.fmt(f),
             Self::Forked(forked) => forked.fmt(f),
+            Self::Cut => f.write_str("the relay was closed while bytes were on their way"),
             Self::TimedOut => f.write_str("timed out"),
             Self::Interrupted => f.write_str("interrupted by a signal"),
         }

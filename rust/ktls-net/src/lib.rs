@@ -20,7 +20,7 @@ pub use descriptor::Opened;
 pub use error::Error;
 pub use fd_socket::{Bell, FdSocket, FileSource, Readiness};
 pub use queue::{Kept, OffloadQueue};
-pub use relay::Relay;
+pub use relay::{OnClose, Pair, Pool, Relay, Side, Tally};
 pub use wait::Patience;
 
 /// The counters of this process.

@@ -243,4 +243,4 @@ pub(crate) fn dup_fd(fd: RawFd) -> PyResult<OwnedFd> {
 }
 
 /// The same number on every Unix.
-const EBADF: i32 = 9;
+pub(crate) const EBADF: i32 = 9;

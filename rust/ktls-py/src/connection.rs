@@ -1,6 +1,7 @@
 //! `Connection`.
 
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 
 use ktls_core::rekey::Reply;
 use ktls_core::wire::TLS13;
@@ -20,7 +21,7 @@ use crate::traffic_secret::PyTrafficSecret;
 
 #[pyclass(frozen, name = "Connection", module = "ktls_fast")]
 pub(crate) struct PyConnection {
-    inner: Connection,
+    pub(crate) inner: Arc<Connection>,
     timeout: Timeout,
 }
 
@@ -38,7 +39,7 @@ fn shake(
     }
     let mut handshaking = Handshaking::new(take_fd(sock)?, handshake);
     wait_for(sock.py(), || handshaking.run(patience))?;
-    let inner = handshaking.finish(policy).map_err(connection_error)?;
+    let inner = handshaking.finish(policy).map_err(connection_error)?.into();
     Ok(PyConnection { inner, timeout })
 }
 
@@ -100,7 +101,7 @@ impl PyConnection {
         let inner =
             Connection::from_secrets(take_fd(sock)?, server_side, tx, rx, received, &policy);
         Ok(Self {
-            inner: inner.map_err(connection_error)?,
+            inner: inner.map_err(connection_error)?.into(),
             timeout,
         })
     }
@@ -308,7 +309,7 @@ impl PyConnection {
         } else {
             Some(dup_fd(stop_fd)?)
         };
-        let relay = Relay::new(&self.inner, plain, stop, parse(idle_timeout)?);
+        let relay = Relay::new(Arc::clone(&self.inner), plain, stop, parse(idle_timeout)?);
         let mut relay = relay.map_err(connection_error)?;
         wait_for(py, || relay.run())
     }

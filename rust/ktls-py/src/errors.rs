@@ -92,6 +92,7 @@ pub(crate) fn connection_error(error: ktls_net::Error) -> PyErr {
             }
         }
         ktls_net::Error::Forked(forked) => refused(Errno::Busy, forked.to_string()),
+        ktls_net::Error::Cut => refused(Errno::ConnAborted, error.to_string()),
         ktls_net::Error::Io(errno) => os_error(errno.raw_os_error(), ""),
         ktls_net::Error::Plain(errno) => os_error(errno.raw_os_error(), "the plain side: "),
         ktls_net::Error::TimedOut | ktls_net::Error::Interrupted => {

@@ -16,6 +16,7 @@ mod named_tuple;
 mod offload_queue;
 mod opener;
 mod python_socket;
+mod relay;
 mod scan;
 mod sealer;
 mod sendfile;
@@ -47,6 +48,8 @@ mod _core {
     #[pymodule_export]
     use crate::opener::{OpenedBatch, PyOpener};
     #[pymodule_export]
+    use crate::relay::{PyRelay, PyRelayHandle};
+    #[pymodule_export]
     use crate::scan::{PyKeyUpdateScanner, scan_key_updates};
     #[pymodule_export]
     use crate::sealer::{PySealer, SealedBatch};
@@ -64,6 +67,7 @@ mod _core {
         super::capi::add_to(module)?;
         super::fork::register(module.py())?;
         super::offload_queue::QUEUE_STATS.add_to(module)?;
+        super::relay::register(module.py())?;
         super::scan::KEY_UPDATE_FOUND.add_to(module)?;
         super::tls_info::TLS_INFO.add_to(module)
     }

@@ -17,7 +17,7 @@ use ktls_core::session::{KeySource, Policy, Receiver, SecretChain, Sender, Setti
 use ktls_core::wire::TLS13;
 use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, TrafficSecret};
 
-use crate::descriptor::{Descriptor, Held, Opened, Turn, guard};
+use crate::descriptor::{Descriptor, Opened, Turn, guard};
 use crate::handshake::Established;
 use crate::{Error, Patience, STATS};
 
@@ -204,8 +204,11 @@ impl Connection {
     }
 
     /// Both turns, for someone who reads and writes in one thread.
-    pub(crate) fn turns(&self, patience: Patience) -> Result<(Held<'_>, Held<'_>), Error> {
-        Ok((self.reader.take(patience)?, self.writer.take(patience)?))
+    pub(crate) fn turns(self: &Arc<Self>, patience: Patience) -> Result<Turns, Error> {
+        let reader = self.reader.take(patience)?;
+        self.writer.take(patience)?.keep();
+        reader.keep();
+        Ok(Turns(Arc::clone(self)))
     }
 
     /// Gives up in the middle: what was sent must not be taken for all there is.
@@ -232,6 +235,16 @@ impl Connection {
             close::finish_sending(fd);
         }
         error.into()
+    }
+}
+
+/// Both turns of a connection; they are given back when it is dropped.
+pub(crate) struct Turns(Arc<Connection>);
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        self.0.reader.give_back();
+        self.0.writer.give_back();
     }
 }
 

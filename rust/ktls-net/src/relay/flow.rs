@@ -1,0 +1,90 @@
+//! One direction of a pair: bytes read and not yet written.
+
+use rustix::io::Errno;
+
+/// Plaintext held in each direction.
+pub(super) const BUFFER: usize = 64 << 10;
+
+/// Buffers that no direction needs now: a direction has one only while bytes wait in it.
+#[derive(Default)]
+pub(super) struct Spare(Vec<Vec<u8>>);
+
+/// One direction.
+#[derive(Default)]
+pub(super) struct Flow {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// No more will be read.
+    pub(super) ended: bool,
+    /// And its receiver was told.
+    pub(super) told: bool,
+    /// Its receiver takes no more.
+    pub(super) refused: Option<Errno>,
+    pub(super) total: u64,
+}
+
+/// Buffers kept for the next direction that needs one.
+const KEPT: usize = 16;
+
+impl Spare {
+    fn take(&mut self) -> Vec<u8> {
+        // One more than whole records hold: the content type that follows the last.
+        self.0.pop().unwrap_or_else(|| vec![0; BUFFER + 1])
+    }
+
+    fn give_back(&mut self, buffer: Vec<u8>) {
+        if self.0.len() < KEPT {
+            self.0.push(buffer);
+        }
+    }
+}
+
+impl Flow {
+    pub(super) fn waiting(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Ended, all passed on, and the receiver does not know yet.
+    pub(super) const fn finished(&self) -> bool {
+        self.ended && self.is_empty() && !self.told
+    }
+
+    /// Where to read to.
+    pub(super) fn room(&mut self, spare: &mut Spare) -> &mut [u8] {
+        if self.buffer.is_empty() {
+            self.buffer = spare.take();
+        }
+        &mut self.buffer
+    }
+
+    /// Gives the buffer back if nothing waits in it.
+    pub(super) fn rest(&mut self, spare: &mut Spare) {
+        if self.is_empty() && !self.buffer.is_empty() {
+            (self.start, self.end) = (0, 0);
+            spare.give_back(std::mem::take(&mut self.buffer));
+        }
+    }
+
+    /// `count` bytes were read into the buffer; none is the end.
+    pub(super) const fn filled(&mut self, count: usize) {
+        (self.start, self.end) = (0, count);
+        self.ended = count == 0;
+    }
+
+    pub(super) const fn wrote(&mut self, count: usize) {
+        self.start += count;
+        self.total += count as u64;
+    }
+
+    /// Forgets what waits; true if anything did.
+    pub(super) const fn discard(&mut self) -> bool {
+        let waited = !self.is_empty();
+        self.start = self.end;
+        waited
+    }
+}

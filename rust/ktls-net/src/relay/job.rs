@@ -1,0 +1,176 @@
+//! One pair in the hands of its thread.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+
+use super::flow::Spare;
+use super::pair::{OnClose, Pair};
+use super::poller::{Poller, Watched};
+use super::pump::{GRACE, Pump};
+use super::side::Side;
+use crate::connection::Turns;
+use crate::{Error, Patience};
+
+/// A pair, what is watched of it, and who wants to hear of its end.
+pub(super) struct Job {
+    pump: Pump,
+    /// Nobody else reads or writes meanwhile.
+    _turns: [Option<Turns>; 2],
+    pub(super) pair: Arc<Pair>,
+    on_close: OnClose,
+    idle: Option<Duration>,
+    /// When there was last something to do.
+    last: Instant,
+    watched: [PollFlags; 2],
+    /// It waits for its turn.
+    pub(super) queued: bool,
+    /// Records of before.
+    before: [u64; 2],
+    /// What does not end in time after a stop has failed.
+    cut: bool,
+}
+
+/// What comes after a turn.
+pub(super) enum Next {
+    /// There is more to do already.
+    Turn,
+    /// Nothing before one of the sides is ready.
+    Wait,
+    /// Both directions have ended.
+    End,
+}
+
+/// Steps of one pair before the next one has its turn.
+const STEPS: usize = 64;
+
+impl Job {
+    /// Takes the turns of both sides without waiting.
+    pub(super) fn new(
+        sides: [Side; 2],
+        idle: Option<Duration>,
+        pair: Arc<Pair>,
+        on_close: OnClose,
+    ) -> Result<Self, Error> {
+        let pump = Pump::new(sides);
+        Ok(Self {
+            _turns: pump.turns(Patience::None)?,
+            before: records(pump.sides()),
+            pump,
+            pair,
+            on_close,
+            idle,
+            last: Instant::now(),
+            watched: [PollFlags::empty(); 2],
+            queued: false,
+            cut: false,
+        })
+    }
+
+    /// Moves what can be moved, within bounds.
+    pub(super) fn turn(&mut self, spare: &mut Spare) -> Result<Next, Error> {
+        self.last = Instant::now();
+        for _ in 0..STEPS {
+            let moved = self.pump.step(spare)?;
+            if self.pump.is_done() {
+                return self.pump.outcome().map(|()| Next::End);
+            }
+            if !moved {
+                return Ok(Next::Wait);
+            }
+            if self.pump.take_look_up() {
+                break;
+            }
+        }
+        Ok(Next::Turn)
+    }
+
+    /// Passes the numbers on; gives how many bytes are new.
+    pub(super) fn count(&self) -> u64 {
+        let [a, b] = records(self.pump.sides());
+        let records = [a - self.before[0], b - self.before[1]];
+        self.pair.count(self.pump.totals(), records)
+    }
+
+    /// When it must be looked at, whatever happens.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.pump.give_up() {
+            Some(end) => Some(end),
+            None => self.last.checked_add(self.idle?),
+        }
+    }
+
+    /// How it ends because of the time that has passed.
+    pub(super) fn expire(&self) -> Result<(), Error> {
+        if self.pump.give_up().is_none() {
+            return Err(Error::TimedOut);
+        }
+        if self.cut && self.pump.holds_bytes() {
+            return Err(Error::Cut);
+        }
+        self.pump.end_all();
+        self.pump.outcome()
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.pump.stop(GRACE);
+    }
+
+    pub(super) fn close(&mut self, drain: Duration) {
+        self.cut = true;
+        self.pump.stop(drain);
+    }
+
+    /// Has the descriptors watched for what is wanted of them now.
+    pub(super) fn watch(&mut self, poller: &Poller) -> Result<(), Error> {
+        for side in 0..2 {
+            self.watch_for(poller, side, self.pump.events(side))?;
+        }
+        Ok(())
+    }
+
+    fn watch_for(&mut self, poller: &Poller, side: usize, wanted: PollFlags) -> Result<(), Error> {
+        let had = std::mem::replace(&mut self.watched[side], wanted);
+        Ok(poller.watch(&self.watched(side), had)?)
+    }
+
+    /// What one of the descriptors is watched for.
+    pub(super) fn watched(&self, side: usize) -> Watched<'_> {
+        Watched {
+            fd: self.pump.sides()[side].as_fd(),
+            id: self.pair.id(),
+            events: self.watched[side],
+        }
+    }
+
+    /// Lets go of both sides, then tells.
+    pub(super) fn end(
+        mut self,
+        poller: &Poller,
+        outcome: Result<(), Error>,
+    ) -> (Arc<Pair>, OnClose) {
+        for side in 0..2 {
+            // The descriptors may be open elsewhere, so that closing ours would not take them out.
+            let _gone = self.watch_for(poller, side, PollFlags::empty());
+        }
+        if outcome.is_err() {
+            self.pump.abort();
+        }
+        self.pair.end(outcome);
+        (self.pair, self.on_close)
+    }
+}
+
+/// Records of each direction in the life of its connections.
+fn records(sides: &[Side; 2]) -> [u64; 2] {
+    let [a, b] = sides;
+    [records_from(a, b), records_from(b, a)]
+}
+
+fn records_from(from: &Side, to: &Side) -> u64 {
+    let received = from.connection().map(|from| from.counts().received);
+    let sent = || to.connection().map(|to| to.counts().sent);
+    received.or_else(sent).map_or(0, |count| count.records)
+}

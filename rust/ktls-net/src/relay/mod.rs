@@ -1,0 +1,150 @@
+//! Pumping between a TLS connection and another socket, without anyone else's help.
+
+mod flow;
+mod job;
+mod pair;
+mod poller;
+mod pool;
+mod post;
+mod pump;
+mod side;
+mod worker;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::wait::timespec;
+use crate::{Connection, Error, Patience};
+use flow::Spare;
+use pump::{GRACE, Pump};
+
+pub use pair::{OnClose, Pair};
+pub use pool::{Pool, Tally};
+pub use side::Side;
+
+/// Both directions between a connection and a plain socket, in the thread that runs it.
+pub struct Relay {
+    pump: Pump,
+    spare: Spare,
+    stop: Option<OwnedFd>,
+    idle: Option<Duration>,
+}
+
+/// Steps between two looks at the stop descriptor while there is always something to do.
+const LOOK_UP: u64 = 64;
+/// Signals are seen at least this often.
+const SIGNALS: Duration = Duration::from_millis(100);
+
+impl Relay {
+    /// Joins the two sides. `stop` ends the relay when it becomes readable; `idle` when nothing moves for so long.
+    ///
+    /// # Errors
+    /// EBADF when the connection is closed.
+    pub fn new(
+        connection: Arc<Connection>,
+        plain: OwnedFd,
+        stop: Option<OwnedFd>,
+        idle: Option<Duration>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            pump: Pump::new([Side::tls(connection)?, Side::Plain(plain)]),
+            spare: Spare::default(),
+            stop,
+            idle,
+        })
+    }
+
+    /// Runs until both directions have ended: plaintext bytes from the peer and to the peer.
+    ///
+    /// # Errors
+    /// Those of reading and writing on either side, [`Error::TimedOut`] when idle; then neither side can
+    /// take what it got for all there was. [`Error::Interrupted`]: call again.
+    pub fn run(&mut self) -> Result<(u64, u64), Error> {
+        let _turns = self.pump.turns(Patience::Endless)?;
+        match self.pump_on() {
+            Err(Error::Interrupted) => Err(Error::Interrupted),
+            Err(error) => {
+                self.pump.abort();
+                Err(error)
+            }
+            Ok(()) => Ok(self.totals()),
+        }
+    }
+
+    /// Plaintext bytes from the peer and to the peer so far.
+    #[must_use]
+    pub const fn totals(&self) -> (u64, u64) {
+        let [received, sent] = self.pump.totals();
+        (received, sent)
+    }
+
+    fn pump_on(&mut self) -> Result<(), Error> {
+        let started = Instant::now();
+        for step in 1_u64.. {
+            let moved = self.pump.step(&mut self.spare)?;
+            if self.pump.is_done() || self.pump.is_over(Instant::now()) {
+                break;
+            }
+            // Busy sides must not keep us from seeing a stop, or our caller from seeing a signal.
+            if !moved || step.is_multiple_of(LOOK_UP) || self.pump.take_look_up() {
+                self.wait(!moved)?;
+                if started.elapsed() > SIGNALS {
+                    return Err(Error::Interrupted);
+                }
+            }
+        }
+        self.pump.outcome()
+    }
+
+    /// Sees whether it is to stop; with `block` waits until something can move.
+    fn wait(&mut self, block: bool) -> Result<(), Error> {
+        let [tls, plain] = self.pump.sides();
+        let watched = [
+            (tls.as_fd(), self.pump.events(0)),
+            (plain.as_fd(), self.pump.events(1)),
+            (self.stop_fd(), self.stop_events()),
+        ];
+        let wanted = watched.iter().filter(|(_, events)| !events.is_empty());
+        let mut fds: Vec<PollFd<'_>> = wanted
+            .map(|&(fd, events)| PollFd::from_borrowed_fd(fd, events))
+            .collect();
+        let timeout = if block {
+            self.timeout()
+        } else {
+            Some(Duration::ZERO)
+        };
+        let seen = poll(&mut fds, timeout.map(timespec).as_ref())?;
+        let stop = fds.last().is_some_and(|last| !last.revents().is_empty());
+        if stop && !self.stop_events().is_empty() {
+            self.pump.stop(GRACE);
+        } else if block && seen == 0 && self.pump.give_up().is_none() {
+            return Err(Error::TimedOut);
+        }
+        Ok(())
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        match self.pump.give_up() {
+            Some(end) => Some(end.saturating_duration_since(Instant::now())),
+            None => self.idle,
+        }
+    }
+
+    fn stop_fd(&self) -> BorrowedFd<'_> {
+        let unused = self.pump.sides()[0].as_fd();
+        self.stop.as_ref().map_or(unused, AsFd::as_fd)
+    }
+
+    /// Empty without a descriptor for it, and once it was seen.
+    fn stop_events(&self) -> PollFlags {
+        let watched = self.stop.is_some() && self.pump.give_up().is_none();
+        if watched {
+            PollFlags::IN
+        } else {
+            PollFlags::empty()
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A pair in a pool, as those outside its thread see it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use super::post::{Order, Post, check_process};
+use crate::Error;
+
+/// Called once with a pair that has ended, by the thread that pumped it.
+pub type OnClose = Box<dyn FnOnce(Arc<Pair>) + Send>;
+
+/// Two sides that a [`super::Pool`] pumps between. Direction 0 begins at the first side.
+pub struct Pair {
+    id: u64,
+    pid: u32,
+    post: Weak<Post>,
+    bytes: [AtomicU64; 2],
+    records: [AtomicU64; 2],
+    outcome: OnceLock<Result<(), Error>>,
+}
+
+impl Pair {
+    pub(super) fn new(id: u64, post: &Arc<Post>) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            pid: std::process::id(),
+            post: Arc::downgrade(post),
+            bytes: Default::default(),
+            records: Default::default(),
+            outcome: OnceLock::new(),
+        })
+    }
+
+    pub(super) const fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Plaintext bytes of each direction so far.
+    #[must_use]
+    pub fn bytes(&self) -> [u64; 2] {
+        self.bytes
+            .each_ref()
+            .map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// Records of each direction so far, those without data included: as the first side received
+    /// them, or, if it is plain, as the second one sent them.
+    #[must_use]
+    pub fn records(&self) -> [u64; 2] {
+        self.records
+            .each_ref()
+            .map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// How it ended; None while it is under way.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Result<(), Error>> {
+        self.outcome.get()
+    }
+
+    /// Has it end in order: as [`super::Relay`] when its descriptor becomes readable.
+    ///
+    /// # Errors
+    /// EBUSY in a child of the process that pumps.
+    pub fn stop(&self) -> Result<(), Error> {
+        check_process(self.pid)?;
+        if let Some(post) = self.post.upgrade() {
+            post.send(Order::Stop(self.id));
+        }
+        Ok(())
+    }
+
+    /// Tells the numbers; gives how many bytes are new.
+    pub(super) fn count(&self, bytes: [u64; 2], records: [u64; 2]) -> u64 {
+        for (count, new) in self.records.iter().zip(records) {
+            count.store(new, Ordering::Relaxed);
+        }
+        let grown = |(count, new): (&AtomicU64, u64)| new - count.swap(new, Ordering::Relaxed);
+        self.bytes.iter().zip(bytes).map(grown).sum()
+    }
+
+    pub(super) fn end(&self, outcome: Result<(), Error>) {
+        // Only its thread calls this, and once.
+        let _first = self.outcome.set(outcome);
+    }
+}

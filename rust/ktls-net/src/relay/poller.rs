@@ -1,0 +1,110 @@
+//! Waiting for the sides of many pairs, each told by the number of its pair.
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+
+pub(super) use system::Poller;
+
+/// What is wanted of a side.
+pub(super) struct Watched<'a> {
+    pub(super) fd: BorrowedFd<'a>,
+    pub(super) id: u64,
+    pub(super) events: PollFlags,
+}
+
+/// epoll keeps the list of what is watched, so waiting costs what is ready and not what is watched.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod system {
+    use std::mem::MaybeUninit;
+    use std::os::fd::OwnedFd;
+
+    use rustix::event::epoll;
+
+    use super::{Duration, Errno, PollFlags, Watched};
+    use crate::wait::timespec;
+
+    pub(in super::super) struct Poller(OwnedFd);
+
+    /// Events taken at a time.
+    const EVENTS: usize = 64;
+
+    impl Poller {
+        pub(in super::super) fn new() -> Result<Self, Errno> {
+            epoll::create(epoll::CreateFlags::CLOEXEC).map(Self)
+        }
+
+        /// Watches a side for something else than `had`. One that nothing is wanted of is taken out:
+        /// it would wake us for ever after a hang-up.
+        pub(in super::super) fn watch(
+            &self,
+            side: &Watched<'_>,
+            had: PollFlags,
+        ) -> Result<(), Errno> {
+            let data = epoll::EventData::new_u64(side.id);
+            let flags = epoll::EventFlags::from_bits_retain(u32::from(side.events.bits()));
+            match (had.is_empty(), side.events.is_empty()) {
+                _ if had == side.events => Ok(()),
+                (true, _) => epoll::add(&self.0, side.fd, data, flags),
+                (false, true) => epoll::delete(&self.0, side.fd),
+                (false, false) => epoll::modify(&self.0, side.fd, data, flags),
+            }
+        }
+
+        /// Numbers of what is ready, after a wait.
+        pub(in super::super) fn wait<'a>(
+            &mut self,
+            _watched: impl Iterator<Item = Watched<'a>>,
+            timeout: Option<Duration>,
+        ) -> Result<Vec<u64>, Errno> {
+            let mut room = [MaybeUninit::uninit(); EVENTS];
+            let timeout = timeout.map(timespec);
+            let (ready, _) = epoll::wait(&self.0, &mut room[..], timeout.as_ref())?;
+            Ok(ready.iter().map(|event| event.data.u64()).collect())
+        }
+    }
+}
+
+/// poll is told of everything each time.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod system {
+    use rustix::event::{PollFd, poll};
+
+    use super::{Duration, Errno, PollFlags, Watched};
+    use crate::wait::timespec;
+
+    pub(in super::super) struct Poller;
+
+    impl Poller {
+        pub(in super::super) const fn new() -> Result<Self, Errno> {
+            Ok(Self)
+        }
+
+        pub(in super::super) const fn watch(
+            &self,
+            _side: &Watched<'_>,
+            _had: PollFlags,
+        ) -> Result<(), Errno> {
+            Ok(())
+        }
+
+        /// Numbers of what is ready, after a wait. One that nothing is wanted of is left out: it would
+        /// wake us for ever after a hang-up.
+        pub(in super::super) fn wait<'a>(
+            &mut self,
+            watched: impl Iterator<Item = Watched<'a>>,
+            timeout: Option<Duration>,
+        ) -> Result<Vec<u64>, Errno> {
+            let wanted = watched.filter(|side| !side.events.is_empty());
+            let (ids, mut fds): (Vec<_>, Vec<_>) = wanted
+                .map(|side| (side.id, PollFd::from_borrowed_fd(side.fd, side.events)))
+                .unzip();
+            poll(&mut fds, timeout.map(timespec).as_ref())?;
+            let ready = ids.into_iter().zip(fds);
+            let ready = ready.filter(|(_, fd)| !fd.revents().is_empty());
+            Ok(ready.map(|(id, _)| id).collect())
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Many pairs, pumped by a few threads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::job::Job;
+use super::pair::{OnClose, Pair};
+use super::post::{Post, check_process};
+use super::side::Side;
+use super::worker::Worker;
+use crate::Error;
+use crate::descriptor::guard;
+
+/// Threads that pump between the sides of any number of pairs. Dropped, it ends them at once and
+/// waits for nothing.
+pub struct Pool {
+    pid: u32,
+    posts: Vec<Arc<Post>>,
+    threads: Vec<ThreadId>,
+    running: Arc<Running>,
+    tally: Arc<Tally>,
+    /// The number of the pair added last.
+    last: AtomicU64,
+}
+
+/// What happened in a pool so far.
+#[derive(Debug, Default)]
+pub struct Tally {
+    ended: AtomicU64,
+    failed: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// Threads that have not come to their end.
+#[derive(Default)]
+struct Running {
+    count: Mutex<usize>,
+    one_less: Condvar,
+}
+
+/// A thread that counts as running.
+struct Runs(Arc<Running>);
+
+/// How long a caller waits before it can run its signal handlers.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
+impl Pool {
+    /// Starts `threads` threads.
+    ///
+    /// # Errors
+    /// EINVAL for none; EAGAIN, EMFILE and the like.
+    pub fn new(threads: usize) -> Result<Self, Error> {
+        if threads == 0 {
+            return Err(Error::Io(Errno::INVAL));
+        }
+        let mut pool = Self {
+            pid: std::process::id(),
+            posts: Vec::new(),
+            threads: Vec::new(),
+            running: Arc::default(),
+            tally: Arc::default(),
+            last: AtomicU64::new(0),
+        };
+        for _ in 0..threads {
+            pool.start_thread()?;
+        }
+        Ok(pool)
+    }
+
+    fn start_thread(&mut self) -> Result<(), Error> {
+        let post = Arc::new(Post::new()?);
+        let worker = Worker::new(Arc::clone(&post), Arc::clone(&self.tally))?;
+        let runs = Runs::new(&self.running);
+        let run = move || {
+            let _until_the_end = runs;
+            worker.run();
+        };
+        let started = thread::Builder::new().name("ktls-relay".into()).spawn(run);
+        let started = started.map_err(|_| Error::Io(Errno::AGAIN))?;
+        self.threads.push(started.thread().id());
+        self.posts.push(post);
+        Ok(())
+    }
+
+    /// Pumps between two sides until both directions have ended, an error, or nothing has moved for
+    /// `idle`; then lets go of them and calls `on_close` in the thread that pumped.
+    ///
+    /// # Errors
+    /// EAGAIN when somebody reads or writes a connection now; EBADF once closed; EBUSY in a child of
+    /// the process that has the threads. `on_close` is not called then.
+    pub fn add(
+        &self,
+        sides: [Side; 2],
+        idle: Option<Duration>,
+        on_close: OnClose,
+    ) -> Result<Arc<Pair>, Error> {
+        check_process(self.pid)?;
+        let least = self.posts.iter().min_by_key(|post| post.load());
+        let post = least.ok_or(Error::Io(Errno::BADF))?;
+        let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let pair = Pair::new(id, post);
+        let job = Job::new(sides, idle, Arc::clone(&pair), on_close)?;
+        if post.add(Box::new(job)) {
+            Ok(pair)
+        } else {
+            Err(Error::Io(Errno::BADF))
+        }
+    }
+
+    /// Has all pairs end in order, as [`Pair::stop`], and those that have not after `drain` at once.
+    ///
+    /// # Errors
+    /// EBUSY in a child of the process that has the threads.
+    pub fn close(&self, drain: Duration) -> Result<(), Error> {
+        check_process(self.pid)?;
+        self.posts.iter().for_each(|post| post.close(drain));
+        Ok(())
+    }
+
+    /// Waits for the threads to end after [`Pool::close`]; one of them waits for none.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] now and then, to be called again.
+    pub fn join(&self) -> Result<(), Error> {
+        check_process(self.pid)?;
+        if self.threads.contains(&thread::current().id()) || self.running.wait(LOOK_UP) {
+            return Ok(());
+        }
+        Err(Error::Interrupted)
+    }
+
+    /// True once all threads have ended.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        check_process(self.pid).is_ok() && self.running.wait(Duration::ZERO)
+    }
+
+    /// Pairs under way.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.posts.iter().map(|post| post.load()).sum()
+    }
+
+    /// Threads it began with.
+    #[must_use]
+    pub const fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // In a child there are no threads to tell.
+        let _child = self.close(Duration::ZERO);
+    }
+}
+
+impl Tally {
+    /// Pairs that have ended.
+    #[must_use]
+    pub fn pairs_ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Those among them that ended with an error.
+    #[must_use]
+    pub fn pairs_failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Plaintext bytes that were passed on, of all pairs and both directions.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn moved(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn ended(&self, failed: bool) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.failed.fetch_add(u64::from(failed), Ordering::Relaxed);
+    }
+}
+
+impl Running {
+    /// Waits at most so long; true when none runs.
+    fn wait(&self, patience: Duration) -> bool {
+        let count = guard(&self.count);
+        let waited = self
+            .one_less
+            .wait_timeout_while(count, patience, |count| *count > 0);
+        waited.is_ok_and(|(count, _)| *count == 0)
+    }
+}
+
+impl Runs {
+    fn new(running: &Arc<Running>) -> Self {
+        *guard(&running.count) += 1;
+        Self(Arc::clone(running))
+    }
+}
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        *guard(&self.0.count) -= 1;
+        self.0.one_less.notify_all();
+    }
+}

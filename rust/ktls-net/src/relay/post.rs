@@ -1,0 +1,86 @@
+//! What a pool's thread is told, and by whom.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::job::Job;
+use crate::descriptor::guard;
+use crate::fork::Forked;
+use crate::{Bell, Error};
+
+/// Something for the thread to do.
+pub(super) enum Order {
+    Add(Box<Job>),
+    Stop(u64),
+    /// Stop all, and end what has not ended after so long.
+    Close(Duration),
+}
+
+/// The letter box of one thread.
+pub(super) struct Post {
+    pub(super) bell: Bell,
+    inbox: Mutex<Inbox>,
+    load: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Inbox {
+    orders: Vec<Order>,
+    closed: bool,
+}
+
+impl Post {
+    pub(super) fn new() -> Result<Self, Error> {
+        Ok(Self {
+            bell: Bell::new()?,
+            inbox: Mutex::default(),
+            load: AtomicUsize::new(0),
+        })
+    }
+
+    /// Pairs of the thread that have not ended.
+    pub(super) fn load(&self) -> usize {
+        self.load.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn send(&self, order: Order) {
+        guard(&self.inbox).orders.push(order);
+        self.bell.ring();
+    }
+
+    /// Gives the thread one more pair; false once it was told to close.
+    pub(super) fn add(&self, job: Box<Job>) -> bool {
+        let mut inbox = guard(&self.inbox);
+        if inbox.closed {
+            return false;
+        }
+        self.load.fetch_add(1, Ordering::SeqCst);
+        inbox.orders.push(Order::Add(job));
+        drop(inbox);
+        self.bell.ring();
+        true
+    }
+
+    /// No pair is added behind this.
+    pub(super) fn close(&self, drain: Duration) {
+        guard(&self.inbox).closed = true;
+        self.send(Order::Close(drain));
+    }
+
+    pub(super) fn take(&self) -> Vec<Order> {
+        std::mem::take(&mut guard(&self.inbox).orders)
+    }
+
+    pub(super) fn ended(&self) {
+        self.load.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A fork copies no threads: only the process `pid`, which has them, may go on.
+pub(super) fn check_process(pid: u32) -> Result<(), Error> {
+    if std::process::id() == pid {
+        return Ok(());
+    }
+    Err(Forked::UsedBy(pid).into())
+}

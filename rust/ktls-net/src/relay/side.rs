@@ -1,0 +1,127 @@
+//! One end of a pair: a TLS connection or a plain socket, read and written without waiting.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_linger;
+use rustix::net::{Shutdown, shutdown};
+
+use crate::connection::{Now, Turns};
+use crate::wait::{read_now, write_now};
+use crate::{Connection, Error, Opened, Patience};
+
+/// What one end of a pair is.
+pub enum Side {
+    /// Records of a connection.
+    Tls {
+        /// Who seals and opens.
+        connection: Arc<Connection>,
+        /// Its descriptor, in use for as long as the side lives.
+        fd: Opened,
+    },
+    /// The bytes as they are.
+    Plain(OwnedFd),
+}
+
+impl Side {
+    /// The side of a connection.
+    ///
+    /// # Errors
+    /// EBADF when it is closed; EBUSY when another process of a fork uses it.
+    pub fn tls(connection: Arc<Connection>) -> Result<Self, Error> {
+        let fd = connection.socket()?;
+        Ok(Self::Tls { connection, fd })
+    }
+
+    /// The connection of a TLS side.
+    #[must_use]
+    pub const fn connection(&self) -> Option<&Arc<Connection>> {
+        match self {
+            Self::Tls { connection, .. } => Some(connection),
+            Self::Plain(_) => None,
+        }
+    }
+
+    pub(super) const fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
+    /// The right to read and write; a plain side needs none.
+    pub(super) fn turns(&self, patience: Patience) -> Result<Option<Turns>, Error> {
+        self.connection()
+            .map(|connection| connection.turns(patience))
+            .transpose()
+    }
+
+    pub(super) fn read(&self, out: &mut [u8]) -> Result<Now, Error> {
+        match self {
+            Self::Tls { connection, fd } => connection.read_now(fd, out),
+            Self::Plain(fd) => match read_now(fd.as_fd(), out) {
+                Ok(count) => Ok(Now::Data(count)),
+                Err(Error::Io(Errno::AGAIN)) => Ok(Now::NotYet),
+                Err(error) => Err(plain_side(error)),
+            },
+        }
+    }
+
+    /// Takes some of `bytes` once all from before is sent: how much, and whether all is sent.
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<(usize, bool), Error> {
+        match self {
+            Self::Tls { connection, fd } => connection.write_now(fd, bytes),
+            Self::Plain(fd) => match write_now(fd.as_fd(), bytes) {
+                Ok(count) => Ok((count, true)),
+                Err(Error::Io(Errno::AGAIN)) => Ok((0, true)),
+                Err(error) => Err(plain_side(error)),
+            },
+        }
+    }
+
+    /// True while bytes that it took have not been sent.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.connection()
+            .is_some_and(|connection| connection.unsent() > 0)
+    }
+
+    /// Says that no more will come.
+    pub(super) fn end(&self) -> Result<(), Error> {
+        match self {
+            Self::Tls { connection, .. } => connection.close_notify(Patience::None),
+            Self::Plain(fd) => {
+                // ENOTCONN says that it is gone already, which the other direction will notice.
+                let _gone = shutdown(fd, Shutdown::Write);
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes sure that nobody takes a part for the whole: an alert, or a reset when it is closed.
+    pub(super) fn abort(&self) {
+        match self {
+            Self::Tls { connection, fd } => connection.abort(fd),
+            Self::Plain(fd) => {
+                // A socket that does not linger resets its peer when it is closed. It may be gone
+                // already.
+                let _gone = set_socket_linger(fd, Some(Duration::ZERO));
+            }
+        }
+    }
+}
+
+impl AsFd for Side {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tls { fd, .. } => fd.as_fd(),
+            Self::Plain(fd) => fd.as_fd(),
+        }
+    }
+}
+
+/// Who reads the error shall know which of the two sides it is about.
+fn plain_side(error: Error) -> Error {
+    match error {
+        Error::Io(errno) => Error::Plain(errno),
+        error => error,
+    }
+}

@@ -1,0 +1,204 @@
+//! The thread of a pool: it waits for many pairs at once and gives each its turn.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+
+use super::flow::Spare;
+use super::job::{Job, Next};
+use super::poller::{Poller, Watched};
+use super::pool::Tally;
+use super::post::{Order, Post};
+use crate::Error;
+
+/// What one thread has.
+pub(super) struct Worker {
+    poller: Poller,
+    post: Arc<Post>,
+    tally: Arc<Tally>,
+    jobs: HashMap<u64, Job>,
+    /// Those that have something to do, each once.
+    ready: VecDeque<u64>,
+    spare: Spare,
+    /// When to look at the clock of each.
+    next: Option<Instant>,
+    closing: bool,
+}
+
+/// The bell's number; pairs count from 1.
+const BELL: u64 = 0;
+/// Clocks are looked at no more often.
+const TICK: Duration = Duration::from_millis(50);
+
+impl Worker {
+    pub(super) fn new(post: Arc<Post>, tally: Arc<Tally>) -> Result<Self, Error> {
+        let poller = Poller::new()?;
+        poller.watch(&bell(&post), PollFlags::empty())?;
+        Ok(Self {
+            poller,
+            post,
+            tally,
+            jobs: HashMap::new(),
+            ready: VecDeque::new(),
+            spare: Spare::default(),
+            next: None,
+            closing: false,
+        })
+    }
+
+    /// Works until it was told to close and all pairs have ended.
+    pub(super) fn run(mut self) {
+        while !self.closing || !self.jobs.is_empty() {
+            for id in self.wait() {
+                match id {
+                    BELL => self.take_orders(),
+                    id => self.queue(id),
+                }
+            }
+            self.give_turns();
+            self.look_at_clocks();
+        }
+    }
+
+    fn wait(&mut self) -> Vec<u64> {
+        let timeout = self.timeout();
+        let sides = |job| [0, 1].map(|side| Job::watched(job, side));
+        let watched = self.jobs.values().flat_map(sides);
+        let ready = self.poller.wait(watched.chain([bell(&self.post)]), timeout);
+        ready.unwrap_or_else(|errno| {
+            if errno != Errno::INTR {
+                // Nothing will ever be ready again.
+                self.fail_all(errno);
+            }
+            Vec::new()
+        })
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if !self.ready.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let left = self.next?.saturating_duration_since(Instant::now());
+        Some(left)
+    }
+
+    fn take_orders(&mut self) {
+        self.post.bell.silence();
+        for order in self.post.take() {
+            match order {
+                Order::Add(job) => self.add(*job),
+                Order::Stop(id) => self.stop(id),
+                Order::Close(drain) => self.close(drain),
+            }
+        }
+    }
+
+    fn add(&mut self, job: Job) {
+        let id = job.pair.id();
+        self.jobs.insert(id, job);
+        self.queue(id);
+    }
+
+    fn stop(&mut self, id: u64) {
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.stop();
+            self.queue(id);
+        }
+    }
+
+    fn close(&mut self, drain: Duration) {
+        self.closing = true;
+        for job in self.jobs.values_mut() {
+            job.close(drain);
+        }
+        let all: Vec<_> = self.jobs.keys().copied().collect();
+        all.into_iter().for_each(|id| self.queue(id));
+    }
+
+    fn queue(&mut self, id: u64) {
+        if let Some(job) = self.jobs.get_mut(&id)
+            && !std::mem::replace(&mut job.queued, true)
+        {
+            self.ready.push_back(id);
+        }
+    }
+
+    /// One turn for each that is ready now.
+    fn give_turns(&mut self) {
+        for _ in 0..self.ready.len() {
+            if let Some(id) = self.ready.pop_front()
+                && let Err(outcome) = self.give_turn(id)
+            {
+                self.end(id, outcome);
+            }
+        }
+    }
+
+    /// `Err` is how the pair has ended.
+    fn give_turn(&mut self, id: u64) -> Result<(), Result<(), Error>> {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return Ok(());
+        };
+        job.queued = false;
+        let next = job.turn(&mut self.spare);
+        self.tally.moved(job.count());
+        self.next = earlier(self.next, job.deadline());
+        match next.map_err(Err)? {
+            Next::Turn => self.queue(id),
+            Next::Wait => job.watch(&self.poller).map_err(Err)?,
+            Next::End => return Err(Ok(())),
+        }
+        Ok(())
+    }
+
+    /// Ends those whose time is up.
+    fn look_at_clocks(&mut self) {
+        let now = Instant::now();
+        if self.next.is_none_or(|next| now < next) {
+            return;
+        }
+        let is_over = |job: &&Job| job.deadline().is_some_and(|end| now >= end);
+        let over = self.jobs.values().filter(is_over);
+        let over: Vec<_> = over.map(|job| (job.pair.id(), job.expire())).collect();
+        for (id, outcome) in over {
+            self.end(id, outcome);
+        }
+        let first = self.jobs.values().filter_map(Job::deadline).min();
+        self.next = first.map(|first| first.max(now + TICK));
+    }
+
+    fn end(&mut self, id: u64, outcome: Result<(), Error>) {
+        if let Some(job) = self.jobs.remove(&id) {
+            self.tally.ended(outcome.is_err());
+            let (pair, on_close) = job.end(&self.poller, outcome);
+            self.post.ended();
+            on_close(pair);
+        }
+    }
+
+    fn fail_all(&mut self, errno: Errno) {
+        self.post.close(Duration::ZERO);
+        self.take_orders();
+        let all: Vec<_> = self.jobs.keys().copied().collect();
+        for id in all {
+            self.end(id, Err(Error::Io(errno)));
+        }
+    }
+}
+
+fn bell(post: &Post) -> Watched<'_> {
+    Watched {
+        fd: post.bell.as_fd(),
+        id: BELL,
+        events: PollFlags::IN,
+    }
+}
+
+/// The earlier of two instants, where None is never.
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
+}

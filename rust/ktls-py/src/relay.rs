@@ -1,0 +1,254 @@
+//! `Relay` and `RelayHandle`.
+
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use ktls_core::Errno;
+use ktls_net::{Error, OnClose, Pair, Pool, Side};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{IntoPyDict, PyDict};
+
+use crate::buffer::{EBADF, dup_fd};
+use crate::connection::PyConnection;
+use crate::errors::{connection_error, os_error, refused};
+use crate::lock::guard;
+use crate::timeout::{parse, wait_for};
+
+#[pyclass(frozen, name = "Relay", module = "ktls_fast")]
+pub(crate) struct PyRelay {
+    pool: Arc<Pool>,
+    closed: OnceLock<()>,
+}
+
+#[pyclass(frozen, name = "RelayHandle", module = "ktls_fast")]
+pub(crate) struct PyRelayHandle {
+    pair: Arc<Pair>,
+    error: PyOnceLock<Py<PyAny>>,
+}
+
+/// Pools whose threads may still run when the interpreter ends.
+static POOLS: Mutex<Vec<Arc<Pool>>> = Mutex::new(Vec::new());
+/// Threads that were told to end at once get this long at the interpreter's end.
+const EXIT: Duration = Duration::from_secs(2);
+
+#[pymethods]
+impl PyRelay {
+    #[new]
+    #[pyo3(signature = (threads = 1))]
+    fn new(threads: usize) -> PyResult<Self> {
+        if threads == 0 {
+            return Err(PyValueError::new_err("0 threads pump nothing"));
+        }
+        let pool = Arc::new(Pool::new(threads).map_err(connection_error)?);
+        let mut pools = guard(&POOLS);
+        pools.retain(|pool| !pool.is_over());
+        pools.push(Arc::clone(&pool));
+        Ok(Self {
+            pool,
+            closed: OnceLock::new(),
+        })
+    }
+
+    #[pyo3(signature = (a, b, *, idle_timeout = None, on_close = None))]
+    fn add(
+        &self,
+        py: Python<'_>,
+        a: &Bound<'_, PyAny>,
+        b: &Bound<'_, PyAny>,
+        idle_timeout: Option<f64>,
+        on_close: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyRelayHandle>> {
+        let idle = parse(idle_timeout)?;
+        if let Some(on_close) = on_close.as_ref().filter(|call| !call.is_callable()) {
+            return Err(PyTypeError::new_err(format!(
+                "on_close is {}, which cannot be called",
+                on_close.get_type()
+            )));
+        }
+        if self.closed.get().is_some() {
+            return Err(os_error(EBADF, "the relay is closed: "));
+        }
+        let sides = [side_of(a)?, side_of(b)?];
+        if sides.iter().all(|side| side.connection().is_none()) {
+            let text = "two plain sockets: at least one side must be a Connection";
+            return Err(refused(Errno::Inval, text));
+        }
+        let handle = Arc::new(PyOnceLock::new());
+        let ended = on_ended(Arc::clone(&handle), on_close.map(Bound::unbind));
+        let pair = py.detach(|| self.pool.add(sides, idle, ended));
+        PyRelayHandle::of(py, &handle, pair.map_err(not_added)?)
+    }
+
+    #[pyo3(signature = (drain = 1.0))]
+    fn close(&self, py: Python<'_>, drain: f64) -> PyResult<()> {
+        let drain = parse(Some(drain))?.unwrap_or_default();
+        self.pool.close(drain).map_err(connection_error)?;
+        self.closed.get_or_init(|| ());
+        wait_for(py, || self.pool.join())
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let tally = self.pool.tally();
+        [
+            ("threads", self.pool.threads() as u64),
+            ("open", self.pool.open() as u64),
+            ("ended", tally.pairs_ended()),
+            ("failed", tally.pairs_failed()),
+            ("bytes", tally.bytes()),
+        ]
+        .into_py_dict(py)
+    }
+
+    fn __len__(&self) -> usize {
+        self.pool.open()
+    }
+
+    /// An empty relay is as true as any.
+    fn __bool__(&self) -> bool {
+        true
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (_exc_type, _exc, _tb, /))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _exc_type: Option<Bound<'_, PyAny>>,
+        _exc: Option<Bound<'_, PyAny>>,
+        _tb: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        self.close(py, 1.0)
+    }
+
+    fn __repr__(&self) -> String {
+        let (threads, open) = (self.pool.threads(), self.pool.open());
+        format!("<Relay threads={threads} open={open}>")
+    }
+}
+
+impl Drop for PyRelay {
+    fn drop(&mut self) {
+        // The threads may need the GIL for a callback, so nobody waits for them here. A child of a
+        // fork has none.
+        let _child = self.pool.close(Duration::ZERO);
+    }
+}
+
+#[pymethods]
+impl PyRelayHandle {
+    #[getter]
+    fn bytes(&self) -> (u64, u64) {
+        self.pair.bytes().into()
+    }
+
+    #[getter]
+    fn records(&self) -> (u64, u64) {
+        self.pair.records().into()
+    }
+
+    #[getter]
+    fn done(&self) -> bool {
+        self.pair.outcome().is_some()
+    }
+
+    /// The same object at each call.
+    #[getter]
+    fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let error = self.pair.outcome()?.as_ref().err()?.clone();
+        let make = || connection_error(error).into_value(py).into_any();
+        Some(self.error.get_or_init(py, make).clone_ref(py))
+    }
+
+    fn stop(&self) -> PyResult<()> {
+        self.pair.stop().map_err(connection_error)
+    }
+
+    fn __repr__(&self) -> String {
+        let [there, back] = self.pair.bytes();
+        let state = match self.pair.outcome() {
+            None => "open".into(),
+            Some(Ok(())) => "done".into(),
+            Some(Err(error)) => error.to_string(),
+        };
+        format!("<RelayHandle bytes=({there}, {back}) {state}>")
+    }
+}
+
+impl PyRelayHandle {
+    /// The one handle of a pair, which whoever is first makes: its callback may be.
+    fn of(py: Python<'_>, slot: &PyOnceLock<Py<Self>>, pair: Arc<Pair>) -> PyResult<Py<Self>> {
+        let make = || {
+            let error = PyOnceLock::new();
+            Py::new(py, Self { pair, error })
+        };
+        Ok(slot.get_or_try_init(py, make)?.clone_ref(py))
+    }
+}
+
+/// Ends what still pumps, before the interpreter that its callbacks need is gone.
+#[pyfunction]
+pub(crate) fn close_relays(py: Python<'_>) {
+    let pools = std::mem::take(&mut *guard(&POOLS));
+    let end = Instant::now() + EXIT;
+    py.detach(|| {
+        let open = pools
+            .iter()
+            .filter(|pool| pool.close(Duration::ZERO).is_ok());
+        for pool in open.collect::<Vec<_>>() {
+            while pool.join().is_err() && Instant::now() < end {}
+        }
+    });
+}
+
+/// Asks Python to tell us of its end.
+pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
+    let close = wrap_pyfunction!(close_relays, py)?;
+    py.import("atexit")?
+        .call_method1("register", (close,))
+        .map(drop)
+}
+
+/// What to do when a pair has ended: nothing without a callback, or without an interpreter.
+fn on_ended(handle: Arc<PyOnceLock<Py<PyRelayHandle>>>, call: Option<Py<PyAny>>) -> OnClose {
+    Box::new(move |pair| {
+        let _ended = Python::try_attach(|py| {
+            let Some(call) = &call else { return };
+            let told =
+                PyRelayHandle::of(py, &handle, pair).and_then(|handle| call.call1(py, (handle,)));
+            if let Err(error) = told {
+                error.write_unraisable(py, Some(call.bind(py)));
+            }
+        });
+    })
+}
+
+fn side_of(object: &Bound<'_, PyAny>) -> PyResult<Side> {
+    if let Ok(connection) = object.cast::<PyConnection>() {
+        let connection = Arc::clone(&connection.get().inner);
+        return Side::tls(connection).map_err(connection_error);
+    }
+    let socket = object.py().import("socket")?.getattr("socket")?;
+    // A subclass may have a layer of its own over the bytes, as that of ssl.
+    if !object.get_type().is(&socket) {
+        return Err(PyTypeError::new_err(format!(
+            "{} is neither a Connection nor a plain socket.socket",
+            object.get_type()
+        )));
+    }
+    dup_fd(object.call_method0("fileno")?.extract()?).map(Side::Plain)
+}
+
+fn not_added(error: Error) -> PyErr {
+    match error {
+        Error::Io(errno) if errno.raw_os_error() == Errno::Again.code() => os_error(
+            Errno::Again.code(),
+            "another thread or relay reads or writes the connection: ",
+        ),
+        error => connection_error(error),
+    }
+}

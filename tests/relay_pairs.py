@@ -1,0 +1,89 @@
+"""Pairs of a TLS side and a plain one in a relay of many."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pytest
+
+from ktls_fast import Sealer, TrafficSecret
+from tests.peers.ours import PEER_SEED, paired
+from tests.peers.raw import secret_for
+from tests.peers.support import DEADLINE, socket_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ktls_fast import Connection, Relay, RelayHandle
+    from tests.peers.raw import RawPeer
+
+FATAL_INTERNAL_ERROR = (2, 80)
+SUITE = 0x1301
+
+
+class Pair(NamedTuple):
+    """A pair under way and its far ends; ``ended`` has its handle once it has ended."""
+
+    handle: RelayHandle
+    conn: Connection
+    peer: RawPeer
+    near: socket.socket
+    far: socket.socket
+    ended: Future[RelayHandle]
+
+    def end(self) -> RelayHandle:
+        """Wait for the end; then close our sides."""
+        handle = self.ended.result(DEADLINE)
+        self.near.close()
+        self.conn.close()
+        return handle
+
+
+@contextmanager
+def pumped(relay: Relay, idle_timeout: float | None = None) -> Iterator[Pair]:
+    """A TLS side and a plain one."""
+    near, far = socket_pair()
+    with near, far, paired() as (conn, peer):
+        ended: Future[RelayHandle] = Future()
+        handle = relay.add(conn, near, idle_timeout=idle_timeout, on_close=ended.set_result)
+        yield Pair(handle, conn, peer, near, far, ended)
+
+
+def reset(sock: socket.socket) -> None:
+    """Close with RST instead of FIN."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def narrow(pair: Pair) -> None:
+    """Leave TCP little room on the way to the peer, so that sealed bytes wait on our side."""
+    with socket.socket(fileno=os.dup(pair.conn.fileno())) as sender:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    pair.peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+
+def send_until_full(sock: socket.socket) -> int:
+    """Send until nothing has been taken for a while: how much it was."""
+    sock.settimeout(0.3)
+    sent = 0
+    try:
+        for _ in range(100_000):
+            sent += sock.send(bytes(65536))
+    except TimeoutError:
+        sock.settimeout(DEADLINE)
+        return sent
+    pytest.fail(f"{sent} bytes were taken and nobody read one")
+
+
+def flood(sock: socket.socket) -> None:
+    """Send empty records, as the peer of ``paired`` seals them, until the other end has gone."""
+    sealer = Sealer(TrafficSecret(SUITE, secret_for(SUITE, PEER_SEED)).crypto_info())
+    nothing = np.zeros(50_000, np.int64)
+    for _ in range(10_000):
+        sock.sendall(sealer.seal_batch(b"", offsets=nothing, lengths=nothing).wire)
