@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ktls_fast.cli import main
-from ktls_fast.demo import plan
+from ktls_fast.demo import over_queue, plan
 from ktls_fast.demo.job import Job, Outcome
 from ktls_fast.demo.payload import Echo, Payload
 from ktls_fast.demo.proxy_process import ProxyStory
@@ -126,3 +126,22 @@ def _faults(
     digests = {} if upstream is None else {0: upstream}
     story = ProxyStory({JOB.server_name: LINE | (line or {})}, {})
     return judge([JOB], {0: replace(OUTCOME, **(outcome or {}))}, digests, story).faults
+
+
+def test_the_queue_carries_the_transfer_with_a_new_key_every_mib() -> None:
+    result = over_queue.measure(8 << 20, 2)
+    assert result.faults == []
+    assert result.bytes_each_way == 8 << 20
+    for one in result.connections:
+        assert one.key_updates_sent == 4
+        assert one.records_sent == (4 << 20) // 16384 + 4
+    assert result.tls_stat["TlsTxDevice"] == result.tls_stat["TlsRxDevice"] == 4
+    assert result.tls_stat["TlsDecryptError"] == 0
+
+
+def test_what_comes_back_wrong_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = over_queue.End.send
+    monkeypatch.setattr(over_queue.End, "send", lambda end, data: send(end, b"\0" + data[1:]))
+    assert over_queue.measure(1 << 20, 1).faults == [
+        "KtlsSocket: other bytes came back than were sent"
+    ]

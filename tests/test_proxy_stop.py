@@ -113,7 +113,7 @@ def test_signal_prints_the_counters_of_the_running_proxy(identity: Identity) -> 
         client.sendall(b"two")
         assert read_exactly(client, 3) == b"two"
     assert (stats["open"], stats["accepted"], stats["failed"]) == (1, 1, 0)
-    assert list(stats["tls_stat"]) == list(ktls_fast.tls_stat())
+    assert list(stats["tls_stat"]) == list(ktls_fast.Namespace().tls_stat())
     assert stats["tls_stat"]["TlsTxSw"] == stats["tls_stat"]["TlsCurrTxSw"] == 1
 
 

@@ -467,7 +467,11 @@ class OffloadQueue:
 
     def __enter__(self) -> Self: ...
     def __exit__(
-        self, _exc_type: object = None, _exc: object = None, _tb: object = None, /
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+        /,
     ) -> None: ...
 
 class KtlsSocket:

@@ -37,11 +37,18 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
         metavar="N",
         help="at the same time; default: %(default)s",
     )
+    parser.add_argument(
+        "--device",
+        choices=("queue",),
+        help="leave the proxy out: KtlsSockets over an offload queue, new keys every MiB",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as a JSON object")
     parser.set_defaults(command=_run)
 
 
 def _run(parsed: "argparse.Namespace") -> int:
-    from ktls_fast.demo import run
-
+    if parsed.device:
+        from ktls_fast.demo.over_queue import run
+    else:
+        from ktls_fast.demo import run
     return run(parsed.size, parsed.connections, as_json=parsed.json)

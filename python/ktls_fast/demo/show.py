@@ -51,11 +51,11 @@ def progress_bar(total: int) -> Iterator[Advance]:
         yield lambda count: bar.advance(task, count)
 
 
-def show(result: DemoResult) -> None:
-    """Print the table, the counters and the faults."""
+def show(result: DemoResult, remark: str = REMARK) -> None:
+    """Print the table, what it is about, the counters and the faults."""
     Console(highlight=False).print(_table(result))
-    print(REMARK)
-    print(f"\ncounters of the proxy:\n{format_counters(result.tls_stat)}", end="")
+    print(remark)
+    print(f"\ncounters:\n{format_counters(result.tls_stat)}", end="")
     for fault in result.faults:
         print(f"FAILED: {fault}")
 

@@ -1,0 +1,201 @@
+"""The same transfer by KtlsSockets whose device is an offload queue, keys changing all the time."""
+
+import os
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+from ktls_fast import (
+    SOL_TLS,
+    TCP_ULP,
+    TLS_RX,
+    TLS_SET_RECORD_TYPE,
+    TLS_TX,
+    ContentType,
+    CryptoInfo,
+    KtlsSocket,
+    Namespace,
+    OffloadQueue,
+    Suite,
+    TrafficSecret,
+)
+
+from .job import Progress
+from .payload import Echo, Payload
+from .plan import shares
+from .result import ConnectionResult, DemoResult
+from .show import as_json as to_json
+from .show import progress_bar, show
+
+__all__ = ["run"]
+
+REKEY_EVERY = 1 << 20
+KEY_UPDATE = bytes([24, 0, 0, 1, 0])
+PIECE = 1 << 18
+PATIENCE = 60.0
+INFO_SIZE = 40
+
+REMARK = """
+Both ends are KtlsSockets over one queue; there is no handshake, their keys are made here. Each end
+sends a KeyUpdate and renews its key after every MiB. Sent and received by the first end."""
+
+
+class End:
+    """A KtlsSocket over the queue that renews its key after every MiB."""
+
+    def __init__(
+        self, sock: socket.socket, queue: OffloadQueue, namespace: Namespace, *secrets: bytes
+    ) -> None:
+        """Take over ``sock``; the two secrets are of what it sends and of what it receives."""
+        sock.settimeout(PATIENCE)
+        self.sock = KtlsSocket(sock, device=queue, namespace=namespace)
+        self.sock.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+        self._tx, self._rx = (
+            TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, secret) for secret in secrets
+        )
+        self.sock.setsockopt(SOL_TLS, TLS_TX, self._tx.crypto_info())
+        self.sock.setsockopt(SOL_TLS, TLS_RX, self._rx.crypto_info())
+        self._left = REKEY_EVERY
+        self._records = [0, 0]
+        self.key_updates = [0, 0]
+
+    def send(self, data: bytes) -> None:
+        """Send, and renew the key where it is time."""
+        while data:
+            piece, data = data[: self._left], data[self._left :]
+            self.sock.sendall(piece)
+            self._left -= len(piece)
+            if not self._left:
+                self._renew()
+
+    def receive(self) -> bytes:
+        """The next data; follow the peer's KeyUpdates before it."""
+        while True:
+            data, control, _, _ = self.sock.recvmsg(PIECE, 32)
+            if not control or control[0][2][0] == ContentType.APPLICATION_DATA:
+                return data
+            self._follow(data)
+
+    def records(self) -> list[int]:
+        """Sent and received so far, KeyUpdates included."""
+        return [self._records[0] + self._number(TLS_TX), self._records[1] + self._number(TLS_RX)]
+
+    def _renew(self) -> None:
+        handshake = bytes([ContentType.HANDSHAKE])
+        self.sock.sendmsg([KEY_UPDATE], [(SOL_TLS, TLS_SET_RECORD_TYPE, handshake)])
+        self._records[0] += self._number(TLS_TX)
+        self._tx = self._tx.next()
+        self.sock.setsockopt(SOL_TLS, TLS_TX, self._tx.crypto_info())
+        self._left = REKEY_EVERY
+        self.key_updates[0] += 1
+
+    def _follow(self, message: bytes) -> None:
+        if message != KEY_UPDATE:
+            msg = f"a KeyUpdate was due, and {message[:8].hex()} came"
+            raise ConnectionError(msg)
+        self._records[1] += self._number(TLS_RX)
+        self._rx = self._rx.next()
+        self.sock.setsockopt(SOL_TLS, TLS_RX, self._rx.crypto_info())
+        self.key_updates[1] += 1
+
+    def _number(self, direction: int) -> int:
+        answer = self.sock.getsockopt(SOL_TLS, direction, INFO_SIZE)
+        assert isinstance(answer, bytes)
+        return CryptoInfo.from_bytes(answer).rec_seq
+
+
+def run(size: int, connections: int, *, as_json: bool = False) -> int:
+    """Run the demo; returns the exit status."""
+    result = measure(size, connections)
+    if as_json:
+        print(to_json(result))
+    else:
+        show(result, REMARK)
+    return 1 if result.faults else 0
+
+
+def measure(size: int, connections: int) -> DemoResult:
+    """Move ``size`` bytes each way, and look what became of them."""
+    parts, namespace, lock = shares(size, connections), Namespace(), threading.Lock()
+    with ExitStack() as stack:
+        queue = stack.enter_context(OffloadQueue())
+        bar = stack.enter_context(progress_bar(size))
+        pool = stack.enter_context(ThreadPoolExecutor(3 * len(parts)))
+
+        def progress(count: int) -> None:
+            with lock:
+                bar(count)
+
+        begun = time.monotonic()
+        jobs = [
+            pool.submit(_transfer, pool, number, part, (queue, namespace), progress)
+            for number, part in enumerate(parts)
+        ]
+        results = [job.result() for job in jobs]
+        seconds = time.monotonic() - begun
+    counted = namespace.tls_stat()
+    return DemoResult(connections=results, seconds=seconds, tls_stat=counted)
+
+
+def _transfer(
+    pool: ThreadPoolExecutor,
+    number: int,
+    size: int,
+    over: tuple[OffloadQueue, Namespace],
+    progress: Progress,
+) -> ConnectionResult:
+    secrets = [os.urandom(32), os.urandom(32)]
+    near, far = _connected()
+    first, second = End(near, *over, *secrets), End(far, *over, *reversed(secrets))
+    payload, echo = Payload(number, size), Echo(size, progress, head=False)
+    begun = time.monotonic()
+    with first.sock, second.sock:
+        verdict = _move(pool, first, second, payload, echo)
+        records = first.records()
+    return ConnectionResult(
+        client="KtlsSocket",
+        bytes_each_way=size,
+        seconds=time.monotonic() - begun,
+        records_sent=records[0],
+        records_received=records[1],
+        key_updates_sent=first.key_updates[0],
+        key_updates_received=first.key_updates[1],
+        verdict=verdict,
+    )
+
+
+def _move(pool: ThreadPoolExecutor, first: End, second: End, payload: Payload, echo: Echo) -> str:
+    """There and back; ``ok``, or what is wrong."""
+    sending = pool.submit(_send, first, payload)
+    echoing = pool.submit(_echo, second)
+    try:
+        while not echo.done:
+            echo.feed(memoryview(first.receive()))
+        sending.result(PATIENCE)
+    except (OSError, ValueError) as error:
+        return str(error)
+    finally:
+        first.sock.shutdown(socket.SHUT_RDWR)
+        echoing.result(PATIENCE)
+    return "ok" if echo.digest == payload.digest else "other bytes came back than were sent"
+
+
+def _send(end: End, payload: Payload) -> None:
+    for piece in payload:
+        end.send(bytes(piece))
+
+
+def _echo(end: End) -> None:
+    while data := end.receive():
+        end.send(data)
+
+
+def _connected() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname(), PATIENCE)
+        far, _ = listener.accept()
+    for end in (near, far):
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return near, far
