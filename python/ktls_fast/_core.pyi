@@ -416,6 +416,7 @@ class QueueStats(NamedTuple):
     slots: int
     """Key slots in use."""
 
+@final
 class OffloadQueue:
     """Threads that seal, write and open for the sockets that have it as their ``device``.
 
@@ -474,6 +475,7 @@ class OffloadQueue:
         /,
     ) -> None: ...
 
+@final
 class KtlsSocket:
     """A connected TCP socket that behaves as one with the kernel's tls ULP (spec 1 to 4).
 
