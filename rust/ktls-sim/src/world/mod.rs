@@ -162,10 +162,17 @@ impl<'s> World<'s> {
             Entry::Down(host) => self.set_netdev(host, Netdev::Down, EventKind::Down),
             Entry::Up(host) => self.set_netdev(host, Netdev::Up, EventKind::Up),
             Entry::Close(host) => {
-                self.early |= !self.hosts.iter().all(|host| host.oracle.is_complete());
+                self.early |= self.is_under_way();
                 self.close(host);
             }
         }
+    }
+
+    /// True while something is to be sent, or has not arrived.
+    fn is_under_way(&self) -> bool {
+        let mut entries = self.agenda.iter();
+        entries.any(|Reverse((_, _, entry))| matches!(entry, Entry::Write(_)))
+            || !self.hosts.iter().all(|host| host.oracle.is_complete())
     }
 
     fn set_netdev(&mut self, index: usize, netdev: Netdev, kind: EventKind) {
