@@ -49,12 +49,10 @@ impl Descriptor {
     /// # Errors
     /// EBADF once closed; EBUSY when another process of a fork uses it.
     pub(crate) fn open(&self) -> Result<Opened, Error> {
-        if !self.owner.is_stuck() {
-            // What is closed belongs to nobody.
-            self.number()?;
-        }
-        let call = self.owner.enter()?;
+        self.owner.check_not_stuck()?;
+        // Before the claim: what is closed belongs to nobody.
         let fd = self.number()?;
+        let call = self.owner.enter()?;
         Ok(Opened { fd, _call: call })
     }
 

@@ -142,6 +142,15 @@ impl Ownership {
         calls.era != era() && calls.count > 0 && self.is_inherited(calls.era)
     }
 
+    /// # Errors
+    /// EBUSY in such a child: not even a lock may be tried.
+    pub(crate) fn check_not_stuck(&self) -> Result<(), Error> {
+        if self.is_stuck() {
+            return Err(Forked::InCall.into());
+        }
+        Ok(())
+    }
+
     /// Counts a call, unless those that a child finds counted are of threads it does not have.
     fn begin(self: &Arc<Self>, now: u64) -> Result<Call, Error> {
         let counted = self
