@@ -112,10 +112,9 @@ impl PyOffloadQueue {
 }
 
 fn parse_policy(name: &str) -> PyResult<Policy> {
-    match name {
-        "cover-letter" => Ok(Policy::CoverLetter),
-        "v17" => Ok(Policy::V17),
-        _ => Err(PyValueError::new_err(format!(
+    match Policy::named(name) {
+        Some(policy @ (Policy::CoverLetter | Policy::V17)) => Ok(policy),
+        Some(Policy::Naive) | None => Err(PyValueError::new_err(format!(
             "policy {name:?} is neither \"cover-letter\" nor \"v17\""
         ))),
     }

@@ -17,6 +17,12 @@ impl Policy {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::CoverLetter, Self::V17, Self::Naive];
 
+    /// The policy of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| policy.name() == name)
+    }
+
     /// The name that scenarios and reports use.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -66,10 +66,7 @@ fn number(value: &str) -> Result<u64, String> {
 }
 
 fn policy(value: &str) -> Result<Policy, String> {
-    let found = Policy::ALL
-        .into_iter()
-        .find(|policy| policy.name() == value);
-    found.ok_or(format!("{value:?} is not cover-letter, v17 or naive"))
+    Policy::named(value).ok_or(format!("{value:?} is not cover-letter, v17 or naive"))
 }
 
 /// Every state of the small models.
