@@ -26,8 +26,7 @@ from .job import Progress
 from .payload import Echo, Payload
 from .plan import shares
 from .result import ConnectionResult, DemoResult
-from .show import as_json as to_json
-from .show import progress_bar, show
+from .show import progress_bar, report
 
 __all__ = ["run"]
 
@@ -108,12 +107,7 @@ class End:
 
 def run(size: int, connections: int, *, as_json: bool = False) -> int:
     """Run the demo; returns the exit status."""
-    result = measure(size, connections)
-    if as_json:
-        print(to_json(result))
-    else:
-        show(result, REMARK)
-    return 1 if result.faults else 0
+    return report(measure(size, connections), as_json=as_json, remark=REMARK)
 
 
 def measure(size: int, connections: int) -> DemoResult:

@@ -17,8 +17,7 @@ from .job import Job, Outcome, Progress, server_name
 from .plan import client_kinds, rekey_every, shares
 from .proxy_process import ProxyProcess
 from .result import DemoResult, judge
-from .show import as_json as to_json
-from .show import progress_bar, show
+from .show import progress_bar, report
 from .upstream import serve
 
 __all__ = ["run"]
@@ -32,12 +31,7 @@ PROCESSES = multiprocessing.get_context("spawn")
 
 def run(size: int, connections: int, *, as_json: bool = False) -> int:
     """Run the demo; returns the exit status."""
-    result = measure(size, connections)
-    if as_json:
-        print(to_json(result))
-    else:
-        show(result)
-    return 1 if result.faults else 0
+    return report(measure(size, connections), as_json=as_json)
 
 
 def measure(size: int, connections: int) -> DemoResult:

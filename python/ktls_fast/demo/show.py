@@ -14,7 +14,7 @@ from ktls_fast.proxy import format_counters
 from .job import Progress as Advance
 from .result import DemoResult
 
-__all__ = ["as_json", "progress_bar", "show"]
+__all__ = ["progress_bar", "report"]
 
 COLUMNS = (
     "\nclient",
@@ -60,7 +60,16 @@ def show(result: DemoResult, remark: str = REMARK) -> None:
         print(f"FAILED: {fault}")
 
 
-def as_json(result: DemoResult) -> str:
+def report(result: DemoResult, *, as_json: bool, remark: str = REMARK) -> int:
+    """Print the result, and give the exit status."""
+    if as_json:
+        print(to_json(result))
+    else:
+        show(result, remark)
+    return 1 if result.faults else 0
+
+
+def to_json(result: DemoResult) -> str:
     """One JSON object."""
     return json.dumps(
         {
