@@ -4,6 +4,7 @@ import select
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import ktls_fast
@@ -18,51 +19,105 @@ TIMEOUT = 60.0
 
 
 def run_ssl(job: Job, payload: Payload, echo: Echo) -> None:
-    """Drive an ``ssl.SSLSocket`` in one thread: it may not be used by two at the same time."""
+    """Drive an ``ssl.SSLObject`` in one thread: it may not be used by two at the same time."""
     context = ssl.create_default_context(cafile=job.ca_file)
-    raw = socket.create_connection((HOST, job.port), TIMEOUT)
-    with raw, context.wrap_socket(raw, server_hostname=job.server_name) as sock:
-        sock.sendall(job.head)
+    with socket.create_connection((HOST, job.port), TIMEOUT) as sock:
+        tls = _Tls(sock, context, job.server_name)
+        tls.wait_for(tls.object.do_handshake)
+        tls.object.write(job.head)
         sock.setblocking(False)
-        _pump(sock, payload, echo)
+        _pump(tls, payload, echo)
         sock.settimeout(TIMEOUT)
-        sock.unwrap().close()
+        tls.wait_for(tls.object.unwrap)
 
 
-def _pump(sock: ssl.SSLSocket, payload: Payload, echo: Echo) -> None:
+class _Tls:
+    """TLS whose records pass through memory on their way to and from a socket.
+
+    An ``ssl.SSLSocket`` that sends without blocking fails with BAD_LENGTH now and then: OpenSSL
+    cannot answer a KeyUpdate when another one comes during the same unfinished write.
+    A write to memory is never unfinished.
+    """
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, server_name: str) -> None:
+        """Make ready for the handshake."""
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        self._sock = sock
+        self._unsent = memoryview(b"")
+
+    @property
+    def busy(self) -> bool:
+        """Something sealed has not been sent."""
+        return bool(self._unsent) or self._outgoing.pending > 0
+
+    def wait_for(self, step: Callable[[], object]) -> None:
+        """Do what needs answers of the peer, on a blocking socket."""
+        while self._wants_more(step):
+            self._sock.sendall(self._outgoing.read())
+            self._take_in()
+        self._sock.sendall(self._outgoing.read())
+
+    def send(self) -> bool:
+        """Send what the socket takes; true if that was anything."""
+        self._unsent = self._unsent or memoryview(self._outgoing.read())
+        try:
+            sent = self._sock.send(self._unsent) if self._unsent else 0
+        except BlockingIOError:
+            return False
+        self._unsent = self._unsent[sent:]
+        return sent > 0
+
+    def receive(self, buffer: memoryview, echo: Echo) -> bool:
+        """Open what has come; true if that was anything."""
+        try:
+            self._take_in()
+        except BlockingIOError:
+            return False
+        while not echo.done and not self._wants_more(lambda: self._read(buffer, echo)):
+            pass
+        return True
+
+    def _read(self, buffer: memoryview, echo: Echo) -> None:
+        count = self.object.read(BUFFER, buffer)
+        assert isinstance(count, int)  # with a buffer it always is
+        echo.feed(buffer[:count])
+
+    def wait(self) -> None:
+        """Wait until the socket gives or, if something is to be sent, takes bytes.
+
+        :raises TimeoutError: that took too long.
+        """
+        writing = [self._sock] if self.busy else []
+        readable, writable, _ = select.select([self._sock], writing, [], TIMEOUT)
+        if not readable and not writable:
+            msg = f"nothing could be sent or received for {TIMEOUT:g} s"
+            raise TimeoutError(msg)
+
+    def _take_in(self) -> None:
+        if data := self._sock.recv(BUFFER):
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    @staticmethod
+    def _wants_more(step: Callable[[], object]) -> bool:
+        try:
+            step()
+        except ssl.SSLWantReadError:
+            return True
+        return False
+
+
+def _pump(tls: _Tls, payload: Payload, echo: Echo) -> None:
     pieces = iter(payload)
-    unsent = next(pieces, None)
     buffer = memoryview(bytearray(BUFFER))
     while not echo.done:
-        sent = 0 if unsent is None else _send(sock, unsent)
-        received = _receive(sock, buffer, echo)
-        if unsent is not None:
-            unsent = unsent[sent:] or next(pieces, None)
-        if not sent and not received:
-            _wait(sock, writing=unsent is not None)
-
-
-def _send(sock: ssl.SSLSocket, data: memoryview) -> int:
-    try:
-        return sock.send(data)
-    except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-        return 0
-
-
-def _receive(sock: ssl.SSLSocket, buffer: memoryview, echo: Echo) -> bool:
-    try:
-        count = sock.recv_into(buffer)
-    except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-        return False
-    echo.feed(buffer[:count])
-    return True
-
-
-def _wait(sock: ssl.SSLSocket, *, writing: bool) -> None:
-    readable, writable, _ = select.select([sock], [sock] if writing else [], [], TIMEOUT)
-    if not readable and not writable:
-        msg = f"nothing could be sent or received for {TIMEOUT:g} s"
-        raise TimeoutError(msg)
+        if not tls.busy and (piece := next(pieces, None)):
+            tls.object.write(piece)
+        sent = tls.send()
+        if not tls.receive(buffer, echo) and not sent:
+            tls.wait()
 
 
 def run_ktls_fast(job: Job, payload: Payload, echo: Echo) -> None:
