@@ -37,7 +37,7 @@ impl RecordKey for AwsLcKey {
         self.0
             .seal_out_of_place_scatter(
                 nonce,
-                Aad::from(aad),
+                Aad::from(aad.bytes()),
                 plaintext,
                 ciphertext,
                 inner_type.as_slice(),
@@ -55,9 +55,9 @@ impl RecordKey for AwsLcKey {
             out,
         } = job;
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let opened = self
-            .0
-            .open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, &mut *out);
+        let opened =
+            self.0
+                .open_separate_gather(nonce, Aad::from(aad.bytes()), ciphertext, tag, &mut *out);
         opened.map_err(|_| {
             // The AEAD decrypts while it authenticates: nothing of it may be seen.
             out.fill(0);

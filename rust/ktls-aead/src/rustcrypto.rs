@@ -64,7 +64,7 @@ impl<A: RecordAead> RecordKey for RustCryptoKey<A> {
         type_out.copy_from_slice(inner_type.as_slice());
         let tag = self
             .0
-            .encrypt_inout_detached(&nonce.into(), aad.as_ref(), inner.into())
+            .encrypt_inout_detached(&nonce.into(), aad.bytes().as_ref(), inner.into())
             .expect("a record is within the AEAD's limits");
         tag_out.copy_from_slice(&tag);
     }
@@ -78,9 +78,9 @@ impl<A: RecordAead> RecordKey for RustCryptoKey<A> {
             out,
         } = job;
         let buffer = InOutBuf::new(ciphertext, out).expect("out is as long as the ciphertext");
-        let opened = self
-            .0
-            .decrypt_inout_detached(&nonce.into(), aad.as_ref(), buffer, tag.into());
+        let opened =
+            self.0
+                .decrypt_inout_detached(&nonce.into(), aad.bytes().as_ref(), buffer, tag.into());
         opened.map_err(|_| {
             // CCM decrypts before it authenticates: nothing of it may be seen.
             out.fill(0);

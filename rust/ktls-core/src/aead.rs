@@ -8,10 +8,21 @@ use crate::wire::TAG_LEN;
 pub type NonceBytes = [u8; 12];
 
 /// Additional data of a record: its header in TLS 1.3 (5 bytes), 13 bytes in TLS 1.2.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+///
+/// Kept in words and not in bytes: batches write one for each record and compare it soon after.
+#[derive(Clone, Copy, Debug, Eq)]
 pub struct Aad {
-    bytes: [u8; Self::MAX_LEN],
-    len: u8,
+    /// The first 8 bytes, least significant first.
+    head: u64,
+    /// The next 15, and the length.
+    rest: [u64; 2],
+}
+
+/// Additional data as bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct AadBytes {
+    bytes: [u8; 24],
+    len: usize,
 }
 
 impl Aad {
@@ -20,30 +31,56 @@ impl Aad {
 
     /// No additional data.
     pub const NONE: Self = Self {
-        bytes: [0; Self::MAX_LEN],
-        len: 0,
+        head: 0,
+        rest: [0; 2],
     };
 
     /// The five header bytes of a TLS 1.3 record.
     #[must_use]
-    pub fn header(header: [u8; 5]) -> Self {
-        Self::fitting(&header)
+    #[inline]
+    pub const fn header([a, b, c, d, e]: [u8; 5]) -> Self {
+        Self {
+            head: u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]),
+            rest: [0, 5 << LEN_SHIFT],
+        }
     }
 
     /// The 13 bytes of TLS 1.2: number, type, version, plaintext length (RFC 5246 §6.2.3.3).
     #[must_use]
-    pub fn numbered(bytes: [u8; 13]) -> Self {
-        Self::fitting(&bytes)
+    pub const fn numbered(number: u64, [a, b, c, d, e]: [u8; 5]) -> Self {
+        Self {
+            head: number.swap_bytes(),
+            rest: [
+                u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]),
+                13 << LEN_SHIFT,
+            ],
+        }
     }
 
-    /// The only maker, for `len` to be a length: its callers know that `from` fits.
-    fn fitting(from: &[u8]) -> Self {
-        let mut bytes = [0; Self::MAX_LEN];
-        bytes[..from.len()].copy_from_slice(from);
-        Self {
-            bytes,
-            len: from.len() as u8,
+    /// The bytes in their order.
+    #[must_use]
+    #[inline]
+    pub fn bytes(&self) -> AadBytes {
+        let mut bytes = [0; 24];
+        for (place, word) in bytes.as_chunks_mut().0.iter_mut().zip(self.words()) {
+            *place = word.to_le_bytes();
         }
+        let len = (self.rest[1] >> LEN_SHIFT) as usize;
+        AadBytes { bytes, len }
+    }
+
+    const fn words(&self) -> [u64; 3] {
+        let [middle, end] = self.rest;
+        [self.head, middle, end]
+    }
+}
+
+impl PartialEq for Aad {
+    /// Word by word: a wider load of words that were just written would have to wait.
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let same = |i: usize| self.rest[i] == other.rest[i];
+        self.head == other.head && same(1) && same(0)
     }
 }
 
@@ -51,23 +88,35 @@ impl TryFrom<&[u8]> for Aad {
     type Error = Error;
 
     /// Any additional data, as a test vector has it.
-    fn try_from(bytes: &[u8]) -> Result<Self, Error> {
-        if bytes.len() <= Self::MAX_LEN {
-            return Ok(Self::fitting(bytes));
+    fn try_from(from: &[u8]) -> Result<Self, Error> {
+        if from.len() > Self::MAX_LEN {
+            return Err(Error::BadLength {
+                what: "additional data",
+                len: from.len(),
+                want: Self::MAX_LEN,
+            });
         }
-        Err(Error::BadLength {
-            what: "additional data",
-            len: bytes.len(),
-            want: Self::MAX_LEN,
-        })
+        let mut words = [0; 3];
+        for (word, bytes) in words.iter_mut().zip(from.chunks(8)) {
+            for (byte, shift) in bytes.iter().zip((0..).step_by(8)) {
+                *word |= u64::from(*byte) << shift;
+            }
+        }
+        let [head, middle, end] = words;
+        let rest = [middle, end | (from.len() as u64) << LEN_SHIFT];
+        Ok(Self { head, rest })
     }
 }
 
-impl AsRef<[u8]> for Aad {
+impl AsRef<[u8]> for AadBytes {
+    #[inline]
     fn as_ref(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+        &self.bytes[..self.len.min(Aad::MAX_LEN)]
     }
 }
+
+/// Where the length is in its word.
+const LEN_SHIFT: u32 = 56;
 
 /// One record to protect: everything between header and end of tag.
 #[derive(Debug)]
@@ -112,6 +161,19 @@ pub struct OpenJob<'a> {
     pub out: &'a mut [u8],
 }
 
+impl OpenJob<'_> {
+    /// Where a job will be.
+    pub const fn none() -> Self {
+        Self {
+            nonce: [0; 12],
+            aad: Aad::NONE,
+            ciphertext: &[],
+            tag: &[0; TAG_LEN],
+            out: &mut [],
+        }
+    }
+}
+
 /// One record to unprotect whose last byte, the content type in TLS 1.3, may be kept apart.
 #[derive(Debug)]
 pub struct InnerJob<'a> {
@@ -126,13 +188,7 @@ impl InnerJob<'_> {
     /// Where a job will be.
     pub const fn none() -> Self {
         Self {
-            job: OpenJob {
-                nonce: [0; 12],
-                aad: Aad::NONE,
-                ciphertext: &[],
-                tag: &[0; TAG_LEN],
-                out: &mut [],
-            },
+            job: OpenJob::none(),
             inner_type: None,
         }
     }

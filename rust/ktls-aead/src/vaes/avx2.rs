@@ -21,6 +21,13 @@ macro_rules! on_cpu {
     };
 }
 
+/// A block in a register, without a detour through memory, where a load would wait for two stores.
+macro_rules! in_register {
+    ($block:expr) => {
+        _mm_set_epi64x(($block >> 64) as i64, $block as i64)
+    };
+}
+
 impl Simd for Avx2 {
     type V = __m256i;
     const BLOCKS: usize = 2;
@@ -38,27 +45,69 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn one(self, block: u128) -> __m256i {
+    fn load_one(self, from: &[u8]) -> __m256i {
+        let from: &[u8; 16] = from.first_chunk().expect("a block is 16 bytes");
         on_cpu!(_mm256_zextsi128_si256(_mm_loadu_si128(
-            (&raw const block).cast()
+            from.as_ptr().cast()
         )))
+    }
+
+    #[inline(always)]
+    fn store_one(self, v: __m256i, to: &mut [u8]) {
+        let to: &mut [u8; 16] = to.first_chunk_mut().expect("a block is 16 bytes");
+        on_cpu!(_mm_storeu_si128(
+            to.as_mut_ptr().cast(),
+            _mm256_castsi256_si128(v)
+        ))
+    }
+
+    #[inline(always)]
+    fn load_every(self, from: &[u8]) -> __m256i {
+        let from: &[u8; 16] = from.first_chunk().expect("a block is 16 bytes");
+        on_cpu!(_mm256_broadcastsi128_si256(_mm_loadu_si128(
+            from.as_ptr().cast()
+        )))
+    }
+
+    #[inline(always)]
+    fn insert(self, v: __m256i, i: usize, block: __m256i) -> __m256i {
+        match i {
+            0 => on_cpu!(_mm256_blend_epi32::<0x0f>(v, block)),
+            _ => on_cpu!(_mm256_inserti128_si256::<1>(
+                v,
+                _mm256_castsi256_si128(block)
+            )),
+        }
+    }
+
+    #[inline(always)]
+    fn extract(self, v: __m256i, i: usize) -> __m256i {
+        match i {
+            0 => v,
+            _ => on_cpu!(_mm256_zextsi128_si256(_mm256_extracti128_si256::<1>(v))),
+        }
+    }
+
+    #[inline(always)]
+    fn spread(self, v: __m256i) -> __m256i {
+        on_cpu!(_mm256_broadcastsi128_si256(_mm256_castsi256_si128(v)))
+    }
+
+    #[inline(always)]
+    fn one(self, block: u128) -> __m256i {
+        on_cpu!(_mm256_zextsi128_si256(in_register!(block)))
     }
 
     #[inline(always)]
     fn every(self, block: u128) -> __m256i {
-        on_cpu!(_mm256_broadcastsi128_si256(_mm_loadu_si128(
-            (&raw const block).cast()
-        )))
+        on_cpu!(_mm256_broadcastsi128_si256(in_register!(block)))
     }
 
     #[inline(always)]
     fn first(self, v: __m256i) -> u128 {
-        let mut block = 0_u128;
-        on_cpu!(_mm_storeu_si128(
-            (&raw mut block).cast(),
-            _mm256_castsi256_si128(v)
-        ));
-        block
+        let mut block = [0; 16];
+        self.store_one(v, &mut block);
+        u128::from_le_bytes(block)
     }
 
     #[inline(always)]
@@ -110,8 +159,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn reverse(self, v: __m256i) -> __m256i {
-        let order = self.every(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f);
+    fn shuffle(self, v: __m256i, order: __m256i) -> __m256i {
         on_cpu!(_mm256_shuffle_epi8(v, order))
     }
 }

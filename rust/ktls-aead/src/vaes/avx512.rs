@@ -21,6 +21,13 @@ macro_rules! on_cpu {
     };
 }
 
+/// A block in a register, without a detour through memory, where a load would wait for two stores.
+macro_rules! in_register {
+    ($block:expr) => {
+        _mm_set_epi64x(($block >> 64) as i64, $block as i64)
+    };
+}
+
 impl Simd for Avx512 {
     type V = __m512i;
     const BLOCKS: usize = 4;
@@ -38,27 +45,72 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn one(self, block: u128) -> __m512i {
+    fn load_one(self, from: &[u8]) -> __m512i {
+        let from: &[u8; 16] = from.first_chunk().expect("a block is 16 bytes");
         on_cpu!(_mm512_zextsi128_si512(_mm_loadu_si128(
-            (&raw const block).cast()
+            from.as_ptr().cast()
         )))
+    }
+
+    #[inline(always)]
+    fn store_one(self, v: __m512i, to: &mut [u8]) {
+        let to: &mut [u8; 16] = to.first_chunk_mut().expect("a block is 16 bytes");
+        on_cpu!(_mm_storeu_si128(
+            to.as_mut_ptr().cast(),
+            _mm512_castsi512_si128(v)
+        ))
+    }
+
+    #[inline(always)]
+    fn load_every(self, from: &[u8]) -> __m512i {
+        let from: &[u8; 16] = from.first_chunk().expect("a block is 16 bytes");
+        on_cpu!(_mm512_broadcast_i32x4(_mm_loadu_si128(
+            from.as_ptr().cast()
+        )))
+    }
+
+    #[inline(always)]
+    fn insert(self, v: __m512i, i: usize, block: __m512i) -> __m512i {
+        let block = on_cpu!(_mm512_castsi512_si128(block));
+        match i {
+            0 => on_cpu!(_mm512_inserti32x4::<0>(v, block)),
+            1 => on_cpu!(_mm512_inserti32x4::<1>(v, block)),
+            2 => on_cpu!(_mm512_inserti32x4::<2>(v, block)),
+            _ => on_cpu!(_mm512_inserti32x4::<3>(v, block)),
+        }
+    }
+
+    #[inline(always)]
+    fn extract(self, v: __m512i, i: usize) -> __m512i {
+        let block = match i {
+            0 => return v,
+            1 => on_cpu!(_mm512_extracti32x4_epi32::<1>(v)),
+            2 => on_cpu!(_mm512_extracti32x4_epi32::<2>(v)),
+            _ => on_cpu!(_mm512_extracti32x4_epi32::<3>(v)),
+        };
+        on_cpu!(_mm512_zextsi128_si512(block))
+    }
+
+    #[inline(always)]
+    fn spread(self, v: __m512i) -> __m512i {
+        on_cpu!(_mm512_broadcast_i32x4(_mm512_castsi512_si128(v)))
+    }
+
+    #[inline(always)]
+    fn one(self, block: u128) -> __m512i {
+        on_cpu!(_mm512_zextsi128_si512(in_register!(block)))
     }
 
     #[inline(always)]
     fn every(self, block: u128) -> __m512i {
-        on_cpu!(_mm512_broadcast_i32x4(_mm_loadu_si128(
-            (&raw const block).cast()
-        )))
+        on_cpu!(_mm512_broadcast_i32x4(in_register!(block)))
     }
 
     #[inline(always)]
     fn first(self, v: __m512i) -> u128 {
-        let mut block = 0_u128;
-        on_cpu!(_mm_storeu_si128(
-            (&raw mut block).cast(),
-            _mm512_castsi512_si128(v)
-        ));
-        block
+        let mut block = [0; 16];
+        self.store_one(v, &mut block);
+        u128::from_le_bytes(block)
     }
 
     #[inline(always)]
@@ -112,8 +164,7 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn reverse(self, v: __m512i) -> __m512i {
-        let order = self.every(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f);
+    fn shuffle(self, v: __m512i, order: __m512i) -> __m512i {
         on_cpu!(_mm512_shuffle_epi8(v, order))
     }
 }

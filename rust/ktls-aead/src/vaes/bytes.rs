@@ -1,14 +1,20 @@
-//! Parts of a block as numbers, by a few moves whose number depends on the length alone.
+//! Blocks that the end of a record cuts short, by a few moves that depend on its length alone.
 
-/// The bytes of `data` from `at` on, at most 16, as a block with zeros behind.
+use super::simd::Simd;
+
+/// The last `len` bytes of `data`, fewer than 17, with zeros behind.
 #[inline(always)]
-pub(super) fn load_end(data: &[u8], at: usize) -> u128 {
-    let len = data.len() - at;
+pub(super) fn load_last<S: Simd>(s: S, data: &[u8], len: usize) -> S::V {
     match data.last_chunk::<16>() {
-        _ if len == 0 => 0,
-        Some(last) => u128::from_le_bytes(*last) >> (8 * (16 - len)),
-        None => load_short(&data[at..]),
+        Some(last) => s.shuffle(s.load_one(last), s.load_one(&SHIFT[16 - len..])),
+        None => s.one(load_short(data)),
     }
+}
+
+/// The first `len` bytes of a block, zeros behind.
+#[inline(always)]
+pub(super) fn cut_to<S: Simd>(s: S, block: S::V, len: usize) -> S::V {
+    s.and(block, s.load_one(&KEEP[16 - len..]))
 }
 
 /// Fewer than 16 bytes.
@@ -30,29 +36,49 @@ pub(super) fn load_short(data: &[u8]) -> u128 {
     block
 }
 
-/// The start of a block, at most 16 bytes.
+/// Copies fewer than 17 bytes.
 #[inline(always)]
-pub(super) fn store_short(block: u128, to: &mut [u8]) {
-    let len = to.len();
-    if let Some(all) = to.first_chunk_mut() {
-        *all = block.to_le_bytes();
-    } else if len >= 8 {
-        to[..8].copy_from_slice(&(block as u64).to_le_bytes());
-        let high = (block >> (8 * (len - 8))) as u64;
-        to[len - 8..].copy_from_slice(&high.to_le_bytes());
+pub(super) fn store_last(from: &[u8], to: &mut [u8]) {
+    let len = from.len();
+    let (from, to) = (&from[..len], &mut to[..len]);
+    if len >= 8 {
+        to[..8].copy_from_slice(&from[..8]);
+        to[len - 8..].copy_from_slice(&from[len - 8..]);
     } else if len >= 4 {
-        to[..4].copy_from_slice(&(block as u32).to_le_bytes());
-        let high = (block >> (8 * (len - 4))) as u32;
-        to[len - 4..].copy_from_slice(&high.to_le_bytes());
+        to[..4].copy_from_slice(&from[..4]);
+        to[len - 4..].copy_from_slice(&from[len - 4..]);
     } else {
-        for (i, byte) in to.iter_mut().enumerate() {
-            *byte = (block >> (8 * i)) as u8;
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
         }
     }
 }
 
-/// The first `len` bytes of a block, 1 to 16, zeros behind.
-#[inline(always)]
-pub(super) fn keep(block: u128, len: usize) -> u128 {
-    block & (u128::MAX >> (8 * (16 - len)))
-}
+/// From 16 - n on an order that moves the last n bytes of a block to its front, zeros behind.
+pub(super) const SHIFT: [u8; 32] = {
+    let mut order = [0x80; 32];
+    let mut i = 0;
+    while i < 16 {
+        order[i] = i as u8;
+        i += 1;
+    }
+    order
+};
+
+/// From 16 - n on an order that moves the first byte to place n, and zeros everywhere else.
+pub(super) const PLACE: [u8; 32] = {
+    let mut order = [0x80; 32];
+    order[16] = 0;
+    order
+};
+
+/// From 16 - n on a mask of n bytes.
+pub(super) const KEEP: [u8; 32] = {
+    let mut mask = [0; 32];
+    let mut i = 0;
+    while i < 16 {
+        mask[i] = 0xff;
+        i += 1;
+    }
+    mask
+};

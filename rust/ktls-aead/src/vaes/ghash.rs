@@ -32,9 +32,38 @@ impl<V: Copy> Sum<V> {
         self.add_product(s, x, s.load(key.power(n)), s.load(key.power_sum(n)));
     }
 
+    /// Adds `x`, a single block, times H^n.
+    #[inline(always)]
+    pub(super) fn add_one<S: Simd<V = V>>(&mut self, s: S, key: &Schedule, x: V, n: usize) {
+        self.add_product(s, x, s.load_one(key.power(n)), s.load_one(key.power_sum(n)));
+    }
+
+    /// Adds each block of `x` times the same power, which comes with the sum of its halves.
+    #[inline(always)]
+    pub(super) fn add_every<S: Simd<V = V>>(&mut self, s: S, x: V, power: &[u8], both: &[u8]) {
+        self.add_product(s, x, s.load_every(power), s.load_every(both));
+    }
+
+    /// The first block everywhere.
+    #[inline(always)]
+    pub(super) fn spread<S: Simd<V = V>>(self, s: S) -> Self {
+        Self {
+            low: s.spread(self.low),
+            mid: s.spread(self.mid),
+            high: s.spread(self.high),
+        }
+    }
+
+    /// Adds `x` times the powers of its blocks, which come with the sums of their halves.
+    #[inline(always)]
+    pub(super) fn add_vector<S: Simd<V = V>>(&mut self, s: S, x: V, powers: (&[u8], &[u8])) {
+        let (power, both) = powers;
+        self.add_product(s, x, s.load(power), s.load(both));
+    }
+
     /// Adds `x` times `power`; the low halves of `both` are the sums of the halves of `power`.
     #[inline(always)]
-    pub(super) fn add_product<S: Simd<V = V>>(&mut self, s: S, x: V, power: V, both: V) {
+    fn add_product<S: Simd<V = V>>(&mut self, s: S, x: V, power: V, both: V) {
         self.low = s.xor(self.low, s.mul_low(x, power));
         self.high = s.xor(self.high, s.mul_high(x, power));
         let x = s.xor(x, s.swap(x));
@@ -44,12 +73,17 @@ impl<V: Copy> Sum<V> {
     /// The sum of everything in the field, in the first block.
     #[inline(always)]
     pub(super) fn reduce<S: Simd<V = V>>(self, s: S) -> V {
+        s.fold(self.reduce_each(s))
+    }
+
+    /// Each block's sum in the field.
+    #[inline(always)]
+    pub(super) fn reduce_each<S: Simd<V = V>>(self, s: S) -> V {
         let Self { low, mid, high } = self;
         let poly = s.every(POLYNOMIAL);
         let mid = s.xor(mid, s.xor(low, high));
         let mid = s.xor(mid, s.xor(s.swap(low), s.mul_low(low, poly)));
-        let high = s.xor(high, s.xor(s.swap(mid), s.mul_low(mid, poly)));
-        s.fold(high)
+        s.xor(high, s.xor(s.swap(mid), s.mul_low(mid, poly)))
     }
 }
 

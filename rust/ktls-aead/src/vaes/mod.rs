@@ -17,9 +17,11 @@ mod avx512;
 mod batch;
 mod bulk;
 mod bytes;
+mod end;
 mod engine;
 mod frame;
 mod ghash;
+mod lanes;
 #[expect(unsafe_code, reason = "an empty line of assembly")]
 mod order;
 #[expect(unsafe_code, reason = "memory that is not cleared before it is used")]

@@ -12,8 +12,8 @@ use super::simd::{Simd, width};
 
 /// Most records that are worked on together.
 pub(super) const GROUP: usize = 8;
-/// Bytes of keystream: the end of one record at least, with the block that hides the tag.
-const SIZE: usize = 1024;
+/// Bytes of keystream: the end of one record in each lane, with the blocks that hide the tags.
+const SIZE: usize = 2304;
 /// The last step may go over it.
 const SLACK: usize = 3 * 64;
 
@@ -51,6 +51,12 @@ impl Room {
         unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [u8]) }
     }
 
+    /// True if [`Room::push_lanes`] may be called with `count`.
+    #[inline(always)]
+    pub(super) fn fits_lanes<S: Simd>(&self, count: usize) -> bool {
+        self.used + (count + 1) * width::<S>() <= SIZE
+    }
+
     /// True if [`Room::push`] may be called with `count`.
     #[inline(always)]
     pub(super) fn fits<S: Simd>(&self, count: usize) -> bool {
@@ -79,6 +85,20 @@ impl Room {
             s.load(&LANES[64 - 16 * rest..]),
         );
         fill(s, last, s.reverse(s.count(s.every(nonce | 1), more)));
+        start
+    }
+
+    /// Adds `count` blocks for each lane, behind the one that hides its tag, with counters from 1 on;
+    /// gives where they start.
+    #[inline(always)]
+    pub(super) fn push_lanes<S: Simd>(&mut self, s: S, nonces: S::V, count: usize) -> usize {
+        let (start, one) = (self.used, s.every(1));
+        let mut counters = nonces;
+        let places = self.grow((count + 1) * width::<S>());
+        for place in places.chunks_exact_mut(width::<S>()) {
+            counters = s.count(counters, one);
+            fill(s, place, s.reverse(counters));
+        }
         start
     }
 

@@ -59,6 +59,23 @@ impl Schedule {
         powers.zip(self.power_sum(n).chunks_exact(width::<S>()))
     }
 
+    /// H^n, H^(n-1) and so on, `count` of them, with the sums of their halves.
+    #[inline(always)]
+    pub(super) fn every_power_from(
+        &self,
+        n: usize,
+        count: usize,
+    ) -> impl Iterator<Item = (&[u8; 16], &[u8; 16])> {
+        let powers = &self.power(n).as_chunks().0[..count];
+        powers.iter().zip(&self.power_sum(n).as_chunks().0[..count])
+    }
+
+    /// H^2, with the sum of its halves.
+    #[inline(always)]
+    pub(super) fn square(&self) -> (&[u8], &[u8]) {
+        (self.power(2), self.power_sum(2))
+    }
+
     /// The key of a round.
     #[inline(always)]
     pub(super) fn round(&self, n: usize) -> &[u8; 64] {

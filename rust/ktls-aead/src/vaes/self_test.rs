@@ -91,7 +91,7 @@ fn seal_job<'a>(plaintext: &'a [u8], out: &'a mut [u8]) -> SealJob<'a> {
 fn aad(len: usize) -> Aad {
     match len % 2 {
         0 => Aad::header([len as u8; HEADER_LEN]),
-        _ => Aad::numbered([len as u8; 13]),
+        _ => Aad::numbered(len as u64, [len as u8; 5]),
     }
 }
 

@@ -14,6 +14,18 @@ pub(super) trait Simd: Copy {
     fn load(self, from: &[u8]) -> Self::V;
     /// Writes to the start of `to`.
     fn store(self, v: Self::V, to: &mut [u8]);
+    /// The block at the start of `from` first, zeros behind it.
+    fn load_one(self, from: &[u8]) -> Self::V;
+    /// Writes the first block to the start of `to`.
+    fn store_one(self, v: Self::V, to: &mut [u8]);
+    /// The block at the start of `from` everywhere.
+    fn load_every(self, from: &[u8]) -> Self::V;
+    /// `v` with its block `i` replaced by the first block of `block`.
+    fn insert(self, v: Self::V, i: usize, block: Self::V) -> Self::V;
+    /// The block `i` first; what stands behind it does not count.
+    fn extract(self, v: Self::V, i: usize) -> Self::V;
+    /// The first block everywhere.
+    fn spread(self, v: Self::V) -> Self::V;
     /// This block first, zeros behind it.
     fn one(self, block: u128) -> Self::V;
     /// This block everywhere.
@@ -38,8 +50,25 @@ pub(super) trait Simd: Copy {
     fn mul_high(self, a: Self::V, b: Self::V) -> Self::V;
     /// Swaps the halves of each block.
     fn swap(self, v: Self::V) -> Self::V;
+    /// Bytes of each block in the order that the same block of `order` gives: the numbers of places,
+    /// or 0x80 for a zero.
+    fn shuffle(self, v: Self::V, order: Self::V) -> Self::V;
+
+    /// A vector of the first blocks of others.
+    #[inline(always)]
+    fn each(self, block: impl Fn(usize) -> Self::V) -> Self::V {
+        let mut v = block(0);
+        for i in 1..Self::BLOCKS {
+            v = self.insert(v, i, block(i));
+        }
+        v
+    }
+
     /// Reverses the bytes of each block.
-    fn reverse(self, v: Self::V) -> Self::V;
+    #[inline(always)]
+    fn reverse(self, v: Self::V) -> Self::V {
+        self.shuffle(v, self.every(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f))
+    }
 }
 
 /// Bytes of a vector.

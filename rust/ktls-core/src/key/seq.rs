@@ -36,6 +36,16 @@ impl RecSeq {
         Ok(start..self.next)
     }
 
+    /// What is left behind `count` numbers, which were all there.
+    #[must_use]
+    pub(crate) const fn after(self, count: u64) -> Self {
+        let (next, ended) = self.next.overflowing_add(count);
+        Self {
+            next: if ended { u64::MAX } else { next },
+            ended: self.ended | ended,
+        }
+    }
+
     /// Takes the number of a record of the peer, which may have used 2^64 - 1 (spec 2.3).
     ///
     /// # Errors
@@ -64,6 +74,21 @@ mod tests {
         assert_eq!(seq.reserve(2), Ok(u64::MAX - 2..u64::MAX));
         assert_eq!(seq.reserve(1), Err(Error::SeqExhausted));
         assert_eq!(seq.next(), u64::MAX);
+    }
+
+    #[test]
+    fn numbers_taken_together_leave_what_those_taken_alone_do() {
+        for start in [0, 5, u64::MAX - 3] {
+            let mut alone = RecSeq::new(start);
+            for count in 1..=4 {
+                alone.take().unwrap();
+                assert_eq!(
+                    RecSeq::new(start).after(count),
+                    alone,
+                    "{count} from {start}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,10 @@ use crate::wire::{ContentType, HEADER_LEN, Header, MAX_PLAINTEXT, TAG_LEN, TLS12
 pub struct TrafficKey {
     info: CryptoInfo,
     aead: Box<dyn RecordKey>,
+    tls12: bool,
+    /// Of the cipher in this version, looked up once.
+    explicit: usize,
+    overhead: usize,
 }
 
 /// The plaintext of a record that authenticated: its type and how much of `out` it takes.
@@ -30,8 +34,14 @@ impl TrafficKey {
     /// # Errors
     /// [`Error::CipherMissing`]
     pub fn new(info: CryptoInfo, provider: &dyn Provider) -> Result<Self, Error> {
-        let aead = provider.record_key(info.cipher().algorithm, info.key())?;
-        Ok(Self { info, aead })
+        let (cipher, version) = (info.cipher(), info.version());
+        Ok(Self {
+            aead: provider.record_key(cipher.algorithm, info.key())?,
+            tls12: version != TLS13,
+            explicit: cipher.explicit(version),
+            overhead: cipher.overhead(version),
+            info,
+        })
     }
 
     /// What was installed, with the number it started from.
@@ -45,7 +55,7 @@ impl TrafficKey {
     pub fn live_info(&self, seq: u64) -> CryptoInfo {
         let mut live = self.info.clone();
         live.rec_seq = seq;
-        if self.explicit_len() == 0 {
+        if self.explicit == 0 {
             return live;
         }
         let salt = self.info.salt();
@@ -63,13 +73,13 @@ impl TrafficKey {
     /// Bytes that a record has on top of its plaintext.
     #[must_use]
     pub const fn overhead(&self) -> usize {
-        self.info.cipher().overhead(self.info.version())
+        self.overhead
     }
 
     /// Bytes in front of the ciphertext.
     #[must_use]
     pub const fn prepend(&self) -> usize {
-        self.info.cipher().prepend(self.info.version())
+        HEADER_LEN + self.explicit
     }
 
     /// Checks that `next` may follow this key (spec 1.4, rules 2 and 4a).
@@ -106,6 +116,7 @@ impl TrafficKey {
     ///
     /// # Panics
     /// As [`TrafficKey::seal`].
+    #[inline]
     pub(crate) fn seal_job<'a>(
         &self,
         seq: u64,
@@ -113,45 +124,59 @@ impl TrafficKey {
         plaintext: &'a [u8],
         out: &'a mut [u8],
     ) -> SealJob<'a> {
-        assert!(plaintext.len() <= MAX_PLAINTEXT && out.len() == plaintext.len() + self.overhead());
-        let body = out.len() - HEADER_LEN;
-        let explicit = self.explicit_len();
-        let (header, out) = out.split_at_mut(HEADER_LEN);
-        let (explicit_out, out) = out.split_at_mut(explicit);
-        let opaque_type = if self.is_tls12() {
-            record_type
-        } else {
-            ContentType::APPLICATION_DATA.0
-        };
-        header.copy_from_slice(
-            &Header {
-                opaque_type,
-                version: TLS12,
-                len: body,
-            }
-            .to_bytes(),
-        );
+        let mut job = SealJob::none();
+        self.set_job(&mut job, seq, record_type, plaintext, out);
+        job
+    }
 
-        let (nonce, aad, inner_type);
+    /// The same in a place that is there already, field by field: copied as a whole, a job would wait
+    /// for its fields to be written.
+    ///
+    /// # Panics
+    /// As [`TrafficKey::seal`].
+    #[inline(always)]
+    pub(crate) fn set_job<'a>(
+        &self,
+        job: &mut SealJob<'a>,
+        seq: u64,
+        record_type: u8,
+        plaintext: &'a [u8],
+        out: &'a mut [u8],
+    ) {
+        assert!(plaintext.len() <= MAX_PLAINTEXT && out.len() == plaintext.len() + self.overhead);
         if self.is_tls12() {
-            // Not read back from the buffer, which another thread may be writing to.
-            let explicit = &self.explicit_nonce(seq)[..explicit];
-            explicit_out.copy_from_slice(explicit);
-            nonce = self.nonce12(seq, explicit);
-            aad = aad12(seq, record_type, plaintext.len());
-            inner_type = None;
-        } else {
-            nonce = self.nonce_xor(seq);
-            aad = aad13(body);
-            inner_type = Some(record_type);
+            return self.set_job12(job, seq, record_type, plaintext, out);
         }
-        SealJob {
-            nonce,
-            aad,
-            plaintext,
-            inner_type,
-            out,
-        }
+        let header = outer_header(out.len() - HEADER_LEN);
+        let (header_out, out) = out.split_at_mut(HEADER_LEN);
+        header_out.copy_from_slice(&header);
+        job.nonce = self.nonce_xor(seq);
+        job.aad = Aad::header(header);
+        job.plaintext = plaintext;
+        job.inner_type = Some(record_type);
+        job.out = out;
+    }
+
+    fn set_job12<'a>(
+        &self,
+        job: &mut SealJob<'a>,
+        seq: u64,
+        record_type: u8,
+        plaintext: &'a [u8],
+        out: &'a mut [u8],
+    ) {
+        let header = header12(record_type, out.len() - HEADER_LEN);
+        let (header_out, out) = out.split_at_mut(HEADER_LEN);
+        let (explicit_out, out) = out.split_at_mut(self.explicit);
+        header_out.copy_from_slice(&header);
+        // Not read back from the buffer, which another thread may be writing to.
+        let explicit = &self.explicit_nonce(seq)[..self.explicit];
+        explicit_out.copy_from_slice(explicit);
+        job.nonce = self.nonce12(seq, explicit);
+        job.aad = aad12(seq, record_type, plaintext.len());
+        job.plaintext = plaintext;
+        job.inner_type = None;
+        job.out = out;
     }
 
     /// Opens the record in `record`, whose header says its length, into the start of `out`.
@@ -176,33 +201,47 @@ impl TrafficKey {
     ///
     /// # Errors
     /// [`Error::RecordTooShort`]
+    #[inline]
     pub(crate) fn open_job<'a>(
         &self,
         seq: u64,
         record: &'a [u8],
         out: &'a mut [u8],
     ) -> Result<OpenJob<'a>, Error> {
+        let mut job = OpenJob::none();
+        self.set_open_job(&mut job, seq, record, out)?;
+        Ok(job)
+    }
+
+    /// The same in a place that is there already, as [`TrafficKey::set_job`].
+    ///
+    /// # Errors
+    /// [`Error::RecordTooShort`]
+    #[inline(always)]
+    pub(crate) fn set_open_job<'a>(
+        &self,
+        job: &mut OpenJob<'a>,
+        seq: u64,
+        record: &'a [u8],
+        out: &'a mut [u8],
+    ) -> Result<(), Error> {
         let inner_len = self.inner_len(record.len())?;
         let (head, rest) = record.split_at(self.prepend());
         let (ciphertext, tag) = rest.split_at(inner_len);
-        let tag: &[u8; TAG_LEN] = tag.try_into().map_err(|_| Error::RecordTooShort {
+        job.tag = tag.try_into().map_err(|_| Error::RecordTooShort {
             len: rest.len(),
             min: TAG_LEN,
         })?;
-        let (nonce, aad) = self.protection(seq, head, inner_len);
-        Ok(OpenJob {
-            nonce,
-            aad,
-            ciphertext,
-            tag,
-            out,
-        })
+        (job.nonce, job.aad) = self.protection(seq, head, inner_len);
+        (job.ciphertext, job.out) = (ciphertext, out);
+        Ok(())
     }
 
     /// Bytes of inner plaintext in a record of `record_len` bytes.
     ///
     /// # Errors
     /// [`Error::RecordTooShort`]
+    #[inline]
     pub fn inner_len(&self, record_len: usize) -> Result<usize, Error> {
         let min = self.prepend() + TAG_LEN;
         record_len.checked_sub(min).ok_or(Error::RecordTooShort {
@@ -212,6 +251,7 @@ impl TrafficKey {
     }
 
     /// Nonce and additional data of a received record: `prepend` is its header and explicit nonce.
+    #[inline(always)]
     pub(super) fn protection(
         &self,
         seq: u64,
@@ -222,7 +262,8 @@ impl TrafficKey {
             let nonce = self.nonce12(seq, &prepend[HEADER_LEN..]);
             return (nonce, aad12(seq, prepend[0], inner_len));
         }
-        (self.nonce_xor(seq), aad13(inner_len + TAG_LEN))
+        let header = outer_header(inner_len + TAG_LEN);
+        (self.nonce_xor(seq), Aad::header(header))
     }
 
     pub(super) fn aead(&self) -> &dyn RecordKey {
@@ -250,12 +291,8 @@ impl TrafficKey {
         })
     }
 
-    pub(crate) fn is_tls12(&self) -> bool {
-        self.info.version() != TLS13
-    }
-
-    const fn explicit_len(&self) -> usize {
-        self.info.cipher().explicit(self.info.version())
+    pub(crate) const fn is_tls12(&self) -> bool {
+        self.tls12
     }
 
     /// The iv counted up by one per record since the key was installed, whatever rec_seq is (spec 2.1).
@@ -268,6 +305,7 @@ impl TrafficKey {
             .to_be_bytes()
     }
 
+    #[cold]
     fn nonce12(&self, seq: u64, explicit: &[u8]) -> NonceBytes {
         if explicit.is_empty() {
             return self.nonce_xor(seq);
@@ -279,37 +317,34 @@ impl TrafficKey {
 
     /// RFC 8446 §5.3, and RFC 7905 §2 for ChaCha20-Poly1305 in TLS 1.2.
     fn nonce_xor(&self, seq: u64) -> NonceBytes {
-        let mut nonce = *self.info.nonce();
-        for (byte, number) in nonce[4..].iter_mut().zip(seq.to_be_bytes()) {
-            *byte ^= number;
-        }
+        // As two numbers, for an AEAD reads it so: byte by byte it would have to wait for the writing.
+        let [a, b, c, d, tail @ ..] = *self.info.nonce();
+        let (head, tail) = (u32::from_be_bytes([a, b, c, d]), u64::from_be_bytes(tail));
+        let mut nonce = [0; 12];
+        nonce[..4].copy_from_slice(&head.to_be_bytes());
+        nonce[4..].copy_from_slice(&(tail ^ seq).to_be_bytes());
         nonce
     }
 }
 
 fn aad12(seq: u64, record_type: u8, len: usize) -> Aad {
-    let mut aad = [0; 13];
-    aad[..8].copy_from_slice(&seq.to_be_bytes());
-    let header = Header {
-        opaque_type: record_type,
-        version: TLS12,
-        len,
-    };
-    aad[8..].copy_from_slice(&header.to_bytes());
-    Aad::numbered(aad)
+    Aad::numbered(seq, header12(record_type, len))
 }
 
-/// Rebuilt from constants and not taken from the wire, as the kernel does (spec 2.1).
-fn aad13(len: usize) -> Aad {
-    let opaque_type = ContentType::APPLICATION_DATA.0;
-    Aad::header(
-        Header {
-            opaque_type,
-            version: TLS12,
-            len,
-        }
-        .to_bytes(),
-    )
+/// That of a protected record of TLS 1.3, which is all of its additional data: made of constants and
+/// not taken from the wire, as in the kernel (spec 2.1).
+fn outer_header(len: usize) -> [u8; HEADER_LEN] {
+    header12(ContentType::APPLICATION_DATA.0, len)
+}
+
+fn header12(opaque_type: u8, len: usize) -> [u8; HEADER_LEN] {
+    let version = TLS12;
+    Header {
+        opaque_type,
+        version,
+        len,
+    }
+    .to_bytes()
 }
 
 fn same(what: &'static str, installed: u16, given: u16) -> Result<(), Error> {

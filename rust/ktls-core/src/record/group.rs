@@ -19,8 +19,6 @@ pub(super) struct Place {
     pub(super) record: usize,
     /// The length of its plaintext, perhaps with padding.
     pub(super) room: usize,
-    /// The numbers left after it.
-    pub(super) after: RecSeq,
     /// The content type; in TLS 1.3 the last byte of the inner plaintext, zero if that is padding.
     record_type: u8,
 }
@@ -46,10 +44,10 @@ impl Group<'_> {
         let mut jobs = [const { InnerJob::none() }; TOGETHER];
         let (mut wire, mut out, mut seq, mut count) = (wire, out, self.next, 0);
         for (job, place) in jobs.iter_mut().zip(places.iter_mut()) {
-            let Some((next_job, next_place)) = self.job(wire, &mut out, &mut seq) else {
+            let Some(set) = self.set_job(job, wire, &mut out, &mut seq) else {
                 break;
             };
-            (*job, *place) = (next_job, next_place);
+            *place = set;
             (_, wire) = wire.split_at(place.record);
             count += 1;
         }
@@ -60,14 +58,16 @@ impl Group<'_> {
         opened
     }
 
-    /// The record at the start of `wire`, its plaintext at the start of `out`, which goes on behind
-    /// it; None if it is not whole, or needs a closer look.
-    fn job<'a>(
+    /// Makes `job` that of the record at the start of `wire`, its plaintext at the start of `out`, which
+    /// goes on behind it; None if it is not whole, or needs a closer look.
+    #[inline(always)]
+    fn set_job<'a>(
         &self,
+        job: &mut InnerJob<'a>,
         wire: &'a [u8],
         out: &mut &'a mut [u8],
         seq: &mut RecSeq,
-    ) -> Option<(InnerJob<'a>, Place)> {
+    ) -> Option<Place> {
         let Frame { len, .. } = self.framing.deframe(wire).ok()??;
         let inner_type = (!self.key.is_tls12()).then_some(0);
         let inner_len = self.key.inner_len(len).ok()?;
@@ -75,14 +75,16 @@ impl Group<'_> {
         let (place_out, rest) = std::mem::take(out).split_at_mut_checked(room)?;
         *out = rest;
         let number = seq.take().ok()?;
-        let job = self.key.open_job(number, &wire[..len], place_out).ok()?;
-        let place = Place {
+        let record = &wire[..len];
+        self.key
+            .set_open_job(&mut job.job, number, record, place_out)
+            .ok()?;
+        job.inner_type = inner_type;
+        Some(Place {
             record: len,
             room,
-            after: *seq,
             record_type: wire[0],
-        };
-        Some((InnerJob { job, inner_type }, place))
+        })
     }
 }
 

@@ -205,7 +205,7 @@ impl Opener {
                 .iter()
                 .map(|place| place.room)
                 .sum::<usize>();
-        let (tls12, mut got_on) = (self.key.is_tls12(), false);
+        let (tls12, mut spent) = (self.key.is_tls12(), 0);
         for place in &places[..opened] {
             let inner = &out[from..from + place.room];
             let Some((record_type, len)) = place.stripped(inner, tls12) else {
@@ -217,7 +217,6 @@ impl Opener {
             from += place.room;
 
             // Nothing below may fail: the record is spent.
-            self.seq = place.after;
             let offset = end.written;
             self.notice(record_type, &out[offset..offset + len]);
             done(Opened {
@@ -227,15 +226,16 @@ impl Opener {
             });
             end.consumed += place.record;
             end.written += len;
-            got_on = true;
+            spent += 1;
             if self.paused() {
                 end.stop = Some(Stop::KeyUpdate);
                 break;
             }
         }
+        self.seq = self.seq.after(spent);
         // Padding, and what was opened behind a KeyUpdate, is not the caller's.
         out[end.written..group_end].fill(0);
-        got_on
+        spent > 0
     }
 
     /// Opens one framed record and notices a KeyUpdate in it.

@@ -148,16 +148,15 @@ impl Sealer {
         mut out: &mut [u8],
         mut done: impl FnMut(Range<usize>),
     ) -> usize {
+        let mut jobs = [const { SealJob::none() }; TOGETHER];
         let mut at = 0;
         loop {
-            let mut jobs = [const { SealJob::none() }; TOGETHER];
             let mut count = 0;
             for (job, (seq, piece)) in jobs.iter_mut().zip(&mut pieces) {
                 let len = piece.plaintext.len() + self.key.overhead();
                 let (record, rest) = std::mem::take(&mut out).split_at_mut(len);
-                *job = self
-                    .key
-                    .seal_job(seq, piece.record_type, piece.plaintext, record);
+                self.key
+                    .set_job(job, seq, piece.record_type, piece.plaintext, record);
                 done(at..at + len);
                 (out, at, count) = (rest, at + len, count + 1);
             }

@@ -1,33 +1,64 @@
-//! Parts of blocks at every length.
+//! Blocks that are cut short, at every length.
 
-use crate::vaes::bytes::{keep, load_end, store_short};
+use super::model::Model;
+use crate::vaes::bytes::{PLACE, cut_to, load_last, store_last};
+use crate::vaes::simd::Simd;
+
+const S: Model<2> = Model;
+
+fn counting<const N: usize>() -> [u8; N] {
+    std::array::from_fn(|i| i as u8 + 1)
+}
+
+/// The first block of a vector; there must be nothing behind it.
+fn only(v: [u128; 2]) -> [u8; 16] {
+    assert_eq!(v[1], 0);
+    v[0].to_le_bytes()
+}
 
 #[test]
-fn the_end_of_some_bytes_is_a_block_with_zeros_behind() {
-    let bytes: [u8; 40] = std::array::from_fn(|i| i as u8 + 1);
+fn the_last_bytes_are_a_block_with_zeros_behind() {
+    let bytes: [u8; 40] = counting();
     for end in 0..=bytes.len() {
-        for at in end.saturating_sub(16)..=end {
-            let mut want = [0; 16];
-            want[..end - at].copy_from_slice(&bytes[at..end]);
-            let got = load_end(&bytes[..end], at);
-            assert_eq!(got, u128::from_le_bytes(want), "{at} to {end}");
+        for len in 0..=end.min(16) {
+            // Fewer than 16 bytes are taken as a whole.
+            if end >= 16 || len == end {
+                let mut want = [0; 16];
+                want[..len].copy_from_slice(&bytes[end - len..end]);
+                let got = only(load_last(S, &bytes[..end], len));
+                assert_eq!(got, want, "{len} up to {end}");
+            }
         }
     }
 }
 
 #[test]
-fn the_start_of_a_block_is_stored_and_kept() {
-    let bytes: [u8; 16] = std::array::from_fn(|i| i as u8 + 1);
-    let block = u128::from_le_bytes(bytes);
+fn the_start_of_a_block_is_kept() {
+    let block = S.one(u128::from_le_bytes(counting()));
+    for len in 0..=16 {
+        let mut want: [u8; 16] = counting();
+        want[len..].fill(0);
+        assert_eq!(only(cut_to(S, block, len)), want);
+    }
+}
+
+#[test]
+fn the_start_of_a_block_is_stored_and_nothing_behind_it() {
+    let bytes: [u8; 16] = counting();
     for len in 0..=16 {
         let mut to = [0xa5; 16];
-        store_short(block, &mut to[..len]);
+        store_last(&bytes[..len], &mut to[..len]);
         assert_eq!(to[..len], bytes[..len]);
         assert_eq!(to[len..], [0xa5; 16][len..]);
-        let mut kept = bytes;
-        kept[len..].fill(0);
-        if len > 0 {
-            assert_eq!(keep(block, len), u128::from_le_bytes(kept));
-        }
+    }
+}
+
+#[test]
+fn one_byte_is_put_in_its_place() {
+    for at in 0..16 {
+        let mut want = [0; 16];
+        want[at] = 23;
+        let order = S.load_one(&PLACE[16 - at..]);
+        assert_eq!(only(S.shuffle(S.one(23), order)), want);
     }
 }

@@ -91,6 +91,7 @@ fn batches_of_mixed_lengths_are_sealed_and_opened_as_by_aws_lc() {
     }
 }
 
+/// All lengths that go through the lanes, and some beyond; an odd count leaves some over.
 #[test]
 #[cfg_attr(miri, ignore = "calls aws-lc")]
 fn records_that_are_equally_long_share_their_frame_and_nothing_else() {
@@ -98,12 +99,62 @@ fn records_that_are_equally_long_share_their_frame_and_nothing_else() {
     let key = random.bytes(32);
     let theirs = by_aws_lc(&key);
     for (name, ours) in fast(&key) {
-        for len in (0..300).chain([512, 1400, 4096]) {
-            let aad = random.bytes(5);
-            let mut records: Vec<_> = (0..19).map(|_| Record::random(&mut random, len)).collect();
-            for record in &mut records {
-                (record.aad, record.inner_type) = (aad.clone(), Some(23));
+        for len in (0..530).chain([1400, 4096]) {
+            for inner_type in [Some(23), None] {
+                let records = alike(&mut random, 19, len, inner_type);
+                check(&*ours, &records, &seal(&*theirs, &records), name);
             }
+        }
+    }
+}
+
+/// The lanes of every engine, under Miri too.
+#[test]
+fn records_that_are_alike_are_sealed_as_the_standard_says() {
+    let mut random = Random(9);
+    let (lens, count): (&[usize], _) = if cfg!(miri) {
+        (&[0, 20, 65], 5)
+    } else {
+        (&[0, 1, 15, 16, 17, 31, 32, 64, 65, 255, 256, 496, 511], 11)
+    };
+    for key_len in KEY_LENS {
+        let key = random.bytes(key_len);
+        let aes = Aes::new(&key);
+        for (&len, inner_type) in lens.iter().zip([Some(22), None].into_iter().cycle()) {
+            let records = alike(&mut random, count, len, inner_type);
+            let sealed = records
+                .iter()
+                .map(|record| standard::seal(&aes, record.nonce, &record.aad, &record.inner()));
+            let want: Vec<_> = sealed.collect();
+            for (name, ours) in engines(&key) {
+                check(&*ours, &records, &want, name);
+            }
+        }
+    }
+}
+
+/// Records that differ in one thing only must not be taken for alike.
+#[test]
+#[cfg_attr(miri, ignore = "calls aws-lc")]
+fn records_that_are_almost_alike_are_kept_apart() {
+    let mut random = Random(10);
+    let key = random.bytes(16);
+    let theirs = by_aws_lc(&key);
+    let changes: [fn(&mut Record); 6] = [
+        |record| record.inner_type = None,
+        |record| record.inner_type = Some(21),
+        |record| record.aad = vec![9; 5],
+        |record| record.aad.push(0),
+        |record| record.aad = vec![9; 13],
+        |record| record.plaintext.push(0),
+    ];
+    for (name, ours) in fast(&key) {
+        for (change, other) in changes
+            .iter()
+            .flat_map(|change| [(change, 0), (change, 1), (change, 6)])
+        {
+            let mut records = alike(&mut random, 9, 70, Some(23));
+            change(&mut records[other]);
             check(&*ours, &records, &seal(&*theirs, &records), name);
         }
     }
@@ -195,19 +246,20 @@ fn a_bad_record_ends_a_batch_and_nothing_is_left_of_it_and_the_rest() {
     let mut random = Random(8);
     let key = random.bytes(16);
     let (count, most) = if cfg!(miri) { (4, 40) } else { (21, 700) };
-    for (name, ours) in engines(&key) {
-        let records: Vec<_> = (0..count)
-            .map(|_| {
-                let len = random.below(most);
-                Record::random(&mut random, len)
-            })
-            .collect();
-        let good = seal(&*ours, &records);
+    let lens: Vec<_> = (0..count).map(|_| random.below(most)).collect();
+    let mixed = lens.iter().map(|&len| Record::random(&mut random, len));
+    let mixed: Vec<_> = mixed.collect();
+    let same = alike(&mut random, count, 37, Some(23));
+    for ((name, ours), records) in engines(&key)
+        .iter()
+        .flat_map(|engine| [(engine, &mixed), (engine, &same)])
+    {
+        let good = seal(&**ours, records);
         for bad in 0..records.len() {
             let mut sealed = good.clone();
             let bit = 8 * (sealed[bad].len() - TAG_LEN) + random.below(128);
             sealed[bad] = flipped(&sealed[bad], bit);
-            let (opened, inner) = open(&*ours, &records, &sealed);
+            let (opened, inner) = open(&**ours, records, &sealed);
             assert_eq!(opened, bad, "{name}");
             for (i, inner) in inner.iter().enumerate() {
                 let want = records[i].inner();
@@ -216,6 +268,16 @@ fn a_bad_record_ends_a_batch_and_nothing_is_left_of_it_and_the_rest() {
             }
         }
     }
+}
+
+/// Records that differ in nonce and contents only.
+fn alike(random: &mut Random, count: usize, len: usize, inner_type: Option<u8>) -> Vec<Record> {
+    let mut records: Vec<_> = (0..count).map(|_| Record::random(random, len)).collect();
+    let aad = records[0].aad.clone();
+    for record in &mut records {
+        (record.aad, record.inner_type) = (aad.clone(), inner_type);
+    }
+    records
 }
 
 fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {

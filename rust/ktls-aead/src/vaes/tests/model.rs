@@ -27,6 +27,31 @@ impl<const B: usize> Simd for Model<B> {
         }
     }
 
+    fn load_one(self, from: &[u8]) -> [u128; B] {
+        self.one(u128::from_le_bytes(from.as_chunks().0[0]))
+    }
+
+    fn store_one(self, v: [u128; B], to: &mut [u8]) {
+        to[..16].copy_from_slice(&v[0].to_le_bytes());
+    }
+
+    fn load_every(self, from: &[u8]) -> [u128; B] {
+        self.spread(self.load_one(from))
+    }
+
+    fn insert(self, mut v: [u128; B], i: usize, block: [u128; B]) -> [u128; B] {
+        v[i] = block[0];
+        v
+    }
+
+    fn extract(self, v: [u128; B], i: usize) -> [u128; B] {
+        self.one(v[i])
+    }
+
+    fn spread(self, v: [u128; B]) -> [u128; B] {
+        [v[0]; B]
+    }
+
     fn one(self, block: u128) -> [u128; B] {
         std::array::from_fn(|i| if i == 0 { block } else { 0 })
     }
@@ -80,8 +105,16 @@ impl<const B: usize> Simd for Model<B> {
         v.map(|block| block.rotate_left(64))
     }
 
-    fn reverse(self, v: [u128; B]) -> [u128; B] {
-        v.map(u128::swap_bytes)
+    fn shuffle(self, v: [u128; B], order: [u128; B]) -> [u128; B] {
+        let take = |block: [u8; 16], place: u8| match place {
+            0x80.. => 0,
+            place => block[usize::from(place & 15)],
+        };
+        let shuffle = |block: u128, order: u128| {
+            let block = block.to_le_bytes();
+            u128::from_le_bytes(order.to_le_bytes().map(|place| take(block, place)))
+        };
+        std::array::from_fn(|i| shuffle(v[i], order[i]))
     }
 }
 

@@ -1,0 +1,146 @@
+//! The end of a record: what whole chunks leave over, all of it if the record is short.
+
+use ktls_core::aead::{InnerJob, SealJob};
+use ktls_core::wire::TAG_LEN;
+
+use super::bytes::{PLACE, cut_to, load_last, store_last};
+use super::frame::Frame;
+use super::ghash::Sum;
+use super::schedule::Schedule;
+use super::simd::{Simd, width};
+
+/// Where the end of a record is, and its keystream.
+#[derive(Clone, Copy)]
+pub(super) struct End<V> {
+    /// GHASH of what comes before it, unless that is only the additional data.
+    pub(super) hash: V,
+    /// Where it starts.
+    pub(super) at: usize,
+    /// Its blocks.
+    pub(super) blocks: usize,
+    /// Where its keystream starts in the room; behind it the block that hides the tag.
+    pub(super) stream: usize,
+}
+
+impl<V: Copy> End<V> {
+    /// Where one will be.
+    #[inline(always)]
+    pub(super) fn none<S: Simd<V = V>>(s: S) -> Self {
+        Self {
+            hash: s.every(0),
+            at: 0,
+            blocks: 0,
+            stream: 0,
+        }
+    }
+
+    /// The products of what is not the end's own: additional data or chunks before it, lengths.
+    #[inline(always)]
+    fn products<S: Simd<V = V>>(&self, s: S, key: &Schedule, frame: &Frame<V>) -> Sum<V> {
+        if self.at == 0 {
+            return frame.short;
+        }
+        let mut sum = frame.lengths;
+        sum.add(s, key, self.hash, self.blocks + 1);
+        sum
+    }
+}
+
+/// Seals the end of a record and writes the tag.
+#[inline(always)]
+pub(super) fn seal_end<S: Simd>(
+    s: S,
+    key: &Schedule,
+    job: &mut SealJob<'_>,
+    end: &End<S::V>,
+    frame: &Frame<S::V>,
+    stream: &[u8],
+) {
+    let mut sum = end.products(s, key, frame);
+    let from = &job.plaintext[end.at..];
+    let out = &mut job.out[end.at..];
+    let wholes = from.len() - from.len() % width::<S>();
+    for (((from, out), stream), powers) in from
+        .chunks_exact(width::<S>())
+        .zip(out.chunks_exact_mut(width::<S>()))
+        .zip(stream.chunks_exact(width::<S>()))
+        .zip(key.powers_from::<S>(end.blocks + 1))
+    {
+        let sealed = s.xor(s.load(from), s.load(stream));
+        s.store(sealed, out);
+        sum.add_vector(s, s.reverse(sealed), powers);
+    }
+    let mut at = wholes;
+    while from.len() - at >= 16 {
+        let sealed = s.xor(s.load_one(&from[at..]), s.load_one(&stream[at..]));
+        s.store_one(sealed, &mut out[at..]);
+        sum.add_one(s, key, s.reverse(sealed), end.blocks + 1 - at / 16);
+        at += 16;
+    }
+    let len = from.len() - at;
+    let mut block = load_last(s, job.plaintext, len);
+    if let Some(inner_type) = job.inner_type {
+        let inner_type = s.one(u128::from(inner_type));
+        block = s.xor(block, s.shuffle(inner_type, s.load_one(&PLACE[16 - len..])));
+    }
+    let len = out.len() - TAG_LEN - at;
+    if len > 0 {
+        let sealed = cut_to(s, s.xor(block, s.load_one(&stream[at..])), len);
+        // It goes over the end of the ciphertext, where the tag comes next.
+        s.store_one(sealed, &mut out[at..]);
+        sum.add_one(s, key, s.reverse(sealed), 2);
+    }
+    let (_, tag_out) = out.split_at_mut(at + len);
+    s.store_one(tag(s, sum, end, stream), tag_out);
+}
+
+/// Opens the end of a record; false if the tag is wrong.
+#[inline(always)]
+pub(super) fn open_end<S: Simd>(
+    s: S,
+    key: &Schedule,
+    InnerJob { job, inner_type }: &mut InnerJob<'_>,
+    end: &End<S::V>,
+    frame: &Frame<S::V>,
+    stream: &[u8],
+) -> bool {
+    let mut sum = end.products(s, key, frame);
+    let from = &job.ciphertext[end.at..];
+    let out = &mut job.out[end.at..];
+    for (((from, out), stream), powers) in from
+        .chunks_exact(width::<S>())
+        .zip(out.chunks_exact_mut(width::<S>()))
+        .zip(stream.chunks_exact(width::<S>()))
+        .zip(key.powers_from::<S>(end.blocks + 1))
+    {
+        let sealed = s.load(from);
+        sum.add_vector(s, s.reverse(sealed), powers);
+        s.store(s.xor(sealed, s.load(stream)), out);
+    }
+    let mut at = out.len() - out.len() % width::<S>();
+    while out.len() - at >= 16 {
+        let sealed = s.load_one(&from[at..]);
+        sum.add_one(s, key, s.reverse(sealed), end.blocks + 1 - at / 16);
+        s.store_one(s.xor(sealed, s.load_one(&stream[at..])), &mut out[at..]);
+        at += 16;
+    }
+    if from.len() > at {
+        let sealed = load_last(s, job.ciphertext, from.len() - at);
+        sum.add_one(s, key, s.reverse(sealed), 2);
+        let block = s.xor(sealed, s.load_one(&stream[at..]));
+        let mut bytes = [0; 16];
+        s.store_one(block, &mut bytes);
+        let len = out.len() - at;
+        store_last(&bytes[..len], &mut out[at..]);
+        *inner_type = inner_type.map(|_| bytes[len]);
+    }
+    // Whole numbers are compared: how many bytes differ, and which, takes no time of its own.
+    s.first(s.xor(tag(s, sum, end, stream), s.load_one(job.tag))) == 0
+}
+
+/// The tag, from all products and the keystream of this record.
+#[inline(always)]
+fn tag<S: Simd>(s: S, sum: Sum<S::V>, end: &End<S::V>, stream: &[u8]) -> S::V {
+    let hidden = s.load_one(&stream[16 * end.blocks..]);
+    s.xor(s.reverse(sum.reduce(s)), hidden)
+}
