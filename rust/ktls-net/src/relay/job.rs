@@ -11,7 +11,7 @@ use super::pair::{OnClose, Pair};
 use super::poller::{Poller, Watched};
 use super::pump::{GRACE, Pump};
 use super::side::Side;
-use crate::connection::Turns;
+use crate::descriptor::Turns;
 use crate::{Error, Patience};
 
 /// A pair, what is watched of it, and who wants to hear of its end.

@@ -7,7 +7,8 @@ use rustix::io::Errno;
 
 use super::flow::{BUFFER, Flow, Spare};
 use super::side::Side;
-use crate::connection::{Now, Turns};
+use crate::descriptor::Turns;
+use crate::wait::Now;
 use crate::{Error, Patience};
 
 /// Two sides and what is on its way between them. Memory is bounded, a slow side slows the other

@@ -8,8 +8,8 @@ use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{Shutdown, shutdown};
 
-use crate::connection::{Now, Turns};
-use crate::wait::{read_now, write_now};
+use crate::descriptor::Turns;
+use crate::wait::{Now, read_now, write_now};
 use crate::{Connection, Error, Opened, Patience};
 
 /// What one end of a pair is.
@@ -50,9 +50,12 @@ impl Side {
 
     /// The right to read and write; a plain side needs none.
     pub(super) fn turns(&self, patience: Patience) -> Result<Option<Turns>, Error> {
-        self.connection()
-            .map(|connection| connection.turns(patience))
-            .transpose()
+        match self {
+            Self::Tls { connection, .. } => {
+                Turns::take(Arc::clone(connection) as _, patience).map(Some)
+            }
+            Self::Plain(_) => Ok(None),
+        }
     }
 
     pub(super) fn read(&self, out: &mut [u8]) -> Result<Now, Error> {
