@@ -18,7 +18,7 @@ use crate::{Error, Patience};
 pub(super) struct Job {
     pump: Pump,
     /// Nobody else reads or writes meanwhile.
-    _turns: [Option<Turns>; 2],
+    turns: [Option<Turns>; 2],
     pub(super) pair: Arc<Pair>,
     on_close: OnClose,
     idle: Option<Duration>,
@@ -56,7 +56,7 @@ impl Job {
     ) -> Result<Self, Error> {
         let pump = Pump::new(sides);
         Ok(Self {
-            _turns: pump.turns(Patience::None)?,
+            turns: pump.turns(Patience::None)?,
             before: records(pump.sides()),
             pump,
             pair,
@@ -158,8 +158,17 @@ impl Job {
         if outcome.is_err() {
             self.pump.abort();
         }
-        self.pair.end(outcome);
-        (self.pair, self.on_close)
+        let Self {
+            pump,
+            turns,
+            pair,
+            on_close,
+            ..
+        } = self;
+        // Who sees that the pair is done may use both sides.
+        drop((turns, pump));
+        pair.end(outcome);
+        (pair, on_close)
     }
 }
 
