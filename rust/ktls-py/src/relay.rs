@@ -70,6 +70,8 @@ impl PyRelay {
         if self.closed.get().is_some() {
             return Err(os_error(EBADF, "the relay is closed: "));
         }
+        // Before the sides, which would belong to this process from then on.
+        self.pool.check_process().map_err(connection_error)?;
         let sides = [side_of(a)?, side_of(b)?];
         if sides.iter().all(|side| side.connection().is_none()) {
             let text = "two plain sockets: at least one side must be a Connection";
