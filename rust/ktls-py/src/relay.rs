@@ -73,7 +73,7 @@ impl PyRelay {
         // Before the sides, which would belong to this process from then on.
         self.pool.check_process().map_err(connection_error)?;
         let sides = [side_of(a)?, side_of(b)?];
-        if sides.iter().all(|side| side.connection().is_none()) {
+        if sides.iter().all(Side::is_plain) {
             let text = "two plain sockets: at least one side must be a Connection";
             return Err(refused(Errno::Inval, text));
         }

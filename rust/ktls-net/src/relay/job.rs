@@ -172,14 +172,14 @@ impl Job {
     }
 }
 
-/// Records of each direction in the life of its connections.
+/// Records of each direction, among them what the connections had before.
 fn records(sides: &[Side; 2]) -> [u64; 2] {
     let [a, b] = sides;
     [records_from(a, b), records_from(b, a)]
 }
 
 fn records_from(from: &Side, to: &Side) -> u64 {
-    let received = from.connection().map(|from| from.counts().received);
-    let sent = || to.connection().map(|to| to.counts().sent);
-    received.or_else(sent).map_or(0, |count| count.records)
+    let received = from.records().map(|(received, _)| received);
+    let sent = || to.records().map(|(_, sent)| sent);
+    received.or_else(sent).unwrap_or(0)
 }

@@ -43,8 +43,8 @@ impl Pair {
             .map(|count| count.load(Ordering::Relaxed))
     }
 
-    /// Records of each direction so far, those without data included: as the first side received
-    /// them, or, if it is plain, as the second one sent them.
+    /// Records of each direction so far, those without data included: as the side that it begins at
+    /// received them, or, if that is plain, as the other one sent them.
     #[must_use]
     pub fn records(&self) -> [u64; 2] {
         self.records

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
-use rustix::io::Errno;
 
 use super::flow::{BUFFER, Flow, Spare};
 use super::side::Side;
@@ -99,7 +98,7 @@ impl Pump {
     /// Ends both directions so that nobody takes a part for the whole.
     pub(super) fn abort(&self) {
         for (side, inbound) in self.sides.iter().zip(self.flows.iter().rev()) {
-            if !side.is_plain() || !inbound.told {
+            if side.has_alerts() || !inbound.told {
                 side.abort();
             }
         }
@@ -127,8 +126,8 @@ impl Pump {
 
     /// How it went, at the end.
     pub(super) fn outcome(&self) -> Result<(), Error> {
-        let refused = self.flows.iter().find_map(|flow| flow.refused);
-        refused.map_or(Ok(()), |errno| Err(Error::Plain(errno)))
+        let refused = self.flows.iter().find_map(|flow| flow.refused.clone());
+        refused.map_or(Ok(()), Err)
     }
 
     /// The direction that begins at side `from`.
@@ -143,7 +142,7 @@ impl Pump {
         if !flow.is_empty() || flow.ended || self.unsent[1 - from] {
             return Ok(false);
         }
-        let side = &self.sides[from];
+        let side = &mut self.sides[from];
         // Only what opens in place needs the byte behind whole records.
         let len = if side.is_plain() { BUFFER } else { BUFFER + 1 };
         match side.read(&mut flow.room(spare)[..len])? {
@@ -157,7 +156,7 @@ impl Pump {
         Ok(true)
     }
 
-    /// What a plain side refuses is read on and dropped: its answer may be on its way to the peer.
+    /// What a side without alerts refuses is read on and dropped: its answer may be on its way to the peer.
     fn write(&mut self, from: usize) -> Result<bool, Error> {
         let (flow, unsent) = (&mut self.flows[from], &mut self.unsent[1 - from]);
         if flow.refused.is_some() {
@@ -166,9 +165,11 @@ impl Pump {
         if flow.is_empty() && !*unsent {
             return Ok(false);
         }
-        match self.sides[1 - from].write(flow.waiting()) {
-            Err(Error::Plain(errno @ (Errno::PIPE | Errno::CONNRESET))) => {
-                flow.refused = Some(errno);
+        let to = &mut self.sides[1 - from];
+        match to.write(flow.waiting()) {
+            Err(error) if to.is_gone(&error) => {
+                flow.refused = Some(error);
+                *unsent = false;
                 Ok(flow.discard())
             }
             Err(error) => Err(error),
@@ -189,7 +190,7 @@ impl Pump {
         self.sides[to].end()?;
         self.unsent[to] = self.sides[to].has_unsent();
         self.flows[from].told = true;
-        // Nobody waits for the rest of what the plain side has refused.
+        // Nobody waits for the rest of what the side has refused.
         if self.flows[to].refused.is_some() && self.give_up.is_none() {
             self.give_up = Some(Instant::now() + GRACE);
         }

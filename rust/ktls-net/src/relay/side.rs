@@ -35,17 +35,15 @@ impl Side {
         Ok(Self::Tls { connection, fd })
     }
 
-    /// The connection of a TLS side.
+    /// True where the bytes are as they are.
     #[must_use]
-    pub const fn connection(&self) -> Option<&Arc<Connection>> {
-        match self {
-            Self::Tls { connection, .. } => Some(connection),
-            Self::Plain(_) => None,
-        }
+    pub const fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
     }
 
-    pub(super) const fn is_plain(&self) -> bool {
-        matches!(self, Self::Plain(_))
+    /// True where the peer can be told of an end in a record.
+    pub(super) const fn has_alerts(&self) -> bool {
+        matches!(self, Self::Tls { .. })
     }
 
     /// The right to read and write; a plain side needs none.
@@ -58,7 +56,7 @@ impl Side {
         }
     }
 
-    pub(super) fn read(&self, out: &mut [u8]) -> Result<Now, Error> {
+    pub(super) fn read(&mut self, out: &mut [u8]) -> Result<Now, Error> {
         match self {
             Self::Tls { connection, fd } => connection.read_now(fd, out),
             Self::Plain(fd) => match read_now(fd.as_fd(), out) {
@@ -70,7 +68,7 @@ impl Side {
     }
 
     /// Takes some of `bytes` once all from before is sent: how much, and whether all is sent.
-    pub(super) fn write(&self, bytes: &[u8]) -> Result<(usize, bool), Error> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(usize, bool), Error> {
         match self {
             Self::Tls { connection, fd } => connection.write_now(fd, bytes),
             Self::Plain(fd) => match write_now(fd.as_fd(), bytes) {
@@ -83,8 +81,20 @@ impl Side {
 
     /// True while bytes that it took have not been sent.
     pub(super) fn has_unsent(&self) -> bool {
-        self.connection()
-            .is_some_and(|connection| connection.unsent() > 0)
+        match self {
+            Self::Tls { connection, .. } => connection.unsent() > 0,
+            Self::Plain(_) => false,
+        }
+    }
+
+    /// True for an error of a write that says that the peer is gone, and nothing of what it has sent.
+    pub(super) const fn is_gone(&self, error: &Error) -> bool {
+        match error {
+            Error::Io(errno) | Error::Plain(errno) if !self.has_alerts() => {
+                matches!(*errno, Errno::PIPE | Errno::CONNRESET)
+            }
+            _ => false,
+        }
     }
 
     /// Says that no more will come.
@@ -103,11 +113,18 @@ impl Side {
     pub(super) fn abort(&self) {
         match self {
             Self::Tls { connection, fd } => connection.abort(fd),
-            Self::Plain(fd) => {
-                // A socket that does not linger resets its peer when it is closed. It may be gone
-                // already.
-                let _gone = set_socket_linger(fd, Some(Duration::ZERO));
+            Self::Plain(fd) => reset_when_closed(fd),
+        }
+    }
+
+    /// Records received and sent, of a plain side none; those of a connection in all its life.
+    pub(super) fn records(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::Tls { connection, .. } => {
+                let counts = connection.counts();
+                Some((counts.received.records, counts.sent.records))
             }
+            Self::Plain(_) => None,
         }
     }
 }
@@ -119,6 +136,12 @@ impl AsFd for Side {
             Self::Plain(fd) => fd.as_fd(),
         }
     }
+}
+
+/// A socket that does not linger resets its peer when it is closed.
+fn reset_when_closed(fd: &impl AsFd) {
+    // It may be gone already.
+    let _gone = set_socket_linger(fd, Some(Duration::ZERO));
 }
 
 /// Who reads the error shall know which of the two sides it is about.
