@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 
 use super::flow::Spare;
-use super::pair::{OnClose, Pair};
+use super::pair::{End, OnClose, Pair};
 use super::poller::{Poller, Watched};
 use super::pump::{GRACE, Pump};
 use super::side::Side;
@@ -39,8 +39,8 @@ pub(super) enum Next {
     Turn,
     /// Nothing before one of the sides is ready.
     Wait,
-    /// Both directions have ended.
-    End,
+    /// It has ended.
+    End(End),
 }
 
 /// Steps of one pair before the next one has its turn.
@@ -74,8 +74,8 @@ impl Job {
         self.last = Instant::now();
         for _ in 0..STEPS {
             let moved = self.pump.step(spare)?;
-            if self.pump.is_done() {
-                return self.pump.outcome().map(|()| Next::End);
+            if let Some(ending) = self.pump.ending() {
+                return ending.map(Next::End);
             }
             if !moved {
                 return Ok(Next::Wait);
@@ -103,15 +103,15 @@ impl Job {
     }
 
     /// How it ends because of the time that has passed.
-    pub(super) fn expire(&self) -> Result<(), Error> {
+    pub(super) fn expire(&self) -> Result<End, Error> {
         if self.pump.give_up().is_none() {
             return Err(Error::TimedOut);
         }
-        if self.cut && self.pump.holds_bytes() {
+        if self.cut && self.pump.holds_bytes() || self.pump.is_at_control() {
             return Err(Error::Cut);
         }
         self.pump.end_all();
-        self.pump.outcome()
+        self.pump.outcome().map(|()| End::Complete)
     }
 
     pub(super) fn stop(&mut self) {
@@ -149,7 +149,7 @@ impl Job {
     pub(super) fn end(
         mut self,
         poller: &Poller,
-        outcome: Result<(), Error>,
+        outcome: Result<End, Error>,
     ) -> (Arc<Pair>, OnClose) {
         for side in 0..2 {
             // The descriptors may be open elsewhere, so that closing ours would not take them out.

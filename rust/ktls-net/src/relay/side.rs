@@ -1,4 +1,4 @@
-//! One end of a pair: a TLS connection or a plain socket, read and written without waiting.
+//! One end of a pair: a TLS connection, a `KtlsSocket` or a plain socket, read and written without waiting.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{Shutdown, shutdown};
 
+use super::ktls::KtlsSide;
 use crate::descriptor::Turns;
 use crate::wait::{Now, read_now, write_now};
-use crate::{Connection, Error, Opened, Patience};
+use crate::{Connection, Error, FdSocket, Opened, Patience};
 
 /// What one end of a pair is.
 pub enum Side {
@@ -21,6 +22,8 @@ pub enum Side {
         /// Its descriptor, in use for as long as the side lives.
         fd: Opened,
     },
+    /// Data records of a socket of the kernel face.
+    Ktls(KtlsSide),
     /// The bytes as they are.
     Plain(OwnedFd),
 }
@@ -33,6 +36,14 @@ impl Side {
     pub fn tls(connection: Arc<Connection>) -> Result<Self, Error> {
         let fd = connection.socket()?;
         Ok(Self::Tls { connection, fd })
+    }
+
+    /// The side of a `KtlsSocket`.
+    ///
+    /// # Errors
+    /// As [`Side::tls`].
+    pub fn ktls(socket: Arc<FdSocket>) -> Result<Self, Error> {
+        KtlsSide::new(socket).map(Self::Ktls)
     }
 
     /// True where the bytes are as they are.
@@ -52,6 +63,7 @@ impl Side {
             Self::Tls { connection, .. } => {
                 Turns::take(Arc::clone(connection) as _, patience).map(Some)
             }
+            Self::Ktls(side) => side.turns(patience).map(Some),
             Self::Plain(_) => Ok(None),
         }
     }
@@ -59,6 +71,7 @@ impl Side {
     pub(super) fn read(&mut self, out: &mut [u8]) -> Result<Now, Error> {
         match self {
             Self::Tls { connection, fd } => connection.read_now(fd, out),
+            Self::Ktls(side) => side.read(out),
             Self::Plain(fd) => match read_now(fd.as_fd(), out) {
                 Ok(count) => Ok(Now::Data(count)),
                 Err(Error::Io(Errno::AGAIN)) => Ok(Now::NotYet),
@@ -71,6 +84,7 @@ impl Side {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(usize, bool), Error> {
         match self {
             Self::Tls { connection, fd } => connection.write_now(fd, bytes),
+            Self::Ktls(side) => side.write(bytes),
             Self::Plain(fd) => match write_now(fd.as_fd(), bytes) {
                 Ok(count) => Ok((count, true)),
                 Err(Error::Io(Errno::AGAIN)) => Ok((0, true)),
@@ -83,6 +97,7 @@ impl Side {
     pub(super) fn has_unsent(&self) -> bool {
         match self {
             Self::Tls { connection, .. } => connection.unsent() > 0,
+            Self::Ktls(side) => side.has_unsent(),
             Self::Plain(_) => false,
         }
     }
@@ -101,6 +116,10 @@ impl Side {
     pub(super) fn end(&self) -> Result<(), Error> {
         match self {
             Self::Tls { connection, .. } => connection.close_notify(Patience::None),
+            Self::Ktls(side) => {
+                side.end();
+                Ok(())
+            }
             Self::Plain(fd) => {
                 // ENOTCONN says that it is gone already, which the other direction will notice.
                 let _gone = shutdown(fd, Shutdown::Write);
@@ -113,6 +132,7 @@ impl Side {
     pub(super) fn abort(&self) {
         match self {
             Self::Tls { connection, fd } => connection.abort(fd),
+            Self::Ktls(side) => side.abort(),
             Self::Plain(fd) => reset_when_closed(fd),
         }
     }
@@ -124,6 +144,7 @@ impl Side {
                 let counts = connection.counts();
                 Some((counts.received.records, counts.sent.records))
             }
+            Self::Ktls(side) => Some(side.records()),
             Self::Plain(_) => None,
         }
     }
@@ -133,13 +154,14 @@ impl AsFd for Side {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tls { fd, .. } => fd.as_fd(),
+            Self::Ktls(side) => side.as_fd(),
             Self::Plain(fd) => fd.as_fd(),
         }
     }
 }
 
 /// A socket that does not linger resets its peer when it is closed.
-fn reset_when_closed(fd: &impl AsFd) {
+pub(super) fn reset_when_closed(fd: &impl AsFd) {
     // It may be gone already.
     let _gone = set_socket_linger(fd, Some(Duration::ZERO));
 }
