@@ -7,6 +7,7 @@ import socket
 import struct
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from tests.peers.support import DEADLINE, socket_pair
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ktls_fast import Connection, Relay, RelayHandle
+    from ktls_fast import Connection, KtlsSocket, Relay, RelayHandle
     from tests.peers.raw import RawPeer
 
 FATAL_INTERNAL_ERROR = (2, 80)
@@ -68,7 +69,7 @@ def narrow(pair: Pair) -> None:
     pair.peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
 
-def send_until_full(sock: socket.socket) -> int:
+def send_until_full(sock: socket.socket | KtlsSocket) -> int:
     """Send until nothing has been taken for a while: how much it was."""
     sock.settimeout(0.3)
     sent = 0
@@ -87,3 +88,14 @@ def flood(sock: socket.socket) -> None:
     nothing = np.zeros(50_000, np.int64)
     for _ in range(10_000):
         sock.sendall(sealer.seal_batch(b"", offsets=nothing, lengths=nothing).wire)
+
+
+def cpu_of_relays() -> int:
+    """Clock ticks that the threads of this process's relays have used."""
+    ticks = 0
+    for task in Path("/proc/self/task").iterdir():
+        fields = (task / "stat").read_text().rpartition(")")
+        if fields[0].endswith("(ktls-relay"):
+            numbers = fields[2].split()
+            ticks += int(numbers[11]) + int(numbers[12])
+    return ticks

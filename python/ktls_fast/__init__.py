@@ -12,6 +12,7 @@ from pathlib import Path as _Path
 from ._core import (
     ClientConfig,
     Connection,
+    ControlRecord,
     CryptoInfo,
     KeyUpdateFound,
     KeyUpdateScanner,
@@ -78,6 +79,7 @@ __all__ = [
     "ClientConfig",
     "Connection",
     "ContentType",
+    "ControlRecord",
     "CryptoInfo",
     "HandshakeError",
     "KeyExpiredError",

@@ -26,6 +26,7 @@ _Buffer: TypeAlias = Buffer | NDArray[Any]  # NumPy tells Python 3.12 only that 
 __all__ = [
     "ClientConfig",
     "Connection",
+    "ControlRecord",
     "CryptoInfo",
     "KeyUpdateFound",
     "KeyUpdateScanner",
@@ -912,6 +913,14 @@ class Connection:
         /,
     ) -> None: ...
 
+class ControlRecord(NamedTuple):
+    """A record that is not application data and waits to be read."""
+
+    side: int
+    """Who received it: 0 is ``a`` of :meth:`Relay.add`, 1 is ``b``."""
+    record_type: int
+    """One of :class:`ktls_fast.ContentType`, or any other number that the peer has sent."""
+
 @final
 class Relay:
     """Pumps between pairs of sockets in threads of its own, without the GIL.
@@ -920,6 +929,17 @@ class Relay:
     half-close is passed on, a slow side slows the other down, memory is bounded, and after an error
     neither side can take what it got for all there was. One thread waits for many pairs; while none
     of its bytes wait, a pair has no buffer.
+
+    A :class:`KtlsSocket` is pumped as its own ``recv`` and ``send`` would do it, so what TLS says
+    in other records is its owner's business:
+
+    * Data records only are passed on. Any other record (KeyUpdate, alert, ticket) ends the pair
+      without an error and waits to be read: see :attr:`RelayHandle.control`.
+    * TCP's FIN is the end, whether or not close_notify came before. At the end of the other side
+      the peer gets FIN behind all that was sent, and no close_notify.
+    * After an error its peer gets a reset when the socket is closed, as that of a plain side, and
+      no alert. What its peer refuses to take is read on and dropped, as on a plain side: the
+      peer's answer may be on its way.
 
     A child of a fork has no such threads: it gets EBUSY. A relay that is dropped without
     :meth:`close`, or that the end of the interpreter finds open, ends its pairs at once.
@@ -934,8 +954,8 @@ class Relay:
 
     def add(
         self,
-        a: Connection | socket,
-        b: Connection | socket,
+        a: Connection | KtlsSocket | socket,
+        b: Connection | KtlsSocket | socket,
         *,
         idle_timeout: float | None = None,
         on_close: Callable[[RelayHandle], object] | None = None,
@@ -944,16 +964,21 @@ class Relay:
 
         Both stay the caller's, who closes them at the end: a plain side that shall be told of an
         error gets its reset, and one that was told nothing its FIN, when the last descriptor is
-        closed. Nobody else may read or write a connection meanwhile.
+        closed. Nobody else may read or write a connection or KtlsSocket meanwhile: they get
+        ``BlockingIOError``, or wait. Closing one ends the pair with EBADF.
 
         :param idle_timeout: seconds without a byte in either direction after which it ends.
         :param on_close: called once with the handle, by the thread that pumped, after it has let go
             of both sides. Other pairs of the thread wait for it. What it raises goes to
             :func:`sys.unraisablehook`.
-        :raises BlockingIOError: another thread or relay reads or writes a connection.
-        :raises KtlsError: EINVAL for two plain sockets; EBUSY in another process of a fork.
+        :raises BlockingIOError: another thread or relay reads or writes a side.
+        :raises KtlsError: EINVAL for two plain sockets, or a KtlsSocket that lacks a key;
+            EOPNOTSUPP for one with a ``device`` that has workers, or that the kernel carries;
+            EBADMSG for one that has met a bad record header; EBUSY in another process of a fork.
+        :raises KeyExpiredError: a KeyUpdate was read from a KtlsSocket, whose next key is missing.
         :raises OSError: EBADF when the relay or a socket is closed.
-        :raises TypeError: a side is neither a Connection nor exactly a :class:`socket.socket`.
+        :raises TypeError: a side is neither a Connection, a KtlsSocket nor exactly a
+            :class:`socket.socket`.
         """
 
     def close(self, drain: float = 1.0) -> None:
@@ -994,7 +1019,7 @@ class RelayHandle:
 
     @property
     def records(self) -> tuple[int, int]:
-        """Records so far, those without data included.
+        """Records so far, those without data and that of :attr:`control` included.
 
         As the side that a direction begins at received them; if it is plain, as the other one sent
         them.
@@ -1008,8 +1033,17 @@ class RelayHandle:
     def error(self) -> OSError | None:
         """Why it ended before both sides had: what :meth:`Connection.relay` would have raised."""
 
+    @property
+    def control(self) -> ControlRecord | None:
+        """The record at a :class:`KtlsSocket` for which the pair has ended; None otherwise.
+
+        All that was read before it is passed on, neither side was told anything, and the record is
+        there to be read by ``recvmsg``. After a KeyUpdate install the next key; then
+        :meth:`Relay.add` goes on with both sides, and no byte is lost.
+        """
+
     def stop(self) -> None:
-        """Send close_notify behind what is in flight, and end within a second.
+        """Send close_notify, or FIN to a KtlsSocket, behind what is in flight; end within a second.
 
         :raises KtlsError: EBUSY in another process of a fork.
         """

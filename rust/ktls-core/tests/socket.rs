@@ -2,7 +2,8 @@
 
 mod ends;
 
-use ktls_core::socket::{Fault, More};
+use ktls_core::socket::call::ControlRoom;
+use ktls_core::socket::{Fault, More, Receive, Target};
 use ktls_core::stats::Counter;
 use ktls_core::wire::{TLS12, TLS13};
 use ktls_core::{Errno, Error};
@@ -45,6 +46,27 @@ fn records_come_out_whatever_the_buffer() {
             assert!((1..=3).contains(&ends_of_records), "{len} bytes at a time");
         }
     }
+}
+
+#[test]
+fn a_call_for_whole_records_cuts_only_one_that_no_call_could_take() {
+    let (mut sender, mut receiver) = ends(TLS13);
+    for piece in [&b"one"[..], b"two", b"four", b"longer than all"] {
+        receiver.arrive(&sender.record(piece, 23));
+    }
+    let mut whole = |len| {
+        let mut out = vec![0; len + 1];
+        let mut call = Receive::new(PLAIN, ControlRoom::None, len, 1).whole_records();
+        let slices: &mut [&mut [u8]] = &mut [&mut out];
+        let mut target = Target::fresh(slices, len);
+        let (rx, shared) = (&mut receiver.rx, &receiver.shared);
+        rx.start(&mut call, &mut target, shared).unwrap();
+        (out[..call.received().len].to_vec(), receiver.rx.seq())
+    };
+    assert_eq!(whole(8), (b"onetwo".to_vec(), 2));
+    assert_eq!(whole(8), (b"four".to_vec(), 3));
+    assert_eq!(whole(8), (b"longer t".to_vec(), 4));
+    assert_eq!(whole(8), (b"han all".to_vec(), 4));
 }
 
 #[test]

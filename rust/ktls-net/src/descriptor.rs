@@ -149,3 +149,32 @@ impl Drop for Held<'_> {
         self.0.give_back();
     }
 }
+
+/// What is read and written in turns.
+pub(crate) trait HasTurns: Send + Sync {
+    fn reader(&self) -> &Turn;
+    fn writer(&self) -> &Turn;
+}
+
+/// Both turns, for someone who reads and writes in one thread; given back when it is dropped.
+pub(crate) struct Turns(Arc<dyn HasTurns>);
+
+impl Turns {
+    /// Waits for one and then for the other.
+    ///
+    /// # Errors
+    /// As [`Turn::take`]; none is taken then.
+    pub(crate) fn take(of: Arc<dyn HasTurns>, patience: Patience) -> Result<Self, Error> {
+        let reader = of.reader().take(patience)?;
+        of.writer().take(patience)?.keep();
+        reader.keep();
+        Ok(Self(of))
+    }
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        self.0.reader().give_back();
+        self.0.writer().give_back();
+    }
+}

@@ -4,6 +4,7 @@ use std::fmt;
 
 use rustix::io::Errno;
 
+use crate::fd_socket::Unfit;
 use crate::fork::Forked;
 use crate::handshake::HandshakeError;
 
@@ -16,6 +17,10 @@ pub enum Error {
     Io(Errno),
     /// The same on the plain side of a relay.
     Plain(Errno),
+    /// The record layer of a relay's side that is a `KtlsSocket`, whose peer is told nothing of it.
+    Ktls(ktls_core::Error),
+    /// A relay does not take such a socket.
+    Unfit(Unfit),
     /// The handshake failed.
     Handshake(HandshakeError),
     /// Another process has it since a fork.
@@ -37,9 +42,10 @@ pub(crate) fn system(error: std::io::Error) -> Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tls(error) => error.fmt(f),
+            Self::Tls(error) | Self::Ktls(error) => error.fmt(f),
             Self::Io(errno) => errno.fmt(f),
             Self::Plain(errno) => write!(f, "the plain side: {errno}"),
+            Self::Unfit(unfit) => unfit.fmt(f),
             Self::Handshake(error) => error.fmt(f),
             Self::Forked(forked) => forked.fmt(f),
             Self::Cut => f.write_str("the relay was closed while bytes were on their way"),

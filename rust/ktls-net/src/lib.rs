@@ -18,9 +18,9 @@ use ktls_core::stats::Stats;
 pub use connection::{Connection, Count, Counts, Facts, Handshaking};
 pub use descriptor::Opened;
 pub use error::Error;
-pub use fd_socket::{Bell, FdSocket, FileSource, Readiness};
+pub use fd_socket::{Bell, FdSocket, FileSource, Readiness, Unfit};
 pub use queue::{Kept, OffloadQueue};
-pub use relay::{OnClose, Pair, Pool, Relay, Side, Tally};
+pub use relay::{End, KtlsSide, OnClose, Pair, Pool, Relay, Side, Tally};
 pub use wait::Patience;
 
 /// The counters of this process.

@@ -82,6 +82,16 @@ pub fn timespec(duration: Duration) -> Timespec {
     })
 }
 
+/// What there was to read as data.
+pub(crate) enum Now {
+    /// So many bytes; none is the end.
+    Data(usize),
+    /// Nothing has come.
+    NotYet,
+    /// Much has come and no data among it: look at the clock and at signals, then go on.
+    Busy,
+}
+
 /// Reads what is there, never waiting; 0 is the end of the stream.
 ///
 /// # Errors

@@ -82,6 +82,8 @@ pub(crate) fn connection_error(error: ktls_net::Error) -> PyErr {
             }
             _ => CoreError(error).into(),
         },
+        ktls_net::Error::Ktls(error) => CoreError(error).into(),
+        ktls_net::Error::Unfit(unfit) => refused(unfit.errno(), unfit.to_string()),
         ktls_net::Error::Handshake(error) => {
             let text = error.to_string();
             match error.kind() {

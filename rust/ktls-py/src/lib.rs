@@ -67,6 +67,7 @@ mod _core {
         super::capi::add_to(module)?;
         super::fork::register(module.py())?;
         super::offload_queue::QUEUE_STATS.add_to(module)?;
+        super::relay::CONTROL_RECORD.add_to(module)?;
         super::relay::register(module.py())?;
         super::scan::KEY_UPDATE_FOUND.add_to(module)?;
         super::tls_info::TLS_INFO.add_to(module)

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use ktls_core::Errno;
-use ktls_net::{Error, OnClose, Pair, Pool, Side};
+use ktls_net::{End, Error, OnClose, Pair, Pool, Side};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -13,7 +13,9 @@ use pyo3::types::{IntoPyDict, PyDict};
 use crate::buffer::{EBADF, dup_fd};
 use crate::connection::PyConnection;
 use crate::errors::{connection_error, os_error, refused};
+use crate::ktls_socket::PyKtlsSocket;
 use crate::lock::guard;
+use crate::named_tuple::NamedTuple;
 use crate::timeout::{parse, wait_for};
 
 #[pyclass(frozen, name = "Relay", module = "ktls_fast")]
@@ -27,6 +29,9 @@ pub(crate) struct PyRelayHandle {
     pair: Arc<Pair>,
     error: PyOnceLock<Py<PyAny>>,
 }
+
+pub(crate) static CONTROL_RECORD: NamedTuple =
+    NamedTuple::new("ControlRecord", &["side", "record_type"]);
 
 /// Pools whose threads may still run when the interpreter ends.
 static POOLS: Mutex<Vec<Arc<Pool>>> = Mutex::new(Vec::new());
@@ -70,9 +75,11 @@ impl PyRelay {
         if self.closed.get().is_some() {
             return Err(os_error(EBADF, "the relay is closed: "));
         }
+        // Before the sides, which would belong to this process from then on.
+        self.pool.check_process().map_err(connection_error)?;
         let sides = [side_of(a)?, side_of(b)?];
-        if sides.iter().all(|side| side.connection().is_none()) {
-            let text = "two plain sockets: at least one side must be a Connection";
+        if sides.iter().all(Side::is_plain) {
+            let text = "two plain sockets: at least one side must be a Connection or KtlsSocket";
             return Err(refused(Errno::Inval, text));
         }
         let handle = Arc::new(PyOnceLock::new());
@@ -164,6 +171,17 @@ impl PyRelayHandle {
         Some(self.error.get_or_init(py, make).clone_ref(py))
     }
 
+    #[getter]
+    fn control<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.pair.outcome() {
+            Some(&Ok(End::Control { side, record_type })) => {
+                let class = CONTROL_RECORD.class(py)?;
+                class.call1((side, record_type)).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn stop(&self) -> PyResult<()> {
         self.pair.stop().map_err(connection_error)
     }
@@ -172,7 +190,10 @@ impl PyRelayHandle {
         let [there, back] = self.pair.bytes();
         let state = match self.pair.outcome() {
             None => "open".into(),
-            Some(Ok(())) => "done".into(),
+            Some(Ok(End::Complete)) => "done".into(),
+            Some(Ok(End::Control { side, record_type })) => {
+                format!("control record of type {record_type} from side {side}")
+            }
             Some(Err(error)) => error.to_string(),
         };
         format!("<RelayHandle bytes=({there}, {back}) {state}>")
@@ -232,22 +253,36 @@ fn side_of(object: &Bound<'_, PyAny>) -> PyResult<Side> {
         let connection = Arc::clone(&connection.get().inner);
         return Side::tls(connection).map_err(connection_error);
     }
+    if let Ok(socket) = object.cast::<PyKtlsSocket>() {
+        let socket = socket.get().socket().map_err(connection_error)?;
+        return Side::ktls(socket).map_err(connection_error);
+    }
     let socket = object.py().import("socket")?.getattr("socket")?;
     // A subclass may have a layer of its own over the bytes, as that of ssl.
     if !object.get_type().is(&socket) {
-        return Err(PyTypeError::new_err(format!(
-            "{} is neither a Connection nor a plain socket.socket",
-            object.get_type()
-        )));
+        return Err(no_side(object));
     }
     dup_fd(object.call_method0("fileno")?.extract()?).map(Side::Plain)
+}
+
+fn no_side(object: &Bound<'_, PyAny>) -> PyErr {
+    let backend = object.getattr("backend").ok();
+    if backend.is_some_and(|backend| backend.eq("kernel").unwrap_or(false)) {
+        let text =
+            "a KtlsSocket that the kernel carries is not pumped: make it with backend=\"engine\"";
+        return refused(Errno::OpNotSupp, text);
+    }
+    let kind = object.get_type();
+    PyTypeError::new_err(format!(
+        "{kind} is neither a Connection, a KtlsSocket nor a plain socket.socket"
+    ))
 }
 
 fn not_added(error: Error) -> PyErr {
     match error {
         Error::Io(errno) if errno.raw_os_error() == Errno::Again.code() => os_error(
             Errno::Again.code(),
-            "another thread or relay reads or writes the connection: ",
+            "another thread or relay reads or writes a side: ",
         ),
         error => connection_error(error),
     }

@@ -15,6 +15,7 @@ pub struct Receive {
     record_type: Option<u8>,
     end_of_record: bool,
     several: bool,
+    whole: bool,
 }
 
 /// What a receive call returns.
@@ -68,6 +69,16 @@ impl Receive {
             record_type: None,
             end_of_record: false,
             several: false,
+            whole: false,
+        }
+    }
+
+    /// Leaves a record that does not fit behind others to the next call, so that none is copied.
+    #[must_use]
+    pub const fn whole_records(self) -> Self {
+        Self {
+            whole: true,
+            ..self
         }
     }
 
@@ -98,6 +109,11 @@ impl Receive {
         } else {
             Err(fault.into())
         }
+    }
+
+    /// True when a record that does not fit waits for the next call.
+    pub(super) const fn leaves_cut_records(&self) -> bool {
+        self.whole && self.copied()
     }
 
     pub(super) const fn peeks(&self) -> bool {

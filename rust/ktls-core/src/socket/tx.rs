@@ -190,6 +190,12 @@ impl Tx {
             .map(|keyed| keyed.key.live_info(keyed.seq))
     }
 
+    /// The number of the next record; 0 without a key.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.keyed.as_ref().map_or(0, Keyed::seq)
+    }
+
     /// Bytes of the open record.
     #[must_use]
     pub fn open_len(&self) -> usize {

@@ -17,12 +17,11 @@ use ktls_core::session::{KeySource, Policy, Receiver, SecretChain, Sender, Setti
 use ktls_core::wire::TLS13;
 use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, TrafficSecret};
 
-use crate::descriptor::{Descriptor, Opened, Turn, guard};
+use crate::descriptor::{Descriptor, HasTurns, Opened, Turn, guard};
 use crate::handshake::Established;
-use crate::{Error, Patience, STATS};
+use crate::{Error, STATS};
 
 pub use handshake::Handshaking;
-pub(crate) use read::Now;
 
 /// A TLS connection over a stream socket.
 pub struct Connection {
@@ -203,14 +202,6 @@ impl Connection {
         self.fd.number()
     }
 
-    /// Both turns, for someone who reads and writes in one thread.
-    pub(crate) fn turns(self: &Arc<Self>, patience: Patience) -> Result<Turns, Error> {
-        let reader = self.reader.take(patience)?;
-        self.writer.take(patience)?.keep();
-        reader.keep();
-        Ok(Turns(Arc::clone(self)))
-    }
-
     /// Gives up in the middle: what was sent must not be taken for all there is.
     pub(crate) fn abort(&self, fd: &OwnedFd) {
         let mut tx = guard(&self.tx);
@@ -238,13 +229,13 @@ impl Connection {
     }
 }
 
-/// Both turns of a connection; they are given back when it is dropped.
-pub(crate) struct Turns(Arc<Connection>);
+impl HasTurns for Connection {
+    fn reader(&self) -> &Turn {
+        &self.reader
+    }
 
-impl Drop for Turns {
-    fn drop(&mut self) {
-        self.0.reader.give_back();
-        self.0.writer.give_back();
+    fn writer(&self) -> &Turn {
+        &self.writer
     }
 }
 

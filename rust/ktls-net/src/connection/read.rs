@@ -9,18 +9,8 @@ use rustix::io::Errno;
 use super::Connection;
 use super::write::push;
 use crate::descriptor::guard;
-use crate::wait::{read_now, wait};
+use crate::wait::{Now, read_now, wait};
 use crate::{Error, Patience};
-
-/// What there was to read.
-pub(crate) enum Now {
-    /// So many bytes; none is the peer's close_notify.
-    Data(usize),
-    /// Nothing has come.
-    NotYet,
-    /// Much has come and no data among it: look at the clock and at signals, then go on.
-    Busy,
-}
 
 /// Reads and events without data in a row before the caller gets to look up.
 const FILLS: usize = 64;

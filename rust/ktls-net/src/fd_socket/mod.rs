@@ -4,6 +4,7 @@
 //! directions (never held while waiting). So a blocked reader blocks neither a writer nor `TLS_RX`.
 
 mod ahead;
+mod lent;
 mod poll;
 mod queued;
 mod recv;
@@ -35,6 +36,7 @@ use setup::Setup;
 use watch::Watchers;
 
 pub(crate) use ahead::{Ahead, RxParts};
+pub use lent::Unfit;
 pub use poll::Readiness;
 pub use send_file::FileSource;
 pub(crate) use tx_side::{ORPHAN, TxSide};

@@ -111,7 +111,7 @@ impl FdSocket {
         }
     }
 
-    fn after_pull(
+    pub(super) fn after_pull(
         &self,
         rx: &mut Rx,
         pulled: Pulled,

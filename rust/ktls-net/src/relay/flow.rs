@@ -1,6 +1,6 @@
 //! One direction of a pair: bytes read and not yet written.
 
-use rustix::io::Errno;
+use crate::Error;
 
 /// Plaintext held in each direction.
 pub(super) const BUFFER: usize = 64 << 10;
@@ -20,7 +20,7 @@ pub(super) struct Flow {
     /// And its receiver was told.
     pub(super) told: bool,
     /// Its receiver takes no more.
-    pub(super) refused: Option<Errno>,
+    pub(super) refused: Option<Error>,
     pub(super) total: u64,
 }
 

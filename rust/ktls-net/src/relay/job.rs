@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 
 use super::flow::Spare;
-use super::pair::{OnClose, Pair};
+use super::pair::{End, OnClose, Pair};
 use super::poller::{Poller, Watched};
 use super::pump::{GRACE, Pump};
 use super::side::Side;
-use crate::connection::Turns;
+use crate::descriptor::Turns;
 use crate::{Error, Patience};
 
 /// A pair, what is watched of it, and who wants to hear of its end.
 pub(super) struct Job {
     pump: Pump,
     /// Nobody else reads or writes meanwhile.
-    _turns: [Option<Turns>; 2],
+    turns: [Option<Turns>; 2],
     pub(super) pair: Arc<Pair>,
     on_close: OnClose,
     idle: Option<Duration>,
@@ -39,8 +39,8 @@ pub(super) enum Next {
     Turn,
     /// Nothing before one of the sides is ready.
     Wait,
-    /// Both directions have ended.
-    End,
+    /// It has ended.
+    End(End),
 }
 
 /// Steps of one pair before the next one has its turn.
@@ -56,7 +56,7 @@ impl Job {
     ) -> Result<Self, Error> {
         let pump = Pump::new(sides);
         Ok(Self {
-            _turns: pump.turns(Patience::None)?,
+            turns: pump.turns(Patience::None)?,
             before: records(pump.sides()),
             pump,
             pair,
@@ -74,8 +74,8 @@ impl Job {
         self.last = Instant::now();
         for _ in 0..STEPS {
             let moved = self.pump.step(spare)?;
-            if self.pump.is_done() {
-                return self.pump.outcome().map(|()| Next::End);
+            if let Some(ending) = self.pump.ending() {
+                return ending.map(Next::End);
             }
             if !moved {
                 return Ok(Next::Wait);
@@ -103,15 +103,15 @@ impl Job {
     }
 
     /// How it ends because of the time that has passed.
-    pub(super) fn expire(&self) -> Result<(), Error> {
+    pub(super) fn expire(&self) -> Result<End, Error> {
         if self.pump.give_up().is_none() {
             return Err(Error::TimedOut);
         }
-        if self.cut && self.pump.holds_bytes() {
+        if self.cut && self.pump.holds_bytes() || self.pump.is_at_control() {
             return Err(Error::Cut);
         }
         self.pump.end_all();
-        self.pump.outcome()
+        self.pump.outcome().map(|()| End::Complete)
     }
 
     pub(super) fn stop(&mut self) {
@@ -149,7 +149,7 @@ impl Job {
     pub(super) fn end(
         mut self,
         poller: &Poller,
-        outcome: Result<(), Error>,
+        outcome: Result<End, Error>,
     ) -> (Arc<Pair>, OnClose) {
         for side in 0..2 {
             // The descriptors may be open elsewhere, so that closing ours would not take them out.
@@ -158,19 +158,28 @@ impl Job {
         if outcome.is_err() {
             self.pump.abort();
         }
-        self.pair.end(outcome);
-        (self.pair, self.on_close)
+        let Self {
+            pump,
+            turns,
+            pair,
+            on_close,
+            ..
+        } = self;
+        // Who sees that the pair is done may use both sides.
+        drop((turns, pump));
+        pair.end(outcome);
+        (pair, on_close)
     }
 }
 
-/// Records of each direction in the life of its connections.
+/// Records of each direction, among them what the connections had before.
 fn records(sides: &[Side; 2]) -> [u64; 2] {
     let [a, b] = sides;
     [records_from(a, b), records_from(b, a)]
 }
 
 fn records_from(from: &Side, to: &Side) -> u64 {
-    let received = from.connection().map(|from| from.counts().received);
-    let sent = || to.connection().map(|to| to.counts().sent);
-    received.or_else(sent).map_or(0, |count| count.records)
+    let received = from.records().map(|(received, _)| received);
+    let sent = || to.records().map(|(_, sent)| sent);
+    received.or_else(sent).unwrap_or(0)
 }

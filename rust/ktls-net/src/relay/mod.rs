@@ -1,7 +1,8 @@
-//! Pumping between a TLS connection and another socket, without anyone else's help.
+//! Pumping between two sockets, at least one of them with TLS, without anyone else's help.
 
 mod flow;
 mod job;
+mod ktls;
 mod pair;
 mod poller;
 mod pool;
@@ -21,7 +22,8 @@ use crate::{Connection, Error, Patience};
 use flow::Spare;
 use pump::{GRACE, Pump};
 
-pub use pair::{OnClose, Pair};
+pub use ktls::KtlsSide;
+pub use pair::{End, OnClose, Pair};
 pub use pool::{Pool, Tally};
 pub use side::Side;
 

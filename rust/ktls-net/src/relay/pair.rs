@@ -9,6 +9,21 @@ use crate::Error;
 /// Called once with a pair that has ended, by the thread that pumped it.
 pub type OnClose = Box<dyn FnOnce(Arc<Pair>) + Send>;
 
+/// How a pair ended without an error.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum End {
+    /// Both directions have ended, or it was stopped.
+    Complete,
+    /// A `KtlsSocket` has a record for its owner. All that was read before is passed on, and no side was
+    /// told anything.
+    Control {
+        /// 0 for the first side, 1 for the second.
+        side: usize,
+        /// The record's content type.
+        record_type: u8,
+    },
+}
+
 /// Two sides that a [`super::Pool`] pumps between. Direction 0 begins at the first side.
 pub struct Pair {
     id: u64,
@@ -16,7 +31,7 @@ pub struct Pair {
     post: Weak<Post>,
     bytes: [AtomicU64; 2],
     records: [AtomicU64; 2],
-    outcome: OnceLock<Result<(), Error>>,
+    outcome: OnceLock<Result<End, Error>>,
 }
 
 impl Pair {
@@ -43,8 +58,8 @@ impl Pair {
             .map(|count| count.load(Ordering::Relaxed))
     }
 
-    /// Records of each direction so far, those without data included: as the first side received
-    /// them, or, if it is plain, as the second one sent them.
+    /// Records of each direction so far, those without data included: as the side that it begins at
+    /// received them, or, if that is plain, as the other one sent them.
     #[must_use]
     pub fn records(&self) -> [u64; 2] {
         self.records
@@ -54,7 +69,7 @@ impl Pair {
 
     /// How it ended; None while it is under way.
     #[must_use]
-    pub fn outcome(&self) -> Option<&Result<(), Error>> {
+    pub fn outcome(&self) -> Option<&Result<End, Error>> {
         self.outcome.get()
     }
 
@@ -79,7 +94,7 @@ impl Pair {
         self.bytes.iter().zip(bytes).map(grown).sum()
     }
 
-    pub(super) fn end(&self, outcome: Result<(), Error>) {
+    pub(super) fn end(&self, outcome: Result<End, Error>) {
         // Only its thread calls this, and once.
         let _first = self.outcome.set(outcome);
     }

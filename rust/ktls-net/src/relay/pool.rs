@@ -86,6 +86,14 @@ impl Pool {
         Ok(())
     }
 
+    /// Refuses where there are no threads, before anything is done for a pair.
+    ///
+    /// # Errors
+    /// EBUSY in a child of the process that has the threads.
+    pub fn check_process(&self) -> Result<(), Error> {
+        check_process(self.pid)
+    }
+
     /// Pumps between two sides until both directions have ended, an error, or nothing has moved for
     /// `idle`; then lets go of them and calls `on_close` in the thread that pumped.
     ///

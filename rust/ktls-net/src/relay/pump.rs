@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use ktls_core::Error as CoreError;
 use rustix::event::PollFlags;
-use rustix::io::Errno;
 
 use super::flow::{BUFFER, Flow, Spare};
+use super::pair::End;
 use super::side::Side;
-use crate::connection::{Now, Turns};
+use crate::descriptor::Turns;
+use crate::wait::Now;
 use crate::{Error, Patience};
 
 /// Two sides and what is on its way between them. Memory is bounded, a slow side slows the other
@@ -20,6 +22,8 @@ pub(super) struct Pump {
     unsent: [bool; 2],
     /// Much was read and no data among it: see at once whether it is to stop.
     look_up: bool,
+    /// The record that is not ours to read, behind which nothing is read any more.
+    control: Option<End>,
     /// After a stop: when to give up on what is in flight.
     give_up: Option<Instant>,
 }
@@ -34,6 +38,7 @@ impl Pump {
             flows: Default::default(),
             unsent: [false; 2],
             look_up: false,
+            control: None,
             give_up: None,
         }
     }
@@ -57,7 +62,8 @@ impl Pump {
     /// us for ever once it has hung up.
     pub(super) fn events(&self, side: usize) -> PollFlags {
         let (flow, inbound) = (&self.flows[side], &self.flows[1 - side]);
-        let reads = flow.is_empty() && !flow.ended && !self.unsent[1 - side];
+        let open = !flow.ended && self.control.is_none();
+        let reads = open && flow.is_empty() && !self.unsent[1 - side];
         let writes = self.unsent[side] || (self.sides[side].is_plain() && !inbound.is_empty());
         let mut events = PollFlags::empty();
         events.set(PollFlags::IN, reads);
@@ -68,6 +74,21 @@ impl Pump {
     /// True when both directions have ended, and both sides know.
     pub(super) fn is_done(&self) -> bool {
         self.flows.iter().all(|flow| flow.told) && self.unsent == [false; 2]
+    }
+
+    /// How it has ended, once it has. At a control record that is when all from before is passed on.
+    pub(super) fn ending(&self) -> Option<Result<End, Error>> {
+        let end = match self.control {
+            Some(_) if self.holds_bytes() => None,
+            Some(control) => Some(control),
+            None => self.is_done().then_some(End::Complete),
+        };
+        end.map(|end| self.outcome().map(|()| end))
+    }
+
+    /// True once a control record has been met.
+    pub(super) const fn is_at_control(&self) -> bool {
+        self.control.is_some()
     }
 
     /// True when time is up after a stop.
@@ -98,7 +119,7 @@ impl Pump {
     /// Ends both directions so that nobody takes a part for the whole.
     pub(super) fn abort(&self) {
         for (side, inbound) in self.sides.iter().zip(self.flows.iter().rev()) {
-            if !side.is_plain() || !inbound.told {
+            if side.has_alerts() || !inbound.told {
                 side.abort();
             }
         }
@@ -126,8 +147,8 @@ impl Pump {
 
     /// How it went, at the end.
     pub(super) fn outcome(&self) -> Result<(), Error> {
-        let refused = self.flows.iter().find_map(|flow| flow.refused);
-        refused.map_or(Ok(()), |errno| Err(Error::Plain(errno)))
+        let refused = self.flows.iter().find_map(|flow| flow.refused.clone());
+        refused.map_or(Ok(()), Err)
     }
 
     /// The direction that begins at side `from`.
@@ -139,24 +160,35 @@ impl Pump {
 
     fn read(&mut self, from: usize, spare: &mut Spare) -> Result<bool, Error> {
         let flow = &mut self.flows[from];
-        if !flow.is_empty() || flow.ended || self.unsent[1 - from] {
+        let open = !flow.ended && self.control.is_none();
+        if !open || !flow.is_empty() || self.unsent[1 - from] {
             return Ok(false);
         }
-        let side = &self.sides[from];
+        let side = &mut self.sides[from];
         // Only what opens in place needs the byte behind whole records.
         let len = if side.is_plain() { BUFFER } else { BUFFER + 1 };
-        match side.read(&mut flow.room(spare)[..len])? {
-            Now::Data(count) => flow.filled(count),
-            Now::Busy => self.look_up = true,
-            Now::NotYet => {
+        match side.read(&mut flow.room(spare)[..len]) {
+            Ok(Now::Data(count)) => flow.filled(count),
+            Ok(Now::Busy) => self.look_up = true,
+            Ok(Now::NotYet) => {
                 self.unsent[from] = side.has_unsent();
                 return Ok(false);
             }
+            Err(Error::Ktls(CoreError::NoControlRoom { record_type })) => {
+                self.meet_control(from, record_type);
+            }
+            Err(error) => return Err(error),
         }
         Ok(true)
     }
 
-    /// What a plain side refuses is read on and dropped: its answer may be on its way to the peer.
+    /// From here on only what was read before is passed on.
+    fn meet_control(&mut self, side: usize, record_type: u8) {
+        self.control = Some(End::Control { side, record_type });
+        self.unsent = self.sides.each_ref().map(Side::has_unsent);
+    }
+
+    /// What a side without alerts refuses is read on and dropped: its answer may be on its way to the peer.
     fn write(&mut self, from: usize) -> Result<bool, Error> {
         let (flow, unsent) = (&mut self.flows[from], &mut self.unsent[1 - from]);
         if flow.refused.is_some() {
@@ -165,9 +197,11 @@ impl Pump {
         if flow.is_empty() && !*unsent {
             return Ok(false);
         }
-        match self.sides[1 - from].write(flow.waiting()) {
-            Err(Error::Plain(errno @ (Errno::PIPE | Errno::CONNRESET))) => {
-                flow.refused = Some(errno);
+        let to = &mut self.sides[1 - from];
+        match to.write(flow.waiting()) {
+            Err(error) if to.is_gone(&error) => {
+                flow.refused = Some(error);
+                *unsent = false;
                 Ok(flow.discard())
             }
             Err(error) => Err(error),
@@ -179,16 +213,17 @@ impl Pump {
         }
     }
 
-    /// Tells the receiver of a direction that it has ended.
+    /// Tells the receiver of a direction that it has ended. Once a control record was met not even a stop is
+    /// told: both sides go back to their owner as they are.
     fn end(&mut self, from: usize) -> Result<bool, Error> {
         let to = 1 - from;
-        if !self.flows[from].finished() || self.unsent[to] {
+        if !self.flows[from].finished() || self.unsent[to] || self.control.is_some() {
             return Ok(false);
         }
         self.sides[to].end()?;
         self.unsent[to] = self.sides[to].has_unsent();
         self.flows[from].told = true;
-        // Nobody waits for the rest of what the plain side has refused.
+        // Nobody waits for the rest of what the side has refused.
         if self.flows[to].refused.is_some() && self.give_up.is_none() {
             self.give_up = Some(Instant::now() + GRACE);
         }

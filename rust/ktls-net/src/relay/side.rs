@@ -1,4 +1,4 @@
-//! One end of a pair: a TLS connection or a plain socket, read and written without waiting.
+//! One end of a pair: a TLS connection, a `KtlsSocket` or a plain socket, read and written without waiting.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{Shutdown, shutdown};
 
-use crate::connection::{Now, Turns};
-use crate::wait::{read_now, write_now};
-use crate::{Connection, Error, Opened, Patience};
+use super::ktls::KtlsSide;
+use crate::descriptor::Turns;
+use crate::wait::{Now, read_now, write_now};
+use crate::{Connection, Error, FdSocket, Opened, Patience};
 
 /// What one end of a pair is.
 pub enum Side {
@@ -21,6 +22,8 @@ pub enum Side {
         /// Its descriptor, in use for as long as the side lives.
         fd: Opened,
     },
+    /// Data records of a socket of the kernel face.
+    Ktls(KtlsSide),
     /// The bytes as they are.
     Plain(OwnedFd),
 }
@@ -35,29 +38,40 @@ impl Side {
         Ok(Self::Tls { connection, fd })
     }
 
-    /// The connection of a TLS side.
-    #[must_use]
-    pub const fn connection(&self) -> Option<&Arc<Connection>> {
-        match self {
-            Self::Tls { connection, .. } => Some(connection),
-            Self::Plain(_) => None,
-        }
+    /// The side of a `KtlsSocket`.
+    ///
+    /// # Errors
+    /// As [`Side::tls`].
+    pub fn ktls(socket: Arc<FdSocket>) -> Result<Self, Error> {
+        KtlsSide::new(socket).map(Self::Ktls)
     }
 
-    pub(super) const fn is_plain(&self) -> bool {
+    /// True where the bytes are as they are.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
         matches!(self, Self::Plain(_))
+    }
+
+    /// True where the peer can be told of an end in a record.
+    pub(super) const fn has_alerts(&self) -> bool {
+        matches!(self, Self::Tls { .. })
     }
 
     /// The right to read and write; a plain side needs none.
     pub(super) fn turns(&self, patience: Patience) -> Result<Option<Turns>, Error> {
-        self.connection()
-            .map(|connection| connection.turns(patience))
-            .transpose()
+        match self {
+            Self::Tls { connection, .. } => {
+                Turns::take(Arc::clone(connection) as _, patience).map(Some)
+            }
+            Self::Ktls(side) => side.turns(patience).map(Some),
+            Self::Plain(_) => Ok(None),
+        }
     }
 
-    pub(super) fn read(&self, out: &mut [u8]) -> Result<Now, Error> {
+    pub(super) fn read(&mut self, out: &mut [u8]) -> Result<Now, Error> {
         match self {
             Self::Tls { connection, fd } => connection.read_now(fd, out),
+            Self::Ktls(side) => side.read(out),
             Self::Plain(fd) => match read_now(fd.as_fd(), out) {
                 Ok(count) => Ok(Now::Data(count)),
                 Err(Error::Io(Errno::AGAIN)) => Ok(Now::NotYet),
@@ -67,9 +81,10 @@ impl Side {
     }
 
     /// Takes some of `bytes` once all from before is sent: how much, and whether all is sent.
-    pub(super) fn write(&self, bytes: &[u8]) -> Result<(usize, bool), Error> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(usize, bool), Error> {
         match self {
             Self::Tls { connection, fd } => connection.write_now(fd, bytes),
+            Self::Ktls(side) => side.write(bytes),
             Self::Plain(fd) => match write_now(fd.as_fd(), bytes) {
                 Ok(count) => Ok((count, true)),
                 Err(Error::Io(Errno::AGAIN)) => Ok((0, true)),
@@ -80,14 +95,31 @@ impl Side {
 
     /// True while bytes that it took have not been sent.
     pub(super) fn has_unsent(&self) -> bool {
-        self.connection()
-            .is_some_and(|connection| connection.unsent() > 0)
+        match self {
+            Self::Tls { connection, .. } => connection.unsent() > 0,
+            Self::Ktls(side) => side.has_unsent(),
+            Self::Plain(_) => false,
+        }
+    }
+
+    /// True for an error of a write that says that the peer is gone, and nothing of what it has sent.
+    pub(super) const fn is_gone(&self, error: &Error) -> bool {
+        match error {
+            Error::Io(errno) | Error::Plain(errno) if !self.has_alerts() => {
+                matches!(*errno, Errno::PIPE | Errno::CONNRESET)
+            }
+            _ => false,
+        }
     }
 
     /// Says that no more will come.
     pub(super) fn end(&self) -> Result<(), Error> {
         match self {
             Self::Tls { connection, .. } => connection.close_notify(Patience::None),
+            Self::Ktls(side) => {
+                side.end();
+                Ok(())
+            }
             Self::Plain(fd) => {
                 // ENOTCONN says that it is gone already, which the other direction will notice.
                 let _gone = shutdown(fd, Shutdown::Write);
@@ -100,11 +132,20 @@ impl Side {
     pub(super) fn abort(&self) {
         match self {
             Self::Tls { connection, fd } => connection.abort(fd),
-            Self::Plain(fd) => {
-                // A socket that does not linger resets its peer when it is closed. It may be gone
-                // already.
-                let _gone = set_socket_linger(fd, Some(Duration::ZERO));
+            Self::Ktls(side) => side.abort(),
+            Self::Plain(fd) => reset_when_closed(fd),
+        }
+    }
+
+    /// Records received and sent, of a plain side none; those of a connection in all its life.
+    pub(super) fn records(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::Tls { connection, .. } => {
+                let counts = connection.counts();
+                Some((counts.received.records, counts.sent.records))
             }
+            Self::Ktls(side) => Some(side.records()),
+            Self::Plain(_) => None,
         }
     }
 }
@@ -113,9 +154,16 @@ impl AsFd for Side {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tls { fd, .. } => fd.as_fd(),
+            Self::Ktls(side) => side.as_fd(),
             Self::Plain(fd) => fd.as_fd(),
         }
     }
+}
+
+/// A socket that does not linger resets its peer when it is closed.
+pub(super) fn reset_when_closed(fd: &impl AsFd) {
+    // It may be gone already.
+    let _gone = set_socket_linger(fd, Some(Duration::ZERO));
 }
 
 /// Who reads the error shall know which of the two sides it is about.

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::flow::Spare;
 use super::job::{Job, Next};
+use super::pair::End;
 use super::poller::{Poller, Watched};
 use super::pool::Tally;
 use super::post::{Order, Post};
@@ -139,7 +140,7 @@ impl Worker {
     }
 
     /// `Err` is how the pair has ended.
-    fn give_turn(&mut self, id: u64) -> Result<(), Result<(), Error>> {
+    fn give_turn(&mut self, id: u64) -> Result<(), Result<End, Error>> {
         let Some(job) = self.jobs.get_mut(&id) else {
             return Ok(());
         };
@@ -150,7 +151,7 @@ impl Worker {
         match next.map_err(Err)? {
             Next::Turn => self.queue(id),
             Next::Wait => job.watch(&self.poller).map_err(Err)?,
-            Next::End => return Err(Ok(())),
+            Next::End(end) => return Err(Ok(end)),
         }
         Ok(())
     }
@@ -171,7 +172,7 @@ impl Worker {
         self.next = first.map(|first| first.max(now + TICK));
     }
 
-    fn end(&mut self, id: u64, outcome: Result<(), Error>) {
+    fn end(&mut self, id: u64, outcome: Result<End, Error>) {
         if let Some(job) = self.jobs.remove(&id) {
             self.tally.ended(outcome.is_err());
             let (pair, on_close) = job.end(&self.poller, outcome);

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use ktls_net::{Error, FdSocket};
 
+use super::PyKtlsSocket;
 use crate::lock::guard;
 
 /// One of them. The last that is closed closes the socket.
@@ -18,17 +19,29 @@ pub(super) struct Handle {
 }
 
 struct Shared {
-    socket: FdSocket,
+    /// A relay may have it as well.
+    socket: Arc<FdSocket>,
     open: AtomicUsize,
 }
 
 /// What a closed one asks instead: every call on it is EBADF.
 static CLOSED: LazyLock<FdSocket> = LazyLock::new(FdSocket::closed);
 
+impl PyKtlsSocket {
+    /// The socket, for what outlives the object.
+    ///
+    /// # Errors
+    /// EBADF once closed.
+    pub(crate) fn socket(&self) -> Result<Arc<FdSocket>, Error> {
+        self.inner.descriptor()?;
+        Ok(Arc::clone(&self.inner.shared.socket))
+    }
+}
+
 impl Handle {
     pub(super) fn new(socket: FdSocket) -> Self {
         let shared = Shared {
-            socket,
+            socket: Arc::new(socket),
             open: AtomicUsize::new(0),
         };
         Self::over(Arc::new(shared), None)
@@ -51,13 +64,18 @@ impl Handle {
     }
 
     pub(super) fn close(&self) {
-        if self.closed.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        guard(&self.own).take();
-        if self.shared.open.fetch_sub(1, Ordering::SeqCst) == 1 {
+        if self.let_go() {
             self.shared.socket.close();
         }
+    }
+
+    /// True once, for the last of all.
+    fn let_go(&self) -> bool {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        guard(&self.own).take();
+        self.shared.open.fetch_sub(1, Ordering::SeqCst) == 1
     }
 
     pub(super) fn number(&self) -> RawFd {
@@ -82,6 +100,9 @@ impl Deref for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.close();
+        // A relay goes on with what nobody has closed, and closes it by letting go of it.
+        if self.let_go() && Arc::strong_count(&self.shared.socket) == 1 {
+            self.shared.socket.close();
+        }
     }
 }

@@ -160,6 +160,9 @@ impl Rx {
             let Parser::Ready(len) = self.parse(shared) else {
                 return Ok(Step::NeedBytes);
             };
+            if call.leaves_cut_records() && !self.fits(self.key.inner_len(len)?, out) {
+                break;
+            }
             if self.open_next(len, call, out, shared)? == Step::Done {
                 break;
             }
@@ -257,8 +260,16 @@ impl Rx {
         self.key.live_info(self.seq)
     }
 
-    pub(crate) const fn seq(&self) -> u64 {
+    /// The number of the next record.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// True while something that was opened waits for a call.
+    #[must_use]
+    pub fn has_opened(&self) -> bool {
+        !self.opened.is_empty()
     }
 
     /// `TLS_RX_EXPECT_NO_PAD`

@@ -19,7 +19,7 @@ impl Rx {
         shared: &Shared,
     ) -> Result<Step, Fault> {
         let inner_len = self.key.inner_len(len)?;
-        let fits = !call.peeks() && inner_len <= out.room() + self.type_len();
+        let fits = !call.peeks() && self.fits(inner_len, out);
         let optimistic = fits && self.optimistic();
         let direct = fits && self.offload.is_none() && self.ahead.is_empty();
         let place = if direct && out.next_piece().len() >= inner_len {
@@ -181,6 +181,11 @@ impl Rx {
     fn optimistic(&self) -> bool {
         self.no_pad == NoPad::On
             && self.wire.bytes().first() == Some(&ContentType::APPLICATION_DATA.0)
+    }
+
+    /// True when `out` has room for so much plaintext, type and padding.
+    pub(super) fn fits(&self, inner_len: usize, out: &Target<'_, '_>) -> bool {
+        inner_len <= out.room() + self.type_len()
     }
 
     /// Bytes of the type inside a record.

@@ -1,0 +1,206 @@
+//! A socket in the hands of a relay, which has both turns: calls that never wait.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+
+use ktls_core::socket::call::{ControlRoom, RecvFlags};
+use ktls_core::socket::{More, Receive, Source, Step, Target};
+use ktls_core::{Direction, Errno as CoreErrno};
+use rustix::io::Errno;
+use rustix::net::Shutdown;
+
+use super::FdSocket;
+use super::recv::RxSide;
+use super::tx_side::{Flushed, SEAL_AT_ONCE};
+use crate::Error;
+use crate::descriptor::{HasTurns, Opened, Turn, guard};
+use crate::wait::Now;
+
+/// Why a relay does not take a socket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unfit {
+    /// It would send plaintext, or take ciphertext for data.
+    NoKey(Direction),
+    /// Workers seal and open, whose progress shows at no descriptor.
+    Device,
+    /// Nothing can be received any more.
+    BadHeader,
+}
+
+/// Reads from TCP without data among them before the caller gets to look up.
+const FILLS: usize = 4;
+
+impl FdSocket {
+    /// The descriptor, for as long as it is used.
+    ///
+    /// # Errors
+    /// EBADF once closed; EBUSY when another process of a fork uses it.
+    pub(crate) fn open(&self) -> Result<Opened, Error> {
+        self.fd.open()
+    }
+
+    /// Whether a relay can pump it.
+    ///
+    /// # Errors
+    /// [`Unfit`]; EKEYEXPIRED when a KeyUpdate was received and the next key is not installed.
+    pub(crate) fn check_fit(&self) -> Result<(), Error> {
+        if self.lane.get().is_some() {
+            return Err(Unfit::Device.into());
+        }
+        if !self.tx.is_keyed() {
+            return Err(Unfit::NoKey(Direction::Tx).into());
+        }
+        let mut side = guard(&self.rx);
+        let rx = side.keyed_now().ok_or(Unfit::NoKey(Direction::Rx))?;
+        if rx.paused() && !rx.has_opened() {
+            return Err(ktls_core::Error::KeyExpired.into());
+        }
+        side.check_not_stopped()
+    }
+
+    /// Whole data records into `out`, whose last byte is for the type behind the last one.
+    /// Records that were opened are counted in `records`.
+    ///
+    /// # Errors
+    /// As [`FdSocket::recv`] without room for control messages: a control record stays, and is EIO.
+    pub(crate) fn read_now(
+        &self,
+        fd: &OwnedFd,
+        out: &mut [u8],
+        records: &mut u64,
+    ) -> Result<Now, Error> {
+        let _ring = self.watchers.ring_later();
+        let mut side = guard(&self.rx);
+        let before = side.keyed()?.seq();
+        let read = self.read_records(fd, &mut side, out);
+        *records += side.keyed()?.seq().wrapping_sub(before);
+        read
+    }
+
+    fn read_records(&self, fd: &OwnedFd, side: &mut RxSide, out: &mut [u8]) -> Result<Now, Error> {
+        let room = out.len().saturating_sub(1);
+        for _ in 0..FILLS {
+            let call = Receive::new(RecvFlags::default(), ControlRoom::None, room, 1);
+            let mut call = call.whole_records();
+            let slices: &mut [&mut [u8]] = &mut [&mut *out];
+            let mut target = Target::fresh(slices, room);
+            let mut step = side.keyed()?.start(&mut call, &mut target, &self.shared)?;
+            if step == Step::NeedBytes && !call.copied() {
+                let pulled = side.pull(fd, &self.shared);
+                step = self.after_pull(side.keyed()?, pulled, &mut call, &mut target)?;
+            }
+            let received = call.received();
+            match (received.len, step) {
+                (0, Step::Wait) => return side.check_not_stopped().map(|()| Now::NotYet),
+                // Behind empty records a control record ends a call as well: the next one tells.
+                (0, Step::Done) if received.record_type.is_none() => return self.ended(),
+                (0, Step::Done | Step::NeedBytes) => {}
+                (len, _) => return Ok(Now::Data(len)),
+            }
+        }
+        Ok(Now::Busy)
+    }
+
+    /// Our own close ends a read as well: that is not the peer's doing.
+    fn ended(&self) -> Result<Now, Error> {
+        self.fd.number().map(|_| Now::Data(0))
+    }
+
+    /// Seals some of `data` once all from before is with TCP: gives how much, and whether all is with
+    /// TCP. Records that were sealed are counted in `records`.
+    ///
+    /// # Errors
+    /// As [`FdSocket::send`]; EPIPE after `shutdown(WR)`.
+    pub(crate) fn write_now(
+        &self,
+        fd: &OwnedFd,
+        data: &[u8],
+        records: &mut u64,
+    ) -> Result<(usize, bool), Error> {
+        let _ring = self.watchers.ring_later();
+        let flushed = self.tx.write(fd, false)? == Flushed::All;
+        if !flushed || data.is_empty() {
+            return Ok((0, flushed));
+        }
+        if self.tx.is_dead() {
+            self.fd.number()?;
+            return Err(Error::Io(Errno::PIPE));
+        }
+        let taken = self.seal_now(data, records)?;
+        let flushed = self.tx.write(fd, false)? == Flushed::All;
+        Ok((taken, flushed))
+    }
+
+    fn seal_now(&self, data: &[u8], records: &mut u64) -> Result<usize, Error> {
+        let slices = [data];
+        let mut source = Source::new(&slices);
+        let mut tx = self.tx.state();
+        let before = tx.seq();
+        let sealed = tx.send(&mut source, None, More::Seal, SEAL_AT_ONCE, &self.shared);
+        *records += tx.seq().wrapping_sub(before);
+        sealed?;
+        Ok(source.taken())
+    }
+
+    /// True while TCP has not taken all that is sealed.
+    pub(crate) fn has_unsent(&self) -> bool {
+        !self.tx.state().wire().is_empty()
+    }
+
+    /// FIN behind all that was sent, an open record included. That the connection is gone already shows
+    /// elsewhere.
+    pub(crate) fn finish_sending(&self, fd: &OwnedFd) {
+        let _ring = self.watchers.ring_later();
+        let _gone = self.tx.state().close_open(&self.shared);
+        let _gone = self.tx.shutdown(fd, Shutdown::Write);
+    }
+}
+
+impl HasTurns for FdSocket {
+    fn reader(&self) -> &Turn {
+        &self.reader
+    }
+
+    fn writer(&self) -> &Turn {
+        &self.writer
+    }
+}
+
+impl RxSide {
+    /// Behind a bad header TCP shows bytes that nobody will take.
+    fn check_not_stopped(&mut self) -> Result<(), Error> {
+        if self.keyed()?.stopped() {
+            return Err(Unfit::BadHeader.into());
+        }
+        Ok(())
+    }
+}
+
+impl Unfit {
+    /// Its errno.
+    #[must_use]
+    pub const fn errno(self) -> CoreErrno {
+        match self {
+            Self::NoKey(_) => CoreErrno::Inval,
+            Self::Device => CoreErrno::OpNotSupp,
+            Self::BadHeader => CoreErrno::BadMsg,
+        }
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoKey(Direction::Tx) => "a KtlsSocket without a TLS_TX key is not pumped",
+            Self::NoKey(Direction::Rx) => "a KtlsSocket without a TLS_RX key is not pumped",
+            Self::Device => "a KtlsSocket over an OffloadQueue is not pumped",
+            Self::BadHeader => "a bad record header has ended what the KtlsSocket receives",
+        })
+    }
+}
+
+impl From<Unfit> for Error {
+    fn from(unfit: Unfit) -> Self {
+        Self::Unfit(unfit)
+    }
+}

@@ -1,0 +1,80 @@
+//! The side of a pair that is a `KtlsSocket`.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use super::side::reset_when_closed;
+use crate::descriptor::{Opened, Turns};
+use crate::wait::Now;
+use crate::{Error, FdSocket, Patience};
+
+/// A socket of the kernel face, with what it has done for its pair.
+pub struct KtlsSide {
+    socket: Arc<FdSocket>,
+    /// In use for as long as the side lives.
+    fd: Opened,
+    received: u64,
+    sent: u64,
+}
+
+impl KtlsSide {
+    pub(super) fn new(socket: Arc<FdSocket>) -> Result<Self, Error> {
+        let fd = socket.open()?;
+        Ok(Self {
+            socket,
+            fd,
+            received: 0,
+            sent: 0,
+        })
+    }
+
+    /// Both turns; under them nobody else makes it unfit.
+    pub(super) fn turns(&self, patience: Patience) -> Result<Turns, Error> {
+        let turns = Turns::take(Arc::clone(&self.socket) as _, patience)?;
+        self.socket.check_fit().map_err(ktls_side)?;
+        Ok(turns)
+    }
+
+    pub(super) fn read(&mut self, out: &mut [u8]) -> Result<Now, Error> {
+        let read = self.socket.read_now(&self.fd, out, &mut self.received);
+        read.map_err(ktls_side)
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(usize, bool), Error> {
+        let written = self.socket.write_now(&self.fd, bytes, &mut self.sent);
+        written.map_err(ktls_side)
+    }
+
+    pub(super) fn has_unsent(&self) -> bool {
+        self.socket.has_unsent()
+    }
+
+    /// FIN: a close_notify is a control record, and so its owner's.
+    pub(super) fn end(&self) {
+        self.socket.finish_sending(&self.fd);
+    }
+
+    /// So is an alert.
+    pub(super) fn abort(&self) {
+        reset_when_closed(&self.fd);
+    }
+
+    /// Records opened and records sealed.
+    pub(super) const fn records(&self) -> (u64, u64) {
+        (self.received, self.sent)
+    }
+}
+
+impl AsFd for KtlsSide {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Who reads the error shall not be told that the peer has had an alert.
+fn ktls_side(error: Error) -> Error {
+    match error {
+        Error::Tls(error) => Error::Ktls(error),
+        error => error,
+    }
+}
