@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use ktls_aead::PROVIDER;
 use ktls_core::key::Inner;
 use ktls_core::record::{BatchEnd, Opened, Stop};
+use ktls_core::wire::{HEADER_LEN, Header, TAG_LEN};
 use ktls_core::{Error, Opener};
 use numpy::PyArray1;
 use pyo3::prelude::*;
@@ -12,7 +13,7 @@ use pyo3::prelude::*;
 use crate::buffer::{Input, Output, new_bytes};
 use crate::crypto_info::{InfoArg, no_pickle};
 use crate::errors::{CoreError, check_apart};
-use crate::lazy::{Column, Front};
+use crate::lazy::{Column, Front, starts};
 use crate::lock::locked;
 
 #[pyclass(frozen, name = "Opener", module = "ktls_fast")]
@@ -64,7 +65,7 @@ impl PyOpener {
         out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<OpenedBatch> {
         let wire = wire.as_slice();
-        let mut found = Columns::default();
+        let mut found = Found::with_room(wire);
         let mut end = BatchEnd {
             consumed: 0,
             written: 0,
@@ -88,7 +89,15 @@ impl PyOpener {
         if let (0, Some(Stop::Bad(error))) = (found.types.len(), end.stop) {
             return Err(CoreError(error).into());
         }
-        Ok(found.into_batch(Front::new(buffer, held, end.written), end))
+        Ok(OpenedBatch {
+            data: Front::new(buffer, held, end.written),
+            found,
+            types: Column::new(),
+            offsets: Column::new(),
+            lengths: Column::new(),
+            consumed: end.consumed,
+            stop: end.stop,
+        })
     }
 
     fn rekey(&self, py: Python<'_>, info: InfoArg) -> Result<(), CoreError> {
@@ -102,43 +111,45 @@ impl PyOpener {
     }
 }
 
-/// The records of a batch, by column.
-#[derive(Default)]
-struct Columns {
+/// The records of a batch, by column; their plaintexts lie side by side.
+struct Found {
     types: Vec<u8>,
-    offsets: Vec<i64>,
-    lengths: Vec<i64>,
+    lengths: Vec<u16>,
 }
 
-impl Columns {
-    fn push(&mut self, one: Opened) {
-        self.types.push(one.record_type);
-        self.offsets.push(one.offset as i64);
-        self.lengths.push(one.len as i64);
+impl Found {
+    /// With room for all of `wire`, should its records be as long as the first.
+    fn with_room(wire: &[u8]) -> Self {
+        let header = Header::read(wire);
+        let count = header.map_or(0, |first| {
+            wire.len() / (HEADER_LEN + first.len.max(TAG_LEN))
+        });
+        Self {
+            types: Vec::with_capacity(count),
+            lengths: Vec::with_capacity(count),
+        }
     }
 
-    fn into_batch(self, data: Front, end: BatchEnd) -> OpenedBatch {
-        OpenedBatch {
-            data,
-            count: self.types.len(),
-            types: Column::new(self.types),
-            offsets: Column::new(self.offsets),
-            lengths: Column::new(self.lengths),
-            consumed: end.consumed,
-            stop: end.stop,
-        }
+    fn push(&mut self, one: Opened) {
+        self.types.push(one.record_type);
+        // At most MAX_PLAINTEXT, by the framing.
+        self.lengths.push(one.len as u16);
+    }
+
+    fn lengths(&self) -> impl Iterator<Item = i64> {
+        self.lengths.iter().map(|&len| i64::from(len))
     }
 }
 
 #[pyclass(frozen, module = "ktls_fast")]
 pub(crate) struct OpenedBatch {
     data: Front,
+    found: Found,
     types: Column<u8>,
     offsets: Column<i64>,
     lengths: Column<i64>,
     #[pyo3(get)]
     consumed: usize,
-    count: usize,
     stop: Option<Stop>,
 }
 
@@ -151,17 +162,17 @@ impl OpenedBatch {
 
     #[getter]
     fn types(&self, py: Python<'_>) -> Py<PyArray1<u8>> {
-        self.types.array(py)
+        self.types.array(py, || self.found.types.clone())
     }
 
     #[getter]
     fn offsets(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
-        self.offsets.array(py)
+        self.offsets.array(py, || starts(self.found.lengths()))
     }
 
     #[getter]
     fn lengths(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
-        self.lengths.array(py)
+        self.lengths.array(py, || self.found.lengths().collect())
     }
 
     #[getter]
@@ -182,7 +193,7 @@ impl OpenedBatch {
     }
 
     fn __len__(&self) -> usize {
-        self.count
+        self.found.types.len()
     }
 }
 

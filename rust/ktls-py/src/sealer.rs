@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use crate::buffer::{Input, Output, new_bytes};
 use crate::crypto_info::{InfoArg, no_pickle};
 use crate::errors::{CoreError, check_apart, connection_error, refused};
-use crate::lazy::{Column, Front};
+use crate::lazy::{Column, Front, starts};
 use crate::lock::locked;
 use crate::scan;
 
@@ -114,7 +114,11 @@ impl PySealer {
                     record_type,
                     plaintext,
                 });
-                return self.seal_pieces(py, pieces, data, out);
+                let lengths = Lengths::Even {
+                    size: size + self.overhead,
+                    total: data.len() + pieces.len() * self.overhead,
+                };
+                return self.seal_pieces(py, pieces, lengths, data, out);
             }
             _ => {
                 return Err(refused(
@@ -138,7 +142,11 @@ impl PySealer {
                 record_type,
                 plaintext,
             });
-        self.seal_pieces(py, pieces, data, out)
+        let lengths = pieces
+            .clone()
+            .map(|piece| piece.plaintext.len() + self.overhead);
+        let lengths = Lengths::Each(lengths.map(|len| len as i64).collect());
+        self.seal_pieces(py, pieces, lengths, data, out)
     }
 
     fn rekey(&self, py: Python<'_>, info: InfoArg) -> PyResult<()> {
@@ -173,21 +181,16 @@ impl PySealer {
         &self,
         py: Python<'py>,
         pieces: impl ExactSizeIterator<Item = Piece<'a>> + Clone + Send + Sync,
+        lengths: Lengths,
         data: &[u8],
         out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<SealedBatch> {
         let _call = self.enter()?;
-        let mut places = Places::with_capacity(pieces.len());
+        let count = pieces.len();
         // Many short pieces of little data are work, too.
-        let work = pieces
-            .clone()
-            .map(|piece| piece.plaintext.len() + self.overhead)
-            .sum();
-        let mut seal = |out: &mut [u8]| {
-            let seal = |sealer: &mut Sealer| {
-                let done = |place: std::ops::Range<usize>| places.push(place);
-                sealer.seal_batch(pieces.clone(), out, done)
-            };
+        let work = data.len() + count * self.overhead;
+        let seal = |out: &mut [u8]| {
+            let seal = |sealer: &mut Sealer| sealer.seal_batch(pieces.clone(), out, |_| {});
             locked(py, &self.inner, work, seal).map_err(CoreError)
         };
         let (buffer, held, written) = match out {
@@ -206,35 +209,34 @@ impl PySealer {
                 (new_bytes(py, need, seal)?, None, need)
             }
         };
-        Ok(places.into_batch(Front::new(buffer, held, written)))
+        Ok(SealedBatch {
+            wire: Front::new(buffer, held, written),
+            records: lengths,
+            count,
+            offsets: Column::new(),
+            lengths: Column::new(),
+        })
     }
 }
 
-/// Where the records of a batch lie, by column.
-struct Places {
-    offsets: Vec<i64>,
-    lengths: Vec<i64>,
+/// How long the records of a batch are, which lie side by side.
+enum Lengths {
+    /// All so long, but for the last, which goes up to the end.
+    Even {
+        size: usize,
+        total: usize,
+    },
+    Each(Vec<i64>),
 }
 
-impl Places {
-    fn with_capacity(count: usize) -> Self {
-        Self {
-            offsets: Vec::with_capacity(count),
-            lengths: Vec::with_capacity(count),
-        }
-    }
-
-    fn push(&mut self, place: std::ops::Range<usize>) {
-        self.offsets.push(place.start as i64);
-        self.lengths.push(place.len() as i64);
-    }
-
-    fn into_batch(self, wire: Front) -> SealedBatch {
-        SealedBatch {
-            wire,
-            count: self.offsets.len(),
-            offsets: Column::new(self.offsets),
-            lengths: Column::new(self.lengths),
+impl Lengths {
+    fn to_vec(&self) -> Vec<i64> {
+        match self {
+            Self::Each(lengths) => lengths.clone(),
+            &Self::Even { size, total } => {
+                let starts = (0..total).step_by(size);
+                starts.map(|at| size.min(total - at) as i64).collect()
+            }
         }
     }
 }
@@ -261,9 +263,10 @@ fn check_counts(offsets: usize, lengths: usize, types: usize) -> PyResult<()> {
 #[pyclass(frozen, module = "ktls_fast")]
 pub(crate) struct SealedBatch {
     wire: Front,
+    records: Lengths,
+    count: usize,
     offsets: Column<i64>,
     lengths: Column<i64>,
-    count: usize,
 }
 
 #[pymethods]
@@ -275,12 +278,13 @@ impl SealedBatch {
 
     #[getter]
     fn offsets(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
-        self.offsets.array(py)
+        let starts = || starts(self.records.to_vec().into_iter());
+        self.offsets.array(py, starts)
     }
 
     #[getter]
     fn lengths(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
-        self.lengths.array(py)
+        self.lengths.array(py, || self.records.to_vec())
     }
 
     fn __len__(&self) -> usize {
