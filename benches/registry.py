@@ -10,6 +10,7 @@ from benches.records import cases as records
 from benches.rekey import cases as rekey
 from benches.scan import cases as scan
 from benches.sockets import cases as sockets
+from benches.threads import cases as threads
 
 if TYPE_CHECKING:
     from benches.bench import Bench
@@ -20,6 +21,7 @@ _MODULES: Final = (
     proxy,
     rekey,
     queue,
+    threads,
     scan,
 )
 BENCHES: Final[dict[str, Bench]] = {module.BENCH.name: module.BENCH for module in _MODULES}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from benches import machine
 from benches.bench import OURS, SECONDS
 from benches.records.cases import LIMIT
+from benches.threads import cases as threads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +79,13 @@ TARGETS: Final = (
                 f"{OURS}, never",
                 0.97,
             ),
+        )
+        for op in ("seal", "open")
+    ),
+    *(
+        Target(
+            f"{op}, two threads with a key and buffers in L2 each, against one",
+            *("threads", f"{threads.OWN}/{op}", threads.TWO, threads.ONE, 1.8),
         )
         for op in ("seal", "open")
     ),

@@ -1,7 +1,7 @@
 //! Records opened together end as records opened one after the other do, whatever is wrong with them.
 
 use ktls_aead::{Aead, Wanted};
-use ktls_core::record::{BatchEnd, Framing, Opened};
+use ktls_core::record::{BatchEnd, Framing, OpenPart, Opened, SealPart};
 use ktls_core::suite::Cipher;
 use ktls_core::wire::{TLS12, TLS13};
 use ktls_core::{CryptoInfo, Error, Opener, Sealer};
@@ -62,11 +62,26 @@ impl Sent {
 /// Where a batch ended, what it found, what lies in the output, and the next number.
 type Outcome = (Result<BatchEnd, Error>, Vec<(Opened, Vec<u8>)>, u64, bool);
 
-fn opened(provider: &'static Aead, version: u16, first: u64, wire: &[u8], room: usize) -> Outcome {
+/// In one go, or in about so many parts, the last of them first.
+fn opened(
+    provider: &'static Aead,
+    version: u16,
+    first: u64,
+    wire: &[u8],
+    room: usize,
+    parts: Option<usize>,
+) -> Outcome {
     let framing = Framing::rfc(Cipher::by_type(GCM).unwrap(), version);
     let mut opener = Opener::with_framing(info(version, first), provider, framing).unwrap();
     let (mut out, mut found) = (vec![0xa5; room], Vec::new());
-    let end = opener.open_batch(wire, &mut out, |one| found.push(one));
+    let push = |one| found.push(one);
+    let end = match parts {
+        None => opener.open_batch(wire, &mut out, push),
+        Some(count) => {
+            let run = |parts: &mut [OpenPart<'_>]| parts.iter_mut().rev().for_each(OpenPart::open);
+            opener.open_parts(wire, &mut out, count, run, push)
+        }
+    };
     let text = |one: &Opened| out[one.offset..one.offset + one.len].to_vec();
     let found: Vec<_> = found.iter().map(|one| (*one, text(one))).collect();
     if let Ok(end) = end {
@@ -79,6 +94,20 @@ fn opened(provider: &'static Aead, version: u16, first: u64, wire: &[u8], room: 
     (end, found, opener.rec_seq(), opener.paused())
 }
 
+#[test]
+fn a_refused_batch_of_parts_takes_no_number() {
+    let mut sealer = Sealer::new(info(TLS13, 9), &TOGETHER).unwrap();
+    let pieces = [b"ab", b"cd"].map(|plaintext| ktls_core::record::Piece {
+        record_type: 23,
+        plaintext,
+    });
+    let mut short = [0; 47];
+    let refused = sealer.seal_parts(pieces.into_iter(), &mut short, 2);
+    let want = Error::NoRoom { need: 48, have: 47 };
+    assert_eq!(refused.map(|parts| parts.len()).unwrap_err(), want);
+    assert_eq!(sealer.rec_seq(), 9);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1000, ..ProptestConfig::default() })]
 
@@ -89,6 +118,7 @@ proptest! {
         short_of in prop_oneof![Just(0_usize), 0..200_usize, 0..4000_usize],
         cut in 0..40_usize,
         first in prop_oneof![Just(7_u64), u64::MAX - 60..u64::MAX - 50],
+        parts in 0..5_usize,
     ) {
         let mut sealer = Sealer::new(info(version, first), &ALONE).unwrap();
         let mut wire = Vec::new();
@@ -97,8 +127,11 @@ proptest! {
         }
         wire.truncate(wire.len().saturating_sub(cut));
         let room = wire.len().saturating_sub(short_of);
-        let alone = opened(&ALONE, version, first, &wire, room);
-        prop_assert_eq!(opened(&TOGETHER, version, first, &wire, room), alone);
+        let alone = opened(&ALONE, version, first, &wire, room, None);
+        prop_assert_eq!(&opened(&TOGETHER, version, first, &wire, room, None), &alone);
+        for provider in [&TOGETHER, &ALONE] {
+            prop_assert_eq!(&opened(provider, version, first, &wire, room, Some(parts)), &alone);
+        }
     }
 
     #[test]
@@ -106,6 +139,7 @@ proptest! {
         lens in vec(prop_oneof![0..300_usize, 0..3000_usize], 0..60),
         version in TLS12..=TLS13,
         record_type in any::<u8>(),
+        parts in 0..5_usize,
     ) {
         let plaintexts: Vec<Vec<u8>> = lens.iter().map(|&len| vec![len as u8; len]).collect();
         let sealed = |provider| {
@@ -116,6 +150,15 @@ proptest! {
             let written = sealer.seal_batch(pieces, &mut wire, |place| places.push(place)).unwrap();
             (wire, places, written, sealer.rec_seq())
         };
-        prop_assert_eq!(sealed(&TOGETHER), sealed(&ALONE));
+        let alone = sealed(&ALONE);
+        prop_assert_eq!(&sealed(&TOGETHER), &alone);
+
+        for provider in [&TOGETHER, &ALONE] {
+            let mut sealer = Sealer::new(info(version, 9), provider).unwrap();
+            let pieces = plaintexts.iter().map(|plaintext| ktls_core::record::Piece { record_type, plaintext });
+            let mut wire = vec![0; alone.2];
+            sealer.seal_parts(pieces, &mut wire, parts).unwrap().into_iter().rev().for_each(SealPart::seal);
+            prop_assert_eq!((&wire, sealer.rec_seq()), (&alone.0, alone.3));
+        }
     }
 }

@@ -9,6 +9,7 @@ pub mod fork;
 pub mod handshake;
 pub mod queue;
 mod relay;
+mod spread;
 pub mod wait;
 
 use std::sync::{Arc, LazyLock};
@@ -21,6 +22,7 @@ pub use error::Error;
 pub use fd_socket::{Bell, FdSocket, FileSource, Readiness, Unfit};
 pub use queue::{Kept, OffloadQueue};
 pub use relay::{End, KtlsSide, OnClose, Pair, Pool, Relay, Side, Tally};
+pub use spread::spread;
 pub use wait::Patience;
 
 /// The counters of this process.

@@ -24,6 +24,7 @@ mod simulate;
 mod socket_call;
 mod socket_option;
 mod stat;
+mod threads;
 mod timeout;
 mod tls_info;
 mod traffic_secret;

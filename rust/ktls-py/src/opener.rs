@@ -15,6 +15,7 @@ use crate::crypto_info::{InfoArg, no_pickle};
 use crate::errors::{CoreError, check_apart};
 use crate::lazy::{Column, Front, starts};
 use crate::lock::locked;
+use crate::threads::Threads;
 
 #[pyclass(frozen, name = "Opener", module = "ktls_fast")]
 pub(crate) struct PyOpener(Mutex<Opener>);
@@ -57,22 +58,20 @@ impl PyOpener {
         Ok((record_type, data))
     }
 
-    #[pyo3(signature = (wire, out = None))]
+    #[pyo3(signature = (wire, out = None, *, threads = 1))]
     fn open_batch<'py>(
         &self,
         py: Python<'py>,
         wire: Input<'py>,
         out: Option<Bound<'py, PyAny>>,
+        threads: usize,
     ) -> PyResult<OpenedBatch> {
+        let threads = Threads::new(threads)?;
         let wire = wire.as_slice();
         let mut found = Found::with_room(wire);
-        let mut end = BatchEnd {
-            consumed: 0,
-            written: 0,
-            stop: None,
-        };
+        let mut end = BatchEnd::default();
         let mut open = |out: &mut [u8]| {
-            let open = |opener: &mut Opener| opener.open_batch(wire, out, |one| found.push(one));
+            let open = |opener: &mut Opener| threads.open(opener, wire, out, |one| found.push(one));
             end = locked(py, &self.0, wire.len(), open)?;
             Ok::<_, CoreError>(end.written)
         };

@@ -17,6 +17,7 @@ use crate::errors::{CoreError, check_apart, connection_error, refused};
 use crate::lazy::{Column, Front, starts};
 use crate::lock::locked;
 use crate::scan;
+use crate::threads::Threads;
 
 #[pyclass(frozen, name = "Sealer", module = "ktls_fast")]
 pub(crate) struct PySealer {
@@ -90,9 +91,9 @@ impl PySealer {
     }
 
     #[pyo3(signature = (data, *, record_size = MAX_PLAINTEXT, record_type = 23,
-                        offsets = None, lengths = None, types = None, out = None),
+                        offsets = None, lengths = None, types = None, out = None, threads = 1),
         text_signature = "($self, data, *, record_size=16384, record_type=23, offsets=None, \
-        lengths=None, types=None, out=None)")]
+        lengths=None, types=None, out=None, threads=1)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn seal_batch<'py>(
         &self,
@@ -104,7 +105,9 @@ impl PySealer {
         lengths: Option<PyReadonlyArray1<'py, i64>>,
         types: Option<PyReadonlyArray1<'py, u8>>,
         out: Option<Bound<'py, PyAny>>,
+        threads: usize,
     ) -> PyResult<SealedBatch> {
+        let threads = Threads::new(threads)?;
         let data = data.as_slice();
         let (offsets, lengths) = match (&offsets, &lengths) {
             (Some(offsets), Some(lengths)) => (offsets.as_slice()?, lengths.as_slice()?),
@@ -118,7 +121,7 @@ impl PySealer {
                     size: size + self.overhead,
                     total: data.len() + pieces.len() * self.overhead,
                 };
-                return self.seal_pieces(py, pieces, lengths, data, out);
+                return self.seal_pieces(py, pieces, lengths, data, out, threads);
             }
             _ => {
                 return Err(refused(
@@ -146,7 +149,7 @@ impl PySealer {
             .clone()
             .map(|piece| piece.plaintext.len() + self.overhead);
         let lengths = Lengths::Each(lengths.map(|len| len as i64).collect());
-        self.seal_pieces(py, pieces, lengths, data, out)
+        self.seal_pieces(py, pieces, lengths, data, out, threads)
     }
 
     fn rekey(&self, py: Python<'_>, info: InfoArg) -> PyResult<()> {
@@ -184,13 +187,14 @@ impl PySealer {
         lengths: Lengths,
         data: &[u8],
         out: Option<Bound<'py, PyAny>>,
+        threads: Threads,
     ) -> PyResult<SealedBatch> {
         let _call = self.enter()?;
         let count = pieces.len();
         // Many short pieces of little data are work, too.
         let work = data.len() + count * self.overhead;
         let seal = |out: &mut [u8]| {
-            let seal = |sealer: &mut Sealer| sealer.seal_batch(pieces.clone(), out, |_| {});
+            let seal = |sealer: &mut Sealer| threads.seal(sealer, pieces.clone(), out);
             locked(py, &self.inner, work, seal).map_err(CoreError)
         };
         let (buffer, held, written) = match out {

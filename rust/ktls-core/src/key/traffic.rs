@@ -187,6 +187,20 @@ impl TrafficKey {
     /// [`Error::BadTag`], [`Error::NoContentType`]; [`Error::RecordTooShort`] and [`Error::NoRoom`]
     /// for what a deframer lets through and a caller sizes wrongly.
     pub fn open(&self, seq: u64, record: &[u8], out: &mut [u8]) -> Result<Inner, Error> {
+        let inner = self.open_inner(seq, record, out)?;
+        self.strip(record[0], inner)
+    }
+
+    /// The same with type and padding: the inner plaintext, at the start of `out`.
+    ///
+    /// # Errors
+    /// As [`TrafficKey::open`].
+    pub(crate) fn open_inner<'a>(
+        &self,
+        seq: u64,
+        record: &[u8],
+        out: &'a mut [u8],
+    ) -> Result<&'a [u8], Error> {
         let inner_len = self.inner_len(record.len())?;
         let have = out.len();
         let out = out.get_mut(..inner_len).ok_or(Error::NoRoom {
@@ -194,7 +208,7 @@ impl TrafficKey {
             have,
         })?;
         self.aead.open(self.open_job(seq, record, out)?)?;
-        self.strip(record[0], out)
+        Ok(out)
     }
 
     /// All that the AEAD needs of the record in `record`; `out` is what it gets.

@@ -1,10 +1,13 @@
 //! A few records opened in one call of the AEAD.
 
-use crate::aead::InnerJob;
+use zeroize::Zeroizing;
+
+use crate::aead::{InnerJob, Interleaved};
 use crate::key::{RecSeq, TrafficKey};
 use crate::record::{Frame, Framing, TOGETHER};
 
 /// What opens them.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Group<'a> {
     pub(super) key: &'a TrafficKey,
     pub(super) framing: &'a Framing,
@@ -13,7 +16,7 @@ pub(super) struct Group<'a> {
 }
 
 /// Where one of them lies.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
     /// Its length on the wire.
     pub(super) record: usize,
@@ -30,61 +33,128 @@ pub(super) fn two_are_there(framing: &Framing, wire: &[u8]) -> bool {
 }
 
 impl Group<'_> {
-    /// Opens records from the start of `wire` on into `out`, their plaintexts side by side; gives how
-    /// many, and of those their places.
-    pub(super) fn open(
-        &self,
-        wire: &[u8],
-        out: &mut [u8],
-        places: &mut [Place; TOGETHER],
-    ) -> usize {
-        let Some(many) = self.key.interleaved() else {
-            return 0;
-        };
-        let mut jobs = [const { InnerJob::none() }; TOGETHER];
-        let (mut wire, mut out, mut seq, mut count) = (wire, out, self.next, 0);
-        for (job, place) in jobs.iter_mut().zip(places.iter_mut()) {
-            let Some(set) = self.set_job(job, wire, &mut out, &mut seq) else {
-                break;
+    /// Finds records from the start of `wire` on that are whole, need no closer look, and whose
+    /// plaintexts have room in `out_len` bytes; gives how many.
+    pub(super) fn find(&self, wire: &[u8], out_len: usize, places: &mut [Place]) -> usize {
+        let (mut wire, mut left) = (wire, out_len);
+        for (count, place) in places.iter_mut().enumerate() {
+            let Some(found) = self.find_one(wire, left) else {
+                return count;
             };
-            *place = set;
-            (_, wire) = wire.split_at(place.record);
+            *place = found;
+            (wire, left) = (&wire[found.record..], left - found.room);
+        }
+        places.len()
+    }
+
+    /// The same for all that are there.
+    pub(super) fn find_all(&self, wire: &[u8], out_len: usize) -> Vec<Place> {
+        let (mut places, mut wire, mut left) = (Vec::new(), wire, out_len);
+        while let Some(found) = self.find_one(wire, left) {
+            places.push(found);
+            (wire, left) = (&wire[found.record..], left - found.room);
+        }
+        places
+    }
+
+    #[inline]
+    fn find_one(&self, wire: &[u8], out_len: usize) -> Option<Place> {
+        let Frame { len, .. } = self.framing.deframe(wire).ok()??;
+        let with_type = usize::from(!self.key.is_tls12());
+        let room = self.key.inner_len(len).ok()?.checked_sub(with_type)?;
+        (room <= out_len).then_some(Place {
+            record: len,
+            room,
+            record_type: wire[0],
+        })
+    }
+
+    /// Opens the records of `places`, which lie side by side in `wire`, into `out`, their plaintexts
+    /// side by side; gives how many, and the types of those.
+    pub(super) fn open(&self, wire: &[u8], out: &mut [u8], places: &mut [Place]) -> usize {
+        let (mut wire, mut out, mut next, mut opened) = (wire, out, self.next, 0);
+        for places in places.chunks_mut(TOGETHER) {
+            let (record, room) = places.iter().fold((0, 0), |(record, room), place| {
+                (record + place.record, room + place.room)
+            });
+            let group = Self { next, ..*self };
+            let (now, later) = out.split_at_mut(room);
+            let count = match self.key.interleaved() {
+                Some(many) => group.open_together(many, &wire[..record], now, places),
+                None => group.open_each(&wire[..record], now, places),
+            };
+            opened += count;
+            if count < places.len() {
+                break;
+            }
+            next = next.after(count as u64);
+            (wire, out) = (&wire[record..], later);
+        }
+        opened
+    }
+
+    /// The same for up to [`TOGETHER`] records and a key that takes many.
+    pub(super) fn open_together(
+        &self,
+        many: &dyn Interleaved,
+        mut wire: &[u8],
+        mut out: &mut [u8],
+        places: &mut [Place],
+    ) -> usize {
+        let mut jobs = [const { InnerJob::none() }; TOGETHER];
+        let inner_type = (!self.key.is_tls12()).then_some(0);
+        let mut seq = self.next;
+        let mut count = 0;
+        for (job, place) in jobs.iter_mut().zip(&*places) {
+            let (record, rest) = wire.split_at(place.record);
+            let (now, later) = std::mem::take(&mut out).split_at_mut(place.room);
+            (wire, out) = (rest, later);
+            let Ok(number) = seq.take() else { break };
+            if self
+                .key
+                .set_open_job(&mut job.job, number, record, now)
+                .is_err()
+            {
+                break;
+            }
+            job.inner_type = inner_type;
             count += 1;
         }
         let opened = many.open_many(&mut jobs[..count]);
-        for (job, place) in jobs.iter().zip(places) {
+        for (job, place) in jobs[..count].iter().zip(places) {
             place.record_type = job.inner_type.unwrap_or(place.record_type);
         }
         opened
     }
 
-    /// Makes `job` that of the record at the start of `wire`, its plaintext at the start of `out`, which
-    /// goes on behind it; None if it is not whole, or needs a closer look.
-    #[inline(always)]
-    fn set_job<'a>(
-        &self,
-        job: &mut InnerJob<'a>,
-        wire: &'a [u8],
-        out: &mut &'a mut [u8],
-        seq: &mut RecSeq,
-    ) -> Option<Place> {
-        let Frame { len, .. } = self.framing.deframe(wire).ok()??;
-        let inner_type = (!self.key.is_tls12()).then_some(0);
-        let inner_len = self.key.inner_len(len).ok()?;
-        let room = inner_len.checked_sub(inner_type.iter().len())?;
-        let (place_out, rest) = std::mem::take(out).split_at_mut_checked(room)?;
-        *out = rest;
-        let number = seq.take().ok()?;
-        let record = &wire[..len];
-        self.key
-            .set_open_job(&mut job.job, number, record, place_out)
-            .ok()?;
-        job.inner_type = inner_type;
-        Some(Place {
-            record: len,
-            room,
-            record_type: wire[0],
-        })
+    /// One after the other, each with its content type behind it; that of the last has no room.
+    fn open_each(&self, mut wire: &[u8], mut out: &mut [u8], places: &mut [Place]) -> usize {
+        let mut apart = Zeroizing::new(Vec::new());
+        let mut seq = self.next;
+        for (opened, place) in places.iter_mut().enumerate() {
+            let (record, rest) = wire.split_at(place.record);
+            let Ok(number) = seq.take() else {
+                return opened;
+            };
+            let in_place = out.len() > place.room || self.key.is_tls12();
+            let inner = if in_place {
+                &mut *out
+            } else {
+                apart.resize(place.room + 1, 0);
+                &mut apart[..]
+            };
+            let Ok(inner) = self.key.open_inner(number, record, inner) else {
+                return opened;
+            };
+            if !self.key.is_tls12() {
+                place.record_type = inner[place.room];
+            }
+            if !in_place {
+                out.copy_from_slice(&apart[..place.room]);
+            }
+            (wire, out) = (rest, &mut std::mem::take(&mut out)[place.room..]);
+        }
+        places.len()
     }
 }
 

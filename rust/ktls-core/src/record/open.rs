@@ -47,7 +47,7 @@ pub enum Stop {
 }
 
 /// How far a batch came.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct BatchEnd {
     /// Bytes of wire that were opened.
     pub consumed: usize,
@@ -129,13 +129,19 @@ impl Opener {
         mut done: impl FnMut(Opened),
     ) -> Result<BatchEnd, Error> {
         self.check_ready()?;
-        let mut end = BatchEnd {
-            consumed: 0,
-            written: 0,
-            stop: None,
-        };
+        Ok(self.go_on(wire, out, BatchEnd::default(), &mut done))
+    }
+
+    /// Opens what is behind `end`.
+    pub(super) fn go_on(
+        &mut self,
+        wire: &[u8],
+        out: &mut [u8],
+        mut end: BatchEnd,
+        done: &mut impl FnMut(Opened),
+    ) -> BatchEnd {
         while end.stop.is_none() {
-            if self.open_together(wire, out, &mut end, &mut done) {
+            if self.open_together(wire, out, &mut end, done) {
                 continue;
             }
             let rest = &wire[end.consumed..];
@@ -147,9 +153,9 @@ impl Opener {
                     break;
                 }
             };
-            self.step(frame, rest, out, &mut end, &mut done);
+            self.step(frame, rest, out, &mut end, done);
         }
-        Ok(end)
+        end
     }
 
     fn step(
@@ -188,36 +194,59 @@ impl Opener {
         end: &mut BatchEnd,
         done: &mut impl FnMut(Opened),
     ) -> bool {
-        let wire = &wire[end.consumed..];
-        if self.key.interleaved().is_none() || !two_are_there(&self.framing, wire) {
+        let (wire, from) = (&wire[end.consumed..], end.written);
+        let group = self.group();
+        let Some(many) = self.key.interleaved() else {
+            return false;
+        };
+        if !two_are_there(&self.framing, wire) {
             return false;
         }
         let mut places = [Place::default(); TOGETHER];
-        let group = Group {
+        let found = group.find(wire, out.len() - from, &mut places);
+        let opened = group.open_together(many, wire, &mut out[from..], &mut places[..found]);
+        let taken = self.accept(&places[..opened], out, from, end, done);
+        // Padding, and what was opened behind a KeyUpdate, is not the caller's.
+        let reach = places[..opened]
+            .iter()
+            .map(|place| place.room)
+            .sum::<usize>();
+        out[end.written..from + reach].fill(0);
+        taken > 0
+    }
+
+    /// What opens the next records.
+    pub(super) const fn group(&self) -> Group<'_> {
+        Group {
             key: &self.key,
             framing: &self.framing,
             next: self.seq,
-        };
-        let opened = group.open(wire, &mut out[end.written..], &mut places);
-        let mut from = end.written;
-        let group_end = from
-            + places[..opened]
-                .iter()
-                .map(|place| place.room)
-                .sum::<usize>();
-        let (tls12, mut spent) = (self.key.is_tls12(), 0);
-        for place in &places[..opened] {
+        }
+    }
+
+    /// Takes records that were opened into `out` from `from` on, as far as nothing speaks against it;
+    /// gives how many.
+    pub(super) fn accept(
+        &mut self,
+        opened: &[Place],
+        out: &mut [u8],
+        mut from: usize,
+        end: &mut BatchEnd,
+        done: &mut impl FnMut(Opened),
+    ) -> usize {
+        let (tls12, mut taken) = (self.key.is_tls12(), 0);
+        for place in opened {
             let inner = &out[from..from + place.room];
             let Some((record_type, len)) = place.stripped(inner, tls12) else {
                 break;
             };
-            if from != end.written {
-                out.copy_within(from..from + len, end.written);
+            let offset = end.written;
+            if from != offset {
+                out.copy_within(from..from + len, offset);
             }
             from += place.room;
 
             // Nothing below may fail: the record is spent.
-            let offset = end.written;
             self.notice(record_type, &out[offset..offset + len]);
             done(Opened {
                 record_type,
@@ -226,16 +255,14 @@ impl Opener {
             });
             end.consumed += place.record;
             end.written += len;
-            spent += 1;
+            taken += 1;
             if self.paused() {
                 end.stop = Some(Stop::KeyUpdate);
                 break;
             }
         }
-        self.seq = self.seq.after(spent);
-        // Padding, and what was opened behind a KeyUpdate, is not the caller's.
-        out[end.written..group_end].fill(0);
-        spent > 0
+        self.seq = self.seq.after(taken as u64);
+        taken
     }
 
     /// Opens one framed record and notices a KeyUpdate in it.
@@ -286,7 +313,7 @@ impl Opener {
         }
     }
 
-    fn check_ready(&self) -> Result<(), Error> {
+    pub(super) fn check_ready(&self) -> Result<(), Error> {
         match self.state {
             RxRekey::Ready => Ok(()),
             RxRekey::Paused => Err(Error::KeyExpired),

@@ -113,58 +113,33 @@ impl Sealer {
         &mut self,
         pieces: impl Iterator<Item = Piece<'a>> + Clone,
         out: &mut [u8],
-        mut done: impl FnMut(Range<usize>),
+        done: impl FnMut(Range<usize>),
     ) -> Result<usize, Error> {
-        let (count, need) = self.measure(pieces.clone())?;
-        if need > out.len() {
-            return Err(Error::NoRoom {
-                need,
-                have: out.len(),
-            });
-        }
-        let seqs = self.reserve(count)?;
+        let numbers = self.take_numbers(pieces.clone(), out.len())?;
 
         // Nothing below may fail: the sequence numbers are spent.
-        let numbered = seqs.zip(pieces);
-        if let (Some(many), 2..) = (self.key.interleaved(), count) {
-            return Ok(self.seal_together(many, numbered, out, done));
-        }
-        let mut at = 0;
-        for (seq, piece) in numbered {
-            let end = at + piece.plaintext.len() + self.key.overhead();
-            self.key
-                .seal(seq, piece.record_type, piece.plaintext, &mut out[at..end]);
-            done(at..end);
-            at = end;
-        }
-        Ok(at)
+        Ok(seal_numbered(&self.key, numbers, pieces, out, done))
     }
 
-    /// Seals a few at a time; gives the bytes written.
-    fn seal_together<'a>(
-        &self,
-        many: &dyn Interleaved,
-        mut pieces: impl Iterator<Item = (u64, Piece<'a>)>,
-        mut out: &mut [u8],
-        mut done: impl FnMut(Range<usize>),
-    ) -> usize {
-        let mut jobs = [const { SealJob::none() }; TOGETHER];
-        let mut at = 0;
-        loop {
-            let mut count = 0;
-            for (job, (seq, piece)) in jobs.iter_mut().zip(&mut pieces) {
-                let len = piece.plaintext.len() + self.key.overhead();
-                let (record, rest) = std::mem::take(&mut out).split_at_mut(len);
-                self.key
-                    .set_job(job, seq, piece.record_type, piece.plaintext, record);
-                done(at..at + len);
-                (out, at, count) = (rest, at + len, count + 1);
-            }
-            if count == 0 {
-                return at;
-            }
-            many.seal_many(&mut jobs[..count]);
+    /// Takes the numbers of all pieces, or none; `room` is what there is for them.
+    ///
+    /// # Errors
+    /// As [`Sealer::seal_batch`].
+    pub(super) fn take_numbers<'a>(
+        &mut self,
+        pieces: impl Iterator<Item = Piece<'a>>,
+        room: usize,
+    ) -> Result<Range<u64>, Error> {
+        let (count, need) = self.measure(pieces)?;
+        if need > room {
+            return Err(Error::NoRoom { need, have: room });
         }
+        self.reserve(count)
+    }
+
+    /// The key in use.
+    pub(super) const fn key(&self) -> &TrafficKey {
+        &self.key
     }
 
     /// How many records the pieces make, and how many bytes.
@@ -246,5 +221,54 @@ impl Sealer {
     #[must_use]
     pub const fn version(&self) -> u16 {
         self.key.info().version()
+    }
+}
+
+/// Seals pieces under their numbers into `out`, back to back; gives the bytes written.
+pub(super) fn seal_numbered<'a>(
+    key: &TrafficKey,
+    numbers: Range<u64>,
+    pieces: impl Iterator<Item = Piece<'a>>,
+    out: &mut [u8],
+    mut done: impl FnMut(Range<usize>),
+) -> usize {
+    let several = numbers.end - numbers.start > 1;
+    let pieces = numbers.zip(pieces);
+    if let (Some(many), true) = (key.interleaved(), several) {
+        return seal_together(key, many, pieces, out, done);
+    }
+    let mut at = 0;
+    for (seq, piece) in pieces {
+        let end = at + piece.plaintext.len() + key.overhead();
+        key.seal(seq, piece.record_type, piece.plaintext, &mut out[at..end]);
+        done(at..end);
+        at = end;
+    }
+    at
+}
+
+/// Seals a few at a time; gives the bytes written.
+fn seal_together<'a>(
+    key: &TrafficKey,
+    many: &dyn Interleaved,
+    mut pieces: impl Iterator<Item = (u64, Piece<'a>)>,
+    mut out: &mut [u8],
+    mut done: impl FnMut(Range<usize>),
+) -> usize {
+    let mut jobs = [const { SealJob::none() }; TOGETHER];
+    let mut at = 0;
+    loop {
+        let mut count = 0;
+        for (job, (seq, piece)) in jobs.iter_mut().zip(&mut pieces) {
+            let len = piece.plaintext.len() + key.overhead();
+            let (record, rest) = std::mem::take(&mut out).split_at_mut(len);
+            key.set_job(job, seq, piece.record_type, piece.plaintext, record);
+            done(at..at + len);
+            (out, at, count) = (rest, at + len, count + 1);
+        }
+        if count == 0 {
+            return at;
+        }
+        many.seal_many(&mut jobs[..count]);
     }
 }

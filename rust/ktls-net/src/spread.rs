@@ -1,0 +1,62 @@
+//! Work that is in parts, spread over threads for the time of one call.
+
+use std::sync::Mutex;
+use std::thread;
+
+use crate::descriptor::guard;
+
+/// Has `work` done on every part by the caller and up to `threads - 1` threads beside it, whoever is
+/// free. They are through when the call returns. Those that cannot be started are not missed.
+pub fn spread<T: Send>(
+    parts: impl Iterator<Item = T> + Send,
+    threads: usize,
+    work: impl Fn(T) + Sync,
+) {
+    let parts = Mutex::new(parts);
+    let next = || guard(&parts).next();
+    let run = || {
+        while let Some(part) = next() {
+            work(part);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            let thread = thread::Builder::new().name("ktls-batch".into());
+            if thread.spawn_scoped(scope, run).is_err() {
+                break;
+            }
+        }
+        run();
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn every_part_is_done_once_and_by_as_many_threads_as_asked_for() {
+        let (done, threads) = (Mutex::new(Vec::new()), Mutex::new(HashSet::new()));
+        let all_there = Barrier::new(3);
+        spread(0..30, 3, |part| {
+            if part < 3 {
+                all_there.wait();
+            }
+            guard(&done).push(part);
+            guard(&threads).insert(thread::current().id());
+        });
+        let mut done = done.into_inner().unwrap();
+        done.sort_unstable();
+        assert!(done.into_iter().eq(0..30));
+        assert_eq!(threads.into_inner().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn without_threads_the_caller_does_it_all() {
+        let caller = thread::current().id();
+        spread(0..5, 0, |_| assert_eq!(thread::current().id(), caller));
+    }
+}

@@ -1,0 +1,66 @@
+//! How many threads a batch may use.
+
+use ktls_core::record::{BatchEnd, OpenPart, Opened, Piece, SealPart};
+use ktls_core::{Errno, Error, Opener, Sealer};
+use ktls_net::spread;
+use pyo3::prelude::*;
+
+use crate::errors::refused;
+
+/// At least one; the caller's is among them.
+#[derive(Clone, Copy)]
+pub(crate) struct Threads(usize);
+
+/// More than any machine has, so that a typing error starts no thousands.
+const MOST: usize = 1024;
+/// Parts for each thread, so that those who are through early help the others.
+const PARTS: usize = 4;
+
+impl Threads {
+    pub(crate) fn new(count: usize) -> PyResult<Self> {
+        match count {
+            1..=MOST => Ok(Self(count)),
+            _ => {
+                let text = format!("{count} threads are not 1 to {MOST}");
+                Err(refused(Errno::Inval, text))
+            }
+        }
+    }
+
+    pub(crate) fn seal<'p>(
+        self,
+        sealer: &mut Sealer,
+        pieces: impl ExactSizeIterator<Item = Piece<'p>> + Clone + Send,
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
+        if self.0 == 1 {
+            return sealer.seal_batch(pieces, out, |_| {});
+        }
+        let need = sealer.measure(pieces.clone())?.1;
+        let parts = sealer.seal_parts(pieces, out, self.parts())?;
+        let threads = self.0.min(parts.len());
+        spread(parts.into_iter(), threads, SealPart::seal);
+        Ok(need)
+    }
+
+    pub(crate) fn open(
+        self,
+        opener: &mut Opener,
+        wire: &[u8],
+        out: &mut [u8],
+        done: impl FnMut(Opened),
+    ) -> Result<BatchEnd, Error> {
+        if self.0 == 1 {
+            return opener.open_batch(wire, out, done);
+        }
+        let run = |parts: &mut [OpenPart<'_>]| {
+            let threads = self.0.min(parts.len());
+            spread(parts.iter_mut(), threads, OpenPart::open);
+        };
+        opener.open_parts(wire, out, self.parts(), run, done)
+    }
+
+    const fn parts(self) -> usize {
+        self.0 * PARTS
+    }
+}
