@@ -4,6 +4,8 @@
     reason = "raw buffers and descriptors of Python objects are turned into Rust's here"
 )]
 
+mod pool;
+
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use pyo3::{Borrowed, ffi};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use crate::errors::os_error;
+use pool::HugeBytes;
 
 /// A caller's bytes, read in place: `bytes` are borrowed, other buffers are held until dropped.
 pub(crate) enum Input<'py> {
@@ -157,6 +160,18 @@ impl Drop for SharedNumbers {
 pub(crate) fn overlap(a: &[u8], b: &[u8]) -> bool {
     let (a, b) = (a.as_ptr_range(), b.as_ptr_range());
     a.start < b.end && b.start < a.end
+}
+
+/// As [`new_bytes`], but a read-only buffer of our own, which the next one uses again, if it is huge.
+pub(crate) fn batch_bytes<'py, E: Into<PyErr>>(
+    py: Python<'py>,
+    len: usize,
+    fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if len < pool::HUGE {
+        return new_bytes(py, len, fill);
+    }
+    Ok(Bound::new(py, HugeBytes::new(len, fill)?)?.into_any())
 }
 
 /// New `bytes` of at most `len`, of which `fill` writes the first part and tells how much that is.

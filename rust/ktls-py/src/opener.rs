@@ -10,7 +10,7 @@ use ktls_core::{Error, Opener};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 
-use crate::buffer::{Input, Output, new_bytes};
+use crate::buffer::{Input, Output, batch_bytes, new_bytes};
 use crate::crypto_info::{InfoArg, no_pickle};
 use crate::errors::{CoreError, check_apart};
 use crate::lazy::{Column, Front, starts};
@@ -83,7 +83,7 @@ impl PyOpener {
                 open(out)?;
                 (object, Some(output))
             }
-            None => (new_bytes(py, wire.len(), open)?, None),
+            None => (batch_bytes(py, wire.len(), open)?, None),
         };
         if let (0, Some(Stop::Bad(error))) = (found.types.len(), end.stop) {
             return Err(CoreError(error).into());

@@ -11,7 +11,7 @@ use ktls_net::fork::{Call, Ownership};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 
-use crate::buffer::{Input, Output, new_bytes};
+use crate::buffer::{Input, Output, batch_bytes, new_bytes};
 use crate::crypto_info::{InfoArg, no_pickle};
 use crate::errors::{CoreError, check_apart, connection_error, refused};
 use crate::lazy::{Column, Front, starts};
@@ -210,7 +210,7 @@ impl PySealer {
                     sealer.measure(pieces.clone())
                 });
                 let need = measured.map_err(CoreError)?.1;
-                (new_bytes(py, need, seal)?, None, need)
+                (batch_bytes(py, need, seal)?, None, need)
             }
         };
         Ok(SealedBatch {

@@ -1,0 +1,96 @@
+//! Memory of huge outputs, kept for the next: the system's fresh pages cost more than the work on them.
+
+use std::ffi::c_int;
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::exceptions::PyMemoryError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// From this size on an allocator gives memory back to the system as soon as it is free.
+pub(super) const HUGE: usize = 32 << 20;
+/// Buffers kept: a caller often holds one while the next is filled.
+const KEPT: usize = 2;
+/// Nothing larger is kept.
+const MOST: usize = 256 << 20;
+
+static POOL: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+/// Bytes that nobody changes any more, in memory that goes back to the pool.
+#[pyclass(frozen, module = "ktls_fast")]
+pub(super) struct HugeBytes {
+    memory: Memory,
+    len: usize,
+}
+
+/// What goes back when it is dropped; it may be longer than was asked for.
+struct Memory(Vec<u8>);
+
+impl HugeBytes {
+    /// At most `len` bytes, of which `fill` writes the first part and tells how much that is.
+    pub(super) fn new<E: Into<PyErr>>(
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> PyResult<Self> {
+        let mut memory = Memory::take(len)?;
+        let len = fill(&mut memory.0[..len]).map_err(Into::into)?;
+        Ok(Self { memory, len })
+    }
+}
+
+#[pymethods]
+impl HugeBytes {
+    /// # Safety
+    /// As Python calls it: `view` is null, or a place for a `Py_buffer`.
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let bytes = &slf.get().memory.0[..slf.get().len];
+        let (start, len) = (
+            bytes.as_ptr().cast_mut().cast(),
+            bytes.len() as ffi::Py_ssize_t,
+        );
+        // SAFETY: `view` is Python's. The bytes stay where they are and as they are for as long as the
+        // object lives, which the view then keeps alive; it is read-only (the 1), so that nobody
+        // writes through the pointer. What lies behind `len` belongs to earlier outputs and is not shown.
+        let filled = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, len, 1, flags) };
+        if filled == 0 {
+            return Ok(());
+        }
+        Err(PyErr::fetch(slf.py()))
+    }
+}
+
+impl Memory {
+    /// The smallest that is large enough and not twice as large, or fresh.
+    fn take(len: usize) -> PyResult<Self> {
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |bytes: &Vec<u8>| (len..=len.saturating_mul(2)).contains(&bytes.len());
+        let fitting = pool.iter().enumerate().filter(|(_, bytes)| fits(bytes));
+        if let Some((at, _)) = fitting.min_by_key(|(_, bytes)| bytes.len()) {
+            return Ok(Self(pool.swap_remove(at)));
+        }
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).map_err(|_| {
+            PyMemoryError::new_err(format!("there is no memory for {len} bytes of output"))
+        })?;
+        bytes.resize(len, 0);
+        Ok(Self(bytes))
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.0);
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes.len() > MOST {
+            return;
+        }
+        // The one that was kept longest goes: sizes change with the caller.
+        let oldest = (pool.len() == KEPT).then(|| pool.remove(0));
+        pool.push(bytes);
+        drop((pool, oldest));
+    }
+}
