@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from ktls_fast import TruncatedError
+from ktls_fast import KtlsSocket, TruncatedError
 from tests.peers.ours import paired
 from tests.peers.raw import ALERT, CLOSE_NOTIFY, DATA
 from tests.peers.support import DEADLINE, octal, socket_pair, start
@@ -141,6 +141,14 @@ def test_closed_plain_socket_is_refused() -> None:
     with paired() as (conn, _), pytest.raises(OSError, match="descriptor") as caught:
         conn.relay(closed)
     assert caught.value.errno == errno.EBADF
+
+
+def test_sockets_whose_bytes_are_not_plain_are_refused() -> None:
+    near, far = socket.socketpair()
+    with near, far, paired() as (conn, _):
+        layered = KtlsSocket(near)
+        with layered, pytest.raises(TypeError, match="is not a plain socket"):
+            conn.relay(layered)  # type: ignore[arg-type]
 
 
 def _send_and_end(sock: socket.socket, data: bytes) -> None:

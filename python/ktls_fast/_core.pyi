@@ -909,6 +909,7 @@ class Connection:
             side can take what it got for all there was: the peer gets an alert, and the plain side
             a reset when ``sock`` is closed.
         :raises OSError: of the plain side, which the text names.
+        :raises TypeError: ``sock`` is not a plain ``socket.socket``: its bytes may not be plain.
         """
 
     def __enter__(self) -> Self: ...

@@ -16,6 +16,7 @@ use crate::buffer::{Input, Output, dup_fd, new_bytes, take_fd};
 use crate::config::{PyClientConfig, PyServerConfig, Rekey};
 use crate::errors::{connection_error, refused};
 use crate::python_socket;
+use crate::relay::plain_only;
 use crate::timeout::{Timeout, parse, wait_for};
 use crate::traffic_secret::PyTrafficSecret;
 
@@ -303,7 +304,7 @@ impl PyConnection {
         idle_timeout: Option<f64>,
         stop_fd: i32,
     ) -> PyResult<(u64, u64)> {
-        let plain = dup_fd(sock.call_method0("fileno")?.extract()?)?;
+        let plain = plain_only(sock)?;
         let stop: Option<OwnedFd> = if stop_fd < 0 {
             None
         } else {

@@ -1,5 +1,6 @@
 //! `Relay` and `RelayHandle`.
 
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -257,12 +258,29 @@ fn side_of(object: &Bound<'_, PyAny>) -> PyResult<Side> {
         let socket = socket.get().socket().map_err(connection_error)?;
         return Side::ktls(socket).map_err(connection_error);
     }
-    let socket = object.py().import("socket")?.getattr("socket")?;
-    // A subclass may have a layer of its own over the bytes, as that of ssl.
-    if !object.get_type().is(&socket) {
-        return Err(no_side(object));
+    match plain_fd(object)? {
+        Some(fd) => Ok(Side::Plain(fd)),
+        None => Err(no_side(object)),
     }
-    dup_fd(object.call_method0("fileno")?.extract()?).map(Side::Plain)
+}
+
+/// The same where nothing else will do.
+pub(crate) fn plain_only(object: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
+    plain_fd(object)?.ok_or_else(|| {
+        let kind = object.get_type();
+        let text = format!("{kind} is not a plain socket.socket; Relay.add pumps between others");
+        PyTypeError::new_err(text)
+    })
+}
+
+/// A descriptor of our own of a plain socket. A subclass may have a layer of its own over the bytes,
+/// as that of ssl.
+fn plain_fd(object: &Bound<'_, PyAny>) -> PyResult<Option<OwnedFd>> {
+    let socket = object.py().import("socket")?.getattr("socket")?;
+    if !object.get_type().is(&socket) {
+        return Ok(None);
+    }
+    dup_fd(object.call_method0("fileno")?.extract()?).map(Some)
 }
 
 fn no_side(object: &Bound<'_, PyAny>) -> PyErr {
