@@ -5,22 +5,22 @@ use crate::key::{RecSeq, TrafficKey};
 use crate::record::{Frame, Framing, TOGETHER};
 
 /// What opens them.
-pub(super) struct Group<'a> {
-    pub(super) key: &'a TrafficKey,
-    pub(super) framing: &'a Framing,
+pub(crate) struct Group<'a> {
+    pub(crate) key: &'a TrafficKey,
+    pub(crate) framing: &'a Framing,
     /// The number of the first.
-    pub(super) next: RecSeq,
+    pub(crate) next: RecSeq,
 }
 
 /// Where one of them lies.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Its length on the wire.
-    pub(super) record: usize,
+    pub(crate) record: usize,
     /// The length of its plaintext, perhaps with padding.
-    pub(super) room: usize,
+    pub(crate) room: usize,
     /// The numbers left after it.
-    pub(super) after: RecSeq,
+    pub(crate) after: RecSeq,
     /// The content type; in TLS 1.3 the last byte of the inner plaintext, zero if that is padding.
     record_type: u8,
 }
@@ -34,12 +34,7 @@ pub(super) fn two_are_there(framing: &Framing, wire: &[u8]) -> bool {
 impl Group<'_> {
     /// Opens records from the start of `wire` on into `out`, their plaintexts side by side; gives how
     /// many, and of those their places.
-    pub(super) fn open(
-        &self,
-        wire: &[u8],
-        out: &mut [u8],
-        places: &mut [Place; TOGETHER],
-    ) -> usize {
+    pub(crate) fn open(&self, wire: &[u8], out: &mut [u8], places: &mut [Place]) -> usize {
         let Some(many) = self.key.interleaved() else {
             return 0;
         };
@@ -88,7 +83,7 @@ impl Group<'_> {
 
 impl Place {
     /// Content type and length without padding; None if there is no type.
-    pub(super) fn stripped(&self, inner: &[u8], tls12: bool) -> Option<(u8, usize)> {
+    pub(crate) fn stripped(&self, inner: &[u8], tls12: bool) -> Option<(u8, usize)> {
         if self.record_type != 0 || tls12 {
             return Some((self.record_type, self.room));
         }

@@ -1,13 +1,16 @@
 //! Records in order: deframe, seal, open, one or many.
 
 mod deframe;
-mod group;
+pub(crate) mod group;
 mod open;
+mod pace;
 mod seal;
 
 pub use deframe::{Frame, Framing};
 pub use open::{BatchEnd, Opened, Opener, Stop};
 pub use seal::{NextKey, Piece, Sealer};
 
+pub(crate) use pace::Pace;
+
 /// Records handed to an interleaved key in one go.
-const TOGETHER: usize = 16;
+pub(crate) const TOGETHER: usize = 16;

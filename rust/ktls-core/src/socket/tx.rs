@@ -1,5 +1,7 @@
 //! The sending direction (spec 2).
 
+mod group;
+
 use std::sync::Arc;
 
 use crate::crypto_info::CryptoInfo;
@@ -86,6 +88,9 @@ impl Tx {
         }
         while source.left > 0 && self.waiting() < limit {
             shared.error.check_send()?;
+            if self.seal_group(source, record_type, more, limit) {
+                continue;
+            }
             let room = self.max_payload - self.open.len();
             let len = source.left.min(room);
             if len < room && more == More::KeepOpen {
