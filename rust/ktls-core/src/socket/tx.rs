@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
+use crate::fifo::Fifo;
 use crate::key::TrafficKey;
 use crate::offload::TxOffload;
 use crate::socket::job::Jobs;
-use crate::socket::{Fault, Fifo, Job, JobSealer, Plaintext, Shared, Source, options};
+use crate::socket::{Fault, Job, JobSealer, Plaintext, Shared, Source, options};
 use crate::wire::{ContentType, MAX_PLAINTEXT};
 
 /// Plaintext in, sealed records out; keeps a MSG_MORE record open.

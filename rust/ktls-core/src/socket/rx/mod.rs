@@ -9,11 +9,12 @@ use std::collections::VecDeque;
 
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
+use crate::fifo::Fifo;
 use crate::key::TrafficKey;
 use crate::offload::RxOffload;
 use crate::record::{Framing, Pace};
 use crate::rekey::{RxEvent, RxRekey};
-use crate::socket::{Fault, Fifo, Receive, Shared, Target};
+use crate::socket::{Fault, Receive, Shared, Target};
 use ahead::Ahead;
 
 /// Wire bytes in, plaintext out; pauses at a KeyUpdate.
