@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::{Alert, Error};
+use crate::fifo::Fifo;
 use crate::key::Inner;
 use crate::record::{Framing, Opener};
 use crate::rekey::Reply;
-use crate::session::buffer::Queue;
 use crate::session::handshake::{Message, Messages};
 use crate::session::storm::StormGuard;
 use crate::session::{KeySource, Setting};
@@ -19,9 +19,13 @@ pub struct Receiver {
     opener: Opener,
     keys: Box<dyn KeySource>,
     setting: Setting,
-    wire: Queue,
+    wire: Fifo,
+    /// How much to read ahead: grows while that much comes.
+    ahead: usize,
+    /// How much was asked for last.
+    asked: usize,
     /// Plaintext of a record that did not fit the caller's buffer.
-    rest: Queue,
+    rest: Fifo,
     messages: Messages,
     storm: StormGuard,
     /// What came behind data that was delivered first.
@@ -48,8 +52,9 @@ pub enum Event {
 
 /// Longest record that RFC 5246 lets through, with its header.
 const MAX_RECORD: usize = MAX_PLAINTEXT + 2048 + 5;
-/// Wire bytes read ahead.
-const WIRE: usize = 4 * MAX_RECORD;
+/// Wire bytes read ahead: the least, which is two records, and the most.
+const LEAST_AHEAD: usize = 2 * MAX_RECORD;
+const MOST_AHEAD: usize = (256 << 10) + MAX_RECORD;
 
 impl Receiver {
     /// Starts under `info`; `received` are bytes that came behind the handshake.
@@ -63,11 +68,9 @@ impl Receiver {
         received: &[u8],
     ) -> Result<Self, Error> {
         let framing = Framing::rfc(info.cipher(), info.version());
-        let mut wire = Queue::new(WIRE.max(received.len()));
-        if !received.is_empty() {
-            wire.room(received.len())[..received.len()].copy_from_slice(received);
-            wire.filled(received.len());
-        }
+        let mut wire = Fifo::default();
+        wire.space(received.len()).copy_from_slice(received);
+        wire.commit(received.len());
         let messages = Messages::new(info.version(), keys.is_client());
         let opener = Opener::with_framing(info, setting.provider, framing)?;
         setting.stats.add(Counter::TlsRxSw);
@@ -77,7 +80,9 @@ impl Receiver {
             keys,
             setting: setting.clone(),
             wire,
-            rest: Queue::new(MAX_RECORD),
+            ahead: LEAST_AHEAD,
+            asked: 0,
+            rest: Fifo::default(),
             messages,
             storm: StormGuard::new(setting.policy.key_updates),
             held: None,
@@ -87,14 +92,20 @@ impl Receiver {
         })
     }
 
-    /// Where the next bytes of the wire go: at least one byte after [`Event::NeedMore`].
-    pub fn room(&mut self) -> &mut [u8] {
-        self.wire.room(MAX_RECORD)
+    /// Where the next bytes of the wire go after [`Event::NeedMore`]: some more than the `wanted` bytes of
+    /// plaintext if so much may be there, and at least one.
+    pub fn room(&mut self, wanted: usize) -> &mut [u8] {
+        let enough = wanted.saturating_add(MAX_RECORD).max(LEAST_AHEAD);
+        self.asked = self.ahead.min(enough);
+        self.wire.space(self.asked)
     }
 
     /// So many bytes were put into [`Receiver::room`].
     pub fn filled(&mut self, count: usize) {
-        self.wire.filled(count);
+        self.wire.commit(count);
+        if count == self.asked {
+            self.ahead = MOST_AHEAD.min(2 * self.ahead);
+        }
     }
 
     /// Opens records into `out` until there is something to tell.
@@ -151,21 +162,21 @@ impl Receiver {
         if self.closed {
             return Ok(Event::Closed);
         }
-        let Some(frame) = self.opener.framing().deframe(self.wire.waiting())? else {
+        let Some(frame) = self.opener.framing().deframe(self.wire.bytes())? else {
             return Ok(Event::NeedMore);
         };
         let inner_len = self.opener.inner_len(frame.len)?;
-        let record = &self.wire.waiting()[..frame.len];
+        let record = &self.wire.bytes()[..frame.len];
         if inner_len <= out.len() {
             let inner = self.opener.open(record, out)?;
-            self.wire.take(frame.len);
+            self.wire.consume(frame.len);
             return self.digest(inner, Place::Direct(out), now);
         }
         if direct_only {
             return Ok(Event::NeedMore);
         }
-        let inner = self.opener.open(record, self.rest.room(inner_len))?;
-        self.wire.take(frame.len);
+        let inner = self.opener.open(record, self.rest.space(inner_len))?;
+        self.wire.consume(frame.len);
         self.digest(inner, Place::Rest, now)
     }
 
@@ -187,7 +198,7 @@ impl Receiver {
             return Ok(Event::Data(match place {
                 Place::Direct(_) => inner.len,
                 Place::Rest => {
-                    self.rest.filled(inner.len);
+                    self.rest.commit(inner.len);
                     0
                 }
             }));
@@ -195,7 +206,7 @@ impl Receiver {
         // Copied, since it is short and rare, and no caller's buffer may keep a ticket.
         let message = match place {
             Place::Direct(out) => take(out, inner.len),
-            Place::Rest => take(self.rest.room(inner.len), inner.len),
+            Place::Rest => take(self.rest.space(inner.len), inner.len),
         };
         self.control(record_type, &message, now)
     }
@@ -268,9 +279,9 @@ impl Receiver {
     }
 
     fn deliver_rest(&mut self, out: &mut [u8]) -> usize {
-        let count = self.rest.waiting().len().min(out.len());
-        out[..count].copy_from_slice(&self.rest.waiting()[..count]);
-        self.rest.take(count);
+        let count = self.rest.bytes().len().min(out.len());
+        out[..count].copy_from_slice(&self.rest.bytes()[..count]);
+        self.rest.consume(count);
         count
     }
 
@@ -290,9 +301,9 @@ impl Receiver {
     #[must_use]
     pub fn pending(&self) -> usize {
         if self.closed && self.held.is_none() {
-            return self.rest.waiting().len();
+            return self.rest.bytes().len();
         }
-        let mut rest = self.wire.waiting();
+        let mut rest = self.wire.bytes();
         while let Ok(Some(frame)) = self.opener.framing().deframe(rest) {
             rest = &rest[frame.len..];
         }
@@ -303,7 +314,7 @@ impl Receiver {
             0
         };
         let held = usize::from(self.held.is_some());
-        self.rest.waiting().len() + self.wire.waiting().len() - partial + held
+        self.rest.bytes().len() + self.wire.bytes().len() - partial + held
     }
 
     /// Key updates of the peer.

@@ -13,6 +13,9 @@ use crate::descriptor::guard;
 use crate::wait::{wait, write_now};
 use crate::{Error, Patience};
 
+/// Plaintext that a call takes at a time if it does not wait until TCP has it.
+const AHEAD: usize = 64 << 10;
+
 impl Connection {
     /// Sends `data`; gives how much was taken: less than all only when waiting came to its end.
     ///
@@ -24,9 +27,15 @@ impl Connection {
         let fd = self.fd.open()?;
         let _turn = self.writer.take(patience)?;
         self.fd.number()?;
+        // What waits for nobody must not be far ahead of TCP.
+        let most = match patience {
+            Patience::None => AHEAD,
+            Patience::Until(_) | Patience::Endless => usize::MAX,
+        };
         let mut taken = 0;
         loop {
-            let (count, flushed) = match self.write_now(&fd, &data[taken..]) {
+            let rest = &data[taken..];
+            let (count, flushed) = match self.write_now(&fd, &rest[..rest.len().min(most)]) {
                 Err(_) if taken > 0 => return Ok(taken),
                 step => step?,
             };
