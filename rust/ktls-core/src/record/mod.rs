@@ -10,6 +10,7 @@ pub use deframe::{Frame, Framing};
 pub use open::{BatchEnd, Opened, Opener, Stop};
 pub use seal::{NextKey, Piece, Sealer};
 
+pub(crate) use open::Data;
 pub(crate) use pace::Pace;
 
 /// Records handed to an interleaved key in one go.

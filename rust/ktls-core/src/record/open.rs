@@ -1,5 +1,7 @@
 //! Opening in order under one key, pausing at a KeyUpdate.
 
+mod data;
+
 use zeroize::Zeroizing;
 
 use crate::aead::Provider;
@@ -10,6 +12,8 @@ use crate::record::group::{Group, Place, two_are_there};
 use crate::record::{Frame, Framing, TOGETHER};
 use crate::rekey::{KeyUpdateScanner, RxEvent, RxRekey};
 use crate::wire::{ContentType, TLS13};
+
+pub(crate) use data::Data;
 
 /// Opens records in order under one traffic key.
 #[derive(Debug)]
