@@ -1,6 +1,6 @@
 //! Writing and key updates of our own.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ktls_core::Error as CoreError;
 use ktls_core::rekey::Reply;
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::Connection;
 use crate::descriptor::guard;
-use crate::wait::{wait, write_now};
+use crate::wait::{wait, write_before_more, write_now};
 use crate::{Error, Patience};
 
 /// Plaintext that a call takes at a time if it does not wait until TCP has it.
@@ -58,8 +58,13 @@ impl Connection {
             return Ok((0, tx.wire().is_empty()));
         }
         let count = tx.write(data)?;
+        let write = if count < data.len() {
+            write_before_more
+        } else {
+            write_now
+        };
         // Its bytes are accepted: an error of the socket shows in the next call.
-        let _shows_again = push(fd, &mut tx);
+        let _shows_again = push_by(write, fd, &mut tx);
         Ok((count, tx.wire().is_empty()))
     }
 
@@ -129,9 +134,17 @@ impl Connection {
 
 /// Sends what the socket takes of the sealed bytes, and of the answer that may be owed to the peer.
 pub(super) fn push(fd: &impl AsFd, tx: &mut Sender) -> Result<(), Error> {
+    push_by(write_now, fd, tx)
+}
+
+fn push_by(
+    write: fn(BorrowedFd<'_>, &[u8]) -> Result<usize, Error>,
+    fd: &impl AsFd,
+    tx: &mut Sender,
+) -> Result<(), Error> {
     loop {
         while !tx.wire().is_empty() {
-            match write_now(fd.as_fd(), tx.wire()) {
+            match write(fd.as_fd(), tx.wire()) {
                 Ok(count) => tx.wrote(count),
                 Err(Error::Io(Errno::AGAIN)) => return Ok(tx.settle()?),
                 Err(error) => return Err(error),
