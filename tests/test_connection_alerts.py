@@ -79,6 +79,11 @@ def reordered(tx: Half) -> bytes:
     return second + first
 
 
+def behind_data(last: Wire) -> Wire:
+    """Records that can be opened together, of which the last is bad."""
+    return lambda tx: tx.seal(b"") + tx.seal(b"") + last(tx)
+
+
 def under_the_old_key(tx: Half) -> bytes:
     """A record after a KeyUpdate that forgot to change keys."""
     return tx.seal(key_update(NOT_REQUESTED), HANDSHAKE) + tx.seal(b"late")
@@ -105,6 +110,10 @@ BROKEN: dict[str, tuple[Wire, str]] = {
     "ciphertext of 65535": (unsealed(header(65535) + bytes(100)), "record_overflow"),
     "plaintext of 2^14+1": (inner(bytes(16385) + b"\x17"), "record_overflow"),
     "plaintext and padding of 2^14+2": (inner(b"\x17" + bytes(16385)), "record_overflow"),
+    "plaintext and padding of 2^14+2 behind data": (
+        behind_data(inner(b"\x17" + bytes(16385))),
+        "record_overflow",
+    ),
     "ciphertext of 2^14+256": (inner(bytes(16223) + b"\x17" + bytes(400)), "record_overflow"),
     # Content types (§5, §5.4).
     "only zeros": (inner(bytes(20)), "unexpected_message"),

@@ -7,6 +7,7 @@
 pub mod aead;
 pub mod crypto_info;
 pub mod error;
+mod fifo;
 pub mod key;
 pub mod offload;
 pub mod record;
@@ -20,5 +21,6 @@ pub mod wire;
 
 pub use crypto_info::{CryptoInfo, Direction};
 pub use error::{Alert, Blame, Errno, Error};
+pub use fifo::Fifo;
 pub use key::TrafficSecret;
 pub use record::{Opener, Sealer};

@@ -50,10 +50,15 @@ impl End {
     fn receive(&mut self, from: &mut End, cut: usize, buffer: usize) -> Result<(), Error> {
         let wire = from.tx.wire().to_vec();
         from.tx.wrote(wire.len());
-        for bytes in wire.chunks(cut) {
-            self.rx.room()[..bytes.len()].copy_from_slice(bytes);
-            self.rx.filled(bytes.len());
-            self.read_all(buffer)?;
+        for mut bytes in wire.chunks(cut) {
+            while !bytes.is_empty() {
+                let room = self.rx.room(buffer);
+                let (piece, rest) = bytes.split_at(bytes.len().min(room.len()));
+                room[..piece.len()].copy_from_slice(piece);
+                self.rx.filled(piece.len());
+                self.read_all(buffer)?;
+                bytes = rest;
+            }
         }
         Ok(())
     }
@@ -143,7 +148,7 @@ fn rogue(policy: &Policy) -> (Sealer, End) {
 }
 
 fn tell(sealer: &mut Sealer, end: &mut End, record_type: u8, text: &[u8]) -> Result<(), Error> {
-    let room = end.rx.room();
+    let room = end.rx.room(100);
     let len = sealer.seal(record_type, text, room).unwrap();
     end.rx.filled(len);
     end.read_all(100)
@@ -199,8 +204,10 @@ fn what_the_rfc_forbids_is_refused_with_its_alert() {
 #[test]
 fn data_in_front_of_an_error_is_delivered_first() {
     let (mut sealer, mut end) = rogue(&Policy::default());
-    let mut at = sealer.seal(23, b"good", end.rx.room()).unwrap();
-    at += sealer.seal(99, b"bad", &mut end.rx.room()[at..]).unwrap();
+    let mut at = sealer.seal(23, b"good", end.rx.room(100)).unwrap();
+    at += sealer
+        .seal(99, b"bad", &mut end.rx.room(100)[at..])
+        .unwrap();
     end.rx.filled(at);
     assert_eq!(
         end.read_all(100),

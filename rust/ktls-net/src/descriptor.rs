@@ -95,8 +95,16 @@ impl AsFd for Opened {
 /// One at a time: a right that may be held while waiting for the peer, unlike a mutex.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
-    taken: Mutex<bool>,
+    takers: Mutex<Takers>,
     free: Condvar,
+}
+
+/// Who has a turn, and who wants it.
+#[derive(Debug, Default)]
+struct Takers {
+    taken: bool,
+    /// Threads that wait: waking nobody would cost a system call at the end of every turn.
+    waiting: usize,
 }
 
 /// Gives the turn back when dropped.
@@ -108,7 +116,7 @@ pub(crate) const LOOK_UP: Duration = Duration::from_millis(100);
 impl Turn {
     /// True while somebody has it.
     pub(crate) fn is_taken(&self) -> bool {
-        *guard(&self.taken)
+        guard(&self.takers).taken
     }
 
     /// Waits for the turn.
@@ -117,23 +125,32 @@ impl Turn {
     /// EAGAIN, [`Error::TimedOut`] as `patience` says; [`Error::Interrupted`] now and then, to be
     /// called again.
     pub(crate) fn take(&self, patience: Patience) -> Result<Held<'_>, Error> {
-        let mut taken = guard(&self.taken);
-        if *taken {
+        let mut takers = guard(&self.takers);
+        if takers.taken {
             let left = patience.left()?.unwrap_or(LOOK_UP).min(LOOK_UP);
-            let waited = self.free.wait_timeout_while(taken, left, |taken| *taken);
-            taken = waited.unwrap_or_else(PoisonError::into_inner).0;
-            if *taken {
+            takers.waiting += 1;
+            let waited = self
+                .free
+                .wait_timeout_while(takers, left, |takers| takers.taken);
+            takers = waited.unwrap_or_else(PoisonError::into_inner).0;
+            takers.waiting -= 1;
+            if takers.taken {
                 return Err(Error::Interrupted);
             }
         }
-        *taken = true;
+        takers.taken = true;
         Ok(Held(self))
     }
 
     /// Ends a turn that was kept.
     pub(crate) fn give_back(&self) {
-        *guard(&self.taken) = false;
-        self.free.notify_one();
+        let mut takers = guard(&self.takers);
+        takers.taken = false;
+        let wanted = takers.waiting > 0;
+        drop(takers);
+        if wanted {
+            self.free.notify_one();
+        }
     }
 }
 
@@ -176,5 +193,43 @@ impl Drop for Turns {
     fn drop(&mut self) {
         self.0.reader().give_back();
         self.0.writer().give_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_given_back_goes_to_one_who_waits() {
+        let turn = Turn::default();
+        let held = turn.take(Patience::None).ok();
+        std::thread::scope(|scope| {
+            let take = || loop {
+                match turn.take(Patience::Endless) {
+                    Err(Error::Interrupted) => {}
+                    taken => return taken.map(drop),
+                }
+            };
+            let waiter = scope.spawn(take);
+            while guard(&turn.takers).waiting == 0 {
+                std::thread::yield_now();
+            }
+            drop(held);
+            assert!(waiter.join().is_ok_and(|taken| taken.is_ok()));
+        });
+        let takers = guard(&turn.takers);
+        assert_eq!((takers.taken, takers.waiting), (false, 0));
+    }
+
+    #[test]
+    fn a_turn_is_waited_for_as_patiently_as_the_caller_is() {
+        let turn = Turn::default();
+        let _held = turn.take(Patience::None).ok();
+        let again = turn.take(Patience::None).map(drop);
+        assert!(matches!(again, Err(Error::Io(Errno::AGAIN))));
+        let long = turn.take(Patience::Endless).map(drop);
+        assert!(matches!(long, Err(Error::Interrupted)));
+        assert_eq!(guard(&turn.takers).waiting, 0);
     }
 }

@@ -109,6 +109,20 @@ pub fn write_now(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Error> {
     Ok(send(fd, bytes, send_flags())?)
 }
 
+/// The same for bytes behind which more come at once: the system need not send a short segment.
+///
+/// # Errors
+/// As [`write_now`].
+pub fn write_before_more(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Error> {
+    Ok(send(fd, bytes, send_flags() | MORE)?)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const MORE: SendFlags = SendFlags::MORE;
+/// Elsewhere a short segment leaves.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const MORE: SendFlags = SendFlags::empty();
+
 #[cfg(not(target_vendor = "apple"))]
 const fn send_flags() -> SendFlags {
     SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL)

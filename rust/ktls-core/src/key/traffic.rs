@@ -117,7 +117,7 @@ impl TrafficKey {
     /// # Panics
     /// As [`TrafficKey::seal`].
     #[inline]
-    pub(crate) fn seal_job<'a>(
+    fn seal_job<'a>(
         &self,
         seq: u64,
         record_type: u8,

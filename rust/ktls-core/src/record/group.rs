@@ -8,34 +8,44 @@ use crate::record::{Frame, Framing, TOGETHER};
 
 /// What opens them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Group<'a> {
-    pub(super) key: &'a TrafficKey,
-    pub(super) framing: &'a Framing,
+pub(crate) struct Group<'a> {
+    pub(crate) key: &'a TrafficKey,
+    pub(crate) framing: &'a Framing,
     /// The number of the first.
-    pub(super) next: RecSeq,
+    pub(crate) next: RecSeq,
 }
 
 /// Where one of them lies.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Its length on the wire.
-    pub(super) record: usize,
+    pub(crate) record: usize,
     /// The length of its plaintext, perhaps with padding.
-    pub(super) room: usize,
+    pub(crate) room: usize,
     /// The content type; in TLS 1.3 the last byte of the inner plaintext, zero if that is padding.
     record_type: u8,
 }
 
 /// True if two whole records are there: less is not worth a group.
-pub(super) fn two_are_there(framing: &Framing, wire: &[u8]) -> bool {
+pub(crate) fn two_are_there(framing: &Framing, wire: &[u8]) -> bool {
     let deframe = |wire| framing.deframe(wire).ok().flatten();
     deframe(wire).is_some_and(|first| deframe(&wire[first.len..]).is_some())
 }
 
 impl Group<'_> {
+    /// Opens up to [`TOGETHER`] records from the start of `wire` on into `out`, their plaintexts side by
+    /// side; gives how many, and of those their places. None if the key does not gain by it.
+    pub(crate) fn open_front(&self, wire: &[u8], out: &mut [u8], places: &mut [Place]) -> usize {
+        let Some(many) = self.key.interleaved() else {
+            return 0;
+        };
+        let found = self.find(wire, out.len(), places);
+        self.open_together(many, wire, out, &mut places[..found])
+    }
+
     /// Finds records from the start of `wire` on that are whole, need no closer look, and whose
     /// plaintexts have room in `out_len` bytes; gives how many.
-    pub(super) fn find(&self, wire: &[u8], out_len: usize, places: &mut [Place]) -> usize {
+    fn find(&self, wire: &[u8], out_len: usize, places: &mut [Place]) -> usize {
         let (mut wire, mut left) = (wire, out_len);
         for (count, place) in places.iter_mut().enumerate() {
             let Some(found) = self.find_one(wire, left) else {
@@ -48,7 +58,7 @@ impl Group<'_> {
     }
 
     /// The same for all that are there.
-    pub(super) fn find_all(&self, wire: &[u8], out_len: usize) -> Vec<Place> {
+    pub(crate) fn find_all(&self, wire: &[u8], out_len: usize) -> Vec<Place> {
         let (mut places, mut wire, mut left) = (Vec::new(), wire, out_len);
         while let Some(found) = self.find_one(wire, left) {
             places.push(found);
@@ -71,7 +81,7 @@ impl Group<'_> {
 
     /// Opens the records of `places`, which lie side by side in `wire`, into `out`, their plaintexts
     /// side by side; gives how many, and the types of those.
-    pub(super) fn open(&self, wire: &[u8], out: &mut [u8], places: &mut [Place]) -> usize {
+    pub(crate) fn open(&self, wire: &[u8], out: &mut [u8], places: &mut [Place]) -> usize {
         let (mut wire, mut out, mut next, mut opened) = (wire, out, self.next, 0);
         for places in places.chunks_mut(TOGETHER) {
             let (record, room) = places.iter().fold((0, 0), |(record, room), place| {
@@ -94,7 +104,7 @@ impl Group<'_> {
     }
 
     /// The same for up to [`TOGETHER`] records and a key that takes many.
-    pub(super) fn open_together(
+    fn open_together(
         &self,
         many: &dyn Interleaved,
         mut wire: &[u8],
@@ -160,7 +170,7 @@ impl Group<'_> {
 
 impl Place {
     /// Content type and length without padding; None if there is no type.
-    pub(super) fn stripped(&self, inner: &[u8], tls12: bool) -> Option<(u8, usize)> {
+    pub(crate) fn stripped(&self, inner: &[u8], tls12: bool) -> Option<(u8, usize)> {
         if self.record_type != 0 || tls12 {
             return Some((self.record_type, self.room));
         }

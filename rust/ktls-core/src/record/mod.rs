@@ -1,8 +1,9 @@
 //! Records in order: deframe, seal, open, one or many.
 
 mod deframe;
-mod group;
+pub(crate) mod group;
 mod open;
+mod pace;
 mod parts;
 mod seal;
 
@@ -11,5 +12,8 @@ pub use open::{BatchEnd, Opened, Opener, Stop};
 pub use parts::{OpenPart, SealPart};
 pub use seal::{NextKey, Piece, Sealer};
 
+pub(crate) use open::Data;
+pub(crate) use pace::Pace;
+
 /// Records handed to an interleaved key in one go.
-const TOGETHER: usize = 16;
+pub(crate) const TOGETHER: usize = 16;

@@ -1,5 +1,7 @@
 //! Opening in order under one key, pausing at a KeyUpdate.
 
+mod data;
+
 use zeroize::Zeroizing;
 
 use crate::aead::Provider;
@@ -10,6 +12,8 @@ use crate::record::group::{Group, Place, two_are_there};
 use crate::record::{Frame, Framing, TOGETHER};
 use crate::rekey::{KeyUpdateScanner, RxEvent, RxRekey};
 use crate::wire::{ContentType, TLS13};
+
+pub(crate) use data::Data;
 
 /// Opens records in order under one traffic key.
 #[derive(Debug)]
@@ -195,16 +199,11 @@ impl Opener {
         done: &mut impl FnMut(Opened),
     ) -> bool {
         let (wire, from) = (&wire[end.consumed..], end.written);
-        let group = self.group();
-        let Some(many) = self.key.interleaved() else {
-            return false;
-        };
-        if !two_are_there(&self.framing, wire) {
+        if self.key.interleaved().is_none() || !two_are_there(&self.framing, wire) {
             return false;
         }
         let mut places = [Place::default(); TOGETHER];
-        let found = group.find(wire, out.len() - from, &mut places);
-        let opened = group.open_together(many, wire, &mut out[from..], &mut places[..found]);
+        let opened = self.group().open_front(wire, &mut out[from..], &mut places);
         let taken = self.accept(&places[..opened], out, from, end, done);
         // Padding, and what was opened behind a KeyUpdate, is not the caller's.
         let reach = places[..opened]

@@ -4,7 +4,6 @@
 //! Two halves that share nothing but the [`KeySource`]: [`Sender`] and [`Receiver`]. What one
 //! learns and the other must act on comes out as an [`Event`] for the driver to pass on.
 
-mod buffer;
 mod handshake;
 mod keys;
 mod receive;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::{Alert, Error};
+use crate::fifo::Fifo;
 use crate::key::Inner;
-use crate::record::{Framing, Opener};
+use crate::record::{Data, Framing, Opener, Pace};
 use crate::rekey::Reply;
-use crate::session::buffer::Queue;
 use crate::session::handshake::{Message, Messages};
 use crate::session::storm::StormGuard;
 use crate::session::{KeySource, Setting};
@@ -19,11 +19,16 @@ pub struct Receiver {
     opener: Opener,
     keys: Box<dyn KeySource>,
     setting: Setting,
-    wire: Queue,
+    wire: Fifo,
+    /// How much to read ahead: grows while that much comes.
+    ahead: usize,
+    /// How much was asked for last.
+    asked: usize,
     /// Plaintext of a record that did not fit the caller's buffer.
-    rest: Queue,
+    rest: Fifo,
     messages: Messages,
     storm: StormGuard,
+    pace: Pace,
     /// What came behind data that was delivered first.
     held: Option<Result<Event, Error>>,
     closed: bool,
@@ -48,8 +53,9 @@ pub enum Event {
 
 /// Longest record that RFC 5246 lets through, with its header.
 const MAX_RECORD: usize = MAX_PLAINTEXT + 2048 + 5;
-/// Wire bytes read ahead.
-const WIRE: usize = 4 * MAX_RECORD;
+/// Wire bytes read ahead: the least, which is two records, and the most.
+const LEAST_AHEAD: usize = 2 * MAX_RECORD;
+const MOST_AHEAD: usize = (256 << 10) + MAX_RECORD;
 
 impl Receiver {
     /// Starts under `info`; `received` are bytes that came behind the handshake.
@@ -63,11 +69,9 @@ impl Receiver {
         received: &[u8],
     ) -> Result<Self, Error> {
         let framing = Framing::rfc(info.cipher(), info.version());
-        let mut wire = Queue::new(WIRE.max(received.len()));
-        if !received.is_empty() {
-            wire.room(received.len())[..received.len()].copy_from_slice(received);
-            wire.filled(received.len());
-        }
+        let mut wire = Fifo::default();
+        wire.space(received.len()).copy_from_slice(received);
+        wire.commit(received.len());
         let messages = Messages::new(info.version(), keys.is_client());
         let opener = Opener::with_framing(info, setting.provider, framing)?;
         setting.stats.add(Counter::TlsRxSw);
@@ -77,9 +81,12 @@ impl Receiver {
             keys,
             setting: setting.clone(),
             wire,
-            rest: Queue::new(MAX_RECORD),
+            ahead: LEAST_AHEAD,
+            asked: 0,
+            rest: Fifo::default(),
             messages,
             storm: StormGuard::new(setting.policy.key_updates),
+            pace: Pace::default(),
             held: None,
             closed: false,
             data: 0,
@@ -87,14 +94,20 @@ impl Receiver {
         })
     }
 
-    /// Where the next bytes of the wire go: at least one byte after [`Event::NeedMore`].
-    pub fn room(&mut self) -> &mut [u8] {
-        self.wire.room(MAX_RECORD)
+    /// Where the next bytes of the wire go after [`Event::NeedMore`]: some more than the `wanted` bytes of
+    /// plaintext if so much may be there, and at least one.
+    pub fn room(&mut self, wanted: usize) -> &mut [u8] {
+        let enough = wanted.saturating_add(MAX_RECORD).max(LEAST_AHEAD);
+        self.asked = self.ahead.min(enough);
+        self.wire.space(self.asked)
     }
 
     /// So many bytes were put into [`Receiver::room`].
     pub fn filled(&mut self, count: usize) {
-        self.wire.filled(count);
+        self.wire.commit(count);
+        if count == self.asked {
+            self.ahead = MOST_AHEAD.min(2 * self.ahead);
+        }
     }
 
     /// Opens records into `out` until there is something to tell.
@@ -112,7 +125,10 @@ impl Receiver {
         }
         let mut written = 0;
         loop {
-            let told = self.step(&mut out[written..], written > 0, now);
+            let told = match self.open_data(&mut out[written..]) {
+                Some(count) => Ok(Event::Data(count)),
+                None => self.step(&mut out[written..], written > 0, now),
+            };
             if told == Err(Error::BadTag) {
                 self.setting.stats.add(Counter::TlsDecryptError);
             }
@@ -130,6 +146,27 @@ impl Receiver {
                 return Ok(Event::Data(self.deliver_rest(out)));
             }
         }
+    }
+
+    /// Application data from the records at the head, if several of them gain by it; the next one that
+    /// is something else is left to [`Receiver::step`].
+    fn open_data(&mut self, out: &mut [u8]) -> Option<usize> {
+        if self.closed || !self.messages.at_boundary() {
+            return None;
+        }
+        let longest = self.longest_inner();
+        let Data {
+            records,
+            consumed,
+            written,
+        } = self
+            .opener
+            .open_data(self.wire.bytes(), out, longest, &mut self.pace);
+        self.wire.consume(consumed);
+        self.records += records;
+        self.storm.data(written);
+        self.data += written as u64;
+        (records > 0).then_some(written)
     }
 
     /// The stream has ended.
@@ -151,21 +188,26 @@ impl Receiver {
         if self.closed {
             return Ok(Event::Closed);
         }
-        let Some(frame) = self.opener.framing().deframe(self.wire.waiting())? else {
+        let Some(frame) = self.opener.framing().deframe(self.wire.bytes())? else {
             return Ok(Event::NeedMore);
         };
         let inner_len = self.opener.inner_len(frame.len)?;
-        let record = &self.wire.waiting()[..frame.len];
+        let record = &self.wire.bytes()[..frame.len];
         if inner_len <= out.len() {
             let inner = self.opener.open(record, out)?;
-            self.wire.take(frame.len);
-            return self.digest(inner, Place::Direct(out), now);
+            self.wire.consume(frame.len);
+            let told = self.digest(inner, Place::Direct(out), now);
+            if told.is_err() {
+                // Nothing of a record that is refused reaches the caller.
+                out[..inner.len].fill(0);
+            }
+            return told;
         }
         if direct_only {
             return Ok(Event::NeedMore);
         }
-        let inner = self.opener.open(record, self.rest.room(inner_len))?;
-        self.wire.take(frame.len);
+        let inner = self.opener.open(record, self.rest.space(inner_len))?;
+        self.wire.consume(frame.len);
         self.digest(inner, Place::Rest, now)
     }
 
@@ -182,12 +224,13 @@ impl Receiver {
             });
         }
         if record_type == ContentType::APPLICATION_DATA {
+            self.pace.speed_up();
             self.storm.data(inner.len);
             self.data += inner.len as u64;
             return Ok(Event::Data(match place {
                 Place::Direct(_) => inner.len,
                 Place::Rest => {
-                    self.rest.filled(inner.len);
+                    self.rest.commit(inner.len);
                     0
                 }
             }));
@@ -195,7 +238,7 @@ impl Receiver {
         // Copied, since it is short and rare, and no caller's buffer may keep a ticket.
         let message = match place {
             Place::Direct(out) => take(out, inner.len),
-            Place::Rest => take(self.rest.room(inner.len), inner.len),
+            Place::Rest => take(self.rest.space(inner.len), inner.len),
         };
         self.control(record_type, &message, now)
     }
@@ -256,8 +299,12 @@ impl Receiver {
     }
 
     /// RFC 8446 §5.4: at most 2^14 + 1 with the type; RFC 5246 §6.2.3: at most 2^14.
+    fn longest_inner(&self) -> usize {
+        MAX_PLAINTEXT + usize::from(self.opener.version() == TLS13)
+    }
+
     fn check_len(&self, inner: Inner) -> Result<(), Error> {
-        let max = MAX_PLAINTEXT + usize::from(self.opener.version() == TLS13);
+        let max = self.longest_inner();
         if inner.inner_len > max {
             return Err(Error::PlaintextTooLong {
                 len: inner.inner_len,
@@ -268,9 +315,9 @@ impl Receiver {
     }
 
     fn deliver_rest(&mut self, out: &mut [u8]) -> usize {
-        let count = self.rest.waiting().len().min(out.len());
-        out[..count].copy_from_slice(&self.rest.waiting()[..count]);
-        self.rest.take(count);
+        let count = self.rest.bytes().len().min(out.len());
+        out[..count].copy_from_slice(&self.rest.bytes()[..count]);
+        self.rest.consume(count);
         count
     }
 
@@ -290,9 +337,9 @@ impl Receiver {
     #[must_use]
     pub fn pending(&self) -> usize {
         if self.closed && self.held.is_none() {
-            return self.rest.waiting().len();
+            return self.rest.bytes().len();
         }
-        let mut rest = self.wire.waiting();
+        let mut rest = self.wire.bytes();
         while let Ok(Some(frame)) = self.opener.framing().deframe(rest) {
             rest = &rest[frame.len..];
         }
@@ -303,7 +350,7 @@ impl Receiver {
             0
         };
         let held = usize::from(self.held.is_some());
-        self.rest.waiting().len() + self.wire.waiting().len() - partial + held
+        self.rest.bytes().len() + self.wire.bytes().len() - partial + held
     }
 
     /// Key updates of the peer.

@@ -2,9 +2,9 @@
 
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::{Alert, Error};
+use crate::fifo::Fifo;
 use crate::record::{Piece, Sealer};
 use crate::rekey::{Reply, TxEvent, TxRekey};
-use crate::session::buffer::Queue;
 use crate::session::{KeySource, Setting};
 use crate::stats::Counter;
 use crate::suite::Limits;
@@ -16,7 +16,7 @@ pub struct Sender {
     rekey: TxRekey,
     keys: Box<dyn KeySource>,
     setting: Setting,
-    wire: Queue,
+    wire: Fifo,
     rekey_bytes: u64,
     /// Plaintext bytes under this key.
     bytes: u64,
@@ -38,12 +38,12 @@ pub enum Tail {
     Failed,
 }
 
-/// Plaintext sealed in one go: bounds the memory of a connection.
-const BATCH: usize = 4 * MAX_PLAINTEXT;
 /// Room that data leaves for KeyUpdates and alerts.
 const SPARE: usize = 256;
-/// Wire bytes held: a batch, what it costs, and the spare.
-const WIRE: usize = BATCH + 8 * 32 + SPARE;
+/// Wire bytes held: bounds the memory of a connection. With more at a time, second level caches overflow.
+const WIRE: usize = wire_of(16);
+/// Wire bytes behind which a KeyUpdate that is not due waits: the peer does not read.
+const CALM: usize = wire_of(4);
 
 const WARNING: u8 = 1;
 const FATAL: u8 = 2;
@@ -75,7 +75,7 @@ impl Sender {
             rekey: TxRekey::default(),
             keys,
             setting: setting.clone(),
-            wire: Queue::new(WIRE),
+            wire: Fifo::default(),
             rekey_bytes,
             bytes: 0,
             owed: false,
@@ -125,6 +125,12 @@ impl Sender {
         if self.sealer.version() != TLS13 {
             return Err(Error::NoRekeyIn12);
         }
+        self.check_room(reply.message().len(), CALM)?;
+        self.renew(reply)
+    }
+
+    /// All of a key update but the question whether it may be.
+    fn renew(&mut self, reply: Reply) -> Result<(), Error> {
         let reply = if self.rekey.may_request() {
             reply
         } else {
@@ -134,7 +140,7 @@ impl Sender {
             .rekey
             .on(TxEvent::Start(reply))?
             .on(TxEvent::KeyInstalled)?;
-        self.check_room(reply.message().len())?;
+        self.check_room(reply.message().len(), WIRE)?;
         let next = self.keys.next(Direction::Tx)?;
         let next = self.sealer.prepare(next, self.setting.provider)?;
         self.seal(ContentType::HANDSHAKE, &reply.message())?;
@@ -148,9 +154,9 @@ impl Sender {
         Ok(())
     }
 
-    /// Room and a record number for one more control message.
-    fn check_room(&self, len: usize) -> Result<(), Error> {
-        let (need, have) = (len + self.sealer.overhead(), self.wire.free());
+    /// Room and a record number for one more control message, if at most so many bytes wait.
+    fn check_room(&self, len: usize, most: usize) -> Result<(), Error> {
+        let (need, have) = (len + self.sealer.overhead(), self.free(most));
         if have < need {
             return Err(Error::NoRoom { need, have });
         }
@@ -175,7 +181,7 @@ impl Sender {
     /// # Errors
     /// As [`Sender::key_update`].
     pub fn settle(&mut self) -> Result<(), Error> {
-        if !self.owed || self.tail != Tail::Open || self.wire.free() < SPARE {
+        if !self.owed || self.tail != Tail::Open || self.free(CALM) < SPARE {
             return Ok(());
         }
         self.key_update(Reply::NotRequested)
@@ -205,7 +211,7 @@ impl Sender {
     /// The socket takes no more: what was sealed is lost, and nothing more can be.
     pub fn abandon(&mut self) {
         self.tail = Tail::Failed;
-        self.wire.take(usize::MAX);
+        self.wire.consume(self.wire.len());
     }
 
     /// Refuses a renegotiation of TLS 1.2 (RFC 5246 §7.2.2).
@@ -225,12 +231,12 @@ impl Sender {
     /// Sealed bytes that wait to be sent.
     #[must_use]
     pub fn wire(&self) -> &[u8] {
-        self.wire.waiting()
+        self.wire.bytes()
     }
 
     /// `count` bytes of [`Sender::wire`] were sent.
     pub fn wrote(&mut self, count: usize) {
-        self.wire.take(count);
+        self.wire.consume(count);
     }
 
     /// How far the direction is from its end.
@@ -267,11 +273,11 @@ impl Sender {
 
     fn renew_if_due(&mut self) -> Result<(), Error> {
         let due = self.sealer.needs_rekey() || self.bytes >= self.rekey_bytes;
-        if !due || self.sealer.version() != TLS13 || self.wire.free() < SPARE {
+        if !due || self.sealer.version() != TLS13 || self.free(WIRE) < SPARE {
             return Ok(());
         }
         let ask = self.setting.policy.rekey_peer;
-        self.key_update(if ask {
+        self.renew(if ask {
             Reply::Requested
         } else {
             Reply::NotRequested
@@ -296,13 +302,18 @@ impl Sender {
     /// Plaintext that there is room for: all of `len`, or else whole records. A short record only
     /// because the room ends would waste a tag and a system call.
     fn fits(&self, len: usize) -> usize {
-        let room = self.wire.free().saturating_sub(SPARE);
+        let room = self.free(WIRE).saturating_sub(SPARE);
         let overhead = self.sealer.overhead();
         let records = len.div_ceil(MAX_PLAINTEXT);
         if len + records * overhead <= room {
             return len;
         }
         room / (MAX_PLAINTEXT + overhead) * MAX_PLAINTEXT
+    }
+
+    /// How many bytes of wire still fit, if at most so many may wait.
+    const fn free(&self, most: usize) -> usize {
+        most.saturating_sub(self.wire.len())
     }
 
     /// Plaintext until the key must be renewed; one record is kept for the alert at the very end.
@@ -325,14 +336,23 @@ impl Sender {
             plaintext,
         });
         let need = plaintext.len() + pieces.len() * self.sealer.overhead();
+        let have = self.free(WIRE);
+        if need > have {
+            return Err(Error::NoRoom { need, have });
+        }
         let mut records = 0;
         let written = self
             .sealer
-            .seal_batch(pieces, self.wire.room(need), |_| records += 1)?;
-        self.wire.filled(written);
+            .seal_batch(pieces, self.wire.space(need), |_| records += 1)?;
+        self.wire.commit(written);
         self.records += records;
         Ok(())
     }
+}
+
+/// Wire bytes of full records, what they may cost, and the spare.
+const fn wire_of(records: usize) -> usize {
+    records * (MAX_PLAINTEXT + 64) + SPARE
 }
 
 impl Drop for Sender {

@@ -6,7 +6,6 @@
 
 pub mod call;
 mod fault;
-mod fifo;
 mod info;
 mod job;
 pub mod options;
@@ -17,7 +16,6 @@ mod target;
 mod tx;
 
 pub use fault::{Fault, SockError};
-pub use fifo::Fifo;
 pub use info::{Conf, Info};
 pub use job::{Job, JobSealer, Plaintext};
 pub use receive::{Receive, Received};

@@ -1,13 +1,16 @@
 //! The sending direction (spec 2).
 
+mod group;
+
 use std::sync::Arc;
 
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
+use crate::fifo::Fifo;
 use crate::key::TrafficKey;
 use crate::offload::TxOffload;
 use crate::socket::job::Jobs;
-use crate::socket::{Fault, Fifo, Job, JobSealer, Plaintext, Shared, Source, options};
+use crate::socket::{Fault, Job, JobSealer, Plaintext, Shared, Source, options};
 use crate::wire::{ContentType, MAX_PLAINTEXT};
 
 /// Plaintext in, sealed records out; keeps a MSG_MORE record open.
@@ -86,6 +89,9 @@ impl Tx {
         }
         while source.left > 0 && self.waiting() < limit {
             shared.error.check_send()?;
+            if self.seal_group(source, record_type, more, limit) {
+                continue;
+            }
             let room = self.max_payload - self.open.len();
             let len = source.left.min(room);
             if len < room && more == More::KeepOpen {

@@ -56,7 +56,7 @@ impl Connection {
                 Event::Closed => return Ok(Now::Data(0)),
                 event @ (Event::KeyUpdate(_) | Event::Renegotiation) => self.pass_on(fd, event)?,
                 Event::NeedMore => {
-                    if !self.fill(fd)? {
+                    if !self.fill(fd, out.len())? {
                         return Ok(Now::NotYet);
                     }
                 }
@@ -66,9 +66,9 @@ impl Connection {
     }
 
     /// Reads from the socket; false: nothing is there yet.
-    fn fill(&self, fd: &OwnedFd) -> Result<bool, Error> {
+    fn fill(&self, fd: &OwnedFd, wanted: usize) -> Result<bool, Error> {
         let mut rx = guard(&self.rx);
-        match read_now(fd.as_fd(), rx.room()) {
+        match read_now(fd.as_fd(), rx.room(wanted)) {
             // Our own close ends a read that is under way: that is not the peer's doing.
             Ok(0) if self.fd.number().is_err() => Err(Error::Io(Errno::BADF)),
             Ok(0) => rx.end_of_stream().map(|()| false).map_err(Error::from),

@@ -1,6 +1,6 @@
 //! Writing and key updates of our own.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ktls_core::Error as CoreError;
 use ktls_core::rekey::Reply;
@@ -10,8 +10,11 @@ use rustix::io::Errno;
 
 use super::Connection;
 use crate::descriptor::guard;
-use crate::wait::{wait, write_now};
+use crate::wait::{wait, write_before_more, write_now};
 use crate::{Error, Patience};
+
+/// Plaintext that a call takes at a time if it does not wait until TCP has it.
+const AHEAD: usize = 64 << 10;
 
 impl Connection {
     /// Sends `data`; gives how much was taken: less than all only when waiting came to its end.
@@ -24,9 +27,15 @@ impl Connection {
         let fd = self.fd.open()?;
         let _turn = self.writer.take(patience)?;
         self.fd.number()?;
+        // What waits for nobody must not be far ahead of TCP.
+        let most = match patience {
+            Patience::None => AHEAD,
+            Patience::Until(_) | Patience::Endless => usize::MAX,
+        };
         let mut taken = 0;
         loop {
-            let (count, flushed) = match self.write_now(&fd, &data[taken..]) {
+            let rest = &data[taken..];
+            let (count, flushed) = match self.write_now(&fd, &rest[..rest.len().min(most)]) {
                 Err(_) if taken > 0 => return Ok(taken),
                 step => step?,
             };
@@ -49,8 +58,13 @@ impl Connection {
             return Ok((0, tx.wire().is_empty()));
         }
         let count = tx.write(data)?;
+        let write = if count < data.len() {
+            write_before_more
+        } else {
+            write_now
+        };
         // Its bytes are accepted: an error of the socket shows in the next call.
-        let _shows_again = push(fd, &mut tx);
+        let _shows_again = push_by(write, fd, &mut tx);
         Ok((count, tx.wire().is_empty()))
     }
 
@@ -120,9 +134,17 @@ impl Connection {
 
 /// Sends what the socket takes of the sealed bytes, and of the answer that may be owed to the peer.
 pub(super) fn push(fd: &impl AsFd, tx: &mut Sender) -> Result<(), Error> {
+    push_by(write_now, fd, tx)
+}
+
+fn push_by(
+    write: fn(BorrowedFd<'_>, &[u8]) -> Result<usize, Error>,
+    fd: &impl AsFd,
+    tx: &mut Sender,
+) -> Result<(), Error> {
     loop {
         while !tx.wire().is_empty() {
-            match write_now(fd.as_fd(), tx.wire()) {
+            match write(fd.as_fd(), tx.wire()) {
                 Ok(count) => tx.wrote(count),
                 Err(Error::Io(Errno::AGAIN)) => return Ok(tx.settle()?),
                 Err(error) => return Err(error),

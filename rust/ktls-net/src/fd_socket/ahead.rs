@@ -181,7 +181,7 @@ impl RxParts {
         };
         let ahead = match turn {
             Ok(ahead) => ahead,
-            Err(Pulled::Full | Pulled::Some) => Ahead::Some,
+            Err(Pulled::Full | Pulled::Some | Pulled::Few) => Ahead::Some,
             Err(Pulled::Failed(errno)) => {
                 tx.tcp_failed(errno);
                 Ahead::Over

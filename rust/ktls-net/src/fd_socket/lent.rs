@@ -11,10 +11,10 @@ use rustix::net::Shutdown;
 
 use super::FdSocket;
 use super::recv::RxSide;
-use super::tx_side::{Flushed, SEAL_AT_ONCE};
-use crate::Error;
+use super::tx_side::{Flushed, seal_at_once};
 use crate::descriptor::{HasTurns, Opened, Turn, guard};
 use crate::wait::Now;
+use crate::{Error, Patience};
 
 /// Why a relay does not take a socket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -136,7 +136,8 @@ impl FdSocket {
         let mut source = Source::new(&slices);
         let mut tx = self.tx.state();
         let before = tx.seq();
-        let sealed = tx.send(&mut source, None, More::Seal, SEAL_AT_ONCE, &self.shared);
+        let limit = seal_at_once(Patience::None);
+        let sealed = tx.send(&mut source, None, More::Seal, limit, &self.shared);
         *records += tx.seq().wrapping_sub(before);
         sealed?;
         Ok(source.taken())

@@ -94,7 +94,7 @@ impl FdSocket {
                     side.waits = next == Step::Wait;
                     // Taking many short records makes TCP acknowledge them, and so more come at once.
                     tcp_may_have_more =
-                        pulled == Pulled::Full || pulled == Pulled::Some && call.met_several();
+                        pulled == Pulled::Full || pulled == Pulled::Few && call.met_several();
                     next
                 }
                 Step::Wait => {
@@ -129,7 +129,7 @@ impl FdSocket {
     /// Why a read brought no bytes; none when it did.
     pub(super) fn dry(&self, pulled: Pulled) -> Option<Dry> {
         match pulled {
-            Pulled::Full | Pulled::Some => None,
+            Pulled::Full | Pulled::Some | Pulled::Few => None,
             Pulled::Nothing => Some(Dry::Yet),
             Pulled::Ended => Some(Dry::Ended),
             Pulled::Failed(errno) => {
@@ -169,6 +169,8 @@ pub(super) enum Pulled {
     Full,
     /// Less: TCP had no more.
     Some,
+    /// So little that it may have been all that an unacknowledged peer could send.
+    Few,
     Nothing,
     Ended,
     Failed(Errno),
@@ -247,6 +249,9 @@ impl RxSide {
             Ok(len) => {
                 rx.fed(len, shared);
                 self.pulled += len as u64;
+                if len < LEAST_ASK {
+                    return Pulled::Few;
+                }
                 if len < self.ask {
                     return Pulled::Some;
                 }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
 
 use super::queued::Queued;
-use super::tx_side::{Flushed, SEAL_AT_ONCE};
+use super::tx_side::{Flushed, seal_at_once};
 use super::{FdSocket, wait_at, wait_until};
 use crate::queue::{Kept, Payload};
 use crate::{Error, Patience};
@@ -104,10 +104,12 @@ impl FdSocket {
         {
             return Ok(());
         }
-        self.flush(sending)?;
+        self.flush(sending, sending.flags.more)?;
         loop {
-            let sealed = self.seal(sending, SEAL_AT_ONCE);
-            let flushed = self.flush(sending);
+            let sealed = self.seal(sending, seal_at_once(sending.patience));
+            // With more to come in this call, TCP need not send a short segment.
+            let goes_on = sealed.is_ok() && sending.source.left() > 0;
+            let flushed = self.flush(sending, sending.flags.more || goes_on);
             match flushed {
                 Ok(()) => sending.safe = sending.source.taken(),
                 // The records are sealed: they count, and leave when TCP takes them.
@@ -203,8 +205,8 @@ impl FdSocket {
     }
 
     /// Writes all that is sealed, as patiently as the call is.
-    fn flush(&self, sending: &mut Sending<'_, '_>) -> Result<(), Error> {
-        while self.tx.write(sending.fd, sending.flags.more)? == Flushed::Full {
+    fn flush(&self, sending: &mut Sending<'_, '_>, more: bool) -> Result<(), Error> {
+        while self.tx.write(sending.fd, more)? == Flushed::Full {
             let Sending {
                 fd,
                 patience,

@@ -57,8 +57,14 @@ pub(super) enum Flushed {
     Full,
 }
 
-/// Wire bytes to seal before they are written.
-pub(super) const SEAL_AT_ONCE: usize = 128 << 10;
+/// Wire bytes to seal before they are written. With more, second level caches overflow; a call that
+/// does not wait must not be far ahead of TCP.
+pub(super) const fn seal_at_once(patience: Patience) -> usize {
+    match patience {
+        Patience::None => 128 << 10,
+        Patience::Until(_) | Patience::Endless => 256 << 10,
+    }
+}
 
 /// How long a closed socket waits for a peer that takes nothing: as long as TCP does for a FIN.
 pub(crate) const ORPHAN: Duration = if cfg!(test) {

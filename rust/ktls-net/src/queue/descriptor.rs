@@ -4,8 +4,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use ktls_core::Fifo;
 use ktls_core::key::TrafficKey;
-use ktls_core::socket::{Fifo, Job, Plaintext};
+use ktls_core::socket::{Job, Plaintext};
 
 /// Bytes that stay as they are for as long as it lives, from an offset on.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ktls_core::socket::Fifo;
+use ktls_core::Fifo;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 

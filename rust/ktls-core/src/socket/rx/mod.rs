@@ -1,6 +1,7 @@
 //! The receiving direction (spec 3, 4).
 
 mod ahead;
+mod group;
 mod open;
 mod splice;
 
@@ -8,11 +9,12 @@ use std::collections::VecDeque;
 
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
+use crate::fifo::Fifo;
 use crate::key::TrafficKey;
 use crate::offload::RxOffload;
-use crate::record::Framing;
+use crate::record::{Framing, Pace};
 use crate::rekey::{RxEvent, RxRekey};
-use crate::socket::{Fault, Fifo, Receive, Shared, Target};
+use crate::socket::{Fault, Receive, Shared, Target};
 use ahead::Ahead;
 
 /// Wire bytes in, plaintext out; pauses at a KeyUpdate.
@@ -30,6 +32,7 @@ pub struct Rx {
     opened: VecDeque<Opened>,
     scratch: Vec<u8>,
     ahead: Ahead,
+    pace: Pace,
     /// What it knows of a device, once it was offered one.
     pub(crate) offload: Option<RxOffload>,
 }
@@ -104,6 +107,7 @@ impl Rx {
             opened: VecDeque::new(),
             scratch: Vec::new(),
             ahead: Ahead::default(),
+            pace: Pace::default(),
             offload: None,
         }
     }
@@ -163,7 +167,11 @@ impl Rx {
             if call.leaves_cut_records() && !self.fits(self.key.inner_len(len)?, out) {
                 break;
             }
-            if self.open_next(len, call, out, shared)? == Step::Done {
+            let step = match self.open_group(len, call, out, shared)? {
+                Some(step) => step,
+                None => self.open_next(len, call, out, shared)?,
+            };
+            if step == Step::Done {
                 break;
             }
         }

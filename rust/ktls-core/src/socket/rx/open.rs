@@ -19,8 +19,7 @@ impl Rx {
         shared: &Shared,
     ) -> Result<Step, Fault> {
         let inner_len = self.key.inner_len(len)?;
-        let fits = !call.peeks() && self.fits(inner_len, out);
-        let optimistic = fits && self.optimistic();
+        let fits = self.delivers(inner_len, call, out);
         let direct = fits && self.offload.is_none() && self.ahead.is_empty();
         let place = if direct && out.next_piece().len() >= inner_len {
             Place::Direct
@@ -31,9 +30,23 @@ impl Rx {
             Ok(inner) => inner,
             Err(error) => return fail(error, call, shared),
         };
+        let step = self.settle(Head { len, inner, place }, call, out, shared)?;
+        if step != Step::Done {
+            self.pace.speed_up();
+        }
+        Ok(step)
+    }
 
-        // Nothing below may fail to keep the record: its number is spent.
-        if optimistic {
+    /// Takes the record at the head, which is open, off the wire and delivers what this call may have of it.
+    pub(super) fn settle(
+        &mut self,
+        Head { len, inner, place }: Head,
+        call: &mut Receive,
+        out: &mut Target<'_, '_>,
+        shared: &Shared,
+    ) -> Result<Step, Fault> {
+        // Nothing here may fail to keep the record: its number is spent.
+        if self.optimistic() && self.delivers(inner.inner_len, call, out) {
             count_retry(inner, shared);
         }
         let plaintext = self.plaintext(inner, place, out);
@@ -43,6 +56,11 @@ impl Rx {
             self.pause(shared)?;
         }
         self.deliver(inner, place, call, out)
+    }
+
+    /// True when the whole plaintext is delivered and taken by this call.
+    fn delivers(&self, inner_len: usize, call: &Receive, out: &Target<'_, '_>) -> bool {
+        !call.peeks() && self.fits(inner_len, out)
     }
 
     /// Opens the record of `len` bytes at the head into `rx_list`.
@@ -189,14 +207,22 @@ impl Rx {
     }
 
     /// Bytes of the type inside a record.
-    fn type_len(&self) -> usize {
+    pub(super) fn type_len(&self) -> usize {
         usize::from(self.key.info().version() == TLS13)
     }
 }
 
+/// The record at the head, open.
+pub(super) struct Head {
+    /// Bytes of wire.
+    pub(super) len: usize,
+    pub(super) inner: Inner,
+    pub(super) place: Place,
+}
+
 /// Where a record is opened into.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place {
+pub(super) enum Place {
     /// The caller's buffer.
     Direct,
     /// Our own.

@@ -1,0 +1,49 @@
+//! How far to open ahead of what is known to be wanted.
+
+use crate::record::TOGETHER;
+
+/// How many records to open in one call of the AEAD: one after some were opened in vain, then twice as
+/// many each time it goes well. A peer that mixes types cannot make us open much more than it sends.
+#[derive(Debug)]
+pub(crate) struct Pace(usize);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self(TOGETHER)
+    }
+}
+
+impl Pace {
+    /// At most so many.
+    pub(crate) const fn most(&self) -> usize {
+        self.0
+    }
+
+    /// All that were opened were wanted.
+    pub(crate) fn speed_up(&mut self) {
+        self.0 = (self.0 * 2).min(TOGETHER);
+    }
+
+    /// Some were not.
+    pub(crate) fn slow_down(&mut self) {
+        self.0 = 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_vain_group_they_grow_from_one_record_to_the_most() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.most(), TOGETHER);
+        pace.slow_down();
+        let mut seen = Vec::new();
+        for _ in 0..6 {
+            seen.push(pace.most());
+            pace.speed_up();
+        }
+        assert_eq!(seen, [1, 2, 4, 8, 16, 16]);
+    }
+}
