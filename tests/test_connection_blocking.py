@@ -295,6 +295,14 @@ def test_signal_handler_runs_in_the_middle_of_a_write() -> None:
         assert received[0].result(DEADLINE) == data
 
 
+def test_write_that_does_not_wait_is_not_far_ahead_of_the_socket() -> None:
+    with paired() as (conn, _):
+        _small_buffers(conn)
+        conn.setblocking(False)
+        _write_until_full(conn, bytes(20_000_000))
+        assert 0 < conn.unsent < 70_000
+
+
 def test_owed_answer_goes_out_while_the_application_only_reads() -> None:
     """RFC 8446 §4.6.3: it found no room at first."""
     with paired() as (conn, peer):

@@ -71,6 +71,19 @@ def test_one_call_goes_over_data_records_and_stops_before_control(ends: Ends) ->
     assert receive(ends.receiver) == (b"\2\0", ALERT)
 
 
+def test_records_behind_those_of_a_call_leave_at_most_zeros_in_its_buffer(ends: Ends) -> None:
+    """S3.3-4; that they are opened there is not the kernel's way."""
+    ends.sender.send(b"one")
+    send_typed(ends.sender, b"\1\0", ALERT)
+    ends.sender.send(b"secret" * 5)
+    buffer = bytearray(b"." * 100)
+    assert ends.receiver.recv_into(buffer) == 3
+    assert buffer[:3] == b"one"
+    assert set(buffer[3:]) <= set(b".\0")
+    assert receive(ends.receiver) == (b"\1\0", ALERT)
+    assert receive(ends.receiver) == (b"secret" * 5, APPLICATION_DATA)
+
+
 @pytest.mark.parametrize("sizes", [[11], [1] * 11, [3, 0, 5, 100], [0, 12]])
 def test_recvmsg_into_fills_buffers_in_order(ends: Ends, sizes: list[int]) -> None:
     """S3.3-17."""

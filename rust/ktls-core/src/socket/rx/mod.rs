@@ -6,6 +6,7 @@ mod open;
 mod splice;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
@@ -31,6 +32,8 @@ pub struct Rx {
     /// Opened and not yet delivered (`rx_list`). Only the last can be a control record.
     opened: VecDeque<Opened>,
     scratch: Vec<u8>,
+    /// Memory for the scratch after next.
+    spare: Vec<u8>,
     ahead: Ahead,
     pace: Pace,
     /// What it knows of a device, once it was offered one.
@@ -67,8 +70,10 @@ pub enum NoPad {
 #[derive(Debug)]
 struct Opened {
     record_type: u8,
-    plaintext: Vec<u8>,
-    offset: usize,
+    /// Its plaintext, and perhaps more.
+    memory: Vec<u8>,
+    /// What is not delivered of it.
+    left: Range<usize>,
 }
 
 /// How far a receive call came.
@@ -106,6 +111,7 @@ impl Rx {
             wire: Fifo::default(),
             opened: VecDeque::new(),
             scratch: Vec::new(),
+            spare: Vec::new(),
             ahead: Ahead::default(),
             pace: Pace::default(),
             offload: None,
@@ -321,16 +327,16 @@ impl Rx {
             if !call.admit(record.record_type)? {
                 return Ok(Step::Done);
             }
-            let len = out.copy(&record.plaintext[record.offset..]);
+            let len = out.copy(&record.memory[record.left.clone()]);
             call.add(len);
             if call.peeks() {
                 index += 1;
             } else {
-                record.offset += len;
-                if record.offset < record.plaintext.len() {
+                record.left.start += len;
+                if !record.left.is_empty() {
                     break;
                 }
-                self.opened.pop_front();
+                self.forget_opened();
             }
             call.finish_record();
         }

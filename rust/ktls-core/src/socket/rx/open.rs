@@ -73,8 +73,7 @@ impl Rx {
         // Nothing below may fail to keep the record: its number is spent.
         let plaintext = &self.scratch[..inner.len];
         let key_update = is_key_update(inner, plaintext);
-        let record = Opened::new(inner.record_type, plaintext, 0);
-        self.opened.push_back(record);
+        self.keep_scratch(inner, 0);
         self.spend(len, shared);
         if key_update {
             self.pause(shared)?;
@@ -163,11 +162,20 @@ impl Rx {
     ) -> Result<Step, Fault> {
         let admitted = call.admit(inner.record_type);
         if admitted != Ok(true) {
-            let plaintext = self.plaintext(inner, place, out);
-            let record = Opened::new(inner.record_type, plaintext, 0);
             // It is not for this call: nothing of it stays in the caller's buffer.
-            plaintext.fill(0);
-            self.opened.push_back(record);
+            match place {
+                Place::Direct => {
+                    let plaintext = self.plaintext(inner, place, out);
+                    let memory = plaintext.to_vec();
+                    plaintext.fill(0);
+                    self.opened.push_back(Opened {
+                        record_type: inner.record_type,
+                        memory,
+                        left: 0..inner.len,
+                    });
+                }
+                Place::Aside => self.keep_scratch(inner, 0),
+            }
             return admitted
                 .map(|_| Step::Done)
                 .or_else(|error| end(error, call));
@@ -182,9 +190,7 @@ impl Rx {
         call.add(copied);
         let taken = if call.peeks() { 0 } else { copied };
         if call.peeks() || taken < inner.len {
-            let plaintext = &self.scratch[..inner.len];
-            self.opened
-                .push_back(Opened::new(inner.record_type, plaintext, taken));
+            self.keep_scratch(inner, taken);
         } else {
             call.finish_record();
         }
@@ -193,6 +199,31 @@ impl Rx {
         } else {
             Step::NeedBytes
         })
+    }
+
+    /// What lies in `scratch` is delivered later, from the byte `start` on.
+    fn keep_scratch(&mut self, inner: Inner, start: usize) {
+        let memory = if 2 * inner.len < self.scratch.len() {
+            // A peek may keep many: none has much more memory than it needs.
+            self.scratch[..inner.len].to_vec()
+        } else {
+            let next = std::mem::take(&mut self.spare);
+            std::mem::replace(&mut self.scratch, next)
+        };
+        self.opened.push_back(Opened {
+            record_type: inner.record_type,
+            memory,
+            left: start..inner.len,
+        });
+    }
+
+    /// The first opened record is delivered.
+    pub(super) fn forget_opened(&mut self) {
+        if let Some(record) = self.opened.pop_front()
+            && record.memory.len() > self.spare.len()
+        {
+            self.spare = record.memory;
+        }
     }
 
     /// Would the kernel have opened the record at the head straight into the caller's buffer?
@@ -227,16 +258,6 @@ pub(super) enum Place {
     Direct,
     /// Our own.
     Aside,
-}
-
-impl Opened {
-    fn new(record_type: u8, plaintext: &[u8], offset: usize) -> Self {
-        Self {
-            record_type,
-            plaintext: plaintext.to_vec(),
-            offset,
-        }
-    }
 }
 
 /// Opens into the caller's buffer. Of type and padding behind the plaintext nothing stays there: the last

@@ -31,15 +31,15 @@ impl Rx {
         if record_type != ContentType::APPLICATION_DATA.0 {
             return Err(Error::ControlSpliced { record_type }.into());
         }
-        Ok(Some(&record.plaintext[record.offset..]))
+        Ok(Some(&record.memory[record.left.clone()]))
     }
 
     /// The first `len` bytes of [`Rx::head`] are delivered.
     pub fn take(&mut self, len: usize) {
         if let Some(record) = self.opened.front_mut() {
-            record.offset += len;
-            if record.offset >= record.plaintext.len() {
-                self.opened.pop_front();
+            record.left.start += len;
+            if record.left.is_empty() {
+                self.forget_opened();
             }
         }
     }
