@@ -1,0 +1,3 @@
+//! What the fuzz targets check. Any input is a valid one: where it ends, zeros are read.
+
+pub mod aead;
