@@ -72,8 +72,9 @@ format: need-rust $(STAMPS)/dev ## format all Rust and Python sources
 proof: need-rust ## prove key updates under offload: 100,000 random runs, and every state of a small model
 	@cargo run --quiet --release -p ktls-sim --bin proof -- --runs 100000
 
-fuzz: need-rust need-c++ ## look for inputs that break AES-GCM, for FUZZ_SECONDS=60
+fuzz: need-rust need-c++ ## look for inputs that break AES-GCM or the record layer, FUZZ_SECONDS=60 for each of the two
 	@rust/fuzz/run aead $(FUZZ_SECONDS)
+	@rust/fuzz/run records $(FUZZ_SECONDS)
 
 bench: $(STAMPS)/built $(STAMPS)/bench bench-programs ## measure against peers in the same run: tables, JSON, SVG
 	@$(BIN)/python -m benches
