@@ -11,17 +11,20 @@ BIN := .venv/bin
 STAMPS := .venv/stamps
 TURN := flock .venv
 PIP := $(TURN) $(BIN)/python -m pip install
-RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name tests -prune -o -type f -print)
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust \( -name tests -o -name fuzz \) -prune -o -type f -print)
 
 # The bindings only convert, and a test binary of theirs would need a shared libpython, which a
 # plain Python does not bring; the Python tests cover them.
 TESTED_CRATES := --workspace --exclude ktls-py
 
+# How long `make fuzz` runs each target.
+FUZZ_SECONDS ?= 60
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python rules lint lint-rust lint-python lint-stub format proof \
+.PHONY: help demo test test-rust test-python rules lint lint-rust lint-fuzz lint-python lint-stub format proof fuzz \
 	bench bench-quick bench-programs bench-instructions \
-	build wheel sdist clean need-rust need-python
+	build wheel sdist clean need-rust need-c++ need-python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -43,11 +46,15 @@ test-python: $(STAMPS)/built $(STAMPS)/dev ## run the Python tests
 rules: $(STAMPS)/dev ## list the kernel's rules with their tests; fails if one has none
 	@$(BIN)/python -m tests.rules
 
-lint: lint-rust lint-python lint-stub ## check format, lints, types and the stub
+lint: lint-rust lint-fuzz lint-python lint-stub ## check format, lints, types and the stub
 
 lint-rust: need-rust ## rustfmt, and clippy without a single warning
 	@cargo fmt --check -- --files-with-diff || { echo "not formatted: run make format" >&2; exit 1; }
 	@PYO3_PYTHON=$(PYTHON) cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+lint-fuzz: need-rust need-c++ ## the same for the fuzz targets, which are a workspace of their own
+	@cd rust/fuzz && cargo fmt --check -- --files-with-diff || { echo "not formatted: run make format" >&2; exit 1; }
+	@cd rust/fuzz && cargo clippy --quiet --release --locked -- -D warnings
 
 lint-python: $(STAMPS)/built $(STAMPS)/dev ## ruff and mypy --strict
 	@$(BIN)/ruff check --quiet .
@@ -59,10 +66,15 @@ lint-stub: $(STAMPS)/built $(STAMPS)/dev ## the stub of the compiled module agai
 
 format: need-rust $(STAMPS)/dev ## format all Rust and Python sources
 	@cargo fmt
+	@cd rust/fuzz && cargo fmt
 	@$(BIN)/ruff format --quiet .
 
 proof: need-rust ## prove key updates under offload: 100,000 random runs, and every state of a small model
 	@cargo run --quiet --release -p ktls-sim --bin proof -- --runs 100000
+
+fuzz: need-rust need-c++ ## look for inputs that break AES-GCM or the record layer, FUZZ_SECONDS=60 for each of the two
+	@rust/fuzz/run aead $(FUZZ_SECONDS)
+	@rust/fuzz/run records $(FUZZ_SECONDS)
 
 bench: $(STAMPS)/built $(STAMPS)/bench bench-programs ## measure against peers in the same run: tables, JSON, SVG
 	@$(BIN)/python -m benches
@@ -127,6 +139,10 @@ need-rust:
 		echo "cargo is missing: install stable Rust from https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { \
 		echo "cc is missing: install a C compiler (Debian: apt install gcc libc6-dev)" >&2; exit 1; }
+
+need-c++:
+	@command -v c++ >/dev/null || { \
+		echo "c++ is missing: install a C++ compiler, for libFuzzer (Debian: apt install g++)" >&2; exit 1; }
 
 need-python:
 	@command -v $(PYTHON) >/dev/null || { \

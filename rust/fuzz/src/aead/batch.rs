@@ -1,0 +1,200 @@
+//! A batch of records as the input describes it.
+
+use ktls_core::aead::{Aad, NonceBytes};
+use ktls_core::suite::Algorithm;
+use ktls_core::wire::TAG_LEN;
+use libfuzzer_sys::arbitrary::{Result, Unstructured};
+
+/// Most records of a batch: three groups of the engine.
+const MAX_RECORDS: usize = 24;
+
+/// One key and what it shall seal.
+pub(super) struct Batch {
+    pub(super) algorithm: Algorithm,
+    key: [u8; 32],
+    pub(super) records: Vec<Record>,
+}
+
+/// A record to be sealed, and what becomes of it before it is opened.
+pub(super) struct Record {
+    pub(super) nonce: NonceBytes,
+    pub(super) aad: Aad,
+    pub(super) plaintext: Vec<u8>,
+    pub(super) inner_type: Option<u8>,
+    /// Bytes in front of it where it is read, and where it is written.
+    pub(super) gaps: (usize, usize),
+    damage: Damage,
+    /// Whether its last byte shall be kept apart when it is opened, if it has one.
+    apart: bool,
+}
+
+/// What happens to a record on its way.
+enum Damage {
+    None,
+    /// This bit of ciphertext and tag is another.
+    Bit(usize),
+    /// So many bytes are missing at its end.
+    Cut(usize),
+    /// The receiver counts otherwise.
+    Nonce(usize),
+    /// The receiver takes it for another record.
+    Aad(usize),
+}
+
+/// A record to be opened.
+pub(super) struct Received {
+    pub(super) nonce: NonceBytes,
+    pub(super) aad: Aad,
+    pub(super) sealed: Vec<u8>,
+    pub(super) gaps: (usize, usize),
+    pub(super) apart: bool,
+    /// True if it must not open.
+    pub(super) damaged: bool,
+}
+
+impl Batch {
+    pub(super) fn read(input: &mut Unstructured<'_>) -> Result<Self> {
+        let algorithm = *input.choose(&[Algorithm::Aes128Gcm, Algorithm::Aes256Gcm])?;
+        let key = input.arbitrary()?;
+        let mut records = Vec::new();
+        while records.len() < MAX_RECORDS && !input.is_empty() {
+            let record = Record::read(input, records.last())?;
+            records.push(record);
+        }
+        Ok(Self {
+            algorithm,
+            key,
+            records,
+        })
+    }
+
+    pub(super) fn key(&self) -> &[u8] {
+        match self.algorithm {
+            Algorithm::Aes128Gcm => &self.key[..16],
+            _ => &self.key,
+        }
+    }
+
+    /// What arrives of the sealed records.
+    pub(super) fn received(&self, wire: &[Vec<u8>]) -> Vec<Received> {
+        let both = self.records.iter().zip(wire);
+        both.map(|(record, sealed)| record.received(sealed))
+            .collect()
+    }
+}
+
+impl Record {
+    fn read(input: &mut Unstructured<'_>, before: Option<&Self>) -> Result<Self> {
+        let len = read_len(input, before)?;
+        let inner_type: Option<u8> = input.arbitrary()?;
+        Ok(Self {
+            nonce: input.arbitrary()?,
+            aad: read_aad(input, before, len + usize::from(inner_type.is_some()))?,
+            plaintext: text(len, input.arbitrary()?),
+            inner_type,
+            gaps: (input.int_in_range(0..=64)?, input.int_in_range(0..=64)?),
+            damage: Damage::read(input)?,
+            apart: input.arbitrary()?,
+        })
+    }
+
+    /// Ciphertext and tag.
+    pub(super) fn sealed_len(&self) -> usize {
+        self.plaintext.len() + usize::from(self.inner_type.is_some()) + TAG_LEN
+    }
+
+    fn received(&self, sealed: &[u8]) -> Received {
+        let mut received = Received {
+            nonce: self.nonce,
+            aad: self.aad,
+            sealed: sealed.to_vec(),
+            gaps: self.gaps,
+            apart: false,
+            damaged: true,
+        };
+        match self.damage {
+            Damage::None => received.damaged = false,
+            Damage::Bit(bit) => flip(&mut received.sealed, bit),
+            Damage::Cut(count) => {
+                // A record without a tag never gets as far as the cipher.
+                let most = sealed.len() - TAG_LEN;
+                let count = (count + 1).min(most);
+                received.sealed.truncate(sealed.len() - count);
+                received.damaged = count > 0;
+            }
+            Damage::Nonce(bit) => flip(&mut received.nonce, bit),
+            Damage::Aad(bit) => received.aad = other_aad(self.aad, bit),
+        }
+        received.apart = self.apart && received.sealed.len() > TAG_LEN;
+        received
+    }
+}
+
+impl Damage {
+    fn read(input: &mut Unstructured<'_>) -> Result<Self> {
+        let place = usize::from(input.arbitrary::<u16>()?);
+        Ok(match input.int_in_range(0..=31)? {
+            1 => Self::Bit(place),
+            2 => Self::Cut(place),
+            3 => Self::Nonce(place),
+            4 => Self::Aad(place),
+            _ => Self::None,
+        })
+    }
+}
+
+/// Mostly short; records of equal length share work, so that of the record before is likely.
+fn read_len(input: &mut Unstructured<'_>, before: Option<&Record>) -> Result<usize> {
+    match input.int_in_range(0..=7)? {
+        0..=2 => Ok(usize::from(input.arbitrary::<u8>()?)),
+        3..=5 => input.int_in_range(0..=1200),
+        6 => Ok(before.map_or(0, |record| record.plaintext.len())),
+        _ => input.int_in_range(0..=17_000),
+    }
+}
+
+/// That of TLS 1.3, of TLS 1.2, of the record before, or any.
+fn read_aad(
+    input: &mut Unstructured<'_>,
+    before: Option<&Record>,
+    inner_len: usize,
+) -> Result<Aad> {
+    let [.., high, low] = (inner_len + TAG_LEN).to_be_bytes();
+    let bytes = input.arbitrary::<[u8; Aad::MAX_LEN]>();
+    Ok(match input.int_in_range(0..=7)? {
+        0..=3 => Aad::header([23, 3, 3, high, low]),
+        4 => Aad::numbered(input.arbitrary()?, [23, 3, 3, high, low]),
+        5 => before.map_or(Aad::NONE, |record| record.aad),
+        _ => fitting(&bytes?[..input.int_in_range(0..=Aad::MAX_LEN)?]),
+    })
+}
+
+/// Additional data of the same length that differ in a bit; of none, a byte.
+fn other_aad(aad: Aad, bit: usize) -> Aad {
+    let mut bytes = aad.bytes().as_ref().to_vec();
+    if bytes.is_empty() {
+        return fitting(&[bit as u8]);
+    }
+    flip(&mut bytes, bit);
+    fitting(&bytes)
+}
+
+fn fitting(bytes: &[u8]) -> Aad {
+    Aad::try_from(bytes).expect("it is not longer than may be")
+}
+
+fn flip(bytes: &mut [u8], bit: usize) {
+    let bit = bit % (8 * bytes.len());
+    bytes[bit / 8] ^= 1 << (bit % 8);
+}
+
+/// Bytes that look random (splitmix64): what they are changes no path through the cipher, so that
+/// the fuzzer has nothing to choose. No seed: zeros, which leave the keystream bare.
+fn text(len: usize, seed: u16) -> Vec<u8> {
+    let word = |i: u64| {
+        let z = (i + 1).wrapping_mul(u64::from(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (z ^ (z >> 27)).to_le_bytes()
+    };
+    (0..).flat_map(word).take(len).collect()
+}

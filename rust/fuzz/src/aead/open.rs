@@ -1,0 +1,99 @@
+//! What arrived, opened by ours together and one by one, and by aws-lc.
+
+use ktls_core::aead::{InnerJob, OpenJob, RecordKey};
+use ktls_core::wire::TAG_LEN;
+
+use super::arena::Arena;
+use super::batch::Received;
+
+/// What opening came to.
+struct Opened {
+    /// How many opened, from the first on.
+    count: usize,
+    out: Arena,
+    /// The last bytes that were kept apart.
+    types: Vec<Option<u8>>,
+}
+
+pub(super) fn check(records: &[Received], ours: &dyn RecordKey, theirs: &dyn RecordKey) {
+    let input = Arena::holding(records.iter().map(|one| (one.gaps.1, &*one.sealed)));
+    let good = records.iter().take_while(|one| !one.damaged).count();
+
+    let (got, want) = (together(records, &input, ours), in_order(records, theirs));
+    assert_eq!(want.count, good, "aws-lc opens what is not damaged");
+    assert_eq!(got.count, good, "opened together");
+    got.out.assert_same(&want.out, "opened together");
+    assert_eq!(got.types, want.types, "opened together");
+
+    let [(got, got_out), (want, want_out)] =
+        [ours, theirs].map(|key| one_by_one(records, &input, key));
+    assert_eq!(got, want, "opened one by one");
+    got_out.assert_same(&want_out, "opened one by one");
+}
+
+/// All in one call.
+fn together(records: &[Received], input: &Arena, key: &dyn RecordKey) -> Opened {
+    let mut out = room(records);
+    let all = records.iter().zip(input.slots()).zip(out.slots_mut());
+    let mut jobs: Vec<_> = all
+        .map(|((record, sealed), out)| InnerJob {
+            job: record.job(sealed, out),
+            // Not what will be there.
+            inner_type: record.apart.then_some(0xa5),
+        })
+        .collect();
+    let many = key.interleaved().expect("ours takes many at once");
+    let count = many.open_many(&mut jobs);
+    let types = jobs.iter().map(|job| job.inner_type).collect();
+    Opened { count, out, types }
+}
+
+/// One after the other until one fails: that and those behind it leave zeros.
+fn in_order(records: &[Received], key: &dyn RecordKey) -> Opened {
+    let mut out = room(records);
+    let (mut count, mut failed, mut types) = (0, false, Vec::new());
+    for (record, out) in records.iter().zip(out.slots_mut()) {
+        let mut inner = vec![0; record.inner_len()];
+        failed = failed || key.open(record.job(&record.sealed, &mut inner)).is_err();
+        if failed {
+            inner.fill(0);
+        }
+        count += usize::from(!failed);
+        let (data, last) = inner.split_at(out.len());
+        out.copy_from_slice(data);
+        types.push(last.first().copied());
+    }
+    Opened { count, out, types }
+}
+
+/// Each in a call of its own, its last byte with the others; gives which opened.
+fn one_by_one(records: &[Received], input: &Arena, key: &dyn RecordKey) -> (Vec<bool>, Arena) {
+    let mut out = Arena::new(records.iter().map(|one| (one.gaps.0, one.inner_len())));
+    let all = records.iter().zip(input.slots()).zip(out.slots_mut());
+    let opened = all
+        .map(|((record, sealed), out)| key.open(record.job(sealed, out)).is_ok())
+        .collect();
+    (opened, out)
+}
+
+fn room(records: &[Received]) -> Arena {
+    let data_len = |one: &Received| one.inner_len() - usize::from(one.apart);
+    Arena::new(records.iter().map(|one| (one.gaps.0, data_len(one))))
+}
+
+impl Received {
+    fn inner_len(&self) -> usize {
+        self.sealed.len() - TAG_LEN
+    }
+
+    fn job<'a>(&self, sealed: &'a [u8], out: &'a mut [u8]) -> OpenJob<'a> {
+        let (ciphertext, tag) = sealed.split_last_chunk().expect("a record has a tag");
+        OpenJob {
+            nonce: self.nonce,
+            aad: self.aad,
+            ciphertext,
+            tag,
+            out,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! One batch sealed by ours together and one by one, by aws-lc and by RustCrypto.
+
+use aes_gcm::aead::consts::{U12, U16};
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use aes_gcm::{Aes128Gcm, Aes256Gcm};
+use ktls_core::aead::{RecordKey, SealJob};
+use ktls_core::suite::Algorithm;
+
+use super::arena::Arena;
+use super::batch::{Batch, Record};
+
+/// Gives the sealed records, once all agree on them.
+pub(super) fn check(batch: &Batch, ours: &dyn RecordKey, theirs: &dyn RecordKey) -> Vec<Vec<u8>> {
+    let records = &batch.records;
+    let plaintexts = records.iter().map(|one| (one.gaps.0, &*one.plaintext));
+    let input = Arena::holding(plaintexts);
+    let one_by_one = |key: &dyn RecordKey| {
+        sealed(records, &input, |jobs| {
+            jobs.into_iter().for_each(|job| key.seal(job));
+        })
+    };
+    let together = sealed(records, &input, |mut jobs| {
+        let many = ours.interleaved().expect("ours takes many at once");
+        many.seal_many(&mut jobs);
+    });
+    let want = one_by_one(theirs);
+    together.assert_same(&want, "sealed together, against aws-lc");
+    one_by_one(ours).assert_same(&want, "sealed one by one, against aws-lc");
+    together.assert_same(&by_rustcrypto(batch), "sealed, against RustCrypto");
+    together.slots().map(<[u8]>::to_vec).collect()
+}
+
+/// What `seal` makes of the jobs.
+fn sealed(records: &[Record], input: &Arena, seal: impl FnOnce(Vec<SealJob<'_>>)) -> Arena {
+    let mut out = room(records);
+    let all = records.iter().zip(input.slots()).zip(out.slots_mut());
+    let jobs = all.map(|((record, plaintext), out)| SealJob {
+        nonce: record.nonce,
+        aad: record.aad,
+        plaintext,
+        inner_type: record.inner_type,
+        out,
+    });
+    seal(jobs.collect());
+    out
+}
+
+fn by_rustcrypto(batch: &Batch) -> Arena {
+    let mut out = room(&batch.records);
+    match batch.algorithm {
+        Algorithm::Aes128Gcm => seal_by::<Aes128Gcm>(batch, out.slots_mut()),
+        _ => seal_by::<Aes256Gcm>(batch, out.slots_mut()),
+    }
+    out
+}
+
+fn seal_by<A>(batch: &Batch, outs: Vec<&mut [u8]>)
+where
+    A: AeadInOut<NonceSize = U12, TagSize = U16> + KeyInit,
+{
+    let key = A::new_from_slice(batch.key()).expect("the key is as long as the AEAD's");
+    for (record, out) in batch.records.iter().zip(outs) {
+        let (inner, tag_out) = out.split_at_mut(record.sealed_len() - 16);
+        let (data, last) = inner.split_at_mut(record.plaintext.len());
+        data.copy_from_slice(&record.plaintext);
+        last.copy_from_slice(record.inner_type.as_slice());
+        let tag = key
+            .encrypt_inout_detached(
+                &record.nonce.into(),
+                record.aad.bytes().as_ref(),
+                inner.into(),
+            )
+            .expect("a record is within the AEAD's limits");
+        tag_out.copy_from_slice(&tag);
+    }
+}
+
+fn room(records: &[Record]) -> Arena {
+    let places = records.iter().map(|one| (one.gaps.1, one.sealed_len()));
+    Arena::new(places)
+}

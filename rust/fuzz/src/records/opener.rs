@@ -1,0 +1,121 @@
+//! The wire through an [`Opener`], record by record and in batches.
+
+use ktls_aead::Aead;
+use ktls_core::record::{BatchEnd, Stop};
+use ktls_core::{Error, Opener};
+
+use super::script::{ALONE, MAX_ROOM, Record, Script, Setup, TOGETHER};
+
+/// What an output holds before it is written to.
+const STALE: u8 = 0xa5;
+
+/// What was opened, and why no more.
+#[derive(Debug, Eq, PartialEq)]
+struct Outcome {
+    records: Vec<Record>,
+    error: Option<Error>,
+    /// The number of the next record, and how often the key was changed.
+    at: (u64, u64),
+}
+
+/// Batches end as single records do, wherever the wire is cut and however little room there is.
+pub(super) fn check(script: &Script) {
+    let want = one_by_one(script);
+    for (record, sent) in want.records.iter().zip(&script.sent) {
+        assert_eq!(record, sent, "what is opened is what was sealed");
+    }
+    assert!(
+        want.records.len() <= script.sent.len(),
+        "something forged was opened"
+    );
+    assert_eq!(batches(script, &ALONE), want, "each record alone");
+    assert_eq!(batches(script, &TOGETHER), want, "records together");
+}
+
+fn one_by_one(script: &Script) -> Outcome {
+    let mut opener = opener(&script.setup, &ALONE);
+    let (mut rest, mut records) = (&*script.wire, Vec::new());
+    let mut out = vec![STALE; MAX_ROOM];
+    let error = loop {
+        let frame = match opener.framing().deframe(rest) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        };
+        let (record, behind) = rest.split_at(frame.len);
+        rest = behind;
+        let part = &record[..script.pieces[0] % record.len()];
+        let refused = opener.open(part, &mut out);
+        assert_eq!(refused, Err(Error::NotOneRecord { len: part.len() }));
+        match opener.open(record, &mut out) {
+            Ok(inner) => records.push(Record {
+                record_type: inner.record_type,
+                text: out[..inner.len].to_vec(),
+            }),
+            Err(error) => break Some(error),
+        }
+        resume(&script.setup, &mut opener, &ALONE);
+    };
+    outcome(&opener, records, error)
+}
+
+/// Hands over the wire piece by piece, as from a socket.
+fn batches(script: &Script, provider: &'static Aead) -> Outcome {
+    let mut opener = opener(&script.setup, provider);
+    let mut pieces = script.pieces.iter().cycle();
+    let mut rooms = script.rooms.iter().cycle();
+    let (mut at, mut have, mut records) = (0, 0, Vec::new());
+    let mut room = 0;
+    let error = loop {
+        let end = batch(&mut opener, &script.wire[at..have], room, &mut records);
+        at += end.consumed;
+        room = *rooms.next().expect("there are four");
+        match end.stop {
+            Some(Stop::Bad(error)) => break Some(error),
+            Some(Stop::KeyUpdate) => resume(&script.setup, &mut opener, provider),
+            Some(Stop::Full) if end.consumed == 0 => room = MAX_ROOM,
+            Some(Stop::Full) => {}
+            None if have == script.wire.len() => break None,
+            None => {
+                let piece = pieces.next().expect("there are four");
+                have = script.wire.len().min(have + piece);
+            }
+        }
+    };
+    outcome(&opener, records, error)
+}
+
+/// One batch; its plaintexts go to `records`, and nothing else may be left in the output.
+fn batch(opener: &mut Opener, wire: &[u8], room: usize, records: &mut Vec<Record>) -> BatchEnd {
+    let (mut out, mut found) = (vec![STALE; room], Vec::new());
+    let end = opener
+        .open_batch(wire, &mut out, |one| found.push(one))
+        .expect("it is not paused");
+    let (texts, rest) = out.split_at(end.written);
+    records.extend(found.iter().map(|one| Record {
+        record_type: one.record_type,
+        text: texts[one.offset..][..one.len].to_vec(),
+    }));
+    assert!(
+        rest.iter().all(|byte| [0, STALE].contains(byte)),
+        "plaintext is left behind"
+    );
+    end
+}
+
+fn opener(setup: &Setup, provider: &'static Aead) -> Opener {
+    Opener::with_framing(setup.info(0), provider, setup.framing()).expect("every cipher is there")
+}
+
+/// After a KeyUpdate the next key comes, as from user space.
+fn resume(setup: &Setup, opener: &mut Opener, provider: &'static Aead) {
+    if opener.paused() {
+        let next = setup.info(opener.generation() + 1);
+        opener.rekey(next, provider).expect("it follows");
+    }
+}
+
+fn outcome(opener: &Opener, records: Vec<Record>, error: Option<Error>) -> Outcome {
+    let at = (opener.rec_seq(), opener.generation());
+    Outcome { records, error, at }
+}

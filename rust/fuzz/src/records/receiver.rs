@@ -1,0 +1,141 @@
+//! The wire through the RFC's receiving half, whole and in pieces.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ktls_core::rekey::Reply;
+use ktls_core::session::{Event, KeySource, KeyUpdateLimit, Policy, Receiver, Setting};
+use ktls_core::wire::{ContentType, TLS13};
+use ktls_core::{CryptoInfo, Direction, Error};
+
+use super::scanner::replies;
+use super::script::{MAX_ROOM, Script, Setup, TOGETHER};
+
+/// What the receiver told, data put together, and how it ended.
+#[derive(Debug, Default, Eq, PartialEq)]
+struct Told {
+    data: Vec<u8>,
+    /// Everything that is not data, and after how many bytes of data it came.
+    events: Vec<(usize, Event)>,
+    end: Option<Error>,
+}
+
+/// The same is told in the same order however the wire arrives and however it is read; and it is a
+/// start of what was sent.
+pub(super) fn check(script: &Script) {
+    let whole = told(script, [usize::MAX; 4], [MAX_ROOM; 4]);
+    let cut = told(script, script.pieces, script.rooms);
+    assert_eq!(cut, whole);
+    let sent: Vec<u8> = script
+        .sent
+        .iter()
+        .filter(|record| record.record_type == ContentType::APPLICATION_DATA.0)
+        .flat_map(|record| record.text.iter().copied())
+        .collect();
+    assert!(sent.starts_with(&whole.data), "nobody sent these data");
+    // Two readers of handshake messages that have no line of code in common.
+    let replies = replies(&script.sent);
+    assert!(
+        replies.starts_with(&whole.replies()),
+        "{whole:?}, but the scanner found {replies:?}"
+    );
+}
+
+impl Told {
+    fn replies(&self) -> Vec<Reply> {
+        let reply = |(_, event): &(usize, Event)| match event {
+            Event::KeyUpdate(reply) => Some(*reply),
+            _ => None,
+        };
+        self.events.iter().filter_map(reply).collect()
+    }
+}
+
+fn told(script: &Script, pieces: [usize; 4], rooms: [usize; 4]) -> Told {
+    // The first piece came behind the handshake.
+    let (first, mut wire) = script.wire.split_at(pieces[0].min(script.wire.len()));
+    let mut receiver = receiver(&script.setup, first);
+    let (mut told, mut pieces) = (Told::default(), pieces.into_iter().cycle());
+    for room in rooms.into_iter().cycle() {
+        let mut out = vec![0; room];
+        match receiver.advance(&mut out, Duration::ZERO) {
+            Ok(Event::Data(count)) => told.data.extend_from_slice(&out[..count]),
+            Ok(Event::NeedMore) if wire.is_empty() => {
+                told.end = receiver.end_of_stream().err();
+                break;
+            }
+            Ok(Event::NeedMore) => {
+                wire = fill(&mut receiver, wire, pieces.next().expect("there are four"));
+            }
+            Ok(event) => told.events.push((told.data.len(), event)),
+            Err(error) => {
+                told.end = Some(error);
+                break;
+            }
+        }
+        if let Some((_, Event::Closed)) = told.events.last() {
+            break;
+        }
+    }
+    // Who goes on after the end gets an answer, whatever it is.
+    let _answer = receiver.advance(&mut [0; 100], Duration::ZERO);
+    told
+}
+
+/// Moves a piece of the wire into the receiver; gives the rest.
+fn fill<'a>(receiver: &mut Receiver, wire: &'a [u8], piece: usize) -> &'a [u8] {
+    let room = receiver.room(piece);
+    assert!(!room.is_empty(), "more is needed, and there is no room");
+    let count = piece.min(room.len()).min(wire.len());
+    room[..count].copy_from_slice(&wire[..count]);
+    receiver.filled(count);
+    &wire[count..]
+}
+
+fn receiver(setup: &Setup, received: &[u8]) -> Receiver {
+    // So few that a script can be a storm.
+    let key_updates = KeyUpdateLimit {
+        count: 3,
+        window: Duration::from_secs(1),
+    };
+    let setting = Setting {
+        provider: &TOGETHER,
+        policy: Policy {
+            key_updates,
+            ..Policy::default()
+        },
+        stats: Arc::default(),
+    };
+    let keys = Box::new(Keys {
+        setup: *setup,
+        generation: 0,
+    });
+    Receiver::new(setup.info(0), keys, &setting, received).expect("every cipher is there")
+}
+
+/// The keys of a script.
+struct Keys {
+    setup: Setup,
+    generation: u64,
+}
+
+impl KeySource for Keys {
+    fn next(&mut self, _direction: Direction) -> Result<CryptoInfo, Error> {
+        if self.setup.version != TLS13 {
+            return Err(Error::NoRekeyIn12);
+        }
+        self.generation += 1;
+        Ok(self.setup.info(self.generation))
+    }
+
+    fn is_client(&self) -> bool {
+        self.setup.is_client
+    }
+
+    fn ticket(&mut self, body: &[u8]) -> Result<(), Error> {
+        if body.is_empty() {
+            return Err(Error::BadTicket);
+        }
+        Ok(())
+    }
+}

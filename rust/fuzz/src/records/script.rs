@@ -1,0 +1,284 @@
+//! What a peer sends, as the input describes it: genuine records, forged ones, and any bytes.
+
+use ktls_aead::{Aead, Wanted};
+use ktls_core::record::Framing;
+use ktls_core::rekey::Reply;
+use ktls_core::suite::{CIPHERS, Cipher};
+use ktls_core::wire::{
+    ContentType, HEADER_LEN, KEY_UPDATE, MAX_PLAINTEXT, NEW_SESSION_TICKET, TLS12, TLS13,
+};
+use ktls_core::{CryptoInfo, Sealer};
+use libfuzzer_sys::arbitrary::{Result, Unstructured};
+
+/// No key of aws-lc is interleaved; with [`Wanted::Auto`] it is where the CPU allows.
+pub(super) static ALONE: Aead = Aead::with(Wanted::AwsLc);
+pub(super) static TOGETHER: Aead = Aead::with(Wanted::Auto);
+
+/// Bytes of wire after which a peer stops.
+const ENOUGH: usize = 50_000;
+/// Most pieces that a wire is cut into: less than all cuts of a long one, for the sake of time.
+const MAX_PIECES: usize = 512;
+/// Room for the plaintext of any record.
+pub(super) const MAX_ROOM: usize = 20_000;
+
+/// A connection, and what came over it.
+pub(super) struct Script {
+    pub(super) setup: Setup,
+    pub(super) wire: Vec<u8>,
+    /// Records that are genuine, up to the first that is not.
+    pub(super) sent: Vec<Record>,
+    /// In what pieces the wire arrives, again and again; never none.
+    pub(super) pieces: [usize; 4],
+    /// How much room the reader has, again and again; never none.
+    pub(super) rooms: [usize; 4],
+}
+
+/// What both ends agreed on.
+#[derive(Clone, Copy)]
+pub(super) struct Setup {
+    pub(super) version: u16,
+    cipher: &'static Cipher,
+    /// The number of the first record.
+    first: u64,
+    pub(super) is_client: bool,
+    /// The kernel's limits for records, else the RFC's.
+    kernel: bool,
+}
+
+/// A record as its receiver shall see it.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Record {
+    pub(super) record_type: u8,
+    pub(super) text: Vec<u8>,
+}
+
+/// One thing that a peer does.
+enum Step<'a> {
+    Send(u8, &'a [u8]),
+    /// Handshake messages in two records, cut at this offset.
+    Handshake(Vec<u8>, usize),
+    /// With a content type and zeros behind, in TLS 1.3.
+    Pad(u8, &'a [u8], usize),
+    /// More than an input has bytes for.
+    Long(usize),
+    /// A KeyUpdate, and the next key.
+    KeyUpdate(Reply),
+    /// A record of which a bit was changed.
+    Forge(&'a [u8], usize),
+    /// No record at all.
+    Raw(&'a [u8]),
+}
+
+impl Setup {
+    fn read(input: &mut Unstructured<'_>) -> Result<Self> {
+        let cipher = input.choose(&CIPHERS)?;
+        let tls12 = input.arbitrary::<bool>()? || !cipher.in_tls13;
+        let near_the_end = input.arbitrary::<bool>()?;
+        let count = u64::from(input.arbitrary::<u8>()?);
+        Ok(Self {
+            version: if tls12 { TLS12 } else { TLS13 },
+            cipher,
+            first: if near_the_end {
+                u64::MAX - count
+            } else {
+                count
+            },
+            is_client: input.arbitrary()?,
+            kernel: input.arbitrary()?,
+        })
+    }
+
+    /// The key after so many updates.
+    pub(super) fn info(&self, generation: u64) -> CryptoInfo {
+        let bytes = [generation as u8; 32];
+        CryptoInfo::new(
+            self.version,
+            self.cipher.cipher_type,
+            &bytes[..self.cipher.iv_len],
+            &bytes[..self.cipher.key_len],
+            &bytes[..self.cipher.salt_len],
+            if generation == 0 { self.first } else { 0 },
+        )
+        .expect("the lengths are the cipher's")
+    }
+
+    pub(super) fn framing(&self) -> Framing {
+        if self.kernel {
+            Framing::kernel(self.cipher, self.version)
+        } else {
+            Framing::rfc(self.cipher, self.version)
+        }
+    }
+}
+
+impl Script {
+    pub(super) fn read(input: &mut Unstructured<'_>) -> Result<Self> {
+        let setup = Setup::read(input)?;
+        let pieces = read_sizes(input)?;
+        let rooms = read_sizes(input)?;
+        let mut peer = Peer::new(setup);
+        while peer.wire.len() < ENOUGH && !input.is_empty() {
+            peer.act(&Step::read(input)?);
+        }
+        let at_least = peer.wire.len() / MAX_PIECES;
+        Ok(Self {
+            setup,
+            wire: peer.wire,
+            sent: peer.sent,
+            pieces: pieces.map(|piece| piece.max(at_least)),
+            rooms: rooms.map(|room| room.min(MAX_ROOM)),
+        })
+    }
+}
+
+/// At least a byte each; small ones as likely as those of a record.
+fn read_sizes(input: &mut Unstructured<'_>) -> Result<[usize; 4]> {
+    let mut sizes = [0; 4];
+    for size in &mut sizes {
+        let bits = input.int_in_range(0..=15)?;
+        *size = 1 + usize::from(input.arbitrary::<u16>()? >> bits);
+    }
+    Ok(sizes)
+}
+
+impl<'a> Step<'a> {
+    fn read(input: &mut Unstructured<'a>) -> Result<Self> {
+        let kind = input.int_in_range(0..=11)?;
+        let len = usize::from(input.arbitrary::<u8>()?).min(input.len());
+        Ok(match kind {
+            0 | 1 => Self::Send(ContentType::APPLICATION_DATA.0, input.bytes(len)?),
+            2 => Self::Send(ContentType::HANDSHAKE.0, input.bytes(len)?),
+            3 | 4 => Self::Handshake(read_messages(input)?, len),
+            5 => Self::Send(ContentType::ALERT.0, input.bytes(len)?),
+            6 => Self::Send(input.arbitrary()?, input.bytes(len.min(input.len()))?),
+            7 => Self::Pad(
+                input.arbitrary()?,
+                input.bytes(len.min(input.len()))?,
+                input.int_in_range(0..=300)?,
+            ),
+            8 => Self::Long(input.int_in_range(0..=MAX_PLAINTEXT)?),
+            9 => Self::KeyUpdate(*input.choose(&[Reply::NotRequested, Reply::Requested])?),
+            10 => Self::Forge(input.bytes(len)?, usize::from(input.arbitrary::<u16>()?)),
+            _ => Self::Raw(input.bytes(len)?),
+        })
+    }
+}
+
+/// Up to three handshake messages, among them those that the receiver knows; some lie about
+/// their length.
+fn read_messages(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+    let mut messages = Vec::new();
+    for _ in 0..input.int_in_range(1..=3)? {
+        let any = input.arbitrary()?;
+        let message_type = *input.choose(&[KEY_UPDATE, NEW_SESSION_TICKET, 0, 1, any])?;
+        let len = input.choose_index(6)?.min(input.len());
+        let body = input.bytes(len)?;
+        let lie = input.int_in_range(0..=15)? == 1;
+        let told = if lie { input.arbitrary()? } else { len as u32 };
+        let [_, len @ ..] = told.to_be_bytes();
+        messages.push(message_type);
+        messages.extend_from_slice(&len);
+        messages.extend_from_slice(body);
+    }
+    Ok(messages)
+}
+
+/// The sending end.
+struct Peer {
+    setup: Setup,
+    sealer: Sealer,
+    wire: Vec<u8>,
+    sent: Vec<Record>,
+    /// Something was sent that is no record of this connection.
+    strayed: bool,
+}
+
+impl Peer {
+    fn new(setup: Setup) -> Self {
+        Self {
+            setup,
+            sealer: Sealer::new(setup.info(0), &ALONE).expect("every cipher is there"),
+            wire: Vec::new(),
+            sent: Vec::new(),
+            strayed: false,
+        }
+    }
+
+    fn act(&mut self, step: &Step<'_>) {
+        match *step {
+            Step::Send(record_type, text) => self.send(record_type, text),
+            Step::Handshake(ref messages, at) => {
+                let (a, b) = messages.split_at(at.min(messages.len()));
+                self.send(ContentType::HANDSHAKE.0, a);
+                self.send(ContentType::HANDSHAKE.0, b);
+            }
+            Step::Pad(record_type, text, zeros) => self.pad(record_type, text, zeros),
+            Step::Long(len) => {
+                self.send(ContentType::APPLICATION_DATA.0, &vec![len as u8; len]);
+            }
+            Step::KeyUpdate(reply) => self.update_key(reply),
+            Step::Forge(text, bit) => self.forge(text, bit),
+            Step::Raw(bytes) => {
+                self.wire.extend_from_slice(bytes);
+                self.strayed |= !bytes.is_empty();
+            }
+        }
+    }
+
+    fn send(&mut self, record_type: u8, text: &[u8]) {
+        if self.seal(record_type, text).is_some() {
+            self.expect(record_type, text);
+        }
+    }
+
+    /// Seals a record if numbers are left; gives where it starts.
+    fn seal(&mut self, record_type: u8, text: &[u8]) -> Option<usize> {
+        let start = self.wire.len();
+        let mut record = vec![0; text.len() + self.sealer.overhead()];
+        self.sealer.seal(record_type, text, &mut record).ok()?;
+        self.wire.append(&mut record);
+        Some(start)
+    }
+
+    /// In TLS 1.3 the last byte that is not zero is the type, whoever put it there (RFC 8446 §5.4).
+    fn expect(&mut self, record_type: u8, text: &[u8]) {
+        let (mut record_type, mut text) = (record_type, text);
+        if self.setup.version == TLS13 && record_type == 0 {
+            let Some(last) = text.iter().rposition(|&byte| byte != 0) else {
+                self.strayed = true;
+                return;
+            };
+            (record_type, text) = (text[last], &text[..last]);
+        }
+        if !self.strayed {
+            let text = text.to_vec();
+            self.sent.push(Record { record_type, text });
+        }
+    }
+
+    fn pad(&mut self, record_type: u8, text: &[u8], zeros: usize) {
+        if self.setup.version == TLS13 {
+            self.send(0, &[text, &[record_type], &vec![0; zeros]].concat());
+        } else {
+            self.send(record_type, text);
+        }
+    }
+
+    fn update_key(&mut self, reply: Reply) {
+        self.send(ContentType::HANDSHAKE.0, &reply.message());
+        let next = self.setup.info(self.sealer.generation() + 1);
+        // TLS 1.2 has no next key: then it is a strange message only.
+        let _refused = self.sealer.rekey(next, &ALONE);
+    }
+
+    fn forge(&mut self, text: &[u8], bit: usize) {
+        let Some(start) = self.seal(ContentType::APPLICATION_DATA.0, text) else {
+            return;
+        };
+        // The header of TLS 1.3 says nothing but the length, which other bits of it would repeat.
+        let body = &mut self.wire[start + HEADER_LEN..];
+        let bit = bit % (8 * body.len());
+        body[bit / 8] ^= 1 << (bit % 8);
+        self.strayed = true;
+    }
+}
