@@ -208,7 +208,7 @@ class Sealer:
         :param out: writable, at least the sum of the plaintexts + ``n * overhead`` bytes; must not
             overlap ``data``.
         :param threads: 1 to 1024 that work on this batch, the caller's among them. The others are
-            started for it, some 30 µs each: it pays from about half a MiB on.
+            started for it, so that it pays from a few MiB on.
         :raises RecordTooLargeError: EMSGSIZE, a piece is over 16384 bytes.
         :raises KeyLimitError: EKEYEXPIRED, fewer records than asked for are left under this key.
         :raises KtlsError: ENOBUFS, EINVAL as :meth:`seal_into`; EINVAL for pieces outside ``data``
