@@ -90,6 +90,16 @@ def test_threads_stop_at_a_bad_record(key: TrafficKey, bad: int) -> None:
     assert not any(out[1000 * bad :])
 
 
+@pytest.mark.parametrize("bad", [511, 512, 513, 4000, None])
+def test_a_batch_of_many_windows_is_opened_alone_or_not(key: TrafficKey, bad: int | None) -> None:
+    wire = bytearray(sealed(key, DATA[:50_000], 10))
+    if bad is not None:
+        wire[(bad + 1) * (10 + key.overhead) - 1] ^= 1
+    alone, together = (Opener(key.struct()).open_batch(wire, threads=threads) for threads in (1, 2))
+    assert len(together) == (5000 if bad is None else bad)
+    assert all_of(together) == all_of(alone)
+
+
 @pytest.mark.parametrize("room", [0, 999, 1000, 20_000, 299_999])
 def test_threads_stop_where_there_is_no_room(key: TrafficKey, room: int) -> None:
     wire = sealed(key)

@@ -227,7 +227,11 @@ class OpenedBatch:
 
     @property
     def data(self) -> memoryview:
-        """The plaintexts, packed: a view of ``out`` or of a fresh buffer."""
+        """The plaintexts, packed: a view of ``out`` or of a fresh buffer.
+
+        Memory of 32 MiB and more is kept, unwiped, for later batches once nobody looks at it: two
+        buffers of at most 256 MiB. That of :attr:`SealedBatch.wire` too.
+        """
 
     @property
     def types(self) -> NDArray[np.uint8]:

@@ -95,6 +95,17 @@ fn step() -> impl Strategy<Value = (bool, Step)> {
     (any::<bool>(), step)
 }
 
+#[test]
+fn an_owed_answer_goes_out_before_the_next_data() {
+    let mut end = end(1, 2, &Policy::default());
+    let waits = end.tx.write(&[0; 100_000]).unwrap();
+    assert!(waits > 0);
+    end.tx.peer_updated(Reply::Requested).unwrap();
+    assert_eq!((end.tx.write(b"x"), end.tx.generation()), (Ok(0), 0));
+    end.tx.wrote(end.tx.wire().len());
+    assert_eq!((end.tx.write(b"x"), end.tx.generation()), (Ok(1), 1));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -265,6 +265,33 @@ fn sealed(
     seen
 }
 
+#[test]
+fn an_empty_record_behind_a_full_buffer_is_left_to_the_next_call() {
+    for (version, kind) in [(TLS12, 23), (TLS13, 23), (TLS12, 21), (TLS13, 21)] {
+        let mut tx = Tx::default();
+        tx.install(key(&ALONE, version, 1, 0));
+        let records = [(&b"12345"[..], 23), (b"67890", 23), (b"", kind)];
+        let wire = records
+            .map(|(data, kind)| record(&mut tx, data, kind))
+            .concat();
+        let call = Call {
+            arrive: wire.len(),
+            rooms: vec![10],
+            fresh: true,
+            peek: false,
+            control: 64,
+            wait_all: false,
+        };
+        let [alone, together] = [&ALONE, &TOGETHER].map(|provider| {
+            let mut end = End::new(provider, version, 0, NoPad::Off);
+            let outcome = format!("{:?}", end.outcome(&call, &wire));
+            (outcome, end.rx.live_info().rec_seq)
+        });
+        assert_eq!(together, alone);
+        assert_eq!(alone.1, 2);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1000, ..ProptestConfig::default() })]
 

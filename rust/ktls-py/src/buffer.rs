@@ -171,7 +171,12 @@ pub(crate) fn batch_bytes<'py, E: Into<PyErr>>(
     if len < pool::HUGE {
         return new_bytes(py, len, fill);
     }
-    Ok(Bound::new(py, HugeBytes::new(len, fill)?)?.into_any())
+    let filled = HugeBytes::new(len, fill)?;
+    if filled.as_slice().len() < pool::HUGE {
+        // Little came of it: that must not keep so much memory.
+        return Ok(PyBytes::new(py, filled.as_slice()).into_any());
+    }
+    Ok(Bound::new(py, filled)?.into_any())
 }
 
 /// New `bytes` of at most `len`, of which `fill` writes the first part and tells how much that is.

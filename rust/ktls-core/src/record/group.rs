@@ -57,10 +57,10 @@ impl Group<'_> {
         places.len()
     }
 
-    /// The same for all that are there.
-    pub(crate) fn find_all(&self, wire: &[u8], out_len: usize) -> Vec<Place> {
+    /// The same for at most so many.
+    pub(crate) fn find_up_to(&self, most: usize, wire: &[u8], out_len: usize) -> Vec<Place> {
         let (mut places, mut wire, mut left) = (Vec::new(), wire, out_len);
-        while let Some(found) = self.find_one(wire, left) {
+        while let Some(found) = self.find_one(wire, left).filter(|_| places.len() < most) {
             places.push(found);
             (wire, left) = (&wire[found.record..], left - found.room);
         }

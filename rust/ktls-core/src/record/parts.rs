@@ -84,7 +84,9 @@ impl OpenPart<'_> {
 }
 
 impl Opener {
-    /// As [`Opener::open_batch`]; `run` opens all of the parts that it is given, about `count`.
+    /// As [`Opener::open_batch`]; `run` opens all of the parts that it is given, about `count`. It is
+    /// called again while that goes well, for twice as many records each time: what is opened in vain
+    /// behind a KeyUpdate or a bad record is no more than what was opened for good, and one window.
     ///
     /// # Errors
     /// As [`Opener::open_batch`].
@@ -93,39 +95,63 @@ impl Opener {
         wire: &[u8],
         out: &mut [u8],
         count: usize,
-        run: impl FnOnce(&mut [OpenPart<'_>]),
+        mut run: impl FnMut(&mut [OpenPart<'_>]),
         mut done: impl FnMut(Opened),
     ) -> Result<BatchEnd, Error> {
         self.check_ready()?;
-        let mut parts = self.open_jobs(wire, out, count);
+        let mut end = BatchEnd::default();
+        let mut window = count.max(1) * WINDOW;
+        while self.open_window(wire, out, (count, window), &mut run, &mut end, &mut done) {
+            window *= 2;
+        }
+        Ok(self.go_on(wire, out, end, &mut done))
+    }
+
+    /// True if it went well and there may be more.
+    fn open_window(
+        &mut self,
+        wire: &[u8],
+        out: &mut [u8],
+        (count, window): (usize, usize),
+        run: &mut impl FnMut(&mut [OpenPart<'_>]),
+        end: &mut BatchEnd,
+        done: &mut impl FnMut(Opened),
+    ) -> bool {
+        let mut from = end.written;
+        let places = self
+            .group()
+            .find_up_to(window, &wire[end.consumed..], out.len() - from);
+        if places.len() <= TOGETHER {
+            return false;
+        }
+        let mut parts = self.open_jobs(&wire[end.consumed..], &mut out[from..], &places, count);
         run(&mut parts);
         let opened: Vec<_> = parts
             .into_iter()
             .map(|part| (part.places, part.opened))
             .collect();
 
-        let (mut end, mut from) = (BatchEnd::default(), 0);
         let mut going = true;
         for (places, opened) in opened {
             let room = places.iter().map(|place| place.room).sum::<usize>();
             if going {
-                let taken = self.accept(&places[..opened], out, from, &mut end, &mut done);
+                let taken = self.accept(&places[..opened], out, from, end, done);
                 going = taken == places.len() && end.stop.is_none();
             }
             from += room;
         }
         // Padding, and what was opened behind a KeyUpdate or a bad record, is not the caller's.
         out[end.written..from].fill(0);
-        Ok(self.go_on(wire, out, end, &mut done))
+        going
     }
 
     fn open_jobs<'a>(
         &'a self,
         wire: &'a [u8],
         out: &'a mut [u8],
+        places: &[Place],
         count: usize,
     ) -> Vec<OpenPart<'a>> {
-        let places = self.group().find_all(wire, out.len());
         let mut next = self.group();
         let (mut wire, mut out) = (wire, out);
         let parts = places.chunks(part_size(places.len(), count)).map(|places| {
@@ -146,6 +172,9 @@ impl Opener {
         parts.collect()
     }
 }
+
+/// Records for each part to begin with.
+const WINDOW: usize = 4 * TOGETHER;
 
 /// Records of a part: whole groups, for the AEAD gains by them.
 fn part_size(records: usize, parts: usize) -> usize {

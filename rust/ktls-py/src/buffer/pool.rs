@@ -1,7 +1,7 @@
 //! Memory of huge outputs, kept for the next: the system's fresh pages cost more than the work on them.
 
 use std::ffi::c_int;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use pyo3::exceptions::PyMemoryError;
 use pyo3::ffi;
@@ -36,6 +36,10 @@ impl HugeBytes {
         let len = fill(&mut memory.0[..len]).map_err(Into::into)?;
         Ok(Self { memory, len })
     }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.memory.0[..self.len]
+    }
 }
 
 #[pymethods]
@@ -47,7 +51,7 @@ impl HugeBytes {
         view: *mut ffi::Py_buffer,
         flags: c_int,
     ) -> PyResult<()> {
-        let bytes = &slf.get().memory.0[..slf.get().len];
+        let bytes = slf.get().as_slice();
         let (start, len) = (
             bytes.as_ptr().cast_mut().cast(),
             bytes.len() as ffi::Py_ssize_t,
@@ -64,13 +68,10 @@ impl HugeBytes {
 }
 
 impl Memory {
-    /// The smallest that is large enough and not twice as large, or fresh.
+    /// The smallest that is large enough and not much larger, or fresh.
     fn take(len: usize) -> PyResult<Self> {
-        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |bytes: &Vec<u8>| (len..=len.saturating_mul(2)).contains(&bytes.len());
-        let fitting = pool.iter().enumerate().filter(|(_, bytes)| fits(bytes));
-        if let Some((at, _)) = fitting.min_by_key(|(_, bytes)| bytes.len()) {
-            return Ok(Self(pool.swap_remove(at)));
+        if let Some(kept) = Self::kept(len) {
+            return Ok(kept);
         }
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(len).map_err(|_| {
@@ -79,12 +80,23 @@ impl Memory {
         bytes.resize(len, 0);
         Ok(Self(bytes))
     }
+
+    fn kept(len: usize) -> Option<Self> {
+        // Never waited for: a fork may have copied it locked, and fresh memory is no worse than none.
+        let mut pool = POOL.try_lock().ok()?;
+        let fits = |bytes: &Vec<u8>| (len..=len.saturating_mul(2)).contains(&bytes.len());
+        let fitting = pool.iter().enumerate().filter(|(_, bytes)| fits(bytes));
+        let (at, _) = fitting.min_by_key(|(_, bytes)| bytes.len())?;
+        Some(Self(pool.swap_remove(at)))
+    }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
         let bytes = std::mem::take(&mut self.0);
-        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(mut pool) = POOL.try_lock() else {
+            return;
+        };
         if bytes.len() > MOST {
             return;
         }

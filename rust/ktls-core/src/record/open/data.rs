@@ -59,10 +59,10 @@ impl Opener {
         let all: usize = places[..opened].iter().map(|place| place.room).sum();
         // Padding, and what was opened in vain, is not the caller's.
         out[data.written..all].fill(0);
-        if data.records == opened as u64 && opened > 0 {
-            pace.speed_up();
-        } else {
+        if data.records < opened as u64 {
             pace.slow_down();
+        } else if opened > 0 {
+            pace.speed_up();
         }
         data
     }
