@@ -84,6 +84,38 @@ impl Fifo {
     }
 }
 
+/// Memory of empty queues, lent to those that need some.
+///
+/// A queue without bytes needs no memory. Who serves many queues, of which most are empty at a time, lends
+/// memory before it works on one and collects it afterwards.
+#[derive(Debug, Default)]
+pub struct FifoPool(Vec<Fifo>);
+
+/// Queues of memory that a pool keeps.
+const KEPT: usize = 8;
+
+impl FifoPool {
+    /// Lends memory to `fifo` if it has none and there is some.
+    pub fn lend(&mut self, fifo: &mut Fifo) {
+        if fifo.memory.is_empty()
+            && let Some(spare) = self.0.pop()
+        {
+            *fifo = spare;
+        }
+    }
+
+    /// Takes the memory of `fifo` if nothing is queued; frees it if there is enough already.
+    pub fn collect(&mut self, fifo: &mut Fifo) {
+        if !fifo.is_empty() || fifo.memory.is_empty() {
+            return;
+        }
+        let spare = std::mem::take(fifo);
+        if self.0.len() < KEPT {
+            self.0.push(spare);
+        }
+    }
+}
+
 impl fmt::Debug for Fifo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Fifo({} bytes)", self.len())
@@ -132,6 +164,32 @@ mod tests {
             let start = fifo.space(len).as_ptr();
             assert_eq!(start.align_offset(PAGE), 0, "{len} bytes");
         }
+    }
+
+    #[test]
+    fn an_empty_queue_gives_its_memory_to_the_next() {
+        let (mut pool, mut first, mut second) =
+            (FifoPool::default(), Fifo::default(), Fifo::default());
+        push(&mut first, &[1; 100]);
+        pool.collect(&mut first);
+        assert_eq!(first.bytes(), [1; 100]);
+        first.consume(100);
+        let capacity = first.capacity();
+        pool.collect(&mut first);
+        assert_eq!(first.capacity(), 0);
+        pool.lend(&mut second);
+        assert_eq!((second.capacity(), second.len()), (capacity, 0));
+    }
+
+    #[test]
+    fn a_pool_keeps_a_bounded_number_of_queues() {
+        let mut pool = FifoPool::default();
+        for _ in 0..10 * KEPT {
+            let mut fifo = Fifo::default();
+            fifo.space(1);
+            pool.collect(&mut fifo);
+        }
+        assert_eq!(pool.0.len(), KEPT);
     }
 
     #[test]

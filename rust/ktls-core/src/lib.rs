@@ -21,6 +21,6 @@ pub mod wire;
 
 pub use crypto_info::{CryptoInfo, Direction};
 pub use error::{Alert, Blame, Errno, Error};
-pub use fifo::Fifo;
+pub use fifo::{Fifo, FifoPool};
 pub use key::TrafficSecret;
 pub use record::{Opener, Sealer};

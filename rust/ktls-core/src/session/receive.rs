@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::{Alert, Error};
-use crate::fifo::Fifo;
+use crate::fifo::{Fifo, FifoPool};
 use crate::key::Inner;
 use crate::record::{Data, Framing, Opener, Pace};
 use crate::rekey::Reply;
@@ -351,6 +351,17 @@ impl Receiver {
         };
         let held = usize::from(self.held.is_some());
         self.rest.bytes().len() + self.wire.bytes().len() - partial + held
+    }
+
+    /// Takes memory from `pool` for what will be received.
+    pub fn borrow_memory(&mut self, pool: &mut FifoPool) {
+        pool.lend(&mut self.wire);
+    }
+
+    /// Gives memory that holds nothing back to `pool`.
+    pub fn return_memory(&mut self, pool: &mut FifoPool) {
+        pool.collect(&mut self.wire);
+        pool.collect(&mut self.rest);
     }
 
     /// Key updates of the peer.

@@ -2,7 +2,7 @@
 
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::{Alert, Error};
-use crate::fifo::Fifo;
+use crate::fifo::{Fifo, FifoPool};
 use crate::record::{Piece, Sealer};
 use crate::rekey::{Reply, TxEvent, TxRekey};
 use crate::session::{KeySource, Setting};
@@ -230,6 +230,16 @@ impl Sender {
             ContentType::ALERT,
             &[WARNING, Alert::NoRenegotiation.code()],
         )
+    }
+
+    /// Takes memory from `pool` for what will be sealed.
+    pub fn borrow_memory(&mut self, pool: &mut FifoPool) {
+        pool.lend(&mut self.wire);
+    }
+
+    /// Gives memory that holds nothing back to `pool`.
+    pub fn return_memory(&mut self, pool: &mut FifoPool) {
+        pool.collect(&mut self.wire);
     }
 
     /// Sealed bytes that wait to be sent.

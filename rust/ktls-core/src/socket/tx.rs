@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
-use crate::fifo::Fifo;
+use crate::fifo::{Fifo, FifoPool};
 use crate::key::TrafficKey;
 use crate::offload::TxOffload;
 use crate::socket::job::Jobs;
@@ -206,6 +206,19 @@ impl Tx {
     #[must_use]
     pub fn open_len(&self) -> usize {
         self.open.len()
+    }
+
+    /// Takes memory from `pool` for what will be sealed.
+    pub fn borrow_memory(&mut self, pool: &mut FifoPool) {
+        pool.lend(&mut self.wire);
+    }
+
+    /// Gives memory that holds nothing back to `pool`.
+    pub fn return_memory(&mut self, pool: &mut FifoPool) {
+        pool.collect(&mut self.wire);
+        if self.open.is_empty() {
+            self.open = Vec::new();
+        }
     }
 
     /// True while sealed bytes wait, those of a last record under the last number too.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use ktls_aead::PROVIDER;
 use ktls_core::session::{KeySource, Policy, Receiver, SecretChain, Sender, Setting};
 use ktls_core::wire::TLS13;
-use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, TrafficSecret};
+use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, FifoPool, TrafficSecret};
 
 use crate::descriptor::{Descriptor, HasTurns, Opened, Turn, guard};
 use crate::handshake::Established;
@@ -184,6 +184,18 @@ impl Connection {
     #[must_use]
     pub fn unsent(&self) -> usize {
         guard(&self.tx).wire().len()
+    }
+
+    /// Takes memory from `pool` for what will be sent and received.
+    pub(crate) fn borrow_memory(&self, pool: &mut FifoPool) {
+        guard(&self.tx).borrow_memory(pool);
+        guard(&self.rx).borrow_memory(pool);
+    }
+
+    /// Gives memory that holds nothing back to `pool`.
+    pub(crate) fn return_memory(&self, pool: &mut FifoPool) {
+        guard(&self.tx).return_memory(pool);
+        guard(&self.rx).return_memory(pool);
     }
 
     /// The socket, for the duration of one call that reads and writes.

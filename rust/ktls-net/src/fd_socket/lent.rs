@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use ktls_core::socket::call::{ControlRoom, RecvFlags};
 use ktls_core::socket::{More, Receive, Source, Step, Target};
-use ktls_core::{Direction, Errno as CoreErrno};
+use ktls_core::{Direction, Errno as CoreErrno, FifoPool};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
@@ -56,6 +56,24 @@ impl FdSocket {
             return Err(ktls_core::Error::KeyExpired.into());
         }
         side.check_not_stopped()
+    }
+
+    /// Takes memory from `pool` for what will be sent and received.
+    pub(crate) fn borrow_memory(&self, pool: &mut FifoPool) {
+        self.tx.state().borrow_memory(pool);
+        let mut side = guard(&self.rx);
+        side.keyed_now()
+            .into_iter()
+            .for_each(|rx| rx.borrow_memory(pool));
+    }
+
+    /// Gives memory that holds nothing back to `pool`.
+    pub(crate) fn return_memory(&self, pool: &mut FifoPool) {
+        self.tx.state().return_memory(pool);
+        let mut side = guard(&self.rx);
+        side.keyed_now()
+            .into_iter()
+            .for_each(|rx| rx.return_memory(pool));
     }
 
     /// Whole data records into `out`, whose last byte is for the type behind the last one.

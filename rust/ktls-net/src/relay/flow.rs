@@ -1,13 +1,20 @@
 //! One direction of a pair: bytes read and not yet written.
 
+use ktls_core::FifoPool;
+
 use crate::Error;
 
 /// Plaintext held in each direction.
 pub(super) const BUFFER: usize = 64 << 10;
 
-/// Buffers that no direction needs now: a direction has one only while bytes wait in it.
+/// Buffers that no pair of the thread needs now: a pair has them only while bytes wait in them.
 #[derive(Default)]
-pub(super) struct Spare(Vec<Vec<u8>>);
+pub(super) struct Spare {
+    /// For plaintext between the sides.
+    plaintext: Vec<Vec<u8>>,
+    /// For the records of the sides.
+    pub(super) records: FifoPool,
+}
 
 /// One direction.
 #[derive(Default)]
@@ -30,12 +37,12 @@ const KEPT: usize = 16;
 impl Spare {
     fn take(&mut self) -> Vec<u8> {
         // One more than whole records hold: the content type that follows the last.
-        self.0.pop().unwrap_or_else(|| vec![0; BUFFER + 1])
+        self.plaintext.pop().unwrap_or_else(|| vec![0; BUFFER + 1])
     }
 
     fn give_back(&mut self, buffer: Vec<u8>) {
-        if self.0.len() < KEPT {
-            self.0.push(buffer);
+        if self.plaintext.len() < KEPT {
+            self.plaintext.push(buffer);
         }
     }
 }

@@ -72,6 +72,15 @@ impl Job {
     /// Moves what can be moved, within bounds.
     pub(super) fn turn(&mut self, spare: &mut Spare) -> Result<Next, Error> {
         self.last = Instant::now();
+        self.pump.borrow_memory(spare);
+        let next = self.take_steps(spare)?;
+        if !matches!(next, Next::Turn) {
+            self.pump.return_memory(spare);
+        }
+        Ok(next)
+    }
+
+    fn take_steps(&mut self, spare: &mut Spare) -> Result<Next, Error> {
         for _ in 0..STEPS {
             let moved = self.pump.step(spare)?;
             if let Some(ending) = self.pump.ending() {

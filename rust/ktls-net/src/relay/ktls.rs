@@ -3,6 +3,8 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
+use ktls_core::FifoPool;
+
 use super::side::reset_when_closed;
 use crate::descriptor::{Opened, Turns};
 use crate::wait::Now;
@@ -33,6 +35,14 @@ impl KtlsSide {
         let turns = Turns::take(Arc::clone(&self.socket) as _, patience)?;
         self.socket.check_fit().map_err(ktls_side)?;
         Ok(turns)
+    }
+
+    pub(super) fn borrow_memory(&self, pool: &mut FifoPool) {
+        self.socket.borrow_memory(pool);
+    }
+
+    pub(super) fn return_memory(&self, pool: &mut FifoPool) {
+        self.socket.return_memory(pool);
     }
 
     pub(super) fn read(&mut self, out: &mut [u8]) -> Result<Now, Error> {

@@ -39,6 +39,8 @@ pub struct Relay {
 const LOOK_UP: u64 = 64;
 /// Signals are seen at least this often.
 const SIGNALS: Duration = Duration::from_millis(100);
+/// Memory without contents is kept this long for the next bytes.
+const KEEP_MEMORY: Duration = Duration::from_secs(1);
 
 impl Relay {
     /// Joins the two sides. `stop` ends the relay when it becomes readable; `idle` when nothing moves for so long.
@@ -85,6 +87,7 @@ impl Relay {
 
     fn pump_on(&mut self) -> Result<(), Error> {
         let started = Instant::now();
+        self.pump.borrow_memory(&mut self.spare);
         for step in 1_u64.. {
             let moved = self.pump.step(&mut self.spare)?;
             if self.pump.is_done() || self.pump.is_over(Instant::now()) {
@@ -93,6 +96,7 @@ impl Relay {
             // Busy sides must not keep us from seeing a stop, or our caller from seeing a signal.
             if !moved || step.is_multiple_of(LOOK_UP) || self.pump.take_look_up() {
                 self.wait(!moved)?;
+                self.pump.borrow_memory(&mut self.spare);
                 if started.elapsed() > SIGNALS {
                     return Err(Error::Interrupted);
                 }
@@ -103,6 +107,10 @@ impl Relay {
 
     /// Sees whether it is to stop; with `block` waits until something can move.
     fn wait(&mut self, block: bool) -> Result<(), Error> {
+        let mut spare = std::mem::take(&mut self.spare);
+        if block {
+            self.pump.return_memory(&mut spare);
+        }
         let [tls, plain] = self.pump.sides();
         let watched = [
             (tls.as_fd(), self.pump.events(0)),
@@ -118,13 +126,14 @@ impl Relay {
         } else {
             Some(Duration::ZERO)
         };
-        let seen = poll(&mut fds, timeout.map(timespec).as_ref())?;
+        let seen = poll_and_free(&mut fds, timeout, &mut spare)?;
         let stop = fds.last().is_some_and(|last| !last.revents().is_empty());
         if stop && !self.stop_events().is_empty() {
             self.pump.stop(GRACE);
         } else if block && seen == 0 && self.pump.give_up().is_none() {
             return Err(Error::TimedOut);
         }
+        self.spare = spare;
         Ok(())
     }
 
@@ -149,4 +158,20 @@ impl Relay {
             PollFlags::empty()
         }
     }
+}
+
+/// Waits, and frees the memory that nothing needs once the wait gets long.
+fn poll_and_free(
+    fds: &mut [PollFd<'_>],
+    timeout: Option<Duration>,
+    spare: &mut Spare,
+) -> Result<usize, Error> {
+    let short = timeout.map_or(KEEP_MEMORY, |timeout| timeout.min(KEEP_MEMORY));
+    let seen = poll(fds, Some(&timespec(short)))?;
+    if seen > 0 || timeout == Some(short) {
+        return Ok(seen);
+    }
+    *spare = Spare::default();
+    let left = timeout.map(|timeout| timespec(timeout.saturating_sub(short)));
+    Ok(poll(fds, left.as_ref())?)
 }

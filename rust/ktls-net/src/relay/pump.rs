@@ -58,6 +58,20 @@ impl Pump {
         Ok(self.pump(0, spare)? | self.pump(1, spare)?)
     }
 
+    /// Takes the memory that the sides need for the next steps.
+    pub(super) fn borrow_memory(&self, spare: &mut Spare) {
+        for side in &self.sides {
+            side.borrow_memory(&mut spare.records);
+        }
+    }
+
+    /// Gives back what holds nothing, before a wait that may be long.
+    pub(super) fn return_memory(&self, spare: &mut Spare) {
+        for side in &self.sides {
+            side.return_memory(&mut spare.records);
+        }
+    }
+
     /// What to wait for at a side. One that nothing is wanted of must not be watched: it would wake
     /// us for ever once it has hung up.
     pub(super) fn events(&self, side: usize) -> PollFlags {

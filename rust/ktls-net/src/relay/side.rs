@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ktls_core::FifoPool;
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{Shutdown, shutdown};
@@ -65,6 +66,24 @@ impl Side {
             }
             Self::Ktls(side) => side.turns(patience).map(Some),
             Self::Plain(_) => Ok(None),
+        }
+    }
+
+    /// Takes memory for records from `pool`.
+    pub(super) fn borrow_memory(&self, pool: &mut FifoPool) {
+        match self {
+            Self::Tls { connection, .. } => connection.borrow_memory(pool),
+            Self::Ktls(side) => side.borrow_memory(pool),
+            Self::Plain(_) => {}
+        }
+    }
+
+    /// Gives memory that holds nothing back to `pool`.
+    pub(super) fn return_memory(&self, pool: &mut FifoPool) {
+        match self {
+            Self::Tls { connection, .. } => connection.return_memory(pool),
+            Self::Ktls(side) => side.return_memory(pool),
+            Self::Plain(_) => {}
         }
     }
 

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
-use crate::fifo::Fifo;
+use crate::fifo::{Fifo, FifoPool};
 use crate::key::TrafficKey;
 use crate::offload::RxOffload;
 use crate::record::{Framing, Pace};
@@ -208,6 +208,19 @@ impl Rx {
     pub fn fed(&mut self, len: usize, shared: &Shared) {
         self.wire.commit(len);
         self.parse(shared);
+    }
+
+    /// Takes memory from `pool` for what will be received.
+    pub fn borrow_memory(&mut self, pool: &mut FifoPool) {
+        pool.lend(&mut self.wire);
+    }
+
+    /// Gives memory that holds nothing back to `pool`.
+    pub fn return_memory(&mut self, pool: &mut FifoPool) {
+        pool.collect(&mut self.wire);
+        if self.opened.is_empty() {
+            (self.scratch, self.spare) = (Vec::new(), Vec::new());
+        }
     }
 
     /// Judges the header at the head by bytes that stay with TCP: an error is set when it arrives.

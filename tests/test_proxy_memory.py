@@ -1,0 +1,57 @@
+"""What a proxy keeps in memory for connections through which nothing goes."""
+
+import ssl
+from contextlib import ExitStack
+
+import pytest
+
+from tests.proxy_support import (
+    Identity,
+    connect_tls,
+    echo_proxy,
+    make_identity,
+    read_exactly,
+)
+
+IDLE = 100
+EXCHANGES = 4
+BUSY_KIB = 64
+MOST_KIB = 32
+"""HAProxy keeps 17 KiB; one buffer that is not given back is 36 KiB or more."""
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    return make_identity(tmp_path_factory.mktemp("identity"))
+
+
+@pytest.mark.parametrize("kib", [1, 16, BUSY_KIB])
+def test_idle_connection_keeps_no_buffer(identity: Identity, kib: int) -> None:
+    with echo_proxy(identity) as proxy, ExitStack() as stack:
+        # What serves all connections, such as the buffers of the relay's threads, counts for none.
+        for _ in range(8):
+            _exchange(stack.enter_context(connect_tls(proxy.port, identity)), BUSY_KIB)
+        before = proxy.resident_bytes()
+        for _ in range(IDLE):
+            _exchange(stack.enter_context(connect_tls(proxy.port, identity)), kib)
+        each = (proxy.resident_bytes() - before) / IDLE / 1024
+        print(f"{each:.1f} KiB for an idle connection after messages of {kib} KiB")
+        assert each < MOST_KIB
+
+
+def test_connection_that_was_idle_goes_on(identity: Identity) -> None:
+    """Its buffers come from others, whatever those held."""
+    with echo_proxy(identity) as proxy, ExitStack() as stack:
+        clients = [stack.enter_context(connect_tls(proxy.port, identity)) for _ in range(12)]
+        for kib in (1, 64, 16, 3):
+            for client in clients:
+                _exchange(client, kib)
+        for client in clients:
+            client.unwrap()
+
+
+def _exchange(client: ssl.SSLSocket, kib: int) -> None:
+    for number in range(EXCHANGES):
+        message = bytes([number + kib]) * (kib * 1024)
+        client.sendall(message)
+        assert read_exactly(client, len(message)) == message
