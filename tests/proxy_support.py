@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -65,6 +66,7 @@ class Proxy:
             preexec_fn=prepare,
             text=True,
         )
+        self.upstream = connect
         self._events: list[Event] = []
         self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -113,6 +115,11 @@ class Proxy:
     def open_files(self) -> int:
         """How many descriptors it holds."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def leave_descriptors(self, count: int) -> None:
+        """Let it open so many more files, and no other."""
+        limit = self.open_files() + count
+        resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
 
     def cpu_seconds(self) -> float:
         """How much it has computed."""

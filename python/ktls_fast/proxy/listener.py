@@ -4,6 +4,7 @@ import errno
 import resource
 import socket
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from .failure import Failure, reason
 from .options import Address
@@ -12,7 +13,18 @@ __all__ = ["check_resolves", "name_of", "open_listeners", "raise_file_limit"]
 
 BACKLOG = 1024
 FILES_PER_CONNECTION = 4
-FILES_BESIDES = 64
+FILES_BESIDES = 24
+"""Descriptors that a process needs for everything else."""
+
+
+class FileLimit(NamedTuple):
+    """How many files a process may have open, and what that means."""
+
+    limit: int
+    need: int
+    """What was asked for takes this many."""
+    connections: int
+    """There is room for this many, and always for one."""
 
 
 def open_listeners(address: Address, *, workers: int = 1) -> list[list[socket.socket]]:
@@ -41,14 +53,17 @@ def check_resolves(address: Address) -> None:
     _resolve(address, "--connect")
 
 
-def raise_file_limit(connections: int) -> None:
-    """Raise the soft limit of open files for so many connections, as far as the hard one allows."""
+def raise_file_limit(connections: int) -> FileLimit:
+    """Raise the soft limit of open files, as far as the hard one allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     need = connections * FILES_PER_CONNECTION + FILES_BESIDES
-    if hard != resource.RLIM_INFINITY:
-        need = min(need, hard)
-    if soft != resource.RLIM_INFINITY and soft < need:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
+    limit = need if hard == resource.RLIM_INFINITY else min(need, hard)
+    if soft == resource.RLIM_INFINITY or soft >= limit:
+        limit = need if soft == resource.RLIM_INFINITY else soft
+    else:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    room = (limit - FILES_BESIDES) // FILES_PER_CONNECTION
+    return FileLimit(limit, need, max(1, min(connections, room)))
 
 
 def _listen_everywhere(address: Address, *, reuse_port: bool) -> list[socket.socket]:

@@ -1,5 +1,6 @@
 """A proxy from its options to its exit status."""
 
+import dataclasses
 import os
 import signal
 import socket
@@ -27,14 +28,14 @@ def run(options: Options) -> int:
     check_resolves(options.connect)
     log_fd = open_log(options.log)
     listeners = open_listeners(options.listen, workers=options.workers)
-    raise_file_limit(options.max_connections)
+    options, shortage = _fit_to_file_limit(options)
     if options.workers == 1:
         inbox = Inbox(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-        _announce(options, listeners[0], facts)
+        _announce(options, listeners[0], facts, shortage)
         return _serve(listeners[0], role, options, inbox, log_fd)
 
     supervisor = Supervisor(lambda text: _tell(notice_line(options.log_format, text)))
-    _announce(options, listeners[0], facts)
+    _announce(options, listeners[0], facts, shortage)
     return supervisor.run(listeners, lambda own: _work(own, role, options, log_fd))
 
 
@@ -72,7 +73,25 @@ def _serve(
     return 0
 
 
-def _announce(options: Options, listeners: Sequence[socket.socket], facts: dict[str, str]) -> None:
+def _fit_to_file_limit(options: Options) -> tuple[Options, str | None]:
+    """Take no more connections at a time than there are descriptors for, and say so."""
+    limit, need, room = raise_file_limit(options.max_connections)
+    if room == options.max_connections:
+        return options, None
+    shortage = (
+        f"the limit of {limit} open files has room for {room} connections at a time, and"
+        f" --max-connections is {options.max_connections}: more have to wait;"
+        f" raise `ulimit -n` to {need}"
+    )
+    return dataclasses.replace(options, max_connections=room), shortage
+
+
+def _announce(
+    options: Options,
+    listeners: Sequence[socket.socket],
+    facts: dict[str, str],
+    shortage: str | None,
+) -> None:
     names = [name_of(listener.getsockname()) for listener in listeners]
     inside, outside = ("plain", "TLS") if options.originate else ("TLS", "plain")
     text = (
@@ -81,6 +100,8 @@ def _announce(options: Options, listeners: Sequence[socket.socket], facts: dict[
     if facts:
         text += f", certificate {facts['certificate']} with SHA-256 {facts['fingerprint']}"
     _tell(notice_line(options.log_format, text, "start", listen=names, pid=os.getpid(), **facts))
+    if shortage is not None:
+        _tell(notice_line(options.log_format, shortage))
 
 
 def _tell(line: str) -> None:

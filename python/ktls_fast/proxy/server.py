@@ -1,6 +1,5 @@
 """The accept loop of one process, and its end, which is bounded in time."""
 
-import errno
 import selectors
 import signal
 import socket
@@ -14,7 +13,7 @@ from .inbox import Inbox
 from .journal import Journal
 from .options import Options
 from .session import Role
-from .sessions import Sessions
+from .sessions import EXHAUSTED, Sessions
 
 __all__ = ["Server"]
 
@@ -24,7 +23,8 @@ ACCEPT_PAUSE = 0.5
 STOP_GRACE = 3.0
 """Seconds that connections have for their close_notify once they are told to stop."""
 
-EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+FULL_NOTICE_PAUSE = 60.0
+"""Seconds between two notices that no more connections are taken."""
 
 
 class Server:
@@ -44,12 +44,15 @@ class Server:
         self._options = options
         self._inbox = inbox
         self._journal = journal
-        self._sessions = Sessions(role, options, journal, on_end=inbox.wake)
+        self._sessions = Sessions(
+            role, options, journal, on_end=inbox.wake, on_exhausted=self._pause
+        )
         self._selector = selectors.DefaultSelector()
         self._selector.register(inbox, selectors.EVENT_READ)
         self._accepting = False
         self._starved = False
         self._pause_ends = 0.0
+        self._next_full_notice = 0.0
 
     def run(self) -> bool:
         """Serve, and drain at the end; False when connections had to be cut."""
@@ -97,6 +100,9 @@ class Server:
     def _accept(self, listener: socket.socket) -> None:
         if not self._may_accept():
             return
+        if self._is_full():
+            self._make_room()
+            return
         try:
             self._sessions.start(*listener.accept())
         except OSError as error:
@@ -119,8 +125,28 @@ class Server:
             )
 
     def _may_accept(self) -> bool:
-        has_room = self._sessions.open < self._options.max_connections
-        return has_room and time.monotonic() >= self._pause_ends
+        if time.monotonic() < self._pause_ends:
+            return False
+        return not self._is_full() or self._sessions.handshakes.may_drop()
+
+    def _is_full(self) -> bool:
+        return self._sessions.open >= self._options.max_connections
+
+    def _make_room(self) -> None:
+        """Drop the oldest unfinished handshake; its end lets the client in that waits."""
+        if not self._sessions.handshakes.drop_oldest():
+            self._pause_ends = time.monotonic() + ACCEPT_PAUSE
+        self._notice_full()
+
+    def _notice_full(self) -> None:
+        if time.monotonic() < self._next_full_notice:
+            return
+        self._next_full_notice = time.monotonic() + FULL_NOTICE_PAUSE
+        self._journal.notice(
+            f"{self._options.max_connections} connections are open, as many as are allowed:"
+            " a new client waits, or takes the place of the oldest unfinished handshake;"
+            " raise --max-connections if this is no attack"
+        )
 
     def _set_accepting(self, accepting: bool) -> None:
         if accepting == self._accepting:

@@ -1,8 +1,9 @@
 """One connection through the proxy, from the accepted socket to both sides of a relay."""
 
 import contextlib
+import errno
 import socket
-import time
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,13 +13,13 @@ import ktls_fast
 from ktls_fast import ClientConfig, Connection, ServerConfig
 
 from .failure import reason
+from .handshakes import Handshakes
 from .options import Options
 from .report import Report
 
-__all__ = ["Link", "Originate", "Role", "Terminate"]
+__all__ = ["Link", "Originate", "Role", "Terminate", "reset"]
 
-LEAVE_TIMEOUT = 1.0
-"""Seconds for a client to notice that we have nothing to say to it."""
+DROPPED = "dropped for a newer client"
 
 
 class Link(NamedTuple):
@@ -28,15 +29,21 @@ class Link(NamedTuple):
     plain: socket.socket
 
     def close(self) -> None:
-        """Close the plain side first: the other may have to wait for its peer."""
+        """Close both sides, of which a relay has told the end."""
         self.plain.close()
         self.connection.close()
+
+    def abandon(self, error: OSError) -> None:
+        """Close both sides so that neither peer takes what it got for all there was."""
+        reset(self.plain)
+        with contextlib.suppress(OSError), self.connection:
+            raise error
 
 
 class Role(Protocol):
     """What a proxy does with a connection that it has accepted."""
 
-    def open(self, client: socket.socket, report: Report) -> Link:
+    def open(self, client: socket.socket, report: Report, handshakes: Handshakes) -> Link:
         """Take over ``client`` and find its other side.
 
         :raises OSError: it ended badly, ``report.result`` says how, and all is closed.
@@ -50,16 +57,16 @@ class Terminate:
     options: Options
     config: ServerConfig
 
-    def open(self, client: socket.socket, report: Report) -> Link:
+    def open(self, client: socket.socket, report: Report, handshakes: Handshakes) -> Link:
         """Shake hands first: a client that cannot do that costs the upstream nothing."""
-        with client, _shake_hands(client, report, self.options):
+        with client, _accepted(client, report, self.options, handshakes):
             connection = ktls_fast.accept(client, self.config)
         try:
             return _link(connection, _connect(self.options, report))
         except OSError:
+            # Left by an exception, the connection tells its peer of it by an alert.
             with connection, _described(connection, report):
-                _take_leave(connection)
-            raise
+                raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ class Originate:
     options: Options
     config: ClientConfig
 
-    def open(self, client: socket.socket, report: Report) -> Link:
+    def open(self, client: socket.socket, report: Report, handshakes: Handshakes) -> Link:
         """Connect for each client anew; the handshake proves the upstream's name."""
         server_name = self.options.server_name or self.options.connect.host
         try:
@@ -79,7 +86,7 @@ class Originate:
             ):
                 connection = Connection.client(upstream, self.config, server_name)
         except BaseException:
-            client.close()
+            reset(client)
             raise
         return _link(connection, client)
 
@@ -100,14 +107,24 @@ def _connect(options: Options, report: Report) -> socket.socket:
     return upstream
 
 
-def _take_leave(connection: Connection) -> None:
-    """Close by close_notify, and read what is on its way: unread bytes would make it a reset."""
-    deadline = time.monotonic() + LEAVE_TIMEOUT
-    connection.settimeout(LEAVE_TIMEOUT)
+def reset(sock: socket.socket) -> None:
+    """Close so that the peer does not take what it got for all there was."""
     with contextlib.suppress(OSError):
-        connection.close_notify()
-        while connection.read() and time.monotonic() < deadline:
-            pass
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+@contextmanager
+def _accepted(
+    client: socket.socket, report: Report, options: Options, handshakes: Handshakes
+) -> Iterator[None]:
+    with _shake_hands(client, report, options), handshakes.under_way(client) as handshake:
+        try:
+            yield
+        except OSError as error:
+            if handshake.dropped:
+                raise ConnectionAbortedError(errno.ECONNABORTED, DROPPED) from error
+            raise
 
 
 @contextmanager

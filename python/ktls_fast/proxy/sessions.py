@@ -1,5 +1,6 @@
 """The connections of one process: a thread for each handshake, and a relay for all the rest."""
 
+import errno
 import os
 import socket
 import threading
@@ -10,15 +11,19 @@ from dataclasses import dataclass
 from ktls_fast import Relay, RelayHandle
 
 from .failure import reason
+from .handshakes import Handshakes
 from .journal import Journal
 from .listener import name_of
 from .options import Options
 from .report import Report
 from .session import Link, Role
 
-__all__ = ["Sessions"]
+__all__ = ["EXHAUSTED", "Sessions"]
 
 MAX_RELAY_THREADS = 4
+
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+"""What the system says when it has nothing left for a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +38,25 @@ class Sessions:
     """Serves connections, counts them, and tells all of them to stop."""
 
     def __init__(
-        self, role: Role, options: Options, journal: Journal, on_end: Callable[[], None]
+        self,
+        role: Role,
+        options: Options,
+        journal: Journal,
+        *,
+        on_end: Callable[[], None],
+        on_exhausted: Callable[[str], None],
     ) -> None:
-        """Serve by ``role``; ``on_end`` is called by some thread when a connection has ended."""
+        """Serve by ``role``. Some thread calls the functions.
+
+        :param on_end: when a connection has ended.
+        :param on_exhausted: with the reason, when the system had nothing left for one.
+        """
         self._role = role
         self._idle_timeout = options.idle_timeout
         self._journal = journal
         self._on_end = on_end
+        self._on_exhausted = on_exhausted
+        self.handshakes = Handshakes()
         self._lock = threading.Lock()
         self._open = 0
         self._accepted = 0
@@ -88,8 +105,9 @@ class Sessions:
     def _run(self, client: socket.socket, address: str) -> None:
         session = Session(Report(address), time.monotonic())
         try:
-            link = self._role.open(client, session.report)
-        except OSError:
+            link = self._role.open(client, session.report, self.handshakes)
+        except OSError as error:
+            self._note_exhaustion(error)
             self._finish(session)  # the report says what happened
         except BaseException:
             self._finish(session)
@@ -104,10 +122,17 @@ class Sessions:
         try:
             handle = self._relay.add(*link, idle_timeout=self._idle_timeout, on_close=on_close)
         except OSError as error:
+            self._note_exhaustion(error)
             session.report.result = reason(error)
-            self._let_go(link, session)
+            session.report.describe(link.connection)
+            link.abandon(error)
+            self._finish(session)
         else:
             self._pumps(handle)
+
+    def _note_exhaustion(self, error: OSError) -> None:
+        if error.errno in EXHAUSTED:
+            self._on_exhausted(reason(error))
 
     def _pumps(self, handle: RelayHandle) -> None:
         with self._lock:

@@ -1,0 +1,154 @@
+"""More clients than a proxy has room for, silent ones and others."""
+
+import resource
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from tests.proxy_support import (
+    HOST,
+    TIMEOUT,
+    Identity,
+    Proxy,
+    Upstream,
+    connect_tls,
+    echo_proxy,
+    free_port,
+    make_identity,
+    read_exactly,
+    read_to_end,
+)
+
+ROOM = 8
+FIRST_BYTES_OF_A_HELLO = b"\x16\x03\x01\x02\x00\x01"
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    return make_identity(tmp_path_factory.mktemp("identity"))
+
+
+@pytest.mark.parametrize(
+    "hello",
+    [b"", FIRST_BYTES_OF_A_HELLO, FIRST_BYTES_OF_A_HELLO + bytes(400)],
+    ids=["silent", "a few bytes", "half a message"],
+)
+def test_clients_that_do_not_shake_hands_lock_nobody_out(identity: Identity, hello: bytes) -> None:
+    with (
+        echo_proxy(identity, "--max-connections", str(ROOM), "--handshake-timeout", "600") as proxy,
+        _silent(proxy, 5 * ROOM, hello),
+    ):
+        for _ in range(3):
+            _check_echo(proxy, identity)
+        assert "the oldest unfinished handshake" in proxy.event("notice")["text"]
+        dropped = proxy.events("connection", ROOM)[0]
+        assert dropped["result"] == "handshake failed: dropped for a newer client"
+
+
+def test_notice_of_a_crowd_is_not_repeated_for_each_client(identity: Identity) -> None:
+    with (
+        echo_proxy(identity, "--max-connections", "1") as proxy,
+        _silent(proxy, 2 * ROOM),
+    ):
+        _check_echo(proxy, identity)
+        assert len(proxy.said("notice")) == 1
+
+
+def test_connections_whose_handshake_is_done_are_not_dropped(identity: Identity) -> None:
+    with (
+        echo_proxy(identity, "--max-connections", str(ROOM)) as proxy,
+        ExitStack() as stack,
+    ):
+        served = [stack.enter_context(connect_tls(proxy.port, identity)) for _ in range(ROOM - 1)]
+        with _silent(proxy, 3 * ROOM):
+            _check_echo(proxy, identity)
+            for client in served:
+                client.sendall(b"still here")
+                assert read_exactly(client, 10) == b"still here"
+
+
+def test_slow_handshake_lives_as_long_as_there_is_room(identity: Identity) -> None:
+    with (
+        echo_proxy(identity, "--max-connections", str(ROOM)) as proxy,
+        socket.create_connection((HOST, proxy.port), TIMEOUT) as slow,
+    ):
+        slow.sendall(FIRST_BYTES_OF_A_HELLO[:1])
+        for _ in range(2 * ROOM):
+            _check_echo(proxy, identity)
+        slow.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            slow.recv(1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_low_limit_of_open_files_is_told_at_start(identity: Identity, workers: int) -> None:
+    with echo_proxy(identity, "--workers", str(workers), prepare=_limit_files(64)) as proxy:
+        assert proxy.event("notice")["text"] == (
+            "the limit of 64 open files has room for 10 connections at a time, and"
+            " --max-connections is 1000: more have to wait; raise `ulimit -n` to 4024"
+        )
+
+
+def test_limit_of_open_files_that_is_enough_is_not_told(identity: Identity) -> None:
+    with echo_proxy(
+        identity, "--max-connections", "10", "--stats", prepare=_limit_files(64)
+    ) as proxy:
+        _check_echo(proxy, identity)
+        assert proxy.stop() == 0
+        assert not [e for e in proxy.said("notice") if "open files" in e["text"]]
+
+
+def test_few_descriptors_make_clients_wait_and_fail_none(identity: Identity) -> None:
+    with echo_proxy(identity, prepare=_limit_files(64)) as proxy, ExitStack() as stack:
+        served = [stack.enter_context(connect_tls(proxy.port, identity)) for _ in range(10)]
+        raw = socket.create_connection((HOST, proxy.port), TIMEOUT)
+        raw.settimeout(0.3)
+        context = identity.client_context()
+        with raw, pytest.raises(TimeoutError):
+            context.wrap_socket(raw, server_hostname="localhost")
+        for client in served:
+            client.sendall(b"one")
+            assert read_exactly(client, 3) == b"one"
+            client.unwrap().close()
+            _check_echo(proxy, identity)
+
+
+def test_plain_client_is_told_by_a_reset_that_the_upstream_refuses() -> None:
+    with (
+        Proxy(free_port(), "--originate") as proxy,
+        socket.create_connection((HOST, proxy.port), TIMEOUT) as client,
+        pytest.raises(ConnectionResetError),
+    ):
+        read_to_end(client)
+
+
+def test_plain_client_is_told_by_a_reset_that_the_handshake_failed() -> None:
+    with (
+        Upstream(lambda sock: sock.sendall(b"no TLS")) as upstream,
+        Proxy(upstream.port, "--originate") as proxy,
+        socket.create_connection((HOST, proxy.port), TIMEOUT) as client,
+        pytest.raises(ConnectionResetError),
+    ):
+        read_to_end(client)
+
+
+def _limit_files(limit: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+
+@contextmanager
+def _silent(proxy: Proxy, count: int, hello: bytes = b"") -> Iterator[None]:
+    with ExitStack() as stack:
+        for _ in range(count):
+            client = stack.enter_context(socket.create_connection((HOST, proxy.port), TIMEOUT))
+            client.sendall(hello)
+        yield
+
+
+def _check_echo(proxy: Proxy, identity: Identity) -> None:
+    with connect_tls(proxy.port, identity) as client:
+        client.sendall(b"one")
+        assert read_exactly(client, 3) == b"one"
+        client.unwrap().close()
