@@ -7,6 +7,7 @@ mod error;
 mod fd_socket;
 pub mod fork;
 pub mod handshake;
+mod poller;
 pub mod queue;
 mod relay;
 mod spread;

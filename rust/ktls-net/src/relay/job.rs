@@ -8,10 +8,10 @@ use rustix::event::PollFlags;
 
 use super::flow::Spare;
 use super::pair::{End, OnClose, Pair};
-use super::poller::{Poller, Watched};
 use super::pump::{GRACE, Pump};
 use super::side::Side;
 use crate::descriptor::Turns;
+use crate::poller::{Poller, Watched};
 use crate::{Error, Patience};
 
 /// A pair, what is watched of it, and who wants to hear of its end.

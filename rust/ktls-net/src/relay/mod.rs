@@ -4,7 +4,6 @@ mod flow;
 mod job;
 mod ktls;
 mod pair;
-mod poller;
 mod pool;
 mod post;
 mod pump;

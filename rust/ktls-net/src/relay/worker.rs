@@ -11,10 +11,10 @@ use rustix::io::Errno;
 use super::flow::Spare;
 use super::job::{Job, Next};
 use super::pair::End;
-use super::poller::{Poller, Watched};
 use super::pool::Tally;
 use super::post::{Order, Post};
 use crate::Error;
+use crate::poller::{Poller, Watched};
 
 /// What one thread has.
 pub(super) struct Worker {

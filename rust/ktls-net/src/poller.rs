@@ -1,4 +1,4 @@
-//! Waiting for the sides of many pairs, each told by the number of its pair.
+//! Waiting for many descriptors at once; what is ready is told by a number that the caller chose.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-pub(super) use system::Poller;
+pub(crate) use system::Poller;
 
-/// What is wanted of a side.
-pub(super) struct Watched<'a> {
-    pub(super) fd: BorrowedFd<'a>,
-    pub(super) id: u64,
-    pub(super) events: PollFlags,
+/// A descriptor, and the events that are wanted of it.
+pub(crate) struct Watched<'a> {
+    pub(crate) fd: BorrowedFd<'a>,
+    pub(crate) id: u64,
+    pub(crate) events: PollFlags,
 }
 
 /// epoll keeps the list of what is watched, so waiting costs what is ready and not what is watched.
@@ -26,23 +26,19 @@ mod system {
     use super::{Duration, Errno, PollFlags, Watched};
     use crate::wait::timespec;
 
-    pub(in super::super) struct Poller(OwnedFd);
+    pub(crate) struct Poller(OwnedFd);
 
     /// Events taken at a time.
     const EVENTS: usize = 64;
 
     impl Poller {
-        pub(in super::super) fn new() -> Result<Self, Errno> {
+        pub(crate) fn new() -> Result<Self, Errno> {
             epoll::create(epoll::CreateFlags::CLOEXEC).map(Self)
         }
 
-        /// Watches a side for something else than `had`. One that nothing is wanted of is taken out:
+        /// Watches a descriptor for something else than `had`. One that nothing is wanted of is taken out:
         /// it would wake us for ever after a hang-up.
-        pub(in super::super) fn watch(
-            &self,
-            side: &Watched<'_>,
-            had: PollFlags,
-        ) -> Result<(), Errno> {
+        pub(crate) fn watch(&self, side: &Watched<'_>, had: PollFlags) -> Result<(), Errno> {
             let data = epoll::EventData::new_u64(side.id);
             let flags = epoll::EventFlags::from_bits_retain(u32::from(side.events.bits()));
             match (had.is_empty(), side.events.is_empty()) {
@@ -54,7 +50,7 @@ mod system {
         }
 
         /// Numbers of what is ready, after a wait.
-        pub(in super::super) fn wait<'a>(
+        pub(crate) fn wait<'a>(
             &mut self,
             _watched: impl Iterator<Item = Watched<'a>>,
             timeout: Option<Duration>,
@@ -75,14 +71,14 @@ mod system {
     use super::{Duration, Errno, PollFlags, Watched};
     use crate::wait::timespec;
 
-    pub(in super::super) struct Poller;
+    pub(crate) struct Poller;
 
     impl Poller {
-        pub(in super::super) const fn new() -> Result<Self, Errno> {
+        pub(crate) const fn new() -> Result<Self, Errno> {
             Ok(Self)
         }
 
-        pub(in super::super) const fn watch(
+        pub(crate) const fn watch(
             &self,
             _side: &Watched<'_>,
             _had: PollFlags,
@@ -92,7 +88,7 @@ mod system {
 
         /// Numbers of what is ready, after a wait. One that nothing is wanted of is left out: it would
         /// wake us for ever after a hang-up.
-        pub(in super::super) fn wait<'a>(
+        pub(crate) fn wait<'a>(
             &mut self,
             watched: impl Iterator<Item = Watched<'a>>,
             timeout: Option<Duration>,
