@@ -60,6 +60,12 @@ impl Fifo {
         self.end += len;
     }
 
+    /// Queues a copy of `bytes`.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.space(bytes.len()).copy_from_slice(bytes);
+        self.commit(bytes.len());
+    }
+
     /// Drops the first `len` bytes.
     pub fn consume(&mut self, len: usize) {
         debug_assert!(len <= self.len());
@@ -116,6 +122,14 @@ impl FifoPool {
     }
 }
 
+impl From<&[u8]> for Fifo {
+    fn from(bytes: &[u8]) -> Self {
+        let mut fifo = Self::default();
+        fifo.push(bytes);
+        fifo
+    }
+}
+
 impl fmt::Debug for Fifo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Fifo({} bytes)", self.len())
@@ -137,17 +151,12 @@ const PAGE: usize = 4096;
 mod tests {
     use super::*;
 
-    fn push(fifo: &mut Fifo, bytes: &[u8]) {
-        fifo.space(bytes.len()).copy_from_slice(bytes);
-        fifo.commit(bytes.len());
-    }
-
     #[test]
     fn bytes_come_out_in_order_whatever_the_pieces() {
         let (mut fifo, mut want) = (Fifo::default(), Vec::new());
         for n in 0..200_usize {
             let piece: Vec<u8> = (0..n * 7).map(|i| (i + n) as u8).collect();
-            push(&mut fifo, &piece);
+            fifo.push(&piece);
             want.extend_from_slice(&piece);
             assert_eq!(fifo.bytes(), want);
             let taken = fifo.len() / 3;
@@ -197,7 +206,7 @@ mod tests {
         let mut fifo = Fifo::default();
         fifo.space(10)[..2].copy_from_slice(b"ab");
         fifo.commit(2);
-        push(&mut fifo, b"cd");
+        fifo.push(b"cd");
         assert_eq!(fifo.bytes(), b"abcd");
     }
 }

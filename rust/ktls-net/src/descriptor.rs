@@ -64,6 +64,10 @@ impl Descriptor {
         guard(&self.fd).clone().ok_or(Error::Io(Errno::BADF))
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        guard(&self.fd).is_none()
+    }
+
     pub(crate) const fn owner(&self) -> &Arc<Ownership> {
         &self.owner
     }
@@ -75,6 +79,13 @@ impl Descriptor {
             return None;
         }
         guard(&self.fd).take()
+    }
+}
+
+impl Opened {
+    /// For what outlives the call.
+    pub(crate) const fn shared(&self) -> &Arc<OwnedFd> {
+        &self.fd
     }
 }
 

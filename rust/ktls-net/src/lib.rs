@@ -1,6 +1,7 @@
 //! The core over file descriptors.
 #![forbid(unsafe_code)]
 
+mod background_sender;
 mod connection;
 mod descriptor;
 mod error;
@@ -17,6 +18,7 @@ use std::sync::{Arc, LazyLock};
 
 use ktls_core::stats::Stats;
 
+pub use background_sender::finish_before_exit;
 pub use connection::{Connection, Count, Counts, Facts, Handshaking};
 pub use descriptor::Opened;
 pub use error::Error;

@@ -32,6 +32,9 @@ mod system {
     const EVENTS: usize = 64;
 
     impl Poller {
+        /// Whether [`Poller::wait`] has to be told of everything each time.
+        pub(crate) const FORGETS: bool = false;
+
         pub(crate) fn new() -> Result<Self, Errno> {
             epoll::create(epoll::CreateFlags::CLOEXEC).map(Self)
         }
@@ -74,6 +77,9 @@ mod system {
     pub(crate) struct Poller;
 
     impl Poller {
+        /// Whether [`Poller::wait`] has to be told of everything each time.
+        pub(crate) const FORGETS: bool = true;
+
         pub(crate) const fn new() -> Result<Self, Errno> {
             Ok(Self)
         }

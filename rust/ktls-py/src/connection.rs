@@ -319,15 +319,19 @@ impl PyConnection {
         slf
     }
 
-    #[pyo3(signature = (_exc_type, _exc, _tb, /))]
+    #[pyo3(signature = (exc_type, _exc, _tb, /))]
     fn __exit__(
         &self,
         py: Python<'_>,
-        _exc_type: Option<Bound<'_, PyAny>>,
+        exc_type: Option<Bound<'_, PyAny>>,
         _exc: Option<Bound<'_, PyAny>>,
         _tb: Option<Bound<'_, PyAny>>,
     ) {
-        self.close(py);
+        match exc_type {
+            None => self.close(py),
+            // What was to be sent is not complete, and the peer must not take it for that.
+            Some(_) => py.detach(|| self.inner.close_incomplete()),
+        }
     }
 
     fn __repr__(&self) -> String {

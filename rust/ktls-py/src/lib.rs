@@ -8,6 +8,7 @@ mod config;
 mod connection;
 mod crypto_info;
 mod errors;
+mod exit;
 mod fork;
 mod ktls_socket;
 mod lazy;
@@ -67,6 +68,7 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::capi::add_to(module)?;
         super::fork::register(module.py())?;
+        super::exit::register(module.py())?;
         super::offload_queue::QUEUE_STATS.add_to(module)?;
         super::relay::CONTROL_RECORD.add_to(module)?;
         super::relay::register(module.py())?;

@@ -12,7 +12,7 @@ mod storm;
 
 pub use keys::{KeySource, SecretChain};
 pub use receive::{Event, Receiver};
-pub use send::{Sender, Tail};
+pub use send::{LastWord, Sender, Tail};
 pub use storm::KeyUpdateLimit;
 
 use std::sync::Arc;

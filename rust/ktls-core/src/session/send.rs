@@ -38,6 +38,15 @@ pub enum Tail {
     Failed,
 }
 
+/// What the peer is told at the end, behind all data.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LastWord {
+    /// That this was all.
+    CloseNotify,
+    /// That something is missing.
+    Alert(Alert),
+}
+
 /// Room that data leaves for KeyUpdates and alerts.
 const SPARE: usize = 256;
 /// Wire bytes held: bounds the memory of a connection. With more at a time, second level caches overflow.
@@ -251,6 +260,23 @@ impl Sender {
     /// `count` bytes of [`Sender::wire`] were sent.
     pub fn wrote(&mut self, count: usize) {
         self.wire.consume(count);
+    }
+
+    /// Ends the direction, with a last word if one is still to be said, and hands over everything that
+    /// waits to be sent.
+    pub fn finish(&mut self, last_word: Option<LastWord>) -> Fifo {
+        let mut unsent = std::mem::take(&mut self.wire);
+        // Into a buffer that is empty now, so that there is room. What no record number is left for stays
+        // unsaid: the peer finds the end without it.
+        match last_word {
+            Some(LastWord::CloseNotify) => drop(self.close_notify()),
+            Some(LastWord::Alert(alert)) => self.fail(Some(alert)),
+            None => {}
+        }
+        self.tail = Tail::Failed;
+        let last = std::mem::take(&mut self.wire);
+        unsent.push(last.bytes());
+        unsent
     }
 
     /// How far the direction is from its end.

@@ -1,50 +1,53 @@
 //! The end of a connection.
 
-use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
-use ktls_core::session::Sender;
-use rustix::event::PollFlags;
-use rustix::io::Errno;
+use ktls_core::Alert;
+use ktls_core::session::LastWord;
 use rustix::net::{Shutdown, shutdown};
 
-use super::Connection;
-use crate::wait::{read_now, wait};
-use crate::{Error, Patience};
-
-/// How long a close may take for the peer's sake.
-const LINGER: Duration = Duration::from_secs(1);
+use super::{Connection, closing_bell};
+use crate::background_sender::{Ending, deliver_and_close};
+use crate::descriptor::guard;
 
 impl Connection {
-    /// Says close_notify if that is still possible and closes; twice is once.
-    ///
-    /// After an error the peer gets up to a second to read its alert: closing a socket with unread
-    /// bytes makes a reset, which would overtake it.
+    /// Ends the stream in order: the peer gets everything that was accepted, then close_notify, then FIN.
+    /// Returns at once; what the socket does not take now is sent in the background. Twice is once.
     pub fn close(&self) {
-        let Some(fd) = self.fd.close() else { return };
-        // A process that a fork made, and that never used it, only lets go of its copy.
-        if !self.fd.owner().has_to_finish(|| true) {
-            return;
+        if let Some(fd) = self.take_descriptor(|| true) {
+            self.deliver(fd, Some(LastWord::CloseNotify));
         }
-        let end = Patience::Until(Instant::now() + LINGER);
-        // Nothing can be told to a caller who is done with the connection: each step is tried.
-        let _closed = through_signals(|| self.with_room(&fd, end, Sender::close_notify));
-        let flushed = through_signals(|| self.flush_to(&fd, end));
-        finish_sending(&fd);
-        if flushed.is_ok() && self.failed.get().is_some() {
-            drain(&fd, end);
+    }
+
+    /// As [`Connection::close`], but the peer is told by an alert that something is missing.
+    pub fn close_incomplete(&self) {
+        if let Some(fd) = self.take_descriptor(|| true) {
+            self.deliver(fd, Some(LastWord::Alert(Alert::InternalError)));
         }
-        // A thread that still waits to read shall see that the connection is closed.
-        let _gone = shutdown(&*fd, Shutdown::Both);
+    }
+
+    /// The descriptor, of which this process has to make an end; `left` says whether that would be so if
+    /// another process might go on with the connection. None closes this process's copy at most.
+    fn take_descriptor(&self, left: impl FnOnce() -> bool) -> Option<Arc<OwnedFd>> {
+        let fd = self.fd.close()?;
+        self.fd.owner().has_to_finish(left).then_some(fd)
+    }
+
+    fn deliver(&self, fd: Arc<OwnedFd>, last_word: Option<LastWord>) {
+        let unsent = guard(&self.tx).finish(last_word.filter(|_| self.failed.get().is_none()));
+        if Arc::strong_count(&fd) > 1 {
+            closing_bell::ring();
+        }
+        deliver_and_close(fd, unsent, Ending::Fin);
     }
 }
 
-/// Goes on after a signal, where there is no caller that could call again.
-pub(crate) fn through_signals<T>(mut step: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    loop {
-        match step() {
-            Err(Error::Interrupted) => {}
-            done => return done,
+impl Drop for Connection {
+    /// Dropped without a close it does not say that this was all: the peer gets what was accepted, and FIN.
+    fn drop(&mut self) {
+        if let Some(fd) = self.take_descriptor(|| self.unsent() > 0) {
+            self.deliver(fd, None);
         }
     }
 }
@@ -53,23 +56,4 @@ pub(crate) fn through_signals<T>(mut step: impl FnMut() -> Result<T, Error>) -> 
 pub(crate) fn finish_sending(fd: &impl AsFd) {
     // ENOTCONN says that the connection is gone already.
     let _gone = shutdown(fd, Shutdown::Write);
-}
-
-/// Reads and forgets until the peer is done or `patience` is at its end.
-pub(crate) fn drain(fd: &impl AsFd, patience: Patience) {
-    let mut sink = [0; 4096];
-    while patience.left().is_ok() {
-        match read_now(fd.as_fd(), &mut sink) {
-            Ok(0) => return,
-            Ok(_) | Err(Error::Interrupted) => {}
-            Err(Error::Io(Errno::AGAIN)) => {
-                if let Err(Error::TimedOut | Error::Io(_)) =
-                    wait(fd.as_fd(), PollFlags::IN, patience)
-                {
-                    return;
-                }
-            }
-            Err(_) => return,
-        }
-    }
 }

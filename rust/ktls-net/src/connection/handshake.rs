@@ -1,27 +1,32 @@
 //! Driving a handshake over a socket.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
+use ktls_core::Fifo;
 use ktls_core::session::Policy;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use super::Connection;
-use super::close::{drain, finish_sending, through_signals};
+use crate::background_sender::{Ending, deliver_and_close};
 use crate::handshake::{Handshake, HandshakeError};
 use crate::wait::{read_now, wait, write_now};
 use crate::{Error, Patience};
 
-/// A socket on which a handshake is under way.
+/// A socket on which a handshake is under way. Dropped before its end, it closes the socket in the background:
+/// the peer gets what was said up to then, an alert among it.
 pub struct Handshaking {
-    fd: OwnedFd,
-    handshake: Handshake,
+    /// None once the handshake has become a connection.
+    under_way: Option<UnderWay>,
     buffer: Vec<u8>,
 }
 
-/// How long a failed handshake may take for the peer to read its alert.
-const LINGER: Duration = Duration::from_secs(1);
+struct UnderWay {
+    fd: OwnedFd,
+    handshake: Handshake,
+}
+
 /// A flight of a server with a usual chain fits.
 const READ: usize = 16 << 10;
 
@@ -30,8 +35,7 @@ impl Handshaking {
     #[must_use]
     pub fn new(fd: OwnedFd, handshake: Handshake) -> Self {
         Self {
-            fd,
-            handshake,
+            under_way: Some(UnderWay { fd, handshake }),
             buffer: vec![0; READ],
         }
     }
@@ -39,24 +43,48 @@ impl Handshaking {
     /// Goes on until the handshake is complete.
     ///
     /// # Errors
-    /// [`Error::Handshake`] once the peer has its alert; the system's; those of waiting, after which
-    /// it can be called again.
+    /// [`Error::Handshake`], whose alert leaves when `self` is dropped; the system's; those of waiting,
+    /// after which it can be called again.
     pub fn run(&mut self, patience: Patience) -> Result<(), Error> {
-        loop {
-            self.send(patience)?;
-            if self.handshake.is_complete() {
-                return Ok(());
-            }
-            self.receive(patience)?;
-        }
+        let under_way = self.under_way.as_mut().ok_or(Error::Io(Errno::BADF))?;
+        under_way.run(&mut self.buffer, patience)
     }
 
     /// The connection, after [`Handshaking::run`].
     ///
     /// # Errors
     /// When it is not complete.
-    pub fn finish(self, policy: &Policy) -> Result<Connection, Error> {
-        Connection::new(self.fd, self.handshake.finish()?, policy)
+    pub fn finish(mut self, policy: &Policy) -> Result<Connection, Error> {
+        let under_way = self.under_way.take().ok_or(Error::Io(Errno::BADF))?;
+        let UnderWay { fd, handshake } = under_way;
+        match handshake.finish() {
+            Ok(established) => Connection::new(fd, established, policy),
+            Err(error) => {
+                deliver_and_close(Arc::new(fd), Fifo::default(), Ending::Fin);
+                Err(error.into())
+            }
+        }
+    }
+}
+
+impl Drop for Handshaking {
+    fn drop(&mut self) {
+        if let Some(UnderWay { fd, handshake }) = self.under_way.take() {
+            let unsent = Fifo::from(handshake.outgoing());
+            deliver_and_close(Arc::new(fd), unsent, Ending::Fin);
+        }
+    }
+}
+
+impl UnderWay {
+    fn run(&mut self, buffer: &mut [u8], patience: Patience) -> Result<(), Error> {
+        loop {
+            self.send(patience)?;
+            if self.handshake.is_complete() {
+                return Ok(());
+            }
+            self.receive(buffer, patience)?;
+        }
     }
 
     fn send(&mut self, patience: Patience) -> Result<(), Error> {
@@ -72,27 +100,14 @@ impl Handshaking {
         Ok(())
     }
 
-    fn receive(&mut self, patience: Patience) -> Result<(), Error> {
-        match read_now(self.fd.as_fd(), &mut self.buffer) {
+    fn receive(&mut self, buffer: &mut [u8], patience: Patience) -> Result<(), Error> {
+        match read_now(self.fd.as_fd(), buffer) {
             Ok(0) => Err(HandshakeError::closed().into()),
-            Ok(count) => {
-                let received = self.handshake.receive(&self.buffer[..count]);
-                received.map(drop).map_err(|error| self.fail(error))
-            }
+            Ok(count) => Ok(self.handshake.receive(&buffer[..count]).map(drop)?),
             Err(Error::Io(Errno::AGAIN)) => {
                 wait(self.fd.as_fd(), PollFlags::IN, patience).map(drop)
             }
             Err(error) => Err(error),
         }
-    }
-
-    /// Lets the peer read its alert before the socket goes.
-    fn fail(&mut self, error: HandshakeError) -> Error {
-        let end = Patience::Until(Instant::now() + LINGER);
-        if through_signals(|| self.send(end)).is_ok() {
-            finish_sending(&self.fd);
-            drain(&self.fd, end);
-        }
-        error.into()
     }
 }

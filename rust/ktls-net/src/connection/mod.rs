@@ -4,6 +4,7 @@
 //! peer, so a reader can always answer a KeyUpdate and a blocked reader never stops a writer.
 
 mod close;
+mod closing_bell;
 mod handshake;
 mod read;
 mod write;
@@ -16,10 +17,11 @@ use ktls_aead::PROVIDER;
 use ktls_core::session::{KeySource, Policy, Receiver, SecretChain, Sender, Setting};
 use ktls_core::wire::TLS13;
 use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, FifoPool, TrafficSecret};
+use rustix::event::PollFlags;
 
 use crate::descriptor::{Descriptor, HasTurns, Opened, Turn, guard};
 use crate::handshake::Established;
-use crate::{Error, STATS};
+use crate::{Error, Patience, STATS};
 
 pub use handshake::Handshaking;
 
@@ -219,6 +221,18 @@ impl Connection {
         let mut tx = guard(&self.tx);
         tx.fail(Some(Alert::InternalError));
         let _unsent = write::push(fd, &mut tx);
+    }
+
+    /// Waits for `events`; an end of the connection in another thread ends it as well.
+    fn wait(
+        &self,
+        fd: &OwnedFd,
+        events: PollFlags,
+        patience: Patience,
+    ) -> Result<PollFlags, Error> {
+        let is_closed = || self.fd.is_closed();
+        let seen = closing_bell::wait(fd.as_fd(), events, is_closed, patience)?;
+        self.fd.number().map(|_| seen)
     }
 
     fn now(&self) -> Duration {

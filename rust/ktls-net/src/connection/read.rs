@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::Connection;
 use super::write::push;
 use crate::descriptor::guard;
-use crate::wait::{Now, read_now, wait};
+use crate::wait::{Now, read_now};
 use crate::{Error, Patience};
 
 /// Reads and events without data in a row before the caller gets to look up.
@@ -69,8 +69,8 @@ impl Connection {
     fn fill(&self, fd: &OwnedFd, wanted: usize) -> Result<bool, Error> {
         let mut rx = guard(&self.rx);
         match read_now(fd.as_fd(), rx.room(wanted)) {
-            // Our own close ends a read that is under way: that is not the peer's doing.
-            Ok(0) if self.fd.number().is_err() => Err(Error::Io(Errno::BADF)),
+            // After our own close the bytes, and the end, are another's to read.
+            Ok(_) if self.fd.is_closed() => Err(Error::Io(Errno::BADF)),
             Ok(0) => rx.end_of_stream().map(|()| false).map_err(Error::from),
             Ok(count) => {
                 rx.filled(count);
@@ -111,7 +111,7 @@ impl Connection {
         if !guard(&self.tx).wire().is_empty() {
             events |= PollFlags::OUT;
         }
-        let seen = wait(fd.as_fd(), events, patience)?;
+        let seen = self.wait(fd, events, patience)?;
         if seen.contains(PollFlags::OUT) {
             self.push_quietly(fd);
         }

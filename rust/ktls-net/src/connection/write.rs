@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::Connection;
 use crate::descriptor::guard;
-use crate::wait::{wait, write_before_more, write_now};
+use crate::wait::{write_before_more, write_now};
 use crate::{Error, Patience};
 
 /// Plaintext that a call takes at a time if it does not wait until TCP has it.
@@ -43,7 +43,7 @@ impl Connection {
             if taken == data.len() && (flushed || patience == Patience::None) {
                 return Ok(taken);
             }
-            if !flushed && let Err(error) = wait(fd.as_fd(), PollFlags::OUT, patience) {
+            if !flushed && let Err(error) = self.wait(&fd, PollFlags::OUT, patience) {
                 return if taken > 0 { Ok(taken) } else { Err(error) };
             }
         }
@@ -77,7 +77,7 @@ impl Connection {
         self.flush_to(&fd, patience)
     }
 
-    pub(super) fn flush_to(&self, fd: &OwnedFd, patience: Patience) -> Result<(), Error> {
+    fn flush_to(&self, fd: &OwnedFd, patience: Patience) -> Result<(), Error> {
         loop {
             {
                 let mut tx = guard(&self.tx);
@@ -86,7 +86,7 @@ impl Connection {
                     return Ok(());
                 }
             }
-            wait(fd.as_fd(), PollFlags::OUT, patience)?;
+            self.wait(fd, PollFlags::OUT, patience)?;
         }
     }
 
@@ -109,7 +109,7 @@ impl Connection {
     }
 
     /// Does `seal`, waiting while what it seals has no room; then sends what the socket takes.
-    pub(super) fn with_room(
+    fn with_room(
         &self,
         fd: &OwnedFd,
         patience: Patience,
@@ -125,7 +125,7 @@ impl Connection {
                 sealed
             };
             match sealed {
-                Err(CoreError::NoRoom { .. }) => wait(fd.as_fd(), PollFlags::OUT, patience)?,
+                Err(CoreError::NoRoom { .. }) => self.wait(fd, PollFlags::OUT, patience)?,
                 done => return Ok(done?),
             };
         }

@@ -168,10 +168,10 @@ impl FdSocket {
 
     /// FIN behind all that was sent, an open record included. That the connection is gone already shows
     /// elsewhere.
-    pub(crate) fn finish_sending(&self, fd: &OwnedFd) {
+    pub(crate) fn finish_sending(&self, fd: &Opened) {
         let _ring = self.watchers.ring_later();
         let _gone = self.tx.state().close_open(&self.shared);
-        let _gone = self.tx.shutdown(fd, Shutdown::Write);
+        let _gone = self.tx.shutdown(fd.shared(), Shutdown::Write);
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) use ahead::{Ahead, RxParts};
 pub use lent::Unfit;
 pub use poll::Readiness;
 pub use send_file::FileSource;
-pub(crate) use tx_side::{ORPHAN, TxSide};
+pub(crate) use tx_side::{ORPHAN, Pushed, TxSide};
 pub use watch::Bell;
 
 /// The kernel face over a descriptor. All methods may be called from several threads.
@@ -156,8 +156,8 @@ impl FdSocket {
         let fd = self.fd.open()?;
         match how {
             0 => Ok(rustix::net::shutdown(&fd, Shutdown::Read)?),
-            1 => self.tx.shutdown(&fd, Shutdown::Write),
-            2 => self.tx.shutdown(&fd, Shutdown::Both),
+            1 => self.tx.shutdown(fd.shared(), Shutdown::Write),
+            2 => self.tx.shutdown(fd.shared(), Shutdown::Both),
             _ => Err(Error::Io(Errno::INVAL)),
         }
     }

@@ -83,7 +83,7 @@ impl FdSocket {
             safe: 0,
         };
         let sent = self.send_records(&mut sending);
-        self.tx.push_later(&fd);
+        self.tx.push_later(fd.shared());
         match sent {
             Err(_) if sending.safe > 0 => Ok(sending.safe),
             sent => sent.map(|()| sending.source.taken()),

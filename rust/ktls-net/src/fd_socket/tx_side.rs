@@ -1,23 +1,21 @@
-//! The sending direction with its way to TCP, which a pusher thread may use as well.
+//! The sending direction with its way to TCP, which the background sender may use as well.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use ktls_core::crypto_info::CryptoInfo;
 use ktls_core::socket::{Fault, Shared, Tx};
-use rustix::event::PollFlags;
 use rustix::io::Errno;
-use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{SendFlags, Shutdown, send};
 
 use super::queued::Queued;
 use super::watch::Watchers;
+use crate::background_sender::StalledSocket;
 use crate::descriptor::guard;
 use crate::fork::Ownership;
-use crate::wait::wait;
-use crate::{Error, Patience};
+use crate::{Error, Patience, background_sender};
 
 /// Plain TCP until it has a key.
 #[derive(Debug)]
@@ -38,7 +36,7 @@ pub(crate) struct TxSide {
     pub(super) queued: OnceLock<Queued>,
 }
 
-/// Sealed records that TCP had no room for leave by a thread, as they do in the kernel by a callback.
+/// Sealed records that TCP had no room for leave by the background sender, in the kernel by a callback.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Pusher {
     #[default]
@@ -57,6 +55,17 @@ pub(super) enum Flushed {
     Full,
 }
 
+/// How far a turn in the background came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Pushed {
+    /// Everything is with TCP, or lost.
+    All,
+    /// TCP has taken some.
+    Some,
+    /// TCP has no room.
+    Nothing,
+}
+
 /// Wire bytes to seal before they are written. With more, second level caches overflow; a call that
 /// does not wait must not be far ahead of TCP.
 pub(super) const fn seal_at_once(patience: Patience) -> usize {
@@ -67,11 +76,7 @@ pub(super) const fn seal_at_once(patience: Patience) -> usize {
 }
 
 /// How long a closed socket waits for a peer that takes nothing: as long as TCP does for a FIN.
-pub(crate) const ORPHAN: Duration = if cfg!(test) {
-    Duration::from_millis(20)
-} else {
-    Duration::from_secs(60)
-};
+pub(crate) const ORPHAN: Duration = background_sender::LIMITS.stalled;
 
 impl TxSide {
     pub(super) fn new(shared: Arc<Shared>, watchers: Arc<Watchers>, owner: Arc<Ownership>) -> Self {
@@ -189,7 +194,11 @@ impl TxSide {
     }
 
     /// `shutdown(2)` of the sending direction, behind what is sealed.
-    pub(super) fn shutdown(self: &Arc<Self>, fd: &OwnedFd, how: Shutdown) -> Result<(), Error> {
+    pub(super) fn shutdown(
+        self: &Arc<Self>,
+        fd: &Arc<OwnedFd>,
+        how: Shutdown,
+    ) -> Result<(), Error> {
         self.shut.store(true, Ordering::Release);
         if how == Shutdown::Both {
             rustix::net::shutdown(fd, Shutdown::Read)?;
@@ -201,14 +210,14 @@ impl TxSide {
     }
 
     /// What a call could not write leaves when TCP has room.
-    pub(super) fn push_later(self: &Arc<Self>, fd: &OwnedFd) {
+    pub(super) fn push_later(self: &Arc<Self>, fd: &Arc<OwnedFd>) {
         if !self.state().wire().is_empty() {
             self.push(fd, Pusher::Running);
         }
     }
 
     /// The last call: all that is sealed leaves, a record under the last number too (spec 2.3).
-    pub(super) fn finish(self: &Arc<Self>, fd: &OwnedFd) {
+    pub(super) fn finish(self: &Arc<Self>, fd: &Arc<OwnedFd>) {
         self.orphaned.store(true, Ordering::Release);
         let mut tx = self.state();
         tx.release();
@@ -217,8 +226,8 @@ impl TxSide {
         self.push_later(fd);
     }
 
-    /// Gives what is sealed to a pusher; false when there is nothing to push, or nobody to.
-    fn push(self: &Arc<Self>, fd: &OwnedFd, task: Pusher) -> bool {
+    /// Has what is sealed sent in the background; false when there is nothing to send, or nobody to.
+    fn push(self: &Arc<Self>, fd: &Arc<OwnedFd>, task: Pusher) -> bool {
         if self.queued().is_some_and(|queued| queued.lane.fin_later()) {
             return true;
         }
@@ -232,60 +241,36 @@ impl TxSide {
         if !matches!(self.write(fd, false), Ok(Flushed::Full)) {
             return false;
         }
-        let started = self.spawn(fd);
+        // Of its own, so that the socket's goes back to the system when the socket is closed.
+        let fd = fd.try_clone().map_or_else(|_| Arc::clone(fd), Arc::new);
+        let stalled = StalledSocket::new(Arc::clone(self));
+        let started = background_sender::push_later(fd, stalled);
         if started {
             *pusher = task;
         }
         started
     }
 
-    fn spawn(self: &Arc<Self>, fd: &OwnedFd) -> bool {
-        let Ok(fd) = fd.try_clone() else {
-            return false;
-        };
-        let side = Arc::clone(self);
-        let call = self.owner.work();
-        std::thread::Builder::new()
-            .name("ktls-push".into())
-            .spawn(move || {
-                side.push_until_empty(&fd);
-                drop(call);
-            })
-            .is_ok()
-    }
-
-    /// The pusher's life. Sends go on meanwhile: what is sealed leaves in order, whoever writes it.
-    fn push_until_empty(&self, fd: &OwnedFd) {
-        loop {
-            // A wait that began before the close says nothing about the peer's time since then.
-            let orphaned = self.orphaned.load(Ordering::Acquire);
-            // Whatever else ended the wait, the write below tells what to do.
-            let waited = wait(
-                fd.as_fd(),
-                PollFlags::OUT,
-                Patience::from_timeout(Some(ORPHAN)),
-            );
-            if matches!(waited, Err(Error::TimedOut)) && orphaned {
-                // The peer learns by RST that something is missing.
-                let _ = set_socket_linger(fd, Some(Duration::ZERO));
-                return;
-            }
-            let mut pusher = guard(&self.pusher);
-            match self.write(fd, false) {
-                Ok(Flushed::Full) => continue,
-                Ok(Flushed::All) => {}
-                // The next send has to report it.
-                Err(Error::Io(Errno::PIPE)) => self.tcp_failed(Errno::PIPE),
-                Err(_) => {}
-            }
-            if *pusher == Pusher::RunningToFin {
-                // It fails when the connection is gone already.
-                let _ = rustix::net::shutdown(fd, Shutdown::Write);
-            }
-            *pusher = Pusher::Idle;
-            self.watchers.ring();
-            return;
+    /// Sends some of what is sealed, in the background. Sends of callers go on meanwhile: what is sealed
+    /// leaves in order, whoever writes it.
+    pub(crate) fn push_some(&self, fd: &OwnedFd) -> Pushed {
+        let mut pusher = guard(&self.pusher);
+        let before = self.state().wire().len();
+        match self.write(fd, false) {
+            Ok(Flushed::Full) if self.state().wire().len() < before => return Pushed::Some,
+            Ok(Flushed::Full) => return Pushed::Nothing,
+            Ok(Flushed::All) => {}
+            // The next send has to report it.
+            Err(Error::Io(Errno::PIPE)) => self.tcp_failed(Errno::PIPE),
+            Err(_) => {}
         }
+        if *pusher == Pusher::RunningToFin {
+            // It fails when the connection is gone already.
+            let _ = rustix::net::shutdown(fd, Shutdown::Write);
+        }
+        *pusher = Pusher::Idle;
+        self.watchers.ring();
+        Pushed::All
     }
 }
 
@@ -317,7 +302,7 @@ mod tests {
         let (mut near, far) = UnixStream::pair().expect("a pair");
         near.set_nonblocking(true).expect("a flag");
         while near.write(&[0; 4096]).is_ok() {}
-        let (near, side) = (OwnedFd::from(near), keyed());
+        let (near, side) = (Arc::new(OwnedFd::from(near)), keyed());
         let mut source = Source::new(&[b"data"]);
         let sent = side
             .state()

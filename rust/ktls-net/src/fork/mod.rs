@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
 
 use crate::Error;
+use crate::background_sender;
 use crate::descriptor::guard;
 
 /// A number in memory that a fork does not copy: 0 at first, changed by one process at a time.
@@ -253,7 +254,14 @@ pub fn after_in_child() {
     if PARENT.swap(std::process::id(), Ordering::SeqCst) != std::process::id() {
         BIRTH.store(ERA.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         FORKING.store(0, Ordering::SeqCst);
+        background_sender::forget_after_fork(BIRTH.load(Ordering::SeqCst));
     }
+}
+
+/// Tells this process from its ancestors: it grows from parent to child.
+pub(crate) fn birth() -> u64 {
+    era();
+    BIRTH.load(Ordering::SeqCst)
 }
 
 /// The era now. In a child whose other hooks run before ours, it begins here.

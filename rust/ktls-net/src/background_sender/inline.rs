@@ -1,0 +1,36 @@
+//! A lingering close in the thread of its caller.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::lingering_close::{LingeringClose, Surroundings};
+use super::{INLINE, LIMITS, Next};
+use crate::Patience;
+use crate::wait::wait;
+
+/// Tickets and a close_notify fit.
+const SINK: usize = 4 << 10;
+
+/// What can be done without waiting, which is often everything.
+pub(super) fn first_turn(close: &mut LingeringClose, fd: &Arc<OwnedFd>) -> Next {
+    close.turn(&mut Surroundings {
+        fd,
+        sink: &mut [0; SINK],
+        now: Instant::now(),
+        limits: LIMITS,
+        shared: Arc::strong_count(fd) > 1,
+    })
+}
+
+/// All of it, or as much as can be done in [`INLINE`].
+pub(super) fn finish(close: &mut LingeringClose, fd: &Arc<OwnedFd>) {
+    let end = Instant::now() + INLINE;
+    while let Next::Wait { events, look_at } = first_turn(close, fd) {
+        if Instant::now() >= end {
+            return close.give_up(fd);
+        }
+        // Whatever ends the wait, the next turn sees what can be done.
+        let _seen = wait(fd.as_fd(), events, Patience::Until(look_at.min(end)));
+    }
+}

@@ -1,0 +1,284 @@
+//! The thread: it waits for the descriptors of all tasks at once, and gives each that is ready a turn.
+
+use std::collections::{BTreeSet, HashMap};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
+use super::lingering_close::Surroundings;
+use super::{BackgroundSender, Limits, MOST_CLOSING, Next, Task};
+use crate::Bell;
+use crate::descriptor::guard;
+use crate::poller::{Poller, Watched};
+
+/// What the thread has.
+pub(super) struct BackgroundThread {
+    sender: &'static BackgroundSender,
+    poller: Poller,
+    bell: Arc<Bell>,
+    tasks: HashMap<u64, Scheduled>,
+    /// When to give which task a turn even if its descriptor is not ready.
+    timers: BTreeSet<(Instant, u64)>,
+    sink: Vec<u8>,
+    limits: Limits,
+}
+
+/// A task and what it waits for.
+struct Scheduled {
+    task: Task,
+    events: PollFlags,
+    look_at: Option<Instant>,
+}
+
+/// The bell's number; tasks count from 1.
+const BELL: u64 = 0;
+/// The thread ends after so long without a task.
+const IDLE: Duration = Duration::from_secs(1);
+/// Memory for what is read and discarded.
+const SINK: usize = 64 << 10;
+
+impl BackgroundThread {
+    /// None when the system has no thread or descriptor for it.
+    pub(super) fn start(sender: &'static BackgroundSender, bell: Arc<Bell>) -> Option<()> {
+        let poller = Poller::new().ok()?;
+        let watched = Watched {
+            fd: bell.as_fd(),
+            id: BELL,
+            events: PollFlags::IN,
+        };
+        poller.watch(&watched, PollFlags::empty()).ok()?;
+        let thread = Self {
+            sender,
+            poller,
+            bell,
+            tasks: HashMap::new(),
+            timers: BTreeSet::new(),
+            sink: vec![0; SINK],
+            limits: super::LIMITS,
+        };
+        let builder = std::thread::Builder::new().name("ktls-send".into());
+        builder.spawn(move || thread.run()).ok().map(drop)
+    }
+
+    fn run(mut self) {
+        let mut idle_since = Instant::now();
+        loop {
+            match self.wait() {
+                Ok(ready) => ready.into_iter().for_each(|id| self.serve(id)),
+                Err(Errno::INTR) => {}
+                // Somebody has closed our descriptors: nothing will ever be ready again.
+                Err(_) => self.give_up_all(),
+            }
+            self.serve_those_due();
+            if !self.tasks.is_empty() {
+                idle_since = Instant::now();
+            } else if idle_since.elapsed() >= IDLE && self.sender.let_thread_end() {
+                return;
+            }
+        }
+    }
+
+    /// Numbers of what is ready.
+    fn wait(&mut self) -> Result<Vec<u64>, Errno> {
+        let next = self.timers.first().map(|&(look_at, _)| look_at);
+        let left = next.map(|next| next.saturating_duration_since(Instant::now()));
+        let held = self.sender.held_for_poll();
+        let tasks = held.iter().filter_map(|(id, fd)| {
+            let events = self.tasks.get(id)?.events;
+            Some(watched(fd.as_fd(), *id, events))
+        });
+        let bell = watched(self.bell.as_fd(), BELL, PollFlags::IN);
+        self.poller.wait(tasks.chain([bell]), left.or(Some(IDLE)))
+    }
+
+    fn serve(&mut self, id: u64) {
+        match id {
+            BELL => self.take_fresh(),
+            id => self.give_turn(id),
+        }
+    }
+
+    fn take_fresh(&mut self) {
+        self.bell.silence();
+        let (fresh, limits) = self.sender.take_fresh();
+        for (id, task) in fresh {
+            let scheduled = Scheduled {
+                task,
+                events: PollFlags::empty(),
+                look_at: None,
+            };
+            self.tasks.insert(id, scheduled);
+            self.give_turn(id);
+        }
+        if limits != self.limits {
+            self.limits = limits;
+            let all: Vec<_> = self.tasks.keys().copied().collect();
+            all.into_iter().for_each(|id| self.give_turn(id));
+        }
+        self.keep_number();
+    }
+
+    fn serve_those_due(&mut self) {
+        let now = Instant::now();
+        while let Some(&(look_at, id)) = self.timers.first()
+            && look_at <= now
+        {
+            self.timers.pop_first();
+            self.give_turn(id);
+        }
+    }
+
+    fn give_turn(&mut self, id: u64) {
+        let Some(fd) = self.sender.held(id) else {
+            return;
+        };
+        let Some(scheduled) = self.tasks.get_mut(&id) else {
+            return;
+        };
+        let next = scheduled
+            .task
+            .turn(&fd, &mut self.sink, Instant::now(), self.limits);
+        let (events, look_at) = match next {
+            Next::Done => (PollFlags::empty(), None),
+            Next::Wait { events, look_at } => (events, Some(look_at)),
+        };
+        if let Some(before) = std::mem::replace(&mut scheduled.look_at, look_at) {
+            self.timers.remove(&(before, id));
+        }
+        self.timers.extend(look_at.map(|look_at| (look_at, id)));
+        let before = std::mem::replace(&mut scheduled.events, events);
+        // Unwatched, it is still looked at now and then.
+        let _watched = self.poller.watch(&watched(fd.as_fd(), id, events), before);
+        if next == Next::Done {
+            self.end(id, fd);
+        }
+    }
+
+    /// The descriptor is closed before anybody can see that the task has ended.
+    fn end(&mut self, id: u64, fd: Arc<OwnedFd>) {
+        let task = self.tasks.remove(&id);
+        drop(fd);
+        self.sender.let_go(id);
+        drop(task);
+    }
+
+    fn give_up(&mut self, id: u64) {
+        let (Some(fd), Some(scheduled)) = (self.sender.held(id), self.tasks.get_mut(&id)) else {
+            return;
+        };
+        scheduled.task.give_up(&fd);
+        let nothing = watched(fd.as_fd(), id, PollFlags::empty());
+        let _gone = self.poller.watch(&nothing, scheduled.events);
+        if let Some(before) = scheduled.look_at {
+            self.timers.remove(&(before, id));
+        }
+        self.end(id, fd);
+    }
+
+    fn give_up_all(&mut self) {
+        self.take_fresh();
+        let all: Vec<_> = self.tasks.keys().copied().collect();
+        all.into_iter().for_each(|id| self.give_up(id));
+    }
+
+    /// Gives up those that are nearest to it, as long as there are too many.
+    fn keep_number(&mut self) {
+        let most = most_closing();
+        if self.tasks.len() <= most {
+            return;
+        }
+        let limits = self.limits;
+        let closing = self.tasks.iter().filter_map(|(&id, scheduled)| {
+            let deadline = scheduled.task.deadline_of_close(limits)?;
+            Some((deadline, id))
+        });
+        let mut closing: Vec<_> = closing.collect();
+        closing.sort_unstable();
+        let surplus = closing.len().saturating_sub(most);
+        for &(_, id) in &closing[..surplus] {
+            self.give_up(id);
+        }
+    }
+}
+
+impl BackgroundSender {
+    fn held(&self, id: u64) -> Option<Arc<OwnedFd>> {
+        guard(&self.state).held.get(&id).cloned()
+    }
+
+    /// What poll wants to be told each time.
+    fn held_for_poll(&self) -> Vec<(u64, Arc<OwnedFd>)> {
+        if !Poller::FORGETS {
+            return Vec::new();
+        }
+        let state = guard(&self.state);
+        let held = state.held.iter();
+        held.map(|(&id, fd)| (id, Arc::clone(fd))).collect()
+    }
+
+    fn take_fresh(&self) -> (Vec<(u64, Task)>, Limits) {
+        let mut state = guard(&self.state);
+        (std::mem::take(&mut state.fresh), state.exit.limits())
+    }
+
+    fn let_go(&self, id: u64) {
+        let fd = guard(&self.state).held.remove(&id);
+        drop(fd);
+        self.ended.notify_all();
+    }
+
+    /// False when there are new tasks.
+    fn let_thread_end(&self) -> bool {
+        let mut state = guard(&self.state);
+        let ends = state.fresh.is_empty();
+        if ends {
+            state.bell = None;
+        }
+        ends
+    }
+}
+
+impl Task {
+    fn turn(&mut self, fd: &Arc<OwnedFd>, sink: &mut [u8], now: Instant, limits: Limits) -> Next {
+        match self {
+            Self::Push(socket) => socket.turn(fd, now, limits),
+            Self::Close(close) => close.turn(&mut Surroundings {
+                // Ours, and that of the list of held ones.
+                shared: Arc::strong_count(fd) > 2,
+                fd,
+                sink,
+                now,
+                limits,
+            }),
+        }
+    }
+
+    fn give_up(&self, fd: &OwnedFd) {
+        match self {
+            Self::Push(socket) => socket.give_up(fd),
+            Self::Close(close) => close.give_up(fd),
+        }
+    }
+
+    /// When it will be given up; none for what nobody has closed.
+    fn deadline_of_close(&self, limits: Limits) -> Option<Instant> {
+        match self {
+            Self::Push(socket) => socket.is_closed().then(|| socket.deadline(limits)),
+            Self::Close(close) => Some(close.deadline(limits)),
+        }
+    }
+}
+
+fn watched(fd: BorrowedFd<'_>, id: u64, events: PollFlags) -> Watched<'_> {
+    Watched { fd, id, events }
+}
+
+/// Sockets on their way to their end at a time: descriptors are left for others.
+fn most_closing() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    MOST_CLOSING.min(usize::try_from(limit / 4).unwrap_or(usize::MAX))
+}
