@@ -140,6 +140,7 @@ impl fmt::Display for Error {
                 write!(f, "the key may seal {limit} records and has: rekey")
             }
             Self::SlotsFull { capacity } => write!(f, "all {capacity} key slots are taken"),
+            Self::NoMemory { bytes } => write!(f, "there is no memory for {bytes} bytes"),
             Self::UnknownUlp => f.write_str("the only upper layer protocol here is \"tls\""),
             Self::NoUlpName => f.write_str("the name of the upper layer protocol is empty"),
             Self::UlpAttached => f.write_str("the socket has its upper layer protocol already"),

@@ -31,6 +31,8 @@ pub enum Errno {
     NoDev,
     /// ENOENT
     NoEnt,
+    /// ENOMEM
+    NoMem,
     /// ENOPROTOOPT
     NoProtoOpt,
     /// ENOSPC
@@ -66,6 +68,7 @@ impl Errno {
             Self::NoBufs => (105, 55),
             Self::NoDev => (19, 19),
             Self::NoEnt => (2, 2),
+            Self::NoMem => (12, 12),
             Self::NoProtoOpt => (92, 42),
             Self::NoSpc => (28, 28),
             Self::NotConn => (107, 57),

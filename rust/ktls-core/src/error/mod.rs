@@ -165,6 +165,8 @@ pub enum Error {
     KeyExhausted { limit: u64 },
     /// Every key slot is taken.
     SlotsFull { capacity: usize },
+    /// The system has no memory for what was asked for.
+    NoMemory { bytes: usize },
 }
 
 /// Who is to blame, and so what is owed.

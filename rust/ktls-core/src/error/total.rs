@@ -27,7 +27,10 @@ impl Error {
             | Self::BadAlertLength { .. }
             | Self::AlertReceived(_)
             | Self::Truncated => Blame::Peer,
-            Self::SeqExhausted | Self::KeyExhausted { .. } | Self::SlotsFull { .. } => Blame::Limit,
+            Self::SeqExhausted
+            | Self::KeyExhausted { .. }
+            | Self::SlotsFull { .. }
+            | Self::NoMemory { .. } => Blame::Limit,
             Self::NoKey
             | Self::KeyExpired
             | Self::UnknownVersion { .. }
@@ -123,6 +126,7 @@ impl Error {
             Self::NoRoom { .. } => Errno::NoBufs,
             Self::SendClosed | Self::Dead => Errno::Pipe,
             Self::SlotsFull { .. } => Errno::NoSpc,
+            Self::NoMemory { .. } => Errno::NoMem,
         }
     }
 
@@ -171,6 +175,7 @@ impl Error {
             | Self::Dead
             | Self::StaleSlot { .. }
             | Self::SlotsFull { .. }
+            | Self::NoMemory { .. }
             | Self::UnknownUlp
             | Self::NoUlpName
             | Self::UlpAttached

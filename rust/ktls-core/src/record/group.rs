@@ -57,10 +57,13 @@ impl Group<'_> {
         places.len()
     }
 
-    /// The same for at most so many.
+    /// The same for at most so many, and for no more than there is memory to tell of.
     pub(crate) fn find_up_to(&self, most: usize, wire: &[u8], out_len: usize) -> Vec<Place> {
         let (mut places, mut wire, mut left) = (Vec::new(), wire, out_len);
         while let Some(found) = self.find_one(wire, left).filter(|_| places.len() < most) {
+            if places.try_reserve(1).is_err() {
+                break;
+            }
             places.push(found);
             (wire, left) = (&wire[found.record..], left - found.room);
         }

@@ -33,7 +33,7 @@ impl Sealer {
     /// Makes about `count` parts, fewer for few records.
     ///
     /// # Errors
-    /// As [`Sealer::seal_batch`].
+    /// As [`Sealer::seal_batch`], and [`Error::NoMemory`]; no number is spent then.
     pub fn seal_parts<'s, 'p, I>(
         &'s mut self,
         pieces: I,
@@ -43,26 +43,27 @@ impl Sealer {
     where
         I: ExactSizeIterator<Item = Piece<'p>> + Clone,
     {
-        let numbers = self.take_numbers(pieces.clone(), out.len())?;
         let size = part_size(pieces.len(), count);
+        let mut parts = try_with_capacity(pieces.len().div_ceil(size))?;
+        let numbers = self.take_numbers(pieces.clone(), out.len())?;
+
+        // Nothing below may fail: the sequence numbers are spent.
         let (key, overhead) = (self.key(), self.overhead());
         let mut rest = out;
         let starts = (0..pieces.len()).step_by(size);
-        let parts = starts
-            .zip(numbers.clone().step_by(size))
-            .map(|(start, first)| {
-                let pieces = pieces.clone().skip(start).take(size);
-                let lengths = pieces.clone().map(|piece| piece.plaintext.len() + overhead);
-                let (out, later) = std::mem::take(&mut rest).split_at_mut(lengths.sum());
-                rest = later;
-                SealPart {
-                    key,
-                    numbers: first..first.saturating_add(size as u64).min(numbers.end),
-                    pieces,
-                    out,
-                }
+        for (start, first) in starts.zip(numbers.clone().step_by(size)) {
+            let pieces = pieces.clone().skip(start).take(size);
+            let lengths = pieces.clone().map(|piece| piece.plaintext.len() + overhead);
+            let (out, later) = std::mem::take(&mut rest).split_at_mut(lengths.sum());
+            rest = later;
+            parts.push(SealPart {
+                key,
+                numbers: first..first.saturating_add(size as u64).min(numbers.end),
+                pieces,
+                out,
             });
-        Ok(parts.collect())
+        }
+        Ok(parts)
     }
 }
 
@@ -72,14 +73,14 @@ pub struct OpenPart<'a> {
     group: Group<'a>,
     wire: &'a [u8],
     out: &'a mut [u8],
-    places: Vec<Place>,
+    places: &'a mut [Place],
     opened: usize,
 }
 
 impl OpenPart<'_> {
     /// Opens them, as far as they are good.
     pub fn open(&mut self) {
-        self.opened = self.group.open(self.wire, self.out, &mut self.places);
+        self.opened = self.group.open(self.wire, self.out, self.places);
     }
 }
 
@@ -107,7 +108,7 @@ impl Opener {
         Ok(self.go_on(wire, out, end, &mut done))
     }
 
-    /// True if it went well and there may be more.
+    /// True if it went well and there may be more. Without memory for the parts nothing is opened.
     fn open_window(
         &mut self,
         wire: &[u8],
@@ -118,21 +119,25 @@ impl Opener {
         done: &mut impl FnMut(Opened),
     ) -> bool {
         let mut from = end.written;
-        let places = self
+        let mut places = self
             .group()
             .find_up_to(window, &wire[end.consumed..], out.len() - from);
         if places.len() <= TOGETHER {
             return false;
         }
-        let mut parts = self.open_jobs(&wire[end.consumed..], &mut out[from..], &places, count);
+        let size = part_size(places.len(), count);
+        let (wire, room) = (&wire[end.consumed..], &mut out[from..]);
+        let Ok(mut opened) = try_with_capacity(places.len().div_ceil(size)) else {
+            return false;
+        };
+        let Ok(mut parts) = self.open_jobs(wire, room, &mut places, size) else {
+            return false;
+        };
         run(&mut parts);
-        let opened: Vec<_> = parts
-            .into_iter()
-            .map(|part| (part.places, part.opened))
-            .collect();
+        opened.extend(parts.iter().map(|part| part.opened));
 
         let mut going = true;
-        for (places, opened) in opened {
+        for (places, opened) in places.chunks(size).zip(opened) {
             let room = places.iter().map(|place| place.room).sum::<usize>();
             if going {
                 let taken = self.accept(&places[..opened], out, from, end, done);
@@ -149,28 +154,38 @@ impl Opener {
         &'a self,
         wire: &'a [u8],
         out: &'a mut [u8],
-        places: &[Place],
-        count: usize,
-    ) -> Vec<OpenPart<'a>> {
+        places: &'a mut [Place],
+        size: usize,
+    ) -> Result<Vec<OpenPart<'a>>, Error> {
+        let mut parts = try_with_capacity(places.len().div_ceil(size))?;
         let mut next = self.group();
         let (mut wire, mut out) = (wire, out);
-        let parts = places.chunks(part_size(places.len(), count)).map(|places| {
+        for places in places.chunks_mut(size) {
             let sum = |of: fn(&Place) -> usize| places.iter().map(of).sum();
             let (now, later) = wire.split_at(sum(|place| place.record));
             let (room, rest) = std::mem::take(&mut out).split_at_mut(sum(|place| place.room));
             (wire, out) = (later, rest);
             let group = next;
             next.next = next.next.after(places.len() as u64);
-            OpenPart {
+            parts.push(OpenPart {
                 group,
                 wire: now,
                 out: room,
-                places: places.to_vec(),
+                places,
                 opened: 0,
-            }
-        });
-        parts.collect()
+            });
+        }
+        Ok(parts)
     }
+}
+
+/// An empty vector with room for `len` items.
+fn try_with_capacity<T>(len: usize) -> Result<Vec<T>, Error> {
+    let mut items = Vec::new();
+    items.try_reserve_exact(len).map_err(|_| Error::NoMemory {
+        bytes: len.saturating_mul(size_of::<T>()),
+    })?;
+    Ok(items)
 }
 
 /// Records for each part to begin with.

@@ -40,7 +40,7 @@ impl Fault {
 }
 
 /// Walks over the handshake messages of one direction, record by record, holding at most five bytes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct KeyUpdateScanner {
     /// Records seen.
     records: u64,
