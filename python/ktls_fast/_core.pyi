@@ -1,14 +1,18 @@
 """The compiled part of :mod:`ktls_fast`.
 
 Conventions. *Buffer* is any C-contiguous bytes-like object (``bytes``, ``bytearray``,
-``memoryview``,
-``mmap``, a NumPy ``uint8`` array). Buffers are read and written in place while the GIL is released:
-another thread that writes to one during the call gets undefined record contents. All lengths and
-offsets are in bytes, all sequence numbers count records. ``BlockingIOError`` means "not yet",
-``TimeoutError`` that the socket's timeout has passed, ``BrokenPipeError`` and
-``ConnectionResetError`` that
-the connection is gone; every other refusal is a
-:class:`ktls_fast.KtlsError` with the errno of a kernel TLS socket, and leaves state unchanged.
+``memoryview``, ``mmap``, ``array.array``, a ``ctypes`` structure or array, a NumPy array), whatever
+its items are, as :meth:`socket.socket.send` takes it; only memory with references to objects is
+refused. An *array* of ``int64`` or ``uint8`` is a one-dimensional buffer with such items; those in
+results are NumPy's and are made when they are asked for (``ImportError`` without NumPy). Buffers
+are read and written in place while the GIL is released: another thread that writes to one during
+the call gets undefined record contents. All lengths and offsets are in bytes, all sequence numbers
+count records. ``BlockingIOError`` means "not yet", ``TimeoutError`` that the socket's timeout has
+passed, ``BrokenPipeError`` and ``ConnectionResetError`` that the connection is gone, and
+``MemoryError`` that there is no memory for what was asked for; every other refusal is a
+:class:`ktls_fast.KtlsError` with the errno of a kernel TLS socket. What is refused leaves state
+unchanged. The module can be imported in the main interpreter only; a subinterpreter gets
+``ImportError``.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +26,8 @@ from numpy.typing import NDArray
 from typing_extensions import Buffer
 
 _Buffer: TypeAlias = Buffer | NDArray[Any]  # NumPy tells Python 3.12 only that it is one
+_Int64Array: TypeAlias = Buffer | NDArray[np.int64]  # what a buffer's items are, types cannot tell
+_Uint8Array: TypeAlias = Buffer | NDArray[np.uint8]
 
 __all__ = [
     "ClientConfig",
@@ -191,9 +197,9 @@ class Sealer:
         *,
         record_size: int = 16384,
         record_type: int = 23,
-        offsets: NDArray[np.int64] | None = None,
-        lengths: NDArray[np.int64] | None = None,
-        types: NDArray[np.uint8] | None = None,
+        offsets: _Int64Array | None = None,
+        lengths: _Int64Array | None = None,
+        types: _Uint8Array | None = None,
         out: _Buffer | None = None,
         threads: int = 1,
     ) -> SealedBatch:
@@ -319,9 +325,9 @@ class KeyUpdateFound(NamedTuple):
     or ``"bad_value"`` (RFC 9846 §4.7.3, §5.1)."""
 
 def scan_key_updates(
-    types: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    lengths: NDArray[np.int64],
+    types: _Uint8Array,
+    offsets: _Int64Array,
+    lengths: _Int64Array,
     data: _Buffer,
 ) -> list[KeyUpdateFound]:
     """Find every KeyUpdate in opened records, whole, coalesced or fragmented.

@@ -4,6 +4,7 @@
     reason = "raw buffers and descriptors of Python objects are turned into Rust's here"
 )]
 
+mod held;
 mod pool;
 
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -12,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use ktls_net::Kept;
-use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -22,12 +22,14 @@ use pyo3::{Borrowed, ffi};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use crate::errors::os_error;
+use held::BytesOfBuffer;
+pub(crate) use held::HeldBuffer;
 use pool::HugeBytes;
 
 /// A caller's bytes, read in place: `bytes` are borrowed, other buffers are held until dropped.
 pub(crate) enum Input<'py> {
     Bytes(Bound<'py, PyBytes>),
-    Buffer(PyUntypedBuffer),
+    Buffer(HeldBuffer),
 }
 
 impl<'py> FromPyObject<'_, 'py> for Input<'py> {
@@ -36,7 +38,7 @@ impl<'py> FromPyObject<'_, 'py> for Input<'py> {
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         match object.cast::<PyBytes>() {
             Ok(bytes) => Ok(Self::Bytes(bytes.to_owned())),
-            Err(_) => Ok(Self::Buffer(contiguous(object)?)),
+            Err(_) => Ok(Self::Buffer(HeldBuffer::get(object)?)),
         }
     }
 }
@@ -45,14 +47,14 @@ impl Input<'_> {
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes.as_bytes(),
-            Self::Buffer(buffer) if buffer.len_bytes() == 0 => &[],
-            // SAFETY: the exporter keeps `len_bytes` contiguous bytes at `buf_ptr` alive and in place
+            Self::Buffer(buffer) if buffer.len() == 0 => &[],
+            // SAFETY: the exporter keeps `len` contiguous bytes at `start` alive and in place
             // for as long as the buffer is held, and the slice borrows from it. Another thread may
             // write to them meanwhile; the bytes only go to the AEAD, or are read once as a header
             // whose bounds are checked on the value read: the outcome is then undefined contents,
             // as documented, never an access outside the buffer.
             Self::Buffer(buffer) => unsafe {
-                std::slice::from_raw_parts(buffer.buf_ptr().cast::<u8>(), buffer.len_bytes())
+                std::slice::from_raw_parts(buffer.start(), buffer.len())
             },
         }
     }
@@ -72,14 +74,14 @@ impl Input<'_> {
 }
 
 /// A caller's writable buffer.
-pub(crate) struct Output(PyUntypedBuffer);
+pub(crate) struct Output(HeldBuffer);
 
 impl FromPyObject<'_, '_> for Output {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
-        let buffer = contiguous(object)?;
-        if buffer.readonly() {
+        let buffer = HeldBuffer::get(object)?;
+        if buffer.is_read_only() {
             return Err(PyBufferError::new_err("the output buffer is read-only"));
         }
         Ok(Self(buffer))
@@ -88,32 +90,13 @@ impl FromPyObject<'_, '_> for Output {
 
 impl Output {
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
-        if self.0.len_bytes() == 0 {
+        if self.0.len() == 0 {
             return &mut [];
         }
         // SAFETY: as in `Input::as_slice`; the exporter said that the memory is writable, `self` is
         // borrowed mutably, and callers refuse an input that overlaps it (`check_apart`).
-        unsafe { std::slice::from_raw_parts_mut(self.0.buf_ptr().cast::<u8>(), self.0.len_bytes()) }
+        unsafe { std::slice::from_raw_parts_mut(self.0.start(), self.0.len()) }
     }
-}
-
-fn contiguous(object: Borrowed<'_, '_, PyAny>) -> PyResult<PyUntypedBuffer> {
-    let buffer = match PyUntypedBuffer::get(&object) {
-        // Some exporters, ctypes' arrays among them, leave out the strides; a memoryview has them.
-        Err(error) if error.is_instance_of::<PyBufferError>(object.py()) => {
-            PyUntypedBuffer::get(PyMemoryView::from(&object)?.as_any())?
-        }
-        buffer => buffer?,
-    };
-    if !buffer.is_c_contiguous() {
-        return Err(PyBufferError::new_err("the buffer is not C-contiguous"));
-    }
-    if buffer.format().to_bytes().contains(&b'O') {
-        return Err(PyBufferError::new_err(
-            "the buffer holds references to objects, not bytes",
-        ));
-    }
-    Ok(buffer)
 }
 
 /// Numbers in memory that a fork does not copy, 0 at first.
@@ -173,10 +156,23 @@ pub(crate) fn batch_bytes<'py, E: Into<PyErr>>(
     }
     let filled = HugeBytes::new(len, fill)?;
     if filled.as_slice().len() < pool::HUGE {
-        // Little came of it: that must not keep so much memory.
-        return Ok(PyBytes::new(py, filled.as_slice()).into_any());
+        // Little came of it: that must not keep so much memory, if it can be helped.
+        if let Ok(copy) = copy_bytes(py, filled.as_slice()) {
+            return Ok(copy);
+        }
     }
     Ok(Bound::new(py, filled)?.into_any())
+}
+
+/// New `bytes` of these contents.
+///
+/// # Errors
+/// MemoryError, where `PyBytes::new` would panic.
+pub(crate) fn copy_bytes<'py>(py: Python<'py>, contents: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    new_bytes(py, contents.len(), |out| {
+        out.copy_from_slice(contents);
+        PyResult::Ok(contents.len())
+    })
 }
 
 /// New `bytes` of at most `len`, of which `fill` writes the first part and tells how much that is.
@@ -228,8 +224,19 @@ unsafe extern "C" {
 
 /// The first `len` bytes of a buffer, as Python sees them.
 pub(crate) fn view<'py>(buffer: &Bound<'py, PyAny>, len: usize) -> PyResult<Bound<'py, PyAny>> {
-    let view = PyMemoryView::from(buffer)?.call_method1("cast", ("B",))?;
+    let view = if is_ours(buffer) {
+        PyMemoryView::from(buffer)?
+    } else {
+        let held = HeldBuffer::get(buffer.as_borrowed())?;
+        let bytes = Bound::new(buffer.py(), BytesOfBuffer::new(held))?;
+        PyMemoryView::from(bytes.as_any())?
+    };
     view.get_item(pyo3::types::PySlice::new(buffer.py(), 0, len as isize, 1))
+}
+
+/// True for what [`batch_bytes`] has made, or might have.
+fn is_ours(buffer: &Bound<'_, PyAny>) -> bool {
+    buffer.is_instance_of::<PyBytes>() || buffer.is_instance_of::<HugeBytes>()
 }
 
 /// Takes the descriptor out of a Python socket, which is detached from it.

@@ -10,11 +10,12 @@ use ktls_net::handshake::Handshake;
 use ktls_net::{Connection, Error, Handshaking, Patience, Relay};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::PyList;
 
-use crate::buffer::{Input, Output, dup_fd, new_bytes, take_fd};
+use crate::buffer::{Input, Output, copy_bytes, dup_fd, new_bytes, take_fd};
 use crate::config::{PyClientConfig, PyServerConfig, Rekey};
 use crate::errors::{connection_error, refused};
+use crate::memory::list_of;
 use crate::python_socket;
 use crate::relay::plain_only;
 use crate::timeout::{Timeout, parse, wait_for};
@@ -135,7 +136,7 @@ impl PyConnection {
     #[getter]
     fn peer_certificates<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let chain = &self.inner.facts().peer_certificates;
-        PyList::new(py, chain.iter().map(|der| PyBytes::new(py, der)))
+        list_of(py, chain.iter().map(|der| copy_bytes(py, der)))
     }
 
     #[getter]
@@ -230,7 +231,7 @@ impl PyConnection {
         let (mut rest, patience) = (data.as_slice(), self.timeout.patience());
         while !rest.is_empty() {
             let taken = self.write_from(py, rest, patience)?;
-            rest = &rest[taken..];
+            rest = rest.get(taken..).unwrap_or_default();
         }
         self.flush(py, patience)
     }
@@ -358,7 +359,8 @@ impl PyConnection {
         let mut taken = 0;
         loop {
             let end = data.len().min(taken + SLICE);
-            match py.detach(|| self.inner.write(&data[taken..end], patience)) {
+            let slice = data.get(taken..end).unwrap_or_default();
+            match py.detach(|| self.inner.write(slice, patience)) {
                 Ok(count) => taken += count,
                 Err(Error::Interrupted) => {}
                 Err(_) if taken > 0 => return Ok(taken),

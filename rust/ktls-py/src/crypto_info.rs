@@ -4,9 +4,8 @@ use ktls_core::CryptoInfo;
 use pyo3::Borrowed;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 
-use crate::buffer::Input;
+use crate::buffer::{Input, copy_bytes};
 use crate::errors::CoreError;
 
 #[pyclass(frozen, eq, name = "CryptoInfo", module = "ktls_fast")]
@@ -62,8 +61,8 @@ impl PyCryptoInfo {
         self.0.rec_seq
     }
 
-    fn __bytes__<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.0.to_bytes())
+    fn __bytes__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        copy_bytes(py, &self.0.to_bytes())
     }
 
     fn __repr__(&self) -> String {

@@ -2,7 +2,7 @@
 
 use ktls_core::{Blame, Errno, Error};
 use ktls_net::handshake::HandshakeErrorKind;
-use pyo3::exceptions::{PyOSError, PyTimeoutError};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyTimeoutError};
 use pyo3::prelude::*;
 
 mod py {
@@ -34,6 +34,7 @@ impl From<CoreError> for PyErr {
             Error::Truncated => py::TruncatedError::new_err(args),
             Error::KeyExpired => py::KeyExpiredError::new_err(args),
             Error::KeyExhausted { .. } => py::KeyLimitError::new_err(args),
+            Error::NoMemory { .. } => PyMemoryError::new_err(args.1),
             _ => by_errno(error, args),
         }
     }

@@ -1,7 +1,7 @@
 //! The hooks around `os.fork`, and the memory that both processes see.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ktls_net::fork::{self, SharedNumber};
 use pyo3::prelude::*;
@@ -52,15 +52,21 @@ struct Number {
     index: usize,
 }
 
+impl Number {
+    fn number(&self) -> Option<&AtomicU64> {
+        self.numbers.as_slice().get(self.index)
+    }
+}
+
 impl SharedNumber for Number {
     fn load(&self) -> u64 {
-        self.numbers.as_slice()[self.index].load(Ordering::SeqCst)
+        self.number()
+            .map_or(0, |number| number.load(Ordering::SeqCst))
     }
 
     fn replace(&self, old: u64, new: u64) -> bool {
         let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
-        self.numbers.as_slice()[self.index]
-            .compare_exchange(old, new, success, failure)
-            .is_ok()
+        self.number()
+            .is_some_and(|number| number.compare_exchange(old, new, success, failure).is_ok())
     }
 }

@@ -10,12 +10,12 @@ use ktls_core::socket::call::{Control, SOL_TLS};
 use ktls_net::{FdSocket, Kept, Patience};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 
 use self::handle::Handle;
 use crate::bell::PyBell;
-use crate::buffer::{Input, Output, take_fd};
+use crate::buffer::{Input, Output, copy_bytes, take_fd};
 use crate::errors::{connection_error, refused};
+use crate::memory::try_collect;
 use crate::offload_queue::PyOffloadQueue;
 use crate::sendfile;
 use crate::socket_call::{Message, as_kernel, check_all_apart, collect, controls, dup_of, size};
@@ -117,7 +117,7 @@ impl PyKtlsSocket {
             _ => return self.ask_socket(py, "getsockopt", (level, optname, buflen)),
         };
         if buflen > 0 {
-            return Ok(PyBytes::new(py, &answer).into_any().unbind());
+            return Ok(copy_bytes(py, &answer)?.unbind());
         }
         let mut int = [0; INT_LEN];
         int.iter_mut().zip(answer).for_each(|(to, from)| *to = from);
@@ -135,13 +135,13 @@ impl PyKtlsSocket {
     #[pyo3(signature = (data, flags = 0, /))]
     fn sendall(&self, py: Python<'_>, data: Input<'_>, flags: i32) -> PyResult<()> {
         let (mut rest, patience) = (data.as_slice(), self.timeout.patience());
-        let mut kept = self.kept(std::slice::from_ref(&data));
+        let mut kept = self.kept(std::slice::from_ref(&data))?;
         loop {
             let taken = as_kernel(py, || {
                 self.inner
                     .send_kept(&[rest], &kept, &[], flags.cast_unsigned(), patience)
             })?;
-            rest = &rest[taken..];
+            rest = rest.get(taken..).unwrap_or_default();
             if rest.is_empty() {
                 return Ok(());
             }
@@ -166,14 +166,12 @@ impl PyKtlsSocket {
         }
         let buffers = collect::<Input<'_>>(buffers)?;
         let ancdata = ancdata.map_or(Ok(Vec::new()), collect::<(i32, i32, Input<'_>)>)?;
-        let controls: Vec<_> = ancdata
-            .iter()
-            .map(|(level, kind, data)| Control {
-                level: *level,
-                kind: *kind,
-                data: data.as_slice(),
-            })
-            .collect();
+        let controls = ancdata.iter().map(|(level, kind, data)| Control {
+            level: *level,
+            kind: *kind,
+            data: data.as_slice(),
+        });
+        let controls = try_collect(controls)?;
         self.send_slices(py, &buffers, &controls, flags)
     }
 
@@ -227,7 +225,7 @@ impl PyKtlsSocket {
         flags: i32,
     ) -> PyResult<Message<usize>> {
         let mut buffers = collect::<Output>(buffers)?;
-        let mut slices: Vec<_> = buffers.iter_mut().map(Output::as_mut_slice).collect();
+        let mut slices = try_collect(buffers.iter_mut().map(Output::as_mut_slice))?;
         check_all_apart(&slices)?;
         let mut target = Target::new(&mut slices);
         let received = self.recv_target(py, &mut target, size(ancbufsize)?, flags)?;
@@ -385,8 +383,8 @@ impl PyKtlsSocket {
         flags: i32,
     ) -> PyResult<usize> {
         let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
-        let slices: Vec<_> = buffers.iter().map(Input::as_slice).collect();
-        let kept = self.kept(buffers);
+        let slices = try_collect(buffers.iter().map(Input::as_slice))?;
+        let kept = self.kept(buffers)?;
         as_kernel(py, || {
             self.inner
                 .send_kept(&slices, &kept, controls, flags, patience)
@@ -394,10 +392,10 @@ impl PyKtlsSocket {
     }
 
     /// What a queue needs no copy of.
-    fn kept(&self, buffers: &[Input<'_>]) -> Vec<Option<Kept>> {
+    fn kept(&self, buffers: &[Input<'_>]) -> PyResult<Vec<Option<Kept>>> {
         if !self.inner.is_queued() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        buffers.iter().map(Input::kept).collect()
+        try_collect(buffers.iter().map(Input::kept))
     }
 }

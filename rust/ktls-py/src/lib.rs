@@ -4,6 +4,7 @@
 mod bell;
 mod buffer;
 mod capi;
+mod columns;
 mod config;
 mod connection;
 mod crypto_info;
@@ -13,6 +14,7 @@ mod fork;
 mod ktls_socket;
 mod lazy;
 mod lock;
+mod memory;
 mod named_tuple;
 mod offload_queue;
 mod opener;

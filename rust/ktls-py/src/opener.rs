@@ -5,16 +5,17 @@ use std::sync::Mutex;
 use ktls_aead::PROVIDER;
 use ktls_core::key::Inner;
 use ktls_core::record::{BatchEnd, Opened, Stop};
-use ktls_core::wire::{HEADER_LEN, Header, TAG_LEN};
+use ktls_core::wire::{HEADER_LEN, Header};
 use ktls_core::{Error, Opener};
-use numpy::PyArray1;
 use pyo3::prelude::*;
 
 use crate::buffer::{Input, Output, batch_bytes, new_bytes};
+use crate::columns::{Column, starts};
 use crate::crypto_info::{InfoArg, no_pickle};
 use crate::errors::{CoreError, check_apart};
-use crate::lazy::{Column, Front, starts};
+use crate::lazy::Front;
 use crate::lock::locked;
+use crate::memory::try_with_capacity;
 use crate::threads::Threads;
 
 #[pyclass(frozen, name = "Opener", module = "ktls_fast")]
@@ -68,7 +69,7 @@ impl PyOpener {
     ) -> PyResult<OpenedBatch> {
         let threads = Threads::new(threads)?;
         let wire = wire.as_slice();
-        let mut found = Found::with_room(wire);
+        let mut found = Found::with_room(wire)?;
         let mut end = BatchEnd::default();
         let mut open = |out: &mut [u8]| {
             let open = |opener: &mut Opener| threads.open(opener, wire, out, |one| found.push(one));
@@ -117,16 +118,13 @@ struct Found {
 }
 
 impl Found {
-    /// With room for all of `wire`, should its records be as long as the first.
-    fn with_room(wire: &[u8]) -> Self {
-        let header = Header::read(wire);
-        let count = header.map_or(0, |first| {
-            wire.len() / (HEADER_LEN + first.len.max(TAG_LEN))
-        });
-        Self {
-            types: Vec::with_capacity(count),
-            lengths: Vec::with_capacity(count),
-        }
+    /// With room for all records of `wire`: once they are opened it is too late for a refusal.
+    fn with_room(wire: &[u8]) -> PyResult<Self> {
+        let count = count_headers(wire);
+        Ok(Self {
+            types: try_with_capacity(count)?,
+            lengths: try_with_capacity(count)?,
+        })
     }
 
     fn push(&mut self, one: Opened) {
@@ -144,9 +142,9 @@ impl Found {
 pub(crate) struct OpenedBatch {
     data: Front,
     found: Found,
-    types: Column<u8>,
-    offsets: Column<i64>,
-    lengths: Column<i64>,
+    types: Column,
+    offsets: Column,
+    lengths: Column,
     #[pyo3(get)]
     consumed: usize,
     stop: Option<Stop>,
@@ -160,18 +158,20 @@ impl OpenedBatch {
     }
 
     #[getter]
-    fn types(&self, py: Python<'_>) -> Py<PyArray1<u8>> {
-        self.types.array(py, || self.found.types.clone())
+    fn types(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.types.uint8(py, &self.found.types)
     }
 
     #[getter]
-    fn offsets(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
-        self.offsets.array(py, || starts(self.found.lengths()))
+    fn offsets(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let starts = starts(self.found.lengths());
+        self.offsets.int64(py, self.found.types.len(), starts)
     }
 
     #[getter]
-    fn lengths(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
-        self.lengths.array(py, || self.found.lengths().collect())
+    fn lengths(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let lengths = self.found.lengths();
+        self.lengths.int64(py, self.found.types.len(), lengths)
     }
 
     #[getter]
@@ -194,6 +194,16 @@ impl OpenedBatch {
     fn __len__(&self) -> usize {
         self.found.types.len()
     }
+}
+
+/// Records that begin in `wire`.
+fn count_headers(mut wire: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some(header) = Header::read(wire) {
+        count += 1;
+        wire = wire.get(HEADER_LEN + header.len..).unwrap_or_default();
+    }
+    count
 }
 
 fn exception(py: Python<'_>, error: Error) -> Py<PyAny> {

@@ -2,66 +2,87 @@
 
 use std::sync::Mutex;
 
+use ktls_core::record::Piece;
 use ktls_core::rekey::{Found, KeyUpdateScanner};
 use ktls_core::{Errno, Error};
-use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::buffer::Input;
+use crate::columns::{Int64Array, Uint8Array};
 use crate::errors::{CoreError, refused};
 use crate::lock::locked;
+use crate::memory::{list_of, try_push, try_with_capacity};
 use crate::named_tuple::NamedTuple;
 
 #[pyfunction]
 pub(crate) fn scan_key_updates<'py>(
     py: Python<'py>,
-    types: PyReadonlyArray1<'py, u8>,
-    offsets: PyReadonlyArray1<'py, i64>,
-    lengths: PyReadonlyArray1<'py, i64>,
+    types: Uint8Array<'py>,
+    offsets: Int64Array<'py>,
+    lengths: Int64Array<'py>,
     data: Input<'py>,
 ) -> PyResult<Bound<'py, PyList>> {
-    let (types, offsets, lengths) = (types.as_slice()?, offsets.as_slice()?, lengths.as_slice()?);
-    let data = data.as_slice();
-    if types.len() != offsets.len() || types.len() != lengths.len() {
-        let (t, o, l) = (types.len(), offsets.len(), lengths.len());
-        return Err(refused(
-            Errno::Inval,
-            format!("{t} types, {o} offsets and {l} lengths"),
-        ));
+    let (offsets, lengths) = (offsets.values(), lengths.values());
+    let (t, o, l) = (types.values().len(), offsets.len(), lengths.len());
+    if t != o || t != l {
+        let text = format!("{t} types, {o} offsets and {l} lengths");
+        return Err(refused(Errno::Inval, text));
     }
-    let plaintexts = slices(offsets, lengths, data).map_err(CoreError)?;
+    let pieces = pieces(types.values(), offsets, lengths, data.as_slice())?;
     let found = py.detach(|| {
-        let (mut scanner, mut found) = (KeyUpdateScanner::default(), Vec::new());
-        for (&record_type, plaintext) in types.iter().zip(plaintexts) {
-            scanner.feed(record_type, plaintext, |one| found.push(one));
-        }
-        found
+        let mut scanner = KeyUpdateScanner::default();
+        let records = pieces.iter().map(|one| (one.record_type, one.plaintext));
+        feed_all(&mut scanner, records)
     });
-    to_list(py, &found)
+    to_list(py, &found?)
 }
 
-/// The pieces of `data` that two columns describe. Copied out of the arrays once: what is checked here
-/// stays true although another thread writes to them.
-pub(crate) fn slices<'a>(
-    offsets: &[i64],
-    lengths: &[i64],
+/// What the scanner finds in some records.
+fn feed_all<'a>(
+    scanner: &mut KeyUpdateScanner,
+    records: impl Iterator<Item = (u8, &'a [u8])>,
+) -> PyResult<Vec<Found>> {
+    let (mut found, mut kept) = (Vec::new(), Ok(()));
+    for (record_type, plaintext) in records {
+        scanner.feed(record_type, plaintext, |one| {
+            if kept.is_ok() {
+                kept = try_push(&mut found, one);
+            }
+        });
+    }
+    kept.map(|()| found)
+}
+
+/// The pieces of `data` that columns of one length describe. Copied out of the arrays once: what is
+/// checked here stays true although another thread writes to them.
+pub(crate) fn pieces<'a>(
+    types: impl Iterator<Item = u8>,
+    offsets: impl ExactSizeIterator<Item = i64>,
+    lengths: impl Iterator<Item = i64>,
     data: &'a [u8],
-) -> Result<Vec<&'a [u8]>, Error> {
-    let columns = offsets.iter().copied().zip(lengths.iter().copied());
-    let slice = |(index, (offset, length)): (usize, (i64, i64))| {
+) -> PyResult<Vec<Piece<'a>>> {
+    let mut pieces = try_with_capacity(offsets.len())?;
+    for (index, ((record_type, offset), length)) in types.zip(offsets).zip(lengths).enumerate() {
         let outside = Error::PieceOutside {
             index,
             offset,
             length,
             len: data.len(),
         };
-        let start = usize::try_from(offset).map_err(|_| outside)?;
-        let length = usize::try_from(length).map_err(|_| outside)?;
-        let end = start.checked_add(length).ok_or(outside)?;
-        data.get(start..end).ok_or(outside)
-    };
-    columns.enumerate().map(slice).collect()
+        let plaintext = piece(offset, length, data).ok_or(CoreError(outside))?;
+        pieces.push(Piece {
+            record_type,
+            plaintext,
+        });
+    }
+    Ok(pieces)
+}
+
+fn piece(offset: i64, length: i64, data: &[u8]) -> Option<&[u8]> {
+    let start = usize::try_from(offset).ok()?;
+    let length = usize::try_from(length).ok()?;
+    data.get(start..start.checked_add(length)?)
 }
 
 #[pyclass(frozen, name = "KeyUpdateScanner", module = "ktls_fast")]
@@ -81,11 +102,21 @@ impl PyKeyUpdateScanner {
         data: Input<'py>,
     ) -> PyResult<Bound<'py, PyList>> {
         let data = data.as_slice();
-        let mut found = Vec::new();
-        locked(py, &self.0, data.len(), |scanner| {
-            scanner.feed(record_type, data, |one| found.push(one));
+        let fed = locked(py, &self.0, data.len(), |scanner| {
+            let (before, mut after) = (*scanner, *scanner);
+            let found = feed_all(&mut after, std::iter::once((record_type, data)))?;
+            *scanner = after;
+            PyResult::Ok((before, after, found))
         });
-        to_list(py, &found)
+        let (before, after, found) = fed?;
+        to_list(py, &found).inspect_err(|_| {
+            // What nobody has learnt of was not fed, unless another thread has gone on from there.
+            locked(py, &self.0, 0, |scanner| {
+                if *scanner == after {
+                    *scanner = before;
+                }
+            });
+        })
     }
 
     #[getter]
@@ -98,10 +129,10 @@ pub(crate) static KEY_UPDATE_FOUND: NamedTuple =
     NamedTuple::new("KeyUpdateFound", &["record", "update_requested", "fault"]);
 
 fn to_list<'py>(py: Python<'py>, found: &[Found]) -> PyResult<Bound<'py, PyList>> {
-    let (list, class) = (PyList::empty(py), KEY_UPDATE_FOUND.class(py)?);
-    for one in found {
+    let class = KEY_UPDATE_FOUND.class(py)?;
+    let tuple = |one: &Found| {
         let fault = one.fault.map(ktls_core::rekey::Fault::name);
-        list.append(class.call1((one.record, one.update_requested, fault))?)?;
-    }
-    Ok(list)
+        class.call1((one.record, one.update_requested, fault))
+    };
+    list_of(py, found.iter().map(tuple))
 }

@@ -8,14 +8,15 @@ use ktls_core::suite::Limits;
 use ktls_core::wire::MAX_PLAINTEXT;
 use ktls_core::{Errno, Sealer};
 use ktls_net::fork::{Call, Ownership};
-use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 
 use crate::buffer::{Input, Output, batch_bytes, new_bytes};
+use crate::columns::{Column, Int64Array, Uint8Array, starts};
 use crate::crypto_info::{InfoArg, no_pickle};
 use crate::errors::{CoreError, check_apart, connection_error, refused};
-use crate::lazy::{Column, Front, starts};
+use crate::lazy::Front;
 use crate::lock::locked;
+use crate::memory::try_collect;
 use crate::scan;
 use crate::threads::Threads;
 
@@ -101,16 +102,16 @@ impl PySealer {
         data: Input<'py>,
         record_size: usize,
         record_type: u8,
-        offsets: Option<PyReadonlyArray1<'py, i64>>,
-        lengths: Option<PyReadonlyArray1<'py, i64>>,
-        types: Option<PyReadonlyArray1<'py, u8>>,
+        offsets: Option<Int64Array<'py>>,
+        lengths: Option<Int64Array<'py>>,
+        types: Option<Uint8Array<'py>>,
         out: Option<Bound<'py, PyAny>>,
         threads: usize,
     ) -> PyResult<SealedBatch> {
         let threads = Threads::new(threads)?;
         let data = data.as_slice();
         let (offsets, lengths) = match (&offsets, &lengths) {
-            (Some(offsets), Some(lengths)) => (offsets.as_slice()?, lengths.as_slice()?),
+            (Some(offsets), Some(lengths)) => (offsets.values(), lengths.values()),
             (None, None) if types.is_none() => {
                 let size = cut_size(record_size)?;
                 let pieces = data.chunks(size).map(|plaintext| Piece {
@@ -130,25 +131,20 @@ impl PySealer {
                 ));
             }
         };
-        let types = types.as_ref().map(PyReadonlyArray1::as_slice).transpose()?;
-        check_counts(
-            offsets.len(),
-            lengths.len(),
-            types.map_or(offsets.len(), <[u8]>::len),
-        )?;
-        let slices = scan::slices(offsets, lengths, data).map_err(CoreError)?;
-        let types = types.map_or_else(|| vec![record_type; slices.len()], <[u8]>::to_vec);
-        let pieces = slices
-            .iter()
-            .zip(&types)
-            .map(|(&plaintext, &record_type)| Piece {
-                record_type,
-                plaintext,
-            });
+        let count = offsets.len();
+        let pieces = if let Some(types) = &types {
+            check_counts(count, lengths.len(), types.values().len())?;
+            scan::pieces(types.values(), offsets, lengths, data)?
+        } else {
+            check_counts(count, lengths.len(), count)?;
+            scan::pieces(std::iter::repeat(record_type), offsets, lengths, data)?
+        };
+        // Those of pieces that are too long for this are refused.
         let lengths = pieces
-            .clone()
-            .map(|piece| piece.plaintext.len() + self.overhead);
-        let lengths = Lengths::Each(lengths.map(|len| len as i64).collect());
+            .iter()
+            .map(|piece| (piece.plaintext.len() + self.overhead) as u16);
+        let lengths = Lengths::Each(try_collect(lengths)?);
+        let pieces = pieces.iter().copied();
         self.seal_pieces(py, pieces, lengths, data, out, threads)
     }
 
@@ -230,17 +226,14 @@ enum Lengths {
         size: usize,
         total: usize,
     },
-    Each(Vec<i64>),
+    Each(Vec<u16>),
 }
 
 impl Lengths {
-    fn to_vec(&self) -> Vec<i64> {
+    fn get(&self, index: usize) -> i64 {
         match self {
-            Self::Each(lengths) => lengths.clone(),
-            &Self::Even { size, total } => {
-                let starts = (0..total).step_by(size);
-                starts.map(|at| size.min(total - at) as i64).collect()
-            }
+            Self::Each(lengths) => lengths.get(index).copied().unwrap_or_default().into(),
+            &Self::Even { size, total } => size.min(total - index * size) as i64,
         }
     }
 }
@@ -269,8 +262,8 @@ pub(crate) struct SealedBatch {
     wire: Front,
     records: Lengths,
     count: usize,
-    offsets: Column<i64>,
-    lengths: Column<i64>,
+    offsets: Column,
+    lengths: Column,
 }
 
 #[pymethods]
@@ -281,17 +274,22 @@ impl SealedBatch {
     }
 
     #[getter]
-    fn offsets(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
-        let starts = || starts(self.records.to_vec().into_iter());
-        self.offsets.array(py, starts)
+    fn offsets(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.offsets.int64(py, self.count, starts(self.lengths()))
     }
 
-    #[getter]
-    fn lengths(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
-        self.lengths.array(py, || self.records.to_vec())
+    #[getter(lengths)]
+    fn lengths_array(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.lengths.int64(py, self.count, self.lengths())
     }
 
     fn __len__(&self) -> usize {
         self.count
+    }
+}
+
+impl SealedBatch {
+    fn lengths(&self) -> impl Iterator<Item = i64> {
+        (0..self.count).map(|index| self.records.get(index))
     }
 }

@@ -91,7 +91,7 @@ fn send_reads(
         while !rest.is_empty() {
             let patience = timeout.patience();
             let len = as_kernel(file.py(), || socket.send(&[rest], &[], 0, patience))?;
-            rest = &rest[len..];
+            rest = rest.get(len..).unwrap_or_default();
             sent += len as u64;
         }
     }

@@ -10,9 +10,11 @@ use ktls_sim::{
     Ways,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyDict, PyList};
 
+use crate::buffer::copy_bytes;
 use crate::errors::refused;
+use crate::memory::list_of;
 
 /// `ktls_fast.simulate.Scenario`, attribute by attribute.
 #[derive(FromPyObject)]
@@ -62,9 +64,9 @@ pub(crate) type Row = (
 pub(crate) type Simulated<'py> = (
     Option<String>,
     Bound<'py, PyDict>,
-    Vec<Row>,
-    Vec<String>,
-    Bound<'py, PyBytes>,
+    Bound<'py, PyList>,
+    Bound<'py, PyList>,
+    Bound<'py, PyAny>,
     String,
 );
 
@@ -103,9 +105,9 @@ pub(crate) fn simulate<'py>(py: Python<'py>, scenario: Args) -> PyResult<Simulat
     Ok((
         violation,
         numbers,
-        events.iter().map(row).collect(),
-        trace,
-        PyBytes::new(py, &capture.pcap),
+        list_of(py, events.iter().map(|event| Ok(row(event))))?,
+        list_of(py, trace.into_iter().map(Ok))?,
+        copy_bytes(py, &capture.pcap)?,
         capture.keylog,
     ))
 }
@@ -239,6 +241,10 @@ fn numbers<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyDic
     Ok(all)
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "two hosts, and arrays with a place for each"
+)]
 fn numbers_of<'py>(
     py: Python<'py>,
     summary: &Summary,

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 
 use crate::buffer::dup_fd;
 use crate::errors::{CoreError, connection_error, refused};
+use crate::memory::{try_collect, try_push};
 
 /// What `recvmsg` gives: data or their number, control messages, flags, and no address.
 pub(crate) type Message<T> = (T, Vec<(i32, i32, Vec<u8>)>, u32, Option<()>);
@@ -45,10 +46,11 @@ where
     T: for<'a> FromPyObject<'a, 'py>,
     for<'a> <T as FromPyObject<'a, 'py>>::Error: Into<PyErr>,
 {
-    iterable
-        .try_iter()?
-        .map(|item| item?.extract().map_err(Into::into))
-        .collect()
+    let mut items = Vec::new();
+    for item in iterable.try_iter()? {
+        try_push(&mut items, item?.extract().map_err(Into::into)?)?;
+    }
+    Ok(items)
 }
 
 /// A descriptor of our own for a file: its number, or an object with a `fileno`.
@@ -67,10 +69,11 @@ pub(crate) fn size(len: isize) -> PyResult<usize> {
 
 /// No two buffers of one call may share memory.
 pub(crate) fn check_all_apart(slices: &[&mut [u8]]) -> PyResult<()> {
-    let mut ranges: Vec<_> = slices.iter().map(|slice| slice.as_ptr_range()).collect();
+    let mut ranges = try_collect(slices.iter().map(|slice| slice.as_ptr_range()))?;
     ranges.retain(|range| !range.is_empty());
-    ranges.sort_by_key(|range| range.start);
-    if ranges.windows(2).any(|pair| pair[1].start < pair[0].end) {
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut pairs = ranges.iter().zip(ranges.iter().skip(1));
+    if pairs.any(|(first, second)| second.start < first.end) {
         return Err(refused(Errno::Inval, "two of the buffers overlap"));
     }
     Ok(())

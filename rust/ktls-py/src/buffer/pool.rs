@@ -3,9 +3,11 @@
 use std::ffi::c_int;
 use std::sync::Mutex;
 
-use pyo3::exceptions::PyMemoryError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+
+use super::held::fill_info;
+use crate::memory::try_with_capacity;
 
 /// From this size on an allocator gives memory back to the system as soon as it is free.
 pub(super) const HUGE: usize = 32 << 20;
@@ -33,12 +35,13 @@ impl HugeBytes {
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> PyResult<Self> {
         let mut memory = Memory::take(len)?;
-        let len = fill(&mut memory.0[..len]).map_err(Into::into)?;
+        let out = memory.0.get_mut(..len).unwrap_or_default();
+        let len = fill(out).map_err(Into::into)?;
         Ok(Self { memory, len })
     }
 
     pub(super) fn as_slice(&self) -> &[u8] {
-        &self.memory.0[..self.len]
+        self.memory.0.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -52,18 +55,11 @@ impl HugeBytes {
         flags: c_int,
     ) -> PyResult<()> {
         let bytes = slf.get().as_slice();
-        let (start, len) = (
-            bytes.as_ptr().cast_mut().cast(),
-            bytes.len() as ffi::Py_ssize_t,
-        );
+        let (start, len) = (bytes.as_ptr().cast_mut(), bytes.len());
         // SAFETY: `view` is Python's. The bytes stay where they are and as they are for as long as the
-        // object lives, which the view then keeps alive; it is read-only (the 1), so that nobody
-        // writes through the pointer. What lies behind `len` belongs to earlier outputs and is not shown.
-        let filled = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, len, 1, flags) };
-        if filled == 0 {
-            return Ok(());
-        }
-        Err(PyErr::fetch(slf.py()))
+        // object lives, which the view then keeps alive; it is read-only, so that nobody writes
+        // through the pointer. What lies behind `len` belongs to earlier outputs and is not shown.
+        unsafe { fill_info(slf.as_any(), view, (start, len, true), flags) }
     }
 }
 
@@ -73,10 +69,7 @@ impl Memory {
         if let Some(kept) = Self::kept(len) {
             return Ok(kept);
         }
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(len).map_err(|_| {
-            PyMemoryError::new_err(format!("there is no memory for {len} bytes of output"))
-        })?;
+        let mut bytes = try_with_capacity(len)?;
         bytes.resize(len, 0);
         Ok(Self(bytes))
     }

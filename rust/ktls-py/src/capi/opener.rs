@@ -117,7 +117,8 @@ fn open_into(
 ) -> Result<(usize, BatchEnd), Refusal> {
     let fits = first_records(wire, records.len());
     let mut found = 0;
-    let end = opener.open_batch(&wire[..fits], out, |one| {
+    let wire_of_those = wire.get(..fits).unwrap_or_default();
+    let end = opener.open_batch(wire_of_those, out, |one| {
         if let Some(place) = records.get_mut(found) {
             *place = one.into();
         }

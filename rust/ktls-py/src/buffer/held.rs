@@ -1,0 +1,191 @@
+//! The buffer of a Python object, as its exporter shows it.
+
+use std::ffi::{CStr, c_int};
+
+use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::{Borrowed, ffi};
+
+/// C-contiguous bytes of a Python object, which stay in place until this is dropped.
+pub(crate) struct HeldBuffer {
+    view: ffi::Py_buffer,
+    /// The exporter's shape is the length in `view` itself: that pointer is set anew for the release.
+    shape_is_len: bool,
+    /// The same of strides and the size of an item.
+    strides_are_item_size: bool,
+}
+
+// SAFETY: the fields do not change between `get` and `drop`, and `drop` attaches to the interpreter
+// before it calls into Python.
+unsafe impl Send for HeldBuffer {}
+// SAFETY: as above; all methods only read the fields.
+unsafe impl Sync for HeldBuffer {}
+
+impl HeldBuffer {
+    /// # Errors
+    /// TypeError without a buffer, BufferError for one that is not C-contiguous or holds objects, and
+    /// what the exporter raises.
+    pub(crate) fn get(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let mut buffer = match Self::request(object, ffi::PyBUF_FULL_RO) {
+            Ok(buffer) => buffer,
+            Err(refusal) => Self::without_format(object, refusal)?,
+        };
+        if !buffer.is_c_contiguous() {
+            return Err(PyBufferError::new_err("the buffer is not C-contiguous"));
+        }
+        if holds_objects(buffer.format()) {
+            return Err(object_references());
+        }
+        Ok(buffer)
+    }
+
+    /// Some exporters have bytes and no format for them, NumPy's arrays of dates among them.
+    fn without_format(object: Borrowed<'_, '_, PyAny>, refusal: PyErr) -> PyResult<Self> {
+        if refusal.is_instance_of::<PyTypeError>(object.py()) {
+            return Err(refusal);
+        }
+        let holds_objects = object
+            .getattr("dtype")
+            .and_then(|dtype| dtype.getattr("hasobject"))
+            .and_then(|hasobject| hasobject.extract());
+        if holds_objects.unwrap_or(false) {
+            return Err(object_references());
+        }
+        let writable = Self::request(object, ffi::PyBUF_WRITABLE);
+        writable
+            .or_else(|_| Self::request(object, ffi::PyBUF_SIMPLE))
+            .map_err(|_| refusal)
+    }
+
+    fn request(object: Borrowed<'_, '_, PyAny>, flags: c_int) -> PyResult<Self> {
+        let mut view = ffi::Py_buffer::new();
+        // SAFETY: an object, and a place for its buffer. Where the exporter points into that place, which
+        // is about to move, is remembered; nothing reads those pointers but what `drop` calls.
+        if unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &raw mut view, flags) } < 0 {
+            return Err(PyErr::fetch(object.py()));
+        }
+        let (len, item_size) = (&raw mut view.len, &raw mut view.itemsize);
+        Ok(Self {
+            shape_is_len: view.shape == len,
+            strides_are_item_size: view.strides == item_size,
+            view,
+        })
+    }
+
+    fn is_c_contiguous(&mut self) -> bool {
+        self.point_to_itself();
+        // SAFETY: a filled `Py_buffer`, whose pointers into itself are right.
+        unsafe { ffi::PyBuffer_IsContiguous(&raw const self.view, b'C' as _) != 0 }
+    }
+
+    /// Sets pointers into `view` to where it now is.
+    const fn point_to_itself(&mut self) {
+        if self.shape_is_len {
+            self.view.shape = &raw mut self.view.len;
+        }
+        if self.strides_are_item_size {
+            self.view.strides = &raw mut self.view.itemsize;
+        }
+    }
+
+    /// Where the bytes begin; anything for none.
+    pub(crate) const fn start(&self) -> *mut u8 {
+        self.view.buf.cast()
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.view.len.unsigned_abs()
+    }
+
+    pub(crate) const fn is_read_only(&self) -> bool {
+        self.view.readonly != 0
+    }
+
+    /// 0 for a single item, such as a C structure.
+    pub(crate) const fn dimensions(&self) -> c_int {
+        self.view.ndim
+    }
+
+    pub(crate) const fn item_size(&self) -> isize {
+        self.view.itemsize
+    }
+
+    /// What an item is, in the words of the module `struct`.
+    pub(crate) fn format(&self) -> &[u8] {
+        if self.view.format.is_null() {
+            return b"B";
+        }
+        // SAFETY: the exporter keeps a string that ends in NUL there for as long as the buffer is held.
+        unsafe { CStr::from_ptr(self.view.format) }.to_bytes()
+    }
+}
+
+impl Drop for HeldBuffer {
+    fn drop(&mut self) {
+        // Without an interpreter nobody is left to be told.
+        let _released = Python::try_attach(|_| {
+            self.point_to_itself();
+            // SAFETY: filled by `request`, whole again as just made sure, and released once.
+            unsafe { ffi::PyBuffer_Release(&raw mut self.view) }
+        });
+    }
+}
+
+/// Shows the bytes of a buffer as such, whatever they are to its exporter.
+#[pyclass(frozen, module = "ktls_fast")]
+pub(super) struct BytesOfBuffer(HeldBuffer);
+
+impl BytesOfBuffer {
+    pub(super) const fn new(buffer: HeldBuffer) -> Self {
+        Self(buffer)
+    }
+}
+
+#[pymethods]
+impl BytesOfBuffer {
+    /// # Safety
+    /// As Python calls it: `view` is null, or a place for a `Py_buffer`.
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let held = &slf.get().0;
+        let (start, len, read_only) = (held.start(), held.len(), held.is_read_only());
+        // SAFETY: `view` is Python's. The object, which the view keeps alive, keeps the exporter's bytes
+        // in place; they are shown as writable if the exporter said so.
+        unsafe { fill_info(slf.as_any(), view, (start, len, read_only), flags) }
+    }
+}
+
+/// Fills what Python asked for with bytes of `owner`.
+///
+/// # Safety
+/// `view` is null or a place for a `Py_buffer`; `len` bytes at `start` live as long as `owner`, and may
+/// be written to unless `read_only`.
+pub(super) unsafe fn fill_info(
+    owner: &Bound<'_, PyAny>,
+    view: *mut ffi::Py_buffer,
+    (start, len, read_only): (*mut u8, usize, bool),
+    flags: c_int,
+) -> PyResult<()> {
+    let (start, len) = (start.cast(), len as ffi::Py_ssize_t);
+    // SAFETY: as the caller says.
+    let filled = unsafe {
+        ffi::PyBuffer_FillInfo(view, owner.as_ptr(), start, len, read_only.into(), flags)
+    };
+    if filled == 0 {
+        return Ok(());
+    }
+    Err(PyErr::fetch(owner.py()))
+}
+
+fn object_references() -> PyErr {
+    PyBufferError::new_err("the buffer holds references to objects, not bytes")
+}
+
+/// True if a format has items that are references to objects. Names of fields stand between colons.
+fn holds_objects(format: &[u8]) -> bool {
+    let mut codes = format.split(|&byte| byte == b':').step_by(2);
+    codes.any(|codes| codes.contains(&b'O'))
+}

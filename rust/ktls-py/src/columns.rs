@@ -1,0 +1,140 @@
+//! Columns of a batch, one number per record: arrays of any exporter on their way in, of NumPy out.
+
+use pyo3::Borrowed;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::buffer::{HeldBuffer, Input, Output};
+
+/// A caller's one-dimensional array of `int64`.
+pub(crate) struct Int64Array<'py>(Input<'py>);
+
+/// A caller's one-dimensional array of `uint8`.
+pub(crate) struct Uint8Array<'py>(Input<'py>);
+
+impl<'py> FromPyObject<'_, 'py> for Int64Array<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        array_of(object, "int64", b"lq", 8).map(Self)
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Uint8Array<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        array_of(object, "uint8", b"B", 1).map(Self)
+    }
+}
+
+impl Int64Array<'_> {
+    /// The values, each read when the iterator gets there.
+    pub(crate) fn values(&self) -> impl ExactSizeIterator<Item = i64> {
+        let (values, _) = self.0.as_slice().as_chunks();
+        values.iter().map(|&bytes| i64::from_ne_bytes(bytes))
+    }
+}
+
+impl Uint8Array<'_> {
+    pub(crate) fn values(&self) -> impl ExactSizeIterator<Item = u8> {
+        self.0.as_slice().iter().copied()
+    }
+}
+
+/// An array whose items have one of the type codes and this size.
+fn array_of<'py>(
+    object: Borrowed<'_, 'py, PyAny>,
+    name: &str,
+    codes: &[u8],
+    item_size: isize,
+) -> PyResult<Input<'py>> {
+    let needed = |but: String| {
+        let text = format!("a one-dimensional, C-contiguous array of {name} is needed, not {but}");
+        Err(PyTypeError::new_err(text))
+    };
+    let buffer = match HeldBuffer::get(object) {
+        Ok(buffer) => buffer,
+        Err(error) => return needed(format!("{} ({error})", object.get_type())),
+    };
+    let native = matches!(native_code(buffer.format()), Some(code) if codes.contains(&code));
+    if native && buffer.item_size() == item_size && buffer.dimensions() == 1 {
+        return Ok(Input::Buffer(buffer));
+    }
+    let (dimensions, format) = (buffer.dimensions(), buffer.format().escape_ascii());
+    let kind = object.get_type();
+    needed(format!(
+        "{kind} with {dimensions} dimensions and items of format \"{format}\""
+    ))
+}
+
+/// The type code of a format that is nothing else, in the byte order of this machine.
+fn native_code(format: &[u8]) -> Option<u8> {
+    let order = if cfg!(target_endian = "little") {
+        b'<'
+    } else {
+        b'>'
+    };
+    match *format {
+        [code] => Some(code),
+        [prefix, code] if prefix == order || b"@=".contains(&prefix) => Some(code),
+        _ => None,
+    }
+}
+
+/// A column of a result, as a NumPy array once it is asked for; then the same at each call.
+pub(crate) struct Column(PyOnceLock<Py<PyAny>>);
+
+impl Column {
+    pub(crate) const fn new() -> Self {
+        Self(PyOnceLock::new())
+    }
+
+    /// # Errors
+    /// ImportError without NumPy; MemoryError.
+    pub(crate) fn int64(
+        &self,
+        py: Python<'_>,
+        len: usize,
+        values: impl Iterator<Item = i64>,
+    ) -> PyResult<Py<PyAny>> {
+        self.array(py, len, "int64", |out| {
+            let (places, _) = out.as_chunks_mut();
+            for (place, value) in places.iter_mut().zip(values) {
+                *place = value.to_ne_bytes();
+            }
+        })
+    }
+
+    /// # Errors
+    /// As [`Column::int64`].
+    pub(crate) fn uint8(&self, py: Python<'_>, values: &[u8]) -> PyResult<Py<PyAny>> {
+        self.array(py, values.len(), "uint8", |out| {
+            for (place, value) in out.iter_mut().zip(values) {
+                *place = *value;
+            }
+        })
+    }
+
+    fn array(
+        &self,
+        py: Python<'_>,
+        len: usize,
+        dtype: &str,
+        fill: impl FnOnce(&mut [u8]),
+    ) -> PyResult<Py<PyAny>> {
+        let make = || {
+            let array = py.import("numpy")?.call_method1("empty", (len, dtype))?;
+            fill(array.extract::<Output>()?.as_mut_slice());
+            Ok::<_, PyErr>(array.unbind())
+        };
+        Ok(self.0.get_or_try_init(py, make)?.clone_ref(py))
+    }
+}
+
+/// Where each of some lengths begins, if they lie side by side.
+pub(crate) fn starts(lengths: impl Iterator<Item = i64>) -> impl Iterator<Item = i64> {
+    let next = |at: &mut i64, len| Some(std::mem::replace(at, *at + len));
+    lengths.scan(0, next)
+}

@@ -1,0 +1,146 @@
+"""Without memory for what a caller or a peer asks for: ``MemoryError``, and nothing has changed."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS is Linux's to enforce")
+
+PRELUDE = """
+import itertools, resource, socket
+import numpy as np
+from ktls_fast import *
+from tests.reference import AES_GCM_128, TLS13, traffic_key
+
+KEY = traffic_key(TLS13, AES_GCM_128)
+MIB = 1 << 20
+
+def limit_memory(more):
+    with open("/proc/self/statm") as statm:
+        size = int(statm.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + more, resource.RLIM_INFINITY))
+
+def unlimited():
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+def refused(call, more):
+    limit_memory(more)
+    try:
+        call()
+    except MemoryError:
+        unlimited()
+    else:
+        raise SystemExit("there was memory enough")
+
+def check_sealer_is_new(sealer):
+    assert sealer.rec_seq == 0
+    assert sealer.seal(b"data") == KEY.seal(b"data")
+
+def check_opener_is_new(opener):
+    assert opener.rec_seq == 0
+    assert opener.open(KEY.seal(b"data")) == (23, b"data")
+"""
+
+CASES = {
+    "wire": """
+        sealer, data = Sealer(KEY.struct()), bytes(5_000_000)
+        refused(lambda: sealer.seal_batch(data, record_size=1), 30 * MIB)
+        check_sealer_is_new(sealer)
+    """,
+    "wire-of-threads": """
+        sealer, data = Sealer(KEY.struct()), bytes(5_000_000)
+        refused(lambda: sealer.seal_batch(data, record_size=1, threads=2), 30 * MIB)
+        check_sealer_is_new(sealer)
+    """,
+    "offsets-and-lengths-of-sealed": """
+        batch = Sealer(KEY.struct()).seal_batch(bytes(5_000_000), record_size=1)
+        refused(lambda: batch.offsets, 10 * MIB)
+        refused(lambda: batch.lengths, 10 * MIB)
+        assert batch.offsets[-1] + batch.lengths[-1] == len(batch.wire)
+    """,
+    "columns-of-opened": """
+        wire = Sealer(KEY.struct()).seal_batch(bytes(4_000_000), record_size=1).wire
+        batch = Opener(KEY.struct()).open_batch(wire)
+        refused(lambda: batch.offsets, 10 * MIB)
+        refused(lambda: batch.lengths, 10 * MIB)
+        assert batch.offsets[-1] == len(batch.types) - 1 == 3_999_999
+    """,
+    "pieces-to-seal": """
+        sealer, none = Sealer(KEY.struct()), np.zeros(4_000_000, np.int64)
+        out = bytearray(len(none) * sealer.overhead)
+        seal = lambda: sealer.seal_batch(b"", offsets=none, lengths=none, out=out)
+        refused(seal, 40 * MIB)
+        check_sealer_is_new(sealer)
+        assert not any(out[:1000])
+    """,
+    "records-to-open": """
+        opener, wire = Opener(KEY.struct()), b"\\x17\\x03\\x03\\0\\0" * 20_000_000
+        refused(lambda: opener.open_batch(wire, bytearray(100)), 30 * MIB)
+        refused(lambda: opener.open_batch(wire, bytearray(100), threads=2), 30 * MIB)
+        check_opener_is_new(opener)
+    """,
+    "plaintext": """
+        opener, wire = Opener(KEY.struct()), KEY.seal(b"data") + bytes(80_000_000)
+        refused(lambda: opener.open_batch(wire), 30 * MIB)
+        check_opener_is_new(opener)
+    """,
+    "records-to-scan": """
+        none, types = np.zeros(4_000_000, np.int64), np.full(4_000_000, 22, np.uint8)
+        refused(lambda: scan_key_updates(types, none, none, b""), 40 * MIB)
+        assert scan_key_updates(types, none, none, b"") == []
+    """,
+    "key-updates-found": """
+        places = np.arange(2_000_000, dtype=np.int64) % 2 * 0
+        fives = places + 5
+        types = np.full(len(places), 22, np.uint8)
+        scan = lambda: scan_key_updates(types, places, fives, b"\\x18\\0\\0\\1\\1")
+        refused(scan, 80 * MIB)
+    """,
+    "key-updates-fed": """
+        scanner, many = KeyUpdateScanner(), b"\\x18\\0\\0\\1\\1" * 3_000_000
+        scanner.feed(22, many[:2])
+        refused(lambda: scanner.feed(22, many[2:]), 40 * MIB)
+        assert not scanner.at_boundary
+        assert scanner.feed(22, many[2:5]) == [(1, True, None)]
+    """,
+    "endless-buffers-to-send": """
+        ours, theirs = socket.socketpair()
+        sock = KtlsSocket(ours, backend="engine")
+        refused(lambda: sock.sendmsg(itertools.repeat(b"data")), 50 * MIB)
+        refused(lambda: sock.recvmsg_into(itertools.repeat(bytearray())), 50 * MIB)
+        assert sock.sendmsg([b"da", b"ta"]) == 4
+        assert theirs.recv(10) == b"data"
+        sock.close(), theirs.close()
+    """,
+    "bytes-to-receive": """
+        ours, theirs = socket.socketpair()
+        sock = KtlsSocket(ours, backend="engine")
+        refused(lambda: sock.recv(1 << 40), 50 * MIB)
+        refused(lambda: sock.recvmsg(1 << 40, 100), 50 * MIB)
+        theirs.send(b"data")
+        assert sock.recv(10) == b"data"
+        sock.close(), theirs.close()
+    """,
+    "bytes-to-read": """
+        ours, theirs = socket.socketpair()
+        secrets = [TrafficSecret(0x1301, bytes([n]) * 32) for n in (1, 2)]
+        a = Connection.from_secrets(ours, server_side=True, tx=secrets[0], rx=secrets[1])
+        b = Connection.from_secrets(theirs, server_side=False, tx=secrets[1], rx=secrets[0])
+        b.sendall(b"data")
+        refused(lambda: a.read(1 << 40), 50 * MIB)
+        refused(lambda: a.recv(1 << 40), 50 * MIB)
+        assert a.read(10) == b"data"
+        a.close(), b.close()
+    """,
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_too_much_is_a_memory_error_and_changes_nothing(case: str) -> None:
+    script = PRELUDE + textwrap.dedent(case)
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
