@@ -5,6 +5,7 @@
 )]
 
 mod held;
+mod interpreter;
 mod pool;
 
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -24,6 +25,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use crate::errors::os_error;
 use held::BytesOfBuffer;
 pub(crate) use held::HeldBuffer;
+pub(crate) use interpreter::check_main;
 use pool::HugeBytes;
 
 /// A caller's bytes, read in place: `bytes` are borrowed, other buffers are held until dropped.

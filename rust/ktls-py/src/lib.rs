@@ -1,5 +1,16 @@
 //! The Python face: converts, detaches, locks; decides nothing.
 #![deny(unsafe_code)]
+// A panic would reach Python as an exception that `except Exception` does not catch.
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 
 mod bell;
 mod buffer;
@@ -34,47 +45,59 @@ mod traffic_secret;
 
 use pyo3::prelude::*;
 
+use crate::bell::PyBell;
+use crate::config::{PyClientConfig, PyServerConfig};
+use crate::connection::PyConnection;
+use crate::crypto_info::PyCryptoInfo;
+use crate::ktls_socket::PyKtlsSocket;
+use crate::offload_queue::PyOffloadQueue;
+use crate::opener::{OpenedBatch, PyOpener};
+use crate::relay::{PyRelay, PyRelayHandle};
+use crate::scan::PyKeyUpdateScanner;
+use crate::sealer::{PySealer, SealedBatch};
+use crate::stat::PyNamespace;
+use crate::traffic_secret::PyTrafficSecret;
+
 /// The compiled part of `ktls_fast`.
 #[pymodule(gil_used = false)]
-mod _core {
-    #[pymodule_export]
-    use crate::bell::PyBell;
-    #[pymodule_export]
-    use crate::config::{PyClientConfig, PyServerConfig};
-    #[pymodule_export]
-    use crate::connection::PyConnection;
-    #[pymodule_export]
-    use crate::crypto_info::PyCryptoInfo;
-    #[pymodule_export]
-    use crate::ktls_socket::PyKtlsSocket;
-    #[pymodule_export]
-    use crate::offload_queue::PyOffloadQueue;
-    #[pymodule_export]
-    use crate::opener::{OpenedBatch, PyOpener};
-    #[pymodule_export]
-    use crate::relay::{PyRelay, PyRelayHandle};
-    #[pymodule_export]
-    use crate::scan::{PyKeyUpdateScanner, scan_key_updates};
-    #[pymodule_export]
-    use crate::sealer::{PySealer, SealedBatch};
-    #[pymodule_export]
-    use crate::simulate::simulate;
-    #[pymodule_export]
-    use crate::stat::{PyNamespace, aead_in_use, cpu_features, tls_stat};
-    #[pymodule_export]
-    use crate::traffic_secret::PyTrafficSecret;
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    // Before the first class: those that a subinterpreter has made would end with it.
+    buffer::check_main(module.py())?;
+    add_classes(module)?;
+    add_functions(module)?;
+    capi::add_to(module)?;
+    fork::register(module.py())?;
+    exit::register(module.py())?;
+    offload_queue::QUEUE_STATS.add_to(module)?;
+    relay::CONTROL_RECORD.add_to(module)?;
+    relay::register(module.py())?;
+    scan::KEY_UPDATE_FOUND.add_to(module)?;
+    tls_info::TLS_INFO.add_to(module)
+}
 
-    use super::{Bound, PyModule, PyResult};
+fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<OpenedBatch>()?;
+    module.add_class::<PyBell>()?;
+    module.add_class::<PyClientConfig>()?;
+    module.add_class::<PyConnection>()?;
+    module.add_class::<PyCryptoInfo>()?;
+    module.add_class::<PyKeyUpdateScanner>()?;
+    module.add_class::<PyKtlsSocket>()?;
+    module.add_class::<PyNamespace>()?;
+    module.add_class::<PyOffloadQueue>()?;
+    module.add_class::<PyOpener>()?;
+    module.add_class::<PyRelay>()?;
+    module.add_class::<PyRelayHandle>()?;
+    module.add_class::<PySealer>()?;
+    module.add_class::<PyServerConfig>()?;
+    module.add_class::<PyTrafficSecret>()?;
+    module.add_class::<SealedBatch>()
+}
 
-    #[pymodule_init]
-    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        super::capi::add_to(module)?;
-        super::fork::register(module.py())?;
-        super::exit::register(module.py())?;
-        super::offload_queue::QUEUE_STATS.add_to(module)?;
-        super::relay::CONTROL_RECORD.add_to(module)?;
-        super::relay::register(module.py())?;
-        super::scan::KEY_UPDATE_FOUND.add_to(module)?;
-        super::tls_info::TLS_INFO.add_to(module)
-    }
+fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(scan::scan_key_updates, module)?)?;
+    module.add_function(wrap_pyfunction!(simulate::simulate, module)?)?;
+    module.add_function(wrap_pyfunction!(stat::aead_in_use, module)?)?;
+    module.add_function(wrap_pyfunction!(stat::cpu_features, module)?)?;
+    module.add_function(wrap_pyfunction!(stat::tls_stat, module)?)
 }
