@@ -13,7 +13,7 @@ from tests.ktls_pipe import Pipe, open_pipe
 from tests.reference import CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_key
 
 IN_CI = bool(os.environ.get("CI"))
-SOCKET_TIMEOUT = 10.0
+SOCKET_TIMEOUT = 30.0
 # The tests are the engine's, also where the kernel has TLS.
 os.environ["KTLS_FAST_BACKEND"] = "engine"
 

@@ -5,7 +5,7 @@ import select
 import warnings
 from collections.abc import Callable
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def fork() -> int:

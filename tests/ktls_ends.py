@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from ktls_fast import KtlsSocket, Namespace
-from tests.reference import AES_GCM_128, HANDSHAKE, TLS13, TrafficKey, traffic_key
+from tests.reference import AES_GCM_128, HANDSHAKE, TLS13, Cipher, TrafficKey, traffic_key
 
 SOL_TLS, TLS_TX, TLS_RX, TCP_ULP = 282, 1, 2, 31
 KEY_UPDATE = bytes([24, 0, 0, 1, 0])
@@ -17,9 +17,9 @@ DONTWAIT, PEEK, MORE = socket.MSG_DONTWAIT, socket.MSG_PEEK, socket.MSG_MORE
 Pair = Callable[[], tuple[socket.socket, socket.socket]]
 
 
-def generation(number: int, version: int = TLS13) -> TrafficKey:
+def generation(number: int, version: int = TLS13, cipher: Cipher = AES_GCM_128) -> TrafficKey:
     """The key of a generation, its first record number 0."""
-    return traffic_key(version, AES_GCM_128, seed=number)
+    return traffic_key(version, cipher, seed=number)
 
 
 def attach(sock: socket.socket, namespace: Namespace | None = None) -> KtlsSocket:

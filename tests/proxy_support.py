@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Self
 from ktls_fast import certs
 
 HOST = "127.0.0.1"
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 Event = dict[str, Any]
 Serve = Callable[[socket.socket], None]
@@ -256,10 +256,3 @@ def read_to_end(sock: socket.socket) -> bytes:
     while more := sock.recv(65536):
         data += more
     return bytes(data)
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.create_server((HOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port

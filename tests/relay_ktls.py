@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from ktls_fast import Connection, KtlsSocket, Namespace, Sealer, TrafficSecret
 from tests.ktls_ends import TLS_RX, TLS_TX, attach, generation, install
 from tests.peers.support import DEADLINE, socket_pair
-from tests.reference import TLS13
+from tests.reference import AES_GCM_128, CHACHA20_POLY1305, TLS13
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ktls_fast import Relay, RelayHandle
+    from tests.reference import Cipher
 
 End: TypeAlias = KtlsSocket | Connection | socket.socket
 
 KINDS = ("plain", "tls", "ktls")
 """What the other side can be."""
+
+ENDLESS = "endless"
+"""KtlsSockets with a cipher that has no limit of records that any machine gets to."""
 
 THERE, BACK = 10, 20
 """The generations of the keys from a near end to its far end, and of those back, begin here."""
@@ -50,24 +54,27 @@ def keyed(
     far: socket.socket,
     version: int = TLS13,
     namespace: Namespace | None = None,
+    cipher: Cipher = AES_GCM_128,
 ) -> list[KtlsSocket]:
     """Both ends of a connection as KtlsSockets with keys both ways; the near one counts there."""
     ends = [attach(near, namespace), attach(far)]
     for end, (tx, rx) in zip(ends, ((THERE, BACK), (BACK, THERE)), strict=True):
         end.settimeout(DEADLINE)
-        install(end, TLS_TX, generation(tx, version))
-        install(end, TLS_RX, generation(rx, version))
+        install(end, TLS_TX, generation(tx, version, cipher))
+        install(end, TLS_RX, generation(rx, version, cipher))
     return ends
 
 
 def link(kind: str) -> list[End]:
-    """The near and the far end of a connection: of "ktls", "ktls12", "tls" or "plain"."""
+    """The near and the far end of a connection: of a kind of KINDS, "ktls12" or ENDLESS."""
     near, far = socket_pair()
     match kind:
         case "ktls":
             return [*keyed(near, far)]
         case "ktls12":
             return [*keyed(near, far, 0x0303)]
+        case "endless":
+            return [*keyed(near, far, cipher=CHACHA20_POLY1305)]
         case "tls":
             one, other = (TrafficSecret(0x1301, bytes([seed]) * 32) for seed in (1, 2))
             return [
@@ -143,9 +150,9 @@ def receive_exactly(end: End, size: int) -> bytes:
     return bytes(got)
 
 
-def far_sealer() -> Sealer:
+def far_sealer(cipher: Cipher = AES_GCM_128) -> Sealer:
     """What seals as the far end of a KtlsSocket does from its first record on, and empty ones."""
-    return Sealer(generation(BACK).struct())
+    return Sealer(generation(BACK, cipher=cipher).struct())
 
 
 def send_raw(end: KtlsSocket, data: bytes | memoryview) -> None:

@@ -65,7 +65,7 @@ NOT_A_BUFFER = ["text", 5, None, [1, 2, 3], object(), 1.5]
 every_readable = pytest.mark.parametrize("make", READABLE.values(), ids=READABLE.keys())
 every_writable = pytest.mark.parametrize("make", WRITABLE.values(), ids=WRITABLE.keys())
 every_broken = pytest.mark.parametrize("make", NOT_CONTIGUOUS.values(), ids=NOT_CONTIGUOUS.keys())
-every_other = pytest.mark.parametrize("value", NOT_A_BUFFER, ids=repr)
+every_other = pytest.mark.parametrize("value", NOT_A_BUFFER, ids=lambda value: type(value).__name__)
 
 # Everything that reads a buffer, as a function of the buffer and nothing else.
 READERS: dict[str, Callable[[Any], object]] = {

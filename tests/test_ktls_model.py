@@ -41,7 +41,7 @@ from tests.reference import AES_GCM_256, HANDSHAKE, TLS12, TLS13, pattern, traff
 LATE = 3  # records sent, before what may end a direction for good
 STEPS = 50  # with 400 examples, as in CI, more than 15,000 calls
 QUEUED_AT_MOST = 20_000  # so that TCP has room for all of it
-DEADLINE = 10.0
+DEADLINE = 30.0
 RDHUP = 0x2000
 
 END = st.integers(0, 1)

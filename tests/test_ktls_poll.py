@@ -25,7 +25,7 @@ from tests.ktls_ends import (
 )
 from tests.reference import ALERT
 
-SHORT, LONG = 0.2, 20.0
+SHORT, LONG = 0.2, 60.0
 ALL = POLLIN | POLLOUT | POLLPRI | POLLRDHUP
 
 

@@ -15,7 +15,7 @@ from ktls_fast.selectors import KtlsSelector
 from tests.ktls_ends import Ends, Pair, ends_over, fails, generation, raw_over, receive
 from tests.reference import HANDSHAKE
 
-SHORT, LONG = 0.2, 20.0
+SHORT, LONG = 0.2, 60.0
 BOTH = EVENT_READ | EVENT_WRITE
 
 

@@ -20,7 +20,7 @@ from tests.ktls_pipe import Pipe
 from tests.reference import pattern
 
 WAITALL = socket.MSG_WAITALL
-LONG, SHORT = 20.0, 0.05
+LONG, SHORT = 60.0, 0.05
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.ktls_ends import (
 from tests.ktls_pipe import Pipe
 
 NONBLOCK = 2
-LONG, SHORT = 20.0, 0.05
+LONG, SHORT = 60.0, 0.05
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import ktls_fast
+from tests.ports import free_port
 from tests.proxy_support import (
     HOST,
     TIMEOUT,
@@ -19,7 +20,6 @@ from tests.proxy_support import (
     connect_tls,
     echo,
     echo_proxy,
-    free_port,
     make_identity,
     read_exactly,
     read_to_end,
@@ -196,7 +196,7 @@ def test_client_of_a_refused_upstream_gets_an_alert(identity: Identity) -> None:
         connect_tls(proxy.port, identity) as client,
     ):
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        with pytest.raises(ssl.SSLError, match="(?i)alert internal error"):
+        with pytest.raises(ssl.SSLError, match=r"(?i)alert internal error"):
             read_to_end(client)
         assert proxy.event("connection")["result"] == f"upstream {HOST}:{port}: connection refused"
 
@@ -210,9 +210,11 @@ def test_refused_upstream_leaves_other_connections_alone(identity: Identity) -> 
         first.sendall(b"before")
         assert read_exactly(first, 6) == b"before"
         upstream.stop_listening()
-        with connect_tls(proxy.port, identity) as second:
-            with pytest.raises(ssl.SSLError, match="(?i)alert internal error"):
-                read_to_end(second)
+        with (
+            connect_tls(proxy.port, identity) as second,
+            pytest.raises(ssl.SSLError, match=r"(?i)alert internal error"),
+        ):
+            read_to_end(second)
         first.sendall(b"after")
         assert read_exactly(first, 5) == b"after"
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from tests.ports import free_port
 from tests.proxy_support import (
     HOST,
     TIMEOUT,
@@ -15,7 +16,6 @@ from tests.proxy_support import (
     Upstream,
     connect_tls,
     echo_proxy,
-    free_port,
     make_identity,
     read_exactly,
     read_to_end,

@@ -15,7 +15,7 @@ from ktls_fast import KtlsSocket, TruncatedError
 from tests.peers.ours import paired
 from tests.peers.raw import ALERT, CLOSE_NOTIFY, DATA
 from tests.peers.support import DEADLINE, octal, socket_pair, start
-from tests.relay_pairs import flood
+from tests.relay_pairs import ENDLESS, flood
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,12 +37,12 @@ class Relayed(NamedTuple):
 
 
 @contextmanager
-def relayed(idle_timeout: float | None = None) -> Iterator[Relayed]:
+def relayed(idle_timeout: float | None = None, suite: int = 0x1301) -> Iterator[Relayed]:
     """A relay with nothing on its way."""
     near, far = socket_pair()
     stop_fd, stop = os.pipe()
     try:
-        with near, far, paired() as (conn, peer):
+        with near, far, paired(suite=suite) as (conn, peer):
             conn.settimeout(None)
 
             def relay() -> tuple[int, int]:
@@ -112,7 +112,7 @@ def test_idle_relay_ends_with_an_alert() -> None:
 
 
 def test_stop_is_seen_in_a_flood_of_records_without_data() -> None:
-    with relayed() as (peer, _, done, stop):
+    with relayed(suite=ENDLESS) as (peer, _, done, stop):
         flooding = start(lambda: flood(peer.sock))
         os.write(stop, b"x")
         assert done.result(DEADLINE) == (0, 0)

@@ -13,7 +13,9 @@ import pytest
 import ktls_fast
 from tests.ktls_ends import MORE
 from tests.peers.support import DEADLINE, octal, start
+from tests.reference import CHACHA20_POLY1305
 from tests.relay_ktls import (
+    ENDLESS,
     KINDS,
     far_sealer,
     finish,
@@ -157,7 +159,7 @@ def test_last_bytes_arrive_at_a_slow_reader(relay: ktls_fast.Relay) -> None:
 
 def test_flood_of_records_without_data_starves_nobody() -> None:
     relay = ktls_fast.Relay()
-    with pumped(relay) as busy, pumped(relay) as other:
+    with pumped(relay, first=ENDLESS) as busy, pumped(relay) as other:
         flooding = start(lambda: _flood(busy.far_a))
         for _ in range(20):
             other.far_b.sendall(b"goes on")
@@ -170,7 +172,7 @@ def test_flood_of_records_without_data_starves_nobody() -> None:
 
 
 def _flood(end: ktls_fast.KtlsSocket) -> None:
-    sealer, nothing = far_sealer(), np.zeros(50_000, np.int64)
+    sealer, nothing = far_sealer(CHACHA20_POLY1305), np.zeros(50_000, np.int64)
     for _ in range(10_000):
         send_raw(end, sealer.seal_batch(b"", offsets=nothing, lengths=nothing).wire)
 

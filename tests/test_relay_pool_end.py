@@ -18,7 +18,7 @@ from tests.forked import in_child
 from tests.peers.ours import paired
 from tests.peers.raw import ALERT, CLOSE_NOTIFY, DATA
 from tests.peers.support import DEADLINE, socket_pair, start
-from tests.relay_pairs import flood, narrow, pumped, send_until_full
+from tests.relay_pairs import ENDLESS, flood, narrow, pumped, send_until_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def test_stop_sends_close_notify_behind_what_is_in_flight(relay: ktls_fast.Relay
 
 def test_flood_of_records_without_data_starves_nobody() -> None:
     relay = ktls_fast.Relay()
-    with pumped(relay) as busy, pumped(relay) as other:
+    with pumped(relay, suite=ENDLESS) as busy, pumped(relay) as other:
         flooding = start(lambda: flood(busy.peer.sock))
         for _ in range(20):
             other.far.sendall(b"goes on")

@@ -12,7 +12,8 @@ import pytest
 
 from tests.peers.ours import client_config, connect, echoing, read_exactly, serve_once
 from tests.peers.process import Child
-from tests.peers.support import DEADLINE, SUITES, free_port, octal
+from tests.peers.support import DEADLINE, SUITES, octal
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

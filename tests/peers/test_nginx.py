@@ -9,7 +9,8 @@ import pytest
 
 from tests.peers.ours import client_config, connect
 from tests.peers.process import Child
-from tests.peers.support import free_port, octal
+from tests.peers.support import octal
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from tests.forked import fork
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @contextmanager

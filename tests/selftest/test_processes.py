@@ -17,7 +17,7 @@ from tests.selftest.ends import TlsEnds
 from tests.selftest.processes import in_child
 
 SIZE = 100_000
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 # What each of the more numerous side carries. The selftest has 6,000,000 bytes; with these a run of
 # all variants seals 0.2 GB and not 4.
