@@ -61,6 +61,13 @@ def test_addresses_are_read_and_written_alike(text: str, address: Address) -> No
 
 
 @pytest.mark.parametrize(
+    ("text", "limit"), [("32", (32, 1.0)), ("5/0.5", (5, 0.5)), ("1/0", (1, 0.0))]
+)
+def test_a_limit_of_key_updates_is_a_count_and_seconds(text: str, limit: tuple[int, float]) -> None:
+    assert values.update_limit(text) == limit
+
+
+@pytest.mark.parametrize(
     "text", ["", "localhost", "8443", "::1:443", "a:", "a:b", "a:65536", "a:-1", "[::1]", "[]:1"]
 )
 def test_what_is_no_address_is_refused_by_name(text: str) -> None:
@@ -81,6 +88,16 @@ def test_what_is_no_address_is_refused_by_name(text: str) -> None:
             (*PROXY, "--rekey-every", "lots"),
             "ktls-fast proxy: argument --rekey-every: 'lots' is not a number of bytes,"
             " e.g. 65536, 512KiB, 1MiB or 1GB; see ktls-fast proxy --help",
+        ),
+        (
+            (*PROXY, "--key-update-limit", "0/1"),
+            "ktls-fast proxy: argument --key-update-limit: '0' is not a number from 1 up;"
+            " see ktls-fast proxy --help",
+        ),
+        (
+            (*PROXY, "--rekey-interval", "-1"),
+            "ktls-fast proxy: argument --rekey-interval: '-1' is not a number of seconds,"
+            " e.g. 10 or 0.5; see ktls-fast proxy --help",
         ),
         (
             (*PROXY, "--workers", "0"),

@@ -101,7 +101,7 @@ def test_blocking_key_update_waits_until_it_is_sent() -> None:
 
 def test_updates_on_a_full_socket_keep_their_place() -> None:
     data = octal(2_000_000)
-    with paired(rekey_bytes=50_000) as (conn, peer):
+    with paired(rekey_bytes=50_000, rekey_interval=0) as (conn, peer):
         _small_buffers(conn)
         conn.setblocking(False)
         taken = _write_until_full(conn, data)

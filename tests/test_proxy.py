@@ -64,8 +64,9 @@ def test_log_line_tells_what_the_handshake_agreed_on(identity: Identity) -> None
 
 def test_both_sides_change_keys_as_often_as_asked(identity: Identity) -> None:
     data = random.Random(2).randbytes(MEBIBYTE)
-    config = ktls_fast.ClientConfig(identity.cert.read_bytes(), rekey_bytes=65536)
-    with echo_proxy(identity, "--rekey-every", "64KiB") as proxy:
+    config = ktls_fast.ClientConfig(identity.cert.read_bytes(), rekey_bytes=65536, rekey_interval=0)
+    often = ("--rekey-every", "64KiB", "--rekey-interval", "0")
+    with echo_proxy(identity, *often) as proxy:
         with ktls_fast.connect(
             (HOST, proxy.port), config, server_name="localhost", timeout=TIMEOUT
         ) as client:
@@ -150,11 +151,11 @@ def test_slow_reader_stops_the_sender_and_memory_stays(identity: Identity, direc
 def test_originating_proxy_speaks_to_a_terminating_one(identity: Identity) -> None:
     data = random.Random(3).randbytes(MEBIBYTE)
     with (
-        echo_proxy(identity, "--rekey-every", "128KiB") as inner,
+        echo_proxy(identity, "--rekey-every", "128KiB", "--rekey-interval", "0") as inner,
         Proxy(
             inner.port,
             *("--originate", "--ca", str(identity.cert), "--server-name", "localhost"),
-            *("--rekey-every", "64KiB"),
+            *("--rekey-every", "64KiB", "--rekey-interval", "0"),
         ) as outer,
     ):
         with socket.create_connection((HOST, outer.port), TIMEOUT) as client:
@@ -168,6 +169,43 @@ def test_originating_proxy_speaks_to_a_terminating_one(identity: Identity) -> No
     assert lines[0]["sent"] == lines[1]["received"] == MEBIBYTE
     assert lines[0]["key_updates_sent"] == lines[1]["key_updates_received"] >= 15
     assert lines[0]["key_updates_received"] == lines[1]["key_updates_sent"] >= 7
+
+
+@pytest.mark.parametrize("interval", ["0", "0.15"])
+def test_two_proxies_that_renew_keys_all_the_time_pass_on_everything(
+    identity: Identity, interval: str
+) -> None:
+    size = 30_000_000
+    often = ("--rekey-every", "4096", "--rekey-interval", interval, "--rekey-peer")
+    with (
+        Upstream(lambda client: client.sendall(_pattern(size))) as upstream,
+        Proxy(upstream.port, *identity.arguments, *often) as inner,
+        Proxy(
+            inner.port,
+            *("--originate", "--ca", str(identity.cert), "--server-name", "localhost"),
+            *often,
+        ) as outer,
+        socket.create_connection((HOST, outer.port), TIMEOUT) as client,
+    ):
+        assert read_to_end(client) == _pattern(size)
+        client.shutdown(socket.SHUT_WR)
+        line = outer.event("connection")
+    assert line["result"] == "ok"
+    assert line["key_updates_received"] >= 1
+
+
+def test_the_limit_of_updates_in_a_row_can_be_set(identity: Identity) -> None:
+    config = ktls_fast.ClientConfig(identity.cert.read_bytes())
+    with echo_proxy(identity, "--key-update-limit", "2/3600") as proxy:
+        with ktls_fast.connect(
+            (HOST, proxy.port), config, server_name="localhost", timeout=TIMEOUT
+        ) as client:
+            for _ in range(3):
+                client.key_update()
+            with pytest.raises(ktls_fast.AlertReceivedError, match="unexpected_message"):
+                client.read()
+        line = proxy.event("connection")
+    assert "KeyUpdate" in line["result"]
 
 
 def test_originating_proxy_refuses_an_upstream_that_it_cannot_trust(

@@ -697,7 +697,8 @@ class ServerConfig:
         rekey_bytes: int | None = None,
         rekey_records: int | None = None,
         rekey_peer: bool = False,
-        key_update_limit: tuple[int, float] = (1024, 1.0),
+        rekey_interval: float = 0.15,
+        key_update_limit: tuple[int, float] = (32, 1.0),
     ) -> Self:
         """Build a server configuration.
 
@@ -711,11 +712,19 @@ class ServerConfig:
             all.
         :param tickets: TLS 1.3 session tickets per handshake; 0 for none.
         :param keylog: a file to which secrets are appended in the format of ``SSLKEYLOGFILE``.
-        :param rekey_bytes: send a KeyUpdate after so many plaintext bytes under one key.
-        :param rekey_records: the same in records; default: the suite's soft limit (RFC 8446 §5.5).
+        :param rekey_bytes: send a KeyUpdate after this many plaintext bytes under one key, but not
+            before ``rekey_interval`` has passed since the last one.
+        :param rekey_records: send a KeyUpdate after this many records under one key, whatever the
+            interval; default: the suite's soft limit (RFC 8446 §5.5).
         :param rekey_peer: let these KeyUpdates ask the peer to renew its key, too.
-        :param key_update_limit: KeyUpdates tolerated from the peer in a window of so many seconds;
-            one that follows 16384 or more bytes of data since the last is not counted.
+        :param rekey_interval: least time in seconds between a KeyUpdate of ours and one that only
+            ``rekey_bytes`` asks for. Peers may end a connection that renews its keys too often:
+            GnuTLS tolerates eight KeyUpdates a second.
+        :param key_update_limit: a number of KeyUpdates and a number of seconds: this many are
+            tolerated from the peer in a row, without application data between them, and as many
+            again for each time these seconds pass without data. KeyUpdates with data between them
+            are not limited, nor are answers to our own requests. With 0 seconds there is no limit.
+        :raises ValueError: a negative number of seconds, or one that is not a number.
         :raises KtlsError: EINVAL naming what does not parse or does not fit together.
         """
 
@@ -737,7 +746,8 @@ class ClientConfig:
         rekey_bytes: int | None = None,
         rekey_records: int | None = None,
         rekey_peer: bool = False,
-        key_update_limit: tuple[int, float] = (1024, 1.0),
+        rekey_interval: float = 0.15,
+        key_update_limit: tuple[int, float] = (32, 1.0),
     ) -> Self:
         """Build a client configuration.
 
@@ -794,7 +804,8 @@ class Connection:
         rekey_bytes: int | None = None,
         rekey_records: int | None = None,
         rekey_peer: bool = False,
-        key_update_limit: tuple[int, float] = (1024, 1.0),
+        rekey_interval: float = 0.15,
+        key_update_limit: tuple[int, float] = (32, 1.0),
     ) -> Connection:
         """Take over a TLS 1.3 connection whose handshake somebody else has done.
 

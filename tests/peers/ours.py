@@ -26,6 +26,8 @@ class Limits(TypedDict, total=False):
 
     rekey_bytes: int
     rekey_records: int
+    rekey_peer: bool
+    rekey_interval: float
     key_update_limit: tuple[int, float]
 
 

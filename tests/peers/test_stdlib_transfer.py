@@ -59,7 +59,7 @@ def updates(version: ssl.TLSVersion, sent: bytes) -> int:
 def test_their_client_and_our_server_send_at_once(
     pems: Path, version: ssl.TLSVersion, suite: str
 ) -> None:
-    config = server_config(suites=[suite], rekey_bytes=REKEY_BYTES)
+    config = server_config(suites=[suite], rekey_bytes=REKEY_BYTES, rekey_interval=0)
     port, served = serve_once(lambda conn: swap(conn, DOWN), config)
     with ssl_connect(port, client_context(pems, version)) as sock:
         assert digest(ssl_swap(sock, UP)) == digest(DOWN)
@@ -70,7 +70,7 @@ def test_their_client_and_our_server_send_at_once(
 def test_their_server_and_our_client_send_at_once(
     pems: Path, version: ssl.TLSVersion, suite: str
 ) -> None:
-    config = client_config(suites=[suite], rekey_bytes=REKEY_BYTES)
+    config = client_config(suites=[suite], rekey_bytes=REKEY_BYTES, rekey_interval=0)
     context = server_context(pems, version)
     port, served = ssl_serve(lambda sock: digest(ssl_swap(sock, DOWN)), context)
     with connect(port, config) as conn:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ktls_fast.proxy import Options, run
 
-from .values import address, at_least_one, protocols, seconds, size
+from .values import address, at_least_one, protocols, seconds, size, update_limit
 
 if TYPE_CHECKING:
     from . import Parser
@@ -97,6 +97,21 @@ def _add_tls(parser: "Parser") -> None:
         help="let those KeyUpdates ask the peer to renew its key, too",
     )
     group.add_argument(
+        "--rekey-interval",
+        type=seconds,
+        default=DEFAULTS.rekey_interval,
+        metavar="SECONDS",
+        help="least time between KeyUpdates that --rekey-every asks for; default: %(default)g",
+    )
+    group.add_argument(
+        "--key-update-limit",
+        type=update_limit,
+        default=DEFAULTS.key_update_limit,
+        metavar="COUNT[/SECONDS]",
+        help="KeyUpdates tolerated from a peer in a row without data between them, as many again"
+        " each SECONDS; default: 32/1",
+    )
+    group.add_argument(
         "--keylog",
         type=Path,
         metavar="FILE",
@@ -174,6 +189,8 @@ def _options(parsed: argparse.Namespace, parser: "Parser") -> Options:
         alpn=parsed.alpn,
         rekey_every=parsed.rekey_every,
         rekey_peer=parsed.rekey_peer,
+        rekey_interval=parsed.rekey_interval,
+        key_update_limit=parsed.key_update_limit,
         workers=parsed.workers,
         max_connections=parsed.max_connections,
         handshake_timeout=parsed.handshake_timeout,

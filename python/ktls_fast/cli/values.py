@@ -5,7 +5,16 @@ import re
 
 from ktls_fast.proxy import Address
 
-__all__ = ["address", "at_least_one", "natural", "part", "protocols", "seconds", "size"]
+__all__ = [
+    "address",
+    "at_least_one",
+    "natural",
+    "part",
+    "protocols",
+    "seconds",
+    "size",
+    "update_limit",
+]
 
 UNITS = {"": 1, "B": 1}
 UNITS |= {f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", 1)}
@@ -70,6 +79,12 @@ def part(text: str) -> float:
         msg = f"{text!r} is not from 0% to 100%, e.g. 2% or 0.02"
         raise argparse.ArgumentTypeError(msg)
     return value
+
+
+def update_limit(text: str) -> tuple[int, float]:
+    """A number of KeyUpdates, and the seconds that allow as many more: ``32`` or ``32/1.5``."""
+    count, slash, per = text.partition("/")
+    return at_least_one(count), seconds(per) if slash else 1.0
 
 
 def protocols(text: str) -> tuple[str, ...]:

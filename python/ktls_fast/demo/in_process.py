@@ -122,7 +122,9 @@ def _pump(tls: _Tls, payload: Payload, echo: Echo) -> None:
 
 def run_ktls_fast(job: Job, payload: Payload, echo: Echo) -> None:
     """Drive a ``ktls_fast.Connection``: one thread writes while the other reads."""
-    config = ktls_fast.ClientConfig(Path(job.ca_file).read_bytes(), rekey_bytes=job.rekey_every)
+    config = ktls_fast.ClientConfig(
+        Path(job.ca_file).read_bytes(), rekey_bytes=job.rekey_every, rekey_interval=0
+    )
     with ktls_fast.connect(
         (HOST, job.port), config, server_name=job.server_name, timeout=TIMEOUT
     ) as connection:

@@ -37,6 +37,10 @@ class Options:
     rekey_every: int | None = None
     rekey_peer: bool = False
     """Let those KeyUpdates ask the peer for one in return."""
+    rekey_interval: float = 0.15
+    """Least time between KeyUpdates that only ``rekey_every`` asks for."""
+    key_update_limit: tuple[int, float] = (32, 1.0)
+    """KeyUpdates of a peer in a row without data between them, and after what time as many more."""
     workers: int = 1
     max_connections: int = 1000
     """Connections open at a time, in each worker."""

@@ -43,6 +43,8 @@ def server_config(options: Options, identity: Identity) -> ServerConfig:
             keylog=_keylog(options),
             rekey_bytes=options.rekey_every,
             rekey_peer=options.rekey_peer,
+            rekey_interval=options.rekey_interval,
+            key_update_limit=options.key_update_limit,
         )
     except KtlsError as error:
         msg = (
@@ -63,6 +65,8 @@ def client_config(options: Options) -> ClientConfig:
             keylog=_keylog(options),
             rekey_bytes=options.rekey_every,
             rekey_peer=options.rekey_peer,
+            rekey_interval=options.rekey_interval,
+            key_update_limit=options.key_update_limit,
         )
     except KtlsError as error:
         msg = (

@@ -1,18 +1,19 @@
 //! `ServerConfig` and `ClientConfig`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ktls_core::Errno;
 use ktls_core::session::{KeyUpdateLimit, Policy};
 use ktls_net::handshake::{
     ClientConfig, ClientOptions, MinVersion, Roots, ServerConfig, ServerOptions,
 };
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::buffer::Input;
 use crate::errors::{connection_error, refused};
-use crate::timeout;
 
 #[pyclass(frozen, name = "ServerConfig", module = "ktls_fast")]
 pub(crate) struct PyServerConfig {
@@ -26,10 +27,10 @@ impl PyServerConfig {
     #[pyo3(signature = (cert, key, *, alpn = Vec::new(), client_roots = None,
                         require_client_cert = false, min_version = "TLSv1.2", suites = None,
                         tickets = 2, keylog = None, rekey_bytes = None, rekey_records = None, rekey_peer = false,
-                        key_update_limit = (1024, 1.0)),
+                        rekey_interval = 0.15, key_update_limit = (32, 1.0)),
         text_signature = "(cert, key, *, alpn=(), client_roots=None, require_client_cert=False, \
         min_version='TLSv1.2', suites=None, tickets=2, keylog=None, rekey_bytes=None, \
-        rekey_records=None, rekey_peer=False, key_update_limit=(1024, 1.0))")]
+        rekey_records=None, rekey_peer=False, rekey_interval=0.15, key_update_limit=(32, 1.0))")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn new(
         py: Python<'_>,
@@ -45,6 +46,7 @@ impl PyServerConfig {
         rekey_bytes: Option<u64>,
         rekey_records: Option<u64>,
         rekey_peer: bool,
+        rekey_interval: f64,
         key_update_limit: (u32, f64),
     ) -> PyResult<Self> {
         let options = ServerOptions {
@@ -62,6 +64,7 @@ impl PyServerConfig {
             rekey_bytes,
             rekey_records,
             rekey_peer,
+            rekey_interval,
         }
         .policy(key_update_limit)?;
         let config = py.detach(|| ServerConfig::new(&options));
@@ -84,10 +87,10 @@ impl PyClientConfig {
     #[pyo3(signature = (roots = None, *, cert = None, key = None, alpn = Vec::new(),
                         min_version = "TLSv1.2", suites = None, resumption = true, keylog = None,
                         rekey_bytes = None, rekey_records = None, rekey_peer = false,
-                        key_update_limit = (1024, 1.0)),
+                        rekey_interval = 0.15, key_update_limit = (32, 1.0)),
         text_signature = "(roots=None, *, cert=None, key=None, alpn=(), min_version='TLSv1.2', \
         suites=None, resumption=True, keylog=None, rekey_bytes=None, rekey_records=None, \
-        rekey_peer=False, key_update_limit=(1024, 1.0))")]
+        rekey_peer=False, rekey_interval=0.15, key_update_limit=(32, 1.0))")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn new(
         py: Python<'_>,
@@ -102,6 +105,7 @@ impl PyClientConfig {
         rekey_bytes: Option<u64>,
         rekey_records: Option<u64>,
         rekey_peer: bool,
+        rekey_interval: f64,
         key_update_limit: (u32, f64),
     ) -> PyResult<Self> {
         let pem: Option<Input<'_>> = match &roots {
@@ -124,6 +128,7 @@ impl PyClientConfig {
             rekey_bytes,
             rekey_records,
             rekey_peer,
+            rekey_interval,
         }
         .policy(key_update_limit)?;
         let config = py.detach(|| ClientConfig::new(&options));
@@ -139,6 +144,7 @@ pub(crate) struct Rekey {
     pub(crate) rekey_bytes: Option<u64>,
     pub(crate) rekey_records: Option<u64>,
     pub(crate) rekey_peer: bool,
+    pub(crate) rekey_interval: f64,
 }
 
 impl Rekey {
@@ -147,6 +153,7 @@ impl Rekey {
             rekey_bytes,
             rekey_records,
             rekey_peer,
+            rekey_interval,
         } = self;
         if rekey_bytes == Some(0) || rekey_records == Some(0) {
             return Err(refused(
@@ -154,15 +161,23 @@ impl Rekey {
                 "a rekey after 0 bytes or records would never end",
             ));
         }
-        let window = timeout::parse(Some(seconds))?.unwrap_or_default();
+        let window = duration("key_update_limit", seconds)?;
         let key_updates = KeyUpdateLimit { count, window };
         Ok(Policy {
             rekey_bytes,
             rekey_records,
+            rekey_interval: duration("rekey_interval", rekey_interval)?,
             rekey_peer,
             key_updates,
         })
     }
+}
+
+fn duration(option: &str, seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        let text = format!("{option}: {seconds} is not a number of seconds");
+        PyValueError::new_err(text)
+    })
 }
 
 fn protocols(alpn: Vec<String>) -> Vec<Vec<u8>> {

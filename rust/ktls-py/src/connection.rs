@@ -69,9 +69,10 @@ impl PyConnection {
 
     #[staticmethod]
     #[pyo3(signature = (sock, *, server_side, tx, rx, received = None, rekey_bytes = None,
-                        rekey_records = None, rekey_peer = false, key_update_limit = (1024, 1.0)),
+                        rekey_records = None, rekey_peer = false, rekey_interval = 0.15,
+                        key_update_limit = (32, 1.0)),
         text_signature = "(sock, *, server_side, tx, rx, received=None, rekey_bytes=None, \
-        rekey_records=None, rekey_peer=False, key_update_limit=(1024, 1.0))")]
+        rekey_records=None, rekey_peer=False, rekey_interval=0.15, key_update_limit=(32, 1.0))")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn from_secrets(
         sock: &Bound<'_, PyAny>,
@@ -82,12 +83,14 @@ impl PyConnection {
         rekey_bytes: Option<u64>,
         rekey_records: Option<u64>,
         rekey_peer: bool,
+        rekey_interval: f64,
         key_update_limit: (u32, f64),
     ) -> PyResult<Self> {
         let policy = Rekey {
             rekey_bytes,
             rekey_records,
             rekey_peer,
+            rekey_interval,
         }
         .policy(key_update_limit)?;
         let (tx, rx) = (tx.get().0.clone(), rx.get().0.clone());

@@ -66,10 +66,10 @@ impl fmt::Display for Error {
             Self::BadKeyUpdateValue { value } => {
                 write!(f, "a KeyUpdate with request_update {value}, not 0 or 1")
             }
-            Self::KeyUpdateStorm { count, window_ms } => {
+            Self::KeyUpdateStorm { count } => {
                 write!(
                     f,
-                    "{count} KeyUpdates within {window_ms} ms (see key_update_limit)"
+                    "{count} KeyUpdates without application data between them (see key_update_limit)"
                 )
             }
             Self::HandshakeTooLong { len, max } => {

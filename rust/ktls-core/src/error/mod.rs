@@ -44,8 +44,8 @@ pub enum Error {
     BadKeyUpdateLength { len: usize },
     /// A KeyUpdate that asks for something unknown.
     BadKeyUpdateValue { value: u8 },
-    /// More KeyUpdates than the policy tolerates.
-    KeyUpdateStorm { count: u32, window_ms: u64 },
+    /// More KeyUpdates in a row, without data between them, than the policy tolerates.
+    KeyUpdateStorm { count: u32 },
     /// A handshake message longer than we are willing to hold.
     HandshakeTooLong { len: usize, max: usize },
     /// A session ticket that does not parse.

@@ -7,6 +7,7 @@
 mod handshake;
 mod keys;
 mod receive;
+mod schedule;
 mod send;
 mod storm;
 
@@ -35,10 +36,15 @@ pub struct Setting {
 /// When own keys are renewed, and how many KeyUpdates of the peer are tolerated.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// Plaintext bytes under one key after which a KeyUpdate is sent.
+    /// Plaintext bytes under one key after which a KeyUpdate is sent, but not before
+    /// `rekey_interval` has passed since our last one.
     pub rekey_bytes: Option<u64>,
-    /// Records under one key after which a KeyUpdate is sent; default: the suite's soft limit.
+    /// Records under one key after which a KeyUpdate is sent; default: the suite's soft limit. As a
+    /// limit of the key it does not wait for `rekey_interval`.
     pub rekey_records: Option<u64>,
+    /// Least time from a KeyUpdate of ours to one that only `rekey_bytes` asks for. Peers refuse
+    /// more than a few KeyUpdates a second: GnuTLS tolerates eight.
+    pub rekey_interval: Duration,
     /// Whether such a KeyUpdate asks the peer to renew its key, too.
     pub rekey_peer: bool,
     /// What counts as a storm.
@@ -47,15 +53,12 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        let key_updates = KeyUpdateLimit {
-            count: 1024,
-            window: Duration::from_secs(1),
-        };
         Self {
             rekey_bytes: None,
             rekey_records: None,
+            rekey_interval: Duration::from_millis(150),
             rekey_peer: false,
-            key_updates,
+            key_updates: KeyUpdateLimit::default(),
         }
     }
 }

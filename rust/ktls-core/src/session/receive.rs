@@ -125,7 +125,7 @@ impl Receiver {
         }
         let mut written = 0;
         loop {
-            let told = match self.open_data(&mut out[written..]) {
+            let told = match self.open_data(&mut out[written..], now) {
                 Some(count) => Ok(Event::Data(count)),
                 None => self.step(&mut out[written..], written > 0, now),
             };
@@ -150,7 +150,7 @@ impl Receiver {
 
     /// Application data from the records at the head, if several of them gain by it; the next one that
     /// is something else is left to [`Receiver::step`].
-    fn open_data(&mut self, out: &mut [u8]) -> Option<usize> {
+    fn open_data(&mut self, out: &mut [u8], now: Duration) -> Option<usize> {
         if self.closed || !self.messages.at_boundary() {
             return None;
         }
@@ -164,7 +164,7 @@ impl Receiver {
             .open_data(self.wire.bytes(), out, longest, &mut self.pace);
         self.wire.consume(consumed);
         self.records += records;
-        self.storm.data(written);
+        self.storm.data(written, now);
         self.data += written as u64;
         (records > 0).then_some(written)
     }
@@ -225,7 +225,7 @@ impl Receiver {
         }
         if record_type == ContentType::APPLICATION_DATA {
             self.pace.speed_up();
-            self.storm.data(inner.len);
+            self.storm.data(inner.len, now);
             self.data += inner.len as u64;
             return Ok(Event::Data(match place {
                 Place::Direct(_) => inner.len,
@@ -331,6 +331,12 @@ impl Receiver {
             }
             _ => None,
         }
+    }
+
+    /// The KeyUpdate that was told last answers a request of ours: it does not count against
+    /// [`super::KeyUpdateLimit`], since the peer had to send it.
+    pub const fn update_was_asked_for(&mut self) {
+        self.storm.answered();
     }
 
     /// Bytes that can be acted on before anything more is read: plaintext, and whole records.

@@ -1,10 +1,13 @@
 //! The sending half.
 
+use std::time::Duration;
+
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::{Alert, Error};
 use crate::fifo::{Fifo, FifoPool};
 use crate::record::{Piece, Sealer};
 use crate::rekey::{Reply, TxEvent, TxRekey};
+use crate::session::schedule::RekeySchedule;
 use crate::session::{KeySource, Setting};
 use crate::stats::Counter;
 use crate::suite::Limits;
@@ -17,9 +20,7 @@ pub struct Sender {
     keys: Box<dyn KeySource>,
     setting: Setting,
     wire: Fifo,
-    rekey_bytes: u64,
-    /// Plaintext bytes under this key.
-    bytes: u64,
+    schedule: RekeySchedule,
     /// The peer asked for a KeyUpdate that has not been sent.
     owed: bool,
     tail: Tail,
@@ -69,12 +70,12 @@ impl Sender {
     ) -> Result<Self, Error> {
         let Limits { soft, hard } = info.cipher().limits;
         // TLS 1.2 has no key update: nothing is due before the hard limit ends the connection.
-        let (soft, rekey_bytes) = match info.version() {
+        let (soft, schedule) = match info.version() {
             TLS13 => (
                 setting.policy.rekey_records.unwrap_or(soft).clamp(1, soft),
-                setting.policy.rekey_bytes.unwrap_or(u64::MAX).max(1),
+                RekeySchedule::new(&setting.policy),
             ),
-            _ => (hard, u64::MAX),
+            _ => (hard, RekeySchedule::never()),
         };
         let sealer = Sealer::new(info, setting.provider)?.with_limits(Limits { soft, hard });
         setting.stats.add(Counter::TlsTxSw);
@@ -85,8 +86,7 @@ impl Sender {
             keys,
             setting: setting.clone(),
             wire: Fifo::default(),
-            rekey_bytes,
-            bytes: 0,
+            schedule,
             owed: false,
             tail: Tail::Open,
             data: 0,
@@ -96,12 +96,14 @@ impl Sender {
 
     /// Seals the front of `data` as far as there is room, renewing the key where it is due.
     ///
-    /// Gives the plaintext bytes taken: 0 while [`Sender::wire`] must be sent first.
+    /// `now` is a time on any clock that does not go back. Returns the plaintext bytes taken: 0 while
+    /// [`Sender::wire`] must be sent first.
     ///
     /// # Errors
     /// [`Error::SendClosed`], [`Error::Dead`]; those of [`Sender::key_update`], and
     /// [`Error::KeyExhausted`] in TLS 1.2, whose keys cannot be renewed. Nothing of `data` is taken then.
-    pub fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
+    pub fn write(&mut self, data: &[u8], now: Duration) -> Result<usize, Error> {
+        self.schedule.tell_time(now);
         self.check_open()?;
         self.settle()?;
         if self.owed {
@@ -128,12 +130,18 @@ impl Sender {
 
     /// Sends a KeyUpdate and switches our key (RFC 8446 §4.6.3).
     ///
-    /// A request while one is outstanding goes out without (RFC 9846 §4.7.3).
+    /// A request while one is outstanding goes out without (RFC 9846 §4.7.3). `now` is a time on the
+    /// clock of [`Sender::write`].
     ///
     /// # Errors
     /// [`Error::NoRekeyIn12`], [`Error::SendClosed`], [`Error::Dead`]; [`Error::NoRoom`] while too much
     /// waits to be sent. Nothing changed then.
-    pub fn key_update(&mut self, reply: Reply) -> Result<(), Error> {
+    pub fn key_update(&mut self, reply: Reply, now: Duration) -> Result<(), Error> {
+        self.schedule.tell_time(now);
+        self.update(reply)
+    }
+
+    fn update(&mut self, reply: Reply) -> Result<(), Error> {
         self.check_open()?;
         if self.sealer.version() != TLS13 {
             return Err(Error::NoRekeyIn12);
@@ -162,7 +170,7 @@ impl Sender {
         self.sealer.install(next);
         self.setting.stats.add(Counter::TlsTxRekeyOk);
         self.rekey = installed;
-        self.bytes = 0;
+        self.schedule.renewed();
         self.owed = false;
         Ok(())
     }
@@ -179,11 +187,19 @@ impl Sender {
         Ok(())
     }
 
-    /// The peer has sent a KeyUpdate: it answers our request, and may want one in return.
+    /// True while a request of ours is outstanding: the next KeyUpdate of the peer answers it.
+    #[must_use]
+    pub const fn awaits_update(&self) -> bool {
+        !self.rekey.may_request()
+    }
+
+    /// The peer has sent a KeyUpdate: it answers our request, and may want one in return. `now` is a
+    /// time on the clock of [`Sender::write`].
     ///
     /// # Errors
     /// As [`Sender::key_update`].
-    pub fn peer_updated(&mut self, reply: Reply) -> Result<(), Error> {
+    pub fn peer_updated(&mut self, reply: Reply, now: Duration) -> Result<(), Error> {
+        self.schedule.tell_time(now);
         self.rekey = self.rekey.on(TxEvent::PeerUpdated)?;
         self.owed |= reply == Reply::Requested && self.tail == Tail::Open;
         self.settle()
@@ -197,7 +213,7 @@ impl Sender {
         if !self.owed || self.tail != Tail::Open || self.free(CALM) < SPARE {
             return Ok(());
         }
-        self.key_update(Reply::NotRequested)
+        self.update(Reply::NotRequested)
     }
 
     /// Says that no more will come. Saying it again changes nothing.
@@ -312,7 +328,7 @@ impl Sender {
     }
 
     fn renew_if_due(&mut self) -> Result<(), Error> {
-        let due = self.sealer.needs_rekey() || self.bytes >= self.rekey_bytes;
+        let due = self.sealer.needs_rekey() || self.schedule.left() == 0;
         if !due || self.sealer.version() != TLS13 || self.free(WIRE) < SPARE {
             return Ok(());
         }
@@ -334,7 +350,7 @@ impl Sender {
             return Ok(0);
         }
         self.seal(ContentType::APPLICATION_DATA, &data[..count])?;
-        self.bytes += count as u64;
+        self.schedule.sealed(count as u64);
         self.data += count as u64;
         Ok(count)
     }
@@ -364,7 +380,7 @@ impl Sender {
             return Err(Error::KeyExhausted { limit });
         }
         let records = self.sealer.until_soft().max(1).min(left);
-        let bytes = self.rekey_bytes.saturating_sub(self.bytes).max(1);
+        let bytes = self.schedule.left().max(1);
         let bytes = bytes.min(records.saturating_mul(MAX_PLAINTEXT as u64));
         Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     }

@@ -1,63 +1,86 @@
 //! KeyUpdate storms: each one costs us more than it costs the peer.
+//!
+//! A KeyUpdate behind application data is ordinary use, however often it comes: the data between
+//! two of them costs the peer as much as us. Only those without any data between them are counted,
+//! as rustls and BoringSSL do. The count may grow with time, so that a peer that renews its key now
+//! and then on an idle connection is never cut off.
+//!
+//! Time is counted in favour of the peer. When a reader comes back after a pause it finds records
+//! whose time of arrival nobody knows; all that is certain is that they came after the data that was
+//! read before the pause. So the time that counts begins at the last data, not at the first of
+//! the KeyUpdates, and a backlog that is read at once is not taken for a storm.
 
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::wire::MAX_PLAINTEXT;
 
-/// At most so many KeyUpdates of the peer in a window; there is no limit over a connection's life.
-///
-/// One that follows a full record's worth of data since the last is ordinary use and is not counted.
+/// How many KeyUpdates of the peer are tolerated in a row, without application data between them.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyUpdateLimit {
-    /// KeyUpdates tolerated in one window.
+    /// KeyUpdates tolerated in a row.
     pub count: u32,
-    /// The window.
+    /// After this time without data `count` more are tolerated; zero is no limit at all.
     pub window: Duration,
+}
+
+impl Default for KeyUpdateLimit {
+    /// 32 in a row, as rustls and BoringSSL tolerate, and 32 more each second.
+    fn default() -> Self {
+        Self {
+            count: 32,
+            window: Duration::from_secs(1),
+        }
+    }
 }
 
 /// Counts against a [`KeyUpdateLimit`].
 #[derive(Debug)]
 pub(super) struct StormGuard {
     limit: KeyUpdateLimit,
-    window_start: Duration,
-    count: u32,
-    data: usize,
+    /// KeyUpdates since the last data.
+    in_row: u32,
+    /// When the last data was read.
+    last_data: Duration,
 }
 
 impl StormGuard {
-    pub(super) fn new(limit: KeyUpdateLimit) -> Self {
+    pub(super) const fn new(limit: KeyUpdateLimit) -> Self {
         Self {
             limit,
-            window_start: Duration::ZERO,
-            count: 0,
-            data: 0,
+            in_row: 0,
+            last_data: Duration::ZERO,
         }
     }
 
-    /// Application data came in.
-    pub(super) fn data(&mut self, len: usize) {
-        self.data = self.data.saturating_add(len);
+    /// `len` bytes of application data were read at `now`, a time on any clock that does not go back.
+    pub(super) const fn data(&mut self, len: usize, now: Duration) {
+        // A record without data is no use of the connection.
+        if len > 0 {
+            self.in_row = 0;
+            self.last_data = now;
+        }
     }
 
-    /// A KeyUpdate came in at `now`, a time on any clock that does not go back.
+    /// A KeyUpdate was read at `now`.
     pub(super) fn key_update(&mut self, now: Duration) -> Result<(), Error> {
-        if std::mem::take(&mut self.data) >= MAX_PLAINTEXT {
+        self.in_row = self.in_row.saturating_add(1);
+        if u128::from(self.in_row) <= self.tolerated(now) {
             return Ok(());
         }
-        if now.saturating_sub(self.window_start) >= self.limit.window {
-            self.window_start = now;
-            self.count = 0;
+        Err(Error::KeyUpdateStorm { count: self.in_row })
+    }
+
+    /// The last KeyUpdate answers a request of ours: the peer had to send it.
+    pub(super) const fn answered(&mut self) {
+        self.in_row = self.in_row.saturating_sub(1);
+    }
+
+    fn tolerated(&self, now: Duration) -> u128 {
+        let passed = now.saturating_sub(self.last_data).as_nanos();
+        match passed.checked_div(self.limit.window.as_nanos()) {
+            Some(windows) => u128::from(self.limit.count) * (1 + windows),
+            None => u128::MAX,
         }
-        self.count = self.count.saturating_add(1);
-        if self.count <= self.limit.count {
-            return Ok(());
-        }
-        let window_ms = u64::try_from(self.limit.window.as_millis()).unwrap_or(u64::MAX);
-        Err(Error::KeyUpdateStorm {
-            count: self.count,
-            window_ms,
-        })
     }
 }
 
@@ -65,42 +88,81 @@ impl StormGuard {
 mod tests {
     use super::*;
 
-    fn guard() -> StormGuard {
-        StormGuard::new(KeyUpdateLimit {
-            count: 2,
-            window: Duration::from_secs(1),
-        })
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn guard(count: u32, window: Duration) -> StormGuard {
+        StormGuard::new(KeyUpdateLimit { count, window })
+    }
+
+    /// How many KeyUpdates in a row are tolerated at `now`, of at most a thousand.
+    fn tolerated(storm: &mut StormGuard, now: Duration) -> usize {
+        (0..1000)
+            .take_while(|_| storm.key_update(now).is_ok())
+            .count()
     }
 
     #[test]
-    fn one_too_many_in_a_window_is_a_storm() {
-        let mut storm = guard();
+    fn thirty_two_in_a_row_are_tolerated_and_one_more_is_a_storm() {
+        let mut storm = StormGuard::new(KeyUpdateLimit::default());
         let now = Duration::from_millis(900);
-        assert_eq!(storm.key_update(now), Ok(()));
-        assert_eq!(storm.key_update(now), Ok(()));
-        let want = Err(Error::KeyUpdateStorm {
-            count: 3,
-            window_ms: 1000,
-        });
+        assert_eq!(tolerated(&mut storm, now), 32);
+        let want = Err(Error::KeyUpdateStorm { count: 34 });
         assert_eq!(storm.key_update(now), want);
     }
 
     #[test]
-    fn a_new_window_starts_from_zero_for_ever() {
-        let mut storm = guard();
-        for second in 1..1000 {
-            let now = Duration::from_secs(second);
-            assert_eq!(storm.key_update(now), Ok(()));
-            assert_eq!(storm.key_update(now), Ok(()));
+    fn one_byte_between_them_is_enough_however_often_they_come() {
+        let mut storm = guard(1, SECOND);
+        for _ in 0..100_000 {
+            storm.data(1, Duration::ZERO);
+            assert_eq!(storm.key_update(Duration::ZERO), Ok(()));
         }
     }
 
     #[test]
-    fn an_update_after_a_full_record_of_data_is_not_counted() {
-        let mut storm = guard();
-        for _ in 0..100 {
-            storm.data(MAX_PLAINTEXT);
-            assert_eq!(storm.key_update(Duration::ZERO), Ok(()));
+    fn a_record_without_data_does_not_count_as_data() {
+        let mut storm = guard(2, SECOND);
+        let told: Vec<_> = (0..3)
+            .map(|_| {
+                storm.data(0, Duration::ZERO);
+                storm.key_update(Duration::ZERO).is_ok()
+            })
+            .collect();
+        assert_eq!(told, [true, true, false]);
+    }
+
+    #[test]
+    fn an_idle_peer_may_go_on_for_ever_if_it_is_slow() {
+        let mut storm = guard(2, SECOND);
+        for second in 0..10_000 {
+            let now = Duration::from_secs(second);
+            assert_eq!(storm.key_update(now), Ok(()), "after {second} s");
+            assert_eq!(storm.key_update(now), Ok(()), "after {second} s");
         }
+    }
+
+    #[test]
+    fn a_backlog_read_at_once_is_measured_by_the_time_since_the_last_data() {
+        let mut storm = guard(2, SECOND);
+        storm.data(1, 5 * SECOND);
+        assert_eq!(tolerated(&mut storm, 15 * SECOND), 22);
+        storm.data(1, 15 * SECOND);
+        assert_eq!(tolerated(&mut storm, 15 * SECOND), 2);
+    }
+
+    #[test]
+    fn an_answer_to_our_own_request_is_not_counted() {
+        let mut storm = guard(2, SECOND);
+        for _ in 0..100 {
+            assert_eq!(storm.key_update(Duration::ZERO), Ok(()));
+            storm.answered();
+        }
+        assert_eq!(tolerated(&mut storm, Duration::ZERO), 2);
+    }
+
+    #[test]
+    fn a_window_of_no_time_is_no_limit() {
+        let mut storm = guard(0, Duration::ZERO);
+        assert_eq!(tolerated(&mut storm, Duration::ZERO), 1000);
     }
 }

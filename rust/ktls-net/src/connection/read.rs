@@ -83,15 +83,22 @@ impl Connection {
 
     /// Lets the sending half act on what the receiving half has read.
     fn pass_on(&self, fd: &OwnedFd, event: Event) -> Result<(), Error> {
+        let mut asked_for = false;
         let told = {
             let mut tx = guard(&self.tx);
             match event {
-                Event::KeyUpdate(reply) => tx.peer_updated(reply),
+                Event::KeyUpdate(reply) => {
+                    asked_for = tx.awaits_update();
+                    tx.peer_updated(reply, self.now())
+                }
                 // With no room for the warning the peer is not reading; silence refuses as well.
                 Event::Renegotiation => tx.refuse_renegotiation().or(Ok(())),
                 Event::Data(_) | Event::NeedMore | Event::Closed => Ok(()),
             }
         };
+        if asked_for {
+            guard(&self.rx).update_was_asked_for();
+        }
         told.map_err(|error| self.fail(fd, error))?;
         self.push_quietly(fd);
         Ok(())

@@ -57,7 +57,7 @@ impl Connection {
         if !tx.wire().is_empty() || data.is_empty() {
             return Ok((0, tx.wire().is_empty()));
         }
-        let count = tx.write(data)?;
+        let count = tx.write(data, self.now())?;
         let write = if count < data.len() {
             write_before_more
         } else {
@@ -96,7 +96,7 @@ impl Connection {
     /// Those of [`Sender::key_update`]; the system's, and those of waiting for room.
     pub fn key_update(&self, reply: Reply, patience: Patience) -> Result<(), Error> {
         let fd = self.fd.open()?;
-        self.with_room(&fd, patience, |tx| tx.key_update(reply))
+        self.with_room(&fd, patience, |tx| tx.key_update(reply, self.now()))
     }
 
     /// Says that no more will be sent.
