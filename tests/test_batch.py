@@ -8,7 +8,15 @@ import pytest
 from numpy.typing import NDArray
 
 from ktls_fast import KeyLimitError, KtlsError, RecordTooLargeError, SealedBatch, Sealer
-from tests.reference import AES_GCM_128, TLS13, TrafficKey, pattern, traffic_key
+from tests.reference import (
+    AES_GCM_128,
+    CHACHA20_POLY1305,
+    TLS12,
+    TLS13,
+    TrafficKey,
+    pattern,
+    traffic_key,
+)
 from tests.refusal import seal_refused
 
 DATA = pattern(50_000)
@@ -228,9 +236,10 @@ def test_more_records_than_the_key_may_seal_are_refused(key: TrafficKey) -> None
         sealer.seal_batch(bytes(1))
 
 
-def test_more_records_than_numbers_are_left_are_refused(key: TrafficKey) -> None:
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_more_records_than_numbers_are_left_are_refused(version: int) -> None:
     """Spec 2.3."""
-    late = key.at(LAST - 3)
+    late = traffic_key(version, CHACHA20_POLY1305).at(LAST - 3)
     sealer = Sealer(late.struct())
     with seal_refused(sealer, late, errno.EBADMSG):
         sealer.seal_batch(bytes(4), record_size=1)

@@ -7,7 +7,9 @@ import pytest
 
 from ktls_fast import CryptoInfo, KeyLimitError, RecordTooLargeError, Sealer
 from tests.reference import (
+    AES_CCM_128,
     AES_GCM_128,
+    AES_GCM_256,
     CHACHA20_POLY1305,
     CIPHERS,
     TLS12,
@@ -44,10 +46,10 @@ def test_a_record_type_of_more_than_a_byte_is_refused(record_type: int) -> None:
 
 def test_records_are_numbered_from_rec_seq_on(key: TrafficKey) -> None:
     """Spec 2.1: +1 per record."""
-    late = key.at(2**32 - 2)
+    late = key.at(2**16 - 2)
     sealer = Sealer(late.struct())
     for nth in range(5):
-        assert sealer.rec_seq == 2**32 - 2 + nth
+        assert sealer.rec_seq == 2**16 - 2 + nth
         assert sealer.seal(b"data") == late.seal(b"data", nth=nth)
 
 
@@ -66,7 +68,7 @@ def test_overhead_is_the_kernels(version: int, cipher: Cipher, overhead: int) ->
     assert sealer.overhead == overhead == len(sealer.seal(b""))
 
 
-@pytest.mark.parametrize("rec_seq", [0, 7, LAST - 10])
+@pytest.mark.parametrize("rec_seq", [0, 7, 2**22])
 @pytest.mark.parametrize("iv", [0, 1000, LAST - 1])
 def test_explicit_nonce_counts_from_iv_whatever_rec_seq_is(rec_seq: int, iv: int) -> None:
     """Spec 2.1: TLS 1.2 GCM; the nonce wraps where the number has not begun to."""
@@ -134,9 +136,10 @@ def test_seal_into_takes_buffers_that_touch(key: TrafficKey) -> None:
     assert memory[100 : 100 + length] == record
 
 
-def test_the_last_number_is_never_used(key: TrafficKey) -> None:
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_the_last_number_is_never_used(version: int) -> None:
     """Spec 2.3: the sender's number must not wrap; 2^64-1 is not transmitted."""
-    late = key.at(LAST - 1)
+    late = traffic_key(version, CHACHA20_POLY1305).at(LAST - 1)
     sealer = Sealer(late.struct())
     assert sealer.seal(b"data") == late.seal(b"data")
     for _ in range(2):
@@ -146,15 +149,48 @@ def test_the_last_number_is_never_used(key: TrafficKey) -> None:
         assert sealer.rec_seq == LAST
 
 
-def test_record_limit_is_counted_from_the_key_not_from_rec_seq(key: TrafficKey) -> None:
-    """RFC 8446 §5.5 limits records under one key."""
-    late = key.at(2**40)
-    sealer = Sealer(late.struct(), record_limit=3)
+def test_records_before_rec_seq_count_against_the_limit(key: TrafficKey) -> None:
+    """RFC 8446 §5.5 limits records under one key, whoever has sealed them."""
+    late = key.at(1000)
+    sealer = Sealer(late.struct(), record_limit=1003)
     records = [sealer.seal(b"data") for _ in range(3)]
     assert records == [late.seal(b"data", nth=nth) for nth in range(3)]
-    with pytest.raises(KeyLimitError, match="3 records") as caught:
+    with pytest.raises(KeyLimitError, match="1003 records") as caught:
         sealer.seal(b"data")
-    assert (caught.value.errno, sealer.rec_seq) == (errno.EKEYEXPIRED, 2**40 + 3)
+    assert (caught.value.errno, sealer.rec_seq) == (errno.EKEYEXPIRED, 1003)
+    assert len(sealer.seal_batch(b"")) == 0
+
+
+@pytest.mark.parametrize(
+    ("cipher", "limit"), [(AES_GCM_128, 23_726_566), (AES_CCM_128, 2**23)], ids=["GCM", "CCM"]
+)
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_a_key_that_starts_near_its_limit_does_not_pass_it(
+    version: int, cipher: Cipher, limit: int
+) -> None:
+    late = traffic_key(version, cipher).at(limit - 2)
+    sealer = Sealer(late.struct())
+    assert sealer.needs_rekey
+    with pytest.raises(KeyLimitError):
+        sealer.seal_batch(bytes(3), record_size=1)
+    assert sealer.seal(b"data") + sealer.seal(b"data") == late.seal(b"data") + late.seal(
+        b"data", nth=1
+    )
+    with pytest.raises(KeyLimitError, match=f"{limit} records"):
+        sealer.seal(b"")
+
+
+@pytest.mark.parametrize("rec_seq", [2**32, 2**60, LAST - 1])
+def test_a_key_that_starts_beyond_its_limit_seals_nothing(rec_seq: int) -> None:
+    sealer = Sealer(traffic_key(TLS13, AES_GCM_256).at(rec_seq).struct())
+    assert sealer.needs_rekey
+    for _ in range(2):
+        with pytest.raises(KeyLimitError):
+            sealer.seal(b"")
+    assert sealer.rec_seq == rec_seq
+    following = traffic_key(TLS13, AES_GCM_256, seed=1)
+    sealer.rekey(following.struct())
+    assert sealer.seal(b"data") == following.seal(b"data")
 
 
 def test_needs_rekey_while_the_key_update_can_still_be_sealed(key13: TrafficKey) -> None:
@@ -168,16 +204,17 @@ def test_needs_rekey_while_the_key_update_can_still_be_sealed(key13: TrafficKey)
     assert sealer.seal(KEY_UPDATE, 22) == key13.seal(KEY_UPDATE, 22, nth=sealed)
 
 
-def test_the_default_limit_is_not_reached_by_rec_seq(key: TrafficKey) -> None:
-    sealer = Sealer(key.at(2**60).struct())
+def test_chacha20_has_no_limit_but_the_last_number() -> None:
+    sealer = Sealer(traffic_key(TLS13, CHACHA20_POLY1305).at(2**60).struct())
     sealer.seal(b"")
     assert not sealer.needs_rekey
 
 
 def test_rekey_takes_key_and_number_and_clears_the_limit(key13: TrafficKey) -> None:
     """K-17, K-23."""
-    sealer = Sealer(key13.struct(), record_limit=1)
-    sealer.seal(b"data")
+    sealer = Sealer(key13.struct(), record_limit=8)
+    sealer.seal_batch(bytes(8), record_size=1)
+    assert sealer.needs_rekey
     following = traffic_key(TLS13, key13.cipher, seed=1).at(5)
     sealer.rekey(following.struct())
     assert (sealer.rec_seq, sealer.generation, sealer.needs_rekey) == (5, 1, False)

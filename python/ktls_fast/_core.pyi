@@ -158,7 +158,8 @@ class Sealer:
 
         :param info: a ``CryptoInfo`` or the kernel's struct as bytes.
         :param record_limit: records that may be sealed under one key; at most, and by default, the
-            suite's hard limit (RFC 8446 §5.5).
+            suite's hard limit (RFC 8446 §5.5). Those before the ``rec_seq`` of the key count:
+            whoever had the key before has sealed them.
         :raises KtlsError: EINVAL for a bad struct, ENOENT for a cipher that is not there.
         """
 
@@ -510,6 +511,7 @@ class KtlsSocket:
         backend: Literal["auto", "engine", "kernel"] = "auto",
         namespace: Namespace | None = None,
         device: OffloadQueue | None = None,
+        record_limit: int | None = None,
     ) -> Self:
         """Take over ``sock`` (it is detached) with its timeout.
 
@@ -521,11 +523,16 @@ class KtlsSocket:
             else the engine.
         :param namespace: where it counts; default: the counters of the process.
         :param device: whose workers seal and open, by the engine; default: the calls themselves.
+        :param record_limit: records that one key may seal, by the engine; those before its
+            ``rec_seq`` count. A send that needs another one fails with :class:`KeyLimitError` and
+            nothing of it is taken; the next key goes on. Default: no limit, as in the kernel, which
+            seals past what the AEAD can protect (RFC 8446 §5.5); ``TlsTxPastKeyLimit`` in
+            :func:`tls_stat` counts these records.
         :raises ValueError: there is no such backend, or the socket is closed.
         :raises KtlsError: for ``"kernel"`` only, and ``sock`` is not detached: ENOENT where the
             kernel has no TLS, EINVAL for a ``namespace``, which only the engine has.
-        :raises KtlsError: EBUSY when ``device`` came along with a fork, EINVAL for one with
-            ``"kernel"``.
+        :raises KtlsError: EBUSY when ``device`` came along with a fork, EINVAL for one, or for a
+            ``record_limit``, with ``"kernel"``.
         """
 
     @property

@@ -13,7 +13,8 @@ macro_rules! counters {
         }
 
         impl Counter {
-            /// All of them: the kernel's in its order, then those of a rekey under offload.
+            /// All of them: the kernel's in its order, then those of a rekey under offload, and the
+            /// records that a key sealed beyond the limit of its AEAD.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// The kernel's name.
@@ -51,6 +52,7 @@ counters! {
     TlsRxRekeyAborted,
     TlsCurrTxRekey,
     TlsCurrRxRekey,
+    TlsTxPastKeyLimit,
 }
 
 impl Counter {
@@ -80,18 +82,24 @@ impl Stats {
         self.0[counter as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts `more` at once.
+    pub fn add_many(&self, counter: Counter, more: u64) {
+        let more = i64::try_from(more).unwrap_or(i64::MAX);
+        self.0[counter as usize].fetch_add(more, Ordering::Relaxed);
+    }
+
     /// Takes one off a gauge.
     pub fn sub(&self, gauge: Counter) {
         self.0[gauge as usize].fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// What `/proc/net/tls_stat` lists: the kernel's counters, and behind them those of a rekey under
-    /// offload that are not zero, which the kernel does not have yet.
+    /// What `/proc/net/tls_stat` lists: the kernel's counters, and behind them those that the kernel
+    /// does not have, if they are not zero.
     pub fn listed(&self) -> impl Iterator<Item = (Counter, i64)> + '_ {
-        let (kernel, offload) = Counter::ALL.split_at(Counter::IN_KERNEL);
+        let (kernel, ours) = Counter::ALL.split_at(Counter::IN_KERNEL);
         let all = |&counter| (counter, self.value(counter));
-        let offload = offload.iter().map(all).filter(|(_, value)| *value != 0);
-        kernel.iter().map(all).chain(offload)
+        let ours = ours.iter().map(all).filter(|(_, value)| *value != 0);
+        kernel.iter().map(all).chain(ours)
     }
 
     /// The value now.

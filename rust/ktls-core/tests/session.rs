@@ -298,7 +298,7 @@ fn close_notify_ends_a_direction_and_a_bare_end_is_a_truncation() {
 fn a_session_counts_as_the_kernel_does() {
     let policy = Policy::default();
     let (mut a, mut b) = (end(1, 2, &policy), end(2, 1, &policy));
-    a.tx.key_update(Reply::NotRequested).unwrap();
+    a.tx.key_update(Reply::NotRequested, NOW).unwrap();
     b.receive(&mut a, 7, 100).unwrap();
     let (sent, received) = (Arc::clone(&a.stats), Arc::clone(&b.stats));
     for (stats, counter, want) in [
@@ -339,12 +339,12 @@ fn data_stops_one_record_short_of_the_end_so_that_close_notify_fits() {
     let keys = Box::new(SecretChain::new(secret(1), secret(2), false, &PROVIDER));
     let mut sender = Sender::new(info, keys, &setting).unwrap();
     assert_eq!(
-        sender.write(&[0; 50_000]),
+        sender.write(&[0; 50_000], NOW),
         Ok(2 * 16384),
         "what is sealed is taken"
     );
     assert!(matches!(
-        sender.write(&[0; 10]),
+        sender.write(&[0; 10], NOW),
         Err(Error::KeyExhausted { .. })
     ));
     sender.close_notify().unwrap();

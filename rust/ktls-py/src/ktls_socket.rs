@@ -36,20 +36,26 @@ pub(crate) struct PyKtlsSocket {
 impl PyKtlsSocket {
     /// What carries the socket is chosen in Python: a `KernelSocket` is made there.
     #[new]
-    #[pyo3(signature = (sock, *, backend = "auto", namespace = None, device = None))]
+    #[pyo3(signature = (sock, *, backend = "auto", namespace = None, device = None,
+                        record_limit = None))]
     fn take_over<'py>(
         sock: &Bound<'py, PyAny>,
         backend: &str,
         namespace: Option<&Bound<'py, PyNamespace>>,
         device: Option<&Bound<'py, PyOffloadQueue>>,
+        record_limit: Option<u64>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = sock.py();
-        let backend = match (backend, device) {
-            ("auto", Some(_)) => "engine",
-            ("kernel", Some(_)) => {
+        let backend = match (backend, device, record_limit) {
+            ("kernel", Some(_), _) => {
                 return Err(refused(Errno::Inval, "the kernel's TLS takes no device"));
             }
-            (backend, _) => backend,
+            ("kernel", _, Some(limit)) => {
+                let text = format!("the kernel's TLS takes no record_limit, and {limit} is given");
+                return Err(refused(Errno::Inval, text));
+            }
+            ("auto", device, limit) if device.is_some() || limit.is_some() => "engine",
+            (backend, ..) => backend,
         };
         let device = device.map(|device| device.get().usable()).transpose()?;
         let kernel_socket = py
@@ -60,7 +66,11 @@ impl PyKtlsSocket {
             return Ok(kernel_socket);
         }
         let timeout = Timeout::of(sock)?;
-        let inner = Handle::new(FdSocket::new(take_fd(sock)?, stats_of(namespace), device));
+        let inner = FdSocket::new(take_fd(sock)?, stats_of(namespace), device);
+        if let Some(records) = record_limit {
+            inner.set_record_limit(records);
+        }
+        let inner = Handle::new(inner);
         Ok(Bound::new(py, Self { inner, timeout })?.into_any())
     }
 

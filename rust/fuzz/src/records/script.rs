@@ -3,7 +3,7 @@
 use ktls_aead::{Aead, Wanted};
 use ktls_core::record::Framing;
 use ktls_core::rekey::Reply;
-use ktls_core::suite::{CIPHERS, Cipher};
+use ktls_core::suite::{CIPHERS, Cipher, Limits};
 use ktls_core::wire::{
     ContentType, HEADER_LEN, KEY_UPDATE, MAX_PLAINTEXT, NEW_SESSION_TICKET, TLS12, TLS13,
 };
@@ -193,11 +193,19 @@ struct Peer {
     strayed: bool,
 }
 
+/// Numbers near the last one are far beyond what a key may seal.
+const ENDLESS: Limits = Limits {
+    soft: u64::MAX,
+    hard: u64::MAX,
+};
+
 impl Peer {
     fn new(setup: Setup) -> Self {
         Self {
             setup,
-            sealer: Sealer::new(setup.info(0), &ALONE).expect("every cipher is there"),
+            sealer: Sealer::new(setup.info(0), &ALONE)
+                .expect("every cipher is there")
+                .with_limits(ENDLESS),
             wire: Vec::new(),
             sent: Vec::new(),
             strayed: false,

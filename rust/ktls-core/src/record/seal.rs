@@ -10,13 +10,14 @@ use crate::record::TOGETHER;
 use crate::suite::Limits;
 use crate::wire::MAX_PLAINTEXT;
 
-/// Seals records in order under one traffic key, and counts how much the key has sealed.
+/// Seals records in order under one traffic key, and keeps to the limit of its AEAD.
+///
+/// The number of the next record tells how many the key may have sealed: those before `rec_seq` count,
+/// whoever has sealed them.
 #[derive(Debug)]
 pub struct Sealer {
     key: TrafficKey,
     seq: RecSeq,
-    /// Records sealed under this key.
-    used: u64,
     limits: Limits,
     generation: u64,
 }
@@ -45,7 +46,6 @@ impl Sealer {
         Ok(Self {
             key: TrafficKey::new(info, provider)?,
             seq,
-            used: 0,
             limits,
             generation: 0,
         })
@@ -81,7 +81,6 @@ impl Sealer {
     pub fn install(&mut self, NextKey(key): NextKey) {
         self.seq = RecSeq::new(key.info().rec_seq);
         self.key = key;
-        self.used = 0;
         self.generation += 1;
     }
 
@@ -165,14 +164,16 @@ impl Sealer {
         Ok((count, need))
     }
 
-    /// Takes numbers and counts them against the limit, all or none.
+    /// Takes numbers within the limit, all or none.
     fn reserve(&mut self, count: u64) -> Result<Range<u64>, Error> {
         let limit = self.limits.hard;
-        let used = self.used.checked_add(count).filter(|&used| used <= limit);
-        let used = used.ok_or(Error::KeyExhausted { limit })?;
-        let seqs = self.seq.reserve(count)?;
-        self.used = used;
-        Ok(seqs)
+        let mut seq = self.seq;
+        let numbers = seq.reserve(count)?;
+        if count > 0 && numbers.end > limit {
+            return Err(Error::KeyExhausted { limit });
+        }
+        self.seq = seq;
+        Ok(numbers)
     }
 
     /// The number of the next record.
@@ -190,7 +191,7 @@ impl Sealer {
     /// True once the soft limit is reached.
     #[must_use]
     pub const fn needs_rekey(&self) -> bool {
-        self.used >= self.limits.soft
+        self.seq.next() >= self.limits.soft
     }
 
     /// The limits of this and all later keys.
@@ -202,13 +203,14 @@ impl Sealer {
     /// Records that this key may still seal.
     #[must_use]
     pub fn left(&self) -> u64 {
-        (self.limits.hard - self.used).min(u64::MAX - self.seq.next())
+        // 2^64 - 1 is never given out, and no limit is higher.
+        self.limits.hard.saturating_sub(self.seq.next())
     }
 
     /// Records until the soft limit.
     #[must_use]
     pub const fn until_soft(&self) -> u64 {
-        self.limits.soft.saturating_sub(self.used)
+        self.limits.soft.saturating_sub(self.seq.next())
     }
 
     /// Bytes that a record has on top of its plaintext.

@@ -1,6 +1,7 @@
 //! The sending direction (spec 2).
 
 mod group;
+mod limit;
 
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub struct Tx {
     /// Bytes at the end of `wire`, or jobs, that wait for the next transmission (spec 2.3).
     held: usize,
     max_payload: usize,
+    /// Records that one key may seal; the kernel has no such limit.
+    record_limit: u64,
 }
 
 /// A key in use; its number wraps, as the kernel's does.
@@ -57,6 +60,7 @@ impl Default for Tx {
             jobs: None,
             held: 0,
             max_payload: MAX_PLAINTEXT,
+            record_limit: u64::MAX,
         }
     }
 }
@@ -68,7 +72,8 @@ impl Tx {
     /// call's control message. The records sealed before a fault stay good.
     ///
     /// # Errors
-    /// What `sk_err` holds; [`Error::SeqExhausted`] when the number wraps; [`Error::NoKey`].
+    /// What `sk_err` holds; [`Error::SeqExhausted`] when the number wraps; [`Error::NoKey`];
+    /// [`Error::KeyExhausted`] at the limit that was set.
     pub fn send(
         &mut self,
         source: &mut Source<'_>,
@@ -84,12 +89,14 @@ impl Tx {
         let empty = source.left == 0 && source.taken == 0 && more == More::Seal;
         let record_type = record_type.unwrap_or(ContentType::APPLICATION_DATA.0);
         if empty && self.on_device() {
+            self.check_limit()?;
             // A device's socket makes an empty record of it, or closes the open one (D-8).
             return self.seal_open(record_type, shared);
         }
         while source.left > 0 && self.waiting() < limit {
             shared.error.check_send()?;
-            if self.seal_group(source, record_type, more, limit) {
+            self.check_limit()?;
+            if self.seal_group(source, record_type, more, limit, shared) {
                 continue;
             }
             let room = self.max_payload - self.open.len();
@@ -277,12 +284,13 @@ impl Tx {
     /// Seals the open record, if there is one.
     ///
     /// # Errors
-    /// What `sk_err` holds; [`Error::SeqExhausted`].
+    /// What `sk_err` holds; [`Error::SeqExhausted`]; [`Error::KeyExhausted`], and it stays open.
     pub fn close_open(&mut self, shared: &Shared) -> Result<(), Fault> {
         if self.open.is_empty() {
             return Ok(());
         }
         shared.error.check_send()?;
+        self.check_limit()?;
         self.seal_open(ContentType::APPLICATION_DATA.0, shared)
     }
 
@@ -307,6 +315,7 @@ impl Tx {
     ) -> Result<(), Fault> {
         let keyed = self.keyed.as_mut().ok_or(Error::NoKey)?;
         let last = keyed.seq == u64::MAX;
+        keyed.count_past_limit(1, shared);
         self.held = match &mut self.jobs {
             Some(jobs) => {
                 let job = keyed.job(record_type, plaintext, place, last, jobs.sealer);

@@ -67,6 +67,11 @@ impl FdSocket {
         Self::over(Descriptor::new(fd), stats, device)
     }
 
+    /// Refuses to seal more than `records` under one key, those before its `rec_seq` among them.
+    pub fn set_record_limit(&self, records: u64) {
+        self.tx.state().set_record_limit(records);
+    }
+
     /// A socket of which every call is EBADF.
     #[must_use]
     pub fn closed() -> Self {

@@ -2,8 +2,8 @@
 
 use crate::aead::SealJob;
 use crate::record::TOGETHER;
-use crate::socket::Source;
-use crate::socket::tx::{Keyed, More, Tx};
+use crate::socket::tx::{More, Tx};
+use crate::socket::{Shared, Source};
 
 impl Tx {
     /// Seals the next records if there are several, as one by one would: true if it did.
@@ -15,6 +15,7 @@ impl Tx {
         record_type: u8,
         more: More,
         limit: usize,
+        shared: &Shared,
     ) -> bool {
         let in_software = self.jobs.is_none() && self.offload.is_none();
         if !in_software || !self.open.is_empty() || source.left <= self.max_payload {
@@ -30,12 +31,15 @@ impl Tx {
         let overhead = keyed.key.overhead();
         let room = limit.saturating_sub(self.wire.len());
         let most = room.div_ceil(self.max_payload + overhead);
-        let most = most.min(TOGETHER).min(keyed.numbers());
+        let most = most
+            .min(TOGETHER)
+            .min(keyed.numbers_before(self.record_limit));
         let rest = &rest[..rest.len().min(most * self.max_payload)];
         let count = rest.len().div_ceil(self.max_payload);
         if count < 2 {
             return false;
         }
+        keyed.count_past_limit(count as u64, shared);
         let need = rest.len() + count * overhead;
         let mut out = self.wire.space(need);
         let mut jobs = [const { SealJob::none() }; TOGETHER];
@@ -51,13 +55,6 @@ impl Tx {
         self.wire.commit(need);
         source.take(rest.len(), |_| {});
         true
-    }
-}
-
-impl Keyed {
-    /// Records that may be sealed before the last number.
-    fn numbers(&self) -> usize {
-        usize::try_from(u64::MAX - self.seq).unwrap_or(usize::MAX)
     }
 }
 

@@ -1,0 +1,161 @@
+"""How many records one key of a ``KtlsSocket`` seals (RFC 8446 §5.5)."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ktls_fast import KeyLimitError, KtlsSocket, Namespace, OffloadQueue
+from tests.ktls_ends import (
+    KEY_UPDATE,
+    MORE,
+    SOL_TLS,
+    TCP_ULP,
+    TLS_RX,
+    TLS_TX,
+    fails,
+    generation,
+    install,
+    receive,
+    send_typed,
+)
+from tests.reference import CHACHA20_POLY1305, HANDSHAKE, TLS13, traffic_key
+
+if TYPE_CHECKING:
+    from tests.ktls_ends import Pair
+
+PAST = "TlsTxPastKeyLimit"
+GCM_LIMIT = 23_726_566
+
+
+class Limited:
+    """A sender with a limit, and who receives from it."""
+
+    def __init__(
+        self, pair: Pair, limit: int | None, *, start: int = 0, device: OffloadQueue | None = None
+    ) -> None:
+        """Install the key of generation 0, as one that has sealed ``start`` records."""
+        near, far = pair()
+        self.namespace = Namespace()
+        self.sender = KtlsSocket(near, namespace=self.namespace, record_limit=limit, device=device)
+        self.receiver = KtlsSocket(far, backend="engine")
+        for end, direction in ((self.sender, TLS_TX), (self.receiver, TLS_RX)):
+            end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+            install(end, direction, generation(0).at(start))
+
+    def past(self) -> int:
+        """Records sealed past the limit of the suite."""
+        return self.namespace.tls_stat().get(PAST, 0)
+
+
+def test_a_key_seals_as_many_records_as_allowed_and_a_refused_send_takes_nothing(
+    tcp_pair: Pair,
+) -> None:
+    ends = Limited(tcp_pair, 3)
+    for nth in range(3):
+        assert ends.sender.send(b"data%d" % nth) == 5
+    for _ in range(2):
+        with pytest.raises(KeyLimitError, match="3 records") as caught:
+            ends.sender.send(b"more")
+        assert caught.value.errno == errno.EKEYEXPIRED
+    assert b"".join(ends.receiver.recv(5) for _ in range(3)) == b"data0data1data2"
+
+
+def test_the_next_key_starts_anew(tcp_pair: Pair) -> None:
+    ends = Limited(tcp_pair, 2)
+    ends.sender.send(b"data")
+    send_typed(ends.sender, KEY_UPDATE, HANDSHAKE)
+    with pytest.raises(KeyLimitError):
+        ends.sender.send(b"late")
+    install(ends.sender, TLS_TX, generation(1))
+    ends.sender.send(b"next")
+    assert ends.receiver.recv(10) == b"data"
+    assert receive(ends.receiver) == (KEY_UPDATE, HANDSHAKE)
+    install(ends.receiver, TLS_RX, generation(1))
+    assert ends.receiver.recv(10) == b"next"
+
+
+@pytest.mark.parametrize("more_than_fits", [False, True])
+def test_what_a_large_send_has_room_for_is_sent(tcp_pair: Pair, *, more_than_fits: bool) -> None:
+    ends = Limited(tcp_pair, 4)
+    size = 4 * 16_384
+    data = bytes(size + (1 if more_than_fits else 0))
+    assert ends.sender.send(data) == size
+    received = bytearray()
+    while len(received) < size:
+        received += ends.receiver.recv(size)
+    assert len(received) == size
+
+
+def test_records_before_rec_seq_count(tcp_pair: Pair) -> None:
+    ends = Limited(tcp_pair, 102, start=100)
+    assert ends.sender.send(bytes(3 * 16_384)) == 2 * 16_384
+    with fails(errno.EKEYEXPIRED):
+        ends.sender.send(b"x")
+
+
+def test_an_open_record_at_the_limit_is_not_lost(tcp_pair: Pair) -> None:
+    ends = Limited(tcp_pair, 2)
+    ends.sender.send(b"open", MORE)
+    install(ends.sender, TLS_TX, generation(0).at(2))
+    with fails(errno.EKEYEXPIRED):
+        ends.sender.send(b"more")
+    with fails(errno.EKEYEXPIRED):
+        send_typed(ends.sender, b"?", 99)
+    install(ends.sender, TLS_TX, generation(0))
+    ends.sender.send(b" again")
+    assert ends.receiver.recv(100) == b"open again"
+
+
+def test_an_offload_queue_keeps_the_limit(tcp_pair: Pair) -> None:
+    with OffloadQueue() as queue:
+        ends = Limited(tcp_pair, 3, device=queue)
+        assert ends.sender.send(bytes(4 * 16_384)) == 3 * 16_384
+        with fails(errno.EKEYEXPIRED):
+            ends.sender.send(b"x")
+        ends.sender.close()
+
+
+def test_the_kernels_behaviour_is_the_default_and_is_counted(tcp_pair: Pair) -> None:
+    ends = Limited(tcp_pair, None, start=GCM_LIMIT - 2)
+    ends.sender.send(bytes(2 * 16_384))
+    assert ends.past() == 0
+    assert ends.sender.send(b"one past it") == 11
+    assert ends.past() == 1
+    ends.sender.send(bytes(5 * 16_384))
+    assert ends.past() == 6
+
+
+def test_a_send_across_the_limit_counts_those_behind_it(tcp_pair: Pair) -> None:
+    ends = Limited(tcp_pair, None, start=GCM_LIMIT - 2)
+    ends.sender.send(bytes(6 * 16_384))
+    assert ends.past() == 4
+    assert f"{PAST:<32}\t4\n" in ends.namespace.tls_stat(format="proc")
+
+
+def test_a_cipher_without_a_limit_counts_nothing(tcp_pair: Pair) -> None:
+    namespace = Namespace()
+    sender = KtlsSocket(tcp_pair()[0], namespace=namespace)
+    sender.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+    sender.setsockopt(SOL_TLS, TLS_TX, traffic_key(TLS13, CHACHA20_POLY1305).at(2**63).struct())
+    sender.send(b"data")
+    assert PAST not in namespace.tls_stat()
+
+
+def test_the_kernels_own_tls_takes_no_limit(tcp_pair: Pair) -> None:
+    near, _ = tcp_pair()
+    with pytest.raises(OSError, match="record_limit") as caught:
+        KtlsSocket(near, backend="kernel", record_limit=5)
+    assert caught.value.errno == errno.EINVAL
+    assert near.fileno() >= 0
+
+
+def test_a_socket_with_a_limit_is_carried_by_the_engine(
+    tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KTLS_FAST_BACKEND", "kernel")
+    near, _ = tcp_pair()
+    assert KtlsSocket(near, record_limit=5).backend == "engine"
