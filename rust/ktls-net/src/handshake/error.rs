@@ -239,7 +239,9 @@ pub(super) const fn unsaid(error: &Rustls) -> Option<Alert> {
     match error {
         Rustls::InvalidMessage(_) => Some(Alert::DecodeError),
         Rustls::PeerMisbehaved(_) => Some(Alert::UnexpectedMessage),
-        _ => None,
+        // The peer has ended it.
+        Rustls::AlertReceived(_) => None,
+        _ => Some(Alert::InternalError),
     }
 }
 

@@ -4,12 +4,15 @@
 //! the stream is handed to rustls piece by piece, and what follows the last handshake record stays
 //! sealed in [`Established::received`]. No other module knows rustls.
 
+mod alerts;
 mod config;
+mod early_data;
 mod error;
 mod keylog;
 mod keys;
 mod options;
 mod pem;
+mod secrets;
 mod side;
 
 use std::fmt;
@@ -24,6 +27,8 @@ pub use config::{ClientConfig, ServerConfig};
 pub use error::{HandshakeError, HandshakeErrorKind};
 pub use options::{ClientOptions, MinVersion, Roots, ServerOptions};
 
+use alerts::RecordCounts;
+use early_data::{EarlyData, MAX_SKIPPED, Sifted};
 use side::Side;
 
 /// A handshake without I/O: bytes in, bytes out.
@@ -39,6 +44,8 @@ pub struct Handshake {
     next: Piece,
     /// Bytes handed to rustls so far.
     total: usize,
+    early_data: EarlyData,
+    counts: RecordCounts,
 }
 
 enum State {
@@ -52,7 +59,7 @@ enum State {
 #[derive(Clone, Copy)]
 enum Piece {
     Header,
-    Body { len: usize },
+    Body { record_type: u8, len: usize },
 }
 
 /// A connection whose handshake is done.
@@ -99,6 +106,11 @@ impl Handshake {
     }
 
     fn start(side: Side) -> Result<Self, HandshakeError> {
+        let early_data = if side.is_server() {
+            EarlyData::expected()
+        } else {
+            EarlyData::Over
+        };
         let mut handshake = Self {
             side,
             state: State::Running,
@@ -107,8 +119,10 @@ impl Handshake {
             outgoing: Vec::new(),
             next: Piece::Header,
             total: 0,
+            early_data,
+            counts: RecordCounts::default(),
         };
-        handshake.advance();
+        handshake.advance(0..0);
         handshake.outcome().map(|_| handshake)
     }
 
@@ -123,7 +137,7 @@ impl Handshake {
         let mut at = 0;
         while let Some(piece) = self.next_piece(at) {
             at = piece.end;
-            self.feed(piece);
+            self.take(piece);
         }
         self.received.drain(..at);
         self.outcome()
@@ -189,61 +203,112 @@ impl Handshake {
 
     /// Where in `received` the next piece for rustls lies, if it is whole and still wanted.
     fn next_piece(&self, at: usize) -> Option<Range<usize>> {
-        let len = match self.next {
-            Piece::Header => HEADER_LEN,
-            Piece::Body { len } => len,
+        let len = match (self.next, self.header_at(at)) {
+            (Piece::Body { len, .. }, _) => len,
+            (Piece::Header, Some(header)) if self.is_to_be_sifted(header) => {
+                HEADER_LEN + body_len(header)
+            }
+            (Piece::Header, _) => HEADER_LEN,
         };
         let whole = matches!(self.state, State::Running) && at + len <= self.received.len();
         whole.then_some(at..at + len)
+    }
+
+    fn header_at(&self, at: usize) -> Option<[u8; HEADER_LEN]> {
+        self.received.get(at..)?.first_chunk().copied()
+    }
+
+    fn is_to_be_sifted(&self, header: [u8; HEADER_LEN]) -> bool {
+        self.early_data.is_to_be_sifted(header) && !self.is_too_long(header)
+    }
+
+    fn take(&mut self, piece: Range<usize>) {
+        match (self.next, self.header_at(piece.start)) {
+            (Piece::Header, Some(header)) if self.is_to_be_sifted(header) => self.sift(piece),
+            (Piece::Header, Some(header)) if self.is_too_long(header) => self.refuse(
+                Alert::RecordOverflow,
+                "the peer sent a record longer than the protocol allows",
+            ),
+            _ => self.feed(piece),
+        }
+    }
+
+    /// A whole record, which may be early data.
+    fn sift(&mut self, record: Range<usize>) {
+        let (suite, secrets) = (self.suite(), self.side.secrets());
+        let make_opener = || secrets.opener(suite?, 0);
+        match self
+            .early_data
+            .sift(&self.received[record.clone()], make_opener)
+        {
+            Sifted::EarlyData => {}
+            Sifted::TooMuch => {
+                let text = format!("the client sent more than {MAX_SKIPPED} bytes of early data");
+                self.refuse(Alert::UnexpectedMessage, text);
+            }
+            Sifted::Handshake => {
+                let body = record.start + HEADER_LEN;
+                self.feed(record.start..body);
+                if matches!(self.state, State::Running) {
+                    self.feed(body..record.end);
+                }
+            }
+        }
     }
 
     fn feed(&mut self, piece: Range<usize>) {
         self.total += piece.len();
         if self.total > MAX_HANDSHAKE {
             let text = format!("the peer's handshake is longer than {MAX_HANDSHAKE} bytes");
-            self.state = State::Failed(HandshakeError::failed(text));
-            return self.alert_in_clear(Alert::IllegalParameter);
+            return self.refuse(Alert::IllegalParameter, text);
         }
         self.incoming
             .extend_from_slice(&self.received[piece.clone()]);
-        self.advance();
-        self.next = match (self.next, &self.received[piece]) {
-            (Piece::Header, &[.., high, low]) => Piece::Body {
-                len: usize::from(u16::from_be_bytes([high, low])),
-            },
-            (Piece::Header | Piece::Body { .. }, _) => Piece::Header,
+        self.next = match (self.next, self.header_at(piece.start)) {
+            (Piece::Header, Some(header)) => {
+                self.counts.hand_over(header);
+                Piece::Body {
+                    record_type: header[0],
+                    len: body_len(header),
+                }
+            }
+            (Piece::Body { record_type, .. }, _) => {
+                if record_type == ContentType::HANDSHAKE.0 {
+                    self.early_data.read_in_clear(&self.received[piece.clone()]);
+                }
+                Piece::Header
+            }
+            (Piece::Header, None) => Piece::Header,
         };
+        self.advance(piece);
     }
 
-    fn advance(&mut self) {
-        match self.side.advance(&mut self.incoming, &mut self.outgoing) {
+    /// Lets rustls go on; `piece` is what it was given last.
+    fn advance(&mut self, piece: Range<usize>) {
+        let before = self.outgoing.len();
+        let advanced = self.side.advance(&mut self.incoming, &mut self.outgoing);
+        self.counts.made(&self.outgoing[before..]);
+        match advanced {
             Ok(()) if self.side.common().is_handshaking() => {}
             Ok(()) => self.state = State::Complete,
-            Err(error) => self.fail(&error),
+            Err(error) => self.fail(&error, piece),
+        }
+        if !matches!(self.state, State::Running) {
+            self.side.secrets().forget();
         }
     }
 
-    fn fail(&mut self, error: &Rustls) {
-        let before = self.outgoing.len();
-        self.side.collect_alert(&mut self.outgoing);
-        let silent = self.outgoing.len() == before;
-        if let Some(alert) = error::unsaid(error).filter(|_| silent) {
-            self.alert_in_clear(alert);
-        }
+    fn fail(&mut self, error: &Rustls, piece: Range<usize>) {
+        let mut said = Vec::new();
+        self.side.collect_alert(&mut said);
+        let body = self.received[piece].to_vec();
+        self.tell_after(error, &said, &body);
         let text = if self.total == HEADER_LEN && error::is_no_header(error) {
             error::not_tls(&self.incoming)
         } else {
             self.side.ours().explain(error)
         };
         self.state = State::Failed(HandshakeError::failed(text));
-    }
-
-    /// For what rustls leaves unsaid. Once there are keys, only rustls could say it.
-    fn alert_in_clear(&mut self, alert: Alert) {
-        if self.side.common().protocol_version().is_none() {
-            let record = [ContentType::ALERT.0, 3, 3, 0, 2, FATAL, alert.code()];
-            self.outgoing.extend(record);
-        }
     }
 
     fn outcome(&self) -> Result<bool, HandshakeError> {
@@ -253,6 +318,10 @@ impl Handshake {
             State::Failed(error) => Err(error.clone()),
         }
     }
+}
+
+fn body_len([.., high, low]: [u8; HEADER_LEN]) -> usize {
+    usize::from(u16::from_be_bytes([high, low]))
 }
 
 /// What the two sides agreed on.

@@ -13,6 +13,7 @@ use rustls::{CommonState, Error as Rustls, ExtractedSecrets};
 use super::config::{ClientConfig, ServerConfig};
 use super::error::{HandshakeError, Ours};
 use super::keys::RustlsKeys;
+use super::secrets::HandshakeSecrets;
 
 /// The one half of a handshake.
 pub(super) enum Side {
@@ -20,11 +21,13 @@ pub(super) enum Side {
         conn: Box<UnbufferedClientConnection>,
         config: ClientConfig,
         name: String,
+        secrets: Arc<HandshakeSecrets>,
     },
     Server {
         conn: Box<UnbufferedServerConnection>,
         config: ServerConfig,
         asked: Arc<Asked>,
+        secrets: Arc<HandshakeSecrets>,
     },
 }
 
@@ -34,12 +37,16 @@ impl Side {
             let text = format!("server_name {name:?} is neither a DNS name nor an IP address");
             HandshakeError::config(text)
         })?;
-        let conn = UnbufferedClientConnection::new(config.tls.clone(), server_name);
+        let mut tls = rustls::ClientConfig::clone(&config.tls);
+        let secrets = HandshakeSecrets::of_client(tls.key_log);
+        tls.key_log = secrets.clone();
+        let conn = UnbufferedClientConnection::new(Arc::new(tls), server_name);
         let conn = Box::new(conn.map_err(|error| HandshakeError::failed(error.to_string()))?);
         Ok(Self::Client {
             conn,
             config: config.clone(),
             name: name.to_owned(),
+            secrets,
         })
     }
 
@@ -50,13 +57,27 @@ impl Side {
             name: OnceLock::new(),
         });
         tls.cert_resolver = asked.clone();
+        let secrets = HandshakeSecrets::of_server(tls.key_log);
+        tls.key_log = secrets.clone();
         let conn = UnbufferedServerConnection::new(Arc::new(tls));
         let conn = Box::new(conn.map_err(|error| HandshakeError::failed(error.to_string()))?);
         Ok(Self::Server {
             conn,
             config: config.clone(),
             asked,
+            secrets,
         })
+    }
+
+    pub(super) const fn is_server(&self) -> bool {
+        matches!(self, Self::Server { .. })
+    }
+
+    /// The secrets of this handshake.
+    pub(super) fn secrets(&self) -> Arc<HandshakeSecrets> {
+        match self {
+            Self::Client { secrets, .. } | Self::Server { secrets, .. } => Arc::clone(secrets),
+        }
     }
 
     /// Lets rustls go on until it needs more input; takes what it is done with off `incoming`.

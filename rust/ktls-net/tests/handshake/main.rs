@@ -1,6 +1,8 @@
 //! Handshakes of our client with our server, in memory, and with peers that misbehave.
 
+mod alerts;
 mod config;
+mod early_data;
 mod keylog;
 mod keys;
 mod pair;

@@ -249,7 +249,7 @@ fn tls_records_out_of_place_are_refused() {
         (
             b"\x16\x03\x03\x48\x01",
             "the peer sent a record longer than the protocol allows",
-            50,
+            22,
         ),
         (
             b"\x16\x03\x03\x00\x04\x01\x00\x00\x00",

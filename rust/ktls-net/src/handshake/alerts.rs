@@ -1,0 +1,218 @@
+//! The alerts that RFC 8446 names where rustls sends another one, or none.
+//!
+//! What a header or the stream as a whole is guilty of is judged in front of rustls. What only the
+//! plaintext of a record tells is found when rustls has refused it: the record is opened once
+//! more. An alert of ours takes the place of the one that rustls has made and that is not sent, so no
+//! two messages are sent under one number.
+
+use ktls_core::Alert;
+use ktls_core::suite::Suite;
+use ktls_core::wire::{ContentType, HEADER_LEN, MAX_PLAINTEXT};
+use rustls::{Error as Rustls, ProtocolVersion};
+use zeroize::Zeroizing;
+
+use super::{FATAL, Handshake, HandshakeError, State, error};
+
+/// Sealed records of the handshake, and what is known of them.
+#[derive(Default)]
+pub(super) struct RecordCounts {
+    /// Of the peer, handed to rustls.
+    pub(super) received: u64,
+    /// Of ours, made by rustls.
+    sent: u64,
+    /// The peer has sent change_cipher_spec.
+    peer_changed: bool,
+    /// We have.
+    we_changed: bool,
+}
+
+impl RecordCounts {
+    /// A header of the peer was handed to rustls.
+    pub(super) const fn hand_over(&mut self, header: [u8; HEADER_LEN]) {
+        match ContentType(header[0]) {
+            ContentType::APPLICATION_DATA => self.received += 1,
+            ContentType::CHANGE_CIPHER_SPEC => self.peer_changed = true,
+            _ => {}
+        }
+    }
+
+    /// rustls has made these records.
+    pub(super) fn made(&mut self, mut records: &[u8]) {
+        while let &[record_type, _, _, high, low, ref rest @ ..] = records {
+            match ContentType(record_type) {
+                ContentType::APPLICATION_DATA => self.sent += 1,
+                ContentType::CHANGE_CIPHER_SPEC => self.we_changed = true,
+                _ => {}
+            }
+            let len = usize::from(u16::from_be_bytes([high, low]));
+            records = rest.get(len..).unwrap_or_default();
+        }
+    }
+}
+
+impl Handshake {
+    /// Ends the handshake for a reason of ours.
+    pub(super) fn refuse(&mut self, alert: Alert, text: impl Into<String>) {
+        self.state = State::Failed(HandshakeError::failed(text));
+        self.tell(alert);
+        self.side.secrets().forget();
+    }
+
+    /// Tells the peer; in TLS 1.2 only while our records are in clear.
+    pub(super) fn tell(&mut self, alert: Alert) {
+        let message = [FATAL, alert.code()];
+        let secrets = self.side.secrets();
+        if secrets.are_own_known() {
+            let sealed = self
+                .suite()
+                .and_then(|suite| secrets.seal_alert(suite, self.own_seq(), message).ok());
+            self.outgoing.extend(sealed.unwrap_or_default());
+        } else if !self.is_tls12() || !self.counts.we_changed {
+            let [level, code] = message;
+            self.outgoing
+                .extend([ContentType::ALERT.0, 3, 3, 0, 2, level, code]);
+        }
+    }
+
+    /// What is owed for an error of rustls, instead of what rustls has `said`.
+    pub(super) fn tell_after(&mut self, error: &Rustls, said: &[u8], body: &[u8]) {
+        match self.better_alert(error, body) {
+            Some(alert) => self.tell(alert),
+            None if !said.is_empty() => self.outgoing.extend_from_slice(said),
+            None => {
+                if let Some(alert) = error::unsaid(error) {
+                    self.tell(alert);
+                }
+            }
+        }
+    }
+
+    /// RFC 8446 §5.1 and §5.2: record_overflow for a record that is too long, by its header.
+    pub(super) fn is_too_long(&self, header: [u8; HEADER_LEN]) -> bool {
+        let [record_type, 3, _, high, low] = header else {
+            return false;
+        };
+        let is_protected12 = self.is_tls12() && self.counts.peer_changed;
+        let expansion = match ContentType(record_type) {
+            _ if is_protected12 => 2048,
+            ContentType::APPLICATION_DATA => 256,
+            ContentType::CHANGE_CIPHER_SPEC | ContentType::ALERT | ContentType::HANDSHAKE => 0,
+            _ => return false,
+        };
+        usize::from(u16::from_be_bytes([high, low])) > MAX_PLAINTEXT + expansion
+    }
+
+    /// The number of the suite, once there is one.
+    pub(super) fn suite(&self) -> Option<u16> {
+        let suite = self.side.common().negotiated_cipher_suite()?;
+        Some(suite.suite().into())
+    }
+
+    fn is_tls12(&self) -> bool {
+        self.side.common().protocol_version() == Some(ProtocolVersion::TLSv1_2)
+    }
+
+    /// The number of our next record under the key of our alerts.
+    fn own_seq(&self) -> u64 {
+        if self.side.is_server() {
+            0 // rustls has just switched to the key, and sends nothing before the handshake is complete.
+        } else {
+            self.counts.sent
+        }
+    }
+
+    /// The alert for what lies in the sealed record that rustls has refused.
+    fn better_alert(&self, error: &Rustls, body: &[u8]) -> Option<Alert> {
+        if matches!(error, Rustls::AlertReceived(_)) {
+            return None;
+        }
+        let suite = self.suite()?;
+        let seq = self.counts.received.checked_sub(1)?;
+        let mut opener = self.side.secrets().opener(suite, seq)?;
+        let len = u16::try_from(body.len()).ok()?.to_be_bytes();
+        let header = [ContentType::APPLICATION_DATA.0, 3, 3, len[0], len[1]];
+        let record = [&header[..], body].concat();
+        let mut plaintext = Zeroizing::new(vec![0; record.len()]);
+        let inner = opener.open(&record, &mut plaintext).ok()?;
+        match ContentType(inner.record_type) {
+            // RFC 8446 §5.1 and §5.4: these must not be empty.
+            ContentType::ALERT | ContentType::HANDSHAKE if inner.len == 0 => {
+                Some(Alert::UnexpectedMessage)
+            }
+            ContentType::HANDSHAKE => {
+                let want = Suite::by_id(suite).ok()?.hash.output_len();
+                let messages = &plaintext[..inner.len];
+                has_misshapen_finished(messages, want).then_some(Alert::DecodeError)
+            }
+            ContentType::ALERT | ContentType::APPLICATION_DATA => None,
+            // RFC 8446 §5: a type that is unknown, or is never sealed.
+            _ => Some(Alert::UnexpectedMessage),
+        }
+    }
+}
+
+/// True if the last of these messages is a Finished that is not as long as the hash.
+fn has_misshapen_finished(mut messages: &[u8], want: usize) -> bool {
+    while let &[message_type, high, middle, low, ref rest @ ..] = messages {
+        let len = u32::from_be_bytes([0, high, middle, low]) as usize;
+        match rest.get(len..) {
+            Some([]) => return message_type == FINISHED && len != want,
+            Some(behind) => messages = behind,
+            None => return false,
+        }
+    }
+    false
+}
+
+const FINISHED: u8 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(message_type: u8, len: u8) -> Vec<u8> {
+        [
+            &[message_type, 0, 0, len][..],
+            &vec![message_type; len.into()],
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn a_finished_is_as_long_as_the_hash() {
+        for (messages, misshapen) in [
+            (message(20, 32), false),
+            (message(20, 31), true),
+            (message(20, 0), true),
+            (
+                [message(11, 90), message(15, 70), message(20, 33)].concat(),
+                true,
+            ),
+            (
+                [message(11, 90), message(15, 70), message(20, 32)].concat(),
+                false,
+            ),
+            (message(8, 31), false),
+            (message(20, 40)[..30].to_vec(), false),
+            (vec![20, 0, 0], false),
+        ] {
+            assert_eq!(
+                has_misshapen_finished(&messages, 32),
+                misshapen,
+                "{messages:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn sealed_records_are_counted_apart_from_those_in_clear() {
+        let mut counts = RecordCounts::default();
+        counts.made(
+            b"\x16\x03\x03\0\x02hi\x14\x03\x03\0\x01\x01\x17\x03\x03\0\x03abc\x17\x03\x03\0\0",
+        );
+        assert_eq!((counts.sent, counts.we_changed), (2, true));
+        counts.hand_over([22, 3, 3, 0, 0]);
+        counts.hand_over([23, 3, 3, 0, 0]);
+        assert_eq!((counts.received, counts.peer_changed), (1, false));
+    }
+}

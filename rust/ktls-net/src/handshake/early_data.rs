@@ -1,0 +1,256 @@
+//! Early data that a client sends although this server accepts none (RFC 8446 §4.2.10).
+//!
+//! Such a client has a ticket from elsewhere, or from a time before ours. Its early data lies between
+//! its ClientHello and the rest of its handshake, sealed under a key that we do not have, and is to be
+//! skipped: it is what the handshake key does not open, or, after a HelloRetryRequest, all that
+//! comes before the second ClientHello. rustls would do so too, but without telling that it is done
+//! with a record: it finds the same one again with the next bytes, and counts it once more each time.
+
+use ktls_core::Opener;
+use ktls_core::wire::{ContentType, HEADER_LEN};
+
+use super::MAX_HANDSHAKE;
+
+/// Whether the client's sealed records may be early data.
+pub(super) enum EarlyData {
+    /// The first ClientHello is not complete; its bytes so far.
+    Unknown(Vec<u8>),
+    /// The client has offered early data.
+    Skipping {
+        /// Bytes that may still be skipped.
+        left: usize,
+        /// The handshake key, once there is one.
+        opener: Option<Box<Opener>>,
+    },
+    /// None was offered, or its end has been reached.
+    Over,
+}
+
+/// What a sealed record is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Sifted {
+    /// Early data, to be forgotten.
+    EarlyData,
+    /// Early data beyond what is skipped.
+    TooMuch,
+    /// Part of the handshake.
+    Handshake,
+}
+
+/// Plaintext of early data that is skipped: what OpenSSL's tickets allow by default, among others.
+pub(super) const MAX_SKIPPED: usize = 16384;
+/// Content type and tag of a record, which do not count as data.
+const OVERHEAD: usize = 17;
+const CLIENT_HELLO: u8 = 1;
+const EARLY_DATA: u16 = 42;
+
+impl EarlyData {
+    /// At a server that waits for its client.
+    pub(super) const fn expected() -> Self {
+        Self::Unknown(Vec::new())
+    }
+
+    /// True if the record with this header has to be sifted as a whole.
+    pub(super) const fn is_to_be_sifted(&self, header: [u8; HEADER_LEN]) -> bool {
+        matches!(self, Self::Skipping { .. }) && header[0] == ContentType::APPLICATION_DATA.0
+    }
+
+    /// Learns from a handshake record that came in clear.
+    pub(super) fn read_in_clear(&mut self, fragment: &[u8]) {
+        let Self::Unknown(message) = self else {
+            // The second ClientHello: early data ends in front of it.
+            *self = Self::Over;
+            return;
+        };
+        message.extend_from_slice(fragment);
+        *self = match client_hello(message) {
+            Parsed::Incomplete if message.len() < MAX_HANDSHAKE => return,
+            Parsed::Hello { early_data: true } => Self::Skipping {
+                left: MAX_SKIPPED,
+                opener: None,
+            },
+            _ => Self::Over,
+        };
+    }
+
+    /// Tells what a sealed record is; `opener` makes the one of the handshake key, if there is a key.
+    pub(super) fn sift(
+        &mut self,
+        record: &[u8],
+        make_opener: impl FnOnce() -> Option<Opener>,
+    ) -> Sifted {
+        let Self::Skipping { left, opener } = self else {
+            return Sifted::Handshake;
+        };
+        if opener.is_none() {
+            *opener = make_opener().map(Box::new);
+        }
+        if opener.as_mut().is_some_and(|opener| opens(opener, record)) {
+            *self = Self::Over;
+            return Sifted::Handshake;
+        }
+        // An empty record counts as well, so that there is an end to them.
+        let cost = record.len().saturating_sub(HEADER_LEN + OVERHEAD).max(1);
+        match left.checked_sub(cost) {
+            Some(rest) => {
+                *left = rest;
+                Sifted::EarlyData
+            }
+            None => Sifted::TooMuch,
+        }
+    }
+}
+
+/// Nothing of what it opens is kept: rustls will open it again.
+fn opens(opener: &mut Opener, record: &[u8]) -> bool {
+    let mut plaintext = zeroize::Zeroizing::new(vec![0; record.len()]);
+    opener.open(record, &mut plaintext).is_ok()
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Parsed {
+    Incomplete,
+    Hello {
+        early_data: bool,
+    },
+    /// rustls will say what is wrong with it.
+    Malformed,
+}
+
+fn client_hello(message: &[u8]) -> Parsed {
+    let &[message_type, high, middle, low, ref rest @ ..] = message else {
+        return Parsed::Incomplete;
+    };
+    let len = u32::from_be_bytes([0, high, middle, low]) as usize;
+    if message_type != CLIENT_HELLO {
+        return Parsed::Malformed;
+    }
+    let Some(body) = rest.get(..len) else {
+        return Parsed::Incomplete;
+    };
+    extensions(body).map_or(Parsed::Malformed, |mut extensions| {
+        let early_data = extensions.any(|extension| extension == EARLY_DATA);
+        Parsed::Hello { early_data }
+    })
+}
+
+/// The numbers of a ClientHello's extensions (RFC 8446 §4.1.2).
+fn extensions(body: &[u8]) -> Option<impl Iterator<Item = u16>> {
+    let mut rest = Reader(body.get(2 + 32..)?);
+    rest.vector(1)?; // legacy_session_id
+    rest.vector(2)?; // cipher_suites
+    rest.vector(1)?; // legacy_compression_methods
+    let mut list = Reader(rest.vector(2)?);
+    Some(std::iter::from_fn(move || {
+        let number = list.number(2)?;
+        list.vector(2)?;
+        u16::try_from(number).ok()
+    }))
+}
+
+/// Reads numbers and vectors off the front.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn number(&mut self, size: usize) -> Option<usize> {
+        let (number, rest) = self.0.split_at_checked(size)?;
+        self.0 = rest;
+        Some(
+            number
+                .iter()
+                .fold(0, |sum, &byte| sum << 8 | usize::from(byte)),
+        )
+    }
+
+    /// A vector whose length is a number of `size` bytes.
+    fn vector(&mut self, size: usize) -> Option<&'a [u8]> {
+        let len = self.number(size)?;
+        let (vector, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(vector)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello(extensions: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut list = Vec::new();
+        for (number, body) in extensions {
+            list.extend(number.to_be_bytes());
+            list.extend((body.len() as u16).to_be_bytes());
+            list.extend(*body);
+        }
+        let mut body = vec![3, 3];
+        body.extend([7; 32]);
+        body.extend([0, 0, 2, 0x13, 1, 1, 0]);
+        body.extend((list.len() as u16).to_be_bytes());
+        body.extend(list);
+        [&[1, 0, 0, body.len() as u8], &body[..]].concat()
+    }
+
+    fn after(fragments: &[&[u8]]) -> EarlyData {
+        let mut early_data = EarlyData::expected();
+        fragments
+            .iter()
+            .for_each(|fragment| early_data.read_in_clear(fragment));
+        early_data
+    }
+
+    #[test]
+    fn early_data_is_expected_if_the_client_hello_offers_it_however_it_is_cut() {
+        let hello = hello(&[(43, &[2, 3, 4]), (42, &[]), (41, &[0; 40])]);
+        for cut in 0..hello.len() {
+            let early_data = after(&[&hello[..cut], &hello[cut..]]);
+            assert!(
+                matches!(early_data, EarlyData::Skipping { .. }),
+                "cut at {cut}"
+            );
+            assert!(matches!(after(&[&hello[..cut]]), EarlyData::Unknown(_)));
+        }
+    }
+
+    #[test]
+    fn no_early_data_is_expected_of_other_messages() {
+        let mut server_hello = hello(&[(42, &[])]);
+        server_hello[0] = 2;
+        let mut cut_list = hello(&[(42, &[])]);
+        cut_list[46] += 1;
+        for message in [
+            hello(&[(43, &[2, 3, 4]), (41, &[42; 40])]),
+            server_hello,
+            cut_list,
+        ] {
+            assert!(matches!(after(&[&message]), EarlyData::Over), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn sixteen_kibibytes_are_skipped_and_not_a_byte_more() {
+        for size in [1, 100, MAX_SKIPPED] {
+            let mut early_data = after(&[&hello(&[(42, &[])])]);
+            let record = vec![23; HEADER_LEN + OVERHEAD + size];
+            for _ in 0..MAX_SKIPPED / size {
+                assert_eq!(
+                    early_data.sift(&record, || None),
+                    Sifted::EarlyData,
+                    "{size}"
+                );
+            }
+            let rest = vec![23; HEADER_LEN + OVERHEAD + MAX_SKIPPED % size];
+            if !MAX_SKIPPED.is_multiple_of(size) {
+                assert_eq!(early_data.sift(&rest, || None), Sifted::EarlyData, "{size}");
+            }
+            let short = vec![23; HEADER_LEN + OVERHEAD];
+            assert_eq!(early_data.sift(&short, || None), Sifted::TooMuch, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_second_client_hello_ends_it() {
+        let mut early_data = after(&[&hello(&[(42, &[])])]);
+        early_data.read_in_clear(&hello(&[]));
+        assert_eq!(early_data.sift(&[23; 40], || None), Sifted::Handshake);
+    }
+}

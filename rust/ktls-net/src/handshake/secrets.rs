@@ -1,0 +1,117 @@
+//! The traffic secrets of a TLS 1.3 handshake, overheard where rustls logs them.
+//!
+//! rustls keeps its keys to itself, and there are things that only keys tell: which records are early
+//! data to be skipped, and what was in a record that it has refused. They also seal the alert that
+//! rustls owes and does not send. The secrets are wiped when the handshake ends.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use ktls_aead::PROVIDER;
+use ktls_core::wire::ContentType;
+use ktls_core::{Error, Opener, Sealer, TrafficSecret};
+use rustls::KeyLog;
+use zeroize::Zeroizing;
+
+use crate::descriptor::guard;
+
+/// The secrets that a peer's and our own records of the rest of the handshake are sealed under.
+#[derive(Default)]
+struct Secrets {
+    peer: Option<Zeroizing<Vec<u8>>>,
+    own: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// A key log that keeps what one handshake needs, and passes everything on to another one.
+pub(super) struct HandshakeSecrets {
+    secrets: Mutex<Secrets>,
+    /// The label of [`Secrets::peer`] and that of [`Secrets::own`].
+    labels: [&'static str; 2],
+    log: Arc<dyn KeyLog>,
+}
+
+impl HandshakeSecrets {
+    /// At a server. Its own alerts are under the key of its application data: its flight is complete
+    /// before it reads anything that is sealed.
+    pub(super) fn of_server(log: Arc<dyn KeyLog>) -> Arc<Self> {
+        Self::new(log, [CLIENT_HANDSHAKE, SERVER_APPLICATION])
+    }
+
+    /// At a client, which does not send data before its handshake is complete.
+    pub(super) fn of_client(log: Arc<dyn KeyLog>) -> Arc<Self> {
+        Self::new(log, [SERVER_HANDSHAKE, CLIENT_HANDSHAKE])
+    }
+
+    fn new(log: Arc<dyn KeyLog>, labels: [&'static str; 2]) -> Arc<Self> {
+        Arc::new(Self {
+            secrets: Mutex::default(),
+            labels,
+            log,
+        })
+    }
+
+    /// Who opens the peer's records from number `rec_seq` on, once there are keys.
+    pub(super) fn opener(&self, suite: u16, rec_seq: u64) -> Option<Opener> {
+        let secret = guard(&self.secrets).peer.clone()?;
+        let secret = TrafficSecret::new(suite, &secret, 0).ok()?;
+        let info = secret.crypto_info(&PROVIDER, rec_seq).ok()?;
+        Opener::new(info, &PROVIDER).ok()
+    }
+
+    /// True once our alerts have to be sealed.
+    pub(super) fn are_own_known(&self) -> bool {
+        guard(&self.secrets).own.is_some()
+    }
+
+    /// An alert as our record number `rec_seq`.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`] before there are keys; [`Error::CipherMissing`]
+    pub(super) fn seal_alert(
+        &self,
+        suite: u16,
+        rec_seq: u64,
+        message: [u8; 2],
+    ) -> Result<Vec<u8>, Error> {
+        let secret = guard(&self.secrets).own.clone().ok_or(Error::NoKey)?;
+        let info = TrafficSecret::new(suite, &secret, 0)?.crypto_info(&PROVIDER, rec_seq)?;
+        let mut sealer = Sealer::new(info, &PROVIDER)?;
+        let mut record = vec![0; message.len() + sealer.overhead()];
+        sealer.seal(ContentType::ALERT.0, &message, &mut record)?;
+        Ok(record)
+    }
+
+    /// Wipes the secrets.
+    pub(super) fn forget(&self) {
+        *guard(&self.secrets) = Secrets::default();
+    }
+}
+
+impl KeyLog for HandshakeSecrets {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        let [peer, own] = self.labels;
+        if label == peer {
+            guard(&self.secrets).peer = Some(Zeroizing::new(secret.to_vec()));
+        }
+        if label == own {
+            guard(&self.secrets).own = Some(Zeroizing::new(secret.to_vec()));
+        }
+        if self.log.will_log(label) {
+            self.log.log(label, client_random, secret);
+        }
+    }
+
+    fn will_log(&self, label: &str) -> bool {
+        self.labels.contains(&label) || self.log.will_log(label)
+    }
+}
+
+impl fmt::Debug for HandshakeSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HandshakeSecrets")
+    }
+}
+
+const CLIENT_HANDSHAKE: &str = "CLIENT_HANDSHAKE_TRAFFIC_SECRET";
+const SERVER_HANDSHAKE: &str = "SERVER_HANDSHAKE_TRAFFIC_SECRET";
+const SERVER_APPLICATION: &str = "SERVER_TRAFFIC_SECRET_0";

@@ -1,0 +1,255 @@
+//! The alert at each end of a handshake, opened as the peer would.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use ktls_aead::PROVIDER;
+use ktls_core::{CryptoInfo, Opener, Sealer, TrafficSecret};
+use ktls_net::handshake::{ClientConfig, Handshake, ServerConfig};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConnection, KeyLog, RootCertStore, ServerConnection};
+
+use crate::pair::take;
+use crate::pki::{NAME, PKI};
+
+const DECODE_ERROR: u8 = 50;
+const UNEXPECTED_MESSAGE: u8 = 10;
+const RECORD_OVERFLOW: u8 = 22;
+const BAD_RECORD_MAC: u8 = 20;
+const ILLEGAL_PARAMETER: u8 = 47;
+
+/// The secrets of a rustls peer.
+#[derive(Debug, Default)]
+struct Secrets(Mutex<Vec<(String, Vec<u8>)>>);
+
+impl KeyLog for Secrets {
+    fn log(&self, label: &str, _: &[u8], secret: &[u8]) {
+        self.0.lock().unwrap().push((label.into(), secret.to_vec()));
+    }
+}
+
+impl Secrets {
+    fn key(&self, label: &str) -> CryptoInfo {
+        let secrets = self.0.lock().unwrap();
+        let (_, secret) = secrets.iter().find(|(name, _)| name == label).unwrap();
+        let secret = TrafficSecret::new(0x1302, secret, 0).unwrap();
+        secret.crypto_info(&PROVIDER, 0).unwrap()
+    }
+}
+
+/// Our side in the middle of a handshake, and the keys to speak to it and to understand it.
+struct Halfway {
+    ours: Handshake,
+    sealer: Sealer,
+    answers: CryptoInfo,
+}
+
+fn server_that_waits_for_finished() -> Halfway {
+    let root = CertificateDer::from_pem_slice(PKI.authority.cert.as_bytes()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(root).unwrap();
+    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let secrets = Arc::new(Secrets::default());
+    config.key_log = secrets.clone();
+    let name = ServerName::try_from(NAME).unwrap();
+    let mut peer = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut ours = Handshake::server(&ServerConfig::new(&PKI.ecdsa.server()).unwrap()).unwrap();
+    ours.receive(&all(|out| peer.write_tls(out))).unwrap();
+    let flight = take(&mut ours);
+    peer.read_tls(&mut &flight[..]).unwrap();
+    peer.process_new_packets().unwrap();
+    Halfway {
+        ours,
+        sealer: Sealer::new(secrets.key("CLIENT_HANDSHAKE_TRAFFIC_SECRET"), &PROVIDER).unwrap(),
+        answers: secrets.key("SERVER_TRAFFIC_SECRET_0"),
+    }
+}
+
+fn client_that_has_the_server_hello() -> Halfway {
+    let chain = CertificateDer::pem_slice_iter(PKI.ecdsa.cert.as_bytes());
+    let chain = chain.collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(PKI.ecdsa.key.as_bytes()).unwrap();
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let secrets = Arc::new(Secrets::default());
+    config.key_log = secrets.clone();
+    let mut peer = ServerConnection::new(Arc::new(config)).unwrap();
+    let config = ClientConfig::new(&PKI.client()).unwrap();
+    let mut ours = Handshake::client(&config, NAME).unwrap();
+    let hello = take(&mut ours);
+    peer.read_tls(&mut &hello[..]).unwrap();
+    peer.process_new_packets().unwrap();
+    let flight = all(|out| peer.write_tls(out));
+    let in_clear = 5 + usize::from(u16::from_be_bytes([flight[3], flight[4]]));
+    ours.receive(&flight[..in_clear]).unwrap();
+    take(&mut ours);
+    Halfway {
+        ours,
+        sealer: Sealer::new(secrets.key("SERVER_HANDSHAKE_TRAFFIC_SECRET"), &PROVIDER).unwrap(),
+        answers: secrets.key("CLIENT_HANDSHAKE_TRAFFIC_SECRET"),
+    }
+}
+
+fn all(mut write: impl FnMut(&mut Vec<u8>) -> io::Result<usize>) -> Vec<u8> {
+    let mut out = Vec::new();
+    while write(&mut out).unwrap() > 0 {}
+    out
+}
+
+impl Halfway {
+    fn sealed(&mut self, record_type: u8, plaintext: &[u8]) -> Vec<u8> {
+        let mut record = vec![0; plaintext.len() + self.sealer.overhead()];
+        self.sealer
+            .seal(record_type, plaintext, &mut record)
+            .unwrap();
+        record
+    }
+
+    /// Gives it these bytes, in pieces of `step`, and opens the alert that it answers.
+    fn answer(mut self, wire: &[u8], step: usize) -> u8 {
+        let failed = wire
+            .chunks(step)
+            .find_map(|piece| self.ours.receive(piece).err());
+        let error = failed.expect("it has to refuse");
+        let answer = take(&mut self.ours);
+        assert_ne!(answer, b"", "an alert is owed: {error}");
+        let mut opener = Opener::new(self.answers, &PROVIDER).unwrap();
+        let mut alert = vec![0; answer.len()];
+        let inner = opener.open(&answer, &mut alert).expect("one sealed record");
+        assert_eq!(
+            (inner.record_type, inner.len, alert[0]),
+            (21, 2, 2),
+            "{error}"
+        );
+        alert[1]
+    }
+}
+
+/// A content type and a plaintext.
+type Record<'a> = (u8, &'a [u8]);
+
+fn finished(len: u8) -> Vec<u8> {
+    [&[20, 0, 0, len][..], &vec![7; len.into()]].concat()
+}
+
+#[test]
+fn what_is_sealed_and_refused_is_answered_with_the_alert_of_the_rfc() {
+    let cases: &[(&[Record<'_>], u8)] = &[
+        (&[(21, b"")], UNEXPECTED_MESSAGE),
+        (&[(22, &finished(47))], DECODE_ERROR),
+        (&[(22, &finished(0))], DECODE_ERROR),
+        (&[(22, &finished(49))], DECODE_ERROR),
+        (&[(22, &finished(32))], DECODE_ERROR),
+        (&[(23, b"data")], UNEXPECTED_MESSAGE),
+        (&[(22, b"\x01\0\0\x01\0")], DECODE_ERROR),
+        (&[(22, b"\x14\0"), (21, b"\x01\0")], UNEXPECTED_MESSAGE),
+        (&[(21, b"\x01")], DECODE_ERROR),
+        (&[(99, b"?")], UNEXPECTED_MESSAGE),
+        (&[(20, b"\x01")], UNEXPECTED_MESSAGE),
+        (&[(0, b"\0\0\0")], UNEXPECTED_MESSAGE),
+    ];
+    for (records, alert) in cases {
+        for step in [1, usize::MAX] {
+            for mut halfway in [
+                server_that_waits_for_finished(),
+                client_that_has_the_server_hello(),
+            ] {
+                let wire: Vec<u8> = records
+                    .iter()
+                    .flat_map(|(record_type, text)| halfway.sealed(*record_type, text))
+                    .collect();
+                assert_eq!(halfway.answer(&wire, step), *alert, "{records:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sealed_record_that_is_too_long_is_a_record_overflow_by_its_header() {
+    for header in [
+        [23, 3, 3, 0x41, 0x01],
+        [23, 3, 3, 0xff, 0xff],
+        [22, 3, 3, 0x40, 0x01],
+    ] {
+        for halfway in [
+            server_that_waits_for_finished(),
+            client_that_has_the_server_hello(),
+        ] {
+            assert_eq!(halfway.answer(&header, 1), RECORD_OVERFLOW, "{header:?}");
+        }
+    }
+}
+
+#[test]
+fn a_record_that_does_not_authenticate_is_a_bad_record_mac() {
+    for mut halfway in [
+        server_that_waits_for_finished(),
+        client_that_has_the_server_hello(),
+    ] {
+        let mut record = halfway.sealed(21, b"");
+        *record.last_mut().unwrap() ^= 1;
+        assert_eq!(halfway.answer(&record, usize::MAX), BAD_RECORD_MAC);
+    }
+}
+
+#[test]
+fn an_endless_handshake_under_keys_is_ended_by_an_alert() {
+    for mut halfway in [
+        server_that_waits_for_finished(),
+        client_that_has_the_server_hello(),
+    ] {
+        let mut wire = halfway.sealed(22, &[11, 0, 0xff, 0xff]);
+        for _ in 0..17 {
+            wire.extend(halfway.sealed(22, &[0; 16384]));
+        }
+        let alert = halfway.answer(&wire, usize::MAX);
+        assert!(
+            [ILLEGAL_PARAMETER, DECODE_ERROR, UNEXPECTED_MESSAGE].contains(&alert),
+            "{alert}"
+        );
+    }
+}
+
+#[test]
+fn a_hello_in_a_record_over_the_limit_is_a_record_overflow() {
+    let server = ServerConfig::new(&PKI.ecdsa.server()).unwrap();
+    let client = ClientConfig::new(&PKI.client()).unwrap();
+    for [high, low] in [
+        [0x40, 0x01],
+        [0x42, 0x00],
+        [0x48, 0x00],
+        [0x48, 0x01],
+        [0xff, 0xff],
+    ] {
+        for mut ours in [
+            Handshake::server(&server).unwrap(),
+            Handshake::client(&client, NAME).unwrap(),
+        ] {
+            take(&mut ours);
+            let header = [22, 3, 1, high, low];
+            let error = ours.receive(&header).unwrap_err();
+            let text = "the peer sent a record longer than the protocol allows";
+            assert_eq!(error.to_string(), text);
+            assert_eq!(ours.outgoing(), [21, 3, 3, 0, 2, 2, RECORD_OVERFLOW]);
+        }
+    }
+}
+
+#[test]
+fn a_record_of_exactly_the_limit_is_none_over_it() {
+    let config = ServerConfig::new(&PKI.ecdsa.server()).unwrap();
+    let mut server = Handshake::server(&config).unwrap();
+    assert_eq!(server.receive(&[22, 3, 1, 0x40, 0]), Ok(false));
+    let mut waiting = server_that_waits_for_finished();
+    assert_eq!(waiting.ours.receive(&[23, 3, 3, 0x41, 0]), Ok(false));
+}
