@@ -179,7 +179,7 @@ mod tests {
     fn an_empty_queue_gives_its_memory_to_the_next() {
         let (mut pool, mut first, mut second) =
             (FifoPool::default(), Fifo::default(), Fifo::default());
-        push(&mut first, &[1; 100]);
+        first.push(&[1; 100]);
         pool.collect(&mut first);
         assert_eq!(first.bytes(), [1; 100]);
         first.consume(100);
