@@ -325,6 +325,12 @@ class KeyUpdateFound(NamedTuple):
     record boundary), ``"interleaved"`` (another content type inside the message), ``"bad_length"``
     or ``"bad_value"`` (RFC 9846 §4.7.3, §5.1)."""
 
+def _finish_closing() -> None:
+    """Wait for what :meth:`Connection.close` has left to do, as at the exit of the interpreter.
+
+    For a process that ends by ``os._exit``.
+    """
+
 def scan_key_updates(
     types: _Uint8Array,
     offsets: _Int64Array,
@@ -915,9 +921,28 @@ class Connection:
     def getsockname(self) -> object: ...
     def getpeername(self) -> object: ...
     def close(self) -> None:
-        """Send close_notify if that is still possible, and close.
+        """End the connection: the peer gets everything that was accepted, then close_notify, then FIN.
 
-        After an error, wait at most a second for the peer to read its alert.
+        Returns at once, whatever the timeout is. A thread of the process, which never takes the
+        GIL, sends what TCP has no room for, and reads and discards what the peer still sends:
+        closing the socket with its bytes unread would reset the connection and destroy what is on
+        its way. It goes on for as long as the peer makes progress, and gives up after 60 seconds
+        in which TCP has accepted nothing and the peer has acknowledged nothing. Bytes that TCP did
+        not take are lost then, and the peer gets a reset. A peer that has acknowledged everything
+        and says nothing more is left alone after 10 seconds. At most 1024 sockets, and a quarter
+        of the descriptors that the process may have, are closed in this way at a time; of more,
+        the one that is nearest to its limit is given up.
+
+        When the interpreter exits it waits in ``atexit``, up to 5 seconds without progress and one
+        second for a silent peer, and at most a minute; an exception of a signal handler ends the
+        wait. ``os._exit`` and a fatal signal lose what is unsent. A child of a fork takes no part.
+        Where no thread or descriptor is left, ``close`` does all this itself for at most a second.
+
+        A connection that is dropped without ``close`` delivers what was accepted and FIN, but no
+        close_notify. With ``SO_LINGER`` set to 0 on the socket, ``close`` makes a reset at once.
+
+        Calls of other threads that wait at the connection fail with EBADF. What they had not
+        handed over is not sent.
         """
 
     def relay(
@@ -947,7 +972,12 @@ class Connection:
         exc: BaseException | None,
         tb: TracebackType | None,
         /,
-    ) -> None: ...
+    ) -> None:
+        """Close as :meth:`close`; after an exception without close_notify.
+
+        The peer then gets what was accepted and the alert internal_error, so that it does not take
+        a part for the whole.
+        """
 
 class ControlRecord(NamedTuple):
     """A record that is not application data and waits to be read."""

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from .._core import _finish_closing
 from .inbox import Inbox
 
 __all__ = ["Supervisor"]
@@ -106,6 +107,7 @@ def _be_worker(
         _die_with(parent)
         _close(others)
         status = serve(own)
+        _finish_closing()  # what os._exit would cut off
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:

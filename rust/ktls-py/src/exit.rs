@@ -14,8 +14,8 @@ pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
 
 /// Waits until the peers of closed connections have everything, with limits. A signal's handler that raises,
 /// as that of Ctrl-C does, ends it.
-#[pyfunction]
-fn finish_closing(py: Python<'_>) -> PyResult<()> {
+#[pyfunction(name = "_finish_closing")]
+pub(crate) fn finish_closing(py: Python<'_>) -> PyResult<()> {
     let mut raised = Ok(());
     py.detach(|| {
         finish_before_exit(|| {

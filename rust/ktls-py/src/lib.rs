@@ -95,6 +95,7 @@ fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(exit::finish_closing, module)?)?;
     module.add_function(wrap_pyfunction!(scan::scan_key_updates, module)?)?;
     module.add_function(wrap_pyfunction!(simulate::simulate, module)?)?;
     module.add_function(wrap_pyfunction!(stat::aead_in_use, module)?)?;

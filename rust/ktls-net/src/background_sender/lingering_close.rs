@@ -230,3 +230,6 @@ impl LingeringClose {
         Next::Wait { events, look_at }
     }
 }
+
+#[cfg(test)]
+mod tests;

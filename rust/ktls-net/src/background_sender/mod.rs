@@ -81,7 +81,7 @@ const EXIT_LIMITS: Limits = Limits {
 /// An exit waits no longer than this in all.
 const LONGEST_EXIT: Duration = Duration::from_secs(60);
 /// How long a caller may have to close a connection itself.
-const INLINE: Duration = Duration::from_secs(1);
+pub(crate) const INLINE: Duration = Duration::from_secs(1);
 /// Lingering closes and closed kernel TLS sockets at a time.
 const MOST_CLOSING: usize = 1024;
 /// A wait at exit returns this often for the caller's signal handlers.
@@ -142,7 +142,7 @@ static OLDEST: OnceLock<BackgroundSender> = OnceLock::new();
 /// byte for as long as the reader makes progress. Returns at once; see the limits of this module.
 pub(crate) fn deliver_and_close(fd: Arc<OwnedFd>, unsent: Fifo, ending: Ending) {
     let mut close = Box::new(LingeringClose::new(unsent, ending, Instant::now()));
-    if inline::first_turn(&mut close, &fd) == Next::Done || closes_at_once(&fd) {
+    if closes_at_once(&fd) || inline::first_turn(&mut close, &fd) == Next::Done {
         return;
     }
     let task = Task::Close(close);

@@ -1,12 +1,13 @@
 //! The sending direction with its way to TCP, which the background sender may use as well.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use ktls_core::crypto_info::CryptoInfo;
 use ktls_core::socket::{Fault, Shared, Tx};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown, send};
 
@@ -244,11 +245,23 @@ impl TxSide {
         // Of its own, so that the socket's goes back to the system when the socket is closed.
         let fd = fd.try_clone().map_or_else(|_| Arc::clone(fd), Arc::new);
         let stalled = StalledSocket::new(Arc::clone(self));
-        let started = background_sender::push_later(fd, stalled);
+        let started = background_sender::push_later(Arc::clone(&fd), stalled);
         if started {
             *pusher = task;
+        } else if self.is_dead() || self.is_orphaned() {
+            drop(pusher);
+            self.push_here(&fd);
         }
         started
+    }
+
+    /// The same in the thread of the last caller, where no other can be started: for a bounded time.
+    fn push_here(&self, fd: &OwnedFd) {
+        let end = Patience::from_timeout(Some(background_sender::INLINE));
+        while self.push_some(fd) != Pushed::All && end.left().is_ok() {
+            // Whatever ends the wait, the next turn sees what can be done.
+            let _seen = crate::wait::wait(fd.as_fd(), PollFlags::OUT, end);
+        }
     }
 
     /// Sends some of what is sealed, in the background. Sends of callers go on meanwhile: what is sealed

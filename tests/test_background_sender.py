@@ -1,0 +1,239 @@
+"""The thread that finishes what callers do not wait for: its limits, forks, and the exit."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import textwrap
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import connect_pair
+from tests.forked import Child, in_child
+from tests.ktls_ends import DONTWAIT, TLS_TX, attach, generation, install
+from tests.peers.ours import paired
+from tests.peers.raw import HANDSHAKE, ticket
+from tests.peers.support import DEADLINE, octal, port_of, start
+from tests.test_connection_delivery import eventually, open_descriptors, taken_of, threads_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import ktls_fast
+    from ktls_fast import Connection
+
+MIB = 1 << 20
+THREAD = "ktls-send"
+
+
+@pytest.fixture(autouse=True)
+def idle() -> None:
+    """Nothing of an earlier test is under way."""
+    assert eventually(lambda: threads_named(THREAD) == 0)
+
+
+def stalled_socket() -> tuple[ktls_fast.KtlsSocket, socket.socket]:
+    """A ``KtlsSocket`` with sealed records that TCP has no room for."""
+    near, far = connect_pair()
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    sender = attach(near)
+    install(sender, TLS_TX, generation(0))
+    with suppress(BlockingIOError):
+        while True:
+            sender.send(bytes(16384), DONTWAIT)
+    return sender, far
+
+
+def read_to_end(sock: socket.socket) -> int:
+    """Bytes until FIN."""
+    size = 0
+    while piece := sock.recv(1 << 16):
+        size += len(piece)
+    return size
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """The process can open no more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = [int(link.name) for link in Path("/proc/self/fd").iterdir()]
+    free = next(number for number in range(max(used) + 2) if number not in used)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_stalled_sockets_share_one_thread() -> None:
+    with ExitStack() as stack:
+        pairs = [stalled_socket() for _ in range(150)]
+        for sender, far in pairs:
+            stack.enter_context(far)
+            stack.enter_context(sender)
+        assert eventually(lambda: threads_named(THREAD) == 1)
+        for sender, _ in pairs:
+            sender.close()
+        assert threads_named(THREAD) == 1
+        # Whole records, and all of them: each is 16384 bytes, header, type and tag.
+        for _, far in pairs:
+            size = read_to_end(far)
+            assert size > 0
+            assert size % (16384 + 22) == 0
+
+
+def test_thread_ends_when_nothing_is_left() -> None:
+    sender, far = stalled_socket()
+    with far:
+        assert eventually(lambda: threads_named(THREAD) == 1)
+        sender.close()
+        read_to_end(far)
+        assert eventually(lambda: threads_named(THREAD) == 0)
+
+
+def test_without_a_descriptor_for_the_thread_close_delivers_by_itself() -> None:
+    with paired() as (conn, peer):
+        peer.send(ticket(), HANDSHAKE)
+        taken = taken_of(conn, octal(4 * MIB))
+        received = start(peer.drain)
+        with no_descriptor_left():
+            conn.close()
+            assert threads_named(THREAD) == 0
+        assert received.result(DEADLINE) == (taken, [(1, 0)])
+
+
+def test_without_a_descriptor_for_the_thread_close_is_bounded() -> None:
+    with paired() as (conn, peer):
+        taken = taken_of(conn, octal(8 * MIB))
+        with no_descriptor_left():
+            conn.close()
+        # It did not wait for ever. A part of it never looks like all there was.
+        with suppress(ConnectionResetError):
+            assert peer.drain() == (taken, [(1, 0)])
+
+
+def test_parent_goes_on_after_a_fork_and_its_child_leaves_everything_alone() -> None:
+    with paired() as (conn, peer):
+        taken = taken_of(conn, octal(8 * MIB))
+        conn.close()
+        # The child has two of a pipe more, and one less: it has closed its copy.
+        assert int(in_child(open_descriptors)) == open_descriptors() + 1
+        child = Child(lambda: "there")
+        assert peer.drain() == (taken, [(1, 0)])
+        assert child.answer() == "'there'"
+
+
+def test_child_has_a_thread_of_its_own() -> None:
+    def deliver() -> bool:
+        with paired() as (conn, peer):
+            taken = taken_of(conn, octal(4 * MIB))
+            conn.close()
+            started = eventually(lambda: threads_named(THREAD) == 1)
+            return started and peer.drain() == (taken, [(1, 0)])
+
+    with paired() as (conn, peer):
+        taken = taken_of(conn, octal(4 * MIB))
+        conn.close()
+        assert in_child(deliver) == "True"
+        assert peer.drain() == (taken, [(1, 0)])
+
+
+PROGRAM = textwrap.dedent(
+    """
+    import contextlib, resource, socket, sys
+    from pathlib import Path
+    from ktls_fast import Connection, TrafficSecret
+    secret = TrafficSecret(0x1301, bytes(32))
+    def stalled():
+        sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+        conn = Connection.from_secrets(sock, server_side=False, tx=secret, rx=secret)
+        conn.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                conn.send(bytes(1 << 20))
+        conn.close()
+    """
+)
+
+
+@contextmanager
+def program(body: str) -> Iterator[subprocess.Popen[str]]:
+    """A process with ``stalled()``, whose peer accepts no connection and reads nothing."""
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=200) as listening,
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM + textwrap.dedent(body), str(port_of(listening))],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_number_of_sockets_that_are_closing_is_bounded() -> None:
+    """A quarter of the descriptors that the process may have."""
+    body = """
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(150):
+        stalled()
+    print(len(list(Path("/proc/self/fd").iterdir())) - before)
+    import os
+    os._exit(0)
+    """
+    with program(body) as process:
+        out, err = process.communicate(timeout=3 * DEADLINE)
+        assert err == ""
+        # The thread has three descriptors of its own, and may be one order behind.
+        assert 45 <= int(out) <= 60
+
+
+def test_exit_waits_for_a_peer_that_takes_nothing_but_not_for_ever() -> None:
+    with program("stalled()") as process:
+        assert process.communicate(timeout=3 * DEADLINE) == ("", "")
+        assert process.returncode == 0
+
+
+def test_signal_ends_the_wait_at_exit() -> None:
+    """What is registered before the import runs behind our wait, what is registered after it before."""
+    body = """
+    import atexit, signal, time
+    def begin(*_):
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+    def interrupt(*_):
+        raise KeyboardInterrupt
+    atexit.register(begin)
+    stalled()
+    """
+    with program(body) as process:
+        _, err = process.communicate(timeout=DEADLINE)
+        assert "KeyboardInterrupt" in err
+
+
+def test_reset_that_the_user_has_asked_for_by_so_linger_is_made_at_once() -> None:
+    with paired() as (conn, peer):
+        set_option(conn, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        conn.sendall(b"data")
+        conn.close()
+        assert threads_named(THREAD) == 0
+        with pytest.raises(ConnectionResetError):
+            peer.drain()
+
+
+def set_option(conn: Connection, option: int, value: bytes) -> None:
+    """Set an option of the socket beneath."""
+    sock = socket.socket(fileno=conn.fileno())
+    sock.setsockopt(socket.SOL_SOCKET, option, value)
+    sock.detach()
