@@ -50,6 +50,7 @@ __all__ = [
     "TlsInfo",
     "TrafficSecret",
     "_Bell",
+    "_finish_closing",
     "_simulate",
     "aead_in_use",
     "cpu_features",
@@ -921,7 +922,7 @@ class Connection:
     def getsockname(self) -> object: ...
     def getpeername(self) -> object: ...
     def close(self) -> None:
-        """End the connection: the peer gets everything that was accepted, then close_notify, then FIN.
+        """End the connection: the peer gets all that was accepted, then close_notify, then FIN.
 
         Returns at once, whatever the timeout is. A thread of the process, which never takes the
         GIL, sends what TCP has no room for, and reads and discards what the peer still sends:

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from .._core import _finish_closing
+from ktls_fast._core import _finish_closing
+
 from .inbox import Inbox
 
 __all__ = ["Supervisor"]
