@@ -148,6 +148,13 @@ impl Tx {
         self.jobs.is_some()
     }
 
+    /// Records leave as `wire` again, behind `sealed`: those that nobody took out of the queue.
+    pub fn unqueue_behind(&mut self, sealed: &[u8]) {
+        self.wire.space(sealed.len()).copy_from_slice(sealed);
+        self.wire.commit(sealed.len());
+        self.unqueue();
+    }
+
     /// Records leave as `wire` again; what still waits is sealed.
     pub fn unqueue(&mut self) {
         for job in self.jobs.take().into_iter().flat_map(|jobs| jobs.staged) {

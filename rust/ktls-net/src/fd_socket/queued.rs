@@ -103,7 +103,9 @@ impl TxSide {
     pub(super) fn submit(self: &Arc<Self>, tx: &mut Tx, payload: Payload<'_>) {
         if let Some(queued) = self.queued() {
             queued.retire_in_child(tx);
-            queued.lane.submit(self, tx.jobs(), payload);
+            if let Some(sealed) = queued.lane.submit(self, tx.jobs(), payload) {
+                tx.unqueue_behind(sealed.bytes());
+            }
         }
     }
 

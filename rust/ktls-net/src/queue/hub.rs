@@ -34,7 +34,7 @@ pub(super) struct Tally {
     pub(super) depth: AtomicU64,
 }
 
-/// The way to one worker, whose thread starts with the first task.
+/// The way to one worker, whose thread starts with the first connection.
 #[derive(Debug)]
 pub(super) struct Inbox {
     posts: Mutex<Posts>,
@@ -148,20 +148,27 @@ impl Hub {
         !posts.running
     }
 
-    /// Gives a task to a worker; false when no thread can be had.
-    pub(super) fn post(self: &Arc<Self>, worker: usize, task: Task) -> bool {
-        let inbox = self.inbox(worker);
-        let mut posts = guard(&inbox.posts);
+    /// Has a worker's thread run, for tasks that come; false when none can be had.
+    pub(super) fn start(self: &Arc<Self>, worker: usize) -> bool {
+        self.start_for(worker, &mut guard(&self.inbox(worker).posts))
+    }
+
+    fn start_for(self: &Arc<Self>, worker: usize, posts: &mut Posts) -> bool {
         if !posts.running {
             let (hub, name) = (Arc::clone(self), format!("ktls-queue-{worker}"));
             let thread = std::thread::Builder::new().name(name);
-            if thread
-                .spawn(move || Worker::new(hub, worker).run())
-                .is_err()
-            {
-                return false;
-            }
-            posts.running = true;
+            let started = thread.spawn(move || Worker::new(hub, worker).run());
+            posts.running = started.is_ok();
+        }
+        posts.running
+    }
+
+    /// Gives a task to a worker; false when no thread can be had, as may be once the queue is closed.
+    pub(super) fn post(self: &Arc<Self>, worker: usize, task: Task) -> bool {
+        let inbox = self.inbox(worker);
+        let mut posts = guard(&inbox.posts);
+        if !self.start_for(worker, &mut posts) {
+            return false;
         }
         posts.tasks.push(task);
         drop(posts);

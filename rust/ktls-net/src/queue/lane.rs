@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
+use ktls_core::Fifo;
 use ktls_core::offload::Ring;
 use ktls_core::socket::Job;
 use rustix::io::Errno;
@@ -62,11 +63,18 @@ const LET_GO: Duration = Duration::from_secs(1);
 
 impl Lane {
     /// Over a descriptor of its own.
+    ///
+    /// # Errors
+    /// EMFILE and the like; EAGAIN when there is no thread for its worker.
     pub(crate) fn new(hub: &Arc<Hub>, fd: &OwnedFd) -> Result<Self, Error> {
         let fd = fd.try_clone().map_err(crate::error::system)?;
+        let worker = hub.pick();
+        if !hub.start(worker) {
+            return Err(Error::Io(Errno::AGAIN));
+        }
         Ok(Self {
             hub: Arc::clone(hub),
-            worker: hub.pick(),
+            worker,
             state: Mutex::new(State {
                 ring: Ring::new(hub.shape.depth),
                 work: None,
@@ -123,13 +131,14 @@ impl Lane {
         waiting.map_or(0, |waiting| written.saturating_sub(waiting))
     }
 
-    /// Puts records into the ring, of which the caller knows that they fit.
+    /// Puts records into the ring, of which the caller knows that they fit. Gives them back, sealed, when
+    /// there is no worker for them.
     pub(crate) fn submit(
         self: &Arc<Self>,
         side: &Arc<TxSide>,
         jobs: impl Iterator<Item = Job>,
         payload: Payload<'_>,
-    ) {
+    ) -> Option<Fifo> {
         let mut state = guard(&self.state);
         let (mut count, mut software, mut bytes) = (0, 0, 0);
         for job in jobs {
@@ -141,26 +150,37 @@ impl Lane {
             debug_assert!(submitted.is_ok());
         }
         if count == 0 {
-            return;
+            return None;
         }
         self.submitted.fetch_add(bytes, Ordering::Release);
         let tally = &self.hub.tally;
         tally.submitted.fetch_add(count, Ordering::Relaxed);
         tally.software.fetch_add(software, Ordering::Relaxed);
         tally.depth.fetch_add(count, Ordering::Relaxed);
-        let Some(fd) = state.fd.clone().filter(|_| state.work.is_none()) else {
-            return;
-        };
+        let fd = state.fd.clone().filter(|_| state.work.is_none())?;
         state.work = Some(Work {
             _call: side.owner().work(),
             side: Arc::clone(side),
         });
         drop(state);
-        if !self.hub.post(self.worker, Task::send(self, fd)) {
-            side.tcp_failed(Errno::NOMEM);
-            self.discard();
-            self.end(guard(&self.state));
+        if self.hub.post(self.worker, Task::send(self, fd)) {
+            return None;
         }
+        let sealed = self.take_back();
+        self.end(guard(&self.state));
+        Some(sealed)
+    }
+
+    /// All that is queued, sealed by the caller.
+    fn take_back(&self) -> Fifo {
+        let mut sealed = Fifo::default();
+        let mut state = guard(&self.state);
+        self.hub.left_ring(state.ring.len());
+        self.hub.completed(state.ring.len());
+        while let Some(descriptor) = state.ring.acquire() {
+            descriptor.seal(&mut sealed);
+        }
+        sealed
     }
 
     /// Asks the worker to open ahead; false when that cannot be.
