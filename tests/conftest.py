@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.ktls_ends import LEFT_OPEN
 from tests.ktls_pipe import Pipe, open_pipe
 from tests.reference import CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_key
 
@@ -22,6 +23,14 @@ settings.register_profile(
 )
 settings.register_profile("slow", settings.get_profile("fast"), max_examples=400)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "slow" if IN_CI else "fast"))
+
+
+@pytest.fixture(autouse=True)
+def close_what_is_left_open() -> Iterator[None]:
+    """What ``attach`` has made is closed at the end."""
+    yield
+    while LEFT_OPEN:
+        LEFT_OPEN.pop().close()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ SOL_TLS, TLS_TX, TLS_RX, TCP_ULP = 282, 1, 2, 31
 KEY_UPDATE = bytes([24, 0, 0, 1, 0])
 DONTWAIT, PEEK, MORE = socket.MSG_DONTWAIT, socket.MSG_PEEK, socket.MSG_MORE
 Pair = Callable[[], tuple[socket.socket, socket.socket]]
+LEFT_OPEN: list[KtlsSocket] = []
 
 
 def generation(number: int, version: int = TLS13, cipher: Cipher = AES_GCM_128) -> TrafficKey:
@@ -24,8 +25,14 @@ def generation(number: int, version: int = TLS13, cipher: Cipher = AES_GCM_128) 
 
 def attach(sock: socket.socket, namespace: Namespace | None = None) -> KtlsSocket:
     """Take over a socket and attach the ULP."""
-    end = KtlsSocket(sock, namespace=namespace)
+    end = closed_at_the_end(KtlsSocket(sock, namespace=namespace))
     end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+    return end
+
+
+def closed_at_the_end(end: KtlsSocket) -> KtlsSocket:
+    """The end itself, which is open until the test is over: dropped open it would warn."""
+    LEFT_OPEN.append(end)
     return end
 
 

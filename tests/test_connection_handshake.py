@@ -225,7 +225,7 @@ def test_impossible_server_name_is_refused_before_a_byte_is_sent(name: str) -> N
 def test_package_functions_make_a_connection() -> None:
     with listener() as listening:
         config = server_config()
-        serving = start(lambda: echo(ktls_fast.accept(answer(listening), config)))
+        serving = start(lambda: _serve(ktls_fast.accept(answer(listening), config)))
         address = ("127.0.0.1", port_of(listening))
         with ktls_fast.connect(address, client_config(), server_name="localhost") as conn:
             conn.settimeout(DEADLINE)
@@ -233,6 +233,11 @@ def test_package_functions_make_a_connection() -> None:
             assert conn.read() == b"data"
             assert conn.getpeername() == address
         serving.result(DEADLINE)
+
+
+def _serve(conn: Connection) -> None:
+    with conn:
+        echo(conn)
 
 
 def test_one_failed_handshake_leaves_the_next_alone() -> None:

@@ -173,16 +173,18 @@ def test_a_connection_goes_to_the_first_as_well(tcp_pair: Pair) -> None:
     is_refused(lambda: near.sendall(b"x"), child.pid)
     is_refused(lambda: near.recv(1), child.pid)
     near.close()
-    assert far.recv(100) == b"from the child"
+    with far:
+        assert far.recv(100) == b"from the child"
 
 
 def test_a_child_that_only_closes_says_no_close_notify(tcp_pair: Pair) -> None:
     near, far = connections(tcp_pair)
     assert in_child(near.close) == "None"
     near.sendall(b"still here")
-    assert far.recv(100) == b"still here"
-    near.close()
-    assert far.recv(100) == b""
+    with far:
+        assert far.recv(100) == b"still here"
+        near.close()
+        assert far.recv(100) == b""
 
 
 HOOKS = """

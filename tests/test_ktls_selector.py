@@ -12,7 +12,16 @@ import pytest
 from ktls_fast import KtlsSocket
 from ktls_fast.conformance.blocked import once_blocked, wait_until_blocked
 from ktls_fast.selectors import KtlsSelector
-from tests.ktls_ends import Ends, Pair, ends_over, fails, generation, raw_over, receive
+from tests.ktls_ends import (
+    Ends,
+    Pair,
+    closed_at_the_end,
+    ends_over,
+    fails,
+    generation,
+    raw_over,
+    receive,
+)
 from tests.reference import HANDSHAKE
 
 SHORT, LONG = 0.2, 60.0
@@ -146,7 +155,7 @@ def test_a_ktls_socket_without_a_key_is_ready_as_tcp_is(
     selector: KtlsSelector, tcp_pair: Pair
 ) -> None:
     near, far = tcp_pair()
-    selector.register(KtlsSocket(far), EVENT_READ, "end")
+    selector.register(closed_at_the_end(KtlsSocket(far)), EVENT_READ, "end")
     assert sleeps_through(selector)
     with once_blocked(lambda: near.send(b"plain")):
         assert ready(selector, LONG) == {"end": EVENT_READ}

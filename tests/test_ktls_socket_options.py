@@ -16,6 +16,7 @@ from tests.ktls_ends import (
     Ends,
     Pair,
     attach,
+    closed_at_the_end,
     ends_over,
     fails,
     generation,
@@ -75,7 +76,7 @@ def test_options_of_other_levels_go_to_tcp(end: KtlsSocket) -> None:
 
 def test_the_ulp_is_attached_once(tcp_pair: Pair) -> None:
     """S1.3-3, S1.3-7."""
-    end = KtlsSocket(tcp_pair()[0])
+    end = closed_at_the_end(KtlsSocket(tcp_pair()[0]))
     assert end.getsockopt(socket.IPPROTO_TCP, TCP_ULP, 16) == b""
     end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
     with fails(errno.EEXIST):
@@ -88,14 +89,14 @@ def test_the_ulp_needs_an_established_connection(tcp_pair: Pair) -> None:
     near, far = tcp_pair()
     far.shutdown(socket.SHUT_WR)
     with fails(errno.ENOTCONN):
-        KtlsSocket(near).setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+        closed_at_the_end(KtlsSocket(near)).setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
     with socket.socket() as fresh, fails(errno.ENOTCONN):
-        KtlsSocket(fresh).setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+        closed_at_the_end(KtlsSocket(fresh)).setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
 
 
 def test_without_the_ulp_there_are_no_tls_options(tcp_pair: Pair) -> None:
     """S1.3-8."""
-    end = KtlsSocket(tcp_pair()[0])
+    end = closed_at_the_end(KtlsSocket(tcp_pair()[0]))
     with fails(errno.ENOPROTOOPT):
         install(end, TLS_TX, generation(0))
     with fails(errno.EOPNOTSUPP):

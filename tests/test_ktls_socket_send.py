@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import socket
 import struct
 
@@ -281,3 +282,12 @@ def test_type_zero_makes_the_last_data_byte_the_type(ends: Ends) -> None:
     """S2.2-7."""
     send_typed(ends.sender, b"a\x17", 0)
     assert receive(ends.receiver) == (b"a", APPLICATION_DATA)
+
+
+def test_what_is_written_to_the_descriptor_itself_is_plaintext(tcp_pair: Pair) -> None:
+    """The documentation warns of it: with the kernel's TLS it would be a record."""
+    near, far = tcp_pair()
+    sender = attach(near)
+    install(sender, TLS_TX, generation(0))
+    assert os.write(sender.fileno(), b"secret") == 6
+    assert far.recv(100) == b"secret"

@@ -4,12 +4,21 @@ import pytest
 
 from ktls_fast import KtlsSocket, Namespace, tls_stat
 from ktls_fast.proxy import format_counters
-from tests.ktls_ends import SOL_TLS, TCP_ULP, TLS_RX, TLS_TX, Pair, generation, install
+from tests.ktls_ends import (
+    SOL_TLS,
+    TCP_ULP,
+    TLS_RX,
+    TLS_TX,
+    Pair,
+    closed_at_the_end,
+    generation,
+    install,
+)
 
 
 def keyed(pair: Pair, namespace: Namespace | None) -> tuple[KtlsSocket, KtlsSocket]:
     """A sender and a receiver that count in ``namespace``."""
-    near, far = (KtlsSocket(sock, namespace=namespace) for sock in pair())
+    near, far = (closed_at_the_end(KtlsSocket(sock, namespace=namespace)) for sock in pair())
     for end, direction in ((near, TLS_TX), (far, TLS_RX)):
         end.setsockopt(6, TCP_ULP, b"tls")
         install(end, direction, generation(0))

@@ -11,7 +11,7 @@ import pytest
 
 import ktls_fast
 from ktls_fast import BadRecordError, Connection, Namespace
-from tests.ktls_ends import fails
+from tests.ktls_ends import LEFT_OPEN, fails
 from tests.peers.support import DEADLINE, octal, socket_pair
 from tests.relay_ktls import (
     KINDS,
@@ -132,6 +132,7 @@ def test_socket_that_nobody_holds_is_pumped_and_closed_at_the_end(relay: ktls_fa
     other, far_other = link("plain")
     with far, other, far_other:
         _, ended = added(relay, near, other)
+        LEFT_OPEN.remove(near)
         del near
         gc.collect()
         far.sendall(b"through")

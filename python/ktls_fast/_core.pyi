@@ -447,10 +447,10 @@ class OffloadQueue:
     """Threads that seal, write and open for the sockets that have it as their ``device``.
 
     A send puts one descriptor per record into the ring of its connection. ``bytes`` are not copied,
-    and let go once the record is sealed and Python calls this package again; any other buffer is
-    copied. A full ring makes a send wait, or fail with EAGAIN. An error of TCP is reported by the
-    next call, as after any write behind a call's back. Records are opened ahead of the reader, at
-    most 256 KiB per connection; errors and KeyUpdates still wait for it.
+    and let go with the next call on the queue or one of its sockets after the record was sealed;
+    any other buffer is copied. A full ring makes a send wait, or fail with EAGAIN. An error of TCP
+    is reported by the next call, as after any write behind a call's back. Records are opened ahead
+    of the reader, at most 256 KiB per connection; errors and KeyUpdates still wait for it.
 
     Each direction of a connection takes a key slot; without one it stays in software. A key update
     goes through software until the peer has acknowledged all that went before. Process exit loses
@@ -465,7 +465,9 @@ class OffloadQueue:
         slots: int = 64,
         policy: Literal["cover-letter", "v17"] = "cover-letter",
     ) -> Self:
-        """Make a queue; its threads start with their first task.
+        """Make a queue; its threads start with their first connection.
+
+        One for which the system has no thread stays in software.
 
         :param workers: threads; 0 is the software path.
         :param depth: records in the ring of each connection.
@@ -505,7 +507,15 @@ class OffloadQueue:
 class KtlsSocket:
     """A connected TCP socket that behaves as one with the kernel's tls ULP (spec 1 to 4).
 
-    Same calls, names, order and results as :class:`socket.socket`.
+    Same calls, names, order and results as :class:`socket.socket`, and as there a
+    ``ResourceWarning`` when it is dropped open.
+
+    Records are made and opened in this object and not in the kernel: what goes to :meth:`fileno`
+    past it is on the wire as it is. ``os.write(sock.fileno(), data)`` **sends plaintext**, and
+    ``os.read`` takes ciphertext away from under the socket. The same do ``os.splice`` and
+    ``os.sendfile``, ``socket.socket(fileno=...)``, a child process that has the descriptor, and an
+    event loop whose transport is made of the number. Wait for the number, and leave reading and
+    writing to the methods.
 
     After a fork the first of the two processes that uses the socket keeps it; the other one gets
     EBUSY with the first one's pid. To close it, or to ask for its ``fileno`` or names, is no use.
@@ -621,7 +631,8 @@ class KtlsSocket:
 
         All records but the last are full (spec 2.4). Afterwards, also when the call fails or times
         out, the file's position is behind what was sent. ``file`` is opened in binary mode; what
-        has no offsets, as a pipe or an object that only has ``read``, is sent as it is read.
+        has no offsets, as a pipe or an object that only has ``read``, is sent as it is read. The
+        timeout counts from the last time that TCP took something.
 
         :raises ValueError: text mode, a count of 0, or a non-blocking socket.
         """
@@ -783,7 +794,11 @@ class Connection:
 
     After a fork the first of the two processes that uses the connection keeps it, and the other one
     gets EBUSY. A child's ``close`` of a connection that it never used takes and says nothing; a
-    parent's is a use: one that leaves the connection to its child drops it without ``close``.
+    parent's is a use: one that leaves the connection to its child drops it without ``close``. Any
+    other that is dropped open gives a ``ResourceWarning``, as a :class:`socket.socket` does.
+
+    The same holds for its :meth:`fileno` as for that of a :class:`KtlsSocket`: wait for the number,
+    and leave reading and writing to the methods.
 
     Errors on a connection: :class:`AlertReceivedError` (the peer's alert), :class:`PeerError` (it
     broke a
@@ -798,6 +813,8 @@ class Connection:
         :raises HandshakeError: EPROTO, with what went wrong; the peer got an alert.
         :raises KtlsError: EINVAL for a non-blocking socket.
         :raises TimeoutError: the handshake took longer than the socket's timeout.
+        :raises TypeError: ``sock`` is no ``socket.socket``, or speaks TLS itself as that of ``ssl``
+            does: there is no TLS in TLS, and our records would go beside it.
         """
 
     @staticmethod
@@ -873,8 +890,8 @@ class Connection:
     def unsent(self) -> int:
         """Bytes sealed and not yet taken by the socket.
 
-        On a non-blocking connection they go out with the next call of any kind, for example
-        ``write(b"")`` when the socket is writable.
+        They go out as soon as it takes them, whether or not another call comes: a thread of the
+        process that serves all connections sends what a call that did not wait has left.
         """
 
     def read(self, n: int = 16384, /) -> bytes:
@@ -908,12 +925,20 @@ class Connection:
     def pending(self) -> int:
         """Bytes that can be acted on before more is read from the socket.
 
-        Whole sealed records are included: do not wait in ``select`` while it is > 0.
+        Whole sealed records are included: do not wait in ``select`` while it is > 0, or wait in a
+        :class:`ktls_fast.selectors.KtlsSelector`, which knows of them.
         """
 
     def close_notify(self) -> None:
         """Say that no more will be sent; reading goes on until the peer's close_notify."""
 
+    def _readiness(self, events: int, /) -> tuple[int, int]:
+        """The mask of now, and the mask to wait for at ``fileno()`` besides a bell."""
+
+    def _watch(self, bell: _Bell, /) -> None:
+        """Ring ``bell`` after each change that ``fileno()`` does not show."""
+
+    def _unwatch(self, bell: _Bell, /) -> None: ...
     def fileno(self) -> int: ...
     def settimeout(self, value: float | None, /) -> None: ...
     def gettimeout(self) -> float | None: ...

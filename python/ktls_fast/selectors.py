@@ -1,4 +1,4 @@
-"""A selector for KtlsSockets and ordinary files together.
+"""A selector for KtlsSockets, Connections and ordinary files together.
 
 The stdlib's selectors ask the system about a descriptor, and the system knows TCP only: it calls
 half a record readable, and does not see the plaintext that waits inside.
@@ -13,7 +13,7 @@ from select import POLLIN, POLLOUT, poll
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector, SelectorKey
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._core import KtlsSocket, _Bell
+from ._core import Connection, KtlsSocket, _Bell
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
@@ -25,6 +25,9 @@ Ready: TypeAlias = list[tuple[SelectorKey, int]]
 
 class KtlsSelector(BaseSelector):
     """Waits for KtlsSockets as the kernel's poll would, and for anything else that has a fileno.
+
+    A Connection is readable when a read has something to act on: data, the end, an error, or a
+    message of TLS, after which a non-blocking read may raise ``BlockingIOError``.
 
     As with the stdlib's selectors, other threads may register and unregister during ``select``;
     here a running ``select`` takes notice.
@@ -53,7 +56,7 @@ class KtlsSelector(BaseSelector):
             msg = f"{fileobj!r} (FD {fd}) is already registered"
             raise KeyError(msg)
         self._keys.by_fd[fd] = key
-        if isinstance(fileobj, KtlsSocket):
+        if isinstance(fileobj, _ASKED):
             fileobj._watch(self._bell)
         self._bell.ring()
         return key
@@ -122,11 +125,11 @@ class KtlsSelector(BaseSelector):
         return self._keys
 
     def _enlist(self, poller: poll) -> Ready:
-        """Tell ``poller`` what to wait for; gives the KtlsSockets that are ready already."""
+        """Tell ``poller`` what to wait for; gives those of ours that are ready already."""
         ready: Ready = []
         for key in list(self._keys.by_fd.values()):
             watch = _MASKS[key.events]
-            if isinstance(key.fileobj, KtlsSocket):
+            if isinstance(key.fileobj, _ASKED):
                 try:
                     now, watch = key.fileobj._readiness(watch)
                 except OSError:
@@ -139,16 +142,16 @@ class KtlsSelector(BaseSelector):
         return ready
 
     def _ordinary(self, fired: list[tuple[int, int]]) -> Ready:
-        """What the system says of all but KtlsSockets, which have to be asked again."""
+        """What the system says of all but ours, which have to be asked again."""
         keys = ((self._keys.by_fd.get(fd), mask) for fd, mask in fired)
         return [
             (key, _events_of(mask, key))
             for key, mask in keys
-            if key and not isinstance(key.fileobj, KtlsSocket)
+            if key and not isinstance(key.fileobj, _ASKED)
         ]
 
     def _forget(self, key: SelectorKey) -> None:
-        if isinstance(key.fileobj, KtlsSocket):
+        if isinstance(key.fileobj, _ASKED):
             key.fileobj._unwatch(self._bell)
 
 
@@ -197,4 +200,6 @@ def _events_of(mask: int, key: SelectorKey) -> int:
     return (read | write) & key.events
 
 
+_ASKED = (KtlsSocket, Connection)
+"""What knows more of itself than the system does."""
 _MASKS = {EVENT_READ: POLLIN, EVENT_WRITE: POLLOUT, EVENT_READ | EVENT_WRITE: POLLIN | POLLOUT}

@@ -14,6 +14,7 @@ from tests.ktls_ends import (
     TCP_ULP,
     TLS_RX,
     TLS_TX,
+    closed_at_the_end,
     generation,
     install,
 )
@@ -71,7 +72,7 @@ class Half:
 def attach(
     sock: socket.socket, queue: OffloadQueue | None, namespace: Namespace | None = None
 ) -> KtlsSocket:
-    end = KtlsSocket(sock, namespace=namespace, device=queue)
+    end = closed_at_the_end(KtlsSocket(sock, namespace=namespace, device=queue))
     end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
     return end
 

@@ -31,7 +31,7 @@ class Event(NamedTuple):
     """The segment was sent before."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Report:
     """The outcome of a run."""
 

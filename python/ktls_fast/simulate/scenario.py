@@ -37,7 +37,7 @@ NAMES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Scenario:
     """A connection between two hosts with a device each. Times are in microseconds.
 

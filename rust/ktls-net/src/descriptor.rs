@@ -72,6 +72,11 @@ impl Descriptor {
         &self.owner
     }
 
+    /// True while it is open, unless the other process of a fork may have it by now.
+    pub(crate) fn is_left_open(&self) -> bool {
+        self.owner.is_ours() && self.number().is_ok()
+    }
+
     /// The first to close gets it. Where locks may be held for ever, what can be had is closed.
     pub(crate) fn close(&self) -> Option<Arc<OwnedFd>> {
         if self.owner.is_stuck() {

@@ -33,6 +33,16 @@ pub enum Error {
     Interrupted,
 }
 
+impl Error {
+    /// True for what says that a wait is over, and nothing else.
+    pub(crate) const fn ends_a_wait(&self) -> bool {
+        matches!(
+            self,
+            Self::Io(Errno::AGAIN) | Self::TimedOut | Self::Interrupted
+        )
+    }
+}
+
 /// What the standard library tells of the system.
 pub(crate) fn system(error: std::io::Error) -> Error {
     let code = error.raw_os_error().unwrap_or_default();

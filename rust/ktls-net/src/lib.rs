@@ -26,7 +26,7 @@ pub use fd_socket::{Bell, FdSocket, FileSource, Readiness, Unfit};
 pub use queue::{Kept, OffloadQueue};
 pub use relay::{End, KtlsSide, OnClose, Pair, Pool, Relay, Side, Tally};
 pub use spread::spread;
-pub use wait::Patience;
+pub use wait::{Limit, Patience};
 
 /// The counters of this process.
 pub static STATS: LazyLock<Arc<Stats>> = LazyLock::new(Arc::default);

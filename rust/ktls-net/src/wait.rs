@@ -9,6 +9,10 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::Error;
 
+mod limit;
+
+pub use limit::Limit;
+
 /// The peer has sent FIN. Where poll cannot say so, reading does.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 pub const PEER_DONE: PollFlags = PollFlags::RDHUP;

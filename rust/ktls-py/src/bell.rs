@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use crate::errors::connection_error;
 
-#[pyclass(frozen, name = "_Bell", module = "ktls_fast._core")]
+#[pyclass(frozen, weakref, name = "_Bell", module = "ktls_fast._core")]
 pub(crate) struct PyBell(pub(crate) Arc<Bell>);
 
 #[pymethods]

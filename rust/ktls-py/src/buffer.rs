@@ -10,13 +10,10 @@ mod pool;
 
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use ktls_net::Kept;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyMemoryView};
 use pyo3::{Borrowed, ffi};
 
@@ -58,19 +55,6 @@ impl Input<'_> {
             Self::Buffer(buffer) => unsafe {
                 std::slice::from_raw_parts(buffer.start(), buffer.len())
             },
-        }
-    }
-}
-
-impl Input<'_> {
-    /// The bytes for longer than the call, where nobody can change them.
-    pub(crate) fn kept(&self) -> Option<Kept> {
-        match self {
-            Self::Bytes(bytes) => {
-                let bytes = PyBackedBytes::from(bytes.clone());
-                Some(Kept::new(Arc::new(bytes), 0))
-            }
-            Self::Buffer(_) => None,
         }
     }
 }

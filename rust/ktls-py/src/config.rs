@@ -15,7 +15,7 @@ use pyo3::types::PyString;
 use crate::buffer::Input;
 use crate::errors::{connection_error, refused};
 
-#[pyclass(frozen, name = "ServerConfig", module = "ktls_fast")]
+#[pyclass(frozen, weakref, name = "ServerConfig", module = "ktls_fast")]
 pub(crate) struct PyServerConfig {
     pub(crate) config: ServerConfig,
     pub(crate) policy: Policy,
@@ -75,7 +75,7 @@ impl PyServerConfig {
     }
 }
 
-#[pyclass(frozen, name = "ClientConfig", module = "ktls_fast")]
+#[pyclass(frozen, weakref, name = "ClientConfig", module = "ktls_fast")]
 pub(crate) struct PyClientConfig {
     pub(crate) config: ClientConfig,
     pub(crate) policy: Policy,

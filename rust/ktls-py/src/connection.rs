@@ -7,24 +7,28 @@ use ktls_core::rekey::Reply;
 use ktls_core::wire::TLS13;
 use ktls_core::{Errno, Error as CoreError};
 use ktls_net::handshake::Handshake;
-use ktls_net::{Connection, Error, Handshaking, Patience, Relay};
-use pyo3::exceptions::PyValueError;
+use ktls_net::{Connection, Error, Handshaking, Limit, Patience, Relay};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::bell::PyBell;
 use crate::buffer::{Input, Output, copy_bytes, dup_fd, new_bytes, take_fd};
 use crate::config::{PyClientConfig, PyServerConfig, Rekey};
 use crate::errors::{connection_error, refused};
+use crate::ktls_socket::PyKtlsSocket;
 use crate::memory::list_of;
 use crate::python_socket;
 use crate::relay::plain_only;
 use crate::timeout::{Timeout, parse, wait_for};
 use crate::traffic_secret::PyTrafficSecret;
+use crate::unclosed::Origin;
 
-#[pyclass(frozen, name = "Connection", module = "ktls_fast")]
+#[pyclass(frozen, weakref, name = "Connection", module = "ktls_fast")]
 pub(crate) struct PyConnection {
     pub(crate) inner: Arc<Connection>,
     timeout: Timeout,
+    origin: Origin,
 }
 
 /// The handshake of either side, within the socket's timeout.
@@ -33,6 +37,7 @@ fn shake(
     handshake: Handshake,
     policy: &ktls_core::session::Policy,
 ) -> PyResult<PyConnection> {
+    check_plain(sock)?;
     let timeout = Timeout::of(sock)?;
     let patience = timeout.patience();
     if patience == Patience::None {
@@ -42,7 +47,26 @@ fn shake(
     let mut handshaking = Handshaking::new(take_fd(sock)?, handshake);
     wait_for(sock.py(), || handshaking.run(patience))?;
     let inner = handshaking.finish(policy).map_err(connection_error)?.into();
-    Ok(PyConnection { inner, timeout })
+    Ok(PyConnection {
+        inner,
+        timeout,
+        origin: Origin::here(sock.py()),
+    })
+}
+
+/// # Errors
+/// TypeError for what has TLS over its bytes: ours would go beside it, in the clear for its peer.
+fn check_plain(sock: &Bound<'_, PyAny>) -> PyResult<()> {
+    let modules = sock.py().import("sys")?.getattr("modules")?;
+    let ssl = modules.call_method1("get", ("ssl",))?;
+    let is_ours = sock.is_instance_of::<PyConnection>() || sock.is_instance_of::<PyKtlsSocket>();
+    if is_ours || !ssl.is_none() && sock.is_instance(&ssl.getattr("SSLSocket")?)? {
+        return Err(PyTypeError::new_err(format!(
+            "{} speaks TLS already, and TLS in TLS is not supported: pass the socket.socket below it",
+            sock.get_type()
+        )));
+    }
+    Ok(())
 }
 
 #[pymethods]
@@ -108,6 +132,7 @@ impl PyConnection {
         Ok(Self {
             inner: inner.map_err(connection_error)?.into(),
             timeout,
+            origin: Origin::here(sock.py()),
         })
     }
 
@@ -219,7 +244,7 @@ impl PyConnection {
 
     #[pyo3(signature = (data, /))]
     fn write(&self, py: Python<'_>, data: Input<'_>) -> PyResult<usize> {
-        self.write_from(py, data.as_slice(), self.timeout.patience())
+        self.write_from(py, data.as_slice(), &mut self.limit())
     }
 
     #[pyo3(signature = (data, flags = 0, /))]
@@ -231,12 +256,12 @@ impl PyConnection {
     #[pyo3(signature = (data, flags = 0, /))]
     fn sendall(&self, py: Python<'_>, data: Input<'_>, flags: i32) -> PyResult<()> {
         no_flags(flags)?;
-        let (mut rest, patience) = (data.as_slice(), self.timeout.patience());
+        let (mut rest, mut limit) = (data.as_slice(), self.limit());
         while !rest.is_empty() {
-            let taken = self.write_from(py, rest, patience)?;
+            let taken = self.write_from(py, rest, &mut limit)?;
             rest = rest.get(taken..).unwrap_or_default();
         }
-        self.flush(py, patience)
+        self.flush(py, &mut limit)
     }
 
     #[pyo3(signature = (request_peer = false))]
@@ -250,9 +275,9 @@ impl PyConnection {
         } else {
             Reply::NotRequested
         };
-        let patience = self.timeout.patience();
-        wait_for(py, || self.inner.key_update(reply, patience))?;
-        self.flush(py, patience)
+        let mut limit = self.limit();
+        wait_for(py, || self.inner.key_update(reply, limit.patience()))?;
+        self.flush(py, &mut limit)
     }
 
     fn pending(&self, py: Python<'_>) -> usize {
@@ -260,9 +285,9 @@ impl PyConnection {
     }
 
     fn close_notify(&self, py: Python<'_>) -> PyResult<()> {
-        let patience = self.timeout.patience();
-        wait_for(py, || self.inner.close_notify(patience))?;
-        self.flush(py, patience)
+        let mut limit = self.limit();
+        wait_for(py, || self.inner.close_notify(limit.patience()))?;
+        self.flush(py, &mut limit)
     }
 
     fn fileno(&self) -> i32 {
@@ -293,6 +318,23 @@ impl PyConnection {
 
     fn getpeername(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.ask_socket(py, "getpeername")
+    }
+
+    /// The mask of now, and the one to wait for at the descriptor.
+    #[pyo3(signature = (events, /))]
+    fn _readiness(&self, py: Python<'_>, events: u16) -> PyResult<(u16, u16)> {
+        let ready = wait_for(py, || self.inner.readiness(events))?;
+        Ok((ready.now, ready.watch))
+    }
+
+    #[pyo3(signature = (bell, /))]
+    fn _watch(&self, bell: &Bound<'_, PyBell>) {
+        self.inner.watch(&bell.get().0);
+    }
+
+    #[pyo3(signature = (bell, /))]
+    fn _unwatch(&self, bell: &Bound<'_, PyBell>) {
+        self.inner.unwatch(&bell.get().0);
     }
 
     fn close(&self, py: Python<'_>) {
@@ -350,20 +392,25 @@ impl PyConnection {
 
 impl PyConnection {
     /// A blocking call returns when the socket has taken what it sealed.
-    fn flush(&self, py: Python<'_>, patience: Patience) -> PyResult<()> {
-        if patience == Patience::None {
+    fn flush(&self, py: Python<'_>, limit: &mut Limit) -> PyResult<()> {
+        if limit.patience() == Patience::None {
             return Ok(());
         }
-        wait_for(py, || self.inner.flush(patience))
+        wait_for(py, || self.inner.flush(limit))
+    }
+
+    /// For a call that goes on after signal handlers have run.
+    fn limit(&self) -> Limit {
+        Limit::whole(self.timeout.patience())
     }
 
     /// Sends as much as the timeout allows; signal handlers run in between.
-    fn write_from(&self, py: Python<'_>, data: &[u8], patience: Patience) -> PyResult<usize> {
+    fn write_from(&self, py: Python<'_>, data: &[u8], limit: &mut Limit) -> PyResult<usize> {
         let mut taken = 0;
         loop {
             let end = data.len().min(taken + SLICE);
             let slice = data.get(taken..end).unwrap_or_default();
-            match py.detach(|| self.inner.write(slice, patience)) {
+            match py.detach(|| self.inner.write(slice, limit)) {
                 Ok(count) => taken += count,
                 Err(Error::Interrupted) => {}
                 Err(_) if taken > 0 => return Ok(taken),
@@ -384,6 +431,15 @@ impl PyConnection {
     fn ask_socket(&self, py: Python<'_>, method: &str) -> PyResult<Py<PyAny>> {
         let fd = self.inner.descriptor().map_err(connection_error)?;
         python_socket::call(py, &fd, method, ())
+    }
+}
+
+impl Drop for PyConnection {
+    fn drop(&mut self) {
+        // A relay that goes on with it will close it.
+        if self.inner.is_left_open() && Arc::strong_count(&self.inner) == 1 {
+            self.origin.warn_unclosed(&self.__repr__());
+        }
     }
 }
 

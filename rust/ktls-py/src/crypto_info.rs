@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use crate::buffer::{Input, copy_bytes};
 use crate::errors::CoreError;
 
-#[pyclass(frozen, eq, name = "CryptoInfo", module = "ktls_fast")]
+#[pyclass(frozen, weakref, eq, name = "CryptoInfo", module = "ktls_fast")]
 pub(crate) struct PyCryptoInfo(pub(crate) CryptoInfo);
 
 impl PartialEq for PyCryptoInfo {

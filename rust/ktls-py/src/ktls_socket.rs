@@ -4,10 +4,12 @@ mod elsewhere;
 mod handle;
 mod receive;
 
+use std::sync::Arc;
+
 use ktls_core::Errno;
 use ktls_core::socket::Target;
 use ktls_core::socket::call::{Control, SOL_TLS};
-use ktls_net::{FdSocket, Kept, Patience};
+use ktls_net::{FdSocket, Kept, Limit, Patience};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -22,14 +24,19 @@ use crate::socket_call::{Message, as_kernel, check_all_apart, collect, controls,
 use crate::socket_option::{
     INT_LEN, IPPROTO_TCP, SO_ERROR, SO_RCVLOWAT, SOL_SOCKET, TCP_ULP, Value, int_answer,
 };
+use crate::spent_bytes::SpentBytes;
 use crate::stat::{PyNamespace, stats_of};
 use crate::timeout::{self, Timeout};
 use crate::tls_info;
+use crate::unclosed::Origin;
 
-#[pyclass(frozen, name = "KtlsSocket", module = "ktls_fast")]
+#[pyclass(frozen, weakref, name = "KtlsSocket", module = "ktls_fast")]
 pub(crate) struct PyKtlsSocket {
     inner: Handle,
     timeout: Timeout,
+    /// What the workers of its queue are through with.
+    spent: Option<Arc<SpentBytes>>,
+    origin: Origin,
 }
 
 #[pymethods]
@@ -57,6 +64,7 @@ impl PyKtlsSocket {
             ("auto", device, limit) if device.is_some() || limit.is_some() => "engine",
             (backend, ..) => backend,
         };
+        let spent = device.map(|device| device.get().spent());
         let device = device.map(|device| device.get().usable()).transpose()?;
         let kernel_socket = py
             .import("ktls_fast.backends")?
@@ -70,8 +78,13 @@ impl PyKtlsSocket {
         if let Some(records) = record_limit {
             inner.set_record_limit(records);
         }
-        let inner = Handle::new(inner);
-        Ok(Bound::new(py, Self { inner, timeout })?.into_any())
+        let made = Self {
+            inner: Handle::new(inner),
+            timeout,
+            spent,
+            origin: Origin::here(py),
+        };
+        Ok(Bound::new(py, made)?.into_any())
     }
 
     #[getter]
@@ -144,22 +157,14 @@ impl PyKtlsSocket {
 
     #[pyo3(signature = (data, flags = 0, /))]
     fn sendall(&self, py: Python<'_>, data: Input<'_>, flags: i32) -> PyResult<()> {
-        let (mut rest, patience) = (data.as_slice(), self.timeout.patience());
-        let mut kept = self.kept(std::slice::from_ref(&data))?;
-        loop {
-            let taken = as_kernel(py, || {
-                self.inner
-                    .send_kept(&[rest], &kept, &[], flags.cast_unsigned(), patience)
-            })?;
-            rest = rest.get(taken..).unwrap_or_default();
-            if rest.is_empty() {
-                return Ok(());
-            }
-            kept.iter_mut()
-                .flatten()
-                .for_each(|kept| *kept = kept.skip(taken));
-            py.check_signals()?;
-        }
+        let kept = self.kept(py, std::slice::from_ref(&data))?;
+        let (data, flags) = (data.as_slice(), flags.cast_unsigned());
+        let mut limit = Limit::whole(self.timeout.patience());
+        let mut taken = 0;
+        as_kernel(py, || {
+            self.inner
+                .send_all(data, &kept, flags, &mut limit, &mut taken)
+        })
     }
 
     #[pyo3(signature = (buffers, ancdata = None, flags = 0, address = None, /))]
@@ -264,10 +269,12 @@ impl PyKtlsSocket {
         self.timeout.seconds() != Some(0.0)
     }
 
-    fn dup(&self) -> PyResult<Self> {
+    fn dup(&self, py: Python<'_>) -> PyResult<Self> {
         Ok(Self {
             inner: self.inner.dup().map_err(connection_error)?,
             timeout: self.timeout.copy(),
+            spent: self.spent.clone(),
+            origin: Origin::here(py),
         })
     }
 
@@ -303,6 +310,7 @@ impl PyKtlsSocket {
 
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.inner.close());
+        self.release_spent(py);
     }
 
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -394,7 +402,7 @@ impl PyKtlsSocket {
     ) -> PyResult<usize> {
         let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
         let slices = try_collect(buffers.iter().map(Input::as_slice))?;
-        let kept = self.kept(buffers)?;
+        let kept = self.kept(py, buffers)?;
         as_kernel(py, || {
             self.inner
                 .send_kept(&slices, &kept, controls, flags, patience)
@@ -402,10 +410,29 @@ impl PyKtlsSocket {
     }
 
     /// What a queue needs no copy of.
-    fn kept(&self, buffers: &[Input<'_>]) -> PyResult<Vec<Option<Kept>>> {
-        if !self.inner.is_queued() {
+    fn kept(&self, py: Python<'_>, buffers: &[Input<'_>]) -> PyResult<Vec<Option<Kept>>> {
+        self.release_spent(py);
+        let Some(spent) = self.spent.as_ref().filter(|_| self.inner.is_queued()) else {
             return Ok(Vec::new());
+        };
+        let keep = |buffer: &Input<'_>| match buffer {
+            Input::Bytes(bytes) => Some(spent.keep(bytes)),
+            Input::Buffer(_) => None,
+        };
+        try_collect(buffers.iter().map(keep))
+    }
+
+    fn release_spent(&self, py: Python<'_>) {
+        if let Some(spent) = &self.spent {
+            spent.release(py);
         }
-        try_collect(buffers.iter().map(Input::kept))
+    }
+}
+
+impl Drop for PyKtlsSocket {
+    fn drop(&mut self) {
+        if self.inner.is_dropped_open() {
+            self.origin.warn_unclosed(&self.__repr__());
+        }
     }
 }

@@ -37,11 +37,13 @@ mod sendfile;
 mod simulate;
 mod socket_call;
 mod socket_option;
+mod spent_bytes;
 mod stat;
 mod threads;
 mod timeout;
 mod tls_info;
 mod traffic_secret;
+mod unclosed;
 
 use pyo3::prelude::*;
 

@@ -11,10 +11,14 @@ use pyo3::prelude::*;
 
 use crate::errors::connection_error;
 use crate::named_tuple::NamedTuple;
+use crate::spent_bytes::SpentBytes;
 use crate::timeout::wait_for;
 
-#[pyclass(frozen, name = "OffloadQueue", module = "ktls_fast")]
-pub(crate) struct PyOffloadQueue(Arc<OffloadQueue>);
+#[pyclass(frozen, weakref, name = "OffloadQueue", module = "ktls_fast")]
+pub(crate) struct PyOffloadQueue {
+    queue: Arc<OffloadQueue>,
+    spent: Arc<SpentBytes>,
+}
 
 pub(crate) static QUEUE_STATS: NamedTuple = NamedTuple::new(
     "QueueStats",
@@ -43,7 +47,10 @@ impl PyOffloadQueue {
             policy: parse_policy(policy)?,
         };
         let queue = OffloadQueue::new(shape).map_err(connection_error)?;
-        Ok(Self(Arc::new(queue)))
+        Ok(Self {
+            queue: Arc::new(queue),
+            spent: Arc::default(),
+        })
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -54,7 +61,8 @@ impl PyOffloadQueue {
             full,
             depth,
             slots,
-        } = self.0.stats().map_err(connection_error)?;
+        } = self.queue.stats().map_err(connection_error)?;
+        self.spent.release(py);
         QUEUE_STATS
             .class(py)?
             .call1((submitted, completed, software, full, depth, slots))
@@ -62,16 +70,18 @@ impl PyOffloadQueue {
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let patience = Patience::from_timeout(Some(CLOSE));
-        wait_for(py, || match self.0.close(patience) {
+        let closed = wait_for(py, || match self.queue.close(patience) {
             // The threads go on as long as their peers do.
             Err(Error::TimedOut) => Ok(()),
             closed => closed,
-        })
+        });
+        self.spent.release(py);
+        closed
     }
 
     #[getter]
     fn closed(&self) -> bool {
-        self.0.is_closed()
+        self.queue.is_closed()
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -95,7 +105,7 @@ impl PyOffloadQueue {
             depth,
             slots,
             policy,
-        } = self.0.shape();
+        } = self.queue.shape();
         let closed = if self.closed() { ", closed" } else { "" };
         format!(
             "<OffloadQueue workers={workers} depth={depth} slots={slots} policy={policy}{closed}>"
@@ -106,8 +116,13 @@ impl PyOffloadQueue {
 impl PyOffloadQueue {
     /// For a new socket.
     pub(crate) fn usable(&self) -> PyResult<Arc<OffloadQueue>> {
-        self.0.check_here().map_err(connection_error)?;
-        Ok(Arc::clone(&self.0))
+        self.queue.check_here().map_err(connection_error)?;
+        Ok(Arc::clone(&self.queue))
+    }
+
+    /// Where its workers put what they are through with.
+    pub(crate) fn spent(&self) -> Arc<SpentBytes> {
+        Arc::clone(&self.spent)
     }
 }
 

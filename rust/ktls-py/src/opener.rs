@@ -18,7 +18,7 @@ use crate::lock::locked;
 use crate::memory::try_with_capacity;
 use crate::threads::Threads;
 
-#[pyclass(frozen, name = "Opener", module = "ktls_fast")]
+#[pyclass(frozen, weakref, name = "Opener", module = "ktls_fast")]
 pub(crate) struct PyOpener(Mutex<Opener>);
 
 #[pymethods]
@@ -138,7 +138,7 @@ impl Found {
     }
 }
 
-#[pyclass(frozen, module = "ktls_fast")]
+#[pyclass(frozen, weakref, module = "ktls_fast")]
 pub(crate) struct OpenedBatch {
     data: Front,
     found: Found,

@@ -19,13 +19,13 @@ use crate::lock::guard;
 use crate::named_tuple::NamedTuple;
 use crate::timeout::{parse, wait_for};
 
-#[pyclass(frozen, name = "Relay", module = "ktls_fast")]
+#[pyclass(frozen, weakref, name = "Relay", module = "ktls_fast")]
 pub(crate) struct PyRelay {
     pool: Arc<Pool>,
     closed: OnceLock<()>,
 }
 
-#[pyclass(frozen, name = "RelayHandle", module = "ktls_fast")]
+#[pyclass(frozen, weakref, name = "RelayHandle", module = "ktls_fast")]
 pub(crate) struct PyRelayHandle {
     pair: Arc<Pair>,
     error: PyOnceLock<Py<PyAny>>,
@@ -84,7 +84,8 @@ impl PyRelay {
             return Err(refused(Errno::Inval, text));
         }
         let handle = Arc::new(PyOnceLock::new());
-        let ended = on_ended(Arc::clone(&handle), on_close.map(Bound::unbind));
+        let on_close = Arc::new(on_close.map(Bound::unbind));
+        let ended = on_ended(Arc::clone(&handle), Arc::clone(&on_close));
         let pair = py.detach(|| self.pool.add(sides, idle, ended));
         PyRelayHandle::of(py, &handle, pair.map_err(not_added)?)
     }
@@ -235,11 +236,12 @@ pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
         .map(drop)
 }
 
-/// What to do when a pair has ended: nothing without a callback, or without an interpreter.
-fn on_ended(handle: Arc<PyOnceLock<Py<PyRelayHandle>>>, call: Option<Py<PyAny>>) -> OnClose {
+/// What to do when a pair has ended: nothing without a callback, or without an interpreter. The objects
+/// are let go of with the GIL: without it that takes a lock, which a fork must not copy.
+fn on_ended(handle: Arc<PyOnceLock<Py<PyRelayHandle>>>, call: Arc<Option<Py<PyAny>>>) -> OnClose {
     Box::new(move |pair| {
-        let _ended = Python::try_attach(|py| {
-            let Some(call) = &call else { return };
+        let _ended = Python::try_attach(move |py| {
+            let Some(call) = &*call else { return };
             let told =
                 PyRelayHandle::of(py, &handle, pair).and_then(|handle| call.call1(py, (handle,)));
             if let Err(error) = told {

@@ -85,7 +85,7 @@ fn piece(offset: i64, length: i64, data: &[u8]) -> Option<&[u8]> {
     data.get(start..start.checked_add(length)?)
 }
 
-#[pyclass(frozen, name = "KeyUpdateScanner", module = "ktls_fast")]
+#[pyclass(frozen, weakref, name = "KeyUpdateScanner", module = "ktls_fast")]
 pub(crate) struct PyKeyUpdateScanner(Mutex<KeyUpdateScanner>);
 
 #[pymethods]

@@ -20,7 +20,7 @@ use crate::memory::try_collect;
 use crate::scan;
 use crate::threads::Threads;
 
-#[pyclass(frozen, name = "Sealer", module = "ktls_fast")]
+#[pyclass(frozen, weakref, name = "Sealer", module = "ktls_fast")]
 pub(crate) struct PySealer {
     inner: Mutex<Sealer>,
     overhead: usize,
@@ -257,7 +257,7 @@ fn check_counts(offsets: usize, lengths: usize, types: usize) -> PyResult<()> {
     Err(refused(Errno::Inval, text))
 }
 
-#[pyclass(frozen, module = "ktls_fast")]
+#[pyclass(frozen, weakref, module = "ktls_fast")]
 pub(crate) struct SealedBatch {
     wire: Front,
     records: Lengths,

@@ -2,11 +2,12 @@
 
 use std::os::fd::OwnedFd;
 
-use ktls_net::{FdSocket, FileSource};
+use ktls_net::{Error, FdSocket, FileSource};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::errors::connection_error;
 use crate::socket_call::{as_kernel, dup_of};
 use crate::timeout::Timeout;
 
@@ -40,14 +41,19 @@ fn check(file: &Bound<'_, PyAny>, count: Option<i64>, timeout: &Timeout) -> PyRe
 
 /// The descriptor of a file that can be read at an offset.
 fn descriptor(file: &Bound<'_, PyAny>) -> PyResult<Option<OwnedFd>> {
-    let seekable = file
-        .call_method0("seekable")
-        .and_then(|seekable| seekable.extract());
     let has_fileno = file.call_method0("fileno").is_ok();
-    if has_fileno && seekable.unwrap_or(true) {
+    if has_fileno && is_seekable(file) {
         return dup_of(file).map(Some);
     }
     Ok(None)
+}
+
+/// False for what says that it is not.
+fn is_seekable(file: &Bound<'_, PyAny>) -> bool {
+    let seekable = file.call_method0("seekable");
+    seekable
+        .and_then(|seekable| seekable.extract())
+        .unwrap_or(true)
 }
 
 fn send_contents(
@@ -59,13 +65,10 @@ fn send_contents(
     timeout: &Timeout,
 ) -> PyResult<u64> {
     let mut source = FileSource::new(fd, offset, count);
-    let done = as_kernel(file.py(), || {
-        socket.send_file(&mut source, || timeout.patience())
-    });
+    let mut limit = timeout.while_stalled();
+    let done = as_kernel(file.py(), || socket.send_file(&mut source, &mut limit));
     let sent = source.sent();
-    if sent > 0 && file.hasattr("seek")? {
-        file.call_method1("seek", (offset + sent,))?;
-    }
+    seek_behind(file, offset, sent)?;
     done.map(|()| sent)
 }
 
@@ -81,20 +84,48 @@ fn send_reads(
         file.call_method1("seek", (offset,))?;
     }
     let mut sent = 0;
+    let done = send_each_read(file, count, socket, timeout, &mut sent);
+    seek_behind(file, offset, sent)?;
+    done.map(|()| sent)
+}
+
+fn send_each_read(
+    file: &Bound<'_, PyAny>,
+    count: Option<u64>,
+    socket: &FdSocket,
+    timeout: &Timeout,
+    sent: &mut u64,
+) -> PyResult<()> {
+    let mut timed_out = false;
     loop {
-        let wanted = count.map_or(READ, |count| READ.min(count - sent));
+        let wanted = count.map_or(READ, |count| READ.min(count - *sent));
         let data = file.call_method1("read", (wanted,))?;
-        let mut rest = data.cast::<PyBytes>()?.as_bytes();
-        if wanted == 0 || rest.is_empty() {
-            return Ok(sent);
+        let data = data.cast::<PyBytes>()?.as_bytes();
+        if wanted == 0 || data.is_empty() {
+            return Ok(());
         }
-        while !rest.is_empty() {
-            let patience = timeout.patience();
-            let len = as_kernel(file.py(), || socket.send(&[rest], &[], 0, patience))?;
-            rest = rest.get(len..).unwrap_or_default();
-            sent += len as u64;
+        if timed_out {
+            return Err(connection_error(Error::TimedOut));
         }
+        // The time that reading took does not count.
+        let (mut limit, mut taken) = (timeout.while_stalled(), 0);
+        let done = as_kernel(file.py(), || {
+            socket.send_all(data, &[], 0, &mut limit, &mut taken)
+        });
+        *sent += taken as u64;
+        done?;
+        timed_out = limit.patience().left().is_err();
+        // An object of C may have no line of Python at which a handler would run.
+        file.py().check_signals()?;
     }
+}
+
+/// The file's position is behind what was sent, however the call ends.
+fn seek_behind(file: &Bound<'_, PyAny>, offset: u64, sent: u64) -> PyResult<()> {
+    if sent > 0 && file.hasattr("seek")? && is_seekable(file) {
+        file.call_method1("seek", (offset + sent,))?;
+    }
+    Ok(())
 }
 
 /// Bytes asked of an object at a time.

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 /// Counters of their own, as a network namespace has.
-#[pyclass(frozen, name = "Namespace", module = "ktls_fast")]
+#[pyclass(frozen, weakref, name = "Namespace", module = "ktls_fast")]
 #[derive(Default)]
 pub(crate) struct PyNamespace(Arc<Stats>);
 

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use ktls_net::{Error, Patience};
+use ktls_net::{Error, Limit, Patience};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -37,6 +37,11 @@ impl Timeout {
     /// How long a call that starts now may wait.
     pub(crate) fn patience(&self) -> Patience {
         Patience::from_timeout(*guard(&self.0))
+    }
+
+    /// The same for a call that may go on for as long as the peer takes something.
+    pub(crate) fn while_stalled(&self) -> Limit {
+        Limit::while_stalled(*guard(&self.0))
     }
 }
 

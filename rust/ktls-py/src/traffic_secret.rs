@@ -8,7 +8,7 @@ use crate::buffer::Input;
 use crate::crypto_info::{PyCryptoInfo, no_pickle};
 use crate::errors::CoreError;
 
-#[pyclass(frozen, name = "TrafficSecret", module = "ktls_fast")]
+#[pyclass(frozen, weakref, name = "TrafficSecret", module = "ktls_fast")]
 pub(crate) struct PyTrafficSecret(pub(crate) TrafficSecret);
 
 #[pymethods]

@@ -9,7 +9,10 @@
 //! Likewise a kernel TLS socket goes on sending records behind its caller's back when TCP has no room for
 //! them, and a non-blocking caller may never call again.
 //!
-//! Both are tasks of the same thread, which waits for all their descriptors with epoll (elsewhere poll). It
+//! So does a [`Connection`](crate::Connection) whose caller does not wait: what it has accepted leaves even if
+//! the caller only waits for an answer from then on.
+//!
+//! All are tasks of the same thread, which waits for all their descriptors with epoll (elsewhere poll). It
 //! is started with the first task and ends a second after the last one, so that most processes have none. It
 //! never takes the GIL, and never waits for one peer.
 //!
@@ -31,6 +34,7 @@
 
 mod inline;
 mod lingering_close;
+mod stalled_connection;
 mod stalled_socket;
 mod thread;
 
@@ -49,6 +53,7 @@ use lingering_close::LingeringClose;
 use thread::BackgroundThread;
 
 pub(crate) use lingering_close::Ending;
+pub(crate) use stalled_connection::StalledConnection;
 pub(crate) use stalled_socket::StalledSocket;
 
 /// How long a task waits for its peer.
@@ -123,6 +128,7 @@ enum Exit {
 enum Task {
     Close(Box<LingeringClose>),
     Push(StalledSocket),
+    Flush(StalledConnection),
 }
 
 /// How a task goes on after a turn.
@@ -154,6 +160,12 @@ pub(crate) fn deliver_and_close(fd: Arc<OwnedFd>, unsent: Fifo, ending: Ending) 
 /// Sends what a kernel TLS socket has sealed when TCP has room for it; false when nobody can.
 pub(crate) fn push_later(fd: Arc<OwnedFd>, socket: StalledSocket) -> bool {
     BackgroundSender::here().add(fd, Task::Push(socket)).is_ok()
+}
+
+/// Sends what a connection has sealed when TCP has room for it; false when nobody can.
+pub(crate) fn flush_later(fd: Arc<OwnedFd>, connection: StalledConnection) -> bool {
+    let task = Task::Flush(connection);
+    BackgroundSender::here().add(fd, task).is_ok()
 }
 
 /// Makes the peer learn by a reset that something is missing, once `fd` is closed.

@@ -246,6 +246,7 @@ impl Task {
     fn turn(&mut self, fd: &Arc<OwnedFd>, sink: &mut [u8], now: Instant, limits: Limits) -> Next {
         match self {
             Self::Push(socket) => socket.turn(fd, now, limits),
+            Self::Flush(connection) => connection.turn(fd, now, limits),
             Self::Close(close) => close.turn(&mut Surroundings {
                 // Ours, and that of the list of held ones.
                 shared: Arc::strong_count(fd) > 2,
@@ -260,6 +261,8 @@ impl Task {
     fn give_up(&self, fd: &OwnedFd) {
         match self {
             Self::Push(socket) => socket.give_up(fd),
+            // Its next call will meet the same.
+            Self::Flush(_) => {}
             Self::Close(close) => close.give_up(fd),
         }
     }
@@ -268,6 +271,7 @@ impl Task {
     fn deadline_of_close(&self, limits: Limits) -> Option<Instant> {
         match self {
             Self::Push(socket) => socket.is_closed().then(|| socket.deadline(limits)),
+            Self::Flush(_) => None,
             Self::Close(close) => Some(close.deadline(limits)),
         }
     }

@@ -6,11 +6,15 @@
 mod close;
 mod closing_bell;
 mod handshake;
+mod poll;
 mod read;
+mod unsent;
 mod write;
 
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use ktls_aead::PROVIDER;
@@ -20,7 +24,9 @@ use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, FifoPool, Traf
 use rustix::event::PollFlags;
 
 use crate::descriptor::{Descriptor, HasTurns, Opened, Turn, guard};
+use crate::fd_socket::Watchers;
 use crate::handshake::Established;
+use crate::wait::Limit;
 use crate::{Error, Patience, STATS};
 
 pub use handshake::Handshaking;
@@ -29,6 +35,10 @@ pub use handshake::Handshaking;
 pub struct Connection {
     fd: Descriptor,
     tx: Mutex<Sender>,
+    /// Sealed bytes wait in `tx`: told without its lock, which a writer may hold for long.
+    has_unsent: AtomicBool,
+    /// The process whose background sender has it, by its birth and 1; 0 for none.
+    in_background: AtomicU64,
     rx: Mutex<Receiver>,
     writer: Turn,
     reader: Turn,
@@ -36,6 +46,13 @@ pub struct Connection {
     failed: OnceLock<CoreError>,
     start: Instant,
     facts: Facts,
+    watchers: Watchers,
+}
+
+/// The sending half for a moment.
+struct SendingHalf<'a> {
+    tx: MutexGuard<'a, Sender>,
+    has_unsent: &'a AtomicBool,
 }
 
 /// What the handshake agreed on.
@@ -141,12 +158,15 @@ impl Connection {
         Ok(Self {
             fd: Descriptor::new(fd),
             tx: Mutex::new(tx),
+            has_unsent: AtomicBool::new(false),
+            in_background: AtomicU64::new(0),
             rx: Mutex::new(rx),
             writer: Turn::default(),
             reader: Turn::default(),
             failed: OnceLock::new(),
             start: Instant::now(),
             facts,
+            watchers: Watchers::default(),
         })
     }
 
@@ -160,7 +180,7 @@ impl Connection {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let sent = {
-            let tx = guard(&self.tx);
+            let tx = self.sending_half();
             Count {
                 generation: tx.generation(),
                 records: tx.records(),
@@ -185,7 +205,13 @@ impl Connection {
     /// Bytes sealed that the socket has not taken yet.
     #[must_use]
     pub fn unsent(&self) -> usize {
-        guard(&self.tx).wire().len()
+        self.sending_half().wire().len()
+    }
+
+    /// True while it is open and no fork has come that may have left it to the other process.
+    #[must_use]
+    pub fn is_left_open(&self) -> bool {
+        self.fd.is_left_open()
     }
 
     /// Takes memory from `pool` for what will be sent and received.
@@ -218,7 +244,7 @@ impl Connection {
 
     /// Gives up in the middle: what was sent must not be taken for all there is.
     pub(crate) fn abort(&self, fd: &OwnedFd) {
-        let mut tx = guard(&self.tx);
+        let mut tx = self.sending_half();
         tx.fail(Some(Alert::InternalError));
         let _unsent = write::push(fd, &mut tx);
     }
@@ -235,6 +261,19 @@ impl Connection {
         self.fd.number().map(|_| seen)
     }
 
+    fn wait_within(&self, fd: &OwnedFd, limit: &mut Limit) -> Result<(), Error> {
+        limit.wait(limit.patience(), |patience| {
+            self.wait(fd, PollFlags::OUT, patience)
+        })
+    }
+
+    fn sending_half(&self) -> SendingHalf<'_> {
+        SendingHalf {
+            tx: guard(&self.tx),
+            has_unsent: &self.has_unsent,
+        }
+    }
+
     fn now(&self) -> Duration {
         self.start.elapsed()
     }
@@ -246,12 +285,33 @@ impl Connection {
     /// Ends the connection: the peer is told why, as far as the socket takes it at once.
     fn fail(&self, fd: &impl AsFd, error: CoreError) -> Error {
         let error = *self.failed.get_or_init(|| error);
-        let mut tx = guard(&self.tx);
+        let mut tx = self.sending_half();
         tx.fail(error.alert());
         if write::push(fd, &mut tx).is_ok() && tx.wire().is_empty() {
             close::finish_sending(fd);
         }
         error.into()
+    }
+}
+
+impl Deref for SendingHalf<'_> {
+    type Target = Sender;
+
+    fn deref(&self) -> &Sender {
+        &self.tx
+    }
+}
+
+impl DerefMut for SendingHalf<'_> {
+    fn deref_mut(&mut self) -> &mut Sender {
+        &mut self.tx
+    }
+}
+
+impl Drop for SendingHalf<'_> {
+    fn drop(&mut self) {
+        let unsent = !self.tx.wire().is_empty();
+        self.has_unsent.store(unsent, Ordering::Release);
     }
 }
 

@@ -1,12 +1,15 @@
 //! Reading, and what must be sent because of what was read.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ktls_core::session::Event;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use super::Connection;
+use super::close::finish_sending;
 use super::write::push;
 use crate::descriptor::guard;
 use crate::wait::{Now, read_now};
@@ -21,17 +24,33 @@ impl Connection {
     /// # Errors
     /// What the peer did wrong (it was sent the alert), [`ktls_core::Error::Truncated`], the system's errors,
     /// and those of waiting.
-    pub fn read(&self, out: &mut [u8], patience: Patience) -> Result<usize, Error> {
+    pub fn read(self: &Arc<Self>, out: &mut [u8], patience: Patience) -> Result<usize, Error> {
         if out.is_empty() {
             return Ok(0);
         }
         let fd = self.fd.open()?;
+        let _ring = self.watchers.ring_later();
         let _turn = self.reader.take(patience)?;
         self.fd.number()?;
+        self.push_unsent(&fd);
+        let read = self.read_within(&fd, out, patience);
+        // A writer at work sees to its bytes itself.
+        if !self.writer.is_taken() {
+            self.send_rest_later(&fd);
+        }
+        read
+    }
+
+    fn read_within(
+        &self,
+        fd: &OwnedFd,
+        out: &mut [u8],
+        patience: Patience,
+    ) -> Result<usize, Error> {
         loop {
-            match self.read_now(&fd, out)? {
+            match self.read_now(fd, out)? {
                 Now::Data(count) => return Ok(count),
-                Now::NotYet => self.wait_to_read(&fd, patience)?,
+                Now::NotYet => self.wait_to_read(fd, patience)?,
                 Now::Busy => {
                     patience.left()?;
                     return Err(Error::Interrupted);
@@ -85,7 +104,7 @@ impl Connection {
     fn pass_on(&self, fd: &OwnedFd, event: Event) -> Result<(), Error> {
         let mut asked_for = false;
         let told = {
-            let mut tx = guard(&self.tx);
+            let mut tx = self.sending_half();
             match event {
                 Event::KeyUpdate(reply) => {
                     asked_for = tx.awaits_update();
@@ -104,18 +123,28 @@ impl Connection {
         Ok(())
     }
 
+    /// What another call has left goes out as far as the socket takes it.
+    pub(super) fn push_unsent(&self, fd: &OwnedFd) {
+        if self.has_unsent.load(Ordering::Acquire) {
+            self.push_quietly(fd);
+        }
+    }
+
     /// Sends what the socket takes. That sending is at its end must not keep data from being read.
     fn push_quietly(&self, fd: &OwnedFd) {
-        let mut tx = guard(&self.tx);
+        let mut tx = self.sending_half();
         if push(fd, &mut tx).is_err() {
             tx.abandon();
+        } else if tx.wire().is_empty() && self.failed.get().is_some() {
+            // Behind the alert that says why.
+            finish_sending(fd);
         }
     }
 
     /// Waits for bytes, and sends what is still unsent meanwhile.
     fn wait_to_read(&self, fd: &OwnedFd, patience: Patience) -> Result<(), Error> {
         let mut events = PollFlags::IN;
-        if !guard(&self.tx).wire().is_empty() {
+        if self.has_unsent.load(Ordering::Acquire) {
             events |= PollFlags::OUT;
         }
         let seen = self.wait(fd, events, patience)?;

@@ -1,6 +1,7 @@
 //! Writing and key updates of our own.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use ktls_core::Error as CoreError;
 use ktls_core::rekey::Reply;
@@ -9,8 +10,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use super::Connection;
-use crate::descriptor::guard;
-use crate::wait::{write_before_more, write_now};
+use crate::wait::{Limit, write_before_more, write_now};
 use crate::{Error, Patience};
 
 /// Plaintext that a call takes at a time if it does not wait until TCP has it.
@@ -19,14 +19,21 @@ const AHEAD: usize = 64 << 10;
 impl Connection {
     /// Sends `data`; gives how much was taken: less than all only when waiting came to its end.
     ///
-    /// What was taken and not sent ([`Connection::unsent`]) goes out with the next call of any kind.
+    /// What was taken and not sent ([`Connection::unsent`]) goes out in the background.
     ///
     /// # Errors
     /// When nothing was taken: those of waiting, the system's, or why the connection has failed.
-    pub fn write(&self, data: &[u8], patience: Patience) -> Result<usize, Error> {
+    pub fn write(self: &Arc<Self>, data: &[u8], limit: &mut Limit) -> Result<usize, Error> {
         let fd = self.fd.open()?;
-        let _turn = self.writer.take(patience)?;
+        let _turn = self.writer.take(limit.patience())?;
         self.fd.number()?;
+        let written = self.write_within(&fd, data, limit);
+        self.send_rest_later(&fd);
+        written
+    }
+
+    fn write_within(&self, fd: &OwnedFd, data: &[u8], limit: &mut Limit) -> Result<usize, Error> {
+        let patience = limit.patience();
         // What waits for nobody must not be far ahead of TCP.
         let most = match patience {
             Patience::None => AHEAD,
@@ -35,7 +42,7 @@ impl Connection {
         let mut taken = 0;
         loop {
             let rest = &data[taken..];
-            let (count, flushed) = match self.write_now(&fd, &rest[..rest.len().min(most)]) {
+            let (count, flushed) = match self.write_now(fd, &rest[..rest.len().min(most)]) {
                 Err(_) if taken > 0 => return Ok(taken),
                 step => step?,
             };
@@ -43,7 +50,7 @@ impl Connection {
             if taken == data.len() && (flushed || patience == Patience::None) {
                 return Ok(taken);
             }
-            if !flushed && let Err(error) = self.wait(&fd, PollFlags::OUT, patience) {
+            if !flushed && let Err(error) = self.wait_within(fd, limit) {
                 return if taken > 0 { Ok(taken) } else { Err(error) };
             }
         }
@@ -52,7 +59,7 @@ impl Connection {
     /// Seals some of `data` once everything sealed before is sent: gives how much, and whether all is sent.
     pub(crate) fn write_now(&self, fd: &OwnedFd, data: &[u8]) -> Result<(usize, bool), Error> {
         self.check_alive()?;
-        let mut tx = guard(&self.tx);
+        let mut tx = self.sending_half();
         push(fd, &mut tx)?;
         if !tx.wire().is_empty() || data.is_empty() {
             return Ok((0, tx.wire().is_empty()));
@@ -72,21 +79,23 @@ impl Connection {
     ///
     /// # Errors
     /// The system's, and those of waiting.
-    pub fn flush(&self, patience: Patience) -> Result<(), Error> {
+    pub fn flush(self: &Arc<Self>, limit: &mut Limit) -> Result<(), Error> {
         let fd = self.fd.open()?;
-        self.flush_to(&fd, patience)
+        let flushed = self.flush_within(&fd, limit);
+        self.send_rest_later(&fd);
+        flushed
     }
 
-    fn flush_to(&self, fd: &OwnedFd, patience: Patience) -> Result<(), Error> {
+    fn flush_within(&self, fd: &OwnedFd, limit: &mut Limit) -> Result<(), Error> {
         loop {
             {
-                let mut tx = guard(&self.tx);
+                let mut tx = self.sending_half();
                 push(fd, &mut tx)?;
                 if tx.wire().is_empty() {
                     return Ok(());
                 }
             }
-            self.wait(fd, PollFlags::OUT, patience)?;
+            self.wait_within(fd, limit)?;
         }
     }
 
@@ -94,18 +103,22 @@ impl Connection {
     ///
     /// # Errors
     /// Those of [`Sender::key_update`]; the system's, and those of waiting for room.
-    pub fn key_update(&self, reply: Reply, patience: Patience) -> Result<(), Error> {
+    pub fn key_update(self: &Arc<Self>, reply: Reply, patience: Patience) -> Result<(), Error> {
         let fd = self.fd.open()?;
-        self.with_room(&fd, patience, |tx| tx.key_update(reply, self.now()))
+        let done = self.with_room(&fd, patience, |tx| tx.key_update(reply, self.now()));
+        self.send_rest_later(&fd);
+        done
     }
 
     /// Says that no more will be sent.
     ///
     /// # Errors
     /// The system's, and those of waiting for room.
-    pub fn close_notify(&self, patience: Patience) -> Result<(), Error> {
+    pub fn close_notify(self: &Arc<Self>, patience: Patience) -> Result<(), Error> {
         let fd = self.fd.open()?;
-        self.with_room(&fd, patience, Sender::close_notify)
+        let done = self.with_room(&fd, patience, Sender::close_notify);
+        self.send_rest_later(&fd);
+        done
     }
 
     /// Does `seal`, waiting while what it seals has no room; then sends what the socket takes.
@@ -118,7 +131,7 @@ impl Connection {
         self.check_alive()?;
         loop {
             let sealed = {
-                let mut tx = guard(&self.tx);
+                let mut tx = self.sending_half();
                 push(fd, &mut tx)?;
                 let sealed = seal(&mut tx);
                 let _shows_again = push(fd, &mut tx);

@@ -9,6 +9,7 @@ mod poll;
 mod queued;
 mod recv;
 mod send;
+mod send_all;
 mod send_file;
 mod setup;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -30,10 +31,10 @@ use rustix::net::sockopt::{Timeout, set_socket_linger, socket_error, socket_time
 
 use crate::descriptor::{Descriptor, Turn, guard};
 use crate::queue::Lane;
+use crate::wait::Limit;
 use crate::{Error, OffloadQueue, Patience};
 use recv::RxSide;
 use setup::Setup;
-use watch::Watchers;
 
 pub(crate) use ahead::{Ahead, RxParts};
 pub use lent::Unfit;
@@ -41,6 +42,7 @@ pub use poll::Readiness;
 pub use send_file::FileSource;
 pub(crate) use tx_side::{ORPHAN, Pushed, TxSide};
 pub use watch::Bell;
+pub(crate) use watch::Watchers;
 
 /// The kernel face over a descriptor. All methods may be called from several threads.
 #[derive(Debug)]
@@ -104,6 +106,11 @@ impl FdSocket {
     /// True when records leave by a queue, so that what needs no copy should come as [`Kept`].
     pub fn is_queued(&self) -> bool {
         self.tx.queued().is_some()
+    }
+
+    /// True while it is open and no fork has come that may have left it to the other process.
+    pub fn is_left_open(&self) -> bool {
+        self.fd.is_left_open()
     }
 
     /// The descriptor, for what TCP alone knows.
@@ -236,7 +243,8 @@ fn wait_until(
     limit: &mut Option<Patience>,
     which: Timeout,
 ) -> Result<(), Error> {
-    wait_at(fd.as_fd(), fd, events, patience, limit, which)
+    let mut once = Limit::once(patience);
+    wait_at(fd.as_fd(), fd, events, &mut once, limit, which)
 }
 
 /// The same at another descriptor than that of the socket.
@@ -244,22 +252,24 @@ fn wait_at(
     place: BorrowedFd<'_>,
     socket: &OwnedFd,
     events: PollFlags,
-    patience: Patience,
-    limit: &mut Option<Patience>,
+    limit: &mut Limit,
+    system: &mut Option<Patience>,
     which: Timeout,
 ) -> Result<(), Error> {
+    let patience = limit.patience();
+    let wait = |patience| crate::wait::wait(place, events, patience);
     if patience != Patience::Endless {
-        return crate::wait::wait(place, events, patience).map(|_| ());
+        return limit.wait(patience, wait);
     }
-    let limit = *limit.get_or_insert_with(|| socket_patience(socket, which));
-    match crate::wait::wait(place, events, limit) {
+    let longest = *system.get_or_insert_with(|| socket_patience(socket, which));
+    match limit.wait(longest, wait) {
         Err(Error::TimedOut) => Err(Error::Io(Errno::AGAIN)),
-        other => other.map(|_| ()),
+        waited => waited,
     }
 }
 
 /// What a poll that does not wait sees.
-fn look(fd: &OwnedFd, events: PollFlags) -> PollFlags {
+pub(crate) fn look(fd: &OwnedFd, events: PollFlags) -> PollFlags {
     let mut fds = [PollFd::new(fd, events)];
     match rustix::event::poll(&mut fds, Some(&crate::wait::timespec(Duration::ZERO))) {
         Ok(_) => fds[0].revents(),

@@ -10,8 +10,9 @@ use rustix::net::sockopt::Timeout;
 
 use super::queued::Queued;
 use super::tx_side::{Flushed, seal_at_once};
-use super::{FdSocket, wait_at, wait_until};
+use super::{FdSocket, wait_at};
 use crate::queue::{Kept, Payload};
+use crate::wait::Limit;
 use crate::{Error, Patience};
 
 /// One send call under way.
@@ -20,11 +21,24 @@ struct Sending<'a, 'b> {
     source: Source<'a>,
     record_type: Option<u8>,
     flags: SendFlags,
-    patience: Patience,
-    limit: Option<Patience>,
+    /// How long the caller waits.
+    limit: &'b mut Limit,
+    /// The socket's own limit, once it was asked for.
+    system: Option<Patience>,
     fd: &'b OwnedFd,
     /// Plaintext whose records TCP has, or that stays open: what a later failure cannot take back.
     safe: usize,
+    /// Why it waits no longer for TCP to take what is sealed.
+    cut: Option<Error>,
+}
+
+/// What a send came to.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    /// Bytes of plaintext that were taken.
+    pub(super) taken: usize,
+    /// Why it did not wait until TCP had them all: EAGAIN, [`Error::TimedOut`] or [`Error::Interrupted`].
+    pub(super) cut: Option<Error>,
 }
 
 impl FdSocket {
@@ -56,38 +70,52 @@ impl FdSocket {
         flags: u32,
         patience: Patience,
     ) -> Result<usize, Error> {
+        let payload = Payload { slices, kept };
+        let mut limit = Limit::once(patience);
+        Ok(self
+            .send_within(payload, controls, flags, &mut limit)?
+            .taken)
+    }
+
+    /// The same, telling why it waited no longer than it did.
+    pub(super) fn send_within(
+        &self,
+        payload: Payload<'_>,
+        controls: &[Control<'_>],
+        flags: u32,
+        limit: &mut Limit,
+    ) -> Result<Sent, Error> {
         let fd = self.fd.open()?;
-        let patience = if flags & DONTWAIT == 0 {
-            patience
+        let mut at_once = Limit::once(Patience::None);
+        let limit = if flags & DONTWAIT == 0 {
+            limit
         } else {
-            Patience::None
+            &mut at_once
         };
+        let source = Source::new(payload.slices);
         if !self.tx.is_keyed() {
-            let _turn = self.writer.take(patience)?;
-            return send_plain(&fd, Source::new(slices), flags, patience);
+            let _turn = self.writer.take(limit.patience())?;
+            return send_plain(&fd, source, flags, limit);
         }
         let flags = SendFlags::new(flags)?;
         let _ring = self.watchers.ring_later();
-        let _turn = self.writer.take(patience)?;
+        let _turn = self.writer.take(limit.patience())?;
         self.foresee(&fd);
         let record_type = record_type(controls.iter().copied(), flags)?;
-        let source = Source::new(slices);
         let mut sending = Sending {
-            payload: Payload { slices, kept },
+            payload,
             source,
             record_type,
             flags,
-            patience,
-            limit: None,
+            limit,
+            system: None,
             fd: &fd,
             safe: 0,
+            cut: None,
         };
         let sent = self.send_records(&mut sending);
         self.tx.push_later(fd.shared());
-        match sent {
-            Err(_) if sending.safe > 0 => Ok(sending.safe),
-            sent => sent.map(|()| sending.source.taken()),
-        }
+        sending.outcome(sent)
     }
 
     fn send_records(&self, sending: &mut Sending<'_, '_>) -> Result<(), Error> {
@@ -106,15 +134,16 @@ impl FdSocket {
         }
         self.flush(sending, sending.flags.more)?;
         loop {
-            let sealed = self.seal(sending, seal_at_once(sending.patience));
+            let sealed = self.seal(sending, seal_at_once(sending.limit.patience()));
             // With more to come in this call, TCP need not send a short segment.
             let goes_on = sealed.is_ok() && sending.source.left() > 0;
             let flushed = self.flush(sending, sending.flags.more || goes_on);
             match flushed {
                 Ok(()) => sending.safe = sending.source.taken(),
                 // The records are sealed: they count, and leave when TCP takes them.
-                Err(Error::Io(Errno::AGAIN) | Error::TimedOut | Error::Interrupted) => {
+                Err(error) if error.ends_a_wait() => {
                     sending.safe = sending.source.taken();
+                    sending.cut = Some(error);
                     return sealed;
                 }
                 Err(error) => return Err(error),
@@ -161,17 +190,16 @@ impl FdSocket {
                 break;
             }
             let Sending {
-                fd,
-                patience,
-                limit,
-                ..
+                fd, limit, system, ..
             } = sending;
             let bell = queued.lane.room_bell().as_fd();
-            let waited = wait_at(bell, fd, PollFlags::IN, *patience, limit, Timeout::Send);
-            if waited.is_err() && ready() {
-                break;
+            match wait_at(bell, fd, PollFlags::IN, limit, system, Timeout::Send) {
+                // Room as well: that does not make up for a handler that has to run.
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                Err(_) if ready() => break,
+                waited => waited?,
             }
-            waited?;
+            limit.renew();
         }
         Ok(())
     }
@@ -206,16 +234,40 @@ impl FdSocket {
 
     /// Writes all that is sealed, as patiently as the call is.
     fn flush(&self, sending: &mut Sending<'_, '_>, more: bool) -> Result<(), Error> {
-        while self.tx.write(sending.fd, more)? == Flushed::Full {
+        while self.write(sending, more)? == Flushed::Full {
             let Sending {
-                fd,
-                patience,
-                limit,
-                ..
+                fd, limit, system, ..
             } = sending;
-            wait_until(fd, PollFlags::OUT, *patience, limit, Timeout::Send)?;
+            wait_at(fd.as_fd(), fd, PollFlags::OUT, limit, system, Timeout::Send)?;
         }
         Ok(())
+    }
+
+    /// Writes what TCP takes, and notes that it took something where that counts.
+    fn write(&self, sending: &mut Sending<'_, '_>, more: bool) -> Result<Flushed, Error> {
+        if !sending.limit.is_renewed() {
+            return self.tx.write(sending.fd, more);
+        }
+        let unsent = || self.tx.state().wire().len();
+        let before = unsent();
+        let flushed = self.tx.write(sending.fd, more)?;
+        if unsent() < before {
+            sending.limit.renew();
+        }
+        Ok(flushed)
+    }
+}
+
+impl Sending<'_, '_> {
+    fn outcome(self, sent: Result<(), Error>) -> Result<Sent, Error> {
+        let Self { safe, source, .. } = self;
+        let (taken, cut) = match sent {
+            Ok(()) => (source.taken(), self.cut),
+            // What TCP says is kept for the next call.
+            Err(error) if safe > 0 => (safe, Some(error).filter(Error::ends_a_wait)),
+            Err(error) => return Err(error),
+        };
+        Ok(Sent { taken, cut })
     }
 }
 
@@ -224,10 +276,10 @@ fn send_plain(
     fd: &OwnedFd,
     mut source: Source<'_>,
     flags: u32,
-    patience: Patience,
-) -> Result<usize, Error> {
+    limit: &mut Limit,
+) -> Result<Sent, Error> {
     let tcp_flags = rustix::net::SendFlags::from_bits_retain(flags | DONTWAIT | NOSIGNAL);
-    let mut limit = None;
+    let (mut system, mut cut) = (None, None);
     while source.left() > 0 {
         let piece = source.rest();
         let last = piece.len() == source.left();
@@ -237,10 +289,17 @@ fn send_plain(
             tcp_flags | with_more()
         };
         match rustix::net::send(fd, piece, more) {
-            Ok(len) => source.take(len, |_| {}),
+            Ok(len) => {
+                source.take(len, |_| {});
+                limit.renew();
+            }
             Err(Errno::AGAIN) => {
-                match wait_until(fd, PollFlags::OUT, patience, &mut limit, Timeout::Send) {
-                    Err(_) if source.taken() > 0 => break,
+                let place = fd.as_fd();
+                match wait_at(place, fd, PollFlags::OUT, limit, &mut system, Timeout::Send) {
+                    Err(error) if source.taken() > 0 => {
+                        cut = Some(error);
+                        break;
+                    }
                     waited => waited?,
                 }
             }
@@ -248,7 +307,8 @@ fn send_plain(
             Err(errno) => return Err(errno.into()),
         }
     }
-    Ok(source.taken())
+    let taken = source.taken();
+    Ok(Sent { taken, cut })
 }
 
 const fn with_more() -> rustix::net::SendFlags {

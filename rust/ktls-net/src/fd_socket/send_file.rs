@@ -1,12 +1,16 @@
 //! Sending the contents of a file (spec 2.4).
 
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use ktls_core::socket::call::MORE;
 use rustix::io::pread;
 
 use super::FdSocket;
-use crate::{Error, Patience};
+use super::send_all::look_up_after;
+use crate::Error;
+use crate::queue::Payload;
+use crate::wait::Limit;
 
 /// Bytes read and sent at a time: as much as the kernel's sendfile has in its pipe.
 const CHUNK: usize = 64 << 10;
@@ -63,24 +67,28 @@ impl FdSocket {
     /// Only the last record may be short, as each chunk but the last says `MSG_MORE`.
     ///
     /// # Errors
-    /// As [`FdSocket::send`], and what reading says. `patience` is for each chunk.
-    pub fn send_file(
-        &self,
-        source: &mut FileSource<'_>,
-        patience: impl Fn() -> Patience,
-    ) -> Result<(), Error> {
+    /// As [`FdSocket::send_all`], and what reading says.
+    pub fn send_file(&self, source: &mut FileSource<'_>, limit: &mut Limit) -> Result<(), Error> {
+        let begin = Instant::now();
         let (mut chunk, mut next) = (Vec::new(), Vec::new());
         source.read(0, &mut chunk)?;
         while !chunk.is_empty() {
             source.read(chunk.len(), &mut next)?;
             let flags = if next.is_empty() { 0 } else { MORE };
-            let mut rest = &chunk[..];
-            while !rest.is_empty() {
-                let len = self.send(&[rest], &[], flags, patience())?;
-                source.took(len);
-                rest = &rest[len..];
+            let payload = Payload {
+                slices: &[&chunk],
+                kept: &[],
+            };
+            let sent = self.send_within(payload, &[], flags, limit)?;
+            source.took(sent.taken);
+            chunk.drain(..sent.taken);
+            if chunk.is_empty() {
+                std::mem::swap(&mut chunk, &mut next);
             }
-            std::mem::swap(&mut chunk, &mut next);
+            if !chunk.is_empty() {
+                sent.cut.map_or(Ok(()), Err)?;
+                look_up_after(begin)?;
+            }
         }
         Ok(())
     }

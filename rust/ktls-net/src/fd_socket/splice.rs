@@ -10,9 +10,11 @@ use rustix::io::{Errno, ioctl_fionread, read, write};
 use rustix::net::sockopt::Timeout;
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice, tee};
 
+use super::send::Sent;
 use super::{FdSocket, look, wait_until};
 use crate::descriptor::guard;
-use crate::wait::{PEER_DONE, wait};
+use crate::queue::Payload;
+use crate::wait::{Limit, PEER_DONE, wait};
 use crate::{Error, Patience};
 
 impl FdSocket {
@@ -70,8 +72,13 @@ impl FdSocket {
         let mut total = 0;
         while total < len {
             match self.splice_some(pipe, len - total, flags, patience) {
-                Ok(0) => break,
-                Ok(sent) => total += sent,
+                Ok(Sent { taken: 0, .. }) => break,
+                Ok(Sent { taken, cut }) => {
+                    total += taken;
+                    if cut.is_some() {
+                        break;
+                    }
+                }
                 Err(_) if total > 0 => break,
                 Err(Error::Io(Errno::AGAIN)) if look(pipe, PollFlags::IN).is_empty() => {
                     wait(pipe.as_fd(), PollFlags::IN, waiting)?;
@@ -122,15 +129,20 @@ impl FdSocket {
         len: usize,
         flags: SpliceFlags,
         patience: Patience,
-    ) -> Result<usize, Error> {
+    ) -> Result<Sent, Error> {
         let mut bytes = copy_of(pipe, len)?;
         if bytes.is_empty() {
-            return Ok(0);
+            return Ok(Sent::default());
         }
         let behind = ioctl_fionread(pipe)? > bytes.len() as u64;
         let more = flags.contains(SpliceFlags::MORE) || (behind && bytes.len() < len);
-        let sent = self.send(&[&bytes], &[], if more { MORE } else { 0 }, patience)?;
-        let mut left = &mut bytes[..sent];
+        let payload = Payload {
+            slices: &[&bytes],
+            kept: &[],
+        };
+        let flags = if more { MORE } else { 0 };
+        let sent = self.send_within(payload, &[], flags, &mut Limit::once(patience))?;
+        let mut left = &mut bytes[..sent.taken];
         while !left.is_empty() {
             let len = read(pipe, &mut *left)?;
             left = &mut left[len..];

@@ -50,29 +50,29 @@ impl AsFd for Bell {
 
 /// The bells that a socket rings after a change; one that was dropped is forgotten.
 #[derive(Debug, Default)]
-pub(super) struct Watchers {
+pub(crate) struct Watchers {
     bells: Mutex<Vec<Weak<Bell>>>,
     /// True once there has been any: most sockets are never watched.
     any: AtomicBool,
 }
 
 /// Rings when dropped, so behind everything that was locked or taken after it.
-pub(super) struct RingLater<'a>(&'a Watchers);
+pub(crate) struct RingLater<'a>(&'a Watchers);
 
 impl Watchers {
-    pub(super) fn add(&self, bell: &Arc<Bell>) {
+    pub(crate) fn add(&self, bell: &Arc<Bell>) {
         let mut bells = guard(&self.bells);
         bells.retain(|bell| bell.strong_count() > 0);
         bells.push(Arc::downgrade(bell));
         self.any.store(true, Ordering::SeqCst);
     }
 
-    pub(super) fn remove(&self, bell: &Arc<Bell>) {
+    pub(crate) fn remove(&self, bell: &Arc<Bell>) {
         let gone = Arc::downgrade(bell);
         guard(&self.bells).retain(|bell| !bell.ptr_eq(&gone));
     }
 
-    pub(super) fn ring(&self) {
+    pub(crate) fn ring(&self) {
         if self.any.load(Ordering::SeqCst) {
             let bells = guard(&self.bells);
             bells
@@ -82,7 +82,7 @@ impl Watchers {
         }
     }
 
-    pub(super) fn ring_later(&self) -> RingLater<'_> {
+    pub(crate) fn ring_later(&self) -> RingLater<'_> {
         RingLater(self)
     }
 }

@@ -69,6 +69,12 @@ impl Handle {
         }
     }
 
+    /// True when it goes although nobody has closed it, and no relay will.
+    pub(super) fn is_dropped_open(&self) -> bool {
+        let relayed = Arc::strong_count(&self.shared.socket) > 1;
+        !self.closed.load(Ordering::Acquire) && !relayed && self.shared.socket.is_left_open()
+    }
+
     /// True once, for the last of all.
     fn let_go(&self) -> bool {
         if self.closed.swap(true, Ordering::SeqCst) {

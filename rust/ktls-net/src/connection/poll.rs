@@ -1,0 +1,49 @@
+//! Readiness, although plaintext or whole records may wait inside.
+
+use std::sync::Arc;
+
+use rustix::event::PollFlags;
+
+use super::Connection;
+use crate::Error;
+use crate::descriptor::guard;
+use crate::fd_socket::{Bell, Readiness, look};
+
+impl Connection {
+    /// What a selector is to be told now of `events`. What is unsent leaves as far as the socket takes it.
+    ///
+    /// # Errors
+    /// EBADF once closed.
+    pub fn readiness(&self, events: u16) -> Result<Readiness, Error> {
+        let events = PollFlags::from_bits_retain(events);
+        let fd = self.fd.open()?;
+        self.push_unsent(&fd);
+        let mut seen = look(&fd, events);
+        if self.check_alive().is_err() {
+            seen.insert(events);
+        }
+        if self.can_read_at_once() {
+            seen.insert(events & PollFlags::IN);
+        }
+        let known = events | PollFlags::ERR | PollFlags::HUP;
+        Ok(Readiness {
+            now: (seen & known).bits(),
+            watch: events.bits(),
+        })
+    }
+
+    /// Rings `bell` after every call that may have changed what waits inside.
+    pub fn watch(&self, bell: &Arc<Bell>) {
+        self.watchers.add(bell);
+    }
+
+    /// No more.
+    pub fn unwatch(&self, bell: &Arc<Bell>) {
+        self.watchers.remove(bell);
+    }
+
+    fn can_read_at_once(&self) -> bool {
+        let rx = guard(&self.rx);
+        rx.pending() > 0 || rx.end_of_stream().is_ok()
+    }
+}

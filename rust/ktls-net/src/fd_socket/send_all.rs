@@ -1,0 +1,128 @@
+//! Sending all of something, over several calls if a signal or a timeout comes in between.
+
+use std::time::Instant;
+
+use super::FdSocket;
+use crate::Error;
+use crate::descriptor::LOOK_UP;
+use crate::queue::{Kept, Payload};
+use crate::wait::Limit;
+
+/// Plaintext between two looks at the clock.
+const PIECE: usize = 1 << 20;
+
+impl FdSocket {
+    /// Sends `data` behind the first `taken` bytes; what was taken is counted there also when the call
+    /// fails, and a next call goes on. `kept` is as in [`FdSocket::send_kept`].
+    ///
+    /// # Errors
+    /// As [`FdSocket::send`], also when only a part was taken. [`Error::Interrupted`] comes now and then
+    /// without a signal: one that came while records were sealed has interrupted nothing.
+    pub fn send_all(
+        &self,
+        data: &[u8],
+        kept: &[Option<Kept>],
+        flags: u32,
+        limit: &mut Limit,
+        taken: &mut usize,
+    ) -> Result<(), Error> {
+        let begin = Instant::now();
+        loop {
+            let rest = &data[*taken..];
+            let slices = &[&rest[..rest.len().min(self.piece())]];
+            let kept = behind(kept, *taken);
+            let kept = &kept[..];
+            let sent = self.send_within(Payload { slices, kept }, &[], flags, limit)?;
+            *taken += sent.taken;
+            if *taken == data.len() {
+                return Ok(());
+            }
+            sent.cut.map_or(Ok(()), Err)?;
+            look_up_after(begin)?;
+        }
+    }
+
+    /// As much as full records hold, an open one filled up first.
+    fn piece(&self) -> usize {
+        let tx = self.tx.state();
+        let records = (PIECE / tx.max_payload()).max(1);
+        records * tx.max_payload() - tx.open_len()
+    }
+}
+
+/// # Errors
+/// [`Error::Interrupted`] when the call has not let its caller run handlers for long.
+pub(super) fn look_up_after(begin: Instant) -> Result<(), Error> {
+    if begin.elapsed() >= LOOK_UP {
+        return Err(Error::Interrupted);
+    }
+    Ok(())
+}
+
+fn behind(kept: &[Option<Kept>], taken: usize) -> Vec<Option<Kept>> {
+    let skip = |kept: &Kept| kept.skip(taken);
+    kept.iter().map(|kept| kept.as_ref().map(skip)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    use ktls_aead::PROVIDER;
+    use ktls_core::CryptoInfo;
+    use ktls_core::key::TrafficKey;
+
+    use super::*;
+    use crate::Patience;
+
+    fn keyed() -> (FdSocket, UnixStream) {
+        let (near, far) = UnixStream::pair().expect("a pair");
+        let socket = FdSocket::new(near.into(), std::sync::Arc::default(), None);
+        let mut info = vec![0; 40];
+        info[..4].copy_from_slice(&[4, 3, 51, 0]);
+        let info = CryptoInfo::from_bytes(&info).expect("AES-GCM-128 in TLS 1.3");
+        let key = TrafficKey::new(info, &PROVIDER).expect("a key");
+        socket.tx.install_first(key, None);
+        (socket, far)
+    }
+
+    #[test]
+    fn a_long_wait_lets_the_caller_look_up_first_and_goes_on_where_it_was() {
+        let (socket, mut far) = keyed();
+        let data = vec![7; 8 << 20];
+        let (mut limit, mut taken) = (Limit::whole(Patience::Endless), 0);
+        let first = socket.send_all(&data, &[], 0, &mut limit, &mut taken);
+        assert!(matches!(first, Err(Error::Interrupted)));
+        assert!(0 < taken && taken < data.len());
+        let reader = std::thread::spawn(move || {
+            let mut wire = Vec::new();
+            far.read_to_end(&mut wire).map(|_| wire.len())
+        });
+        while let Err(error) = socket.send_all(&data, &[], 0, &mut limit, &mut taken) {
+            assert!(matches!(error, Error::Interrupted));
+        }
+        assert_eq!(taken, data.len());
+        socket.close();
+        let records = data.len().div_ceil(16384);
+        assert_eq!(reader.join().unwrap().unwrap(), data.len() + records * 22);
+    }
+
+    #[test]
+    fn the_timeout_of_a_file_is_over_when_a_chunk_is_stuck() {
+        let (socket, _far) = keyed();
+        let file = rustix::fs::open(
+            "/dev/zero",
+            rustix::fs::OFlags::RDONLY,
+            rustix::fs::Mode::empty(),
+        );
+        let file = file.expect("zeros");
+        let mut source = super::super::FileSource::new(&file, 0, Some(1 << 30));
+        let timeout = std::time::Duration::from_millis(20);
+        let mut limit = Limit::while_stalled(Some(timeout));
+        let sent = socket.send_file(&mut source, &mut limit);
+        assert!(matches!(sent, Err(Error::TimedOut)));
+        // A chunk that was taken after it would have renewed it.
+        assert!(limit.patience().left().is_err());
+    }
+}
