@@ -16,6 +16,7 @@ from tests.ktls_ends import (
     TCP_ULP,
     TLS_RX,
     TLS_TX,
+    closed_at_the_end,
     fails,
     generation,
     install,
@@ -40,8 +41,10 @@ class Limited:
         """Install the key of generation 0, as one that has sealed ``start`` records."""
         near, far = pair()
         self.namespace = Namespace()
-        self.sender = KtlsSocket(near, namespace=self.namespace, record_limit=limit, device=device)
-        self.receiver = KtlsSocket(far, backend="engine")
+        self.sender = closed_at_the_end(
+            KtlsSocket(near, namespace=self.namespace, record_limit=limit, device=device)
+        )
+        self.receiver = closed_at_the_end(KtlsSocket(far, backend="engine"))
         for end, direction in ((self.sender, TLS_TX), (self.receiver, TLS_RX)):
             end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
             install(end, direction, generation(0).at(start))
@@ -138,7 +141,7 @@ def test_a_send_across_the_limit_counts_those_behind_it(tcp_pair: Pair) -> None:
 
 def test_a_cipher_without_a_limit_counts_nothing(tcp_pair: Pair) -> None:
     namespace = Namespace()
-    sender = KtlsSocket(tcp_pair()[0], namespace=namespace)
+    sender = closed_at_the_end(KtlsSocket(tcp_pair()[0], namespace=namespace))
     sender.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
     sender.setsockopt(SOL_TLS, TLS_TX, traffic_key(TLS13, CHACHA20_POLY1305).at(2**63).struct())
     sender.send(b"data")
@@ -158,4 +161,4 @@ def test_a_socket_with_a_limit_is_carried_by_the_engine(
 ) -> None:
     monkeypatch.setenv("KTLS_FAST_BACKEND", "kernel")
     near, _ = tcp_pair()
-    assert KtlsSocket(near, record_limit=5).backend == "engine"
+    assert closed_at_the_end(KtlsSocket(near, record_limit=5)).backend == "engine"
