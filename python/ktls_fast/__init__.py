@@ -54,6 +54,7 @@ from .constants import (
 from .errors import (
     AlertReceivedError,
     BadRecordError,
+    ConfigError,
     HandshakeError,
     KeyExpiredError,
     KeyLimitError,
@@ -77,6 +78,7 @@ __all__ = [
     "BadRecordError",
     "CipherType",
     "ClientConfig",
+    "ConfigError",
     "Connection",
     "ContentType",
     "ControlRecord",

@@ -15,7 +15,7 @@ unchanged. The module can be imported in the main interpreter only; a subinterpr
 ``ImportError``.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from socket import socket
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, TypeAlias, final, overload
@@ -25,6 +25,7 @@ from _typeshed import FileDescriptorLike, SupportsRead
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
+_Password: TypeAlias = str | bytes | bytearray | Callable[[], str | bytes | bytearray]
 _Buffer: TypeAlias = Buffer | NDArray[Any]  # NumPy tells Python 3.12 only that it is one
 _Int64Array: TypeAlias = Buffer | NDArray[np.int64]  # what a buffer's items are, types cannot tell
 _Uint8Array: TypeAlias = Buffer | NDArray[np.uint8]
@@ -712,11 +713,12 @@ class ServerConfig:
         cert: _Buffer,
         key: _Buffer,
         *,
-        alpn: Sequence[str] = (),
+        password: _Password | None = None,
+        alpn: Iterable[str] = (),
         client_roots: _Buffer | None = None,
         require_client_cert: bool = False,
         min_version: str = "TLSv1.2",
-        suites: Sequence[str] | None = None,
+        suites: Iterable[str] | None = None,
         tickets: int = 2,
         keylog: str | None = None,
         rekey_bytes: int | None = None,
@@ -728,14 +730,19 @@ class ServerConfig:
         """Build a server configuration.
 
         :param cert: the certificate chain as PEM, leaf first.
-        :param key: its private key as PEM (PKCS#8, PKCS#1 or SEC1).
-        :param alpn: protocols in order of preference.
-        :param client_roots: PEM roots for client certificates; None asks for none.
+        :param key: its private key as PEM (PKCS#8, PKCS#1 or SEC1): RSA of 2048 to 8192 bits, EC on
+            P-256, P-384 or P-521, or Ed25519.
+        :param password: opens an encrypted ``key`` (PKCS#8 with PBES2, as ``openssl pkcs8`` and
+            ``openssl genpkey`` write it). A function is called only for a key that is encrypted.
+        :param alpn: protocols in order of preference, each of 1 to 255 bytes. A client's list has
+            at most 28,671 bytes, one for the length of each included.
+        :param client_roots: PEM roots for client certificates; None asks for none. The client is
+            told their names, unless they are too long for one message (64 KiB).
         :param require_client_cert: with ``client_roots``: refuse clients that send none.
         :param min_version: ``"TLSv1.2"`` or ``"TLSv1.3"``.
         :param suites: names as in RFC 8446 / RFC 5246, e.g. ``["TLS_AES_128_GCM_SHA256"]``; None:
             all.
-        :param tickets: TLS 1.3 session tickets per handshake; 0 for none.
+        :param tickets: TLS 1.3 session tickets per handshake, at most 255; 0 for none.
         :param keylog: a file to which secrets are appended in the format of ``SSLKEYLOGFILE``.
         :param rekey_bytes: send a KeyUpdate after this many plaintext bytes under one key, but not
             before ``rekey_interval`` has passed since the last one.
@@ -750,7 +757,8 @@ class ServerConfig:
             again for each time these seconds pass without data. KeyUpdates with data between them
             are not limited, nor are answers to our own requests. With 0 seconds there is no limit.
         :raises ValueError: a negative number of seconds, or one that is not a number.
-        :raises KtlsError: EINVAL naming what does not parse or does not fit together.
+        :raises ConfigError: EINVAL naming what does not parse, or does not fit together or the
+            protocol; it is also a ValueError.
         """
 
 @final
@@ -763,9 +771,10 @@ class ClientConfig:
         *,
         cert: _Buffer | None = None,
         key: _Buffer | None = None,
-        alpn: Sequence[str] = (),
+        password: _Password | None = None,
+        alpn: Iterable[str] = (),
         min_version: str = "TLSv1.2",
-        suites: Sequence[str] | None = None,
+        suites: Iterable[str] | None = None,
         resumption: bool = True,
         keylog: str | None = None,
         rekey_bytes: int | None = None,
@@ -821,7 +830,8 @@ class Connection:
     def client(sock: socket, config: ClientConfig, server_name: str) -> Connection:
         """Take over ``sock`` and do the client's handshake, as :meth:`server`.
 
-        :param server_name: what the certificate must prove.
+        :param server_name: what the certificate must prove: an IP address or a host name, in any
+            letters (encoded by IDNA, as ``ssl`` does).
         """
 
     @staticmethod

@@ -5,6 +5,7 @@
   * RecordTooLargeError  EMSGSIZE     over the limit of RFC 8446 §5.1 or §5.2
   * KeyExpiredError      EKEYEXPIRED  a KeyUpdate was received, the next key must be installed
   * KeyLimitError        EKEYEXPIRED  the key has sealed as many records as it may (RFC 8446 §5.5)
+  * ConfigError          EINVAL       a configuration that cannot work; also a ValueError
   * HandshakeError       EPROTO       the handshake failed
   * PeerError            EPROTO       the peer broke a rule; it was sent the alert in the text
   * AlertReceivedError   ECONNABORTED the peer sent the fatal alert in the text
@@ -14,6 +15,7 @@
 __all__ = [
     "AlertReceivedError",
     "BadRecordError",
+    "ConfigError",
     "HandshakeError",
     "KeyExpiredError",
     "KeyLimitError",
@@ -42,6 +44,10 @@ class KeyExpiredError(KtlsError):
 
 class KeyLimitError(KtlsError):
     """EKEYEXPIRED: the key has sealed as many records as it may."""
+
+
+class ConfigError(KtlsError, ValueError):
+    """EINVAL: a configuration does not parse, or does not fit together or the protocol."""
 
 
 class HandshakeError(KtlsError):

@@ -49,12 +49,23 @@ pub(crate) fn system(error: std::io::Error) -> Error {
     Error::Io(Errno::from_raw_os_error(code))
 }
 
+/// What the system says, without the number that Rust adds: "no such file or directory".
+pub(crate) fn system_reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    let mut rest = text.chars();
+    let first = rest.next().into_iter().flat_map(char::to_lowercase);
+    first.chain(rest).collect()
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tls(error) | Self::Ktls(error) => error.fmt(f),
-            Self::Io(errno) => errno.fmt(f),
-            Self::Plain(errno) => write!(f, "the plain side: {errno}"),
+            Self::Io(errno) => f.write_str(&system_reason(&(*errno).into())),
+            Self::Plain(errno) => {
+                write!(f, "the plain side: {}", system_reason(&(*errno).into()))
+            }
             Self::Unfit(unfit) => unfit.fmt(f),
             Self::Handshake(error) => error.fmt(f),
             Self::Forked(forked) => forked.fmt(f),

@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ktls_core::Errno;
 use ktls_core::session::{KeyUpdateLimit, Policy};
 use ktls_net::handshake::{
-    ClientConfig, ClientOptions, MinVersion, Roots, ServerConfig, ServerOptions,
+    ClientConfig, ClientOptions, IdentityOptions, MinVersion, Roots, ServerConfig, ServerOptions,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::arguments::{Names, key_password};
 use crate::buffer::Input;
-use crate::errors::{connection_error, refused};
+use crate::errors::{connection_error, misconfigured};
 
 #[pyclass(frozen, weakref, name = "ServerConfig", module = "ktls_fast")]
 pub(crate) struct PyServerConfig {
@@ -24,11 +24,11 @@ pub(crate) struct PyServerConfig {
 #[pymethods]
 impl PyServerConfig {
     #[new]
-    #[pyo3(signature = (cert, key, *, alpn = Vec::new(), client_roots = None,
+    #[pyo3(signature = (cert, key, *, password = None, alpn = Names(Vec::new()), client_roots = None,
                         require_client_cert = false, min_version = "TLSv1.2", suites = None,
                         tickets = 2, keylog = None, rekey_bytes = None, rekey_records = None, rekey_peer = false,
                         rekey_interval = 0.15, key_update_limit = (32, 1.0)),
-        text_signature = "(cert, key, *, alpn=(), client_roots=None, require_client_cert=False, \
+        text_signature = "(cert, key, *, password=None, alpn=(), client_roots=None, require_client_cert=False, \
         min_version='TLSv1.2', suites=None, tickets=2, keylog=None, rekey_bytes=None, \
         rekey_records=None, rekey_peer=False, rekey_interval=0.15, key_update_limit=(32, 1.0))")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
@@ -36,11 +36,12 @@ impl PyServerConfig {
         py: Python<'_>,
         cert: Input<'_>,
         key: Input<'_>,
-        alpn: Vec<String>,
+        password: Option<Bound<'_, PyAny>>,
+        alpn: Names,
         client_roots: Option<Input<'_>>,
         require_client_cert: bool,
         min_version: &str,
-        suites: Option<Vec<String>>,
+        suites: Option<Names>,
         tickets: usize,
         keylog: Option<PathBuf>,
         rekey_bytes: Option<u64>,
@@ -49,14 +50,18 @@ impl PyServerConfig {
         rekey_interval: f64,
         key_update_limit: (u32, f64),
     ) -> PyResult<Self> {
+        let password = key_password(key.as_slice(), password.as_ref())?;
         let options = ServerOptions {
-            cert: cert.as_slice(),
-            key: key.as_slice(),
+            identity: IdentityOptions {
+                cert: cert.as_slice(),
+                key: key.as_slice(),
+                password: password.as_ref().map(|password| password.as_slice()),
+            },
             alpn: protocols(alpn),
             client_roots: client_roots.as_ref().map(Input::as_slice),
             require_client_cert,
             min_version: parse_version(min_version)?,
-            suites,
+            suites: suites.map(|Names(names)| names),
             tickets,
             keylog,
         };
@@ -84,11 +89,11 @@ pub(crate) struct PyClientConfig {
 #[pymethods]
 impl PyClientConfig {
     #[new]
-    #[pyo3(signature = (roots = None, *, cert = None, key = None, alpn = Vec::new(),
+    #[pyo3(signature = (roots = None, *, cert = None, key = None, password = None, alpn = Names(Vec::new()),
                         min_version = "TLSv1.2", suites = None, resumption = true, keylog = None,
                         rekey_bytes = None, rekey_records = None, rekey_peer = false,
                         rekey_interval = 0.15, key_update_limit = (32, 1.0)),
-        text_signature = "(roots=None, *, cert=None, key=None, alpn=(), min_version='TLSv1.2', \
+        text_signature = "(roots=None, *, cert=None, key=None, password=None, alpn=(), min_version='TLSv1.2', \
         suites=None, resumption=True, keylog=None, rekey_bytes=None, rekey_records=None, \
         rekey_peer=False, rekey_interval=0.15, key_update_limit=(32, 1.0))")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
@@ -97,9 +102,10 @@ impl PyClientConfig {
         roots: Option<Bound<'_, PyAny>>,
         cert: Option<Input<'_>>,
         key: Option<Input<'_>>,
-        alpn: Vec<String>,
+        password: Option<Bound<'_, PyAny>>,
+        alpn: Names,
         min_version: &str,
-        suites: Option<Vec<String>>,
+        suites: Option<Names>,
         resumption: bool,
         keylog: Option<PathBuf>,
         rekey_bytes: Option<u64>,
@@ -112,15 +118,24 @@ impl PyClientConfig {
             Some(roots) if !roots.is_instance_of::<PyString>() => Some(roots.extract()?),
             _ => None,
         };
+        let identity = identity(cert.as_ref(), key.as_ref())?;
+        let password = match identity {
+            Some(identity) => key_password(identity.key, password.as_ref())?,
+            None => None,
+        };
+        let identity = identity.map(|identity| IdentityOptions {
+            password: password.as_ref().map(|password| password.as_slice()),
+            ..identity
+        });
         let options = ClientOptions {
             roots: match &pem {
                 Some(pem) => Roots::Pem(pem.as_slice()),
                 None => named_roots(roots.as_ref())?,
             },
-            identity: identity(cert.as_ref(), key.as_ref())?,
+            identity,
             alpn: protocols(alpn),
             min_version: parse_version(min_version)?,
-            suites,
+            suites: suites.map(|Names(names)| names),
             resumption,
             keylog,
         };
@@ -156,8 +171,7 @@ impl Rekey {
             rekey_interval,
         } = self;
         if rekey_bytes == Some(0) || rekey_records == Some(0) {
-            return Err(refused(
-                Errno::Inval,
+            return Err(misconfigured(
                 "a rekey after 0 bytes or records would never end",
             ));
         }
@@ -180,7 +194,7 @@ fn duration(option: &str, seconds: f64) -> PyResult<Duration> {
     })
 }
 
-fn protocols(alpn: Vec<String>) -> Vec<Vec<u8>> {
+fn protocols(Names(alpn): Names) -> Vec<Vec<u8>> {
     alpn.into_iter().map(String::into_bytes).collect()
 }
 
@@ -190,7 +204,7 @@ fn parse_version(name: &str) -> PyResult<MinVersion> {
         "TLSv1.3" => Ok(MinVersion::Tls13),
         _ => {
             let text = format!("min_version {name:?} is neither \"TLSv1.2\" nor \"TLSv1.3\"");
-            Err(refused(Errno::Inval, text))
+            Err(misconfigured(text))
         }
     }
 }
@@ -204,7 +218,7 @@ fn named_roots<'a>(name: Option<&Bound<'_, PyAny>>) -> PyResult<Roots<'a>> {
         "webpki" => Ok(Roots::WebPki),
         other => {
             let text = format!("roots {other:?} is neither PEM bytes, \"system\" nor \"webpki\"");
-            Err(refused(Errno::Inval, text))
+            Err(misconfigured(text))
         }
     }
 }
@@ -212,12 +226,15 @@ fn named_roots<'a>(name: Option<&Bound<'_, PyAny>>) -> PyResult<Roots<'a>> {
 fn identity<'a>(
     cert: Option<&'a Input<'_>>,
     key: Option<&'a Input<'_>>,
-) -> PyResult<Option<(&'a [u8], &'a [u8])>> {
+) -> PyResult<Option<IdentityOptions<'a>>> {
     match (cert, key) {
-        (Some(cert), Some(key)) => Ok(Some((cert.as_slice(), key.as_slice()))),
+        (Some(cert), Some(key)) => Ok(Some(IdentityOptions {
+            cert: cert.as_slice(),
+            key: key.as_slice(),
+            password: None,
+        })),
         (None, None) => Ok(None),
-        _ => Err(refused(
-            Errno::Inval,
+        _ => Err(misconfigured(
             "a client certificate needs both cert and key",
         )),
     }

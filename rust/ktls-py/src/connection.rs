@@ -10,9 +10,10 @@ use ktls_net::handshake::Handshake;
 use ktls_net::{Connection, Error, Handshaking, Limit, Patience, Relay};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyString};
 
 use crate::bell::PyBell;
+use crate::arguments::host_name;
 use crate::buffer::{Input, Output, copy_bytes, dup_fd, new_bytes, take_fd};
 use crate::config::{PyClientConfig, PyServerConfig, Rekey};
 use crate::errors::{connection_error, refused};
@@ -83,10 +84,10 @@ impl PyConnection {
     fn client(
         sock: &Bound<'_, PyAny>,
         config: &Bound<'_, PyClientConfig>,
-        server_name: &str,
+        server_name: &Bound<'_, PyString>,
     ) -> PyResult<Self> {
         let config = config.get();
-        let handshake = Handshake::client(&config.config, server_name);
+        let handshake = Handshake::client(&config.config, &host_name(server_name)?);
         let handshake = handshake.map_err(|error| connection_error(error.into()))?;
         shake(sock, handshake, &config.policy)
     }

@@ -5,6 +5,7 @@ use pyo3::Borrowed;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
+use crate::arguments::small;
 use crate::buffer::{Input, copy_bytes};
 use crate::errors::CoreError;
 
@@ -22,8 +23,8 @@ impl PyCryptoInfo {
     #[new]
     #[pyo3(signature = (version, cipher_type, *, key, iv, salt = None, rec_seq = 0))]
     fn new(
-        version: u16,
-        cipher_type: u16,
+        #[pyo3(from_py_with = small::<u16>)] version: u16,
+        #[pyo3(from_py_with = small::<u16>)] cipher_type: u16,
         key: Input<'_>,
         iv: Input<'_>,
         salt: Option<Input<'_>>,

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 mod py {
     pyo3::import_exception!(ktls_fast.errors, AlertReceivedError);
     pyo3::import_exception!(ktls_fast.errors, BadRecordError);
+    pyo3::import_exception!(ktls_fast.errors, ConfigError);
     pyo3::import_exception!(ktls_fast.errors, HandshakeError);
     pyo3::import_exception!(ktls_fast.errors, KeyExpiredError);
     pyo3::import_exception!(ktls_fast.errors, KeyLimitError);
@@ -62,6 +63,11 @@ pub(crate) fn refused(errno: Errno, text: impl Into<String>) -> PyErr {
     py::KtlsError::new_err((errno.code(), text.into()))
 }
 
+/// A configuration that cannot work.
+pub(crate) fn misconfigured(text: impl Into<String>) -> PyErr {
+    py::ConfigError::new_err((Errno::Inval.code(), text.into()))
+}
+
 /// For buffers that must not share memory.
 pub(crate) fn check_apart(input: &[u8], output: &[u8]) -> PyResult<()> {
     if crate::buffer::overlap(input, output) {
@@ -88,7 +94,7 @@ pub(crate) fn connection_error(error: ktls_net::Error) -> PyErr {
         ktls_net::Error::Handshake(error) => {
             let text = error.to_string();
             match error.kind() {
-                HandshakeErrorKind::Config => refused(Errno::Inval, text),
+                HandshakeErrorKind::Config => misconfigured(text),
                 HandshakeErrorKind::Failed => {
                     py::HandshakeError::new_err((Errno::Proto.code(), text))
                 }

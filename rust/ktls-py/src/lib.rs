@@ -12,6 +12,7 @@
     clippy::unwrap_used
 )]
 
+mod arguments;
 mod bell;
 mod buffer;
 mod capi;

@@ -8,6 +8,7 @@ use ktls_core::{Errno, Error};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::arguments::small;
 use crate::buffer::Input;
 use crate::columns::{Int64Array, Uint8Array};
 use crate::errors::{CoreError, refused};
@@ -98,7 +99,7 @@ impl PyKeyUpdateScanner {
     fn feed<'py>(
         &self,
         py: Python<'py>,
-        record_type: u8,
+        #[pyo3(from_py_with = small::<u8>)] record_type: u8,
         data: Input<'py>,
     ) -> PyResult<Bound<'py, PyList>> {
         let data = data.as_slice();

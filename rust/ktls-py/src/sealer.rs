@@ -10,6 +10,7 @@ use ktls_core::{Errno, Sealer};
 use ktls_net::fork::{Call, Ownership};
 use pyo3::prelude::*;
 
+use crate::arguments::small;
 use crate::buffer::{Input, Output, batch_bytes, new_bytes};
 use crate::columns::{Column, Int64Array, Uint8Array, starts};
 use crate::crypto_info::{InfoArg, no_pickle};
@@ -71,7 +72,7 @@ impl PySealer {
         &self,
         py: Python<'py>,
         data: Input<'py>,
-        record_type: u8,
+        #[pyo3(from_py_with = small::<u8>)] record_type: u8,
     ) -> PyResult<Bound<'py, PyAny>> {
         let data = data.as_slice();
         let room = data.len().min(MAX_PLAINTEXT) + self.overhead;
@@ -84,7 +85,7 @@ impl PySealer {
         py: Python<'_>,
         data: Input<'_>,
         mut out: Output,
-        record_type: u8,
+        #[pyo3(from_py_with = small::<u8>)] record_type: u8,
     ) -> PyResult<usize> {
         let (data, out) = (data.as_slice(), out.as_mut_slice());
         check_apart(data, out)?;
@@ -101,7 +102,7 @@ impl PySealer {
         py: Python<'py>,
         data: Input<'py>,
         record_size: usize,
-        record_type: u8,
+        #[pyo3(from_py_with = small::<u8>)] record_type: u8,
         offsets: Option<Int64Array<'py>>,
         lengths: Option<Int64Array<'py>>,
         types: Option<Uint8Array<'py>>,

@@ -4,6 +4,7 @@ use ktls_aead::PROVIDER;
 use ktls_core::TrafficSecret;
 use pyo3::prelude::*;
 
+use crate::arguments::small;
 use crate::buffer::Input;
 use crate::crypto_info::{PyCryptoInfo, no_pickle};
 use crate::errors::CoreError;
@@ -15,7 +16,11 @@ pub(crate) struct PyTrafficSecret(pub(crate) TrafficSecret);
 impl PyTrafficSecret {
     #[new]
     #[pyo3(signature = (suite, secret, *, generation = 0))]
-    fn new(suite: u16, secret: Input<'_>, generation: u64) -> Result<Self, CoreError> {
+    fn new(
+        #[pyo3(from_py_with = small::<u16>)] suite: u16,
+        secret: Input<'_>,
+        generation: u64,
+    ) -> Result<Self, CoreError> {
         Ok(Self(TrafficSecret::new(
             suite,
             secret.as_slice(),

@@ -15,10 +15,13 @@ use rustls::{
     SupportedCipherSuite, SupportedProtocolVersion, version,
 };
 
-use super::error::{HandshakeError, Offer};
+use crate::error::system_reason;
+
+use super::error::{HandshakeError, Offer, failed_inside};
 use super::keylog::KeyLogFile;
-use super::options::{ClientOptions, MinVersion, Roots, ServerOptions};
-use super::pem;
+use super::limits::{self, BoundedTickets};
+use super::options::{ClientOptions, IdentityOptions, MinVersion, Roots, ServerOptions};
+use super::{pem, private_key};
 
 /// What a server needs for its handshakes. Immutable; clones share everything.
 #[derive(Clone)]
@@ -41,19 +44,22 @@ impl ServerConfig {
     /// What does not parse or does not fit together, of kind `Config`.
     pub fn new(options: &ServerOptions<'_>) -> Result<Self, HandshakeError> {
         let common = Common::new(options.min_version, options.suites.as_deref())?;
-        let identity = identity(options.cert, options.key, &common.provider)?;
+        let identity = identity(options.identity, &common.provider)?;
         let verifier = client_verifier(options, &common.provider)?;
         let mut tls = rustls::ServerConfig::builder_with_provider(common.provider)
             .with_protocol_versions(common.versions)
             .map_err(unexpected)?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(identity));
-        tls.alpn_protocols = alpn(&options.alpn)?;
+        limits::check_protocols(&options.alpn)?;
+        limits::check_tickets(options.tickets)?;
+        tls.alpn_protocols.clone_from(&options.alpn);
         tls.key_log = key_log(options.keylog.as_deref())?;
         tls.enable_secret_extraction = true;
         tls.send_tls13_tickets = options.tickets;
         if options.tickets > 0 {
-            tls.ticketer = Ticketer::new().map_err(unexpected)?;
+            let ticketer = Ticketer::new().map_err(unexpected)?;
+            tls.ticketer = Arc::new(BoundedTickets(ticketer));
         } else {
             tls.session_storage = Arc::new(NoServerSessionStorage {});
         }
@@ -72,7 +78,7 @@ impl ClientConfig {
     pub fn new(options: &ClientOptions<'_>) -> Result<Self, HandshakeError> {
         let common = Common::new(options.min_version, options.suites.as_deref())?;
         let identity = match options.identity {
-            Some((cert, key)) => Some(identity(cert, key, &common.provider)?),
+            Some(options) => Some(identity(options, &common.provider)?),
             None => None,
         };
         let builder = rustls::ClientConfig::builder_with_provider(common.provider)
@@ -83,7 +89,9 @@ impl ClientConfig {
             Some(identity) => builder.with_client_cert_resolver(Arc::new(identity)),
             None => builder.with_no_client_auth(),
         };
-        tls.alpn_protocols = alpn(&options.alpn)?;
+        limits::check_protocols(&options.alpn)?;
+        limits::check_offered_protocols(&options.alpn)?;
+        tls.alpn_protocols.clone_from(&options.alpn);
         tls.key_log = key_log(options.keylog.as_deref())?;
         tls.enable_secret_extraction = true;
         if !options.resumption {
@@ -151,7 +159,7 @@ impl Common {
     }
 }
 
-/// The named suites, in the order of the names.
+/// The named suites, each once, in the order of the names.
 fn suites(
     names: &[String],
     all: &[SupportedCipherSuite],
@@ -169,7 +177,14 @@ fn suites(
             HandshakeError::config(format!("suite {name:?} is none of {}", joined(all)))
         })
     };
-    names.iter().map(find).collect()
+    let mut suites: Vec<SupportedCipherSuite> = Vec::new();
+    for suite in names.iter().map(find) {
+        let suite = suite?;
+        if !suites.contains(&suite) {
+            suites.push(suite);
+        }
+    }
+    Ok(suites)
 }
 
 fn usable(
@@ -190,22 +205,42 @@ fn joined(suites: &[SupportedCipherSuite]) -> String {
 
 /// A chain and the key that belongs to it.
 fn identity(
-    cert: &[u8],
-    key: &[u8],
+    options: IdentityOptions<'_>,
     provider: &CryptoProvider,
 ) -> Result<SingleCertAndKey, HandshakeError> {
-    let chain = pem::chain("cert", cert)?;
-    let key = pem::key("key", key)?;
-    let identity = CertifiedKey::from_der(chain, key, provider).map_err(|error| {
-        HandshakeError::config(match error {
-            Rustls::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                "key does not belong to the first certificate of cert".into()
-            }
-            Rustls::InvalidCertificate(_) => "the first certificate of cert is malformed".into(),
-            error => format!("key is not usable: {error}"),
-        })
-    })?;
-    Ok(identity.into())
+    let chain = pem::chain("cert", options.cert)?;
+    limits::check_chain("cert", &chain)?;
+    let key = private_key::private_key("key", options.key, options.password)?;
+    let signer = provider
+        .key_provider
+        .load_private_key(key.clone_key())
+        .map_err(|_| private_key::explain_refusal("key", &key))?;
+    let identity = CertifiedKey::new(chain, signer);
+    match identity.keys_match() {
+        // A key that does not tell its public part is taken at its word.
+        Ok(()) | Err(Rustls::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity.into()),
+        Err(error) => Err(HandshakeError::config(mismatch(&identity, &error))),
+    }
+}
+
+/// Why the key is not that of the first certificate.
+fn mismatch(identity: &CertifiedKey, error: &Rustls) -> String {
+    if matches!(error, Rustls::InvalidCertificate(_)) {
+        return "the first certificate of cert is malformed".into();
+    }
+    let text = "key does not belong to the first certificate of cert";
+    let owner = identity.cert.iter().position(|cert| {
+        let alone = CertifiedKey::new(vec![cert.clone()], identity.key.clone());
+        alone.keys_match().is_ok()
+    });
+    match owner {
+        Some(index) => format!(
+            "{text}, but to number {} of {}: put that one first",
+            index + 1,
+            identity.cert.len()
+        ),
+        None => text.into(),
+    }
 }
 
 fn client_verifier(
@@ -220,7 +255,13 @@ fn client_verifier(
         return Ok(WebPkiClientVerifier::no_client_auth());
     };
     let roots = Arc::new(pem::roots("client_roots", pem)?);
+    let hints_fit = limits::authorities_fit(&roots.subjects());
     let builder = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
+    let builder = if hints_fit {
+        builder
+    } else {
+        builder.clear_root_hint_subjects()
+    };
     let builder = if options.require_client_cert {
         builder
     } else {
@@ -228,7 +269,7 @@ fn client_verifier(
     };
     builder
         .build()
-        .map_err(|error| HandshakeError::config(error.to_string()))
+        .map_err(|_| HandshakeError::config("client_roots holds no root that can be used"))
 }
 
 fn server_roots(roots: Roots<'_>) -> Result<RootCertStore, HandshakeError> {
@@ -247,27 +288,23 @@ fn system_roots() -> Result<RootCertStore, HandshakeError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        let why = found
-            .errors
-            .first()
-            .map_or(String::new(), |error| format!(" ({error})"));
+        let why = found.errors.first().map_or(String::new(), store_fault);
         let text = format!("this system has no root certificates{why}: give some as PEM");
         return Err(HandshakeError::config(text));
     }
     Ok(roots)
 }
 
-/// The protocols, each of 1 to 255 bytes (RFC 7301 §3.1).
-fn alpn(protocols: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, HandshakeError> {
-    match protocols
-        .iter()
-        .find(|name| !(1..=255).contains(&name.len()))
-    {
-        Some(name) => Err(HandshakeError::config(format!(
-            "an ALPN protocol has 1 to 255 bytes, not {}",
-            name.len()
-        ))),
-        None => Ok(protocols.to_vec()),
+/// Why the system's store could not be read, as a remark.
+fn store_fault(error: &rustls_native_certs::Error) -> String {
+    use rustls_native_certs::ErrorKind;
+
+    match &error.kind {
+        ErrorKind::Io { inner, path } => {
+            format!(" ({}: {})", path.display(), system_reason(inner))
+        }
+        ErrorKind::Pem(_) => " (its PEM does not parse)".into(),
+        _ => String::new(),
     }
 }
 
@@ -280,5 +317,5 @@ fn key_log(path: Option<&Path>) -> Result<Arc<dyn KeyLog>, HandshakeError> {
 
 /// For what cannot fail once the options are checked, randomness aside.
 fn unexpected(error: Rustls) -> HandshakeError {
-    HandshakeError::config(error.to_string())
+    HandshakeError::config(failed_inside(&error))
 }

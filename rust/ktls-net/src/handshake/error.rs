@@ -7,6 +7,8 @@ use rustls::{
     AlertDescription, CertificateError, Error as Rustls, InvalidMessage, PeerIncompatible,
 };
 
+use super::words::{algorithm_name, certified_name, listed, words};
+
 /// Whose turn it is to mend something.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HandshakeErrorKind {
@@ -60,6 +62,19 @@ impl fmt::Display for HandshakeError {
 
 impl std::error::Error for HandshakeError {}
 
+impl From<Rustls> for HandshakeError {
+    /// For what has no peer to blame.
+    fn from(error: Rustls) -> Self {
+        Self::failed(failed_inside(&error))
+    }
+}
+
+impl From<ktls_core::Error> for HandshakeError {
+    fn from(error: ktls_core::Error) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
 /// The versions and suites that we allow, as text.
 #[derive(Debug)]
 pub(super) struct Offer {
@@ -88,7 +103,7 @@ impl Ours<'_> {
             Rustls::NoApplicationProtocol => {
                 format!(
                     "the peer offers none of our ALPN protocols: {}",
-                    join(self.alpn)
+                    listed(self.alpn.iter().map(|name| name.escape_ascii().to_string()))
                 )
             }
             Rustls::NoCertificatesPresented => {
@@ -139,10 +154,8 @@ fn certificate_fault(why: &CertificateError) -> String {
             "is issued by none of our roots: add its issuer to them".into()
         }
         CertificateError::NotValidForNameContext { presented, .. } => {
-            format!(
-                "is not valid for that name, only for [{}]",
-                names(presented)
-            )
+            let names = listed(presented.iter().map(|name| certified_name(name)));
+            format!("is not valid for that name, only for [{names}]")
         }
         CertificateError::ExpiredContext { time, not_after } => {
             let ago = time.as_secs().saturating_sub(not_after.as_secs());
@@ -155,11 +168,53 @@ fn certificate_fault(why: &CertificateError) -> String {
                 span(ahead)
             )
         }
-        // The verifier's own error comes as text only.
-        CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
-            "is a CA's own (CA:TRUE): a peer needs one that the CA has issued".into()
+        CertificateError::BadEncoding => "is malformed".into(),
+        CertificateError::Expired => "is valid at no time".into(),
+        CertificateError::NotValidForName => "is not valid for that name".into(),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "is for another purpose: its extended key usage does not name this one".into()
         }
+        CertificateError::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id,
+            ..
+        } => {
+            let algorithm = algorithm_name(signature_algorithm_id);
+            format!("or its chain is signed by {algorithm}, which is not supported")
+        }
+        CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+            signature_algorithm_id,
+            public_key_algorithm_id,
+        } => {
+            let algorithm = algorithm_name(signature_algorithm_id);
+            let key = algorithm_name(public_key_algorithm_id);
+            format!(
+                "or its chain is signed by {algorithm} with a key of the kind {key}, \
+                 which is not supported"
+            )
+        }
+        // The verifier's own error comes as text only.
+        CertificateError::Other(other) => verifier_fault(&other.to_string()),
         why => format!("is not acceptable: {}", words(why)),
+    }
+}
+
+/// What the verifier says by the name of its error.
+fn verifier_fault(name: &str) -> String {
+    match name {
+        "CaUsedAsEndEntity" => {
+            "is a CA's own (CA:TRUE): a peer needs one that the CA has issued, or \
+             a self-signed one made with \
+             `openssl req -x509 -addext basicConstraints=critical,CA:FALSE`"
+                .into()
+        }
+        "EndEntityUsedAsCa" => "is issued by a certificate that is no CA's (CA:TRUE)".into(),
+        "PathLenConstraintViolated" => "has more CAs above it than one of them allows".into(),
+        "NameConstraintViolation" => "has a name that one of its CAs may not vouch for".into(),
+        "UnsupportedCertVersion" => "or its chain is not of version 3 of X.509".into(),
+        "UnsupportedCriticalExtension" => {
+            "or its chain has a critical extension that is not supported".into()
+        }
+        _ => format!("is not acceptable: {}", words(&format_args!("{name}"))),
     }
 }
 
@@ -203,7 +258,19 @@ fn protocol_broken(error: &Rustls) -> String {
             format!("the peer sent what may not come here: {}", words(got_type))
         }
         Rustls::DecryptError => "a record of the peer's handshake does not authenticate".into(),
-        error => error.to_string(),
+        error => failed_inside(error),
+    }
+}
+
+/// What went wrong at our own end, or in a way that no other text is for.
+pub(super) fn failed_inside(error: &Rustls) -> String {
+    match error {
+        Rustls::FailedToGetRandomBytes => "the system gave no random bytes".into(),
+        Rustls::FailedToGetCurrentTime => "the system's clock cannot be read".into(),
+        Rustls::HandshakeNotComplete => "the handshake is not complete".into(),
+        Rustls::EncryptError => "a record of the handshake could not be sealed".into(),
+        Rustls::General(_) | Rustls::Other(_) => "the handshake failed inside the library".into(),
+        error => format!("the handshake failed: {}", words(error)),
     }
 }
 
@@ -245,31 +312,6 @@ pub(super) const fn unsaid(error: &Rustls) -> Option<Alert> {
     }
 }
 
-/// `NoCipherSuitesInCommon` as "no cipher suites in common".
-fn words(name: &dyn fmt::Debug) -> String {
-    let mut out = String::new();
-    let mut last = ' ';
-    for c in format!("{name:?}").chars() {
-        if c.is_ascii_uppercase() && last.is_ascii_lowercase() {
-            out.push(' ');
-        }
-        out.push(c.to_ascii_lowercase());
-        last = c;
-    }
-    out
-}
-
-/// `DnsName("a.test")`, as the verifier gives it, as `"a.test"`.
-fn names(presented: &[String]) -> String {
-    let bare = |name: &String| name.replace("DnsName(", "").replace(')', "");
-    presented.iter().map(bare).collect::<Vec<_>>().join(", ")
-}
-
-fn join(protocols: &[Vec<u8>]) -> String {
-    let text = |name: &Vec<u8>| name.escape_ascii().to_string();
-    protocols.iter().map(text).collect::<Vec<_>>().join(", ")
-}
-
 fn span(seconds: u64) -> String {
     match seconds {
         0..3_600 => format!("{seconds} seconds"),
@@ -279,69 +321,4 @@ fn span(seconds: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_alert_has_its_name_in_the_rfc_or_its_number() {
-        for (code, name) in [(48, "unknown_ca"), (112, "unrecognized_name"), (77, "77")] {
-            assert_eq!(alert_name(AlertDescription::from(code)), name);
-        }
-    }
-
-    #[test]
-    fn names_of_errors_become_words() {
-        assert_eq!(
-            words(&InvalidMessage::MissingData("Random")),
-            "missing data(\"random\")"
-        );
-        assert_eq!(
-            words(&PeerIncompatible::NoKxGroupsInCommon),
-            "no kx groups in common"
-        );
-    }
-
-    #[test]
-    fn plain_protocols_are_named() {
-        for (first, text) in [
-            (&b"GET /"[..], "the peer speaks plain HTTP, not TLS"),
-            (b"HTTP/", "the peer speaks plain HTTP, not TLS"),
-            (
-                b"SSH-2",
-                "the peer does not speak TLS: it begins with \"SSH-2\"",
-            ),
-            (
-                b"\0\x01\xff\"\n",
-                r#"the peer does not speak TLS: it begins with "\x00\x01\xff\"\n""#,
-            ),
-        ] {
-            assert_eq!(not_tls(first), text);
-        }
-    }
-
-    #[test]
-    fn spans_are_told_in_the_unit_that_fits() {
-        for (seconds, text) in [(59, "59 seconds"), (7_200, "2 hours"), (864_000, "10 days")] {
-            assert_eq!(span(seconds), text);
-        }
-    }
-
-    #[test]
-    fn a_failed_signature_is_no_riddle() {
-        let error = Rustls::InvalidCertificate(CertificateError::BadSignature);
-        let offer = Offer {
-            versions: String::new(),
-            suites: String::new(),
-        };
-        let ours = Ours {
-            server_name: Some("a.test"),
-            alpn: &[],
-            offer: &offer,
-        };
-        let text = ours.explain(&error);
-        assert_eq!(
-            text,
-            "the certificate of \"a.test\" is not acceptable: bad signature"
-        );
-    }
-}
+mod tests;

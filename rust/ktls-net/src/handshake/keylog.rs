@@ -6,8 +6,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::fs::OFlags;
 use rustls::KeyLog;
 use zeroize::Zeroizing;
+
+use crate::error::system_reason;
 
 use super::error::HandshakeError;
 
@@ -26,10 +29,12 @@ impl KeyLogFile {
             .append(true)
             .create(true)
             .mode(0o600)
+            .custom_flags(NO_WAITING)
             .open(path);
         let file = file.map_err(|error| {
             let path = path.display();
-            HandshakeError::config(format!("the key log {path} cannot be opened: {error}"))
+            let why = system_reason(&error);
+            HandshakeError::config(format!("the key log {path} cannot be opened: {why}"))
         })?;
         Ok(Self {
             path: path.to_owned(),
@@ -42,10 +47,16 @@ impl KeyLogFile {
     fn report(&self, error: &io::Error) -> Option<String> {
         let path = self.path.display();
         (!self.reported.swap(true, Ordering::Relaxed)).then(|| {
-            format!("ktls_fast: the key log {path} cannot be written, going on without: {error}")
+            format!(
+                "ktls_fast: the key log {path} cannot be written, going on without: {}",
+                system_reason(error)
+            )
         })
     }
 }
+
+/// A FIFO that nobody reads is refused, and one that is full loses lines: neither holds anybody up.
+const NO_WAITING: i32 = OFlags::NONBLOCK.bits() as i32;
 
 impl KeyLog for KeyLogFile {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {

@@ -9,6 +9,8 @@ use rustls::kernel::KernelConnection;
 use rustls::server::ServerConnectionData;
 use rustls::{ConnectionTrafficSecrets, ProtocolVersion};
 
+use super::limits::MAX_TICKET;
+
 /// The next keys, and at a client the session store, of a connection that rustls began.
 pub(super) struct RustlsKeys<Data>(pub(super) KernelConnection<Data>);
 
@@ -56,6 +58,9 @@ impl KeySource for RustlsKeys<ClientConnectionData> {
     fn ticket(&mut self, body: &[u8]) -> Result<(), Error> {
         if !self.is_tls13() {
             return Err(NO_TICKET_HERE);
+        }
+        if body.len() > MAX_TICKET {
+            return Ok(()); // the next ClientHello could not hold it
         }
         self.0
             .handle_new_session_ticket(body)

@@ -10,10 +10,13 @@ mod early_data;
 mod error;
 mod keylog;
 mod keys;
+mod limits;
 mod options;
 mod pem;
+mod private_key;
 mod secrets;
 mod side;
+mod words;
 
 use std::fmt;
 use std::ops::Range;
@@ -25,7 +28,8 @@ use rustls::{CommonState, Error as Rustls, HandshakeKind};
 
 pub use config::{ClientConfig, ServerConfig};
 pub use error::{HandshakeError, HandshakeErrorKind};
-pub use options::{ClientOptions, MinVersion, Roots, ServerOptions};
+pub use options::{ClientOptions, IdentityOptions, MinVersion, Roots, ServerOptions};
+pub use private_key::needs_password;
 
 use alerts::RecordCounts;
 use early_data::{EarlyData, MAX_SKIPPED, Sifted};
@@ -176,11 +180,10 @@ impl Handshake {
             let text = format!("{unsent} bytes of the handshake are still to be sent");
             return Err(HandshakeError::config(text));
         }
-        let established = Self::establish(self.side, self.received);
-        established.map_err(|error| HandshakeError::failed(error.to_string()))
+        Self::establish(self.side, self.received)
     }
 
-    fn establish(side: Side, received: Vec<u8>) -> Result<Established, Box<dyn std::error::Error>> {
+    fn establish(side: Side, received: Vec<u8>) -> Result<Established, HandshakeError> {
         let agreed = Agreed::of(side.common())?;
         let server_name = side.server_name().map(str::to_owned);
         let (secrets, keys) = side.into_keys()?;

@@ -24,13 +24,22 @@ pub enum Roots<'a> {
     WebPki,
 }
 
+/// Who one is: a certificate chain and its key, both as PEM.
+#[derive(Clone, Copy)]
+pub struct IdentityOptions<'a> {
+    /// The certificate chain, leaf first.
+    pub cert: &'a [u8],
+    /// The private key of the leaf: PKCS#8, PKCS#1 or SEC1.
+    pub key: &'a [u8],
+    /// What opens the key, if it is encrypted (PKCS#8 with PBES2).
+    pub password: Option<&'a [u8]>,
+}
+
 /// A server's options.
 #[derive(Clone)]
 pub struct ServerOptions<'a> {
-    /// The certificate chain as PEM, leaf first.
-    pub cert: &'a [u8],
-    /// Its private key as PEM: PKCS#8, PKCS#1 or SEC1.
-    pub key: &'a [u8],
+    /// What proves the server's name.
+    pub identity: IdentityOptions<'a>,
     /// Protocols in order of preference.
     pub alpn: Vec<Vec<u8>>,
     /// Roots for client certificates, as PEM; None asks for no certificate.
@@ -52,8 +61,11 @@ impl<'a> ServerOptions<'a> {
     #[must_use]
     pub fn new(cert: &'a [u8], key: &'a [u8]) -> Self {
         Self {
-            cert,
-            key,
+            identity: IdentityOptions {
+                cert,
+                key,
+                password: None,
+            },
             alpn: Vec::new(),
             client_roots: None,
             require_client_cert: false,
@@ -70,8 +82,8 @@ impl<'a> ServerOptions<'a> {
 pub struct ClientOptions<'a> {
     /// Whom to trust.
     pub roots: Roots<'a>,
-    /// Certificate chain and private key, both as PEM, for servers that ask.
-    pub identity: Option<(&'a [u8], &'a [u8])>,
+    /// For servers that ask for a certificate.
+    pub identity: Option<IdentityOptions<'a>>,
     /// Protocols in order of preference.
     pub alpn: Vec<Vec<u8>>,
     /// The oldest version.

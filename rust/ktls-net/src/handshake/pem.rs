@@ -1,8 +1,15 @@
-//! Certificates and keys out of PEM, with errors that say what is missing.
+//! The sections of a PEM file as OpenSSL writes and reads them, and the certificates among them.
+//!
+//! Text outside of sections is a comment, whatever it says: OpenSSL writes "Bag Attributes" and
+//! whole printed certificates there. A section may begin with headers (RFC 1421), its lines may be
+//! of any length and end in LF, CR or both, and it may be of a kind that nobody asked for.
 
+use pkcs8::der::asn1::AnyRef;
+use pkcs8::der::{Decode, Reader, SliceReader};
 use rustls::RootCertStore;
-use rustls::pki_types::pem::{Error, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{Error, PemObject, SectionKind};
+use zeroize::Zeroizing;
 
 use super::error::HandshakeError;
 
@@ -11,57 +18,169 @@ pub(super) fn chain(
     what: &str,
     pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, HandshakeError> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match chain {
-        Ok(chain) if chain.is_empty() => Err(HandshakeError::config(format!(
-            "{what} holds no certificate: PEM with \"-----BEGIN CERTIFICATE-----\" is needed"
-        ))),
-        Ok(chain) => Ok(chain),
-        Err(error) => Err(broken(what, &error)),
+    let sections = sections(what, pem)?;
+    let chain: Vec<_> = sections
+        .iter()
+        .filter_map(|section| certificate(what, section).transpose())
+        .collect::<Result<_, _>>()?;
+    if chain.is_empty() {
+        let text = "certificate: PEM with \"-----BEGIN CERTIFICATE-----\" is needed";
+        return Err(missing(what, text, pem, &sections));
     }
-}
-
-/// The first private key.
-pub(super) fn key(what: &str, pem: &[u8]) -> Result<PrivateKeyDer<'static>, HandshakeError> {
-    if contains(pem, b"ENCRYPTED") {
-        return Err(HandshakeError::config(format!(
-            "{what} is encrypted: decrypt it first (openssl pkey)"
-        )));
-    }
-    PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
-        Error::NoItemsFound => HandshakeError::config(format!(
-            "{what} holds no private key: PEM with PKCS#8, PKCS#1 or SEC1 is needed"
-        )),
-        error => broken(what, &error),
-    })
+    Ok(chain)
 }
 
 /// Every certificate as a root to trust.
 pub(super) fn roots(what: &str, pem: &[u8]) -> Result<RootCertStore, HandshakeError> {
     let mut roots = RootCertStore::empty();
     for (index, cert) in chain(what, pem)?.into_iter().enumerate() {
-        roots.add(cert).map_err(|error| {
+        roots.add(cert).map_err(|_| {
             HandshakeError::config(format!(
-                "certificate {index} of {what} does not parse: {error}"
+                "certificate {index} of {what} does not parse as X.509"
             ))
         })?;
     }
     Ok(roots)
 }
 
-/// The texts are our own: those of the parser quote the input, which may be a key.
-fn broken(what: &str, error: &Error) -> HandshakeError {
-    let why = match error {
-        Error::MissingSectionEnd { .. } => "a section has no END line",
-        Error::IllegalSectionStart { .. } => "a BEGIN line is malformed",
-        Error::Base64Decode(_) => "its base64 does not decode",
-        _ => "it is no PEM",
-    };
-    HandshakeError::config(format!("{what} does not parse: {why}"))
+/// What lies between a BEGIN line and its END line.
+#[derive(Debug)]
+pub(super) struct Section<'a> {
+    pub(super) label: &'a str,
+    /// Its first lines where they are headers, such as `Proc-Type: 4,ENCRYPTED`.
+    pub(super) headers: Vec<&'a [u8]>,
+    /// Lines of base64.
+    lines: Vec<&'a [u8]>,
 }
 
-fn contains(bytes: &[u8], word: &[u8]) -> bool {
-    bytes.windows(word.len()).any(|window| window == word)
+impl Section<'_> {
+    /// The bytes that its base64 stands for.
+    pub(super) fn decode(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, HandshakeError> {
+        // The decoder wants a whole section of a kind that it knows. With that of a private key it
+        // takes the same time whatever the bytes are.
+        let len = self.lines.iter().map(|line| line.len() + 1).sum::<usize>();
+        let mut pem = Zeroizing::new(Vec::with_capacity(len + 2 * PLAIN_END.len()));
+        pem.extend_from_slice(PLAIN_BEGIN);
+        for line in &self.lines {
+            pem.extend_from_slice(line);
+            pem.push(b'\n');
+        }
+        pem.extend_from_slice(PLAIN_END);
+        match <(SectionKind, Vec<u8>)>::from_pem_slice(&pem) {
+            Ok((_, der)) => Ok(Zeroizing::new(der)),
+            Err(Error::Base64Decode(_)) => Err(broken(what, "its base64 does not decode")),
+            Err(_) => Err(broken(what, "it is no PEM")),
+        }
+    }
+}
+
+const PLAIN_BEGIN: &[u8] = b"-----BEGIN PRIVATE KEY-----\n";
+const PLAIN_END: &[u8] = b"-----END PRIVATE KEY-----\n";
+
+/// All sections, whatever they hold.
+pub(super) fn sections<'a>(what: &str, pem: &'a [u8]) -> Result<Vec<Section<'a>>, HandshakeError> {
+    let pem = pem.strip_prefix(BYTE_ORDER_MARK).unwrap_or(pem);
+    let mut lines = pem
+        .split(|byte| matches!(byte, b'\n' | b'\r'))
+        .map(<[u8]>::trim_ascii_end);
+    let mut sections = Vec::new();
+    while let Some(line) = lines.next() {
+        if let Some(rest) = line.strip_prefix(b"-----BEGIN ") {
+            let label = rest.strip_suffix(b"-----").and_then(text);
+            let label = label.ok_or_else(|| broken(what, "a BEGIN line is malformed"))?;
+            sections.push(section(what, label, &mut lines)?);
+        }
+    }
+    Ok(sections)
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+fn section<'a>(
+    what: &str,
+    label: &'a str,
+    lines: &mut impl Iterator<Item = &'a [u8]>,
+) -> Result<Section<'a>, HandshakeError> {
+    let mut found = Section {
+        label,
+        headers: Vec::new(),
+        lines: Vec::new(),
+    };
+    for line in lines {
+        if is_end_of(label, line) {
+            return Ok(found);
+        }
+        if line.contains(&b':') {
+            found.headers.push(line);
+        } else {
+            found.lines.push(line);
+        }
+    }
+    Err(broken(what, "a section has no END line"))
+}
+
+fn is_end_of(label: &str, line: &[u8]) -> bool {
+    line.strip_prefix(b"-----END ")
+        .and_then(|rest| rest.strip_suffix(b"-----"))
+        .is_some_and(|end| end == label.as_bytes())
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+/// The certificate in a section, if that is what it holds.
+fn certificate(
+    what: &str,
+    section: &Section<'_>,
+) -> Result<Option<CertificateDer<'static>>, HandshakeError> {
+    match section.label {
+        "CERTIFICATE" | "X509 CERTIFICATE" => {
+            let der = section.decode(what)?;
+            Ok(Some(CertificateDer::from(der.to_vec())))
+        }
+        // What OpenSSL trusts it for follows the certificate; that is not for us.
+        "TRUSTED CERTIFICATE" => {
+            let der = section.decode(what)?;
+            let first = first_element(&der).ok_or_else(|| broken(what, "it is no X.509"))?;
+            Ok(Some(CertificateDer::from(first.to_vec())))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The first of several DER elements in a row, its header included.
+fn first_element(der: &[u8]) -> Option<&[u8]> {
+    let mut reader = SliceReader::new(der).ok()?;
+    AnyRef::decode(&mut reader).ok()?;
+    der.get(..usize::try_from(reader.position()).ok()?)
+}
+
+/// That nothing of a kind was found, and what was.
+pub(super) fn missing(
+    what: &str,
+    wanted: &str,
+    pem: &[u8],
+    sections: &[Section<'_>],
+) -> HandshakeError {
+    let hint = match (sections, pem) {
+        ([], [0x30, ..]) if !pem.is_ascii() => {
+            "; it looks like DER or PKCS#12, which `openssl x509`, `openssl pkey` and \
+             `openssl pkcs12` convert to PEM"
+                .to_owned()
+        }
+        ([], _) => String::new(),
+        _ => {
+            let labels = sections.iter().map(|section| section.label.to_owned());
+            format!("; it has {}", super::words::listed(labels))
+        }
+    };
+    HandshakeError::config(format!("{what} holds no {wanted}{hint}"))
+}
+
+/// The texts are our own: those of the decoder quote the input, which may be a key.
+pub(super) fn broken(what: &str, why: &str) -> HandshakeError {
+    HandshakeError::config(format!("{what} does not parse: {why}"))
 }
 
 #[cfg(test)]
@@ -72,46 +191,78 @@ mod tests {
     fn what_is_wrong_with_a_pem_is_said() {
         for (pem, text) in [
             (
-                "",
+                &b""[..],
                 "cert holds no certificate: PEM with \"-----BEGIN CERTIFICATE-----\" is needed",
             ),
             (
-                "-----BEGIN CERTIFICATE-----\nAAAA\n",
+                b"-----BEGIN CERTIFICATE-----\nAAAA\n",
                 "cert does not parse: a section has no END line",
             ),
             (
-                "-----BEGIN CERTIFICATE---\n",
+                b"-----BEGIN CERTIFICATE---\n",
                 "cert does not parse: a BEGIN line is malformed",
             ),
             (
-                "-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n",
+                b"-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n",
                 "cert does not parse: its base64 does not decode",
             ),
+            (
+                b"-----BEGIN DH PARAMETERS-----\nAAAA\n-----END DH PARAMETERS-----\n",
+                "cert holds no certificate: PEM with \"-----BEGIN CERTIFICATE-----\" is needed; \
+                 it has DH PARAMETERS",
+            ),
+            (
+                b"\x30\x82\x01\x00",
+                "cert holds no certificate: PEM with \"-----BEGIN CERTIFICATE-----\" is needed; \
+                 it looks like DER or PKCS#12, which `openssl x509`, `openssl pkey` and \
+                 `openssl pkcs12` convert to PEM",
+            ),
         ] {
-            assert_eq!(chain("cert", pem.as_bytes()).unwrap_err().to_string(), text);
+            assert_eq!(chain("cert", pem).unwrap_err().to_string(), text);
         }
     }
 
     #[test]
-    fn an_encrypted_key_is_not_called_missing() {
+    fn sections_are_found_between_any_text_and_line_ends() {
+        let plain = "-----BEGIN CERTIFICATE-----\nMAMC\nAQc=\n-----END CERTIFICATE-----\n";
+        let comment = "Bag Attributes\n    friendlyName: ENCRYPTED PRIVATE KEY\n\n";
+        for pem in [
+            plain.to_owned(),
+            plain.replace('\n', "\r\n"),
+            plain.replace('\n', "\r"),
+            plain.replace('\n', "  \n"),
+            plain.replace("MAMC\n", "M\nA\n\nMC\n"),
+            plain.replace("MAMC\n", "MAMC"),
+            plain.trim_end().to_owned(),
+            format!("\u{feff}{plain}"),
+            format!("{comment}{plain}{comment}"),
+            plain.replace("CERTIFICATE", "X509 CERTIFICATE"),
+            plain
+                .replace("CERTIFICATE", "TRUSTED CERTIFICATE")
+                .replace("AQc=", "AQcwAA=="),
+        ] {
+            let chain = chain("cert", pem.as_bytes()).unwrap();
+            assert_eq!(
+                chain,
+                [CertificateDer::from(&[0x30, 3, 2, 1, 7][..])],
+                "{pem:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn headers_are_told_from_base64() {
         let pem =
-            b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
-        let text = key("key", pem).unwrap_err().to_string();
-        assert_eq!(text, "key is encrypted: decrypt it first (openssl pkey)");
-        let text = key("key", b"no PEM at all").unwrap_err().to_string();
-        assert_eq!(
-            text,
-            "key holds no private key: PEM with PKCS#8, PKCS#1 or SEC1 is needed"
-        );
+            b"-----BEGIN X-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: X\n\nAQ==\n-----END X-----\n";
+        let sections = sections("key", pem).unwrap();
+        assert_eq!(sections[0].headers[0], b"Proc-Type: 4,ENCRYPTED");
+        assert_eq!(*sections[0].decode("key").unwrap(), [1]);
     }
 
     #[test]
     fn a_root_that_is_no_certificate_is_counted() {
         let pem = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let text = roots("roots", pem).unwrap_err().to_string();
-        assert!(
-            text.starts_with("certificate 0 of roots does not parse"),
-            "{text}"
-        );
+        assert_eq!(text, "certificate 0 of roots does not parse as X.509");
     }
 }

@@ -41,7 +41,7 @@ impl Side {
         let secrets = HandshakeSecrets::of_client(tls.key_log);
         tls.key_log = secrets.clone();
         let conn = UnbufferedClientConnection::new(Arc::new(tls), server_name);
-        let conn = Box::new(conn.map_err(|error| HandshakeError::failed(error.to_string()))?);
+        let conn = Box::new(conn?);
         Ok(Self::Client {
             conn,
             config: config.clone(),
@@ -60,7 +60,7 @@ impl Side {
         let secrets = HandshakeSecrets::of_server(tls.key_log);
         tls.key_log = secrets.clone();
         let conn = UnbufferedServerConnection::new(Arc::new(tls));
-        let conn = Box::new(conn.map_err(|error| HandshakeError::failed(error.to_string()))?);
+        let conn = Box::new(conn?);
         Ok(Self::Server {
             conn,
             config: config.clone(),
@@ -184,9 +184,9 @@ fn settle<Data>(
         ConnectionState::EncodeTlsData(mut state) => {
             append(outgoing, |out| state.encode(out)).map(|()| Step::GoOn)
         }
-        other => Err(Rustls::General(format!(
-            "{other:?} has no place in a handshake"
-        ))),
+        _ => Err(Rustls::General(
+            "a state has no place in a handshake".into(),
+        )),
     });
     (discard, step)
 }

@@ -5,6 +5,7 @@ mod config;
 mod early_data;
 mod keylog;
 mod keys;
+mod limits;
 mod pair;
 mod pki;
 mod refused;

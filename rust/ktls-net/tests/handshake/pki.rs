@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use ktls_net::handshake::{ClientOptions, Roots, ServerOptions};
+use ktls_net::handshake::{ClientOptions, IdentityOptions, Roots, ServerOptions};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256,
     PKCS_RSA_SHA256, SignatureAlgorithm, date_time_ymd,
@@ -20,6 +20,11 @@ pub(crate) struct Identity {
 impl Identity {
     pub(crate) fn server(&self) -> ServerOptions<'_> {
         ServerOptions::new(self.cert.as_bytes(), self.key.as_bytes())
+    }
+
+    /// As what a client shows of itself.
+    pub(crate) fn shown(&self) -> Option<IdentityOptions<'_>> {
+        Some(self.server().identity)
     }
 
     pub(crate) fn pair(&self) -> (&[u8], &[u8]) {
@@ -72,6 +77,21 @@ fn authority(name: &str) -> (Issuer<'static, KeyPair>, Identity) {
         key: key.serialize_pem(),
     };
     (Issuer::new(params, key), identity)
+}
+
+/// Certificates of `count` authorities that issue nothing, each with a name of about 100 bytes.
+pub(crate) fn idle_authorities(count: usize) -> String {
+    let key = KeyPair::generate().unwrap();
+    let cert = |number: usize| {
+        let mut params = CertificateParams::default();
+        let name = format!("{number:0>80}");
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.self_signed(&key).unwrap().pem()
+    };
+    (0..count).map(cert).collect()
 }
 
 fn leaf() -> CertificateParams {

@@ -44,7 +44,10 @@ fn a_certificate_that_proves_nothing_is_refused_by_name() {
             (
                 PKI.authority.server(),
                 PKI.client(),
-                "is a CA's own (CA:TRUE): a peer needs one that the CA has issued".to_owned(),
+                "is a CA's own (CA:TRUE): a peer needs one that the CA has issued, or a \
+                 self-signed one made with \
+                 `openssl req -x509 -addext basicConstraints=critical,CA:FALSE`"
+                    .to_owned(),
                 "certificate_unknown",
             ),
         ] {

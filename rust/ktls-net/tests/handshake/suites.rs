@@ -184,7 +184,7 @@ fn a_client_proves_who_it_is_when_asked() {
             server.client_roots = Some(PKI.authority.cert.as_bytes());
             server.require_client_cert = required;
             let mut client = PKI.client();
-            client.identity = identity.then(|| PKI.ecdsa.pair());
+            client.identity = PKI.ecdsa.shown().filter(|_| identity);
             let (server, client) = configs(&server, &client);
             let (server, client) = established(&server, &client, usize::MAX);
             assert_eq!(

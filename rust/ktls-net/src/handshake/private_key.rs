@@ -1,0 +1,246 @@
+//! The private key in a PEM file: found, decrypted, and named when it cannot be used.
+
+use pkcs8::der::asn1::{AnyRef, ContextSpecific, OctetStringRef, UintRef};
+use pkcs8::der::{Decode, Header, SliceReader, Tag, TagNumber};
+use pkcs8::{EncryptedPrivateKeyInfoRef, ObjectIdentifier, PrivateKeyInfoRef};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
+
+use super::error::HandshakeError;
+use super::pem::{Section, missing, sections};
+use super::words::{EC_PUBLIC_KEY, RSA_ENCRYPTION, oid_name};
+
+/// The first private key of `pem`, decrypted by `password` where it is encrypted.
+pub(super) fn private_key(
+    what: &str,
+    pem: &[u8],
+    password: Option<&[u8]>,
+) -> Result<PrivateKeyDer<'static>, HandshakeError> {
+    let sections = sections(what, pem)?;
+    let Some(section) = sections.iter().find(|section| holds_key(section)) else {
+        let text = "private key: PEM with PKCS#8, PKCS#1 or SEC1 is needed";
+        return Err(missing(what, text, pem, &sections));
+    };
+    if is_traditionally_encrypted(section) {
+        let how = "in OpenSSL's traditional format (Proc-Type: 4,ENCRYPTED)";
+        return Err(unknown_encryption(what, how));
+    }
+    let der = section.decode(what)?;
+    match section.label {
+        ENCRYPTED => decrypt(what, &der, password),
+        "PRIVATE KEY" => Ok(PrivatePkcs8KeyDer::from(der.to_vec()).into()),
+        "RSA PRIVATE KEY" => Ok(PrivatePkcs1KeyDer::from(der.to_vec()).into()),
+        "EC PRIVATE KEY" => Ok(PrivateSec1KeyDer::from(der.to_vec()).into()),
+        "OPENSSH PRIVATE KEY" => Err(unusable(
+            what,
+            "it is in the format of OpenSSH, which `ssh-keygen -p -m PKCS8 -f FILE` rewrites",
+        )),
+        label => {
+            let kind = label.trim_end_matches(" PRIVATE KEY");
+            Err(unsupported(what, kind))
+        }
+    }
+}
+
+/// True when the first private key of `pem` needs a password that we can use.
+#[must_use]
+pub fn needs_password(pem: &[u8]) -> bool {
+    let Ok(sections) = sections("key", pem) else {
+        return false;
+    };
+    let first = sections.iter().find(|section| holds_key(section));
+    first.is_some_and(|section| section.label == ENCRYPTED)
+}
+
+const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
+
+fn holds_key(section: &Section<'_>) -> bool {
+    section.label == "PRIVATE KEY" || section.label.ends_with(" PRIVATE KEY")
+}
+
+/// As `openssl rsa -aes256` and `openssl ec -aes256` do it.
+fn is_traditionally_encrypted(section: &Section<'_>) -> bool {
+    let encrypted =
+        |header: &&[u8]| header.starts_with(b"Proc-Type:") && header.ends_with(b"ENCRYPTED");
+    section.headers.iter().any(encrypted)
+}
+
+/// Opens a key that is encrypted by a scheme of PKCS#5.
+fn decrypt(
+    what: &str,
+    der: &[u8],
+    password: Option<&[u8]>,
+) -> Result<PrivateKeyDer<'static>, HandshakeError> {
+    let encrypted = EncryptedPrivateKeyInfoRef::try_from(der)
+        .map_err(|_| unknown_encryption(what, "in a way that is not known here"))?;
+    let Some(password) = password else {
+        return Err(HandshakeError::config(format!(
+            "{what} is encrypted: its password is needed"
+        )));
+    };
+    let opened = encrypted.decrypt(password).map_err(|error| {
+        use pkcs8::pkcs5::Error::{
+            AlgorithmParametersInvalid, NoPbes1CryptSupport, UnsupportedAlgorithm,
+        };
+        match error {
+            pkcs8::Error::EncryptedPrivateKey(
+                NoPbes1CryptSupport
+                | UnsupportedAlgorithm { .. }
+                | AlgorithmParametersInvalid { .. },
+            ) => unknown_encryption(what, "by an old scheme (PBES1, or single DES)"),
+            // A wrong password shows in the padding, or else in what is no key.
+            _ => HandshakeError::config(format!("the password does not open {what}")),
+        }
+    })?;
+    if PrivateKeyInfoRef::try_from(opened.as_bytes()).is_err() {
+        let text = format!("the password does not open {what}");
+        return Err(HandshakeError::config(text));
+    }
+    Ok(PrivatePkcs8KeyDer::from(opened.as_bytes().to_vec()).into())
+}
+
+fn unknown_encryption(what: &str, how: &str) -> HandshakeError {
+    HandshakeError::config(format!(
+        "{what} is encrypted {how}: convert it by `openssl pkcs8 -topk8 -v2 aes-256-cbc \
+         -in FILE -out NEW`"
+    ))
+}
+
+/// Why a key that was refused cannot be used.
+pub(super) fn explain_refusal(what: &str, key: &PrivateKeyDer<'_>) -> HandshakeError {
+    match kind_of(key) {
+        Some(Kind::Rsa { bits }) if !(2048..=8192).contains(&bits) => {
+            unsupported(what, &format!("RSA of {bits} bits"))
+        }
+        Some(Kind::Other(name)) if !SUPPORTED.contains(&&*name) => unsupported(what, &name),
+        _ => unusable(what, "it is malformed"),
+    }
+}
+
+fn unsupported(what: &str, kind: &str) -> HandshakeError {
+    unusable(
+        what,
+        &format!(
+            "keys of the kind {kind} are not supported; RSA of 2048 to 8192 bits, EC on P-256, \
+             P-384 or P-521, and Ed25519 are"
+        ),
+    )
+}
+
+fn unusable(what: &str, why: &str) -> HandshakeError {
+    HandshakeError::config(format!("{what} is not usable: {why}"))
+}
+
+const SUPPORTED: [&str; 4] = ["EC on P-256", "EC on P-384", "EC on P-521", "Ed25519"];
+
+enum Kind {
+    Rsa { bits: usize },
+    Other(String),
+}
+
+/// What kind of key it is; None for one that does not parse.
+fn kind_of(key: &PrivateKeyDer<'_>) -> Option<Kind> {
+    match key {
+        PrivateKeyDer::Pkcs1(key) => rsa(key.secret_pkcs1_der()),
+        PrivateKeyDer::Sec1(key) => Some(Kind::Other(sec1_curve(key.secret_sec1_der())?)),
+        PrivateKeyDer::Pkcs8(key) => {
+            let info = PrivateKeyInfoRef::try_from(key.secret_pkcs8_der()).ok()?;
+            match info.algorithm.oid {
+                RSA_ENCRYPTION => rsa(info.private_key.as_bytes()),
+                EC_PUBLIC_KEY => Some(Kind::Other(curve_name(info.algorithm.parameters?))),
+                oid => Some(Kind::Other(oid_name(oid))),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The size of the modulus of an `RSAPrivateKey` (RFC 8017 §A.1.2).
+fn rsa(der: &[u8]) -> Option<Kind> {
+    let mut reader = fields_of(der)?;
+    UintRef::decode(&mut reader).ok()?;
+    let modulus = UintRef::decode(&mut reader).ok()?.as_bytes();
+    let unused = modulus.first()?.leading_zeros() as usize;
+    Some(Kind::Rsa {
+        bits: 8 * modulus.len() - unused,
+    })
+}
+
+/// The curve of an `ECPrivateKey` (RFC 5915 §3).
+fn sec1_curve(der: &[u8]) -> Option<String> {
+    let mut reader = fields_of(der)?;
+    UintRef::decode(&mut reader).ok()?;
+    <&OctetStringRef>::decode(&mut reader).ok()?;
+    let curve =
+        ContextSpecific::<AnyRef<'_>>::decode_explicit(&mut reader, TagNumber(0)).ok()??;
+    Some(curve_name(curve.value))
+}
+
+fn curve_name(parameters: AnyRef<'_>) -> String {
+    match ObjectIdentifier::try_from(parameters) {
+        Ok(curve) => format!("EC on {}", oid_name(curve)),
+        Err(_) => "EC with explicit curve parameters".into(),
+    }
+}
+
+/// A reader of what a SEQUENCE holds.
+fn fields_of(der: &[u8]) -> Option<SliceReader<'_>> {
+    let mut reader = SliceReader::new(der).ok()?;
+    let header = Header::decode(&mut reader).ok()?;
+    (header.tag() == Tag::Sequence).then_some(reader)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_missing_or_in_the_way_of_old_times_is_told_so() {
+        let legacy = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\
+                      DEK-Info: AES-256-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+        let convert = "convert it by `openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW`";
+        for (pem, text) in [
+            (
+                "no PEM at all",
+                "key holds no private key: PEM with PKCS#8, PKCS#1 or SEC1 is needed".to_owned(),
+            ),
+            (
+                legacy,
+                format!(
+                    "key is encrypted in OpenSSL's traditional format \
+                     (Proc-Type: 4,ENCRYPTED): {convert}"
+                ),
+            ),
+            (
+                "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----",
+                format!("key is encrypted in a way that is not known here: {convert}"),
+            ),
+            (
+                "-----BEGIN DSA PRIVATE KEY-----\nMAA=\n-----END DSA PRIVATE KEY-----\n",
+                "key is not usable: keys of the kind DSA are not supported; RSA of 2048 to 8192 \
+                 bits, EC on P-256, P-384 or P-521, and Ed25519 are"
+                    .to_owned(),
+            ),
+        ] {
+            let error = private_key("key", pem.as_bytes(), None).unwrap_err();
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn only_a_key_that_we_can_decrypt_needs_a_password() {
+        let pem = |label: &str| format!("-----BEGIN {label}-----\nMAA=\n-----END {label}-----\n");
+        let plain = pem("PRIVATE KEY");
+        let encrypted = pem("ENCRYPTED PRIVATE KEY");
+        assert!(needs_password(encrypted.as_bytes()));
+        assert!(needs_password(format!("ENCRYPTED\n{encrypted}").as_bytes()));
+        for other in [
+            plain.clone(),
+            format!("ENCRYPTED\n{plain}"),
+            format!("{plain}{encrypted}"),
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\n".to_owned(),
+            String::new(),
+        ] {
+            assert!(!needs_password(other.as_bytes()), "{other}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Arguments whose refusal needs words that a Python programmer knows.
+
+use ktls_net::handshake::needs_password;
+use pyo3::Borrowed;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyString};
+use zeroize::Zeroizing;
+
+use crate::errors::misconfigured;
+
+/// A sequence of `str`. A `str` itself, which Python takes for a sequence of letters, is none.
+pub(crate) struct Names(pub(crate) Vec<String>);
+
+impl FromPyObject<'_, '_> for Names {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let refused = |what: &Bound<'_, PyAny>| {
+            let kind = what.get_type();
+            let text = format!("a sequence of str is needed, not {}", type_name(&kind));
+            PyTypeError::new_err(text)
+        };
+        if object.is_instance_of::<PyString>() || object.is_instance_of::<PyBytes>() {
+            return Err(refused(&object));
+        }
+        let items = object.try_iter().map_err(|_| refused(&object))?;
+        let name = |item: PyResult<Bound<'_, PyAny>>| {
+            let item = item?;
+            match item.cast::<PyString>() {
+                Ok(text) => Ok(text.to_str()?.to_owned()),
+                Err(_) => Err(PyTypeError::new_err(format!(
+                    "a sequence of str is needed, not one with {}",
+                    type_name(&item.get_type())
+                ))),
+            }
+        };
+        items.map(name).collect::<PyResult<_>>().map(Self)
+    }
+}
+
+fn type_name(kind: &Bound<'_, pyo3::types::PyType>) -> String {
+    kind.name()
+        .map_or_else(|_| "another type".into(), |name| name.to_string())
+}
+
+/// An integer that has to fit a small field of the wire or of a C struct.
+pub(crate) fn small<T: TryFrom<i64> + Bounds>(object: &Bound<'_, PyAny>) -> PyResult<T> {
+    let number = object.extract::<i64>()?;
+    T::try_from(number).map_err(|_| {
+        let (least, most) = (T::LEAST, T::MOST);
+        PyOverflowError::new_err(format!("{number} is not from {least} to {most}"))
+    })
+}
+
+/// The least and the largest value of an integer type.
+pub(crate) trait Bounds {
+    const LEAST: i64;
+    const MOST: i64;
+}
+
+macro_rules! bounds {
+    ($($kind:ty),*) => {
+        $(impl Bounds for $kind {
+            const LEAST: i64 = <$kind>::MIN as i64;
+            const MOST: i64 = <$kind>::MAX as i64;
+        })*
+    };
+}
+bounds!(u8, u16, u32, i32);
+
+/// A host's name as certificates hold it: other letters than ASCII are encoded by IDNA, as `ssl` does.
+pub(crate) fn host_name(name: &Bound<'_, PyString>) -> PyResult<String> {
+    let text = name.to_str()?;
+    if text.is_ascii() {
+        return Ok(text.to_owned());
+    }
+    let encoded = name.call_method1("encode", ("idna",)).map_err(|_| {
+        misconfigured(format!(
+            "server_name {text:?} is neither a DNS name nor an IP address"
+        ))
+    })?;
+    let encoded = encoded.extract::<Vec<u8>>()?;
+    Ok(String::from_utf8_lossy(&encoded).into_owned())
+}
+
+/// What opens `key`: `password` itself, or what it returns when it is called.
+///
+/// As in `ssl.SSLContext.load_cert_chain`, a function is called only for a key that is encrypted.
+pub(crate) fn key_password(
+    key: &[u8],
+    password: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Option<Zeroizing<Vec<u8>>>> {
+    match password {
+        None => Ok(None),
+        Some(function) if function.is_callable() => match needs_password(key) {
+            true => password_bytes(&function.call0()?).map(Some),
+            false => Ok(None),
+        },
+        Some(password) => password_bytes(password).map(Some),
+    }
+}
+
+fn password_bytes(password: &Bound<'_, PyAny>) -> PyResult<Zeroizing<Vec<u8>>> {
+    if let Ok(text) = password.cast::<PyString>() {
+        return Ok(Zeroizing::new(text.to_str()?.as_bytes().to_vec()));
+    }
+    if let Ok(bytes) = password.cast::<PyBytes>() {
+        return Ok(Zeroizing::new(bytes.as_bytes().to_vec()));
+    }
+    if let Ok(bytes) = password.cast::<PyByteArray>() {
+        return Ok(Zeroizing::new(bytes.to_vec()));
+    }
+    Err(PyTypeError::new_err(format!(
+        "password is str, bytes, bytearray or a function that returns one, not {}",
+        type_name(&password.get_type())
+    )))
+}

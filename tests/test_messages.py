@@ -1,0 +1,174 @@
+"""Messages are in our words: nothing of Rust, and no text of other libraries."""
+
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import ktls_fast
+from ktls_fast import (
+    ClientConfig,
+    Connection,
+    CryptoInfo,
+    KtlsSocket,
+    OffloadQueue,
+    Opener,
+    Relay,
+    Sealer,
+    ServerConfig,
+    Suite,
+    TrafficSecret,
+    scan_key_updates,
+    tls_stat,
+)
+from tests.peers.pki import pki
+
+FOREIGN = re.compile(
+    r"`|\bVec\b|\bPy[A-Z]|::|[{}]|os error|integral type"
+    r"|\bu8\b|\busize\b|Some\(|Err\(|Dns[A-Z]|IpAddr"
+)
+SECRET = TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes(32))
+INFO = SECRET.crypto_info()
+
+WRONG: list[object] = [
+    *(None, -1, 256, 2**31, 2**70, 1.5, float("nan"), 1j, True),
+    *("h2", "\u00fc", b"x", bytearray(70_000), object(), int),
+    *([1], (1, 2, 3), [None], ["h2", 7], {"a": 1}, (1, "x"), (-1, 1.0), (1, -1.0)),
+]
+
+
+def server(**options: object) -> ServerConfig:
+    return ServerConfig(pki().server.cert, pki().server.key, **options)  # type: ignore[arg-type]
+
+
+def client(**options: object) -> ClientConfig:
+    return ClientConfig(**options)  # type: ignore[arg-type]
+
+
+def options_of(make: Callable[..., object], names: str) -> dict[str, Callable[[object], object]]:
+    return {
+        f"{make.__name__} {name}": lambda value, name=name: make(**{name: value})  # type: ignore[misc]
+        for name in names.split()
+    }
+
+
+def with_socket(call: Callable[[socket.socket, object], object]) -> Callable[[object], object]:
+    def run(value: object) -> object:
+        with socket.socket() as sock:
+            return call(sock, value)
+
+    return run
+
+
+def on_socket(call: Callable[[KtlsSocket, object], object]) -> Callable[[object], object]:
+    def run(value: object) -> object:
+        with KtlsSocket(socket.socket()) as sock:
+            sock.settimeout(0)
+            return call(sock, value)
+
+    return run
+
+
+CALLS: dict[str, Callable[..., object]] = {
+    **options_of(
+        server,
+        "alpn suites tickets keylog rekey_bytes rekey_records rekey_peer key_update_limit"
+        " client_roots min_version require_client_cert password",
+    ),
+    **options_of(client, "roots cert key resumption alpn suites"),
+    "server cert": lambda value: ServerConfig(value, pki().server.key),
+    "server key": lambda value: ServerConfig(pki().server.cert, value),
+    "seal": lambda value: Sealer(INFO).seal(value),
+    "seal type": lambda value: Sealer(INFO).seal(b"", record_type=value),
+    "Sealer": lambda value: Sealer(value),
+    "record_limit": lambda value: Sealer(INFO, record_limit=value),
+    "seal_batch": lambda value: Sealer(INFO).seal_batch(value),
+    "record_size": lambda value: Sealer(INFO).seal_batch(b"xx", record_size=value),
+    "threads": lambda value: Sealer(INFO).seal_batch(b"xx", record_size=1, threads=value),
+    "open": lambda value: Opener(INFO).open(value),
+    "open_batch": lambda value: Opener(INFO).open_batch(value),
+    "suite": lambda value: TrafficSecret(value, bytes(32)),
+    "secret": lambda value: TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, value),
+    "CryptoInfo": lambda value: CryptoInfo.from_bytes(value),
+    "scan": lambda value: scan_key_updates(value),
+    "tls_stat": lambda value: tls_stat(format=value),
+    "policy": lambda value: OffloadQueue(policy=value),
+    "relay side": lambda value: Relay(1).add(value, value),
+    "KtlsSocket": lambda value: KtlsSocket(value),
+    "setsockopt": on_socket(lambda sock, value: sock.setsockopt(value, 1, 1)),  # type: ignore[call-overload]
+    "getsockopt": on_socket(lambda sock, value: sock.getsockopt(282, 1, value)),  # type: ignore[call-overload]
+    "settimeout": on_socket(lambda sock, value: sock.settimeout(value)),  # type: ignore[arg-type]
+    "recv": on_socket(lambda sock, value: sock.recv(1, value)),  # type: ignore[arg-type]
+    "sendmsg": on_socket(lambda sock, value: sock.sendmsg([b"x"], value)),  # type: ignore[arg-type]
+    "sendfile": on_socket(lambda sock, value: sock.sendfile(value)),  # type: ignore[arg-type]
+    "server socket": lambda value: Connection.server(value, server()),
+    "server config": with_socket(lambda sock, value: Connection.server(sock, value)),  # type: ignore[arg-type]
+    "server_name": with_socket(
+        lambda sock, value: Connection.client(sock, ClientConfig(pki().roots), value)  # type: ignore[arg-type]
+    ),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_refused_argument_is_told_in_words_of_python(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # some of the values are names of files
+    refusals = [error for value in WRONG if (error := refusal(CALLS[call], value))]
+    assert refusals
+    for error in refusals:
+        assert not FOREIGN.search(str(error)), repr(error)
+        assert isinstance(error, TypeError | ValueError | OverflowError | OSError), repr(error)
+
+
+def refusal(call: Callable[..., object], value: object) -> Exception | None:
+    try:
+        call(value)
+    except Exception as error:
+        return error
+    return None
+
+
+def test_a_lone_string_is_no_list_of_protocols() -> None:
+    for name in ("h2", b"h2"):
+        with pytest.raises(TypeError, match=r"a sequence of str is needed, not (str|bytes)"):
+            server(alpn=name)
+    with pytest.raises(TypeError, match="not one with int"):
+        server(suites=["TLS_AES_128_GCM_SHA256", 7])
+    for names in (["h2"], ("h2",), iter(["h2"]), {"h2": 1}):
+        server(alpn=names)
+
+
+def test_a_number_that_does_not_fit_is_told_with_its_bounds() -> None:
+    for value in (-1, 256, 2**40):
+        with pytest.raises(OverflowError, match=rf"^{value} is not from 0 to 255"):
+            Sealer(INFO).seal(b"", record_type=value)
+
+
+def test_files_that_cannot_be_read_are_told_in_words_of_the_system() -> None:
+    with pytest.raises(ktls_fast.ConfigError) as caught:
+        server(keylog="/nowhere/keys.log")
+    assert caught.value.strerror == (
+        "the key log /nowhere/keys.log cannot be opened: no such file or directory"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["b\u00fccher.example", "\u4f8b\u3048.test", "XN--BCHER-KVA.example"]
+)
+def test_a_host_name_in_any_letters_is_asked_for_in_ascii(name: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.close()
+        with pytest.raises(OSError) as caught:  # noqa: PT011 - whatever the closed peer makes of it
+            Connection.client(ours, ClientConfig(pki().roots), name)
+        assert "neither a DNS name" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a..b", "", "\u00fc" * 70, "two words", "\u00fc b"])
+def test_what_is_no_host_name_is_refused(name: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(ValueError, match="neither a DNS name nor an IP address"):
+        Connection.client(ours, ClientConfig(pki().roots), name)
