@@ -34,10 +34,35 @@ def test_fingerprint_is_that_of_the_der_form() -> None:
     assert certs.fingerprint(cert).replace(":", "").lower() == hashlib.sha256(der).hexdigest()
 
 
-@pytest.mark.parametrize("names", [[], ["caf\u00e9.example"]])
+@pytest.mark.parametrize("names", [[], ["a..b"], ["x" * 64], ["\u00fc" * 70]])
 def test_names_that_no_certificate_can_hold_are_refused(names: list[str]) -> None:
-    with pytest.raises(ValueError, match=r"at least one name|A-label"):
+    with pytest.raises(ValueError, match=r"at least one name|is not a host name"):
         certs.self_signed(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "certified"),
+    [
+        ("b\u00fccher.example", "xn--bcher-kva.example"),
+        ("\u4f8b\u3048.test", "xn--r8jz45g.test"),
+        ("a.test.", "a.test"),
+        ("a" * 63 + ".test", "a" * 63 + ".test"),
+    ],
+)
+def test_a_host_name_is_certified_as_clients_ask_for_it(name: str, certified: str) -> None:
+    cert, _ = certs.self_signed([name])
+    names = x509.load_pem_x509_certificate(cert).extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    )
+    assert names.value.get_values_for_type(x509.DNSName) == [certified]
+
+
+def test_an_address_is_certified_without_its_interface() -> None:
+    cert, _ = certs.self_signed(["fe80::1%lo"])
+    names = x509.load_pem_x509_certificate(cert).extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    )
+    assert [str(ip) for ip in names.value.get_values_for_type(x509.IPAddress)] == ["fe80::1"]
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1"])

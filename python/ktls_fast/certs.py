@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import ipaddress
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -13,9 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = ["LOOPBACK_NAMES", "fingerprint", "self_signed"]
 
+FIRST_CERTIFICATE: Final = re.compile(
+    rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----(.*?)-----END", re.DOTALL
+)
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 
 LIFETIME: Final = timedelta(days=365)
+MAX_COMMON_NAME: Final = 64
 CLOCK_SKEW: Final = timedelta(hours=1)
 
 
@@ -43,8 +48,15 @@ def self_signed(names: Sequence[str] = LOOPBACK_NAMES) -> tuple[bytes, bytes]:
 
 def fingerprint(cert: bytes) -> str:
     """The SHA-256 of the first certificate in ``cert`` (PEM), in the form that OpenSSL prints."""
-    body = cert.partition(b"-----BEGIN CERTIFICATE-----")[2].partition(b"-----END")[0]
-    return hashlib.sha256(base64.b64decode(body)).digest().hex(":").upper()
+    found = FIRST_CERTIFICATE.search(cert)
+    der = base64.b64decode(found[1]) if found else b""
+    return hashlib.sha256(der[: _element_length(der)]).digest().hex(":").upper()
+
+
+def _element_length(der: bytes) -> int:
+    """The length of the first element: OpenSSL writes its trust behind a TRUSTED CERTIFICATE."""
+    size_of_length = der[1] & 0x7F if len(der) > 1 else 0
+    return 2 + size_of_length + int.from_bytes(der[2 : 2 + size_of_length])
 
 
 def _sign(key: "EllipticCurvePrivateKey", names: Sequence[str]) -> "x509.Certificate":
@@ -56,7 +68,8 @@ def _sign(key: "EllipticCurvePrivateKey", names: Sequence[str]) -> "x509.Certifi
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
 
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])])
+    common_name = names[0][:MAX_COMMON_NAME]  # clients look at the alternative names alone
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
     now = datetime.now(UTC)
     builder = (
         x509.CertificateBuilder()
@@ -78,6 +91,15 @@ def _general_name(name: str) -> "x509.GeneralName":
     from cryptography import x509
 
     try:
-        return x509.IPAddress(ipaddress.ip_address(name))
+        return x509.IPAddress(ipaddress.ip_address(name.partition("%")[0]))
     except ValueError:
-        return x509.DNSName(name)
+        return x509.DNSName(_ascii(name))
+
+
+def _ascii(name: str) -> str:
+    """A DNS name as certificates hold it: without the root's dot, other letters by IDNA."""
+    try:
+        return name.rstrip(".").encode("idna").decode()
+    except UnicodeError as error:
+        msg = f"{name!r} is not a host name"
+        raise ValueError(msg) from error

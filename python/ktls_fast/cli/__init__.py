@@ -1,7 +1,7 @@
 """The ``ktls-fast`` command."""
 
 import argparse
-import sys
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -9,9 +9,11 @@ import ktls_fast
 from ktls_fast.proxy.failure import Failure, reason
 
 from . import demo, doctor, proxy, simulate, stat
+from .streams import finish_output, prepare_streams, tell
 
 __all__ = ["main"]
 
+PROGRAM = "ktls-fast"
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
@@ -27,25 +29,44 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    prepare_streams()
     parser = _parser()
-    parsed = parser.parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = parsed.command
+    debug = False
     try:
-        return command(parsed)
+        parsed = _parse(parser, arguments)
+        debug = parsed.debug
+        command: Callable[[argparse.Namespace], int] = parsed.command
+        status = command(parsed)
+        finish_output()
     except (Failure, OSError) as error:
-        if parsed.debug:
+        if debug:
             raise
-        text = reason(error) if isinstance(error, OSError) else str(error)
-        print(f"{parser.prog}: {text}", file=sys.stderr)
-        return FAILED
+        return _fail(reason(error) if isinstance(error, OSError) else str(error), FAILED)
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return _fail("interrupted", INTERRUPTED)
+    return status
+
+
+def _fail(text: str, status: int) -> int:
+    """Say why there is no more output than there is."""
+    with contextlib.suppress(OSError):
+        finish_output()
+    tell(f"{PROGRAM}: {text}")
+    return status
+
+
+def _parse(parser: Parser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line; what ``--help`` prints is written before it ends the program."""
+    try:
+        return parser.parse_args(arguments)
+    except SystemExit:
+        finish_output()
+        raise
 
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="ktls-fast",
+        prog=PROGRAM,
         description="TLS 1.3 with key updates, by the record layer of kernel TLS in user space.",
         allow_abbrev=False,
     )

@@ -22,6 +22,9 @@ UNITS |= {f"{letter}B": 1000**power for power, letter in enumerate("kMGT", 1)}
 UNITS["KB"] = 1000
 
 MAX_PORT = 65535
+MAX_BYTES = 2**63 - 1
+MAX_NATURAL = 2**64 - 1
+MAX_DIGITS = 20
 MOST = 1_000_000_000
 MAX_PROTOCOL = 255
 
@@ -37,9 +40,12 @@ def address(text: str) -> Address:
 
 def size(text: str) -> int:
     """A number of bytes, e.g. ``65536``, ``512KiB``, ``1MiB``, ``1GB``."""
-    match = re.fullmatch(r"(\d+) ?([a-zA-Z]*)", text, re.ASCII)
-    if match is None or match[2] not in UNITS or int(match[1]) == 0:
+    match = re.fullmatch(r"0*(\d+) ?([a-zA-Z]*)", text, re.ASCII)
+    if match is None or match[2] not in UNITS or match[1] == "0":
         msg = f"{text!r} is not a number of bytes, e.g. 65536, 512KiB, 1MiB or 1GB"
+        raise argparse.ArgumentTypeError(msg)
+    if len(match[1]) > MAX_DIGITS or int(match[1]) * UNITS[match[2]] > MAX_BYTES:
+        msg = f"{_shortened(text)!r} is more than {MAX_BYTES} bytes"
         raise argparse.ArgumentTypeError(msg)
     return int(match[1]) * UNITS[match[2]]
 
@@ -58,15 +64,18 @@ def at_least_one(text: str) -> int:
         msg = f"{text!r} is not a number from 1 up"
         raise argparse.ArgumentTypeError(msg)
     if len(text.lstrip("0")) > len(str(MOST)) or int(text) > MOST:
-        msg = f"{text!r} is more than {MOST}"
+        msg = f"{_shortened(text)!r} is more than {MOST}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
 
 
 def natural(text: str) -> int:
     """A number from zero up."""
-    if not re.fullmatch(r"\d{1,1000}", text, re.ASCII):
+    if not re.fullmatch(r"\d+", text, re.ASCII):
         msg = f"{text!r} is not a number from 0 up"
+        raise argparse.ArgumentTypeError(msg)
+    if len(text.lstrip("0")) > MAX_DIGITS or int(text) > MAX_NATURAL:
+        msg = f"{_shortened(text)!r} is more than {MAX_NATURAL}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
 
@@ -94,3 +103,8 @@ def protocols(text: str) -> tuple[str, ...]:
         msg = f"{text!r} is not a list of protocols, e.g. h2,http/1.1"
         raise argparse.ArgumentTypeError(msg)
     return names
+
+
+def _shortened(text: str) -> str:
+    """Cut a number of more digits than anybody reads."""
+    return text if len(text) <= 2 * MAX_DIGITS else f"{text[:MAX_DIGITS]}..."

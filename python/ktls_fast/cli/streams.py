@@ -1,0 +1,94 @@
+"""Standard streams as a command finds them: closed, full, or read by nobody."""
+
+import contextlib
+import errno
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+__all__ = ["finish_output", "prepare_streams", "tell"]
+
+STDOUT, STDERR = 1, 2
+
+
+class StandardOutput(io.FileIO):
+    """Standard output whose errors say what could not be written."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Write some of ``data``."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            why = os.strerror(error.errno or errno.EIO).lower()
+            raise OSError(error.errno, f"cannot write standard output: {why}") from error
+
+
+def prepare_streams() -> None:
+    """Open ``/dev/null`` for each standard stream that is closed, or a socket would get its number.
+
+    In place of standard input and output it is opened the wrong way round, so that whoever uses
+    them gets EBADF; what would go to a closed standard error is lost, as its closer wants it.
+    """
+    for number, flags in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
+        if _is_closed(number):
+            _open_null_as(number, flags)
+    if sys.stderr is None:
+        sys.stderr = open(STDERR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stdout is sys.__stdout__:  # nobody has taken its place, as a test does
+        sys.stdout = _text_output(sys.stdout)
+
+
+def finish_output() -> None:
+    """Write what is buffered for standard output.
+
+    :raises OSError: that cannot be done; it is not tried again.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _give_up_output()
+        raise
+
+
+def tell(line: str) -> None:
+    """Write a line to standard error, if anybody is there to read it."""
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _is_closed(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError as error:
+        return error.errno == errno.EBADF
+    return False
+
+
+def _open_null_as(number: int, flags: int) -> None:
+    opened = os.open(os.devnull, flags)
+    if opened != number:
+        os.dup2(opened, number)
+        os.close(opened)
+    os.set_inheritable(number, True)
+
+
+def _text_output(old: TextIO | None) -> TextIO:
+    """A text file on standard output that is like ``old``, or as good as any without it."""
+    return io.TextIOWrapper(
+        io.BufferedWriter(StandardOutput(STDOUT, "w", closefd=False)),
+        encoding=old.encoding if old else "utf-8",
+        errors=old.errors if old else "backslashreplace",
+        line_buffering=bool(old and old.line_buffering),
+    )
+
+
+def _give_up_output() -> None:
+    """Leave the interpreter nothing to fail at when it flushes at its exit."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
