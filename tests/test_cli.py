@@ -39,6 +39,27 @@ def test_sizes_are_read(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["00", "9223372036854775808", "8388608TiB", "99999999TiB", f"{10**900}", "1" * 20 + "B"],
+)
+def test_a_size_that_64_bits_do_not_hold_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=r"is more than|is not a number"):
+        values.size(text)
+
+
+def test_the_largest_sizes_are_read() -> None:
+    assert values.size("9223372036854775807") == 2**63 - 1
+    assert values.size("8388607TiB") == 8388607 * 2**40
+    assert values.size(f"{1:0>5000}") == 1
+
+
+@pytest.mark.parametrize("text", [str(2**64), "1" * 30, "9" * 5000])
+def test_a_number_that_64_bits_do_not_hold_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is more than 18446744073709551615"):
+        values.natural(text)
+
+
+@pytest.mark.parametrize(
     "text", ["", "0", "0MiB", "-1", "1.5MiB", "MiB", "1Mb", "1QiB", "1MiB ", "\u0661"]
 )
 def test_what_is_no_size_is_refused_by_name(text: str) -> None:
@@ -123,6 +144,15 @@ def test_what_is_no_address_is_refused_by_name(text: str) -> None:
             "ktls-fast proxy: --ca needs --originate; see ktls-fast proxy --help",
         ),
         (
+            (*PROXY, "--key-password-file", "p.txt"),
+            "ktls-fast proxy: --key-password-file p.txt needs --key; see ktls-fast proxy --help",
+        ),
+        (
+            (*PROXY, "--keylog", "-"),
+            "ktls-fast proxy: --keylog - would mix secrets with the output; give a file;"
+            " see ktls-fast proxy --help",
+        ),
+        (
             (*PROXY, "--originate", "--key", "k.pem"),
             "ktls-fast proxy: --key cannot be given with --originate; see ktls-fast proxy --help",
         ),
@@ -176,6 +206,16 @@ def test_misuse_is_one_sentence_and_status_2(
         (
             ("proxy", "--listen", "127.0.0.1:0", "--connect", "a..b:1"),
             "cannot resolve 'a..b' of --connect a..b:1: it is not a host name; check the host name",
+        ),
+        (
+            ("proxy", "--listen", "a..b:0", "--connect", "127.0.0.1:1"),
+            "cannot make a certificate for 'a..b' of --listen: 'a..b' is not a host name;"
+            " give --cert and --key, or another name",
+        ),
+        (
+            ("proxy", "--listen", "b\u00fccher.invalid:0", "--connect", "\u00fc..b:1"),
+            "cannot resolve '\u00fc..b' of --connect \u00fc..b:1: it is not a host name;"
+            " check the host name",
         ),
         (
             ("demo", "--size", "3MiB", "--connections", "4"),

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -53,6 +54,16 @@ def test_json_line_has_the_same_fields() -> None:
     parsed = json.loads(REPORT.as_json())
     assert list(parsed) == ["event", *names]
     assert (parsed["received"], parsed["alpn"]) == (17, None)
+
+
+@pytest.mark.parametrize("length", [1000, 1001, 52_000, 5_000_000])
+def test_text_of_a_peer_cannot_make_a_line_long(length: int) -> None:
+    text = "\x01" * length
+    report = replace(REPORT, result=text, server_name=text, alpn=text)
+    for line in (report.as_text(), report.as_json()):
+        assert len(line) < 20_000
+    shown = json.loads(report.as_json())["result"]
+    assert shown == (text if length == 1000 else f"{text[:1000]}...")
 
 
 @pytest.mark.parametrize(

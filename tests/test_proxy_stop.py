@@ -27,7 +27,7 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
     return make_identity(tmp_path_factory.mktemp("identity"))
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_proxy_that_is_told_to_stop_lets_its_connections_end(
     identity: Identity, signum: signal.Signals
 ) -> None:
@@ -42,6 +42,38 @@ def test_proxy_that_is_told_to_stop_lets_its_connections_end(
             client.unwrap().close()
         assert proxy.wait() == 0
         assert proxy.event("connection")["result"] == "ok"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_workers_that_are_told_to_stop_let_their_connections_end(
+    identity: Identity, signum: signal.Signals
+) -> None:
+    with echo_proxy(identity, "--workers", "2") as proxy:
+        with connect_tls(proxy.port, identity) as client:
+            client.sendall(b"one")
+            assert read_exactly(client, 3) == b"one"
+            proxy.signal(signum)
+            assert "open connections have" in proxy.event("notice")["text"]
+            client.sendall(b"two")
+            assert read_exactly(client, 3) == b"two"
+            client.unwrap().close()
+        assert proxy.wait() == 0
+        assert proxy.event("connection")["result"] == "ok"
+
+
+def test_under_nohup_a_hangup_is_ignored(identity: Identity) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    with echo_proxy(identity, prepare=ignore) as proxy:
+        proxy.signal(signal.SIGHUP)
+        proxy.signal(signal.SIGUSR1)
+        proxy.event("stats")  # so the one before it has been seen
+        with connect_tls(proxy.port, identity) as client:
+            client.sendall(b"still there")
+            assert read_exactly(client, 11) == b"still there"
+            client.unwrap().close()
+        assert proxy.stop() == 0
 
 
 def test_connection_that_outlasts_the_drain_gets_a_close_notify(identity: Identity) -> None:

@@ -22,8 +22,8 @@ those of the peer.
 """
 
 EPILOG = """\
-SIGTERM or SIGINT: stop accepting, let connections end for --drain seconds, then close them by
-close_notify; a second one ends at once. SIGUSR1: print the counters to standard error.
+SIGTERM, SIGINT or SIGHUP: stop accepting, let connections end for --drain seconds, then close them
+by close_notify; a second one ends at once. SIGUSR1: print the counters to standard error.
 """
 
 
@@ -68,6 +68,12 @@ def _add_tls(parser: "Parser") -> None:
         help="certificate chain as PEM, leaf first; default: a self-signed one, made at start",
     )
     group.add_argument("--key", type=Path, metavar="FILE", help="its private key as PEM")
+    group.add_argument(
+        "--key-password-file",
+        type=Path,
+        metavar="FILE",
+        help="with an encrypted --key: a file whose first line is its password",
+    )
     group.add_argument(
         "--ca",
         metavar="FILE|system|webpki",
@@ -146,7 +152,7 @@ def _add_telling(parser: "Parser") -> None:
         "--log",
         type=Path,
         metavar="FILE",
-        help="append a line for each connection; default: standard error",
+        help="append a line for each connection; - is standard output; default: standard error",
     )
     group.add_argument(
         "--log-format",
@@ -184,6 +190,7 @@ def _options(parsed: argparse.Namespace, parser: "Parser") -> Options:
         originate=parsed.originate,
         cert=parsed.cert,
         key=parsed.key,
+        key_password_file=parsed.key_password_file,
         ca=parsed.ca or DEFAULTS.ca,
         server_name=parsed.server_name,
         alpn=parsed.alpn,
@@ -211,7 +218,7 @@ def _check(parsed: argparse.Namespace, parser: "Parser") -> None:
     for name in ("handshake_timeout", "connect_timeout"):
         if not getattr(parsed, name):
             parser.error(f"--{name.replace('_', '-')} 0 leaves no time; give 0.1 or more")
-    wrong = ("cert", "key") if parsed.originate else ("ca", "server_name")
+    wrong = ("cert", "key", "key_password_file") if parsed.originate else ("ca", "server_name")
     for name in wrong:
         if getattr(parsed, name) is not None:
             with_or_not = "cannot be given with" if parsed.originate else "needs"
@@ -219,3 +226,7 @@ def _check(parsed: argparse.Namespace, parser: "Parser") -> None:
     if (parsed.cert is None) != (parsed.key is None):
         missing, given = ("key", "cert") if parsed.key is None else ("cert", "key")
         parser.error(f"--{given} {getattr(parsed, given)} needs --{missing} too")
+    if str(parsed.keylog) == "-":
+        parser.error("--keylog - would mix secrets with the output; give a file")
+    if parsed.key_password_file is not None and parsed.key is None:
+        parser.error(f"--key-password-file {parsed.key_password_file} needs --key")

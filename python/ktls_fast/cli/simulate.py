@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ktls_fast.proxy.failure import Failure
+from ktls_fast.proxy.files import write_private
 from ktls_fast.simulate import Report, Scenario, run
 
 from .values import at_least_one, natural, part, size
@@ -124,7 +125,7 @@ def _write(parsed: "argparse.Namespace", scenario: Scenario, report: Report) -> 
     if parsed.pcap:
         keylog = parsed.pcap.with_name(parsed.pcap.name + ".keylog")
         parsed.pcap.write_bytes(report.pcap)
-        keylog.write_text(report.keylog)
+        write_private(keylog, report.keylog)
         written += [parsed.pcap, keylog]
     if parsed.trace:
         parsed.trace.write_text("".join(f"{line}\n" for line in report.trace))

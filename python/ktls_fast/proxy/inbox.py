@@ -9,7 +9,7 @@ from types import FrameType
 
 __all__ = ["Inbox"]
 
-STOPPING = {signal.SIGTERM, signal.SIGINT}
+STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 SAME_ORDER = 0.1
 """Seconds within which two signals are one order: some senders mean both us and our group."""
@@ -24,6 +24,8 @@ class Inbox:
     def __init__(self, *signals: signal.Signals, at_once_after: int | None = 2) -> None:
         """Take over ``signals``, for the rest of the process's life.
 
+        SIGHUP stays ignored where it is, as under ``nohup``.
+
         :param at_once_after: how many orders to stop mean that nothing is waited for.
         """
         self._counts: Counter[int] = Counter()
@@ -35,7 +37,8 @@ class Inbox:
         self._writer.setblocking(False)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for signum in signals:
-            signal.signal(signum, self._count)
+            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
+                signal.signal(signum, self._count)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # what came early is counted now
 
     @property

@@ -4,16 +4,14 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
-from .failure import Failure, reason
 from .options import LogFormat
 from .report import Report
 from .stats import format_counters
 from .writer import LineWriter
 
-__all__ = ["Journal", "notice_line", "open_log"]
+__all__ = ["Journal", "notice_line"]
 
 Event = Literal["start", "notice"]
 
@@ -67,17 +65,3 @@ def notice_line(log_format: LogFormat, text: str, event: Event = "notice", **fac
     if log_format == "json":
         return json.dumps({"event": event, "text": text, **facts})
     return f"ktls-fast proxy: {text}"
-
-
-def open_log(path: Path | None) -> int | None:
-    """Open a log to append to it."""
-    if path is None:
-        return None
-    try:
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    except OSError as error:
-        msg = (
-            f"cannot open the log {path}: {reason(error)};"
-            " give --log a file in a directory that exists"
-        )
-        raise Failure(msg) from error

@@ -30,6 +30,8 @@ class Options:
     """Plain in, TLS out; otherwise TLS in, plain out."""
     cert: Path | None = None
     key: Path | None = None
+    key_password_file: Path | None = None
+    """Its first line opens the key."""
     ca: str = "system"
     """``"system"``, ``"webpki"`` or the path of a PEM file."""
     server_name: str | None = None

@@ -10,6 +10,7 @@ from ktls_fast import Connection
 __all__ = ["Report"]
 
 HARMLESS = re.compile(r"[\w.,:;/+*()\[\]-]+", re.ASCII)
+MAX_TEXT = 1000
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -50,11 +51,21 @@ class Report:
 
     def as_text(self) -> str:
         """One line of ``name=value`` pairs; ``-`` stands for what is not known."""
-        return " ".join(f"{name}={_plain(value)}" for name, value in asdict(self).items())
+        return " ".join(f"{name}={_plain(value)}" for name, value in self._values().items())
 
     def as_json(self) -> str:
         """One line of JSON."""
-        return json.dumps({"event": "connection", **asdict(self)})
+        return json.dumps({"event": "connection", **self._values()})
+
+    def _values(self) -> dict[str, str | float | None]:
+        return {name: _bounded(value) for name, value in asdict(self).items()}
+
+
+def _bounded(value: str | float | None) -> str | float | None:
+    """Cut what is too long for a line of a log: some of it is chosen by the peer."""
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        return f"{value[:MAX_TEXT]}..."
+    return value
 
 
 def _plain(value: str | float | None) -> str:

@@ -1,5 +1,6 @@
 """A proxy from its options to its exit status."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -7,8 +8,9 @@ import socket
 import sys
 from collections.abc import Sequence
 
+from .files import is_read_by_others, open_log
 from .inbox import Inbox
-from .journal import Journal, notice_line, open_log
+from .journal import Journal, notice_line
 from .listener import check_resolves, name_of, open_listeners, raise_file_limit
 from .options import Options
 from .server import Server
@@ -30,13 +32,19 @@ def run(options: Options) -> int:
     listeners = open_listeners(options.listen, workers=options.workers)
     options, shortage = _fit_to_file_limit(options)
     if options.workers == 1:
-        inbox = Inbox(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+        inbox = Inbox(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
         _announce(options, listeners[0], facts, shortage)
         return _serve(listeners[0], role, options, inbox, log_fd)
 
     supervisor = Supervisor(lambda text: _tell(notice_line(options.log_format, text)))
     _announce(options, listeners[0], facts, shortage)
     return supervisor.run(listeners, lambda own: _work(own, role, options, log_fd))
+
+
+def _warn_of_readers(options: Options) -> None:
+    if options.keylog is not None and is_read_by_others(options.keylog):
+        text = f"the key log {options.keylog} can be read by others: chmod 600 {options.keylog}"
+        _tell(notice_line(options.log_format, text))
 
 
 def _make_role(options: Options) -> tuple[Role, dict[str, str]]:
@@ -51,7 +59,7 @@ def _work(
     listeners: Sequence[socket.socket], role: Role, options: Options, log_fd: int | None
 ) -> int:
     """Be one of several workers: our parent alone decides when to end at once."""
-    inbox = Inbox(signal.SIGTERM, signal.SIGUSR1, at_once_after=None)
+    inbox = Inbox(signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, at_once_after=None)
     return _serve(listeners, role, options, inbox, log_fd)
 
 
@@ -102,7 +110,9 @@ def _announce(
     _tell(notice_line(options.log_format, text, "start", listen=names, pid=os.getpid(), **facts))
     if shortage is not None:
         _tell(notice_line(options.log_format, shortage))
+    _warn_of_readers(options)
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # nobody is left to read it
+        print(line, file=sys.stderr, flush=True)

@@ -20,6 +20,9 @@ __all__ = ["Server"]
 ACCEPT_PAUSE = 0.5
 """Seconds without accepting after the system had nothing left for a connection."""
 
+LONGEST_WAIT = 3600.0
+"""Seconds; the system takes 24 days at most, and an option may be longer."""
+
 STOP_GRACE = 3.0
 """Seconds that connections have for their close_notify once they are told to stop."""
 
@@ -89,6 +92,7 @@ class Server:
 
     def _turn(self, timeout: float | None) -> None:
         """Wait for something to happen, and see to it."""
+        timeout = None if timeout is None else min(timeout, LONGEST_WAIT)
         for key, _ in self._selector.select(timeout):
             if isinstance(key.fileobj, socket.socket):
                 self._accept(key.fileobj)

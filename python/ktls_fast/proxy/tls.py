@@ -6,6 +6,7 @@ from typing import NamedTuple
 from ktls_fast import ClientConfig, KtlsError, ServerConfig, certs
 
 from .failure import Failure, reason
+from .files import check_key_log
 from .options import Options
 
 __all__ = ["Identity", "client_config", "load_identity", "server_config"]
@@ -16,6 +17,7 @@ class Identity(NamedTuple):
 
     cert: bytes
     key: bytes
+    password: bytes | None
     origin: str
 
     @property
@@ -27,10 +29,24 @@ class Identity(NamedTuple):
 def load_identity(options: Options) -> Identity:
     """Read the certificate and the key, or make them."""
     if options.cert is None or options.key is None:
-        return Identity(*certs.self_signed(_own_names(options)), "self-signed")
+        return Identity(*_self_signed(options), None, "self-signed")
     return Identity(
-        _read(options.cert, "certificate"), _read(options.key, "private key"), str(options.cert)
+        _read(options.cert, "certificate"),
+        _read(options.key, "private key"),
+        _read_password(options.key_password_file),
+        str(options.cert),
     )
+
+
+def _self_signed(options: Options) -> tuple[bytes, bytes]:
+    try:
+        return certs.self_signed(_own_names(options))
+    except ValueError as error:
+        msg = (
+            f"cannot make a certificate for {options.listen.host!r} of --listen: {error};"
+            " give --cert and --key, or another name"
+        )
+        raise Failure(msg) from error
 
 
 def server_config(options: Options, identity: Identity) -> ServerConfig:
@@ -39,6 +55,7 @@ def server_config(options: Options, identity: Identity) -> ServerConfig:
         return ServerConfig(
             identity.cert,
             identity.key,
+            password=identity.password,
             alpn=options.alpn,
             keylog=_keylog(options),
             rekey_bytes=options.rekey_every,
@@ -49,9 +66,17 @@ def server_config(options: Options, identity: Identity) -> ServerConfig:
     except KtlsError as error:
         msg = (
             f"cannot use certificate {options.cert} with key {options.key}: {reason(error)};"
-            " give a certificate chain, leaf first, and its private key as PEM"
+            f" {_advice(options, reason(error))}"
         )
         raise Failure(msg) from error
+
+
+def _advice(options: Options, why: str) -> str:
+    if "password is needed" in why:
+        return "give --key-password-file a file with the password on its first line"
+    if "password does not open" in why:
+        return f"it is read from the first line of {options.key_password_file}"
+    return "give a certificate chain, leaf first, and its private key as PEM"
 
 
 def client_config(options: Options) -> ClientConfig:
@@ -86,18 +111,22 @@ def _is_name(host: str) -> bool:
 
 
 def _keylog(options: Options) -> str | None:
-    """Check that the key log can be written: the core would learn it in a handshake only."""
+    """The key log, which can be written; a failure here has a sentence of its own."""
     if options.keylog is None:
         return None
-    try:
-        options.keylog.open("ab").close()
-    except OSError as error:
-        msg = (
-            f"cannot write the key log {options.keylog}: {reason(error)};"
-            " give --keylog a file in a directory that exists"
-        )
-        raise Failure(msg) from error
+    check_key_log(options.keylog)
     return str(options.keylog)
+
+
+def _read_password(path: Path | None) -> bytes | None:
+    """The first line of a file, as the other programs with such an option read it."""
+    if path is None:
+        return None
+    lines = _read(path, "password of the key").splitlines()
+    if not lines or not lines[0]:
+        msg = f"the password of the key in {path} is empty; write it on the first line"
+        raise Failure(msg)
+    return lines[0]
 
 
 def _read(path: Path, what: str) -> bytes:

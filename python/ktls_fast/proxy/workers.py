@@ -1,7 +1,6 @@
 """Several processes on one port, and the one that watches over them."""
 
 import contextlib
-import ctypes
 import os
 import selectors
 import signal
@@ -13,12 +12,11 @@ from typing import NoReturn
 from ktls_fast._core import _finish_closing
 
 from .inbox import Inbox
+from .parent import end_with_parent
 
 __all__ = ["Supervisor"]
 
-PR_SET_PDEATHSIG = 1
-
-FORWARDED = (signal.SIGTERM, signal.SIGUSR1)
+FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 Serve = Callable[[Sequence[socket.socket]], int]
 Notice = Callable[[str], None]
@@ -36,7 +34,9 @@ class Supervisor:
         self._notice = notice
         self._workers: set[int] = set()
         self._failed = False
-        self._inbox = Inbox(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD)
+        self._inbox = Inbox(
+            *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
+        )
 
     def run(self, listeners: Sequence[Sequence[socket.socket]], serve: Serve) -> int:
         """Fork a worker for each list of listeners; returns the exit status."""
@@ -105,7 +105,7 @@ def _be_worker(
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of us
-        _die_with(parent)
+        end_with_parent(parent, signal.SIGTERM)
         _close(others)
         status = serve(own)
         _finish_closing()  # what os._exit would cut off
@@ -113,13 +113,6 @@ def _be_worker(
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(status)
-
-
-def _die_with(parent: int) -> None:
-    """Have SIGTERM sent to us when our parent is killed: nobody else would tell us to stop."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _close(listeners: Sequence[Sequence[socket.socket]]) -> None:

@@ -1,5 +1,9 @@
 //! Writes a run as a capture with its key log: `cargo run -p ktls-sim --example capture -- out.pcap out.keys`.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+
 use ktls_sim::pcap::capture;
 use ktls_sim::{Detail, Link, Scenario, Ways, run};
 
@@ -23,5 +27,12 @@ fn main() -> std::io::Result<()> {
     let report = run(&scenario);
     let capture = capture(&scenario, &report.packets);
     std::fs::write(pcap, capture.pcap)?;
-    std::fs::write(keys, capture.keylog)
+    // Keys are for their owner alone, also those of a connection that never was.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(keys)?;
+    file.write_all(capture.keylog.as_bytes())
 }

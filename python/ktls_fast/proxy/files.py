@@ -1,0 +1,90 @@
+"""Files that a command writes to: logs, and secrets that only their owner may read."""
+
+import errno
+import os
+import re
+import stat
+from pathlib import Path
+
+from .failure import Failure, reason
+
+__all__ = ["check_key_log", "is_read_by_others", "open_log", "write_private"]
+
+OWN_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
+STANDARD = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
+
+LOG_MODE = 0o640
+PRIVATE_MODE = 0o600
+
+
+def open_log(path: Path | None) -> int | None:
+    """Open a log to append to it; ``-`` is standard output."""
+    if path is None:
+        return None
+    try:
+        return _open_to_append(path)
+    except OSError as error:
+        msg = f"cannot open the log {path}: {reason(error)}; {_advice(path, error)}"
+        raise Failure(msg) from error
+
+
+def check_key_log(path: Path) -> None:
+    """Make the file, for its owner alone, or find out now that this cannot be done."""
+    try:
+        os.close(os.open(path, _FLAGS | os.O_NONBLOCK, PRIVATE_MODE))
+    except OSError as error:
+        why = reason(error)
+        if error.errno == errno.ENXIO:
+            why = "it is a socket, or a FIFO that nobody reads"
+        msg = (
+            f"cannot write the key log {path}: {why};"
+            " give --keylog a file in a directory that exists"
+        )
+        raise Failure(msg) from error
+
+
+def is_read_by_others(path: Path) -> bool:
+    """True when an ordinary file, one from before perhaps, is open to others than its owner."""
+    mode = path.stat().st_mode
+    return stat.S_ISREG(mode) and bool(mode & 0o077)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write secrets to a file; only its owner may read one that is made here."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    with open(os.open(path, flags, PRIVATE_MODE), "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(text)
+
+
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+
+
+def _open_to_append(path: Path) -> int:
+    if (number := _own_descriptor(path)) is not None:
+        return os.dup(number)  # the system does not open a socket by such a name
+    if _is_fifo(path):
+        # With a reading end of our own neither this waits for a reader, nor do lines break off
+        # when one goes and another comes: what nobody reads is lost once the FIFO is full.
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    return os.open(path, _FLAGS, LOG_MODE)
+
+
+def _own_descriptor(path: Path) -> int | None:
+    """The number of a descriptor of this process that ``path`` stands for."""
+    match = OWN_DESCRIPTOR.fullmatch(str(path))
+    return int(match[1]) if match else STANDARD.get(str(path))
+
+
+def _is_fifo(path: Path) -> bool:
+    try:
+        return stat.S_ISFIFO(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _advice(path: Path, error: OSError) -> str:
+    if error.errno == errno.EBADF:
+        return f"the descriptor {_own_descriptor(path)} is closed"
+    if error.errno == errno.ENXIO:
+        return "give --log a file or a FIFO, not a socket"
+    return "give --log a file in a directory that exists"

@@ -1,0 +1,214 @@
+"""Where a proxy's log may go, and who may read the secrets that it writes."""
+
+import contextlib
+import json
+import os
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ktls_fast.cli import main
+from ktls_fast.proxy import Failure
+from ktls_fast.proxy.files import check_key_log, open_log, write_private
+from tests.proxy_support import (
+    TIMEOUT,
+    Identity,
+    Proxy,
+    connect_tls,
+    echo_proxy,
+    make_identity,
+    read_exactly,
+)
+
+PROXY = ("proxy", "--listen", "127.0.0.1:0", "--connect", "127.0.0.1:1")
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    return make_identity(tmp_path_factory.mktemp("identity"))
+
+
+@pytest.fixture(autouse=True)
+def _usual_umask() -> Iterator[None]:
+    old = os.umask(0o022)
+    yield
+    os.umask(old)
+
+
+def use_once(proxy: Proxy, identity: Identity) -> None:
+    with connect_tls(proxy.port, identity) as client:
+        client.sendall(b"hello")
+        assert read_exactly(client, 5) == b"hello"
+        client.unwrap().close()
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("log", ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_log_goes_to_standard_output_even_if_that_is_a_socket(
+    log: str, workers: str, identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ours, theirs = socket.socketpair()
+    prepare = partial(os.dup2, theirs.fileno(), 1)
+    with ours, theirs:
+        ours.settimeout(TIMEOUT)
+        with echo_proxy(
+            identity, "--log", log, "--workers", workers, prepare=lambda: prepare(True) and None
+        ) as proxy:
+            use_once(proxy, identity)
+            line = ours.recv(65536)
+            assert proxy.stop() == 0
+    assert json.loads(line)["result"] == "ok"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fifo_gets_the_log_whenever_its_reader_comes(identity: Identity, tmp_path: Path) -> None:
+    fifo = tmp_path / "log"
+    os.mkfifo(fifo)
+    with echo_proxy(identity, "--log", str(fifo)) as proxy:
+        use_once(proxy, identity)
+        for _ in range(2):  # the second reader comes after the first has gone
+            with fifo.open("rb", buffering=0) as reader:
+                assert json.loads(reader.read(65536))["result"] == "ok"
+            use_once(proxy, identity)
+        assert proxy.stop() == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_proxy_without_standard_streams_serves(
+    workers: str, identity: Identity, tmp_path: Path
+) -> None:
+    """Its port is in its log of no start, so it is asked of the system."""
+    log = tmp_path / "log"
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    from tests.proxy_support import Upstream, echo
+
+    with (
+        Upstream(echo) as upstream,
+        _silent_proxy(
+            *("--listen", f"127.0.0.1:{port}", "--connect", f"127.0.0.1:{upstream.port}"),
+            *(*identity.arguments, "--log", str(log), "--workers", workers),
+        ),
+    ):
+        for _ in range(2000):
+            with contextlib.suppress(ConnectionRefusedError):
+                with connect_tls(port, identity) as client:
+                    client.sendall(b"hello")
+                    assert read_exactly(client, 5) == b"hello"
+                    client.unwrap().close()
+                break
+            _wait_a_little()
+        else:
+            pytest.fail("it does not listen")
+    assert "result=ok" in log.read_text()
+
+
+def _wait_a_little() -> None:
+    import select
+
+    select.select([], [], [], 0.01)
+
+
+@contextlib.contextmanager
+def _silent_proxy(*arguments: str) -> Iterator[None]:
+    import signal
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "ktls_fast.cli", "proxy", *arguments]
+    script = 'exec "$@" <&- >&- 2>&-'
+    process = subprocess.Popen(["/bin/sh", "-c", script, "sh", *command])
+    try:
+        yield
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("options", [("--log",), ("--keylog",)])
+def test_what_cannot_be_written_to_is_told_before_anything_starts(
+    options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (option,) = options
+    sock_path = tmp_path / "sock"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(sock_path))
+        for path in (sock_path, tmp_path, tmp_path / "no" / "file"):
+            assert main([*PROXY, option, str(path)]) == 1
+            told = capsys.readouterr().err
+            assert told.count("\n") == 1
+            assert str(path) in told
+            assert "Traceback" not in told
+
+
+def test_a_key_log_that_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
+    fifo = tmp_path / "keys"
+    os.mkfifo(fifo)
+    with pytest.raises(Failure, match="a FIFO that nobody reads"):
+        check_key_log(fifo)
+
+
+def test_a_descriptor_that_is_closed_is_told() -> None:
+    with pytest.raises(Failure, match="the descriptor 987 is closed"):
+        open_log(Path("/dev/fd/987"))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: check_key_log(path),
+        lambda path: write_private(path, "secret"),
+        lambda path: main(["simulate", "--rekeys", "1", "--pcap", str(path.with_suffix(""))]),
+    ],
+)
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_secrets_are_for_their_owner_alone(
+    write: Callable[[Path], object], umask: int, tmp_path: Path
+) -> None:
+    os.umask(umask)
+    path = tmp_path / "wire.keylog"
+    write(path)
+    assert mode_of(path) == 0o600
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1)])
+def test_an_old_key_log_that_others_can_read_is_told_of(
+    mode: int, told: int, identity: Identity, tmp_path: Path
+) -> None:
+    keylog = tmp_path / "keys"
+    keylog.touch()
+    keylog.chmod(mode)
+    if mode == 0o400 and os.geteuid() != 0:
+        pytest.skip("it cannot be written")
+    with echo_proxy(identity, "--workers", "2", "--keylog", str(keylog)) as proxy:
+        use_once(proxy, identity)
+        assert proxy.stop() == 0
+        texts = [event["text"] for event in proxy.said("notice")]
+    assert texts == [f"the key log {keylog} can be read by others: chmod 600 {keylog}"] * told
+    assert mode_of(keylog) == mode
+
+
+@pytest.mark.parametrize("originate", [False, True])
+def test_a_proxys_key_log_is_for_its_owner_alone(
+    originate: bool, identity: Identity, tmp_path: Path
+) -> None:
+    keylog = tmp_path / "keys"
+    if originate:
+        with Proxy(1, "--originate", "--keylog", str(keylog)) as proxy:
+            assert proxy.stop() == 0
+    else:
+        with echo_proxy(identity, "--keylog", str(keylog)) as proxy:
+            use_once(proxy, identity)
+            assert proxy.stop() == 0
+    assert mode_of(keylog) == 0o600
