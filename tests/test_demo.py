@@ -2,7 +2,13 @@
 
 import hashlib
 import json
+import os
+import select
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +20,7 @@ from ktls_fast.demo.payload import Echo, Payload
 from ktls_fast.demo.proxy_process import ProxyStory
 from ktls_fast.demo.result import judge
 
+TIMEOUT = 60.0
 JOB = Job(kind="ssl", number=0, port=1, size=100, rekey_every=10, ca_file="")
 OUTCOME = Outcome(number=0, sent="aa", received="aa", begin=1.0, end=2.0)
 LINE: dict[str, Any] = {
@@ -39,6 +46,37 @@ def test_small_demo_matches_and_changes_keys_both_ways(
     assert min(one["key_updates_received"] for one in connections) >= 1
     assert connections[0]["key_updates_received"] >= 5
     assert result["tls_stat"]["TlsTxRekeyOk"] == sum(one["key_updates_sent"] for one in connections)
+
+
+def test_a_killed_demo_leaves_neither_files_nor_processes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ktls_fast.cli", "demo", "--size", "512GiB"]
+    demo = subprocess.Popen(
+        [*command, "--connections", "3"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        family = _wait_for_proxy_and_clients(demo.pid)
+        handles = [os.pidfd_open(pid) for pid in family]
+    finally:
+        demo.kill()
+        demo.wait()
+    for handle in handles:
+        assert select.select([handle], [], [], TIMEOUT)[0], "a process is left"
+        os.close(handle)
+    assert [path for path in tmp_path.iterdir() if path.name.startswith("ktls")] == []
+
+
+def _wait_for_proxy_and_clients(parent: int) -> list[int]:
+    """The children of the demo: the upstream, the proxy, three clients and Python's own helper."""
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        if len(children) >= 5:
+            return [int(pid) for pid in children]
+        select.select([], [], [], 0.02)
+    pytest.fail("the demo does not start")
 
 
 def test_without_openssl_our_own_client_sends_the_key_updates(

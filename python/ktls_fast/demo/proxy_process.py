@@ -1,16 +1,21 @@
 """The proxy of the demo: ``ktls-fast proxy``, in a process whose counters are its own."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any, Self
 
 from ktls_fast import certs
 from ktls_fast.proxy import Failure
+from ktls_fast.proxy.parent import end_with_parent
 
 from .job import HOST
+from .nameless_file import NamelessFile
 
 __all__ = ["ProxyProcess", "ProxyStory"]
 
@@ -29,15 +34,13 @@ class ProxyStory:
 class ProxyProcess:
     """A running proxy with a certificate of its own; leave the block to be sure that it is gone."""
 
-    def __init__(
-        self, directory: Path, names: list[str], *, upstream: int, rekey_every: int
-    ) -> None:
-        """Start it with its files in ``directory``, and wait until it listens."""
-        self.ca_file = directory / "cert.pem"
-        self._log = directory / "connections.log"
-        key_file = directory / "key.pem"
-        for file, pem in zip((self.ca_file, key_file), certs.self_signed(names), strict=True):
-            file.write_bytes(pem)
+    def __init__(self, names: list[str], *, upstream: int, rekey_every: int) -> None:
+        """Start it, and wait until it listens; it ends when this process does."""
+        cert, key = certs.self_signed(names)
+        self._files = ExitStack()
+        self._log = self._files.enter_context(NamelessFile("connections.log")).path
+        self.ca_file = self._files.enter_context(NamelessFile("cert.pem", cert)).path
+        key_file = self._files.enter_context(NamelessFile("key.pem", key)).path
         self._process = subprocess.Popen(
             (
                 *(sys.executable, "-m", "ktls_fast.cli", "proxy"),
@@ -49,6 +52,7 @@ class ProxyProcess:
             ),
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGTERM),
         )
         self.port = self._read_port()
 
@@ -78,7 +82,7 @@ class ProxyProcess:
 
     def __exit__(self, *_: object) -> None:
         """Kill it if it still runs."""
-        with self._process:
+        with self._files, self._process:
             self._process.kill()
 
 

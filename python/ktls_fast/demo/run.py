@@ -1,16 +1,16 @@
 """The demo from its size to its exit status."""
 
 import multiprocessing
+import os
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
-from pathlib import Path
 
 from ktls_fast.proxy import Failure
+from ktls_fast.proxy.parent import end_with_parent
 
 from .client import run_job
 from .job import Job, Outcome, Progress, server_name
@@ -38,10 +38,8 @@ def measure(size: int, connections: int) -> DemoResult:
     """Move ``size`` bytes each way, and look what became of them."""
     parts = shares(size, connections)
     with (
-        tempfile.TemporaryDirectory(prefix="ktls-fast-demo-") as directory,
         _process(serve) as upstream,
         ProxyProcess(
-            Path(directory),
             [server_name(number) for number, _ in enumerate(parts)],
             upstream=_port_of(upstream),
             rekey_every=rekey_every(parts[-1]),
@@ -111,9 +109,11 @@ def _digests(upstream: Pipe) -> dict[int, str]:
     return digests
 
 
-def _run_uninterrupted(target: Callable[..., None], *arguments: object) -> None:
-    """Leave Ctrl-C, which a terminal sends to all of us, to the one that will end the others."""
+def _run_until_told(parent: int, target: Callable[..., None], *arguments: object) -> None:
+    """Leave Ctrl-C, which a terminal sends to all of us, to the parent, and end when that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.umask(0o077)  # a client may write the file that SSLKEYLOGFILE names
+    end_with_parent(parent, signal.SIGKILL)
     target(*arguments)
 
 
@@ -121,8 +121,8 @@ def _run_uninterrupted(target: Callable[..., None], *arguments: object) -> None:
 def _process(target: Callable[..., None], *arguments: object) -> Iterator[Pipe]:
     """Run ``target(*arguments, pipe)`` in a process, until the end of the block at most."""
     ours, theirs = PROCESSES.Pipe()
-    arguments = (target, *arguments, theirs)
-    process = PROCESSES.Process(target=_run_uninterrupted, args=arguments, daemon=True)
+    arguments = (os.getpid(), target, *arguments, theirs)
+    process = PROCESSES.Process(target=_run_until_told, args=arguments, daemon=True)
     process.start()
     theirs.close()
     with ours:
