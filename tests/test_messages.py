@@ -92,13 +92,13 @@ CALLS: dict[str, Callable[..., object]] = {
     "suite": lambda value: TrafficSecret(value, bytes(32)),
     "secret": lambda value: TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, value),
     "CryptoInfo": lambda value: CryptoInfo.from_bytes(value),
-    "scan": lambda value: scan_key_updates(value),
+    "scan": lambda value: scan_key_updates(value, value, value, value),
     "tls_stat": lambda value: tls_stat(format=value),
     "policy": lambda value: OffloadQueue(policy=value),
     "relay side": lambda value: Relay(1).add(value, value),
     "KtlsSocket": lambda value: KtlsSocket(value),
-    "setsockopt": on_socket(lambda sock, value: sock.setsockopt(value, 1, 1)),  # type: ignore[call-overload]
-    "getsockopt": on_socket(lambda sock, value: sock.getsockopt(282, 1, value)),  # type: ignore[call-overload]
+    "setsockopt": on_socket(lambda sock, value: sock.setsockopt(value, 1, 1)),  # type: ignore[arg-type]
+    "getsockopt": on_socket(lambda sock, value: sock.getsockopt(282, 1, value)),  # type: ignore[arg-type]
     "settimeout": on_socket(lambda sock, value: sock.settimeout(value)),  # type: ignore[arg-type]
     "recv": on_socket(lambda sock, value: sock.recv(1, value)),  # type: ignore[arg-type]
     "sendmsg": on_socket(lambda sock, value: sock.sendmsg([b"x"], value)),  # type: ignore[arg-type]

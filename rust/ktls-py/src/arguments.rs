@@ -53,6 +53,16 @@ pub(crate) fn small<T: TryFrom<i64> + Bounds>(object: &Bound<'_, PyAny>) -> PyRe
     })
 }
 
+/// How many KeyUpdates a peer may send in how many seconds.
+pub(crate) fn count_and_seconds(object: &Bound<'_, PyAny>) -> PyResult<(u32, f64)> {
+    let refused =
+        |_| PyTypeError::new_err("a tuple of a number of KeyUpdates and one of seconds is needed");
+    let (count, seconds) = object
+        .extract::<(Bound<'_, PyAny>, f64)>()
+        .map_err(refused)?;
+    Ok((small(&count)?, seconds))
+}
+
 /// The least and the largest value of an integer type.
 pub(crate) trait Bounds {
     const LEAST: i64;

@@ -225,14 +225,20 @@ fn is_ours(buffer: &Bound<'_, PyAny>) -> bool {
     buffer.is_instance_of::<PyBytes>() || buffer.is_instance_of::<HugeBytes>()
 }
 
+/// Refuses what is no Python socket.
+pub(crate) fn check_socket(object: &Bound<'_, PyAny>) -> PyResult<()> {
+    if object.is_instance(&object.py().import("socket")?.getattr("socket")?)? {
+        return Ok(());
+    }
+    let kind = object.get_type();
+    Err(PyTypeError::new_err(format!(
+        "{kind} is not a socket.socket"
+    )))
+}
+
 /// Takes the descriptor out of a Python socket, which is detached from it.
 pub(crate) fn take_fd(socket: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
-    if !socket.is_instance(&socket.py().import("socket")?.getattr("socket")?)? {
-        return Err(PyTypeError::new_err(format!(
-            "{} is not a socket.socket",
-            socket.get_type()
-        )));
-    }
+    check_socket(socket)?;
     let fd: RawFd = socket.call_method0("detach")?.extract()?;
     if fd < 0 {
         return Err(PyValueError::new_err("the socket is closed"));

@@ -11,7 +11,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::arguments::{Names, key_password};
+use crate::arguments::{Names, count_and_seconds, key_password};
 use crate::buffer::Input;
 use crate::errors::{connection_error, misconfigured};
 
@@ -48,7 +48,7 @@ impl PyServerConfig {
         rekey_records: Option<u64>,
         rekey_peer: bool,
         rekey_interval: f64,
-        key_update_limit: (u32, f64),
+        #[pyo3(from_py_with = count_and_seconds)] key_update_limit: (u32, f64),
     ) -> PyResult<Self> {
         let password = key_password(key.as_slice(), password.as_ref())?;
         let options = ServerOptions {
@@ -112,7 +112,7 @@ impl PyClientConfig {
         rekey_records: Option<u64>,
         rekey_peer: bool,
         rekey_interval: f64,
-        key_update_limit: (u32, f64),
+        #[pyo3(from_py_with = count_and_seconds)] key_update_limit: (u32, f64),
     ) -> PyResult<Self> {
         let pem: Option<Input<'_>> = match &roots {
             Some(roots) if !roots.is_instance_of::<PyString>() => Some(roots.extract()?),

@@ -12,8 +12,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
+use crate::arguments::{count_and_seconds, host_name};
 use crate::bell::PyBell;
-use crate::arguments::host_name;
 use crate::buffer::{Input, Output, copy_bytes, dup_fd, new_bytes, take_fd};
 use crate::config::{PyClientConfig, PyServerConfig, Rekey};
 use crate::errors::{connection_error, refused};
@@ -109,7 +109,7 @@ impl PyConnection {
         rekey_records: Option<u64>,
         rekey_peer: bool,
         rekey_interval: f64,
-        key_update_limit: (u32, f64),
+        #[pyo3(from_py_with = count_and_seconds)] key_update_limit: (u32, f64),
     ) -> PyResult<Self> {
         let policy = Rekey {
             rekey_bytes,

@@ -14,6 +14,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use self::handle::Handle;
+use crate::arguments::small;
 use crate::bell::PyBell;
 use crate::buffer::{Input, Output, copy_bytes, take_fd};
 use crate::errors::{connection_error, refused};
@@ -96,8 +97,8 @@ impl PyKtlsSocket {
     fn setsockopt(
         &self,
         py: Python<'_>,
-        level: i32,
-        optname: i32,
+        #[pyo3(from_py_with = small::<i32>)] level: i32,
+        #[pyo3(from_py_with = small::<i32>)] optname: i32,
         value: &Bound<'_, PyAny>,
         optlen: Option<u32>,
     ) -> PyResult<()> {
@@ -124,8 +125,8 @@ impl PyKtlsSocket {
     fn getsockopt(
         &self,
         py: Python<'_>,
-        level: i32,
-        optname: i32,
+        #[pyo3(from_py_with = small::<i32>)] level: i32,
+        #[pyo3(from_py_with = small::<i32>)] optname: i32,
         buflen: usize,
     ) -> PyResult<Py<PyAny>> {
         let room = if buflen == 0 { INT_LEN } else { buflen };
@@ -151,12 +152,17 @@ impl PyKtlsSocket {
     }
 
     #[pyo3(signature = (data, flags = 0, /))]
-    fn send(&self, py: Python<'_>, data: Input<'_>, flags: i32) -> PyResult<usize> {
+    fn send(
+        &self,
+        py: Python<'_>,
+        data: Input<'_>,
+        #[pyo3(from_py_with = small::<i32>)] flags: i32,
+    ) -> PyResult<usize> {
         self.send_slices(py, &[data], &[], flags)
     }
 
     #[pyo3(signature = (data, flags = 0, /))]
-    fn sendall(&self, py: Python<'_>, data: Input<'_>, flags: i32) -> PyResult<()> {
+    fn sendall(&self, py: Python<'_>, data: Input<'_>, #[pyo3(from_py_with = small::<i32>)] flags: i32) -> PyResult<()> {
         let kept = self.kept(py, std::slice::from_ref(&data))?;
         let (data, flags) = (data.as_slice(), flags.cast_unsigned());
         let mut limit = Limit::whole(self.timeout.patience());
@@ -173,7 +179,7 @@ impl PyKtlsSocket {
         py: Python<'_>,
         buffers: &Bound<'_, PyAny>,
         ancdata: Option<&Bound<'_, PyAny>>,
-        flags: i32,
+        #[pyo3(from_py_with = small::<i32>)] flags: i32,
         address: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<usize> {
         if address.is_some() {
@@ -195,7 +201,7 @@ impl PyKtlsSocket {
         &self,
         py: Python<'py>,
         bufsize: isize,
-        flags: i32,
+        #[pyo3(from_py_with = small::<i32>)] flags: i32,
     ) -> PyResult<Bound<'py, PyAny>> {
         Ok(self.recv_fresh(py, bufsize, 0, flags)?.0)
     }
@@ -206,7 +212,7 @@ impl PyKtlsSocket {
         py: Python<'_>,
         mut buffer: Output,
         nbytes: isize,
-        flags: i32,
+        #[pyo3(from_py_with = small::<i32>)] flags: i32,
     ) -> PyResult<usize> {
         let out = buffer.as_mut_slice();
         let len = out.len();
@@ -225,7 +231,7 @@ impl PyKtlsSocket {
         py: Python<'py>,
         bufsize: isize,
         ancbufsize: isize,
-        flags: i32,
+        #[pyo3(from_py_with = small::<i32>)] flags: i32,
     ) -> PyResult<Message<Bound<'py, PyAny>>> {
         let (data, received) = self.recv_fresh(py, bufsize, size(ancbufsize)?, flags)?;
         Ok((data, controls(received), received.flags(), None))
@@ -237,7 +243,7 @@ impl PyKtlsSocket {
         py: Python<'_>,
         buffers: &Bound<'_, PyAny>,
         ancbufsize: isize,
-        flags: i32,
+        #[pyo3(from_py_with = small::<i32>)] flags: i32,
     ) -> PyResult<Message<usize>> {
         let mut buffers = collect::<Output>(buffers)?;
         let mut slices = try_collect(buffers.iter_mut().map(Output::as_mut_slice))?;
@@ -330,7 +336,7 @@ impl PyKtlsSocket {
         py: Python<'_>,
         fd_in: &Bound<'_, PyAny>,
         n: usize,
-        flags: u32,
+        #[pyo3(from_py_with = small::<u32>)] flags: u32,
     ) -> PyResult<usize> {
         let (pipe, patience) = (dup_of(fd_in)?, self.timeout.patience());
         as_kernel(py, || self.inner.splice_from(&pipe, n, flags, patience))
@@ -343,21 +349,30 @@ impl PyKtlsSocket {
         py: Python<'_>,
         fd_out: &Bound<'_, PyAny>,
         n: usize,
-        flags: u32,
+        #[pyo3(from_py_with = small::<u32>)] flags: u32,
     ) -> PyResult<usize> {
         let (pipe, patience) = (dup_of(fd_out)?, self.timeout.patience());
         as_kernel(py, || self.inner.splice_to(&pipe, n, flags, patience))
     }
 
     #[pyo3(signature = (events, timeout = None))]
-    fn poll(&self, py: Python<'_>, events: u16, timeout: Option<f64>) -> PyResult<u16> {
+    fn poll(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = small::<u16>)] events: u16,
+        timeout: Option<f64>,
+    ) -> PyResult<u16> {
         let patience = Patience::from_timeout(timeout::parse(timeout)?);
         as_kernel(py, || self.inner.poll(events, patience))
     }
 
     /// The mask of now, and the one to wait for at the descriptor.
     #[pyo3(signature = (events, /))]
-    fn _readiness(&self, py: Python<'_>, events: u16) -> PyResult<(u16, u16)> {
+    fn _readiness(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = small::<u16>)] events: u16,
+    ) -> PyResult<(u16, u16)> {
         let ready = as_kernel(py, || self.inner.readiness(events))?;
         Ok((ready.now, ready.watch))
     }

@@ -7,6 +7,7 @@ use ktls_net::{Error, Limit, Patience};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::buffer::check_socket;
 use crate::errors::connection_error;
 use crate::lock::guard;
 
@@ -16,6 +17,7 @@ pub(crate) struct Timeout(Mutex<Option<Duration>>);
 impl Timeout {
     /// That of a Python socket.
     pub(crate) fn of(socket: &Bound<'_, PyAny>) -> PyResult<Self> {
+        check_socket(socket)?;
         let seconds: Option<f64> = socket.call_method0("gettimeout")?.extract()?;
         Ok(Self(Mutex::new(parse(seconds)?)))
     }
