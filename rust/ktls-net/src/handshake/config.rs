@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -21,6 +21,7 @@ use super::error::{HandshakeError, Offer, failed_inside};
 use super::keylog::KeyLogFile;
 use super::limits::{self, BoundedTickets};
 use super::options::{ClientOptions, IdentityOptions, MinVersion, Roots, ServerOptions};
+use super::tickets::RatchetedTickets;
 use super::{pem, private_key};
 
 /// What a server needs for its handshakes. Immutable; clones share everything.
@@ -46,6 +47,7 @@ impl ServerConfig {
         let common = Common::new(options.min_version, options.suites.as_deref())?;
         let identity = identity(options.identity, &common.provider)?;
         let verifier = client_verifier(options, &common.provider)?;
+        let random = common.provider.secure_random;
         let mut tls = rustls::ServerConfig::builder_with_provider(common.provider)
             .with_protocol_versions(common.versions)
             .map_err(unexpected)?
@@ -58,8 +60,9 @@ impl ServerConfig {
         tls.enable_secret_extraction = true;
         tls.send_tls13_tickets = options.tickets;
         if options.tickets > 0 {
-            let ticketer = Ticketer::new().map_err(unexpected)?;
-            tls.ticketer = Arc::new(BoundedTickets(ticketer));
+            let tickets = RatchetedTickets::new(random)
+                .ok_or_else(|| unexpected(Rustls::FailedToGetRandomBytes))?;
+            tls.ticketer = Arc::new(BoundedTickets(tickets));
         } else {
             tls.session_storage = Arc::new(NoServerSessionStorage {});
         }

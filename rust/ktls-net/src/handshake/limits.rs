@@ -3,8 +3,6 @@
 //! rustls writes a length that does not fit its field cut off, which makes the message malformed.
 //! So everything whose length configuration decides is checked before any handshake.
 
-use std::sync::Arc;
-
 use rustls::DistinguishedName;
 use rustls::pki_types::CertificateDer;
 use rustls::server::ProducesTickets;
@@ -101,9 +99,9 @@ pub(super) fn authorities_fit(names: &[DistinguishedName]) -> bool {
 ///
 /// A ticket holds the client's certificate chain.
 #[derive(Debug)]
-pub(super) struct BoundedTickets(pub(super) Arc<dyn ProducesTickets>);
+pub(super) struct BoundedTickets<T>(pub(super) T);
 
-impl ProducesTickets for BoundedTickets {
+impl<T: ProducesTickets> ProducesTickets for BoundedTickets<T> {
     fn enabled(&self) -> bool {
         self.0.enabled()
     }
@@ -118,15 +116,16 @@ impl ProducesTickets for BoundedTickets {
     }
 
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        self.0.decrypt(cipher)
+        (cipher.len() <= MAX_TICKET).then(|| self.0.decrypt(cipher))?
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use rustls::crypto::aws_lc_rs::Ticketer;
+    use rustls::crypto::aws_lc_rs::default_provider;
 
     use super::*;
+    use crate::handshake::tickets::RatchetedTickets;
 
     #[test]
     fn a_chain_fits_or_is_refused_with_its_length() {
@@ -152,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_ticket_that_a_client_could_not_send_back_is_not_made() {
-        let tickets = BoundedTickets(Ticketer::new().unwrap());
+        let random = default_provider().secure_random;
+        let tickets = BoundedTickets(RatchetedTickets::new(random).unwrap());
         assert!(tickets.enabled());
         let short = tickets.encrypt(&[7; 1000]).unwrap();
         assert_eq!(tickets.decrypt(&short).unwrap(), [7; 1000]);

@@ -16,6 +16,7 @@ mod pem;
 mod private_key;
 mod secrets;
 mod side;
+mod tickets;
 mod words;
 
 use std::fmt;
