@@ -68,7 +68,8 @@ def _sign(key: "EllipticCurvePrivateKey", names: Sequence[str]) -> "x509.Certifi
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
 
-    common_name = names[0][:MAX_COMMON_NAME]  # clients look at the alternative names alone
+    alternatives = [_general_name(name) for name in names]
+    common_name = str(alternatives[0].value)[:MAX_COMMON_NAME]  # clients look at the others alone
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
     now = datetime.now(UTC)
     builder = (
@@ -79,9 +80,7 @@ def _sign(key: "EllipticCurvePrivateKey", names: Sequence[str]) -> "x509.Certifi
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK_SKEW)
         .not_valid_after(now + LIFETIME)
-        .add_extension(
-            x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
-        )
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     return builder.sign(key, hashes.SHA256())
