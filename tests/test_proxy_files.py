@@ -6,7 +6,6 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,12 +56,14 @@ def test_the_log_goes_to_standard_output_even_if_that_is_a_socket(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ours, theirs = socket.socketpair()
-    prepare = partial(os.dup2, theirs.fileno(), 1)
+
+    def prepare() -> None:
+        os.dup2(theirs.fileno(), 1)
+
     with ours, theirs:
         ours.settimeout(TIMEOUT)
-        with echo_proxy(
-            identity, "--log", log, "--workers", workers, prepare=lambda: prepare(True) and None
-        ) as proxy:
+        arguments = ("--log", log, "--workers", workers)
+        with echo_proxy(identity, *arguments, prepare=prepare) as proxy:
             use_once(proxy, identity)
             line = ours.recv(65536)
             assert proxy.stop() == 0

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 __all__ = ["NamelessFile"]
 
@@ -18,7 +18,7 @@ class NamelessFile:
     def __init__(self, name: str, content: bytes = b"") -> None:
         """Make it; ``name`` is for whoever looks at the open files of a process."""
         if hasattr(os, "memfd_create"):
-            self._file = os.fdopen(os.memfd_create(name), "w+b")
+            self._file: IO[bytes] = os.fdopen(os.memfd_create(name), "w+b")
             self.path = Path(f"/proc/{os.getpid()}/fd/{self._file.fileno()}")
         else:
             self._file = tempfile.NamedTemporaryFile(prefix=f"ktls-fast-{name}-")  # noqa: SIM115
