@@ -218,7 +218,7 @@ impl PyConnection {
         &self,
         py: Python<'py>,
         bufsize: isize,
-        flags: i32,
+        flags: i64,
     ) -> PyResult<Bound<'py, PyAny>> {
         no_flags(flags)?;
         self.read(py, bufsize)
@@ -230,7 +230,7 @@ impl PyConnection {
         py: Python<'_>,
         mut buffer: Output,
         nbytes: isize,
-        flags: i32,
+        flags: i64,
     ) -> PyResult<usize> {
         no_flags(flags)?;
         let nbytes = bytes_asked(nbytes)?;
@@ -249,13 +249,13 @@ impl PyConnection {
     }
 
     #[pyo3(signature = (data, flags = 0, /))]
-    fn send(&self, py: Python<'_>, data: Input<'_>, flags: i32) -> PyResult<usize> {
+    fn send(&self, py: Python<'_>, data: Input<'_>, flags: i64) -> PyResult<usize> {
         no_flags(flags)?;
         self.write(py, data)
     }
 
     #[pyo3(signature = (data, flags = 0, /))]
-    fn sendall(&self, py: Python<'_>, data: Input<'_>, flags: i32) -> PyResult<()> {
+    fn sendall(&self, py: Python<'_>, data: Input<'_>, flags: i64) -> PyResult<()> {
         no_flags(flags)?;
         let (mut rest, mut limit) = (data.as_slice(), self.limit());
         while !rest.is_empty() {
@@ -452,7 +452,7 @@ fn bytes_asked(count: isize) -> PyResult<usize> {
         .map_err(|_| PyValueError::new_err(format!("{count} is not a number of bytes")))
 }
 
-fn no_flags(flags: i32) -> PyResult<()> {
+fn no_flags(flags: i64) -> PyResult<()> {
     match flags {
         0 => Ok(()),
         _ => Err(refused(
