@@ -162,7 +162,12 @@ impl PyKtlsSocket {
     }
 
     #[pyo3(signature = (data, flags = 0, /))]
-    fn sendall(&self, py: Python<'_>, data: Input<'_>, #[pyo3(from_py_with = small::<i32>)] flags: i32) -> PyResult<()> {
+    fn sendall(
+        &self,
+        py: Python<'_>,
+        data: Input<'_>,
+        #[pyo3(from_py_with = small::<i32>)] flags: i32,
+    ) -> PyResult<()> {
         let kept = self.kept(py, std::slice::from_ref(&data))?;
         let (data, flags) = (data.as_slice(), flags.cast_unsigned());
         let mut limit = Limit::whole(self.timeout.patience());
