@@ -33,6 +33,13 @@ def close_what_is_left_open() -> Iterator[None]:
         LEFT_OPEN.pop().close()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse names that differ between processes: pytest-xdist could not share out the cases."""
+    if unstable := [item.nodeid for item in items if " at 0x" in item.nodeid]:
+        message = f"an address is no name for a case: {unstable[0]}"
+        raise pytest.UsageError(message)
+
+
 @pytest.fixture(scope="session")
 def require_tool() -> Callable[[str], str]:
     """``require_tool("openssl")`` is its path; without it the test is skipped, and fails in CI."""
