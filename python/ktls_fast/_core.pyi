@@ -982,7 +982,12 @@ class Connection:
         """
 
     def relay(
-        self, sock: socket, *, idle_timeout: float | None = None, stop_fd: int = -1
+        self,
+        sock: socket,
+        *,
+        idle_timeout: float | None = None,
+        stop_fd: int = -1,
+        truncation: Literal["reset", "fin"] = "reset",
     ) -> tuple[int, int]:
         """Pump between this connection and the plain ``sock`` until both directions have ended.
 
@@ -993,10 +998,11 @@ class Connection:
         :param stop_fd: when this descriptor becomes readable: send close_notify and FIN, finish
             what is in
             flight within a second, return.
+        :param truncation: as in :meth:`Relay.add`.
         :returns: plaintext bytes (from the peer, to the peer).
         :raises KtlsError: as :meth:`read` and :meth:`write`; TimeoutError when idle. Then neither
-            side can take what it got for all there was: the peer gets an alert, and the plain side
-            a reset when ``sock`` is closed.
+            side can take what it got for all there was: behind everything that was received before,
+            the peer gets an alert, and the plain side a reset when ``sock`` is closed.
         :raises OSError: of the plain side, which the text names.
         :raises TypeError: ``sock`` is not a plain ``socket.socket``: its bytes may not be plain.
         """
@@ -1028,9 +1034,10 @@ class Relay:
     """Pumps between pairs of sockets in threads of its own, without the GIL.
 
     Each pair is pumped as :meth:`Connection.relay` does it: key updates are handled inside,
-    half-close is passed on, a slow side slows the other down, memory is bounded, and after an error
-    neither side can take what it got for all there was. One thread waits for many pairs; while none
-    of its bytes wait, a pair has no buffer.
+    half-close is passed on, a slow side slows the other down, and memory is bounded. After an
+    error each side still gets what was received for it before, in order, and then learns that this
+    was not all there was. One thread waits for many pairs; while none of its bytes wait, a pair has
+    no buffer.
 
     A :class:`KtlsSocket` is pumped as its own ``recv`` and ``send`` would do it, so what TLS says
     in other records is its owner's business:
@@ -1060,6 +1067,7 @@ class Relay:
         b: Connection | KtlsSocket | socket,
         *,
         idle_timeout: float | None = None,
+        truncation: Literal["reset", "fin"] = "reset",
         on_close: Callable[[RelayHandle], object] | None = None,
     ) -> RelayHandle:
         """Pump between ``a`` and ``b`` until both directions have ended, in the least busy thread.
@@ -1070,6 +1078,12 @@ class Relay:
         ``BlockingIOError``, or wait. Closing one ends the pair with EBADF.
 
         :param idle_timeout: seconds without a byte in either direction after which it ends.
+        :param truncation: what becomes of a TLS peer that ends without close_notify, as many
+            programs do: nobody knows whether it has sent all that it had to. Everything that it
+            sent is passed on, and the other direction goes on. With ``"reset"`` the other side then
+            gets a reset (or, with TLS, an alert) once it has ended too or nothing has moved for 5
+            seconds, and :attr:`RelayHandle.error` is a :class:`TruncatedError`. With ``"fin"`` it
+            gets an end as any other, at once.
         :param on_close: called once with the handle, by the thread that pumped, after it has let go
             of both sides. Other pairs of the thread wait for it. What it raises goes to
             :func:`sys.unraisablehook`.
@@ -1136,6 +1150,10 @@ class RelayHandle:
         """Why it ended before both sides had: what :meth:`Connection.relay` would have raised."""
 
     @property
+    def truncated(self) -> int | None:
+        """0 or 1: the side whose TLS peer ended without close_notify; None before the end."""
+
+    @property
     def control(self) -> ControlRecord | None:
         """The record at a :class:`KtlsSocket` for which the pair has ended; None otherwise.
 
@@ -1146,6 +1164,9 @@ class RelayHandle:
 
     def stop(self) -> None:
         """Send close_notify, or FIN to a KtlsSocket, behind what is in flight; end within a second.
+
+        A stream that is still flowing then is cut, which its receiver is told as after an error:
+        the error is ECONNABORTED.
 
         :raises KtlsError: EBUSY in another process of a fork.
         """

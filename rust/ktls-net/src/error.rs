@@ -41,6 +41,21 @@ impl Error {
             Self::Io(Errno::AGAIN) | Self::TimedOut | Self::Interrupted
         )
     }
+
+    /// True when a TLS peer has ended without close_notify, which is no error where programs commonly do so.
+    #[must_use]
+    pub const fn is_truncation(&self) -> bool {
+        matches!(self, Self::Tls(ktls_core::Error::Truncated))
+    }
+
+    /// What a write meets whose peer is gone; that says nothing of what the peer has sent.
+    pub(crate) const fn is_gone(&self) -> Option<Errno> {
+        match *self {
+            Self::Io(errno @ (Errno::PIPE | Errno::CONNRESET))
+            | Self::Plain(errno @ (Errno::PIPE | Errno::CONNRESET)) => Some(errno),
+            _ => None,
+        }
+    }
 }
 
 /// What the standard library tells of the system.

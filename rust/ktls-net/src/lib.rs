@@ -24,7 +24,7 @@ pub use descriptor::Opened;
 pub use error::Error;
 pub use fd_socket::{Bell, FdSocket, FileSource, Readiness, Unfit};
 pub use queue::{Kept, OffloadQueue};
-pub use relay::{End, KtlsSide, OnClose, Pair, Pool, Relay, Side, Tally};
+pub use relay::{End, KtlsSide, OnClose, Pair, PairOptions, Pool, Relay, Side, Tally, Truncation};
 pub use spread::spread;
 pub use wait::{Limit, Patience};
 

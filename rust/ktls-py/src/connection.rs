@@ -20,8 +20,8 @@ use crate::errors::{connection_error, refused};
 use crate::ktls_socket::PyKtlsSocket;
 use crate::memory::list_of;
 use crate::python_socket;
-use crate::relay::plain_only;
-use crate::timeout::{Timeout, parse, wait_for};
+use crate::relay::{pair_options, plain_only};
+use crate::timeout::{Timeout, wait_for};
 use crate::traffic_secret::PyTrafficSecret;
 use crate::unclosed::Origin;
 
@@ -342,22 +342,24 @@ impl PyConnection {
         py.detach(|| self.inner.close());
     }
 
-    #[pyo3(signature = (sock, *, idle_timeout = None, stop_fd = -1),
-        text_signature = "($self, sock, *, idle_timeout=None, stop_fd=-1)")]
+    #[pyo3(signature = (sock, *, idle_timeout = None, stop_fd = -1, truncation = "reset"),
+        text_signature = "($self, sock, *, idle_timeout=None, stop_fd=-1, truncation='reset')")]
     fn relay(
         &self,
         py: Python<'_>,
         sock: &Bound<'_, PyAny>,
         idle_timeout: Option<f64>,
         stop_fd: i32,
+        truncation: &str,
     ) -> PyResult<(u64, u64)> {
+        let options = pair_options(idle_timeout, truncation)?;
         let plain = plain_only(sock)?;
         let stop: Option<OwnedFd> = if stop_fd < 0 {
             None
         } else {
             Some(dup_fd(stop_fd)?)
         };
-        let relay = Relay::new(Arc::clone(&self.inner), plain, stop, parse(idle_timeout)?);
+        let relay = Relay::new(Arc::clone(&self.inner), plain, stop, options);
         let mut relay = relay.map_err(connection_error)?;
         wait_for(py, || relay.run())
     }

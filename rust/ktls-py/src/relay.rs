@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use ktls_core::Errno;
-use ktls_net::{End, Error, OnClose, Pair, Pool, Side};
+use ktls_net::{End, Error, OnClose, Pair, PairOptions, Pool, Side, Truncation};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -57,16 +57,17 @@ impl PyRelay {
         })
     }
 
-    #[pyo3(signature = (a, b, *, idle_timeout = None, on_close = None))]
+    #[pyo3(signature = (a, b, *, idle_timeout = None, truncation = "reset", on_close = None))]
     fn add(
         &self,
         py: Python<'_>,
         a: &Bound<'_, PyAny>,
         b: &Bound<'_, PyAny>,
         idle_timeout: Option<f64>,
+        truncation: &str,
         on_close: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyRelayHandle>> {
-        let idle = parse(idle_timeout)?;
+        let options = pair_options(idle_timeout, truncation)?;
         if let Some(on_close) = on_close.as_ref().filter(|call| !call.is_callable()) {
             return Err(PyTypeError::new_err(format!(
                 "on_close is {}, which cannot be called",
@@ -86,7 +87,7 @@ impl PyRelay {
         let handle = Arc::new(PyOnceLock::new());
         let on_close = Arc::new(on_close.map(Bound::unbind));
         let ended = on_ended(Arc::clone(&handle), Arc::clone(&on_close));
-        let pair = py.detach(|| self.pool.add(sides, idle, ended));
+        let pair = py.detach(|| self.pool.add(sides, options, ended));
         PyRelayHandle::of(py, &handle, pair.map_err(not_added)?)
     }
 
@@ -174,6 +175,11 @@ impl PyRelayHandle {
     }
 
     #[getter]
+    fn truncated(&self) -> Option<usize> {
+        self.pair.truncated()
+    }
+
+    #[getter]
     fn control<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         match self.pair.outcome() {
             Some(&Ok(End::Control { side, record_type })) => {
@@ -249,6 +255,20 @@ fn on_ended(handle: Arc<PyOnceLock<Py<PyRelayHandle>>>, call: Arc<Option<Py<PyAn
             }
         });
     })
+}
+
+/// What a pair is asked for.
+pub(crate) fn pair_options(idle_timeout: Option<f64>, truncation: &str) -> PyResult<PairOptions> {
+    let truncation = match truncation {
+        "reset" => Truncation::Reset,
+        "fin" => Truncation::Fin,
+        other => {
+            let text = format!("truncation is {other:?}: it must be \"reset\" or \"fin\"");
+            return Err(PyValueError::new_err(text));
+        }
+    };
+    let idle = parse(idle_timeout)?;
+    Ok(PairOptions { idle, truncation })
 }
 
 fn side_of(object: &Bound<'_, PyAny>) -> PyResult<Side> {

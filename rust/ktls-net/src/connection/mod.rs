@@ -274,6 +274,11 @@ impl Connection {
         }
     }
 
+    /// Drops sealed bytes that cannot be sent any more.
+    pub(crate) fn abandon_unsent(&self) {
+        self.sending_half().abandon();
+    }
+
     fn now(&self) -> Duration {
         self.start.elapsed()
     }

@@ -24,6 +24,9 @@ pub(super) struct Flow {
     end: usize,
     /// No more will be read.
     pub(super) ended: bool,
+    /// Why, if it did not end in order: behind what was read before, its receiver must learn that this was
+    /// not all.
+    pub(super) broken: Option<Error>,
     /// And its receiver was told.
     pub(super) told: bool,
     /// Its receiver takes no more.
@@ -56,9 +59,17 @@ impl Flow {
         self.start == self.end
     }
 
-    /// Ended, all passed on, and the receiver does not know yet.
+    /// Ended in order, all passed on, and the receiver does not know yet.
     pub(super) const fn finished(&self) -> bool {
-        self.ended && self.is_empty() && !self.told
+        self.ended && self.broken.is_none() && self.is_empty() && !self.told
+    }
+
+    /// Ends it where it is, unless it has ended before. What was read is still passed on.
+    pub(super) fn break_off(&mut self, error: &Error) {
+        if !self.ended {
+            self.ended = true;
+            self.broken = Some(error.clone());
+        }
     }
 
     /// Where to read to.
@@ -77,10 +88,9 @@ impl Flow {
         }
     }
 
-    /// `count` bytes were read into the buffer; none is the end.
+    /// `count` bytes were read into the buffer.
     pub(super) const fn filled(&mut self, count: usize) {
         (self.start, self.end) = (0, count);
-        self.ended = count == 0;
     }
 
     pub(super) const fn wrote(&mut self, count: usize) {

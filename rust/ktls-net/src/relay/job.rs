@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 
 use super::flow::Spare;
-use super::pair::{End, OnClose, Pair};
+use super::pair::{End, OnClose, Pair, PairOptions};
 use super::pump::{GRACE, Pump};
 use super::side::Side;
 use crate::descriptor::Turns;
@@ -50,18 +50,18 @@ impl Job {
     /// Takes the turns of both sides without waiting.
     pub(super) fn new(
         sides: [Side; 2],
-        idle: Option<Duration>,
+        options: PairOptions,
         pair: Arc<Pair>,
         on_close: OnClose,
     ) -> Result<Self, Error> {
-        let pump = Pump::new(sides);
+        let pump = Pump::new(sides, options.truncation);
         Ok(Self {
             turns: pump.turns(Patience::None)?,
             before: records(pump.sides()),
             pump,
             pair,
             on_close,
-            idle,
+            idle: options.idle,
             last: Instant::now(),
             watched: [PollFlags::empty(); 2],
             queued: false,
@@ -82,7 +82,7 @@ impl Job {
 
     fn take_steps(&mut self, spare: &mut Spare) -> Result<Next, Error> {
         for _ in 0..STEPS {
-            let moved = self.pump.step(spare)?;
+            let moved = self.pump.step(spare);
             if let Some(ending) = self.pump.ending() {
                 return ending.map(Next::End);
             }
@@ -107,20 +107,21 @@ impl Job {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.pump.give_up() {
             Some(end) => Some(end),
-            None => self.last.checked_add(self.idle?),
+            None => self
+                .last
+                .checked_add(self.idle.into_iter().chain(self.pump.patience()).min()?),
         }
     }
 
     /// How it ends because of the time that has passed.
     pub(super) fn expire(&self) -> Result<End, Error> {
         if self.pump.give_up().is_none() {
-            return Err(Error::TimedOut);
+            return Err(self.pump.expire());
         }
-        if self.cut && self.pump.holds_bytes() || self.pump.is_at_control() {
+        if self.cut && self.pump.holds_bytes() {
             return Err(Error::Cut);
         }
-        self.pump.end_all();
-        self.pump.outcome().map(|()| End::Complete)
+        self.pump.end_stopped()
     }
 
     pub(super) fn stop(&mut self) {
@@ -174,6 +175,7 @@ impl Job {
             on_close,
             ..
         } = self;
+        pair.note_truncation(pump.truncated());
         // Who sees that the pair is done may use both sides.
         drop((turns, pump));
         pair.end(outcome);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ktls_core::FifoPool;
 
-use super::side::reset_when_closed;
+use crate::background_sender::reset_when_closed;
 use crate::descriptor::{Opened, Turns};
 use crate::wait::Now;
 use crate::{Error, FdSocket, Patience};

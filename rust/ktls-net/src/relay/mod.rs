@@ -22,8 +22,9 @@ use flow::Spare;
 use pump::{GRACE, Pump};
 
 pub use ktls::KtlsSide;
-pub use pair::{End, OnClose, Pair};
+pub use pair::{End, OnClose, Pair, PairOptions};
 pub use pool::{Pool, Tally};
+pub use pump::Truncation;
 pub use side::Side;
 
 /// Both directions between a connection and a plain socket, in the thread that runs it.
@@ -42,7 +43,7 @@ const SIGNALS: Duration = Duration::from_millis(100);
 const KEEP_MEMORY: Duration = Duration::from_secs(1);
 
 impl Relay {
-    /// Joins the two sides. `stop` ends the relay when it becomes readable; `idle` when nothing moves for so long.
+    /// Joins the two sides. `stop` ends the relay when it becomes readable.
     ///
     /// # Errors
     /// EBADF when the connection is closed.
@@ -50,13 +51,16 @@ impl Relay {
         connection: Arc<Connection>,
         plain: OwnedFd,
         stop: Option<OwnedFd>,
-        idle: Option<Duration>,
+        options: PairOptions,
     ) -> Result<Self, Error> {
         Ok(Self {
-            pump: Pump::new([Side::tls(connection)?, Side::Plain(plain)]),
+            pump: Pump::new(
+                [Side::tls(connection)?, Side::Plain(plain)],
+                options.truncation,
+            ),
             spare: Spare::default(),
             stop,
-            idle,
+            idle: options.idle,
         })
     }
 
@@ -87,10 +91,15 @@ impl Relay {
     fn pump_on(&mut self) -> Result<(), Error> {
         let started = Instant::now();
         self.pump.borrow_memory(&mut self.spare);
-        for step in 1_u64.. {
-            let moved = self.pump.step(&mut self.spare)?;
-            if self.pump.is_done() || self.pump.is_over(Instant::now()) {
-                break;
+        let mut step = 0_u64;
+        loop {
+            step += 1;
+            let moved = self.pump.step(&mut self.spare);
+            if let Some(ending) = self.pump.ending() {
+                return ending.map(drop);
+            }
+            if self.pump.is_over(Instant::now()) {
+                return self.pump.end_stopped().map(drop);
             }
             // Busy sides must not keep us from seeing a stop, or our caller from seeing a signal.
             if !moved || step.is_multiple_of(LOOK_UP) || self.pump.take_look_up() {
@@ -101,7 +110,6 @@ impl Relay {
                 }
             }
         }
-        self.pump.outcome()
     }
 
     /// Sees whether it is to stop; with `block` waits until something can move.
@@ -130,7 +138,7 @@ impl Relay {
         if stop && !self.stop_events().is_empty() {
             self.pump.stop(GRACE);
         } else if block && seen == 0 && self.pump.give_up().is_none() {
-            return Err(Error::TimedOut);
+            return Err(self.pump.expire());
         }
         self.spare = spare;
         Ok(())
@@ -139,7 +147,7 @@ impl Relay {
     fn timeout(&self) -> Option<Duration> {
         match self.pump.give_up() {
             Some(end) => Some(end.saturating_duration_since(Instant::now())),
-            None => self.idle,
+            None => self.idle.into_iter().chain(self.pump.patience()).min(),
         }
     }
 

@@ -2,12 +2,23 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
+use super::Truncation;
 use super::post::{Order, Post, check_process};
 use crate::Error;
 
 /// Called once with a pair that has ended, by the thread that pumped it.
 pub type OnClose = Box<dyn FnOnce(Arc<Pair>) + Send>;
+
+/// What is asked of a pair.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PairOptions {
+    /// It ends when nothing has moved for this long.
+    pub idle: Option<Duration>,
+    /// What is made of a TLS peer that ends without close_notify.
+    pub truncation: Truncation,
+}
 
 /// How a pair ended without an error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,6 +42,7 @@ pub struct Pair {
     post: Weak<Post>,
     bytes: [AtomicU64; 2],
     records: [AtomicU64; 2],
+    truncated: OnceLock<usize>,
     outcome: OnceLock<Result<End, Error>>,
 }
 
@@ -42,6 +54,7 @@ impl Pair {
             post: Arc::downgrade(post),
             bytes: Default::default(),
             records: Default::default(),
+            truncated: OnceLock::new(),
             outcome: OnceLock::new(),
         })
     }
@@ -65,6 +78,12 @@ impl Pair {
         self.records
             .each_ref()
             .map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// The side whose TLS peer ended without close_notify; None while the pair is under way.
+    #[must_use]
+    pub fn truncated(&self) -> Option<usize> {
+        self.truncated.get().copied()
     }
 
     /// How it ended; None while it is under way.
@@ -92,6 +111,11 @@ impl Pair {
         }
         let grown = |(count, new): (&AtomicU64, u64)| new - count.swap(new, Ordering::Relaxed);
         self.bytes.iter().zip(bytes).map(grown).sum()
+    }
+
+    pub(super) fn note_truncation(&self, side: Option<usize>) {
+        // Only its thread calls this, and once.
+        let _first = side.map(|side| self.truncated.set(side));
     }
 
     pub(super) fn end(&self, outcome: Result<End, Error>) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::job::Job;
-use super::pair::{OnClose, Pair};
+use super::pair::{OnClose, Pair, PairOptions};
 use super::post::{Post, check_process};
 use super::side::Side;
 use super::worker::Worker;
@@ -94,8 +94,8 @@ impl Pool {
         check_process(self.pid)
     }
 
-    /// Pumps between two sides until both directions have ended, an error, or nothing has moved for
-    /// `idle`; then lets go of them and calls `on_close` in the thread that pumped.
+    /// Pumps between two sides until both directions have ended, an error, or nothing has moved for as
+    /// long as `options` allow; then lets go of them and calls `on_close` in the thread that pumped.
     ///
     /// # Errors
     /// EAGAIN when somebody reads or writes a connection now; EBADF once closed; EBUSY in a child of
@@ -103,7 +103,7 @@ impl Pool {
     pub fn add(
         &self,
         sides: [Side; 2],
-        idle: Option<Duration>,
+        options: PairOptions,
         on_close: OnClose,
     ) -> Result<Arc<Pair>, Error> {
         check_process(self.pid)?;
@@ -111,7 +111,7 @@ impl Pool {
         let post = least.ok_or(Error::Io(Errno::BADF))?;
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let pair = Pair::new(id, post);
-        let job = Job::new(sides, idle, Arc::clone(&pair), on_close)?;
+        let job = Job::new(sides, options, Arc::clone(&pair), on_close)?;
         if post.add(Box::new(job)) {
             Ok(pair)
         } else {
@@ -180,7 +180,7 @@ impl Tally {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Those among them that ended with an error.
+    /// Those among them that ended with an error; a peer that ended without close_notify is none.
     #[must_use]
     pub fn pairs_failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)

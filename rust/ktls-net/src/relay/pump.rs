@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use ktls_core::Error as CoreError;
 use rustix::event::PollFlags;
+use rustix::io::Errno;
 
 use super::flow::{BUFFER, Flow, Spare};
 use super::pair::End;
@@ -26,13 +27,39 @@ pub(super) struct Pump {
     control: Option<End>,
     /// After a stop: when to give up on what is in flight.
     give_up: Option<Instant>,
+    /// Bytes of each direction when it was stopped.
+    at_stop: Option<[u64; 2]>,
+    truncation: Truncation,
+    /// The side that ended without close_notify.
+    truncated: Option<usize>,
+    /// The side has reset its connection, as a write has met: an end that is read from it then is none in
+    /// order.
+    reset: [Option<Error>; 2],
 }
 
+/// What a pair makes of a TLS peer that ends without close_notify, so that nobody knows whether this was
+/// all that it had to send. Either way everything that it sent is passed on first, and the other
+/// direction goes on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Truncation {
+    /// The other side gets a reset or an alert, once it has ended too or nothing has moved for some
+    /// seconds.
+    #[default]
+    Reset,
+    /// The other side gets an end as any other.
+    Fin,
+}
+
+/// A truncation is told when nothing has moved for this long: a reset makes some receivers drop what they
+/// have not read, and the other direction may not have ended.
+const QUIET: Duration = Duration::from_secs(5);
+/// What was received before an error is kept this long for a side that takes nothing of it.
+const STALLED: Duration = Duration::from_secs(60);
 /// What is in flight gets this long after a stop.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 impl Pump {
-    pub(super) fn new(sides: [Side; 2]) -> Self {
+    pub(super) fn new(sides: [Side; 2], truncation: Truncation) -> Self {
         Self {
             sides,
             flows: Default::default(),
@@ -40,6 +67,10 @@ impl Pump {
             look_up: false,
             control: None,
             give_up: None,
+            at_stop: None,
+            truncation,
+            truncated: None,
+            reset: [None, None],
         }
     }
 
@@ -54,8 +85,8 @@ impl Pump {
     }
 
     /// Moves what can be moved; false when one has to wait.
-    pub(super) fn step(&mut self, spare: &mut Spare) -> Result<bool, Error> {
-        Ok(self.pump(0, spare)? | self.pump(1, spare)?)
+    pub(super) fn step(&mut self, spare: &mut Spare) -> bool {
+        self.pump(0, spare) | self.pump(1, spare)
     }
 
     /// Takes the memory that the sides need for the next steps.
@@ -85,11 +116,6 @@ impl Pump {
         events
     }
 
-    /// True when both directions have ended, and both sides know.
-    pub(super) fn is_done(&self) -> bool {
-        self.flows.iter().all(|flow| flow.told) && self.unsent == [false; 2]
-    }
-
     /// How it has ended, once it has. At a control record that is when all from before is passed on.
     pub(super) fn ending(&self) -> Option<Result<End, Error>> {
         let end = match self.control {
@@ -98,6 +124,34 @@ impl Pump {
             None => self.is_done().then_some(End::Complete),
         };
         end.map(|end| self.outcome().map(|()| end))
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_over_from(0) && self.is_over_from(1)
+    }
+
+    /// True when nothing is left to be done for the direction that begins at side `from`.
+    fn is_over_from(&self, from: usize) -> bool {
+        let (flow, back) = (&self.flows[from], &self.flows[1 - from]);
+        // Nobody waits for the rest of what a side has refused when nothing will come back.
+        let pointless = flow.refused.is_some() && back.broken.is_some();
+        pointless || ((flow.told || flow.broken.is_some()) && self.is_delivered_from(from))
+    }
+
+    /// True when the system has everything that was read from side `from`.
+    fn is_delivered_from(&self, from: usize) -> bool {
+        self.flows[from].is_empty() && !self.unsent[1 - from]
+    }
+
+    /// How long nothing may move, where a direction has not ended in order.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let is_broken = self.flows.iter().any(|flow| flow.broken.is_some());
+        is_broken.then_some(if self.holds_bytes() { STALLED } else { QUIET })
+    }
+
+    /// The side that ended without close_notify.
+    pub(super) const fn truncated(&self) -> Option<usize> {
+        self.truncated
     }
 
     /// True once a control record has been met.
@@ -120,21 +174,41 @@ impl Pump {
         std::mem::replace(&mut self.look_up, false)
     }
 
-    /// Has every peer of a connection told that no more will come, behind what is in flight, and
-    /// gives up on the rest after `grace`.
+    /// Has every peer of a connection told that no more will come, as soon as nothing more is there for
+    /// it, and gives up on the rest after `grace`.
     pub(super) fn stop(&mut self, grace: Duration) {
         // A grace too long to be told as an instant is no end at all.
         self.give_up = Instant::now().checked_add(grace);
-        for (flow, to) in self.flows.iter_mut().zip(self.sides.iter().rev()) {
-            flow.ended |= !to.is_plain();
-        }
+        self.at_stop = Some(self.totals());
     }
 
-    /// Ends both directions so that nobody takes a part for the whole.
+    /// How it ends because nothing has moved for too long.
+    pub(super) fn expire(&self) -> Error {
+        self.outcome().err().unwrap_or(Error::TimedOut)
+    }
+
+    /// How it ends because its time after a stop is up. A stream that is still on its way is cut.
+    pub(super) fn end_stopped(&self) -> Result<End, Error> {
+        let is_cut = |from: usize| {
+            let flow = &self.flows[from];
+            let moved = self.at_stop.is_some_and(|at| flow.total > at[from]);
+            !flow.is_empty() || (!flow.ended && (moved || self.unsent[1 - from]))
+        };
+        if self.is_at_control() || is_cut(0) || is_cut(1) {
+            return Err(Error::Cut);
+        }
+        self.outcome()?;
+        self.end_all();
+        Ok(End::Complete)
+    }
+
+    /// Ends both directions so that nobody takes a part for the whole, behind what was received.
     pub(super) fn abort(&self) {
         for (side, inbound) in self.sides.iter().zip(self.flows.iter().rev()) {
-            if side.has_alerts() || !inbound.told {
-                side.abort();
+            if inbound.told {
+                side.end_aside(inbound.waiting());
+            } else {
+                side.abort(inbound.waiting());
             }
         }
     }
@@ -144,10 +218,12 @@ impl Pump {
         self.flows.iter().any(|flow| !flow.is_empty()) || self.unsent != [false; 2]
     }
 
-    /// Tells those who do not know yet that no more will come.
-    pub(super) fn end_all(&self) {
+    /// Tells those who do not know yet that no more will come, behind what was received.
+    fn end_all(&self) {
         for (side, inbound) in self.sides.iter().zip(self.flows.iter().rev()) {
-            if !inbound.told {
+            if inbound.told || side.is_plain() {
+                side.end_aside(inbound.waiting());
+            } else {
                 // Nobody is left who would want to know that it is gone.
                 let _gone = side.end();
             }
@@ -159,41 +235,54 @@ impl Pump {
         [self.flows[0].total, self.flows[1].total]
     }
 
-    /// How it went, at the end.
+    /// How it went, at the end: errors of a side before what its peer left unsaid, and that before what
+    /// nobody wanted to have.
     pub(super) fn outcome(&self) -> Result<(), Error> {
-        let refused = self.flows.iter().find_map(|flow| flow.refused.clone());
-        refused.map_or(Ok(()), Err)
+        let broken = || self.flows.iter().filter_map(|flow| flow.broken.as_ref());
+        let refused = || self.flows.iter().filter_map(|flow| flow.refused.as_ref());
+        let failed = broken().find(|error| !error.is_truncation());
+        let first = failed.or_else(|| broken().chain(refused()).next());
+        first.map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// The direction that begins at side `from`.
-    fn pump(&mut self, from: usize, spare: &mut Spare) -> Result<bool, Error> {
-        let moved = self.read(from, spare)? | self.write(from)?;
+    fn pump(&mut self, from: usize, spare: &mut Spare) -> bool {
+        let moved = self.read(from, spare) | self.write(from);
         self.flows[from].rest(spare);
-        Ok(moved | self.end(from)?)
+        moved | self.end(from)
     }
 
-    fn read(&mut self, from: usize, spare: &mut Spare) -> Result<bool, Error> {
+    fn read(&mut self, from: usize, spare: &mut Spare) -> bool {
         let flow = &mut self.flows[from];
         let open = !flow.ended && self.control.is_none();
         if !open || !flow.is_empty() || self.unsent[1 - from] {
-            return Ok(false);
+            return false;
         }
         let side = &mut self.sides[from];
         // Only what opens in place needs the byte behind whole records.
         let len = if side.is_plain() { BUFFER } else { BUFFER + 1 };
         match side.read(&mut flow.room(spare)[..len]) {
+            Ok(Now::Data(0)) => self.meet_end(from),
             Ok(Now::Data(count)) => flow.filled(count),
-            Ok(Now::Busy) => self.look_up = true,
+            Ok(Now::Busy) | Err(Error::Interrupted) => self.look_up = true,
             Ok(Now::NotYet) => {
                 self.unsent[from] = side.has_unsent();
-                return Ok(false);
+                return self.end_if_stopped(from);
             }
             Err(Error::Ktls(CoreError::NoControlRoom { record_type })) => {
                 self.meet_control(from, record_type);
             }
-            Err(error) => return Err(error),
+            Err(error) if error.is_truncation() => self.meet_truncation(from, &error),
+            Err(error) => self.lose_side(from, &error),
         }
-        Ok(true)
+        true
+    }
+
+    /// A stop ends what is on its way to the peer of a connection where it has paused.
+    fn end_if_stopped(&mut self, from: usize) -> bool {
+        let ends = self.at_stop.is_some() && !self.sides[1 - from].is_plain();
+        self.flows[from].ended |= ends;
+        ends
     }
 
     /// From here on only what was read before is passed on.
@@ -202,45 +291,88 @@ impl Pump {
         self.unsent = self.sides.each_ref().map(Side::has_unsent);
     }
 
-    /// What a side without alerts refuses is read on and dropped: its answer may be on its way to the peer.
-    fn write(&mut self, from: usize) -> Result<bool, Error> {
+    fn meet_end(&mut self, side: usize) {
+        match self.reset[side].take() {
+            // A close_notify is authentic, whatever TCP met behind it.
+            Some(error) if !self.sides[side].is_tls() => self.lose_side(side, &error),
+            _ => self.flows[side].ended = true,
+        }
+    }
+
+    /// The peer may have closed its sending direction only, so the other direction goes on.
+    fn meet_truncation(&mut self, side: usize, error: &Error) {
+        if let Some(error) = self.reset[side].take() {
+            return self.lose_side(side, &error);
+        }
+        self.truncated = Some(side);
+        match self.truncation {
+            Truncation::Reset => self.flows[side].break_off(error),
+            Truncation::Fin => self.flows[side].ended = true,
+        }
+    }
+
+    /// Nothing more comes from a side, and nothing that comes from now on would reach it.
+    fn lose_side(&mut self, side: usize, error: &Error) {
+        self.flows[side].break_off(error);
+        self.flows[1 - side].break_off(error);
+    }
+
+    /// What a side refuses is read on and dropped: its answer may be on its way to the peer.
+    fn write(&mut self, from: usize) -> bool {
         let (flow, unsent) = (&mut self.flows[from], &mut self.unsent[1 - from]);
         if flow.refused.is_some() {
-            return Ok(flow.discard());
+            return flow.discard();
         }
         if flow.is_empty() && !*unsent {
-            return Ok(false);
+            return false;
         }
-        let to = &mut self.sides[1 - from];
-        match to.write(flow.waiting()) {
-            Err(error) if to.is_gone(&error) => {
-                flow.refused = Some(error);
-                *unsent = false;
-                Ok(flow.discard())
-            }
-            Err(error) => Err(error),
+        match self.sides[1 - from].write(flow.waiting()) {
+            Err(Error::Interrupted) => true,
+            Err(error) => self.meet_refusal(from, error),
             Ok((count, flushed)) => {
                 flow.wrote(count);
                 let waited = std::mem::replace(unsent, !flushed);
-                Ok(count > 0 || (waited && flushed))
+                count > 0 || (waited && flushed)
             }
         }
     }
 
+    /// The receiver of a direction takes no more.
+    fn meet_refusal(&mut self, from: usize, error: Error) -> bool {
+        let to = 1 - from;
+        self.unsent[to] = false;
+        match error.is_gone() {
+            // Its FIN came before its reset, and so did all that it had to send.
+            Some(Errno::PIPE) => self.sides[to].forget_unsent(),
+            Some(_) => {
+                self.reset[to] = Some(error.clone());
+                self.sides[to].forget_unsent();
+            }
+            None => self.lose_side(to, &error),
+        }
+        let flow = &mut self.flows[from];
+        flow.refused = Some(error);
+        flow.discard()
+    }
+
     /// Tells the receiver of a direction that it has ended. Once a control record was met not even a stop is
     /// told: both sides go back to their owner as they are.
-    fn end(&mut self, from: usize) -> Result<bool, Error> {
+    fn end(&mut self, from: usize) -> bool {
         let to = 1 - from;
         if !self.flows[from].finished() || self.unsent[to] || self.control.is_some() {
-            return Ok(false);
+            return false;
         }
-        self.sides[to].end()?;
+        if self.flows[from].refused.is_none()
+            && let Err(error) = self.sides[to].end()
+        {
+            self.meet_refusal(from, error);
+        }
         self.unsent[to] = self.sides[to].has_unsent();
         self.flows[from].told = true;
         // Nobody waits for the rest of what the side has refused.
         if self.flows[to].refused.is_some() && self.give_up.is_none() {
             self.give_up = Some(Instant::now() + GRACE);
         }
-        Ok(true)
+        true
     }
 }

@@ -2,14 +2,13 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
 
-use ktls_core::FifoPool;
+use ktls_core::{Fifo, FifoPool};
 use rustix::io::Errno;
-use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{Shutdown, shutdown};
 
 use super::ktls::KtlsSide;
+use crate::background_sender::{Ending, deliver_and_close, reset_when_closed};
 use crate::descriptor::Turns;
 use crate::wait::{Now, read_now, write_now};
 use crate::{Connection, Error, FdSocket, Opened, Patience};
@@ -53,8 +52,8 @@ impl Side {
         matches!(self, Self::Plain(_))
     }
 
-    /// True where the peer can be told of an end in a record.
-    pub(super) const fn has_alerts(&self) -> bool {
+    /// True where an end in order is a close_notify.
+    pub(super) const fn is_tls(&self) -> bool {
         matches!(self, Self::Tls { .. })
     }
 
@@ -121,13 +120,10 @@ impl Side {
         }
     }
 
-    /// True for an error of a write that says that the peer is gone, and nothing of what it has sent.
-    pub(super) const fn is_gone(&self, error: &Error) -> bool {
-        match error {
-            Error::Io(errno) | Error::Plain(errno) if !self.has_alerts() => {
-                matches!(*errno, Errno::PIPE | Errno::CONNRESET)
-            }
-            _ => false,
+    /// Drops sealed bytes that cannot be sent any more.
+    pub(super) fn forget_unsent(&self) {
+        if let Self::Tls { connection, .. } = self {
+            connection.abandon_unsent();
         }
     }
 
@@ -147,12 +143,25 @@ impl Side {
         }
     }
 
-    /// Makes sure that nobody takes a part for the whole: an alert, or a reset when it is closed.
-    pub(super) fn abort(&self) {
+    /// Makes sure that nobody takes a part for the whole: behind what waits for it, the peer of a
+    /// connection gets an alert, any other a reset when it is closed.
+    pub(super) fn abort(&self, waiting: &[u8]) {
         match self {
-            Self::Tls { connection, fd } => connection.abort(fd),
+            Self::Tls { connection, fd } => {
+                // As much as there is room for; the alert says that something is missing.
+                let _taken = connection.write_now(fd, waiting);
+                connection.abort(fd);
+            }
             Self::Ktls(side) => side.abort(),
-            Self::Plain(fd) => reset_when_closed(fd),
+            Self::Plain(fd) => leave(fd, waiting, Ending::Reset),
+        }
+    }
+
+    /// Makes sure that a side which was told its end, or shall be, gets what waits for it, whatever it
+    /// sends in the meantime and whoever closes it.
+    pub(super) fn end_aside(&self, waiting: &[u8]) {
+        if let Self::Plain(fd) = self {
+            leave(fd, waiting, Ending::Fin);
         }
     }
 
@@ -179,10 +188,15 @@ impl AsFd for Side {
     }
 }
 
-/// A socket that does not linger resets its peer when it is closed.
-pub(super) fn reset_when_closed(fd: &impl AsFd) {
-    // It may be gone already.
-    let _gone = set_socket_linger(fd, Some(Duration::ZERO));
+/// Leaves a plain socket to its owner, and to the background what TCP has not delivered.
+fn leave(fd: &OwnedFd, waiting: &[u8], ending: Ending) {
+    let delivered = waiting.is_empty() && ktls_sys::unacknowledged(fd).unwrap_or(0) == 0;
+    match fd.try_clone() {
+        Ok(own) if !delivered => deliver_and_close(Arc::new(own), Fifo::from(waiting), ending),
+        _ if ending == Ending::Reset => reset_when_closed(fd),
+        // ENOTCONN says that it is gone already.
+        _ => drop(shutdown(fd, Shutdown::Write)),
+    }
 }
 
 /// Who reads the error shall know which of the two sides it is about.

@@ -174,7 +174,8 @@ impl Worker {
 
     fn end(&mut self, id: u64, outcome: Result<End, Error>) {
         if let Some(job) = self.jobs.remove(&id) {
-            self.tally.ended(outcome.is_err());
+            let failed = outcome.as_ref().is_err_and(|error| !error.is_truncation());
+            self.tally.ended(failed);
             let (pair, on_close) = job.end(&self.poller, outcome);
             self.post.ended();
             on_close(pair);

@@ -1,0 +1,347 @@
+"""Whatever ends a pair: what was received before is delivered, and no part passes for the whole."""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import termios
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+import ktls_fast
+from ktls_fast import KtlsError, PeerError, TruncatedError
+from tests.peers.ours import paired
+from tests.peers.raw import ALERT, CLOSE_NOTIFY, DATA, RawPeer, header
+from tests.peers.support import DEADLINE, octal, socket_pair, start
+from tests.relay_pairs import FATAL_INTERNAL_ERROR, narrow, pumped, reset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SENT = octal(600_000)
+"""More than the buffers of the pair hold, and less than TCP does."""
+
+RECORD = 16384
+
+
+@pytest.fixture
+def relay() -> Iterator[ktls_fast.Relay]:
+    with ktls_fast.Relay() as made:
+        yield made
+
+
+def _bad_record(peer: RawPeer) -> None:
+    peer.sock.sendall(header(40) + bytes(40))
+
+
+def _fatal_alert(peer: RawPeer) -> None:
+    peer.send(bytes(FATAL_INTERNAL_ERROR), ALERT)
+
+
+def _reset(peer: RawPeer) -> None:
+    """Once TCP has delivered everything, which a reset would drop."""
+    for _ in range(10_000):
+        unacknowledged = fcntl.ioctl(peer.sock, termios.TIOCOUTQ, bytes(4))
+        if unacknowledged == bytes(4):
+            break
+        threading.Event().wait(0.002)
+    reset(peer.sock)
+
+
+def _fin_in_a_record(peer: RawPeer) -> None:
+    peer.sock.sendall(header(1000) + bytes(10))
+    peer.sock.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize(
+    ("fail", "error"),
+    [
+        (_bad_record, PeerError),
+        (_fatal_alert, KtlsError),
+        (_reset, ConnectionResetError),
+        (_fin_in_a_record, TruncatedError),
+    ],
+)
+def test_error_of_the_peer_comes_behind_all_that_it_sent(
+    relay: ktls_fast.Relay, fail: Callable[[RawPeer], None], error: type[OSError]
+) -> None:
+    with pumped(relay) as pair:
+        pair.ended.add_done_callback(lambda _: pair.near.close())
+        sending = start(lambda: _send_and(fail, pair.peer, SENT))
+        got = _read(pair.far, len(SENT))
+        sending.result(DEADLINE)
+        pair.far.shutdown(socket.SHUT_WR)
+        with pytest.raises(ConnectionResetError):
+            pair.far.recv(1)
+        assert got == SENT
+        assert isinstance(pair.end().error, error)
+
+
+@pytest.mark.parametrize("fail", [_bad_record, _reset, _fin_in_a_record])
+def test_receiver_that_is_slow_gets_everything_behind_an_error(
+    relay: ktls_fast.Relay, fail: Callable[[RawPeer], None]
+) -> None:
+    with pumped(relay) as pair:
+        _leave_little_room(pair.near, pair.far)
+        pair.ended.add_done_callback(lambda _: pair.near.close())
+        sending = start(lambda: _send_and(fail, pair.peer, SENT[:200_000]))
+        sending.result(DEADLINE)
+        got = _read(pair.far, 1)
+        for _ in range(20):
+            got += _read(pair.far, 1000)
+        got += _read(pair.far, 200_000 - len(got))
+        assert got == SENT[:200_000]
+        pair.far.shutdown(socket.SHUT_WR)
+        with pytest.raises(ConnectionResetError):
+            pair.far.recv(1)
+        assert pair.end().error is not None
+
+
+def test_reset_of_the_plain_side_comes_behind_all_that_it_sent(relay: ktls_fast.Relay) -> None:
+    with pumped(relay) as pair:
+        pair.ended.add_done_callback(lambda _: pair.conn.close())
+        pair.far.sendall(SENT)
+        got = b"".join(_data(pair.peer) for _ in range(3))
+        reset(pair.far)
+        record = pair.peer.receive()
+        while record[0] == DATA:
+            got += record[1]
+            record = pair.peer.receive()
+        assert record == (ALERT, bytes(FATAL_INTERNAL_ERROR))
+        # A reset drops what TCP had still to send, and nothing that it had delivered.
+        assert len(got) > 3 * RECORD
+        assert SENT.startswith(got)
+        assert isinstance(pair.end().error, ConnectionResetError)
+
+
+def test_reset_that_a_write_meets_is_no_end_in_order(relay: ktls_fast.Relay) -> None:
+    """The system tells it once: to the write. A read then finds the end of the stream."""
+    with pumped(relay) as pair:
+        pair.far.sendall(b"the first half")
+        assert _data(pair.peer) == b"the first half"
+        records = [pair.peer.tx.seal(bytes(RECORD)) for _ in range(20)]
+        reset(pair.far)
+        pair.peer.sock.sendall(b"".join(records))
+        record_type, text = pair.peer.receive()
+        assert (record_type, text) == (ALERT, bytes(FATAL_INTERNAL_ERROR))
+        assert isinstance(pair.end().error, ConnectionResetError | BrokenPipeError)
+
+
+def test_answer_that_came_before_the_peer_was_gone_is_passed_on(relay: ktls_fast.Relay) -> None:
+    """A write to a peer that has closed fails; what it sent before is there to be read."""
+    with pumped(relay) as pair:
+        _send(pair.peer, SENT[:200_000])
+        pair.peer.close_notify()
+        pair.peer.sock.close()
+        for _ in range(50):
+            pair.far.sendall(bytes(1000))
+        got = b""
+        while more := pair.far.recv(65536):
+            got += more
+        assert got == SENT[:200_000]
+        pair.far.close()
+        pair.end()
+
+
+def test_peer_that_is_silent_after_a_truncation_is_told_within_seconds(
+    relay: ktls_fast.Relay,
+) -> None:
+    with pumped(relay) as pair:
+        pair.peer.send(b"all that there is")
+        pair.peer.sock.shutdown(socket.SHUT_WR)
+        assert pair.far.recv(100) == b"all that there is"
+        pair.far.settimeout(1)
+        with pytest.raises(TimeoutError):
+            pair.far.recv(1)
+        pair.far.settimeout(DEADLINE)
+        pair.ended.result(DEADLINE)
+        handle = pair.end()
+        with pytest.raises(ConnectionResetError):
+            pair.far.recv(1)
+        assert isinstance(handle.error, TruncatedError)
+        assert handle.truncated == 0
+    assert relay.stats()["failed"] == 0
+
+
+def test_truncation_as_fin_is_an_end_as_any_other(relay: ktls_fast.Relay) -> None:
+    near, far = socket_pair()
+    with near, far, paired() as (conn, peer):
+        handle = relay.add(conn, near, truncation="fin")
+        peer.send(b"all that there is")
+        peer.sock.shutdown(socket.SHUT_WR)
+        assert far.recv(100) == b"all that there is"
+        assert far.recv(100) == b""
+        far.sendall(b"answer")
+        assert peer.receive() == (DATA, b"answer")
+        far.shutdown(socket.SHUT_WR)
+        assert peer.receive() == (ALERT, CLOSE_NOTIFY)
+        relay.close()
+        assert (handle.error, handle.truncated) == (None, 0)
+
+
+def test_end_in_order_is_no_truncation(relay: ktls_fast.Relay) -> None:
+    with pumped(relay) as pair:
+        pair.peer.close_notify()
+        pair.far.close()
+        assert pair.end().truncated is None
+
+
+def test_truncation_between_two_connections_is_told_by_an_alert(relay: ktls_fast.Relay) -> None:
+    with paired() as (first, left), paired() as (second, right):
+        handle = relay.add(first, second)
+        _send(left, SENT[:RECORD])
+        left.sock.shutdown(socket.SHUT_WR)
+        assert _data(right) == SENT[:RECORD]
+        right.send(b"answer")
+        assert left.receive() == (DATA, b"answer")
+        right.close_notify()
+        assert left.receive() == (ALERT, CLOSE_NOTIFY)
+        assert right.receive() == (ALERT, bytes(FATAL_INTERNAL_ERROR))
+        relay.close()
+        assert isinstance(handle.error, TruncatedError)
+
+
+def test_other_words_for_truncation_are_refused(relay: ktls_fast.Relay) -> None:
+    near, far = socket_pair()
+    with near, far, paired() as (conn, peer):
+        with pytest.raises(ValueError, match='truncation is "close"'):
+            relay.add(conn, near, truncation="close")  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match='truncation is "FIN"'):
+            conn.relay(near, truncation="FIN")  # type: ignore[arg-type]
+        peer.send(b"as before")
+        assert conn.read() == b"as before"
+
+
+def test_stalled_receiver_gets_what_was_received_before_an_idle_timeout(
+    relay: ktls_fast.Relay,
+) -> None:
+    with pumped(relay, idle_timeout=0.3) as pair:
+        _leave_little_room(pair.near, pair.far)
+        sending = start(lambda: _send(pair.peer, SENT))
+        assert isinstance(pair.end().error, TimeoutError)
+        got = _read(pair.far, pair.handle.bytes[0])
+        assert SENT.startswith(got)
+        pair.far.shutdown(socket.SHUT_WR)
+        with pytest.raises(ConnectionResetError):
+            _read_to_end(pair.far)
+        pair.peer.sock.close()
+        sending.exception(DEADLINE)
+
+
+def test_stop_loses_nothing_that_was_received(relay: ktls_fast.Relay) -> None:
+    with pumped(relay) as pair:
+        _leave_little_room(pair.near, pair.far)
+        _send(pair.peer, SENT[:50_000])
+        pair.handle.stop()
+        reading = start(lambda: _read_to_end(pair.far))
+        assert pair.peer.receive() == (ALERT, CLOSE_NOTIFY)
+        pair.peer.close_notify()
+        assert pair.end().error is None
+        assert reading.result(DEADLINE) == SENT[:50_000]
+
+
+def test_stop_in_the_middle_of_a_stream_to_the_plain_side_is_told_by_a_reset(
+    relay: ktls_fast.Relay,
+) -> None:
+    with pumped(relay) as pair:
+        pair.ended.add_done_callback(lambda _: pair.near.close())
+        sending = start(lambda: _send_until_refused(pair.peer))
+        _read(pair.far, 100_000)
+        pair.handle.stop()
+        assert isinstance(pair.ended.result(DEADLINE).error, KtlsError)
+        pair.far.shutdown(socket.SHUT_WR)
+        with pytest.raises(ConnectionResetError):
+            _read_to_end(pair.far)
+        pair.end()
+        sending.result(DEADLINE)
+
+
+def test_stop_in_the_middle_of_a_stream_to_the_peer_is_told_by_an_alert(
+    relay: ktls_fast.Relay,
+) -> None:
+    with pumped(relay) as pair:
+        narrow(pair)
+        pair.ended.add_done_callback(lambda _: pair.near.close())
+        pair.ended.add_done_callback(lambda _: pair.conn.close())
+        sending = start(lambda: pair.far.sendall(bytes(8_000_000)))
+        _data(pair.peer)
+        pair.handle.stop()
+        assert isinstance(pair.ended.result(DEADLINE).error, KtlsError)
+        record = pair.peer.receive()
+        while record[0] == DATA:
+            record = pair.peer.receive()
+        assert record == (ALERT, bytes(FATAL_INTERNAL_ERROR))
+        with pytest.raises(OSError, match=r"(?i)pipe|reset"):
+            sending.result(DEADLINE)
+
+
+def test_relay_of_one_pair_delivers_before_it_raises() -> None:
+    near, far = socket_pair()
+    with near, far, paired() as (conn, peer):
+        relaying = start(lambda: conn.relay(near))
+        sending = start(lambda: _send_and(_bad_record, peer, SENT))
+        got = _read(far, len(SENT))
+        sending.result(DEADLINE)
+        with pytest.raises(PeerError):
+            relaying.result(DEADLINE)
+        assert got == SENT
+
+
+def test_relay_of_one_pair_takes_a_truncation_for_an_end_if_told_to() -> None:
+    near, far = socket_pair()
+    with near, far, paired() as (conn, peer):
+        relaying = start(lambda: conn.relay(near, truncation="fin"))
+        peer.send(b"part")
+        peer.sock.shutdown(socket.SHUT_WR)
+        assert far.recv(100) == b"part"
+        assert far.recv(100) == b""
+        far.close()
+        assert relaying.result(DEADLINE) == (4, 0)
+
+
+def _send(peer: RawPeer, data: bytes) -> None:
+    for at in range(0, len(data), RECORD):
+        peer.send(data[at : at + RECORD])
+
+
+def _send_and(fail: Callable[[RawPeer], None], peer: RawPeer, data: bytes) -> None:
+    _send(peer, data)
+    fail(peer)
+
+
+def _data(peer: RawPeer) -> bytes:
+    record_type, text = peer.receive()
+    assert record_type == DATA
+    return text
+
+
+def _send_until_refused(peer: RawPeer) -> None:
+    try:
+        for _ in range(100_000):
+            peer.send(bytes(RECORD))
+    except ConnectionError:
+        return
+    pytest.fail("nobody has stopped it")
+
+
+def _read(sock: socket.socket, count: int) -> bytes:
+    got = bytearray()
+    while len(got) < count:
+        more = sock.recv(min(65536, count - len(got)))
+        assert more, f"the end after {len(got)} of {count} bytes"
+        got += more
+    return bytes(got)
+
+
+def _read_to_end(sock: socket.socket) -> bytes:
+    got = bytearray()
+    while more := sock.recv(65536):
+        got += more
+    return bytes(got)
+
+
+def _leave_little_room(near: socket.socket, far: socket.socket) -> None:
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
+    far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
