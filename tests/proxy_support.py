@@ -117,9 +117,10 @@ class Proxy:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def leave_descriptors(self, count: int) -> None:
-        """Let it open so many more files, and no other."""
+        """Let it open this many more files, until the next call."""
+        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE)
         limit = self.open_files() + count
-        resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (limit, hard))
 
     def cpu_seconds(self) -> float:
         """How much it has computed."""

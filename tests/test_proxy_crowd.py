@@ -2,6 +2,7 @@
 
 import resource
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -22,6 +23,7 @@ from tests.proxy_support import (
 )
 
 ROOM = 8
+ALERT = r"(?i)alert internal error"
 FIRST_BYTES_OF_A_HELLO = b"\x16\x03\x01\x02\x00\x01"
 
 
@@ -113,6 +115,44 @@ def test_few_descriptors_make_clients_wait_and_fail_none(identity: Identity) -> 
             assert read_exactly(client, 3) == b"one"
             client.unwrap().close()
             _check_echo(proxy, identity)
+
+
+def test_upstream_that_refuses_is_told_to_the_client_by_an_alert(identity: Identity) -> None:
+    with Proxy(free_port(), *identity.arguments) as proxy:
+        with connect_tls(proxy.port, identity) as client:
+            client.sendall(b"in vain")
+            with pytest.raises(ssl.SSLError, match=ALERT):
+                read_to_end(client)
+        assert "connection refused" in proxy.event("connection")["result"]
+
+
+def test_client_that_talks_on_gets_the_alert_of_a_refused_upstream(identity: Identity) -> None:
+    """Bytes that nobody reads must not turn it into a reset."""
+    with Proxy(free_port(), *identity.arguments) as proxy:
+        for _ in range(5):
+            with connect_tls(proxy.port, identity) as client:
+                client.sendall(bytes(200_000))
+                with pytest.raises(ssl.SSLError, match=ALERT):
+                    read_to_end(client)
+
+
+def test_no_descriptor_for_the_upstream_is_told_by_an_alert_and_a_notice(
+    identity: Identity,
+) -> None:
+    with echo_proxy(identity) as proxy:
+        _check_echo(proxy, identity)
+        proxy.event("connection")
+        proxy.leave_descriptors(1)
+        with (
+            connect_tls(proxy.port, identity) as client,
+            pytest.raises(ssl.SSLError, match=ALERT),
+        ):
+            read_to_end(client)
+        assert "too many open files" in proxy.event("notice")["text"]
+        result = proxy.event("connection", 1)["result"]
+        assert result == f"upstream {HOST}:{proxy.upstream}: too many open files"
+        proxy.leave_descriptors(100)
+        _check_echo(proxy, identity)
 
 
 def test_plain_client_is_told_by_a_reset_that_the_upstream_refuses() -> None:

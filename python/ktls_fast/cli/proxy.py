@@ -143,6 +143,13 @@ def _add_limits(parser: "Parser") -> None:
         DEFAULTS.idle_timeout or 0,
     )
     _add_seconds(group, "--drain", "for connections to end after SIGTERM", DEFAULTS.drain)
+    group.add_argument(
+        "--truncation",
+        choices=("reset", "fin"),
+        default=DEFAULTS.truncation,
+        help="what follows behind all data of a TLS peer that ends without close_notify;"
+        " default: %(default)s",
+    )
 
 
 def _add_telling(parser: "Parser") -> None:
@@ -204,6 +211,7 @@ def _options(parsed: argparse.Namespace, parser: "Parser") -> Options:
         connect_timeout=parsed.connect_timeout,
         idle_timeout=parsed.idle_timeout or None,
         drain=parsed.drain,
+        truncation=parsed.truncation,
         stats=parsed.stats,
         log=parsed.log,
         log_format=parsed.log_format,

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-__all__ = ["Address", "LogFormat", "Options"]
+__all__ = ["Address", "LogFormat", "Options", "Truncation"]
 
 LogFormat = Literal["text", "json"]
+Truncation = Literal["reset", "fin"]
 
 
 class Address(NamedTuple):
@@ -50,6 +51,8 @@ class Options:
     connect_timeout: float = 10.0
     idle_timeout: float | None = 600.0
     drain: float = 30.0
+    truncation: Truncation = "reset"
+    """What follows behind all data of a TLS peer that ends without close_notify."""
     stats: bool = False
     log: Path | None = None
     log_format: LogFormat = "text"

@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass, field
 
 from ktls_fast import Connection
 
-__all__ = ["Report"]
+__all__ = ["TRUNCATED", "Report"]
+
+TRUNCATED = "ended without close_notify"
+"""Many programs end their connections so: all data is passed on, and it is no failure."""
 
 HARMLESS = re.compile(r"[\w.,:;/+*()\[\]-]+", re.ASCII)
 MAX_TEXT = 1000
@@ -34,7 +37,7 @@ class Report:
     key_updates_sent: int = 0
     seconds: float = 0.0
     result: str = "internal error"
-    """``ok``, ``stopped`` (the proxy was told to stop), or what went wrong."""
+    """``ok``, ``stopped`` (the proxy was told to stop), :data:`TRUNCATED`, or what went wrong."""
 
     def describe(self, connection: Connection) -> None:
         """Take over what ``connection`` knows about itself."""

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ktls_fast import Relay, RelayHandle
+from ktls_fast import Relay, RelayHandle, TruncatedError
 
 from .failure import reason
 from .handshakes import Handshakes
 from .journal import Journal
 from .listener import name_of
 from .options import Options
-from .report import Report
+from .report import TRUNCATED, Report
 from .session import Link, Role
 
 __all__ = ["EXHAUSTED", "Sessions"]
@@ -53,6 +53,7 @@ class Sessions:
         """
         self._role = role
         self._idle_timeout = options.idle_timeout
+        self._truncation = options.truncation
         self._journal = journal
         self._on_end = on_end
         self._on_exhausted = on_exhausted
@@ -120,7 +121,12 @@ class Sessions:
             self._ended(link, session, handle)
 
         try:
-            handle = self._relay.add(*link, idle_timeout=self._idle_timeout, on_close=on_close)
+            handle = self._relay.add(
+                *link,
+                idle_timeout=self._idle_timeout,
+                truncation=self._truncation,
+                on_close=on_close,
+            )
         except OSError as error:
             self._note_exhaustion(error)
             session.report.result = reason(error)
@@ -145,23 +151,16 @@ class Sessions:
         """Note how it was: this is a thread of the relay, which must not wait for a peer."""
         with self._lock:
             self._pumped.discard(handle)
-        session.report.result = self._result(handle.error)
-        if handle.error is None and not link.connection.unsent:
-            self._let_go(link, session)
-            return
-        thread = threading.Thread(target=self._let_go, args=(link, session), daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # no more threads: rather wait than leave it open
-            self._let_go(link, session)
+        session.report.result = self._result(handle)
+        self._let_go(link, session)
 
-    def _result(self, error: OSError | None) -> str:
-        match error:
-            case None:
-                return "ok"
+    def _result(self, handle: RelayHandle) -> str:
+        match handle.error:
+            case None | TruncatedError():
+                return "ok" if handle.truncated is None else TRUNCATED
             case TimeoutError():
                 return f"idle for {self._idle_timeout:g} s"
-            case _:
+            case error:
                 return reason(error)
 
     def _let_go(self, link: Link, session: Session) -> None:
@@ -175,7 +174,7 @@ class Sessions:
         if self._stopping and report.result == "ok":
             report.result = "stopped"
         self._journal.connection(report)
-        self._end(failed=report.result != "ok")
+        self._end(failed=report.result not in ("ok", TRUNCATED))
 
     def _end(self, *, failed: bool) -> None:
         with self._lock:
