@@ -1,11 +1,20 @@
 """A call in a process forked off."""
 
+import ctypes
 import os
+import platform
 import select
+import signal
+import sys
 import warnings
 from collections.abc import Callable
 
+import pytest
+
 PATIENCE = 30.0
+SYSTEM_CALLS = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
+"""The number of ``clone`` by machine."""
+LIBRARY = ctypes.PyDLL(None)
 
 
 def fork() -> int:
@@ -51,3 +60,33 @@ def _answer(call: Callable[[], object]) -> str:
 def in_child(call: Callable[[], object]) -> str:
     """The answer of a child."""
     return Child(call).answer()
+
+
+def library_fork() -> int:
+    """What a C library of the program may call: it knows nothing of Python."""
+    return int(LIBRARY.fork())
+
+
+def system_call_fork() -> int:
+    """Not even the C library is told."""
+    number = SYSTEM_CALLS.get(platform.machine())
+    if number is None or sys.platform != "linux":
+        pytest.skip(f"the number of clone on {platform.machine()} is not here")
+    return int(LIBRARY.syscall(number, int(signal.SIGCHLD), 0, 0, 0, 0))
+
+
+def unannounced(make_child: Callable[[], int], call: Callable[[], object]) -> str:
+    """The answer of a child that ``make_child`` has forked, as :func:`in_child`."""
+    answer, say = os.pipe()
+    pid = make_child()
+    if pid == 0:
+        try:
+            os.write(say, _answer(call).encode())
+        finally:
+            os._exit(0)
+    os.close(say)
+    os.waitpid(pid, 0)
+    try:
+        return os.read(answer, 4096).decode()
+    finally:
+        os.close(answer)

@@ -1,6 +1,10 @@
 //! System calls that no safe crate has.
 #![deny(unsafe_code)]
 
+mod fork;
+
+pub use fork::{FORK_NUMBERS, ForkNumbers};
+
 use std::os::fd::AsFd;
 
 use rustix::io::Errno;

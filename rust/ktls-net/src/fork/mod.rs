@@ -3,13 +3,19 @@
 //! Keys, record numbers and bytes half way are memory, so a fork copies them. Two processes that
 //! went on from there would seal different plaintexts under one nonce, and tear the stream apart.
 
+mod process;
+
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
 
 use crate::Error;
 use crate::background_sender;
 use crate::descriptor::guard;
+
+pub use process::Home;
+use process::Moment;
+pub(crate) use process::birth;
 
 /// A number in memory that a fork does not copy: 0 at first, changed by one process at a time.
 pub trait SharedNumber: fmt::Debug + Send + Sync {
@@ -22,13 +28,14 @@ pub trait SharedNumber: fmt::Debug + Send + Sync {
 
 /// Whether this process may use what the owner guards.
 ///
-/// It may while no fork has come since it last knew that it may. After a fork both processes ask the
-/// number, of which they have seen the same value: the first to change it goes on, the other is
-/// refused for ever. Without a number (no memory was to be had) the parent goes on.
+/// It may while no fork has come since it last knew that it may. After a fork that [`before`] announced
+/// both processes ask the number, of which they have seen the same value: the first to change it goes
+/// on, the other is refused for ever. The parent goes on without a number (no memory was to be had),
+/// and after a fork that nobody announced: it cannot know of that one, but the child does.
 #[derive(Debug)]
 pub struct Ownership {
-    /// The process that made it.
-    born: u32,
+    /// The process that made it, by the era with which that began.
+    born: u64,
     /// The era in which this process was last known to have it; [`LOST`] once it has not.
     era: AtomicU64,
     /// Calls under way, and the era of the last that began: [`Calls`].
@@ -50,6 +57,8 @@ struct Claim {
 pub enum Forked {
     /// This process uses it.
     UsedBy(u32),
+    /// Nobody announced the fork that made this process, so that its parent uses it.
+    Unannounced,
     /// A thread of the parent was in a call at the fork: its locks may be held for ever.
     InCall,
     /// Its threads are in this process.
@@ -60,14 +69,6 @@ pub enum Forked {
 #[derive(Debug)]
 pub struct Call(Arc<Ownership>);
 
-/// Counts the forks that this process has seen, as parent or child.
-static ERA: AtomicU64 = AtomicU64::new(1);
-/// The era in which this process was born.
-static BIRTH: AtomicU64 = AtomicU64::new(0);
-/// Forks under way, from before until after: hooks of others run in between.
-static FORKING: AtomicUsize = AtomicUsize::new(0);
-/// The process that they copy.
-static PARENT: AtomicU32 = AtomicU32::new(0);
 /// What may need a number. Nobody waits for this lock: a fork may copy it locked.
 static LIVE: Mutex<Vec<Weak<Ownership>>> = Mutex::new(Vec::new());
 
@@ -87,8 +88,8 @@ impl Ownership {
     #[must_use]
     pub fn new() -> Arc<Self> {
         let owner = Arc::new(Self {
-            born: std::process::id(),
-            era: AtomicU64::new(era()),
+            born: process::birth(),
+            era: AtomicU64::new(Moment::now().era()),
             calls: AtomicU64::new(0),
             claim: Mutex::default(),
         });
@@ -106,13 +107,13 @@ impl Ownership {
     /// # Errors
     /// EBUSY when the other process was first, or could not let go.
     pub fn enter(self: &Arc<Self>) -> Result<Call, Error> {
-        let now = era();
-        let call = self.begin(now)?;
-        match self.era.load(Ordering::SeqCst) {
-            known if known == now => Ok(call),
-            LOST => Err(refusal_of(&guard(&self.claim))),
-            _ => self.claim(now).map(|()| call),
+        let call = self.begin(Moment::now().era())?;
+        // Again: a fork that came before the call was counted does not know of it.
+        let now = Moment::now();
+        if self.is_known(now) {
+            return Ok(call);
         }
+        self.claim(now).map(|()| call)
     }
 
     /// Begins something that only an owner has to do, and has asked for.
@@ -123,16 +124,16 @@ impl Ownership {
 
     /// True while no fork has made a second owner possible, or this process has claimed it since.
     pub(crate) fn is_ours(&self) -> bool {
-        self.era.load(Ordering::SeqCst) == era()
+        self.is_known(Moment::now())
     }
 
     /// True when this process has to end what was begun: the last one that used it, if `left` says
     /// that something is to be done. A child that never used it just lets go.
     pub(crate) fn has_to_finish(&self, left: impl FnOnce() -> bool) -> bool {
-        let now = era();
+        let now = Moment::now();
         match self.era.load(Ordering::SeqCst) {
-            known if known == now => true,
             LOST => false,
+            _ if self.is_known(now) => true,
             known => !self.is_inherited(known) && left() && self.claim(now).is_ok(),
         }
     }
@@ -140,7 +141,7 @@ impl Ownership {
     /// True in a child whose copy was in the middle of a call.
     pub(crate) fn is_stuck(&self) -> bool {
         let calls = Calls::from(self.calls.load(Ordering::SeqCst));
-        calls.era != era() && calls.count > 0 && self.is_inherited(calls.era)
+        calls.era != Moment::now().era() && calls.count > 0 && self.is_inherited(calls.era)
     }
 
     /// # Errors
@@ -168,18 +169,28 @@ impl Ownership {
         }
     }
 
-    /// True for what another process has done in `era`, or made.
-    fn is_inherited(&self, era: u64) -> bool {
-        era < BIRTH.load(Ordering::SeqCst) && self.born != std::process::id()
+    /// True when this process was last known to have it in this era, and no fork is under way.
+    fn is_known(&self, now: Moment) -> bool {
+        now.is_quiet_in(self.era.load(Ordering::SeqCst))
     }
 
-    fn claim(&self, now: u64) -> Result<(), Error> {
+    /// True for what another process has done in `era`, or made.
+    fn is_inherited(&self, era: u64) -> bool {
+        let birth = process::birth();
+        era < birth && self.born != birth
+    }
+
+    fn claim(&self, now: Moment) -> Result<(), Error> {
+        if process::is_cut_off(self.era.load(Ordering::SeqCst)) {
+            // Nor may its lock be tried: the fork may have come in the middle of anything.
+            return Err(Forked::Unannounced.into());
+        }
         let mut claim = guard(&self.claim);
-        let known = self.era.load(Ordering::SeqCst);
-        if known == now {
+        if self.is_known(now) {
             // Another thread of ours was faster.
             return Ok(());
         }
+        let known = self.era.load(Ordering::SeqCst);
         let mine = u64::from(std::process::id()) << 32 | (claim.seen.wrapping_add(1) & LOW);
         let won = match &claim.number {
             _ if known == LOST => false,
@@ -193,7 +204,7 @@ impl Ownership {
         if claim.number.is_some() {
             claim.seen = mine;
         }
-        self.era.store(now, Ordering::SeqCst);
+        self.era.store(now.era(), Ordering::SeqCst);
         Ok(())
     }
 
@@ -239,37 +250,18 @@ pub fn before(make: impl FnOnce(usize) -> Vec<Box<dyn SharedNumber>>) {
         let owners: Vec<_> = live.iter().filter_map(Weak::upgrade).collect();
         give_numbers(&owners, make);
     }
-    PARENT.store(std::process::id(), Ordering::SeqCst);
-    FORKING.fetch_add(1, Ordering::SeqCst);
+    process::announce();
 }
 
 /// After it, in the same thread of the parent.
 pub fn after_in_parent() {
-    ERA.fetch_add(1, Ordering::SeqCst);
-    FORKING.fetch_sub(1, Ordering::SeqCst);
+    process::next_era();
 }
 
-/// After it, in the only thread of the child; again, it does nothing.
+/// After it, in the child, which would find out by itself when it uses something: a fork of its own
+/// before that is then not taken for a part of this one.
 pub fn after_in_child() {
-    if PARENT.swap(std::process::id(), Ordering::SeqCst) != std::process::id() {
-        BIRTH.store(ERA.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        FORKING.store(0, Ordering::SeqCst);
-        background_sender::forget_after_fork(BIRTH.load(Ordering::SeqCst));
-    }
-}
-
-/// Tells this process from its ancestors: it grows from parent to child.
-pub(crate) fn birth() -> u64 {
-    era();
-    BIRTH.load(Ordering::SeqCst)
-}
-
-/// The era now. In a child whose other hooks run before ours, it begins here.
-fn era() -> u64 {
-    if FORKING.load(Ordering::SeqCst) > 0 {
-        after_in_child();
-    }
-    ERA.load(Ordering::SeqCst)
+    background_sender::forget_after_fork(process::birth());
 }
 
 fn try_live() -> Option<MutexGuard<'static, Vec<Weak<Ownership>>>> {
@@ -319,6 +311,9 @@ impl fmt::Display for Forked {
             Self::UsedBy(pid) => write!(
                 f,
                 "process {pid} has used it since the fork: only one of the two processes may"
+            ),
+            Self::Unannounced => f.write_str(
+                "this process was forked without the hooks of os.fork: only the parent can go on with it",
             ),
             Self::Threads(pid) => write!(
                 f,

@@ -15,12 +15,11 @@ impl SharedNumber for Number {
     }
 }
 
-/// Of another process: 0 is nobody's pid.
-const ELSEWHERE: u32 = 0;
+/// Of another process: no era is 0.
+const ELSEWHERE: u64 = 0;
 
 /// An owner that knows of no fork since an era long past.
-fn old(born: u32, number: Option<&Number>, count: u64) -> Arc<Ownership> {
-    BIRTH.store(1, Ordering::SeqCst);
+fn old(born: u64, number: Option<&Number>, count: u64) -> Arc<Ownership> {
     Arc::new(Ownership {
         born,
         era: AtomicU64::new(0),
@@ -35,7 +34,7 @@ fn old(born: u32, number: Option<&Number>, count: u64) -> Arc<Ownership> {
 /// The same object in a parent and in its child.
 fn both(count: u64) -> (Arc<Ownership>, Arc<Ownership>) {
     let number = Number::default();
-    let parent = old(std::process::id(), Some(&number), count);
+    let parent = old(process::birth(), Some(&number), count);
     (parent, old(ELSEWHERE, Some(&number), count))
 }
 
@@ -102,8 +101,8 @@ fn an_unused_copy_is_let_go_without_a_claim() {
 
 #[test]
 fn numbers_are_given_once_and_only_to_what_is_ours() {
-    let ours = old(std::process::id(), None, 0);
-    let (lost, foreign) = (old(std::process::id(), None, 0), old(ELSEWHERE, None, 0));
+    let ours = old(process::birth(), None, 0);
+    let (lost, foreign) = (old(process::birth(), None, 0), old(ELSEWHERE, None, 0));
     lost.era.store(LOST, Ordering::SeqCst);
     let owners = [ours, lost, foreign];
     let make = |count| {
@@ -123,7 +122,7 @@ fn numbers_are_given_once_and_only_to_what_is_ours() {
 
 #[test]
 fn without_a_number_the_parent_keeps_it_through_the_next_fork() {
-    let (parent, child) = (old(std::process::id(), None, 0), old(ELSEWHERE, None, 0));
+    let (parent, child) = (old(process::birth(), None, 0), old(ELSEWHERE, None, 0));
     assert!(is_refused(&child));
     assert!(parent.enter().is_ok());
     give_numbers(&[Arc::clone(&parent), Arc::clone(&child)], |count| {
@@ -134,4 +133,45 @@ fn without_a_number_the_parent_keeps_it_through_the_next_fork() {
     parent.era.store(0, Ordering::SeqCst);
     assert!(is_refused(&child));
     assert!(parent.enter().is_ok());
+}
+
+#[test]
+fn a_call_in_the_middle_of_a_fork_is_decided_as_well() {
+    for child_first in [false, true] {
+        let (parent, child) = both(0);
+        assert!(parent.enter().is_ok());
+        guard(&child.claim).seen = guard(&parent.claim).seen;
+
+        // The other process may be there already, while this one has not been told that it is.
+        before(|_| Vec::new());
+        let (first, second) = if child_first {
+            (child, parent)
+        } else {
+            (parent, child)
+        };
+        assert!(first.enter().is_ok());
+        assert!(is_refused(&second));
+        after_in_parent();
+        assert!(first.enter().is_ok());
+        assert!(is_refused(&second));
+    }
+}
+
+#[test]
+fn two_forks_at_once_are_over_when_both_are() {
+    let (parent, _) = both(0);
+    let seen = || guard(&parent.claim).seen;
+    before(|_| Vec::new());
+    before(|_| Vec::new());
+    after_in_parent();
+    for _ in 0..2 {
+        let last = seen();
+        assert!(parent.enter().is_ok());
+        assert_ne!(seen(), last);
+    }
+    after_in_parent();
+    assert!(parent.enter().is_ok());
+    let last = seen();
+    assert!(parent.enter().is_ok());
+    assert_eq!(seen(), last);
 }

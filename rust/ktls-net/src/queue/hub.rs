@@ -8,13 +8,13 @@ use ktls_core::slot::SlotTable;
 use super::Shape;
 use super::worker::{Task, Worker};
 use crate::descriptor::{LOOK_UP, guard};
-use crate::fork::Forked;
+use crate::fork::Home;
 use crate::{Bell, Error, Patience};
 
 #[derive(Debug)]
 pub(crate) struct Hub {
     /// Threads do not come along with a fork.
-    pid: u32,
+    home: Home,
     pub(super) shape: Shape,
     pub(super) slots: Mutex<SlotTable<()>>,
     inboxes: Vec<Inbox>,
@@ -53,7 +53,7 @@ impl Hub {
     pub(super) fn new(shape: Shape) -> Result<Self, Error> {
         let inboxes = (0..shape.workers).map(|_| Inbox::new());
         Ok(Self {
-            pid: std::process::id(),
+            home: Home::here(),
             slots: Mutex::new(SlotTable::new(shape.slots)),
             inboxes: inboxes.collect::<Result<_, _>>()?,
             shape,
@@ -75,17 +75,13 @@ impl Hub {
 
     /// False in a child of a fork.
     pub(crate) fn is_here(&self) -> bool {
-        std::process::id() == self.pid
+        self.home.is_here()
     }
 
     /// # Errors
     /// EBUSY in a child of a fork.
     pub(super) fn check_here(&self) -> Result<(), Error> {
-        if self.is_here() {
-            Ok(())
-        } else {
-            Err(Forked::Threads(self.pid).into())
-        }
+        self.home.check()
     }
 
     /// True when there is no device any more.

@@ -5,8 +5,9 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use super::Truncation;
-use super::post::{Order, Post, check_process};
+use super::post::{Order, Post};
 use crate::Error;
+use crate::fork::Home;
 
 /// Called once with a pair that has ended, by the thread that pumped it.
 pub type OnClose = Box<dyn FnOnce(Arc<Pair>) + Send>;
@@ -38,7 +39,7 @@ pub enum End {
 /// Two sides that a [`super::Pool`] pumps between. Direction 0 begins at the first side.
 pub struct Pair {
     id: u64,
-    pid: u32,
+    home: Home,
     post: Weak<Post>,
     bytes: [AtomicU64; 2],
     records: [AtomicU64; 2],
@@ -50,7 +51,7 @@ impl Pair {
     pub(super) fn new(id: u64, post: &Arc<Post>) -> Arc<Self> {
         Arc::new(Self {
             id,
-            pid: std::process::id(),
+            home: Home::here(),
             post: Arc::downgrade(post),
             bytes: Default::default(),
             records: Default::default(),
@@ -97,7 +98,7 @@ impl Pair {
     /// # Errors
     /// EBUSY in a child of the process that pumps.
     pub fn stop(&self) -> Result<(), Error> {
-        check_process(self.pid)?;
+        self.home.check()?;
         if let Some(post) = self.post.upgrade() {
             post.send(Order::Stop(self.id));
         }

@@ -9,16 +9,17 @@ use rustix::io::Errno;
 
 use super::job::Job;
 use super::pair::{OnClose, Pair, PairOptions};
-use super::post::{Post, check_process};
+use super::post::Post;
 use super::side::Side;
 use super::worker::Worker;
 use crate::Error;
 use crate::descriptor::guard;
+use crate::fork::Home;
 
 /// Threads that pump between the sides of any number of pairs. Dropped, it ends them at once and
 /// waits for nothing.
 pub struct Pool {
-    pid: u32,
+    home: Home,
     posts: Vec<Arc<Post>>,
     threads: Vec<ThreadId>,
     running: Arc<Running>,
@@ -58,7 +59,7 @@ impl Pool {
             return Err(Error::Io(Errno::INVAL));
         }
         let mut pool = Self {
-            pid: std::process::id(),
+            home: Home::here(),
             posts: Vec::new(),
             threads: Vec::new(),
             running: Arc::default(),
@@ -91,7 +92,7 @@ impl Pool {
     /// # Errors
     /// EBUSY in a child of the process that has the threads.
     pub fn check_process(&self) -> Result<(), Error> {
-        check_process(self.pid)
+        self.home.check()
     }
 
     /// Pumps between two sides until both directions have ended, an error, or nothing has moved for as
@@ -106,7 +107,7 @@ impl Pool {
         options: PairOptions,
         on_close: OnClose,
     ) -> Result<Arc<Pair>, Error> {
-        check_process(self.pid)?;
+        self.home.check()?;
         let least = self.posts.iter().min_by_key(|post| post.load());
         let post = least.ok_or(Error::Io(Errno::BADF))?;
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
@@ -124,7 +125,7 @@ impl Pool {
     /// # Errors
     /// EBUSY in a child of the process that has the threads.
     pub fn close(&self, drain: Duration) -> Result<(), Error> {
-        check_process(self.pid)?;
+        self.home.check()?;
         self.posts.iter().for_each(|post| post.close(drain));
         Ok(())
     }
@@ -134,7 +135,7 @@ impl Pool {
     /// # Errors
     /// [`Error::Interrupted`] now and then, to be called again.
     pub fn join(&self) -> Result<(), Error> {
-        check_process(self.pid)?;
+        self.home.check()?;
         if self.threads.contains(&thread::current().id()) || self.running.wait(LOOK_UP) {
             return Ok(());
         }
@@ -144,7 +145,7 @@ impl Pool {
     /// True once all threads have ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        check_process(self.pid).is_ok() && self.running.wait(Duration::ZERO)
+        self.home.is_here() && self.running.wait(Duration::ZERO)
     }
 
     /// Pairs under way.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::job::Job;
 use crate::descriptor::guard;
-use crate::fork::Forked;
 use crate::{Bell, Error};
 
 /// Something for the thread to do.
@@ -75,12 +74,4 @@ impl Post {
     pub(super) fn ended(&self) {
         self.load.fetch_sub(1, Ordering::SeqCst);
     }
-}
-
-/// A fork copies no threads: only the process `pid`, which has them, may go on.
-pub(super) fn check_process(pid: u32) -> Result<(), Error> {
-    if std::process::id() == pid {
-        return Ok(());
-    }
-    Err(Forked::UsedBy(pid).into())
 }
