@@ -15,7 +15,7 @@ import pytest
 
 import ktls_fast
 from ktls_fast import Opener, Sealer
-from tests.forked import Child
+from tests.forked import Child, library_fork, system_call_fork, unannounced
 from tests.ktls_ends import KEY_UPDATE, generation
 from tests.reference import HANDSHAKE, TrafficKey, pattern
 
@@ -128,6 +128,55 @@ def test_a_sealer_of_c_does_not_go_on_in_two_processes(records: ModuleType) -> N
     with pytest.raises(records.Refused, match=f"process {child.pid}") as refused:
         held.seal(b"x")
     assert refused.value.args[1] == -errno.EBUSY
+
+
+def test_a_sealer_of_c_stays_with_the_parent_of_a_c_librarys_fork(records: ModuleType) -> None:
+    held = records.Held(INFO)
+
+    def seal() -> int:
+        with pytest.raises(records.Refused, match="forked without the hooks") as refused:
+            held.seal(b"x")
+        return int(refused.value.args[1])
+
+    for make_child in (library_fork, system_call_fork):
+        assert unannounced(make_child, seal) == str(-errno.EBUSY)
+    assert held.seal(b"x") == Sealer(INFO).seal(b"x")
+
+
+def test_a_key_that_c_has_used_is_refused(records: ModuleType) -> None:
+    held = records.Held(INFO)
+    held.seal(b"x")
+    held.rekey(NEXT)
+    fresh = Sealer(NEXT)
+    assert held.seal(b"x") == fresh.seal(b"x")
+    for call in (
+        lambda: held.rekey(NEXT),
+        lambda: held.rekey(INFO),
+        lambda: records.rekey_opener(INFO, INFO),
+        lambda: records.rekey_opener(INFO, NEXT, INFO),
+    ):
+        with pytest.raises(records.Refused, match="this key is in use here or was") as refused:
+            call()
+        assert refused.value.args[1] == -errno.EINVAL
+    assert held.seal(b"y") == fresh.seal(b"y")
+
+
+def test_padding_is_no_content_type_for_c(records: ModuleType) -> None:
+    held = records.Held(INFO)
+    with pytest.raises(records.Refused, match="content type 0 is padding") as refused:
+        held.seal(b"x", 0)
+    assert refused.value.args[1] == -errno.EINVAL
+    assert held.seal(b"x", 255) == Sealer(INFO).seal(b"x", 255)
+
+
+@pytest.mark.parametrize("most", [0, 1, 3, 15, 16, 17, 39])
+def test_a_batch_never_fills_more_records_than_there_are(records: ModuleType, most: int) -> None:
+    wire = records.seal(INFO, b"x" * 400, 10)
+    plaintext, found, end, _ = records.open(INFO, wire, 1000, most)
+    assert (plaintext, len(found)) == (b"x" * 10 * most, most)
+    assert end == (len(wire) // 40 * most, STOP_FULL)
+    _, found, end, _ = records.open(INFO, wire[: len(wire) // 40 * most], 1000, most)
+    assert (len(found), end[1]) == (most, 0)
 
 
 def test_a_c_program_needs_the_header_alone(

@@ -2,10 +2,12 @@
 
 import errno
 import pickle
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 
-from ktls_fast import CryptoInfo, KeyLimitError, RecordTooLargeError, Sealer
+from ktls_fast import CryptoInfo, KeyLimitError, KtlsError, RecordTooLargeError, Sealer
 from tests.reference import (
     AES_CCM_128,
     AES_GCM_128,
@@ -32,10 +34,35 @@ def test_a_record_is_that_of_the_model(key: TrafficKey, size: int) -> None:
 
 
 def test_every_record_type_is_that_of_the_model(key: TrafficKey) -> None:
-    """Spec 2.2: any type 0…255 is accepted."""
-    for record_type in range(256):
+    """Spec 2.2: any type is accepted, but 0 where it is padding."""
+    for record_type in range(key.tail, 256):
         sealed = Sealer(key.struct()).seal(b"data", record_type)
         assert sealed == key.seal(b"data", record_type), record_type
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_content_type_0_is_refused_where_it_is_padding(version: int) -> None:
+    key = traffic_key(version, AES_GCM_128, seed=0)
+    sealer = Sealer(key.struct())
+    at, size = np.array([0, 2]), np.array([2, 2])
+    calls: list[Callable[[], object]] = [
+        lambda: sealer.seal(b"data", 0),
+        lambda: sealer.seal_into(b"data", bytearray(100), 0),
+        lambda: sealer.seal_batch(b"data", record_type=0),
+        lambda: sealer.seal_batch(b"data", offsets=at, lengths=size, record_type=0),
+        lambda: sealer.seal_batch(
+            b"data", offsets=at, lengths=size, types=np.array([23, 0], np.uint8)
+        ),
+    ]
+    for call in calls:
+        if version == TLS13:
+            with pytest.raises(KtlsError, match="content type 0 is padding") as refused:
+                call()
+            assert refused.value.errno == errno.EINVAL
+            assert sealer.rec_seq == 0
+        else:
+            call()
+    assert Sealer(key.struct()).seal(b"data", 255) == key.seal(b"data", 255)
 
 
 @pytest.mark.parametrize("record_type", [-1, 256])

@@ -152,7 +152,11 @@ class Sealer:
     """Seals records in order under one traffic key, framed as the kernel frames them (spec 2.1).
 
     After a fork the first of the two processes that seals keeps the sealer, and the other one gets
-    EBUSY: both would use the same nonces.
+    EBUSY: both would use the same nonces. After a fork without the hooks of :func:`os.fork`, as by
+    a C library, it stays with the parent.
+
+    A sealer remembers which keys it has had, 8 bytes for each, but not the keys: two sealers with
+    one key know nothing of each other.
     """
 
     def __new__(cls, info: CryptoInfo | _Buffer, *, record_limit: int | None = None) -> Self:
@@ -186,10 +190,16 @@ class Sealer:
 
         :raises RecordTooLargeError: EMSGSIZE, more than 16384 bytes.
         :raises KeyLimitError: EKEYEXPIRED, the key may seal no more records.
+        :raises KtlsError: EINVAL for ``record_type`` 0 in TLS 1.3, where zeros are padding and the
+            last byte of ``data`` would become the type.
         """
 
     def seal_into(self, data: _Buffer, out: _Buffer, record_type: int = 23) -> int:
         """Seal one record into the start of the writable buffer ``out``; returns its length.
+
+        No other thread may write to ``out`` during the call: the tag is made of the ciphertext that
+        lies there, so that it would be valid for what the other thread wrote. What ``data`` has
+        when it is read, once, is sealed.
 
         :raises KtlsError: ENOBUFS when ``out`` is too small, EINVAL when the two buffers overlap.
         """
@@ -215,7 +225,7 @@ class Sealer:
         ``types`` (shape (n,), default all ``record_type``) gives each its content type.
 
         :param out: writable, at least the sum of the plaintexts + ``n * overhead`` bytes; must not
-            overlap ``data``.
+            overlap ``data``, nor be written to by another thread, as in :meth:`seal_into`.
         :param threads: 1 to 1024 that work on this batch, the caller's among them. The others are
             started for it, so that it pays from a few MiB on.
         :raises RecordTooLargeError: EMSGSIZE, a piece is over 16384 bytes.
@@ -227,7 +237,8 @@ class Sealer:
     def rekey(self, info: CryptoInfo | _Buffer) -> None:
         """Switch to the next key; ``rec_seq`` is taken from ``info`` (K-17).
 
-        :raises KtlsError: EINVAL when version or cipher differ; EBUSY in TLS 1.2.
+        :raises KtlsError: EINVAL when version or cipher differ, and for a key that is in use or was
+            used here before, whatever its iv and ``rec_seq``; EBUSY in TLS 1.2.
         """
 
 @final
@@ -307,13 +318,18 @@ class Opener:
         is left in ``out``.
 
         :param out: writable; ``len(wire)`` bytes are always enough; must not overlap ``wire``.
+            While the call runs, another thread that looks may see plaintext in it before its tag
+            was verified, and of records that turn out to be forged: read it after the call.
         :param threads: as in :meth:`Sealer.seal_batch`.
         :raises KeyExpiredError: EKEYEXPIRED, paused.
         :raises KtlsError: EINVAL when the buffers overlap, and for ``threads``.
         """
 
     def rekey(self, info: CryptoInfo | _Buffer) -> None:
-        """Install the next key and resume, as :meth:`Sealer.rekey` (K-16 … K-20)."""
+        """Install the next key and resume, as :meth:`Sealer.rekey` (K-16 … K-20).
+
+        A key that was used before is refused here, too: its records could be played again.
+        """
 
 class KeyUpdateFound(NamedTuple):
     """A KeyUpdate, or what stands where one may not."""
@@ -570,6 +586,10 @@ class KtlsSocket:
         ``(IPPROTO_TCP, TCP_ULP, b"tls")``, ``(SOL_TLS, TLS_TX | TLS_RX, info)``; ``TLS_TX`` and
         ``TLS_RX`` again install the next key (K-16 … K-24).
 
+        As the kernel does, it takes a key that was used before: with the same iv and record numbers
+        nonces then come twice, which gives plaintext and authentication away. Only ever set
+        the next key of the chain, once, and count no record number back.
+
         :raises KtlsError: ENOTCONN, EEXIST, ENOENT, EINVAL, EBUSY, ENOPROTOOPT as spec 1.3 and 1.4.
         """
 
@@ -584,10 +604,18 @@ class KtlsSocket:
         address: None = None,
         /,
     ) -> int:
-        """Send; ``[(SOL_TLS, TLS_SET_RECORD_TYPE, bytes([t]))]`` makes records of type ``t``."""
+        """Send; ``[(SOL_TLS, TLS_SET_RECORD_TYPE, bytes([t]))]`` makes records of type ``t``.
+
+        As the kernel, it takes type 0, which the peer of a TLS 1.3 connection reads as padding: the
+        last byte of data becomes the type.
+        """
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes: ...
-    def recv_into(self, buffer: _Buffer, nbytes: int = 0, flags: int = 0) -> int: ...
+    def recv_into(self, buffer: _Buffer, nbytes: int = 0, flags: int = 0) -> int:
+        """As :meth:`recv`, into ``buffer``, which no other thread may read during the call: what it
+        saw there might be of a record that turns out to be forged.
+        """
+
     def recvmsg(
         self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
     ) -> tuple[bytes, list[tuple[int, int, bytes]], int, None]:
@@ -850,8 +878,11 @@ class Connection:
     ) -> Connection:
         """Take over a TLS 1.3 connection whose handshake somebody else has done.
 
-        :param tx: the secret of our direction; ``rx`` of the peer's. Both at record number 0.
+        :param tx: the secret of our direction; ``rx`` of the peer's. Both at record number 0, and
+            the first of their keys: a connection knows nothing of others that had the same.
         :param received: bytes that were already read from ``sock`` after the handshake.
+        :raises KtlsError: EINVAL for secrets of two suites, and for one secret in both directions,
+            also when one is up to three key updates behind the other. ``sock`` is not taken then.
         """
 
     @property
@@ -911,7 +942,11 @@ class Connection:
         """As :meth:`read`; ``flags`` must be 0."""
 
     def recv_into(self, buffer: _Buffer, nbytes: int = 0, flags: int = 0) -> int:
-        """As :meth:`read`, into a writable buffer; returns the number of bytes, 0 at the end."""
+        """As :meth:`read`, into a writable buffer; returns the number of bytes, 0 at the end.
+
+        Records are opened in the buffer: another thread that reads it during the call may see
+        plaintext that has not been verified, and that is gone when it turns out to be forged.
+        """
 
     def write(self, data: _Buffer, /) -> int:
         """Send some of ``data``; returns how much was taken: all, on a blocking connection."""

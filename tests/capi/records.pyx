@@ -21,15 +21,35 @@ cdef class Held:
     def __dealloc__(self):
         ktls_fast.sealer_free(self.sealer)
 
-    def seal(self, bytes data):
+    def rekey(self, bytes info):
+        """The next key."""
+        cdef int done = ktls_fast.sealer_rekey(self.sealer, info, len(info))
+        if done < 0:
+            raise Refused(ktls_fast.last_error().decode(), done)
+
+    def seal(self, bytes data, int record_type=23):
         """One record."""
         cdef bytearray out = bytearray(len(data) + ktls_fast.sealer_overhead(self.sealer))
         cdef ktls_fast.ktls_piece piece
-        piece.data, piece.len, piece.record_type = data, len(data), 23
+        piece.data, piece.len, piece.record_type = data, len(data), record_type
         cdef int64_t done = ktls_fast.seal_batch(self.sealer, &piece, 1, out, len(out), NULL)
         if done < 0:
             raise Refused(ktls_fast.last_error().decode(), done)
         return bytes(out)
+
+
+def rekey_opener(bytes info, *following):
+    """An opener that is given one key after the other."""
+    cdef ktls_fast.ktls_opener *opener = ktls_fast.opener_new(info, len(info))
+    cdef bytes key
+    cdef int done
+    try:
+        for key in following:
+            done = ktls_fast.opener_rekey(opener, key, len(key))
+            if done < 0:
+                raise Refused(ktls_fast.last_error().decode(), done)
+    finally:
+        ktls_fast.opener_free(opener)
 
 
 def seal(bytes info, bytes data, size_t size, bytes next_info=b"", size_t rekey_after=0):

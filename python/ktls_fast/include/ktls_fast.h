@@ -10,7 +10,13 @@
  * opener take turns. A refusal is a negative errno, changes nothing, and last_error() has its
  * sentence. Input and output must not overlap, nor may other places that are written to share memory
  * with anything. After a fork the first of the two processes that uses a sealer keeps it, and the other
- * one gets EBUSY. Compile with -I of ktls_fast.get_include().
+ * one gets EBUSY; after a fork without the hooks of Python's os.fork, as by fork(), it is always the
+ * child that gets it. Compile with -I of ktls_fast.get_include().
+ *
+ * Other threads: pieces and records must not change during a call. While seal_batch runs nobody else may
+ * write to out, for the tags are made of the ciphertext there and would be valid for what was written.
+ * While open_batch runs nobody may read out: it may hold plaintext of records that turn out to be forged.
+ * wire may change at any time; what was read of it is opened or refused.
  */
 #ifndef KTLS_FAST_H
 #define KTLS_FAST_H
@@ -37,7 +43,7 @@ typedef struct ktls_opener ktls_opener;
 typedef struct ktls_piece {
     const uint8_t *data; /* NULL only for no bytes */
     size_t len;          /* at most 16384 */
-    uint8_t record_type; /* its content type, 23 for application data */
+    uint8_t record_type; /* its content type, 23 for application data; not 0 in TLS 1.3 */
 } ktls_piece;
 
 /* An opened record: where its plaintext lies in the output. */
@@ -72,7 +78,8 @@ typedef struct ktls_api {
     /* A sealer from the kernel's tls12_crypto_info_... struct; NULL: refused. */
     ktls_sealer *(*sealer_new)(const uint8_t *info, size_t info_len);
     void (*sealer_free)(ktls_sealer *sealer);
-    /* Installs the next key: 0 or -errno. */
+    /* Installs the next key: 0 or -errno (EINVAL also for a key that the sealer has or had: 8 bytes are
+     * kept to know each one). */
     int (*sealer_rekey)(ktls_sealer *sealer, const uint8_t *info, size_t info_len);
     /* Bytes that a record has on top of its plaintext. */
     size_t (*sealer_overhead)(const ktls_sealer *sealer);
@@ -84,6 +91,7 @@ typedef struct ktls_api {
 
     ktls_opener *(*opener_new)(const uint8_t *info, size_t info_len);
     void (*opener_free)(ktls_opener *opener);
+    /* As sealer_rekey. */
     int (*opener_rekey)(ktls_opener *opener, const uint8_t *info, size_t info_len);
     /* Opens the whole records that wire starts with, at most max_records: how many, or -errno
      * (EKEYEXPIRED while the next key is missing; that of the first record when that is bad). */

@@ -129,7 +129,8 @@ pub struct SealJob<'a> {
     pub plaintext: &'a [u8],
     /// The content type that follows it inside, in TLS 1.3.
     pub inner_type: Option<u8>,
-    /// Exactly ciphertext and tag; none of it is read.
+    /// Exactly ciphertext and tag. What lay there before means nothing, but the ciphertext may be read
+    /// back for the tag: who writes to it meanwhile gets a tag that is valid for what they wrote.
     pub out: &'a mut [u8],
 }
 

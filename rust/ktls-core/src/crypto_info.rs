@@ -4,8 +4,9 @@ use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::aead::Provider;
 use crate::error::Error;
-use crate::suite::Cipher;
+use crate::suite::{Cipher, Hash};
 use crate::wire::{TLS12, TLS13};
 
 /// A direction of one socket.
@@ -157,6 +158,17 @@ impl CryptoInfo {
         &self.secret.nonce
     }
 
+    /// What stands for the key where it must not be kept: 8 bytes of a one-way function of it.
+    ///
+    /// # Errors
+    /// [`Error::CipherMissing`] without SHA-256.
+    pub(crate) fn key_digest(&self, provider: &dyn Provider) -> Result<u64, Error> {
+        let mut digest = [0; 8];
+        let label = b"ktls_fast key digest";
+        provider.expand(Hash::Sha256, &self.secret.key, label, &mut digest)?;
+        Ok(u64::from_ne_bytes(digest))
+    }
+
     /// True when both describe the same key; takes the same time wherever they differ.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
@@ -196,6 +208,17 @@ fn check(version: u16, cipher_type: u16) -> Result<&'static Cipher, Error> {
         });
     }
     Ok(cipher)
+}
+
+/// Refuses a content type that a record of this version cannot carry.
+///
+/// # Errors
+/// [`Error::NoRecordTypeZero`]: zeros behind the plaintext of TLS 1.3 are padding (RFC 8446 §5.4).
+pub const fn check_record_type(version: u16, record_type: u8) -> Result<(), Error> {
+    if version == TLS13 && record_type == 0 {
+        return Err(Error::NoRecordTypeZero);
+    }
+    Ok(())
 }
 
 fn exact(what: &'static str, bytes: &[u8], want: usize) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
+use ktls_aead::PROVIDER;
 use ktls_core::rekey::Reply;
 use ktls_core::wire::TLS13;
 use ktls_core::{Errno, Error as CoreError};
@@ -126,6 +127,9 @@ impl PyConnection {
                 format!("tx is of {tx} and rx of {rx}"),
             ));
         }
+        // Before the socket is taken: what is refused leaves it to the caller.
+        tx.check_apart(&rx, &PROVIDER)
+            .map_err(|error| connection_error(error.into()))?;
         let received = received.as_ref().map_or(&[][..], Input::as_slice);
         let timeout = Timeout::of(sock)?;
         let inner =

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use ktls_aead::PROVIDER;
+use ktls_core::crypto_info::check_record_type;
 use ktls_core::record::Piece;
 use ktls_core::suite::Limits;
 use ktls_core::wire::MAX_PLAINTEXT;
@@ -25,6 +26,7 @@ use crate::threads::Threads;
 pub(crate) struct PySealer {
     inner: Mutex<Sealer>,
     overhead: usize,
+    version: u16,
     /// Two processes that seal with one key would use its nonces twice.
     owner: Arc<Ownership>,
 }
@@ -42,6 +44,7 @@ impl PySealer {
         let sealer = Sealer::new(info.0, &PROVIDER)?.with_limits(limits);
         Ok(Self {
             overhead: sealer.overhead(),
+            version: sealer.version(),
             inner: Mutex::new(sealer),
             owner: Ownership::new(),
         })
@@ -115,6 +118,7 @@ impl PySealer {
             (Some(offsets), Some(lengths)) => (offsets.values(), lengths.values()),
             (None, None) if types.is_none() => {
                 let size = cut_size(record_size)?;
+                self.check_type(record_type)?;
                 let pieces = data.chunks(size).map(|plaintext| Piece {
                     record_type,
                     plaintext,
@@ -140,6 +144,9 @@ impl PySealer {
             check_counts(count, lengths.len(), count)?;
             scan::pieces(std::iter::repeat(record_type), offsets, lengths, data)?
         };
+        pieces
+            .iter()
+            .try_for_each(|piece| self.check_type(piece.record_type))?;
         // Those of pieces that are too long for this are refused.
         let lengths = pieces
             .iter()
@@ -168,9 +175,14 @@ impl PySealer {
         data: &[u8],
         out: &mut [u8],
     ) -> PyResult<usize> {
+        self.check_type(record_type)?;
         let _call = self.enter()?;
         let seal = |sealer: &mut Sealer| sealer.seal(record_type, data, out);
         Ok(locked(py, &self.inner, data.len(), seal).map_err(CoreError)?)
+    }
+
+    fn check_type(&self, record_type: u8) -> Result<(), CoreError> {
+        Ok(check_record_type(self.version, record_type)?)
     }
 
     fn enter(&self) -> PyResult<Call> {

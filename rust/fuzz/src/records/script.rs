@@ -90,7 +90,9 @@ impl Setup {
 
     /// The key after so many updates.
     pub(super) fn info(&self, generation: u64) -> CryptoInfo {
-        let bytes = [generation as u8; 32];
+        // Another key for each: one that comes again is refused.
+        let generation_bytes = generation.to_le_bytes();
+        let bytes: [u8; 32] = std::array::from_fn(|i| generation_bytes[i % 8]);
         CryptoInfo::new(
             self.version,
             self.cipher.cipher_type,

@@ -116,6 +116,15 @@ impl fmt::Display for Error {
                     "a rekey keeps the {what}: {installed:#06x} is installed, {given:#06x} given"
                 )
             }
+            Self::KeyUsed => f.write_str(
+                "this key is in use here or was before: its record numbers would come a second time",
+            ),
+            Self::OneSecret => f.write_str(
+                "both directions have one secret: each needs its own, or nonces come twice",
+            ),
+            Self::NoRecordTypeZero => f.write_str(
+                "content type 0 is padding in TLS 1.3: the last data byte would be the type",
+            ),
             Self::NoRekeyIn12 => f.write_str("TLS 1.2 has no key update: the key is already set"),
             Self::FragmentTooLong { len, max } => {
                 write!(f, "{len} bytes do not fit one record of at most {max}")

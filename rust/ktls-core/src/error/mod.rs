@@ -89,6 +89,12 @@ pub enum Error {
         installed: u16,
         given: u16,
     },
+    /// A key that the object has or had: its record numbers would come again.
+    KeyUsed,
+    /// One secret for both directions.
+    OneSecret,
+    /// Content type 0 in TLS 1.3, where it is padding.
+    NoRecordTypeZero,
     /// TLS 1.2 has no key update.
     NoRekeyIn12,
     /// A plaintext that does not fit one record.

@@ -41,6 +41,9 @@ impl Error {
             | Self::BadSetting { .. }
             | Self::BadLength { .. }
             | Self::RekeyMismatch { .. }
+            | Self::KeyUsed
+            | Self::OneSecret
+            | Self::NoRecordTypeZero
             | Self::NoRekeyIn12
             | Self::FragmentTooLong { .. }
             | Self::NoRoom { .. }
@@ -91,6 +94,9 @@ impl Error {
             | Self::BadSetting { .. }
             | Self::BadLength { .. }
             | Self::RekeyMismatch { .. }
+            | Self::KeyUsed
+            | Self::OneSecret
+            | Self::NoRecordTypeZero
             | Self::PieceOutside { .. }
             | Self::NoUlpName
             | Self::BadOption { .. }
@@ -167,6 +173,9 @@ impl Error {
             | Self::BadSetting { .. }
             | Self::BadLength { .. }
             | Self::RekeyMismatch { .. }
+            | Self::KeyUsed
+            | Self::OneSecret
+            | Self::NoRecordTypeZero
             | Self::NoRekeyIn12
             | Self::FragmentTooLong { .. }
             | Self::NoRoom { .. }

@@ -73,12 +73,42 @@ impl TrafficSecret {
     /// # Errors
     /// As [`TrafficSecret::crypto_info`].
     pub fn next(&self, provider: &dyn Provider) -> Result<Self, Error> {
-        let secret = self.expand_label(provider, "traffic upd", self.suite.hash.output_len())?;
         let generation = self.generation.checked_add(1).ok_or(Error::SeqExhausted)?;
         Ok(Self {
-            suite: self.suite,
             generation,
+            ..self.following(provider)?
+        })
+    }
+
+    /// Refuses that the two directions of a connection have one secret, also when one of them is up to
+    /// [`FAR`] key updates behind the other: it would come to the other's key in the end.
+    ///
+    /// # Errors
+    /// [`Error::OneSecret`]; those of [`TrafficSecret::next`].
+    pub fn check_apart(&self, other: &Self, provider: &dyn Provider) -> Result<(), Error> {
+        let (mut one, mut two) = (self.clone(), other.clone());
+        for _ in 0..=FAR {
+            if one.is_secret_of(other) || two.is_secret_of(self) {
+                return Err(Error::OneSecret);
+            }
+            (one, two) = (one.following(provider)?, two.following(provider)?);
+        }
+        Ok(())
+    }
+
+    /// Takes the same time wherever they differ.
+    fn is_secret_of(&self, other: &Self) -> bool {
+        let pairs = std::iter::zip(&*self.secret, &*other.secret);
+        let difference = pairs.fold(0, |sum, (a, b)| sum | (a ^ b));
+        std::hint::black_box(difference) == 0 && self.secret.len() == other.secret.len()
+    }
+
+    /// The next secret, whatever generation the caller thinks that it is.
+    fn following(&self, provider: &dyn Provider) -> Result<Self, Error> {
+        let secret = self.expand_label(provider, "traffic upd", self.suite.hash.output_len())?;
+        Ok(Self {
             secret,
+            ..self.clone()
         })
     }
 
@@ -99,6 +129,9 @@ impl TrafficSecret {
         Ok(out)
     }
 }
+
+/// How many key updates apart two secrets are known for one.
+const FAR: usize = 3;
 
 /// `HkdfLabel`: length, "tls13 " + label, empty context. Ours are all shorter than 250 bytes.
 fn hkdf_label(label: &str, len: usize) -> Vec<u8> {

@@ -5,6 +5,7 @@ pub(crate) mod group;
 mod open;
 mod pace;
 mod parts;
+mod past;
 mod seal;
 
 pub use deframe::{Frame, Framing};

@@ -9,6 +9,7 @@ use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 use crate::key::{Inner, RecSeq, TrafficKey};
 use crate::record::group::{Group, Place, two_are_there};
+use crate::record::past::PastKeys;
 use crate::record::{Frame, Framing, TOGETHER};
 use crate::rekey::{KeyUpdateScanner, RxEvent, RxRekey};
 use crate::wire::{ContentType, TLS13};
@@ -24,6 +25,7 @@ pub struct Opener {
     state: RxRekey,
     scanner: KeyUpdateScanner,
     generation: u64,
+    past: PastKeys,
     /// Room for the one record of a batch that does not fit with its type; empty until needed.
     apart: Vec<u8>,
 }
@@ -87,6 +89,7 @@ impl Opener {
             state: RxRekey::Ready,
             scanner: KeyUpdateScanner::default(),
             generation: 0,
+            past: PastKeys::default(),
             apart: Vec::new(),
         })
     }
@@ -94,8 +97,25 @@ impl Opener {
     /// Installs the next key and resumes.
     ///
     /// # Errors
-    /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]; nothing changed.
+    /// [`Error::KeyUsed`] for one that this opener has had, whose records could be played again;
+    /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]. Nothing changed then.
     pub fn rekey(&mut self, info: CryptoInfo, provider: &dyn Provider) -> Result<(), Error> {
+        self.key.check_rekey(&info)?;
+        let digest = self.past.check(self.key.info(), &info, provider)?;
+        self.follow(info, provider)?;
+        self.past.add(digest);
+        Ok(())
+    }
+
+    /// As [`Opener::rekey`], for a key derived from the one in use, which is always new.
+    ///
+    /// # Errors
+    /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]; nothing changed.
+    pub(crate) fn follow(
+        &mut self,
+        info: CryptoInfo,
+        provider: &dyn Provider,
+    ) -> Result<(), Error> {
         self.key.check_rekey(&info)?;
         let state = self.state.on(RxEvent::KeyInstalled)?;
         let seq = RecSeq::new(info.rec_seq);
@@ -130,22 +150,40 @@ impl Opener {
         &mut self,
         wire: &[u8],
         out: &mut [u8],
+        done: impl FnMut(Opened),
+    ) -> Result<BatchEnd, Error> {
+        self.open_up_to(usize::MAX, wire, out, done)
+    }
+
+    /// As [`Opener::open_batch`], but no more than `most` records, whatever becomes of `wire` meanwhile.
+    ///
+    /// # Errors
+    /// As [`Opener::open_batch`].
+    pub fn open_up_to(
+        &mut self,
+        most: usize,
+        wire: &[u8],
+        out: &mut [u8],
         mut done: impl FnMut(Opened),
     ) -> Result<BatchEnd, Error> {
         self.check_ready()?;
-        Ok(self.go_on(wire, out, BatchEnd::default(), &mut done))
+        Ok(self.go_on(most, wire, out, BatchEnd::default(), &mut done))
     }
 
-    /// Opens what is behind `end`.
+    /// Opens at most so many records behind `end`.
     pub(super) fn go_on(
         &mut self,
+        most: usize,
         wire: &[u8],
         out: &mut [u8],
         mut end: BatchEnd,
         done: &mut impl FnMut(Opened),
     ) -> BatchEnd {
-        while end.stop.is_none() {
-            if self.open_together(wire, out, &mut end, done) {
+        let mut left = most;
+        while end.stop.is_none() && left > 0 {
+            let taken = self.open_together(left, wire, out, &mut end, done);
+            if taken > 0 {
+                left -= taken;
                 continue;
             }
             let rest = &wire[end.consumed..];
@@ -158,6 +196,8 @@ impl Opener {
                 }
             };
             self.step(frame, rest, out, &mut end, done);
+            // One record, or the end.
+            left -= 1;
         }
         end
     }
@@ -188,22 +228,24 @@ impl Opener {
         }
     }
 
-    /// Opens the next few records together, if the key gains by that; true if it got on.
+    /// Opens the next few records together, at most so many, if the key gains by that; gives how many.
     ///
     /// What is not plain sailing is left to [`Opener::step`], which opens it again, alone.
     fn open_together(
         &mut self,
+        most: usize,
         wire: &[u8],
         out: &mut [u8],
         end: &mut BatchEnd,
         done: &mut impl FnMut(Opened),
-    ) -> bool {
+    ) -> usize {
         let (wire, from) = (&wire[end.consumed..], end.written);
         if self.key.interleaved().is_none() || !two_are_there(&self.framing, wire) {
-            return false;
+            return 0;
         }
         let mut places = [Place::default(); TOGETHER];
-        let opened = self.group().open_front(wire, &mut out[from..], &mut places);
+        let places = &mut places[..most.min(TOGETHER)];
+        let opened = self.group().open_front(wire, &mut out[from..], places);
         let taken = self.accept(&places[..opened], out, from, end, done);
         // Padding, and what was opened behind a KeyUpdate, is not the caller's.
         let reach = places[..opened]
@@ -211,7 +253,7 @@ impl Opener {
             .map(|place| place.room)
             .sum::<usize>();
         out[end.written..from + reach].fill(0);
-        taken > 0
+        taken
     }
 
     /// What opens the next records.

@@ -105,7 +105,7 @@ impl Opener {
         while self.open_window(wire, out, (count, window), &mut run, &mut end, &mut done) {
             window *= 2;
         }
-        Ok(self.go_on(wire, out, end, &mut done))
+        Ok(self.go_on(usize::MAX, wire, out, end, &mut done))
     }
 
     /// True if it went well and there may be more. Without memory for the parts nothing is opened.

@@ -7,6 +7,7 @@ use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 use crate::key::{RecSeq, TrafficKey};
 use crate::record::TOGETHER;
+use crate::record::past::PastKeys;
 use crate::suite::Limits;
 use crate::wire::MAX_PLAINTEXT;
 
@@ -20,6 +21,7 @@ pub struct Sealer {
     seq: RecSeq,
     limits: Limits,
     generation: u64,
+    past: PastKeys,
 }
 
 /// A key that may follow the one in use; only [`Sealer::prepare`] makes it.
@@ -29,7 +31,8 @@ pub struct NextKey(TrafficKey);
 /// One record to be: its type and its plaintext.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece<'a> {
-    /// The content type.
+    /// The content type. 0 stands for none in TLS 1.3: then the last byte of `plaintext` that is not 0
+    /// is it, and what follows is padding.
     pub record_type: u8,
     /// At most 2^14 bytes.
     pub plaintext: &'a [u8],
@@ -48,6 +51,7 @@ impl Sealer {
             seq,
             limits,
             generation: 0,
+            past: PastKeys::default(),
         })
     }
 
@@ -61,17 +65,21 @@ impl Sealer {
     /// Installs the next key.
     ///
     /// # Errors
-    /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]; nothing changed.
+    /// [`Error::KeyUsed`] for one that this sealer has had; [`Error::NoRekeyIn12`],
+    /// [`Error::RekeyMismatch`], [`Error::CipherMissing`]. Nothing changed then.
     pub fn rekey(&mut self, info: CryptoInfo, provider: &dyn Provider) -> Result<(), Error> {
         let next = self.prepare(info, provider)?;
+        let digest = self.past.check(self.key.info(), next.0.info(), provider)?;
         self.install(next);
+        self.past.add(digest);
         Ok(())
     }
 
-    /// Expands the next key: all of a rekey that can fail.
+    /// Expands the next key: all of a key update that can fail. That the key is new is not asked here:
+    /// keys that are derived one from the other never repeat.
     ///
     /// # Errors
-    /// As [`Sealer::rekey`].
+    /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]
     pub fn prepare(&self, info: CryptoInfo, provider: &dyn Provider) -> Result<NextKey, Error> {
         self.key.check_rekey(&info)?;
         Ok(NextKey(TrafficKey::new(info, provider)?))

@@ -278,7 +278,7 @@ impl Receiver {
             self.setting.stats.add(Counter::TlsRxRekeyReceived);
             self.storm.key_update(now)?;
             let next = self.keys.next(Direction::Rx)?;
-            self.opener.rekey(next, self.setting.provider)?;
+            self.opener.follow(next, self.setting.provider)?;
             self.setting.stats.add(Counter::TlsRxRekeyOk);
         }
         Ok(event)

@@ -6,7 +6,6 @@ use std::sync::Mutex;
 use ktls_aead::PROVIDER;
 use ktls_core::record::{Opened, Stop};
 use ktls_core::rekey::{Fault, Found, KeyUpdateScanner};
-use ktls_core::wire::HEADER_LEN;
 use ktls_core::{Errno, Opener};
 
 use super::{Refusal, check_apart, count, info_of, owned, slice, slice_mut, status};
@@ -115,10 +114,8 @@ fn open_into(
     out: &mut [u8],
     records: &mut [Record],
 ) -> Result<(usize, BatchEnd), Refusal> {
-    let fits = first_records(wire, records.len());
     let mut found = 0;
-    let wire_of_those = wire.get(..fits).unwrap_or_default();
-    let end = opener.open_batch(wire_of_those, out, |one| {
+    let end = opener.open_up_to(records.len(), wire, out, |one| {
         if let Some(place) = records.get_mut(found) {
             *place = one.into();
         }
@@ -130,7 +127,7 @@ fn open_into(
         Some(Stop::Bad(error)) => Refusal::from(error).told(),
         Some(Stop::KeyUpdate) => KEY_UPDATE,
         Some(Stop::Full) => FULL,
-        None if fits < wire.len() => FULL,
+        None if found == records.len() && end.consumed < wire.len() => FULL,
         None => 0,
     };
     let (consumed, written) = (end.consumed, end.written);
@@ -143,20 +140,6 @@ fn open_into(
             stop,
         },
     ))
-}
-
-/// Bytes of the first `max` records, or all there are.
-fn first_records(wire: &[u8], max: usize) -> usize {
-    let mut at = 0;
-    for _ in 0..max {
-        match wire.get(at..).and_then(<[u8]>::first_chunk::<HEADER_LEN>) {
-            Some(&[_, _, _, high, low]) => {
-                at += HEADER_LEN + usize::from(u16::from_be_bytes([high, low]));
-            }
-            None => return wire.len(),
-        }
-    }
-    at.min(wire.len())
 }
 
 impl From<Opened> for Record {

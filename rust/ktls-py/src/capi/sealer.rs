@@ -4,6 +4,7 @@ use std::ffi::c_int;
 use std::sync::{Arc, Mutex};
 
 use ktls_aead::PROVIDER;
+use ktls_core::crypto_info::check_record_type;
 use ktls_core::record::Piece;
 use ktls_core::wire::MAX_PLAINTEXT;
 use ktls_core::{Errno, Sealer};
@@ -16,6 +17,7 @@ use crate::lock::guard;
 pub(super) struct CSealer {
     inner: Mutex<Sealer>,
     overhead: usize,
+    version: u16,
     /// Two processes that seal with one key would use its nonces twice.
     owner: Arc<Ownership>,
 }
@@ -34,6 +36,7 @@ pub(super) unsafe extern "C" fn sealer_new(info: *const u8, len: usize) -> *mut 
         let inner = Sealer::new(unsafe { info_of(info, len) }?, &PROVIDER)?;
         Ok(CSealer {
             overhead: inner.overhead(),
+            version: inner.version(),
             inner: Mutex::new(inner),
             owner: Ownership::new(),
         })
@@ -82,7 +85,7 @@ pub(super) unsafe extern "C" fn seal_batch(
     let seal = || -> Result<usize, Refusal> {
         let _call = sealer.owner.enter()?;
         for piece in pieces {
-            piece.check()?;
+            piece.check(sealer.version)?;
             check_apart(piece.data, piece.len, out, room)?;
         }
         // SAFETY: the header says that so much can be written at `out` and, unless NULL, at
@@ -101,7 +104,8 @@ pub(super) unsafe extern "C" fn seal_batch(
 
 impl CPiece {
     /// Before anything is made of its pointer.
-    fn check(&self) -> Result<(), Refusal> {
+    fn check(&self, version: u16) -> Result<(), Refusal> {
+        check_record_type(version, self.record_type)?;
         let (len, max) = (self.len, MAX_PLAINTEXT);
         if len > max {
             return Err(ktls_core::Error::FragmentTooLong { len, max }.into());
