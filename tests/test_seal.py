@@ -2,7 +2,7 @@
 
 import errno
 import pickle
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -22,6 +22,9 @@ from tests.reference import (
     traffic_key,
 )
 from tests.refusal import seal_refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SIZES = [0, 1, 15, 16, 17, 63, 64, 65, 255, 256, 1350, 2047, 2048, 4095, 8192, 16383, 16384]
 LAST = 2**64 - 1
