@@ -612,8 +612,9 @@ class KtlsSocket:
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes: ...
     def recv_into(self, buffer: _Buffer, nbytes: int = 0, flags: int = 0) -> int:
-        """As :meth:`recv`, into ``buffer``, which no other thread may read during the call: what it
-        saw there might be of a record that turns out to be forged.
+        """As :meth:`recv`, into ``buffer``, which no other thread may read during the call.
+
+        What it saw there might be of a record that turns out to be forged.
         """
 
     def recvmsg(
