@@ -1,10 +1,12 @@
 """KernelSocket: what it has beyond ``socket.socket``, over TCP without the ULP."""
 
 import errno
+import io
 import math
 import os
 import select
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from selectors import EVENT_READ
@@ -20,6 +22,7 @@ from ktls_fast import (
     KtlsSocket,
     RecordTooLargeError,
     kernel_socket,
+    kernel_wait_all,
 )
 from ktls_fast.conformance.blocked import once_blocked
 from ktls_fast.kernel_socket import KernelSocket
@@ -228,3 +231,90 @@ def test_buffers_of_an_iterator_are_there_for_the_second_try(
     with once_blocked(lambda: near.send(b"hello")):
         assert far.recvmsg_into(iter([room]))[0] == 5
     assert room == b"hello"
+
+
+@pytest.mark.parametrize(
+    "receive",
+    [
+        lambda end, flags: end.recv(6, flags),
+        lambda end, flags: filled(lambda room: end.recv_into(room, 6, flags)),
+        lambda end, flags: end.recvmsg(6, 24, flags)[0],
+        lambda end, flags: filled(
+            lambda room: end.recvmsg_into([room[:2], room[2:]], 24, flags)[0]
+        ),
+    ],
+)
+def test_wait_all_waits_for_all_until_the_timeout(
+    receive: Callable[[KernelSocket, int], bytes], ends: tuple[KernelSocket, KernelSocket]
+) -> None:
+    near, far = ends
+    far.settimeout(5)
+    near.send(b"abc")
+    with once_blocked(lambda: near.send(b"def")):
+        assert receive(far, socket.MSG_WAITALL) == b"abcdef"
+    near.send(b"abc")
+    assert receive(far, socket.MSG_WAITALL | socket.MSG_PEEK) == b"abc"
+    far.settimeout(0.01)
+    assert receive(far, socket.MSG_WAITALL) == b"abc"
+    with pytest.raises(TimeoutError):
+        receive(far, socket.MSG_WAITALL)
+    far.settimeout(5)
+    near.send(b"end")
+    near.close()
+    assert receive(far, socket.MSG_WAITALL) == b"end"
+    assert receive(far, socket.MSG_WAITALL) == b""
+
+
+def filled(receive: Callable[[memoryview], int]) -> bytes:
+    """What was received into six bytes."""
+    room = bytearray(6)
+    return bytes(room[: receive(memoryview(room))])
+
+
+def test_wait_all_ends_at_another_type_of_record_and_at_an_error() -> None:
+    control: list[tuple[int, int, bytes]] = [(SOL_TLS, 2, b"\x15")]
+    assert kernel_wait_all._is_control(control)
+    assert not kernel_wait_all._is_control([(SOL_TLS, 2, b"\x17"), (1, 2, b"\x15")])
+
+
+def test_wait_all_leaves_a_reset_to_the_next_call(ends: tuple[KernelSocket, KernelSocket]) -> None:
+    near, far = ends
+    far.settimeout(5)
+    near.send(b"abc")
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    near.close()
+    assert far.recv(6, socket.MSG_WAITALL) == b"abc"
+    with fails(errno.ECONNRESET):
+        far.recv(6, socket.MSG_WAITALL)
+
+
+def test_what_tells_no_size_is_sent_by_sendfile(ends: tuple[KernelSocket, KernelSocket]) -> None:
+    near, far = ends
+    reading, writing = os.pipe()
+    os.write(writing, b"piped")
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert near.sendfile(pipe) == 5
+    assert far.recv(99) == b"piped"
+    with Path("/proc/self/comm").open("rb") as untold:
+        assert near.sendfile(untold) == len(far.recv(99)) > 0
+    assert near.sendfile(io.BytesIO(b"held back"), 1, 3) == 3
+    assert far.recv(99) == b"eld"
+    with pytest.raises(ValueError, match="count is 0"):
+        near.sendfile(io.BytesIO(b"x"), count=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (lambda end: end.connect(end.getpeername()), errno.EISCONN),
+        (lambda end: end.listen(1), errno.EINVAL),
+        (lambda end: end.bind(("127.0.0.1", 0)), errno.EINVAL),
+    ],
+)
+def test_what_tcp_refuses_is_an_error_of_this_package(
+    call: Callable[[KernelSocket], object], code: int, ends: tuple[KernelSocket, KernelSocket]
+) -> None:
+    with pytest.raises(KtlsError) as caught:
+        call(ends[1])
+    assert caught.value.errno == code

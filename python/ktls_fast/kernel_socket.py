@@ -6,7 +6,7 @@ import math
 import os
 import select
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
@@ -14,6 +14,8 @@ from . import sock_diag
 from ._core import CryptoInfo, TlsInfo
 from .constants import TCP_ULP
 from .errors import BadRecordError, KeyExpiredError, KtlsError, RecordTooLargeError
+from .kernel_sendfile import Reader, tells_a_size
+from .kernel_wait_all import receive_all, wants_all
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
@@ -146,14 +148,65 @@ class KernelSocket(socket.socket):
         """As :meth:`socket.socket.getsockopt`: an int without ``buflen``, else bytes."""
         return super().getsockopt(level, optname, buflen)
 
+    bind = _told(socket.socket.bind)
+    connect = _told(socket.socket.connect)
+    listen = _told(socket.socket.listen)
+    getpeername = _told(socket.socket.getpeername)
+    getsockname = _told(socket.socket.getsockname)
+    shutdown = _told(socket.socket.shutdown)
+
     send = _tried_first(socket.socket.send, 1)
     sendall = _told(socket.socket.sendall)
     sendmsg = _tried_first(socket.socket.sendmsg, 2, 2)
-    sendfile = _told(socket.socket.sendfile)
-    recv = _tried_first(socket.socket.recv, 1)
-    recv_into = _tried_first(socket.socket.recv_into, 2)
-    recvmsg = _tried_first(socket.socket.recvmsg, 2)
-    recvmsg_into = _tried_first(socket.socket.recvmsg_into, 2, 1)
+
+    @_told
+    def sendto(self, *args: Any) -> int:  # noqa: ANN401
+        """As :meth:`socket.socket.sendto`."""
+        return super().sendto(*args)
+
+    _recv = _tried_first(socket.socket.recv, 1)
+    _recv_into = _tried_first(socket.socket.recv_into, 2)
+    _recvmsg = _tried_first(socket.socket.recvmsg, 2)
+    _recvmsg_into = _tried_first(socket.socket.recvmsg_into, 2, 1)
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """As :meth:`ktls_fast.KtlsSocket.recv`."""
+        if wants_all(self, flags):
+            data: bytes = self.recvmsg(bufsize, 0, flags)[0]
+            return data
+        return self._recv(bufsize, flags)
+
+    def recv_into(self, buffer: "Buffer", nbytes: int = 0, flags: int = 0) -> int:
+        """As :meth:`ktls_fast.KtlsSocket.recv_into`."""
+        whole = memoryview(buffer)
+        if not wants_all(self, flags) or not 0 <= nbytes <= whole.nbytes:
+            return self._recv_into(buffer, nbytes, flags)
+        room = whole.cast("B")[: nbytes or whole.nbytes]
+        return receive_all(self, self._recvmsg_into, [room], 0, flags)[0]
+
+    def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> Any:  # noqa: ANN401
+        """As :meth:`ktls_fast.KtlsSocket.recvmsg`."""
+        if not wants_all(self, flags) or bufsize < 0:
+            return self._recvmsg(bufsize, ancbufsize, flags)
+        data = bytearray(bufsize)
+        size, *others = receive_all(self, self._recvmsg_into, [data], ancbufsize, flags)
+        return bytes(data[:size]), *others
+
+    def recvmsg_into(  # noqa: D102 - as that of the engine
+        self, buffers: "Iterable[Buffer]", ancbufsize: int = 0, flags: int = 0, /
+    ) -> Any:  # noqa: ANN401
+        if wants_all(self, flags):
+            return receive_all(self, self._recvmsg_into, buffers, ancbufsize, flags)
+        return self._recvmsg_into(buffers, ancbufsize, flags)
+
+    @_told
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:  # noqa: ANN401
+        """As :meth:`ktls_fast.KtlsSocket.sendfile`."""
+        if tells_a_size(file):
+            return super().sendfile(file, offset, count)
+        # Python takes what tells no size, as a pipe, for an empty file, and sends nothing.
+        reader: Any = Reader(file, offset, count)
+        return super().sendfile(reader)
 
     @_told
     def splice_from(self, fd_in: "FileDescriptorLike", n: int, flags: int = 0, /) -> int:
@@ -191,14 +244,14 @@ class KernelSocket(socket.socket):
     def info(self) -> TlsInfo | None:
         """As :meth:`ktls_fast.KtlsSocket.info`.
 
-        :raises KtlsError: EPERM where the kernel tells it to CAP_NET_ADMIN only.
+        :raises KtlsError: EOPNOTSUPP where the kernel's sock_diag tells nothing of TLS.
         """
         if not self.getsockopt(socket.IPPROTO_TCP, TCP_ULP, 16).startswith(b"tls"):
             return None
         info = sock_diag.tls_info(sock_diag.ask(self))
         if info is None:
-            msg = "this kernel tells what sock_diag knows of TLS to CAP_NET_ADMIN only"
-            raise KtlsError(errno.EPERM, msg)
+            msg = "the sock_diag of this kernel tells nothing of TLS"
+            raise KtlsError(errno.EOPNOTSUPP, msg)
         return info
 
     def _wait(self, event: int) -> None:

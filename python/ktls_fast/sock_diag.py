@@ -20,6 +20,7 @@ NLMSG_ERROR: Final = 2
 NLA_TYPE_MASK: Final = 0x3FFF
 """The two highest bits of an attribute's type are flags."""
 
+INET_DIAG_INFO: Final = 2
 INET_DIAG_ULP_INFO: Final = 19
 INET_ULP_INFO_TLS: Final = 2
 VERSION, CIPHER, TXCONF, RXCONF, ZC_RO_TX, RX_NO_PAD, TX_MAX_PAYLOAD_LEN = range(1, 8)
@@ -117,13 +118,16 @@ def _cut(data: bytes) -> KtlsError:
 
 
 def _request(sock: socket.socket) -> bytes:
-    """A request for this one socket, which its cookie proves to be the one."""
+    """A request for this one socket, which its cookie proves to be the one.
+
+    What is known of its ULP comes with what is known of TCP, for which the extension asks.
+    """
     near, far = sock.getsockname(), sock.getpeername()
     cookie = int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), sys.byteorder)
     device = sock.getsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX)
     return b"".join(
         (
-            REQUEST.pack(sock.family, socket.IPPROTO_TCP, 0, ALL_STATES),
+            REQUEST.pack(sock.family, socket.IPPROTO_TCP, 1 << (INET_DIAG_INFO - 1), ALL_STATES),
             struct.pack(">HH", near[1], far[1]),
             _address(sock.family, near[0]),
             _address(sock.family, far[0]),
