@@ -119,24 +119,24 @@ class SocketModel:
     rx: Key
     limit: int = MAX_PLAINTEXT
     unsealed: bytes = b""
+    held: list[Sealed] = field(default_factory=list)
+    leaving: list[Sealed] = field(default_factory=list)
     arrived: deque[Sealed] = field(default_factory=deque)
     opened: deque[Opened] = field(default_factory=deque)
     pending: bool = False
     ended: bool = False
+    shut: bool = False
     error: int = 0
     counted: Counter[str] = field(default_factory=Counter)
 
     def send(self, data: bytes, control: Iterable[Control], flags: int) -> list[Sealed]:
-        """The records of a send (S2.2)."""
+        """The records that leave by a send (S2.2); ``leaving`` has them also when it fails."""
+        self.leaving = []
         if flags & ~TAKEN_FLAGS:
             raise refused(errno.EOPNOTSUPP)
         if flags & MORE and flags & EOR:
             raise refused(errno.EINVAL)
         record_type = self._record_type(list(control), flags)
-        sealed = []
-        if record_type is not None and self.unsealed:
-            self._check_error()
-            sealed.append(self._seal(APPLICATION_DATA))
         if data:
             self._check_error()
         while data:
@@ -144,8 +144,8 @@ class SocketModel:
             piece, data = data[:room], data[room:]
             self.unsealed += piece
             if len(piece) == room or not flags & MORE:
-                sealed.append(self._seal(APPLICATION_DATA if record_type is None else record_type))
-        return sealed
+                self._seal(APPLICATION_DATA if record_type is None else record_type)
+        return self.leaving
 
     def recv(self, size: int, room: int, flags: int) -> tuple[bytes, list[Control], int]:
         """A receive that does not wait (S3.3, S3.4)."""
@@ -188,30 +188,40 @@ class SocketModel:
 
     @property
     def readable(self) -> bool:
-        """S3.6-1, K-13."""
+        """S3.6-1, K-13; after its own shutdown what TCP has (S3.6-2)."""
+        if self.shut:
+            return bool(self.arrived)
         return bool(self.opened or self.arrived) and not self.pending
 
     def _record_type(self, control: list[Control], flags: int) -> int | None:
-        """S2.2-4, S2.2-5."""
+        """S2.2-4 to S2.2-6: the first good type ends an open record, whatever comes behind."""
         found = None
         for level, kind, value in control:
             if level == SOL_TLS:
                 if kind != 1 or not value or flags & MORE:
                     raise refused(errno.EINVAL)
                 found = value[0]
+                self._end_open()
         if control and found is None:
             raise refused(errno.EINVAL)
         return found
+
+    def _end_open(self) -> None:
+        """With an error it is sealed and waits for the next record that leaves."""
+        if self.unsealed:
+            self._seal(APPLICATION_DATA)
+            if self.error:
+                self.held, self.leaving = self.leaving, []
+                self._check_error()
 
     def _check_error(self) -> None:
         """S2.2-11."""
         if self.error:
             raise refused(self.error)
 
-    def _seal(self, record_type: int) -> Sealed:
-        sealed = Sealed(self.tx, record_type, self.unsealed)
-        self.tx, self.unsealed = self.tx.next(), b""
-        return sealed
+    def _seal(self, record_type: int) -> None:
+        self.leaving += [*self.held, Sealed(self.tx, record_type, self.unsealed)]
+        self.tx, self.unsealed, self.held = self.tx.next(), b"", []
 
     def _check_rekey(self, direction: str) -> None:
         if self.version == TLS12:

@@ -35,7 +35,7 @@ from tests.ktls_ends import (
     generation,
     install,
 )
-from tests.ktls_model import EOR, Control, Key, Sealed, SocketModel
+from tests.ktls_model import EOR, Control, Key, SocketModel
 from tests.reference import AES_GCM_256, HANDSHAKE, TLS12, TLS13, pattern, traffic_key
 
 LATE = 3  # records sent, before what may end a direction for good
@@ -200,7 +200,7 @@ class TwoSockets(RuleBasedStateMachine):
     def shut_down(self, number: int) -> None:
         if not self._peer(number).ended:
             self.ends[number].shutdown(socket.SHUT_WR)
-            self._peer(number).ended = True
+            self._peer(number).ended = self.models[number].shut = True
             poll = select.poll()
             poll.register(self.ends[1 - number].fileno(), RDHUP)
             assert poll.poll(DEADLINE * 1000)
@@ -253,14 +253,14 @@ class TwoSockets(RuleBasedStateMachine):
         peer = self._peer(number)
         if peer.ended or sum(len(sealed.data) for sealed in peer.arrived) > QUEUED_AT_MOST:
             return
-        sealed: list[Sealed] = []
 
         def modelled() -> int:
-            sealed.extend(self.models[number].send(data, control, flags))
+            self.models[number].send(data, control, flags)
             return len(data)
 
         lying = self._lying(1 - number)
         self._same(lambda: real(self.ends[number]), modelled)
+        sealed = self.models[number].leaving
         overhead = generation(0, peer.version).overhead
         wire = sum(len(one.data) + overhead for one in sealed)
         self._push(number)

@@ -601,14 +601,23 @@ class KtlsSocket:
         buffers: Iterable[_Buffer],
         ancdata: Iterable[tuple[int, int, _Buffer]] | None = None,
         flags: int = 0,
-        address: None = None,
+        address: tuple[Any, ...] | None = None,
         /,
     ) -> int:
         """Send; ``[(SOL_TLS, TLS_SET_RECORD_TYPE, bytes([t]))]`` makes records of type ``t``.
 
         As the kernel, it takes type 0, which the peer of a TLS 1.3 connection reads as padding: the
         last byte of data becomes the type.
+
+        :param address: not looked at, as a connected socket sends to its peer.
         """
+
+    @overload
+    def sendto(self, data: _Buffer, address: tuple[Any, ...], /) -> int:
+        """Send to the peer, whatever the address."""
+
+    @overload
+    def sendto(self, data: _Buffer, flags: int, address: tuple[Any, ...], /) -> int: ...
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes: ...
     def recv_into(self, buffer: _Buffer, nbytes: int = 0, flags: int = 0) -> int:

@@ -6,17 +6,17 @@ on sockets of one side and gives its results in the same form.
 
 import errno
 import fcntl
-import os
 import select
 import socket
 import struct
 import termios
 from contextlib import suppress
-from tempfile import TemporaryFile
+from typing import Any
 
 from ktls_fast.constants import SOL_TLS, TCP_ULP
 
 from .blocked import once_blocked
+from .file_calls import FileCalls
 from .sides import Counters, End
 from .steps import (
     Outcome,
@@ -26,7 +26,6 @@ from .steps import (
     flag_names,
     flags_of,
     given,
-    pattern,
     shown,
 )
 
@@ -50,7 +49,6 @@ PLAIN_OPTIONS: dict[str, tuple[int, int, int | bytes]] = {
     "SO_RCVLOWAT": (socket.SOL_SOCKET, socket.SO_RCVLOWAT, 10),
 }
 HELD_BACK_BY_TCP = 5.0
-SPLICE_F_NONBLOCK, SPLICE_F_MORE = 2, 4
 
 
 def option_number(step: Step) -> int:
@@ -59,22 +57,16 @@ def option_number(step: Step) -> int:
     return name if isinstance(name, int) else TLS_OPTIONS[name]
 
 
-class Player:
+class Player(FileCalls):
     """Two connected ends, and what counts for them."""
 
     def __init__(self, ends: dict[str, End], counters: Counters) -> None:
         """Begin to count; the ends belong to others."""
-        self.ends = ends
+        super().__init__(ends)
         self._counters = counters
         self._before = counters()
         self.waited = False
         self.last_key = b""
-        self.pipe = os.pipe()
-
-    def close(self) -> None:
-        """Close the pipe, which is all that is ours."""
-        for fd in self.pipe:
-            os.close(fd)
 
     def play(self, step: Step) -> Outcome:
         """Make the call of ``step``; gives its results."""
@@ -126,7 +118,17 @@ class Player:
             buffers.append(data[:size])
             data = data[size:]
         control = [(level, kind, bytes.fromhex(value)) for level, kind, value in step["cmsg_in"]]
-        return {"ret": self.ends[step["on"]].sendmsg(buffers, control, flags_of(step))}
+        end: Any = self.ends[step["on"]]
+        arguments = [buffers, control, flags_of(step)]
+        if "address" in step:
+            arguments.append(tuple(step["address"]))
+        return {"ret": end.sendmsg(*arguments)}
+
+    def op_sendto(self, step: Step) -> Outcome:
+        """To an address that nobody looks at."""
+        end: Any = self.ends[step["on"]]
+        address = tuple(step["address"])
+        return {"ret": end.sendto(given(step["data_in"]), flags_of(step), address)}
 
     def op_recv(self, step: Step) -> Outcome:
         """Plain receive."""
@@ -175,36 +177,16 @@ class Player:
         mask = self.ends[step["on"]].poll(POLLED, 0)
         return {"ret": "|".join(name for bit, name in POLL.items() if mask & bit) or "0"}
 
-    def op_splice_to_pipe(self, step: Step) -> Outcome:
-        """Into the player's pipe, never waiting."""
-        return {"ret": self.ends[step["on"]].splice_to(self.pipe[1], step["n"], SPLICE_F_NONBLOCK)}
+    def op_settimeout(self, step: Step) -> Outcome:
+        """Python's own."""
+        self.ends[step["on"]].settimeout(step["seconds"])
+        return {"ret": 0}
 
-    def op_pipe_read(self, _step: Step) -> Outcome:
-        """What was spliced."""
-        return {"data": os.read(self.pipe[0], 100).decode(errors="replace")}
-
-    def op_splice_loop(self, step: Step) -> Outcome:
-        """A full record through a pipe of one page."""
-        fcntl.fcntl(self.pipe[1], fcntl.F_SETPIPE_SZ, 4096)
-        got = b""
-        while len(got) < 16384:
-            self.ends[step["on"]].splice_to(self.pipe[1], 16384 - len(got), SPLICE_F_NONBLOCK)
-            got += os.read(self.pipe[0], 16384)
-        return {"ret": len(got), "right": got == pattern(16384)}
-
-    def op_splice(self, step: Step) -> Outcome:
-        """From the player's pipe."""
-        more = "SPLICE_F_MORE" in step.get("flags", [])
-        os.write(self.pipe[1], b"pipe2" if more else b"pipe1")
-        flags = SPLICE_F_MORE if more else 0
-        return {"ret": self.ends[step["on"]].splice_from(self.pipe[0], step["n"], flags)}
-
-    def op_sendfile(self, step: Step) -> Outcome:
-        """A file with the pattern."""
-        with TemporaryFile() as file:
-            file.write(pattern(step["n"]))
-            file.flush()
-            return {"ret": self.ends[step["on"]].sendfile(file, 0, step["n"])}
+    def op_info(self, step: Step) -> Outcome:
+        """What is the same for every kernel that tells it."""
+        info = self.ends[step["on"]].info()
+        told = ("version", "cipher_type", "tx_conf", "rx_conf")
+        return {"ret": info and {name: getattr(info, name) for name in told}}
 
     def op_epoll_wait(self, step: Step) -> Outcome:
         """What a level-triggered epoll for EPOLLIN tells."""

@@ -41,6 +41,7 @@ SEEN_THROUGH_A_DUP = {"ku.pending_fork"}
 # What the peer sends while a receive waits, receive by receive; then nothing: it returns by itself.
 SENT_MEANWHILE = {
     "recv.blocking_wakes": [(b"data", DATA), (b"\1\0", ALERT), (b"\1\0", ALERT)],
+    "backend.waitall_timeout": [(b"def", DATA)],
     "ku.blocked_reader": [(KEY_UPDATE, HANDSHAKE)],
     "ku.blocked_recv": [(KEY_UPDATE, HANDSHAKE)],
 }

@@ -75,6 +75,13 @@ impl Fifo {
         }
     }
 
+    /// Drops the last `len` bytes.
+    pub fn truncate_by(&mut self, len: usize) {
+        debug_assert!(len <= self.len());
+        self.end -= len;
+        self.consume(0);
+    }
+
     /// Moves what is queued to the front, of other memory if that is not enough.
     fn make_room(&mut self, len: usize) {
         let queued = self.page + self.start..self.page + self.end;

@@ -165,7 +165,7 @@ impl End {
         ];
         (
             data,
-            (paused, self.rx.readable(), self.rx.hungry()),
+            (paused, self.rx.readable(1), self.rx.hungry()),
             (self.rx.stopped(), self.rx.unopened()),
             self.rx.live_info().rec_seq,
             counted.map(|counter| self.shared.stats.value(counter)),

@@ -3,6 +3,7 @@
 mod elsewhere;
 mod handle;
 mod receive;
+mod send;
 
 use std::sync::Arc;
 
@@ -10,10 +11,11 @@ use ktls_core::Errno;
 use ktls_core::socket::Target;
 use ktls_core::socket::call::{Control, SOL_TLS};
 use ktls_net::{FdSocket, Kept, Limit, Patience};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use self::handle::Handle;
+use self::send::check_address;
 use crate::arguments::small;
 use crate::bell::PyBell;
 use crate::buffer::{Input, Output, copy_bytes, take_fd};
@@ -23,7 +25,7 @@ use crate::offload_queue::PyOffloadQueue;
 use crate::sendfile;
 use crate::socket_call::{Message, as_kernel, check_all_apart, collect, controls, dup_of, size};
 use crate::socket_option::{
-    INT_LEN, IPPROTO_TCP, SO_ERROR, SO_RCVLOWAT, SOL_SOCKET, TCP_ULP, Value, int_answer,
+    INT_LEN, IPPROTO_TCP, SO_ERROR, SO_RCVLOWAT, SOL_SOCKET, TCP_ULP, Value, int_answer, int_of,
 };
 use crate::spent_bytes::SpentBytes;
 use crate::stat::{PyNamespace, stats_of};
@@ -113,8 +115,9 @@ impl PyKtlsSocket {
                 let value = value.bytes();
                 as_kernel(py, || self.inner.set_option(optname, value))
             }
-            (SOL_SOCKET, SO_RCVLOWAT) => {
-                let bytes = value.extract()?;
+            (SOL_SOCKET, SO_RCVLOWAT) if !value.is_none() => {
+                let value: Value<'_> = value.extract()?;
+                let bytes = int_of(value.bytes())?;
                 as_kernel(py, || self.inner.set_low_water(bytes))
             }
             _ => self.set_elsewhere(py, level, optname, value, optlen),
@@ -178,6 +181,23 @@ impl PyKtlsSocket {
         })
     }
 
+    /// `(data, address)` or `(data, flags, address)`.
+    #[pyo3(signature = (data, flags_or_address, address = None, /))]
+    fn sendto(
+        &self,
+        py: Python<'_>,
+        data: Input<'_>,
+        flags_or_address: &Bound<'_, PyAny>,
+        address: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<usize> {
+        let (flags, address) = match address {
+            Some(address) => (flags_or_address.extract()?, address),
+            None => (0, flags_or_address),
+        };
+        check_address(address)?;
+        self.send_slices(py, &[data], &[], flags)
+    }
+
     #[pyo3(signature = (buffers, ancdata = None, flags = 0, address = None, /))]
     fn sendmsg(
         &self,
@@ -187,9 +207,7 @@ impl PyKtlsSocket {
         #[pyo3(from_py_with = small::<i32>)] flags: i32,
         address: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<usize> {
-        if address.is_some() {
-            return Err(PyTypeError::new_err("a connected socket takes no address"));
-        }
+        address.map_or(Ok(()), check_address)?;
         let buffers = collect::<Input<'_>>(buffers)?;
         let ancdata = ancdata.map_or(Ok(Vec::new()), collect::<(i32, i32, Input<'_>)>)?;
         let controls = ancdata.iter().map(|(level, kind, data)| Control {

@@ -1,5 +1,6 @@
 //! Values of `setsockopt` and `getsockopt`.
 
+use ktls_core::Errno;
 use pyo3::Borrowed;
 use pyo3::prelude::*;
 use pyo3::types::PyInt;
@@ -7,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::buffer::Input;
 use crate::crypto_info::PyCryptoInfo;
+use crate::errors::refused;
 
 /// The value of an option.
 pub(crate) enum Value<'py> {
@@ -48,6 +50,15 @@ impl Value<'_> {
 /// An int as `getsockopt` writes it into so much room.
 pub(crate) fn int_answer(value: i32, room: usize) -> Vec<u8> {
     value.to_ne_bytes().into_iter().take(room).collect()
+}
+
+/// An int as `setsockopt` reads it, which leaves what stands behind.
+pub(crate) fn int_of(value: &[u8]) -> PyResult<i32> {
+    let Some(int) = value.first_chunk() else {
+        let text = format!("an int has {INT_LEN} bytes, not {}", value.len());
+        return Err(refused(Errno::Inval, text));
+    };
+    Ok(i32::from_ne_bytes(*int))
 }
 
 pub(crate) const IPPROTO_TCP: i32 = 6;

@@ -193,6 +193,10 @@ impl fmt::Display for Error {
                 write!(f, "a SOL_TLS control message of type {cmsg_type}, not 1")
             }
             Self::EmptyControl => f.write_str("TLS_SET_RECORD_TYPE without its byte"),
+            Self::BadSocketControl { cmsg_type, len } => write!(
+                f,
+                "TCP takes no SOL_SOCKET control message of type {cmsg_type} with {len} bytes"
+            ),
             Self::NoRecordType => f.write_str("control messages, but none sets the record type"),
             Self::ControlSpliced { record_type } => {
                 write!(f, "splice moves no record of type {record_type}")

@@ -160,6 +160,8 @@ pub enum Error {
     EmptyControl,
     /// Control messages, and none of them sets the record type.
     NoRecordType,
+    /// A control message of `SOL_SOCKET` that TCP does not know, or of the wrong length.
+    BadSocketControl { cmsg_type: i32, len: usize },
     /// A control record and no room for its type.
     NoControlRoom { record_type: u8 },
     /// Splice moves data only.

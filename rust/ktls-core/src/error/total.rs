@@ -69,6 +69,7 @@ impl Error {
             | Self::BadControlType { .. }
             | Self::EmptyControl
             | Self::NoRecordType
+            | Self::BadSocketControl { .. }
             | Self::ControlSpliced { .. }
             | Self::NoControlRoom { .. } => Blame::Caller,
         }
@@ -107,6 +108,7 @@ impl Error {
             | Self::BadControlType { .. }
             | Self::EmptyControl
             | Self::NoRecordType
+            | Self::BadSocketControl { .. }
             | Self::ControlSpliced { .. } => Errno::Inval,
             Self::UnexpectedRecord { .. }
             | Self::UnexpectedMessage { .. }
@@ -203,6 +205,7 @@ impl Error {
             | Self::BadControlType { .. }
             | Self::EmptyControl
             | Self::NoRecordType
+            | Self::BadSocketControl { .. }
             | Self::ControlSpliced { .. }
             | Self::NoControlRoom { .. } => None,
         }

@@ -74,26 +74,84 @@ pub struct Control<'a> {
     pub data: &'a [u8],
 }
 
-/// The record type that control messages set: none only if there are none at all.
-///
-/// # Errors
-/// [`Error::BadControlType`], [`Error::EmptyControl`], [`Error::TypeWithMore`], [`Error::NoRecordType`]
-pub fn record_type<'a>(
-    controls: impl IntoIterator<Item = Control<'a>>,
-    flags: SendFlags,
-) -> Result<Option<u8>, Error> {
-    let (mut any, mut found) = (false, None);
-    for control in controls {
-        any = true;
-        if control.level == SOL_TLS {
-            found = Some(one_type(control, flags)?);
+/// What the control messages of a send call ask for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Controls {
+    /// One set a record type, which ends an open record even if a later one is refused.
+    pub end_open: bool,
+    /// The record type that they set: none only if there are none at all.
+    pub record_type: Result<Option<u8>, Error>,
+}
+
+impl Controls {
+    /// Checks them in turn. The errors are [`Error::BadControlType`], [`Error::EmptyControl`],
+    /// [`Error::TypeWithMore`] and [`Error::NoRecordType`].
+    pub fn new<'a>(controls: impl IntoIterator<Item = Control<'a>>, flags: SendFlags) -> Self {
+        let (mut any, mut found) = (false, None);
+        for control in controls {
+            any = true;
+            if control.level != SOL_TLS {
+                continue;
+            }
+            match one_type(control, flags) {
+                Ok(record_type) => found = Some(record_type),
+                Err(error) => {
+                    return Self {
+                        end_open: found.is_some(),
+                        record_type: Err(error),
+                    };
+                }
+            }
+        }
+        Self {
+            end_open: found.is_some(),
+            record_type: if any && found.is_none() {
+                Err(Error::NoRecordType)
+            } else {
+                Ok(found)
+            },
         }
     }
-    if any && found.is_none() {
-        return Err(Error::NoRecordType);
-    }
-    Ok(found)
 }
+
+/// Checks the control messages of a send that TCP gets as it is: a direction without a key.
+///
+/// TCP looks at those of `SOL_SOCKET` only.
+///
+/// # Errors
+/// [`Error::BadSocketControl`]
+pub fn check_plain<'a>(controls: impl IntoIterator<Item = Control<'a>>) -> Result<(), Error> {
+    let refused = |control: &Control<'_>| {
+        let len = control.data.len();
+        let taken = match control.kind {
+            SCM_RIGHTS | SCM_CREDENTIALS => true,
+            SO_PRIORITY | SO_MARK | SO_TIMESTAMPING_OLD | SO_TIMESTAMPING_NEW | SCM_TS_OPT_ID => {
+                len == INT_LEN
+            }
+            SCM_TXTIME => len == 2 * INT_LEN,
+            _ => false,
+        };
+        control.level == SOL_SOCKET && !taken
+    };
+    match controls.into_iter().find(refused) {
+        None => Ok(()),
+        Some(control) => Err(Error::BadSocketControl {
+            cmsg_type: control.kind,
+            len: control.data.len(),
+        }),
+    }
+}
+
+const SOL_SOCKET: i32 = 1;
+const SCM_RIGHTS: i32 = 1;
+const SCM_CREDENTIALS: i32 = 2;
+const SO_PRIORITY: i32 = 12;
+const SO_MARK: i32 = 36;
+const SO_TIMESTAMPING_OLD: i32 = 37;
+const SCM_TXTIME: i32 = 61;
+const SO_TIMESTAMPING_NEW: i32 = 65;
+const SCM_TS_OPT_ID: i32 = 81;
+const INT_LEN: usize = 4;
 
 fn one_type(control: Control<'_>, flags: SendFlags) -> Result<u8, Error> {
     if control.kind != SET_RECORD_TYPE {
@@ -204,7 +262,40 @@ mod tests {
                 Err(Error::BadControlType { cmsg_type: 3 }),
             ),
         ] {
-            assert_eq!(record_type(controls.clone(), flags), want, "{controls:?}");
+            let asked = Controls::new(controls.clone(), flags);
+            assert_eq!(asked.record_type, want, "{controls:?}");
+        }
+    }
+
+    #[test]
+    fn a_good_type_in_front_of_a_bad_message_ends_an_open_record() {
+        let plain = SendFlags::default();
+        let bad = [control(1, &[]), control(3, &[22])];
+        for bad in bad {
+            let behind = Controls::new([control(1, &[21]), bad], plain);
+            assert!(behind.end_open && behind.record_type.is_err(), "{bad:?}");
+            let in_front = Controls::new([bad, control(1, &[21])], plain);
+            assert!(
+                !in_front.end_open && in_front.record_type.is_err(),
+                "{bad:?}"
+            );
+        }
+        assert!(!Controls::new([], plain).end_open);
+    }
+
+    #[test]
+    fn without_a_key_only_the_messages_of_sockets_are_looked_at() {
+        let message = |level, kind, data| Control { level, kind, data };
+        for (control, taken) in [
+            (message(SOL_SOCKET, 99, &b""[..]), false),
+            (message(SOL_SOCKET, 0, b""), false),
+            (message(SOL_SOCKET, SO_MARK, b"123"), false),
+            (message(SOL_SOCKET, SO_MARK, b"1234"), true),
+            (message(SOL_SOCKET, SCM_RIGHTS, b"1234"), true),
+            (message(SOL_TLS, 3, b""), true),
+            (message(0, 99, b""), true),
+        ] {
+            assert_eq!(check_plain([control]).is_ok(), taken, "{control:?}");
         }
     }
 

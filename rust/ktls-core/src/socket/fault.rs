@@ -1,6 +1,7 @@
 //! `sk_err`: one slot for what went wrong on its own, not in a call.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Errno, Error};
@@ -47,13 +48,38 @@ impl fmt::Display for Fault {
 }
 
 /// The slot: a new fault replaces the old one; a receive and `SO_ERROR` empty it, a send does not.
+///
+/// The kernel has one for the record layer and TCP. Here TCP has a slot of its own, which nobody sees
+/// change: who has the descriptor moves its error here, and asks [`SockError::outdates_tcp`] whether
+/// that error is the older one.
 #[derive(Debug, Default)]
-pub struct SockError(Mutex<Option<Fault>>);
+pub struct SockError {
+    slot: Mutex<Option<Fault>>,
+    outdates_tcp: AtomicBool,
+}
 
 impl SockError {
-    /// Puts a fault in.
+    /// Puts a fault in that came from outside: TCP may have told a later one since.
     pub fn set(&self, fault: impl Into<Fault>) {
         *self.slot() = Some(fault.into());
+    }
+
+    /// Puts a fault in that arose in a call, so behind all that TCP has told.
+    pub fn set_in_call(&self, fault: impl Into<Fault>) {
+        self.set(fault);
+        self.outdate_tcp();
+    }
+
+    /// What TCP has told up to now is older than the fault in the slot.
+    pub fn outdate_tcp(&self) {
+        self.outdates_tcp.store(true, Ordering::Release);
+    }
+
+    /// True once after a fault that arose in a call: what TCP holds is to be dropped.
+    #[must_use]
+    pub fn outdates_tcp(&self) -> bool {
+        // Most calls only look.
+        self.outdates_tcp.load(Ordering::Acquire) && self.outdates_tcp.swap(false, Ordering::AcqRel)
     }
 
     /// Looks at the fault.
@@ -84,7 +110,7 @@ impl SockError {
     }
 
     fn slot(&self) -> MutexGuard<'_, Option<Fault>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,5 +138,15 @@ mod tests {
         assert_eq!(slot.peek(), Some(Fault::System(104)));
         assert_eq!(slot.take(), Some(Fault::System(104)));
         assert_eq!(slot.take(), None);
+    }
+
+    #[test]
+    fn a_fault_of_a_call_outdates_tcp_once() {
+        let slot = SockError::default();
+        slot.set(Error::BadTag);
+        assert!(!slot.outdates_tcp());
+        slot.set_in_call(Error::BadTag);
+        assert!(slot.outdates_tcp());
+        assert!(!slot.outdates_tcp());
     }
 }

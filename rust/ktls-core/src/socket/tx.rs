@@ -25,8 +25,10 @@ pub struct Tx {
     wire: Fifo,
     /// In place of `wire` where the records leave by a queue.
     jobs: Option<Jobs>,
-    /// Bytes at the end of `wire`, or jobs, that wait for the next transmission (spec 2.3).
+    /// Bytes at the end of `wire`, or jobs, that wait for the next transmission.
     held: usize,
+    /// What is held was sealed under the last number: it never leaves under its own key (spec 2.3).
+    held_is_last: bool,
     max_payload: usize,
     /// Records that one key may seal; the kernel has no such limit.
     record_limit: u64,
@@ -59,6 +61,7 @@ impl Default for Tx {
             wire: Fifo::default(),
             jobs: None,
             held: 0,
+            held_is_last: false,
             max_payload: MAX_PLAINTEXT,
             record_limit: u64::MAX,
         }
@@ -82,7 +85,6 @@ impl Tx {
         limit: usize,
         shared: &Shared,
     ) -> Result<(), Fault> {
-        self.held = 0;
         if record_type.is_some() {
             self.close_open(shared)?;
         }
@@ -125,9 +127,22 @@ impl Tx {
         self.wire.consume(len);
     }
 
-    /// Lets everything sealed go out, also what waited for a next transmission.
+    /// Lets what waited for the next transmission go out, but a record under the last number: that is lost.
     pub fn release(&mut self) {
+        if self.held_is_last {
+            self.drop_held();
+        }
         self.held = 0;
+    }
+
+    /// What waited for the next transmission is lost.
+    pub fn drop_held(&mut self) {
+        let lost = std::mem::take(&mut self.held);
+        self.held_is_last = false;
+        match &mut self.jobs {
+            Some(jobs) => jobs.staged.truncate(jobs.staged.len() - lost),
+            None => self.wire.truncate_by(lost),
+        }
     }
 
     /// From now on records leave by a queue, in which a worker seals them.
@@ -179,7 +194,7 @@ impl Tx {
 
     /// Drops sealed records that can no longer reach the peer.
     pub fn discard_wire(&mut self) {
-        self.held = 0;
+        (self.held, self.held_is_last) = (0, false);
         if let Some(jobs) = &mut self.jobs {
             jobs.staged.clear();
         }
@@ -190,6 +205,8 @@ impl Tx {
     pub fn install(&mut self, key: TrafficKey) {
         let seq = key.info().rec_seq;
         let key = Arc::new(key);
+        // Seen in trace send.seq_wrap_rekey: with a next key it does leave, in front of the next record.
+        self.held_is_last = false;
         let past = self.keyed.replace(Keyed { key, seq });
         if let (Some(offload), Some(past)) = (&mut self.offload, past) {
             offload.replaced(past.key);
@@ -235,7 +252,7 @@ impl Tx {
         }
     }
 
-    /// True while sealed bytes wait, those of a last record under the last number too.
+    /// True while sealed bytes wait, those for the next transmission too.
     #[must_use]
     pub fn has_sealed(&self) -> bool {
         self.waiting() > 0
@@ -288,17 +305,22 @@ impl Tx {
             .inspect_err(|_| source.untake(len))
     }
 
-    /// Seals the open record, if there is one.
+    /// Seals the open record, if there is one, also when it may not leave before the next transmission.
     ///
     /// # Errors
-    /// What `sk_err` holds; [`Error::SeqExhausted`]; [`Error::KeyExhausted`], and it stays open.
+    /// [`Error::KeyExhausted`], and it stays open; [`Error::SeqExhausted`]; what `sk_err` holds.
     pub fn close_open(&mut self, shared: &Shared) -> Result<(), Fault> {
         if self.open.is_empty() {
             return Ok(());
         }
-        shared.error.check_send()?;
         self.check_limit()?;
-        self.seal_open(ContentType::APPLICATION_DATA.0, shared)
+        let kept = if self.held_is_last { 0 } else { self.held };
+        self.release();
+        let before = self.waiting() - kept;
+        self.seal_open(ContentType::APPLICATION_DATA.0, shared)?;
+        shared.error.check_send().inspect_err(|_| {
+            self.held = self.waiting() - before;
+        })
     }
 
     fn seal_open(&mut self, record_type: u8, shared: &Shared) -> Result<(), Fault> {
@@ -320,6 +342,7 @@ impl Tx {
         place: Option<Plaintext>,
         shared: &Shared,
     ) -> Result<(), Fault> {
+        self.release();
         let keyed = self.keyed.as_mut().ok_or(Error::NoKey)?;
         let last = keyed.seq == u64::MAX;
         keyed.count_past_limit(1, shared);
@@ -336,8 +359,9 @@ impl Tx {
             self.held = 0;
             return Ok(());
         }
-        // The record is sealed and leaves later, yet its send fails (trace send.seq_wrap_rekey).
-        shared.error.set(Error::SeqExhausted);
+        // A device has counted it.
+        self.held_is_last = self.offload.is_none();
+        shared.error.set_in_call(Error::SeqExhausted);
         Err(Error::SeqExhausted.into())
     }
 }

@@ -5,6 +5,7 @@
 
 mod ahead;
 mod lent;
+mod plain;
 mod poll;
 mod queued;
 mod recv;
@@ -54,7 +55,7 @@ pub struct FdSocket {
     rx: Arc<Mutex<RxSide>>,
     writer: Turn,
     reader: Turn,
-    /// `SO_RCVLOWAT`: counts plaintext here, so TCP never learns it.
+    /// `SO_RCVLOWAT`. TCP has it as well until `TLS_RX` is set: then half a record must wake a reader.
     low_water: AtomicUsize,
     watchers: Arc<Watchers>,
     device: Option<Arc<OffloadQueue>>,
@@ -150,13 +151,24 @@ impl FdSocket {
         Ok(self.low_water.load(Ordering::Relaxed))
     }
 
-    /// Sets `SO_RCVLOWAT`; 0 is as good as 1.
+    /// Sets `SO_RCVLOWAT`, as TCP bounds it.
     ///
     /// # Errors
-    /// EBADF once closed.
-    pub fn set_low_water(&self, bytes: usize) -> Result<(), Error> {
-        self.fd.number()?;
+    /// EBADF once closed; EBUSY when another process of a fork uses it; what the system says.
+    pub fn set_low_water(&self, bytes: i32) -> Result<(), Error> {
+        let fd = self.fd.open()?;
+        let side = guard(&self.rx);
+        ktls_sys::set_receive_low_water(&fd, bytes)?;
+        self.take_low_water(&fd, &side)
+    }
+
+    /// Takes over what TCP has, which goes on with it until `TLS_RX` is set.
+    fn take_low_water(&self, fd: &OwnedFd, side: &RxSide) -> Result<(), Error> {
+        let bytes = ktls_sys::receive_low_water(fd)?;
         self.low_water.store(bytes.max(1), Ordering::Relaxed);
+        if side.is_keyed() && bytes > 1 {
+            ktls_sys::set_receive_low_water(fd, 1)?;
+        }
         Ok(())
     }
 
@@ -214,9 +226,23 @@ impl FdSocket {
 
     /// Moves an error that TCP holds into `sk_err`.
     fn collect_error(&self, fd: &OwnedFd) {
-        if let Ok(Err(errno)) = socket_error(fd) {
+        if let Some(errno) = tcp_error(fd) {
             self.tx.tcp_failed(errno);
         }
+    }
+
+    /// Behind a call in which a record failed: an error that TCP told before is no more (one `sk_err`).
+    fn drop_outdated_error(&self, fd: &OwnedFd) {
+        if self.shared.error.outdates_tcp() && tcp_error(fd).is_some() {
+            self.tx.set_failed();
+        }
+    }
+
+    /// Takes out what `sk_err` holds, as a call does that is TCP's own.
+    fn take_fault(&self, fd: &OwnedFd) -> Option<Fault> {
+        self.shared.error.peek()?;
+        self.collect_error(fd);
+        self.shared.error.take()
     }
 }
 
@@ -266,6 +292,11 @@ fn wait_at(
         Err(Error::TimedOut) => Err(Error::Io(Errno::AGAIN)),
         waited => waited,
     }
+}
+
+/// Takes out the error that TCP holds.
+fn tcp_error(fd: &OwnedFd) -> Option<Errno> {
+    socket_error(fd).ok()?.err()
 }
 
 /// What a poll that does not wait sees.

@@ -5,9 +5,11 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ktls_core::socket::Rx;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::ioctl_fionread;
 
 use super::recv::Pulled;
 use super::watch::Bell;
@@ -76,9 +78,12 @@ impl FdSocket {
         let fd = self.fd.open()?;
         let reading = self.reading(&fd);
         let mut seen = look(&fd, events | READ | PollFlags::OUT | PEER_DONE);
-        let open = !seen.intersects(PEER_DONE | PollFlags::HUP);
+        let ended = seen.intersects(PEER_DONE | PollFlags::HUP);
+        let open = !ended && !self.tx.is_shut();
         if open && reading != Reading::Plain {
             seen.set(READ, reading == Reading::Ready);
+        } else if !ended && reading != Reading::Plain {
+            seen.set(READ, self.has_ciphertext(&fd)?);
         }
         if self.shared.error.peek().is_some() {
             seen.insert(PollFlags::ERR);
@@ -122,28 +127,39 @@ impl FdSocket {
     }
 
     fn reading(&self, fd: &OwnedFd) -> Reading {
+        let low_water = self.low_water.load(Ordering::Relaxed);
         let mut side = guard(&self.rx);
         let Some(rx) = side.keyed_now() else {
             return Reading::Plain;
         };
+        let hungry = reading_of(rx, low_water) == Reading::Hungry;
         // A reader that waits would not hear of bytes taken away from under it. One that comes now
         // has to have the lock first.
-        if rx.hungry() && self.reader.is_taken() {
+        if hungry && self.reader.is_taken() {
             return Reading::Held;
         }
-        if rx.hungry()
-            && let Pulled::Failed(errno) = side.pull(fd, &self.shared)
-        {
+        if hungry && let Pulled::Failed(errno) = side.pull(fd, &self.shared) {
             self.tx.tcp_failed(errno);
         }
-        side.keyed_now().map_or(Reading::Plain, reading_of)
+        match side.keyed_now() {
+            None => Reading::Plain,
+            Some(rx) => reading_of(rx, low_water),
+        }
+    }
+
+    /// What TCP would show after its own shutdown: ciphertext, also that which was taken from it.
+    fn has_ciphertext(&self, fd: &OwnedFd) -> Result<bool, Error> {
+        let taken = guard(&self.rx).keyed_now().map_or(0, |rx| rx.unopened());
+        let queued = usize::try_from(ioctl_fionread(fd)?).unwrap_or(usize::MAX);
+        Ok(taken.saturating_add(queued) >= self.low_water.load(Ordering::Relaxed))
     }
 }
 
-fn reading_of(rx: &mut Rx) -> Reading {
-    if rx.readable() {
+fn reading_of(rx: &Rx, low_water: usize) -> Reading {
+    let below_the_mark = !rx.paused() && rx.unopened() < low_water;
+    if rx.readable(low_water) {
         Reading::Ready
-    } else if rx.hungry() {
+    } else if rx.hungry() || !rx.stopped() && below_the_mark {
         Reading::Hungry
     } else {
         Reading::Held

@@ -74,7 +74,6 @@ impl TxSide {
     /// the device (R-TX-6, R-TX-7).
     pub(super) fn begin_send(self: &Arc<Self>, queued: &Queued) -> Result<(), Fault> {
         let mut tx = self.state();
-        tx.release();
         self.submit_rest(&mut tx);
         let phase = guard(&queued.device).phase();
         if let TxPhase::Pending { .. } = phase {

@@ -5,14 +5,14 @@ use std::sync::TryLockError;
 
 use ktls_core::crypto_info::CryptoInfo;
 use ktls_core::key::TrafficKey;
-use ktls_core::socket::call::{ControlRoom, DONTWAIT, RecvFlags, WAITALL};
+use ktls_core::socket::call::{ControlRoom, RecvFlags};
 use ktls_core::socket::{Dry, NoPad, Receive, Received, Rx, Shared, Step, Target, options};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
 
 use super::ahead::Queued;
-use super::{FdSocket, look, wait_until};
+use super::{FdSocket, look, tcp_error, wait_until};
 use crate::descriptor::guard;
 use crate::wait::{PEER_DONE, read_now};
 use crate::{Error, Patience};
@@ -62,13 +62,14 @@ impl FdSocket {
         let _ring = self.watchers.ring_later();
         if !guard(&self.rx).is_keyed() {
             let _turn = self.reader.take(patience)?;
-            return recv_plain(&fd, out, flags, patience, call);
+            return self.recv_plain(&fd, out, flags, patience, call);
         }
         if wanted.error_queue {
             return Err(Error::Io(Errno::AGAIN));
         }
         let _turn = self.reader.take(patience)?;
         let received = self.recv_records(&fd, &mut call, out, patience);
+        self.drop_outdated_error(&fd);
         self.nudge();
         received?;
         Ok(call.received())
@@ -237,10 +238,11 @@ impl RxSide {
             return Pulled::Nothing;
         };
         if rx.stopped() {
-            return if hung_up(fd) {
-                Pulled::Ended
-            } else {
-                Pulled::Nothing
+            // TCP gives its error behind all bytes, and these are read no more.
+            return match tcp_error(fd) {
+                Some(errno) => Pulled::Failed(errno),
+                None if hung_up(fd) => Pulled::Ended,
+                None => Pulled::Nothing,
             };
         }
         self.ask = self.ask.clamp(LEAST_ASK, MOST_ASK);
@@ -269,45 +271,4 @@ impl RxSide {
 /// True once the peer has sent FIN or a reset, whatever lies unread before it.
 fn hung_up(fd: &OwnedFd) -> bool {
     !look(fd, PEER_DONE).is_empty()
-}
-
-/// Without a key the bytes are TCP's.
-fn recv_plain(
-    fd: &OwnedFd,
-    out: &mut Target<'_, '_>,
-    flags: u32,
-    patience: Patience,
-    mut call: Receive,
-) -> Result<Received, Error> {
-    let flags = rustix::net::RecvFlags::from_bits_retain((flags & !WAITALL) | DONTWAIT);
-    let mut limit = None;
-    while out.room() > 0 {
-        let room = out.room();
-        let piece = out.next_piece();
-        let len = piece.len().min(room);
-        match rustix::net::recv(fd, &mut piece[..len], flags) {
-            Ok((0, _)) => break,
-            Ok((got, _)) => {
-                out.advance(got);
-                call.add(got);
-                if call.satisfied() && got < len {
-                    break;
-                }
-                if flags.contains(rustix::net::RecvFlags::PEEK) {
-                    break;
-                }
-            }
-            Err(Errno::AGAIN) if call.satisfied() => break,
-            Err(Errno::AGAIN) => {
-                let wanted = PollFlags::IN | PEER_DONE;
-                match wait_until(fd, wanted, patience, &mut limit, Timeout::Recv) {
-                    Err(_) if call.copied() => break,
-                    waited => waited?,
-                }
-            }
-            Err(_) if call.copied() => break,
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(call.received())
 }

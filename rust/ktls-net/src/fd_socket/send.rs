@@ -1,9 +1,11 @@
 //! Sending (spec 2.2).
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
-use ktls_core::socket::call::{Control, DONTWAIT, MORE, NOSIGNAL, SendFlags, record_type};
+use ktls_core::socket::call::{Control, Controls, DONTWAIT, SendFlags};
 use ktls_core::socket::{More, Source, Tx};
+use ktls_core::wire::ContentType;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
@@ -95,13 +97,26 @@ impl FdSocket {
         let source = Source::new(payload.slices);
         if !self.tx.is_keyed() {
             let _turn = self.writer.take(limit.patience())?;
-            return send_plain(&fd, source, flags, limit);
+            return self.send_plain(&fd, source, controls, flags, limit);
         }
         let flags = SendFlags::new(flags)?;
         let _ring = self.watchers.ring_later();
         let _turn = self.writer.take(limit.patience())?;
         self.foresee(&fd);
-        let record_type = record_type(controls.iter().copied(), flags)?;
+        if self.shared.error.peek().is_some() {
+            // What TCP has told since is what counts.
+            self.collect_error(&fd);
+        }
+        let asked = Controls::new(controls.iter().copied(), flags);
+        let record_type = match asked.record_type {
+            Ok(record_type) => record_type,
+            Err(error) => {
+                if asked.end_open {
+                    self.end_open_record(fd.shared(), flags, limit)?;
+                }
+                return Err(error.into());
+            }
+        };
         let mut sending = Sending {
             payload,
             source,
@@ -114,8 +129,40 @@ impl FdSocket {
             cut: None,
         };
         let sent = self.send_records(&mut sending);
+        self.drop_outdated_error(&fd);
         self.tx.push_later(fd.shared());
         sending.outcome(sent)
+    }
+
+    /// What a call does before its second control message is refused: the first one has ended the open
+    /// record, which leaves.
+    fn end_open_record(
+        &self,
+        fd: &Arc<OwnedFd>,
+        flags: SendFlags,
+        limit: &mut Limit,
+    ) -> Result<(), Error> {
+        let mut sending = Sending {
+            payload: Payload {
+                slices: &[],
+                kept: &[],
+            },
+            source: Source::new(&[]),
+            record_type: Some(ContentType::APPLICATION_DATA.0),
+            flags,
+            limit,
+            system: None,
+            fd,
+            safe: 0,
+            cut: None,
+        };
+        let ended = self.send_records(&mut sending);
+        self.tx.push_later(fd);
+        match ended {
+            // It leaves when TCP has room.
+            Err(Error::Io(Errno::AGAIN)) => Ok(()),
+            ended => ended,
+        }
     }
 
     fn send_records(&self, sending: &mut Sending<'_, '_>) -> Result<(), Error> {
@@ -269,48 +316,4 @@ impl Sending<'_, '_> {
         };
         Ok(Sent { taken, cut })
     }
-}
-
-/// Without a key the bytes are TCP's, and a record type means nothing (trace ulp.passthrough_cmsg).
-fn send_plain(
-    fd: &OwnedFd,
-    mut source: Source<'_>,
-    flags: u32,
-    limit: &mut Limit,
-) -> Result<Sent, Error> {
-    let tcp_flags = rustix::net::SendFlags::from_bits_retain(flags | DONTWAIT | NOSIGNAL);
-    let (mut system, mut cut) = (None, None);
-    while source.left() > 0 {
-        let piece = source.rest();
-        let last = piece.len() == source.left();
-        let more = if last {
-            tcp_flags
-        } else {
-            tcp_flags | with_more()
-        };
-        match rustix::net::send(fd, piece, more) {
-            Ok(len) => {
-                source.take(len, |_| {});
-                limit.renew();
-            }
-            Err(Errno::AGAIN) => {
-                let place = fd.as_fd();
-                match wait_at(place, fd, PollFlags::OUT, limit, &mut system, Timeout::Send) {
-                    Err(error) if source.taken() > 0 => {
-                        cut = Some(error);
-                        break;
-                    }
-                    waited => waited?,
-                }
-            }
-            Err(_) if source.taken() > 0 => break,
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    let taken = source.taken();
-    Ok(Sent { taken, cut })
-}
-
-const fn with_more() -> rustix::net::SendFlags {
-    rustix::net::SendFlags::from_bits_retain(MORE)
 }

@@ -36,10 +36,9 @@ impl FdSocket {
         let fd = self.fd.open()?;
         let mut setup = guard(&self.setup);
         check_tcp(&fd)?;
-        match options::ulp_name(name) {
-            Err(error @ ktls_core::Error::NoUlpName) => return Err(error.into()),
-            _ if setup.attached => return Err(ktls_core::Error::UlpAttached.into()),
-            checked => checked?,
+        options::ulp_name(name)?;
+        if setup.attached {
+            return Err(ktls_core::Error::UlpAttached.into());
         }
         self.check_established(&fd)?;
         setup.attached = true;
@@ -153,7 +152,14 @@ impl FdSocket {
         let lane = self.offered_lane(fd);
         match direction {
             Direction::Tx => self.tx.install_first(key, lane),
-            Direction::Rx => self.install_first_rx(key, lane),
+            Direction::Rx => {
+                self.install_first_rx(key, lane);
+                // Where the system has no such mark, nothing was set either.
+                let _no_mark = self.take_low_water(fd, &guard(&self.rx));
+                // What TCP told is older than what the first header says, which is judged now.
+                self.collect_error(fd);
+                self.foresee(fd);
+            }
         }
     }
 

@@ -41,17 +41,11 @@ impl FdSocket {
         let _turn = self.reader.take(patience)?;
         if guard(&self.rx).is_keyed() {
             let moved = self.splice_record(&fd, pipe, len, patience);
+            self.drop_outdated_error(&fd);
             self.nudge();
             return moved;
         }
-        wait_until(
-            &fd,
-            PollFlags::IN | PEER_DONE,
-            patience,
-            &mut None,
-            Timeout::Recv,
-        )?;
-        Ok(splice(&fd, None, pipe, None, len, SpliceFlags::NONBLOCK)?)
+        self.splice_plain(&fd, pipe, len, patience)
     }
 
     /// Sends up to `len` bytes of what a pipe holds; 0 is its end. No other may read the pipe meanwhile.
@@ -87,6 +81,27 @@ impl FdSocket {
             }
         }
         Ok(total)
+    }
+
+    /// Without a key the bytes are TCP's. Its splice waits whatever the flags say, so it is called when there
+    /// is something.
+    fn splice_plain(
+        &self,
+        fd: &OwnedFd,
+        pipe: &OwnedFd,
+        len: usize,
+        patience: Patience,
+    ) -> Result<usize, Error> {
+        let wanted = PollFlags::IN | PEER_DONE;
+        if look(fd, wanted).is_empty() {
+            self.check_fault(fd)?;
+            wait_until(fd, wanted, patience, &mut None, Timeout::Recv)?;
+        }
+        match splice(fd, None, pipe, None, len, SpliceFlags::NONBLOCK) {
+            Ok(0) => self.check_plain_end(fd).map(|()| 0),
+            Ok(moved) => Ok(moved),
+            Err(errno) => Err(self.plain_failed(fd, errno)),
+        }
     }
 
     fn splice_record(

@@ -122,7 +122,16 @@ impl TxSide {
 
     /// True when what is sent vanishes.
     pub(super) fn is_dead(&self) -> bool {
-        self.is_shut() || self.failed.load(Ordering::Acquire)
+        self.is_shut() || self.has_failed()
+    }
+
+    /// TCP's one error has been taken.
+    pub(super) fn set_failed(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -147,7 +156,7 @@ impl TxSide {
 
     /// TCP gave its error: it goes to `sk_err`.
     pub(crate) fn tcp_failed(&self, errno: Errno) {
-        self.failed.store(true, Ordering::Release);
+        self.set_failed();
         self.shared.error.set(Fault::System(errno.raw_os_error()));
     }
 
@@ -182,7 +191,7 @@ impl TxSide {
         if self.is_dead() {
             return Ok(Flushed::All);
         }
-        self.failed.store(true, Ordering::Release);
+        self.set_failed();
         self.shared.error.check_send()?;
         Err(Error::Io(errno))
     }
@@ -217,11 +226,14 @@ impl TxSide {
         }
     }
 
-    /// The last call: all that is sealed leaves, a record under the last number too (spec 2.3).
+    /// The last call: all that is sealed leaves; what waits for the next transmission does if none fails.
     pub(super) fn finish(self: &Arc<Self>, fd: &Arc<OwnedFd>) {
         self.orphaned.store(true, Ordering::Release);
         let mut tx = self.state();
-        tx.release();
+        match self.shared.error.peek() {
+            None => tx.release(),
+            Some(_) => tx.drop_held(),
+        }
         self.submit_rest(&mut tx);
         drop(tx);
         self.push_later(fd);

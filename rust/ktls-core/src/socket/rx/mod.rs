@@ -244,11 +244,12 @@ impl Rx {
         self.parser == Parser::Hungry && self.framing.announced(self.wire.bytes()) == Ok(None)
     }
 
-    /// True when a receive call has something to deliver, as poll sees it (spec 3.6, K-13).
+    /// True when a receive call has something to deliver, as poll sees it (spec 3.6, K-13): something that
+    /// is open, or a whole record while at least `low_water` bytes are not opened.
     #[must_use]
-    pub fn readable(&self) -> bool {
-        let waiting = !self.opened.is_empty() || matches!(self.parser, Parser::Ready(_));
-        waiting && self.rekey != RxRekey::Paused
+    pub fn readable(&self, low_water: usize) -> bool {
+        let whole = matches!(self.parser, Parser::Ready(_)) && self.unopened() >= low_water;
+        (whole || self.has_opened()) && !self.paused()
     }
 
     /// True while the record at the head is not whole.

@@ -28,7 +28,13 @@ impl Rx {
         };
         let inner = match self.open(len, inner_len, place, out) {
             Ok(inner) => inner,
-            Err(error) => return fail(error, call, shared),
+            Err(error) => {
+                if error == Error::NoContentType && self.optimistic() && fits {
+                    // Zeros to the end are padding that was not to be there.
+                    count_padded(shared);
+                }
+                return fail(error, call, shared);
+            }
         };
         let step = self.settle(Head { len, inner, place }, call, out, shared)?;
         if step != Step::Done {
@@ -138,9 +144,12 @@ impl Rx {
         self.seq = self.seq.wrapping_add(1);
         if self.seq == 0 {
             // The record is delivered all the same (spec 2.3).
-            shared.error.set(Error::SeqExhausted);
+            shared.error.set_in_call(Error::SeqExhausted);
         }
-        self.parse(shared);
+        if self.parse(shared) == Parser::Stopped {
+            // The header behind is judged in this call, however long it has been there.
+            shared.error.outdate_tcp();
+        }
     }
 
     /// K-1: nothing but the first byte of a handshake record is looked at, in TLS 1.2 as well (K-3).
@@ -291,7 +300,7 @@ fn note_failure(error: Error, shared: &Shared) {
     if error == Error::BadTag {
         shared.stats.add(Counter::TlsDecryptError);
     }
-    shared.error.set(error);
+    shared.error.set_in_call(error);
 }
 
 pub(super) fn is_key_update(inner: Inner, plaintext: &[u8]) -> bool {
@@ -304,11 +313,14 @@ fn end(error: Error, call: &Receive) -> Result<Step, Fault> {
 
 /// What the kernel counts when the last byte of a record that it hoped to be unpadded data is not 23.
 fn count_retry(inner: Inner, shared: &Shared) {
-    let padded = inner.len + 1 < inner.inner_len;
-    if padded {
-        shared.stats.add(Counter::TlsRxNoPadViolation);
-    }
-    if padded || inner.record_type != ContentType::APPLICATION_DATA.0 {
+    if inner.len + 1 < inner.inner_len {
+        count_padded(shared);
+    } else if inner.record_type != ContentType::APPLICATION_DATA.0 {
         shared.stats.add(Counter::TlsDecryptRetry);
     }
+}
+
+fn count_padded(shared: &Shared) {
+    shared.stats.add(Counter::TlsRxNoPadViolation);
+    shared.stats.add(Counter::TlsDecryptRetry);
 }

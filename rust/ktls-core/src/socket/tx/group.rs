@@ -21,6 +21,7 @@ impl Tx {
         if !in_software || !self.open.is_empty() || source.left <= self.max_payload {
             return false;
         }
+        self.release();
         let Some(keyed) = &mut self.keyed else {
             return false;
         };

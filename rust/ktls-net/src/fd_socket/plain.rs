@@ -1,0 +1,145 @@
+//! A direction without a key: calls are TCP's, and share `sk_err` with the record layer.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use ktls_core::socket::call::{Control, DONTWAIT, MORE, NOSIGNAL, WAITALL, check_plain};
+use ktls_core::socket::{Receive, Received, Source, Target};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::sockopt::Timeout;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use super::send::Sent;
+use super::{FdSocket, look, wait_at, wait_until};
+use crate::wait::PEER_DONE;
+use crate::{Error, Limit, Patience};
+
+impl FdSocket {
+    /// Receives what TCP has.
+    pub(super) fn recv_plain(
+        &self,
+        fd: &OwnedFd,
+        out: &mut Target<'_, '_>,
+        flags: u32,
+        patience: Patience,
+        mut call: Receive,
+    ) -> Result<Received, Error> {
+        let flags = RecvFlags::from_bits_retain((flags & !WAITALL) | DONTWAIT);
+        let mut limit = None;
+        while out.room() > 0 {
+            let room = out.room();
+            let piece = out.next_piece();
+            let len = piece.len().min(room);
+            let got = recv(fd, &mut piece[..len], flags).map(|(got, _)| got);
+            match got {
+                _ if call.copied() && !matches!(got, Ok(1..) | Err(Errno::AGAIN)) => break,
+                Ok(0) => {
+                    self.check_plain_end(fd)?;
+                    break;
+                }
+                Ok(got) => {
+                    out.advance(got);
+                    call.add(got);
+                    if flags.contains(RecvFlags::PEEK) || call.satisfied() && got < len {
+                        break;
+                    }
+                }
+                Err(Errno::AGAIN) if call.satisfied() => break,
+                Err(Errno::AGAIN) => {
+                    if !call.copied() {
+                        self.check_fault(fd)?;
+                    }
+                    let wanted = PollFlags::IN | PEER_DONE;
+                    match wait_until(fd, wanted, patience, &mut limit, Timeout::Recv) {
+                        Err(_) if call.copied() => break,
+                        waited => waited?,
+                    }
+                }
+                Err(errno) => return Err(self.plain_failed(fd, errno)),
+            }
+        }
+        Ok(call.received())
+    }
+
+    /// Sends as TCP does; a record type means nothing (trace ulp.passthrough_cmsg).
+    pub(super) fn send_plain(
+        &self,
+        fd: &OwnedFd,
+        mut source: Source<'_>,
+        controls: &[Control<'_>],
+        flags: u32,
+        limit: &mut Limit,
+    ) -> Result<Sent, Error> {
+        self.foresee(fd);
+        match check_plain(controls.iter().copied()) {
+            Err(error) if !self.tx.is_shut() && !is_reset(fd) => return Err(error.into()),
+            // A connection that is over has an error of its own to tell.
+            _ => self.check_fault(fd)?,
+        }
+        let tcp_flags = SendFlags::from_bits_retain(flags | DONTWAIT | NOSIGNAL);
+        let (mut system, mut cut) = (None, None);
+        loop {
+            let piece = source.rest();
+            let last = piece.len() == source.left();
+            let more = if last {
+                tcp_flags
+            } else {
+                tcp_flags | SendFlags::from_bits_retain(MORE)
+            };
+            match send(fd, piece, more) {
+                Ok(len) => {
+                    source.take(len, |_| {});
+                    limit.renew();
+                }
+                Err(Errno::AGAIN) => {
+                    let place = fd.as_fd();
+                    match wait_at(place, fd, PollFlags::OUT, limit, &mut system, Timeout::Send) {
+                        Err(error) if source.taken() > 0 => {
+                            cut = Some(error);
+                            break;
+                        }
+                        waited => waited?,
+                    }
+                }
+                Err(_) if source.taken() > 0 => break,
+                Err(errno) => return Err(self.plain_failed(fd, errno)),
+            }
+            // TCP is asked once also for no bytes: that tells its error.
+            if source.left() == 0 {
+                break;
+            }
+        }
+        let taken = source.taken();
+        Ok(Sent { taken, cut })
+    }
+
+    /// Fails with what `sk_err` holds, which is taken out by it.
+    pub(super) fn check_fault(&self, fd: &OwnedFd) -> Result<(), Error> {
+        self.take_fault(fd)
+            .map_or(Ok(()), |fault| Err(fault.into()))
+    }
+
+    /// TCP gives nothing more: behind a reset `sk_err` is told first, behind FIN it stays.
+    pub(super) fn check_plain_end(&self, fd: &OwnedFd) -> Result<(), Error> {
+        let fault = self.shared.error.peek();
+        // A reset behind FIN is EPIPE.
+        if self.tx.has_failed() && fault.is_some_and(|fault| !fault.is_pipe()) {
+            self.check_fault(fd)?;
+        }
+        Ok(())
+    }
+
+    /// TCP gave its error to this call: an older one in `sk_err` is no more.
+    pub(super) fn plain_failed(&self, fd: &OwnedFd, errno: Errno) -> Error {
+        if is_reset(fd) {
+            let _older = self.shared.error.take();
+            self.tx.set_failed();
+        }
+        errno.into()
+    }
+}
+
+/// True once the connection is gone.
+fn is_reset(fd: &OwnedFd) -> bool {
+    look(fd, PollFlags::empty()).contains(PollFlags::HUP)
+}
