@@ -10,7 +10,8 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from tests.ktls_ends import MORE, PEEK, SOL_TLS, generation
+from ktls_fast.conformance.random_program import key_struct
+from tests.ktls_ends import MORE, PEEK, SOL_TLS
 from tests.reference import APPLICATION_DATA, HANDSHAKE, MAX_PLAINTEXT, TLS12, TLS13
 
 EOR, CTRUNC = socket.MSG_EOR, socket.MSG_CTRUNC
@@ -33,11 +34,11 @@ class Key:
 
     def struct(self, version: int) -> bytes:
         """What getsockopt tells (S1.5-3): in TLS 1.2, never rekeyed here, the iv counts up too."""
-        key = generation(self.generation, version).at(self.seq)
+        told = key_struct(self.generation, version, self.seq)
         if version == TLS12:
-            nonce = int.from_bytes(key.iv, "big") + self.seq
-            key = replace(key, iv=(nonce % (1 << 64)).to_bytes(8, "big"))
-        return key.struct()
+            nonce = int.from_bytes(told[4:12], "big") + self.seq
+            told = told[:4] + (nonce % (1 << 64)).to_bytes(8, "big") + told[12:]
+        return told
 
     def next(self) -> "Key":
         """S2.1-4."""

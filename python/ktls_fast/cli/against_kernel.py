@@ -1,8 +1,8 @@
 """``ktls-fast doctor --against-kernel``."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -13,36 +13,42 @@ from ktls_fast.conformance.steps import Outcome, Step, scenarios
 from ktls_fast.kernel_tls import kernel_tls
 from ktls_fast.proxy import Failure
 
-__all__ = ["run"]
+from .doctor import NO_KERNEL_TLS
+
+__all__ = ["NOT_PLAYED", "no_kernel_tls", "run", "shown", "told", "with_progress"]
 
 Make = Callable[[], Side]
+Item = TypeVar("Item")
+
+NOT_PLAYED: Final = "skipped"
 
 
 def run(only: str, *, as_json: bool, theirs: Make | None = None, seconds: float = SECONDS) -> int:
     """Play the scenarios whose names contain ``only`` on the engine and on ``theirs``.
 
     :param theirs: default: the kernel of this host, if it has TLS.
-    :returns: the exit status: 1 when something differs that is not known to.
+    :returns: the exit status: 1 when something differs that is not known to, 77 without kernel TLS.
     """
     chosen = [scenario for scenario in scenarios() if only in scenario["name"]]
     if not chosen:
         msg = f"no scenario has {only!r} in its name; leave --only out for all of them"
         raise Failure(msg)
-    if theirs is None and (why := _no_kernel_tls()):
-        print(json.dumps({"skipped": why}) if as_json else f"skipped: {why}")
-        return 0
-    found = [compare(each, engine, theirs or kernel, seconds) for each in _with_progress(chosen)]
+    if theirs is None and (why := no_kernel_tls()):
+        print(json.dumps({NOT_PLAYED: why}) if as_json else f"{NOT_PLAYED}: {why}")
+        return NO_KERNEL_TLS
+    playing = with_progress(chosen, lambda scenario: scenario["name"])
+    found = [compare(each, engine, theirs or kernel, seconds) for each in playing]
     print(_as_json(found) if as_json else _as_text(found))
     return 1 if any(each.differences and not each.known for each in found) else 0
 
 
-def _no_kernel_tls() -> str | None:
+def no_kernel_tls() -> str | None:
     """Why there is nothing to compare with."""
     answer, _, why = kernel_tls()["ulp"].partition(": ")
     return None if answer == "yes" else f'{why}; run "modprobe tls" as root, and try again'
 
 
-def _with_progress(chosen: list[Step]) -> Iterator[Step]:
+def with_progress(items: Sequence[Item], name: Callable[[Item], str]) -> Iterator[Item]:
     """Show a bar on standard error, if that is a terminal."""
     console = Console(stderr=True)
     bar = Progress(
@@ -54,10 +60,10 @@ def _with_progress(chosen: list[Step]) -> Iterator[Step]:
         transient=True,
     )
     with bar:
-        task = bar.add_task("", total=len(chosen))
-        for scenario in chosen:
-            bar.update(task, description=scenario["name"])
-            yield scenario
+        task = bar.add_task("", total=len(items))
+        for item in items:
+            bar.update(task, description=name(item))
+            yield item
             bar.advance(task)
 
 
@@ -94,16 +100,17 @@ def _lines(found: Iterable[Comparison]) -> Iterator[str]:
         elif each.differences:
             yield f"{each.scenario}: differs" + (f", as known: {each.known}" if each.known else "")
         for difference in each.differences:
-            yield from _told(difference)
+            yield from told(difference)
 
 
-def _told(difference: Difference) -> Iterator[str]:
-    yield f"  call {difference.number}  {_call(difference.call)}"
+def told(difference: Difference) -> Iterator[str]:
+    """A call and its two results."""
+    yield f"  call {difference.number}  {shown(difference.call)}"
     yield f"    engine  {_shown(difference.ours)}"
     yield f"    kernel  {_shown(difference.theirs)}"
 
 
-def _call(step: Step) -> str:
+def shown(step: Step) -> str:
     """The call as it was made; what it gave when it was recorded is left out."""
     where = f" on {step['on']}" if "on" in step else ""
     arguments = {name: step[name] for name in ARGUMENTS if name in step}
@@ -140,5 +147,5 @@ def _kind(each: Comparison) -> str:
 KINDS = ("alike", "differ", "differ as known", "not played")
 ARGUMENTS = (
     *("level", "opt", "val", "optlen", "len"),
-    *("data_in", "n", "iov", "anc", "cmsg_in", "flags", "how"),
+    *("data_in", "n", "iov", "anc", "cmsg_in", "flags", "how", "address", "seconds"),
 )

@@ -1,19 +1,23 @@
 """``ktls-fast doctor``."""
 
+import argparse
 import json
 import platform
 import resource
-from typing import TYPE_CHECKING
+import secrets
+from typing import TYPE_CHECKING, Final
 
 import ktls_fast
 from ktls_fast.kernel_tls import kernel_tls
 
 if TYPE_CHECKING:
-    import argparse
-
     from . import Parser
 
 __all__ = ["add_parser", "examine"]
+
+NO_KERNEL_TLS: Final = 77
+"""The exit status of a comparison without a kernel; test runners take it for "skipped"."""
+MOST_PROGRAMS: Final = 1_000_000
 
 DESCRIPTION = """\
 Tell what this machine offers: versions, the CPU's help, which implementation seals each cipher,
@@ -32,12 +36,26 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
         "--against-kernel",
         action="store_true",
         help="play recorded scenarios on the engine and on the kernel, and tell what differs;"
-        " the exit status is 1 if something does that docs/kernel-differences.md does not name",
+        " the exit status is 1 if something does that docs/kernel-differences.md does not name,"
+        f" and {NO_KERNEL_TLS} if this host's kernel has no TLS to compare with",
     )
     parser.add_argument(
         "--only",
         metavar="NAME_PART",
         help="with --against-kernel: the scenarios with this in their names, e.g. ku.",
+    )
+    parser.add_argument(
+        "--random",
+        type=_count,
+        metavar="N",
+        help="with --against-kernel: N programs of random calls in place of the scenarios; one that"
+        " differs is made small and printed as a scenario",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="S",
+        help="with --random: which programs (default: others each time; the summary tells)",
     )
     parser.set_defaults(command=lambda parsed: _run(parsed, parser))
 
@@ -57,12 +75,16 @@ def examine() -> dict[str, object]:
 
 
 def _run(parsed: "argparse.Namespace", parser: "Parser") -> int:
+    _check_options(parsed, parser)
+    if parsed.random is not None:
+        from .against_kernel_random import run as run_random
+
+        seed = secrets.randbelow(1 << 32) if parsed.seed is None else parsed.seed
+        return run_random(parsed.random, seed, as_json=parsed.json)
     if parsed.against_kernel:
         from .against_kernel import run
 
         return run(parsed.only or "", as_json=parsed.json)
-    if parsed.only is not None:
-        parser.error(f"--only {parsed.only} needs --against-kernel")
     found = examine()
     if parsed.json:
         print(json.dumps(found))
@@ -70,6 +92,26 @@ def _run(parsed: "argparse.Namespace", parser: "Parser") -> int:
     for name, value in found.items():
         print(f"{name:<14}{_plain(value)}")
     return 0
+
+
+def _check_options(parsed: "argparse.Namespace", parser: "Parser") -> None:
+    for name in ("only", "random"):
+        value = getattr(parsed, name)
+        if value is not None and not parsed.against_kernel:
+            parser.error(f"--{name} {value} needs --against-kernel")
+    if parsed.seed is not None and parsed.random is None:
+        parser.error(f"--seed {parsed.seed} needs --random")
+    if parsed.only is not None and parsed.random is not None:
+        parser.error(f"--only {parsed.only} chooses recorded scenarios; leave it out with --random")
+
+
+def _count(text: str) -> int:
+    """A number of programs."""
+    count = int(text)
+    if not 0 < count <= MOST_PROGRAMS:
+        msg = f"{text} is not from 1 to {MOST_PROGRAMS}"
+        raise argparse.ArgumentTypeError(msg)
+    return count
 
 
 def _plain(value: object) -> str:

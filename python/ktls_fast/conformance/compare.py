@@ -12,7 +12,7 @@ from .sides import Side
 from .steps import Outcome, Step
 from .time_limit import TimeLimitError, time_limit
 
-__all__ = ["SECONDS", "Comparison", "Difference", "compare"]
+__all__ = ["SECONDS", "Comparison", "Difference", "Make", "compare"]
 
 SECONDS = 10.0
 """For each scenario on each side."""

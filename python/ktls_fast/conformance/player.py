@@ -17,6 +17,7 @@ from ktls_fast.constants import SOL_TLS, TCP_ULP
 
 from .blocked import once_blocked
 from .file_calls import FileCalls
+from .settle import settle
 from .sides import Counters, End
 from .steps import (
     Outcome,
@@ -176,6 +177,11 @@ class Player(FileCalls):
         """What poll says now."""
         mask = self.ends[step["on"]].poll(POLLED, 0)
         return {"ret": "|".join(name for bit, name in POLL.items() if mask & bit) or "0"}
+
+    def op_settle(self, step: Step) -> Outcome:
+        """All that an end has sent is with its peer's TCP, or so is its end."""
+        settle(self.ends[step["on"]], self.ends["B" if step["on"] == "A" else "A"])
+        return {"ret": 0}
 
     def op_settimeout(self, step: Step) -> Outcome:
         """Python's own."""

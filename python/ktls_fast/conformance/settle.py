@@ -1,0 +1,59 @@
+"""Waiting until what one end of a connection has sent is with the other end's TCP."""
+
+import os
+import select
+import socket
+import struct
+import time
+from contextlib import suppress
+
+from .sides import End
+
+__all__ = ["settle"]
+
+PATIENCE = 1.0
+RDHUP = 0x2000
+TCP_INFO_SIZE = 232
+BYTES_RECEIVED, NOT_SENT, BYTES_SENT, SENT_AGAIN = 128, 144, 200, 208
+"""Offsets in ``struct tcp_info``."""
+
+
+def settle(near: End, far: End) -> None:
+    """Push what ``near`` holds back, and wait until ``far`` has it; at most a second.
+
+    An end without a descriptor is closed: its peer has to see that.
+    """
+    if far.fileno() < 0:
+        return
+    if near.fileno() < 0:
+        _wait_for_end(far)
+        return
+    with suppress(OSError):
+        near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        sending, receiving = _tcp_info(near), _tcp_info(far)
+        sent = _number(sending, BYTES_SENT, 8) - _number(sending, SENT_AGAIN, 8)
+        all_sent = _number(sending, NOT_SENT, 4) == 0
+        if all_sent and _number(receiving, BYTES_RECEIVED, 8) >= sent:
+            return
+        os.sched_yield()
+
+
+def _wait_for_end(end: End) -> None:
+    poller = select.poll()
+    poller.register(end.fileno(), RDHUP)
+    poller.poll(PATIENCE * 1000)
+
+
+def _tcp_info(end: End) -> bytes:
+    """What TCP tells of a connection; zeros where it tells nothing."""
+    answer = b""
+    with suppress(OSError):
+        answer = bytes(end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE))
+    return answer.ljust(TCP_INFO_SIZE, b"\0")
+
+
+def _number(info: bytes, offset: int, size: int) -> int:
+    (number,) = struct.unpack_from("=I" if size == 4 else "=Q", info, offset)
+    return int(number)

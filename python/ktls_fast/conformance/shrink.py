@@ -1,0 +1,31 @@
+"""Making a scenario smaller whose results differ."""
+
+from collections.abc import Callable
+
+from .steps import Step
+
+__all__ = ["MOST_TRIES", "shrink"]
+
+MOST_TRIES = 200
+"""Times that a smaller scenario is played."""
+
+
+def shrink(scenario: Step, differs: Callable[[Step], bool], tries: int = MOST_TRIES) -> Step:
+    """Leave out steps, many at a time at first, while ``differs`` stays true; the set-up stays."""
+    begin = [step for step in scenario["steps"] if step.get("setup")]
+    steps = scenario["steps"][len(begin) :]
+    size = max(1, len(steps) // 2)
+    while True:
+        start, smaller = 0, False
+        while start < len(steps):
+            shorter = [*steps[:start], *steps[start + size :]]
+            if tries == 0:
+                return {**scenario, "steps": begin + steps}
+            tries -= 1
+            if differs({**scenario, "steps": begin + shorter}):
+                steps, smaller = shorter, True
+            else:
+                start += size
+        if size == 1 and not smaller:
+            return {**scenario, "steps": begin + steps}
+        size = max(1, size // 2)

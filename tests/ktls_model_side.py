@@ -1,0 +1,145 @@
+"""The plain model as a side that scenarios are played on, as the engine and the kernel are."""
+
+import errno
+import select
+import socket
+from collections import Counter
+from collections.abc import Iterable
+from typing import cast
+
+from ktls_fast import tls_stat
+from ktls_fast.conformance.random_program import key_struct
+from ktls_fast.conformance.sides import End, Side
+from tests.ktls_ends import SOL_TLS, TLS_RX, TLS_TX
+from tests.ktls_model import Control, Key, SocketModel, refused
+from tests.reference import TLS13
+
+RDHUP = 0x2000
+MAX_PAYLOAD = 5
+KEYS = {key_struct(number, TLS13)[4:32]: number for number in range(4)}
+"""The number of a key by its iv and key."""
+
+
+class ModelEnd:
+    """One end; what it sends has arrived at once."""
+
+    def __init__(self) -> None:
+        """Begin without keys and without a peer."""
+        self.peer = self
+        self.model = SocketModel(TLS13, Key(0, 0), Key(0, 0))
+        self.keyed: set[int] = set()
+
+    def setsockopt(self, level: int, optname: int, value: bytes, _length: int = 0) -> None:
+        """Keys and the payload limit; all else is TCP's."""
+        if level != SOL_TLS:
+            return
+        if optname == MAX_PAYLOAD:
+            self.model.set_limit(int.from_bytes(value, "little"))
+        elif optname not in self.keyed:
+            self._first_key(optname, value)
+        else:
+            self._next_key(optname, value)
+
+    def getsockopt(self, level: int, optname: int, _length: int = 0) -> int | bytes:
+        """Keys, and the error."""
+        if level != SOL_TLS:
+            return self.model.take_error()
+        key = self.model.tx if optname == TLS_TX else self.model.rx
+        return key.struct(self.model.version)
+
+    def send(self, data: bytes, flags: int = 0) -> int:
+        """Send without control messages."""
+        return self.sendmsg([data], [], flags)
+
+    def sendmsg(self, buffers: Iterable[bytes], control: Iterable[Control], flags: int = 0) -> int:
+        """Send; also a call that fails may let a record out."""
+        data = b"".join(buffers)
+        try:
+            self.model.send(data, control, flags)
+        finally:
+            self.peer.model.arrived.extend(self.model.leaving)
+        return len(data)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Receive without room for control messages."""
+        return self.model.recv(size, 0, flags)[0]
+
+    def recvmsg(
+        self, size: int, room: int, flags: int = 0
+    ) -> tuple[bytes, list[Control], int, None]:
+        """Receive with room for them."""
+        return (*self.model.recv(size, room, flags), None)
+
+    def recvmsg_into(
+        self, buffers: list[bytearray], room: int, flags: int = 0
+    ) -> tuple[int, list[Control], int, None]:
+        """Receive into several buffers."""
+        data, control, seen = self.model.recv(sum(map(len, buffers)), room, flags)
+        rest = data
+        for buffer in buffers:
+            part, rest = rest[: len(buffer)], rest[len(buffer) :]
+            buffer[: len(part)] = part
+        return len(data), control, seen, None
+
+    def poll(self, _events: int, _timeout: float) -> int:
+        """TCP has always room, and is readable behind FIN."""
+        mask = select.POLLOUT | select.POLLIN * (self.model.readable or self.model.ended)
+        mask |= select.POLLERR * bool(self.model.error) | RDHUP * self.model.ended
+        return mask | select.POLLHUP * (self.model.ended and self.model.shut)
+
+    def shutdown(self, how: int) -> None:
+        """The end of what it sends."""
+        if how != socket.SHUT_RD:
+            self.model.shut = self.peer.model.ended = True
+
+    def fileno(self) -> int:
+        """There is no descriptor."""
+        return -1
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _first_key(self, optname: int, value: bytes) -> None:
+        self.model.version = int.from_bytes(value[:2], "little")
+        self.keyed.add(optname)
+        if optname == TLS_TX:
+            self.model.tx = key_of(value)
+        else:
+            self.model.rx = key_of(value)
+        name = {TLS_TX: "Tx", TLS_RX: "Rx"}[optname]
+        self.model.counted.update((f"TlsCurr{name}Sw", f"Tls{name}Sw"))
+
+    def _next_key(self, optname: int, value: bytes) -> None:
+        direction = {TLS_TX: "Tx", TLS_RX: "Rx"}[optname]
+        if len(value) != 40 or value[:4] != key_struct(0, self.model.version)[:4]:
+            self.model.refuse_rekey(direction, value)
+        elif optname == TLS_TX:
+            self.model.rekey_tx(key_of(value))
+        else:
+            self.model.rekey_rx(key_of(value))
+
+
+def key_of(value: bytes) -> Key:
+    """The key of a struct."""
+    if value[4:32] not in KEYS:
+        raise refused(errno.EINVAL)
+    return Key(KEYS[value[4:32]], int.from_bytes(value[32:], "big"))
+
+
+def model() -> Side:
+    """A side whose two ends are models of each other's peers."""
+    ends: list[ModelEnd] = []
+
+    def take(sock: socket.socket) -> End:
+        sock.close()
+        end = ModelEnd()
+        if ends:
+            end.peer, ends[0].peer = ends[0], end
+        ends.append(end)
+        return cast("End", end)
+
+    def counters() -> dict[str, int]:
+        counted = sum((end.model.counted for end in ends), Counter())
+        return {name: counted[name] for name in tls_stat()}
+
+    return Side("model", take, counters)
