@@ -296,7 +296,7 @@ def test_an_address_is_not_looked_at_but_has_to_be_one(tcp_pair: Pair) -> None:
     assert end.sendmsg([b"abc"], [], 0, None) == 3
     for wrong in ("127.0.0.1", 9, None):
         with pytest.raises(TypeError):
-            end.sendto(b"x", wrong)  # type: ignore[call-overload]
+            end.sendto(b"x", wrong)  # type: ignore[arg-type]
     end.close()
     got = b"".join(iter(lambda: near.recv(1 << 16), b""))
     assert len(got) == 4 * (KEY.overhead + 3)

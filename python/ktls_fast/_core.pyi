@@ -612,12 +612,17 @@ class KtlsSocket:
         :param address: not looked at, as a connected socket sends to its peer.
         """
 
-    @overload
-    def sendto(self, data: _Buffer, address: tuple[Any, ...], /) -> int:
-        """Send to the peer, whatever the address."""
+    def sendto(
+        self,
+        data: _Buffer,
+        flags_or_address: int | tuple[Any, ...],
+        address: tuple[Any, ...] | None = None,
+        /,
+    ) -> int:
+        """Send to the peer: ``(data, address)`` or ``(data, flags, address)``.
 
-    @overload
-    def sendto(self, data: _Buffer, flags: int, address: tuple[Any, ...], /) -> int: ...
+        :param address: not looked at.
+        """
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes: ...
     def recv_into(self, buffer: _Buffer, nbytes: int = 0, flags: int = 0) -> int:

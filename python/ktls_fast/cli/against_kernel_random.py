@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ktls_fast.conformance.compare import Comparison, Make, compare
+from ktls_fast.conformance.compare import SECONDS, Comparison, Make, compare
 from ktls_fast.conformance.random_program import random_scenario
 from ktls_fast.conformance.shrink import shrink
 from ktls_fast.conformance.sides import engine, kernel
@@ -15,8 +15,6 @@ from .doctor import NO_KERNEL_TLS
 
 __all__ = ["run"]
 
-SECONDS = 2.0
-"""For each program on each side."""
 MOST_FOUND = 5
 """Programs that differ, after which it ends: most have the same cause."""
 

@@ -1,6 +1,7 @@
 //! The sending direction (spec 2).
 
 mod group;
+mod held;
 mod limit;
 
 use std::sync::Arc;
@@ -125,24 +126,6 @@ impl Tx {
     /// TCP took `len` bytes of [`Tx::wire`].
     pub fn wrote(&mut self, len: usize) {
         self.wire.consume(len);
-    }
-
-    /// Lets what waited for the next transmission go out, but a record under the last number: that is lost.
-    pub fn release(&mut self) {
-        if self.held_is_last {
-            self.drop_held();
-        }
-        self.held = 0;
-    }
-
-    /// What waited for the next transmission is lost.
-    pub fn drop_held(&mut self) {
-        let lost = std::mem::take(&mut self.held);
-        self.held_is_last = false;
-        match &mut self.jobs {
-            Some(jobs) => jobs.staged.truncate(jobs.staged.len() - lost),
-            None => self.wire.truncate_by(lost),
-        }
     }
 
     /// From now on records leave by a queue, in which a worker seals them.
@@ -303,24 +286,6 @@ impl Tx {
         source.take(len, |piece| self.open.extend_from_slice(piece));
         self.seal_open(record_type, shared)
             .inspect_err(|_| source.untake(len))
-    }
-
-    /// Seals the open record, if there is one, also when it may not leave before the next transmission.
-    ///
-    /// # Errors
-    /// [`Error::KeyExhausted`], and it stays open; [`Error::SeqExhausted`]; what `sk_err` holds.
-    pub fn close_open(&mut self, shared: &Shared) -> Result<(), Fault> {
-        if self.open.is_empty() {
-            return Ok(());
-        }
-        self.check_limit()?;
-        let kept = if self.held_is_last { 0 } else { self.held };
-        self.release();
-        let before = self.waiting() - kept;
-        self.seal_open(ContentType::APPLICATION_DATA.0, shared)?;
-        shared.error.check_send().inspect_err(|_| {
-            self.held = self.waiting() - before;
-        })
     }
 
     fn seal_open(&mut self, record_type: u8, shared: &Shared) -> Result<(), Fault> {

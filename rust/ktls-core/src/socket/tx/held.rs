@@ -1,0 +1,43 @@
+//! Records that are sealed and wait for the next transmission (spec 2.2, 2.3).
+
+use crate::socket::tx::Tx;
+use crate::socket::{Fault, Shared};
+use crate::wire::ContentType;
+
+impl Tx {
+    /// Lets what waited for the next transmission go out, but a record under the last number: that is lost.
+    pub fn release(&mut self) {
+        if self.held_is_last {
+            self.drop_held();
+        }
+        self.held = 0;
+    }
+
+    /// What waited for the next transmission is lost.
+    pub fn drop_held(&mut self) {
+        let lost = std::mem::take(&mut self.held);
+        self.held_is_last = false;
+        match &mut self.jobs {
+            Some(jobs) => jobs.staged.truncate(jobs.staged.len() - lost),
+            None => self.wire.truncate_by(lost),
+        }
+    }
+
+    /// Seals the open record, if there is one, also when it may not leave before the next transmission.
+    ///
+    /// # Errors
+    /// `Error::KeyExhausted`, and it stays open; `Error::SeqExhausted`; what `sk_err` holds.
+    pub fn close_open(&mut self, shared: &Shared) -> Result<(), Fault> {
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        self.check_limit()?;
+        let kept = if self.held_is_last { 0 } else { self.held };
+        self.release();
+        let before = self.waiting() - kept;
+        self.seal_open(ContentType::APPLICATION_DATA.0, shared)?;
+        shared.error.check_send().inspect_err(|_| {
+            self.held = self.waiting() - before;
+        })
+    }
+}
