@@ -155,12 +155,12 @@ def test_socket_in_use_is_refused_and_goes_on(relay: ktls_fast.Relay) -> None:
     other, far_other = link("plain")
     with other, far_other, pumped(relay, "ktls") as pair:
         assert isinstance(pair.b, KtlsSocket)
-        duplicate = pair.a.dup()
-        for side in (pair.a, duplicate, pair.b):
-            with pytest.raises(BlockingIOError, match="another thread or relay"):
-                relay.add(side, other)
-            with pytest.raises(BlockingIOError, match="another thread or relay"):
-                relay.add(other, side)
+        with pair.a.dup() as duplicate:
+            for side in (pair.a, duplicate, pair.b):
+                with pytest.raises(BlockingIOError, match="another thread or relay"):
+                    relay.add(side, other)
+                with pytest.raises(BlockingIOError, match="another thread or relay"):
+                    relay.add(other, side)
         pair.far_a.sendall(b"goes on")
         assert pair.far_b.recv(100) == b"goes on"
         still_usable(other, far_other)
@@ -168,8 +168,8 @@ def test_socket_in_use_is_refused_and_goes_on(relay: ktls_fast.Relay) -> None:
 
 def test_socket_on_both_sides_is_refused(relay: ktls_fast.Relay) -> None:
     near, far = ktls_link()
-    with near, far:
-        for other in (near, near.dup()):
+    with near, far, near.dup() as duplicate:
+        for other in (near, duplicate):
             with pytest.raises(BlockingIOError):
                 relay.add(near, other)
         still_usable(near, far)

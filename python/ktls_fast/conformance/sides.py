@@ -26,11 +26,17 @@ class Side:
 def engine() -> Side:
     """This package's engine, counting from zero."""
     namespace = Namespace()
+    # A counter that the kernel does not have is listed only once it is not zero.
+    kernel_counters = namespace.tls_stat().keys()
 
     def take(sock: socket.socket) -> End:
         return KtlsSocket(sock, backend="engine", namespace=namespace)
 
-    return Side("engine", take, namespace.tls_stat)
+    def counters() -> dict[str, int]:
+        counted = namespace.tls_stat()
+        return {name: counted[name] for name in kernel_counters}
+
+    return Side("engine", take, counters)
 
 
 def kernel() -> Side:
