@@ -116,9 +116,9 @@ def test_thread_ends_when_nothing_is_left() -> None:
 def test_without_a_descriptor_for_the_thread_close_delivers_by_itself() -> None:
     with paired() as (conn, peer):
         peer.send(ticket(), HANDSHAKE)
-        taken = taken_of(conn, octal(4 * MIB))
-        received = start(peer.drain)
         with no_descriptor_left():
+            taken = taken_of(conn, octal(4 * MIB))
+            received = start(peer.drain)
             conn.close()
             assert threads_named(THREAD) == 0
         assert received.result(DEADLINE) == (taken, [(1, 0)])
@@ -126,8 +126,8 @@ def test_without_a_descriptor_for_the_thread_close_delivers_by_itself() -> None:
 
 def test_without_a_descriptor_for_the_thread_close_is_bounded() -> None:
     with paired() as (conn, peer):
-        taken = taken_of(conn, octal(8 * MIB))
         with no_descriptor_left():
+            taken = taken_of(conn, octal(8 * MIB))
             conn.close()
         # It did not wait for ever. A part of it never looks like all there was.
         with suppress(ConnectionResetError):
@@ -165,10 +165,10 @@ PROGRAM = textwrap.dedent(
     import contextlib, resource, socket, sys
     from pathlib import Path
     from ktls_fast import Connection, TrafficSecret
-    secret = TrafficSecret(0x1301, bytes(32))
+    tx, rx = (TrafficSecret(0x1301, bytes([i]) * 32) for i in (1, 2))
     def stalled():
         sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-        conn = Connection.from_secrets(sock, server_side=False, tx=secret, rx=secret)
+        conn = Connection.from_secrets(sock, server_side=False, tx=tx, rx=rx)
         conn.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MIB = 1 << 20
+DROPPED_OPEN = pytest.mark.filterwarnings("ignore:unclosed <ktls_fast.Connection:ResourceWarning")
 
 
 @pytest.fixture
@@ -180,6 +181,7 @@ def test_unread_records_destroy_nothing(name: str, when: str) -> None:
 
 
 @pytest.mark.parametrize("records", [b"", b"no record at all, and much of it" * 10_000])
+@DROPPED_OPEN
 def test_dropped_without_close_it_delivers_all_and_says_nothing(records: bytes) -> None:
     with owned() as (connections, peer):
         peer.sock.sendall(records)
@@ -189,6 +191,7 @@ def test_dropped_without_close_it_delivers_all_and_says_nothing(records: bytes) 
         assert peer.drain() == (taken, [])
 
 
+@DROPPED_OPEN
 def test_dropped_in_a_thread_it_delivers_all() -> None:
     with owned() as (connections, peer):
         peer.send(ticket(), HANDSHAKE)

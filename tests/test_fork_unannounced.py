@@ -76,6 +76,7 @@ def test_a_connection_stays_with_the_parent(make_child: Callable[[], int], tcp_p
     assert far.recv(100) == b"from the parent"
     near.close()
     assert far.recv(100) == b""
+    far.close()
 
 
 @FORKS
@@ -90,7 +91,7 @@ def test_threads_stay_with_the_parent(make_child: Callable[[], int], tcp_pair: P
     relay.add(near, other)
     far.sendall(b"through the parent")
     assert end.recv(100) == b"through the parent"
-    for each in (far, end, other):
+    for each in (near, far, end, other):
         each.close()
     relay.close()
     queue.close()
