@@ -37,7 +37,9 @@ impl Aead {
 
 impl Provider for Aead {
     fn record_key(&self, algorithm: Algorithm, key: &[u8]) -> Result<Box<dyn RecordKey>, Error> {
-        (choice(algorithm, self.wanted)?.record_key)(key)
+        let expanded = (choice(algorithm, self.wanted)?.record_key)(key);
+        wipe_stack();
+        expanded
     }
 
     fn expand(&self, hash: Hash, secret: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error> {
@@ -48,6 +50,14 @@ impl Provider for Aead {
         let choice = choice(algorithm, self.wanted).ok()?;
         Some(choice.implementation)
     }
+}
+
+/// Overwrites what functions that have returned left on the stack: constructors of expanded keys give
+/// them back by value, so that a copy of each lies there.
+#[inline(never)]
+fn wipe_stack() {
+    let mut below = [0_u8; 8192];
+    std::hint::black_box(&mut below);
 }
 
 /// The features of this CPU that matter for record speed.

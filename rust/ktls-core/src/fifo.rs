@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::wiped::wipe;
+
 /// A queue of bytes in one piece; memory is kept and never cleared twice.
 ///
 /// It begins at a page. What a system copies in a read often does, too, while large blocks of many
@@ -14,9 +16,19 @@ pub struct Fifo {
     page: usize,
     start: usize,
     end: usize,
+    /// It holds plaintext: what was taken out is wiped.
+    wipes: bool,
 }
 
 impl Fifo {
+    /// A queue that wipes what was taken out of it, and the rest when it is dropped.
+    #[must_use]
+    pub fn for_plaintext() -> Self {
+        let mut fifo = Self::default();
+        fifo.wipes = true;
+        fifo
+    }
+
     /// What is queued.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -69,6 +81,9 @@ impl Fifo {
     /// Drops the first `len` bytes.
     pub fn consume(&mut self, len: usize) {
         debug_assert!(len <= self.len());
+        if self.wipes {
+            wipe(&mut self.bytes_mut()[..len]);
+        }
         self.start += len;
         if self.is_empty() {
             (self.start, self.end) = (0, 0);
@@ -87,13 +102,31 @@ impl Fifo {
         let queued = self.page + self.start..self.page + self.end;
         let need = self.len() + len;
         if need <= self.capacity() {
-            self.memory.copy_within(queued, self.page);
+            self.memory.copy_within(queued.clone(), self.page);
+            if self.wipes {
+                let moved = self.page + self.len();
+                wipe(&mut self.memory[queued.start.max(moved)..queued.end]);
+            }
         } else {
             let (mut memory, page) = pages(need.max(self.capacity() + self.capacity() / 2));
             memory[page..][..self.len()].copy_from_slice(&self.memory[queued]);
+            self.wipe_if_plaintext();
             (self.memory, self.page) = (memory, page);
         }
         (self.start, self.end) = (0, self.len());
+    }
+
+    /// Before its memory goes back.
+    fn wipe_if_plaintext(&mut self) {
+        if self.wipes {
+            wipe(self.bytes_mut());
+        }
+    }
+}
+
+impl Drop for Fifo {
+    fn drop(&mut self) {
+        self.wipe_if_plaintext();
     }
 }
 
@@ -111,9 +144,9 @@ impl FifoPool {
     /// Lends memory to `fifo` if it has none and there is some.
     pub fn lend(&mut self, fifo: &mut Fifo) {
         if fifo.memory.is_empty()
-            && let Some(spare) = self.0.pop()
+            && let Some(mut spare) = self.0.pop()
         {
-            *fifo = spare;
+            (fifo.memory, fifo.page) = (std::mem::take(&mut spare.memory), spare.page);
         }
     }
 
@@ -122,7 +155,11 @@ impl FifoPool {
         if !fifo.is_empty() || fifo.memory.is_empty() {
             return;
         }
-        let spare = std::mem::take(fifo);
+        let spare = Fifo {
+            memory: std::mem::take(&mut fifo.memory),
+            page: std::mem::take(&mut fifo.page),
+            ..Fifo::default()
+        };
         if self.0.len() < KEPT {
             self.0.push(spare);
         }
@@ -180,6 +217,19 @@ mod tests {
             let start = fifo.space(len).as_ptr();
             assert_eq!(start.align_offset(PAGE), 0, "{len} bytes");
         }
+    }
+
+    #[test]
+    fn plaintext_is_nowhere_in_its_memory_once_it_was_taken() {
+        let mut fifo = Fifo::for_plaintext();
+        for len in [10, 5000, 100, 3000, 20_000, 1] {
+            fifo.push(&vec![b'p'; len]);
+            fifo.consume(len / 2);
+            let plain = fifo.memory.iter().filter(|&&byte| byte == b'p').count();
+            assert_eq!(plain, fifo.len());
+        }
+        fifo.consume(fifo.len());
+        assert!(fifo.memory.iter().all(|&byte| byte == 0));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod slot;
 pub mod socket;
 pub mod stats;
 pub mod suite;
+mod wiped;
 pub mod wire;
 
 pub use crypto_info::{CryptoInfo, Direction};
@@ -24,3 +25,4 @@ pub use error::{Alert, Blame, Errno, Error};
 pub use fifo::{Fifo, FifoPool};
 pub use key::TrafficSecret;
 pub use record::{Opener, Sealer};
+pub use wiped::{WipedBytes, wipe};

@@ -72,7 +72,7 @@ fn stream(info: &CryptoInfo, lens: &[usize]) -> Stream {
         stream.starts.push(stream.framed.len());
         stream.framed.extend(&framed);
         stream.sealed.extend(sealed);
-        stream.list.push(framed);
+        stream.list.push(framed.into());
     }
     stream
 }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::wiped::WipedBytes;
+
 /// Framed records of one key in the order of the stream.
 #[derive(Debug, Default)]
 pub struct RecordList {
@@ -17,7 +19,8 @@ pub struct RecordList {
 #[derive(Debug)]
 struct Record {
     end: u64,
-    framed: Vec<u8>,
+    /// Plaintext, for the most part.
+    framed: WipedBytes,
 }
 
 /// A record with its number and its place.
@@ -50,7 +53,7 @@ impl RecordList {
     }
 
     /// Adds the next record.
-    pub fn push(&mut self, framed: Vec<u8>) {
+    pub fn push(&mut self, framed: WipedBytes) {
         let start = self.records.back().map_or(self.unacked, |last| last.end);
         let end = start + framed.len() as u64;
         self.records.push_back(Record { end, framed });
@@ -100,7 +103,7 @@ mod tests {
     fn a_byte_is_found_with_its_number_until_its_record_is_acknowledged() {
         let mut list = RecordList::new(100, 7);
         for len in [10, 1, 20] {
-            list.push(vec![len; len.into()]);
+            list.push(vec![len; len.into()].into());
         }
         let place = |list: &RecordList, offset| list.record(offset).map(|r| (r.seq, r.start));
         for (acked, dropped, seen) in [
@@ -125,7 +128,7 @@ mod tests {
             );
         }
         assert!(list.is_empty());
-        list.push(vec![0; 5]);
+        list.push(WipedBytes::zeros(5));
         assert_eq!(place(&list, 131), Some((10, 131)));
     }
 }

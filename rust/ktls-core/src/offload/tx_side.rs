@@ -119,7 +119,7 @@ impl TxOffload {
         if std::mem::take(&mut self.resync_wanted) {
             self.resync_at = Some((self.write, seq));
         }
-        self.list.push(record.to_vec());
+        self.list.push(record.into());
         self.write += record.len() as u64;
         self.tally.device_records += 1;
     }

@@ -2,13 +2,14 @@
 
 use crate::error::Error;
 use crate::rekey::Reply;
+use crate::wiped::WipedBytes;
 use crate::wire::{KEY_UPDATE, NEW_SESSION_TICKET, TLS13};
 
 /// Collects the fragments of one message.
 #[derive(Debug)]
 pub(super) struct Messages {
     rules: Rules,
-    partial: Vec<u8>,
+    partial: WipedBytes,
 }
 
 /// Which messages may come at all.
@@ -37,7 +38,7 @@ impl Messages {
     pub(super) fn new(version: u16, is_client: bool) -> Self {
         Self {
             rules: Rules { version, is_client },
-            partial: Vec::new(),
+            partial: WipedBytes::new(),
         }
     }
 
@@ -61,7 +62,7 @@ impl Messages {
         } else {
             self.partial.extend_from_slice(fragment);
             let used = self.rules.walk(&self.partial, each)?;
-            self.partial.drain(..used);
+            self.partial.remove_front(used);
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::session::handshake::{Message, Messages};
 use crate::session::storm::StormGuard;
 use crate::session::{KeySource, Setting};
 use crate::stats::Counter;
+use crate::wiped::{WipedBytes, wipe};
 use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
 
 /// Opens what the peer sends and acts on everything that is not application data.
@@ -85,7 +86,7 @@ impl Receiver {
             wire,
             ahead: LEAST_AHEAD,
             asked: 0,
-            rest: Fifo::default(),
+            rest: Fifo::for_plaintext(),
             messages,
             storm: StormGuard::new(setting.policy.key_updates),
             pace: Pace::default(),
@@ -210,7 +211,11 @@ impl Receiver {
         }
         let inner = self.opener.open(record, self.rest.space(inner_len))?;
         self.wire.consume(frame.len);
-        self.digest(inner, Place::Rest, now)
+        let told = self.digest(inner, Place::Rest, now);
+        if told.is_err() {
+            wipe(self.rest.space(inner.len));
+        }
+        told
     }
 
     /// Acts on an opened record; its plaintext lies in `place`.
@@ -376,8 +381,8 @@ enum Place<'a> {
 
 const WARNING: u8 = 1;
 
-fn take(buffer: &mut [u8], len: usize) -> Vec<u8> {
-    let taken = buffer[..len].to_vec();
-    buffer[..len].fill(0);
+fn take(buffer: &mut [u8], len: usize) -> WipedBytes {
+    let taken = WipedBytes::from(&buffer[..len]);
+    wipe(&mut buffer[..len]);
     taken
 }

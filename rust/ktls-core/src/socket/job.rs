@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::key::TrafficKey;
 use crate::socket::tx::Keyed;
+use crate::wiped::WipedBytes;
 
 /// A record that leaves by way of a queue.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub enum Plaintext {
         len: usize,
     },
     /// In memory of its own: it came in pieces.
-    Apart(Vec<u8>),
+    Apart(WipedBytes),
 }
 
 /// Records that were cut and are not submitted yet.
@@ -76,7 +77,7 @@ impl Keyed {
             key: Arc::clone(key),
             seq: *seq,
             record_type,
-            plaintext: place.unwrap_or_else(|| Plaintext::Apart(plaintext.to_vec())),
+            plaintext: place.unwrap_or_else(|| Plaintext::Apart(plaintext.into())),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::key::TrafficKey;
 use crate::offload::TxOffload;
 use crate::socket::job::Jobs;
 use crate::socket::{Fault, Job, JobSealer, Plaintext, Shared, Source, options};
+use crate::wiped::WipedBytes;
 use crate::wire::{ContentType, MAX_PLAINTEXT};
 
 /// Plaintext in, sealed records out; keeps a MSG_MORE record open.
@@ -22,7 +23,7 @@ pub struct Tx {
     /// What it knows of a device, once it was offered one.
     pub(crate) offload: Option<TxOffload>,
     /// Plaintext of the open record; empty when none is open.
-    open: Vec<u8>,
+    open: WipedBytes,
     wire: Fifo,
     /// In place of `wire` where the records leave by a queue.
     jobs: Option<Jobs>,
@@ -58,7 +59,7 @@ impl Default for Tx {
         Self {
             keyed: None,
             offload: None,
-            open: Vec::new(),
+            open: WipedBytes::new(),
             wire: Fifo::default(),
             jobs: None,
             held: 0,
@@ -231,7 +232,7 @@ impl Tx {
     pub fn return_memory(&mut self, pool: &mut FifoPool) {
         pool.collect(&mut self.wire);
         if self.open.is_empty() {
-            self.open = Vec::new();
+            self.open = WipedBytes::new();
         }
     }
 

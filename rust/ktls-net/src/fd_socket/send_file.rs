@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
+use ktls_core::WipedBytes;
 use ktls_core::socket::call::MORE;
 use rustix::io::pread;
 
@@ -44,14 +45,14 @@ impl<'a> FileSource<'a> {
     }
 
     /// Reads behind what is sent and `ahead` bytes more; empty at the end.
-    fn read(&self, ahead: usize, chunk: &mut Vec<u8>) -> Result<(), Error> {
+    fn read(&self, ahead: usize, chunk: &mut WipedBytes) -> Result<(), Error> {
         let ahead = ahead as u64;
         let room = self
             .left
             .map_or(u64::MAX, |left| left.saturating_sub(ahead));
-        chunk.resize(CHUNK.min(usize::try_from(room).unwrap_or(CHUNK)), 0);
+        chunk.resize(CHUNK.min(usize::try_from(room).unwrap_or(CHUNK)));
         let len = pread(self.file, &mut chunk[..], self.offset + self.sent + ahead)?;
-        chunk.truncate(len);
+        chunk.resize(len);
         Ok(())
     }
 
@@ -70,7 +71,7 @@ impl FdSocket {
     /// As [`FdSocket::send_all`], and what reading says.
     pub fn send_file(&self, source: &mut FileSource<'_>, limit: &mut Limit) -> Result<(), Error> {
         let begin = Instant::now();
-        let (mut chunk, mut next) = (Vec::new(), Vec::new());
+        let (mut chunk, mut next) = (WipedBytes::new(), WipedBytes::new());
         source.read(0, &mut chunk)?;
         while !chunk.is_empty() {
             source.read(chunk.len(), &mut next)?;
@@ -81,7 +82,7 @@ impl FdSocket {
             };
             let sent = self.send_within(payload, &[], flags, limit)?;
             source.took(sent.taken);
-            chunk.drain(..sent.taken);
+            chunk.remove_front(sent.taken);
             if chunk.is_empty() {
                 std::mem::swap(&mut chunk, &mut next);
             }

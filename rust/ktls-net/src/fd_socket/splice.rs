@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use ktls_core::WipedBytes;
 use ktls_core::socket::call::{ControlRoom, MORE, RecvFlags};
 use ktls_core::socket::{Receive, Step};
 use rustix::event::PollFlags;
@@ -216,9 +217,9 @@ fn pour(bytes: &[u8], pipe: &OwnedFd) -> Result<usize, Error> {
 }
 
 /// What a pipe holds, at most so much and perhaps less; empty at its end. It stays there.
-fn copy_of(pipe: &OwnedFd, len: usize) -> Result<Vec<u8>, Error> {
+fn copy_of(pipe: &OwnedFd, len: usize) -> Result<WipedBytes, Error> {
     let (out, into) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    let mut bytes = vec![0; tee(pipe, &into, len, SpliceFlags::NONBLOCK)?];
+    let mut bytes = WipedBytes::zeros(tee(pipe, &into, len, SpliceFlags::NONBLOCK)?);
     let mut have = 0;
     while have < bytes.len() {
         have += read(&out, &mut bytes[have..])?;

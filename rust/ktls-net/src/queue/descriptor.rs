@@ -4,9 +4,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ktls_core::Fifo;
 use ktls_core::key::TrafficKey;
 use ktls_core::socket::{Job, Plaintext};
+use ktls_core::{Fifo, WipedBytes};
 
 /// Bytes that stay as they are for as long as it lives, from an offset on.
 #[derive(Clone)]
@@ -37,7 +37,7 @@ pub(crate) enum Descriptor {
 /// Plaintext that outlives the call.
 pub(crate) enum Bytes {
     Kept(Kept, Range<usize>),
-    Owned(Vec<u8>),
+    Owned(WipedBytes),
 }
 
 impl Kept {
@@ -62,7 +62,7 @@ impl Payload<'_> {
             Plaintext::Apart(bytes) => Bytes::Owned(bytes),
             Plaintext::InCall { slice, start, len } => match self.kept.get(slice) {
                 Some(Some(kept)) => Bytes::Kept(kept.clone(), start..start + len),
-                Some(None) | None => Bytes::Owned(self.slices[slice][start..start + len].to_vec()),
+                Some(None) | None => Bytes::Owned(self.slices[slice][start..start + len].into()),
             },
         }
     }

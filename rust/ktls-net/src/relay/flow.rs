@@ -1,6 +1,6 @@
 //! One direction of a pair: bytes read and not yet written.
 
-use ktls_core::FifoPool;
+use ktls_core::{FifoPool, WipedBytes, wipe};
 
 use crate::Error;
 
@@ -11,15 +11,23 @@ pub(super) const BUFFER: usize = 64 << 10;
 #[derive(Default)]
 pub(super) struct Spare {
     /// For plaintext between the sides.
-    plaintext: Vec<Vec<u8>>,
+    plaintext: Vec<Buffer>,
     /// For the records of the sides.
     pub(super) records: FifoPool,
+}
+
+/// Memory for plaintext.
+#[derive(Default)]
+struct Buffer {
+    bytes: WipedBytes,
+    /// How far it may hold plaintext.
+    used: usize,
 }
 
 /// One direction.
 #[derive(Default)]
 pub(super) struct Flow {
-    buffer: Vec<u8>,
+    buffer: Buffer,
     start: usize,
     end: usize,
     /// No more will be read.
@@ -38,12 +46,22 @@ pub(super) struct Flow {
 const KEPT: usize = 16;
 
 impl Spare {
-    fn take(&mut self) -> Vec<u8> {
-        // One more than whole records hold: the content type that follows the last.
-        self.plaintext.pop().unwrap_or_else(|| vec![0; BUFFER + 1])
+    fn take(&mut self) -> Buffer {
+        self.plaintext.pop().unwrap_or_else(|| Buffer {
+            // One more than whole records hold: the content type that follows the last.
+            bytes: WipedBytes::zeros(BUFFER + 1),
+            used: 0,
+        })
     }
 
-    fn give_back(&mut self, buffer: Vec<u8>) {
+    /// Wipes what its buffers hold, while nothing is to be moved: the next to use one would overwrite it.
+    pub(super) fn wipe(&mut self) {
+        for Buffer { bytes, used } in &mut self.plaintext {
+            wipe(&mut bytes[..std::mem::take(used)]);
+        }
+    }
+
+    fn give_back(&mut self, buffer: Buffer) {
         if self.plaintext.len() < KEPT {
             self.plaintext.push(buffer);
         }
@@ -52,7 +70,7 @@ impl Spare {
 
 impl Flow {
     pub(super) fn waiting(&self) -> &[u8] {
-        &self.buffer[self.start..self.end]
+        &self.buffer.bytes[self.start..self.end]
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -74,23 +92,24 @@ impl Flow {
 
     /// Where to read to.
     pub(super) fn room(&mut self, spare: &mut Spare) -> &mut [u8] {
-        if self.buffer.is_empty() {
+        if self.buffer.bytes.is_empty() {
             self.buffer = spare.take();
         }
-        &mut self.buffer
+        &mut self.buffer.bytes
     }
 
     /// Gives the buffer back if nothing waits in it.
     pub(super) fn rest(&mut self, spare: &mut Spare) {
-        if self.is_empty() && !self.buffer.is_empty() {
+        if self.is_empty() && !self.buffer.bytes.is_empty() {
             (self.start, self.end) = (0, 0);
             spare.give_back(std::mem::take(&mut self.buffer));
         }
     }
 
     /// `count` bytes were read into the buffer.
-    pub(super) const fn filled(&mut self, count: usize) {
+    pub(super) fn filled(&mut self, count: usize) {
         (self.start, self.end) = (0, count);
+        self.buffer.used = self.buffer.used.max(count);
     }
 
     pub(super) const fn wrote(&mut self, count: usize) {

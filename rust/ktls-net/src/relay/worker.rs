@@ -67,6 +67,9 @@ impl Worker {
 
     fn wait(&mut self) -> Vec<u64> {
         let timeout = self.timeout();
+        if self.ready.is_empty() {
+            self.spare.wipe();
+        }
         let sides = |job| [0, 1].map(|side| Job::watched(job, side));
         let watched = self.jobs.values().flat_map(sides);
         let ready = self.poller.wait(watched.chain([bell(&self.post)]), timeout);

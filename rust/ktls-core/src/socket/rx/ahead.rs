@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use crate::key::Inner;
 use crate::socket::rx::Rx;
 use crate::socket::rx::open::is_key_update;
+use crate::wiped::WipedBytes;
 
 /// Plaintexts of the next records on the wire.
 #[derive(Debug, Default)]
@@ -16,14 +17,14 @@ pub(super) struct Ahead {
     /// What follows needs another key, or does not open.
     stopped: bool,
     /// Memory to use again.
-    spare: Vec<Vec<u8>>,
+    spare: Vec<WipedBytes>,
 }
 
 #[derive(Debug)]
 struct Record {
     len: usize,
     inner: Inner,
-    plaintext: Vec<u8>,
+    plaintext: WipedBytes,
 }
 
 impl Ahead {
@@ -32,7 +33,7 @@ impl Ahead {
     }
 
     /// Puts the plaintext of the next record in the place of `scratch`.
-    pub(super) fn take(&mut self, scratch: &mut Vec<u8>) -> Option<Inner> {
+    pub(super) fn take(&mut self, scratch: &mut WipedBytes) -> Option<Inner> {
         let Record {
             len,
             inner,
@@ -45,8 +46,7 @@ impl Ahead {
 
     /// What was opened was opened under a key that is gone.
     pub(super) fn clear(&mut self) {
-        self.spare
-            .extend(self.records.drain(..).map(|record| record.plaintext));
+        self.records.clear();
         (self.len, self.stopped) = (0, false);
     }
 }
@@ -68,9 +68,7 @@ impl Rx {
             return false;
         };
         let mut plaintext = ahead.spare.pop().unwrap_or_default();
-        if plaintext.len() < inner_len {
-            plaintext.resize(inner_len, 0);
-        }
+        plaintext.make_room(inner_len);
         let seq = self.seq.wrapping_add(ahead.records.len() as u64);
         let Ok(inner) = self.key.open(seq, record, &mut plaintext) else {
             ahead.stopped = true;

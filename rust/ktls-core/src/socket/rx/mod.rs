@@ -16,6 +16,7 @@ use crate::offload::RxOffload;
 use crate::record::{Framing, Pace};
 use crate::rekey::{RxEvent, RxRekey};
 use crate::socket::{Fault, Receive, Shared, Target};
+use crate::wiped::{WipedBytes, wipe};
 use ahead::Ahead;
 
 /// Wire bytes in, plaintext out; pauses at a KeyUpdate.
@@ -31,9 +32,9 @@ pub struct Rx {
     wire: Fifo,
     /// Opened and not yet delivered (`rx_list`). Only the last can be a control record.
     opened: VecDeque<Opened>,
-    scratch: Vec<u8>,
+    scratch: WipedBytes,
     /// Memory for the scratch after next.
-    spare: Vec<u8>,
+    spare: WipedBytes,
     ahead: Ahead,
     pace: Pace,
     /// What it knows of a device, once it was offered one.
@@ -71,9 +72,18 @@ pub enum NoPad {
 struct Opened {
     record_type: u8,
     /// Its plaintext, and perhaps more.
-    memory: Vec<u8>,
+    memory: WipedBytes,
     /// What is not delivered of it.
     left: Range<usize>,
+}
+
+impl Opened {
+    /// The first `len` bytes that are left were delivered.
+    fn take(&mut self, len: usize) {
+        let start = self.left.start;
+        wipe(&mut self.memory[start..start + len]);
+        self.left.start += len;
+    }
 }
 
 /// How far a receive call came.
@@ -110,8 +120,8 @@ impl Rx {
             no_pad: NoPad::Off,
             wire: Fifo::default(),
             opened: VecDeque::new(),
-            scratch: Vec::new(),
-            spare: Vec::new(),
+            scratch: WipedBytes::new(),
+            spare: WipedBytes::new(),
             ahead: Ahead::default(),
             pace: Pace::default(),
             offload: None,
@@ -219,7 +229,7 @@ impl Rx {
     pub fn return_memory(&mut self, pool: &mut FifoPool) {
         pool.collect(&mut self.wire);
         if self.opened.is_empty() {
-            (self.scratch, self.spare) = (Vec::new(), Vec::new());
+            (self.scratch, self.spare) = (WipedBytes::new(), WipedBytes::new());
         }
     }
 
@@ -346,7 +356,7 @@ impl Rx {
             if call.peeks() {
                 index += 1;
             } else {
-                record.left.start += len;
+                record.take(len);
                 if !record.left.is_empty() {
                     break;
                 }

@@ -7,6 +7,7 @@ use crate::rekey::RxEvent;
 use crate::socket::rx::{NoPad, Opened, Parser, Rx, Step};
 use crate::socket::{Behind, Fault, Receive, Shared, Target};
 use crate::stats::Counter;
+use crate::wiped::{WipedBytes, wipe};
 use crate::wire::{ContentType, KEY_UPDATE, TLS13};
 
 impl Rx {
@@ -102,9 +103,7 @@ impl Rx {
         match place {
             Place::Direct => open_direct(&self.key, self.seq, record, inner_len, out),
             Place::Aside => {
-                if self.scratch.len() < inner_len {
-                    self.scratch.resize(inner_len, 0);
-                }
+                self.scratch.make_room(inner_len);
                 if opened {
                     return self.key.read_opened(record, &mut self.scratch);
                 }
@@ -175,8 +174,8 @@ impl Rx {
             match place {
                 Place::Direct => {
                     let plaintext = self.plaintext(inner, place, out);
-                    let memory = plaintext.to_vec();
-                    plaintext.fill(0);
+                    let memory = WipedBytes::from(&*plaintext);
+                    wipe(plaintext);
                     self.opened.push_back(Opened {
                         record_type: inner.record_type,
                         memory,
@@ -201,6 +200,9 @@ impl Rx {
         if call.peeks() || taken < inner.len {
             self.keep_scratch(inner, taken);
         } else {
+            if place == Place::Aside {
+                wipe(&mut self.scratch[..inner.len]);
+            }
             call.finish_record();
         }
         Ok(if call.is_control() {
@@ -214,16 +216,20 @@ impl Rx {
     fn keep_scratch(&mut self, inner: Inner, start: usize) {
         let memory = if 2 * inner.len < self.scratch.len() {
             // A peek may keep many: none has much more memory than it needs.
-            self.scratch[..inner.len].to_vec()
+            let kept = WipedBytes::from(&self.scratch[..inner.len]);
+            wipe(&mut self.scratch[..inner.len]);
+            kept
         } else {
             let next = std::mem::take(&mut self.spare);
             std::mem::replace(&mut self.scratch, next)
         };
-        self.opened.push_back(Opened {
+        let mut opened = Opened {
             record_type: inner.record_type,
             memory,
-            left: start..inner.len,
-        });
+            left: 0..inner.len,
+        };
+        opened.take(start);
+        self.opened.push_back(opened);
     }
 
     /// The first opened record is delivered.

@@ -37,7 +37,7 @@ impl Rx {
     /// The first `len` bytes of [`Rx::head`] are delivered.
     pub fn take(&mut self, len: usize) {
         if let Some(record) = self.opened.front_mut() {
-            record.left.start += len;
+            record.take(len);
             if record.left.is_empty() {
                 self.forget_opened();
             }

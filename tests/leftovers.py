@@ -1,0 +1,247 @@
+"""A process that looks for marked bytes in its own memory; ``test_leftovers.py`` starts it.
+
+``python -m tests.leftovers SCENARIO [FD]``: it prints the numbers of the marks that are left.
+"""
+
+import gc
+import os
+import re
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ktls_fast import (
+    Connection,
+    CryptoInfo,
+    KtlsSocket,
+    OffloadQueue,
+    Opener,
+    Relay,
+    Sealer,
+    Suite,
+    TrafficSecret,
+)
+
+HEAD = bytes([0x8B, 0xD5, 0x1F, 0xE9, 0x93, 0x07, 0xC6, 0x5A])
+MARK = struct.Struct("<8sII")
+"""A mark: the head, its number, and that again with all bits turned."""
+MARKS = 2048
+"""Two full records of them."""
+CIPHERS = [
+    (51, 16, 8, 4),
+    (52, 32, 8, 4),
+    (53, 16, 8, 4),
+    (54, 32, 12, 0),
+]
+"""AES-GCM, AES-CCM and ChaCha20-Poly1305, with the lengths of key, iv and salt."""
+SOL_TLS, TLS_TX, TLS_RX, TCP_ULP = 282, 1, 2, 31
+
+
+def marked(size: int, first: int = 0) -> bytearray:
+    """Marks side by side, written in place so that nobody else has them."""
+    memory = bytearray(size)
+    for number, at in enumerate(range(0, size - MARK.size + 1, MARK.size), first):
+        MARK.pack_into(memory, at, HEAD, number, number ^ 0xFFFFFFFF)
+    return memory
+
+
+def wipe(memory: bytearray) -> None:
+    """What Python holds is the caller's to wipe."""
+    for at in range(len(memory)):
+        memory[at] = 0
+
+
+def left() -> list[int]:
+    """The numbers of the marks anywhere in this process."""
+    gc.collect()
+    found: set[int] = set()
+    pattern = re.compile(re.escape(HEAD) + b"(........)", re.DOTALL)
+    with Path("/proc/self/mem").open("rb", buffering=0) as memory:
+        for start, end in _regions():
+            for at in range(start, end, 1 << 20):
+                # A mark may lie across two pieces.
+                size = min(end - at, (1 << 20) + MARK.size)
+                try:
+                    piece = os.pread(memory.fileno(), size, at)
+                except OSError:
+                    break
+                for match in pattern.finditer(piece):
+                    number, turned = struct.unpack("<II", match[1])
+                    if number == turned ^ 0xFFFFFFFF:
+                        found.add(number)
+    return sorted(found)
+
+
+def _regions() -> Iterator[tuple[int, int]]:
+    for line in Path("/proc/self/maps").read_text(encoding="ascii").splitlines():
+        place, mode = line.split()[:2]
+        if mode.startswith("rw"):
+            start, end = place.split("-")
+            yield int(start, 16), int(end, 16)
+
+
+def drain(receive: Callable[[memoryview], int], size: int) -> None:
+    """Receive so many marks in small pieces, into memory that is wiped."""
+    piece, got = bytearray(1000), 0
+    while got < size:
+        count = receive(memoryview(piece))
+        assert count, f"the end after {got} of {size} bytes"
+        got += count
+        wipe(piece)
+
+
+def connection(sock: socket.socket) -> Connection:
+    """The client's end."""
+    tx, rx = (TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([i]) * 32) for i in (1, 2))
+    return Connection.from_secrets(sock, server_side=False, tx=tx, rx=rx)
+
+
+def ktls(sock: socket.socket, device: OffloadQueue | None = None) -> KtlsSocket:
+    """A socket with the keys of :func:`connection`."""
+    tx, rx = (TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([i]) * 32) for i in (1, 2))
+    end = KtlsSocket(sock, backend="engine", device=device)
+    end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+    end.setsockopt(SOL_TLS, TLS_TX, tx.crypto_info())
+    end.setsockopt(SOL_TLS, TLS_RX, rx.crypto_info())
+    return end
+
+
+def read_connection(sock: socket.socket) -> list[int]:
+    """Small reads of large records."""
+    conn = connection(sock)
+    drain(conn.recv_into, MARKS * MARK.size)
+    found = left()
+    conn.close()
+    return found
+
+
+def read_socket(sock: socket.socket) -> list[int]:
+    """The same of a kTLS socket."""
+    end = ktls(sock)
+    drain(end.recv_into, MARKS * MARK.size)
+    found = left()
+    end.close()
+    return found
+
+
+def peek_and_drop(sock: socket.socket) -> list[int]:
+    """Opened, seen, and never read: gone with the socket."""
+    end = ktls(sock)
+    piece = bytearray(1000)
+    end.recv_into(piece, 0, socket.MSG_PEEK)
+    wipe(piece)
+    end.close()
+    del end
+    return left()
+
+
+def read_some_and_drop(sock: socket.socket) -> list[int]:
+    """A record read in part."""
+    conn = connection(sock)
+    drain(conn.recv_into, 1000)
+    conn.close()
+    del conn
+    return left()
+
+
+def write_connection(sock: socket.socket) -> list[int]:
+    """All that a connection sends."""
+    conn, data = connection(sock), marked(MARKS * MARK.size)
+    conn.sendall(data)
+    wipe(data)
+    return left()
+
+
+def write_socket(sock: socket.socket) -> list[int]:
+    """Records kept open and ended, and one that is never sent."""
+    end, data = ktls(sock), marked(MARKS * MARK.size)
+    view = memoryview(data)
+    for at in range(0, len(data) - 1000, 1000):
+        end.send(view[at : at + 1000], socket.MSG_MORE)
+    view.release()
+    wipe(data)
+    end.close()
+    del end
+    return left()
+
+
+def write_queue(sock: socket.socket) -> list[int]:
+    """By way of threads, which keep a copy of what may change."""
+    queue = OffloadQueue(workers=1)
+    end, data = ktls(sock, queue), marked(MARKS * MARK.size)
+    end.sendall(data)
+    wipe(data)
+    end.close()
+    queue.close()
+    return left()
+
+
+def pass_on(sock: socket.socket) -> list[int]:
+    """Through a relay to a plain socket."""
+    conn, relay = connection(sock), Relay(threads=1)
+    plain, far = socket.socketpair()
+    with plain, far:
+        handle = relay.add(conn, plain)
+        drain(lambda piece: far.recv_into(piece), MARKS * MARK.size)
+        handle.stop()
+        relay.close()
+        return left()
+
+
+def info_of(cipher: tuple[int, int, int, int], key: bytearray) -> CryptoInfo:
+    """The parameters of one of :data:`CIPHERS` with this key."""
+    number, _, iv_len, salt_len = cipher
+    return CryptoInfo(0x0304, number, iv=bytes(iv_len), key=key, salt=bytes(salt_len))
+
+
+def keys(_: socket.socket | None) -> list[int]:
+    """Keys, after they were used."""
+    for number, cipher in enumerate(CIPHERS):
+        key, following = (marked(cipher[1], first + 100 * number) for first in (0, 50))
+        sealer, opener = Sealer(info_of(cipher, key)), Opener(info_of(cipher, key))
+        opener.open(sealer.seal(b"data"))
+        sealer.rekey(info_of(cipher, following))
+        sealer.seal(b"data")
+        wipe(key)
+        wipe(following)
+        del sealer, opener
+    return left()
+
+
+def nothing(_: socket.socket | None) -> list[int]:
+    """That the search finds what is there."""
+    kept = marked(5 * MARK.size, 7)
+    found = left()
+    wipe(kept)
+    assert left() == []
+    return found
+
+
+SCENARIOS: dict[str, Callable[[socket.socket], list[int]]] = {
+    call.__name__: call
+    for call in (
+        read_connection,
+        read_socket,
+        peek_and_drop,
+        read_some_and_drop,
+        write_connection,
+        write_socket,
+        write_queue,
+        pass_on,
+        keys,
+        nothing,
+    )
+}
+
+
+def main() -> None:
+    """Play the scenario over the socket with this number."""
+    scenario = SCENARIOS[sys.argv[1]]
+    with socket.socket(fileno=int(sys.argv[2])) as sock:
+        print(*scenario(sock))
+
+
+if __name__ == "__main__":
+    main()

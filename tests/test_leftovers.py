@@ -1,0 +1,72 @@
+"""What was plaintext or key is found nowhere in the memory of the process afterwards."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from ktls_fast import Connection, Suite, TrafficSecret
+from tests.ktls_ends import Pair
+from tests.leftovers import MARK, MARKS, SCENARIOS, marked
+
+SENDS = {"read_connection", "read_socket", "peek_and_drop", "read_some_and_drop", "pass_on"}
+RECEIVES = {"write_connection", "write_socket", "write_queue"}
+
+
+@pytest.fixture(autouse=True)
+def _memory() -> None:
+    if not Path("/proc/self/mem").exists():
+        pytest.skip("/proc/self/mem is not here")
+
+
+def peer_of(near_secrets: tuple[int, int], sock: object) -> Connection:
+    tx, rx = (TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([i]) * 32) for i in near_secrets)
+    return Connection.from_secrets(sock, server_side=True, tx=tx, rx=rx)  # type: ignore[arg-type]
+
+
+def marks_left(scenario: str, tcp_pair: Pair) -> list[int]:
+    near, far = tcp_pair()
+    command = [sys.executable, "-m", "tests.leftovers", scenario, str(near.fileno())]
+    process = subprocess.Popen(
+        command,
+        pass_fds=[near.fileno()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    near.close()
+    peer = peer_of((2, 1), far)
+    server = threading.Thread(target=serve, args=(peer, scenario))
+    server.start()
+    try:
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        server.join(30)
+        peer.close()
+    assert (process.returncode, errors) == (0, "")
+    return [int(number) for number in output.split()]
+
+
+def serve(peer: Connection, scenario: str) -> None:
+    try:
+        if scenario in SENDS:
+            peer.sendall(marked(MARKS * MARK.size))
+        while scenario in RECEIVES and peer.read():
+            pass
+    except OSError:
+        # The other end has gone, as some of them do at once.
+        pass
+
+
+@pytest.mark.parametrize("scenario", sorted(set(SCENARIOS) - {"nothing"}))
+def test_nothing_is_left(scenario: str, tcp_pair: Pair) -> None:
+    found = marks_left(scenario, tcp_pair)
+    assert found == [], f"{len(found)} marks"
+
+
+def test_the_search_finds_what_is_there(tcp_pair: Pair) -> None:
+    assert marks_left("nothing", tcp_pair) == list(range(7, 12))
