@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import select
 import socket
 import struct
 import subprocess
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ktls_fast import Connection, TrafficSecret
 from tests.conftest import connect_pair
 from tests.forked import Child, in_child
 from tests.ktls_ends import DONTWAIT, TLS_TX, attach, generation, install
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import ktls_fast
-    from ktls_fast import Connection
 
 MIB = 1 << 20
 THREAD = "ktls-send"
@@ -174,8 +175,14 @@ PROGRAM = textwrap.dedent(
             while True:
                 conn.send(bytes(1 << 20))
         conn.close()
+        return conn.bytes_sent
     """
 )
+
+
+def command(body: str, listening: socket.socket) -> list[str]:
+    """Runs ``body`` behind the definition of ``stalled``."""
+    return [sys.executable, "-c", PROGRAM + textwrap.dedent(body), str(port_of(listening))]
 
 
 @contextmanager
@@ -184,7 +191,7 @@ def program(body: str) -> Iterator[subprocess.Popen[str]]:
     with (
         socket.create_server(("127.0.0.1", 0), backlog=200) as listening,
         subprocess.Popen(
-            [sys.executable, "-c", PROGRAM + textwrap.dedent(body), str(port_of(listening))],
+            command(body, listening),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -245,6 +252,57 @@ def test_reset_that_the_user_has_asked_for_by_so_linger_is_made_at_once() -> Non
         assert threads_named(THREAD) == 0
         with pytest.raises(ConnectionResetError):
             peer.drain()
+
+
+def test_reset_by_so_linger_does_not_wait_for_the_background() -> None:
+    """The system makes it when the last descriptor of the socket is closed."""
+    with paired() as (conn, peer):
+        set_option(conn, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        taken_of(conn, octal(8 * MIB))
+        assert eventually(lambda: threads_named(THREAD) == 1)
+        conn.close()
+        assert hangs_up(peer.sock)
+
+
+def test_reset_by_so_linger_drops_what_a_ktls_socket_has_sealed() -> None:
+    sender, far = stalled_socket()
+    with far:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sender.close()
+        assert hangs_up(far)
+
+
+def hangs_up(sock: socket.socket) -> bool:
+    """Learn of a reset without reading, which would make room for more."""
+    waiting = select.poll()
+    waiting.register(sock, 0)
+    return bool(waiting.poll(5000))
+
+
+WORKER = """
+    import multiprocessing
+    def work():
+        print(stalled(), flush=True)
+    worker = multiprocessing.get_context("fork").Process(target=work)
+    worker.start()
+    worker.join()
+    """
+
+
+def test_worker_of_multiprocessing_ends_behind_the_last_byte() -> None:
+    """It ends by ``os._exit``, and no ``atexit`` is called."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        subprocess.Popen(command(WORKER, listening), stdout=subprocess.PIPE) as process,
+    ):
+        far, _ = listening.accept()
+        assert process.stdout
+        taken = int(process.stdout.readline())
+        tx, rx = (TrafficSecret(0x1301, bytes([i]) * 32) for i in (2, 1))
+        with Connection.from_secrets(far, server_side=True, tx=tx, rx=rx) as conn:
+            data = b"".join(iter(lambda: conn.read(MIB), b""))
+        assert len(data) == taken
+        assert process.wait(DEADLINE) == 0
 
 
 def set_option(conn: Connection, option: int, value: bytes) -> None:

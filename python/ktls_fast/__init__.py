@@ -63,6 +63,7 @@ from .errors import (
     RecordTooLargeError,
     TruncatedError,
 )
+from .worker_exit import finish_in_workers as _finish_in_workers
 
 __all__ = [
     "SOL_TLS",
@@ -120,6 +121,8 @@ __all__ = [
 ]
 
 __version__: str = _version("ktls_fast")
+
+_finish_in_workers()
 
 
 def connect(

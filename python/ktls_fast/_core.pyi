@@ -1021,8 +1021,10 @@ class Connection:
 
         When the interpreter exits it waits in ``atexit``, up to 5 seconds without progress and one
         second for a silent peer, and at most a minute; an exception of a signal handler ends the
-        wait. ``os._exit`` and a fatal signal lose what is unsent. A child of a fork takes no part.
-        Where no thread or descriptor is left, ``close`` does all this itself for at most a second.
+        wait. A worker of ``multiprocessing`` waits in the same way at its end. ``os._exit``, which
+        ``socketserver.ForkingMixIn`` calls as well, and a fatal signal lose what is unsent. A child
+        of a fork takes no part in what its parent has closed. Where no thread or descriptor is
+        left, ``close`` does all this itself for at most a second.
 
         A connection that is dropped without ``close`` delivers what was accepted and FIN, but no
         close_notify. With ``SO_LINGER`` set to 0 on the socket, ``close`` makes a reset at once.

@@ -26,7 +26,8 @@
 //! # Without the thread
 //! Where no thread or descriptor is to be had, the caller does a lingering close itself, for at most
 //! [`INLINE`]. When the interpreter exits, [`finish_before_exit`] waits for the tasks with shorter limits;
-//! what is closed even later is closed by its caller. `os._exit` and signals end the work without a word.
+//! what is closed even later is closed by its caller. `os._exit` and signals end the work without a word;
+//! workers of Python's multiprocessing, which end in that way, wait before (`worker_exit.py`).
 //!
 //! # Fork
 //! The thread stays with the parent, which goes on. The child closes its copies of the descriptors, and
@@ -111,6 +112,8 @@ struct State {
     /// Wakes the thread; none when it does not run.
     bell: Option<Arc<Bell>>,
     last_id: u64,
+    /// Every task gets a turn: what it works on may be closed.
+    look_at_all: bool,
     exit: Exit,
 }
 
@@ -148,7 +151,10 @@ static OLDEST: OnceLock<BackgroundSender> = OnceLock::new();
 /// byte for as long as the reader makes progress. Returns at once; see the limits of this module.
 pub(crate) fn deliver_and_close(fd: Arc<OwnedFd>, unsent: Fifo, ending: Ending) {
     let mut close = Box::new(LingeringClose::new(unsent, ending, Instant::now()));
-    if closes_at_once(&fd) || inline::first_turn(&mut close, &fd) == Next::Done {
+    if closes_at_once(&fd) {
+        return let_go_of_closed();
+    }
+    if inline::first_turn(&mut close, &fd) == Next::Done {
         return;
     }
     let task = Task::Close(close);
@@ -193,8 +199,14 @@ pub(crate) fn forget_after_fork(birth: u64) {
     }
 }
 
+/// A task that sends what a socket had sealed keeps a descriptor of it, which is closed soon after this: the
+/// system makes the reset of `SO_LINGER` with the last one.
+pub(crate) fn let_go_of_closed() {
+    BackgroundSender::here().look_at_all();
+}
+
 /// The user has asked for a reset by `SO_LINGER`.
-fn closes_at_once(fd: &OwnedFd) -> bool {
+pub(crate) fn closes_at_once(fd: &OwnedFd) -> bool {
     socket_linger(fd) == Ok(Some(Duration::ZERO))
 }
 
@@ -259,8 +271,13 @@ impl BackgroundSender {
     }
 
     fn set_exit(&self, exit: Exit) {
+        guard(&self.state).exit = exit;
+        self.look_at_all();
+    }
+
+    fn look_at_all(&self) {
         let mut state = guard(&self.state);
-        state.exit = exit;
+        state.look_at_all = true;
         if let Some(bell) = &state.bell {
             bell.ring();
         }

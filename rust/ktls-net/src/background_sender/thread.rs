@@ -104,7 +104,7 @@ impl BackgroundThread {
 
     fn take_fresh(&mut self) {
         self.bell.silence();
-        let (fresh, limits) = self.sender.take_fresh();
+        let (fresh, look_at_all) = self.sender.take_fresh(&mut self.limits);
         for (id, task) in fresh {
             let scheduled = Scheduled {
                 task,
@@ -114,8 +114,7 @@ impl BackgroundThread {
             self.tasks.insert(id, scheduled);
             self.give_turn(id);
         }
-        if limits != self.limits {
-            self.limits = limits;
+        if look_at_all {
             let all: Vec<_> = self.tasks.keys().copied().collect();
             all.into_iter().for_each(|id| self.give_turn(id));
         }
@@ -220,9 +219,12 @@ impl BackgroundSender {
         held.map(|(&id, fd)| (id, Arc::clone(fd))).collect()
     }
 
-    fn take_fresh(&self) -> (Vec<(u64, Task)>, Limits) {
+    /// New tasks, and whether all are to be looked at.
+    fn take_fresh(&self, limits: &mut Limits) -> (Vec<(u64, Task)>, bool) {
         let mut state = guard(&self.state);
-        (std::mem::take(&mut state.fresh), state.exit.limits())
+        *limits = state.exit.limits();
+        let look_at_all = std::mem::take(&mut state.look_at_all);
+        (std::mem::take(&mut state.fresh), look_at_all)
     }
 
     fn let_go(&self, id: u64) {

@@ -30,6 +30,7 @@ use rustix::io::Errno;
 use rustix::net::Shutdown;
 use rustix::net::sockopt::{Timeout, set_socket_linger, socket_error, socket_timeout};
 
+use crate::background_sender::closes_at_once;
 use crate::descriptor::{Descriptor, Turn, guard};
 use crate::queue::Lane;
 use crate::wait::Limit;
@@ -200,11 +201,15 @@ impl FdSocket {
             lane.iter().for_each(|lane| lane.close());
             return;
         }
+        let at_once = closes_at_once(&fd);
         if guard(&self.rx).has_unread() {
             // What is left behind cannot be delivered: the peer learns it by RST (RFC 2525 §2.17).
             let _ = set_socket_linger(&fd, Some(Duration::ZERO));
         }
         self.tx.finish(&fd);
+        if at_once {
+            self.tx.discard_unsent();
+        }
         lane.iter().for_each(|lane| lane.close());
         if in_a_call {
             // A call that waits at the descriptor has to see that it is over.

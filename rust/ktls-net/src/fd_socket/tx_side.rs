@@ -239,6 +239,12 @@ impl TxSide {
         self.push_later(fd);
     }
 
+    /// Nothing more is sent: the system is about to make the reset that the user has asked for.
+    pub(super) fn discard_unsent(&self) {
+        self.state().discard_wire();
+        background_sender::let_go_of_closed();
+    }
+
     /// Has what is sealed sent in the background; false when there is nothing to send, or nobody to.
     fn push(self: &Arc<Self>, fd: &Arc<OwnedFd>, task: Pusher) -> bool {
         if self.queued().is_some_and(|queued| queued.lane.fin_later()) {
