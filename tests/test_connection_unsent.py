@@ -8,14 +8,17 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+import uvloop
 
 from tests.peers.ours import paired
-from tests.peers.raw import REQUESTED
+from tests.peers.raw import ALERT, REQUESTED
 from tests.peers.support import DEADLINE, octal, start
 
 if TYPE_CHECKING:
     from ktls_fast import Connection
 
+USER_CANCELED = b"\x01\x5a"
+"""Something to read that is no data."""
 SIZES = [1000, 3_925_000, 6_000_000, 8_000_000]
 
 
@@ -46,6 +49,25 @@ def test_sock_sendall_and_sock_recv_meet_no_hang(size: int) -> None:
         assert peer.receive_data(size) == octal(size)
         peer.send(b"answer")
         assert asking.result(DEADLINE) == b"answer"
+
+
+def test_an_event_loop_written_in_c_meets_a_blocking_io_error() -> None:
+    """Such code compares the class of what was raised before Python has made an instance of it."""
+    with paired() as (conn, peer):
+        conn.setblocking(False)
+        peer.send(USER_CANCELED, ALERT)
+
+        async def ask() -> bytes:
+            loop = asyncio.get_running_loop()
+            asked = asyncio.create_task(loop.sock_recv(conn, 100))  # type: ignore[arg-type]
+            await loop.sock_sendall(conn, octal(8_000_000))  # type: ignore[arg-type]
+            return await asked
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            asking = start(lambda: runner.run(asyncio.wait_for(ask(), DEADLINE)))
+            assert peer.receive_data(8_000_000) == octal(8_000_000)
+            peer.send(b"answer")
+            assert asking.result(DEADLINE) == b"answer"
 
 
 def test_data_goes_out_without_another_call() -> None:

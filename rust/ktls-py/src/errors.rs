@@ -45,17 +45,23 @@ fn by_errno(error: Error, args: (i32, String)) -> PyErr {
     match (error.errno(), error.blame()) {
         (Errno::BadMsg, Blame::Peer) => py::BadRecordError::new_err(args),
         (Errno::MsgSize, _) => py::RecordTooLargeError::new_err(args),
-        // `OSError` itself picks BlockingIOError and its like by the errno.
-        (Errno::Again | Errno::Pipe | Errno::ConnReset, _) => PyOSError::new_err(args),
+        (Errno::Again | Errno::Pipe | Errno::ConnReset, _) => class_by_errno(args),
         _ => py::KtlsError::new_err(args),
     }
 }
 
-/// An error of the system with its own sentence; `OSError` itself picks the subclass by the errno.
+/// `OSError` itself picks `BlockingIOError` and its like by the errno when an instance is made. It is made at
+/// once: until Python 3.11 an extension module, as uvloop, compares the class that was raised.
+fn class_by_errno(args: (i32, String)) -> PyErr {
+    let error = PyOSError::new_err(args);
+    Python::attach(|py| PyErr::from_value(error.into_value(py).into_bound(py).into_any()))
+}
+
+/// An error of the system with its own sentence, of the class of its errno.
 pub(crate) fn os_error(code: i32, side: &str) -> PyErr {
     let text = std::io::Error::from_raw_os_error(code).to_string();
     let suffix = format!(" (os error {code})");
-    PyOSError::new_err((code, format!("{side}{}", text.trim_end_matches(&suffix))))
+    class_by_errno((code, format!("{side}{}", text.trim_end_matches(&suffix))))
 }
 
 /// A refusal that only the border can see.
