@@ -3,11 +3,15 @@
 import resource
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
+from ktls_fast.proxy.listener import open_listeners
+from ktls_fast.proxy.options import Address
 from tests.ports import free_port
 from tests.proxy_support import (
     HOST,
@@ -49,6 +53,16 @@ def test_clients_that_do_not_shake_hands_lock_nobody_out(identity: Identity, hel
         assert dropped["result"] == "handshake failed: dropped for a newer client"
 
 
+def test_thousands_of_silent_clients_fit_into_the_queue() -> None:
+    """Who finds it full tries again after a second or more, while others are let in."""
+    [[listener]] = open_listeners(Address(HOST, 0))
+    with listener:
+        info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    longest_queue = int.from_bytes(info[28:32], sys.byteorder)  # tcpi_sacked
+    allowed = int(Path("/proc/sys/net/core/somaxconn").read_text())
+    assert longest_queue == min(4096, allowed)
+
+
 def test_notice_of_a_crowd_is_not_repeated_for_each_client(identity: Identity) -> None:
     with (
         echo_proxy(identity, "--max-connections", "1") as proxy,
@@ -88,8 +102,8 @@ def test_slow_handshake_lives_as_long_as_there_is_room(identity: Identity) -> No
 def test_low_limit_of_open_files_is_told_at_start(identity: Identity, workers: int) -> None:
     with echo_proxy(identity, "--workers", str(workers), prepare=_limit_files(64)) as proxy:
         assert proxy.event("notice")["text"] == (
-            "the limit of 64 open files has room for 10 connections at a time, and"
-            " --max-connections is 1000: more have to wait; raise `ulimit -n` to 4024"
+            "the limit of 64 open files allows --max-connections 10, not 1000: more have to wait;"
+            " raise `ulimit -n` to 4024"
         )
 
 

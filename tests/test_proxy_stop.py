@@ -34,7 +34,9 @@ def test_proxy_that_is_told_to_stop_lets_its_connections_end(
     with echo_proxy(identity) as proxy:
         with connect_tls(proxy.port, identity) as client:
             proxy.signal(signum)
-            assert proxy.event("notice")["text"] == "stopping; 1 open connections have 30 s to end"
+            assert proxy.event("notice")["text"] == (
+                "stopping; connections still open: 1, with 30 s to end"
+            )
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection((HOST, proxy.port), TIMEOUT)
             client.sendall(b"still served")
@@ -53,7 +55,7 @@ def test_workers_that_are_told_to_stop_let_their_connections_end(
             client.sendall(b"one")
             assert read_exactly(client, 3) == b"one"
             proxy.signal(signum)
-            assert "open connections have" in proxy.event("notice")["text"]
+            assert "connections still open" in proxy.event("notice")["text"]
             client.sendall(b"two")
             assert read_exactly(client, 3) == b"two"
             client.unwrap().close()

@@ -11,7 +11,8 @@ from .options import Address
 
 __all__ = ["check_resolves", "name_of", "open_listeners", "raise_file_limit"]
 
-BACKLOG = 1024
+BACKLOG = 4096
+"""What Linux allows by default. A client that finds the queue full tries again after a second."""
 FILES_PER_CONNECTION = 4
 FILES_BESIDES = 24
 """Descriptors that a process needs for everything else."""

@@ -87,8 +87,8 @@ def _fit_to_file_limit(options: Options) -> tuple[Options, str | None]:
     if room == options.max_connections:
         return options, None
     shortage = (
-        f"the limit of {limit} open files has room for {room} connections at a time, and"
-        f" --max-connections is {options.max_connections}: more have to wait;"
+        f"the limit of {limit} open files allows --max-connections {room},"
+        f" not {options.max_connections}: more have to wait;"
         f" raise `ulimit -n` to {need}"
     )
     return dataclasses.replace(options, max_connections=room), shortage

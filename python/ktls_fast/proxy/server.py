@@ -73,8 +73,8 @@ class Server:
     def _drain(self) -> bool:
         if self._sessions.open:
             self._journal.notice(
-                f"stopping; {self._sessions.open} open connections have"
-                f" {self._options.drain:g} s to end"
+                f"stopping; connections still open: {self._sessions.open},"
+                f" with {self._options.drain:g} s to end"
             )
         if self._all_end_within(self._options.drain):
             return True
