@@ -147,7 +147,8 @@ def _add_limits(parser: "Parser") -> None:
         "--truncation",
         choices=("reset", "fin"),
         default=DEFAULTS.truncation,
-        help="what follows behind all data of a TLS peer that ends without close_notify;"
+        help="what follows behind all data of a TLS peer that ends without close_notify; a"
+        " reset waits until the other side has ended or nothing has moved for 5 seconds;"
         " default: %(default)s",
     )
 
