@@ -12,6 +12,7 @@ PRELUDE = """
 import itertools, resource, socket
 import numpy as np
 from ktls_fast import *
+from tests.peers.pki import pki
 from tests.reference import AES_GCM_128, TLS13, traffic_key
 
 KEY = traffic_key(TLS13, AES_GCM_128)
@@ -123,6 +124,28 @@ CASES = {
         assert sock.recv(10) == b"data"
         sock.close(), theirs.close()
     """,
+    "certificates-of-a-configuration": """
+        def pem(body, count=1):
+            begin, end = (b"-----%b CERTIFICATE-----\\n" % word for word in (b"BEGIN", b"END"))
+            return (begin + body + b"\\n" + end) * count
+        cert, key = pki().server.cert, pki().server.key
+        for large in (pem(b"A" * 60_000_000), pem(b"\\n" * 60_000_000), pem(b"AAAA", 1_000_000)):
+            chain, keys = cert + large, large + key
+            refused(lambda: ClientConfig(large), 30 * MIB)
+            refused(lambda: ServerConfig(cert, key, client_roots=large), 30 * MIB)
+            refused(lambda: ServerConfig(chain, key), 30 * MIB)
+            refused(lambda: ServerConfig(cert, keys), 30 * MIB)
+        ServerConfig(cert, key)
+    """,
+    "password": """
+        cert, key, large = pki().server.cert, pki().server.key, "x" * 60_000_000
+        for password in (large, large.encode(), bytearray(large.encode())):
+            refused(lambda: ServerConfig(cert, key, password=password), 30 * MIB)
+    """,
+    "name-of-roots": """
+        name = "x" * 60_000_000
+        refused(lambda: ClientConfig(name), 30 * MIB)
+    """,
     "bytes-to-read": """
         ours, theirs = socket.socketpair()
         secrets = [TrafficSecret(0x1301, bytes([n]) * 32) for n in (1, 2)]
@@ -137,8 +160,41 @@ CASES = {
 }
 
 
+TOO_MANY_NAMES = {
+    "protocols": "ServerConfig(cert, key, alpn=itertools.repeat('x'))",
+    "empty-protocols": "ClientConfig(roots, alpn=itertools.repeat(''))",
+    "suites": "ServerConfig(cert, key, suites=itertools.repeat('TLS_AES_128_GCM_SHA256'))",
+    "long-protocol": "ServerConfig(cert, key, alpn=['x' * 60_000_000])",
+    "long-suite": "ClientConfig(roots, suites=['x' * 60_000_000])",
+    "server-name": "Connection.client(socket.socket(), ClientConfig(roots), 'x' * 60_000_000)",
+    "server-name-of-other-letters": (
+        "Connection.client(socket.socket(), ClientConfig(roots), '\u00fc' * 6_000_000)"
+    ),
+}
+
+
+@pytest.mark.parametrize("call", TOO_MANY_NAMES.values(), ids=TOO_MANY_NAMES.keys())
+def test_names_that_no_handshake_has_room_for_are_refused_before_they_are_copied(
+    call: str,
+) -> None:
+    run(f"""
+        cert, key, roots = pki().server.cert, pki().server.key, pki().roots
+        limit_memory(250 * MIB)
+        try:
+            {call}
+        except ConfigError as error:
+            assert len(str(error)) < 200, len(str(error))
+        else:
+            raise SystemExit("it was taken")
+    """)
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_too_much_is_a_memory_error_and_changes_nothing(case: str) -> None:
+    run(case)
+
+
+def run(case: str) -> None:
     script = PRELUDE + textwrap.dedent(case)
     ran = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False

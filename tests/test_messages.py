@@ -147,6 +147,19 @@ def test_a_number_that_does_not_fit_is_told_with_its_bounds() -> None:
             Sealer(INFO).seal(b"", record_type=value)
 
 
+def test_pem_as_text_is_told_apart_from_a_name_and_not_repeated() -> None:
+    with pytest.raises(TypeError, match=r"^roots is PEM as str: bytes are needed$"):
+        client(roots=pki().roots.decode())
+
+
+def test_a_huge_number_of_seconds_is_told_in_few_digits() -> None:
+    with pytest.raises(ValueError, match=r"^rekey_interval: 1e300 is not a number of seconds$"):
+        server(rekey_interval=1e300)
+    told = r"^1e300 is not a timeout in seconds$"
+    with KtlsSocket(socket.socket()) as sock, pytest.raises(ValueError, match=told):
+        sock.settimeout(1e300)
+
+
 def test_files_that_cannot_be_read_are_told_in_words_of_the_system() -> None:
     with pytest.raises(ktls_fast.ConfigError) as caught:
         server(keylog="/nowhere/keys.log")

@@ -8,9 +8,13 @@ use pyo3::types::{PyByteArray, PyBytes, PyString};
 use zeroize::Zeroizing;
 
 use crate::errors::misconfigured;
+use crate::memory::check_room;
 
 /// A sequence of `str`. A `str` itself, which Python takes for a sequence of letters, is none.
 pub(crate) struct Names(pub(crate) Vec<String>);
+
+/// Bytes that the names of one argument may take: far more than any handshake has room for.
+const MAX_NAMES_SIZE: usize = 1 << 22;
 
 impl FromPyObject<'_, '_> for Names {
     type Error = PyErr;
@@ -25,17 +29,28 @@ impl FromPyObject<'_, '_> for Names {
             return Err(refused(&object));
         }
         let items = object.try_iter().map_err(|_| refused(&object))?;
-        let name = |item: PyResult<Bound<'_, PyAny>>| {
+        let (mut names, mut size) = (Vec::new(), 0);
+        for item in items {
             let item = item?;
-            match item.cast::<PyString>() {
-                Ok(text) => Ok(text.to_str()?.to_owned()),
-                Err(_) => Err(PyTypeError::new_err(format!(
-                    "a sequence of str is needed, not one with {}",
-                    type_name(&item.get_type())
-                ))),
+            let name = name_in_sequence(&item)?;
+            size += size_of::<String>() + name.len();
+            if size > MAX_NAMES_SIZE {
+                let text = format!("names that take more than {MAX_NAMES_SIZE} bytes are too many");
+                return Err(misconfigured(text));
             }
-        };
-        items.map(name).collect::<PyResult<_>>().map(Self)
+            names.push(name.to_owned());
+        }
+        Ok(Self(names))
+    }
+}
+
+fn name_in_sequence<'a>(item: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
+    match item.cast::<PyString>() {
+        Ok(text) => text.to_str(),
+        Err(_) => Err(PyTypeError::new_err(format!(
+            "a sequence of str is needed, not one with {}",
+            type_name(&item.get_type())
+        ))),
     }
 }
 
@@ -82,6 +97,12 @@ bounds!(u8, u16, u32, i32);
 /// A host's name as certificates hold it: other letters than ASCII are encoded by IDNA, as `ssl` does.
 pub(crate) fn host_name(name: &Bound<'_, PyString>) -> PyResult<String> {
     let text = name.to_str()?;
+    if text.len() > MAX_HOST_NAME {
+        return Err(misconfigured(format!(
+            "server_name of {} bytes is neither a DNS name nor an IP address",
+            text.len()
+        )));
+    }
     if text.is_ascii() {
         return Ok(text.to_owned());
     }
@@ -93,6 +114,9 @@ pub(crate) fn host_name(name: &Bound<'_, PyString>) -> PyResult<String> {
     let encoded = encoded.extract::<Vec<u8>>()?;
     Ok(String::from_utf8_lossy(&encoded).into_owned())
 }
+
+/// Longer than any host name before it is encoded: 253 bytes after that, in letters of 4 bytes.
+const MAX_HOST_NAME: usize = 4 * 253;
 
 /// What opens `key`: `password` itself, or what it returns when it is called.
 ///
@@ -112,6 +136,7 @@ pub(crate) fn key_password(
 }
 
 fn password_bytes(password: &Bound<'_, PyAny>) -> PyResult<Zeroizing<Vec<u8>>> {
+    check_room(password.len().unwrap_or_default().saturating_mul(4))?;
     if let Ok(text) = password.cast::<PyString>() {
         return Ok(Zeroizing::new(text.to_str()?.as_bytes().to_vec()));
     }

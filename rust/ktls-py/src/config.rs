@@ -7,13 +7,14 @@ use ktls_core::session::{KeyUpdateLimit, Policy};
 use ktls_net::handshake::{
     ClientConfig, ClientOptions, IdentityOptions, MinVersion, Roots, ServerConfig, ServerOptions,
 };
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::arguments::{Names, count_and_seconds, key_password};
 use crate::buffer::Input;
 use crate::errors::{connection_error, misconfigured};
+use crate::memory::check_room;
 
 #[pyclass(frozen, weakref, name = "ServerConfig", module = "ktls_fast")]
 pub(crate) struct PyServerConfig {
@@ -50,6 +51,7 @@ impl PyServerConfig {
         rekey_interval: f64,
         #[pyo3(from_py_with = count_and_seconds)] key_update_limit: (u32, f64),
     ) -> PyResult<Self> {
+        check_room_for_pem([Some(&cert), Some(&key), client_roots.as_ref()])?;
         let password = key_password(key.as_slice(), password.as_ref())?;
         let options = ServerOptions {
             identity: IdentityOptions {
@@ -118,6 +120,7 @@ impl PyClientConfig {
             Some(roots) if !roots.is_instance_of::<PyString>() => Some(roots.extract()?),
             _ => None,
         };
+        check_room_for_pem([cert.as_ref(), key.as_ref(), pem.as_ref()])?;
         let identity = identity(cert.as_ref(), key.as_ref())?;
         let password = match identity {
             Some(identity) => key_password(identity.key, password.as_ref())?,
@@ -154,6 +157,16 @@ impl PyClientConfig {
     }
 }
 
+/// Refuses PEM files when there is no memory for what is made of them: sections, bytes, certificates.
+fn check_room_for_pem(files: [Option<&Input<'_>>; 3]) -> PyResult<()> {
+    let len: usize = files.iter().flatten().map(|pem| pem.as_slice().len()).sum();
+    check_room(len.saturating_mul(TIMES_ITS_LENGTH))
+}
+
+/// What parsing takes at most for each byte of PEM: the shortest section has 33 bytes and becomes 32
+/// in a vector that doubles, or a copy of its base64 and up to three of what that decodes to.
+const TIMES_ITS_LENGTH: usize = 8;
+
 /// When own keys are renewed: arguments of everything that makes connections.
 pub(crate) struct Rekey {
     pub(crate) rekey_bytes: Option<u64>,
@@ -189,7 +202,7 @@ impl Rekey {
 
 fn duration(option: &str, seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds).map_err(|_| {
-        let text = format!("{option}: {seconds} is not a number of seconds");
+        let text = format!("{option}: {seconds:?} is not a number of seconds");
         PyValueError::new_err(text)
     })
 }
@@ -213,9 +226,15 @@ fn named_roots<'a>(name: Option<&Bound<'_, PyAny>>) -> PyResult<Roots<'a>> {
     let Some(name) = name else {
         return Ok(Roots::System);
     };
-    match name.extract::<String>()?.as_str() {
+    let name = name.cast::<PyString>()?;
+    check_room(name.len()?.saturating_mul(16))?;
+    match name.to_str()? {
         "system" => Ok(Roots::System),
         "webpki" => Ok(Roots::WebPki),
+        other if other.contains("-----BEGIN ") => {
+            let text = "roots is PEM as str: bytes are needed";
+            Err(PyTypeError::new_err(text))
+        }
         other => {
             let text = format!("roots {other:?} is neither PEM bytes, \"system\" nor \"webpki\"");
             Err(misconfigured(text))

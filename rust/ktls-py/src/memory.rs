@@ -43,6 +43,13 @@ pub(crate) fn list_of<'py, T: IntoPyObject<'py>>(
     Ok(list)
 }
 
+/// Refuses work that needs so many bytes for what other crates allocate: they abort where there is none.
+///
+/// The bytes are taken and given back, never touched. What other threads take meanwhile is not seen.
+pub(crate) fn check_room(bytes: usize) -> PyResult<()> {
+    try_with_capacity::<u8>(bytes).map(drop)
+}
+
 /// The exception for so many bytes.
 pub(crate) fn no_memory(bytes: usize) -> PyErr {
     PyMemoryError::new_err(format!("there is no memory for {bytes} bytes"))

@@ -54,7 +54,7 @@ pub(crate) fn parse(seconds: Option<f64>) -> PyResult<Option<Duration>> {
         Ok(Duration::ZERO) if seconds > 0.0 => Ok(Duration::from_nanos(1)),
         Ok(timeout) => Ok(timeout),
         Err(_) => Err(PyValueError::new_err(format!(
-            "{seconds} is not a timeout in seconds"
+            "{seconds:?} is not a timeout in seconds"
         ))),
     };
     seconds.map(parse).transpose()

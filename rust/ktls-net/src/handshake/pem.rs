@@ -47,21 +47,32 @@ pub(super) fn roots(what: &str, pem: &[u8]) -> Result<RootCertStore, HandshakeEr
 #[derive(Debug)]
 pub(super) struct Section<'a> {
     pub(super) label: &'a str,
-    /// Its first lines where they are headers, such as `Proc-Type: 4,ENCRYPTED`.
-    pub(super) headers: Vec<&'a [u8]>,
-    /// Lines of base64.
-    lines: Vec<&'a [u8]>,
+    /// All lines between. They are not kept one by one: a file of empty lines would take many times
+    /// its own size.
+    body: &'a [u8],
 }
 
-impl Section<'_> {
+impl<'a> Section<'a> {
+    /// Its lines that are headers, such as `Proc-Type: 4,ENCRYPTED`.
+    pub(super) fn headers(&self) -> impl Iterator<Item = &'a [u8]> {
+        lines(self.body).filter(|line| line.contains(&b':'))
+    }
+
+    fn lines_of_base64(&self) -> impl Iterator<Item = &'a [u8]> {
+        lines(self.body).filter(|line| !line.contains(&b':'))
+    }
+
     /// The bytes that its base64 stands for.
     pub(super) fn decode(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, HandshakeError> {
         // The decoder wants a whole section of a kind that it knows. With that of a private key it
         // takes the same time whatever the bytes are.
-        let len = self.lines.iter().map(|line| line.len() + 1).sum::<usize>();
+        let len = self
+            .lines_of_base64()
+            .map(|line| line.len() + 1)
+            .sum::<usize>();
         let mut pem = Zeroizing::new(Vec::with_capacity(len + 2 * PLAIN_END.len()));
         pem.extend_from_slice(PLAIN_BEGIN);
-        for line in &self.lines {
+        for line in self.lines_of_base64() {
             pem.extend_from_slice(line);
             pem.push(b'\n');
         }
@@ -80,15 +91,13 @@ const PLAIN_END: &[u8] = b"-----END PRIVATE KEY-----\n";
 /// All sections, whatever they hold.
 pub(super) fn sections<'a>(what: &str, pem: &'a [u8]) -> Result<Vec<Section<'a>>, HandshakeError> {
     let pem = pem.strip_prefix(BYTE_ORDER_MARK).unwrap_or(pem);
-    let mut lines = pem
-        .split(|byte| matches!(byte, b'\n' | b'\r'))
-        .map(<[u8]>::trim_ascii_end);
+    let mut rest = pem;
     let mut sections = Vec::new();
-    while let Some(line) = lines.next() {
-        if let Some(rest) = line.strip_prefix(b"-----BEGIN ") {
-            let label = rest.strip_suffix(b"-----").and_then(text);
+    while let Some(line) = next_line(&mut rest) {
+        if let Some(label) = line.strip_prefix(b"-----BEGIN ") {
+            let label = label.strip_suffix(b"-----").and_then(text);
             let label = label.ok_or_else(|| broken(what, "a BEGIN line is malformed"))?;
-            sections.push(section(what, label, &mut lines)?);
+            sections.push(section(what, label, &mut rest)?);
         }
     }
     Ok(sections)
@@ -99,24 +108,33 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 fn section<'a>(
     what: &str,
     label: &'a str,
-    lines: &mut impl Iterator<Item = &'a [u8]>,
+    rest: &mut &'a [u8],
 ) -> Result<Section<'a>, HandshakeError> {
-    let mut found = Section {
-        label,
-        headers: Vec::new(),
-        lines: Vec::new(),
-    };
-    for line in lines {
+    let begin = *rest;
+    let mut body = 0;
+    while let Some(line) = next_line(rest) {
         if is_end_of(label, line) {
-            return Ok(found);
+            let body = &begin[..body];
+            return Ok(Section { label, body });
         }
-        if line.contains(&b':') {
-            found.headers.push(line);
-        } else {
-            found.lines.push(line);
-        }
+        body = begin.len() - rest.len();
     }
     Err(broken(what, "a section has no END line"))
+}
+
+fn lines(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || next_line(&mut text))
+}
+
+/// Takes a line from the front, without the white space at its end.
+fn next_line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    if rest.is_empty() {
+        return None;
+    }
+    let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+    let (line, behind) = rest.split_at(end.unwrap_or(rest.len()));
+    *rest = behind.get(1..).unwrap_or_default();
+    Some(line.trim_ascii_end())
 }
 
 fn is_end_of(label: &str, line: &[u8]) -> bool {
@@ -255,7 +273,10 @@ mod tests {
         let pem =
             b"-----BEGIN X-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: X\n\nAQ==\n-----END X-----\n";
         let sections = sections("key", pem).unwrap();
-        assert_eq!(sections[0].headers[0], b"Proc-Type: 4,ENCRYPTED");
+        assert_eq!(
+            sections[0].headers().next().unwrap(),
+            b"Proc-Type: 4,ENCRYPTED"
+        );
         assert_eq!(*sections[0].decode("key").unwrap(), [1]);
     }
 

@@ -60,8 +60,8 @@ fn holds_key(section: &Section<'_>) -> bool {
 /// As `openssl rsa -aes256` and `openssl ec -aes256` do it.
 fn is_traditionally_encrypted(section: &Section<'_>) -> bool {
     let encrypted =
-        |header: &&[u8]| header.starts_with(b"Proc-Type:") && header.ends_with(b"ENCRYPTED");
-    section.headers.iter().any(encrypted)
+        |header: &[u8]| header.starts_with(b"Proc-Type:") && header.ends_with(b"ENCRYPTED");
+    section.headers().any(encrypted)
 }
 
 /// Opens a key that is encrypted by a scheme of PKCS#5.
