@@ -53,7 +53,7 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     parser.add_argument(
         "--seed",
-        type=int,
+        type=_whole_number,
         metavar="S",
         help="with --random: which programs (default: others each time; the summary tells)",
     )
@@ -107,11 +107,19 @@ def _check_options(parsed: "argparse.Namespace", parser: "Parser") -> None:
 
 def _count(text: str) -> int:
     """A number of programs."""
-    count = int(text)
+    count = _whole_number(text)
     if not 0 < count <= MOST_PROGRAMS:
         msg = f"{text} is not from 1 to {MOST_PROGRAMS}"
         raise argparse.ArgumentTypeError(msg)
     return count
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        msg = f"{text!r} is not a whole number"
+        raise argparse.ArgumentTypeError(msg) from None
 
 
 def _plain(value: object) -> str:
