@@ -8,7 +8,7 @@
 use ktls_core::Alert;
 use ktls_core::suite::Suite;
 use ktls_core::wire::{ContentType, HEADER_LEN, MAX_PLAINTEXT};
-use rustls::{Error as Rustls, ProtocolVersion};
+use rustls::{Error as Rustls, PeerIncompatible, ProtocolVersion};
 use zeroize::Zeroizing;
 
 use super::{FATAL, Handshake, HandshakeError, State, error};
@@ -121,10 +121,15 @@ impl Handshake {
         }
     }
 
-    /// The alert for what lies in the sealed record that rustls has refused.
+    /// The alert for a missing extension, or for what lies in the sealed record that rustls has refused.
     fn better_alert(&self, error: &Rustls, body: &[u8]) -> Option<Alert> {
-        if matches!(error, Rustls::AlertReceived(_)) {
-            return None;
+        match error {
+            Rustls::AlertReceived(_) => return None,
+            // RFC 8446 §9.2
+            Rustls::PeerIncompatible(PeerIncompatible::KeyShareExtensionRequired) => {
+                return Some(Alert::MissingExtension);
+            }
+            _ => {}
         }
         let suite = self.suite()?;
         let seq = self.counts.received.checked_sub(1)?;

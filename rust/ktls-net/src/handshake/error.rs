@@ -139,6 +139,12 @@ impl Ours<'_> {
                     self.offer.versions
                 )
             }
+            PeerIncompatible::SignatureAlgorithmsExtensionRequired => {
+                format!(
+                    "the peer names no signature algorithms, as before TLS 1.2: we allow {}",
+                    self.offer.versions
+                )
+            }
             PeerIncompatible::NoSignatureSchemesInCommon => {
                 "the peer accepts no signature that our key can make".into()
             }

@@ -19,6 +19,7 @@ const UNEXPECTED_MESSAGE: u8 = 10;
 const RECORD_OVERFLOW: u8 = 22;
 const BAD_RECORD_MAC: u8 = 20;
 const ILLEGAL_PARAMETER: u8 = 47;
+const MISSING_EXTENSION: u8 = 109;
 
 /// The secrets of a rustls peer.
 #[derive(Debug, Default)]
@@ -171,6 +172,42 @@ fn what_is_sealed_and_refused_is_answered_with_the_alert_of_the_rfc() {
                 assert_eq!(halfway.answer(&wire, step), *alert, "{records:?}");
             }
         }
+    }
+}
+
+/// A ClientHello with these extensions, as one record.
+fn client_hello(legacy_version: [u8; 2], extensions: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(extensions.len()).unwrap();
+    let mut body = legacy_version.to_vec();
+    body.extend([7; 32]);
+    body.extend([0, 0, 4, 0x13, 1, 0xc0, 0x2b, 1, 0, 0, len]);
+    body.extend(extensions);
+    let len = u8::try_from(body.len()).unwrap();
+    [&[22, 3, 1, 0, len + 4, 1, 0, 0, len], &body[..]].concat()
+}
+
+/// The end of what our server says to it, and why.
+fn refusal_of(hello: &[u8]) -> (Vec<u8>, String) {
+    let mut ours = Handshake::server(&ServerConfig::new(&PKI.ecdsa.server()).unwrap()).unwrap();
+    let error = ours.receive(hello).unwrap_err();
+    (take(&mut ours), error.to_string())
+}
+
+#[test]
+fn a_client_hello_without_what_it_needs_is_told_so() {
+    let groups = [0, 10, 0, 4, 0, 2, 0, 23];
+    let signatures = [0, 13, 0, 4, 0, 2, 4, 3];
+    let tls13 = [0, 43, 0, 3, 2, 3, 4];
+    let no_share = [&groups[..], &signatures, &tls13].concat();
+    let (said, _) = refusal_of(&client_hello([3, 3], &no_share));
+    assert_eq!(said, [21, 3, 3, 0, 2, 2, MISSING_EXTENSION]);
+    for old in [[3, 0], [3, 1], [3, 2]] {
+        let (said, why) = refusal_of(&client_hello(old, &groups));
+        assert_eq!(said[..6], [21, 3, 3, 0, 2, 2]);
+        assert!(
+            why.contains("as before TLS 1.2: we allow TLSv1.2 and TLSv1.3"),
+            "{why}"
+        );
     }
 }
 
