@@ -149,12 +149,13 @@ def test_a_key_that_c_has_used_is_refused(records: ModuleType) -> None:
     held.rekey(NEXT)
     fresh = Sealer(NEXT)
     assert held.seal(b"x") == fresh.seal(b"x")
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: held.rekey(NEXT),
         lambda: held.rekey(INFO),
         lambda: records.rekey_opener(INFO, INFO),
         lambda: records.rekey_opener(INFO, NEXT, INFO),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(records.Refused, match="this key is in use here or was") as refused:
             call()
         assert refused.value.args[1] == -errno.EINVAL
