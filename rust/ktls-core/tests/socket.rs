@@ -273,11 +273,8 @@ fn sealed_records_keep_the_old_key_and_an_open_one_gets_the_new() {
 }
 
 #[test]
-fn numbers_wrap_after_one_error() {
-    let (mut sender, mut receiver) = (
-        Sender::new(key(TLS13, 1, u64::MAX)),
-        Receiver::new(key(TLS13, 1, u64::MAX)),
-    );
+fn what_the_last_number_seals_never_reaches_the_wire() {
+    let mut sender = Sender::new(key(TLS13, 1, u64::MAX));
     let wrapped = Err(Fault::Tls(Error::SeqExhausted));
     assert_eq!(sender.send(b"last", None, More::Seal), wrapped);
     assert_eq!(sender.send(b"over", None, More::Seal), wrapped, "sk_err");
@@ -285,6 +282,21 @@ fn numbers_wrap_after_one_error() {
     assert_eq!(sender.send(b"zero", None, More::Seal), Ok(4));
     assert_eq!(sender.tx.live_info().unwrap().rec_seq, 1);
 
+    let mut receiver = Receiver::new(key(TLS13, 1, 0));
+    receiver.arrive(&sender.wire());
+    assert_eq!(receiver.data(4).unwrap(), b"zero");
+}
+
+#[test]
+fn a_received_number_wraps_after_one_error() {
+    // Only the next key lets go of what the last number has sealed.
+    let mut sender = Sender::new(key(TLS13, 1, u64::MAX));
+    let _wrapped = sender.send(b"last", None, More::Seal);
+    sender.tx.install(key(TLS13, 1, 0));
+    let _ = sender.shared.error.take();
+    assert_eq!(sender.send(b"zero", None, More::Seal), Ok(4));
+
+    let mut receiver = Receiver::new(key(TLS13, 1, u64::MAX));
     receiver.arrive(&sender.wire());
     assert_eq!(receiver.data(4).unwrap(), b"last");
     assert_eq!(

@@ -97,7 +97,8 @@ impl Tx {
             // A device's socket makes an empty record of it, or closes the open one (D-8).
             return self.seal_open(record_type, shared);
         }
-        while source.left > 0 && self.waiting() < limit {
+        // What is held back does not count: it is released or dropped when the next record is sealed.
+        while source.left > 0 && self.waiting() - self.held < limit {
             shared.error.check_send()?;
             self.check_limit()?;
             if self.seal_group(source, record_type, more, limit, shared) {
