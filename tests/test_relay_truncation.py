@@ -6,6 +6,7 @@ import fcntl
 import socket
 import termios
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,7 +73,9 @@ def test_error_of_the_peer_comes_behind_all_that_it_sent(
         sending = start(lambda: _send_and(fail, pair.peer, SENT))
         got = _read(pair.far, len(SENT))
         sending.result(DEADLINE)
-        pair.far.shutdown(socket.SHUT_WR)
+        # It fails where the reset has come already, and leaves the error to the call that reads.
+        with suppress(OSError):
+            pair.far.shutdown(socket.SHUT_WR)
         with pytest.raises(ConnectionResetError):
             pair.far.recv(1)
         assert got == SENT
