@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import select
 import socket
 import termios
 import threading
@@ -49,6 +50,10 @@ def _wait_until_delivered(sock: socket.socket) -> None:
             return
         threading.Event().wait(0.002)
     pytest.fail("the other end did not acknowledge everything")
+
+
+def _wait_until_readable(sock: socket.socket) -> None:
+    assert select.select([sock], [], [], DEADLINE)[0]
 
 
 def _reset(peer: RawPeer) -> None:
@@ -195,6 +200,39 @@ def test_end_in_order_is_no_truncation(relay: ktls_fast.Relay) -> None:
         pair.peer.close_notify()
         pair.far.close()
         assert pair.end().truncated is None
+
+
+@pytest.mark.parametrize("answer", [0, 100, 3_000_000])
+@pytest.mark.parametrize("unread", [1, 5, 20_000])
+def test_reset_behind_a_close_notify_is_no_failure(
+    relay: ktls_fast.Relay, unread: int, answer: int
+) -> None:
+    """The system sends it when something, such as session tickets, lies unread at a close."""
+    with pumped(relay) as pair:
+        pair.far.sendall(bytes(unread))
+        _wait_until_readable(pair.peer.sock)
+        pair.peer.send(b"all that there is")
+        pair.peer.close_notify()
+        _wait_until_delivered(pair.peer.sock)
+        pair.peer.sock.close()
+        assert _read_to_end(pair.far) == b"all that there is"
+        with suppress(BrokenPipeError, ConnectionResetError):
+            pair.far.sendall(bytes(answer))
+        pair.far.close()
+        assert pair.end().error is None
+    assert relay.stats()["failed"] == 0
+
+
+def test_reset_without_a_close_notify_is_a_failure(relay: ktls_fast.Relay) -> None:
+    with pumped(relay) as pair:
+        pair.far.sendall(b"unread")
+        _wait_until_readable(pair.peer.sock)
+        pair.peer.send(b"a part, perhaps")
+        _wait_until_delivered(pair.peer.sock)
+        pair.peer.sock.close()
+        assert pair.far.recv(100) == b"a part, perhaps"
+        assert isinstance(pair.end().error, ConnectionResetError)
+    assert relay.stats()["failed"] == 1
 
 
 def test_truncation_between_two_connections_is_told_by_an_alert(relay: ktls_fast.Relay) -> None:

@@ -1199,7 +1199,11 @@ class RelayHandle:
 
     @property
     def error(self) -> OSError | None:
-        """Why it ended before both sides had: what :meth:`Connection.relay` would have raised."""
+        """Why it ended before both sides had: what :meth:`Connection.relay` would have raised.
+
+        A TLS peer that is gone after its close_notify has left in order: then this is None, and
+        :attr:`bytes` tells how much it took before.
+        """
 
     @property
     def truncated(self) -> int | None:

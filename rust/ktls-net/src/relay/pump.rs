@@ -35,6 +35,8 @@ pub(super) struct Pump {
     /// The side has reset its connection, as a write has met: an end that is read from it then is none in
     /// order.
     reset: [Option<Error>; 2],
+    /// The side has said by close_notify that it has sent everything.
+    closed: [bool; 2],
 }
 
 /// What a pair makes of a TLS peer that ends without close_notify, so that nobody knows whether this was
@@ -71,6 +73,7 @@ impl Pump {
             truncation,
             truncated: None,
             reset: [None, None],
+            closed: [false; 2],
         }
     }
 
@@ -239,10 +242,18 @@ impl Pump {
     /// nobody wanted to have.
     pub(super) fn outcome(&self) -> Result<(), Error> {
         let broken = || self.flows.iter().filter_map(|flow| flow.broken.as_ref());
-        let refused = || self.flows.iter().filter_map(|flow| flow.refused.as_ref());
+        let refused = || [0, 1].into_iter().filter_map(|from| self.refusal(from));
         let failed = broken().find(|error| !error.is_truncation());
         let first = failed.or_else(|| broken().chain(refused()).next());
         first.map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Why the receiver of a direction took no more. One that is gone after its close_notify has left when
+    /// it was done, and its system has sent a reset only because session tickets, say, lay unread.
+    fn refusal(&self, from: usize) -> Option<&Error> {
+        let has_left = self.closed[1 - from];
+        let refused = self.flows[from].refused.as_ref();
+        refused.filter(|error| !has_left || error.is_gone().is_none())
     }
 
     /// The direction that begins at side `from`.
@@ -295,7 +306,10 @@ impl Pump {
         match self.reset[side].take() {
             // A close_notify is authentic, whatever TCP met behind it.
             Some(error) if !self.sides[side].is_tls() => self.lose_side(side, &error),
-            _ => self.flows[side].ended = true,
+            _ => {
+                self.closed[side] = self.sides[side].is_tls();
+                self.flows[side].ended = true;
+            }
         }
     }
 
