@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ktls_fast import KeyLimitError, KtlsSocket, Namespace, OffloadQueue
+from ktls_fast import KeyLimitError, KtlsSocket, Namespace, OffloadQueue, Sealer
 from tests.ktls_ends import (
     KEY_UPDATE,
     MORE,
@@ -23,13 +24,14 @@ from tests.ktls_ends import (
     receive,
     send_typed,
 )
-from tests.reference import CHACHA20_POLY1305, HANDSHAKE, TLS13, traffic_key
+from tests.reference import CHACHA20_POLY1305, HANDSHAKE, TLS12, TLS13, traffic_key
 
 if TYPE_CHECKING:
     from tests.ktls_ends import Pair
 
 PAST = "TlsTxPastKeyLimit"
 GCM_LIMIT = 23_726_566
+TYPED = (SOL_TLS, 1, bytes([HANDSHAKE]))
 
 
 class Limited:
@@ -79,6 +81,91 @@ def test_the_next_key_starts_anew(tcp_pair: Pair) -> None:
     assert receive(ends.receiver) == (KEY_UPDATE, HANDSHAKE)
     install(ends.receiver, TLS_RX, generation(1))
     assert ends.receiver.recv(10) == b"next"
+
+
+PIECES = {
+    "whole": [KEY_UPDATE],
+    "in_pieces": [KEY_UPDATE[:1], b"", KEY_UPDATE[1:4], KEY_UPDATE[4:]],
+    "requested": [KEY_UPDATE[:4] + b"\1"],
+}
+
+
+@pytest.mark.parametrize("pieces", PIECES.values(), ids=PIECES)
+@pytest.mark.parametrize("queued", [False, True], ids=["alone", "queue"])
+def test_at_the_limit_the_peer_is_still_told_of_the_next_key(
+    tcp_pair: Pair, pieces: list[bytes], *, queued: bool
+) -> None:
+    with OffloadQueue() if queued else contextlib.nullcontext() as device:
+        ends = Limited(tcp_pair, 2, device=device)
+        for number in range(5):
+            assert ends.sender.send(b"%d" % number * 20_000) == 20_000
+            with pytest.raises(KeyLimitError):
+                ends.sender.send(b"late")
+            assert ends.sender.sendmsg(pieces, [TYPED]) == len(KEY_UPDATE)
+            for data in (b"late", KEY_UPDATE):
+                with pytest.raises(KeyLimitError):
+                    send_typed(ends.sender, data, HANDSHAKE)
+            install(ends.sender, TLS_TX, generation(number + 1))
+            read = bytearray()
+            while len(read) < 20_000:
+                read += ends.receiver.recv(20_000)
+            assert read == b"%d" % number * 20_000
+            assert receive(ends.receiver, flags=0) == (b"".join(pieces), HANDSHAKE)
+            install(ends.receiver, TLS_RX, generation(number + 1))
+        ends.sender.close()
+
+
+OTHERS = {
+    "data": (KEY_UPDATE, 23),
+    "alert": (b"\1\0", 21),
+    "ticket": (b"\4\0\0\1\0", HANDSHAKE),
+    "bad_reply": (b"\x18\0\0\1\2", HANDSHAKE),
+    "half": (KEY_UPDATE[:4], HANDSHAKE),
+    "two": (KEY_UPDATE * 2, HANDSHAKE),
+}
+
+
+@pytest.mark.parametrize(("data", "record_type"), OTHERS.values(), ids=OTHERS)
+def test_at_the_limit_nothing_but_a_key_update_leaves(
+    tcp_pair: Pair, data: bytes, record_type: int
+) -> None:
+    ends = Limited(tcp_pair, 1)
+    ends.sender.send(b"data")
+    for _ in range(2):
+        with fails(errno.EKEYEXPIRED):
+            send_typed(ends.sender, data, record_type)
+    assert send_typed(ends.sender, KEY_UPDATE, HANDSHAKE) == len(KEY_UPDATE)
+    assert ends.receiver.recv(100) == b"data"
+    assert receive(ends.receiver) == (KEY_UPDATE, HANDSHAKE)
+
+
+def test_a_key_that_comes_past_its_limit_tells_the_peer_once(tcp_pair: Pair) -> None:
+    ends = Limited(tcp_pair, 5, start=100)
+    with fails(errno.EKEYEXPIRED):
+        ends.sender.send(b"data")
+    assert send_typed(ends.sender, KEY_UPDATE, HANDSHAKE) == len(KEY_UPDATE)
+    with fails(errno.EKEYEXPIRED):
+        send_typed(ends.sender, KEY_UPDATE, HANDSHAKE)
+
+
+def test_tls_12_has_no_key_update_to_let_pass(tcp_pair: Pair) -> None:
+    sender = closed_at_the_end(KtlsSocket(tcp_pair()[0], record_limit=0))
+    sender.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+    install(sender, TLS_TX, generation(0, TLS12))
+    with fails(errno.EKEYEXPIRED):
+        send_typed(sender, KEY_UPDATE, HANDSHAKE)
+
+
+@pytest.mark.parametrize("limit", [-1, -(2**70), 2**64])
+def test_a_limit_that_is_no_number_of_records_is_refused(tcp_pair: Pair, limit: int) -> None:
+    near, _ = tcp_pair()
+    for make in (
+        lambda: KtlsSocket(near, record_limit=limit),
+        lambda: Sealer(generation(0).struct(), record_limit=limit),
+    ):
+        with pytest.raises(ValueError, match=f"^record_limit {limit} is not from 0 to"):
+            make()
+    assert near.fileno() >= 0
 
 
 @pytest.mark.parametrize("more_than_fits", [False, True])

@@ -223,14 +223,17 @@ def test_a_key_that_starts_beyond_its_limit_seals_nothing(rec_seq: int) -> None:
     assert sealer.seal(b"data") == following.seal(b"data")
 
 
-def test_needs_rekey_while_the_key_update_can_still_be_sealed(key13: TrafficKey) -> None:
+@pytest.mark.parametrize(("limit", "early"), [(1, 1), (2, 1), (8, 1), (9, 2), (64, 8)])
+def test_needs_rekey_while_the_key_update_can_still_be_sealed(
+    key13: TrafficKey, limit: int, early: int
+) -> None:
     """RFC 8446 §4.6.3: the KeyUpdate itself is sealed under the old key."""
-    sealer = Sealer(key13.struct(), record_limit=8)
+    sealer = Sealer(key13.struct(), record_limit=limit)
     sealed = 0
     while not sealer.needs_rekey:
         sealer.seal(b"data")
         sealed += 1
-    assert 0 < sealed < 8
+    assert sealed == limit - early
     assert sealer.seal(KEY_UPDATE, 22) == key13.seal(KEY_UPDATE, 22, nth=sealed)
 
 

@@ -165,8 +165,10 @@ class Sealer:
         :param info: a ``CryptoInfo`` or the kernel's struct as bytes.
         :param record_limit: records that may be sealed under one key; at most, and by default, the
             suite's hard limit (RFC 8446 §5.5). Those before the ``rec_seq`` of the key count:
-            whoever had the key before has sealed them.
+            whoever had the key before has sealed them. The KeyUpdate is one of them, so send it
+            while :attr:`needs_rekey` is true and the limit is not reached.
         :raises KtlsError: EINVAL for a bad struct, ENOENT for a cipher that is not there.
+        :raises ValueError: a ``record_limit`` below 0 or above 2**64 - 1.
         """
 
     @property
@@ -179,7 +181,13 @@ class Sealer:
 
     @property
     def needs_rekey(self) -> bool:
-        """True once the soft limit of the suite is reached (RFC 8446 §5.5)."""
+        """True from the soft limit on, before the hard one, so that there is time for a KeyUpdate.
+
+        For AES-GCM after 2**24 records of 23,726,566, for AES-CCM after 2**22 of 2**23, for
+        ChaCha20-Poly1305 after 2**62; with a ``record_limit`` of N, when at most N/8 records are
+        left, and at least one, if that is sooner. Ask before each record or batch: a batch that
+        passes the limit is refused.
+        """
 
     @property
     def overhead(self) -> int:
@@ -558,11 +566,15 @@ class KtlsSocket:
         :param namespace: where it counts; default: the counters of the process.
         :param device: whose workers seal and open, by the engine; default: the calls themselves.
         :param record_limit: records that one key may seal, by the engine; those before its
-            ``rec_seq`` count. A send that needs another one fails with :class:`KeyLimitError` and
-            nothing of it is taken; the next key goes on. Default: no limit, as in the kernel, which
-            seals past what the AEAD can protect (RFC 8446 §5.5); ``TlsTxPastKeyLimit`` in
+            ``rec_seq`` count. A send takes as many records as are left and returns their bytes; one
+            that finds none left fails with :class:`KeyLimitError`, and nothing of it is taken.
+            Then one KeyUpdate (TLS 1.3, type 22, a whole message in a call of its own) may still
+            leave, as record N + 1: the peer has to be told under the old key, and a limit that is
+            the AEAD's has room for it. The next key goes on. Default: no limit, as in the kernel,
+            which seals past what the AEAD can protect (RFC 8446 §5.5); ``TlsTxPastKeyLimit`` in
             :func:`tls_stat` counts these records.
-        :raises ValueError: there is no such backend, or the socket is closed.
+        :raises ValueError: there is no such backend, the socket is closed, or ``record_limit`` is
+            below 0 or above 2**64 - 1.
         :raises KtlsError: for ``"kernel"`` only, and ``sock`` is not detached: ENOENT where the
             kernel has no TLS, EINVAL for a ``namespace``, which only the engine has.
         :raises KtlsError: EBUSY when ``device`` came along with a fork, EINVAL for one, or for a

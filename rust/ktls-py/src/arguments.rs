@@ -2,7 +2,7 @@
 
 use ktls_net::handshake::needs_password;
 use pyo3::Borrowed;
-use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyString};
 use zeroize::Zeroizing;
@@ -66,6 +66,18 @@ pub(crate) fn small<T: TryFrom<i64> + Bounds>(object: &Bound<'_, PyAny>) -> PyRe
         let (least, most) = (T::LEAST, T::MOST);
         PyOverflowError::new_err(format!("{number} is not from {least} to {most}"))
     })
+}
+
+/// How many records a key may seal, or None.
+pub(crate) fn record_limit(object: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
+    let refused = |error: PyErr| match error.is_instance_of::<PyOverflowError>(object.py()) {
+        true => PyValueError::new_err(format!(
+            "record_limit {object} is not from 0 to {}",
+            u64::MAX
+        )),
+        false => error,
+    };
+    object.extract().map_err(refused)
 }
 
 /// How many KeyUpdates a peer may send in how many seconds.

@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 
 use self::handle::Handle;
 use self::send::check_address;
-use crate::arguments::small;
+use crate::arguments::{record_limit, small};
 use crate::bell::PyBell;
 use crate::buffer::{Input, Output, copy_bytes, take_fd};
 use crate::errors::{connection_error, refused};
@@ -53,7 +53,7 @@ impl PyKtlsSocket {
         backend: &str,
         namespace: Option<&Bound<'py, PyNamespace>>,
         device: Option<&Bound<'py, PyOffloadQueue>>,
-        record_limit: Option<u64>,
+        #[pyo3(from_py_with = record_limit)] record_limit: Option<u64>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = sock.py();
         let backend = match (backend, device, record_limit) {

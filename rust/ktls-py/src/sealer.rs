@@ -11,7 +11,7 @@ use ktls_core::{Errno, Sealer};
 use ktls_net::fork::{Call, Ownership};
 use pyo3::prelude::*;
 
-use crate::arguments::small;
+use crate::arguments::{record_limit, small};
 use crate::buffer::{Input, Output, batch_bytes, new_bytes};
 use crate::columns::{Column, Int64Array, Uint8Array, starts};
 use crate::crypto_info::{InfoArg, no_pickle};
@@ -35,11 +35,14 @@ pub(crate) struct PySealer {
 impl PySealer {
     #[new]
     #[pyo3(signature = (info, *, record_limit = None))]
-    fn new(info: InfoArg, record_limit: Option<u64>) -> Result<Self, CoreError> {
+    fn new(
+        info: InfoArg,
+        #[pyo3(from_py_with = record_limit)] record_limit: Option<u64>,
+    ) -> Result<Self, CoreError> {
         let limits = info.0.cipher().limits;
         let hard = record_limit.unwrap_or(limits.hard).min(limits.hard);
         // The KeyUpdate itself is still sealed under the old key: the soft limit comes first.
-        let soft = limits.soft.min((hard - hard.div_ceil(8)).max(1));
+        let soft = limits.soft.min(hard - hard.div_ceil(8));
         let limits = Limits { soft, hard };
         let sealer = Sealer::new(info.0, &PROVIDER)?.with_limits(limits);
         Ok(Self {

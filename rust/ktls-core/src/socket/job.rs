@@ -67,7 +67,7 @@ impl Keyed {
         last: bool,
         sealer: JobSealer,
     ) -> Job {
-        let Self { key, seq } = self;
+        let Self { key, seq, .. } = self;
         if last || sealer == JobSealer::Caller {
             let mut record = vec![0; plaintext.len() + key.overhead()];
             key.seal(*seq, record_type, plaintext, &mut record);

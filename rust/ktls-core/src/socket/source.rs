@@ -77,6 +77,15 @@ impl<'a> Source<'a> {
         self.rest().get(..len)
     }
 
+    /// True if `bytes` are left, in whatever pieces, and no others.
+    pub(super) fn is(&self, bytes: &[u8]) -> bool {
+        if self.left != bytes.len() {
+            return false;
+        }
+        let rest = self.slices[self.index..].iter().copied().flatten();
+        rest.skip(self.offset).eq(bytes)
+    }
+
     /// Where the next `len` bytes are, which lie in one piece.
     pub(super) const fn place(&self, len: usize) -> Plaintext {
         Plaintext::InCall {
@@ -95,6 +104,24 @@ impl<'a> Source<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_is_known_in_whatever_pieces() {
+        for slices in [
+            &[&b"abcd"[..]][..],
+            &[b"", b"a", b"bcd", b""],
+            &[b"ab", b"cd"],
+        ] {
+            let mut source = Source::new(slices);
+            assert!(source.is(b"abcd"));
+            assert!(!source.is(b"abc") && !source.is(b"abcde") && !source.is(b"abcx"));
+            source.take(1, |_| {});
+            assert!(source.is(b"bcd"));
+            source.take(3, |_| {});
+            assert!(source.is(b""));
+        }
+        assert!(Source::new(&[]).is(b""));
+    }
 
     #[test]
     fn a_source_gives_its_bytes_in_order_whatever_the_pieces() {

@@ -41,6 +41,8 @@ pub struct Tx {
 pub(crate) struct Keyed {
     pub(super) key: Arc<TrafficKey>,
     pub(super) seq: u64,
+    /// The KeyUpdate that may pass the record limit did.
+    has_told: bool,
 }
 
 impl Keyed {
@@ -100,7 +102,7 @@ impl Tx {
         // What is held back does not count: it is released or dropped when the next record is sealed.
         while source.left > 0 && self.waiting() - self.held < limit {
             shared.error.check_send()?;
-            self.check_limit()?;
+            self.check_limit_of(source, record_type)?;
             if self.seal_group(source, record_type, more, limit, shared) {
                 continue;
             }
@@ -192,7 +194,11 @@ impl Tx {
         let key = Arc::new(key);
         // Seen in trace send.seq_wrap_rekey: with a next key it does leave, in front of the next record.
         self.held_is_last = false;
-        let past = self.keyed.replace(Keyed { key, seq });
+        let past = self.keyed.replace(Keyed {
+            key,
+            seq,
+            has_told: false,
+        });
         if let (Some(offload), Some(past)) = (&mut self.offload, past) {
             offload.replaced(past.key);
         }
@@ -342,7 +348,7 @@ impl Keyed {
         wire: &mut Fifo,
         offload: &mut Option<TxOffload>,
     ) -> usize {
-        let Self { key, seq } = self;
+        let Self { key, seq, .. } = self;
         let len = plaintext.len() + key.overhead();
         let out = wire.space(len);
         match offload {

@@ -4,9 +4,11 @@
 //! word; so do we, and count those records. A limit of the owner's choice refuses them.
 
 use crate::error::Error;
-use crate::socket::Shared;
+use crate::rekey::Reply;
 use crate::socket::tx::{Keyed, Tx};
+use crate::socket::{Shared, Source};
 use crate::stats::Counter;
+use crate::wire::{ContentType, TLS13};
 
 impl Tx {
     /// Lets no key seal more than `records`. Those under the numbers before its `rec_seq` count, too:
@@ -25,9 +27,38 @@ impl Tx {
             _ => Ok(()),
         }
     }
+
+    /// The same for a record of `source`, but that one KeyUpdate passes: the peer is told of the next key
+    /// under this one (RFC 8446 §4.6.3), and one record more is nothing to an AEAD.
+    pub(super) fn check_limit_of(
+        &mut self,
+        source: &Source<'_>,
+        record_type: u8,
+    ) -> Result<(), Error> {
+        let checked = self.check_limit();
+        let is_last = checked.is_err() && self.open.is_empty();
+        match &mut self.keyed {
+            Some(keyed) if is_last && keyed.may_tell(source, record_type) => {
+                keyed.has_told = true;
+                Ok(())
+            }
+            _ => checked,
+        }
+    }
 }
 
 impl Keyed {
+    /// True for a whole KeyUpdate and nothing else, the first past the limit.
+    fn may_tell(&self, source: &Source<'_>, record_type: u8) -> bool {
+        let version = self.key.info().version();
+        let kind = ContentType(record_type);
+        let replies = [Reply::NotRequested, Reply::Requested];
+        !self.has_told
+            && (version, kind) == (TLS13, ContentType::HANDSHAKE)
+            && source.taken() == 0
+            && replies.iter().any(|reply| source.is(&reply.message()))
+    }
+
     /// Counts those of the next records that the key should not seal.
     pub(super) fn count_past_limit(&self, records: u64, shared: &Shared) {
         let end = self.seq.saturating_add(records);
