@@ -27,8 +27,8 @@ SHORT = 0.2
 class Wrong:
     """A KtlsSocket, one of whose answers is wrong."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = KtlsSocket(sock)
+    def __init__(self, sock: socket.socket, namespace: Namespace) -> None:
+        self._sock = KtlsSocket(sock, namespace=namespace)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - every method of the socket
         """All that is right."""
@@ -50,12 +50,22 @@ class Waiting(Wrong):
 
 
 def side_of(kind: type[Wrong]) -> Callable[[], Side]:
-    """A side whose ends are of this kind."""
+    """A side whose ends are of this kind, and which counts right."""
 
-    def take(sock: socket.socket) -> End:
-        return cast("End", kind(sock))
+    def side() -> Side:
+        namespace = Namespace()
+        kernel_counters = namespace.tls_stat().keys()
 
-    return lambda: Side("wrong", take, Namespace().tls_stat)
+        def take(sock: socket.socket) -> End:
+            return cast("End", kind(sock, namespace))
+
+        def counters() -> dict[str, int]:
+            counted = namespace.tls_stat()
+            return {name: counted[name] for name in kernel_counters}
+
+        return Side("wrong", take, counters)
+
+    return side
 
 
 def without_ulp() -> Side:

@@ -1,5 +1,6 @@
 """``doctor --against-kernel --random``: the engine against itself and against wrong ones."""
 
+import errno
 import json
 import select
 import socket
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ktls_fast import Namespace
+from ktls_fast import KeyExpiredError
 from ktls_fast.cli import against_kernel, against_kernel_random, main
 from ktls_fast.conformance.compare import compare
 from ktls_fast.conformance.random_program import random_scenario
@@ -20,6 +21,16 @@ from tests.test_against_kernel import Reversed, Wrong, side_of
 
 Make = Callable[[], Side]
 PROGRAMS = 60
+
+
+class Confused(Wrong):
+    """One error has the number of another."""
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        try:
+            return self._sock.recv(size, flags)
+        except KeyExpiredError:
+            raise BlockingIOError(errno.EAGAIN, "nothing yet") from None
 
 
 class Sealing(Wrong):
@@ -48,27 +59,39 @@ class Forgiving(Wrong):
 
 def one_count_more() -> Side:
     """A side that counts wrong."""
-    namespace = Namespace()
     right = side_of(Wrong)()
     calls = iter(range(1000))
 
     def counters() -> dict[str, int]:
-        return {**namespace.tls_stat(), "TlsDecryptError": next(calls)}
+        return {**right.counters(), "TlsDecryptError": next(calls)}
 
     return Side("wrong", right.take, counters)
 
 
-def test_the_engine_does_not_differ_from_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    assert against_kernel_random.run(PROGRAMS, 1, as_json=False, theirs=engine) == 0
+@pytest.mark.parametrize("same", [engine, side_of(Wrong)])
+def test_the_engine_does_not_differ_from_itself(
+    same: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert against_kernel_random.run(PROGRAMS, 1, as_json=False, theirs=same) == 0
     assert capsys.readouterr().out == f"{PROGRAMS} programs of seed 1: 0 differ\n"
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [side_of(Reversed), side_of(Sealing), side_of(Silent), side_of(Forgiving), one_count_more],
+    ("wrong", "ops"),
+    [
+        (side_of(Reversed), {"recv"}),
+        (side_of(Confused), {"recv"}),
+        (side_of(Sealing), {"send"}),
+        (side_of(Silent), {"poll"}),
+        (side_of(Forgiving), {"sendmsg"}),
+        (one_count_more, {"tls_stat"}),
+    ],
 )
 def test_a_wrong_backend_is_found_and_told_as_a_scenario(
-    wrong: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    wrong: Make,
+    ops: set[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(against_kernel_random, "MOST_FOUND", 1)
     assert against_kernel_random.run(PROGRAMS, 3, as_json=True, theirs=wrong) == 1
@@ -79,6 +102,7 @@ def test_a_wrong_backend_is_found_and_told_as_a_scenario(
     steps = found["scenario"]["steps"]
     assert sum(not step.get("setup") for step in steps) <= 8
     assert found["number"] == len(steps)
+    assert steps[-1]["op"] in ops
     assert found["engine"] != found["kernel"]
     assert found["kernel"].items() <= steps[-1].items()
     assert compare(found["scenario"], engine, wrong).differences
