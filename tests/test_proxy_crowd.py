@@ -1,16 +1,21 @@
 """More clients than a proxy has room for, silent ones and others."""
 
+import errno
+import os
 import resource
 import socket
 import ssl
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from ktls_fast.proxy.listener import open_listeners
+from ktls_fast.proxy import Failure
+from ktls_fast.proxy.handshakes import Handshakes
+from ktls_fast.proxy.listener import count_waiting, open_listeners, starting
 from ktls_fast.proxy.options import Address
 from tests.ports import free_port
 from tests.proxy_support import (
@@ -107,6 +112,46 @@ def test_low_limit_of_open_files_is_told_at_start(identity: Identity, workers: i
         )
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("limit", [6, 13, 27])
+def test_limit_of_open_files_that_allows_no_connection_is_told_and_nothing_listens(
+    identity: Identity, limit: int, workers: int
+) -> None:
+    status, said = _run_in_vain(identity, _limit_files(limit), workers)
+    assert said == (
+        f"ktls-fast: the limit of {limit} open files is too low for a connection;"
+        " raise `ulimit -n` to 28 or more, 4024 for all of --max-connections\n"
+    )
+    assert status == 1
+
+
+def test_descriptors_that_were_left_open_take_room(identity: Identity) -> None:
+    with ExitStack() as stack:
+        files = [stack.enter_context(Path(os.devnull).open()) for _ in range(30)]
+        left_open = [file.fileno() for file in files]
+        _, said = _run_in_vain(identity, _limit_files(57), 1, left_open)
+    assert "the limit of 57 open files is too low" in said
+    assert "to 58 or more, 4054 for all" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
+            "too many open files; the limit is .*: raise `ulimit -n` to",
+        ),
+        (OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)), "resource temporarily unavailable$"),
+        (RuntimeError("can't start new thread"), "can't start new thread$"),
+    ],
+)
+def test_what_the_system_refuses_at_start_is_told_in_a_sentence(
+    error: Exception, text: str
+) -> None:
+    with pytest.raises(Failure, match=f"^cannot start: {text}"), starting():
+        raise error
+
+
 def test_limit_of_open_files_that_is_enough_is_not_told(identity: Identity) -> None:
     with echo_proxy(
         identity, "--max-connections", "10", "--stats", prepare=_limit_files(64)
@@ -186,6 +231,50 @@ def test_plain_client_is_told_by_a_reset_that_the_handshake_failed() -> None:
         pytest.raises(ConnectionResetError),
     ):
         read_to_end(client)
+
+
+def test_as_many_handshakes_are_dropped_as_clients_wait() -> None:
+    handshakes = Handshakes()
+    with ExitStack() as stack:
+        pairs = [socket.socketpair() for _ in range(5)]
+        under_way = [
+            stack.enter_context(handshakes.under_way(stack.enter_context(near)))
+            for near, _ in pairs
+        ]
+        for handshake in under_way:
+            handshake.begin -= 10
+        for _, far in pairs:
+            stack.enter_context(far).settimeout(TIMEOUT)
+        assert handshakes.drop_oldest(2) == 2
+        assert [handshake.dropped for handshake in under_way] == [True] * 2 + [False] * 3
+        assert [far.recv(1) for _, far in pairs[:2]] == [b"", b""]
+        assert not handshakes.may_drop()
+        assert handshakes.drop_oldest(10) == 3
+    assert not handshakes.may_drop()
+
+
+@pytest.mark.parametrize("clients", [0, 1, 5])
+def test_clients_that_wait_are_counted_and_one_is_supposed(clients: int) -> None:
+    [[listener]] = open_listeners(Address(HOST, 0))
+    with listener, ExitStack() as stack:
+        for _ in range(clients):
+            stack.enter_context(socket.create_connection(listener.getsockname(), TIMEOUT))
+        assert count_waiting(listener) == max(1, clients)
+
+
+def _run_in_vain(identity: Identity, prepare: Callable[[], None], workers: int) -> tuple[int, str]:
+    """Run a proxy that cannot start: its status, and all that it says."""
+    command = (sys.executable, "-m", "ktls_fast.cli", "proxy", "--workers", str(workers))
+    done = subprocess.run(
+        (*command, "--listen", f"{HOST}:0", "--connect", f"{HOST}:9", *identity.arguments),
+        stderr=subprocess.PIPE,
+        preexec_fn=prepare,
+        pass_fds=leave_open,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    return done.returncode, done.stderr
 
 
 def _limit_files(limit: int) -> Callable[[], None]:

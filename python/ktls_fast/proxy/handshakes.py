@@ -1,6 +1,7 @@
 """The handshakes under way, of which the oldest makes room for a newer client."""
 
 import contextlib
+import itertools
 import socket
 import threading
 import time
@@ -64,19 +65,19 @@ class Handshakes:
                     self._dropping -= handshake.dropped
 
     def may_drop(self) -> bool:
-        """Tell whether there are some, and the last that was dropped has ended."""
+        """Tell whether there are some, and those that were dropped have ended."""
         return bool(self._waiting) and not self._dropping
 
-    def drop_oldest(self) -> bool:
-        """Drop the oldest that may be dropped; False when there is none."""
+    def drop_oldest(self, most: int) -> int:
+        """Drop the oldest ones that may be dropped, up to ``most``; returns how many it found."""
         with self._lock:
-            for handshake in self._waiting:
-                if handshake.may_be_dropped():
-                    del self._waiting[handshake]
-                    self._dropping += 1
-                    handshake.drop()
-                    return True
-        return False
+            may_go = (each for each in self._waiting if each.may_be_dropped())
+            oldest = list(itertools.islice(may_go, most))
+            for handshake in oldest:
+                del self._waiting[handshake]
+                self._dropping += 1
+                handshake.drop()
+        return len(oldest)
 
 
 def _is_silent(client: socket.socket) -> bool:

@@ -1,21 +1,35 @@
 """Listening sockets, and the room they need."""
 
+import contextlib
 import errno
+import os
 import resource
 import socket
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .failure import Failure, reason
 from .options import Address
 
-__all__ = ["check_resolves", "name_of", "open_listeners", "raise_file_limit"]
+__all__ = [
+    "check_resolves",
+    "count_waiting",
+    "name_of",
+    "open_listeners",
+    "raise_file_limit",
+    "starting",
+]
 
 BACKLOG = 4096
 """What Linux allows by default. A client that finds the queue full tries again after a second."""
 FILES_PER_CONNECTION = 4
 FILES_BESIDES = 24
 """Descriptors that a process needs for everything else."""
+STANDARD_STREAMS = 3
+
+TCP_INFO_UNACKED = slice(24, 28)
+"""Where ``struct tcp_info`` has ``tcpi_unacked``, of a listening socket the length of its queue."""
 
 
 class FileLimit(NamedTuple):
@@ -25,7 +39,7 @@ class FileLimit(NamedTuple):
     need: int
     """What was asked for takes this many."""
     connections: int
-    """There is room for this many, and always for one."""
+    """There is room for this many."""
 
 
 def open_listeners(address: Address, *, workers: int = 1) -> list[list[socket.socket]]:
@@ -55,16 +69,58 @@ def check_resolves(address: Address) -> None:
 
 
 def raise_file_limit(connections: int) -> FileLimit:
-    """Raise the soft limit of open files, as far as the hard one allows."""
+    """Raise the soft limit of open files, as far as the hard one allows.
+
+    :raises Failure: there is no room for a single connection.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    need = connections * FILES_PER_CONNECTION + FILES_BESIDES
+    besides = FILES_BESIDES + _count_inherited()
+    fewest = besides + FILES_PER_CONNECTION
+    need = besides + connections * FILES_PER_CONNECTION
     limit = need if hard == resource.RLIM_INFINITY else min(need, hard)
     if soft == resource.RLIM_INFINITY or soft >= limit:
         limit = need if soft == resource.RLIM_INFINITY else soft
     else:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    room = (limit - FILES_BESIDES) // FILES_PER_CONNECTION
-    return FileLimit(limit, need, max(1, min(connections, room)))
+    if limit < fewest:
+        msg = (
+            f"the limit of {limit} open files is too low for a connection;"
+            f" raise `ulimit -n` to {fewest} or more, {need} for all of --max-connections"
+        )
+        raise Failure(msg)
+    room = (limit - besides) // FILES_PER_CONNECTION
+    return FileLimit(limit, need, min(connections, room))
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Turn what the system refuses to a process that starts into a :class:`Failure`."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"cannot start: {reason(error)}{_file_limit_advice(error)}"
+        raise Failure(msg) from error
+    except RuntimeError as error:  # of a thread
+        msg = f"cannot start: {error}"
+        raise Failure(msg) from error
+
+
+def count_waiting(listener: socket.socket) -> int:
+    """Tell how many clients wait to be accepted; one where the system does not say."""
+    try:
+        info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_UNACKED.stop)
+    except (AttributeError, OSError):
+        return 1
+    return max(1, int.from_bytes(info[TCP_INFO_UNACKED], sys.byteorder))
+
+
+def _count_inherited() -> int:
+    """Tell how many descriptors were left open for us, where the system tells."""
+    try:
+        own = len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208 - that of the list itself
+    except OSError:
+        return 0
+    return max(0, own - STANDARD_STREAMS)
 
 
 def _listen_everywhere(address: Address, *, reuse_port: bool) -> list[socket.socket]:
@@ -113,9 +169,17 @@ def _resolve(address: Address, option: str) -> list[tuple[int, str]]:
 
 
 def _cannot_listen(address: Address, error: OSError) -> Failure:
-    advice = {
+    advice = _file_limit_advice(error) or {
         errno.EADDRINUSE: "; stop the program that listens there, or choose another port",
         errno.EACCES: "; choose a port from 1024 up, or give the program CAP_NET_BIND_SERVICE",
         errno.EADDRNOTAVAIL: "; --listen needs an address of this machine",
     }.get(error.errno or 0, "")
     return Failure(f"cannot listen on {address}: {reason(error)}{advice}")
+
+
+def _file_limit_advice(error: OSError) -> str:
+    """What to do when there was more to open than was thought."""
+    if error.errno != errno.EMFILE:
+        return ""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return f"; the limit is {soft}: raise `ulimit -n` to {soft + FILES_BESIDES}"

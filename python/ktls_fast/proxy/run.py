@@ -2,21 +2,23 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 import signal
 import socket
 import sys
 from collections.abc import Sequence
 
+from .failure import Failure
 from .files import is_read_by_others, open_log
 from .inbox import Inbox
 from .journal import Journal, notice_line
-from .listener import check_resolves, name_of, open_listeners, raise_file_limit
+from .listener import check_resolves, name_of, open_listeners, raise_file_limit, starting
 from .options import Options
 from .server import Server
 from .session import Originate, Role, Terminate
 from .tls import client_config, load_identity, server_config
-from .workers import Supervisor
+from .workers import Ready, Supervisor
 
 __all__ = ["run"]
 
@@ -26,19 +28,27 @@ def run(options: Options) -> int:
 
     :raises Failure: it cannot start.
     """
+    options, shortage = _fit_to_file_limit(options)
     role, facts = _make_role(options)
     check_resolves(options.connect)
     log_fd = open_log(options.log)
     listeners = open_listeners(options.listen, workers=options.workers)
-    options, shortage = _fit_to_file_limit(options)
+    names = [name_of(listener.getsockname()) for listener in listeners[0]]
+    announce = functools.partial(_announce, options, names, facts, shortage)
     if options.workers == 1:
-        inbox = Inbox(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
-        _announce(options, listeners[0], facts, shortage)
-        return _serve(listeners[0], role, options, inbox, log_fd)
+        with starting():
+            inbox = Inbox(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+            server, journal = _prepare(listeners[0], role, options, inbox, log_fd)
+        announce()
+        return _serve(server, journal)
 
-    supervisor = Supervisor(lambda text: _tell(notice_line(options.log_format, text)))
-    _announce(options, listeners[0], facts, shortage)
-    return supervisor.run(listeners, lambda own: _work(own, role, options, log_fd))
+    def work(own: Sequence[socket.socket], ready: Ready) -> int:
+        return _work(own, role, options, log_fd, ready)
+
+    with starting():
+        supervisor = Supervisor(lambda text: _tell(notice_line(options.log_format, text)))
+        supervisor.start(listeners, work)
+    return supervisor.watch(announce)
 
 
 def _warn_of_readers(options: Options) -> None:
@@ -56,22 +66,37 @@ def _make_role(options: Options) -> tuple[Role, dict[str, str]]:
 
 
 def _work(
-    listeners: Sequence[socket.socket], role: Role, options: Options, log_fd: int | None
+    listeners: Sequence[socket.socket],
+    role: Role,
+    options: Options,
+    log_fd: int | None,
+    ready: Ready,
 ) -> int:
     """Be one of several workers: our parent alone decides when to end at once."""
-    inbox = Inbox(signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, at_once_after=None)
-    return _serve(listeners, role, options, inbox, log_fd)
+    try:
+        with starting():
+            inbox = Inbox(signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, at_once_after=None)
+            server, journal = _prepare(listeners, role, options, inbox, log_fd)
+    except Failure as failure:
+        _tell(notice_line(options.log_format, str(failure)))
+        return 1
+    ready()
+    return _serve(server, journal)
 
 
-def _serve(
+def _prepare(
     listeners: Sequence[socket.socket],
     role: Role,
     options: Options,
     inbox: Inbox,
     log_fd: int | None,
-) -> int:
+) -> tuple[Server, Journal]:
+    """Make everything that serving needs."""
     journal = Journal(options.log_format, log_fd, str(options.log))
-    server = Server(listeners, role, options, inbox=inbox, journal=journal)
+    return Server(listeners, role, options, inbox=inbox, journal=journal), journal
+
+
+def _serve(server: Server, journal: Journal) -> int:
     drained = server.run()
     if not drained:
         journal.notice("connections that had not ended were cut")
@@ -96,11 +121,10 @@ def _fit_to_file_limit(options: Options) -> tuple[Options, str | None]:
 
 def _announce(
     options: Options,
-    listeners: Sequence[socket.socket],
+    names: list[str],
     facts: dict[str, str],
     shortage: str | None,
 ) -> None:
-    names = [name_of(listener.getsockname()) for listener in listeners]
     inside, outside = ("plain", "TLS") if options.originate else ("TLS", "plain")
     text = (
         f"listening on {', '.join(names)} ({inside}), forwarding to {options.connect} ({outside})"

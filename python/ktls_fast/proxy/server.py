@@ -11,6 +11,7 @@ import ktls_fast
 from .failure import reason
 from .inbox import Inbox
 from .journal import Journal
+from .listener import count_waiting
 from .options import Options
 from .session import Role
 from .sessions import EXHAUSTED, Sessions
@@ -19,6 +20,9 @@ __all__ = ["Server"]
 
 ACCEPT_PAUSE = 0.5
 """Seconds without accepting after the system had nothing left for a connection."""
+
+ACCEPTED_AT_ONCE = 64
+"""Clients taken in, or handshakes dropped for them, before anything else is looked at."""
 
 LONGEST_WAIT = 3600.0
 """Seconds; the system takes 24 days at most, and an option may be longer."""
@@ -102,13 +106,22 @@ class Server:
             self._print_counters()
 
     def _accept(self, listener: socket.socket) -> None:
-        if not self._may_accept():
-            return
-        if self._is_full():
-            self._make_room()
-            return
+        """Take in those that wait, within bounds: signals and ends wait, too."""
+        for _ in range(ACCEPTED_AT_ONCE):
+            if not self._may_accept():
+                return
+            if self._is_full():
+                self._make_room(min(count_waiting(listener), ACCEPTED_AT_ONCE))
+                return
+            if not self._accept_one(listener):
+                return
+
+    def _accept_one(self, listener: socket.socket) -> bool:
+        """Begin with a client; False when none waits."""
         try:
             self._sessions.start(*listener.accept())
+        except BlockingIOError:
+            return False
         except OSError as error:
             if error.errno in EXHAUSTED:
                 self._pause(reason(error))
@@ -117,6 +130,7 @@ class Server:
             self._pause(str(error))
         else:
             self._starved = False
+        return True
 
     def _pause(self, why: str) -> None:
         """Let some time pass: the listener stays readable, and asking it again would spin."""
@@ -136,9 +150,9 @@ class Server:
     def _is_full(self) -> bool:
         return self._sessions.open >= self._options.max_connections
 
-    def _make_room(self) -> None:
-        """Drop the oldest unfinished handshake; its end lets the client in that waits."""
-        if not self._sessions.handshakes.drop_oldest():
+    def _make_room(self, clients: int) -> None:
+        """Drop the oldest unfinished handshakes; their ends let those in that wait."""
+        if not self._sessions.handshakes.drop_oldest(clients):
             self._pause_ends = time.monotonic() + ACCEPT_PAUSE
         self._notice_full()
 

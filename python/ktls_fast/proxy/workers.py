@@ -14,11 +14,14 @@ from ktls_fast._core import _finish_closing
 from .inbox import Inbox
 from .parent import end_with_parent
 
-__all__ = ["Supervisor"]
+__all__ = ["Ready", "Supervisor"]
 
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
-Serve = Callable[[Sequence[socket.socket]], int]
+Ready = Callable[[], None]
+"""Called by a worker that has everything it needs to serve."""
+
+Serve = Callable[[Sequence[socket.socket], Ready], int]
 Notice = Callable[[str], None]
 
 
@@ -37,21 +40,28 @@ class Supervisor:
         self._inbox = Inbox(
             *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
         )
+        self._not_ready = _NotReady()
 
-    def run(self, listeners: Sequence[Sequence[socket.socket]], serve: Serve) -> int:
-        """Fork a worker for each list of listeners; returns the exit status."""
+    def start(self, listeners: Sequence[Sequence[socket.socket]], serve: Serve) -> None:
+        """Fork a worker for each list of listeners."""
+        self._not_ready.count = len(listeners)
         for own in listeners:
-            self._workers.add(_fork(own, listeners, serve))
+            self._workers.add(_fork(own, listeners, self._not_ready, serve))
         _close(listeners)
-        self._watch()
-        return 1 if self._failed else 0
 
-    def _watch(self) -> None:
+    def watch(self, announce: Callable[[], None]) -> int:
+        """Wait for their end; returns the exit status.
+
+        :param announce: called once all are ready to serve.
+        """
         told = killed = False
         with selectors.DefaultSelector() as selector:
             selector.register(self._inbox, selectors.EVENT_READ)
+            selector.register(self._not_ready, selectors.EVENT_READ)
             while self._workers:
-                selector.select()
+                found = [key.fileobj for key, _ in selector.select()]
+                if self._not_ready in found and self._not_ready.take() and not told:
+                    announce()
                 self._inbox.clear()
                 self._reap(expected=told)
                 if not told and (self._inbox.stop or self._failed):
@@ -62,6 +72,7 @@ class Supervisor:
                     self._signal(signal.SIGKILL)
                 if self._inbox.take(signal.SIGUSR1):
                     self._signal(signal.SIGUSR1)
+        return 1 if self._failed else 0
 
     def _reap(self, *, expected: bool) -> None:
         for pid in list(self._workers):
@@ -84,30 +95,54 @@ class Supervisor:
                 os.kill(pid, signum)
 
 
+class _NotReady:
+    """Counts the workers that are not ready; readable when one has told that it is."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._reader, self._writer = socket.socketpair()
+
+    def fileno(self) -> int:
+        return self._reader.fileno()
+
+    def tell(self) -> None:
+        """Tell the parent, in a worker."""
+        self._writer.send(b"\0")
+        self._writer.close()
+
+    def take(self) -> bool:
+        """Count those that have told; True when they are the last."""
+        self.count -= len(self._reader.recv(65536))
+        return self.count == 0
+
+
 def _fork(
-    own: Sequence[socket.socket], every: Sequence[Sequence[socket.socket]], serve: Serve
+    own: Sequence[socket.socket],
+    every: Sequence[Sequence[socket.socket]],
+    not_ready: _NotReady,
+    serve: Serve,
 ) -> int:
     parent = os.getpid()
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # until the worker's own inbox is there
     pid = os.fork()
     if not pid:
-        _be_worker(parent, own, [listeners for listeners in every if listeners is not own], serve)
+        others = [listeners for listeners in every if listeners is not own]
+        _be_worker(parent, others, lambda: serve(own, not_ready.tell))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
     return pid
 
 
 def _be_worker(
     parent: int,
-    own: Sequence[socket.socket],
     others: Sequence[Sequence[socket.socket]],
-    serve: Serve,
+    serve: Callable[[], int],
 ) -> NoReturn:
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of us
         end_with_parent(parent, signal.SIGTERM)
         _close(others)
-        status = serve(own)
+        status = serve()
         _finish_closing()  # what os._exit would cut off
     except BaseException:
         sys.excepthook(*sys.exc_info())
