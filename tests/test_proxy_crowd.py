@@ -90,6 +90,17 @@ def test_connections_whose_handshake_is_done_are_not_dropped(identity: Identity)
                 assert read_exactly(client, 10) == b"still here"
 
 
+def test_last_client_that_fits_is_not_dropped_while_nobody_waits(identity: Identity) -> None:
+    with echo_proxy(identity, "--max-connections", "1") as proxy:
+        for nth in range(5):
+            with socket.create_connection((HOST, proxy.port), TIMEOUT) as client:
+                client.settimeout(0.2)
+                with pytest.raises(TimeoutError):
+                    client.recv(1)
+            proxy.event("connection", nth)
+        assert not proxy.said("notice")
+
+
 def test_slow_handshake_lives_as_long_as_there_is_room(identity: Identity) -> None:
     with (
         echo_proxy(identity, "--max-connections", str(ROOM)) as proxy,
@@ -262,7 +273,12 @@ def test_clients_that_wait_are_counted_and_one_is_supposed(clients: int) -> None
         assert count_waiting(listener) == max(1, clients)
 
 
-def _run_in_vain(identity: Identity, prepare: Callable[[], None], workers: int) -> tuple[int, str]:
+def _run_in_vain(
+    identity: Identity,
+    prepare: Callable[[], None],
+    workers: int,
+    leave_open: Sequence[int] = (),
+) -> tuple[int, str]:
     """Run a proxy that cannot start: its status, and all that it says."""
     command = (sys.executable, "-m", "ktls_fast.cli", "proxy", "--workers", str(workers))
     done = subprocess.run(

@@ -107,13 +107,12 @@ class Server:
 
     def _accept(self, listener: socket.socket) -> None:
         """Take in those that wait, within bounds: signals and ends wait, too."""
+        if self._may_accept() and self._is_full():
+            self._make_room(min(count_waiting(listener), ACCEPTED_AT_ONCE))
+            return
         for _ in range(ACCEPTED_AT_ONCE):
-            if not self._may_accept():
-                return
-            if self._is_full():
-                self._make_room(min(count_waiting(listener), ACCEPTED_AT_ONCE))
-                return
-            if not self._accept_one(listener):
+            # Once it is full, nobody knows whether another one waits before the listener tells.
+            if self._is_full() or not self._may_accept() or not self._accept_one(listener):
                 return
 
     def _accept_one(self, listener: socket.socket) -> bool:
