@@ -8,7 +8,7 @@ use ktls_core::rekey::Reply;
 use ktls_core::wire::TLS13;
 use ktls_core::{Errno, Error as CoreError};
 use ktls_net::handshake::Handshake;
-use ktls_net::{Connection, Error, Handshaking, Limit, Patience, Relay};
+use ktls_net::{Connection, Counts, Error, Handshaking, Limit, Patience, Relay};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
@@ -178,38 +178,38 @@ impl PyConnection {
     }
 
     #[getter]
-    fn tx_generation(&self, py: Python<'_>) -> u64 {
-        py.detach(|| self.inner.counts().sent.generation)
+    fn tx_generation(&self, py: Python<'_>) -> PyResult<u64> {
+        self.counts(py, |counts| counts.sent.generation)
     }
 
     #[getter]
-    fn rx_generation(&self, py: Python<'_>) -> u64 {
-        py.detach(|| self.inner.counts().received.generation)
+    fn rx_generation(&self, py: Python<'_>) -> PyResult<u64> {
+        self.counts(py, |counts| counts.received.generation)
     }
 
     #[getter]
-    fn records_sent(&self, py: Python<'_>) -> u64 {
-        py.detach(|| self.inner.counts().sent.records)
+    fn records_sent(&self, py: Python<'_>) -> PyResult<u64> {
+        self.counts(py, |counts| counts.sent.records)
     }
 
     #[getter]
-    fn records_received(&self, py: Python<'_>) -> u64 {
-        py.detach(|| self.inner.counts().received.records)
+    fn records_received(&self, py: Python<'_>) -> PyResult<u64> {
+        self.counts(py, |counts| counts.received.records)
     }
 
     #[getter]
-    fn bytes_sent(&self, py: Python<'_>) -> u64 {
-        py.detach(|| self.inner.counts().sent.bytes)
+    fn bytes_sent(&self, py: Python<'_>) -> PyResult<u64> {
+        self.counts(py, |counts| counts.sent.bytes)
     }
 
     #[getter]
-    fn bytes_received(&self, py: Python<'_>) -> u64 {
-        py.detach(|| self.inner.counts().received.bytes)
+    fn bytes_received(&self, py: Python<'_>) -> PyResult<u64> {
+        self.counts(py, |counts| counts.received.bytes)
     }
 
     #[getter]
-    fn unsent(&self, py: Python<'_>) -> usize {
-        py.detach(|| self.inner.unsent())
+    fn unsent(&self, py: Python<'_>) -> PyResult<usize> {
+        self.run(py, || Ok(self.inner.unsent()))
     }
 
     #[pyo3(signature = (n = 16384, /))]
@@ -281,17 +281,17 @@ impl PyConnection {
             Reply::NotRequested
         };
         let mut limit = self.limit();
-        wait_for(py, || self.inner.key_update(reply, limit.patience()))?;
+        self.run(py, || self.inner.key_update(reply, limit.patience()))?;
         self.flush(py, &mut limit)
     }
 
-    fn pending(&self, py: Python<'_>) -> usize {
-        py.detach(|| self.inner.pending())
+    fn pending(&self, py: Python<'_>) -> PyResult<usize> {
+        self.run(py, || Ok(self.inner.pending()))
     }
 
     fn close_notify(&self, py: Python<'_>) -> PyResult<()> {
         let mut limit = self.limit();
-        wait_for(py, || self.inner.close_notify(limit.patience()))?;
+        self.run(py, || self.inner.close_notify(limit.patience()))?;
         self.flush(py, &mut limit)
     }
 
@@ -328,7 +328,7 @@ impl PyConnection {
     /// The mask of now, and the one to wait for at the descriptor.
     #[pyo3(signature = (events, /))]
     fn _readiness(&self, py: Python<'_>, events: u16) -> PyResult<(u16, u16)> {
-        let ready = wait_for(py, || self.inner.readiness(events))?;
+        let ready = self.run(py, || self.inner.readiness(events))?;
         Ok((ready.now, ready.watch))
     }
 
@@ -343,7 +343,7 @@ impl PyConnection {
     }
 
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.inner.close());
+        close(py, &self.inner, Connection::close);
     }
 
     #[pyo3(signature = (sock, *, idle_timeout = None, stop_fd = -1, truncation = "reset"),
@@ -383,7 +383,7 @@ impl PyConnection {
         match exc_type {
             None => self.close(py),
             // What was to be sent is not complete, and the peer must not take it for that.
-            Some(_) => py.detach(|| self.inner.close_incomplete()),
+            Some(_) => close(py, &self.inner, Connection::close_incomplete),
         }
     }
 
@@ -398,12 +398,26 @@ impl PyConnection {
 }
 
 impl PyConnection {
+    /// Runs a call that may wait, where it may be touched at all.
+    fn run<R: Send>(
+        &self,
+        py: Python<'_>,
+        call: impl FnMut() -> Result<R, Error> + Send,
+    ) -> PyResult<R> {
+        self.inner.check_reachable().map_err(connection_error)?;
+        wait_for(py, call)
+    }
+
+    fn counts(&self, py: Python<'_>, pick: impl Fn(Counts) -> u64 + Sync) -> PyResult<u64> {
+        self.run(py, || Ok(pick(self.inner.counts())))
+    }
+
     /// A blocking call returns when the socket has taken what it sealed.
     fn flush(&self, py: Python<'_>, limit: &mut Limit) -> PyResult<()> {
         if limit.patience() == Patience::None {
             return Ok(());
         }
-        wait_for(py, || self.inner.flush(limit))
+        self.run(py, || self.inner.flush(limit))
     }
 
     /// For a call that goes on after signal handlers have run.
@@ -413,6 +427,7 @@ impl PyConnection {
 
     /// Sends as much as the timeout allows; signal handlers run in between.
     fn write_from(&self, py: Python<'_>, data: &[u8], limit: &mut Limit) -> PyResult<usize> {
+        self.inner.check_reachable().map_err(connection_error)?;
         let mut taken = 0;
         loop {
             let end = data.len().min(taken + SLICE);
@@ -432,7 +447,7 @@ impl PyConnection {
 
     fn read_to(&self, py: Python<'_>, out: &mut [u8]) -> PyResult<usize> {
         let patience = self.timeout.patience();
-        wait_for(py, || self.inner.read(out, patience))
+        self.run(py, || self.inner.read(out, patience))
     }
 
     fn ask_socket(&self, py: Python<'_>, method: &str) -> PyResult<Py<PyAny>> {
@@ -447,6 +462,14 @@ impl Drop for PyConnection {
         if self.inner.is_left_open() && Arc::strong_count(&self.inner) == 1 {
             self.origin.warn_unclosed(&self.__repr__());
         }
+    }
+}
+
+/// In a child that may not touch it no lock is waited for, and others that want the GIL may not exist.
+fn close(py: Python<'_>, connection: &Connection, close: fn(&Connection)) {
+    match connection.check_reachable() {
+        Ok(()) => py.detach(|| close(connection)),
+        Err(_) => close(connection),
     }
 }
 

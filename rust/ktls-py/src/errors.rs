@@ -18,6 +18,14 @@ mod py {
     pyo3::import_exception!(ktls_fast.errors, TruncatedError);
 }
 
+/// Makes the class of refusals known, which waits for other threads: a child that a fork has left without
+/// them must be told without that.
+pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
+    py.import("ktls_fast.errors")?;
+    let _known = py.get_type::<py::KtlsError>();
+    Ok(())
+}
+
 /// An error of the record layer on its way to Python.
 pub(crate) struct CoreError(pub(crate) Error);
 

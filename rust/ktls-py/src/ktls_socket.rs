@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ktls_core::Errno;
 use ktls_core::socket::Target;
 use ktls_core::socket::call::{Control, SOL_TLS};
-use ktls_net::{FdSocket, Kept, Limit, Patience};
+use ktls_net::{Error, FdSocket, Kept, Limit, Patience};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -108,17 +108,17 @@ impl PyKtlsSocket {
             (IPPROTO_TCP, TCP_ULP) => {
                 let value: Value<'_> = value.extract()?;
                 let value = value.bytes();
-                as_kernel(py, || self.inner.attach(value))
+                self.run(py, || self.inner.attach(value))
             }
             (SOL_TLS, _) => {
                 let value: Value<'_> = value.extract()?;
                 let value = value.bytes();
-                as_kernel(py, || self.inner.set_option(optname, value))
+                self.run(py, || self.inner.set_option(optname, value))
             }
             (SOL_SOCKET, SO_RCVLOWAT) if !value.is_none() => {
                 let value: Value<'_> = value.extract()?;
                 let bytes = int_of(value.bytes())?;
-                as_kernel(py, || self.inner.set_low_water(bytes))
+                self.run(py, || self.inner.set_low_water(bytes))
             }
             _ => self.set_elsewhere(py, level, optname, value, optlen),
         }
@@ -134,11 +134,11 @@ impl PyKtlsSocket {
     ) -> PyResult<Py<PyAny>> {
         let room = if buflen == 0 { INT_LEN } else { buflen };
         let answer = match (level, optname) {
-            (IPPROTO_TCP, TCP_ULP) => as_kernel(py, || self.inner.ulp(room))?.to_vec(),
-            (SOL_TLS, _) => as_kernel(py, || self.inner.option(optname, room))?,
-            (SOL_SOCKET, SO_ERROR) => int_answer(as_kernel(py, || self.inner.take_error())?, room),
+            (IPPROTO_TCP, TCP_ULP) => self.run(py, || self.inner.ulp(room))?.to_vec(),
+            (SOL_TLS, _) => self.run(py, || self.inner.option(optname, room))?,
+            (SOL_SOCKET, SO_ERROR) => int_answer(self.run(py, || self.inner.take_error())?, room),
             (SOL_SOCKET, SO_RCVLOWAT) => int_answer(
-                i32::try_from(as_kernel(py, || self.inner.low_water())?).unwrap_or(i32::MAX),
+                i32::try_from(self.run(py, || self.inner.low_water())?).unwrap_or(i32::MAX),
                 room,
             ),
             _ => return self.ask_socket(py, "getsockopt", (level, optname, buflen)),
@@ -175,7 +175,7 @@ impl PyKtlsSocket {
         let (data, flags) = (data.as_slice(), flags.cast_unsigned());
         let mut limit = Limit::whole(self.timeout.patience());
         let mut taken = 0;
-        as_kernel(py, || {
+        self.run(py, || {
             self.inner
                 .send_all(data, &kept, flags, &mut limit, &mut taken)
         })
@@ -334,21 +334,26 @@ impl PyKtlsSocket {
 
     #[pyo3(signature = (how, /))]
     fn shutdown(&self, py: Python<'_>, how: i32) -> PyResult<()> {
-        as_kernel(py, || self.inner.shutdown(how))
+        self.run(py, || self.inner.shutdown(how))
     }
 
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.inner.close());
+        match self.inner.check_reachable() {
+            Ok(()) => py.detach(|| self.inner.close()),
+            // No lock is waited for then, and others that want the GIL may not exist.
+            Err(_) => self.inner.close(),
+        }
         self.release_spent(py);
     }
 
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let info = as_kernel(py, || self.inner.info())?;
+        let info = self.run(py, || self.inner.info())?;
         info.map(|info| tls_info::to_python(py, info)).transpose()
     }
 
     #[pyo3(signature = (file, offset = 0, count = None))]
     fn sendfile(&self, file: &Bound<'_, PyAny>, offset: u64, count: Option<i64>) -> PyResult<u64> {
+        self.check_reachable()?;
         sendfile::send(file, offset, count, &self.inner, &self.timeout)
     }
 
@@ -362,7 +367,7 @@ impl PyKtlsSocket {
         #[pyo3(from_py_with = small::<u32>)] flags: u32,
     ) -> PyResult<usize> {
         let (pipe, patience) = (dup_of(fd_in)?, self.timeout.patience());
-        as_kernel(py, || self.inner.splice_from(&pipe, n, flags, patience))
+        self.run(py, || self.inner.splice_from(&pipe, n, flags, patience))
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -375,7 +380,7 @@ impl PyKtlsSocket {
         #[pyo3(from_py_with = small::<u32>)] flags: u32,
     ) -> PyResult<usize> {
         let (pipe, patience) = (dup_of(fd_out)?, self.timeout.patience());
-        as_kernel(py, || self.inner.splice_to(&pipe, n, flags, patience))
+        self.run(py, || self.inner.splice_to(&pipe, n, flags, patience))
     }
 
     #[pyo3(signature = (events, timeout = None))]
@@ -386,7 +391,7 @@ impl PyKtlsSocket {
         timeout: Option<f64>,
     ) -> PyResult<u16> {
         let patience = Patience::from_timeout(timeout::parse(timeout)?);
-        as_kernel(py, || self.inner.poll(events, patience))
+        self.run(py, || self.inner.poll(events, patience))
     }
 
     /// The mask of now, and the one to wait for at the descriptor.
@@ -396,7 +401,7 @@ impl PyKtlsSocket {
         py: Python<'_>,
         #[pyo3(from_py_with = small::<u16>)] events: u16,
     ) -> PyResult<(u16, u16)> {
-        let ready = as_kernel(py, || self.inner.readiness(events))?;
+        let ready = self.run(py, || self.inner.readiness(events))?;
         Ok((ready.now, ready.watch))
     }
 
@@ -431,6 +436,20 @@ impl PyKtlsSocket {
 }
 
 impl PyKtlsSocket {
+    fn run<R: Send>(
+        &self,
+        py: Python<'_>,
+        call: impl FnMut() -> Result<R, Error> + Send,
+    ) -> PyResult<R> {
+        self.check_reachable()?;
+        as_kernel(py, call)
+    }
+
+    /// Before the GIL is let go of: a child may be without those that want it.
+    fn check_reachable(&self) -> PyResult<()> {
+        self.inner.check_reachable().map_err(connection_error)
+    }
+
     fn send_slices(
         &self,
         py: Python<'_>,
@@ -441,7 +460,7 @@ impl PyKtlsSocket {
         let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
         let slices = try_collect(buffers.iter().map(Input::as_slice))?;
         let kept = self.kept(py, buffers)?;
-        as_kernel(py, || {
+        self.run(py, || {
             self.inner
                 .send_kept(&slices, &kept, controls, flags, patience)
         })

@@ -66,6 +66,7 @@ use crate::traffic_secret::PyTrafficSecret;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // Before the first class: those that a subinterpreter has made would end with it.
     buffer::check_main(module.py())?;
+    errors::prepare(module.py())?;
     add_classes(module)?;
     add_functions(module)?;
     capi::add_to(module)?;

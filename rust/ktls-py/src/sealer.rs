@@ -9,6 +9,7 @@ use ktls_core::suite::Limits;
 use ktls_core::wire::MAX_PLAINTEXT;
 use ktls_core::{Errno, Sealer};
 use ktls_net::fork::{Call, Ownership};
+use pyo3::marker::Ungil;
 use pyo3::prelude::*;
 
 use crate::arguments::{record_limit, small};
@@ -54,18 +55,18 @@ impl PySealer {
     }
 
     #[getter]
-    fn rec_seq(&self, py: Python<'_>) -> u64 {
-        locked(py, &self.inner, 0, |sealer| sealer.rec_seq())
+    fn rec_seq(&self, py: Python<'_>) -> PyResult<u64> {
+        self.look(py, Sealer::rec_seq)
     }
 
     #[getter]
-    fn generation(&self, py: Python<'_>) -> u64 {
-        locked(py, &self.inner, 0, |sealer| sealer.generation())
+    fn generation(&self, py: Python<'_>) -> PyResult<u64> {
+        self.look(py, Sealer::generation)
     }
 
     #[getter]
-    fn needs_rekey(&self, py: Python<'_>) -> bool {
-        locked(py, &self.inner, 0, |sealer| sealer.needs_rekey())
+    fn needs_rekey(&self, py: Python<'_>) -> PyResult<bool> {
+        self.look(py, Sealer::needs_rekey)
     }
 
     #[getter]
@@ -186,6 +187,11 @@ impl PySealer {
 
     fn check_type(&self, record_type: u8) -> Result<(), CoreError> {
         Ok(check_record_type(self.version, record_type)?)
+    }
+
+    fn look<R: Ungil>(&self, py: Python<'_>, at: fn(&Sealer) -> R) -> PyResult<R> {
+        self.owner.check_reachable().map_err(connection_error)?;
+        Ok(locked(py, &self.inner, 0, |sealer| at(sealer)))
     }
 
     fn enter(&self) -> PyResult<Call> {

@@ -208,6 +208,14 @@ impl Connection {
         self.sending_half().wire().len()
     }
 
+    /// For callers that have something to let go of before a call: it would be refused without a look.
+    ///
+    /// # Errors
+    /// EBUSY in a child of a fork that may not touch it at all.
+    pub fn check_reachable(&self) -> Result<(), Error> {
+        self.fd.owner().check_reachable()
+    }
+
     /// True while it is open and no fork has come that may have left it to the other process.
     #[must_use]
     pub fn is_left_open(&self) -> bool {

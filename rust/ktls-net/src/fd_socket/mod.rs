@@ -110,6 +110,14 @@ impl FdSocket {
         self.tx.queued().is_some()
     }
 
+    /// For callers that have something to let go of before a call: it would be refused without a look.
+    ///
+    /// # Errors
+    /// EBUSY in a child of a fork that may not touch it at all.
+    pub fn check_reachable(&self) -> Result<(), Error> {
+        self.fd.owner().check_reachable()
+    }
+
     /// True while it is open and no fork has come that may have left it to the other process.
     pub fn is_left_open(&self) -> bool {
         self.fd.is_left_open()

@@ -153,6 +153,19 @@ impl Ownership {
         Ok(())
     }
 
+    /// Before anything of it is touched in a process that may be a child.
+    ///
+    /// # Errors
+    /// EBUSY in such a child, and in one of a fork that nobody announced: there not even the language that
+    /// calls us may know that its threads are gone, and would wait for them where it lets others run.
+    pub fn check_reachable(&self) -> Result<(), Error> {
+        self.check_not_stuck()?;
+        if process::is_cut_off(self.era.load(Ordering::SeqCst)) {
+            return Err(Forked::Unannounced.into());
+        }
+        Ok(())
+    }
+
     /// Counts a call, unless those that a child finds counted are of threads it does not have.
     fn begin(self: &Arc<Self>, now: u64) -> Result<Call, Error> {
         let counted = self
@@ -181,10 +194,8 @@ impl Ownership {
     }
 
     fn claim(&self, now: Moment) -> Result<(), Error> {
-        if process::is_cut_off(self.era.load(Ordering::SeqCst)) {
-            // Nor may its lock be tried: the fork may have come in the middle of anything.
-            return Err(Forked::Unannounced.into());
-        }
+        // Nor may its lock be tried: the fork may have come in the middle of anything.
+        self.check_reachable()?;
         let mut claim = guard(&self.claim);
         if self.is_known(now) {
             // Another thread of ours was faster.

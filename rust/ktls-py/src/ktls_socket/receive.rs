@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use super::PyKtlsSocket;
 use crate::buffer::new_bytes;
 use crate::errors::refused;
-use crate::socket_call::{as_kernel, size};
+use crate::socket_call::size;
 
 impl PyKtlsSocket {
     /// Receives into new bytes, with one more for the inner type behind a plaintext that just fits.
@@ -37,6 +37,6 @@ impl PyKtlsSocket {
         flags: i32,
     ) -> PyResult<Received> {
         let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
-        as_kernel(py, || self.inner.recv(out, control, flags, patience))
+        self.run(py, || self.inner.recv(out, control, flags, patience))
     }
 }
