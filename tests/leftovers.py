@@ -16,7 +16,6 @@ from ktls_fast import (
     Connection,
     CryptoInfo,
     KtlsSocket,
-    OffloadQueue,
     Opener,
     Relay,
     Sealer,
@@ -98,10 +97,10 @@ def connection(sock: socket.socket) -> Connection:
     return Connection.from_secrets(sock, server_side=False, tx=tx, rx=rx)
 
 
-def ktls(sock: socket.socket, device: OffloadQueue | None = None) -> KtlsSocket:
+def ktls(sock: socket.socket) -> KtlsSocket:
     """A socket with the keys of :func:`connection`."""
     tx, rx = (TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([i]) * 32) for i in (1, 2))
-    end = KtlsSocket(sock, backend="engine", device=device)
+    end = KtlsSocket(sock, backend="engine")
     end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
     end.setsockopt(SOL_TLS, TLS_TX, tx.crypto_info())
     end.setsockopt(SOL_TLS, TLS_RX, rx.crypto_info())
@@ -126,31 +125,12 @@ def read_socket(sock: socket.socket) -> list[int]:
     return found
 
 
-def peek_and_drop(sock: socket.socket) -> list[int]:
-    """Opened, seen, and never read: gone with the socket."""
-    end = ktls(sock)
-    piece = bytearray(1000)
-    end.recv_into(piece, 0, socket.MSG_PEEK)
-    wipe(piece)
-    end.close()
-    del end
-    return left()
-
-
 def read_some_and_drop(sock: socket.socket) -> list[int]:
     """A record read in part."""
     conn = connection(sock)
     drain(conn.recv_into, 1000)
     conn.close()
     del conn
-    return left()
-
-
-def write_connection(sock: socket.socket) -> list[int]:
-    """All that a connection sends."""
-    conn, data = connection(sock), marked(MARKS * MARK.size)
-    conn.sendall(data)
-    wipe(data)
     return left()
 
 
@@ -164,17 +144,6 @@ def write_socket(sock: socket.socket) -> list[int]:
     wipe(data)
     end.close()
     del end
-    return left()
-
-
-def write_queue(sock: socket.socket) -> list[int]:
-    """By way of threads, which keep a copy of what may change."""
-    queue = OffloadQueue(workers=1)
-    end, data = ktls(sock, queue), marked(MARKS * MARK.size)
-    end.sendall(data)
-    wipe(data)
-    end.close()
-    queue.close()
     return left()
 
 
@@ -224,11 +193,8 @@ SCENARIOS: dict[str, Callable[[socket.socket], list[int]]] = {
     for call in (
         read_connection,
         read_socket,
-        peek_and_drop,
         read_some_and_drop,
-        write_connection,
         write_socket,
-        write_queue,
         pass_on,
         keys,
         nothing,
