@@ -45,6 +45,15 @@ impl Patience {
         }
     }
 
+    /// True when it goes on after `time`.
+    fn is_longer(self, time: Instant) -> bool {
+        match self {
+            Self::None => false,
+            Self::Until(end) => end > time,
+            Self::Endless => true,
+        }
+    }
+
     /// Time left; `None` is for ever.
     ///
     /// # Errors

@@ -446,8 +446,8 @@ impl PyConnection {
     }
 
     fn read_to(&self, py: Python<'_>, out: &mut [u8]) -> PyResult<usize> {
-        let patience = self.timeout.patience();
-        self.run(py, || self.inner.read(out, patience))
+        let mut limit = self.limit();
+        self.run(py, || self.inner.read_within(out, &mut limit))
     }
 
     fn ask_socket(&self, py: Python<'_>, method: &str) -> PyResult<Py<PyAny>> {

@@ -272,7 +272,8 @@ impl Connection {
     fn wait_within(&self, fd: &OwnedFd, limit: &mut Limit) -> Result<(), Error> {
         limit.wait(limit.patience(), |patience| {
             self.wait(fd, PollFlags::OUT, patience)
-        })
+        })?;
+        Ok(())
     }
 
     fn sending_half(&self) -> SendingHalf<'_> {

@@ -13,7 +13,7 @@ use super::close::finish_sending;
 use super::write::push;
 use crate::descriptor::guard;
 use crate::wait::{Now, read_now};
-use crate::{Error, Patience};
+use crate::{Error, Limit, Patience};
 
 /// Reads and events without data in a row before the caller gets to look up.
 const FILLS: usize = 64;
@@ -25,15 +25,27 @@ impl Connection {
     /// What the peer did wrong (it was sent the alert), [`ktls_core::Error::Truncated`], the system's errors,
     /// and those of waiting.
     pub fn read(self: &Arc<Self>, out: &mut [u8], patience: Patience) -> Result<usize, Error> {
+        self.read_within(out, &mut Limit::once(patience))
+    }
+
+    /// The same for a caller that goes on after an interruption, of which some come without a signal.
+    ///
+    /// # Errors
+    /// As [`Connection::read`].
+    pub fn read_within(
+        self: &Arc<Self>,
+        out: &mut [u8],
+        limit: &mut Limit,
+    ) -> Result<usize, Error> {
         if out.is_empty() {
             return Ok(0);
         }
         let fd = self.fd.open()?;
         let _ring = self.watchers.ring_later();
-        let _turn = self.reader.take(patience)?;
+        let _turn = self.reader.take(limit.patience())?;
         self.fd.number()?;
         self.push_unsent(&fd);
-        let read = self.read_within(&fd, out, patience);
+        let read = self.read_or_wait(&fd, out, limit);
         // A writer at work sees to its bytes itself.
         if !self.writer.is_taken() {
             self.send_rest_later(&fd);
@@ -41,18 +53,18 @@ impl Connection {
         read
     }
 
-    fn read_within(
+    fn read_or_wait(
         &self,
         fd: &OwnedFd,
         out: &mut [u8],
-        patience: Patience,
+        limit: &mut Limit,
     ) -> Result<usize, Error> {
         loop {
             match self.read_now(fd, out)? {
                 Now::Data(count) => return Ok(count),
-                Now::NotYet => self.wait_to_read(fd, patience)?,
+                Now::NotYet => self.wait_to_read(fd, limit)?,
                 Now::Busy => {
-                    patience.left()?;
+                    limit.patience().left()?;
                     return Err(Error::Interrupted);
                 }
             }
@@ -142,12 +154,12 @@ impl Connection {
     }
 
     /// Waits for bytes, and sends what is still unsent meanwhile.
-    fn wait_to_read(&self, fd: &OwnedFd, patience: Patience) -> Result<(), Error> {
+    fn wait_to_read(&self, fd: &OwnedFd, limit: &mut Limit) -> Result<(), Error> {
         let mut events = PollFlags::IN;
         if self.has_unsent.load(Ordering::Acquire) {
             events |= PollFlags::OUT;
         }
-        let seen = self.wait(fd, events, patience)?;
+        let seen = limit.wait(limit.patience(), |patience| self.wait(fd, events, patience))?;
         if seen.contains(PollFlags::OUT) {
             self.push_quietly(fd);
         }

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use ktls_core::socket::{Fault, Shared};
+use ktls_core::socket::{Fault, Receive, Shared};
 use ktls_core::stats::{Counter, Stats};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
@@ -298,13 +298,34 @@ fn wait_at(
     let patience = limit.patience();
     let wait = |patience| crate::wait::wait(place, events, patience);
     if patience != Patience::Endless {
-        return limit.wait(patience, wait);
+        return limit.wait(patience, wait).map(drop);
     }
-    let longest = *system.get_or_insert_with(|| socket_patience(socket, which));
-    match limit.wait(longest, wait) {
+    let waited = match *system.get_or_insert_with(|| socket_patience(socket, which)) {
+        // A call that were begun again would have all of the time again.
+        end @ Patience::Until(_) => wait(end),
+        longest => limit.wait(longest, wait),
+    };
+    match waited {
         Err(Error::TimedOut) => Err(Error::Io(Errno::AGAIN)),
-        waited => waited,
+        waited => waited.map(drop),
     }
+}
+
+/// Waits for more to receive. For a look at signals nothing that was copied is given out too early.
+fn wait_to_receive(
+    fd: &OwnedFd,
+    events: PollFlags,
+    call: &Receive,
+    limit: &mut Limit,
+    system: &mut Option<Patience>,
+) -> Result<(), Error> {
+    let mut in_one_piece = Limit::once(limit.patience());
+    let limit = if call.copied() {
+        &mut in_one_piece
+    } else {
+        limit
+    };
+    wait_at(fd.as_fd(), fd, events, limit, system, Timeout::Recv)
 }
 
 /// Takes out the error that TCP holds.

@@ -10,9 +10,9 @@ use rustix::net::sockopt::Timeout;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::send::Sent;
-use super::{FdSocket, look, wait_at, wait_until};
+use super::{FdSocket, look, wait_at, wait_to_receive};
 use crate::wait::PEER_DONE;
-use crate::{Error, Limit, Patience};
+use crate::{Error, Limit};
 
 impl FdSocket {
     /// Receives what TCP has.
@@ -21,11 +21,11 @@ impl FdSocket {
         fd: &OwnedFd,
         out: &mut Target<'_, '_>,
         flags: u32,
-        patience: Patience,
+        limit: &mut Limit,
         mut call: Receive,
     ) -> Result<Received, Error> {
         let flags = RecvFlags::from_bits_retain((flags & !WAITALL) | DONTWAIT);
-        let mut limit = None;
+        let mut system = None;
         while out.room() > 0 {
             let room = out.room();
             let piece = out.next_piece();
@@ -50,7 +50,7 @@ impl FdSocket {
                         self.check_fault(fd)?;
                     }
                     let wanted = PollFlags::IN | PEER_DONE;
-                    match wait_until(fd, wanted, patience, &mut limit, Timeout::Recv) {
+                    match wait_to_receive(fd, wanted, &call, limit, &mut system) {
                         Err(_) if call.copied() => break,
                         waited => waited?,
                     }

@@ -9,13 +9,12 @@ use ktls_core::socket::call::{ControlRoom, RecvFlags};
 use ktls_core::socket::{Dry, NoPad, Receive, Received, Rx, Shared, Step, Target, options};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
-use rustix::net::sockopt::Timeout;
 
 use super::ahead::Queued;
-use super::{FdSocket, look, tcp_error, wait_until};
+use super::{FdSocket, look, tcp_error, wait_to_receive};
 use crate::descriptor::guard;
 use crate::wait::{PEER_DONE, read_now};
-use crate::{Error, Patience};
+use crate::{Error, Limit, Patience};
 
 /// The receiving direction: plain TCP until it has a key.
 #[derive(Debug, Default)]
@@ -46,12 +45,27 @@ impl FdSocket {
         flags: u32,
         patience: Patience,
     ) -> Result<Received, Error> {
+        self.recv_within(out, control, flags, &mut Limit::once(patience))
+    }
+
+    /// The same for a caller that goes on after an interruption, of which some come without a signal.
+    ///
+    /// # Errors
+    /// As [`FdSocket::recv`].
+    pub fn recv_within(
+        &self,
+        out: &mut Target<'_, '_>,
+        control: usize,
+        flags: u32,
+        limit: &mut Limit,
+    ) -> Result<Received, Error> {
         let fd = self.fd.open()?;
         let wanted = RecvFlags::new(flags);
-        let patience = if wanted.dont_wait {
-            Patience::None
+        let mut at_once = Limit::once(Patience::None);
+        let limit = if wanted.dont_wait {
+            &mut at_once
         } else {
-            patience
+            limit
         };
         let mut call = Receive::new(
             wanted,
@@ -61,14 +75,14 @@ impl FdSocket {
         );
         let _ring = self.watchers.ring_later();
         if !guard(&self.rx).is_keyed() {
-            let _turn = self.reader.take(patience)?;
-            return self.recv_plain(&fd, out, flags, patience, call);
+            let _turn = self.reader.take(limit.patience())?;
+            return self.recv_plain(&fd, out, flags, limit, call);
         }
         if wanted.error_queue {
             return Err(Error::Io(Errno::AGAIN));
         }
-        let _turn = self.reader.take(patience)?;
-        let received = self.recv_records(&fd, &mut call, out, patience);
+        let _turn = self.reader.take(limit.patience())?;
+        let received = self.recv_records(&fd, &mut call, out, limit);
         self.drop_outdated_error(&fd);
         self.nudge();
         received?;
@@ -80,10 +94,10 @@ impl FdSocket {
         fd: &OwnedFd,
         call: &mut Receive,
         out: &mut Target<'_, '_>,
-        patience: Patience,
+        limit: &mut Limit,
     ) -> Result<(), Error> {
         let mut step = guard(&self.rx).keyed()?.start(call, out, &self.shared)?;
-        let (mut tcp_may_have_more, mut limit) = (true, None);
+        let (mut tcp_may_have_more, mut system) = (true, None);
         loop {
             step = match step {
                 Step::Done => return Ok(()),
@@ -100,7 +114,7 @@ impl FdSocket {
                 }
                 Step::Wait => {
                     let events = guard(&self.rx).events();
-                    let waited = wait_until(fd, events, patience, &mut limit, Timeout::Recv);
+                    let waited = wait_to_receive(fd, events, call, limit, &mut system);
                     guard(&self.rx).waits = false;
                     match waited {
                         Err(_) if call.copied() => return Ok(()),

@@ -1,4 +1,4 @@
-//! How long a call that sends much may wait, however often it does.
+//! How long a call may wait, however often it does, and when its caller looks for signals.
 
 use std::time::{Duration, Instant};
 
@@ -13,17 +13,11 @@ use crate::descriptor::LOOK_UP;
 pub struct Limit {
     patience: Patience,
     each: Option<Duration>,
-    look_up: LookUp,
-}
-
-/// Whether the caller has to look for signals before a long wait: one that came while records were
-/// sealed has interrupted nothing, and would not end the wait.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum LookUp {
-    /// The caller would take an interruption for the end of its call.
-    Never,
-    Due,
-    Done,
+    /// After how long a wait the caller looks for signals: one that came just before the wait has
+    /// interrupted nothing, and would not end it. Each look makes the next wait twice as long, so that
+    /// no handler is late by more than the call has waited. None for a caller that would take an
+    /// interruption for the end of its call.
+    look_up: Option<Duration>,
 }
 
 impl Limit {
@@ -33,7 +27,7 @@ impl Limit {
         Self {
             patience,
             each: None,
-            look_up: LookUp::Never,
+            look_up: None,
         }
     }
 
@@ -41,7 +35,7 @@ impl Limit {
     #[must_use]
     pub const fn whole(patience: Patience) -> Self {
         Self {
-            look_up: LookUp::Due,
+            look_up: Some(LOOK_UP),
             ..Self::once(patience)
         }
     }
@@ -73,8 +67,8 @@ impl Limit {
         }
     }
 
-    /// Waits by `wait`, at most as patiently as `longest`; the first wait after some work is short if the
-    /// caller has to look up.
+    /// Waits by `wait`, at most as patiently as `longest`, and no longer than the caller may go without
+    /// a look for signals.
     ///
     /// # Errors
     /// Those of `wait`; [`Error::Interrupted`] to be called again.
@@ -82,30 +76,81 @@ impl Limit {
         &mut self,
         longest: Patience,
         wait: impl FnOnce(Patience) -> Result<PollFlags, Error>,
-    ) -> Result<(), Error> {
-        let short = Instant::now() + LOOK_UP;
-        let may_be_short = match longest {
-            Patience::None => false,
-            Patience::Until(end) => end > short,
-            Patience::Endless => true,
+    ) -> Result<PollFlags, Error> {
+        let look = self.look_up.map(|after| (after, Instant::now() + after));
+        let Some((after, look_at)) = look.filter(|(_, look_at)| longest.is_longer(*look_at)) else {
+            let seen = wait(longest)?;
+            self.look_soon();
+            return Ok(seen);
         };
-        if self.look_up != LookUp::Due || !may_be_short {
-            wait(longest)?;
-            self.worked();
-            return Ok(());
-        }
-        match wait(Patience::Until(short)) {
+        match wait(Patience::Until(look_at)) {
             Err(Error::TimedOut) => {
-                self.look_up = LookUp::Done;
+                self.look_up = Some(after.saturating_mul(2));
                 Err(Error::Interrupted)
             }
-            waited => waited.map(drop),
+            waited => {
+                self.look_soon();
+                waited
+            }
         }
     }
 
-    fn worked(&mut self) {
-        if self.look_up == LookUp::Done {
-            self.look_up = LookUp::Due;
+    fn look_soon(&mut self) {
+        self.look_up = self.look_up.map(|_| LOOK_UP);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait_in_vain(limit: &mut Limit) -> Result<PollFlags, Error> {
+        limit.wait(limit.patience(), |_| Err(Error::TimedOut))
+    }
+
+    #[test]
+    fn waits_between_looks_for_signals_grow_with_the_call() {
+        let mut limit = Limit::whole(Patience::Endless);
+        for number in 0..12 {
+            let earliest = Instant::now() + LOOK_UP * (1 << number);
+            let waited = limit.wait(Patience::Endless, |patience| {
+                assert!(matches!(patience, Patience::Until(end) if end >= earliest));
+                Err(Error::TimedOut)
+            });
+            assert!(matches!(waited, Err(Error::Interrupted)));
         }
+    }
+
+    #[test]
+    fn what_comes_in_between_makes_the_next_look_early() {
+        for come in [Ok(PollFlags::IN), Err(Error::Interrupted)] {
+            let mut limit = Limit::whole(Patience::Endless);
+            for _ in 0..4 {
+                assert!(matches!(wait_in_vain(&mut limit), Err(Error::Interrupted)));
+            }
+            assert!(limit.look_up > Some(LOOK_UP));
+            let told = come.is_ok();
+            let waited = limit.wait(Patience::Endless, |_| come);
+            assert_eq!(waited.is_ok(), told);
+            assert_eq!(limit.look_up, Some(LOOK_UP));
+        }
+    }
+
+    #[test]
+    fn who_cannot_be_interrupted_waits_in_one_piece() {
+        let mut limit = Limit::once(Patience::Endless);
+        let waited = limit.wait(Patience::Endless, |patience| {
+            assert_eq!(patience, Patience::Endless);
+            Ok(PollFlags::IN)
+        });
+        assert_eq!(waited.ok(), Some(PollFlags::IN));
+    }
+
+    #[test]
+    fn a_timeout_that_is_over_before_the_look_is_told() {
+        let mut limit = Limit::whole(Patience::Until(Instant::now()));
+        assert!(matches!(wait_in_vain(&mut limit), Err(Error::TimedOut)));
+        let mut limit = Limit::whole(Patience::None);
+        assert!(matches!(wait_in_vain(&mut limit), Err(Error::TimedOut)));
     }
 }

@@ -2,6 +2,7 @@
 
 use ktls_core::Errno;
 use ktls_core::socket::{Received, Target};
+use ktls_net::Limit;
 use pyo3::prelude::*;
 
 use super::PyKtlsSocket;
@@ -36,7 +37,10 @@ impl PyKtlsSocket {
         control: usize,
         flags: i32,
     ) -> PyResult<Received> {
-        let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
-        self.run(py, || self.inner.recv(out, control, flags, patience))
+        let mut limit = Limit::whole(self.timeout.patience());
+        let flags = flags.cast_unsigned();
+        self.run(py, || {
+            self.inner.recv_within(out, control, flags, &mut limit)
+        })
     }
 }
