@@ -8,7 +8,7 @@
 use ktls_core::Alert;
 use ktls_core::suite::Suite;
 use ktls_core::wire::{ContentType, HEADER_LEN, MAX_PLAINTEXT};
-use rustls::{Error as Rustls, PeerIncompatible, ProtocolVersion};
+use rustls::{Error as Rustls, InvalidMessage, PeerIncompatible, ProtocolVersion};
 use zeroize::Zeroizing;
 
 use super::{FATAL, Handshake, HandshakeError, State, error};
@@ -121,16 +121,34 @@ impl Handshake {
         }
     }
 
-    /// The alert for a missing extension, or for what lies in the sealed record that rustls has refused.
+    /// The alert for what came in clear, or lies in the sealed record that rustls has refused.
     fn better_alert(&self, error: &Rustls, body: &[u8]) -> Option<Alert> {
         match error {
-            Rustls::AlertReceived(_) => return None,
-            // RFC 8446 §9.2
-            Rustls::PeerIncompatible(PeerIncompatible::KeyShareExtensionRequired) => {
-                return Some(Alert::MissingExtension);
+            Rustls::AlertReceived(_) => None,
+            // RFC 8446 §5
+            Rustls::InvalidMessage(InvalidMessage::InvalidContentType) => {
+                Some(Alert::UnexpectedMessage)
             }
-            _ => {}
+            Rustls::PeerIncompatible(why) if self.hello.is_some() => self.alert_of_hello(why),
+            _ => self.alert_of_sealed(body),
         }
+    }
+
+    /// RFC 8446 §4.2.1 and §9.2: a client that is too old, or leaves out what TLS 1.3 needs.
+    fn alert_of_hello(&self, why: &PeerIncompatible) -> Option<Alert> {
+        let hello = self.hello?;
+        match why {
+            _ if hello.legacy_version < TLS12 && !hello.has_versions => {
+                Some(Alert::ProtocolVersion)
+            }
+            PeerIncompatible::Tls12NotOffered | PeerIncompatible::Tls12NotOfferedOrEnabled => None,
+            PeerIncompatible::KeyShareExtensionRequired => Some(Alert::MissingExtension),
+            _ if hello.has_versions && hello.lacks_extensions => Some(Alert::MissingExtension),
+            _ => None,
+        }
+    }
+
+    fn alert_of_sealed(&self, body: &[u8]) -> Option<Alert> {
         let suite = self.suite()?;
         let seq = self.counts.received.checked_sub(1)?;
         let mut opener = self.side.secrets().opener(suite, seq)?;
@@ -170,6 +188,7 @@ fn has_misshapen_finished(mut messages: &[u8], want: usize) -> bool {
 }
 
 const FINISHED: u8 = 20;
+const TLS12: u16 = 0x0303;
 
 #[cfg(test)]
 mod tests {

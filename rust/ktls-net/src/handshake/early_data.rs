@@ -26,6 +26,19 @@ pub(super) enum EarlyData {
     Over,
 }
 
+/// What a ClientHello says of its client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct ClientHello {
+    /// The newest version that it knows, if that is TLS 1.2 or older (RFC 5246 §7.4.1.2).
+    pub(super) legacy_version: u16,
+    /// It has supported_versions, so that it knows TLS 1.3.
+    pub(super) has_versions: bool,
+    /// It has neither a session nor all that a key exchange with a certificate needs (RFC 8446 §9.2).
+    pub(super) lacks_extensions: bool,
+    /// It offers early data.
+    early_data: bool,
+}
+
 /// What a sealed record is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Sifted {
@@ -43,6 +56,11 @@ pub(super) const MAX_SKIPPED: usize = 16384;
 const OVERHEAD: usize = 17;
 const CLIENT_HELLO: u8 = 1;
 const EARLY_DATA: u16 = 42;
+const SUPPORTED_VERSIONS: u16 = 43;
+const SUPPORTED_GROUPS: u16 = 10;
+const SIGNATURE_ALGORITHMS: u16 = 13;
+const PRE_SHARED_KEY: u16 = 41;
+const KEY_SHARE: u16 = 51;
 
 impl EarlyData {
     /// At a server that waits for its client.
@@ -55,22 +73,27 @@ impl EarlyData {
         matches!(self, Self::Skipping { .. }) && header[0] == ContentType::APPLICATION_DATA.0
     }
 
-    /// Learns from a handshake record that came in clear.
-    pub(super) fn read_in_clear(&mut self, fragment: &[u8]) {
+    /// Learns from a handshake record that came in clear; returns the first ClientHello that it ends.
+    pub(super) fn read_in_clear(&mut self, fragment: &[u8]) -> Option<ClientHello> {
         let Self::Unknown(message) = self else {
             // The second ClientHello: early data ends in front of it.
             *self = Self::Over;
-            return;
+            return None;
         };
         message.extend_from_slice(fragment);
-        *self = match client_hello(message) {
-            Parsed::Incomplete if message.len() < MAX_HANDSHAKE => return,
-            Parsed::Hello { early_data: true } => Self::Skipping {
+        let hello = match client_hello(message) {
+            Parsed::Incomplete if message.len() < MAX_HANDSHAKE => return None,
+            Parsed::Hello(hello) => Some(hello),
+            _ => None,
+        };
+        *self = match hello {
+            Some(hello) if hello.early_data => Self::Skipping {
                 left: MAX_SKIPPED,
                 opener: None,
             },
             _ => Self::Over,
         };
+        hello
     }
 
     /// Tells what a sealed record is; `opener` makes the one of the handshake key, if there is a key.
@@ -110,9 +133,7 @@ fn opens(opener: &mut Opener, record: &[u8]) -> bool {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Parsed {
     Incomplete,
-    Hello {
-        early_data: bool,
-    },
+    Hello(ClientHello),
     /// rustls will say what is wrong with it.
     Malformed,
 }
@@ -128,9 +149,20 @@ fn client_hello(message: &[u8]) -> Parsed {
     let Some(body) = rest.get(..len) else {
         return Parsed::Incomplete;
     };
-    extensions(body).map_or(Parsed::Malformed, |mut extensions| {
-        let early_data = extensions.any(|extension| extension == EARLY_DATA);
-        Parsed::Hello { early_data }
+    parse_body(body).map_or(Parsed::Malformed, Parsed::Hello)
+}
+
+fn parse_body(body: &[u8]) -> Option<ClientHello> {
+    let legacy_version = u16::from_be_bytes(*body.first_chunk()?);
+    let extensions: Vec<u16> = extensions(body)?.collect();
+    let has_all = [SUPPORTED_GROUPS, SIGNATURE_ALGORITHMS, KEY_SHARE]
+        .iter()
+        .all(|needed| extensions.contains(needed));
+    Some(ClientHello {
+        legacy_version,
+        has_versions: extensions.contains(&SUPPORTED_VERSIONS),
+        lacks_extensions: !has_all && !extensions.contains(&PRE_SHARED_KEY),
+        early_data: extensions.contains(&EARLY_DATA),
     })
 }
 
@@ -140,7 +172,12 @@ fn extensions(body: &[u8]) -> Option<impl Iterator<Item = u16>> {
     rest.vector(1)?; // legacy_session_id
     rest.vector(2)?; // cipher_suites
     rest.vector(1)?; // legacy_compression_methods
-    let mut list = Reader(rest.vector(2)?);
+    // Before TLS 1.3 there need not be any, nor the length of their list.
+    let mut list = Reader(if rest.0.is_empty() {
+        &[]
+    } else {
+        rest.vector(2)?
+    });
     Some(std::iter::from_fn(move || {
         let number = list.number(2)?;
         list.vector(2)?;
@@ -192,9 +229,9 @@ mod tests {
 
     fn after(fragments: &[&[u8]]) -> EarlyData {
         let mut early_data = EarlyData::expected();
-        fragments
-            .iter()
-            .for_each(|fragment| early_data.read_in_clear(fragment));
+        for fragment in fragments {
+            early_data.read_in_clear(fragment);
+        }
         early_data
     }
 

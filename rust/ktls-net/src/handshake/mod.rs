@@ -33,7 +33,7 @@ pub use options::{ClientOptions, IdentityOptions, MinVersion, Roots, ServerOptio
 pub use private_key::needs_password;
 
 use alerts::RecordCounts;
-use early_data::{EarlyData, MAX_SKIPPED, Sifted};
+use early_data::{ClientHello, EarlyData, MAX_SKIPPED, Sifted};
 use side::Side;
 
 /// A handshake without I/O: bytes in, bytes out.
@@ -50,6 +50,8 @@ pub struct Handshake {
     /// Bytes handed to rustls so far.
     total: usize,
     early_data: EarlyData,
+    /// Of the peer, if that is a client.
+    hello: Option<ClientHello>,
     counts: RecordCounts,
 }
 
@@ -125,6 +127,7 @@ impl Handshake {
             next: Piece::Header,
             total: 0,
             early_data,
+            hello: None,
             counts: RecordCounts::default(),
         };
         handshake.advance(0..0);
@@ -278,7 +281,8 @@ impl Handshake {
             }
             (Piece::Body { record_type, .. }, _) => {
                 if record_type == ContentType::HANDSHAKE.0 {
-                    self.early_data.read_in_clear(&self.received[piece.clone()]);
+                    let fragment = &self.received[piece.clone()];
+                    self.hello = self.early_data.read_in_clear(fragment).or(self.hello);
                 }
                 Piece::Header
             }

@@ -20,6 +20,8 @@ const RECORD_OVERFLOW: u8 = 22;
 const BAD_RECORD_MAC: u8 = 20;
 const ILLEGAL_PARAMETER: u8 = 47;
 const MISSING_EXTENSION: u8 = 109;
+const PROTOCOL_VERSION: u8 = 70;
+const HANDSHAKE_FAILURE: u8 = 40;
 
 /// The secrets of a rustls peer.
 #[derive(Debug, Default)]
@@ -186,6 +188,37 @@ fn client_hello(legacy_version: [u8; 2], extensions: &[u8]) -> Vec<u8> {
     [&[22, 3, 1, 0, len + 4, 1, 0, 0, len], &body[..]].concat()
 }
 
+#[test]
+fn a_client_that_is_too_old_is_told_so_whatever_else_it_lacks() {
+    let groups = [0, 10, 0, 4, 0, 2, 0, 23];
+    let signatures = [0, 13, 0, 4, 0, 2, 4, 3];
+    for old in [[3, 0], [3, 1], [3, 2], [2, 0]] {
+        for extensions in [
+            &[][..],
+            &groups,
+            &signatures,
+            &[groups, signatures].concat(),
+        ] {
+            let whole = client_hello(old, extensions);
+            // As such clients write it when they have no extensions: without the length of the list.
+            let mut bare = whole[..whole.len() - extensions.len() - 2].to_vec();
+            let len = bare.len() as u8;
+            (bare[4], bare[8]) = (len - 5, len - 9);
+            for hello in [whole, bare] {
+                let (said, why) = refusal_of(&hello);
+                assert_eq!(
+                    said,
+                    [21, 3, 3, 0, 2, 2, PROTOCOL_VERSION],
+                    "{old:?}: {why}"
+                );
+            }
+        }
+    }
+    // One of TLS 1.2 that says nothing of signatures may make them by SHA-1 alone (RFC 5246 §7.4.1.4.1).
+    let (said, _) = refusal_of(&client_hello([3, 3], &groups));
+    assert_eq!(said, [21, 3, 3, 0, 2, 2, HANDSHAKE_FAILURE]);
+}
+
 /// The end of what our server says to it, and why.
 fn refusal_of(hello: &[u8]) -> (Vec<u8>, String) {
     let mut ours = Handshake::server(&ServerConfig::new(&PKI.ecdsa.server()).unwrap()).unwrap();
@@ -201,9 +234,17 @@ fn a_client_hello_without_what_it_needs_is_told_so() {
     let no_share = [&groups[..], &signatures, &tls13].concat();
     let (said, _) = refusal_of(&client_hello([3, 3], &no_share));
     assert_eq!(said, [21, 3, 3, 0, 2, 2, MISSING_EXTENSION]);
+    for lacking in [
+        &[&groups[..], &tls13].concat(),
+        &[&signatures[..], &tls13].concat(),
+        &tls13[..],
+    ] {
+        let (said, _) = refusal_of(&client_hello([3, 3], lacking));
+        assert_eq!(said, [21, 3, 3, 0, 2, 2, MISSING_EXTENSION], "{lacking:?}");
+    }
     for old in [[3, 0], [3, 1], [3, 2]] {
         let (said, why) = refusal_of(&client_hello(old, &groups));
-        assert_eq!(said[..6], [21, 3, 3, 0, 2, 2]);
+        assert_eq!(said, [21, 3, 3, 0, 2, 2, PROTOCOL_VERSION]);
         assert!(
             why.contains("as before TLS 1.2: we allow TLSv1.2 and TLSv1.3"),
             "{why}"

@@ -215,8 +215,8 @@ fn peers_that_speak_no_tls_are_told_apart_at_their_fifth_byte() {
         assert_eq!(handshake.outgoing(), b"");
         let error = handshake.receive(&bytes[4..]).unwrap_err();
         assert_eq!(failed(error.clone()), text);
-        let alert = [21, 3, 3, 0, 2, 2, 50];
-        assert_eq!(handshake.outgoing(), alert, "decode_error");
+        let alert = [21, 3, 3, 0, 2, 2, 10];
+        assert_eq!(handshake.outgoing(), alert, "unexpected_message");
 
         // It stays failed, and nothing is said twice.
         assert_eq!(handshake.receive(bytes), Err(error.clone()));
