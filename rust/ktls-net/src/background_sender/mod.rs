@@ -30,11 +30,13 @@
 //! workers of Python's multiprocessing, which end in that way, wait before (`worker_exit.py`).
 //!
 //! # Fork
-//! The thread stays with the parent, which goes on. The child closes its copies of the descriptors, and
-//! neither sends nor shuts down anything: [`forget_after_fork`]. Its own tasks get a thread of its own.
+//! The thread stays with the parent, which goes on after a pause ([`pause_for_fork`]). The child closes its
+//! copies of the descriptors, and neither sends nor shuts down anything: [`forget_after_fork`]. Its own tasks
+//! get a thread of its own.
 
 mod inline;
 mod lingering_close;
+mod pause;
 mod stalled_connection;
 mod stalled_socket;
 mod thread;
@@ -54,6 +56,7 @@ use lingering_close::LingeringClose;
 use thread::BackgroundThread;
 
 pub(crate) use lingering_close::Ending;
+pub(crate) use pause::{go_on_after_fork, pause_for_fork};
 pub(crate) use stalled_connection::StalledConnection;
 pub(crate) use stalled_socket::StalledSocket;
 
@@ -90,6 +93,9 @@ const LONGEST_EXIT: Duration = Duration::from_secs(60);
 pub(crate) const INLINE: Duration = Duration::from_secs(1);
 /// Lingering closes and closed kernel TLS sockets at a time.
 const MOST_CLOSING: usize = 1024;
+/// Sockets to be closed that the thread has not seen yet: whoever closes more waits for the thread, which
+/// keeps the number of all within its bounds.
+const MOST_FRESH: usize = 8;
 /// A wait at exit returns this often for the caller's signal handlers.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
@@ -99,8 +105,10 @@ struct BackgroundSender {
     birth: u64,
     younger: OnceLock<Box<Self>>,
     state: Mutex<State>,
-    /// Notified when a task has ended.
-    ended: Condvar,
+    /// Held by the thread while it works on tasks, and before it locks the state.
+    at_work: Mutex<()>,
+    /// Notified when the thread has taken fresh tasks, and when a task has ended.
+    changed: Condvar,
 }
 
 #[derive(Default)]
@@ -157,9 +165,10 @@ pub(crate) fn deliver_and_close(fd: Arc<OwnedFd>, unsent: Fifo, ending: Ending) 
     if inline::first_turn(&mut close, &fd) == Next::Done {
         return;
     }
-    let task = Task::Close(close);
-    if let Err((fd, Task::Close(mut close))) = BackgroundSender::here().add(fd, task) {
-        inline::finish(&mut close, &fd);
+    let sender = BackgroundSender::here();
+    match sender.add(fd, Task::Close(close)) {
+        Err((fd, Task::Close(mut close))) => inline::finish(&mut close, &fd),
+        Err(_) | Ok(()) => sender.let_thread_catch_up(),
     }
 }
 
@@ -192,6 +201,7 @@ pub fn finish_before_exit(mut keep_waiting: impl FnMut() -> bool) {
 
 /// In the only thread of a child: closes the copies of the descriptors that the parent's thread works on.
 pub(crate) fn forget_after_fork(birth: u64) {
+    go_on_after_fork();
     let mut sender = OLDEST.get();
     while let Some(of_parent) = sender.filter(|sender| sender.birth != birth) {
         of_parent.forget();
@@ -216,7 +226,8 @@ impl BackgroundSender {
             birth,
             younger: OnceLock::new(),
             state: Mutex::default(),
-            ended: Condvar::new(),
+            at_work: Mutex::default(),
+            changed: Condvar::new(),
         }
     }
 
@@ -248,6 +259,14 @@ impl BackgroundSender {
         Ok(())
     }
 
+    /// Waits for a thread that is many tasks behind, but not for long.
+    fn let_thread_catch_up(&self) {
+        let state = guard(&self.state);
+        let _waited = self
+            .changed
+            .wait_timeout_while(state, INLINE, |state| state.fresh.len() > MOST_FRESH);
+    }
+
     /// The bell of the thread, which is started if need be; none when that cannot be.
     fn running(&'static self, state: &mut State) -> Option<Arc<Bell>> {
         if state.exit == Exit::Over {
@@ -263,7 +282,7 @@ impl BackgroundSender {
 
     /// In a child: no task is dropped, for that would tell others that it has ended.
     fn forget(&self) {
-        // Locked by the parent at the moment of the fork: then the copies stay open.
+        // Another thread of the parent was just adding a task: then the copies stay open.
         if let Ok(mut state) = self.state.try_lock() {
             state.held.clear();
             std::mem::forget(std::mem::take(&mut state.fresh));
@@ -287,7 +306,7 @@ impl BackgroundSender {
     fn is_idle_within(&self, patience: Duration) -> bool {
         let state = guard(&self.state);
         let waited = self
-            .ended
+            .changed
             .wait_timeout_while(state, patience, |state| !state.held.is_empty());
         waited.is_ok_and(|(state, _)| state.held.is_empty())
     }

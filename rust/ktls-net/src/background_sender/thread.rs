@@ -67,13 +67,16 @@ impl BackgroundThread {
     fn run(mut self) {
         let mut idle_since = Instant::now();
         loop {
-            match self.wait() {
+            let ready = self.wait();
+            let at_work = guard(&self.sender.at_work);
+            match ready {
                 Ok(ready) => ready.into_iter().for_each(|id| self.serve(id)),
                 Err(Errno::INTR) => {}
                 // Somebody has closed our descriptors: nothing will ever be ready again.
                 Err(_) => self.give_up_all(),
             }
             self.serve_those_due();
+            drop(at_work);
             if !self.tasks.is_empty() {
                 idle_since = Instant::now();
             } else if idle_since.elapsed() >= IDLE && self.sender.let_thread_end() {
@@ -224,13 +227,14 @@ impl BackgroundSender {
         let mut state = guard(&self.state);
         *limits = state.exit.limits();
         let look_at_all = std::mem::take(&mut state.look_at_all);
+        self.changed.notify_all();
         (std::mem::take(&mut state.fresh), look_at_all)
     }
 
     fn let_go(&self, id: u64) {
         let fd = guard(&self.state).held.remove(&id);
         drop(fd);
-        self.ended.notify_all();
+        self.changed.notify_all();
     }
 
     /// False when there are new tasks.

@@ -261,12 +261,14 @@ pub fn before(make: impl FnOnce(usize) -> Vec<Box<dyn SharedNumber>>) {
         let owners: Vec<_> = live.iter().filter_map(Weak::upgrade).collect();
         give_numbers(&owners, make);
     }
+    background_sender::pause_for_fork();
     process::announce();
 }
 
 /// After it, in the same thread of the parent.
 pub fn after_in_parent() {
     process::next_era();
+    background_sender::go_on_after_fork();
 }
 
 /// After it, in the child, which would find out by itself when it uses something: a fork of its own
