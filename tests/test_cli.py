@@ -132,8 +132,37 @@ def test_what_is_no_address_is_refused_by_name(text: str) -> None:
         ),
         (
             (*PROXY, "--alpn", "h2,"),
-            "ktls-fast proxy: argument --alpn: 'h2,' is not a list of protocols,"
-            " e.g. h2,http/1.1; see ktls-fast proxy --help",
+            "ktls-fast proxy: argument --alpn: '' is no protocol: that is 1 to 255 bytes of UTF-8,"
+            " and a comma stands between two, e.g. h2,http/1.1; see ktls-fast proxy --help",
+        ),
+        (
+            (*PROXY, "--alpn", "h2,\udcff"),
+            r"ktls-fast proxy: argument --alpn: '\udcff' is no protocol: that is 1 to 255 bytes of"
+            " UTF-8, and a comma stands between two, e.g. h2,http/1.1; see ktls-fast proxy --help",
+        ),
+        (
+            (*PROXY, "--alpn", "x" * 256),
+            f"ktls-fast proxy: argument --alpn: '{'x' * 100}...' is no protocol: that is 1 to 255"
+            " bytes of UTF-8, and a comma stands between two, e.g. h2,http/1.1;"
+            " see ktls-fast proxy --help",
+        ),
+        *(
+            (
+                (*PROXY, option, ""),
+                f"ktls-fast proxy: argument {option}: '' is empty; leave the option out for its"
+                " default; see ktls-fast proxy --help",
+            )
+            for option in ("--log", "--keylog", "--cert", "--key", "--ca", "--server-name")
+        ),
+        (
+            ("simulate", "--pcap", ""),
+            "ktls-fast simulate: argument --pcap: '' is empty; leave the option out for its"
+            " default; see ktls-fast simulate --help",
+        ),
+        (
+            ("doctor", "--seed", "9" * 5000),
+            f"ktls-fast doctor: argument --seed: '{'9' * 100}...' is not a whole number;"
+            " see ktls-fast doctor --help",
         ),
         (
             (*PROXY, "--cert", "c.pem"),
@@ -192,6 +221,20 @@ def test_misuse_is_one_sentence_and_status_2(
             (*PROXY, "--log", "/nowhere/log"),
             "cannot open the log /nowhere/log: no such file or directory;"
             " give --log a file in a directory that exists",
+        ),
+        *(
+            (
+                (*PROXY, "--originate", "--ca", "webpki", "--server-name", name),
+                f'cannot check the certificate of 127.0.0.1:1: server_name "{name}" is neither a'
+                " DNS name nor an IP address; give --server-name the DNS name or IP address that"
+                " the certificate has",
+            )
+            for name in ("a b", "a..b", "*", "localhost:443")
+        ),
+        (
+            (*PROXY, "--originate", "--ca", "webpki", "--alpn", ",".join(["x" * 255] * 200)),
+            "cannot use --alpn: 200 ALPN protocols of 51200 bytes, lengths included, do not fit a"
+            " ClientHello: at most 28671 bytes do; give fewer protocols",
         ),
         (
             (*PROXY, "--keylog", "/nowhere/keys"),

@@ -40,6 +40,23 @@ def test_output_that_cannot_be_written_is_told_in_one_sentence(
     assert run(arguments, redirection, unbuffered=unbuffered) == (1, told)
 
 
+@pytest.mark.parametrize("arguments", ["demo --size 100GiB", "simulate --rekeys 1000000000"])
+def test_a_long_run_does_not_begin_without_an_output(arguments: str) -> None:
+    told = "ktls-fast: cannot write standard output: {}\n"
+    assert run(arguments, ">&-") == (1, told.format("bad file descriptor"))
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        done = subprocess.run(
+            [*COMMAND, *arguments.split()],
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr.decode()) == (1, told.format("broken pipe"))
+
+
 @pytest.mark.parametrize("arguments", PRINTING)
 def test_a_reader_that_has_gone_is_told_in_one_sentence(arguments: str) -> None:
     reader, writer = os.pipe()

@@ -12,6 +12,7 @@ import ktls_fast
 from tests.proxy_support import (
     HOST,
     TIMEOUT,
+    Event,
     Identity,
     Proxy,
     connect_tls,
@@ -106,6 +107,7 @@ def test_second_signal_ends_at_once(identity: Identity) -> None:
         proxy.signal(signal.SIGINT)
         assert proxy.wait() == 1
         assert proxy.event("notice", 1)["text"] == "connections that had not ended were cut"
+        assert_cut(proxy.event("connection"))
 
 
 def test_two_signals_at_once_are_one_order(identity: Identity) -> None:
@@ -122,7 +124,62 @@ def test_two_signals_at_once_are_one_order(identity: Identity) -> None:
         assert proxy.wait() == 0
 
 
-def test_second_signal_kills_workers(identity: Identity) -> None:
+def assert_cut(logged: Event) -> None:
+    assert logged["result"] == "cut: the proxy had to end at once"
+    assert (logged["received"], logged["version"]) == (3, "TLSv1.3")
+
+
+def test_a_handshake_that_is_cut_is_logged(identity: Identity) -> None:
+    with (
+        echo_proxy(identity, "--drain", "60") as proxy,
+        socket.create_connection((HOST, proxy.port), TIMEOUT) as client,
+    ):
+        client.sendall(b"\x16\x03\x01\x02\x00")  # the header of a ClientHello
+        while not _activity(proxy)["open"]:
+            pass
+        proxy.signal(signal.SIGTERM)
+        proxy.event("notice")
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        proxy.signal(signal.SIGTERM)
+        assert proxy.wait() == 1
+        logged = proxy.event("connection")
+    assert (logged["result"], logged["version"]) == ("cut: the proxy had to end at once", None)
+    assert len(proxy.said("connection")) == 1
+
+
+def _activity(proxy: Proxy) -> Event:
+    before = len(proxy.said("stats"))
+    proxy.signal(signal.SIGUSR1)
+    return proxy.event("stats", before)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("first", [signal.SIGHUP, signal.SIGTERM])
+def test_a_second_hangup_changes_nothing(
+    identity: Identity, workers: str, first: signal.Signals
+) -> None:
+    with echo_proxy(identity, "--workers", workers) as proxy:
+        with connect_tls(proxy.port, identity) as client:
+            client.sendall(b"one")
+            assert read_exactly(client, 3) == b"one"
+            proxy.signal(first)
+            proxy.event("notice")
+            client.settimeout(0.2)
+            for _ in range(2):
+                with pytest.raises(TimeoutError):  # so that it is no order of the same moment
+                    client.recv(1)
+                proxy.signal(signal.SIGHUP)
+            client.settimeout(TIMEOUT)
+            client.sendall(b"two")
+            assert read_exactly(client, 3) == b"two"
+            client.unwrap().close()
+        assert proxy.wait() == 0
+        assert proxy.event("connection")["result"] == "ok"
+
+
+def test_second_signal_cuts_workers_and_what_they_cut_is_logged(identity: Identity) -> None:
     with (
         echo_proxy(identity, "--workers", "2", "--drain", "60") as proxy,
         connect_tls(proxy.port, identity) as client,
@@ -136,6 +193,7 @@ def test_second_signal_kills_workers(identity: Identity) -> None:
             client.recv(1)
         proxy.signal(signal.SIGTERM)
         assert proxy.wait() == 1
+        assert_cut(proxy.event("connection"))
 
 
 def test_signal_prints_the_counters_of_the_running_proxy(identity: Identity) -> None:

@@ -9,7 +9,7 @@ import ktls_fast
 from ktls_fast.proxy.failure import Failure, reason
 
 from . import demo, doctor, proxy, simulate, stat
-from .streams import finish_output, prepare_streams, tell
+from .streams import check_output, finish_output, prepare_streams, tell
 
 __all__ = ["main"]
 
@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parsed = _parse(parser, arguments)
         debug = parsed.debug
+        if getattr(parsed, "prints", True):
+            check_output()
         command: Callable[[argparse.Namespace], int] = parsed.command
         status = command(parsed)
         finish_output()

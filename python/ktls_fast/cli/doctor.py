@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 import ktls_fast
 from ktls_fast.kernel_tls import kernel_tls
 
+from .values import quoted
+
 if TYPE_CHECKING:
     from . import Parser
 
@@ -109,7 +111,7 @@ def _count(text: str) -> int:
     """A number of programs."""
     count = _whole_number(text)
     if not 0 < count <= MOST_PROGRAMS:
-        msg = f"{text} is not from 1 to {MOST_PROGRAMS}"
+        msg = f"{quoted(text)} is not from 1 to {MOST_PROGRAMS}"
         raise argparse.ArgumentTypeError(msg)
     return count
 
@@ -118,7 +120,7 @@ def _whole_number(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        msg = f"{text!r} is not a whole number"
+        msg = f"{quoted(text)} is not a whole number"
         raise argparse.ArgumentTypeError(msg) from None
 
 

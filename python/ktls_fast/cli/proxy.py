@@ -1,12 +1,11 @@
 """``ktls-fast proxy``."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ktls_fast.proxy import Options, run
 
-from .values import address, at_least_one, protocols, seconds, size, update_limit
+from .values import address, at_least_one, file, given, protocols, seconds, size, update_limit
 
 if TYPE_CHECKING:
     from . import Parser
@@ -23,7 +22,8 @@ those of the peer.
 
 EPILOG = """\
 SIGTERM, SIGINT or SIGHUP: stop accepting, let connections end for --drain seconds, then close them
-by close_notify; a second one ends at once. SIGUSR1: print the counters to standard error.
+by close_notify; a second SIGTERM or SIGINT ends at once. SIGUSR1: print the counters to standard
+error.
 """
 
 
@@ -40,7 +40,7 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
     _add_tls(parser)
     _add_limits(parser)
     _add_telling(parser)
-    parser.set_defaults(command=lambda parsed: run(_options(parsed, parser)))
+    parser.set_defaults(command=lambda parsed: run(_options(parsed, parser)), prints=False)
 
 
 def _add_addresses(parser: "Parser") -> None:
@@ -63,24 +63,26 @@ def _add_tls(parser: "Parser") -> None:
     group = parser.add_argument_group("TLS")
     group.add_argument(
         "--cert",
-        type=Path,
+        type=file,
         metavar="FILE",
         help="certificate chain as PEM, leaf first; default: a self-signed one, made at start",
     )
-    group.add_argument("--key", type=Path, metavar="FILE", help="its private key as PEM")
+    group.add_argument("--key", type=file, metavar="FILE", help="its private key as PEM")
     group.add_argument(
         "--key-password-file",
-        type=Path,
+        type=file,
         metavar="FILE",
         help="with an encrypted --key: a file whose first line is its password",
     )
     group.add_argument(
         "--ca",
+        type=given,
         metavar="FILE|system|webpki",
         help="with --originate: whom to trust; default: system",
     )
     group.add_argument(
         "--server-name",
+        type=given,
         metavar="NAME",
         help="with --originate: what the certificate must prove; default: the host of --connect",
     )
@@ -119,7 +121,7 @@ def _add_tls(parser: "Parser") -> None:
     )
     group.add_argument(
         "--keylog",
-        type=Path,
+        type=file,
         metavar="FILE",
         help="append the secrets of every connection, as SSLKEYLOGFILE; for debugging only",
     )
@@ -158,7 +160,7 @@ def _add_telling(parser: "Parser") -> None:
     group.add_argument("--stats", action="store_true", help="print the counters at the end")
     group.add_argument(
         "--log",
-        type=Path,
+        type=file,
         metavar="FILE",
         help="append a line for each connection; - is standard output; default: standard error",
     )

@@ -9,7 +9,7 @@ from ktls_fast.proxy.failure import Failure
 from ktls_fast.proxy.files import write_private
 from ktls_fast.simulate import Report, Scenario, run
 
-from .values import at_least_one, natural, part, size
+from .values import at_least_one, file, natural, part, size
 
 if TYPE_CHECKING:
     import argparse
@@ -75,13 +75,13 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     parser.add_argument("--both-ways", action="store_true", help="the second host sends as well")
     parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="draw the timeline (svg, png, pdf)"
+        "--plot", type=file, metavar="FILE", help="draw the timeline (svg, png, pdf)"
     )
     parser.add_argument(
-        "--pcap", type=Path, metavar="FILE", help="write the wire, and FILE.keylog to decrypt it"
+        "--pcap", type=file, metavar="FILE", help="write the wire, and FILE.keylog to decrypt it"
     )
     parser.add_argument(
-        "--trace", type=Path, metavar="FILE", help="write a line for each call of the devices"
+        "--trace", type=file, metavar="FILE", help="write a line for each call of the devices"
     )
     parser.add_argument("--json", action="store_true", help="print the result as a JSON object")
     parser.set_defaults(command=_run)

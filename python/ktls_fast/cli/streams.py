@@ -4,13 +4,14 @@ import contextlib
 import errno
 import io
 import os
+import select
 import sys
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-__all__ = ["finish_output", "prepare_streams", "tell"]
+__all__ = ["check_output", "finish_output", "prepare_streams", "tell"]
 
 STDOUT, STDERR = 1, 2
 
@@ -23,8 +24,7 @@ class StandardOutput(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
-            why = os.strerror(error.errno or errno.EIO).lower()
-            raise OSError(error.errno, f"cannot write standard output: {why}") from error
+            raise _cannot_write(error) from error
 
 
 def prepare_streams() -> None:
@@ -40,6 +40,22 @@ def prepare_streams() -> None:
         sys.stderr = open(STDERR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     if sys.stdout is sys.__stdout__:  # nobody has taken its place, as a test does
         sys.stdout = _text_output(sys.stdout)
+
+
+def check_output() -> None:
+    """Fail now, rather than after a long run, where standard output is closed or its reader gone.
+
+    :raises OSError: nothing can be written.
+    """
+    try:
+        os.write(STDOUT, b"")
+        poll = select.poll()
+        poll.register(STDOUT, 0)
+        if any(found & select.POLLERR for _, found in poll.poll(0)):
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+    except OSError as error:
+        _give_up_output()
+        raise _cannot_write(error) from error
 
 
 def finish_output() -> None:
@@ -58,6 +74,11 @@ def tell(line: str) -> None:
     """Write a line to standard error, if anybody is there to read it."""
     with contextlib.suppress(OSError, ValueError):
         print(line, file=sys.stderr, flush=True)
+
+
+def _cannot_write(error: OSError) -> OSError:
+    why = os.strerror(error.errno or errno.EIO).lower()
+    return OSError(error.errno, f"cannot write standard output: {why}")
 
 
 def _is_closed(number: int) -> bool:

@@ -9,7 +9,7 @@ from types import FrameType
 
 __all__ = ["Inbox"]
 
-STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+STOPPING = {signal.SIGTERM, signal.SIGINT}
 
 SAME_ORDER = 0.1
 """Seconds within which two signals are one order: some senders mean both us and our group."""
@@ -21,17 +21,20 @@ class Inbox:
     The counts are kept beside the descriptor, so that one which is full loses no signal.
     """
 
-    def __init__(self, *signals: signal.Signals, at_once_after: int | None = 2) -> None:
+    def __init__(self, *signals: signal.Signals, at_once_by: signal.Signals | None = None) -> None:
         """Take over ``signals``, for the rest of the process's life.
 
-        SIGHUP stays ignored where it is, as under ``nohup``.
+        SIGHUP stays ignored where it is, as under ``nohup``. It never means to end at once: a
+        terminal that goes, a shell and a service manager may send one each.
 
-        :param at_once_after: how many orders to stop mean that nothing is waited for.
+        :param at_once_by: the signal that means that nothing is waited for; default: a second order
+            to stop.
         """
         self._counts: Counter[int] = Counter()
         self._stops = 0
         self._last_stop = float("-inf")
-        self._at_once_after = at_once_after
+        self._at_once_by = at_once_by
+        self._at_once = False
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
@@ -48,8 +51,8 @@ class Inbox:
 
     @property
     def stop_at_once(self) -> bool:
-        """We have been told so again."""
-        return self._at_once_after is not None and self._stops >= self._at_once_after
+        """We have been told not to wait."""
+        return self._at_once
 
     def take(self, signum: signal.Signals) -> bool:
         """Tell whether ``signum`` has come since the last call."""
@@ -70,8 +73,13 @@ class Inbox:
             self._reader.recv(65536)
 
     def _count(self, signum: int, _frame: FrameType | None) -> None:
-        if signum not in STOPPING:
+        if signum == self._at_once_by:
+            self._at_once = True
+        elif signum == signal.SIGHUP:
+            self._stops = max(self._stops, 1)
+        elif signum not in STOPPING:
             self._counts[signum] += 1
         elif time.monotonic() - self._last_stop > SAME_ORDER:
             self._last_stop = time.monotonic()
             self._stops += 1
+            self._at_once = self._at_once or (self._at_once_by is None and self._stops > 1)

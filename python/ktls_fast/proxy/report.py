@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, field
 
 from ktls_fast import Connection
 
-__all__ = ["TRUNCATED", "Report"]
+__all__ = ["CUT", "TRUNCATED", "Report"]
 
 TRUNCATED = "ended without close_notify"
 """Many programs end their connections so: all data is passed on, and it is no failure."""
+
+CUT = "cut: the proxy had to end at once"
 
 HARMLESS = re.compile(r"[\w.,:;/+*()\[\]-]+", re.ASCII)
 MAX_TEXT = 1000
@@ -37,7 +39,7 @@ class Report:
     key_updates_sent: int = 0
     seconds: float = 0.0
     result: str = "internal error"
-    """``ok``, ``stopped`` (the proxy was told to stop), :data:`TRUNCATED`, or what went wrong."""
+    """What went wrong, or ``ok``, ``stopped`` (the proxy was told to), :data:`TRUNCATED`."""
 
     def describe(self, connection: Connection) -> None:
         """Take over what ``connection`` knows about itself."""

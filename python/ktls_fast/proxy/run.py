@@ -17,8 +17,8 @@ from .listener import check_resolves, name_of, open_listeners, raise_file_limit,
 from .options import Options
 from .server import Server
 from .session import Originate, Role, Terminate
-from .tls import client_config, load_identity, server_config
-from .workers import Ready, Supervisor
+from .tls import check_server_name, client_config, load_identity, server_config
+from .workers import AT_ONCE, Ready, Supervisor
 
 __all__ = ["run"]
 
@@ -59,7 +59,9 @@ def _warn_of_readers(options: Options) -> None:
 
 def _make_role(options: Options) -> tuple[Role, dict[str, str]]:
     if options.originate:
-        return Originate(options, client_config(options)), {}
+        config = client_config(options)
+        check_server_name(options, config)
+        return Originate(options, config), {}
     identity = load_identity(options)
     role = Terminate(options, server_config(options, identity))
     return role, {"certificate": identity.origin, "fingerprint": identity.fingerprint}
@@ -75,7 +77,9 @@ def _work(
     """Be one of several workers: our parent alone decides when to end at once."""
     try:
         with starting():
-            inbox = Inbox(signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, at_once_after=None)
+            inbox = Inbox(
+                *(signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, AT_ONCE), at_once_by=AT_ONCE
+            )
             server, journal = _prepare(listeners, role, options, inbox, log_fd)
     except Failure as failure:
         _tell(notice_line(options.log_format, str(failure)))

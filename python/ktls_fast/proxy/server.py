@@ -62,7 +62,7 @@ class Server:
         self._next_full_notice = 0.0
 
     def run(self) -> bool:
-        """Serve, and drain at the end; False when connections had to be cut."""
+        """Serve, and drain at the end; False when connections had to be cut, which is logged."""
         while not self._inbox.stop:
             self._set_accepting(accepting := self._may_accept())
             self._turn(None if accepting else ACCEPT_PAUSE)
@@ -70,6 +70,8 @@ class Server:
         drained = self._drain()
         if drained:
             self._sessions.close()
+        else:
+            self._sessions.cut()
         if self._options.stats:
             self._print_counters()
         return drained

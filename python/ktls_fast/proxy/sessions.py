@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ktls_fast import Relay, RelayHandle, TruncatedError
+from ktls_fast import Connection, Relay, RelayHandle, TruncatedError
 
 from .failure import reason
 from .handshakes import Handshakes
 from .journal import Journal
 from .listener import name_of
 from .options import Options
-from .report import TRUNCATED, Report
+from .report import CUT, TRUNCATED, Report
 from .session import Link, Role
 
 __all__ = ["EXHAUSTED", "Sessions"]
@@ -26,12 +26,14 @@ EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 """What the system says when it has nothing left for a connection."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Session:
     """A connection from its start on."""
 
     report: Report
     begin: float
+    connection: Connection | None = None
+    """Once its handshake is done."""
 
 
 class Sessions:
@@ -60,6 +62,7 @@ class Sessions:
         self.handshakes = Handshakes()
         self._lock = threading.Lock()
         self._open = 0
+        self._unreported: set[Session] = set()
         self._accepted = 0
         self._failed = 0
         self._stopping = False
@@ -99,12 +102,24 @@ class Sessions:
         for handle in pumped:
             handle.stop()
 
+    def cut(self) -> None:
+        """Log those that have not ended: the process is about to, and cuts them."""
+        with self._lock:
+            left = list(self._unreported)
+        for session in left:
+            if session.connection is not None:
+                session.report.describe(session.connection)
+            session.report.result = CUT
+            self._report(session)
+
     def close(self) -> None:
         """Let the relay's threads end, once all connections have."""
         self._relay.close(drain=0)
 
     def _run(self, client: socket.socket, address: str) -> None:
         session = Session(Report(address), time.monotonic())
+        with self._lock:
+            self._unreported.add(session)
         try:
             link = self._role.open(client, session.report, self.handshakes)
         except OSError as error:
@@ -117,6 +132,8 @@ class Sessions:
             self._pump(link, session)
 
     def _pump(self, link: Link, session: Session) -> None:
+        session.connection = link.connection
+
         def on_close(handle: RelayHandle) -> None:
             self._ended(link, session, handle)
 
@@ -170,11 +187,19 @@ class Sessions:
 
     def _finish(self, session: Session) -> None:
         report = session.report
-        report.seconds = round(time.monotonic() - session.begin, 3)
         if self._stopping and report.result == "ok":
             report.result = "stopped"
-        self._journal.connection(report)
+        self._report(session)
         self._end(failed=report.result not in ("ok", TRUNCATED))
+
+    def _report(self, session: Session) -> None:
+        """Log a connection, once."""
+        with self._lock:
+            if session not in self._unreported:
+                return
+            self._unreported.remove(session)
+        session.report.seconds = round(time.monotonic() - session.begin, 3)
+        self._journal.connection(session.report)
 
     def _end(self, *, failed: bool) -> None:
         with self._lock:

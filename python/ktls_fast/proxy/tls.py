@@ -1,15 +1,16 @@
 """TLS configurations from a proxy's options, and clear words for what is wrong with them."""
 
+import socket
 from pathlib import Path
 from typing import NamedTuple
 
-from ktls_fast import ClientConfig, KtlsError, ServerConfig, certs
+from ktls_fast import ClientConfig, ConfigError, Connection, KtlsError, ServerConfig, certs
 
 from .failure import Failure, reason
 from .files import check_key_log
 from .options import Options
 
-__all__ = ["Identity", "client_config", "load_identity", "server_config"]
+__all__ = ["Identity", "check_server_name", "client_config", "load_identity", "server_config"]
 
 
 class Identity(NamedTuple):
@@ -94,11 +95,32 @@ def client_config(options: Options) -> ClientConfig:
             key_update_limit=options.key_update_limit,
         )
     except KtlsError as error:
-        msg = (
-            f"cannot use root certificates {options.ca}: {reason(error)};"
-            " give --ca a PEM file, system or webpki"
-        )
-        raise Failure(msg) from error
+        raise Failure(_cannot_originate(options, reason(error))) from error
+
+
+def _cannot_originate(options: Options, why: str) -> str:
+    if "ALPN" in why:
+        return f"cannot use --alpn: {why}; give fewer protocols"
+    return (
+        f"cannot use root certificates {options.ca}: {why}; give --ca a PEM file, system or webpki"
+    )
+
+
+def check_server_name(options: Options, config: ClientConfig) -> None:
+    """Fail now, rather than in every connection, if no certificate can prove the server's name."""
+    name = options.server_name or options.connect.host
+    with socket.socket() as unconnected:
+        unconnected.setblocking(False)
+        try:
+            Connection.client(unconnected, config, name)
+        except ConfigError as error:
+            msg = (
+                f"cannot check the certificate of {options.connect}: {reason(error)};"
+                " give --server-name the DNS name or IP address that the certificate has"
+            )
+            raise Failure(msg) from error
+        except OSError:
+            pass  # a handshake cannot begin here: the name was looked at before
 
 
 def _own_names(options: Options) -> list[str]:

@@ -6,6 +6,7 @@ import selectors
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -14,9 +15,15 @@ from ktls_fast._core import _finish_closing
 from .inbox import Inbox
 from .parent import end_with_parent
 
-__all__ = ["Ready", "Supervisor"]
+__all__ = ["AT_ONCE", "Ready", "Supervisor"]
 
-FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+AT_ONCE = signal.SIGUSR2
+"""Tells a worker to cut its connections; SIGTERM may also come from others, for a whole group."""
+
+FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, AT_ONCE)
+
+LAST_WORDS = 5.0
+"""Seconds that workers have to log the connections that they cut, and to end."""
 
 Ready = Callable[[], None]
 """Called by a worker that has everything it needs to serve."""
@@ -54,12 +61,14 @@ class Supervisor:
 
         :param announce: called once all are ready to serve.
         """
-        told = killed = False
+        told = False
+        deadline: float | None = None
         with selectors.DefaultSelector() as selector:
             selector.register(self._inbox, selectors.EVENT_READ)
             selector.register(self._not_ready, selectors.EVENT_READ)
             while self._workers:
-                found = [key.fileobj for key, _ in selector.select()]
+                left = None if deadline is None else max(0, deadline - time.monotonic())
+                found = [key.fileobj for key, _ in selector.select(left)]
                 if self._not_ready in found and self._not_ready.take() and not told:
                     announce()
                 self._inbox.clear()
@@ -67,8 +76,11 @@ class Supervisor:
                 if not told and (self._inbox.stop or self._failed):
                     told = True
                     self._signal(signal.SIGTERM)
-                if not killed and self._inbox.stop_at_once:
-                    killed = self._failed = True
+                if deadline is None and self._inbox.stop_at_once:
+                    deadline = time.monotonic() + LAST_WORDS
+                    self._failed = True
+                    self._signal(AT_ONCE)
+                elif deadline is not None and time.monotonic() >= deadline:
                     self._signal(signal.SIGKILL)
                 if self._inbox.take(signal.SIGUSR1):
                     self._signal(signal.SIGUSR1)
