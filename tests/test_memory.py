@@ -146,6 +146,17 @@ CASES = {
         name = "x" * 60_000_000
         refused(lambda: ClientConfig(name), 30 * MIB)
     """,
+    "bytes-received-before": """
+        ours, theirs = socket.socketpair()
+        secrets = [TrafficSecret(0x1301, bytes([n]) * 32) for n in (1, 2)]
+        received = bytes(60_000_000)
+        make = lambda received: Connection.from_secrets(
+            ours, server_side=True, tx=secrets[0], rx=secrets[1], received=received
+        )
+        refused(lambda: make(received), 30 * MIB)
+        assert ours.fileno() >= 0
+        make(b"").close(), theirs.close()
+    """,
     "bytes-to-read": """
         ours, theirs = socket.socketpair()
         secrets = [TrafficSecret(0x1301, bytes([n]) * 32) for n in (1, 2)]

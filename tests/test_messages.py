@@ -25,6 +25,7 @@ from ktls_fast import (
 )
 from tests.peers.pki import pki
 
+LONG = "y" * 500
 FOREIGN = re.compile(
     r"`|\bVec\b|\bPy[A-Z]|::|[{}]|os error|integral type"
     r"|\bu8\b|\busize\b|Some\(|Err\(|Dns[A-Z]|IpAddr"
@@ -34,7 +35,7 @@ INFO = SECRET.crypto_info()
 
 WRONG: list[object] = [
     *(None, -1, 256, 2**31, 2**70, 1.5, float("nan"), 1j, True),
-    *("h2", "\u00fc", b"x", bytearray(70_000), object(), int),
+    *("h2", "\u00fc", "x\0y", LONG, f"/nowhere/{LONG}", b"x", bytearray(70_000), object(), int),
     *([1], (1, 2, 3), [None], ["h2", 7], {"a": 1}, (1, "x"), (-1, 1.0), (1, -1.0)),
 ]
 
@@ -99,6 +100,14 @@ CALLS: dict[str, Callable[..., object]] = {
     "KtlsSocket": lambda value: KtlsSocket(value),
     "setsockopt": on_socket(lambda sock, value: sock.setsockopt(value, 1, 1)),  # type: ignore[arg-type]
     "getsockopt": on_socket(lambda sock, value: sock.getsockopt(282, 1, value)),  # type: ignore[arg-type]
+    "setsockopt value": on_socket(lambda sock, value: sock.setsockopt(282, 1, value)),  # type: ignore[arg-type]
+    "setsockopt optlen": on_socket(lambda sock, value: sock.setsockopt(1, 2, None, value)),  # type: ignore[arg-type]
+    "listen": on_socket(lambda sock, value: sock.listen(value)),  # type: ignore[arg-type]
+    "shutdown": on_socket(lambda sock, value: sock.shutdown(value)),  # type: ignore[arg-type]
+    "backend": with_socket(lambda sock, value: KtlsSocket(sock, backend=value)),  # type: ignore[arg-type]
+    "relay truncation": lambda value: Relay(1).add(None, None, truncation=value),  # type: ignore[arg-type]
+    "relay idle_timeout": lambda value: Relay(1).add(None, None, idle_timeout=value),  # type: ignore[arg-type]
+    "relay on_close": lambda value: Relay(1).add(None, None, on_close=value),  # type: ignore[arg-type]
     "settimeout": on_socket(lambda sock, value: sock.settimeout(value)),  # type: ignore[arg-type]
     "recv": on_socket(lambda sock, value: sock.recv(1, value)),  # type: ignore[arg-type]
     "sendmsg": on_socket(lambda sock, value: sock.sendmsg([b"x"], value)),  # type: ignore[arg-type]
@@ -120,6 +129,7 @@ def test_a_refused_argument_is_told_in_words_of_python(
     assert refusals
     for error in refusals:
         assert not FOREIGN.search(str(error)), repr(error)
+        assert "y" * 101 not in str(error), repr(error)
         assert isinstance(error, TypeError | ValueError | OverflowError | OSError), repr(error)
 
 
@@ -129,6 +139,18 @@ def refusal(call: Callable[..., object], value: object) -> Exception | None:
     except Exception as error:
         return error
     return None
+
+
+def test_a_path_with_a_zero_byte_is_told_so() -> None:
+    with pytest.raises(ktls_fast.ConfigError, match=r"a name with a zero byte in it cannot be"):
+        server(keylog="x\0y")
+
+
+def test_a_suite_that_is_not_known_is_quoted_in_part() -> None:
+    with pytest.raises(
+        ktls_fast.ConfigError, match=r'^\[Errno 22\] suite "y{100}…" is none of TLS_'
+    ):
+        server(suites=[LONG])
 
 
 def test_a_lone_string_is_no_list_of_protocols() -> None:

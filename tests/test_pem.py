@@ -61,6 +61,10 @@ def refusal(key: bytes, cert: bytes | None = None, **options: object) -> str:
         lambda pem: pem.rstrip(b"\n"),
         lambda pem: pki().server.cert + pem + pki().roots,
         lambda pem: pem + pki().client.key,
+        lambda pem: b"-----BEGIN me\n" + pem,
+        lambda pem: b"-----BEGIN \xff-----\n-----BEGIN CERTIFICATE----\n" + pem,
+        lambda pem: pem + b"-----BEGIN PRIVATE KEY-----\nAAAA",
+        lambda pem: pem + b"-----BEGIN CERTIFICATE-----\n%%%%\n",
         lambda pem: (
             b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + pem
         ),
@@ -184,6 +188,64 @@ def test_a_kind_of_key_that_is_not_supported_is_named(
         f"key is not usable: keys of the kind {kind} are not supported;"
         " RSA of 2048 to 8192 bits, EC on P-256, P-384 or P-521, and Ed25519 are"
     )
+
+
+def test_a_dsa_key_and_one_of_openssh_are_told_with_the_command_that_converts(
+    openssl: Openssl, require_tool: Callable[[str], str], tmp_path: Path
+) -> None:
+    parameters = tmp_path / "dsa.pem"
+    openssl("dsaparam", "-out", str(parameters), "1024")
+    key = openssl("gendsa", str(parameters))
+    assert "keys of the kind DSA are not supported" in refusal(key)
+
+    tool, file = require_tool("ssh-keygen"), tmp_path / "id"
+    subprocess.run([tool, "-q", "-t", "rsa", "-N", "", "-f", str(file)], check=True)
+    told = refusal(file.read_bytes())
+    command = re.search(r"in the format of OpenSSH, which `ssh-keygen (.*)` rewrites", told)
+    assert command, told
+    arguments = command[1].replace("FILE", str(file)).split()
+    subprocess.run([tool, "-P", "", "-N", "", *arguments], check=True, capture_output=True)
+    assert "does not belong" in refusal(file.read_bytes())
+
+
+@pytest.mark.parametrize("form", ["-pkeyopt ec_param_enc:explicit"])
+def test_a_certificate_with_explicit_curve_parameters_is_named(
+    form: str, openssl: Openssl, tmp_path: Path
+) -> None:
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    curve = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+    openssl("genpkey", *curve, *form.split(), "-out", str(key))
+    openssl("req", "-x509", "-key", str(key), "-out", str(cert), "-subj", "/CN=x", "-days", "2")
+    kind = "keys of the kind EC with explicit curve parameters are not supported"
+    assert kind in refusal(key.read_bytes(), cert.read_bytes())
+    named = openssl("ec", "-in", str(key), "-param_enc", "named_curve")
+    told = refusal(named, cert.read_bytes())
+    assert told.startswith(f"the first certificate of cert is not usable: {kind}")
+
+
+@pytest.mark.parametrize("der", [bytes(3), b"\x30\x00", b"\x30\x03\x02\x01\x07", b"not X.509"])
+def test_every_certificate_of_a_chain_is_looked_at(der: bytes) -> None:
+    broken = ssl.DER_cert_to_PEM_cert(der).encode()
+    for chain, index in [(pki().server.cert + broken, 1), (broken + pki().server.cert, 0)]:
+        assert refusal(pki().server.key, chain) == (
+            f"certificate {index} of cert does not parse as X.509"
+        )
+
+
+def test_a_certificate_that_is_too_long_is_told_with_its_length(
+    openssl: Openssl, key_file: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "long.cnf"
+    names = "\n".join(f"DNS.{n} = {n:0>60}.test" for n in range(1100))
+    config.write_text(f"[req]\ndistinguished_name=d\n[d]\n[v]\nsubjectAltName=@n\n[n]\n{names}\n")
+    make = ("-x509", "-key", str(key_file), "-subj", "/CN=x", "-days", "2")
+    cert = openssl("req", *make, "-config", str(config), "-extensions", "v")
+    size = len(ssl.PEM_cert_to_DER_cert(cert.decode()))
+    assert refusal(key_file.read_bytes(), cert) == (
+        f"certificate 0 of cert has {size} bytes: at most 65539 are supported"
+    )
+    with pytest.raises(ConfigError, match=rf"certificate 0 of roots has {size} bytes"):
+        ClientConfig(cert)
 
 
 def test_the_same_in_the_older_formats_is_named(openssl: Openssl) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ._core import Namespace
 from .errors import KtlsError
 from .kernel_tls import can_rekey, require_ulp
+from .quoted import quoted
 
 if TYPE_CHECKING:
     from .kernel_socket import KernelSocket
@@ -42,7 +43,7 @@ def kernel_socket(
 
 def _checked(name: str, backend: str) -> str:
     if backend not in BACKENDS:
-        msg = f"{name} must be 'auto', 'engine' or 'kernel', not {backend!r}"
+        msg = f"{name} must be 'auto', 'engine' or 'kernel', not {quoted(backend)}"
         raise ValueError(msg)
     return backend
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import ktls_fast
 from ktls_fast.kernel_tls import kernel_tls
-
-from .values import quoted
+from ktls_fast.quoted import quoted
 
 if TYPE_CHECKING:
     from . import Parser

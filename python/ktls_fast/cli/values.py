@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from ktls_fast.proxy import Address
+from ktls_fast.quoted import quoted
 
 __all__ = [
     "address",
@@ -15,7 +16,6 @@ __all__ = [
     "natural",
     "part",
     "protocols",
-    "quoted",
     "seconds",
     "size",
     "update_limit",
@@ -32,7 +32,6 @@ MAX_NATURAL = 2**64 - 1
 MAX_DIGITS = 20
 MOST = 1_000_000_000
 MAX_PROTOCOL = 255
-LONGEST_QUOTED = 100
 
 
 def address(text: str) -> Address:
@@ -126,11 +125,6 @@ def given(text: str) -> str:
 def file(text: str) -> Path:
     """The path of a file."""
     return Path(given(text))
-
-
-def quoted(text: str) -> str:
-    """Quote what the user gave, cut where it is longer than anybody reads."""
-    return repr(text if len(text) <= LONGEST_QUOTED else f"{text[:LONGEST_QUOTED]}...")
 
 
 def _is_unicode(text: str) -> bool:

@@ -66,6 +66,9 @@ pub(crate) fn system(error: std::io::Error) -> Error {
 
 /// What the system says, without the number that Rust adds: "no such file or directory".
 pub(crate) fn system_reason(error: &std::io::Error) -> String {
+    if error.raw_os_error().is_none() && error.kind() == std::io::ErrorKind::InvalidInput {
+        return "a name with a zero byte in it cannot be given to the system".into();
+    }
     let text = error.to_string();
     let text = text.split(" (os error ").next().unwrap_or_default();
     let mut rest = text.chars();

@@ -1,5 +1,6 @@
 //! Arguments whose refusal needs words that a Python programmer knows.
 
+use ktls_core::quoted;
 use ktls_net::handshake::needs_password;
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
@@ -80,6 +81,13 @@ pub(crate) fn record_limit(object: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
     object.extract().map_err(refused)
 }
 
+/// The same where None may stand.
+pub(crate) fn optional_small<T: TryFrom<i64> + Bounds>(
+    object: &Bound<'_, PyAny>,
+) -> PyResult<Option<T>> {
+    (!object.is_none()).then(|| small(object)).transpose()
+}
+
 /// How many KeyUpdates a peer may send in how many seconds.
 pub(crate) fn count_and_seconds(object: &Bound<'_, PyAny>) -> PyResult<(u32, f64)> {
     let refused =
@@ -120,7 +128,8 @@ pub(crate) fn host_name(name: &Bound<'_, PyString>) -> PyResult<String> {
     }
     let encoded = name.call_method1("encode", ("idna",)).map_err(|_| {
         misconfigured(format!(
-            "server_name {text:?} is neither a DNS name nor an IP address"
+            "server_name {} is neither a DNS name nor an IP address",
+            quoted(text)
         ))
     })?;
     let encoded = encoded.extract::<Vec<u8>>()?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ktls_core::quoted;
 use ktls_core::session::{KeyUpdateLimit, Policy};
 use ktls_net::handshake::{
     ClientConfig, ClientOptions, IdentityOptions, MinVersion, Roots, ServerConfig, ServerOptions,
@@ -216,7 +217,10 @@ fn parse_version(name: &str) -> PyResult<MinVersion> {
         "TLSv1.2" => Ok(MinVersion::Tls12),
         "TLSv1.3" => Ok(MinVersion::Tls13),
         _ => {
-            let text = format!("min_version {name:?} is neither \"TLSv1.2\" nor \"TLSv1.3\"");
+            let text = format!(
+                "min_version {} is neither \"TLSv1.2\" nor \"TLSv1.3\"",
+                quoted(name)
+            );
             Err(misconfigured(text))
         }
     }
@@ -236,7 +240,10 @@ fn named_roots<'a>(name: Option<&Bound<'_, PyAny>>) -> PyResult<Roots<'a>> {
             Err(PyTypeError::new_err(text))
         }
         other => {
-            let text = format!("roots {other:?} is neither PEM bytes, \"system\" nor \"webpki\"");
+            let text = format!(
+                "roots {} is neither PEM bytes, \"system\" nor \"webpki\"",
+                quoted(other)
+            );
             Err(misconfigured(text))
         }
     }

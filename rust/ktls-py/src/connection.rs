@@ -19,7 +19,7 @@ use crate::buffer::{Input, Output, copy_bytes, dup_fd, new_bytes, take_fd};
 use crate::config::{PyClientConfig, PyServerConfig, Rekey};
 use crate::errors::{connection_error, refused};
 use crate::ktls_socket::PyKtlsSocket;
-use crate::memory::list_of;
+use crate::memory::{check_room, list_of};
 use crate::python_socket;
 use crate::relay::{pair_options, plain_only};
 use crate::timeout::{Timeout, wait_for};
@@ -131,6 +131,7 @@ impl PyConnection {
         tx.check_apart(&rx, &PROVIDER)
             .map_err(|error| connection_error(error.into()))?;
         let received = received.as_ref().map_or(&[][..], Input::as_slice);
+        check_room(received.len().saturating_mul(TIMES_RECEIVED))?;
         let timeout = Timeout::of(sock)?;
         let inner =
             Connection::from_secrets(take_fd(sock)?, server_side, tx, rx, received, &policy);
@@ -474,6 +475,9 @@ fn close(py: Python<'_>, connection: &Connection, close: fn(&Connection)) {
 }
 
 /// Plaintext handed to the connection between two looks at signals.
+/// A copy of what was received, in a buffer that may take the next power of two.
+const TIMES_RECEIVED: usize = 2;
+
 const SLICE: usize = 1 << 20;
 
 fn bytes_asked(count: isize) -> PyResult<usize> {

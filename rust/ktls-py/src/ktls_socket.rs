@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 
 use self::handle::Handle;
 use self::send::check_address;
-use crate::arguments::{record_limit, small};
+use crate::arguments::{optional_small, record_limit, small};
 use crate::bell::PyBell;
 use crate::buffer::{Input, Output, copy_bytes, take_fd};
 use crate::errors::{connection_error, refused};
@@ -102,7 +102,7 @@ impl PyKtlsSocket {
         #[pyo3(from_py_with = small::<i32>)] level: i32,
         #[pyo3(from_py_with = small::<i32>)] optname: i32,
         value: &Bound<'_, PyAny>,
-        optlen: Option<u32>,
+        #[pyo3(from_py_with = optional_small::<u32>)] optlen: Option<u32>,
     ) -> PyResult<()> {
         match (level, optname) {
             (IPPROTO_TCP, TCP_ULP) => {
@@ -319,7 +319,11 @@ impl PyKtlsSocket {
     }
 
     #[pyo3(signature = (backlog = 128, /))]
-    fn listen(&self, py: Python<'_>, backlog: i32) -> PyResult<()> {
+    fn listen(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = small::<i32>)] backlog: i32,
+    ) -> PyResult<()> {
         self.unless_attached(Errno::Inval, "listen")?;
         self.ask_socket(py, "listen", (backlog,)).map(drop)
     }
@@ -333,7 +337,11 @@ impl PyKtlsSocket {
     }
 
     #[pyo3(signature = (how, /))]
-    fn shutdown(&self, py: Python<'_>, how: i32) -> PyResult<()> {
+    fn shutdown(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = small::<i32>)] how: i32,
+    ) -> PyResult<()> {
         self.run(py, || self.inner.shutdown(how))
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ktls_core::offload::Policy;
+use ktls_core::quoted;
 use ktls_net::queue::{QueueStats, Shape};
 use ktls_net::{Error, OffloadQueue, Patience};
 use pyo3::exceptions::PyValueError;
@@ -130,7 +131,8 @@ fn parse_policy(name: &str) -> PyResult<Policy> {
     match Policy::named(name) {
         Some(policy @ (Policy::CoverLetter | Policy::V17)) => Ok(policy),
         Some(Policy::Naive) | None => Err(PyValueError::new_err(format!(
-            "policy {name:?} is neither \"cover-letter\" nor \"v17\""
+            "policy {} is neither \"cover-letter\" nor \"v17\"",
+            quoted(name)
         ))),
     }
 }

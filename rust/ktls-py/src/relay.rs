@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use ktls_core::Errno;
+use ktls_core::quoted;
 use ktls_net::{End, Error, OnClose, Pair, PairOptions, Pool, Side, Truncation};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -263,7 +264,10 @@ pub(crate) fn pair_options(idle_timeout: Option<f64>, truncation: &str) -> PyRes
         "reset" => Truncation::Reset,
         "fin" => Truncation::Fin,
         other => {
-            let text = format!("truncation is {other:?}: it must be \"reset\" or \"fin\"");
+            let text = format!(
+                "truncation is {}: it must be \"reset\" or \"fin\"",
+                quoted(other)
+            );
             return Err(PyValueError::new_err(text));
         }
     };

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use ktls_core::Errno;
 use ktls_core::offload::{Policy, ResyncKind, RxPhase, RxTally, TxPhase, TxTally};
+use ktls_core::quoted;
 use ktls_sim::{
     Broken, Detail, Device, Event, EventKind, Link, Report, Scenario, SealedBy, Summary, Violation,
     Ways,
@@ -185,7 +186,7 @@ fn named<T: Copy>(
         let [a, b, c] = all.map(&name);
         refused(
             Errno::Inval,
-            format!("{what} {text:?} is not {a}, {b} or {c}"),
+            format!("{what} {} is not {a}, {b} or {c}", quoted(text)),
         )
     })
 }

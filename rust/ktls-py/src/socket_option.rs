@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyInt;
 use zeroize::Zeroizing;
 
+use crate::arguments::small;
 use crate::buffer::Input;
 use crate::crypto_info::PyCryptoInfo;
 use crate::errors::refused;
@@ -29,7 +30,7 @@ impl<'py> FromPyObject<'_, 'py> for Value<'py> {
             return Ok(Self::Info(info.get().0.to_bytes()));
         }
         if object.is_instance_of::<PyInt>() {
-            return Ok(Self::Int(object.extract::<i32>()?.to_ne_bytes()));
+            return Ok(Self::Int(small::<i32>(&object)?.to_ne_bytes()));
         }
         Ok(Self::Buffer(object.extract()?))
     }

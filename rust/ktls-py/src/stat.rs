@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ktls_aead::PROVIDER;
 use ktls_core::aead::Provider;
+use ktls_core::quoted;
 use ktls_core::stats::Stats;
 use ktls_core::suite::CIPHERS;
 use ktls_net::STATS;
@@ -50,7 +51,8 @@ fn show<'py>(py: Python<'py>, stats: &Stats, format: &str) -> PyResult<Bound<'py
         "dict" => Ok(counters(py, stats)?.into_any()),
         "proc" => Ok(PyString::new(py, &stats.to_string()).into_any()),
         _ => Err(PyValueError::new_err(format!(
-            "format {format:?} is neither \"dict\" nor \"proc\""
+            "format {} is neither \"dict\" nor \"proc\"",
+            quoted(format)
         ))),
     }
 }

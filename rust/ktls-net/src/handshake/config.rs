@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use ktls_core::quoted;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -22,7 +23,7 @@ use super::keylog::KeyLogFile;
 use super::limits::{self, BoundedTickets};
 use super::options::{ClientOptions, IdentityOptions, MinVersion, Roots, ServerOptions};
 use super::tickets::RatchetedTickets;
-use super::{pem, private_key};
+use super::{certificate, pem, private_key};
 
 /// What a server needs for its handshakes. Immutable; clones share everything.
 #[derive(Clone)]
@@ -177,7 +178,7 @@ fn suites(
             .find(|suite| suite_name(suite.suite()) == *name)
             .copied();
         found.ok_or_else(|| {
-            HandshakeError::config(format!("suite {name:?} is none of {}", joined(all)))
+            HandshakeError::config(format!("suite {} is none of {}", quoted(name), joined(all)))
         })
     };
     let mut suites: Vec<SupportedCipherSuite> = Vec::new();
@@ -213,6 +214,7 @@ fn identity(
 ) -> Result<SingleCertAndKey, HandshakeError> {
     let chain = pem::chain("cert", options.cert)?;
     limits::check_chain("cert", &chain)?;
+    certificate::check("cert", &chain)?;
     let key = private_key::private_key("key", options.key, options.password)?;
     let signer = provider
         .key_provider
@@ -222,28 +224,36 @@ fn identity(
     match identity.keys_match() {
         // A key that does not tell its public part is taken at its word.
         Ok(()) | Err(Rustls::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity.into()),
-        Err(error) => Err(HandshakeError::config(mismatch(&identity, &error))),
+        Err(error) => Err(mismatch(&identity, &error)),
     }
 }
 
 /// Why the key is not that of the first certificate.
-fn mismatch(identity: &CertifiedKey, error: &Rustls) -> String {
+fn mismatch(identity: &CertifiedKey, error: &Rustls) -> HandshakeError {
+    let first = "the first certificate of cert";
     if matches!(error, Rustls::InvalidCertificate(_)) {
-        return "the first certificate of cert is malformed".into();
+        return HandshakeError::config(format!("{first} is malformed"));
+    }
+    let kind = identity
+        .cert
+        .first()
+        .and_then(|cert| certificate::kind_of_key(cert));
+    if let Some(kind) = kind.and_then(private_key::Kind::unsupported) {
+        return private_key::unsupported(first, &kind);
     }
     let text = "key does not belong to the first certificate of cert";
     let owner = identity.cert.iter().position(|cert| {
         let alone = CertifiedKey::new(vec![cert.clone()], identity.key.clone());
         alone.keys_match().is_ok()
     });
-    match owner {
+    HandshakeError::config(match owner {
         Some(index) => format!(
             "{text}, but to number {} of {}: put that one first",
             index + 1,
             identity.cert.len()
         ),
         None => text.into(),
-    }
+    })
 }
 
 fn client_verifier(

@@ -174,7 +174,15 @@ fn certificate_fault(why: &CertificateError) -> String {
                 span(ahead)
             )
         }
-        CertificateError::BadEncoding => "is malformed".into(),
+        CertificateError::BadEncoding => {
+            "does not parse: it is malformed, or has more than 65535 bytes".into()
+        }
+        // Also what the handshake itself is signed by.
+        CertificateError::BadSignature => {
+            "cannot be trusted: a signature by its key, or in its chain, does not verify; \
+             it is forged, or of an RSA key outside of 2048 to 8192 bits, which is not supported"
+                .into()
+        }
         CertificateError::Expired => "is valid at no time".into(),
         CertificateError::NotValidForName => "is not valid for that name".into(),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ktls_core::shortened;
 use rustix::fs::OFlags;
 use rustls::KeyLog;
 use zeroize::Zeroizing;
@@ -32,7 +33,7 @@ impl KeyLogFile {
             .custom_flags(NO_WAITING)
             .open(path);
         let file = file.map_err(|error| {
-            let path = path.display();
+            let path = shortened(&path.to_string_lossy());
             let why = system_reason(&error);
             HandshakeError::config(format!("the key log {path} cannot be opened: {why}"))
         })?;

@@ -5,6 +5,7 @@
 //! sealed in [`Established::received`]. No other module knows rustls.
 
 mod alerts;
+mod certificate;
 mod config;
 mod early_data;
 mod error;

@@ -11,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{Error, PemObject, SectionKind};
 use zeroize::Zeroizing;
 
+use super::certificate;
 use super::error::HandshakeError;
 
 /// Every certificate, in order; at least one.
@@ -18,7 +19,7 @@ pub(super) fn chain(
     what: &str,
     pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, HandshakeError> {
-    let sections = sections(what, pem)?;
+    let sections = sections(what, pem).collect::<Result<Vec<_>, _>>()?;
     let chain: Vec<_> = sections
         .iter()
         .filter_map(|section| certificate(what, section).transpose())
@@ -34,11 +35,8 @@ pub(super) fn chain(
 pub(super) fn roots(what: &str, pem: &[u8]) -> Result<RootCertStore, HandshakeError> {
     let mut roots = RootCertStore::empty();
     for (index, cert) in chain(what, pem)?.into_iter().enumerate() {
-        roots.add(cert).map_err(|_| {
-            HandshakeError::config(format!(
-                "certificate {index} of {what} does not parse as X.509"
-            ))
-        })?;
+        let refused = certificate::unusable(what, index, &cert);
+        roots.add(cert).map_err(|_| refused)?;
     }
     Ok(roots)
 }
@@ -88,20 +86,30 @@ impl<'a> Section<'a> {
 const PLAIN_BEGIN: &[u8] = b"-----BEGIN PRIVATE KEY-----\n";
 const PLAIN_END: &[u8] = b"-----END PRIVATE KEY-----\n";
 
-/// All sections, whatever they hold.
-pub(super) fn sections<'a>(what: &str, pem: &'a [u8]) -> Result<Vec<Section<'a>>, HandshakeError> {
-    let pem = pem.strip_prefix(BYTE_ORDER_MARK).unwrap_or(pem);
-    let mut rest = pem;
-    let mut sections = Vec::new();
-    while let Some(line) = next_line(&mut rest) {
-        if let Some(label) = line.strip_prefix(b"-----BEGIN ") {
-            let label = label.strip_suffix(b"-----").and_then(text);
-            let label = label.ok_or_else(|| broken(what, "a BEGIN line is malformed"))?;
-            sections.push(section(what, label, &mut rest)?);
+/// All sections, whatever they hold; an error is the last item.
+pub(super) fn sections<'a>(
+    what: &'a str,
+    pem: &'a [u8],
+) -> impl Iterator<Item = Result<Section<'a>, HandshakeError>> {
+    let mut rest = pem.strip_prefix(BYTE_ORDER_MARK).unwrap_or(pem);
+    std::iter::from_fn(move || {
+        while let Some(line) = next_line(&mut rest) {
+            if let Some(label) = begun(line) {
+                return Some(section(what, label, &mut rest));
+            }
         }
-    }
-    Ok(sections)
+        None
+    })
 }
+
+/// The label of a BEGIN line. What only begins like one is a comment, as it is for OpenSSL.
+fn begun(line: &[u8]) -> Option<&str> {
+    line.strip_prefix(BEGIN)?
+        .strip_suffix(b"-----")
+        .and_then(text)
+}
+
+const BEGIN: &[u8] = b"-----BEGIN ";
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -187,6 +195,9 @@ pub(super) fn missing(
              `openssl pkcs12` convert to PEM"
                 .to_owned()
         }
+        ([], _) if lines(pem).any(|line| line.starts_with(BEGIN)) => {
+            "; its BEGIN line is malformed".to_owned()
+        }
         ([], _) => String::new(),
         _ => {
             let labels = sections.iter().map(|section| section.label.to_owned());
@@ -218,7 +229,8 @@ mod tests {
             ),
             (
                 b"-----BEGIN CERTIFICATE---\n",
-                "cert does not parse: a BEGIN line is malformed",
+                "cert holds no certificate: PEM with \"-----BEGIN CERTIFICATE-----\" is needed; \
+                 its BEGIN line is malformed",
             ),
             (
                 b"-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n",
@@ -272,7 +284,7 @@ mod tests {
     fn headers_are_told_from_base64() {
         let pem =
             b"-----BEGIN X-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: X\n\nAQ==\n-----END X-----\n";
-        let sections = sections("key", pem).unwrap();
+        let sections: Vec<_> = sections("key", pem).map(Result::unwrap).collect();
         assert_eq!(
             sections[0].headers().next().unwrap(),
             b"Proc-Type: 4,ENCRYPTED"

@@ -15,11 +15,24 @@ pub(super) fn private_key(
     pem: &[u8],
     password: Option<&[u8]>,
 ) -> Result<PrivateKeyDer<'static>, HandshakeError> {
-    let sections = sections(what, pem)?;
-    let Some(section) = sections.iter().find(|section| holds_key(section)) else {
-        let text = "private key: PEM with PKCS#8, PKCS#1 or SEC1 is needed";
-        return Err(missing(what, text, pem, &sections));
-    };
+    let mut others = Vec::new();
+    // What stands behind the key is not looked at, as OpenSSL does not.
+    for section in sections(what, pem) {
+        let section = section?;
+        if holds_key(&section) {
+            return key_in(what, &section, password);
+        }
+        others.push(section);
+    }
+    let text = "private key: PEM with PKCS#8, PKCS#1 or SEC1 is needed";
+    Err(missing(what, text, pem, &others))
+}
+
+fn key_in(
+    what: &str,
+    section: &Section<'_>,
+    password: Option<&[u8]>,
+) -> Result<PrivateKeyDer<'static>, HandshakeError> {
     if is_traditionally_encrypted(section) {
         let how = "in OpenSSL's traditional format (Proc-Type: 4,ENCRYPTED)";
         return Err(unknown_encryption(what, how));
@@ -44,10 +57,8 @@ pub(super) fn private_key(
 /// True when the first private key of `pem` needs a password that we can use.
 #[must_use]
 pub fn needs_password(pem: &[u8]) -> bool {
-    let Ok(sections) = sections("key", pem) else {
-        return false;
-    };
-    let first = sections.iter().find(|section| holds_key(section));
+    let mut sections = sections("key", pem).map_while(Result::ok);
+    let first = sections.find(holds_key);
     first.is_some_and(|section| section.label == ENCRYPTED)
 }
 
@@ -107,16 +118,13 @@ fn unknown_encryption(what: &str, how: &str) -> HandshakeError {
 
 /// Why a key that was refused cannot be used.
 pub(super) fn explain_refusal(what: &str, key: &PrivateKeyDer<'_>) -> HandshakeError {
-    match kind_of(key) {
-        Some(Kind::Rsa { bits }) if !(2048..=8192).contains(&bits) => {
-            unsupported(what, &format!("RSA of {bits} bits"))
-        }
-        Some(Kind::Other(name)) if !SUPPORTED.contains(&&*name) => unsupported(what, &name),
-        _ => unusable(what, "it is malformed"),
+    match kind_of(key).and_then(Kind::unsupported) {
+        Some(kind) => unsupported(what, &kind),
+        None => unusable(what, "it is malformed"),
     }
 }
 
-fn unsupported(what: &str, kind: &str) -> HandshakeError {
+pub(super) fn unsupported(what: &str, kind: &str) -> HandshakeError {
     unusable(
         what,
         &format!(
@@ -132,9 +140,31 @@ fn unusable(what: &str, why: &str) -> HandshakeError {
 
 const SUPPORTED: [&str; 4] = ["EC on P-256", "EC on P-384", "EC on P-521", "Ed25519"];
 
-enum Kind {
+/// The kind of a private or public key.
+pub(super) enum Kind {
     Rsa { bits: usize },
     Other(String),
+}
+
+impl Kind {
+    /// RSA of this modulus.
+    pub(super) fn rsa(modulus: UintRef<'_>) -> Option<Self> {
+        let modulus = modulus.as_bytes();
+        let unused = modulus.first()?.leading_zeros() as usize;
+        Some(Self::Rsa {
+            bits: 8 * modulus.len() - unused,
+        })
+    }
+
+    /// Its name, if it is not supported.
+    pub(super) fn unsupported(self) -> Option<String> {
+        match self {
+            Self::Rsa { bits } => {
+                (!(2048..=8192).contains(&bits)).then(|| format!("RSA of {bits} bits"))
+            }
+            Self::Other(name) => (!SUPPORTED.contains(&&*name)).then_some(name),
+        }
+    }
 }
 
 /// What kind of key it is; None for one that does not parse.
@@ -158,11 +188,7 @@ fn kind_of(key: &PrivateKeyDer<'_>) -> Option<Kind> {
 fn rsa(der: &[u8]) -> Option<Kind> {
     let mut reader = fields_of(der)?;
     UintRef::decode(&mut reader).ok()?;
-    let modulus = UintRef::decode(&mut reader).ok()?.as_bytes();
-    let unused = modulus.first()?.leading_zeros() as usize;
-    Some(Kind::Rsa {
-        bits: 8 * modulus.len() - unused,
-    })
+    Kind::rsa(UintRef::decode(&mut reader).ok()?)
 }
 
 /// The curve of an `ECPrivateKey` (RFC 5915 §3).
@@ -183,7 +209,7 @@ fn curve_name(parameters: AnyRef<'_>) -> String {
 }
 
 /// A reader of what a SEQUENCE holds.
-fn fields_of(der: &[u8]) -> Option<SliceReader<'_>> {
+pub(super) fn fields_of(der: &[u8]) -> Option<SliceReader<'_>> {
     let mut reader = SliceReader::new(der).ok()?;
     let header = Header::decode(&mut reader).ok()?;
     (header.tag() == Tag::Sequence).then_some(reader)

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use ktls_core::quoted;
 use ktls_core::session::KeySource;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
@@ -34,7 +35,8 @@ pub(super) enum Side {
 impl Side {
     pub(super) fn client(config: &ClientConfig, name: &str) -> Result<Self, HandshakeError> {
         let server_name = ServerName::try_from(name.to_owned()).map_err(|_| {
-            let text = format!("server_name {name:?} is neither a DNS name nor an IP address");
+            let name = quoted(name);
+            let text = format!("server_name {name} is neither a DNS name nor an IP address");
             HandshakeError::config(text)
         })?;
         let mut tls = rustls::ClientConfig::clone(&config.tls);

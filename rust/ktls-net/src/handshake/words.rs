@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ktls_core::shortened;
 use pkcs8::ObjectIdentifier;
 use pkcs8::der::{Decode, Reader, SliceReader};
 
@@ -78,16 +79,7 @@ pub(super) fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
     text
 }
 
-/// `text`, cut where it is too long to be read.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_ITEM) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
 const MOST_LISTED: usize = 8;
-const LONGEST_ITEM: usize = 80;
 
 /// A name in a certificate as the verifier prints it, `DnsName("a.test")` or `IpAddress(127.0.0.1)`,
 /// as `"a.test"` or `127.0.0.1`.
@@ -243,7 +235,7 @@ mod tests {
         assert_eq!(numbers(3), "0, 1, 2");
         assert_eq!(numbers(8), "0, 1, 2, 3, 4, 5, 6, 7");
         assert_eq!(numbers(900), "0, 1, 2, 3, 4, 5, 6, 7 and 892 more");
-        let long = listed(std::iter::once("ü".repeat(81)));
-        assert_eq!(long, format!("{}…", "ü".repeat(80)));
+        let long = listed(std::iter::once("ü".repeat(101)));
+        assert_eq!(long, format!("{}…", "ü".repeat(100)));
     }
 }

@@ -27,7 +27,11 @@ fn certificate_and_key_must_be_there_and_belong_together() {
             "key does not belong to the first certificate of cert",
         ),
         (cert, UNKNOWN_KEY, "key is not usable"),
-        (NO_X509, key, "the first certificate of cert is malformed"),
+        (
+            NO_X509,
+            key,
+            "certificate 0 of cert does not parse as X.509",
+        ),
     ] {
         let refusal = refused(&ServerOptions::new(cert, key));
         assert!(refusal.starts_with(text), "{refusal}");

@@ -51,7 +51,9 @@ fn a_failed_signature_is_no_riddle() {
     let text = ours.explain(&error);
     assert_eq!(
         text,
-        "the certificate of \"a.test\" is not acceptable: bad signature"
+        "the certificate of \"a.test\" cannot be trusted: a signature by its key, or in its chain, \
+         does not verify; it is forged, or of an RSA key outside of 2048 to 8192 bits, which is not \
+         supported"
     );
 }
 
