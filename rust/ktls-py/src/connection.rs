@@ -1,5 +1,7 @@
 //! `Connection`.
 
+mod handshake;
+
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
@@ -8,17 +10,17 @@ use ktls_core::rekey::Reply;
 use ktls_core::wire::TLS13;
 use ktls_core::{Errno, Error as CoreError};
 use ktls_net::handshake::Handshake;
-use ktls_net::{Connection, Counts, Error, Handshaking, Limit, Patience, Relay};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use ktls_net::{Connection, Counts, Error, Limit, Patience, Relay};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
+use self::handshake::shake;
 use crate::arguments::{count_and_seconds, host_name};
 use crate::bell::PyBell;
 use crate::buffer::{Input, Output, copy_bytes, dup_fd, new_bytes, take_fd};
 use crate::config::{PyClientConfig, PyServerConfig, Rekey};
 use crate::errors::{connection_error, refused};
-use crate::ktls_socket::PyKtlsSocket;
 use crate::memory::{check_room, list_of};
 use crate::python_socket;
 use crate::relay::{pair_options, plain_only};
@@ -31,44 +33,6 @@ pub(crate) struct PyConnection {
     pub(crate) inner: Arc<Connection>,
     timeout: Timeout,
     origin: Origin,
-}
-
-/// The handshake of either side, within the socket's timeout.
-fn shake(
-    sock: &Bound<'_, PyAny>,
-    handshake: Handshake,
-    policy: &ktls_core::session::Policy,
-) -> PyResult<PyConnection> {
-    check_plain(sock)?;
-    let timeout = Timeout::of(sock)?;
-    let patience = timeout.patience();
-    if patience == Patience::None {
-        let text = "a handshake waits for the peer: give the non-blocking socket a timeout first";
-        return Err(refused(Errno::Inval, text));
-    }
-    let mut handshaking = Handshaking::new(take_fd(sock)?, handshake);
-    wait_for(sock.py(), || handshaking.run(patience))?;
-    let inner = handshaking.finish(policy).map_err(connection_error)?.into();
-    Ok(PyConnection {
-        inner,
-        timeout,
-        origin: Origin::here(sock.py()),
-    })
-}
-
-/// # Errors
-/// TypeError for what has TLS over its bytes: ours would go beside it, in the clear for its peer.
-fn check_plain(sock: &Bound<'_, PyAny>) -> PyResult<()> {
-    let modules = sock.py().import("sys")?.getattr("modules")?;
-    let ssl = modules.call_method1("get", ("ssl",))?;
-    let is_ours = sock.is_instance_of::<PyConnection>() || sock.is_instance_of::<PyKtlsSocket>();
-    if is_ours || !ssl.is_none() && sock.is_instance(&ssl.getattr("SSLSocket")?)? {
-        return Err(PyTypeError::new_err(format!(
-            "{} speaks TLS already, and TLS in TLS is not supported: pass the socket.socket below it",
-            sock.get_type()
-        )));
-    }
-    Ok(())
 }
 
 #[pymethods]

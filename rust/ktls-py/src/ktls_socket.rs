@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ktls_core::Errno;
 use ktls_core::socket::Target;
 use ktls_core::socket::call::{Control, SOL_TLS};
-use ktls_net::{Error, FdSocket, Kept, Limit, Patience};
+use ktls_net::{Error, FdSocket, Limit, Patience};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -456,41 +456,6 @@ impl PyKtlsSocket {
     /// Before the GIL is let go of: a child may be without those that want it.
     fn check_reachable(&self) -> PyResult<()> {
         self.inner.check_reachable().map_err(connection_error)
-    }
-
-    fn send_slices(
-        &self,
-        py: Python<'_>,
-        buffers: &[Input<'_>],
-        controls: &[Control<'_>],
-        flags: i32,
-    ) -> PyResult<usize> {
-        let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
-        let slices = try_collect(buffers.iter().map(Input::as_slice))?;
-        let kept = self.kept(py, buffers)?;
-        self.run(py, || {
-            self.inner
-                .send_kept(&slices, &kept, controls, flags, patience)
-        })
-    }
-
-    /// What a queue needs no copy of.
-    fn kept(&self, py: Python<'_>, buffers: &[Input<'_>]) -> PyResult<Vec<Option<Kept>>> {
-        self.release_spent(py);
-        let Some(spent) = self.spent.as_ref().filter(|_| self.inner.is_queued()) else {
-            return Ok(Vec::new());
-        };
-        let keep = |buffer: &Input<'_>| match buffer {
-            Input::Bytes(bytes) => Some(spent.keep(bytes)),
-            Input::Buffer(_) => None,
-        };
-        try_collect(buffers.iter().map(keep))
-    }
-
-    fn release_spent(&self, py: Python<'_>) {
-        if let Some(spent) = &self.spent {
-            spent.release(py);
-        }
     }
 }
 

@@ -1,8 +1,55 @@
 //! What the sends of `KtlsSocket` have in common.
 
+use ktls_core::socket::call::Control;
+use ktls_net::Kept;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+
+use super::PyKtlsSocket;
+use crate::buffer::Input;
+use crate::memory::try_collect;
+
+impl PyKtlsSocket {
+    pub(super) fn send_slices(
+        &self,
+        py: Python<'_>,
+        buffers: &[Input<'_>],
+        controls: &[Control<'_>],
+        flags: i32,
+    ) -> PyResult<usize> {
+        let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
+        let slices = try_collect(buffers.iter().map(Input::as_slice))?;
+        let kept = self.kept(py, buffers)?;
+        self.run(py, || {
+            self.inner
+                .send_kept(&slices, &kept, controls, flags, patience)
+        })
+    }
+
+    /// What a queue needs no copy of.
+    pub(super) fn kept(
+        &self,
+        py: Python<'_>,
+        buffers: &[Input<'_>],
+    ) -> PyResult<Vec<Option<Kept>>> {
+        self.release_spent(py);
+        let Some(spent) = self.spent.as_ref().filter(|_| self.inner.is_queued()) else {
+            return Ok(Vec::new());
+        };
+        let keep = |buffer: &Input<'_>| match buffer {
+            Input::Bytes(bytes) => Some(spent.keep(bytes)),
+            Input::Buffer(_) => None,
+        };
+        try_collect(buffers.iter().map(keep))
+    }
+
+    pub(super) fn release_spent(&self, py: Python<'_>) {
+        if let Some(spent) = &self.spent {
+            spent.release(py);
+        }
+    }
+}
 
 /// A connected socket sends to its peer, whatever the address: but it has to be one.
 pub(super) fn check_address(address: &Bound<'_, PyAny>) -> PyResult<()> {

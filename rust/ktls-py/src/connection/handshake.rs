@@ -1,0 +1,52 @@
+//! From a socket to a connection.
+
+use ktls_core::Errno;
+use ktls_net::handshake::Handshake;
+use ktls_net::{Handshaking, Patience};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+
+use super::PyConnection;
+use crate::buffer::take_fd;
+use crate::errors::{connection_error, refused};
+use crate::ktls_socket::PyKtlsSocket;
+use crate::timeout::{Timeout, wait_for};
+use crate::unclosed::Origin;
+
+/// The handshake of either side, within the socket's timeout.
+pub(super) fn shake(
+    sock: &Bound<'_, PyAny>,
+    handshake: Handshake,
+    policy: &ktls_core::session::Policy,
+) -> PyResult<PyConnection> {
+    check_plain(sock)?;
+    let timeout = Timeout::of(sock)?;
+    let patience = timeout.patience();
+    if patience == Patience::None {
+        let text = "a handshake waits for the peer: give the non-blocking socket a timeout first";
+        return Err(refused(Errno::Inval, text));
+    }
+    let mut handshaking = Handshaking::new(take_fd(sock)?, handshake);
+    wait_for(sock.py(), || handshaking.run(patience))?;
+    let inner = handshaking.finish(policy).map_err(connection_error)?.into();
+    Ok(PyConnection {
+        inner,
+        timeout,
+        origin: Origin::here(sock.py()),
+    })
+}
+
+/// # Errors
+/// TypeError for what has TLS over its bytes: ours would go beside it, in the clear for its peer.
+fn check_plain(sock: &Bound<'_, PyAny>) -> PyResult<()> {
+    let modules = sock.py().import("sys")?.getattr("modules")?;
+    let ssl = modules.call_method1("get", ("ssl",))?;
+    let is_ours = sock.is_instance_of::<PyConnection>() || sock.is_instance_of::<PyKtlsSocket>();
+    if is_ours || !ssl.is_none() && sock.is_instance(&ssl.getattr("SSLSocket")?)? {
+        return Err(PyTypeError::new_err(format!(
+            "{} speaks TLS already, and TLS in TLS is not supported: pass the socket.socket below it",
+            sock.get_type()
+        )));
+    }
+    Ok(())
+}
