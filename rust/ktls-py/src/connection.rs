@@ -1,5 +1,6 @@
 //! `Connection`.
 
+mod calls;
 mod handshake;
 
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -10,11 +11,12 @@ use ktls_core::rekey::Reply;
 use ktls_core::wire::TLS13;
 use ktls_core::{Errno, Error as CoreError};
 use ktls_net::handshake::Handshake;
-use ktls_net::{Connection, Counts, Error, Limit, Patience, Relay};
+use ktls_net::{Connection, Relay};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
+use self::calls::{bytes_asked, close, no_flags};
 use self::handshake::shake;
 use crate::arguments::{count_and_seconds, host_name};
 use crate::bell::PyBell;
@@ -22,7 +24,6 @@ use crate::buffer::{Input, Output, copy_bytes, dup_fd, new_bytes, take_fd};
 use crate::config::{PyClientConfig, PyServerConfig, Rekey};
 use crate::errors::{connection_error, refused};
 use crate::memory::{check_room, list_of};
-use crate::python_socket;
 use crate::relay::{pair_options, plain_only};
 use crate::timeout::{Timeout, wait_for};
 use crate::traffic_secret::PyTrafficSecret;
@@ -362,65 +363,6 @@ impl PyConnection {
     }
 }
 
-impl PyConnection {
-    /// Runs a call that may wait, where it may be touched at all.
-    fn run<R: Send>(
-        &self,
-        py: Python<'_>,
-        call: impl FnMut() -> Result<R, Error> + Send,
-    ) -> PyResult<R> {
-        self.inner.check_reachable().map_err(connection_error)?;
-        wait_for(py, call)
-    }
-
-    fn counts(&self, py: Python<'_>, pick: impl Fn(Counts) -> u64 + Sync) -> PyResult<u64> {
-        self.run(py, || Ok(pick(self.inner.counts())))
-    }
-
-    /// A blocking call returns when the socket has taken what it sealed.
-    fn flush(&self, py: Python<'_>, limit: &mut Limit) -> PyResult<()> {
-        if limit.patience() == Patience::None {
-            return Ok(());
-        }
-        self.run(py, || self.inner.flush(limit))
-    }
-
-    /// For a call that goes on after signal handlers have run.
-    fn limit(&self) -> Limit {
-        Limit::whole(self.timeout.patience())
-    }
-
-    /// Sends as much as the timeout allows; signal handlers run in between.
-    fn write_from(&self, py: Python<'_>, data: &[u8], limit: &mut Limit) -> PyResult<usize> {
-        self.inner.check_reachable().map_err(connection_error)?;
-        let mut taken = 0;
-        loop {
-            let end = data.len().min(taken + SLICE);
-            let slice = data.get(taken..end).unwrap_or_default();
-            match py.detach(|| self.inner.write(slice, limit)) {
-                Ok(count) => taken += count,
-                Err(Error::Interrupted) => {}
-                Err(_) if taken > 0 => return Ok(taken),
-                Err(error) => return Err(connection_error(error)),
-            }
-            py.check_signals()?;
-            if taken == data.len() {
-                return Ok(taken);
-            }
-        }
-    }
-
-    fn read_to(&self, py: Python<'_>, out: &mut [u8]) -> PyResult<usize> {
-        let mut limit = self.limit();
-        self.run(py, || self.inner.read_within(out, &mut limit))
-    }
-
-    fn ask_socket(&self, py: Python<'_>, method: &str) -> PyResult<Py<PyAny>> {
-        let fd = self.inner.descriptor().map_err(connection_error)?;
-        python_socket::call(py, &fd, method, ())
-    }
-}
-
 impl Drop for PyConnection {
     fn drop(&mut self) {
         // A relay that goes on with it will close it.
@@ -430,31 +372,5 @@ impl Drop for PyConnection {
     }
 }
 
-/// In a child that may not touch it no lock is waited for, and others that want the GIL may not exist.
-fn close(py: Python<'_>, connection: &Connection, close: fn(&Connection)) {
-    match connection.check_reachable() {
-        Ok(()) => py.detach(|| close(connection)),
-        Err(_) => close(connection),
-    }
-}
-
-/// Plaintext handed to the connection between two looks at signals.
 /// A copy of what was received, in a buffer that may take the next power of two.
 const TIMES_RECEIVED: usize = 2;
-
-const SLICE: usize = 1 << 20;
-
-fn bytes_asked(count: isize) -> PyResult<usize> {
-    usize::try_from(count)
-        .map_err(|_| PyValueError::new_err(format!("{count} is not a number of bytes")))
-}
-
-fn no_flags(flags: i64) -> PyResult<()> {
-    match flags {
-        0 => Ok(()),
-        _ => Err(refused(
-            Errno::OpNotSupp,
-            format!("flags {flags:#x}: a TLS connection has none"),
-        )),
-    }
-}

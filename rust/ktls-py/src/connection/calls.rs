@@ -1,0 +1,105 @@
+//! What the calls of `Connection` have in common.
+
+use ktls_core::Errno;
+use ktls_net::{Connection, Counts, Error, Limit, Patience};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use super::PyConnection;
+use crate::errors::{connection_error, refused};
+use crate::python_socket;
+use crate::timeout::wait_for;
+
+impl PyConnection {
+    /// Runs a call that may wait, where it may be touched at all.
+    pub(super) fn run<R: Send>(
+        &self,
+        py: Python<'_>,
+        call: impl FnMut() -> Result<R, Error> + Send,
+    ) -> PyResult<R> {
+        self.inner.check_reachable().map_err(connection_error)?;
+        wait_for(py, call)
+    }
+
+    pub(super) fn counts(
+        &self,
+        py: Python<'_>,
+        pick: impl Fn(Counts) -> u64 + Sync,
+    ) -> PyResult<u64> {
+        self.run(py, || Ok(pick(self.inner.counts())))
+    }
+
+    /// A blocking call returns when the socket has taken what it sealed.
+    pub(super) fn flush(&self, py: Python<'_>, limit: &mut Limit) -> PyResult<()> {
+        if limit.patience() == Patience::None {
+            return Ok(());
+        }
+        self.run(py, || self.inner.flush(limit))
+    }
+
+    /// For a call that goes on after signal handlers have run.
+    pub(super) fn limit(&self) -> Limit {
+        Limit::whole(self.timeout.patience())
+    }
+
+    /// Sends as much as the timeout allows; signal handlers run in between.
+    pub(super) fn write_from(
+        &self,
+        py: Python<'_>,
+        data: &[u8],
+        limit: &mut Limit,
+    ) -> PyResult<usize> {
+        self.inner.check_reachable().map_err(connection_error)?;
+        let mut taken = 0;
+        loop {
+            let end = data.len().min(taken + SLICE);
+            let slice = data.get(taken..end).unwrap_or_default();
+            match py.detach(|| self.inner.write(slice, limit)) {
+                Ok(count) => taken += count,
+                Err(Error::Interrupted) => {}
+                Err(_) if taken > 0 => return Ok(taken),
+                Err(error) => return Err(connection_error(error)),
+            }
+            py.check_signals()?;
+            if taken == data.len() {
+                return Ok(taken);
+            }
+        }
+    }
+
+    pub(super) fn read_to(&self, py: Python<'_>, out: &mut [u8]) -> PyResult<usize> {
+        let mut limit = self.limit();
+        self.run(py, || self.inner.read_within(out, &mut limit))
+    }
+
+    pub(super) fn ask_socket(&self, py: Python<'_>, method: &str) -> PyResult<Py<PyAny>> {
+        let fd = self.inner.descriptor().map_err(connection_error)?;
+        python_socket::call(py, &fd, method, ())
+    }
+}
+
+/// In a child that may not touch it no lock is waited for, and others that want the GIL may not exist.
+pub(super) fn close(py: Python<'_>, connection: &Connection, close: fn(&Connection)) {
+    match connection.check_reachable() {
+        Ok(()) => py.detach(|| close(connection)),
+        Err(_) => close(connection),
+    }
+}
+
+/// Plaintext handed to the connection between two looks at signals.
+const SLICE: usize = 1 << 20;
+
+pub(super) fn bytes_asked(count: isize) -> PyResult<usize> {
+    usize::try_from(count)
+        .map_err(|_| PyValueError::new_err(format!("{count} is not a number of bytes")))
+}
+
+pub(super) fn no_flags(flags: i64) -> PyResult<()> {
+    match flags {
+        0 => Ok(()),
+        _ => Err(refused(
+            Errno::OpNotSupp,
+            format!("flags {flags:#x}: a TLS connection has none"),
+        )),
+    }
+}
