@@ -1,21 +1,25 @@
-"""A signal just before a receive waits: it interrupts nothing, and its handler runs soon."""
+"""A signal just before a call waits: it interrupts nothing, and its handler runs soon."""
 
+import contextlib
+import os
+import select
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from random import Random
+from typing import BinaryIO
 
 import pytest
 
 from ktls_fast import Connection, KtlsSocket, Suite, TrafficSecret
 from tests.conftest import connect_pair
-from tests.ktls_ends import TCP_ULP, TLS_RX, closed_at_the_end, generation, install
+from tests.ktls_ends import TCP_ULP, TLS_RX, TLS_TX, closed_at_the_end, generation, install
 
 TRIES = 20
 LONGEST = 30e-6
 """From the timer's start: most calls are about to wait then."""
 
-Receive = Callable[[], object]
+Call = Callable[[], object]
 
 
 class StopError(Exception):
@@ -29,29 +33,78 @@ def ktls_socket(near: socket.socket) -> KtlsSocket:
     return receiver
 
 
-def plain(near: socket.socket) -> Receive:
+def plain(near: socket.socket) -> Call:
     receiver = closed_at_the_end(KtlsSocket(near))
     return lambda: receiver.recv(100)
 
 
-def recv(near: socket.socket) -> Receive:
+def recv(near: socket.socket) -> Call:
     receiver = ktls_socket(near)
     return lambda: receiver.recv(100)
 
 
-def recv_of_all(near: socket.socket) -> Receive:
+def recv_of_all(near: socket.socket) -> Call:
     receiver = ktls_socket(near)
     return lambda: receiver.recv(100, socket.MSG_WAITALL)
 
 
-def recvmsg_into(near: socket.socket) -> Receive:
+def recvmsg_into(near: socket.socket) -> Call:
     receiver = ktls_socket(near)
     return lambda: receiver.recvmsg_into([bytearray(9)], 64)
 
 
-def read(near: socket.socket) -> Receive:
+def read(near: socket.socket) -> Call:
     tx, rx = (TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([n]) * 32) for n in (1, 2))
     return Connection.from_secrets(near, server_side=False, tx=tx, rx=rx).read
+
+
+def full(near: socket.socket, key: Callable[[KtlsSocket], None]) -> KtlsSocket:
+    """A socket whose peer reads nothing, and which has no room for more."""
+    timeout = near.gettimeout()
+    sender = ktls_socket(near)
+    key(sender)
+    sender.settimeout(0)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sender.send(bytes(16384))
+    sender.settimeout(timeout)
+    return sender
+
+
+def send(near: socket.socket) -> Call:
+    sender = full(near, lambda sender: install(sender, TLS_TX, generation(0)))
+    return lambda: sender.send(b"data")
+
+
+def send_without_a_key(near: socket.socket) -> Call:
+    sender = full(near, lambda _: None)
+    return lambda: sender.sendmsg([b"data"])
+
+
+def poll(near: socket.socket) -> Call:
+    polled, timeout = ktls_socket(near), near.gettimeout()
+    return lambda: polled.poll(select.POLLIN, timeout)
+
+
+def splice_to(near: socket.socket) -> Call:
+    receiver, ends = ktls_socket(near), pipe()
+    return lambda: receiver.splice_to(ends[1], 100)
+
+
+def splice_from(near: socket.socket) -> Call:
+    sender, ends = ktls_socket(near), pipe()
+    install(sender, TLS_TX, generation(0))
+    return lambda: sender.splice_from(ends[0], 100)
+
+
+def pipe() -> tuple[BinaryIO, BinaryIO]:
+    """Both ends of an empty pipe, closed when dropped."""
+    out, into = os.pipe()
+    return os.fdopen(out, "rb", 0), os.fdopen(into, "wb", 0)
+
+
+RECEIVING = [plain, recv, recv_of_all, recvmsg_into, read]
+OTHERS = [send, send_without_a_key, poll, splice_to, splice_from]
 
 
 @pytest.fixture(autouse=True)
@@ -66,22 +119,24 @@ def handler() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("timeout", [None, 60.0])
-@pytest.mark.parametrize("receiver", [plain, recv, recv_of_all, recvmsg_into, read])
+@pytest.mark.parametrize("make", RECEIVING + OTHERS)
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.timeout(40)
-def test_a_signal_just_before_a_receive_waits_ends_it(
-    receiver: Callable[[socket.socket], Receive], timeout: float | None
+def test_a_signal_just_before_a_call_waits_ends_it(
+    make: Callable[[socket.socket], Call], timeout: float | None
 ) -> None:
     near, wire = connect_pair()
     near.settimeout(timeout)
     random = Random(7)
     with wire:
-        receive = receiver(near)
+        call = make(near)
 
-        def receive_with_a_timer() -> None:
+        def call_with_a_timer() -> None:
             signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, LONGEST))
-            receive()
+            while True:
+                # TCP may find room for a send once more.
+                call()
 
         for _ in range(TRIES):
             with pytest.raises(StopError):
-                receive_with_a_timer()
+                call_with_a_timer()

@@ -374,8 +374,9 @@ impl PyKtlsSocket {
         n: usize,
         #[pyo3(from_py_with = small::<u32>)] flags: u32,
     ) -> PyResult<usize> {
-        let (pipe, patience) = (dup_of(fd_in)?, self.timeout.patience());
-        self.run(py, || self.inner.splice_from(&pipe, n, flags, patience))
+        let pipe = dup_of(fd_in)?;
+        let mut limit = Limit::until_taken(self.timeout.patience());
+        self.run(py, || self.inner.splice_from(&pipe, n, flags, &mut limit))
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -387,8 +388,9 @@ impl PyKtlsSocket {
         n: usize,
         #[pyo3(from_py_with = small::<u32>)] flags: u32,
     ) -> PyResult<usize> {
-        let (pipe, patience) = (dup_of(fd_out)?, self.timeout.patience());
-        self.run(py, || self.inner.splice_to(&pipe, n, flags, patience))
+        let pipe = dup_of(fd_out)?;
+        let mut limit = Limit::whole(self.timeout.patience());
+        self.run(py, || self.inner.splice_to(&pipe, n, flags, &mut limit))
     }
 
     #[pyo3(signature = (events, timeout = None))]
@@ -398,8 +400,8 @@ impl PyKtlsSocket {
         #[pyo3(from_py_with = small::<u16>)] events: u16,
         timeout: Option<f64>,
     ) -> PyResult<u16> {
-        let patience = Patience::from_timeout(timeout::parse(timeout)?);
-        self.run(py, || self.inner.poll(events, patience))
+        let mut limit = Limit::whole(Patience::from_timeout(timeout::parse(timeout)?));
+        self.run(py, || self.inner.poll(events, &mut limit))
     }
 
     /// The mask of now, and the one to wait for at the descriptor.

@@ -274,19 +274,8 @@ impl From<Fault> for Error {
     }
 }
 
-/// A wait that also ends at `SO_RCVTIMEO` or `SO_SNDTIMEO`, which is EAGAIN then.
-fn wait_until(
-    fd: &OwnedFd,
-    events: PollFlags,
-    patience: Patience,
-    limit: &mut Option<Patience>,
-    which: Timeout,
-) -> Result<(), Error> {
-    let mut once = Limit::once(patience);
-    wait_at(fd.as_fd(), fd, events, &mut once, limit, which)
-}
-
-/// The same at another descriptor than that of the socket.
+/// A wait at `place`, the socket or what stands for it, that also ends at `SO_RCVTIMEO` or `SO_SNDTIMEO`,
+/// which is EAGAIN then.
 fn wait_at(
     place: BorrowedFd<'_>,
     socket: &OwnedFd,

@@ -90,6 +90,7 @@ impl FdSocket {
                 Ok(len) => {
                     source.take(len, |_| {});
                     limit.renew();
+                    limit.taken();
                 }
                 Err(Errno::AGAIN) => {
                     let place = fd.as_fd();

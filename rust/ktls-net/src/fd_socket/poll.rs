@@ -15,8 +15,19 @@ use super::recv::Pulled;
 use super::watch::Bell;
 use super::{FdSocket, look};
 use crate::descriptor::guard;
-use crate::wait::{PEER_DONE, timespec};
+use crate::wait::{Limit, PEER_DONE, timespec};
 use crate::{Error, Patience};
+
+/// Waits until something shows at one of `fds`.
+///
+/// # Errors
+/// [`Error::TimedOut`], [`Error::Interrupted`].
+fn wait_for_any(fds: &mut [PollFd<'_>], patience: Patience) -> Result<PollFlags, Error> {
+    match poll(fds, patience.left()?.map(timespec).as_ref())? {
+        0 => Err(Error::TimedOut),
+        _ => Ok(fds.iter().map(PollFd::revents).collect()),
+    }
+}
 
 /// What poll tells now, and where a later change would show.
 #[derive(Clone, Copy, Debug)]
@@ -41,13 +52,13 @@ enum Reading {
 }
 
 impl FdSocket {
-    /// Waits for one of `events`, an error or a hang-up; 0 when `patience` ends before.
+    /// Waits for one of `events`, an error or a hang-up; 0 when `limit` ends before.
     ///
     /// # Errors
-    /// [`Error::Interrupted`]; EBADF once closed.
-    pub fn poll(&self, events: u16, patience: Patience) -> Result<u16, Error> {
+    /// [`Error::Interrupted`], also without a signal, to be called again; EBADF once closed.
+    pub fn poll(&self, events: u16, limit: &mut Limit) -> Result<u16, Error> {
         let now = self.readiness(events)?.now;
-        if now != 0 || patience == Patience::None {
+        if now != 0 || limit.patience() == Patience::None {
             return Ok(now);
         }
         let bell = Arc::new(Bell::new()?);
@@ -58,14 +69,16 @@ impl FdSocket {
             if ready.now != 0 {
                 return Ok(ready.now);
             }
-            let left = match patience.left() {
-                Err(_) => return Ok(0),
-                Ok(left) => left.map(timespec),
-            };
             let fd = self.fd.open()?;
             let watch = PollFlags::from_bits_retain(ready.watch);
             let bell = PollFd::from_borrowed_fd(bell.as_fd(), PollFlags::IN);
-            poll(&mut [PollFd::new(&fd, watch), bell], left.as_ref())?;
+            let mut fds = [PollFd::new(&fd, watch), bell];
+            match limit.wait(limit.patience(), |patience| {
+                wait_for_any(&mut fds, patience)
+            }) {
+                Err(Error::TimedOut) => return Ok(0),
+                seen => seen?,
+            };
         }
     }
 

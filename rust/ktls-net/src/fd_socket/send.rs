@@ -56,27 +56,25 @@ impl FdSocket {
         flags: u32,
         patience: Patience,
     ) -> Result<usize, Error> {
-        self.send_kept(slices, &[], controls, flags, patience)
+        self.send_kept(slices, &[], controls, flags, &mut Limit::once(patience))
     }
 
     /// The same; a queue needs no copy of the slices for which there is something in `kept`, which is
     /// empty or has as many entries.
     ///
     /// # Errors
-    /// As [`FdSocket::send`].
+    /// As [`FdSocket::send`]. [`Error::Interrupted`] also comes without a signal, if `limit` is one
+    /// [until something is taken](Limit::until_taken).
     pub fn send_kept(
         &self,
         slices: &[&[u8]],
         kept: &[Option<Kept>],
         controls: &[Control<'_>],
         flags: u32,
-        patience: Patience,
+        limit: &mut Limit,
     ) -> Result<usize, Error> {
         let payload = Payload { slices, kept };
-        let mut limit = Limit::once(patience);
-        Ok(self
-            .send_within(payload, controls, flags, &mut limit)?
-            .taken)
+        Ok(self.send_within(payload, controls, flags, limit)?.taken)
     }
 
     /// The same, telling why it waited no longer than it did.
@@ -261,14 +259,15 @@ impl FdSocket {
         } else {
             More::Seal
         };
-        tx.send(
+        let sent = tx.send(
             &mut sending.source,
             sending.record_type,
             more,
             limit,
             &self.shared,
-        )?;
-        Ok(())
+        );
+        sending.limit.taken();
+        Ok(sent?)
     }
 
     /// After `shutdown(WR)` or a reset that was reported one record is taken and lost, without an

@@ -12,7 +12,7 @@ use rustix::net::sockopt::Timeout;
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice, tee};
 
 use super::send::Sent;
-use super::{FdSocket, look, wait_until};
+use super::{FdSocket, look, wait_at};
 use crate::descriptor::guard;
 use crate::queue::Payload;
 use crate::wait::{Limit, PEER_DONE, wait};
@@ -23,30 +23,30 @@ impl FdSocket {
     ///
     /// # Errors
     /// As spec 3.7. EAGAIN with `SPLICE_F_NONBLOCK` or a pipe that does not block; a socket that does
-    /// not block is not looked at.
+    /// not block is not looked at. [`Error::Interrupted`] also comes without a signal, to be called again.
     pub fn splice_to(
         &self,
         pipe: &OwnedFd,
         len: usize,
         flags: u32,
-        patience: Patience,
+        limit: &mut Limit,
     ) -> Result<usize, Error> {
         let flags = checked(flags)?;
         if len == 0 {
             return Ok(0);
         }
         let fd = self.fd.open()?;
-        let patience = pipe_patience(pipe, flags, patience)?;
-        wait_for_room(pipe, patience)?;
+        limit.set_patience(pipe_patience(pipe, flags, limit.patience())?);
+        wait_for_room(pipe, limit)?;
         let _ring = self.watchers.ring_later();
-        let _turn = self.reader.take(patience)?;
+        let _turn = self.reader.take(limit.patience())?;
         if guard(&self.rx).is_keyed() {
-            let moved = self.splice_record(&fd, pipe, len, patience);
+            let moved = self.splice_record(&fd, pipe, len, limit);
             self.drop_outdated_error(&fd);
             self.nudge();
             return moved;
         }
-        self.splice_plain(&fd, pipe, len, patience)
+        self.splice_plain(&fd, pipe, len, limit)
     }
 
     /// Sends up to `len` bytes of what a pipe holds; 0 is its end. No other may read the pipe meanwhile.
@@ -59,14 +59,14 @@ impl FdSocket {
         pipe: &OwnedFd,
         len: usize,
         flags: u32,
-        patience: Patience,
+        limit: &mut Limit,
     ) -> Result<usize, Error> {
         let flags = checked(flags)?;
         self.fd.open()?;
-        let waiting = pipe_patience(pipe, flags, patience)?;
+        let waiting = pipe_patience(pipe, flags, limit.patience())?;
         let mut total = 0;
         while total < len {
-            match self.splice_some(pipe, len - total, flags, patience) {
+            match self.splice_some(pipe, len - total, flags, limit) {
                 Ok(Sent { taken: 0, .. }) => break,
                 Ok(Sent { taken, cut }) => {
                     total += taken;
@@ -76,7 +76,9 @@ impl FdSocket {
                 }
                 Err(_) if total > 0 => break,
                 Err(Error::Io(Errno::AGAIN)) if look(pipe, PollFlags::IN).is_empty() => {
-                    wait(pipe.as_fd(), PollFlags::IN, waiting)?;
+                    limit.wait(waiting, |patience| {
+                        wait(pipe.as_fd(), PollFlags::IN, patience)
+                    })?;
                 }
                 Err(error) => return Err(error),
             }
@@ -91,12 +93,12 @@ impl FdSocket {
         fd: &OwnedFd,
         pipe: &OwnedFd,
         len: usize,
-        patience: Patience,
+        limit: &mut Limit,
     ) -> Result<usize, Error> {
         let wanted = PollFlags::IN | PEER_DONE;
         if look(fd, wanted).is_empty() {
             self.check_fault(fd)?;
-            wait_until(fd, wanted, patience, &mut None, Timeout::Recv)?;
+            wait_at(fd.as_fd(), fd, wanted, limit, &mut None, Timeout::Recv)?;
         }
         match splice(fd, None, pipe, None, len, SpliceFlags::NONBLOCK) {
             Ok(0) => self.check_plain_end(fd).map(|()| 0),
@@ -110,10 +112,10 @@ impl FdSocket {
         fd: &OwnedFd,
         pipe: &OwnedFd,
         len: usize,
-        patience: Patience,
+        limit: &mut Limit,
     ) -> Result<usize, Error> {
         let call = Receive::new(RecvFlags::default(), ControlRoom::None, len, 1);
-        let mut limit = None;
+        let mut system = None;
         loop {
             let mut side = guard(&self.rx);
             let rx = side.keyed()?;
@@ -132,7 +134,7 @@ impl FdSocket {
             let events = side.events();
             side.waits = true;
             drop(side);
-            let waited = wait_until(fd, events, patience, &mut limit, Timeout::Recv);
+            let waited = wait_at(fd.as_fd(), fd, events, limit, &mut system, Timeout::Recv);
             guard(&self.rx).waits = false;
             waited?;
         }
@@ -144,7 +146,7 @@ impl FdSocket {
         pipe: &OwnedFd,
         len: usize,
         flags: SpliceFlags,
-        patience: Patience,
+        limit: &mut Limit,
     ) -> Result<Sent, Error> {
         let mut bytes = copy_of(pipe, len)?;
         if bytes.is_empty() {
@@ -157,7 +159,7 @@ impl FdSocket {
             kept: &[],
         };
         let flags = if more { MORE } else { 0 };
-        let sent = self.send_within(payload, &[], flags, &mut Limit::once(patience))?;
+        let sent = self.send_within(payload, &[], flags, limit)?;
         let mut left = &mut bytes[..sent.taken];
         while !left.is_empty() {
             let len = read(pipe, &mut *left)?;
@@ -199,9 +201,10 @@ fn pipe_patience(
     })
 }
 
-fn wait_for_room(pipe: &OwnedFd, patience: Patience) -> Result<(), Error> {
+fn wait_for_room(pipe: &OwnedFd, limit: &mut Limit) -> Result<(), Error> {
     if look(pipe, PollFlags::OUT).is_empty() {
-        wait(pipe.as_fd(), PollFlags::OUT, patience)?;
+        let wait = |patience| wait(pipe.as_fd(), PollFlags::OUT, patience);
+        limit.wait(limit.patience(), wait)?;
     }
     Ok(())
 }

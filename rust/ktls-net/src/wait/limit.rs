@@ -18,6 +18,8 @@ pub struct Limit {
     /// no handler is late by more than the call has waited. None for a caller that would take an
     /// interruption for the end of its call.
     look_up: Option<Duration>,
+    /// A call that returns what it has taken so far takes an interruption for its end from then on.
+    until_taken: bool,
 }
 
 impl Limit {
@@ -28,6 +30,17 @@ impl Limit {
             patience,
             each: None,
             look_up: None,
+            until_taken: false,
+        }
+    }
+
+    /// The same for a call that goes on after an interruption as long as it has taken nothing.
+    #[must_use]
+    pub const fn until_taken(patience: Patience) -> Self {
+        Self {
+            look_up: Some(LOOK_UP),
+            until_taken: true,
+            ..Self::once(patience)
         }
     }
 
@@ -55,6 +68,11 @@ impl Limit {
         self.patience
     }
 
+    /// Waits that begin later get this.
+    pub(crate) const fn set_patience(&mut self, patience: Patience) {
+        self.patience = patience;
+    }
+
     /// True when it makes a difference that the other side takes something.
     pub(crate) const fn is_renewed(&self) -> bool {
         self.each.is_some()
@@ -65,6 +83,11 @@ impl Limit {
         if self.is_renewed() {
             self.patience = Patience::from_timeout(self.each);
         }
+    }
+
+    /// The call has taken something that it will not give back.
+    pub(crate) fn taken(&mut self) {
+        self.look_up = self.look_up.filter(|_| !self.until_taken);
     }
 
     /// Waits by `wait`, at most as patiently as `longest`, and no longer than the caller may go without
@@ -144,6 +167,20 @@ mod tests {
             Ok(PollFlags::IN)
         });
         assert_eq!(waited.ok(), Some(PollFlags::IN));
+    }
+
+    #[test]
+    fn who_has_taken_something_waits_in_one_piece() {
+        let mut limit = Limit::until_taken(Patience::Endless);
+        assert!(matches!(wait_in_vain(&mut limit), Err(Error::Interrupted)));
+        limit.taken();
+        assert!(matches!(wait_in_vain(&mut limit), Err(Error::TimedOut)));
+        let mut goes_on = Limit::whole(Patience::Endless);
+        goes_on.taken();
+        assert!(matches!(
+            wait_in_vain(&mut goes_on),
+            Err(Error::Interrupted)
+        ));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the sends of `KtlsSocket` have in common.
 
 use ktls_core::socket::call::Control;
-use ktls_net::Kept;
+use ktls_net::{Kept, Limit};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -18,12 +18,13 @@ impl PyKtlsSocket {
         controls: &[Control<'_>],
         flags: i32,
     ) -> PyResult<usize> {
-        let (flags, patience) = (flags.cast_unsigned(), self.timeout.patience());
+        let flags = flags.cast_unsigned();
+        let mut limit = Limit::until_taken(self.timeout.patience());
         let slices = try_collect(buffers.iter().map(Input::as_slice))?;
         let kept = self.kept(py, buffers)?;
         self.run(py, || {
             self.inner
-                .send_kept(&slices, &kept, controls, flags, patience)
+                .send_kept(&slices, &kept, controls, flags, &mut limit)
         })
     }
 
