@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,6 +18,11 @@ IN_CI = bool(os.environ.get("CI"))
 SOCKET_TIMEOUT = 30.0
 # The tests are the engine's, also where the kernel has TLS.
 os.environ["KTLS_FAST_BACKEND"] = "engine"
+
+# Programs that the tests start inherit what is ignored: SIGHUP below nohup, SIGINT below a shell's "&".
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "fast", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]

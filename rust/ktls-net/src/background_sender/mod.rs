@@ -209,8 +209,8 @@ pub(crate) fn forget_after_fork(birth: u64) {
     }
 }
 
-/// A task that sends what a socket had sealed keeps a descriptor of it, which is closed soon after this: the
-/// system makes the reset of `SO_LINGER` with the last one.
+/// A task that sends what a socket or connection had sealed keeps a descriptor of it, which is closed soon
+/// after this: the system makes the reset of `SO_LINGER` with the last one.
 pub(crate) fn let_go_of_closed() {
     BackgroundSender::here().look_at_all();
 }

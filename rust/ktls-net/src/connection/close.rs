@@ -39,6 +39,7 @@ impl Connection {
         if Arc::strong_count(&fd) > 1 {
             closing_bell::ring();
         }
+        self.end_background_flush();
         deliver_and_close(fd, unsent, Ending::Fin);
     }
 }

@@ -29,6 +29,13 @@ impl Connection {
         }
     }
 
+    /// Lets the background sender close the descriptor that it has for this, once the connection is closed.
+    pub(super) fn end_background_flush(&self) {
+        if self.in_background.load(Ordering::Acquire) == fork::birth() + 1 {
+            background_sender::let_go_of_closed();
+        }
+    }
+
     /// The background sender's turn: how many bytes are left, or none when there is nothing left to do.
     pub(crate) fn push_in_background(&self, fd: &OwnedFd) -> Option<usize> {
         // A child of a fork finds it in the middle of a call while the lock is held.
