@@ -19,7 +19,8 @@ SOCKET_TIMEOUT = 30.0
 # The tests are the engine's, also where the kernel has TLS.
 os.environ["KTLS_FAST_BACKEND"] = "engine"
 
-# Programs that the tests start inherit what is ignored: SIGHUP below nohup, SIGINT below a shell's "&".
+# The programs that the tests start ignore what this one ignores: SIGHUP below nohup, SIGINT
+# below a shell's "&".
 for number in (signal.SIGHUP, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
