@@ -75,14 +75,19 @@ impl Patience {
 /// # Errors
 /// EAGAIN, [`Error::TimedOut`], [`Error::Interrupted`].
 pub fn wait(fd: BorrowedFd<'_>, events: PollFlags, patience: Patience) -> Result<PollFlags, Error> {
-    let left = patience.left()?;
     let mut fds = [PollFd::from_borrowed_fd(fd, events)];
-    poll(&mut fds, left.map(timespec).as_ref())?;
-    let seen = fds[0].revents();
-    if seen.is_empty() {
-        Err(Error::TimedOut)
-    } else {
-        Ok(seen)
+    wait_for_any(&mut fds, patience)?;
+    Ok(fds[0].revents())
+}
+
+/// Waits until something shows at one of `fds`.
+///
+/// # Errors
+/// EAGAIN, [`Error::TimedOut`], [`Error::Interrupted`].
+pub(crate) fn wait_for_any(fds: &mut [PollFd<'_>], patience: Patience) -> Result<(), Error> {
+    match poll(fds, patience.left()?.map(timespec).as_ref())? {
+        0 => Err(Error::TimedOut),
+        _ => Ok(()),
     }
 }
 

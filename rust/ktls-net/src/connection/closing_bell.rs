@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::descriptor::{LOOK_UP, guard};
-use crate::wait::timespec;
+use crate::wait::{timespec, wait_for_any};
 use crate::{Bell, Error, Patience, fork};
 
 /// The bell that has not rung.
@@ -55,9 +55,7 @@ pub(super) fn wait(
     }
     let bell = PollFd::from_borrowed_fd(bell.as_fd(), PollFlags::IN);
     let mut fds = [PollFd::from_borrowed_fd(fd, events), bell];
-    if poll(&mut fds, left.map(timespec).as_ref())? == 0 {
-        return Err(Error::TimedOut);
-    }
+    wait_for_any(&mut fds, patience)?;
     Ok(fds[0].revents())
 }
 

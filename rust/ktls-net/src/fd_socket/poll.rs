@@ -8,26 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ktls_core::socket::Rx;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::ioctl_fionread;
 
 use super::recv::Pulled;
 use super::watch::Bell;
 use super::{FdSocket, look};
 use crate::descriptor::guard;
-use crate::wait::{Limit, PEER_DONE, timespec};
+use crate::wait::{Limit, PEER_DONE, wait_for_any};
 use crate::{Error, Patience};
-
-/// Waits until something shows at one of `fds`.
-///
-/// # Errors
-/// [`Error::TimedOut`], [`Error::Interrupted`].
-fn wait_for_any(fds: &mut [PollFd<'_>], patience: Patience) -> Result<PollFlags, Error> {
-    match poll(fds, patience.left()?.map(timespec).as_ref())? {
-        0 => Err(Error::TimedOut),
-        _ => Ok(fds.iter().map(PollFd::revents).collect()),
-    }
-}
 
 /// What poll tells now, and where a later change would show.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +63,8 @@ impl FdSocket {
             let bell = PollFd::from_borrowed_fd(bell.as_fd(), PollFlags::IN);
             let mut fds = [PollFd::new(&fd, watch), bell];
             match limit.wait(limit.patience(), |patience| {
-                wait_for_any(&mut fds, patience)
+                wait_for_any(&mut fds, patience)?;
+                Ok(fds[0].revents())
             }) {
                 Err(Error::TimedOut) => return Ok(0),
                 seen => seen?,

@@ -7,7 +7,7 @@
 
 use ktls_core::Alert;
 use ktls_core::suite::Suite;
-use ktls_core::wire::{ContentType, HEADER_LEN, MAX_PLAINTEXT};
+use ktls_core::wire::{ContentType, HEADER_LEN, MAX_PLAINTEXT, TLS12};
 use rustls::{Error as Rustls, InvalidMessage, PeerIncompatible, ProtocolVersion};
 use zeroize::Zeroizing;
 
@@ -188,7 +188,6 @@ fn has_misshapen_finished(mut messages: &[u8], want: usize) -> bool {
 }
 
 const FINISHED: u8 = 20;
-const TLS12: u16 = 0x0303;
 
 #[cfg(test)]
 mod tests {
