@@ -13,7 +13,7 @@ use super::close::finish_sending;
 use super::write::push;
 use crate::descriptor::guard;
 use crate::wait::{Now, read_now};
-use crate::{Error, Limit, Patience};
+use crate::{Error, Limit};
 
 /// Reads and events without data in a row before the caller gets to look up.
 const FILLS: usize = 64;
@@ -23,20 +23,9 @@ impl Connection {
     ///
     /// # Errors
     /// What the peer did wrong (it was sent the alert), [`ktls_core::Error::Truncated`], the system's errors,
-    /// and those of waiting.
-    pub fn read(self: &Arc<Self>, out: &mut [u8], patience: Patience) -> Result<usize, Error> {
-        self.read_within(out, &mut Limit::once(patience))
-    }
-
-    /// The same for a caller that goes on after an interruption, of which some come without a signal.
-    ///
-    /// # Errors
-    /// As [`Connection::read`].
-    pub fn read_within(
-        self: &Arc<Self>,
-        out: &mut [u8],
-        limit: &mut Limit,
-    ) -> Result<usize, Error> {
+    /// and those of waiting. [`Error::Interrupted`] also comes without a signal, to be called again, if `limit`
+    /// looks for signals.
+    pub fn read(self: &Arc<Self>, out: &mut [u8], limit: &mut Limit) -> Result<usize, Error> {
         if out.is_empty() {
             return Ok(0);
         }
@@ -45,7 +34,7 @@ impl Connection {
         let _turn = self.reader.take(limit.patience())?;
         self.fd.number()?;
         self.push_unsent(&fd);
-        let read = self.read_or_wait(&fd, out, limit);
+        let read = self.read_within(&fd, out, limit);
         // A writer at work sees to its bytes itself.
         if !self.writer.is_taken() {
             self.send_rest_later(&fd);
@@ -53,12 +42,7 @@ impl Connection {
         read
     }
 
-    fn read_or_wait(
-        &self,
-        fd: &OwnedFd,
-        out: &mut [u8],
-        limit: &mut Limit,
-    ) -> Result<usize, Error> {
+    fn read_within(&self, fd: &OwnedFd, out: &mut [u8], limit: &mut Limit) -> Result<usize, Error> {
         loop {
             match self.read_now(fd, out)? {
                 Now::Data(count) => return Ok(count),

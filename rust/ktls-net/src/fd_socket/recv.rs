@@ -37,22 +37,9 @@ impl FdSocket {
     /// Receives into `out`; `control` is the room for control messages.
     ///
     /// # Errors
-    /// As spec 3.3 and 3.4; EAGAIN, [`Error::TimedOut`] and [`Error::Interrupted`] as `patience` says.
+    /// As spec 3.3 and 3.4; EAGAIN, [`Error::TimedOut`] and [`Error::Interrupted`] as `limit` says; the last
+    /// also comes without a signal, to be called again.
     pub fn recv(
-        &self,
-        out: &mut Target<'_, '_>,
-        control: usize,
-        flags: u32,
-        patience: Patience,
-    ) -> Result<Received, Error> {
-        self.recv_within(out, control, flags, &mut Limit::once(patience))
-    }
-
-    /// The same for a caller that goes on after an interruption, of which some come without a signal.
-    ///
-    /// # Errors
-    /// As [`FdSocket::recv`].
-    pub fn recv_within(
         &self,
         out: &mut Target<'_, '_>,
         control: usize,

@@ -69,7 +69,7 @@ impl PyConnection {
 
     pub(super) fn read_to(&self, py: Python<'_>, out: &mut [u8]) -> PyResult<usize> {
         let mut limit = self.limit();
-        self.run(py, || self.inner.read_within(out, &mut limit))
+        self.run(py, || self.inner.read(out, &mut limit))
     }
 
     pub(super) fn ask_socket(&self, py: Python<'_>, method: &str) -> PyResult<Py<PyAny>> {

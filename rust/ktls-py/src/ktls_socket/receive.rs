@@ -39,8 +39,6 @@ impl PyKtlsSocket {
     ) -> PyResult<Received> {
         let mut limit = Limit::whole(self.timeout.patience());
         let flags = flags.cast_unsigned();
-        self.run(py, || {
-            self.inner.recv_within(out, control, flags, &mut limit)
-        })
+        self.run(py, || self.inner.recv(out, control, flags, &mut limit))
     }
 }
