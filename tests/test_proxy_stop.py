@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
@@ -53,12 +54,10 @@ def test_workers_that_are_told_to_stop_let_their_connections_end(
 ) -> None:
     with echo_proxy(identity, "--workers", "2") as proxy:
         with connect_tls(proxy.port, identity) as client:
-            client.sendall(b"one")
-            assert read_exactly(client, 3) == b"one"
+            assert_echo(client, b"one")
             proxy.signal(signum)
             assert "connections still open" in proxy.event("notice")["text"]
-            client.sendall(b"two")
-            assert read_exactly(client, 3) == b"two"
+            assert_echo(client, b"two")
             client.unwrap().close()
         assert proxy.wait() == 0
         assert proxy.event("connection")["result"] == "ok"
@@ -84,8 +83,7 @@ def test_connection_that_outlasts_the_drain_gets_a_close_notify(identity: Identi
         echo_proxy(identity, "--drain", "0.2") as proxy,
         connect_tls(proxy.port, identity) as client,
     ):
-        client.sendall(b"one")
-        assert read_exactly(client, 3) == b"one"
+        assert_echo(client, b"one")
         proxy.signal(signal.SIGTERM)
         assert read_to_end(client) == b""  # a truncation would raise
         assert proxy.wait() == 0
@@ -97,8 +95,7 @@ def test_second_signal_ends_at_once(identity: Identity) -> None:
         echo_proxy(identity, "--drain", "60") as proxy,
         connect_tls(proxy.port, identity) as client,
     ):
-        client.sendall(b"one")
-        assert read_exactly(client, 3) == b"one"
+        assert_echo(client, b"one")
         proxy.signal(signal.SIGTERM)
         proxy.event("notice")
         client.settimeout(0.2)
@@ -113,15 +110,18 @@ def test_second_signal_ends_at_once(identity: Identity) -> None:
 def test_two_signals_at_once_are_one_order(identity: Identity) -> None:
     with echo_proxy(identity, "--workers", "2") as proxy:
         with connect_tls(proxy.port, identity) as client:
-            client.sendall(b"one")
-            assert read_exactly(client, 3) == b"one"
+            assert_echo(client, b"one")
             proxy.signal(signal.SIGTERM)
             proxy.signal(signal.SIGINT)
             proxy.event("notice")
-            client.sendall(b"two")
-            assert read_exactly(client, 3) == b"two"
+            assert_echo(client, b"two")
             client.unwrap().close()
         assert proxy.wait() == 0
+
+
+def assert_echo(client: ssl.SSLSocket, data: bytes) -> None:
+    client.sendall(data)
+    assert read_exactly(client, len(data)) == data
 
 
 def assert_cut(logged: Event) -> None:
@@ -162,8 +162,7 @@ def test_a_second_hangup_changes_nothing(
 ) -> None:
     with echo_proxy(identity, "--workers", workers) as proxy:
         with connect_tls(proxy.port, identity) as client:
-            client.sendall(b"one")
-            assert read_exactly(client, 3) == b"one"
+            assert_echo(client, b"one")
             proxy.signal(first)
             proxy.event("notice")
             client.settimeout(0.2)
@@ -172,8 +171,7 @@ def test_a_second_hangup_changes_nothing(
                     client.recv(1)
                 proxy.signal(signal.SIGHUP)
             client.settimeout(TIMEOUT)
-            client.sendall(b"two")
-            assert read_exactly(client, 3) == b"two"
+            assert_echo(client, b"two")
             client.unwrap().close()
         assert proxy.wait() == 0
         assert proxy.event("connection")["result"] == "ok"
@@ -184,8 +182,7 @@ def test_second_signal_cuts_workers_and_what_they_cut_is_logged(identity: Identi
         echo_proxy(identity, "--workers", "2", "--drain", "60") as proxy,
         connect_tls(proxy.port, identity) as client,
     ):
-        client.sendall(b"one")
-        assert read_exactly(client, 3) == b"one"
+        assert_echo(client, b"one")
         proxy.signal(signal.SIGTERM)
         proxy.event("notice")
         client.settimeout(0.2)
@@ -198,12 +195,10 @@ def test_second_signal_cuts_workers_and_what_they_cut_is_logged(identity: Identi
 
 def test_signal_prints_the_counters_of_the_running_proxy(identity: Identity) -> None:
     with echo_proxy(identity) as proxy, connect_tls(proxy.port, identity) as client:
-        client.sendall(b"one")
-        assert read_exactly(client, 3) == b"one"
+        assert_echo(client, b"one")
         proxy.signal(signal.SIGUSR1)
         stats = proxy.event("stats")
-        client.sendall(b"two")
-        assert read_exactly(client, 3) == b"two"
+        assert_echo(client, b"two")
     assert (stats["open"], stats["accepted"], stats["failed"]) == (1, 1, 0)
     assert list(stats["tls_stat"]) == list(ktls_fast.Namespace().tls_stat())
     assert stats["tls_stat"]["TlsTxSw"] == stats["tls_stat"]["TlsCurrTxSw"] == 1
@@ -236,8 +231,7 @@ def test_workers_share_the_port_and_all_serve(identity: Identity) -> None:
     with echo_proxy(identity, "--workers", "2", "--stats") as proxy:
         for _ in range(40):
             with connect_tls(proxy.port, identity) as client:
-                client.sendall(b"one")
-                assert read_exactly(client, 3) == b"one"
+                assert_echo(client, b"one")
                 client.unwrap().close()
         proxy.events("connection", 40)
         assert proxy.stop() == 0
@@ -250,12 +244,10 @@ def test_workers_share_the_port_and_all_serve(identity: Identity) -> None:
 def test_workers_drain_when_the_parent_is_told_to_stop(identity: Identity) -> None:
     with echo_proxy(identity, "--workers", "2") as proxy:
         with connect_tls(proxy.port, identity) as client:
-            client.sendall(b"one")
-            assert read_exactly(client, 3) == b"one"
+            assert_echo(client, b"one")
             proxy.signal(signal.SIGTERM)
             proxy.event("notice")
-            client.sendall(b"two")
-            assert read_exactly(client, 3) == b"two"
+            assert_echo(client, b"two")
             client.unwrap().close()
         assert proxy.wait() == 0
 
