@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ktls_fast.proxy import Options, run
 
-from .values import address, at_least_one, file, given, protocols, seconds, size, update_limit
+from .values import address, at_least_one, file, not_empty, protocols, seconds, size, update_limit
 
 if TYPE_CHECKING:
     from . import Parser
@@ -76,13 +76,13 @@ def _add_tls(parser: "Parser") -> None:
     )
     group.add_argument(
         "--ca",
-        type=given,
+        type=not_empty,
         metavar="FILE|system|webpki",
         help="with --originate: whom to trust; default: system",
     )
     group.add_argument(
         "--server-name",
-        type=given,
+        type=not_empty,
         metavar="NAME",
         help="with --originate: what the certificate must prove; default: the host of --connect",
     )

@@ -12,8 +12,8 @@ __all__ = [
     "address",
     "at_least_one",
     "file",
-    "given",
     "natural",
+    "not_empty",
     "part",
     "protocols",
     "seconds",
@@ -114,7 +114,7 @@ def protocols(text: str) -> tuple[str, ...]:
     return names
 
 
-def given(text: str) -> str:
+def not_empty(text: str) -> str:
     """Anything but nothing, which a variable of a script holds that was never set."""
     if not text:
         msg = "'' is empty; leave the option out for its default"
@@ -124,7 +124,7 @@ def given(text: str) -> str:
 
 def file(text: str) -> Path:
     """The path of a file."""
-    return Path(given(text))
+    return Path(not_empty(text))
 
 
 def _is_unicode(text: str) -> bool:

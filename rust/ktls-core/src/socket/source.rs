@@ -77,8 +77,8 @@ impl<'a> Source<'a> {
         self.rest().get(..len)
     }
 
-    /// True if `bytes` are left, in whatever pieces, and no others.
-    pub(super) fn is(&self, bytes: &[u8]) -> bool {
+    /// Returns true if exactly `bytes` are left, in whatever pieces.
+    pub(super) fn remaining_equals(&self, bytes: &[u8]) -> bool {
         if self.left != bytes.len() {
             return false;
         }
@@ -113,14 +113,18 @@ mod tests {
             &[b"ab", b"cd"],
         ] {
             let mut source = Source::new(slices);
-            assert!(source.is(b"abcd"));
-            assert!(!source.is(b"abc") && !source.is(b"abcde") && !source.is(b"abcx"));
+            assert!(source.remaining_equals(b"abcd"));
+            assert!(
+                !source.remaining_equals(b"abc")
+                    && !source.remaining_equals(b"abcde")
+                    && !source.remaining_equals(b"abcx")
+            );
             source.take(1, |_| {});
-            assert!(source.is(b"bcd"));
+            assert!(source.remaining_equals(b"bcd"));
             source.take(3, |_| {});
-            assert!(source.is(b""));
+            assert!(source.remaining_equals(b""));
         }
-        assert!(Source::new(&[]).is(b""));
+        assert!(Source::new(&[]).remaining_equals(b""));
     }
 
     #[test]

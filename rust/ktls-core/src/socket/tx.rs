@@ -41,8 +41,8 @@ pub struct Tx {
 pub(crate) struct Keyed {
     pub(super) key: Arc<TrafficKey>,
     pub(super) seq: u64,
-    /// The KeyUpdate that may pass the record limit did.
-    has_told: bool,
+    /// The one KeyUpdate that may leave past the record limit has left.
+    key_update_sent: bool,
 }
 
 impl Keyed {
@@ -197,7 +197,7 @@ impl Tx {
         let past = self.keyed.replace(Keyed {
             key,
             seq,
-            has_told: false,
+            key_update_sent: false,
         });
         if let (Some(offload), Some(past)) = (&mut self.offload, past) {
             offload.replaced(past.key);

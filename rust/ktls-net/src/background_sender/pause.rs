@@ -1,9 +1,9 @@
 //! A pause of the thread while its process forks.
 //!
-//! A child has copies of everything that the thread is in the middle of, and nobody who would finish it: a
-//! descriptor that the thread holds for a moment would stay open. So whoever forks lets the thread come to
-//! the end of what it does, and keeps it from beginning anything until the fork is over. Nobody else waits
-//! for that lock, so that hooks of others may run meanwhile.
+//! The thread holds descriptors for a moment while it works on them. A child that is forked at such a moment
+//! would keep its copies open, since it has no thread that lets go of them. So the thread that forks first
+//! waits until the background thread has finished its turn, and holds the lock that this takes for each turn
+//! until the fork is over. No other thread waits for the lock, so other fork handlers may run meanwhile.
 
 use std::cell::RefCell;
 use std::sync::{MutexGuard, TryLockError};
@@ -12,23 +12,23 @@ use std::time::{Duration, Instant};
 use super::BackgroundSender;
 
 thread_local! {
-    /// What the thread that forks holds meanwhile.
-    static PAUSE: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
+    /// The lock, in the thread that forks.
+    static HELD: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
 }
 
 /// A fork waits no longer than this: the thread may itself wait for a lock of somebody who waits for us.
-const LONGEST: Duration = Duration::from_millis(500);
-/// Between two tries.
-const BETWEEN: Duration = Duration::from_micros(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// The time between two tries to get the lock.
+const RETRY_INTERVAL: Duration = Duration::from_micros(50);
 
 /// Before a fork, in the thread that forks.
 pub(crate) fn pause_for_fork() {
-    PAUSE.set(BackgroundSender::here().pause(Instant::now() + LONGEST));
+    HELD.set(BackgroundSender::here().pause(Instant::now() + LONGEST_PAUSE));
 }
 
 /// After it, in the same thread, of the parent or of the child.
 pub(crate) fn go_on_after_fork() {
-    PAUSE.set(None);
+    HELD.set(None);
 }
 
 impl BackgroundSender {
@@ -38,7 +38,7 @@ impl BackgroundSender {
                 Ok(guard) => return Some(guard),
                 Err(TryLockError::Poisoned(guard)) => return Some(guard.into_inner()),
                 Err(TryLockError::WouldBlock) if Instant::now() >= end => return None,
-                Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(RETRY_INTERVAL),
             }
         }
     }

@@ -208,10 +208,10 @@ impl Connection {
         self.sending_half().wire().len()
     }
 
-    /// For callers that have something to let go of before a call: it would be refused without a look.
+    /// Checks, before a caller waits for anything else, that this process may use it at all.
     ///
     /// # Errors
-    /// EBUSY in a child of a fork that may not touch it at all.
+    /// EBUSY in a child of a fork that can never use it.
     pub fn check_reachable(&self) -> Result<(), Error> {
         self.fd.owner().check_reachable()
     }

@@ -90,7 +90,7 @@ impl FdSocket {
                 Ok(len) => {
                     source.take(len, |_| {});
                     limit.renew();
-                    limit.taken();
+                    limit.note_taken();
                 }
                 Err(Errno::AGAIN) => {
                     let place = fd.as_fd();

@@ -266,7 +266,7 @@ impl FdSocket {
             limit,
             &self.shared,
         );
-        sending.limit.taken();
+        sending.limit.note_taken();
         Ok(sent?)
     }
 

@@ -153,11 +153,11 @@ impl Ownership {
         Ok(())
     }
 
-    /// Before anything of it is touched in a process that may be a child.
+    /// Checks, without a lock, that this process may use it at all.
     ///
     /// # Errors
-    /// EBUSY in such a child, and in one of a fork that nobody announced: there not even the language that
-    /// calls us may know that its threads are gone, and would wait for them where it lets others run.
+    /// EBUSY in a child of a fork that came during a call, and in a child of an unannounced fork. Python does
+    /// not know of the latter either: it would wait for the parent's threads wherever it takes the GIL.
     pub fn check_reachable(&self) -> Result<(), Error> {
         self.check_not_stuck()?;
         if process::is_cut_off(self.era.load(Ordering::SeqCst)) {

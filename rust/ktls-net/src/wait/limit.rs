@@ -18,7 +18,7 @@ pub struct Limit {
     /// no handler is late by more than the call has waited. None for a caller that would take an
     /// interruption for the end of its call.
     look_up: Option<Duration>,
-    /// A call that returns what it has taken so far takes an interruption for its end from then on.
+    /// No looks for signals once something was taken: the call would return early with that.
     until_taken: bool,
 }
 
@@ -85,8 +85,8 @@ impl Limit {
         }
     }
 
-    /// The call has taken something that it will not give back.
-    pub(crate) fn taken(&mut self) {
+    /// Notes that the call has taken something that it will not give back.
+    pub(crate) fn note_taken(&mut self) {
         self.look_up = self.look_up.filter(|_| !self.until_taken);
     }
 
@@ -173,10 +173,10 @@ mod tests {
     fn who_has_taken_something_waits_in_one_piece() {
         let mut limit = Limit::until_taken(Patience::Endless);
         assert!(matches!(wait_in_vain(&mut limit), Err(Error::Interrupted)));
-        limit.taken();
+        limit.note_taken();
         assert!(matches!(wait_in_vain(&mut limit), Err(Error::TimedOut)));
         let mut goes_on = Limit::whole(Patience::Endless);
-        goes_on.taken();
+        goes_on.note_taken();
         assert!(matches!(
             wait_in_vain(&mut goes_on),
             Err(Error::Interrupted)

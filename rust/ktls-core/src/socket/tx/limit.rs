@@ -38,8 +38,8 @@ impl Tx {
         let checked = self.check_limit();
         let is_last = checked.is_err() && self.open.is_empty();
         match &mut self.keyed {
-            Some(keyed) if is_last && keyed.may_tell(source, record_type) => {
-                keyed.has_told = true;
+            Some(keyed) if is_last && keyed.may_send_key_update(source, record_type) => {
+                keyed.key_update_sent = true;
                 Ok(())
             }
             _ => checked,
@@ -49,14 +49,16 @@ impl Tx {
 
 impl Keyed {
     /// True for a whole KeyUpdate and nothing else, the first past the limit.
-    fn may_tell(&self, source: &Source<'_>, record_type: u8) -> bool {
+    fn may_send_key_update(&self, source: &Source<'_>, record_type: u8) -> bool {
         let version = self.key.info().version();
         let kind = ContentType(record_type);
         let replies = [Reply::NotRequested, Reply::Requested];
-        !self.has_told
+        !self.key_update_sent
             && (version, kind) == (TLS13, ContentType::HANDSHAKE)
             && source.taken() == 0
-            && replies.iter().any(|reply| source.is(&reply.message()))
+            && replies
+                .iter()
+                .any(|reply| source.remaining_equals(&reply.message()))
     }
 
     /// Counts those of the next records that the key should not seal.
