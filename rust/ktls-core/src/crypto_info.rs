@@ -1,4 +1,4 @@
-//! The kernel's `tls12_crypto_info_*` structs (spec 1.2).
+//! The kernel's `tls12_crypto_info_*` structs (`docs/kernel-rules.md`, S1.2).
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Counters with the names of `/proc/net/tls_stat` (spec 6.1).
+//! Counters with the names of `/proc/net/tls_stat` (`docs/kernel-rules.md`, S6.1).
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,7 +7,7 @@ macro_rules! counters {
     ($($name:ident,)*) => {
         /// One line of `/proc/net/tls_stat`.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-        #[expect(missing_docs, reason = "the names are the kernel's; spec 6.1 says when each moves")]
+        #[expect(missing_docs, reason = "the kernel's names; docs/kernel-rules.md, S6.1")]
         pub enum Counter {
             $($name,)*
         }

@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn struct_sizes_and_overheads_are_those_of_the_kernel() {
-        // spec 1.2 and 2.1: total size, overhead in 1.2, overhead in 1.3
+        // docs/kernel-rules.md, S1.2-2 and S2.1-1: total size, overhead in 1.2, overhead in 1.3
         for (cipher_type, info, in12, in13) in [
             (51, 40, 29, 22),
             (52, 56, 29, 22),

@@ -98,7 +98,7 @@ fn a_peek_takes_nothing_and_arms_the_pause() {
     assert_eq!(receiver.data(100), Err(Errno::KeyExpired.code()));
 }
 
-/// Pause state × event (spec 3.4, K-9 … K-20).
+/// Pause state × event (`docs/kernel-rules.md`, S3.4-1 and K-9 to K-20).
 #[test]
 fn a_paused_receiver_answers_every_event() {
     let expired = Err(Errno::KeyExpired.code());

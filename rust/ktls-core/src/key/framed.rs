@@ -1,4 +1,5 @@
-//! Records that a device seals or has opened: plaintext in a record's place (spec 5.1, D-8, D-12).
+//! Records that a device seals or has opened: plaintext in a record's place
+//! (`docs/offload-rules.md`, D-8 and D-12).
 
 use crate::aead::SealJob;
 use crate::error::Error;

@@ -29,7 +29,7 @@ impl RecSeq {
     ///
     /// # Errors
     /// [`Error::SeqExhausted`] when fewer are left; 2^64 - 1 is never given out: the kernel does not
-    /// send that record either (spec 2.3).
+    /// send that record either (`docs/kernel-rules.md`, S2.3-1).
     pub fn reserve(&mut self, count: u64) -> Result<Range<u64>, Error> {
         let start = self.next;
         self.next = start.checked_add(count).ok_or(Error::SeqExhausted)?;
@@ -46,7 +46,8 @@ impl RecSeq {
         }
     }
 
-    /// Takes the number of a record of the peer, which may have used 2^64 - 1 (spec 2.3).
+    /// Takes the number of a record of the peer, which may have used 2^64 - 1
+    /// (`docs/kernel-rules.md`, S2.3-2).
     ///
     /// # Errors
     /// [`Error::SeqExhausted`] after that.

@@ -1,4 +1,5 @@
-//! A key in use: how one record is sealed and opened under it (spec 2.1, 3.2).
+//! A key in use: how one record is sealed and opened under it
+//! (`docs/kernel-rules.md`, S2.1 and S3.2).
 
 use std::fmt;
 
@@ -50,7 +51,8 @@ impl TrafficKey {
         &self.info
     }
 
-    /// What `getsockopt` tells when `seq` is the next number: the live iv and rec_seq (spec 1.5).
+    /// What `getsockopt` tells when `seq` is the next number: the live iv and rec_seq
+    /// (`docs/kernel-rules.md`, S1.5-3).
     #[must_use]
     pub fn live_info(&self, seq: u64) -> CryptoInfo {
         let mut live = self.info.clone();
@@ -82,7 +84,7 @@ impl TrafficKey {
         HEADER_LEN + self.explicit
     }
 
-    /// Checks that `next` may follow this key (spec 1.4, rules 2 and 4a).
+    /// Checks that `next` may follow this key (`docs/kernel-rules.md`, S1.4-3 and S1.4-4).
     ///
     /// # Errors
     /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`]
@@ -309,7 +311,8 @@ impl TrafficKey {
         self.tls12
     }
 
-    /// The iv counted up by one per record since the key was installed, whatever rec_seq is (spec 2.1).
+    /// The iv counted up by one per record since the key was installed, whatever rec_seq is
+    /// (`docs/kernel-rules.md`, S2.1-3).
     pub(super) fn explicit_nonce(&self, seq: u64) -> [u8; 8] {
         let mut start = [0; 8];
         start.copy_from_slice(&self.info.nonce()[4..]);
@@ -346,7 +349,7 @@ fn aad12(seq: u64, record_type: u8, len: usize) -> Aad {
 }
 
 /// That of a protected record of TLS 1.3, which is all of its additional data: made of constants and
-/// not taken from the wire, as in the kernel (spec 2.1).
+/// not taken from the wire, as in the kernel (`docs/kernel-rules.md`, S2.1-5).
 fn outer_header(len: usize) -> [u8; HEADER_LEN] {
     header12(ContentType::APPLICATION_DATA.0, len)
 }

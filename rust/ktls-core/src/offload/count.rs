@@ -1,4 +1,4 @@
-//! Gauges and outcomes of both directions (spec 6.1).
+//! Gauges and outcomes of both directions (`docs/offload-rules.md`, D-4, V-TX-6 and V-TX-8).
 
 use crate::crypto_info::Direction;
 use crate::offload::policy::Outcome;

@@ -1,4 +1,5 @@
-//! What a network device offers to the record layer (spec 5.1, D-1 to D-5), and how it fails.
+//! What a network device offers to the record layer (`docs/offload-rules.md`, D-1 to D-5), and how
+//! it fails.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Key updates while a network device does the cryptography (spec 5).
+//! Key updates while a network device does the cryptography (`docs/offload-rules.md`).
 //!
 //! [`TxPhase`] and [`RxPhase`] hold every rule of a rekey, as pure state machines; the sockets' own
 //! [`crate::socket::Tx`] and [`crate::socket::Rx`] follow them over any [`OffloadDevice`]. [`SimNic`] is one.

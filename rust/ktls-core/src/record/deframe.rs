@@ -26,7 +26,7 @@ pub struct Frame {
 }
 
 impl Framing {
-    /// The kernel's stream parser (spec 3.1).
+    /// The kernel's stream parser (`docs/kernel-rules.md`, S3.1).
     #[must_use]
     pub const fn kernel(cipher: &Cipher, version: u16) -> Self {
         let explicit = cipher.explicit(version);
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn the_kernel_judges_length_first_then_version() {
-        // R: spec 3.1; 16401 is the limit of 1.3, 16408 that of 1.2
+        // docs/kernel-rules.md, S3.1-1 to S3.1-3; 16401 is the limit of 1.3, 16408 that of 1.2
         for (version, bytes, want) in [
             (
                 TLS13,

@@ -1,4 +1,4 @@
-//! What one call asks for: flags and control messages (spec 2.2, 3.3).
+//! What one call asks for: flags and control messages (`docs/kernel-rules.md`, S2.2 and S3.3).
 
 use crate::error::Error;
 
@@ -166,7 +166,8 @@ fn one_type(control: Control<'_>, flags: SendFlags) -> Result<u8, Error> {
     Ok(record_type)
 }
 
-/// How much of a received control message fits into the caller's room, in bytes (spec 3.3).
+/// How much of a received control message fits into the caller's room, in bytes
+/// (`docs/kernel-rules.md`, S3.3-5).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ControlRoom {
     /// Not even the header.
@@ -189,7 +190,8 @@ impl ControlRoom {
     }
 }
 
-/// `CMSG_LEN(0)`; the type makes it one byte more, and no padding is asked for (spec 7).
+/// `CMSG_LEN(0)`; the type makes it one byte more, and no padding is asked for
+/// (`docs/kernel-rules.md`, S3.3-5).
 const HEADER: usize = 16;
 
 /// `MSG_PEEK`

@@ -25,7 +25,7 @@ impl Fault {
         }
     }
 
-    /// EPIPE, the one error that a send consumes (spec 2.2).
+    /// EPIPE, the one error that a send consumes (`docs/kernel-rules.md`, S2.2-11).
     #[must_use]
     pub const fn is_pipe(self) -> bool {
         self.code() == Errno::Pipe.code()

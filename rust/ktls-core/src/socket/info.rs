@@ -1,4 +1,4 @@
-//! What `sock_diag` tells of a socket (spec 6.2).
+//! What `sock_diag` tells of a socket (`docs/kernel-rules.md`, S6.2).
 
 use crate::crypto_info::CryptoInfo;
 

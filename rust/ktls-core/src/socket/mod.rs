@@ -1,6 +1,6 @@
 //! What a Linux TCP socket with the tls ULP does, as pure logic: the kernel face.
 //!
-//! Rules are cited by the numbers of the behaviour specification. [`Tx`] and [`Rx`] are one
+//! Rules are cited by their numbers in `docs/kernel-rules.md`. [`Tx`] and [`Rx`] are one
 //! direction each and share nothing but [`Shared`]; [`options`] are the checks of `setsockopt` and
 //! `getsockopt`, [`call`] those of one send or receive call.
 

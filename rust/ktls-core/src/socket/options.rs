@@ -1,4 +1,5 @@
-//! The checks of `setsockopt` and `getsockopt`, in the kernel's order (spec 1.3 to 1.5).
+//! The checks of `setsockopt` and `getsockopt`, in the kernel's order
+//! (`docs/kernel-rules.md`, S1.3 to S1.5).
 
 use crate::crypto_info::{CryptoInfo, head};
 use crate::error::Error;
@@ -175,7 +176,7 @@ pub fn payload_limit_answer(limit: usize, len: usize) -> Result<Vec<u8>, Error> 
     Ok((limit as u16).to_ne_bytes().to_vec())
 }
 
-/// Rules 2 and 4a of spec 1.4.
+/// `docs/kernel-rules.md`, S1.4-3 and S1.4-4.
 fn check_update(live: &CryptoInfo, given: (u16, u16)) -> Result<(), Error> {
     if live.version() != TLS13 {
         return Err(Error::NoRekeyIn12);
@@ -190,7 +191,7 @@ fn check_update(live: &CryptoInfo, given: (u16, u16)) -> Result<(), Error> {
     })
 }
 
-/// Rule 4d of spec 1.4.
+/// `docs/kernel-rules.md`, S1.4-6.
 fn check_other(other: &CryptoInfo, given: (u16, u16)) -> Result<(), Error> {
     let installed = (other.version(), other.cipher().cipher_type);
     difference(installed, given).map_or(Ok(()), |(what, installed, given)| {

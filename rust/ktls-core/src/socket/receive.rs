@@ -1,4 +1,4 @@
-//! One receive call: what it asked for and what it has got (spec 3.3).
+//! One receive call: what it asked for and what it has got (`docs/kernel-rules.md`, S3.3).
 
 use crate::error::Error;
 use crate::socket::Fault;

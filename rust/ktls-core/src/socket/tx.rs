@@ -1,4 +1,4 @@
-//! The sending direction (spec 2).
+//! The sending direction (`docs/kernel-rules.md`, section 2).
 
 mod group;
 mod held;
@@ -29,7 +29,8 @@ pub struct Tx {
     jobs: Option<Jobs>,
     /// Bytes at the end of `wire`, or jobs, that wait for the next transmission.
     held: usize,
-    /// What is held was sealed under the last number: it never leaves under its own key (spec 2.3).
+    /// What is held was sealed under the last number: it never leaves under its own key
+    /// (`docs/kernel-rules.md`, S2.3-1).
     held_is_last: bool,
     max_payload: usize,
     /// Records that one key may seal; the kernel has no such limit.
@@ -210,7 +211,7 @@ impl Tx {
         self.keyed.as_ref().map(|keyed| &*keyed.key)
     }
 
-    /// The key in use with its running iv and number (spec 1.5).
+    /// The key in use with its running iv and number (`docs/kernel-rules.md`, S1.5-3).
     #[must_use]
     pub fn live_info(&self) -> Option<CryptoInfo> {
         self.keyed

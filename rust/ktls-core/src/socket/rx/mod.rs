@@ -1,4 +1,4 @@
-//! The receiving direction (spec 3, 4).
+//! The receiving direction (`docs/kernel-rules.md`, sections 3 and 4).
 
 mod ahead;
 mod group;
@@ -41,7 +41,7 @@ pub struct Rx {
     pub(crate) offload: Option<RxOffload>,
 }
 
-/// The stream parser (spec 3.1).
+/// The stream parser (`docs/kernel-rules.md`, S3.1).
 ///
 /// | state   | bytes came                      | record opened |
 /// |---------|---------------------------------|---------------|
@@ -194,7 +194,7 @@ impl Rx {
         Ok(Step::Done)
     }
 
-    /// Says how a call goes on when no bytes can be had (spec 3.4).
+    /// Says how a call goes on when no bytes can be had (`docs/kernel-rules.md`, S3.4).
     ///
     /// # Errors
     /// What `sk_err` holds, which is taken out only if no bytes were copied.
@@ -254,8 +254,9 @@ impl Rx {
         self.parser == Parser::Hungry && self.framing.announced(self.wire.bytes()) == Ok(None)
     }
 
-    /// True when a receive call has something to deliver, as poll sees it (spec 3.6, K-13): something that
-    /// is open, or a whole record while at least `low_water` bytes are not opened.
+    /// True when a receive call has something to deliver, as poll sees it (`docs/kernel-rules.md`,
+    /// S3.6 and K-13): something that is open, or a whole record while at least `low_water` bytes are
+    /// not opened.
     #[must_use]
     pub fn readable(&self, low_water: usize) -> bool {
         let whole = matches!(self.parser, Parser::Ready(_)) && self.unopened() >= low_water;
@@ -292,7 +293,7 @@ impl Rx {
         &self.key
     }
 
-    /// The key in use with its running iv and number (spec 1.5).
+    /// The key in use with its running iv and number (`docs/kernel-rules.md`, S1.5-3).
     #[must_use]
     pub fn live_info(&self) -> CryptoInfo {
         self.key.live_info(self.seq)

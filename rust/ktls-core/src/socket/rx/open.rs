@@ -142,7 +142,7 @@ impl Rx {
         self.parser = Parser::Hungry;
         self.seq = self.seq.wrapping_add(1);
         if self.seq == 0 {
-            // The record is delivered all the same (spec 2.3).
+            // The record is delivered all the same (docs/kernel-rules.md, S2.3-2).
             shared.error.set_in_call(Error::SeqExhausted);
         }
         if self.parse(shared) == Parser::Stopped {
@@ -296,7 +296,7 @@ fn open_direct(
     Ok(inner)
 }
 
-/// The record stays at the head and is tried again by every call (spec 3.2).
+/// The record stays at the head and is tried again by every call (`docs/kernel-rules.md`, S3.2-2).
 fn fail(error: Error, call: &Receive, shared: &Shared) -> Result<Step, Fault> {
     note_failure(error, shared);
     end(error, call)

@@ -1,4 +1,4 @@
-//! One data record at a time, for splice (spec 3.7).
+//! One data record at a time, for splice (`docs/kernel-rules.md`, S3.7).
 
 use crate::error::Error;
 use crate::rekey::RxRekey;

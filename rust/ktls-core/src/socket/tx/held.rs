@@ -1,4 +1,5 @@
-//! Records that are sealed and wait for the next transmission (spec 2.2, 2.3).
+//! Records that are sealed and wait for the next transmission
+//! (`docs/kernel-rules.md`, S2.2-13 and S2.3-1).
 
 use crate::socket::tx::Tx;
 use crate::socket::{Fault, Shared};
