@@ -181,7 +181,8 @@ impl FdSocket {
         Ok(())
     }
 
-    /// `shutdown(2)`: an open MSG_MORE record is dropped, sealed ones leave first (spec 2.5).
+    /// `shutdown(2)`: an open MSG_MORE record is dropped, sealed ones leave first
+    /// (`docs/kernel-rules.md`, S2.5-1 and S2.5-2).
     ///
     /// # Errors
     /// EINVAL when `how` is not 0 to 2; what TCP says.
@@ -226,7 +227,7 @@ impl FdSocket {
         self.watchers.ring();
     }
 
-    /// The gauges of spec 6.1.
+    /// The gauges of `docs/kernel-rules.md`, S6.1-2.
     fn uncount(&self) {
         if !self.tx.close_device() && self.tx.is_keyed() {
             self.shared.stats.sub(Counter::TlsCurrTxSw);

@@ -1,4 +1,5 @@
-//! Readiness (spec 3.6, K-13), although plaintext may wait in the engine, or half a record in TCP.
+//! Readiness (`docs/kernel-rules.md`, S3.6 and K-13), although plaintext may wait in the engine, or
+//! half a record in TCP.
 //!
 //! TCP is asked for bytes only while they can change the answer: those of half a record are read
 //! into the engine, so that TCP shows no more than what comes after them.

@@ -1,4 +1,4 @@
-//! Receiving (spec 3).
+//! Receiving (`docs/kernel-rules.md`, section 3).
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::TryLockError;
@@ -37,8 +37,9 @@ impl FdSocket {
     /// Receives into `out`; `control` is the room for control messages.
     ///
     /// # Errors
-    /// As spec 3.3 and 3.4; EAGAIN, [`Error::TimedOut`] and [`Error::Interrupted`] as `limit` says; the last
-    /// also comes without a signal, to be called again.
+    /// As `docs/kernel-rules.md`, S3.3 and S3.4 say; EAGAIN, [`Error::TimedOut`] and
+    /// [`Error::Interrupted`] as `limit` says; the last also comes without a
+    /// signal, to be called again.
     pub fn recv(
         &self,
         out: &mut Target<'_, '_>,

@@ -1,4 +1,4 @@
-//! Sending (spec 2.2).
+//! Sending (`docs/kernel-rules.md`, S2.2).
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -47,8 +47,8 @@ impl FdSocket {
     /// Sends `slices` as records; gives how many bytes were taken.
     ///
     /// # Errors
-    /// As spec 2.2; EAGAIN, [`Error::TimedOut`] and [`Error::Interrupted`] as `patience` says, and
-    /// only if nothing was taken.
+    /// As `docs/kernel-rules.md`, S2.2 says; EAGAIN, [`Error::TimedOut`] and
+    /// [`Error::Interrupted`] as `patience` says, and only if nothing was taken.
     pub fn send(
         &self,
         slices: &[&[u8]],

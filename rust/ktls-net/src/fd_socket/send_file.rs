@@ -1,4 +1,4 @@
-//! Sending the contents of a file (spec 2.4).
+//! Sending the contents of a file (`docs/kernel-rules.md`, S2.4).
 
 use std::os::fd::OwnedFd;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! `setsockopt` and `getsockopt` (spec 1.3 to 1.5).
+//! `setsockopt` and `getsockopt` (`docs/kernel-rules.md`, S1.3 to S1.5).
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ impl FdSocket {
     /// `setsockopt(IPPROTO_TCP, TCP_ULP, name)`
     ///
     /// # Errors
-    /// As spec 1.3.
+    /// As `docs/kernel-rules.md`, S1.3 says.
     pub fn attach(&self, name: &[u8]) -> Result<(), Error> {
         let fd = self.fd.open()?;
         let mut setup = guard(&self.setup);
@@ -62,7 +62,7 @@ impl FdSocket {
     /// `setsockopt(SOL_TLS, optname, value)`; NULL is empty.
     ///
     /// # Errors
-    /// As spec 1.4; nothing has changed then.
+    /// As `docs/kernel-rules.md`, S1.4 says; nothing has changed then.
     pub fn set_option(&self, optname: i32, value: &[u8]) -> Result<(), Error> {
         let fd = self.fd.open()?;
         let _ring = self.watchers.ring_later();
@@ -83,7 +83,7 @@ impl FdSocket {
     /// `getsockopt(SOL_TLS, optname)` with room for `len` bytes.
     ///
     /// # Errors
-    /// As spec 1.4 and 1.5.
+    /// As `docs/kernel-rules.md`, S1.4 and S1.5 say.
     pub fn option(&self, optname: i32, len: usize) -> Result<Vec<u8>, Error> {
         self.fd.open()?;
         let setup = guard(&self.setup);

@@ -1,4 +1,4 @@
-//! splice(2) between a pipe and the socket (spec 2.4, 3.7).
+//! splice(2) between a pipe and the socket (`docs/kernel-rules.md`, S2.4 and S3.7).
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -22,8 +22,9 @@ impl FdSocket {
     /// Moves up to `len` bytes of one data record into a pipe; 0 is the end, or an empty record.
     ///
     /// # Errors
-    /// As spec 3.7. EAGAIN with `SPLICE_F_NONBLOCK` or a pipe that does not block; a socket that does
-    /// not block is not looked at. [`Error::Interrupted`] also comes without a signal, to be called again.
+    /// As `docs/kernel-rules.md`, S3.7 says. EAGAIN with `SPLICE_F_NONBLOCK` or a pipe that
+    /// does not block; a socket that does not block is not looked at. [`Error::Interrupted`] also comes
+    /// without a signal, to be called again.
     pub fn splice_to(
         &self,
         pipe: &OwnedFd,
