@@ -36,5 +36,5 @@ def vectors_of(cipher: Cipher) -> list[Vector]:
 
 
 def kernel_records() -> list[Vector]:
-    """AES-CCM records of the kernel's selftest (spec 7.4), with their AAD of TLS 1.2."""
+    """AES-CCM records of the kernel's selftest (fixture "zero_len"), with their AAD of TLS 1.2."""
     return [each for each in vectors_of(AES_CCM_128) if each.name.startswith("kernel")]

@@ -1,7 +1,8 @@
 """A plain model of the TLS record layer, over ``cryptography``: what every result is held against.
 
 It imports nothing of ``ktls_fast`` and is slow on purpose: one record at a time, every byte string
-built anew, each rule in the words of the RFC or of the kernel (spec 1.2, 2.1, 3.2). It is proved by
+built anew, each rule in the words of the RFC or of the kernel
+(``docs/kernel-rules.md``, S1.2, S2.1 and S3.2). It is proved by
 ``test_vectors_rfc8448.py``, ``test_vectors_aead.py`` and ``test_ciphers.py``.
 """
 
@@ -37,7 +38,7 @@ class Aead(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cipher:
-    """One line of the kernel's table of ciphers (spec 1.2)."""
+    """One line of the kernel's table of ciphers (docs/kernel-rules.md, S1.2-2)."""
 
     name: str
     cipher_type: int
@@ -98,16 +99,16 @@ class TrafficKey:
 
     @property
     def overhead(self) -> int:
-        """Bytes that a record has on top of its plaintext (spec 2.1)."""
+        """Bytes that a record has on top of its plaintext (docs/kernel-rules.md, S2.1-1)."""
         return HEADER_SIZE + self.explicit_size + self.tail + TAG_SIZE
 
     @property
     def length_limit(self) -> int:
-        """The largest length field that the kernel takes (spec 3.1)."""
+        """The largest length field that the kernel takes (docs/kernel-rules.md, S3.1-1)."""
         return MAX_PLAINTEXT + self.overhead - HEADER_SIZE
 
     def struct(self) -> bytes:
-        """The kernel's struct: version, cipher, iv, key, salt, rec_seq (spec 1.2)."""
+        """Version, cipher, iv, key, salt, rec_seq (docs/kernel-rules.md, S1.2-1)."""
         head = struct.pack("=HH", self.version, self.cipher.cipher_type)
         return head + self.iv + self.key + self.salt + struct.pack(">Q", self.rec_seq)
 
@@ -152,7 +153,7 @@ class TrafficKey:
         return (self.rec_seq + nth) % SEQ_MODULUS
 
     def _explicit(self, nth: int) -> bytes:
-        """Counts up from the given iv, whatever the record number is (spec 2.1)."""
+        """Counts up from the given iv, whatever rec_seq is (docs/kernel-rules.md, S2.1-3)."""
         if not self.explicit_size:
             return b""
         return struct.pack(">Q", (int.from_bytes(self.iv, "big") + nth) % SEQ_MODULUS)

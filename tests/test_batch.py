@@ -238,7 +238,7 @@ def test_more_records_than_the_key_may_seal_are_refused(key: TrafficKey) -> None
 
 @pytest.mark.parametrize("version", [TLS12, TLS13])
 def test_more_records_than_numbers_are_left_are_refused(version: int) -> None:
-    """Spec 2.3."""
+    """docs/kernel-rules.md, S2.3-1."""
     late = traffic_key(version, CHACHA20_POLY1305).at(LAST - 3)
     sealer = Sealer(late.struct())
     with seal_refused(sealer, late, errno.EBADMSG):

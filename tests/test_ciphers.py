@@ -26,7 +26,7 @@ from tests.reference import (
 
 
 def test_every_cipher_of_the_kernel_is_there() -> None:
-    """Spec 1.2."""
+    """docs/kernel-rules.md, S1.2."""
     chosen = {AES_GCM_128: fastest_gcm(), AES_GCM_256: fastest_gcm(), CHACHA20_POLY1305: "aws-lc"}
     assert aead_in_use() == {cipher.name: chosen.get(cipher, "rustcrypto") for cipher in CIPHERS}
 
@@ -77,7 +77,10 @@ def test_the_model_agrees_with_the_vectors(cipher: Cipher) -> None:
 
 
 def test_the_ccm_records_of_the_kernel_are_ours() -> None:
-    """Spec 7.4: key, salt and iv of zeros; the nth record's explicit nonce is its number."""
+    """Fixture "zero_len" of the kernel's selftest: key, salt and iv are zeros.
+
+    The nth record's explicit nonce is its number.
+    """
     records = kernel_records()
     assert len(records) == 10
     for vector in records:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from ktls_fast import CryptoInfo, KtlsError
 from tests.reference import CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_key
 
-# Spec 1.2: cipher_type -> where iv, key, salt and rec_seq start, and the size of the struct.
+# docs/kernel-rules.md, S1.2-2: cipher_type -> where iv, key, salt and rec_seq start, and the size
+# of the struct.
 LAYOUT = {
     51: (4, 12, 28, 32, 40),
     52: (4, 12, 44, 48, 56),
@@ -46,7 +47,7 @@ def crypto_info(key: TrafficKey) -> CryptoInfo:
 
 @every_key
 def test_bytes_are_the_kernels_struct(key: TrafficKey) -> None:
-    """Spec 1.2: version, cipher_type, iv, key, salt, rec_seq, without any padding."""
+    """docs/kernel-rules.md, S1.2-1: version, cipher, iv, key, salt, rec_seq, no padding."""
     assert bytes(crypto_info(key)) == key.struct()
 
 
@@ -72,7 +73,7 @@ def test_the_struct_reads_back(key: TrafficKey) -> None:
 
 @given(st.binary(min_size=52, max_size=52), st.sampled_from([TLS12, TLS13]))
 def test_any_bytes_of_the_right_length_round_trip(rest: bytes, version: int) -> None:
-    """Spec 1.4: key, iv, salt and rec_seq are not judged."""
+    """docs/kernel-rules.md, S1.4-11: key, iv, salt and rec_seq are not judged."""
     head = traffic_key(version, CIPHERS[1]).struct()[:4]
     assert bytes(CryptoInfo.from_bytes(head + rest)) == head + rest
 
@@ -115,7 +116,7 @@ def test_a_field_of_another_length_is_refused(cipher: Cipher, field: str) -> Non
 
 @every_cipher
 def test_a_struct_of_any_other_length_is_refused(cipher: Cipher) -> None:
-    """Spec 1.4, rule 6: the length must be exact."""
+    """docs/kernel-rules.md, S1.4-8: the length must be exact."""
     padded = traffic_key(TLS12, cipher).struct() + bytes(20)
     for size in set(range(len(padded))) - {cipher.struct_size}:
         with pytest.raises(KtlsError, match=f"{size} bytes") as caught:

@@ -1,4 +1,4 @@
-"""KtlsSocket.poll: spec 3.6, rules K-13 and K-19."""
+"""KtlsSocket.poll: ``docs/kernel-rules.md``, S3.6, K-13 and K-19."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""KtlsSelector: spec 3.6 and K-13 for KtlsSockets, the stdlib's rules for everything else."""
+"""KtlsSelector: ``docs/kernel-rules.md``, S3.6 and K-13, and the stdlib's rules for all else."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""sendfile: spec 2.4."""
+"""sendfile: ``docs/kernel-rules.md``, S2.4."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""``KtlsSocket.info()``: what sock_diag tells, spec 6.2."""
+"""``KtlsSocket.info()``: what sock_diag tells (``docs/kernel-rules.md``, S6.2)."""
 
 import errno
 import struct

@@ -1,4 +1,4 @@
-"""Options of KtlsSocket, its timeouts and its end: spec 1."""
+"""Options of KtlsSocket, its timeouts and its end: ``docs/kernel-rules.md``, section 1."""
 
 import errno
 import socket

@@ -1,4 +1,4 @@
-"""A KeyUpdate that KtlsSocket receives: spec 4.1 and 4.2, rules K-1 to K-15."""
+"""A KeyUpdate that KtlsSocket receives: ``docs/kernel-rules.md``, K-1 to K-15."""
 
 import errno
 import socket

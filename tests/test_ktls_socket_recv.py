@@ -1,4 +1,4 @@
-"""Receiving with KtlsSocket: spec 3."""
+"""Receiving with KtlsSocket: ``docs/kernel-rules.md``, section 3."""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""The next keys of KtlsSocket: spec 4.3 and 4.4, rules K-16 to K-27."""
+"""The next keys of KtlsSocket: ``docs/kernel-rules.md``, K-16 to K-27."""
 
 import errno
 import socket

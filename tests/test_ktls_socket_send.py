@@ -1,4 +1,4 @@
-"""Sending with KtlsSocket: spec 2."""
+"""Sending with KtlsSocket: ``docs/kernel-rules.md``, section 2."""
 
 import contextlib
 import errno

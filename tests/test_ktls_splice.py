@@ -1,4 +1,4 @@
-"""splice from and to a pipe: spec 2.4 and 3.7."""
+"""splice from and to a pipe: ``docs/kernel-rules.md``, S2.4 and S3.7."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Counters: spec 6.1, and namespaces that keep them apart."""
+"""Counters (``docs/kernel-rules.md``, S6.1), and namespaces that keep them apart."""
 
 import pytest
 

@@ -33,7 +33,7 @@ def test_a_record_of_the_model_opens(key: TrafficKey, size: int) -> None:
 
 
 def test_every_record_type_comes_back(key: TrafficKey) -> None:
-    """Spec 3.1, 3.2: the type is not judged."""
+    """docs/kernel-rules.md, S3.1-4: the type is not judged."""
     for record_type in range(1, 256):
         opener = Opener(key.struct())
         assert opener.open(key.seal(b"data", record_type)) == (record_type, b"data")
@@ -48,7 +48,7 @@ def test_numbers_count_from_rec_seq_on(key: TrafficKey) -> None:
 
 
 def test_the_last_number_opens_and_none_comes_after_it(key: TrafficKey) -> None:
-    """Spec 2.3: the receiver still delivers number 2^64-1."""
+    """docs/kernel-rules.md, S2.3-2: the receiver still delivers number 2^64-1."""
     last = key.at(LAST)
     opener = Opener(last.struct())
     assert opener.open(last.seal(b"last")) == (23, b"last")
@@ -63,7 +63,7 @@ def test_crypto_info_and_its_bytes_make_the_same_opener(key: TrafficKey) -> None
 
 
 def test_explicit_nonce_is_taken_off_the_wire() -> None:
-    """Spec 2.1: never checked, so a sender may count as it likes."""
+    """docs/kernel-rules.md, S3.2-4: never checked, so a sender may count as it likes."""
     key = traffic_key(TLS12, AES_GCM_128)
     other = TrafficKey(TLS12, AES_GCM_128, key.key, b"anything", key.salt)
     assert Opener(key.struct()).open(other.seal(b"data")) == (23, b"data")
@@ -87,7 +87,7 @@ def test_an_empty_record_with_padding_is_empty(key13: TrafficKey) -> None:
 
 @pytest.mark.parametrize("zeros", [0, 1, 2, 100, MAX_PLAINTEXT + 1])
 def test_an_inner_text_without_type_is_refused(key13: TrafficKey, zeros: int) -> None:
-    """Spec 3.2, RFC 8446 §5.4: all zero or nothing."""
+    """docs/kernel-rules.md, S3.2-1, RFC 8446 §5.4: all zero or nothing."""
     opener = Opener(key13.struct())
     with open_refused(opener, key13, errno.EBADMSG):
         opener.open(key13.seal_inner(bytes(zeros)))
@@ -99,14 +99,14 @@ def test_type_0_of_a_sender_makes_the_last_byte_the_type(key13: TrafficKey) -> N
 
 
 def test_the_longest_record_of_the_kernel_opens(key: TrafficKey) -> None:
-    """Spec 3.1: 16408 with explicit nonce, 16400 without, 16401 in TLS 1.3."""
+    """docs/kernel-rules.md, S3.1-1: 16408 with explicit nonce, 16400 without, 16401 in TLS 1.3."""
     record = key.seal(pattern(MAX_PLAINTEXT))
     assert len(record) - 5 == key.length_limit
     assert Opener(key.struct()).open(record) == (23, pattern(MAX_PLAINTEXT))
 
 
 def test_one_byte_more_than_the_kernel_takes_is_refused(key: TrafficKey) -> None:
-    """Spec 3.1, although its tag is right."""
+    """docs/kernel-rules.md, S3.1-2, although its tag is right."""
     record = key.seal_inner(bytes(MAX_PLAINTEXT) + b"\x17" * (1 + key.tail))
     opener = Opener(key.struct())
     with open_refused(opener, key, errno.EMSGSIZE):
@@ -117,7 +117,7 @@ def test_one_byte_more_than_the_kernel_takes_is_refused(key: TrafficKey) -> None
 
 @pytest.mark.parametrize("version_bytes", [b"\3\3", b"\0\0", b"UU"])
 def test_length_is_judged_before_version(key: TrafficKey, version_bytes: bytes) -> None:
-    """Spec 3.1: random bytes usually give EMSGSIZE."""
+    """docs/kernel-rules.md, S3.1-3: random bytes usually give EMSGSIZE."""
     header = b"\x17" + version_bytes + struct.pack(">H", key.length_limit + 1)
     opener = Opener(key.struct())
     with open_refused(opener, key, errno.EMSGSIZE):
@@ -125,7 +125,7 @@ def test_length_is_judged_before_version(key: TrafficKey, version_bytes: bytes) 
 
 
 def test_a_record_without_room_for_a_tag_is_refused_before_its_version(key: TrafficKey) -> None:
-    """Spec 3.1, rule 2 before rule 3."""
+    """docs/kernel-rules.md, S3.1-2 before S3.1-3."""
     least = 16 + key.explicit_size
     for size in range(least):
         header = b"\x17\0\0" + struct.pack(">H", size)
@@ -136,7 +136,7 @@ def test_a_record_without_room_for_a_tag_is_refused_before_its_version(key: Traf
 
 @pytest.mark.parametrize("version_bytes", [b"\3\1", b"\3\2", b"\3\4", b"\2\3", b"\0\0"])
 def test_a_header_with_another_version_is_refused(key: TrafficKey, version_bytes: bytes) -> None:
-    """Spec 3.1, rule 3."""
+    """docs/kernel-rules.md, S3.1-3."""
     record = key.seal(b"data")
     opener = Opener(key.struct())
     with open_refused(opener, key, errno.EINVAL):
@@ -151,7 +151,7 @@ def test_a_plain_change_cipher_spec_is_refused(key: TrafficKey) -> None:
 
 
 def test_every_flipped_bit_is_refused(key: TrafficKey) -> None:
-    """Only the outer type of TLS 1.3 is not authenticated (spec 2.1)."""
+    """Only the outer type of TLS 1.3 is not authenticated (docs/kernel-rules.md, S2.1-5)."""
     record = key.seal(b"plaintext")
     first = 1 if key.version == TLS13 else 0
     for at in range(first, len(record)):

@@ -163,7 +163,7 @@ def test_a_bad_first_record_is_raised(key: TrafficKey) -> None:
 
 
 def test_a_bad_record_is_bad_again_and_what_follows_stays_closed(key: TrafficKey) -> None:
-    """Spec 3.2: the record stays at the head."""
+    """docs/kernel-rules.md, S3.2-2: the record stays at the head."""
     wire, ends = bytearray(wire_of(key)), ends_of(key)
     wire[ends[2] - 1] ^= 1
     opener = Opener(key.struct())
@@ -187,7 +187,7 @@ def test_a_bad_record_is_bad_again_and_what_follows_stays_closed(key: TrafficKey
 def test_a_bad_header_is_told_before_its_record_is_there(
     key: TrafficKey, header: bytes, error: type[KtlsError], number: int
 ) -> None:
-    """Spec 3.1; TLS 1.2 with explicit nonce waits for 13 bytes."""
+    """docs/kernel-rules.md, S3.1; TLS 1.2 with explicit nonce waits for 13 bytes."""
     first = key.seal(b"first")
     batch = Opener(key.struct()).open_batch(first + header + bytes(key.explicit_size))
     assert (len(batch), batch.consumed, batch.stopped) == (1, len(first), "error")
@@ -196,7 +196,7 @@ def test_a_bad_header_is_told_before_its_record_is_there(
 
 
 def test_an_inner_text_without_type_ends_the_batch(key13: TrafficKey) -> None:
-    """Spec 3.2."""
+    """docs/kernel-rules.md, S3.2."""
     good = key13.seal(b"good")
     batch = Opener(key13.struct()).open_batch(good + key13.seal_inner(bytes(50), nth=1))
     assert (bytes(batch.data), batch.consumed, batch.stopped) == (b"good", len(good), "error")

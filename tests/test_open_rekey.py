@@ -131,7 +131,7 @@ def test_a_wrong_key_can_be_put_right(key13: TrafficKey) -> None:
 
 
 def bad_rekeys(key: TrafficKey) -> list[bytes]:
-    """Structs that may not follow ``key`` (spec 4.6)."""
+    """Structs that may not follow ``key`` (docs/kernel-rules.md, S1.4-4 and S1.4-8)."""
     others = [cipher for cipher in CIPHERS if cipher is not key.cipher and TLS13 in cipher.versions]
     structs = [traffic_key(TLS13, cipher).struct() for cipher in others]
     right = next_key(key).struct()
@@ -161,7 +161,7 @@ def test_a_refused_rekey_leaves_the_old_key(key13: TrafficKey) -> None:
 
 
 def test_tls12_has_no_rekey(cipher: Cipher) -> None:
-    """Spec 1.4, rule 2."""
+    """docs/kernel-rules.md, S1.4-3."""
     key = traffic_key(TLS12, cipher)
     opener = Opener(key.struct())
     with pytest.raises(KtlsError) as caught:

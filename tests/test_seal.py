@@ -37,7 +37,7 @@ def test_a_record_is_that_of_the_model(key: TrafficKey, size: int) -> None:
 
 
 def test_every_record_type_is_that_of_the_model(key: TrafficKey) -> None:
-    """Spec 2.2: any type is accepted, but 0 where it is padding."""
+    """docs/kernel-rules.md, S2.2-7: any type is accepted, but 0 where it is padding."""
     for record_type in range(key.tail, 256):
         sealed = Sealer(key.struct()).seal(b"data", record_type)
         assert sealed == key.seal(b"data", record_type), record_type
@@ -75,7 +75,7 @@ def test_a_record_type_of_more_than_a_byte_is_refused(record_type: int) -> None:
 
 
 def test_records_are_numbered_from_rec_seq_on(key: TrafficKey) -> None:
-    """Spec 2.1: +1 per record."""
+    """docs/kernel-rules.md, S2.1-4: +1 per record."""
     late = key.at(2**16 - 2)
     sealer = Sealer(late.struct())
     for nth in range(5):
@@ -93,7 +93,7 @@ def test_records_are_numbered_from_rec_seq_on(key: TrafficKey) -> None:
     ],
 )
 def test_overhead_is_the_kernels(version: int, cipher: Cipher, overhead: int) -> None:
-    """Spec 2.1."""
+    """docs/kernel-rules.md, S2.1."""
     sealer = Sealer(traffic_key(version, cipher).struct())
     assert sealer.overhead == overhead == len(sealer.seal(b""))
 
@@ -101,7 +101,7 @@ def test_overhead_is_the_kernels(version: int, cipher: Cipher, overhead: int) ->
 @pytest.mark.parametrize("rec_seq", [0, 7, 2**22])
 @pytest.mark.parametrize("iv", [0, 1000, LAST - 1])
 def test_explicit_nonce_counts_from_iv_whatever_rec_seq_is(rec_seq: int, iv: int) -> None:
-    """Spec 2.1: TLS 1.2 GCM; the nonce wraps where the number has not begun to."""
+    """docs/kernel-rules.md, S2.1-3: the nonce of TLS 1.2 GCM wraps before the number."""
     base = traffic_key(TLS12, AES_GCM_128)
     key = TrafficKey(TLS12, AES_GCM_128, base.key, iv.to_bytes(8, "big"), base.salt, rec_seq)
     sealer = Sealer(key.struct())
@@ -168,7 +168,7 @@ def test_seal_into_takes_buffers_that_touch(key: TrafficKey) -> None:
 
 @pytest.mark.parametrize("version", [TLS12, TLS13])
 def test_the_last_number_is_never_used(version: int) -> None:
-    """Spec 2.3: the sender's number must not wrap; 2^64-1 is not transmitted."""
+    """docs/kernel-rules.md, S2.3-1: the sender's number does not wrap; 2^64-1 is not sent."""
     late = traffic_key(version, CHACHA20_POLY1305).at(LAST - 1)
     sealer = Sealer(late.struct())
     assert sealer.seal(b"data") == late.seal(b"data")
@@ -255,7 +255,7 @@ def test_rekey_takes_key_and_number_and_clears_the_limit(key13: TrafficKey) -> N
 
 
 def test_rekey_to_another_cipher_is_refused(key13: TrafficKey) -> None:
-    """Spec 4.6."""
+    """docs/kernel-rules.md, S1.4-4, K-20."""
     for cipher in CIPHERS:
         if cipher is not key13.cipher and TLS13 in cipher.versions:
             sealer = Sealer(key13.struct())
@@ -265,14 +265,14 @@ def test_rekey_to_another_cipher_is_refused(key13: TrafficKey) -> None:
 
 
 def test_rekey_to_another_version_is_refused(key13: TrafficKey) -> None:
-    """Spec 4.6."""
+    """docs/kernel-rules.md, S1.4-4, K-20."""
     sealer = Sealer(key13.struct())
     with seal_refused(sealer, key13, errno.EINVAL):
         sealer.rekey(traffic_key(TLS12, key13.cipher).struct())
 
 
 def test_rekey_by_a_struct_of_another_length_is_refused(key13: TrafficKey) -> None:
-    """Spec 4.6."""
+    """docs/kernel-rules.md, S1.4-8, K-20."""
     for struct in (key13.struct()[:-1], key13.struct() + b"\0", b""):
         sealer = Sealer(key13.struct())
         with seal_refused(sealer, key13, errno.EINVAL):
@@ -280,7 +280,7 @@ def test_rekey_by_a_struct_of_another_length_is_refused(key13: TrafficKey) -> No
 
 
 def test_tls12_has_no_rekey(cipher: Cipher) -> None:
-    """Spec 1.4, rule 2: EBUSY before version and cipher are compared."""
+    """docs/kernel-rules.md, S1.4-3: EBUSY before version and cipher are compared."""
     key = traffic_key(TLS12, cipher)
     for version in cipher.versions:
         sealer = Sealer(key.struct())

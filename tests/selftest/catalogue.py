@@ -1,4 +1,4 @@
-"""The cases of the kernel's selftest, by fixture (spec 7.1 to 7.6).
+"""The cases of the kernel's selftest, by fixture (``tools/testing/selftests/net/tls.c``).
 
 A test says which case it is by ``fixture.case`` in its docstring; ``test_catalogue.py`` reads it.
 """

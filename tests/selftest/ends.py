@@ -1,4 +1,4 @@
-"""The variants, keys and messages of the kernel's selftest (spec 7)."""
+"""Variants, keys and messages of the kernel's selftest (``tools/testing/selftests/net/tls.c``)."""
 
 import socket
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Fixture "tls_basic": ends without keys, and what the first keys do (spec 7.1)."""
+"""Fixture "tls_basic": ends without keys, and what the first keys do."""
 
 import errno
 import struct

@@ -1,4 +1,4 @@
-"""Fixture "tls": records of other types, the end, and getsockopt (spec 7.2)."""
+"""Fixture "tls": records of other types, the end, and getsockopt."""
 
 import errno
 import socket

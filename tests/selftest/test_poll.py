@@ -1,4 +1,4 @@
-"""Fixture "tls": poll (spec 7.2)."""
+"""Fixture "tls": poll."""
 
 from select import POLLIN
 

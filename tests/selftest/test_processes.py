@@ -1,4 +1,4 @@
-"""Fixture "tls": two processes, and many readers and writers of one connection (spec 7.2)."""
+"""Fixture "tls": two processes, and many readers and writers of one connection."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Fixture "tls": what a receive and a peek give of records (spec 7.2)."""
+"""Fixture "tls": what a receive and a peek give of records."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Fixture "tls": the next keys, and what /proc/net/tls_stat counts of them (spec 7.3)."""
+"""Fixture "tls": the next keys, and what /proc/net/tls_stat counts of them."""
 
 import errno
 import os

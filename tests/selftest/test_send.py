@@ -1,4 +1,4 @@
-"""Fixture "tls": what is sent arrives, in the records that flags ask for (spec 7.2)."""
+"""Fixture "tls": what is sent arrives, in the records that flags ask for."""
 
 import errno
 import socket

@@ -1,4 +1,4 @@
-"""Fixture "tls": sendfile (spec 7.2)."""
+"""Fixture "tls": sendfile."""
 
 import sys
 from pathlib import Path

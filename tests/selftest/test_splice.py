@@ -1,4 +1,4 @@
-"""Fixture "tls": splice from and to a pipe (spec 7.2)."""
+"""Fixture "tls": splice from and to a pipe."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Cases of the kernel's selftest without a fixture (spec 7.6)."""
+"""Cases of the kernel's selftest without a fixture."""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""Fixture "tls_err": records that are bad, late or half (spec 7.5)."""
+"""Fixture "tls_err": records that are bad, late or half."""
 
 import errno
 import random

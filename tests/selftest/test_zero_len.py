@@ -1,4 +1,4 @@
-"""Fixture "zero_len": empty records in every order (spec 7.4)."""
+"""Fixture "zero_len": empty records in every order."""
 
 import errno
 import os
