@@ -61,11 +61,11 @@ __all__ = [
 
 @final
 class CryptoInfo:
-    """The kernel's ``tls12_crypto_info_*``: what ``TLS_TX`` and ``TLS_RX`` take (spec 1.2).
+    """The kernel's ``tls12_crypto_info_*``: what ``TLS_TX`` and ``TLS_RX`` take.
 
-    ``bytes(info)`` is the struct as the kernel lays it out. The repr names version, cipher and
-    rec_seq; instances refuse to be pickled, compare in constant time and wipe their memory when
-    they go.
+    ``bytes(info)`` is the struct as the kernel lays it out (``docs/kernel-rules.md``, S1.2). The
+    repr names version, cipher and rec_seq; instances refuse to be pickled, compare in constant time
+    and wipe their memory when they go.
     """
 
     def __new__(
@@ -149,7 +149,9 @@ class SealedBatch:
 
 @final
 class Sealer:
-    """Seals records in order under one traffic key, framed as the kernel frames them (spec 2.1).
+    """Seals records in order under one traffic key, framed as the kernel frames them.
+
+    ``docs/kernel-rules.md``, S2.1, describes the frame.
 
     After a fork the first of the two processes that seals keeps the sealer, and the other one gets
     EBUSY: both would use the same nonces. After a fork without the hooks of :func:`os.fork`, as by
@@ -295,7 +297,10 @@ class OpenedBatch:
 
 @final
 class Opener:
-    """Opens records in order under one traffic key, with the kernel's limits (spec 3.1, 3.2)."""
+    """Opens records in order under one traffic key, with the kernel's limits.
+
+    ``docs/kernel-rules.md``, S3.1 and S3.2, list the limits.
+    """
 
     def __new__(cls, info: CryptoInfo | _Buffer) -> Self:
         """Take a key, as :class:`Sealer`."""
@@ -396,7 +401,9 @@ class Namespace:
 def tls_stat(
     *, format: Literal["dict"] = "dict", namespace: Namespace | None = None
 ) -> dict[str, int]:
-    """The counters under the names of ``/proc/net/tls_stat`` (spec 6.1); ``"proc"`` gives its text.
+    """The counters under the names of ``/proc/net/tls_stat``; ``"proc"`` gives its text.
+
+    ``docs/kernel-rules.md``, S6.1, has their rules.
 
     They are those of ``namespace``, or of all sockets and connections of this process without one.
     Six more, of key updates under offload, follow the kernel's while they are not zero.
@@ -433,7 +440,10 @@ def cpu_features() -> list[str]:
     """The CPU features that matter for record speed and that this machine has."""
 
 class TlsInfo(NamedTuple):
-    """What ``sock_diag`` tells of a TLS socket (spec 6.2); None: the attribute is left out."""
+    """What ``sock_diag`` tells of a TLS socket (``docs/kernel-rules.md``, S6.2).
+
+    None: the attribute is left out.
+    """
 
     version: int | None
     """One of :class:`ktls_fast.Version`; None until a direction has a key."""
@@ -530,7 +540,9 @@ class OffloadQueue:
 
 @final
 class KtlsSocket:
-    """A connected TCP socket that behaves as one with the kernel's tls ULP (spec 1 to 4).
+    """A connected TCP socket that behaves as one with the kernel's tls ULP.
+
+    ``docs/kernel-rules.md`` lists its rules.
 
     Same calls, names, order and results as :class:`socket.socket`, and as there a
     ``ResourceWarning`` when it is dropped open.
@@ -602,7 +614,8 @@ class KtlsSocket:
         nonces then come twice, which gives plaintext and authentication away. Only ever set
         the next key of the chain, once, and count no record number back.
 
-        :raises KtlsError: ENOTCONN, EEXIST, ENOENT, EINVAL, EBUSY, ENOPROTOOPT as spec 1.3 and 1.4.
+        :raises KtlsError: ENOTCONN, EEXIST, ENOENT, EINVAL, EBUSY, ENOPROTOOPT as
+            ``docs/kernel-rules.md``, S1.3 and S1.4 say.
         """
 
     def getsockopt(self, level: int, optname: int, buflen: int = 0, /) -> int | bytes: ...
@@ -685,10 +698,10 @@ class KtlsSocket:
     ) -> int:
         """Send a file up to its end or ``count`` bytes, as :meth:`socket.socket.sendfile`.
 
-        All records but the last are full (spec 2.4). Afterwards, also when the call fails or times
-        out, the file's position is behind what was sent. ``file`` is opened in binary mode; what
-        has no offsets, as a pipe or an object that only has ``read``, is sent as it is read. The
-        timeout counts from the last time that TCP took something.
+        All records but the last are full (``docs/kernel-rules.md``, S2.4). Afterwards, also when
+        the call fails or times out, the file's position is behind what was sent. ``file`` is opened
+        in binary mode; what has no offsets, as a pipe or an object that only has ``read``, is sent
+        as it is read. The timeout counts from the last time that TCP took something.
 
         :raises ValueError: text mode, a count of 0, or a non-blocking socket.
         """
@@ -706,10 +719,10 @@ class KtlsSocket:
         """
 
     def splice_to(self, fd_out: FileDescriptorLike, n: int, flags: int = 0, /) -> int:
-        """Move up to ``n`` bytes of the next data record into a pipe (spec 3.7).
+        """Move up to ``n`` bytes of the next data record into a pipe.
 
         Waits for a record, and only ``SPLICE_F_NONBLOCK`` or ``O_NONBLOCK`` of the pipe change
-        that. What does not fit stays.
+        that. What does not fit stays (``docs/kernel-rules.md``, S3.7).
 
         :param fd_out: the pipe, a descriptor or an object with ``fileno``.
         :returns: 0 at the end of the stream, and for an empty record.
@@ -721,7 +734,8 @@ class KtlsSocket:
         """Wait until one of ``events`` shows, as :class:`select.poll` tells it of a kernel socket.
 
         Ask here and not at ``fileno()``: what TCP says of the descriptor is not what a receive
-        will find (spec 3.6). While a KeyUpdate is pending there is no ``POLLIN`` (K-13).
+        will find (``docs/kernel-rules.md``, S3.6). While a KeyUpdate is pending there is no
+        ``POLLIN`` (K-13).
 
         :param events: ``POLLIN``, ``POLLOUT``, ``POLLPRI``, ``POLLRDHUP``; ``POLLERR`` and
             ``POLLHUP`` are always told.
