@@ -16,8 +16,8 @@ from tests.reference import CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_k
 
 IN_CI = bool(os.environ.get("CI"))
 SOCKET_TIMEOUT = 30.0
-# The tests are the engine's, also where the kernel has TLS.
-os.environ["KTLS_FAST_BACKEND"] = "engine"
+# Only its own tests set it.
+os.environ.pop("KTLS_FAST_BACKEND", None)
 
 # The programs that the tests start ignore what this one ignores: SIGHUP below nohup, SIGINT
 # below a shell's "&".

@@ -100,7 +100,7 @@ def connection(sock: socket.socket) -> Connection:
 def ktls(sock: socket.socket) -> KtlsSocket:
     """A socket with the keys of :func:`connection`."""
     tx, rx = (TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([i]) * 32) for i in (1, 2))
-    end = KtlsSocket(sock, backend="engine")
+    end = KtlsSocket(sock)
     end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
     end.setsockopt(SOL_TLS, TLS_TX, tx.crypto_info())
     end.setsockopt(SOL_TLS, TLS_RX, rx.crypto_info())

@@ -111,7 +111,7 @@ def test_what_socket_send_takes_is_sealed(make: Callable[[], Any]) -> None:
 @every_buffer
 def test_what_socket_send_takes_is_sent(make: Callable[[], Any]) -> None:
     ours, theirs = socket.socketpair()
-    with KtlsSocket(ours, backend="engine") as sock, theirs:
+    with KtlsSocket(ours) as sock, theirs:
         assert sock.send(make()) == SIZE
         sock.sendall(make())
         assert sock.sendmsg([make(), make()]) == 2 * SIZE
@@ -125,7 +125,7 @@ def test_what_socket_send_takes_is_sent(make: Callable[[], Any]) -> None:
 @every_buffer
 def test_what_recv_into_fills_is_filled_in_place(make: Callable[[], Any]) -> None:
     ours, theirs = socket.socketpair()
-    with KtlsSocket(ours, backend="engine") as sock, theirs:
+    with KtlsSocket(ours) as sock, theirs:
         theirs.send(DATA[::-1])
         out = make()
         assert sock.recv_into(out) == SIZE

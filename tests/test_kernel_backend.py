@@ -1,4 +1,4 @@
-"""Which backend a KtlsSocket gets, and the kernel's where there is one."""
+"""Which backend ``ktls_socket`` chooses, and the kernel's where there is one."""
 
 import errno
 import socket
@@ -9,11 +9,14 @@ import pytest
 
 from ktls_fast import (
     KeyExpiredError,
+    KeyLimitError,
     KtlsError,
     KtlsSocket,
     Namespace,
+    OffloadQueue,
     backends,
     kernel_tls,
+    ktls_socket,
 )
 from ktls_fast.kernel_socket import KernelSocket
 from tests.ktls_ends import (
@@ -31,6 +34,7 @@ from tests.ktls_ends import (
 from tests.reference import HANDSHAKE
 
 Make = Callable[..., Any]
+KEYWORD = r"^KtlsSocket is always the engine: .* ktls_fast\.ktls_socket\(sock, backend\)$"
 HERE = kernel_tls.kernel_tls()
 needs_ulp = pytest.mark.skipif(HERE["ulp"] != "yes", reason=f"kernel TLS: {HERE['ulp']}")
 
@@ -40,7 +44,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """``host(True)`` has kernel TLS that can rekey, ``host(False)`` none; nothing is set."""
 
     def has_tls(answer: bool) -> None:
-        monkeypatch.delenv(backends.VARIABLE)
+        monkeypatch.delenv(backends.VARIABLE, raising=False)
         monkeypatch.setattr(backends, "can_rekey", lambda: answer)
         if answer:
             monkeypatch.setattr(backends, "require_ulp", lambda: None)
@@ -49,7 +53,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 
 
 def over(sock: socket.socket, **options: object) -> Any:  # noqa: ANN401 - either class
-    return cast("Make", KtlsSocket)(sock, **options)
+    return cast("Make", ktls_socket)(sock, **options)
 
 
 def still_works(pair: tuple[socket.socket, socket.socket]) -> bool:
@@ -95,6 +99,80 @@ def test_the_variable_says_what_auto_means(
     near, far = tcp_pair()
     with over(near) as sock, over(far, backend="engine") as engine:
         assert (sock.backend, engine.backend) == (backend, "engine")
+
+
+@pytest.mark.parametrize("variable", [None, "auto", "engine", "kernel", "nic"])
+def test_ktls_socket_made_by_its_class_is_always_one(
+    variable: str | None,
+    host: Callable[[bool], None],
+    tcp_pair: Pair,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host(True)
+    if variable is not None:
+        monkeypatch.setenv("KTLS_FAST_BACKEND", variable)
+    for options in ({}, {"namespace": Namespace()}, {"record_limit": 5}):
+        with cast("Make", KtlsSocket)(tcp_pair()[0], **options) as sock:
+            assert type(sock) is KtlsSocket
+            with sock.dup() as other:
+                assert isinstance(other, KtlsSocket)
+
+
+@pytest.mark.parametrize("backend", ["auto", "engine", "kernel"])
+def test_the_old_keyword_warns_and_chooses_as_the_function(
+    backend: str, host: Callable[[bool], None], tcp_pair: Pair
+) -> None:
+    host(True)
+    with pytest.warns(DeprecationWarning, match=KEYWORD) as told:
+        old = cast("Make", KtlsSocket)(tcp_pair()[0], backend=backend)
+    assert [warning.filename for warning in told] == [__file__]
+    with old, over(tcp_pair()[0], backend=backend) as new:
+        assert type(old) is type(new)
+
+
+def test_the_old_keyword_takes_what_the_class_takes(
+    host: Callable[[bool], None], tcp_pair: Pair
+) -> None:
+    host(True)
+    namespace = Namespace()
+    with pytest.warns(DeprecationWarning, match=KEYWORD):
+        near = KtlsSocket(tcp_pair()[0], backend="auto", namespace=namespace, record_limit=0)
+    with near:
+        near.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+        install(near, TLS_TX, generation(0))
+        assert namespace.tls_stat()["TlsCurrTxSw"] == 1
+        with pytest.raises(KeyLimitError):
+            near.send(b"data")
+
+
+def test_the_old_keyword_refuses_as_the_function(
+    host: Callable[[bool], None], tcp_pair: Pair
+) -> None:
+    host(True)
+    pair = tcp_pair()
+    with (
+        pytest.warns(DeprecationWarning, match=KEYWORD),
+        pytest.raises(ValueError, match="not 'nic'"),
+    ):
+        cast("Make", KtlsSocket)(pair[0], backend="nic")
+    with pytest.raises(TypeError, match="backend"):
+        cast("Make", KtlsSocket)(pair[0], backend=1)
+    assert still_works(pair)
+
+
+def test_the_kernel_takes_nothing_that_only_the_engine_does(
+    host: Callable[[bool], None], tcp_pair: Pair
+) -> None:
+    host(True)
+    pair = tcp_pair()
+    with OffloadQueue(1) as queue:
+        for option, value in (("device", queue), ("record_limit", 5)):
+            with pytest.raises(KtlsError, match=option) as caught:
+                over(pair[0], backend="kernel", **{option: value})
+            assert caught.value.errno == errno.EINVAL
+            with over(tcp_pair()[0], **{option: value}) as sock:
+                assert sock.backend == "engine"
+    assert still_works(pair)
 
 
 def test_an_unknown_backend_is_refused_by_name(

@@ -46,7 +46,7 @@ class Limited:
         self.sender = closed_at_the_end(
             KtlsSocket(near, namespace=self.namespace, record_limit=limit, device=device)
         )
-        self.receiver = closed_at_the_end(KtlsSocket(far, backend="engine"))
+        self.receiver = closed_at_the_end(KtlsSocket(far))
         for end, direction in ((self.sender, TLS_TX), (self.receiver, TLS_RX)):
             end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
             install(end, direction, generation(0).at(start))
@@ -233,19 +233,3 @@ def test_a_cipher_without_a_limit_counts_nothing(tcp_pair: Pair) -> None:
     sender.setsockopt(SOL_TLS, TLS_TX, traffic_key(TLS13, CHACHA20_POLY1305).at(2**63).struct())
     sender.send(b"data")
     assert PAST not in namespace.tls_stat()
-
-
-def test_the_kernels_own_tls_takes_no_limit(tcp_pair: Pair) -> None:
-    near, _ = tcp_pair()
-    with pytest.raises(OSError, match="record_limit") as caught:
-        KtlsSocket(near, backend="kernel", record_limit=5)
-    assert caught.value.errno == errno.EINVAL
-    assert near.fileno() >= 0
-
-
-def test_a_socket_with_a_limit_is_carried_by_the_engine(
-    tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KTLS_FAST_BACKEND", "kernel")
-    near, _ = tcp_pair()
-    assert closed_at_the_end(KtlsSocket(near, record_limit=5)).backend == "engine"

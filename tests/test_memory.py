@@ -108,7 +108,7 @@ CASES = {
     """,
     "endless-buffers-to-send": """
         ours, theirs = socket.socketpair()
-        sock = KtlsSocket(ours, backend="engine")
+        sock = KtlsSocket(ours)
         refused(lambda: sock.sendmsg(itertools.repeat(b"data")), 50 * MIB)
         refused(lambda: sock.recvmsg_into(itertools.repeat(bytearray())), 50 * MIB)
         assert sock.sendmsg([b"da", b"ta"]) == 4
@@ -117,7 +117,7 @@ CASES = {
     """,
     "bytes-to-receive": """
         ours, theirs = socket.socketpair()
-        sock = KtlsSocket(ours, backend="engine")
+        sock = KtlsSocket(ours)
         refused(lambda: sock.recv(1 << 40), 50 * MIB)
         refused(lambda: sock.recvmsg(1 << 40, 100), 50 * MIB)
         theirs.send(b"data")

@@ -20,6 +20,7 @@ from ktls_fast import (
     ServerConfig,
     Suite,
     TrafficSecret,
+    ktls_socket,
     scan_key_updates,
     tls_stat,
 )
@@ -104,7 +105,7 @@ CALLS: dict[str, Callable[..., object]] = {
     "setsockopt optlen": on_socket(lambda sock, value: sock.setsockopt(1, 2, None, value)),  # type: ignore[arg-type]
     "listen": on_socket(lambda sock, value: sock.listen(value)),  # type: ignore[arg-type]
     "shutdown": on_socket(lambda sock, value: sock.shutdown(value)),  # type: ignore[arg-type]
-    "backend": with_socket(lambda sock, value: KtlsSocket(sock, backend=value)),  # type: ignore[arg-type]
+    "backend": with_socket(lambda sock, value: ktls_socket(sock, value)),  # type: ignore[arg-type]
     "relay truncation": lambda value: Relay(1).add(None, None, truncation=value),  # type: ignore[arg-type]
     "relay idle_timeout": lambda value: Relay(1).add(None, None, idle_timeout=value),  # type: ignore[arg-type]
     "relay on_close": lambda value: Relay(1).add(None, None, on_close=value),  # type: ignore[arg-type]

@@ -114,7 +114,7 @@ def test_socket_of_the_kernel_is_refused(relay: ktls_fast.Relay) -> None:
     near, far = socket_pair()
     other, far_other = link("tls")
     with KernelSocket.over(near) as side, far, other, far_other:
-        text = 'that the kernel carries is not pumped: make it with backend="engine"'
+        text = "a KernelSocket is not pumped: make a KtlsSocket of the socket instead"
         caught = refused(relay, side, other, errno.EOPNOTSUPP, text)
         assert isinstance(caught.value, KtlsError)
         still_usable(side, far)

@@ -6,8 +6,8 @@ Three ways in: :func:`connect` and :func:`accept` give a whole TLS :class:`Conne
 """
 
 import socket
-from importlib.metadata import version as _version
 from pathlib import Path as _Path
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from ._core import (
     ClientConfig,
@@ -29,12 +29,17 @@ from ._core import (
     ServerConfig,
     TlsInfo,
     TrafficSecret,
-    __pyx_capi__,
+    __version__,
     aead_in_use,
     cpu_features,
+    key_update_message,
     scan_key_updates,
     tls_stat,
 )
+from ._core import (
+    __pyx_capi__ as __pyx_capi__,  # for Cython's cimport
+)
+from .backends import ktls_socket
 from .constants import (
     SOL_TLS,
     TCP_ULP,
@@ -65,6 +70,9 @@ from .errors import (
 )
 from .worker_exit import finish_in_workers as _finish_in_workers
 
+if _TYPE_CHECKING:
+    from .kernel_socket import KernelSocket
+
 __all__ = [
     "SOL_TLS",
     "TCP_ULP",
@@ -85,6 +93,7 @@ __all__ = [
     "ControlRecord",
     "CryptoInfo",
     "HandshakeError",
+    "KernelSocket",
     "KeyExpiredError",
     "KeyLimitError",
     "KeyUpdateFound",
@@ -109,18 +118,17 @@ __all__ = [
     "TrafficSecret",
     "TruncatedError",
     "Version",
-    "__pyx_capi__",
     "__version__",
     "accept",
     "aead_in_use",
     "connect",
     "cpu_features",
     "get_include",
+    "key_update_message",
+    "ktls_socket",
     "scan_key_updates",
     "tls_stat",
 ]
-
-__version__: str = _version("ktls_fast")
 
 _finish_in_workers()
 
@@ -165,3 +173,15 @@ def _send_at_once(sock: socket.socket) -> None:
     """Switch Nagle's algorithm off: it would hold the end of a record back until an ACK comes."""
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+if not _TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import ``KernelSocket`` when it is asked for: few need it, and only Linux can."""
+        if name != "KernelSocket":
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        from .kernel_socket import KernelSocket
+
+        return KernelSocket

@@ -51,10 +51,13 @@ __all__ = [
     "TlsInfo",
     "TrafficSecret",
     "_Bell",
+    "__version__",
+    "_answer_backend_keyword",
     "_finish_closing",
     "_simulate",
     "aead_in_use",
     "cpu_features",
+    "key_update_message",
     "scan_key_updates",
     "tls_stat",
 ]
@@ -362,6 +365,14 @@ def _finish_closing() -> None:
     For a process that ends by ``os._exit``.
     """
 
+def key_update_message(request: bool = False) -> bytes:
+    """The five bytes of a KeyUpdate (RFC 8446 §4.6.3), to send as a record of type 22.
+
+    The sender seals it under the old key, and everything after it under the next one.
+
+    :param request: ask the peer for a KeyUpdate in return.
+    """
+
 def scan_key_updates(
     types: _Uint8Array,
     offsets: _Int64Array,
@@ -411,6 +422,9 @@ def tls_stat(
 
 @overload
 def tls_stat(*, format: Literal["proc"], namespace: Namespace | None = None) -> str: ...
+def _answer_backend_keyword(function: Callable[..., object], /) -> None:
+    """Let ``function`` answer ``KtlsSocket(sock, backend=...)``; the first one stays."""
+
 def _simulate(
     scenario: object,
 ) -> tuple[
@@ -428,6 +442,9 @@ def _simulate(
 
 __pyx_capi__: dict[str, object]
 """The functions of ``ktls_fast.pxd``, as capsules, for ``cimport ktls_fast``."""
+
+__version__: str
+"""The version of the package, as in ``Cargo.toml``."""
 
 def aead_in_use() -> dict[str, str]:
     """Which implementation seals each cipher, e.g. ``{"AES_GCM_128": "vaes-avx2"}``.
@@ -562,35 +579,29 @@ class KtlsSocket:
         cls,
         sock: socket,
         *,
-        backend: Literal["auto", "engine", "kernel"] = "auto",
         namespace: Namespace | None = None,
         device: OffloadQueue | None = None,
         record_limit: int | None = None,
+        backend: Literal["auto", "engine", "kernel"] | None = None,
     ) -> Self:
         """Take over ``sock`` (it is detached) with its timeout.
 
-        :param backend: ``"engine"`` is this class. ``"kernel"`` passes all calls to the TLS of the
-            host's kernel: the result is a :class:`ktls_fast.kernel_socket.KernelSocket`, a
-            ``socket.socket`` with the same methods. ``"auto"`` is what the environment variable
-            ``KTLS_FAST_BACKEND`` says; without it, the kernel for a TCP socket without
-            ``namespace`` where the kernel has TLS and can rekey (tried once in a process), and
-            else the engine.
+        The host's kernel is chosen by :func:`ktls_fast.ktls_socket`.
+
         :param namespace: where it counts; default: the counters of the process.
-        :param device: whose workers seal and open, by the engine; default: the calls themselves.
-        :param record_limit: records that one key may seal, by the engine; those before its
-            ``rec_seq`` count. A send takes as many records as are left and returns their bytes; one
-            that finds none left fails with :class:`KeyLimitError`, and nothing of it is taken.
+        :param device: whose workers seal and open; default: the calls themselves.
+        :param record_limit: records that one key may seal; those before its ``rec_seq`` count. A
+            send takes as many records as are left and returns their bytes; one that finds none left
+            fails with :class:`KeyLimitError`, and nothing of it is taken.
             Then one KeyUpdate (TLS 1.3, type 22, a whole message in a call of its own) may still
             leave, as record N + 1: the peer has to be told under the old key, and a limit that is
             the AEAD's has room for it. The next key goes on. Default: no limit, as in the kernel,
             which seals past what the AEAD can protect (RFC 8446 §5.5); ``TlsTxPastKeyLimit`` in
             :func:`tls_stat` counts these records.
-        :raises ValueError: there is no such backend, the socket is closed, or ``record_limit`` is
-            below 0 or above 2**64 - 1.
-        :raises KtlsError: for ``"kernel"`` only, and ``sock`` is not detached: ENOENT where the
-            kernel has no TLS, EINVAL for a ``namespace``, which only the engine has.
-        :raises KtlsError: EBUSY when ``device`` came along with a fork, EINVAL for one, or for a
-            ``record_limit``, with ``"kernel"``.
+        :param backend: deprecated, and gone in 0.3. With it the call warns, and returns what
+            :func:`ktls_fast.ktls_socket` returns, which is no ``KtlsSocket`` for ``"kernel"``.
+        :raises ValueError: the socket is closed, or ``record_limit`` is below 0 or above 2**64 - 1.
+        :raises KtlsError: EBUSY when ``device`` came along with a fork.
         """
 
     @property

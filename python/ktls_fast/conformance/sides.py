@@ -30,7 +30,7 @@ def engine() -> Side:
     kernel_counters = namespace.tls_stat().keys()
 
     def take(sock: socket.socket) -> End:
-        return KtlsSocket(sock, backend="engine", namespace=namespace)
+        return KtlsSocket(sock, namespace=namespace)
 
     def counters() -> dict[str, int]:
         counted = namespace.tls_stat()

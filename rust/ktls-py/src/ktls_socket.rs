@@ -1,5 +1,6 @@
 //! `KtlsSocket`.
 
+pub(crate) mod backend_keyword;
 mod elsewhere;
 mod handle;
 mod receive;
@@ -19,7 +20,7 @@ use self::send::check_address;
 use crate::arguments::{optional_small, record_limit, small};
 use crate::bell::PyBell;
 use crate::buffer::{Input, Output, copy_bytes, take_fd};
-use crate::errors::{connection_error, refused};
+use crate::errors::connection_error;
 use crate::memory::try_collect;
 use crate::offload_queue::PyOffloadQueue;
 use crate::sendfile;
@@ -44,38 +45,23 @@ pub(crate) struct PyKtlsSocket {
 
 #[pymethods]
 impl PyKtlsSocket {
-    /// What carries the socket is chosen in Python: a `KernelSocket` is made there.
+    /// Always the engine. The keyword `backend`, until 0.3, calls what the package has registered
+    /// for it, so that this module imports nothing of the package.
     #[new]
-    #[pyo3(signature = (sock, *, backend = "auto", namespace = None, device = None,
-                        record_limit = None))]
+    #[pyo3(signature = (sock, *, namespace = None, device = None, record_limit = None,
+                        backend = None))]
     fn take_over<'py>(
         sock: &Bound<'py, PyAny>,
-        backend: &str,
         namespace: Option<&Bound<'py, PyNamespace>>,
         device: Option<&Bound<'py, PyOffloadQueue>>,
         #[pyo3(from_py_with = record_limit)] record_limit: Option<u64>,
+        backend: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = sock.py();
-        let backend = match (backend, device, record_limit) {
-            ("kernel", Some(_), _) => {
-                return Err(refused(Errno::Inval, "the kernel's TLS takes no device"));
-            }
-            ("kernel", _, Some(limit)) => {
-                let text = format!("the kernel's TLS takes no record_limit, and {limit} is given");
-                return Err(refused(Errno::Inval, text));
-            }
-            ("auto", device, limit) if device.is_some() || limit.is_some() => "engine",
-            (backend, ..) => backend,
-        };
+        if let Some(backend) = backend {
+            return backend_keyword::call(sock, backend, namespace, device, record_limit);
+        }
         let spent = device.map(|device| device.get().spent());
         let device = device.map(|device| device.get().usable()).transpose()?;
-        let kernel_socket = py
-            .import("ktls_fast.backends")?
-            .getattr("kernel_socket")?
-            .call1((sock, backend, namespace))?;
-        if !kernel_socket.is_none() {
-            return Ok(kernel_socket);
-        }
         let timeout = Timeout::of(sock)?;
         let inner = FdSocket::new(take_fd(sock)?, stats_of(namespace), device);
         if let Some(records) = record_limit {
@@ -85,9 +71,9 @@ impl PyKtlsSocket {
             inner: Handle::new(inner),
             timeout,
             spent,
-            origin: Origin::here(py),
+            origin: Origin::here(sock.py()),
         };
-        Ok(Bound::new(py, made)?.into_any())
+        Ok(Bound::new(sock.py(), made)?.into_any())
     }
 
     #[getter]

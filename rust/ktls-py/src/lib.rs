@@ -53,6 +53,7 @@ use crate::config::{PyClientConfig, PyServerConfig};
 use crate::connection::PyConnection;
 use crate::crypto_info::PyCryptoInfo;
 use crate::ktls_socket::PyKtlsSocket;
+use crate::ktls_socket::backend_keyword::answer_backend_keyword;
 use crate::offload_queue::PyOffloadQueue;
 use crate::opener::{OpenedBatch, PyOpener};
 use crate::relay::{PyRelay, PyRelayHandle};
@@ -69,6 +70,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     errors::prepare(module.py())?;
     add_classes(module)?;
     add_functions(module)?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     capi::add_to(module)?;
     fork::register(module.py())?;
     exit::register(module.py())?;
@@ -100,6 +102,8 @@ fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(exit::finish_closing, module)?)?;
+    module.add_function(wrap_pyfunction!(answer_backend_keyword, module)?)?;
+    module.add_function(wrap_pyfunction!(scan::key_update_message, module)?)?;
     module.add_function(wrap_pyfunction!(scan::scan_key_updates, module)?)?;
     module.add_function(wrap_pyfunction!(simulate::simulate, module)?)?;
     module.add_function(wrap_pyfunction!(stat::aead_in_use, module)?)?;

@@ -312,8 +312,7 @@ fn plain_fd(object: &Bound<'_, PyAny>) -> PyResult<Option<OwnedFd>> {
 fn no_side(object: &Bound<'_, PyAny>) -> PyErr {
     let backend = object.getattr("backend").ok();
     if backend.is_some_and(|backend| backend.eq("kernel").unwrap_or(false)) {
-        let text =
-            "a KtlsSocket that the kernel carries is not pumped: make it with backend=\"engine\"";
+        let text = "a KernelSocket is not pumped: make a KtlsSocket of the socket instead";
         return refused(Errno::OpNotSupp, text);
     }
     let kind = object.get_type();

@@ -1,20 +1,31 @@
-//! KeyUpdate scanning.
+//! KeyUpdates: the message, and finding it in records.
 
 use std::sync::Mutex;
 
 use ktls_core::record::Piece;
-use ktls_core::rekey::{Found, KeyUpdateScanner};
+use ktls_core::rekey::{Found, KeyUpdateScanner, Reply};
 use ktls_core::{Errno, Error};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::arguments::small;
-use crate::buffer::Input;
+use crate::buffer::{Input, copy_bytes};
 use crate::columns::{Int64Array, Uint8Array};
 use crate::errors::{CoreError, refused};
 use crate::lock::locked;
 use crate::memory::{list_of, try_push, try_with_capacity};
 use crate::named_tuple::NamedTuple;
+
+#[pyfunction]
+#[pyo3(signature = (request = false))]
+pub(crate) fn key_update_message(py: Python<'_>, request: bool) -> PyResult<Bound<'_, PyAny>> {
+    let reply = if request {
+        Reply::Requested
+    } else {
+        Reply::NotRequested
+    };
+    copy_bytes(py, &reply.message())
+}
 
 #[pyfunction]
 pub(crate) fn scan_key_updates<'py>(
