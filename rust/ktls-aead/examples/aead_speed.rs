@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use ktls_aead::{Aead, Wanted};
+use ktls_aead::{Aead, AesGcmPreference};
 use ktls_core::aead::{Aad, InnerJob, Interleaved, OpenJob, Provider, RecordKey, SealJob};
 use ktls_core::suite::Algorithm;
 use ktls_core::wire::{HEADER_LEN, TAG_LEN};
@@ -26,16 +26,20 @@ fn main() {
     let wanted = std::env::args().nth(1).unwrap_or_default();
     println!("case\trecord_bytes\tbatch\tns_per_record\taws_lc_ns\tvs_aws_lc");
     for (name, algorithm, key_len) in ALGORITHMS {
-        let keys = [Wanted::Vaes, Wanted::AwsLc].map(|wanted| {
+        let keys = [AesGcmPreference::Vaes, AesGcmPreference::AwsLc].map(|wanted| {
             let key = Aead::with(wanted).record_key(algorithm, &[3; 32][..key_len]);
             key.unwrap_or_else(|error| panic!("{error}"))
         });
-        for (what, work) in [("seal", Records::seal as Work), ("open", Records::open)] {
+        for (what, work) in [
+            ("seal", BenchRecords::seal as SealOrOpenAll),
+            ("open", BenchRecords::open),
+        ] {
             for size in SIZES {
                 for batch in BATCHES {
                     let case = format!("{name} {what}");
                     if format!("{case} {size} {batch}").contains(&wanted) {
-                        let [ours, theirs] = compare(&mut Records::new(size, batch), &keys, work);
+                        let [ours, theirs] =
+                            compare(&mut BenchRecords::new(size, batch), &keys, work);
                         let ratio = theirs / ours;
                         println!("{case}\t{size}\t{batch}\t{ours:.1}\t{theirs:.1}\t{ratio:.2}");
                     }
@@ -46,10 +50,14 @@ fn main() {
 }
 
 /// Seals or opens all records.
-type Work = fn(&mut Records, &dyn RecordKey);
+type SealOrOpenAll = fn(&mut BenchRecords, &dyn RecordKey);
 
 /// Medians of nanoseconds per record.
-fn compare(records: &mut Records, keys: &[Box<dyn RecordKey>; 2], work: Work) -> [f64; 2] {
+fn compare(
+    records: &mut BenchRecords,
+    keys: &[Box<dyn RecordKey>; 2],
+    work: SealOrOpenAll,
+) -> [f64; 2] {
     let wires = keys.each_ref().map(|key| {
         records.seal(&**key);
         records.open(&**key);
@@ -74,7 +82,7 @@ fn compare(records: &mut Records, keys: &[Box<dyn RecordKey>; 2], work: Work) ->
 }
 
 /// Records of one size, plain and sealed.
-struct Records {
+struct BenchRecords {
     size: usize,
     batch: usize,
     plain: Vec<u8>,
@@ -83,7 +91,7 @@ struct Records {
     inner: Vec<u8>,
 }
 
-impl Records {
+impl BenchRecords {
     fn new(size: usize, batch: usize) -> Self {
         Self {
             size,

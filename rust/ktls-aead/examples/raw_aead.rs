@@ -15,11 +15,11 @@ fn main() -> io::Result<()> {
     let mut job = None;
     while let Some(line) = lines.next().transpose()? {
         let answer = match (line.as_str(), &mut job) {
-            ("run", Some(job)) => Job::run(job).to_string(),
+            ("run", Some(job)) => RoundOfRecords::run(job).to_string(),
             ("show", Some(job)) => hex(&job.output),
             _ => {
                 let input = lines.next().transpose()?.unwrap_or_default();
-                job = Job::parse(&line, &unhex(&input).unwrap_or_default());
+                job = RoundOfRecords::parse(&line, &unhex(&input).unwrap_or_default());
                 let parsed = if job.is_some() { "ready" } else { "no job" };
                 parsed.to_owned()
             }
@@ -30,7 +30,7 @@ fn main() -> io::Result<()> {
 }
 
 /// All records of a round.
-struct Job {
+struct RoundOfRecords {
     seals: bool,
     key: LessSafeKey,
     nonces: Vec<[u8; 12]>,
@@ -41,7 +41,7 @@ struct Job {
     output: Vec<u8>,
 }
 
-impl Job {
+impl RoundOfRecords {
     fn parse(line: &str, input: &[u8]) -> Option<Self> {
         let words: Vec<_> = line.split(' ').collect();
         let ["job", op, cipher, len, records, key, iv, aad] = words[..] else {

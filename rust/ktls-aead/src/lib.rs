@@ -12,7 +12,7 @@ use ktls_core::Error;
 use ktls_core::aead::{Provider, RecordKey};
 use ktls_core::suite::{Algorithm, Hash};
 
-pub use crate::select::Wanted;
+pub use crate::select::AesGcmPreference;
 use crate::select::choice;
 
 /// The provider that everything above uses.
@@ -22,13 +22,13 @@ pub static PROVIDER: Aead = Aead { wanted: None };
 #[derive(Debug)]
 pub struct Aead {
     /// None: as the environment says.
-    wanted: Option<Wanted>,
+    wanted: Option<AesGcmPreference>,
 }
 
 impl Aead {
     /// A provider that does not ask the environment who shall do AES-GCM.
     #[must_use]
-    pub const fn with(wanted: Wanted) -> Self {
+    pub const fn with(wanted: AesGcmPreference) -> Self {
         Self {
             wanted: Some(wanted),
         }

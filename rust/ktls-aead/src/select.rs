@@ -8,12 +8,12 @@ use ktls_core::aead::RecordKey;
 use ktls_core::suite::Algorithm;
 
 use crate::rustcrypto::{Aes128Ccm, Aria128Gcm, Aria256Gcm, Sm4Ccm, Sm4Gcm};
-use crate::vaes::{self, Found};
+use crate::vaes::{self, DetectedEngine};
 use crate::{aws_lc, rustcrypto};
 
 /// Who shall do AES-GCM.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Wanted {
+pub enum AesGcmPreference {
     /// The fastest that works here.
     Auto,
     /// Our own, or nobody.
@@ -23,17 +23,20 @@ pub enum Wanted {
 }
 
 /// Expands a key of one algorithm.
-type Expand = fn(&[u8]) -> Result<Box<dyn RecordKey>, Error>;
+type ExpandAnyKey = fn(&[u8]) -> Result<Box<dyn RecordKey>, Error>;
 
 /// One implementation of one algorithm.
 #[derive(Clone, Copy)]
-pub(crate) struct Choice {
+pub(crate) struct AeadImplementation {
     pub(crate) implementation: &'static str,
-    pub(crate) record_key: Expand,
+    pub(crate) record_key: ExpandAnyKey,
 }
 
 /// The table: AES-GCM as wanted, aws-lc where it has the AEAD with a 12-byte nonce and a 16-byte tag.
-pub(crate) fn choice(algorithm: Algorithm, wanted: Option<Wanted>) -> Result<Choice, Error> {
+pub(crate) fn choice(
+    algorithm: Algorithm,
+    wanted: Option<AesGcmPreference>,
+) -> Result<AeadImplementation, Error> {
     Ok(match algorithm {
         Algorithm::Aes128Gcm | Algorithm::Aes256Gcm => return gcm(algorithm, wanted),
         Algorithm::Aes128Ccm => by_rustcrypto(rustcrypto::record_key::<Aes128Ccm>),
@@ -46,21 +49,24 @@ pub(crate) fn choice(algorithm: Algorithm, wanted: Option<Wanted>) -> Result<Cho
 }
 
 /// AES-GCM: without a wish that of the environment counts.
-fn gcm(algorithm: Algorithm, wanted: Option<Wanted>) -> Result<Choice, Error> {
+fn gcm(
+    algorithm: Algorithm,
+    wanted: Option<AesGcmPreference>,
+) -> Result<AeadImplementation, Error> {
     match wanted.map_or_else(from_environment, Ok)? {
-        Wanted::AwsLc => Ok(gcm_by_aws_lc(algorithm)),
-        Wanted::Vaes => vaes::found()
+        AesGcmPreference::AwsLc => Ok(gcm_by_aws_lc(algorithm)),
+        AesGcmPreference::Vaes => vaes::found()
             .map(|found| gcm_by(found, algorithm))
             .map_err(refused),
-        Wanted::Auto => Ok(vaes::found().map_or_else(
+        AesGcmPreference::Auto => Ok(vaes::found().map_or_else(
             |_| gcm_by_aws_lc(algorithm),
             |found| gcm_by(found, algorithm),
         )),
     }
 }
 
-fn gcm_by(found: Found, algorithm: Algorithm) -> Choice {
-    Choice {
+fn gcm_by(found: DetectedEngine, algorithm: Algorithm) -> AeadImplementation {
+    AeadImplementation {
         implementation: found.implementation,
         record_key: if algorithm == Algorithm::Aes128Gcm {
             found.aes_128
@@ -70,7 +76,7 @@ fn gcm_by(found: Found, algorithm: Algorithm) -> Choice {
     }
 }
 
-fn gcm_by_aws_lc(algorithm: Algorithm) -> Choice {
+fn gcm_by_aws_lc(algorithm: Algorithm) -> AeadImplementation {
     if algorithm == Algorithm::Aes128Gcm {
         by_aws_lc(|key| aws_lc::record_key(&AES_128_GCM, key))
     } else {
@@ -87,7 +93,7 @@ fn refused(problem: &'static str) -> Error {
 }
 
 /// What the environment said when it was first asked.
-fn from_environment() -> Result<Wanted, Error> {
+fn from_environment() -> Result<AesGcmPreference, Error> {
     static VALUE: OnceLock<String> = OnceLock::new();
     let value = VALUE.get_or_init(|| {
         let value = std::env::var_os(SETTING).unwrap_or_default();
@@ -96,11 +102,11 @@ fn from_environment() -> Result<Wanted, Error> {
     wanted(value)
 }
 
-fn wanted(value: &'static str) -> Result<Wanted, Error> {
+fn wanted(value: &'static str) -> Result<AesGcmPreference, Error> {
     match value {
-        "" | "auto" => Ok(Wanted::Auto),
-        "vaes" => Ok(Wanted::Vaes),
-        "aws-lc" => Ok(Wanted::AwsLc),
+        "" | "auto" => Ok(AesGcmPreference::Auto),
+        "vaes" => Ok(AesGcmPreference::Vaes),
+        "aws-lc" => Ok(AesGcmPreference::AwsLc),
         _ => Err(Error::BadSetting {
             name: SETTING,
             value,
@@ -109,15 +115,15 @@ fn wanted(value: &'static str) -> Result<Wanted, Error> {
     }
 }
 
-fn by_aws_lc(record_key: Expand) -> Choice {
-    Choice {
+fn by_aws_lc(record_key: ExpandAnyKey) -> AeadImplementation {
+    AeadImplementation {
         implementation: "aws-lc",
         record_key,
     }
 }
 
-fn by_rustcrypto(record_key: Expand) -> Choice {
-    Choice {
+fn by_rustcrypto(record_key: ExpandAnyKey) -> AeadImplementation {
+    AeadImplementation {
         implementation: "rustcrypto",
         record_key,
     }

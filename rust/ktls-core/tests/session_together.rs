@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ktls_aead::{Aead, PROVIDER, Wanted};
+use ktls_aead::{Aead, AesGcmPreference, PROVIDER};
 use ktls_core::rekey::Reply;
 use ktls_core::session::{Event, Policy, Receiver, SecretChain, Setting};
 use ktls_core::stats::{Counter, Stats};
@@ -11,9 +11,9 @@ use ktls_core::{Error, Sealer, TrafficSecret};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// No key of aws-lc is interleaved; with [`Wanted::Auto`] it is where the CPU allows.
-static ALONE: Aead = Aead::with(Wanted::AwsLc);
-static TOGETHER: Aead = Aead::with(Wanted::Auto);
+/// No key of aws-lc is interleaved; with [`AesGcmPreference::Auto`] it is where the CPU allows.
+static ALONE: Aead = Aead::with(AesGcmPreference::AwsLc);
+static TOGETHER: Aead = Aead::with(AesGcmPreference::Auto);
 
 /// What the peer sends, often more than one of a kind in a row.
 #[derive(Clone, Debug)]

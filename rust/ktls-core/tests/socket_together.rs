@@ -1,6 +1,6 @@
 //! The kernel face with a key that works on several records at once is the one with a key that does not.
 
-use ktls_aead::{Aead, Wanted};
+use ktls_aead::{Aead, AesGcmPreference};
 use ktls_core::CryptoInfo;
 use ktls_core::key::TrafficKey;
 use ktls_core::socket::call::{ControlRoom, RecvFlags};
@@ -10,9 +10,9 @@ use ktls_core::wire::{TLS12, TLS13};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// No key of aws-lc is interleaved; with [`Wanted::Auto`] it is where the CPU allows.
-static ALONE: Aead = Aead::with(Wanted::AwsLc);
-static TOGETHER: Aead = Aead::with(Wanted::Auto);
+/// No key of aws-lc is interleaved; with [`AesGcmPreference::Auto`] it is where the CPU allows.
+static ALONE: Aead = Aead::with(AesGcmPreference::AwsLc);
+static TOGETHER: Aead = Aead::with(AesGcmPreference::Auto);
 
 const KEY_UPDATE: &[u8] = &[24, 0, 0, 1, 0];
 

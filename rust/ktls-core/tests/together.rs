@@ -1,6 +1,6 @@
 //! Records opened together end as records opened one after the other do, whatever is wrong with them.
 
-use ktls_aead::{Aead, Wanted};
+use ktls_aead::{Aead, AesGcmPreference};
 use ktls_core::record::{BatchEnd, Framing, OpenPart, Opened, SealPart};
 use ktls_core::suite::{Cipher, Limits};
 use ktls_core::wire::{TLS12, TLS13};
@@ -8,9 +8,9 @@ use ktls_core::{CryptoInfo, Error, Opener, Sealer};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// No key of aws-lc is interleaved; with [`Wanted::Auto`] it is where the CPU allows.
-static ALONE: Aead = Aead::with(Wanted::AwsLc);
-static TOGETHER: Aead = Aead::with(Wanted::Auto);
+/// No key of aws-lc is interleaved; with [`AesGcmPreference::Auto`] it is where the CPU allows.
+static ALONE: Aead = Aead::with(AesGcmPreference::AwsLc);
+static TOGETHER: Aead = Aead::with(AesGcmPreference::Auto);
 const GCM: u16 = 51;
 
 fn info(version: u16, rec_seq: u64) -> CryptoInfo {

@@ -2,14 +2,14 @@
 
 use zeroize::Zeroize;
 
-use super::schedule::Schedule;
+use super::schedule::ExpandedKey;
 use super::simd::Simd;
 
 /// Encrypts every block of `blocks`.
 #[inline(always)]
 pub(super) fn encrypt<S: Simd, const N: usize, const ROUNDS: usize>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     blocks: &mut [S::V; N],
 ) {
     add_key(s, key, blocks);
@@ -21,8 +21,8 @@ pub(super) fn encrypt<S: Simd, const N: usize, const ROUNDS: usize>(
 
 /// Adds the first round key.
 #[inline(always)]
-pub(super) fn add_key<S: Simd, const N: usize>(s: S, key: &Schedule, blocks: &mut [S::V; N]) {
-    let round_key = s.load(key.round(0));
+pub(super) fn add_key<S: Simd, const N: usize>(s: S, key: &ExpandedKey, blocks: &mut [S::V; N]) {
+    let round_key = s.load_unaligned(key.round(0));
     for block in blocks {
         *block = s.xor(*block, round_key);
     }
@@ -32,13 +32,13 @@ pub(super) fn add_key<S: Simd, const N: usize>(s: S, key: &Schedule, blocks: &mu
 #[inline(always)]
 pub(super) fn round<S: Simd, const N: usize>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     blocks: &mut [S::V; N],
     n: usize,
 ) {
-    let round_key = s.load(key.round(n));
+    let round_key = s.load_unaligned(key.round(n));
     for block in blocks {
-        *block = s.round(*block, round_key);
+        *block = s.aes_round(*block, round_key);
     }
 }
 
@@ -46,13 +46,13 @@ pub(super) fn round<S: Simd, const N: usize>(
 #[inline(always)]
 pub(super) fn last_round<S: Simd, const N: usize>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     blocks: &mut [S::V; N],
     rounds: usize,
 ) {
-    let round_key = s.load(key.round(rounds));
+    let round_key = s.load_unaligned(key.round(rounds));
     for block in blocks {
-        *block = s.last_round(*block, round_key);
+        *block = s.aes_last_round(*block, round_key);
     }
 }
 
@@ -90,5 +90,5 @@ pub(super) fn expand<S: Simd, const ROUNDS: usize>(s: S, key: &[u8], rounds: &mu
 fn substitute<S: Simd>(s: S, word: u32) -> u32 {
     let column = u128::from(word);
     let columns = column | column << 32 | column << 64 | column << 96;
-    s.first(s.last_round(s.one(columns), s.every(0))) as u32
+    s.to_u128(s.aes_last_round(s.from_u128(columns), s.splat(0))) as u32
 }

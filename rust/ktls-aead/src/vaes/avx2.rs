@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use ktls_core::aead::{InnerJob, SealJob};
 
 use super::engine::{Engine, entry_points};
-use super::schedule::Schedule;
+use super::schedule::ExpandedKey;
 use super::simd::Simd;
 
 /// Proof that the CPU has AVX2, VAES and VPCLMULQDQ.
@@ -33,13 +33,13 @@ impl Simd for Avx2 {
     const BLOCKS: usize = 2;
 
     #[inline(always)]
-    fn load(self, from: &[u8]) -> __m256i {
+    fn load_unaligned(self, from: &[u8]) -> __m256i {
         let from: &[u8; 32] = from.first_chunk().expect("a vector is 32 bytes");
         on_cpu!(_mm256_loadu_si256(from.as_ptr().cast()))
     }
 
     #[inline(always)]
-    fn store(self, v: __m256i, to: &mut [u8]) {
+    fn store_unaligned(self, v: __m256i, to: &mut [u8]) {
         let to: &mut [u8; 32] = to.first_chunk_mut().expect("a vector is 32 bytes");
         on_cpu!(_mm256_storeu_si256(to.as_mut_ptr().cast(), v))
     }
@@ -62,7 +62,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn load_every(self, from: &[u8]) -> __m256i {
+    fn load_broadcast(self, from: &[u8]) -> __m256i {
         let from: &[u8; 16] = from.first_chunk().expect("a block is 16 bytes");
         on_cpu!(_mm256_broadcastsi128_si256(_mm_loadu_si128(
             from.as_ptr().cast()
@@ -89,29 +89,29 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn spread(self, v: __m256i) -> __m256i {
+    fn broadcast(self, v: __m256i) -> __m256i {
         on_cpu!(_mm256_broadcastsi128_si256(_mm256_castsi256_si128(v)))
     }
 
     #[inline(always)]
-    fn one(self, block: u128) -> __m256i {
+    fn from_u128(self, block: u128) -> __m256i {
         on_cpu!(_mm256_zextsi128_si256(in_register!(block)))
     }
 
     #[inline(always)]
-    fn every(self, block: u128) -> __m256i {
+    fn splat(self, block: u128) -> __m256i {
         on_cpu!(_mm256_broadcastsi128_si256(in_register!(block)))
     }
 
     #[inline(always)]
-    fn first(self, v: __m256i) -> u128 {
+    fn to_u128(self, v: __m256i) -> u128 {
         let mut block = [0; 16];
         self.store_one(v, &mut block);
         u128::from_le_bytes(block)
     }
 
     #[inline(always)]
-    fn fold(self, v: __m256i) -> __m256i {
+    fn reduce_xor(self, v: __m256i) -> __m256i {
         on_cpu!({
             let (a, b) = (_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
             _mm256_zextsi128_si256(_mm_xor_si128(a, b))
@@ -129,37 +129,37 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn count(self, v: __m256i, n: __m256i) -> __m256i {
+    fn add_u32(self, v: __m256i, n: __m256i) -> __m256i {
         on_cpu!(_mm256_add_epi32(v, n))
     }
 
     #[inline(always)]
-    fn round(self, v: __m256i, key: __m256i) -> __m256i {
+    fn aes_round(self, v: __m256i, key: __m256i) -> __m256i {
         on_cpu!(_mm256_aesenc_epi128(v, key))
     }
 
     #[inline(always)]
-    fn last_round(self, v: __m256i, key: __m256i) -> __m256i {
+    fn aes_last_round(self, v: __m256i, key: __m256i) -> __m256i {
         on_cpu!(_mm256_aesenclast_epi128(v, key))
     }
 
     #[inline(always)]
-    fn mul_low(self, a: __m256i, b: __m256i) -> __m256i {
+    fn clmul_low(self, a: __m256i, b: __m256i) -> __m256i {
         on_cpu!(_mm256_clmulepi64_epi128::<0x00>(a, b))
     }
 
     #[inline(always)]
-    fn mul_high(self, a: __m256i, b: __m256i) -> __m256i {
+    fn clmul_high(self, a: __m256i, b: __m256i) -> __m256i {
         on_cpu!(_mm256_clmulepi64_epi128::<0x11>(a, b))
     }
 
     #[inline(always)]
-    fn swap(self, v: __m256i) -> __m256i {
+    fn swap_halves(self, v: __m256i) -> __m256i {
         on_cpu!(_mm256_shuffle_epi32::<0x4e>(v))
     }
 
     #[inline(always)]
-    fn shuffle(self, v: __m256i, order: __m256i) -> __m256i {
+    fn shuffle_bytes(self, v: __m256i, order: __m256i) -> __m256i {
         on_cpu!(_mm256_shuffle_epi8(v, order))
     }
 }

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use ktls_core::aead::{InnerJob, SealJob};
 
 use super::engine::{Engine, entry_points};
-use super::schedule::Schedule;
+use super::schedule::ExpandedKey;
 use super::simd::Simd;
 
 /// Proof that the CPU has AVX-512, VAES and VPCLMULQDQ.
@@ -33,13 +33,13 @@ impl Simd for Avx512 {
     const BLOCKS: usize = 4;
 
     #[inline(always)]
-    fn load(self, from: &[u8]) -> __m512i {
+    fn load_unaligned(self, from: &[u8]) -> __m512i {
         let from: &[u8; 64] = from.first_chunk().expect("a vector is 64 bytes");
         on_cpu!(_mm512_loadu_si512(from.as_ptr().cast()))
     }
 
     #[inline(always)]
-    fn store(self, v: __m512i, to: &mut [u8]) {
+    fn store_unaligned(self, v: __m512i, to: &mut [u8]) {
         let to: &mut [u8; 64] = to.first_chunk_mut().expect("a vector is 64 bytes");
         on_cpu!(_mm512_storeu_si512(to.as_mut_ptr().cast(), v))
     }
@@ -62,7 +62,7 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn load_every(self, from: &[u8]) -> __m512i {
+    fn load_broadcast(self, from: &[u8]) -> __m512i {
         let from: &[u8; 16] = from.first_chunk().expect("a block is 16 bytes");
         on_cpu!(_mm512_broadcast_i32x4(_mm_loadu_si128(
             from.as_ptr().cast()
@@ -92,29 +92,29 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn spread(self, v: __m512i) -> __m512i {
+    fn broadcast(self, v: __m512i) -> __m512i {
         on_cpu!(_mm512_broadcast_i32x4(_mm512_castsi512_si128(v)))
     }
 
     #[inline(always)]
-    fn one(self, block: u128) -> __m512i {
+    fn from_u128(self, block: u128) -> __m512i {
         on_cpu!(_mm512_zextsi128_si512(in_register!(block)))
     }
 
     #[inline(always)]
-    fn every(self, block: u128) -> __m512i {
+    fn splat(self, block: u128) -> __m512i {
         on_cpu!(_mm512_broadcast_i32x4(in_register!(block)))
     }
 
     #[inline(always)]
-    fn first(self, v: __m512i) -> u128 {
+    fn to_u128(self, v: __m512i) -> u128 {
         let mut block = [0; 16];
         self.store_one(v, &mut block);
         u128::from_le_bytes(block)
     }
 
     #[inline(always)]
-    fn fold(self, v: __m512i) -> __m512i {
+    fn reduce_xor(self, v: __m512i) -> __m512i {
         on_cpu!({
             let (a, b) = (_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v));
             let v = _mm256_xor_si256(a, b);
@@ -134,37 +134,37 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn count(self, v: __m512i, n: __m512i) -> __m512i {
+    fn add_u32(self, v: __m512i, n: __m512i) -> __m512i {
         on_cpu!(_mm512_add_epi32(v, n))
     }
 
     #[inline(always)]
-    fn round(self, v: __m512i, key: __m512i) -> __m512i {
+    fn aes_round(self, v: __m512i, key: __m512i) -> __m512i {
         on_cpu!(_mm512_aesenc_epi128(v, key))
     }
 
     #[inline(always)]
-    fn last_round(self, v: __m512i, key: __m512i) -> __m512i {
+    fn aes_last_round(self, v: __m512i, key: __m512i) -> __m512i {
         on_cpu!(_mm512_aesenclast_epi128(v, key))
     }
 
     #[inline(always)]
-    fn mul_low(self, a: __m512i, b: __m512i) -> __m512i {
+    fn clmul_low(self, a: __m512i, b: __m512i) -> __m512i {
         on_cpu!(_mm512_clmulepi64_epi128::<0x00>(a, b))
     }
 
     #[inline(always)]
-    fn mul_high(self, a: __m512i, b: __m512i) -> __m512i {
+    fn clmul_high(self, a: __m512i, b: __m512i) -> __m512i {
         on_cpu!(_mm512_clmulepi64_epi128::<0x11>(a, b))
     }
 
     #[inline(always)]
-    fn swap(self, v: __m512i) -> __m512i {
+    fn swap_halves(self, v: __m512i) -> __m512i {
         on_cpu!(_mm512_shuffle_epi32::<0x4e>(v))
     }
 
     #[inline(always)]
-    fn shuffle(self, v: __m512i, order: __m512i) -> __m512i {
+    fn shuffle_bytes(self, v: __m512i, order: __m512i) -> __m512i {
         on_cpu!(_mm512_shuffle_epi8(v, order))
     }
 }

@@ -5,11 +5,11 @@ use ktls_core::aead::{InnerJob, NonceBytes, SealJob};
 use ktls_core::wire::TAG_LEN;
 
 use super::bulk;
-use super::end::{End, open_end, seal_end};
-use super::frame::Frame;
+use super::end::{RecordTail, open_end, seal_end};
+use super::frame::GhashFrame;
 use super::lanes;
-use super::room::{GROUP, Room};
-use super::schedule::Schedule;
+use super::room::{GROUP, KeystreamBuffer};
+use super::schedule::ExpandedKey;
 use super::simd::Simd;
 
 /// Below this many bytes a record is its end alone, for which the powers of H suffice.
@@ -17,10 +17,14 @@ const SHORT: usize = 512;
 
 /// Seals every job.
 #[inline(always)]
-pub(super) fn seal<S: Simd, const ROUNDS: usize>(s: S, key: &Schedule, jobs: &mut [SealJob<'_>]) {
+pub(super) fn seal<S: Simd, const ROUNDS: usize>(
+    s: S,
+    key: &ExpandedKey,
+    jobs: &mut [SealJob<'_>],
+) {
     let Some(first) = jobs.first() else { return };
-    let mut frame = Frame::new(s, key, first.aad, inner_len(first));
-    let mut room = Room::new();
+    let mut frame = GhashFrame::new(s, key, first.aad, inner_len(first));
+    let mut room = KeystreamBuffer::new();
     let mut rest = jobs;
     while !rest.is_empty() {
         room.clear();
@@ -36,14 +40,14 @@ pub(super) fn seal<S: Simd, const ROUNDS: usize>(s: S, key: &Schedule, jobs: &mu
 #[inline(always)]
 pub(super) fn open<S: Simd, const ROUNDS: usize>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     jobs: &mut [InnerJob<'_>],
 ) -> usize {
     let Some(InnerJob { job: first, .. }) = jobs.first() else {
         return 0;
     };
-    let mut frame = Frame::new(s, key, first.aad, first.ciphertext.len());
-    let mut room = Room::new();
+    let mut frame = GhashFrame::new(s, key, first.aad, first.ciphertext.len());
+    let mut room = KeystreamBuffer::new();
     let (mut opened, mut tried) = (0, 0);
     while opened == tried && opened < jobs.len() {
         room.clear();
@@ -97,10 +101,10 @@ fn alike_to_open<S: Simd>(jobs: &[InnerJob<'_>]) -> usize {
 #[inline(always)]
 fn seal_lanes<S: Simd, const ROUNDS: usize>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     jobs: &mut [SealJob<'_>],
-    frame: &mut Frame<S::V>,
-    room: &mut Room,
+    frame: &mut GhashFrame<S::V>,
+    room: &mut KeystreamBuffer,
 ) -> usize {
     let len = inner_len(&jobs[0]);
     frame.fit(s, key, &jobs[0].aad, len);
@@ -111,7 +115,7 @@ fn seal_lanes<S: Simd, const ROUNDS: usize>(
         if !room.fits_lanes::<S>(blocks) {
             break;
         }
-        let nonces = s.each(|i| s.one(number(jobs[i].nonce)));
+        let nonces = s.from_blocks(|i| s.from_u128(number(jobs[i].nonce)));
         *stream = room.push_lanes(s, nonces, blocks);
         count += S::BLOCKS;
     }
@@ -127,10 +131,10 @@ fn seal_lanes<S: Simd, const ROUNDS: usize>(
 #[inline(always)]
 fn open_lanes<S: Simd, const ROUNDS: usize>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     jobs: &mut [InnerJob<'_>],
-    frame: &mut Frame<S::V>,
-    room: &mut Room,
+    frame: &mut GhashFrame<S::V>,
+    room: &mut KeystreamBuffer,
 ) -> (usize, usize) {
     let len = jobs[0].job.ciphertext.len();
     frame.fit(s, key, &jobs[0].job.aad, len);
@@ -141,7 +145,7 @@ fn open_lanes<S: Simd, const ROUNDS: usize>(
         if !room.fits_lanes::<S>(blocks) {
             break;
         }
-        let nonces = s.each(|i| s.one(number(jobs[i].job.nonce)));
+        let nonces = s.from_blocks(|i| s.from_u128(number(jobs[i].job.nonce)));
         *stream = room.push_lanes(s, nonces, blocks);
         count += S::BLOCKS;
     }
@@ -159,12 +163,12 @@ fn open_lanes<S: Simd, const ROUNDS: usize>(
 #[inline(always)]
 fn seal_ends<S: Simd, const ROUNDS: usize>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     jobs: &mut [SealJob<'_>],
-    frame: &mut Frame<S::V>,
-    room: &mut Room,
+    frame: &mut GhashFrame<S::V>,
+    room: &mut KeystreamBuffer,
 ) -> usize {
-    let mut ends = [End::none(s); GROUP];
+    let mut ends = [RecordTail::none(s); GROUP];
     let mut count = 0;
     for (job, end) in jobs.iter_mut().zip(&mut ends) {
         let len = inner_len(job);
@@ -201,12 +205,12 @@ fn seal_ends<S: Simd, const ROUNDS: usize>(
 #[inline(always)]
 fn open_ends<S: Simd, const ROUNDS: usize>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     jobs: &mut [InnerJob<'_>],
-    frame: &mut Frame<S::V>,
-    room: &mut Room,
+    frame: &mut GhashFrame<S::V>,
+    room: &mut KeystreamBuffer,
 ) -> (usize, usize) {
-    let mut ends = [End::none(s); GROUP];
+    let mut ends = [RecordTail::none(s); GROUP];
     let mut count = 0;
     for (InnerJob { job, inner_type }, end) in jobs.iter_mut().zip(&mut ends) {
         let len = job.ciphertext.len();

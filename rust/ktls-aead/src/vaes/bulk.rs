@@ -1,13 +1,13 @@
 //! The whole chunks of a long record: counter blocks of one chunk while another is hashed.
 
 use super::aes;
-use super::ghash::Sum;
+use super::ghash::UnreducedSum;
 use super::order::{from_here, one_from_here};
-use super::schedule::Schedule;
+use super::schedule::ExpandedKey;
 use super::simd::{Simd, width};
 
 /// Blocks encrypted for counters, in vectors.
-type Wide<V> = [V; WIDE];
+type KeystreamVectors<V> = [V; WIDE];
 
 /// Vectors in flight: as many as AVX2's registers hold beside a round key and the sums.
 pub(super) const WIDE: usize = 8;
@@ -21,7 +21,7 @@ pub(super) const fn chunk<S: Simd>() -> usize {
 #[inline(always)]
 pub(super) fn seal<S: Simd, const ROUNDS: usize>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     nonce: u128,
     hash: S::V,
     from: &[u8],
@@ -47,7 +47,7 @@ pub(super) fn seal<S: Simd, const ROUNDS: usize>(
 #[inline(always)]
 pub(super) fn open<S: Simd, const ROUNDS: usize>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     nonce: u128,
     hash: S::V,
     from: &[u8],
@@ -71,25 +71,25 @@ pub(super) fn open<S: Simd, const ROUNDS: usize>(
 #[inline(always)]
 fn encrypt_and_hash<S: Simd, const ROUNDS: usize>(
     s: S,
-    key: &Schedule,
-    blocks: &mut Wide<S::V>,
+    key: &ExpandedKey,
+    blocks: &mut KeystreamVectors<S::V>,
     sealed: &[u8],
     hash: S::V,
 ) -> S::V {
     let mut sealed = &sealed[..chunk::<S>()];
     let mut key = key;
-    let mut sum = Sum::zero(s);
+    let mut sum = UnreducedSum::zero(s);
     aes::add_key(s, key, blocks);
     for n in 1..WIDE {
         (key, sealed) = (one_from_here(key), from_here(sealed));
         aes::round(s, key, blocks, n);
         let i = WIDE - n;
-        let x = s.reverse(s.load(&sealed[i * width::<S>()..]));
+        let x = s.reverse_bytes(s.load_unaligned(&sealed[i * width::<S>()..]));
         sum.add(s, key, x, (WIDE - i) * S::BLOCKS);
     }
     (key, sealed) = (one_from_here(key), from_here(sealed));
     aes::round(s, key, blocks, WIDE);
-    let x = s.xor(hash, s.reverse(s.load(sealed)));
+    let x = s.xor(hash, s.reverse_bytes(s.load_unaligned(sealed)));
     sum.add(s, key, x, WIDE * S::BLOCKS);
     for n in WIDE + 1..ROUNDS {
         key = one_from_here(key);
@@ -101,39 +101,39 @@ fn encrypt_and_hash<S: Simd, const ROUNDS: usize>(
 }
 
 #[inline(always)]
-fn hash_chunk<S: Simd>(s: S, key: &Schedule, sealed: &[u8], hash: S::V) -> S::V {
-    let mut sum = Sum::zero(s);
+fn hash_chunk<S: Simd>(s: S, key: &ExpandedKey, sealed: &[u8], hash: S::V) -> S::V {
+    let mut sum = UnreducedSum::zero(s);
     let mut hash = hash;
     for i in 0..WIDE {
-        let x = s.reverse(s.load(&sealed[i * width::<S>()..]));
+        let x = s.reverse_bytes(s.load_unaligned(&sealed[i * width::<S>()..]));
         sum.add(s, key, s.xor(x, hash), (WIDE - i) * S::BLOCKS);
-        hash = s.every(0);
+        hash = s.splat(0);
     }
     sum.reduce(s)
 }
 
 #[inline(always)]
-fn add_blocks<S: Simd>(s: S, blocks: &Wide<S::V>, from: &[u8], to: &mut [u8]) {
+fn add_blocks<S: Simd>(s: S, blocks: &KeystreamVectors<S::V>, from: &[u8], to: &mut [u8]) {
     for (i, block) in blocks.iter().enumerate() {
         let at = i * width::<S>();
-        s.store(s.xor(*block, s.load(&from[at..])), &mut to[at..]);
+        s.store_unaligned(s.xor(*block, s.load_unaligned(&from[at..])), &mut to[at..]);
     }
 }
 
 /// Counters 2, 3 and so on, in the byte order for counting.
 #[inline(always)]
 fn first_counter<S: Simd>(s: S, nonce: u128) -> S::V {
-    s.count(s.every(nonce | 2), s.load(&NUMBERS))
+    s.add_u32(s.splat(nonce | 2), s.load_unaligned(&NUMBERS))
 }
 
 /// The next counter blocks.
 #[inline(always)]
-fn counters<S: Simd>(s: S, counter: &mut S::V) -> Wide<S::V> {
-    let step = s.every(S::BLOCKS as u128);
+fn counters<S: Simd>(s: S, counter: &mut S::V) -> KeystreamVectors<S::V> {
+    let step = s.splat(S::BLOCKS as u128);
     let mut blocks = [*counter; WIDE];
     for block in &mut blocks {
-        *block = s.reverse(*counter);
-        *counter = s.count(*counter, step);
+        *block = s.reverse_bytes(*counter);
+        *counter = s.add_u32(*counter, step);
     }
     blocks
 }

@@ -6,8 +6,8 @@ use super::simd::Simd;
 #[inline(always)]
 pub(super) fn load_last<S: Simd>(s: S, data: &[u8], len: usize) -> S::V {
     match data.last_chunk::<16>() {
-        Some(last) => s.shuffle(s.load_one(last), s.load_one(&SHIFT[16 - len..])),
-        None => s.one(load_short(data)),
+        Some(last) => s.shuffle_bytes(s.load_one(last), s.load_one(&SHIFT[16 - len..])),
+        None => s.from_u128(load_short(data)),
     }
 }
 

@@ -4,14 +4,14 @@ use ktls_core::aead::{InnerJob, SealJob};
 use ktls_core::wire::TAG_LEN;
 
 use super::bytes::{PLACE, cut_to, load_last, store_last};
-use super::frame::Frame;
-use super::ghash::Sum;
-use super::schedule::Schedule;
+use super::frame::GhashFrame;
+use super::ghash::UnreducedSum;
+use super::schedule::ExpandedKey;
 use super::simd::{Simd, width};
 
 /// Where the end of a record is, and its keystream.
 #[derive(Clone, Copy)]
-pub(super) struct End<V> {
+pub(super) struct RecordTail<V> {
     /// GHASH of what comes before it, unless that is only the additional data.
     pub(super) hash: V,
     /// Where it starts.
@@ -22,12 +22,12 @@ pub(super) struct End<V> {
     pub(super) stream: usize,
 }
 
-impl<V: Copy> End<V> {
+impl<V: Copy> RecordTail<V> {
     /// Where one will be.
     #[inline(always)]
     pub(super) fn none<S: Simd<V = V>>(s: S) -> Self {
         Self {
-            hash: s.every(0),
+            hash: s.splat(0),
             at: 0,
             blocks: 0,
             stream: 0,
@@ -36,7 +36,12 @@ impl<V: Copy> End<V> {
 
     /// The products of what is not the end's own: additional data or chunks before it, lengths.
     #[inline(always)]
-    fn products<S: Simd<V = V>>(&self, s: S, key: &Schedule, frame: &Frame<V>) -> Sum<V> {
+    fn products<S: Simd<V = V>>(
+        &self,
+        s: S,
+        key: &ExpandedKey,
+        frame: &GhashFrame<V>,
+    ) -> UnreducedSum<V> {
         if self.at == 0 {
             return frame.short;
         }
@@ -50,10 +55,10 @@ impl<V: Copy> End<V> {
 #[inline(always)]
 pub(super) fn seal_end<S: Simd>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     job: &mut SealJob<'_>,
-    end: &End<S::V>,
-    frame: &Frame<S::V>,
+    end: &RecordTail<S::V>,
+    frame: &GhashFrame<S::V>,
     stream: &[u8],
 ) {
     let mut sum = end.products(s, key, frame);
@@ -66,29 +71,32 @@ pub(super) fn seal_end<S: Simd>(
         .zip(stream.chunks_exact(width::<S>()))
         .zip(key.powers_from::<S>(end.blocks + 1))
     {
-        let sealed = s.xor(s.load(from), s.load(stream));
-        s.store(sealed, out);
-        sum.add_vector(s, s.reverse(sealed), powers);
+        let sealed = s.xor(s.load_unaligned(from), s.load_unaligned(stream));
+        s.store_unaligned(sealed, out);
+        sum.add_vector(s, s.reverse_bytes(sealed), powers);
     }
     let mut at = wholes;
     while from.len() - at >= 16 {
         let sealed = s.xor(s.load_one(&from[at..]), s.load_one(&stream[at..]));
         s.store_one(sealed, &mut out[at..]);
-        sum.add_one(s, key, s.reverse(sealed), end.blocks + 1 - at / 16);
+        sum.add_one(s, key, s.reverse_bytes(sealed), end.blocks + 1 - at / 16);
         at += 16;
     }
     let len = from.len() - at;
     let mut block = load_last(s, job.plaintext, len);
     if let Some(inner_type) = job.inner_type {
-        let inner_type = s.one(u128::from(inner_type));
-        block = s.xor(block, s.shuffle(inner_type, s.load_one(&PLACE[16 - len..])));
+        let inner_type = s.from_u128(u128::from(inner_type));
+        block = s.xor(
+            block,
+            s.shuffle_bytes(inner_type, s.load_one(&PLACE[16 - len..])),
+        );
     }
     let len = out.len() - TAG_LEN - at;
     if len > 0 {
         let sealed = cut_to(s, s.xor(block, s.load_one(&stream[at..])), len);
         // It goes over the end of the ciphertext, where the tag comes next.
         s.store_one(sealed, &mut out[at..]);
-        sum.add_one(s, key, s.reverse(sealed), 2);
+        sum.add_one(s, key, s.reverse_bytes(sealed), 2);
     }
     let (_, tag_out) = out.split_at_mut(at + len);
     s.store_one(tag(s, sum, end, stream), tag_out);
@@ -98,10 +106,10 @@ pub(super) fn seal_end<S: Simd>(
 #[inline(always)]
 pub(super) fn open_end<S: Simd>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     InnerJob { job, inner_type }: &mut InnerJob<'_>,
-    end: &End<S::V>,
-    frame: &Frame<S::V>,
+    end: &RecordTail<S::V>,
+    frame: &GhashFrame<S::V>,
     stream: &[u8],
 ) -> bool {
     let mut sum = end.products(s, key, frame);
@@ -113,20 +121,20 @@ pub(super) fn open_end<S: Simd>(
         .zip(stream.chunks_exact(width::<S>()))
         .zip(key.powers_from::<S>(end.blocks + 1))
     {
-        let sealed = s.load(from);
-        sum.add_vector(s, s.reverse(sealed), powers);
-        s.store(s.xor(sealed, s.load(stream)), out);
+        let sealed = s.load_unaligned(from);
+        sum.add_vector(s, s.reverse_bytes(sealed), powers);
+        s.store_unaligned(s.xor(sealed, s.load_unaligned(stream)), out);
     }
     let mut at = out.len() - out.len() % width::<S>();
     while out.len() - at >= 16 {
         let sealed = s.load_one(&from[at..]);
-        sum.add_one(s, key, s.reverse(sealed), end.blocks + 1 - at / 16);
+        sum.add_one(s, key, s.reverse_bytes(sealed), end.blocks + 1 - at / 16);
         s.store_one(s.xor(sealed, s.load_one(&stream[at..])), &mut out[at..]);
         at += 16;
     }
     if from.len() > at {
         let sealed = load_last(s, job.ciphertext, from.len() - at);
-        sum.add_one(s, key, s.reverse(sealed), 2);
+        sum.add_one(s, key, s.reverse_bytes(sealed), 2);
         let block = s.xor(sealed, s.load_one(&stream[at..]));
         let mut bytes = [0; 16];
         s.store_one(block, &mut bytes);
@@ -135,12 +143,12 @@ pub(super) fn open_end<S: Simd>(
         *inner_type = inner_type.map(|_| bytes[len]);
     }
     // Whole numbers are compared: how many bytes differ, and which, takes no time of its own.
-    s.first(s.xor(tag(s, sum, end, stream), s.load_one(job.tag))) == 0
+    s.to_u128(s.xor(tag(s, sum, end, stream), s.load_one(job.tag))) == 0
 }
 
 /// The tag, from all products and the keystream of this record.
 #[inline(always)]
-fn tag<S: Simd>(s: S, sum: Sum<S::V>, end: &End<S::V>, stream: &[u8]) -> S::V {
+fn tag<S: Simd>(s: S, sum: UnreducedSum<S::V>, end: &RecordTail<S::V>, stream: &[u8]) -> S::V {
     let hidden = s.load_one(&stream[16 * end.blocks..]);
-    s.xor(s.reverse(sum.reduce(s)), hidden)
+    s.xor(s.reverse_bytes(sum.reduce(s)), hidden)
 }

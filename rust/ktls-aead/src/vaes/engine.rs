@@ -2,7 +2,7 @@
 
 use ktls_core::aead::{InnerJob, SealJob};
 
-use super::schedule::Schedule;
+use super::schedule::ExpandedKey;
 use super::simd::Simd;
 
 /// The algorithm on one vector unit. `ROUNDS` is 10 for keys of 16 bytes and 14 for 32.
@@ -16,11 +16,11 @@ pub(super) trait Engine: Simd + Send + Sync + 'static {
     /// The features that it lacks.
     fn detect() -> Result<Self, Vec<&'static str>>;
     /// Expands a key.
-    fn expand<const ROUNDS: usize>(self, schedule: &mut Schedule, key: &[u8]);
+    fn expand<const ROUNDS: usize>(self, schedule: &mut ExpandedKey, key: &[u8]);
     /// Seals every job.
-    fn seal<const ROUNDS: usize>(self, key: &Schedule, jobs: &mut [SealJob<'_>]);
+    fn seal<const ROUNDS: usize>(self, key: &ExpandedKey, jobs: &mut [SealJob<'_>]);
     /// Opens jobs until one fails; gives how many.
-    fn open<const ROUNDS: usize>(self, key: &Schedule, jobs: &mut [InnerJob<'_>]) -> usize;
+    fn open<const ROUNDS: usize>(self, key: &ExpandedKey, jobs: &mut [InnerJob<'_>]) -> usize;
 }
 
 /// Implements [`Engine`]: everything below these functions is inlined into them, so that it is

@@ -3,22 +3,22 @@
 //! Blocks are byte-reversed, so that the field's bit order is the machine's but for a factor x, which
 //! the powers of H carry. A sum of products stays unreduced in three parts (Karatsuba).
 
-use super::schedule::Schedule;
+use super::schedule::ExpandedKey;
 use super::simd::Simd;
 
 /// Unreduced products: each block of the vectors is the sum of some.
 #[derive(Clone, Copy)]
-pub(super) struct Sum<V> {
+pub(super) struct UnreducedSum<V> {
     low: V,
     mid: V,
     high: V,
 }
 
-impl<V: Copy> Sum<V> {
+impl<V: Copy> UnreducedSum<V> {
     /// No product.
     #[inline(always)]
     pub(super) fn zero<S: Simd<V = V>>(s: S) -> Self {
-        let zero = s.every(0);
+        let zero = s.splat(0);
         Self {
             low: zero,
             mid: zero,
@@ -28,29 +28,34 @@ impl<V: Copy> Sum<V> {
 
     /// Adds `x` times H^n, H^(n-1) and so on, block for block.
     #[inline(always)]
-    pub(super) fn add<S: Simd<V = V>>(&mut self, s: S, key: &Schedule, x: V, n: usize) {
-        self.add_product(s, x, s.load(key.power(n)), s.load(key.power_sum(n)));
+    pub(super) fn add<S: Simd<V = V>>(&mut self, s: S, key: &ExpandedKey, x: V, n: usize) {
+        self.add_product(
+            s,
+            x,
+            s.load_unaligned(key.power(n)),
+            s.load_unaligned(key.power_sum(n)),
+        );
     }
 
     /// Adds `x`, a single block, times H^n.
     #[inline(always)]
-    pub(super) fn add_one<S: Simd<V = V>>(&mut self, s: S, key: &Schedule, x: V, n: usize) {
+    pub(super) fn add_one<S: Simd<V = V>>(&mut self, s: S, key: &ExpandedKey, x: V, n: usize) {
         self.add_product(s, x, s.load_one(key.power(n)), s.load_one(key.power_sum(n)));
     }
 
     /// Adds each block of `x` times the same power, which comes with the sum of its halves.
     #[inline(always)]
     pub(super) fn add_every<S: Simd<V = V>>(&mut self, s: S, x: V, power: &[u8], both: &[u8]) {
-        self.add_product(s, x, s.load_every(power), s.load_every(both));
+        self.add_product(s, x, s.load_broadcast(power), s.load_broadcast(both));
     }
 
     /// The first block everywhere.
     #[inline(always)]
     pub(super) fn spread<S: Simd<V = V>>(self, s: S) -> Self {
         Self {
-            low: s.spread(self.low),
-            mid: s.spread(self.mid),
-            high: s.spread(self.high),
+            low: s.broadcast(self.low),
+            mid: s.broadcast(self.mid),
+            high: s.broadcast(self.high),
         }
     }
 
@@ -58,32 +63,32 @@ impl<V: Copy> Sum<V> {
     #[inline(always)]
     pub(super) fn add_vector<S: Simd<V = V>>(&mut self, s: S, x: V, powers: (&[u8], &[u8])) {
         let (power, both) = powers;
-        self.add_product(s, x, s.load(power), s.load(both));
+        self.add_product(s, x, s.load_unaligned(power), s.load_unaligned(both));
     }
 
     /// Adds `x` times `power`; the low halves of `both` are the sums of the halves of `power`.
     #[inline(always)]
     fn add_product<S: Simd<V = V>>(&mut self, s: S, x: V, power: V, both: V) {
-        self.low = s.xor(self.low, s.mul_low(x, power));
-        self.high = s.xor(self.high, s.mul_high(x, power));
-        let x = s.xor(x, s.swap(x));
-        self.mid = s.xor(self.mid, s.mul_low(x, both));
+        self.low = s.xor(self.low, s.clmul_low(x, power));
+        self.high = s.xor(self.high, s.clmul_high(x, power));
+        let x = s.xor(x, s.swap_halves(x));
+        self.mid = s.xor(self.mid, s.clmul_low(x, both));
     }
 
     /// The sum of everything in the field, in the first block.
     #[inline(always)]
     pub(super) fn reduce<S: Simd<V = V>>(self, s: S) -> V {
-        s.fold(self.reduce_each(s))
+        s.reduce_xor(self.reduce_each(s))
     }
 
     /// Each block's sum in the field.
     #[inline(always)]
     pub(super) fn reduce_each<S: Simd<V = V>>(self, s: S) -> V {
         let Self { low, mid, high } = self;
-        let poly = s.every(POLYNOMIAL);
+        let poly = s.splat(POLYNOMIAL);
         let mid = s.xor(mid, s.xor(low, high));
-        let mid = s.xor(mid, s.xor(s.swap(low), s.mul_low(low, poly)));
-        s.xor(high, s.xor(s.swap(mid), s.mul_low(mid, poly)))
+        let mid = s.xor(mid, s.xor(s.swap_halves(low), s.clmul_low(low, poly)));
+        s.xor(high, s.xor(s.swap_halves(mid), s.clmul_low(mid, poly)))
     }
 }
 
@@ -99,12 +104,12 @@ pub(super) fn times_x(h: u128) -> u128 {
 /// The product of two elements that carry the factor x, which carries it too.
 #[inline(always)]
 pub(super) fn product<S: Simd>(s: S, a: u128, b: u128) -> u128 {
-    let both = s.one((a ^ (a >> 64)) & u128::from(u64::MAX));
-    let (a, b) = (s.one(a), s.one(b));
-    let sum = Sum {
-        low: s.mul_low(a, b),
-        mid: s.mul_low(s.xor(b, s.swap(b)), both),
-        high: s.mul_high(a, b),
+    let both = s.from_u128((a ^ (a >> 64)) & u128::from(u64::MAX));
+    let (a, b) = (s.from_u128(a), s.from_u128(b));
+    let sum = UnreducedSum {
+        low: s.clmul_low(a, b),
+        mid: s.clmul_low(s.xor(b, s.swap_halves(b)), both),
+        high: s.clmul_high(a, b),
     };
-    s.first(sum.reduce(s))
+    s.to_u128(sum.reduce(s))
 }

@@ -5,31 +5,31 @@ use ktls_core::aead::{InnerJob, SealJob};
 use ktls_core::wire::TAG_LEN;
 
 use super::bytes::{KEEP, PLACE, SHIFT, load_short, store_last};
-use super::frame::Frame;
-use super::ghash::Sum;
-use super::schedule::Schedule;
+use super::frame::GhashFrame;
+use super::ghash::UnreducedSum;
+use super::schedule::ExpandedKey;
 use super::simd::{Simd, width};
 
 /// Most blocks that a vector has.
 const MOST: usize = 4;
 
 /// A place in each lane; those that a vector has no block for stay empty.
-type Each<'a> = [&'a [u8]; MOST];
+type PerLane<'a> = [&'a [u8]; MOST];
 /// The same, to be written.
-type EachMut<'a> = [&'a mut [u8]; MOST];
+type PerLaneMut<'a> = [&'a mut [u8]; MOST];
 
 /// Seals one record in each lane: they are alike. `stream` is their keystream, that of the tags first.
 #[inline(always)]
 pub(super) fn seal<S: Simd>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     jobs: &mut [SealJob<'_>],
-    frame: &Frame<S::V>,
+    frame: &GhashFrame<S::V>,
     stream: &[u8],
 ) {
     let (len, inner_type) = (jobs[0].plaintext.len(), jobs[0].inner_type);
     let inner_len = len + usize::from(inner_type.is_some());
-    let (mut from, mut out): (Each<'_>, EachMut<'_>) = Default::default();
+    let (mut from, mut out): (PerLane<'_>, PerLaneMut<'_>) = Default::default();
     let mut jobs = jobs.iter_mut();
     for i in 0..S::BLOCKS {
         let job = jobs.next().expect("a job for each lane");
@@ -46,24 +46,27 @@ pub(super) fn seal<S: Simd>(
     let powers = key.every_power_from(inner_len.div_ceil(16) + 1, whole);
     let places = stream.chunks_exact(width::<S>()).zip(powers);
     for (at, (stream, (power, both))) in (0..).step_by(16).zip(places) {
-        let sealed = s.xor(load(s, &from, at), s.load(stream));
+        let sealed = s.xor(load(s, &from, at), s.load_unaligned(stream));
         store(s, sealed, &mut out, at);
-        sum.add_every(s, s.reverse(sealed), power, both);
+        sum.add_every(s, s.reverse_bytes(sealed), power, both);
     }
     let at = 16 * whole;
     if inner_len > at {
         let mut block = load_last(s, &from, len - at);
         if let Some(inner_type) = inner_type {
-            let inner_type = s.every(u128::from(inner_type));
-            let place = s.load_every(&PLACE[16 - (len - at)..]);
-            block = s.xor(block, s.shuffle(inner_type, place));
+            let inner_type = s.splat(u128::from(inner_type));
+            let place = s.load_broadcast(&PLACE[16 - (len - at)..]);
+            block = s.xor(block, s.shuffle_bytes(inner_type, place));
         }
-        let kept = s.load_every(&KEEP[16 - (inner_len - at)..]);
-        let sealed = s.and(s.xor(block, s.load(&stream[width::<S>() * whole..])), kept);
+        let kept = s.load_broadcast(&KEEP[16 - (inner_len - at)..]);
+        let sealed = s.and(
+            s.xor(block, s.load_unaligned(&stream[width::<S>() * whole..])),
+            kept,
+        );
         // It goes over the end of the ciphertext, where the tag comes next.
         store(s, sealed, &mut out, at);
         let (power, both) = key.square();
-        sum.add_every(s, s.reverse(sealed), power, both);
+        sum.add_every(s, s.reverse_bytes(sealed), power, both);
     }
     store(s, tags(s, &sum, hidden), &mut out, inner_len);
 }
@@ -72,13 +75,14 @@ pub(super) fn seal<S: Simd>(
 #[inline(always)]
 pub(super) fn open<S: Simd>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     jobs: &mut [InnerJob<'_>],
-    frame: &Frame<S::V>,
+    frame: &GhashFrame<S::V>,
     stream: &[u8],
 ) -> usize {
     let (len, out_len) = (jobs[0].job.ciphertext.len(), jobs[0].job.out.len());
-    let (mut from, mut given, mut out): (Each<'_>, Each<'_>, EachMut<'_>) = Default::default();
+    let (mut from, mut given, mut out): (PerLane<'_>, PerLane<'_>, PerLaneMut<'_>) =
+        Default::default();
     let mut types = [const { None }; MOST];
     let mut jobs = jobs.iter_mut();
     for i in 0..S::BLOCKS {
@@ -95,15 +99,15 @@ pub(super) fn open<S: Simd>(
     let places = stream.chunks_exact(width::<S>()).zip(powers);
     for (at, (stream, (power, both))) in (0..).step_by(16).zip(places) {
         let sealed = load(s, &from, at);
-        sum.add_every(s, s.reverse(sealed), power, both);
-        store(s, s.xor(sealed, s.load(stream)), &mut out, at);
+        sum.add_every(s, s.reverse_bytes(sealed), power, both);
+        store(s, s.xor(sealed, s.load_unaligned(stream)), &mut out, at);
     }
     let at = 16 * whole;
     if len > at {
         let sealed = load_last(s, &from, len - at);
         let (power, both) = key.square();
-        sum.add_every(s, s.reverse(sealed), power, both);
-        let block = s.xor(sealed, s.load(&stream[width::<S>() * whole..]));
+        sum.add_every(s, s.reverse_bytes(sealed), power, both);
+        let block = s.xor(sealed, s.load_unaligned(&stream[width::<S>() * whole..]));
         for i in 0..S::BLOCKS {
             let mut bytes = [0; 16];
             s.store_one(s.extract(block, i), &mut bytes);
@@ -115,35 +119,41 @@ pub(super) fn open<S: Simd>(
     }
     // Whole numbers are compared: how many bytes differ, and which, takes no time of its own.
     let wrong = s.xor(tags(s, &sum, hidden), load(s, &given, 0));
-    let wrong = (0..S::BLOCKS).map(|i| s.first(s.extract(wrong, i)));
+    let wrong = (0..S::BLOCKS).map(|i| s.to_u128(s.extract(wrong, i)));
     wrong.take_while(|&wrong| wrong == 0).count()
 }
 
 /// The tags, from all products and what hides them.
 #[inline(always)]
-fn tags<S: Simd>(s: S, sum: &Sum<S::V>, hidden: &[u8]) -> S::V {
-    s.xor(s.reverse(sum.reduce_each(s)), s.load(hidden))
+fn tags<S: Simd>(s: S, sum: &UnreducedSum<S::V>, hidden: &[u8]) -> S::V {
+    s.xor(
+        s.reverse_bytes(sum.reduce_each(s)),
+        s.load_unaligned(hidden),
+    )
 }
 
 /// The block at `at` of each lane.
 #[inline(always)]
-fn load<S: Simd>(s: S, from: &Each<'_>, at: usize) -> S::V {
-    s.each(|i| s.load_one(&from[i][at..]))
+fn load<S: Simd>(s: S, from: &PerLane<'_>, at: usize) -> S::V {
+    s.from_blocks(|i| s.load_one(&from[i][at..]))
 }
 
 /// The last `len` bytes of each lane, with zeros behind.
 #[inline(always)]
-fn load_last<S: Simd>(s: S, from: &Each<'_>, len: usize) -> S::V {
+fn load_last<S: Simd>(s: S, from: &PerLane<'_>, len: usize) -> S::V {
     let all = from[0].len();
     if all < 16 {
-        return s.each(|i| s.one(load_short(from[i])));
+        return s.from_blocks(|i| s.from_u128(load_short(from[i])));
     }
-    s.shuffle(load(s, from, all - 16), s.load_every(&SHIFT[16 - len..]))
+    s.shuffle_bytes(
+        load(s, from, all - 16),
+        s.load_broadcast(&SHIFT[16 - len..]),
+    )
 }
 
 /// Writes a block to each lane.
 #[inline(always)]
-fn store<S: Simd>(s: S, v: S::V, out: &mut EachMut<'_>, at: usize) {
+fn store<S: Simd>(s: S, v: S::V, out: &mut PerLaneMut<'_>, at: usize) {
     for (i, out) in out.iter_mut().take(S::BLOCKS).enumerate() {
         s.store_one(s.extract(v, i), &mut out[at..]);
     }

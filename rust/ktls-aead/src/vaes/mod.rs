@@ -42,32 +42,32 @@ use ktls_core::aead::{InnerJob, Interleaved, OpenJob, RecordKey, SealJob};
 use self::avx2::Avx2;
 use self::avx512::Avx512;
 use self::engine::Engine;
-use self::schedule::Schedule;
+use self::schedule::ExpandedKey;
 
 /// Expands a key.
-type Expand = fn(&[u8]) -> Result<Box<dyn RecordKey>, Error>;
+type ExpandKey = fn(&[u8]) -> Result<Box<dyn RecordKey>, Error>;
 
 /// An engine that this CPU has.
 #[derive(Clone, Copy)]
-pub(crate) struct Found {
+pub(crate) struct DetectedEngine {
     pub(crate) implementation: &'static str,
-    pub(crate) aes_128: Expand,
-    pub(crate) aes_256: Expand,
+    pub(crate) aes_128: ExpandKey,
+    pub(crate) aes_256: ExpandKey,
 }
 
 /// The engine for this CPU, looked for and tested once: the widest vectors first.
 ///
 /// # Errors
 /// Why there is none.
-pub(crate) fn found() -> Result<Found, &'static str> {
-    static FOUND: OnceLock<Result<Found, String>> = OnceLock::new();
+pub(crate) fn found() -> Result<DetectedEngine, &'static str> {
+    static FOUND: OnceLock<Result<DetectedEngine, String>> = OnceLock::new();
     let found = FOUND.get_or_init(|| find::<Avx512>().or_else(|_| find::<Avx2>()));
     found.as_ref().copied().map_err(String::as_str)
 }
 
-fn find<S: Engine>() -> Result<Found, String> {
+fn find<S: Engine>() -> Result<DetectedEngine, String> {
     S::detect().map_err(|missing| format!("this CPU lacks {}", missing.join(", ")))?;
-    let found = Found {
+    let found = DetectedEngine {
         implementation: S::NAME,
         aes_128: record_key::<S, 10>,
         aes_256: record_key::<S, 14>,
@@ -84,7 +84,7 @@ fn record_key<S: Engine, const ROUNDS: usize>(key: &[u8]) -> Result<Box<dyn Reco
         return Err(Error::BadLength { what, len, want });
     }
     let s = S::detect().map_err(|_| Error::CipherMissing { cipher: S::NAME })?;
-    let mut schedule = Box::<Schedule>::default();
+    let mut schedule = Box::<ExpandedKey>::default();
     s.expand::<ROUNDS>(&mut schedule, key);
     Ok(Box::new(VaesKey::<S, ROUNDS> { schedule, s }))
 }
@@ -92,7 +92,7 @@ fn record_key<S: Engine, const ROUNDS: usize>(key: &[u8]) -> Result<Box<dyn Reco
 /// An expanded key; it is wiped when it is freed.
 struct VaesKey<S, const ROUNDS: usize> {
     /// Apart, so that it never moves and leaves no copy behind.
-    schedule: Box<Schedule>,
+    schedule: Box<ExpandedKey>,
     s: S,
 }
 

@@ -7,7 +7,7 @@ use zeroize::Zeroize;
 use super::aes;
 use super::bulk::NUMBERS;
 use super::order::one_from_here;
-use super::schedule::Schedule;
+use super::schedule::ExpandedKey;
 use super::simd::{Simd, width};
 
 /// Most records that are worked on together.
@@ -18,7 +18,7 @@ const SIZE: usize = 2304;
 const SLACK: usize = 3 * 64;
 
 /// Counter blocks, then the keystream in their place.
-pub(super) struct Room {
+pub(super) struct KeystreamBuffer {
     bytes: [MaybeUninit<u8>; SIZE + SLACK],
     /// Bytes in use.
     used: usize,
@@ -26,7 +26,7 @@ pub(super) struct Room {
     written: usize,
 }
 
-impl Room {
+impl KeystreamBuffer {
     /// An empty room.
     #[inline(always)]
     pub(super) fn new() -> Self {
@@ -51,13 +51,13 @@ impl Room {
         unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [u8]) }
     }
 
-    /// True if [`Room::push_lanes`] may be called with `count`.
+    /// True if [`KeystreamBuffer::push_lanes`] may be called with `count`.
     #[inline(always)]
     pub(super) fn fits_lanes<S: Simd>(&self, count: usize) -> bool {
         self.used + (count + 1) * width::<S>() <= SIZE
     }
 
-    /// True if [`Room::push`] may be called with `count`.
+    /// True if [`KeystreamBuffer::push`] may be called with `count`.
     #[inline(always)]
     pub(super) fn fits<S: Simd>(&self, count: usize) -> bool {
         self.used + (count / S::BLOCKS + 1) * width::<S>() <= SIZE
@@ -68,23 +68,27 @@ impl Room {
     #[inline(always)]
     pub(super) fn push<S: Simd>(&mut self, s: S, nonce: u128, counter: u32, count: usize) -> usize {
         let start = self.used;
-        let step = s.every(S::BLOCKS as u128);
-        let numbers = s.load(&NUMBERS);
-        let mut counters = s.count(s.every(nonce | u128::from(counter)), numbers);
+        let step = s.splat(S::BLOCKS as u128);
+        let numbers = s.load_unaligned(&NUMBERS);
+        let mut counters = s.add_u32(s.splat(nonce | u128::from(counter)), numbers);
         let rest = count % S::BLOCKS;
         let (whole, last) = self
             .grow(16 * (count - rest) + width::<S>())
             .split_at_mut(16 * (count - rest));
         for place in whole.chunks_exact_mut(width::<S>()) {
-            fill(s, place, s.reverse(counters));
-            counters = s.count(counters, step);
+            fill(s, place, s.reverse_bytes(counters));
+            counters = s.add_u32(counters, step);
         }
         let behind_one = u128::from(counter - 1) + (count - rest) as u128;
         let more = s.and(
-            s.count(s.every(behind_one), numbers),
-            s.load(&LANES[64 - 16 * rest..]),
+            s.add_u32(s.splat(behind_one), numbers),
+            s.load_unaligned(&LANES[64 - 16 * rest..]),
         );
-        fill(s, last, s.reverse(s.count(s.every(nonce | 1), more)));
+        fill(
+            s,
+            last,
+            s.reverse_bytes(s.add_u32(s.splat(nonce | 1), more)),
+        );
         start
     }
 
@@ -92,12 +96,12 @@ impl Room {
     /// gives where they start.
     #[inline(always)]
     pub(super) fn push_lanes<S: Simd>(&mut self, s: S, nonces: S::V, count: usize) -> usize {
-        let (start, one) = (self.used, s.every(1));
+        let (start, one) = (self.used, s.splat(1));
         let mut counters = nonces;
         let places = self.grow((count + 1) * width::<S>());
         for place in places.chunks_exact_mut(width::<S>()) {
-            counters = s.count(counters, one);
-            fill(s, place, s.reverse(counters));
+            counters = s.add_u32(counters, one);
+            fill(s, place, s.reverse_bytes(counters));
         }
         start
     }
@@ -113,10 +117,10 @@ impl Room {
 
     /// Turns the counter blocks into keystream.
     #[inline(always)]
-    pub(super) fn encrypt<S: Simd, const ROUNDS: usize>(&mut self, s: S, key: &Schedule) {
+    pub(super) fn encrypt<S: Simd, const ROUNDS: usize>(&mut self, s: S, key: &ExpandedKey) {
         let (wide, half) = (8 * width::<S>(), 4 * width::<S>());
         while !self.used.is_multiple_of(half) {
-            let zero = s.every(0);
+            let zero = s.splat(0);
             fill(s, self.grow(width::<S>()), zero);
         }
         let used = self.used;
@@ -139,7 +143,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for KeystreamBuffer {
     #[inline(always)]
     fn drop(&mut self) {
         self.written_bytes().zeroize();
@@ -153,24 +157,24 @@ fn fill<S: Simd>(s: S, place: &mut [MaybeUninit<u8>], v: S::V) {
     place.fill(MaybeUninit::new(0));
     // SAFETY: just filled. (The compiler drops that, for the vector comes over it.)
     let place = unsafe { &mut *(std::ptr::from_mut(place) as *mut [u8]) };
-    s.store(v, place);
+    s.store_unaligned(v, place);
 }
 
 #[inline(always)]
 fn encrypt_at<S: Simd, const N: usize, const ROUNDS: usize>(
     s: S,
-    key: &Schedule,
+    key: &ExpandedKey,
     bytes: &mut [u8],
 ) {
     let bytes = &mut bytes[..N * width::<S>()];
     let key = one_from_here(key);
-    let mut blocks = [s.every(0); N];
+    let mut blocks = [s.splat(0); N];
     for i in 0..N {
-        blocks[i] = s.load(&bytes[i * width::<S>()..]);
+        blocks[i] = s.load_unaligned(&bytes[i * width::<S>()..]);
     }
     aes::encrypt::<S, N, ROUNDS>(s, key, &mut blocks);
     for i in 0..N {
-        s.store(blocks[i], &mut bytes[i * width::<S>()..]);
+        s.store_unaligned(blocks[i], &mut bytes[i * width::<S>()..]);
     }
 }
 

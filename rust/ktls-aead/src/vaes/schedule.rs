@@ -13,7 +13,7 @@ const ZEROS: usize = 4;
 
 /// Everything that is computed from a key. Wiped when it is freed.
 #[repr(C, align(64))]
-pub(super) struct Schedule {
+pub(super) struct ExpandedKey {
     /// H^36 down to H^1, then zeros.
     powers: [u8; 16 * (POWERS + ZEROS)],
     /// The sum of the halves of each power, in its low half.
@@ -22,14 +22,14 @@ pub(super) struct Schedule {
     rounds: [[u8; 64]; 15],
 }
 
-impl Schedule {
+impl ExpandedKey {
     /// Expands a key of 16 bytes (`ROUNDS` = 10) or 32 bytes (`ROUNDS` = 14).
     #[inline(always)]
     pub(super) fn fill<S: Simd, const ROUNDS: usize>(&mut self, s: S, key: &[u8]) {
         aes::expand::<S, ROUNDS>(s, key, &mut self.rounds);
-        let mut block = [s.every(0)];
+        let mut block = [s.splat(0)];
         aes::encrypt::<S, 1, ROUNDS>(s, self, &mut block);
-        let h = times_x(s.first(block[0]).swap_bytes());
+        let h = times_x(s.to_u128(block[0]).swap_bytes());
         self.put_power(1, h);
         for n in 2..=POWERS {
             let power = product(s, self.one_power(n / 2), self.one_power(n - n / 2));
@@ -95,7 +95,7 @@ impl Schedule {
     }
 }
 
-impl Default for Schedule {
+impl Default for ExpandedKey {
     fn default() -> Self {
         Self {
             powers: [0; _],
@@ -105,7 +105,7 @@ impl Default for Schedule {
     }
 }
 
-impl Drop for Schedule {
+impl Drop for ExpandedKey {
     fn drop(&mut self) {
         // As slices, which are wiped at once; arrays are byte by byte.
         self.powers.as_mut_slice().zeroize();

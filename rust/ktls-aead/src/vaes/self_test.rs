@@ -4,11 +4,11 @@ use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM};
 use ktls_core::aead::{Aad, InnerJob, Interleaved, OpenJob, RecordKey, SealJob};
 use ktls_core::wire::{HEADER_LEN, TAG_LEN};
 
-use super::Found;
+use super::DetectedEngine;
 use crate::aws_lc;
 
 /// True if every record comes out the same, opens, and is refused when a bit of it is wrong.
-pub(super) fn passes(found: &Found) -> bool {
+pub(super) fn passes(found: &DetectedEngine) -> bool {
     let bytes: Vec<u8> = (0..LONGEST).map(|i| (i * 7 + i / 251) as u8).collect();
     let pairs = [
         (

@@ -11,52 +11,52 @@ pub(super) trait Simd: Copy {
     const BLOCKS: usize;
 
     /// The vector at the start of `from`.
-    fn load(self, from: &[u8]) -> Self::V;
+    fn load_unaligned(self, from: &[u8]) -> Self::V;
     /// Writes to the start of `to`.
-    fn store(self, v: Self::V, to: &mut [u8]);
+    fn store_unaligned(self, v: Self::V, to: &mut [u8]);
     /// The block at the start of `from` first, zeros behind it.
     fn load_one(self, from: &[u8]) -> Self::V;
     /// Writes the first block to the start of `to`.
     fn store_one(self, v: Self::V, to: &mut [u8]);
     /// The block at the start of `from` everywhere.
-    fn load_every(self, from: &[u8]) -> Self::V;
+    fn load_broadcast(self, from: &[u8]) -> Self::V;
     /// `v` with its block `i` replaced by the first block of `block`.
     fn insert(self, v: Self::V, i: usize, block: Self::V) -> Self::V;
     /// The block `i` first; what stands behind it does not count.
     fn extract(self, v: Self::V, i: usize) -> Self::V;
     /// The first block everywhere.
-    fn spread(self, v: Self::V) -> Self::V;
+    fn broadcast(self, v: Self::V) -> Self::V;
     /// This block first, zeros behind it.
-    fn one(self, block: u128) -> Self::V;
+    fn from_u128(self, block: u128) -> Self::V;
     /// This block everywhere.
-    fn every(self, block: u128) -> Self::V;
+    fn splat(self, block: u128) -> Self::V;
     /// The first block.
-    fn first(self, v: Self::V) -> u128;
+    fn to_u128(self, v: Self::V) -> u128;
     /// The sum of all blocks first, zeros behind it.
-    fn fold(self, v: Self::V) -> Self::V;
+    fn reduce_xor(self, v: Self::V) -> Self::V;
     /// Addition in both fields.
     fn xor(self, a: Self::V, b: Self::V) -> Self::V;
     /// The bits that both have.
     fn and(self, a: Self::V, b: Self::V) -> Self::V;
     /// Adds to the low 32 bits of each block, without a carry out of them.
-    fn count(self, v: Self::V, n: Self::V) -> Self::V;
+    fn add_u32(self, v: Self::V, n: Self::V) -> Self::V;
     /// A round of AES.
-    fn round(self, v: Self::V, key: Self::V) -> Self::V;
+    fn aes_round(self, v: Self::V, key: Self::V) -> Self::V;
     /// The last round of AES.
-    fn last_round(self, v: Self::V, key: Self::V) -> Self::V;
+    fn aes_last_round(self, v: Self::V, key: Self::V) -> Self::V;
     /// Products of the low halves.
-    fn mul_low(self, a: Self::V, b: Self::V) -> Self::V;
+    fn clmul_low(self, a: Self::V, b: Self::V) -> Self::V;
     /// Products of the high halves.
-    fn mul_high(self, a: Self::V, b: Self::V) -> Self::V;
+    fn clmul_high(self, a: Self::V, b: Self::V) -> Self::V;
     /// Swaps the halves of each block.
-    fn swap(self, v: Self::V) -> Self::V;
+    fn swap_halves(self, v: Self::V) -> Self::V;
     /// Bytes of each block in the order that the same block of `order` gives: the numbers of places,
     /// or 0x80 for a zero.
-    fn shuffle(self, v: Self::V, order: Self::V) -> Self::V;
+    fn shuffle_bytes(self, v: Self::V, order: Self::V) -> Self::V;
 
     /// A vector of the first blocks of others.
     #[inline(always)]
-    fn each(self, block: impl Fn(usize) -> Self::V) -> Self::V {
+    fn from_blocks(self, block: impl Fn(usize) -> Self::V) -> Self::V {
         let mut v = block(0);
         for i in 1..Self::BLOCKS {
             v = self.insert(v, i, block(i));
@@ -66,8 +66,8 @@ pub(super) trait Simd: Copy {
 
     /// Reverses the bytes of each block.
     #[inline(always)]
-    fn reverse(self, v: Self::V) -> Self::V {
-        self.shuffle(v, self.every(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f))
+    fn reverse_bytes(self, v: Self::V) -> Self::V {
+        self.shuffle_bytes(v, self.splat(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f))
     }
 }
 

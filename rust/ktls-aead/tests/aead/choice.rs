@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use ktls_aead::{Aead, PROVIDER, Wanted, cpu_features};
+use ktls_aead::{Aead, AesGcmPreference, PROVIDER, cpu_features};
 use ktls_core::Error;
 use ktls_core::aead::Provider;
 use ktls_core::suite::{Algorithm, CIPHERS};
@@ -29,7 +29,7 @@ fn every_cipher_has_the_implementation_that_was_chosen_for_it() {
             Algorithm::ChaCha20Poly1305 => "aws-lc",
             _ => "rustcrypto",
         };
-        let auto = Aead::with(Wanted::Auto);
+        let auto = Aead::with(AesGcmPreference::Auto);
         assert_eq!(auto.implementation(cipher.algorithm), Some(want));
     }
 }
@@ -37,14 +37,14 @@ fn every_cipher_has_the_implementation_that_was_chosen_for_it() {
 #[test]
 fn aws_lc_is_there_for_who_wants_it() {
     for algorithm in GCM {
-        let provider = Aead::with(Wanted::AwsLc);
+        let provider = Aead::with(AesGcmPreference::AwsLc);
         assert_eq!(provider.implementation(algorithm), Some("aws-lc"));
     }
 }
 
 #[test]
 fn vaes_is_used_or_its_lack_is_named() {
-    let provider = Aead::with(Wanted::Vaes);
+    let provider = Aead::with(AesGcmPreference::Vaes);
     for algorithm in GCM {
         match fastest_gcm(&cpu_features()) {
             "aws-lc" => {

@@ -3,7 +3,7 @@
 use aes_gcm::AesGcm;
 use ccm::aead::consts::U12;
 use ccm::aead::{AeadInOut, KeyInit};
-use ktls_aead::{Aead, Wanted};
+use ktls_aead::{Aead, AesGcmPreference};
 use ktls_core::aead::{Aad, InnerJob, OpenJob, Provider, RecordKey, SealJob};
 use ktls_core::suite::Algorithm;
 use ktls_core::wire::TAG_LEN;
@@ -164,7 +164,7 @@ proptest! {
         records in vec(record(), 0..24),
     ) {
         let (algorithm, key) = if long { (Algorithm::Aes256Gcm, &key[..]) } else { (Algorithm::Aes128Gcm, &key[..16]) };
-        let [ours, theirs] = [Wanted::Auto, Wanted::AwsLc].map(|wanted| Aead::with(wanted).record_key(algorithm, key).unwrap());
+        let [ours, theirs] = [AesGcmPreference::Auto, AesGcmPreference::AwsLc].map(|wanted| Aead::with(wanted).record_key(algorithm, key).unwrap());
         let mut wire = sealed(&*ours, &records);
         prop_assert_eq!(&wire, &sealed(&*theirs, &records));
         for (record, sealed) in records.iter().zip(&wire) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ktls_aead::{Aead, Wanted};
+use ktls_aead::{Aead, AesGcmPreference};
 use ktls_core::Error;
 
 use crate::job::{Context, cipher};
@@ -52,7 +52,7 @@ impl Vector {
 
 /// Valid and invalid vectors of a cipher, all of them checked, by whoever may do AES-GCM.
 fn check_all(cipher_name: &str) -> (usize, usize) {
-    let [auto, aws_lc] = [Wanted::Auto, Wanted::AwsLc].map(Aead::with);
+    let [auto, aws_lc] = [AesGcmPreference::Auto, AesGcmPreference::AwsLc].map(Aead::with);
     let vectors = read(&auto, cipher_name);
     let others = read(&aws_lc, cipher_name);
     vectors.iter().chain(&others).for_each(Vector::check);

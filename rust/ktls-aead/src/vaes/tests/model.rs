@@ -5,7 +5,7 @@ use ktls_core::aead::{InnerJob, SealJob};
 use super::standard::{mix, substitute_and_shift};
 use crate::vaes::batch;
 use crate::vaes::engine::Engine;
-use crate::vaes::schedule::Schedule;
+use crate::vaes::schedule::ExpandedKey;
 use crate::vaes::simd::Simd;
 
 /// Vectors of `B` blocks.
@@ -16,27 +16,27 @@ impl<const B: usize> Simd for Model<B> {
     type V = [u128; B];
     const BLOCKS: usize = B;
 
-    fn load(self, from: &[u8]) -> [u128; B] {
+    fn load_unaligned(self, from: &[u8]) -> [u128; B] {
         let blocks = from.as_chunks().0;
         std::array::from_fn(|i| u128::from_le_bytes(blocks[i]))
     }
 
-    fn store(self, v: [u128; B], to: &mut [u8]) {
+    fn store_unaligned(self, v: [u128; B], to: &mut [u8]) {
         for (block, place) in v.iter().zip(&mut to.as_chunks_mut().0[..B]) {
             *place = block.to_le_bytes();
         }
     }
 
     fn load_one(self, from: &[u8]) -> [u128; B] {
-        self.one(u128::from_le_bytes(from.as_chunks().0[0]))
+        self.from_u128(u128::from_le_bytes(from.as_chunks().0[0]))
     }
 
     fn store_one(self, v: [u128; B], to: &mut [u8]) {
         to[..16].copy_from_slice(&v[0].to_le_bytes());
     }
 
-    fn load_every(self, from: &[u8]) -> [u128; B] {
-        self.spread(self.load_one(from))
+    fn load_broadcast(self, from: &[u8]) -> [u128; B] {
+        self.broadcast(self.load_one(from))
     }
 
     fn insert(self, mut v: [u128; B], i: usize, block: [u128; B]) -> [u128; B] {
@@ -45,27 +45,27 @@ impl<const B: usize> Simd for Model<B> {
     }
 
     fn extract(self, v: [u128; B], i: usize) -> [u128; B] {
-        self.one(v[i])
+        self.from_u128(v[i])
     }
 
-    fn spread(self, v: [u128; B]) -> [u128; B] {
+    fn broadcast(self, v: [u128; B]) -> [u128; B] {
         [v[0]; B]
     }
 
-    fn one(self, block: u128) -> [u128; B] {
+    fn from_u128(self, block: u128) -> [u128; B] {
         std::array::from_fn(|i| if i == 0 { block } else { 0 })
     }
 
-    fn every(self, block: u128) -> [u128; B] {
+    fn splat(self, block: u128) -> [u128; B] {
         [block; B]
     }
 
-    fn first(self, v: [u128; B]) -> u128 {
+    fn to_u128(self, v: [u128; B]) -> u128 {
         v[0]
     }
 
-    fn fold(self, v: [u128; B]) -> [u128; B] {
-        self.one(v.iter().fold(0, |sum, block| sum ^ block))
+    fn reduce_xor(self, v: [u128; B]) -> [u128; B] {
+        self.from_u128(v.iter().fold(0, |sum, block| sum ^ block))
     }
 
     fn xor(self, a: [u128; B], b: [u128; B]) -> [u128; B] {
@@ -76,36 +76,36 @@ impl<const B: usize> Simd for Model<B> {
         std::array::from_fn(|i| a[i] & b[i])
     }
 
-    fn count(self, v: [u128; B], n: [u128; B]) -> [u128; B] {
+    fn add_u32(self, v: [u128; B], n: [u128; B]) -> [u128; B] {
         std::array::from_fn(|i| {
             let low = (v[i] as u32).wrapping_add(n[i] as u32);
             v[i] >> 32 << 32 | u128::from(low)
         })
     }
 
-    fn round(self, v: [u128; B], key: [u128; B]) -> [u128; B] {
+    fn aes_round(self, v: [u128; B], key: [u128; B]) -> [u128; B] {
         let round = |block: u128| mix(substitute_and_shift(block.to_le_bytes()));
         self.xor(v.map(|block| u128::from_le_bytes(round(block))), key)
     }
 
-    fn last_round(self, v: [u128; B], key: [u128; B]) -> [u128; B] {
+    fn aes_last_round(self, v: [u128; B], key: [u128; B]) -> [u128; B] {
         let round = |block: u128| substitute_and_shift(block.to_le_bytes());
         self.xor(v.map(|block| u128::from_le_bytes(round(block))), key)
     }
 
-    fn mul_low(self, a: [u128; B], b: [u128; B]) -> [u128; B] {
+    fn clmul_low(self, a: [u128; B], b: [u128; B]) -> [u128; B] {
         std::array::from_fn(|i| product(a[i] as u64, b[i] as u64))
     }
 
-    fn mul_high(self, a: [u128; B], b: [u128; B]) -> [u128; B] {
+    fn clmul_high(self, a: [u128; B], b: [u128; B]) -> [u128; B] {
         std::array::from_fn(|i| product((a[i] >> 64) as u64, (b[i] >> 64) as u64))
     }
 
-    fn swap(self, v: [u128; B]) -> [u128; B] {
+    fn swap_halves(self, v: [u128; B]) -> [u128; B] {
         v.map(|block| block.rotate_left(64))
     }
 
-    fn shuffle(self, v: [u128; B], order: [u128; B]) -> [u128; B] {
+    fn shuffle_bytes(self, v: [u128; B], order: [u128; B]) -> [u128; B] {
         let take = |block: [u8; 16], place: u8| match place {
             0x80.. => 0,
             place => block[usize::from(place & 15)],
@@ -131,15 +131,15 @@ impl<const B: usize> Engine for Model<B> {
         Ok(Self)
     }
 
-    fn expand<const ROUNDS: usize>(self, schedule: &mut Schedule, key: &[u8]) {
+    fn expand<const ROUNDS: usize>(self, schedule: &mut ExpandedKey, key: &[u8]) {
         schedule.fill::<_, ROUNDS>(self, key);
     }
 
-    fn seal<const ROUNDS: usize>(self, key: &Schedule, jobs: &mut [SealJob<'_>]) {
+    fn seal<const ROUNDS: usize>(self, key: &ExpandedKey, jobs: &mut [SealJob<'_>]) {
         batch::seal::<_, ROUNDS>(self, key, jobs);
     }
 
-    fn open<const ROUNDS: usize>(self, key: &Schedule, jobs: &mut [InnerJob<'_>]) -> usize {
+    fn open<const ROUNDS: usize>(self, key: &ExpandedKey, jobs: &mut [InnerJob<'_>]) -> usize {
         batch::open::<_, ROUNDS>(self, key, jobs)
     }
 }
