@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use ktls_core::key::TrafficKey;
-use ktls_core::record::{Framing, Piece};
+use ktls_core::record::{Framing, RecordPlaintext};
 use ktls_core::rekey::KeyUpdateScanner;
 use ktls_core::wire::TLS13;
 use ktls_core::{CryptoInfo, Opener, Sealer};
@@ -153,8 +153,8 @@ fn info() -> CryptoInfo {
     CryptoInfo::new(TLS13, AES_GCM_128, &[1; 8], &[2; 16], &[3; 4], 0).expect("the lengths fit")
 }
 
-fn pieces(data: &[u8], size: usize) -> impl Iterator<Item = Piece<'_>> + Clone {
-    data.chunks_exact(size).map(|plaintext| Piece {
+fn pieces(data: &[u8], size: usize) -> impl Iterator<Item = RecordPlaintext<'_>> + Clone {
+    data.chunks_exact(size).map(|plaintext| RecordPlaintext {
         record_type: APPLICATION_DATA,
         plaintext,
     })

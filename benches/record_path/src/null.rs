@@ -2,7 +2,7 @@
 
 use ktls_core::Error;
 use ktls_core::aead::{InnerJob, Interleaved, OpenJob, Provider, RecordKey, SealJob};
-use ktls_core::suite::{Algorithm, Hash};
+use ktls_core::suite::{AeadAlgorithm, Hash};
 
 /// The provider of the null cipher.
 pub(crate) static NULL: Null = Null;
@@ -10,7 +10,7 @@ pub(crate) static NULL: Null = Null;
 pub(crate) struct Null;
 
 impl Provider for Null {
-    fn record_key(&self, _: Algorithm, _: &[u8]) -> Result<Box<dyn RecordKey>, Error> {
+    fn record_key(&self, _: AeadAlgorithm, _: &[u8]) -> Result<Box<dyn RecordKey>, Error> {
         Ok(Box::new(Self))
     }
 
@@ -19,7 +19,7 @@ impl Provider for Null {
         Ok(())
     }
 
-    fn implementation(&self, _: Algorithm) -> Option<&'static str> {
+    fn implementation(&self, _: AeadAlgorithm) -> Option<&'static str> {
         Some("null")
     }
 }

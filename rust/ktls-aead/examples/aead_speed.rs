@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use ktls_aead::{Aead, AesGcmPreference};
 use ktls_core::aead::{Aad, InnerJob, Interleaved, OpenJob, Provider, RecordKey, SealJob};
-use ktls_core::suite::Algorithm;
+use ktls_core::suite::AeadAlgorithm;
 use ktls_core::wire::{HEADER_LEN, TAG_LEN};
 
-const ALGORITHMS: [(&str, Algorithm, usize); 2] = [
-    ("AES-128", Algorithm::Aes128Gcm, 16),
-    ("AES-256", Algorithm::Aes256Gcm, 32),
+const ALGORITHMS: [(&str, AeadAlgorithm, usize); 2] = [
+    ("AES-128", AeadAlgorithm::Aes128Gcm, 16),
+    ("AES-256", AeadAlgorithm::Aes256Gcm, 32),
 ];
 const SIZES: [usize; 6] = [16, 64, 256, 1400, 4096, 16384];
 const BATCHES: [usize; 3] = [1, 8, 64];

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ktls_aead::PROVIDER;
 use ktls_core::aead::{Aad, InnerJob, OpenJob, Provider, RecordKey, SealJob};
-use ktls_core::record::Piece;
+use ktls_core::record::RecordPlaintext;
 use ktls_core::wire::{HEADER_LEN, TAG_LEN, TLS13};
 use ktls_core::{CryptoInfo, Opener, Sealer};
 
@@ -36,7 +36,7 @@ fn seal(size: usize) -> (f64, f64) {
         vec![0; (size + OVERHEAD) * BATCH],
         vec![0; (size + 17) * BATCH],
     );
-    let pieces = data.chunks_exact(size).map(|plaintext| Piece {
+    let pieces = data.chunks_exact(size).map(|plaintext| RecordPlaintext {
         record_type: APPLICATION_DATA,
         plaintext,
     });
@@ -62,7 +62,7 @@ fn seal(size: usize) -> (f64, f64) {
 fn open(size: usize) -> (f64, f64) {
     let data = vec![7; size * BATCH];
     let mut wire = vec![0; (size + OVERHEAD) * BATCH];
-    let pieces = data.chunks_exact(size).map(|plaintext| Piece {
+    let pieces = data.chunks_exact(size).map(|plaintext| RecordPlaintext {
         record_type: APPLICATION_DATA,
         plaintext,
     });

@@ -10,7 +10,7 @@ mod vaes;
 
 use ktls_core::Error;
 use ktls_core::aead::{Provider, RecordKey};
-use ktls_core::suite::{Algorithm, Hash};
+use ktls_core::suite::{AeadAlgorithm, Hash};
 
 pub use crate::select::AesGcmPreference;
 use crate::select::choice;
@@ -36,7 +36,11 @@ impl Aead {
 }
 
 impl Provider for Aead {
-    fn record_key(&self, algorithm: Algorithm, key: &[u8]) -> Result<Box<dyn RecordKey>, Error> {
+    fn record_key(
+        &self,
+        algorithm: AeadAlgorithm,
+        key: &[u8],
+    ) -> Result<Box<dyn RecordKey>, Error> {
         let expanded = (choice(algorithm, self.wanted)?.record_key)(key);
         wipe_stack();
         expanded
@@ -46,7 +50,7 @@ impl Provider for Aead {
         expand::expand(hash, secret, info, out)
     }
 
-    fn implementation(&self, algorithm: Algorithm) -> Option<&'static str> {
+    fn implementation(&self, algorithm: AeadAlgorithm) -> Option<&'static str> {
         let choice = choice(algorithm, self.wanted).ok()?;
         Some(choice.implementation)
     }

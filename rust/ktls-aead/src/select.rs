@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, CHACHA20_POLY1305};
 use ktls_core::Error;
 use ktls_core::aead::RecordKey;
-use ktls_core::suite::Algorithm;
+use ktls_core::suite::AeadAlgorithm;
 
 use crate::rustcrypto::{Aes128Ccm, Aria128Gcm, Aria256Gcm, Sm4Ccm, Sm4Gcm};
 use crate::vaes::{self, DetectedEngine};
@@ -34,23 +34,25 @@ pub(crate) struct AeadImplementation {
 
 /// The table: AES-GCM as wanted, aws-lc where it has the AEAD with a 12-byte nonce and a 16-byte tag.
 pub(crate) fn choice(
-    algorithm: Algorithm,
+    algorithm: AeadAlgorithm,
     wanted: Option<AesGcmPreference>,
 ) -> Result<AeadImplementation, Error> {
     Ok(match algorithm {
-        Algorithm::Aes128Gcm | Algorithm::Aes256Gcm => return gcm(algorithm, wanted),
-        Algorithm::Aes128Ccm => by_rustcrypto(rustcrypto::record_key::<Aes128Ccm>),
-        Algorithm::ChaCha20Poly1305 => by_aws_lc(|key| aws_lc::record_key(&CHACHA20_POLY1305, key)),
-        Algorithm::Sm4Gcm => by_rustcrypto(rustcrypto::record_key::<Sm4Gcm>),
-        Algorithm::Sm4Ccm => by_rustcrypto(rustcrypto::record_key::<Sm4Ccm>),
-        Algorithm::Aria128Gcm => by_rustcrypto(rustcrypto::record_key::<Aria128Gcm>),
-        Algorithm::Aria256Gcm => by_rustcrypto(rustcrypto::record_key::<Aria256Gcm>),
+        AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm => return gcm(algorithm, wanted),
+        AeadAlgorithm::Aes128Ccm => by_rustcrypto(rustcrypto::record_key::<Aes128Ccm>),
+        AeadAlgorithm::ChaCha20Poly1305 => {
+            by_aws_lc(|key| aws_lc::record_key(&CHACHA20_POLY1305, key))
+        }
+        AeadAlgorithm::Sm4Gcm => by_rustcrypto(rustcrypto::record_key::<Sm4Gcm>),
+        AeadAlgorithm::Sm4Ccm => by_rustcrypto(rustcrypto::record_key::<Sm4Ccm>),
+        AeadAlgorithm::Aria128Gcm => by_rustcrypto(rustcrypto::record_key::<Aria128Gcm>),
+        AeadAlgorithm::Aria256Gcm => by_rustcrypto(rustcrypto::record_key::<Aria256Gcm>),
     })
 }
 
 /// AES-GCM: without a wish that of the environment counts.
 fn gcm(
-    algorithm: Algorithm,
+    algorithm: AeadAlgorithm,
     wanted: Option<AesGcmPreference>,
 ) -> Result<AeadImplementation, Error> {
     match wanted.map_or_else(from_environment, Ok)? {
@@ -65,10 +67,10 @@ fn gcm(
     }
 }
 
-fn gcm_by(found: DetectedEngine, algorithm: Algorithm) -> AeadImplementation {
+fn gcm_by(found: DetectedEngine, algorithm: AeadAlgorithm) -> AeadImplementation {
     AeadImplementation {
         implementation: found.implementation,
-        record_key: if algorithm == Algorithm::Aes128Gcm {
+        record_key: if algorithm == AeadAlgorithm::Aes128Gcm {
             found.aes_128
         } else {
             found.aes_256
@@ -76,8 +78,8 @@ fn gcm_by(found: DetectedEngine, algorithm: Algorithm) -> AeadImplementation {
     }
 }
 
-fn gcm_by_aws_lc(algorithm: Algorithm) -> AeadImplementation {
-    if algorithm == Algorithm::Aes128Gcm {
+fn gcm_by_aws_lc(algorithm: AeadAlgorithm) -> AeadImplementation {
+    if algorithm == AeadAlgorithm::Aes128Gcm {
         by_aws_lc(|key| aws_lc::record_key(&AES_128_GCM, key))
     } else {
         by_aws_lc(|key| aws_lc::record_key(&AES_256_GCM, key))

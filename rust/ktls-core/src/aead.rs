@@ -1,7 +1,7 @@
 //! What the record layer asks of a cipher.
 
 use crate::error::Error;
-use crate::suite::{Algorithm, Hash};
+use crate::suite::{AeadAlgorithm, Hash};
 use crate::wire::TAG_LEN;
 
 /// The 12 bytes that make one use of a key unlike any other; derived, never stored.
@@ -231,7 +231,8 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// [`Error::CipherMissing`], [`Error::BadLength`]
-    fn record_key(&self, algorithm: Algorithm, key: &[u8]) -> Result<Box<dyn RecordKey>, Error>;
+    fn record_key(&self, algorithm: AeadAlgorithm, key: &[u8])
+    -> Result<Box<dyn RecordKey>, Error>;
 
     /// HKDF-Expand (RFC 5869 §2.3) with `secret` as PRK, filling `out`.
     ///
@@ -240,5 +241,5 @@ pub trait Provider: Send + Sync {
     fn expand(&self, hash: Hash, secret: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error>;
 
     /// Which implementation serves the algorithm, or None.
-    fn implementation(&self, algorithm: Algorithm) -> Option<&'static str>;
+    fn implementation(&self, algorithm: AeadAlgorithm) -> Option<&'static str>;
 }

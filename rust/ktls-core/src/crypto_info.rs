@@ -23,7 +23,7 @@ pub enum Direction {
 pub struct CryptoInfo {
     version: u16,
     cipher: &'static Cipher,
-    secret: Secret,
+    secret: CryptoInfoSecret,
     /// The number of the first record under this key.
     pub rec_seq: u64,
 }
@@ -33,7 +33,7 @@ const MAX_KEY: usize = 32;
 const NONCE_LEN: usize = 12;
 
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-struct Secret {
+struct CryptoInfoSecret {
     key: [u8; MAX_KEY],
     /// salt ‖ iv: the 12 bytes that nonces are made of.
     nonce: [u8; NONCE_LEN],
@@ -56,7 +56,7 @@ impl CryptoInfo {
         exact("iv", iv, cipher.iv_len)?;
         exact("key", key, cipher.key_len)?;
         exact("salt", salt, cipher.salt_len)?;
-        let mut secret = Secret {
+        let mut secret = CryptoInfoSecret {
             key: [0; MAX_KEY],
             nonce: [0; NONCE_LEN],
         };

@@ -5,12 +5,12 @@ use crate::error::Error;
 /// A table of at most `capacity` keys.
 #[derive(Debug)]
 pub struct SlotTable<K> {
-    slots: Vec<Slot<K>>,
+    slots: Vec<KeySlot<K>>,
     capacity: usize,
 }
 
 #[derive(Debug)]
-struct Slot<K> {
+struct KeySlot<K> {
     generation: u64,
     key: Option<K>,
 }
@@ -132,7 +132,7 @@ impl<K> SlotTable<K> {
                 capacity: self.capacity,
             });
         }
-        self.slots.push(Slot {
+        self.slots.push(KeySlot {
             generation: 0,
             key: None,
         });

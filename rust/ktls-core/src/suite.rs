@@ -5,7 +5,7 @@ use crate::wire::{HEADER_LEN, TAG_LEN, TLS13};
 
 /// The AEAD behind a cipher.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Algorithm {
+pub enum AeadAlgorithm {
     /// AES-128-GCM
     Aes128Gcm,
     /// AES-256-GCM
@@ -32,7 +32,7 @@ pub struct Cipher {
     /// The kernel's name without `TLS_CIPHER_`.
     pub name: &'static str,
     /// The AEAD.
-    pub algorithm: Algorithm,
+    pub algorithm: AeadAlgorithm,
     /// Bytes of `iv`.
     pub iv_len: usize,
     /// Bytes of `key`.
@@ -44,12 +44,12 @@ pub struct Cipher {
     /// False where the kernel has the cipher in TLS 1.2 only.
     pub in_tls13: bool,
     /// How much one key may seal.
-    pub limits: Limits,
+    pub limits: KeyLimits,
 }
 
 /// How many records one key may seal (RFC 8446 §5.5).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Limits {
+pub struct KeyLimits {
     /// From here on the key should be renewed.
     pub soft: u64,
     /// No more than this.
@@ -57,30 +57,30 @@ pub struct Limits {
 }
 
 /// AES-GCM: 2^24.5 full-size records keep the margin of RFC 8446 §5.5.
-const GCM: Limits = Limits {
+const GCM: KeyLimits = KeyLimits {
     soft: 1 << 24,
     hard: 23_726_566,
 };
 /// CCM: 2^23 records (RFC 9147 §4.5.3, the same bound for the same AEAD).
-const CCM: Limits = Limits {
+const CCM: KeyLimits = KeyLimits {
     soft: 1 << 22,
     hard: 1 << 23,
 };
 /// ChaCha20-Poly1305: the sequence number ends before the margin does.
-const CHACHA: Limits = Limits {
+const CHACHA: KeyLimits = KeyLimits {
     soft: 1 << 62,
     hard: u64::MAX,
 };
 
 /// The kernel's ciphers in the order of their numbers.
 pub static CIPHERS: [Cipher; 8] = [
-    gcm_like(51, "AES_GCM_128", Algorithm::Aes128Gcm, 16, true, GCM),
-    gcm_like(52, "AES_GCM_256", Algorithm::Aes256Gcm, 32, true, GCM),
-    gcm_like(53, "AES_CCM_128", Algorithm::Aes128Ccm, 16, true, CCM),
+    gcm_like(51, "AES_GCM_128", AeadAlgorithm::Aes128Gcm, 16, true, GCM),
+    gcm_like(52, "AES_GCM_256", AeadAlgorithm::Aes256Gcm, 32, true, GCM),
+    gcm_like(53, "AES_CCM_128", AeadAlgorithm::Aes128Ccm, 16, true, CCM),
     Cipher {
         cipher_type: 54,
         name: "CHACHA20_POLY1305",
-        algorithm: Algorithm::ChaCha20Poly1305,
+        algorithm: AeadAlgorithm::ChaCha20Poly1305,
         iv_len: 12,
         key_len: 32,
         salt_len: 0,
@@ -88,19 +88,33 @@ pub static CIPHERS: [Cipher; 8] = [
         in_tls13: true,
         limits: CHACHA,
     },
-    gcm_like(55, "SM4_GCM", Algorithm::Sm4Gcm, 16, true, GCM),
-    gcm_like(56, "SM4_CCM", Algorithm::Sm4Ccm, 16, true, CCM),
-    gcm_like(57, "ARIA_GCM_128", Algorithm::Aria128Gcm, 16, false, GCM),
-    gcm_like(58, "ARIA_GCM_256", Algorithm::Aria256Gcm, 32, false, GCM),
+    gcm_like(55, "SM4_GCM", AeadAlgorithm::Sm4Gcm, 16, true, GCM),
+    gcm_like(56, "SM4_CCM", AeadAlgorithm::Sm4Ccm, 16, true, CCM),
+    gcm_like(
+        57,
+        "ARIA_GCM_128",
+        AeadAlgorithm::Aria128Gcm,
+        16,
+        false,
+        GCM,
+    ),
+    gcm_like(
+        58,
+        "ARIA_GCM_256",
+        AeadAlgorithm::Aria256Gcm,
+        32,
+        false,
+        GCM,
+    ),
 ];
 
 const fn gcm_like(
     cipher_type: u16,
     name: &'static str,
-    algorithm: Algorithm,
+    algorithm: AeadAlgorithm,
     key_len: usize,
     in_tls13: bool,
-    limits: Limits,
+    limits: KeyLimits,
 ) -> Cipher {
     Cipher {
         cipher_type,

@@ -1,8 +1,8 @@
 //! Sealer and opener over the real AEADs.
 
 use ktls_aead::PROVIDER;
-use ktls_core::record::{Opened, Piece, Stop};
-use ktls_core::suite::Limits;
+use ktls_core::record::{BatchStop, OpenedRecord, RecordPlaintext};
+use ktls_core::suite::KeyLimits;
 use ktls_core::{CryptoInfo, Error, Opener, Sealer, TrafficSecret};
 use proptest::prelude::*;
 
@@ -30,10 +30,12 @@ fn opener() -> Opener {
 }
 
 fn sealed(sealer: &mut Sealer, records: &[(u8, Vec<u8>)]) -> Vec<u8> {
-    let pieces = records.iter().map(|(record_type, plaintext)| Piece {
-        record_type: *record_type,
-        plaintext,
-    });
+    let pieces = records
+        .iter()
+        .map(|(record_type, plaintext)| RecordPlaintext {
+            record_type: *record_type,
+            plaintext,
+        });
     let mut wire = vec![0; sealer.measure(pieces.clone()).unwrap().1];
     sealer.seal_batch(pieces, &mut wire, |_| {}).unwrap();
     wire
@@ -66,7 +68,7 @@ proptest! {
             let mut found = Vec::new();
             let end = opener.open_batch(&waiting, &mut out, |one| found.push(one)).unwrap();
             prop_assert_eq!(end.stop, None);
-            let text = |one: &Opened| out[one.offset..one.offset + one.len].to_vec();
+            let text = |one: &OpenedRecord| out[one.offset..one.offset + one.len].to_vec();
             got.extend(found.iter().map(|one| (one.record_type, text(one))));
             waiting.drain(..end.consumed);
         }
@@ -76,9 +78,9 @@ proptest! {
 
 #[test]
 fn a_refused_batch_spends_no_number() {
-    let mut sealer = sealer().with_limits(Limits { soft: 1, hard: 2 });
+    let mut sealer = sealer().with_limits(KeyLimits { soft: 1, hard: 2 });
     let long = vec![0; 16385];
-    let piece = |plaintext| Piece {
+    let piece = |plaintext| RecordPlaintext {
         record_type: 23,
         plaintext,
     };
@@ -119,7 +121,7 @@ fn a_batch_stops_at_a_key_update_and_goes_on_under_the_next_key() {
 
     let mut out = vec![0; wire.len()];
     let end = opener.open_batch(&wire, &mut out, |_| {}).unwrap();
-    assert_eq!((end.consumed, end.stop), (old, Some(Stop::KeyUpdate)));
+    assert_eq!((end.consumed, end.stop), (old, Some(BatchStop::KeyUpdate)));
     let paused = opener.open_batch(&wire[old..], &mut out, |_| {});
     assert_eq!(paused, Err(Error::KeyExpired), "K-9");
     opener.rekey(keys(&next), &PROVIDER).unwrap();
@@ -135,7 +137,7 @@ fn a_bad_record_leaves_no_plaintext_and_spends_no_number() {
         bad[at] ^= 1;
         let (mut opener, mut out) = (opener(), vec![0; 200]);
         let end = opener.open_batch(&bad, &mut out, |_| {}).unwrap();
-        assert_eq!(end.stop, Some(Stop::Bad(Error::BadTag)), "byte {at}");
+        assert_eq!(end.stop, Some(BatchStop::Bad(Error::BadTag)), "byte {at}");
         assert!(!out.contains(&0xaa), "byte {at}");
         assert_eq!(opener.rec_seq(), 0);
     }

@@ -1,8 +1,8 @@
 //! Records opened together end as records opened one after the other do, whatever is wrong with them.
 
 use ktls_aead::{Aead, AesGcmPreference};
-use ktls_core::record::{BatchEnd, Framing, OpenPart, Opened, SealPart};
-use ktls_core::suite::{Cipher, Limits};
+use ktls_core::record::{BatchEnd, Framing, OpenPart, OpenedRecord, SealPart};
+use ktls_core::suite::{Cipher, KeyLimits};
 use ktls_core::wire::{TLS12, TLS13};
 use ktls_core::{CryptoInfo, Error, Opener, Sealer};
 use proptest::collection::vec;
@@ -60,7 +60,12 @@ impl Sent {
 }
 
 /// Where a batch ended, what it found, what lies in the output, and the next number.
-type Outcome = (Result<BatchEnd, Error>, Vec<(Opened, Vec<u8>)>, u64, bool);
+type Outcome = (
+    Result<BatchEnd, Error>,
+    Vec<(OpenedRecord, Vec<u8>)>,
+    u64,
+    bool,
+);
 
 /// In one go, or in about so many parts, the last of them first.
 fn opened(
@@ -82,7 +87,7 @@ fn opened(
             opener.open_parts(wire, &mut out, count, run, push)
         }
     };
-    let text = |one: &Opened| out[one.offset..one.offset + one.len].to_vec();
+    let text = |one: &OpenedRecord| out[one.offset..one.offset + one.len].to_vec();
     let found: Vec<_> = found.iter().map(|one| (*one, text(one))).collect();
     if let Ok(end) = end {
         let left = &out[end.written..];
@@ -97,7 +102,7 @@ fn opened(
 #[test]
 fn a_refused_batch_of_parts_takes_no_number() {
     let mut sealer = Sealer::new(info(TLS13, 9), &TOGETHER).unwrap();
-    let pieces = [b"ab", b"cd"].map(|plaintext| ktls_core::record::Piece {
+    let pieces = [b"ab", b"cd"].map(|plaintext| ktls_core::record::RecordPlaintext {
         record_type: 23,
         plaintext,
     });
@@ -120,7 +125,7 @@ proptest! {
         first in prop_oneof![Just(7_u64), u64::MAX - 60..u64::MAX - 50],
         parts in 0..5_usize,
     ) {
-        let endless = Limits { soft: u64::MAX, hard: u64::MAX };
+        let endless = KeyLimits { soft: u64::MAX, hard: u64::MAX };
         let mut sealer = Sealer::new(info(version, first), &ALONE).unwrap().with_limits(endless);
         let mut wire = Vec::new();
         for one in &sent {
@@ -145,7 +150,7 @@ proptest! {
         let plaintexts: Vec<Vec<u8>> = lens.iter().map(|&len| vec![len as u8; len]).collect();
         let sealed = |provider| {
             let mut sealer = Sealer::new(info(version, 9), provider).unwrap();
-            let pieces = plaintexts.iter().map(|plaintext| ktls_core::record::Piece { record_type, plaintext });
+            let pieces = plaintexts.iter().map(|plaintext| ktls_core::record::RecordPlaintext { record_type, plaintext });
             let mut wire = vec![0; sealer.measure(pieces.clone()).unwrap().1];
             let mut places = Vec::new();
             let written = sealer.seal_batch(pieces, &mut wire, |place| places.push(place)).unwrap();
@@ -156,7 +161,7 @@ proptest! {
 
         for provider in [&TOGETHER, &ALONE] {
             let mut sealer = Sealer::new(info(version, 9), provider).unwrap();
-            let pieces = plaintexts.iter().map(|plaintext| ktls_core::record::Piece { record_type, plaintext });
+            let pieces = plaintexts.iter().map(|plaintext| ktls_core::record::RecordPlaintext { record_type, plaintext });
             let mut wire = vec![0; alone.2];
             sealer.seal_parts(pieces, &mut wire, parts).unwrap().into_iter().rev().for_each(SealPart::seal);
             prop_assert_eq!((&wire, sealer.rec_seq()), (&alone.0, alone.3));

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use ktls_aead::PROVIDER;
-use ktls_core::key::Inner;
-use ktls_core::record::{BatchEnd, Opened, Stop};
+use ktls_core::key::InnerPlaintext;
+use ktls_core::record::{BatchEnd, BatchStop, OpenedRecord};
 use ktls_core::wire::{HEADER_LEN, Header};
 use ktls_core::{Error, Opener};
 use pyo3::prelude::*;
@@ -48,7 +48,7 @@ impl PyOpener {
         let mut record_type = 0;
         let data = new_bytes(py, record.len(), |out| {
             let opened = locked(py, &self.0, record.len(), |opener| opener.open(record, out));
-            let Inner {
+            let InnerPlaintext {
                 record_type: opened_type,
                 len,
                 ..
@@ -86,7 +86,7 @@ impl PyOpener {
             }
             None => (batch_bytes(py, wire.len(), open)?, None),
         };
-        if let (0, Some(Stop::Bad(error))) = (found.types.len(), end.stop) {
+        if let (0, Some(BatchStop::Bad(error))) = (found.types.len(), end.stop) {
             return Err(CoreError(error).into());
         }
         Ok(OpenedBatch {
@@ -127,7 +127,7 @@ impl Found {
         })
     }
 
-    fn push(&mut self, one: Opened) {
+    fn push(&mut self, one: OpenedRecord) {
         self.types.push(one.record_type);
         // At most MAX_PLAINTEXT, by the framing.
         self.lengths.push(one.len as u16);
@@ -147,7 +147,7 @@ pub(crate) struct OpenedBatch {
     lengths: Column,
     #[pyo3(get)]
     consumed: usize,
-    stop: Option<Stop>,
+    stop: Option<BatchStop>,
 }
 
 #[pymethods]
@@ -177,15 +177,15 @@ impl OpenedBatch {
     #[getter]
     fn stopped(&self) -> Option<&'static str> {
         self.stop.map(|stop| match stop {
-            Stop::KeyUpdate => "key_update",
-            Stop::Full => "full",
-            Stop::Bad(_) => "error",
+            BatchStop::KeyUpdate => "key_update",
+            BatchStop::Full => "full",
+            BatchStop::Bad(_) => "error",
         })
     }
 
     #[getter]
     fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        let Some(Stop::Bad(error)) = self.stop else {
+        let Some(BatchStop::Bad(error)) = self.stop else {
             return None;
         };
         Some(exception(py, error))

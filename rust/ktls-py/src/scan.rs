@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use ktls_core::record::Piece;
+use ktls_core::record::RecordPlaintext;
 use ktls_core::rekey::{Found, KeyUpdateScanner, Reply};
 use ktls_core::{Errno, Error};
 use pyo3::prelude::*;
@@ -73,7 +73,7 @@ pub(crate) fn pieces<'a>(
     offsets: impl ExactSizeIterator<Item = i64>,
     lengths: impl Iterator<Item = i64>,
     data: &'a [u8],
-) -> PyResult<Vec<Piece<'a>>> {
+) -> PyResult<Vec<RecordPlaintext<'a>>> {
     let mut pieces = try_with_capacity(offsets.len())?;
     for (index, ((record_type, offset), length)) in types.zip(offsets).zip(lengths).enumerate() {
         let outside = Error::PieceOutside {
@@ -83,7 +83,7 @@ pub(crate) fn pieces<'a>(
             len: data.len(),
         };
         let plaintext = piece(offset, length, data).ok_or(CoreError(outside))?;
-        pieces.push(Piece {
+        pieces.push(RecordPlaintext {
             record_type,
             plaintext,
         });

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use ktls_aead::PROVIDER;
 use ktls_core::crypto_info::check_record_type;
-use ktls_core::record::Piece;
-use ktls_core::suite::Limits;
+use ktls_core::record::RecordPlaintext;
+use ktls_core::suite::KeyLimits;
 use ktls_core::wire::MAX_PLAINTEXT;
 use ktls_core::{Errno, Sealer};
 use ktls_net::fork::{Call, Ownership};
@@ -44,7 +44,7 @@ impl PySealer {
         let hard = record_limit.unwrap_or(limits.hard).min(limits.hard);
         // The KeyUpdate itself is still sealed under the old key: the soft limit comes first.
         let soft = limits.soft.min(hard - hard.div_ceil(8));
-        let limits = Limits { soft, hard };
+        let limits = KeyLimits { soft, hard };
         let sealer = Sealer::new(info.0, &PROVIDER)?.with_limits(limits);
         Ok(Self {
             overhead: sealer.overhead(),
@@ -123,7 +123,7 @@ impl PySealer {
             (None, None) if types.is_none() => {
                 let size = cut_size(record_size)?;
                 self.check_type(record_type)?;
-                let pieces = data.chunks(size).map(|plaintext| Piece {
+                let pieces = data.chunks(size).map(|plaintext| RecordPlaintext {
                     record_type,
                     plaintext,
                 });
@@ -201,7 +201,7 @@ impl PySealer {
     fn seal_pieces<'a, 'py>(
         &self,
         py: Python<'py>,
-        pieces: impl ExactSizeIterator<Item = Piece<'a>> + Clone + Send + Sync,
+        pieces: impl ExactSizeIterator<Item = RecordPlaintext<'a>> + Clone + Send + Sync,
         lengths: Lengths,
         data: &[u8],
         out: Option<Bound<'py, PyAny>>,

@@ -1,6 +1,6 @@
 //! How many threads a batch may use.
 
-use ktls_core::record::{BatchEnd, OpenPart, Opened, Piece, SealPart};
+use ktls_core::record::{BatchEnd, OpenPart, OpenedRecord, RecordPlaintext, SealPart};
 use ktls_core::{Errno, Error, Opener, Sealer};
 use ktls_net::spread;
 use pyo3::prelude::*;
@@ -30,7 +30,7 @@ impl Threads {
     pub(crate) fn seal<'p>(
         self,
         sealer: &mut Sealer,
-        pieces: impl ExactSizeIterator<Item = Piece<'p>> + Clone + Send,
+        pieces: impl ExactSizeIterator<Item = RecordPlaintext<'p>> + Clone + Send,
         out: &mut [u8],
     ) -> Result<usize, Error> {
         if self.0 == 1 {
@@ -48,7 +48,7 @@ impl Threads {
         opener: &mut Opener,
         wire: &[u8],
         out: &mut [u8],
-        done: impl FnMut(Opened),
+        done: impl FnMut(OpenedRecord),
     ) -> Result<BatchEnd, Error> {
         if self.0 == 1 {
             return opener.open_batch(wire, out, done);

@@ -5,9 +5,9 @@ use std::process::Command;
 use ktls_aead::{Aead, AesGcmPreference, PROVIDER, cpu_features};
 use ktls_core::Error;
 use ktls_core::aead::Provider;
-use ktls_core::suite::{Algorithm, CIPHERS};
+use ktls_core::suite::{AeadAlgorithm, CIPHERS};
 
-const GCM: [Algorithm; 2] = [Algorithm::Aes128Gcm, Algorithm::Aes256Gcm];
+const GCM: [AeadAlgorithm; 2] = [AeadAlgorithm::Aes128Gcm, AeadAlgorithm::Aes256Gcm];
 
 /// What serves AES-GCM best on a CPU with these features.
 fn fastest_gcm(features: &[&str]) -> &'static str {
@@ -25,8 +25,8 @@ fn fastest_gcm(features: &[&str]) -> &'static str {
 fn every_cipher_has_the_implementation_that_was_chosen_for_it() {
     for cipher in &CIPHERS {
         let want = match cipher.algorithm {
-            Algorithm::Aes128Gcm | Algorithm::Aes256Gcm => fastest_gcm(&cpu_features()),
-            Algorithm::ChaCha20Poly1305 => "aws-lc",
+            AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm => fastest_gcm(&cpu_features()),
+            AeadAlgorithm::ChaCha20Poly1305 => "aws-lc",
             _ => "rustcrypto",
         };
         let auto = Aead::with(AesGcmPreference::Auto);
@@ -67,7 +67,7 @@ fn vaes_is_used_or_its_lack_is_named() {
 fn chosen_by_the_environment() {
     let value = std::env::var("KTLS_FAST_AEAD").unwrap();
     let auto = fastest_gcm(&cpu_features());
-    let [key_128, chacha] = [Algorithm::Aes128Gcm, Algorithm::ChaCha20Poly1305];
+    let [key_128, chacha] = [AeadAlgorithm::Aes128Gcm, AeadAlgorithm::ChaCha20Poly1305];
     match &*value {
         "aws-lc" => assert_eq!(PROVIDER.implementation(key_128), Some("aws-lc")),
         "auto" | "" => assert_eq!(PROVIDER.implementation(key_128), Some(auto)),

@@ -3,7 +3,7 @@
 use ktls_aead::{Aead, PROVIDER};
 use ktls_core::Error;
 use ktls_core::aead::{Aad, NonceBytes, OpenJob, Provider, RecordKey, SealJob};
-use ktls_core::suite::{Algorithm, CIPHERS, Cipher};
+use ktls_core::suite::{AeadAlgorithm, CIPHERS, Cipher};
 use ktls_core::wire::TAG_LEN;
 
 /// What a buffer holds before a job: nothing that a result may be taken for.
@@ -19,7 +19,7 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(
         provider: &Aead,
-        algorithm: Algorithm,
+        algorithm: AeadAlgorithm,
         key: &[u8],
         nonce: NonceBytes,
         aad: &[u8],

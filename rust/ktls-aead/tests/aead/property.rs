@@ -5,7 +5,7 @@ use ccm::aead::consts::U12;
 use ccm::aead::{AeadInOut, KeyInit};
 use ktls_aead::{Aead, AesGcmPreference};
 use ktls_core::aead::{Aad, InnerJob, OpenJob, Provider, RecordKey, SealJob};
-use ktls_core::suite::Algorithm;
+use ktls_core::suite::AeadAlgorithm;
 use ktls_core::wire::TAG_LEN;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -163,7 +163,7 @@ proptest! {
         key in any::<[u8; 32]>(),
         records in vec(record(), 0..24),
     ) {
-        let (algorithm, key) = if long { (Algorithm::Aes256Gcm, &key[..]) } else { (Algorithm::Aes128Gcm, &key[..16]) };
+        let (algorithm, key) = if long { (AeadAlgorithm::Aes256Gcm, &key[..]) } else { (AeadAlgorithm::Aes128Gcm, &key[..16]) };
         let [ours, theirs] = [AesGcmPreference::Auto, AesGcmPreference::AwsLc].map(|wanted| Aead::with(wanted).record_key(algorithm, key).unwrap());
         let mut wire = sealed(&*ours, &records);
         prop_assert_eq!(&wire, &sealed(&*theirs, &records));

@@ -3,7 +3,7 @@
 
 use crate::aead::SealJob;
 use crate::error::Error;
-use crate::key::{Inner, TrafficKey};
+use crate::key::{InnerPlaintext, TrafficKey};
 use crate::wire::{ContentType, HEADER_LEN, Header, TAG_LEN, TLS12, TLS13};
 
 impl TrafficKey {
@@ -74,7 +74,7 @@ impl TrafficKey {
     ///
     /// # Errors
     /// [`Error::NoContentType`], [`Error::RecordTooShort`], [`Error::NoRoom`]
-    pub fn read_opened(&self, record: &[u8], out: &mut [u8]) -> Result<Inner, Error> {
+    pub fn read_opened(&self, record: &[u8], out: &mut [u8]) -> Result<InnerPlaintext, Error> {
         let inner_len = self.inner_len(record.len())?;
         let have = out.len();
         let out = out.get_mut(..inner_len).ok_or(Error::NoRoom {

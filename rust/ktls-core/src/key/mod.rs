@@ -7,4 +7,4 @@ mod traffic;
 
 pub use secret::TrafficSecret;
 pub use seq::RecSeq;
-pub use traffic::{Inner, TrafficKey};
+pub use traffic::{InnerPlaintext, TrafficKey};

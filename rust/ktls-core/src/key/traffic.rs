@@ -20,7 +20,7 @@ pub struct TrafficKey {
 
 /// The plaintext of a record that authenticated: its type and how much of `out` it takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Inner {
+pub struct InnerPlaintext {
     /// The content type: the inner one in TLS 1.3.
     pub record_type: u8,
     /// Bytes of plaintext, padding and type taken off.
@@ -188,7 +188,7 @@ impl TrafficKey {
     /// # Errors
     /// [`Error::BadTag`], [`Error::NoContentType`]; [`Error::RecordTooShort`] and [`Error::NoRoom`]
     /// for what a deframer lets through and a caller sizes wrongly.
-    pub fn open(&self, seq: u64, record: &[u8], out: &mut [u8]) -> Result<Inner, Error> {
+    pub fn open(&self, seq: u64, record: &[u8], out: &mut [u8]) -> Result<InnerPlaintext, Error> {
         let inner = self.open_inner(seq, record, out)?;
         self.strip(record[0], inner)
     }
@@ -287,10 +287,10 @@ impl TrafficKey {
     }
 
     /// Takes type and padding off an inner plaintext (RFC 8446 §5.4).
-    pub(super) fn strip(&self, opaque_type: u8, inner: &[u8]) -> Result<Inner, Error> {
+    pub(super) fn strip(&self, opaque_type: u8, inner: &[u8]) -> Result<InnerPlaintext, Error> {
         let inner_len = inner.len();
         if self.is_tls12() {
-            return Ok(Inner {
+            return Ok(InnerPlaintext {
                 record_type: opaque_type,
                 len: inner_len,
                 inner_len,
@@ -300,7 +300,7 @@ impl TrafficKey {
             .iter()
             .rposition(|&byte| byte != 0)
             .ok_or(Error::NoContentType)?;
-        Ok(Inner {
+        Ok(InnerPlaintext {
             record_type: inner[len],
             len,
             inner_len,

@@ -18,7 +18,7 @@ pub struct Framing {
 
 /// A whole record at the start of a buffer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Frame {
+pub struct WireRecord {
     /// Its header.
     pub header: Header,
     /// Its length, header included.
@@ -68,7 +68,7 @@ impl Framing {
     /// # Errors
     /// What the header breaks, in the kernel's order: [`Error::UnexpectedRecord`] (RFC only),
     /// [`Error::RecordTooLong`], [`Error::RecordTooShort`], [`Error::BadRecordVersion`].
-    pub fn deframe(&self, wire: &[u8]) -> Result<Option<Frame>, Error> {
+    pub fn deframe(&self, wire: &[u8]) -> Result<Option<WireRecord>, Error> {
         let frame = self.announced(wire)?;
         Ok(frame.filter(|frame| frame.len <= wire.len()))
     }
@@ -77,12 +77,12 @@ impl Framing {
     ///
     /// # Errors
     /// As [`Framing::deframe`].
-    pub fn announced(&self, wire: &[u8]) -> Result<Option<Frame>, Error> {
+    pub fn announced(&self, wire: &[u8]) -> Result<Option<WireRecord>, Error> {
         let Some(header) = Header::read(wire).filter(|_| wire.len() >= self.judged) else {
             return Ok(None);
         };
         self.check(header)?;
-        Ok(Some(Frame {
+        Ok(Some(WireRecord {
             header,
             len: HEADER_LEN + header.len,
         }))

@@ -4,11 +4,11 @@ use zeroize::Zeroizing;
 
 use crate::aead::{InnerJob, Interleaved};
 use crate::key::{RecSeq, TrafficKey};
-use crate::record::{Frame, Framing, TOGETHER};
+use crate::record::{Framing, TOGETHER, WireRecord};
 
 /// What opens them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Group<'a> {
+pub(crate) struct RecordGroup<'a> {
     pub(crate) key: &'a TrafficKey,
     pub(crate) framing: &'a Framing,
     /// The number of the first.
@@ -17,7 +17,7 @@ pub(crate) struct Group<'a> {
 
 /// Where one of them lies.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Place {
+pub(crate) struct RecordSpan {
     /// Its length on the wire.
     pub(crate) record: usize,
     /// The length of its plaintext, perhaps with padding.
@@ -32,10 +32,15 @@ pub(crate) fn two_are_there(framing: &Framing, wire: &[u8]) -> bool {
     deframe(wire).is_some_and(|first| deframe(&wire[first.len..]).is_some())
 }
 
-impl Group<'_> {
+impl RecordGroup<'_> {
     /// Opens up to [`TOGETHER`] records from the start of `wire` on into `out`, their plaintexts side by
     /// side; gives how many, and of those their places. None if the key does not gain by it.
-    pub(crate) fn open_front(&self, wire: &[u8], out: &mut [u8], places: &mut [Place]) -> usize {
+    pub(crate) fn open_front(
+        &self,
+        wire: &[u8],
+        out: &mut [u8],
+        places: &mut [RecordSpan],
+    ) -> usize {
         let Some(many) = self.key.interleaved() else {
             return 0;
         };
@@ -45,7 +50,7 @@ impl Group<'_> {
 
     /// Finds records from the start of `wire` on that are whole, need no closer look, and whose
     /// plaintexts have room in `out_len` bytes; gives how many.
-    fn find(&self, wire: &[u8], out_len: usize, places: &mut [Place]) -> usize {
+    fn find(&self, wire: &[u8], out_len: usize, places: &mut [RecordSpan]) -> usize {
         let (mut wire, mut left) = (wire, out_len);
         for (count, place) in places.iter_mut().enumerate() {
             let Some(found) = self.find_one(wire, left) else {
@@ -58,7 +63,7 @@ impl Group<'_> {
     }
 
     /// The same for at most so many, and for no more than there is memory to tell of.
-    pub(crate) fn find_up_to(&self, most: usize, wire: &[u8], out_len: usize) -> Vec<Place> {
+    pub(crate) fn find_up_to(&self, most: usize, wire: &[u8], out_len: usize) -> Vec<RecordSpan> {
         let (mut places, mut wire, mut left) = (Vec::new(), wire, out_len);
         while let Some(found) = self.find_one(wire, left).filter(|_| places.len() < most) {
             if places.try_reserve(1).is_err() {
@@ -71,11 +76,11 @@ impl Group<'_> {
     }
 
     #[inline]
-    fn find_one(&self, wire: &[u8], out_len: usize) -> Option<Place> {
-        let Frame { len, .. } = self.framing.deframe(wire).ok()??;
+    fn find_one(&self, wire: &[u8], out_len: usize) -> Option<RecordSpan> {
+        let WireRecord { len, .. } = self.framing.deframe(wire).ok()??;
         let with_type = usize::from(!self.key.is_tls12());
         let room = self.key.inner_len(len).ok()?.checked_sub(with_type)?;
-        (room <= out_len).then_some(Place {
+        (room <= out_len).then_some(RecordSpan {
             record: len,
             room,
             record_type: wire[0],
@@ -84,7 +89,7 @@ impl Group<'_> {
 
     /// Opens the records of `places`, which lie side by side in `wire`, into `out`, their plaintexts
     /// side by side; gives how many, and the types of those.
-    pub(crate) fn open(&self, wire: &[u8], out: &mut [u8], places: &mut [Place]) -> usize {
+    pub(crate) fn open(&self, wire: &[u8], out: &mut [u8], places: &mut [RecordSpan]) -> usize {
         let (mut wire, mut out, mut next, mut opened) = (wire, out, self.next, 0);
         for places in places.chunks_mut(TOGETHER) {
             let (record, room) = places.iter().fold((0, 0), |(record, room), place| {
@@ -112,7 +117,7 @@ impl Group<'_> {
         many: &dyn Interleaved,
         mut wire: &[u8],
         mut out: &mut [u8],
-        places: &mut [Place],
+        places: &mut [RecordSpan],
     ) -> usize {
         let mut jobs = [const { InnerJob::none() }; TOGETHER];
         let inner_type = (!self.key.is_tls12()).then_some(0);
@@ -141,7 +146,7 @@ impl Group<'_> {
     }
 
     /// One after the other, each with its content type behind it; that of the last has no room.
-    fn open_each(&self, mut wire: &[u8], mut out: &mut [u8], places: &mut [Place]) -> usize {
+    fn open_each(&self, mut wire: &[u8], mut out: &mut [u8], places: &mut [RecordSpan]) -> usize {
         let mut apart = Zeroizing::new(Vec::new());
         let mut seq = self.next;
         for (opened, place) in places.iter_mut().enumerate() {
@@ -171,7 +176,7 @@ impl Group<'_> {
     }
 }
 
-impl Place {
+impl RecordSpan {
     /// Content type and length without padding; None if there is no type.
     pub(crate) fn stripped(&self, inner: &[u8], tls12: bool) -> Option<(u8, usize)> {
         if self.record_type != 0 || tls12 {

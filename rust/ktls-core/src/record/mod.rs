@@ -8,13 +8,13 @@ mod parts;
 mod past;
 mod seal;
 
-pub use deframe::{Frame, Framing};
-pub use open::{BatchEnd, Opened, Opener, Stop};
+pub use deframe::{Framing, WireRecord};
+pub use open::{BatchEnd, BatchStop, OpenedRecord, Opener};
 pub use parts::{OpenPart, SealPart};
-pub use seal::{NextKey, Piece, Sealer};
+pub use seal::{NextKey, RecordPlaintext, Sealer};
 
-pub(crate) use open::Data;
-pub(crate) use pace::Pace;
+pub(crate) use open::OpenedData;
+pub(crate) use pace::GroupSize;
 
 /// Records handed to an interleaved key in one go.
 pub(crate) const TOGETHER: usize = 16;

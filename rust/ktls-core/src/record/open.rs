@@ -7,14 +7,14 @@ use zeroize::Zeroizing;
 use crate::aead::Provider;
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
-use crate::key::{Inner, RecSeq, TrafficKey};
-use crate::record::group::{Group, Place, two_are_there};
+use crate::key::{InnerPlaintext, RecSeq, TrafficKey};
+use crate::record::group::{RecordGroup, RecordSpan, two_are_there};
 use crate::record::past::PastKeys;
-use crate::record::{Frame, Framing, TOGETHER};
+use crate::record::{Framing, TOGETHER, WireRecord};
 use crate::rekey::{KeyUpdateScanner, RxEvent, RxRekey};
 use crate::wire::{ContentType, TLS13};
 
-pub(crate) use data::Data;
+pub(crate) use data::OpenedData;
 
 /// Opens records in order under one traffic key.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Opener {
 
 /// One opened record of a batch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Opened {
+pub struct OpenedRecord {
     /// The content type: the inner one in TLS 1.3.
     pub record_type: u8,
     /// Where its plaintext starts in the output.
@@ -43,7 +43,7 @@ pub struct Opened {
 
 /// Why a batch ended before the last whole record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Stop {
+pub enum BatchStop {
     /// The last record ends a KeyUpdate: the next key is needed.
     KeyUpdate,
     /// The next plaintext does not fit.
@@ -60,7 +60,7 @@ pub struct BatchEnd {
     /// Bytes of output that hold plaintext.
     pub written: usize,
     /// None: every whole record was opened.
-    pub stop: Option<Stop>,
+    pub stop: Option<BatchStop>,
 }
 
 impl Opener {
@@ -134,7 +134,7 @@ impl Opener {
     ///
     /// # Errors
     /// [`Error::KeyExpired`], [`Error::NotOneRecord`], those of [`Framing::deframe`] and [`TrafficKey::open`].
-    pub fn open(&mut self, record: &[u8], out: &mut [u8]) -> Result<Inner, Error> {
+    pub fn open(&mut self, record: &[u8], out: &mut [u8]) -> Result<InnerPlaintext, Error> {
         self.check_ready()?;
         match self.framing.deframe(record)? {
             Some(frame) if frame.len == record.len() => self.open_frame(record, out),
@@ -145,12 +145,12 @@ impl Opener {
     /// Opens as many whole records as `wire` holds, plaintexts packed into `out`; `done` learns each.
     ///
     /// # Errors
-    /// [`Error::KeyExpired`] while paused. What the peer did wrong is [`Stop::Bad`].
+    /// [`Error::KeyExpired`] while paused. What the peer did wrong is [`BatchStop::Bad`].
     pub fn open_batch(
         &mut self,
         wire: &[u8],
         out: &mut [u8],
-        done: impl FnMut(Opened),
+        done: impl FnMut(OpenedRecord),
     ) -> Result<BatchEnd, Error> {
         self.open_up_to(usize::MAX, wire, out, done)
     }
@@ -164,7 +164,7 @@ impl Opener {
         most: usize,
         wire: &[u8],
         out: &mut [u8],
-        mut done: impl FnMut(Opened),
+        mut done: impl FnMut(OpenedRecord),
     ) -> Result<BatchEnd, Error> {
         self.check_ready()?;
         Ok(self.go_on(most, wire, out, BatchEnd::default(), &mut done))
@@ -177,7 +177,7 @@ impl Opener {
         wire: &[u8],
         out: &mut [u8],
         mut end: BatchEnd,
-        done: &mut impl FnMut(Opened),
+        done: &mut impl FnMut(OpenedRecord),
     ) -> BatchEnd {
         let mut left = most;
         while end.stop.is_none() && left > 0 {
@@ -191,7 +191,7 @@ impl Opener {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
                 Err(error) => {
-                    end.stop = Some(Stop::Bad(error));
+                    end.stop = Some(BatchStop::Bad(error));
                     break;
                 }
             };
@@ -204,27 +204,27 @@ impl Opener {
 
     fn step(
         &mut self,
-        frame: Frame,
+        frame: WireRecord,
         rest: &[u8],
         out: &mut [u8],
         end: &mut BatchEnd,
-        done: &mut impl FnMut(Opened),
+        done: &mut impl FnMut(OpenedRecord),
     ) {
         match self.open_frame(&rest[..frame.len], &mut out[end.written..]) {
-            Ok(Inner {
+            Ok(InnerPlaintext {
                 record_type, len, ..
             }) => {
-                done(Opened {
+                done(OpenedRecord {
                     record_type,
                     offset: end.written,
                     len,
                 });
                 end.consumed += frame.len;
                 end.written += len;
-                end.stop = self.paused().then_some(Stop::KeyUpdate);
+                end.stop = self.paused().then_some(BatchStop::KeyUpdate);
             }
-            Err(Error::NoRoom { .. }) => end.stop = Some(Stop::Full),
-            Err(error) => end.stop = Some(Stop::Bad(error)),
+            Err(Error::NoRoom { .. }) => end.stop = Some(BatchStop::Full),
+            Err(error) => end.stop = Some(BatchStop::Bad(error)),
         }
     }
 
@@ -237,13 +237,13 @@ impl Opener {
         wire: &[u8],
         out: &mut [u8],
         end: &mut BatchEnd,
-        done: &mut impl FnMut(Opened),
+        done: &mut impl FnMut(OpenedRecord),
     ) -> usize {
         let (wire, from) = (&wire[end.consumed..], end.written);
         if self.key.interleaved().is_none() || !two_are_there(&self.framing, wire) {
             return 0;
         }
-        let mut places = [Place::default(); TOGETHER];
+        let mut places = [RecordSpan::default(); TOGETHER];
         let places = &mut places[..most.min(TOGETHER)];
         let opened = self.group().open_front(wire, &mut out[from..], places);
         let taken = self.accept(&places[..opened], out, from, end, done);
@@ -257,8 +257,8 @@ impl Opener {
     }
 
     /// What opens the next records.
-    pub(super) const fn group(&self) -> Group<'_> {
-        Group {
+    pub(super) const fn group(&self) -> RecordGroup<'_> {
+        RecordGroup {
             key: &self.key,
             framing: &self.framing,
             next: self.seq,
@@ -269,11 +269,11 @@ impl Opener {
     /// gives how many.
     pub(super) fn accept(
         &mut self,
-        opened: &[Place],
+        opened: &[RecordSpan],
         out: &mut [u8],
         mut from: usize,
         end: &mut BatchEnd,
-        done: &mut impl FnMut(Opened),
+        done: &mut impl FnMut(OpenedRecord),
     ) -> usize {
         let (tls12, mut taken) = (self.key.is_tls12(), 0);
         for place in opened {
@@ -289,7 +289,7 @@ impl Opener {
 
             // Nothing below may fail: the record is spent.
             self.notice(record_type, &out[offset..offset + len]);
-            done(Opened {
+            done(OpenedRecord {
                 record_type,
                 offset,
                 len,
@@ -298,7 +298,7 @@ impl Opener {
             end.written += len;
             taken += 1;
             if self.paused() {
-                end.stop = Some(Stop::KeyUpdate);
+                end.stop = Some(BatchStop::KeyUpdate);
                 break;
             }
         }
@@ -307,7 +307,7 @@ impl Opener {
     }
 
     /// Opens one framed record and notices a KeyUpdate in it.
-    fn open_frame(&mut self, record: &[u8], out: &mut [u8]) -> Result<Inner, Error> {
+    fn open_frame(&mut self, record: &[u8], out: &mut [u8]) -> Result<InnerPlaintext, Error> {
         let mut seq = self.seq;
         let number = seq.take()?;
         let inner = if self.key.inner_len(record.len())? <= out.len() {
@@ -326,7 +326,12 @@ impl Opener {
     }
 
     /// Opens a record of which perhaps only type and padding do not fit `out`.
-    fn open_apart(&mut self, number: u64, record: &[u8], out: &mut [u8]) -> Result<Inner, Error> {
+    fn open_apart(
+        &mut self,
+        number: u64,
+        record: &[u8],
+        out: &mut [u8],
+    ) -> Result<InnerPlaintext, Error> {
         let inner_len = self.key.inner_len(record.len())?;
         let mut apart = Zeroizing::new(std::mem::take(&mut self.apart));
         let room = inner_len.max(apart.len());

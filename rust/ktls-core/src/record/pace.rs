@@ -5,15 +5,15 @@ use crate::record::TOGETHER;
 /// How many records to open in one call of the AEAD: one after some were opened in vain, then twice as
 /// many each time it goes well. A peer that mixes types cannot make us open much more than it sends.
 #[derive(Debug)]
-pub(crate) struct Pace(usize);
+pub(crate) struct GroupSize(usize);
 
-impl Default for Pace {
+impl Default for GroupSize {
     fn default() -> Self {
         Self(TOGETHER)
     }
 }
 
-impl Pace {
+impl GroupSize {
     /// At most so many.
     pub(crate) const fn most(&self) -> usize {
         self.0
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn after_a_vain_group_they_grow_from_one_record_to_the_most() {
-        let mut pace = Pace::default();
+        let mut pace = GroupSize::default();
         assert_eq!(pace.most(), TOGETHER);
         pace.slow_down();
         let mut seen = Vec::new();

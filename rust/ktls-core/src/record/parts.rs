@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use crate::error::Error;
 use crate::key::TrafficKey;
-use crate::record::group::{Group, Place};
+use crate::record::group::{RecordGroup, RecordSpan};
 use crate::record::seal::seal_numbered;
-use crate::record::{BatchEnd, Opened, Opener, Piece, Sealer, TOGETHER};
+use crate::record::{BatchEnd, OpenedRecord, Opener, RecordPlaintext, Sealer, TOGETHER};
 
 /// Records of a batch that are to be sealed, their numbers taken already.
 #[must_use]
@@ -19,7 +19,7 @@ pub struct SealPart<'a, I> {
     out: &'a mut [u8],
 }
 
-impl<'p, I: Iterator<Item = Piece<'p>>> SealPart<'_, I> {
+impl<'p, I: Iterator<Item = RecordPlaintext<'p>>> SealPart<'_, I> {
     /// Seals them. Nothing can fail.
     pub fn seal(self) {
         seal_numbered(self.key, self.numbers, self.pieces, self.out, |_| {});
@@ -41,7 +41,7 @@ impl Sealer {
         count: usize,
     ) -> Result<Vec<SealPart<'s, I>>, Error>
     where
-        I: ExactSizeIterator<Item = Piece<'p>> + Clone,
+        I: ExactSizeIterator<Item = RecordPlaintext<'p>> + Clone,
     {
         let size = part_size(pieces.len(), count);
         let mut parts = try_with_capacity(pieces.len().div_ceil(size))?;
@@ -70,10 +70,10 @@ impl Sealer {
 /// Records of a batch that are to be opened, for an [`Opener`] to judge afterwards.
 #[derive(Debug)]
 pub struct OpenPart<'a> {
-    group: Group<'a>,
+    group: RecordGroup<'a>,
     wire: &'a [u8],
     out: &'a mut [u8],
-    places: &'a mut [Place],
+    places: &'a mut [RecordSpan],
     opened: usize,
 }
 
@@ -97,7 +97,7 @@ impl Opener {
         out: &mut [u8],
         count: usize,
         mut run: impl FnMut(&mut [OpenPart<'_>]),
-        mut done: impl FnMut(Opened),
+        mut done: impl FnMut(OpenedRecord),
     ) -> Result<BatchEnd, Error> {
         self.check_ready()?;
         let mut end = BatchEnd::default();
@@ -116,7 +116,7 @@ impl Opener {
         (count, window): (usize, usize),
         run: &mut impl FnMut(&mut [OpenPart<'_>]),
         end: &mut BatchEnd,
-        done: &mut impl FnMut(Opened),
+        done: &mut impl FnMut(OpenedRecord),
     ) -> bool {
         let mut from = end.written;
         let mut places = self
@@ -154,14 +154,14 @@ impl Opener {
         &'a self,
         wire: &'a [u8],
         out: &'a mut [u8],
-        places: &'a mut [Place],
+        places: &'a mut [RecordSpan],
         size: usize,
     ) -> Result<Vec<OpenPart<'a>>, Error> {
         let mut parts = try_with_capacity(places.len().div_ceil(size))?;
         let mut next = self.group();
         let (mut wire, mut out) = (wire, out);
         for places in places.chunks_mut(size) {
-            let sum = |of: fn(&Place) -> usize| places.iter().map(of).sum();
+            let sum = |of: fn(&RecordSpan) -> usize| places.iter().map(of).sum();
             let (now, later) = wire.split_at(sum(|place| place.record));
             let (room, rest) = std::mem::take(&mut out).split_at_mut(sum(|place| place.room));
             (wire, out) = (later, rest);

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::key::{RecSeq, TrafficKey};
 use crate::record::TOGETHER;
 use crate::record::past::PastKeys;
-use crate::suite::Limits;
+use crate::suite::KeyLimits;
 use crate::wire::MAX_PLAINTEXT;
 
 /// Seals records in order under one traffic key, and keeps to the limit of its AEAD.
@@ -19,7 +19,7 @@ use crate::wire::MAX_PLAINTEXT;
 pub struct Sealer {
     key: TrafficKey,
     seq: RecSeq,
-    limits: Limits,
+    limits: KeyLimits,
     generation: u64,
     past: PastKeys,
 }
@@ -30,7 +30,7 @@ pub struct NextKey(TrafficKey);
 
 /// One record to be: its type and its plaintext.
 #[derive(Clone, Copy, Debug)]
-pub struct Piece<'a> {
+pub struct RecordPlaintext<'a> {
     /// The content type. 0 stands for none in TLS 1.3: then the last byte of `plaintext` that is not 0
     /// is it, and what follows is padding.
     pub record_type: u8,
@@ -57,7 +57,7 @@ impl Sealer {
 
     /// Lowers (or raises) the limits of this and all later keys.
     #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: KeyLimits) -> Self {
         self.limits = limits;
         self
     }
@@ -102,7 +102,7 @@ impl Sealer {
         plaintext: &[u8],
         out: &mut [u8],
     ) -> Result<usize, Error> {
-        let piece = Piece {
+        let piece = RecordPlaintext {
             record_type,
             plaintext,
         };
@@ -118,7 +118,7 @@ impl Sealer {
     /// no number is spent then.
     pub fn seal_batch<'a>(
         &mut self,
-        pieces: impl Iterator<Item = Piece<'a>> + Clone,
+        pieces: impl Iterator<Item = RecordPlaintext<'a>> + Clone,
         out: &mut [u8],
         done: impl FnMut(Range<usize>),
     ) -> Result<usize, Error> {
@@ -134,7 +134,7 @@ impl Sealer {
     /// As [`Sealer::seal_batch`].
     pub(super) fn take_numbers<'a>(
         &mut self,
-        pieces: impl Iterator<Item = Piece<'a>>,
+        pieces: impl Iterator<Item = RecordPlaintext<'a>>,
         room: usize,
     ) -> Result<Range<u64>, Error> {
         let (count, need) = self.measure(pieces)?;
@@ -155,7 +155,7 @@ impl Sealer {
     /// [`Error::FragmentTooLong`]
     pub fn measure<'a>(
         &self,
-        pieces: impl Iterator<Item = Piece<'a>>,
+        pieces: impl Iterator<Item = RecordPlaintext<'a>>,
     ) -> Result<(u64, usize), Error> {
         let (mut count, mut need) = (0, 0);
         for piece in pieces {
@@ -204,7 +204,7 @@ impl Sealer {
 
     /// The limits of this and all later keys.
     #[must_use]
-    pub const fn limits(&self) -> Limits {
+    pub const fn limits(&self) -> KeyLimits {
         self.limits
     }
 
@@ -238,7 +238,7 @@ impl Sealer {
 pub(super) fn seal_numbered<'a>(
     key: &TrafficKey,
     numbers: Range<u64>,
-    pieces: impl Iterator<Item = Piece<'a>>,
+    pieces: impl Iterator<Item = RecordPlaintext<'a>>,
     out: &mut [u8],
     mut done: impl FnMut(Range<usize>),
 ) -> usize {
@@ -261,7 +261,7 @@ pub(super) fn seal_numbered<'a>(
 fn seal_together<'a>(
     key: &TrafficKey,
     many: &dyn Interleaved,
-    mut pieces: impl Iterator<Item = (u64, Piece<'a>)>,
+    mut pieces: impl Iterator<Item = (u64, RecordPlaintext<'a>)>,
     mut out: &mut [u8],
     mut done: impl FnMut(Range<usize>),
 ) -> usize {

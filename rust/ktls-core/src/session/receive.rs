@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::{Alert, Error};
 use crate::fifo::Fifo;
-use crate::key::Inner;
-use crate::record::{Data, Framing, Opener, Pace};
+use crate::key::InnerPlaintext;
+use crate::record::{Framing, GroupSize, OpenedData, Opener};
 use crate::rekey::Reply;
 use crate::session::handshake::{Message, Messages};
 use crate::session::storm::StormGuard;
@@ -31,7 +31,7 @@ pub struct Receiver {
     rest: Fifo,
     messages: Messages,
     storm: StormGuard,
-    pace: Pace,
+    pace: GroupSize,
     /// What came behind data that was delivered first.
     held: Option<Result<Event, Error>>,
     closed: bool,
@@ -89,7 +89,7 @@ impl Receiver {
             rest: Fifo::for_plaintext(),
             messages,
             storm: StormGuard::new(setting.policy.key_updates),
-            pace: Pace::default(),
+            pace: GroupSize::default(),
             held: None,
             closed: false,
             data: 0,
@@ -158,7 +158,7 @@ impl Receiver {
             return None;
         }
         let longest = self.longest_inner();
-        let Data {
+        let OpenedData {
             records,
             consumed,
             written,
@@ -184,7 +184,7 @@ impl Receiver {
         }
     }
 
-    /// Opens the next record, if it is there. `Data(0)`: nothing to tell, or it lies in `rest`.
+    /// Opens the next record, if it is there. `OpenedData(0)`: nothing to tell, or it lies in `rest`.
     ///
     /// With `direct_only` a record that does not fit `out` is left for the next call.
     fn step(&mut self, out: &mut [u8], direct_only: bool, now: Duration) -> Result<Event, Error> {
@@ -219,7 +219,12 @@ impl Receiver {
     }
 
     /// Acts on an opened record; its plaintext lies in `place`.
-    fn digest(&mut self, inner: Inner, place: Place<'_>, now: Duration) -> Result<Event, Error> {
+    fn digest(
+        &mut self,
+        inner: InnerPlaintext,
+        place: Place<'_>,
+        now: Duration,
+    ) -> Result<Event, Error> {
         self.records += 1;
         self.check_len(inner)?;
         let record_type = ContentType(inner.record_type);
@@ -310,7 +315,7 @@ impl Receiver {
         MAX_PLAINTEXT + usize::from(self.opener.version() == TLS13)
     }
 
-    fn check_len(&self, inner: Inner) -> Result<(), Error> {
+    fn check_len(&self, inner: InnerPlaintext) -> Result<(), Error> {
         let max = self.longest_inner();
         if inner.inner_len > max {
             return Err(Error::PlaintextTooLong {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::{Alert, Error};
 use crate::fifo::{Fifo, FifoPool};
-use crate::record::{Piece, Sealer};
+use crate::record::{RecordPlaintext, Sealer};
 use crate::rekey::{Reply, TxEvent, TxRekey};
 use crate::session::schedule::RekeySchedule;
 use crate::session::{KeySource, Setting};
 use crate::stats::Counter;
-use crate::suite::Limits;
+use crate::suite::KeyLimits;
 use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
 
 /// Seals what the application writes, with KeyUpdates where they are due.
@@ -68,7 +68,7 @@ impl Sender {
         keys: Box<dyn KeySource>,
         setting: &Setting,
     ) -> Result<Self, Error> {
-        let Limits { soft, hard } = info.cipher().limits;
+        let KeyLimits { soft, hard } = info.cipher().limits;
         // TLS 1.2 has no key update: nothing is due before the hard limit ends the connection.
         let (soft, schedule) = match info.version() {
             TLS13 => (
@@ -77,7 +77,7 @@ impl Sender {
             ),
             _ => (hard, RekeySchedule::never()),
         };
-        let sealer = Sealer::new(info, setting.provider)?.with_limits(Limits { soft, hard });
+        let sealer = Sealer::new(info, setting.provider)?.with_limits(KeyLimits { soft, hard });
         setting.stats.add(Counter::TlsTxSw);
         setting.stats.add(Counter::TlsCurrTxSw);
         Ok(Self {
@@ -374,7 +374,7 @@ impl Sender {
 
     /// Plaintext until the key must be renewed; one record is kept for the alert at the very end.
     fn until_renewal(&self) -> Result<usize, Error> {
-        let Limits { hard: limit, .. } = self.sealer.limits();
+        let KeyLimits { hard: limit, .. } = self.sealer.limits();
         let left = self.sealer.left().saturating_sub(1);
         if left == 0 {
             return Err(Error::KeyExhausted { limit });
@@ -387,10 +387,12 @@ impl Sender {
 
     fn seal(&mut self, record_type: ContentType, plaintext: &[u8]) -> Result<(), Error> {
         let record_type = record_type.0;
-        let pieces = plaintext.chunks(MAX_PLAINTEXT).map(|plaintext| Piece {
-            record_type,
-            plaintext,
-        });
+        let pieces = plaintext
+            .chunks(MAX_PLAINTEXT)
+            .map(|plaintext| RecordPlaintext {
+                record_type,
+                plaintext,
+            });
         let need = plaintext.len() + pieces.len() * self.sealer.overhead();
         let have = self.free(WIRE);
         if need > have {

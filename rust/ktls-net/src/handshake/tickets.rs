@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use ktls_aead::PROVIDER;
 use ktls_core::Error;
 use ktls_core::aead::{Aad, NonceBytes, OpenJob, Provider, RecordKey, SealJob};
-use ktls_core::suite::{Algorithm, Hash};
+use ktls_core::suite::{AeadAlgorithm, Hash};
 use ktls_core::wire::TAG_LEN;
 use rustls::crypto::SecureRandom;
 use rustls::server::ProducesTickets;
@@ -141,7 +141,7 @@ fn ticket_key(secret: &Secret, salt: &[u8]) -> Result<Box<dyn RecordKey>, Error>
     let info = [TICKET_KEY, salt].concat();
     let mut key = Secret::default();
     expand(secret, &info, &mut *key)?;
-    PROVIDER.record_key(Algorithm::ChaCha20Poly1305, &*key)
+    PROVIDER.record_key(AeadAlgorithm::ChaCha20Poly1305, &*key)
 }
 
 fn expand(secret: &Secret, info: &[u8], out: &mut [u8]) -> Result<(), Error> {

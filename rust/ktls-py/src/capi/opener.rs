@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::sync::Mutex;
 
 use ktls_aead::PROVIDER;
-use ktls_core::record::{Opened, Stop};
+use ktls_core::record::{BatchStop, OpenedRecord};
 use ktls_core::rekey::{Fault, Found, KeyUpdateScanner};
 use ktls_core::{Errno, Opener};
 
@@ -122,11 +122,11 @@ fn open_into(
         found += 1;
     })?;
     let stop = match end.stop {
-        Some(Stop::Bad(error)) if found == 0 => return Err(error.into()),
+        Some(BatchStop::Bad(error)) if found == 0 => return Err(error.into()),
         // The sentence is there for who asks.
-        Some(Stop::Bad(error)) => Refusal::from(error).told(),
-        Some(Stop::KeyUpdate) => KEY_UPDATE,
-        Some(Stop::Full) => FULL,
+        Some(BatchStop::Bad(error)) => Refusal::from(error).told(),
+        Some(BatchStop::KeyUpdate) => KEY_UPDATE,
+        Some(BatchStop::Full) => FULL,
         None if found == records.len() && end.consumed < wire.len() => FULL,
         None => 0,
     };
@@ -142,8 +142,8 @@ fn open_into(
     ))
 }
 
-impl From<Opened> for Record {
-    fn from(one: Opened) -> Self {
+impl From<OpenedRecord> for Record {
+    fn from(one: OpenedRecord) -> Self {
         Self {
             offset: one.offset,
             len: one.len,

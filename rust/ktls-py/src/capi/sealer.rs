@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use ktls_aead::PROVIDER;
 use ktls_core::crypto_info::check_record_type;
-use ktls_core::record::Piece;
+use ktls_core::record::RecordPlaintext;
 use ktls_core::wire::MAX_PLAINTEXT;
 use ktls_core::{Errno, Sealer};
 use ktls_net::fork::Ownership;
@@ -117,8 +117,8 @@ impl CPiece {
         Ok(())
     }
 
-    fn get(&self) -> Piece<'_> {
-        Piece {
+    fn get(&self) -> RecordPlaintext<'_> {
+        RecordPlaintext {
             record_type: self.record_type,
             // SAFETY: the header says that `len` bytes can be read at `data` during the call.
             plaintext: unsafe { slice(self.data, self.len) },

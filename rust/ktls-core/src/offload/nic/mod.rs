@@ -15,7 +15,7 @@ use crate::offload::device::{
 };
 use crate::offload::rings::{Completion, Descriptor, Ring};
 use crate::slot::{SlotId, SlotTable};
-use crate::suite::Algorithm;
+use crate::suite::AeadAlgorithm;
 use crate::wire::TLS13;
 use search::Search;
 use walk::{Task, Walk};
@@ -96,7 +96,7 @@ impl SimNic {
         }
         let gcm = matches!(
             info.cipher().algorithm,
-            Algorithm::Aes128Gcm | Algorithm::Aes256Gcm
+            AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm
         );
         let side = match direction {
             Direction::Tx => self.capabilities.tx,

@@ -1,13 +1,13 @@
 //! Application data, of which several records are opened together.
 
-use crate::record::group::{Place, two_are_there};
-use crate::record::{Opener, Pace, TOGETHER};
+use crate::record::group::{RecordSpan, two_are_there};
+use crate::record::{GroupSize, Opener, TOGETHER};
 use crate::rekey::RxRekey;
 use crate::wire::ContentType;
 
 /// Application data that was opened.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Data {
+pub(crate) struct OpenedData {
     /// Records.
     pub(crate) records: u64,
     /// Bytes of wire that they were.
@@ -27,13 +27,13 @@ impl Opener {
         wire: &[u8],
         out: &mut [u8],
         longest: usize,
-        pace: &mut Pace,
-    ) -> Data {
-        let mut data = Data::default();
+        pace: &mut GroupSize,
+    ) -> OpenedData {
+        let mut data = OpenedData::default();
         if !self.gains_by_a_group(wire, out.len(), pace) {
             return data;
         }
-        let mut places = [Place::default(); TOGETHER];
+        let mut places = [RecordSpan::default(); TOGETHER];
         let places = &mut places[..pace.most()];
         let opened = self.group().open_front(wire, out, places);
         let (tls12, mut from) = (self.key.is_tls12(), 0);
@@ -67,7 +67,7 @@ impl Opener {
         data
     }
 
-    fn gains_by_a_group(&self, wire: &[u8], room: usize, pace: &Pace) -> bool {
+    fn gains_by_a_group(&self, wire: &[u8], room: usize, pace: &GroupSize) -> bool {
         if self.state != RxRekey::Ready || self.key.interleaved().is_none() {
             return false;
         }

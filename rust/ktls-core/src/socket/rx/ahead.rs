@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::key::Inner;
+use crate::key::InnerPlaintext;
 use crate::socket::rx::Rx;
 use crate::socket::rx::open::is_key_update;
 use crate::wiped::WipedBytes;
@@ -23,7 +23,7 @@ pub(super) struct Ahead {
 #[derive(Debug)]
 struct Record {
     len: usize,
-    inner: Inner,
+    inner: InnerPlaintext,
     plaintext: WipedBytes,
 }
 
@@ -33,7 +33,7 @@ impl Ahead {
     }
 
     /// Puts the plaintext of the next record in the place of `scratch`.
-    pub(super) fn take(&mut self, scratch: &mut WipedBytes) -> Option<Inner> {
+    pub(super) fn take(&mut self, scratch: &mut WipedBytes) -> Option<InnerPlaintext> {
         let Record {
             len,
             inner,

@@ -1,8 +1,8 @@
 //! Several records at the head opened in one call of the AEAD, straight into the caller's buffer.
 
-use crate::key::{Inner, RecSeq};
+use crate::key::{InnerPlaintext, RecSeq};
 use crate::record::TOGETHER;
-use crate::record::group::{self, Group};
+use crate::record::group::{self, RecordGroup};
 use crate::socket::rx::open::{Head, Place};
 use crate::socket::rx::{Rx, Step};
 use crate::socket::{Fault, Receive, Shared, Target};
@@ -22,9 +22,9 @@ impl Rx {
         if !self.gains_by_a_group(len, call, out) {
             return Ok(None);
         }
-        let mut places = [group::Place::default(); TOGETHER];
+        let mut places = [group::RecordSpan::default(); TOGETHER];
         let places = &mut places[..self.pace.most()];
-        let records = Group {
+        let records = RecordGroup {
             key: &self.key,
             framing: &self.framing,
             next: RecSeq::new(self.seq),
@@ -53,7 +53,7 @@ impl Rx {
     /// Delivers opened records, whose plaintexts lie side by side at the start of the next piece of `out`.
     fn deliver_group(
         &mut self,
-        places: &[group::Place],
+        places: &[group::RecordSpan],
         call: &mut Receive,
         out: &mut Target<'_, '_>,
         shared: &Shared,
@@ -99,13 +99,18 @@ impl Rx {
     }
 
     /// Moves an opened plaintext over the gap in front of it; none if it has no type.
-    fn move_up(&self, place: &group::Place, gap: usize, piece: &mut [u8]) -> Option<Inner> {
+    fn move_up(
+        &self,
+        place: &group::RecordSpan,
+        gap: usize,
+        piece: &mut [u8],
+    ) -> Option<InnerPlaintext> {
         let inner = &piece[gap..][..place.room];
         let (record_type, len) = place.stripped(inner, self.key.is_tls12())?;
         if gap > 0 {
             piece.copy_within(gap..gap + len, 0);
         }
-        Some(Inner {
+        Some(InnerPlaintext {
             record_type,
             len,
             inner_len: place.room + self.type_len(),

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::fifo::{Fifo, FifoPool};
 use crate::key::TrafficKey;
 use crate::offload::RxOffload;
-use crate::record::{Framing, Pace};
+use crate::record::{Framing, GroupSize};
 use crate::rekey::{RxEvent, RxRekey};
 use crate::socket::{Fault, Receive, Shared, Target};
 use crate::wiped::{WipedBytes, wipe};
@@ -36,7 +36,7 @@ pub struct Rx {
     /// Memory for the scratch after next.
     spare: WipedBytes,
     ahead: Ahead,
-    pace: Pace,
+    pace: GroupSize,
     /// What it knows of a device, once it was offered one.
     pub(crate) offload: Option<RxOffload>,
 }
@@ -123,7 +123,7 @@ impl Rx {
             scratch: WipedBytes::new(),
             spare: WipedBytes::new(),
             ahead: Ahead::default(),
-            pace: Pace::default(),
+            pace: GroupSize::default(),
             offload: None,
         }
     }

@@ -1,7 +1,7 @@
 //! Opening the record at the head and delivering it.
 
 use crate::error::Error;
-use crate::key::{Inner, TrafficKey};
+use crate::key::{InnerPlaintext, TrafficKey};
 use crate::offload::Judged;
 use crate::rekey::RxEvent;
 use crate::socket::rx::{NoPad, Opened, Parser, Rx, Step};
@@ -94,7 +94,7 @@ impl Rx {
         inner_len: usize,
         place: Place,
         out: &mut Target<'_, '_>,
-    ) -> Result<Inner, Error> {
+    ) -> Result<InnerPlaintext, Error> {
         if let Some(inner) = self.ahead.take(&mut self.scratch) {
             return Ok(inner);
         }
@@ -123,7 +123,7 @@ impl Rx {
 
     fn plaintext<'a>(
         &'a mut self,
-        inner: Inner,
+        inner: InnerPlaintext,
         place: Place,
         out: &'a mut Target<'_, '_>,
     ) -> &'a mut [u8] {
@@ -163,7 +163,7 @@ impl Rx {
 
     fn deliver(
         &mut self,
-        inner: Inner,
+        inner: InnerPlaintext,
         place: Place,
         call: &mut Receive,
         out: &mut Target<'_, '_>,
@@ -213,7 +213,7 @@ impl Rx {
     }
 
     /// What lies in `scratch` is delivered later, from the byte `start` on.
-    fn keep_scratch(&mut self, inner: Inner, start: usize) {
+    fn keep_scratch(&mut self, inner: InnerPlaintext, start: usize) {
         let memory = if 2 * inner.len < self.scratch.len() {
             // A peek may keep many: none has much more memory than it needs.
             let kept = WipedBytes::from(&self.scratch[..inner.len]);
@@ -262,7 +262,7 @@ impl Rx {
 pub(super) struct Head {
     /// Bytes of wire.
     pub(super) len: usize,
-    pub(super) inner: Inner,
+    pub(super) inner: InnerPlaintext,
     pub(super) place: Place,
 }
 
@@ -283,7 +283,7 @@ fn open_direct(
     record: &[u8],
     inner_len: usize,
     out: &mut Target<'_, '_>,
-) -> Result<Inner, Error> {
+) -> Result<InnerPlaintext, Error> {
     let keep = out.behind() == Behind::Kept;
     let piece = &mut out.next_piece()[..inner_len];
     let last = if keep { piece.last().copied() } else { None };
@@ -309,7 +309,7 @@ fn note_failure(error: Error, shared: &Shared) {
     shared.error.set_in_call(error);
 }
 
-pub(super) fn is_key_update(inner: Inner, plaintext: &[u8]) -> bool {
+pub(super) fn is_key_update(inner: InnerPlaintext, plaintext: &[u8]) -> bool {
     inner.record_type == ContentType::HANDSHAKE.0 && plaintext.first() == Some(&KEY_UPDATE)
 }
 
@@ -318,7 +318,7 @@ fn end(error: Error, call: &Receive) -> Result<Step, Fault> {
 }
 
 /// What the kernel counts when the last byte of a record that it hoped to be unpadded data is not 23.
-fn count_retry(inner: Inner, shared: &Shared) {
+fn count_retry(inner: InnerPlaintext, shared: &Shared) {
     if inner.len + 1 < inner.inner_len {
         count_padded(shared);
     } else if inner.record_type != ContentType::APPLICATION_DATA.0 {
