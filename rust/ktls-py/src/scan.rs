@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use ktls_core::record::RecordPlaintext;
-use ktls_core::rekey::{Found, KeyUpdateScanner, Reply};
+use ktls_core::rekey::{FoundKeyUpdate, KeyUpdateScanner, Reply};
 use ktls_core::{Errno, Error};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -54,7 +54,7 @@ pub(crate) fn scan_key_updates<'py>(
 fn feed_all<'a>(
     scanner: &mut KeyUpdateScanner,
     records: impl Iterator<Item = (u8, &'a [u8])>,
-) -> PyResult<Vec<Found>> {
+) -> PyResult<Vec<FoundKeyUpdate>> {
     let (mut found, mut kept) = (Vec::new(), Ok(()));
     for (record_type, plaintext) in records {
         scanner.feed(record_type, plaintext, |one| {
@@ -140,10 +140,10 @@ impl PyKeyUpdateScanner {
 pub(crate) static KEY_UPDATE_FOUND: NamedTuple =
     NamedTuple::new("KeyUpdateFound", &["record", "update_requested", "fault"]);
 
-fn to_list<'py>(py: Python<'py>, found: &[Found]) -> PyResult<Bound<'py, PyList>> {
+fn to_list<'py>(py: Python<'py>, found: &[FoundKeyUpdate]) -> PyResult<Bound<'py, PyList>> {
     let class = KEY_UPDATE_FOUND.class(py)?;
-    let tuple = |one: &Found| {
-        let fault = one.fault.map(ktls_core::rekey::Fault::name);
+    let tuple = |one: &FoundKeyUpdate| {
+        let fault = one.fault.map(ktls_core::rekey::KeyUpdateFault::name);
         class.call1((one.record, one.update_requested, fault))
     };
     list_of(py, found.iter().map(tuple))

@@ -11,7 +11,7 @@ use crate::key::{InnerPlaintext, RecSeq, TrafficKey};
 use crate::record::group::{RecordGroup, RecordSpan, two_are_there};
 use crate::record::past::PastKeys;
 use crate::record::{Framing, TOGETHER, WireRecord};
-use crate::rekey::{KeyUpdateScanner, RxEvent, RxRekey};
+use crate::rekey::{KeyUpdateScanner, RxRekey, RxRekeyEvent};
 use crate::wire::{ContentType, TLS13};
 
 pub(crate) use data::OpenedData;
@@ -117,7 +117,7 @@ impl Opener {
         provider: &dyn Provider,
     ) -> Result<(), Error> {
         self.key.check_rekey(&info)?;
-        let state = self.state.on(RxEvent::KeyInstalled)?;
+        let state = self.state.on(RxRekeyEvent::KeyInstalled)?;
         let seq = RecSeq::new(info.rec_seq);
         let key = TrafficKey::new(info, provider)?;
 

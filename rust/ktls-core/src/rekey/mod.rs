@@ -4,9 +4,9 @@ mod rx;
 mod scan;
 mod tx;
 
-pub use rx::{RxEvent, RxRekey};
-pub use scan::{Fault, Found, KeyUpdateScanner};
-pub use tx::{TxEvent, TxRekey};
+pub use rx::{RxRekey, RxRekeyEvent};
+pub use scan::{FoundKeyUpdate, KeyUpdateFault, KeyUpdateScanner};
+pub use tx::{TxRekey, TxRekeyEvent};
 
 /// The one byte of a KeyUpdate (RFC 8446 §4.6.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -22,7 +22,7 @@ pub enum RxRekey {
 
 /// What happens to a receive key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum RxEvent {
+pub enum RxRekeyEvent {
     /// A key was given (`TLS_RX`).
     KeyInstalled,
     /// A KeyUpdate was opened.
@@ -34,20 +34,22 @@ impl RxRekey {
     ///
     /// # Errors
     /// Why `event` cannot happen here: [`Error::NoKey`], [`Error::KeyExpired`].
-    pub fn on(self, event: RxEvent) -> Result<Self, Error> {
+    pub fn on(self, event: RxRekeyEvent) -> Result<Self, Error> {
         match (self, event) {
-            (Self::NoKey | Self::Ready | Self::Paused, RxEvent::KeyInstalled) => Ok(Self::Ready),
-            (Self::Ready, RxEvent::KeyUpdateRead) => Ok(Self::Paused),
-            (Self::NoKey, RxEvent::KeyUpdateRead) => Err(Error::NoKey),
-            (Self::Paused, RxEvent::KeyUpdateRead) => Err(Error::KeyExpired),
+            (Self::NoKey | Self::Ready | Self::Paused, RxRekeyEvent::KeyInstalled) => {
+                Ok(Self::Ready)
+            }
+            (Self::Ready, RxRekeyEvent::KeyUpdateRead) => Ok(Self::Paused),
+            (Self::NoKey, RxRekeyEvent::KeyUpdateRead) => Err(Error::NoKey),
+            (Self::Paused, RxRekeyEvent::KeyUpdateRead) => Err(Error::KeyExpired),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::RxEvent::{KeyInstalled, KeyUpdateRead};
     use super::RxRekey::{NoKey, Paused, Ready};
+    use super::RxRekeyEvent::{KeyInstalled, KeyUpdateRead};
     use crate::error::Error;
 
     #[test]

@@ -4,18 +4,18 @@ use crate::wire::{ContentType, KEY_UPDATE};
 
 /// A KeyUpdate, or what stands where one may not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Found {
+pub struct FoundKeyUpdate {
     /// Index of the record in which the message ends, from the scanner's first.
     pub record: u64,
     /// The peer wants a KeyUpdate in return.
     pub update_requested: bool,
     /// What the RFC forbids about it.
-    pub fault: Option<Fault>,
+    pub fault: Option<KeyUpdateFault>,
 }
 
 /// What makes a KeyUpdate unacceptable.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fault {
+pub enum KeyUpdateFault {
     /// Handshake bytes follow it in its record: the key would change off a record boundary.
     DataAfter,
     /// Another content type came inside the message.
@@ -26,7 +26,7 @@ pub enum Fault {
     BadValue,
 }
 
-impl Fault {
+impl KeyUpdateFault {
     /// The name that Python sees.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -55,7 +55,12 @@ const HEAD: usize = 4;
 
 impl KeyUpdateScanner {
     /// Scans the next record.
-    pub fn feed(&mut self, record_type: u8, plaintext: &[u8], mut found: impl FnMut(Found)) {
+    pub fn feed(
+        &mut self,
+        record_type: u8,
+        plaintext: &[u8],
+        mut found: impl FnMut(FoundKeyUpdate),
+    ) {
         let record = self.records;
         self.records += 1;
         if record_type != ContentType::HANDSHAKE.0 {
@@ -79,7 +84,7 @@ impl KeyUpdateScanner {
         &mut self,
         bytes: &'a [u8],
         record: u64,
-        found: &mut impl FnMut(Found),
+        found: &mut impl FnMut(FoundKeyUpdate),
     ) -> &'a [u8] {
         if self.skip > 0 {
             let step = self.skip.min(bytes.len());
@@ -96,19 +101,19 @@ impl KeyUpdateScanner {
     }
 
     /// The header is whole: skip an ordinary message, wait for a KeyUpdate's byte, or report it.
-    fn judge(&mut self, rest: &[u8], record: u64, found: &mut impl FnMut(Found)) {
+    fn judge(&mut self, rest: &[u8], record: u64, found: &mut impl FnMut(FoundKeyUpdate)) {
         let [message_type, a, b, c, value] = self.head;
         let len = u32::from_be_bytes([0, a, b, c]) as usize;
         let fault = if message_type != KEY_UPDATE {
             None
         } else if len != 1 {
-            Some(Fault::BadLength)
+            Some(KeyUpdateFault::BadLength)
         } else if self.have == HEAD {
             return;
         } else {
-            let fault = (value > 1).then_some(Fault::BadValue);
-            let fault = fault.or((!rest.is_empty()).then_some(Fault::DataAfter));
-            found(Found {
+            let fault = (value > 1).then_some(KeyUpdateFault::BadValue);
+            let fault = fault.or((!rest.is_empty()).then_some(KeyUpdateFault::DataAfter));
+            found(FoundKeyUpdate {
                 record,
                 update_requested: value == 1,
                 fault,
@@ -119,7 +124,7 @@ impl KeyUpdateScanner {
         self.have = 0;
         self.skip = len;
         if fault.is_some() {
-            found(Found {
+            found(FoundKeyUpdate {
                 record,
                 update_requested: false,
                 fault,
@@ -127,12 +132,12 @@ impl KeyUpdateScanner {
         }
     }
 
-    fn interrupted(&mut self, record: u64, found: &mut impl FnMut(Found)) {
+    fn interrupted(&mut self, record: u64, found: &mut impl FnMut(FoundKeyUpdate)) {
         if self.have > 0 && self.head[0] == KEY_UPDATE {
-            found(Found {
+            found(FoundKeyUpdate {
                 record,
                 update_requested: false,
-                fault: Some(Fault::Interleaved),
+                fault: Some(KeyUpdateFault::Interleaved),
             });
             self.have = 0;
         }
@@ -146,7 +151,7 @@ mod tests {
     const HANDSHAKE: u8 = 22;
     const TICKET: [u8; 7] = [4, 0, 0, 3, 24, 0, 0];
 
-    fn scan(records: &[&[u8]]) -> Vec<Found> {
+    fn scan(records: &[&[u8]]) -> Vec<FoundKeyUpdate> {
         let (mut scanner, mut all) = (KeyUpdateScanner::default(), Vec::new());
         for record in records {
             scanner.feed(HANDSHAKE, record, |found| all.push(found));
@@ -154,8 +159,8 @@ mod tests {
         all
     }
 
-    fn key_update(record: u64, update_requested: bool) -> Found {
-        Found {
+    fn key_update(record: u64, update_requested: bool) -> FoundKeyUpdate {
+        FoundKeyUpdate {
             record,
             update_requested,
             fault: None,
@@ -182,10 +187,10 @@ mod tests {
     #[test]
     fn every_fault_has_its_name() {
         for (bytes, fault) in [
-            (&[24, 0, 0, 1, 0, 0][..], Fault::DataAfter),
-            (&[24, 0, 0, 2, 0, 0], Fault::BadLength),
-            (&[24, 0, 0, 0], Fault::BadLength),
-            (&[24, 0, 0, 1, 2], Fault::BadValue),
+            (&[24, 0, 0, 1, 0, 0][..], KeyUpdateFault::DataAfter),
+            (&[24, 0, 0, 2, 0, 0], KeyUpdateFault::BadLength),
+            (&[24, 0, 0, 0], KeyUpdateFault::BadLength),
+            (&[24, 0, 0, 1, 2], KeyUpdateFault::BadValue),
         ] {
             assert_eq!(scan(&[bytes])[0].fault, Some(fault), "{bytes:?}");
         }
@@ -194,7 +199,7 @@ mod tests {
         scanner.feed(HANDSHAKE, &[24, 0], |found| all.push(found));
         assert!(!scanner.at_boundary());
         scanner.feed(23, b"data", |found| all.push(found));
-        assert_eq!(all[0].fault, Some(Fault::Interleaved));
+        assert_eq!(all[0].fault, Some(KeyUpdateFault::Interleaved));
         assert!(scanner.at_boundary());
     }
 }

@@ -26,7 +26,7 @@ pub enum TxRekey {
 
 /// What happens to a send key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum TxEvent {
+pub enum TxRekeyEvent {
     /// A KeyUpdate is about to be sealed.
     Start(Reply),
     /// It was, and the next key is in use.
@@ -40,19 +40,19 @@ impl TxRekey {
     ///
     /// # Errors
     /// [`Error::KeyExpired`] for a second `Start` before the key of the first is installed.
-    pub fn on(self, event: TxEvent) -> Result<Self, Error> {
+    pub fn on(self, event: TxRekeyEvent) -> Result<Self, Error> {
         match (self, event) {
-            (Self::Idle, TxEvent::Start(reply)) => Ok(Self::Sending(reply)),
-            (Self::Requested, TxEvent::Start(_)) => Ok(Self::Sending(Reply::Requested)),
-            (Self::Sending(_), TxEvent::Start(_)) => Err(Error::KeyExpired),
-            (Self::Idle | Self::Sending(Reply::NotRequested), TxEvent::KeyInstalled) => {
+            (Self::Idle, TxRekeyEvent::Start(reply)) => Ok(Self::Sending(reply)),
+            (Self::Requested, TxRekeyEvent::Start(_)) => Ok(Self::Sending(Reply::Requested)),
+            (Self::Sending(_), TxRekeyEvent::Start(_)) => Err(Error::KeyExpired),
+            (Self::Idle | Self::Sending(Reply::NotRequested), TxRekeyEvent::KeyInstalled) => {
                 Ok(Self::Idle)
             }
-            (Self::Requested | Self::Sending(Reply::Requested), TxEvent::KeyInstalled) => {
+            (Self::Requested | Self::Sending(Reply::Requested), TxRekeyEvent::KeyInstalled) => {
                 Ok(Self::Requested)
             }
-            (Self::Idle | Self::Requested, TxEvent::PeerUpdated) => Ok(Self::Idle),
-            (Self::Sending(_), TxEvent::PeerUpdated) => Ok(Self::Sending(Reply::NotRequested)),
+            (Self::Idle | Self::Requested, TxRekeyEvent::PeerUpdated) => Ok(Self::Idle),
+            (Self::Sending(_), TxRekeyEvent::PeerUpdated) => Ok(Self::Sending(Reply::NotRequested)),
         }
     }
 
@@ -65,8 +65,8 @@ impl TxRekey {
 
 #[cfg(test)]
 mod tests {
-    use super::TxEvent::{KeyInstalled, PeerUpdated, Start};
     use super::TxRekey::{Idle, Requested, Sending};
+    use super::TxRekeyEvent::{KeyInstalled, PeerUpdated, Start};
     use crate::error::Error;
     use crate::rekey::Reply;
 

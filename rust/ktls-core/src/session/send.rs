@@ -6,7 +6,7 @@ use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::{Alert, Error};
 use crate::fifo::{Fifo, FifoPool};
 use crate::record::{RecordPlaintext, Sealer};
-use crate::rekey::{Reply, TxEvent, TxRekey};
+use crate::rekey::{Reply, TxRekey, TxRekeyEvent};
 use crate::session::schedule::RekeySchedule;
 use crate::session::{KeySource, Setting};
 use crate::stats::Counter;
@@ -159,8 +159,8 @@ impl Sender {
         };
         let installed = self
             .rekey
-            .on(TxEvent::Start(reply))?
-            .on(TxEvent::KeyInstalled)?;
+            .on(TxRekeyEvent::Start(reply))?
+            .on(TxRekeyEvent::KeyInstalled)?;
         self.check_room(reply.message().len(), WIRE)?;
         let next = self.keys.next(Direction::Tx)?;
         let next = self.sealer.prepare(next, self.setting.provider)?;
@@ -200,7 +200,7 @@ impl Sender {
     /// As [`Sender::key_update`].
     pub fn peer_updated(&mut self, reply: Reply, now: Duration) -> Result<(), Error> {
         self.schedule.tell_time(now);
-        self.rekey = self.rekey.on(TxEvent::PeerUpdated)?;
+        self.rekey = self.rekey.on(TxRekeyEvent::PeerUpdated)?;
         self.owed |= reply == Reply::Requested && self.tail == Tail::Open;
         self.settle()
     }

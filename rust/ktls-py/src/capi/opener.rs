@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use ktls_aead::PROVIDER;
 use ktls_core::record::{BatchStop, OpenedRecord};
-use ktls_core::rekey::{Fault, Found, KeyUpdateScanner};
+use ktls_core::rekey::{FoundKeyUpdate, KeyUpdateFault, KeyUpdateScanner};
 use ktls_core::{Errno, Opener};
 
 use super::{Refusal, check_apart, count, info_of, owned, slice, slice_mut, status};
@@ -192,16 +192,16 @@ fn scan(data: &[u8], records: &[Record], found: &mut [KeyUpdate]) -> Result<usiz
     Ok(seen)
 }
 
-impl From<Found> for KeyUpdate {
-    fn from(one: Found) -> Self {
+impl From<FoundKeyUpdate> for KeyUpdate {
+    fn from(one: FoundKeyUpdate) -> Self {
         Self {
             record: one.record as usize,
             update_requested: one.update_requested.into(),
             fault: one.fault.map_or(0, |fault| match fault {
-                Fault::DataAfter => 1,
-                Fault::Interleaved => 2,
-                Fault::BadLength => 3,
-                Fault::BadValue => 4,
+                KeyUpdateFault::DataAfter => 1,
+                KeyUpdateFault::Interleaved => 2,
+                KeyUpdateFault::BadLength => 3,
+                KeyUpdateFault::BadValue => 4,
             }),
         }
     }

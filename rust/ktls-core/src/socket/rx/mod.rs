@@ -14,7 +14,7 @@ use crate::fifo::{Fifo, FifoPool};
 use crate::key::TrafficKey;
 use crate::offload::RxOffload;
 use crate::record::{Framing, GroupSize};
-use crate::rekey::{RxEvent, RxRekey};
+use crate::rekey::{RxRekey, RxRekeyEvent};
 use crate::socket::{Fault, Receive, Shared, Target};
 use crate::wiped::{WipedBytes, wipe};
 use ahead::Ahead;
@@ -133,7 +133,7 @@ impl Rx {
     /// # Errors
     /// None today; the table of [`RxRekey`] decides.
     pub fn install(&mut self, key: TrafficKey) -> Result<(), Error> {
-        let rekey = self.rekey.on(RxEvent::KeyInstalled)?;
+        let rekey = self.rekey.on(RxRekeyEvent::KeyInstalled)?;
         let next = key.info().rec_seq;
         let past = std::mem::replace(&mut self.key, key);
         if let Some(offload) = &mut self.offload {

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::key::{InnerPlaintext, TrafficKey};
 use crate::offload::Judged;
-use crate::rekey::RxEvent;
+use crate::rekey::RxRekeyEvent;
 use crate::socket::rx::{NoPad, Opened, Parser, Rx, Step};
 use crate::socket::{Behind, Fault, Receive, Shared, Target};
 use crate::stats::Counter;
@@ -153,7 +153,7 @@ impl Rx {
 
     /// K-1: nothing but the first byte of a handshake record is looked at, in TLS 1.2 as well (K-3).
     fn pause(&mut self, shared: &Shared) -> Result<(), Error> {
-        self.rekey = self.rekey.on(RxEvent::KeyUpdateRead)?;
+        self.rekey = self.rekey.on(RxRekeyEvent::KeyUpdateRead)?;
         if let Some(offload) = &mut self.offload {
             offload.key_update_read(&shared.stats);
         }
