@@ -6,7 +6,8 @@ use std::time::Duration;
 use ktls_aead::PROVIDER;
 use ktls_core::rekey::Reply;
 use ktls_core::session::{
-    Event, KeyUpdateLimit, Policy, Receiver, SecretChain, Sender, Setting, Tail,
+    KeyUpdateLimit, KeyUpdatePolicy, SecretChain, SendEnding, SessionEvent, SessionReceiver,
+    SessionSender, SessionSettings,
 };
 use ktls_core::stats::{Counter, Stats};
 use ktls_core::wire::TLS12;
@@ -18,8 +19,8 @@ const NOW: Duration = Duration::ZERO;
 
 /// One end: its halves, and everything it was given to read.
 struct End {
-    tx: Sender,
-    rx: Receiver,
+    tx: SessionSender,
+    rx: SessionReceiver,
     got: Vec<u8>,
     key_updates: u64,
     stats: Arc<Stats>,
@@ -33,16 +34,16 @@ fn first_key(byte: u8) -> CryptoInfo {
     secret(byte).crypto_info(&PROVIDER, 0).unwrap()
 }
 
-fn end(tx: u8, rx: u8, policy: &Policy) -> End {
-    let setting = Setting {
+fn end(tx: u8, rx: u8, policy: &KeyUpdatePolicy) -> End {
+    let setting = SessionSettings {
         provider: &PROVIDER,
         policy: *policy,
         stats: Arc::default(),
     };
     let keys = || Box::new(SecretChain::new(secret(tx), secret(rx), false, &PROVIDER));
     End {
-        tx: Sender::new(first_key(tx), keys(), &setting).unwrap(),
-        rx: Receiver::new(first_key(rx), keys(), &setting, &[]).unwrap(),
+        tx: SessionSender::new(first_key(tx), keys(), &setting).unwrap(),
+        rx: SessionReceiver::new(first_key(rx), keys(), &setting, &[]).unwrap(),
         got: Vec::new(),
         key_updates: 0,
         stats: setting.stats,
@@ -71,13 +72,13 @@ impl End {
         let mut out = vec![0; buffer];
         loop {
             match self.rx.advance(&mut out, NOW)? {
-                Event::Data(count) => self.got.extend_from_slice(&out[..count]),
-                Event::KeyUpdate(reply) => {
+                SessionEvent::Data(count) => self.got.extend_from_slice(&out[..count]),
+                SessionEvent::KeyUpdate(reply) => {
                     self.key_updates += 1;
                     self.tx.peer_updated(reply, NOW)?;
                 }
-                Event::NeedMore | Event::Closed => return Ok(()),
-                Event::Renegotiation => panic!("not in TLS 1.3"),
+                SessionEvent::NeedMore | SessionEvent::Closed => return Ok(()),
+                SessionEvent::Renegotiation => panic!("not in TLS 1.3"),
             }
         }
     }
@@ -101,7 +102,7 @@ fn step() -> impl Strategy<Value = (bool, Step)> {
 
 #[test]
 fn an_owed_answer_goes_out_before_the_next_data() {
-    let mut end = end(1, 2, &Policy::default());
+    let mut end = end(1, 2, &KeyUpdatePolicy::default());
     let waits = end.tx.write(&[0; 100_000], NOW).unwrap();
     assert!(waits > 0);
     end.tx.peer_updated(Reply::Requested, NOW).unwrap();
@@ -120,11 +121,11 @@ proptest! {
     ) {
         // A key update for each byte is no storm here.
         let key_updates = KeyUpdateLimit { count: u32::MAX, window: Duration::ZERO };
-        let policy = Policy {
+        let policy = KeyUpdatePolicy {
             rekey_bytes: Some(rekey_bytes),
             rekey_interval: Duration::ZERO,
             key_updates,
-            ..Policy::default()
+            ..KeyUpdatePolicy::default()
         };
         let mut ends = [end(1, 2, &policy), end(2, 1, &policy)];
         let mut sent = [Vec::new(), Vec::new()];
@@ -160,7 +161,7 @@ proptest! {
 }
 
 /// A receiver and a sealer that speaks to it, to say what no sender of ours would.
-fn rogue(policy: &Policy) -> (Sealer, End) {
+fn rogue(policy: &KeyUpdatePolicy) -> (Sealer, End) {
     (
         Sealer::new(first_key(1), &PROVIDER).unwrap(),
         end(2, 1, policy),
@@ -211,7 +212,7 @@ fn what_the_rfc_forbids_is_refused_with_its_alert() {
         ),
         (&[(99, b"?")], "content type 99", Alert::UnexpectedMessage),
     ] {
-        let (mut sealer, mut end) = rogue(&Policy::default());
+        let (mut sealer, mut end) = rogue(&KeyUpdatePolicy::default());
         let told = records
             .iter()
             .try_for_each(|(kind, text)| tell(&mut sealer, &mut end, *kind, text));
@@ -223,7 +224,7 @@ fn what_the_rfc_forbids_is_refused_with_its_alert() {
 
 #[test]
 fn data_in_front_of_an_error_is_delivered_first() {
-    let (mut sealer, mut end) = rogue(&Policy::default());
+    let (mut sealer, mut end) = rogue(&KeyUpdatePolicy::default());
     let mut at = sealer.seal(23, b"good", end.rx.room(100)).unwrap();
     at += sealer
         .seal(99, b"bad", &mut end.rx.room(100)[at..])
@@ -242,9 +243,9 @@ fn a_storm_is_refused_and_the_window_is_settable() {
         count: 3,
         window: Duration::from_secs(60),
     };
-    let (mut sealer, mut end) = rogue(&Policy {
+    let (mut sealer, mut end) = rogue(&KeyUpdatePolicy {
         key_updates,
-        ..Policy::default()
+        ..KeyUpdatePolicy::default()
     });
     let mut chain = secret(1);
     for _ in 0..3 {
@@ -260,7 +261,7 @@ fn a_storm_is_refused_and_the_window_is_settable() {
 
 #[test]
 fn one_answer_serves_all_requests_that_came_before_it_and_comes_before_data() {
-    let policy = Policy::default();
+    let policy = KeyUpdatePolicy::default();
     let (mut a, mut b) = (end(1, 2, &policy), end(2, 1, &policy));
     a.tx.key_update(Reply::Requested, NOW).unwrap();
     a.tx.key_update(Reply::Requested, NOW).unwrap();
@@ -277,7 +278,7 @@ fn one_answer_serves_all_requests_that_came_before_it_and_comes_before_data() {
 
 #[test]
 fn close_notify_ends_a_direction_and_a_bare_end_is_a_truncation() {
-    let policy = Policy::default();
+    let policy = KeyUpdatePolicy::default();
     let (mut a, mut b) = (end(1, 2, &policy), end(2, 1, &policy));
     assert_eq!(b.rx.end_of_stream(), Err(Error::Truncated));
     a.tx.write(b"last", NOW).unwrap();
@@ -290,13 +291,13 @@ fn close_notify_ends_a_direction_and_a_bare_end_is_a_truncation() {
     a.receive(&mut b, 5, 100).unwrap();
     assert_eq!(a.got, b"half-close");
     b.tx.fail(Some(Alert::InternalError));
-    assert_eq!(b.tx.tail(), Tail::Failed);
+    assert_eq!(b.tx.tail(), SendEnding::Failed);
     assert_eq!(a.receive(&mut b, 5, 100), Err(Error::AlertReceived(80)));
 }
 
 #[test]
 fn a_session_counts_as_the_kernel_does() {
-    let policy = Policy::default();
+    let policy = KeyUpdatePolicy::default();
     let (mut a, mut b) = (end(1, 2, &policy), end(2, 1, &policy));
     a.tx.key_update(Reply::NotRequested, NOW).unwrap();
     b.receive(&mut a, 7, 100).unwrap();
@@ -331,13 +332,13 @@ fn data_stops_one_record_short_of_the_end_so_that_close_notify_fits() {
         key.cipher().limits.hard - 3,
     )
     .unwrap();
-    let setting = Setting {
+    let setting = SessionSettings {
         provider: &PROVIDER,
-        policy: Policy::default(),
+        policy: KeyUpdatePolicy::default(),
         stats: Arc::default(),
     };
     let keys = Box::new(SecretChain::new(secret(1), secret(2), false, &PROVIDER));
-    let mut sender = Sender::new(info, keys, &setting).unwrap();
+    let mut sender = SessionSender::new(info, keys, &setting).unwrap();
     assert_eq!(
         sender.write(&[0; 50_000], NOW),
         Ok(2 * 16384),

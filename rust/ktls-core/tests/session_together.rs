@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use ktls_aead::{Aead, AesGcmPreference, PROVIDER};
 use ktls_core::rekey::Reply;
-use ktls_core::session::{Event, Policy, Receiver, SecretChain, Setting};
+use ktls_core::session::{
+    KeyUpdatePolicy, SecretChain, SessionEvent, SessionReceiver, SessionSettings,
+};
 use ktls_core::stats::{Counter, Stats};
 use ktls_core::{Error, Sealer, TrafficSecret};
 use proptest::collection::vec;
@@ -105,26 +107,26 @@ fn secret(byte: u8) -> TrafficSecret {
 #[derive(Clone, Debug, PartialEq)]
 enum Told {
     Data(Vec<u8>),
-    Event(Result<Event, Error>),
+    Event(Result<SessionEvent, Error>),
 }
 
 /// A receiver, and what it has told.
 struct End {
-    rx: Receiver,
+    rx: SessionReceiver,
     stats: Arc<Stats>,
 }
 
 impl End {
     fn new(provider: &'static Aead) -> Self {
-        let setting = Setting {
+        let setting = SessionSettings {
             provider,
-            policy: Policy::default(),
+            policy: KeyUpdatePolicy::default(),
             stats: Arc::default(),
         };
         let keys = Box::new(SecretChain::new(secret(2), secret(1), false, &PROVIDER));
         let info = secret(1).crypto_info(&PROVIDER, 0).unwrap();
         Self {
-            rx: Receiver::new(info, keys, &setting, &[]).unwrap(),
+            rx: SessionReceiver::new(info, keys, &setting, &[]).unwrap(),
             stats: setting.stats,
         }
     }
@@ -143,7 +145,7 @@ impl End {
                 let event = self.advance(room, &mut told);
                 told.extend(event.map(Told::Event));
                 match event {
-                    Some(Ok(Event::NeedMore | Event::Closed)) => break,
+                    Some(Ok(SessionEvent::NeedMore | SessionEvent::Closed)) => break,
                     Some(Err(_)) => return (told, self.counts()),
                     _ => {}
                 }
@@ -153,11 +155,15 @@ impl End {
     }
 
     /// None when there was data, which goes to what was told.
-    fn advance(&mut self, room: usize, told: &mut Vec<Told>) -> Option<Result<Event, Error>> {
+    fn advance(
+        &mut self,
+        room: usize,
+        told: &mut Vec<Told>,
+    ) -> Option<Result<SessionEvent, Error>> {
         let mut out = vec![0xee; room];
         let event = self.rx.advance(&mut out, Duration::ZERO);
         let len = match event {
-            Ok(Event::Data(len)) => len,
+            Ok(SessionEvent::Data(len)) => len,
             _ => 0,
         };
         let behind = out.split_off(len);
@@ -166,8 +172,8 @@ impl End {
             "nothing of a record stands behind the plaintext"
         );
         match (&event, told.last_mut()) {
-            (Ok(Event::Data(_)), Some(Told::Data(data))) => data.extend(out),
-            (Ok(Event::Data(_)), _) => told.push(Told::Data(out)),
+            (Ok(SessionEvent::Data(_)), Some(Told::Data(data))) => data.extend(out),
+            (Ok(SessionEvent::Data(_)), _) => told.push(Told::Data(out)),
             _ => return Some(event),
         }
         None

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ktls_core::quoted;
-use ktls_core::session::{KeyUpdateLimit, Policy};
+use ktls_core::session::{KeyUpdateLimit, KeyUpdatePolicy};
 use ktls_net::handshake::{
     ClientConfig, ClientOptions, IdentityOptions, MinVersion, Roots, ServerConfig, ServerOptions,
 };
@@ -20,7 +20,7 @@ use crate::memory::check_room;
 #[pyclass(frozen, weakref, name = "ServerConfig", module = "ktls_fast")]
 pub(crate) struct PyServerConfig {
     pub(crate) config: ServerConfig,
-    pub(crate) policy: Policy,
+    pub(crate) policy: KeyUpdatePolicy,
 }
 
 #[pymethods]
@@ -86,7 +86,7 @@ impl PyServerConfig {
 #[pyclass(frozen, weakref, name = "ClientConfig", module = "ktls_fast")]
 pub(crate) struct PyClientConfig {
     pub(crate) config: ClientConfig,
-    pub(crate) policy: Policy,
+    pub(crate) policy: KeyUpdatePolicy,
 }
 
 #[pymethods]
@@ -177,7 +177,7 @@ pub(crate) struct Rekey {
 }
 
 impl Rekey {
-    pub(crate) fn policy(self, (count, seconds): (u32, f64)) -> PyResult<Policy> {
+    pub(crate) fn policy(self, (count, seconds): (u32, f64)) -> PyResult<KeyUpdatePolicy> {
         let Self {
             rekey_bytes,
             rekey_records,
@@ -191,7 +191,7 @@ impl Rekey {
         }
         let window = duration("key_update_limit", seconds)?;
         let key_updates = KeyUpdateLimit { count, window };
-        Ok(Policy {
+        Ok(KeyUpdatePolicy {
             rekey_bytes,
             rekey_records,
             rekey_interval: duration("rekey_interval", rekey_interval)?,

@@ -7,21 +7,21 @@ use crate::wire::{KEY_UPDATE, NEW_SESSION_TICKET, TLS13};
 
 /// Collects the fragments of one message.
 #[derive(Debug)]
-pub(super) struct Messages {
-    rules: Rules,
+pub(super) struct HandshakeAssembler {
+    rules: HandshakeRules,
     partial: WipedBytes,
 }
 
 /// Which messages may come at all.
 #[derive(Clone, Copy, Debug)]
-struct Rules {
+struct HandshakeRules {
     version: u16,
     is_client: bool,
 }
 
 /// A whole message.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Message<'a> {
+pub(super) enum HandshakeMessage<'a> {
     KeyUpdate(Reply),
     Ticket(&'a [u8]),
     /// TLS 1.2: HelloRequest or ClientHello.
@@ -34,10 +34,10 @@ const MAX_MESSAGE: usize = (1 << 16) + 1024;
 const HELLO_REQUEST: u8 = 0;
 const CLIENT_HELLO: u8 = 1;
 
-impl Messages {
+impl HandshakeAssembler {
     pub(super) fn new(version: u16, is_client: bool) -> Self {
         Self {
-            rules: Rules { version, is_client },
+            rules: HandshakeRules { version, is_client },
             partial: WipedBytes::new(),
         }
     }
@@ -54,7 +54,7 @@ impl Messages {
     pub(super) fn feed(
         &mut self,
         fragment: &[u8],
-        each: impl FnMut(Message<'_>) -> Result<(), Error>,
+        each: impl FnMut(HandshakeMessage<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         if self.partial.is_empty() {
             let used = self.rules.walk(fragment, each)?;
@@ -68,19 +68,19 @@ impl Messages {
     }
 }
 
-type Split<'a> = Option<(u8, &'a [u8], &'a [u8])>;
+type MessageSplit<'a> = Option<(u8, &'a [u8], &'a [u8])>;
 
-impl Rules {
+impl HandshakeRules {
     /// Hands out the whole messages at the start of `bytes`; tells how many bytes they take.
     fn walk(
         self,
         bytes: &[u8],
-        mut each: impl FnMut(Message<'_>) -> Result<(), Error>,
+        mut each: impl FnMut(HandshakeMessage<'_>) -> Result<(), Error>,
     ) -> Result<usize, Error> {
         let mut rest = bytes;
         while let Some((message_type, body, after)) = self.split(rest)? {
             let message = whole(message_type, body)?;
-            if matches!(message, Message::KeyUpdate(_)) && !after.is_empty() {
+            if matches!(message, HandshakeMessage::KeyUpdate(_)) && !after.is_empty() {
                 return Err(Error::DataAfterKeyUpdate);
             }
             each(message)?;
@@ -90,7 +90,7 @@ impl Rules {
     }
 
     /// The first message: its type, its body, and what follows; None while it is not whole.
-    fn split(self, bytes: &[u8]) -> Result<Split<'_>, Error> {
+    fn split(self, bytes: &[u8]) -> Result<MessageSplit<'_>, Error> {
         let Some(&message_type) = bytes.first() else {
             return Ok(None);
         };
@@ -125,13 +125,13 @@ impl Rules {
     }
 }
 
-fn whole(message_type: u8, body: &[u8]) -> Result<Message<'_>, Error> {
+fn whole(message_type: u8, body: &[u8]) -> Result<HandshakeMessage<'_>, Error> {
     match (message_type, body) {
-        (KEY_UPDATE, &[0]) => Ok(Message::KeyUpdate(Reply::NotRequested)),
-        (KEY_UPDATE, &[1]) => Ok(Message::KeyUpdate(Reply::Requested)),
+        (KEY_UPDATE, &[0]) => Ok(HandshakeMessage::KeyUpdate(Reply::NotRequested)),
+        (KEY_UPDATE, &[1]) => Ok(HandshakeMessage::KeyUpdate(Reply::Requested)),
         (KEY_UPDATE, &[value, ..]) => Err(Error::BadKeyUpdateValue { value }),
-        (NEW_SESSION_TICKET, body) => Ok(Message::Ticket(body)),
-        (HELLO_REQUEST | CLIENT_HELLO, _) => Ok(Message::Renegotiation),
+        (NEW_SESSION_TICKET, body) => Ok(HandshakeMessage::Ticket(body)),
+        (HELLO_REQUEST | CLIENT_HELLO, _) => Ok(HandshakeMessage::Renegotiation),
         (message_type, _) => Err(Error::UnexpectedMessage { message_type }),
     }
 }
@@ -142,7 +142,7 @@ mod tests {
     use crate::wire::TLS12;
 
     fn feed(fragments: &[&[u8]]) -> Result<Vec<String>, Error> {
-        let (mut messages, mut seen) = (Messages::new(TLS13, true), Vec::new());
+        let (mut messages, mut seen) = (HandshakeAssembler::new(TLS13, true), Vec::new());
         for fragment in fragments {
             messages.feed(fragment, |message| {
                 seen.push(format!("{message:?}"));
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn tls12_knows_only_renegotiation() {
-        let mut messages = Messages::new(TLS12, true);
+        let mut messages = HandshakeAssembler::new(TLS12, true);
         let mut count = 0;
         messages
             .feed(&[0, 0, 0, 0], |_| {
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_server_refuses_a_ticket_at_its_first_byte() {
-        let got = Messages::new(TLS13, false).feed(&[4], |_| Ok(()));
+        let got = HandshakeAssembler::new(TLS13, false).feed(&[4], |_| Ok(()));
         assert_eq!(got, Err(Error::UnexpectedMessage { message_type: 4 }));
     }
 }

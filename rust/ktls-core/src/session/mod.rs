@@ -1,8 +1,8 @@
 //! RFC 8446 / RFC 9846 on top of the record layer: who holds the secrets, sends and answers
 //! KeyUpdates, renews keys before the AEAD limit, closes with close_notify and owes alerts.
 //!
-//! Two halves that share nothing but the [`KeySource`]: [`Sender`] and [`Receiver`]. What one
-//! learns and the other must act on comes out as an [`Event`] for the driver to pass on.
+//! Two halves that share nothing but the [`KeySource`]: [`SessionSender`] and [`SessionReceiver`]. What one
+//! learns and the other must act on comes out as an [`SessionEvent`] for the driver to pass on.
 
 mod handshake;
 mod keys;
@@ -12,8 +12,8 @@ mod send;
 mod storm;
 
 pub use keys::{KeySource, SecretChain};
-pub use receive::{Event, Receiver};
-pub use send::{LastWord, Sender, Tail};
+pub use receive::{SessionEvent, SessionReceiver};
+pub use send::{LastWord, SendEnding, SessionSender};
 pub use storm::KeyUpdateLimit;
 
 use std::sync::Arc;
@@ -24,18 +24,18 @@ use crate::stats::Stats;
 
 /// What both halves are given from outside.
 #[derive(Clone)]
-pub struct Setting {
+pub struct SessionSettings {
     /// The cryptography.
     pub provider: &'static dyn Provider,
     /// When keys change.
-    pub policy: Policy,
+    pub policy: KeyUpdatePolicy,
     /// Where it is counted.
     pub stats: Arc<Stats>,
 }
 
 /// When own keys are renewed, and how many KeyUpdates of the peer are tolerated.
 #[derive(Clone, Copy, Debug)]
-pub struct Policy {
+pub struct KeyUpdatePolicy {
     /// Plaintext bytes under one key after which a KeyUpdate is sent, but not before
     /// `rekey_interval` has passed since our last one.
     pub rekey_bytes: Option<u64>,
@@ -51,7 +51,7 @@ pub struct Policy {
     pub key_updates: KeyUpdateLimit,
 }
 
-impl Default for Policy {
+impl Default for KeyUpdatePolicy {
     fn default() -> Self {
         Self {
             rekey_bytes: None,

@@ -10,18 +10,18 @@ use crate::fifo::Fifo;
 use crate::key::InnerPlaintext;
 use crate::record::{Framing, GroupSize, OpenedData, Opener};
 use crate::rekey::Reply;
-use crate::session::handshake::{Message, Messages};
+use crate::session::handshake::{HandshakeAssembler, HandshakeMessage};
 use crate::session::storm::StormGuard;
-use crate::session::{KeySource, Setting};
+use crate::session::{KeySource, SessionSettings};
 use crate::stats::Counter;
 use crate::wiped::{WipedBytes, wipe};
 use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
 
 /// Opens what the peer sends and acts on everything that is not application data.
-pub struct Receiver {
+pub struct SessionReceiver {
     opener: Opener,
     keys: Box<dyn KeySource>,
-    setting: Setting,
+    setting: SessionSettings,
     wire: Fifo,
     /// How much to read ahead: grows while that much comes.
     ahead: usize,
@@ -29,19 +29,19 @@ pub struct Receiver {
     asked: usize,
     /// Plaintext of a record that did not fit the caller's buffer.
     rest: Fifo,
-    messages: Messages,
+    messages: HandshakeAssembler,
     storm: StormGuard,
     pace: GroupSize,
     /// What came behind data that was delivered first.
-    held: Option<Result<Event, Error>>,
+    held: Option<Result<SessionEvent, Error>>,
     closed: bool,
     data: u64,
     records: u64,
 }
 
-/// What [`Receiver::advance`] came to.
+/// What [`SessionReceiver::advance`] came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Event {
+pub enum SessionEvent {
     /// So many bytes of application data are at the start of the buffer.
     Data(usize),
     /// More wire bytes are needed.
@@ -60,7 +60,7 @@ const MAX_RECORD: usize = MAX_PLAINTEXT + 2048 + 5;
 const LEAST_AHEAD: usize = 2 * MAX_RECORD;
 const MOST_AHEAD: usize = (256 << 10) + MAX_RECORD;
 
-impl Receiver {
+impl SessionReceiver {
     /// Starts under `info`; `received` are bytes that came behind the handshake.
     ///
     /// # Errors
@@ -68,14 +68,14 @@ impl Receiver {
     pub fn new(
         info: CryptoInfo,
         keys: Box<dyn KeySource>,
-        setting: &Setting,
+        setting: &SessionSettings,
         received: &[u8],
     ) -> Result<Self, Error> {
         let framing = Framing::rfc(info.cipher(), info.version());
         let mut wire = Fifo::default();
         wire.space(received.len()).copy_from_slice(received);
         wire.commit(received.len());
-        let messages = Messages::new(info.version(), keys.is_client());
+        let messages = HandshakeAssembler::new(info.version(), keys.is_client());
         let opener = Opener::with_framing(info, setting.provider, framing)?;
         setting.stats.add(Counter::TlsRxSw);
         setting.stats.add(Counter::TlsCurrRxSw);
@@ -97,7 +97,7 @@ impl Receiver {
         })
     }
 
-    /// Where the next bytes of the wire go after [`Event::NeedMore`]: some more than the `wanted` bytes of
+    /// Where the next bytes of the wire go after [`SessionEvent::NeedMore`]: some more than the `wanted` bytes of
     /// plaintext if so much may be there, and at least one.
     pub fn room(&mut self, wanted: usize) -> &mut [u8] {
         let enough = wanted.saturating_add(MAX_RECORD).max(LEAST_AHEAD);
@@ -105,7 +105,7 @@ impl Receiver {
         self.wire.space(self.asked)
     }
 
-    /// So many bytes were put into [`Receiver::room`].
+    /// So many bytes were put into [`SessionReceiver::room`].
     pub fn filled(&mut self, count: usize) {
         self.wire.commit(count);
         if count == self.asked {
@@ -119,9 +119,9 @@ impl Receiver {
     ///
     /// # Errors
     /// What the peer did wrong, after the data in front of it; the connection cannot go on.
-    pub fn advance(&mut self, out: &mut [u8], now: Duration) -> Result<Event, Error> {
+    pub fn advance(&mut self, out: &mut [u8], now: Duration) -> Result<SessionEvent, Error> {
         if !self.rest.is_empty() {
-            return Ok(Event::Data(self.deliver_rest(out)));
+            return Ok(SessionEvent::Data(self.deliver_rest(out)));
         }
         if let Some(held) = self.held.take() {
             return held;
@@ -129,30 +129,30 @@ impl Receiver {
         let mut written = 0;
         loop {
             let told = match self.open_data(&mut out[written..], now) {
-                Some(count) => Ok(Event::Data(count)),
+                Some(count) => Ok(SessionEvent::Data(count)),
                 None => self.step(&mut out[written..], written > 0, now),
             };
             if told == Err(Error::BadTag) {
                 self.setting.stats.add(Counter::TlsDecryptError);
             }
             match told {
-                Ok(Event::Data(0)) => {}
-                Ok(Event::Data(count)) => written += count,
+                Ok(SessionEvent::Data(0)) => {}
+                Ok(SessionEvent::Data(count)) => written += count,
                 told if written == 0 => return told,
-                Ok(Event::NeedMore) => return Ok(Event::Data(written)),
+                Ok(SessionEvent::NeedMore) => return Ok(SessionEvent::Data(written)),
                 told => {
                     self.held = Some(told);
-                    return Ok(Event::Data(written));
+                    return Ok(SessionEvent::Data(written));
                 }
             }
             if !self.rest.is_empty() {
-                return Ok(Event::Data(self.deliver_rest(out)));
+                return Ok(SessionEvent::Data(self.deliver_rest(out)));
             }
         }
     }
 
     /// Application data from the records at the head, if several of them gain by it; the next one that
-    /// is something else is left to [`Receiver::step`].
+    /// is something else is left to [`SessionReceiver::step`].
     fn open_data(&mut self, out: &mut [u8], now: Duration) -> Option<usize> {
         if self.closed || !self.messages.at_boundary() {
             return None;
@@ -187,19 +187,24 @@ impl Receiver {
     /// Opens the next record, if it is there. `OpenedData(0)`: nothing to tell, or it lies in `rest`.
     ///
     /// With `direct_only` a record that does not fit `out` is left for the next call.
-    fn step(&mut self, out: &mut [u8], direct_only: bool, now: Duration) -> Result<Event, Error> {
+    fn step(
+        &mut self,
+        out: &mut [u8],
+        direct_only: bool,
+        now: Duration,
+    ) -> Result<SessionEvent, Error> {
         if self.closed {
-            return Ok(Event::Closed);
+            return Ok(SessionEvent::Closed);
         }
         let Some(frame) = self.opener.framing().deframe(self.wire.bytes())? else {
-            return Ok(Event::NeedMore);
+            return Ok(SessionEvent::NeedMore);
         };
         let inner_len = self.opener.inner_len(frame.len)?;
         let record = &self.wire.bytes()[..frame.len];
         if inner_len <= out.len() {
             let inner = self.opener.open(record, out)?;
             self.wire.consume(frame.len);
-            let told = self.digest(inner, Place::Direct(out), now);
+            let told = self.digest(inner, OpenInto::Direct(out), now);
             if told.is_err() {
                 // Nothing of a record that is refused reaches the caller.
                 out[..inner.len].fill(0);
@@ -207,11 +212,11 @@ impl Receiver {
             return told;
         }
         if direct_only {
-            return Ok(Event::NeedMore);
+            return Ok(SessionEvent::NeedMore);
         }
         let inner = self.opener.open(record, self.rest.space(inner_len))?;
         self.wire.consume(frame.len);
-        let told = self.digest(inner, Place::Rest, now);
+        let told = self.digest(inner, OpenInto::Rest, now);
         if told.is_err() {
             wipe(self.rest.space(inner.len));
         }
@@ -222,9 +227,9 @@ impl Receiver {
     fn digest(
         &mut self,
         inner: InnerPlaintext,
-        place: Place<'_>,
+        place: OpenInto<'_>,
         now: Duration,
-    ) -> Result<Event, Error> {
+    ) -> Result<SessionEvent, Error> {
         self.records += 1;
         self.check_len(inner)?;
         let record_type = ContentType(inner.record_type);
@@ -239,9 +244,9 @@ impl Receiver {
             self.pace.speed_up();
             self.storm.data(inner.len, now);
             self.data += inner.len as u64;
-            return Ok(Event::Data(match place {
-                Place::Direct(_) => inner.len,
-                Place::Rest => {
+            return Ok(SessionEvent::Data(match place {
+                OpenInto::Direct(_) => inner.len,
+                OpenInto::Rest => {
                     self.rest.commit(inner.len);
                     0
                 }
@@ -249,8 +254,8 @@ impl Receiver {
         }
         // Copied, since it is short and rare, and no caller's buffer may keep a ticket.
         let message = match place {
-            Place::Direct(out) => take(out, inner.len),
-            Place::Rest => take(self.rest.space(inner.len), inner.len),
+            OpenInto::Direct(out) => take(out, inner.len),
+            OpenInto::Rest => take(self.rest.space(inner.len), inner.len),
         };
         self.control(record_type, &message, now)
     }
@@ -260,7 +265,7 @@ impl Receiver {
         record_type: ContentType,
         message: &[u8],
         now: Duration,
-    ) -> Result<Event, Error> {
+    ) -> Result<SessionEvent, Error> {
         match record_type {
             ContentType::HANDSHAKE | ContentType::ALERT if message.is_empty() => {
                 Err(Error::EmptyFragment {
@@ -273,18 +278,18 @@ impl Receiver {
         }
     }
 
-    fn handshake(&mut self, fragment: &[u8], now: Duration) -> Result<Event, Error> {
-        let mut event = Event::Data(0);
+    fn handshake(&mut self, fragment: &[u8], now: Duration) -> Result<SessionEvent, Error> {
+        let mut event = SessionEvent::Data(0);
         let keys = &mut self.keys;
         self.messages.feed(fragment, |message| {
             match message {
-                Message::Ticket(body) => keys.ticket(body)?,
-                Message::KeyUpdate(reply) => event = Event::KeyUpdate(reply),
-                Message::Renegotiation => event = Event::Renegotiation,
+                HandshakeMessage::Ticket(body) => keys.ticket(body)?,
+                HandshakeMessage::KeyUpdate(reply) => event = SessionEvent::KeyUpdate(reply),
+                HandshakeMessage::Renegotiation => event = SessionEvent::Renegotiation,
             }
             Ok(())
         })?;
-        if let Event::KeyUpdate(_) = event {
+        if let SessionEvent::KeyUpdate(_) = event {
             self.setting.stats.add(Counter::TlsRxRekeyReceived);
             self.storm.key_update(now)?;
             let next = self.keys.next(Direction::Rx)?;
@@ -294,7 +299,7 @@ impl Receiver {
         Ok(event)
     }
 
-    fn alert(&mut self, message: &[u8]) -> Result<Event, Error> {
+    fn alert(&mut self, message: &[u8]) -> Result<SessionEvent, Error> {
         let &[level, code] = message else {
             return Err(Error::BadAlertLength { len: message.len() });
         };
@@ -302,10 +307,10 @@ impl Receiver {
         match Alert::from_code(code) {
             Some(Alert::CloseNotify) => {
                 self.closed = true;
-                Ok(Event::Closed)
+                Ok(SessionEvent::Closed)
             }
-            Some(Alert::UserCanceled) => Ok(Event::Data(0)),
-            _ if warning_in_12 => Ok(Event::Data(0)),
+            Some(Alert::UserCanceled) => Ok(SessionEvent::Data(0)),
+            _ if warning_in_12 => Ok(SessionEvent::Data(0)),
             _ => Err(Error::AlertReceived(code)),
         }
     }
@@ -333,11 +338,11 @@ impl Receiver {
         count
     }
 
-    /// What was read behind the data of the last [`Receiver::advance`] and the other half must know
+    /// What was read behind the data of the last [`SessionReceiver::advance`] and the other half must know
     /// now: the answer to a KeyUpdate comes before our next data. Errors and the end wait their turn.
-    pub fn told_behind(&mut self) -> Option<Event> {
+    pub fn told_behind(&mut self) -> Option<SessionEvent> {
         match self.held {
-            Some(Ok(event @ (Event::KeyUpdate(_) | Event::Renegotiation))) => {
+            Some(Ok(event @ (SessionEvent::KeyUpdate(_) | SessionEvent::Renegotiation))) => {
                 self.held = None;
                 Some(event)
             }
@@ -370,14 +375,14 @@ impl Receiver {
     }
 }
 
-impl Drop for Receiver {
+impl Drop for SessionReceiver {
     fn drop(&mut self) {
         self.setting.stats.sub(Counter::TlsCurrRxSw);
     }
 }
 
 /// Where an opened record's plaintext lies.
-enum Place<'a> {
+enum OpenInto<'a> {
     /// In the caller's buffer.
     Direct(&'a mut [u8]),
     /// At the start of the free room of `rest`.

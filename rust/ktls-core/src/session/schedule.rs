@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::session::Policy;
+use crate::session::KeyUpdatePolicy;
 
 /// Counts plaintext and time under the key in use. The limit of the AEAD is the sealer's business,
 /// and is not subject to the interval.
@@ -20,7 +20,7 @@ pub(super) struct RekeySchedule {
 }
 
 impl RekeySchedule {
-    pub(super) fn new(policy: &Policy) -> Self {
+    pub(super) fn new(policy: &KeyUpdatePolicy) -> Self {
         Self {
             limit: policy.rekey_bytes.unwrap_or(u64::MAX).max(1),
             interval: policy.rekey_interval,
@@ -32,9 +32,9 @@ impl RekeySchedule {
 
     /// A schedule for keys that cannot be renewed.
     pub(super) fn never() -> Self {
-        Self::new(&Policy {
+        Self::new(&KeyUpdatePolicy {
             rekey_bytes: None,
-            ..Policy::default()
+            ..KeyUpdatePolicy::default()
         })
     }
 
@@ -76,10 +76,10 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn schedule(limit: u64, interval: Duration) -> RekeySchedule {
-        RekeySchedule::new(&Policy {
+        RekeySchedule::new(&KeyUpdatePolicy {
             rekey_bytes: Some(limit),
             rekey_interval: interval,
-            ..Policy::default()
+            ..KeyUpdatePolicy::default()
         })
     }
 

@@ -8,29 +8,29 @@ use crate::fifo::{Fifo, FifoPool};
 use crate::record::{RecordPlaintext, Sealer};
 use crate::rekey::{Reply, TxRekey, TxRekeyEvent};
 use crate::session::schedule::RekeySchedule;
-use crate::session::{KeySource, Setting};
+use crate::session::{KeySource, SessionSettings};
 use crate::stats::Counter;
 use crate::suite::KeyLimits;
 use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
 
 /// Seals what the application writes, with KeyUpdates where they are due.
-pub struct Sender {
+pub struct SessionSender {
     sealer: Sealer,
     rekey: TxRekey,
     keys: Box<dyn KeySource>,
-    setting: Setting,
+    setting: SessionSettings,
     wire: Fifo,
     schedule: RekeySchedule,
     /// The peer asked for a KeyUpdate that has not been sent.
     owed: bool,
-    tail: Tail,
+    tail: SendEnding,
     data: u64,
     records: u64,
 }
 
 /// How far the sending direction is from its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Tail {
+pub enum SendEnding {
     /// Data may be sent.
     Open,
     /// close_notify has been sealed.
@@ -58,7 +58,7 @@ const CALM: usize = wire_of(4);
 const WARNING: u8 = 1;
 const FATAL: u8 = 2;
 
-impl Sender {
+impl SessionSender {
     /// Starts under `info`.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Sender {
     pub fn new(
         info: CryptoInfo,
         keys: Box<dyn KeySource>,
-        setting: &Setting,
+        setting: &SessionSettings,
     ) -> Result<Self, Error> {
         let KeyLimits { soft, hard } = info.cipher().limits;
         // TLS 1.2 has no key update: nothing is due before the hard limit ends the connection.
@@ -88,7 +88,7 @@ impl Sender {
             wire: Fifo::default(),
             schedule,
             owed: false,
-            tail: Tail::Open,
+            tail: SendEnding::Open,
             data: 0,
             records: 0,
         })
@@ -97,10 +97,10 @@ impl Sender {
     /// Seals the front of `data` as far as there is room, renewing the key where it is due.
     ///
     /// `now` is a time on any clock that does not go back. Returns the plaintext bytes taken: 0 while
-    /// [`Sender::wire`] must be sent first.
+    /// [`SessionSender::wire`] must be sent first.
     ///
     /// # Errors
-    /// [`Error::SendClosed`], [`Error::Dead`]; those of [`Sender::key_update`], and
+    /// [`Error::SendClosed`], [`Error::Dead`]; those of [`SessionSender::key_update`], and
     /// [`Error::KeyExhausted`] in TLS 1.2, whose keys cannot be renewed. Nothing of `data` is taken then.
     pub fn write(&mut self, data: &[u8], now: Duration) -> Result<usize, Error> {
         self.schedule.tell_time(now);
@@ -131,7 +131,7 @@ impl Sender {
     /// Sends a KeyUpdate and switches our key (RFC 8446 §4.6.3).
     ///
     /// A request while one is outstanding goes out without (RFC 9846 §4.7.3). `now` is a time on the
-    /// clock of [`Sender::write`].
+    /// clock of [`SessionSender::write`].
     ///
     /// # Errors
     /// [`Error::NoRekeyIn12`], [`Error::SendClosed`], [`Error::Dead`]; [`Error::NoRoom`] while too much
@@ -194,23 +194,23 @@ impl Sender {
     }
 
     /// The peer has sent a KeyUpdate: it answers our request, and may want one in return. `now` is a
-    /// time on the clock of [`Sender::write`].
+    /// time on the clock of [`SessionSender::write`].
     ///
     /// # Errors
-    /// As [`Sender::key_update`].
+    /// As [`SessionSender::key_update`].
     pub fn peer_updated(&mut self, reply: Reply, now: Duration) -> Result<(), Error> {
         self.schedule.tell_time(now);
         self.rekey = self.rekey.on(TxRekeyEvent::PeerUpdated)?;
-        self.owed |= reply == Reply::Requested && self.tail == Tail::Open;
+        self.owed |= reply == Reply::Requested && self.tail == SendEnding::Open;
         self.settle()
     }
 
     /// Answers the peer's request as soon as there is room; one answer serves all that came before it.
     ///
     /// # Errors
-    /// As [`Sender::key_update`].
+    /// As [`SessionSender::key_update`].
     pub fn settle(&mut self) -> Result<(), Error> {
-        if !self.owed || self.tail != Tail::Open || self.free(CALM) < SPARE {
+        if !self.owed || self.tail != SendEnding::Open || self.free(CALM) < SPARE {
             return Ok(());
         }
         self.update(Reply::NotRequested)
@@ -221,25 +221,25 @@ impl Sender {
     /// # Errors
     /// [`Error::NoRoom`] while too much waits to be sent.
     pub fn close_notify(&mut self) -> Result<(), Error> {
-        if self.tail == Tail::Open {
+        if self.tail == SendEnding::Open {
             self.seal(ContentType::ALERT, &[WARNING, Alert::CloseNotify.code()])?;
-            self.tail = Tail::Closed;
+            self.tail = SendEnding::Closed;
         }
         Ok(())
     }
 
     /// Ends the direction with a fatal alert, if there is still one to be told.
     pub fn fail(&mut self, alert: Option<Alert>) {
-        if let (Some(alert), Tail::Open) = (alert, self.tail) {
+        if let (Some(alert), SendEnding::Open) = (alert, self.tail) {
             // Without room for it the peer is not reading, and would not see it either.
             let _unsaid = self.seal(ContentType::ALERT, &[FATAL, alert.code()]);
         }
-        self.tail = Tail::Failed;
+        self.tail = SendEnding::Failed;
     }
 
     /// The socket takes no more: what was sealed is lost, and nothing more can be.
     pub fn abandon(&mut self) {
-        self.tail = Tail::Failed;
+        self.tail = SendEnding::Failed;
         self.wire.consume(self.wire.len());
     }
 
@@ -248,7 +248,7 @@ impl Sender {
     /// # Errors
     /// [`Error::NoRoom`]
     pub fn refuse_renegotiation(&mut self) -> Result<(), Error> {
-        if self.tail != Tail::Open {
+        if self.tail != SendEnding::Open {
             return Ok(());
         }
         self.seal(
@@ -273,7 +273,7 @@ impl Sender {
         self.wire.bytes()
     }
 
-    /// `count` bytes of [`Sender::wire`] were sent.
+    /// `count` bytes of [`SessionSender::wire`] were sent.
     pub fn wrote(&mut self, count: usize) {
         self.wire.consume(count);
     }
@@ -289,7 +289,7 @@ impl Sender {
             Some(LastWord::Alert(alert)) => self.fail(Some(alert)),
             None => {}
         }
-        self.tail = Tail::Failed;
+        self.tail = SendEnding::Failed;
         let last = std::mem::take(&mut self.wire);
         unsent.push(last.bytes());
         unsent
@@ -297,7 +297,7 @@ impl Sender {
 
     /// How far the direction is from its end.
     #[must_use]
-    pub const fn tail(&self) -> Tail {
+    pub const fn tail(&self) -> SendEnding {
         self.tail
     }
 
@@ -321,9 +321,9 @@ impl Sender {
 
     fn check_open(&self) -> Result<(), Error> {
         match self.tail {
-            Tail::Open => Ok(()),
-            Tail::Closed => Err(Error::SendClosed),
-            Tail::Failed => Err(Error::Dead),
+            SendEnding::Open => Ok(()),
+            SendEnding::Closed => Err(Error::SendClosed),
+            SendEnding::Failed => Err(Error::Dead),
         }
     }
 
@@ -413,7 +413,7 @@ const fn wire_of(records: usize) -> usize {
     records * (MAX_PLAINTEXT + 64) + SPARE
 }
 
-impl Drop for Sender {
+impl Drop for SessionSender {
     fn drop(&mut self) {
         self.setting.stats.sub(Counter::TlsCurrTxSw);
     }

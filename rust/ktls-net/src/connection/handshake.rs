@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use ktls_core::Fifo;
-use ktls_core::session::Policy;
+use ktls_core::session::KeyUpdatePolicy;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
@@ -54,7 +54,7 @@ impl Handshaking {
     ///
     /// # Errors
     /// When it is not complete.
-    pub fn finish(mut self, policy: &Policy) -> Result<Connection, Error> {
+    pub fn finish(mut self, policy: &KeyUpdatePolicy) -> Result<Connection, Error> {
         let under_way = self.under_way.take().ok_or(Error::Io(Errno::BADF))?;
         let UnderWay { fd, handshake } = under_way;
         match handshake.finish() {

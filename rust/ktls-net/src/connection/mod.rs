@@ -18,7 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use ktls_aead::PROVIDER;
-use ktls_core::session::{KeySource, Policy, Receiver, SecretChain, Sender, Setting};
+use ktls_core::session::{
+    KeySource, KeyUpdatePolicy, SecretChain, SessionReceiver, SessionSender, SessionSettings,
+};
 use ktls_core::wire::TLS13;
 use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, FifoPool, TrafficSecret};
 use rustix::event::PollFlags;
@@ -34,12 +36,12 @@ pub use handshake::Handshaking;
 /// A TLS connection over a stream socket.
 pub struct Connection {
     fd: Descriptor,
-    tx: Mutex<Sender>,
+    tx: Mutex<SessionSender>,
     /// Sealed bytes wait in `tx`: told without its lock, which a writer may hold for long.
     has_unsent: AtomicBool,
     /// The process whose background sender has it, by its birth and 1; 0 for none.
     in_background: AtomicU64,
-    rx: Mutex<Receiver>,
+    rx: Mutex<SessionReceiver>,
     writer: Turn,
     reader: Turn,
     /// Why the connection cannot go on.
@@ -51,7 +53,7 @@ pub struct Connection {
 
 /// The sending half for a moment.
 struct SendingHalf<'a> {
-    tx: MutexGuard<'a, Sender>,
+    tx: MutexGuard<'a, SessionSender>,
     has_unsent: &'a AtomicBool,
 }
 
@@ -97,7 +99,11 @@ impl Connection {
     ///
     /// # Errors
     /// A cipher that has no implementation.
-    pub fn new(fd: OwnedFd, established: Established, policy: &Policy) -> Result<Self, Error> {
+    pub fn new(
+        fd: OwnedFd,
+        established: Established,
+        policy: &KeyUpdatePolicy,
+    ) -> Result<Self, Error> {
         let Established {
             tx,
             rx,
@@ -126,7 +132,7 @@ impl Connection {
         tx: TrafficSecret,
         rx: TrafficSecret,
         received: &[u8],
-        policy: &Policy,
+        policy: &KeyUpdatePolicy,
     ) -> Result<Self, Error> {
         let infos = (tx.crypto_info(&PROVIDER, 0)?, rx.crypto_info(&PROVIDER, 0)?);
         let cipher = tx.suite().name.to_owned();
@@ -144,17 +150,17 @@ impl Connection {
         (tx, rx): (CryptoInfo, CryptoInfo),
         keys: Box<dyn KeySource>,
         received: &[u8],
-        policy: &Policy,
+        policy: &KeyUpdatePolicy,
         facts: Facts,
     ) -> Result<Self, Error> {
         let keys = SharedKeys(Arc::new(Mutex::new(keys)));
-        let setting = Setting {
+        let setting = SessionSettings {
             provider: &PROVIDER,
             policy: *policy,
             stats: Arc::clone(&STATS),
         };
-        let tx = Sender::new(tx, Box::new(keys.clone()), &setting)?;
-        let rx = Receiver::new(rx, Box::new(keys), &setting, received)?;
+        let tx = SessionSender::new(tx, Box::new(keys.clone()), &setting)?;
+        let rx = SessionReceiver::new(rx, Box::new(keys), &setting, received)?;
         Ok(Self {
             fd: Descriptor::new(fd),
             tx: Mutex::new(tx),
@@ -309,15 +315,15 @@ impl Connection {
 }
 
 impl Deref for SendingHalf<'_> {
-    type Target = Sender;
+    type Target = SessionSender;
 
-    fn deref(&self) -> &Sender {
+    fn deref(&self) -> &SessionSender {
         &self.tx
     }
 }
 
 impl DerefMut for SendingHalf<'_> {
-    fn deref_mut(&mut self) -> &mut Sender {
+    fn deref_mut(&mut self) -> &mut SessionSender {
         &mut self.tx
     }
 }

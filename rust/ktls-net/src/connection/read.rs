@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ktls_core::session::Event;
+use ktls_core::session::SessionEvent;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
@@ -62,15 +62,17 @@ impl Connection {
             // The lock ends with this statement: what follows may need the other half.
             let told = guard(&self.rx).advance(out, self.now());
             match told.map_err(|error| self.fail(fd, error))? {
-                Event::Data(count) => {
+                SessionEvent::Data(count) => {
                     let behind = guard(&self.rx).told_behind();
                     // The data counts: should the answer fail, the next call says so.
                     let _told_later = behind.map(|event| self.pass_on(fd, event));
                     return Ok(Now::Data(count));
                 }
-                Event::Closed => return Ok(Now::Data(0)),
-                event @ (Event::KeyUpdate(_) | Event::Renegotiation) => self.pass_on(fd, event)?,
-                Event::NeedMore => {
+                SessionEvent::Closed => return Ok(Now::Data(0)),
+                event @ (SessionEvent::KeyUpdate(_) | SessionEvent::Renegotiation) => {
+                    self.pass_on(fd, event)?
+                }
+                SessionEvent::NeedMore => {
                     if !self.fill(fd, out.len())? {
                         return Ok(Now::NotYet);
                     }
@@ -97,18 +99,18 @@ impl Connection {
     }
 
     /// Lets the sending half act on what the receiving half has read.
-    fn pass_on(&self, fd: &OwnedFd, event: Event) -> Result<(), Error> {
+    fn pass_on(&self, fd: &OwnedFd, event: SessionEvent) -> Result<(), Error> {
         let mut asked_for = false;
         let told = {
             let mut tx = self.sending_half();
             match event {
-                Event::KeyUpdate(reply) => {
+                SessionEvent::KeyUpdate(reply) => {
                     asked_for = tx.awaits_update();
                     tx.peer_updated(reply, self.now())
                 }
                 // With no room for the warning the peer is not reading; silence refuses as well.
-                Event::Renegotiation => tx.refuse_renegotiation().or(Ok(())),
-                Event::Data(_) | Event::NeedMore | Event::Closed => Ok(()),
+                SessionEvent::Renegotiation => tx.refuse_renegotiation().or(Ok(())),
+                SessionEvent::Data(_) | SessionEvent::NeedMore | SessionEvent::Closed => Ok(()),
             }
         };
         if asked_for {

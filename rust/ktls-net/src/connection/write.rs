@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ktls_core::Error as CoreError;
 use ktls_core::rekey::Reply;
-use ktls_core::session::Sender;
+use ktls_core::session::SessionSender;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
@@ -102,7 +102,7 @@ impl Connection {
     /// Sends a KeyUpdate and switches our key.
     ///
     /// # Errors
-    /// Those of [`Sender::key_update`]; the system's, and those of waiting for room.
+    /// Those of [`SessionSender::key_update`]; the system's, and those of waiting for room.
     pub fn key_update(self: &Arc<Self>, reply: Reply, patience: Patience) -> Result<(), Error> {
         let fd = self.fd.open()?;
         let done = self.with_room(&fd, patience, |tx| tx.key_update(reply, self.now()));
@@ -116,7 +116,7 @@ impl Connection {
     /// The system's, and those of waiting for room.
     pub fn close_notify(self: &Arc<Self>, patience: Patience) -> Result<(), Error> {
         let fd = self.fd.open()?;
-        let done = self.with_room(&fd, patience, Sender::close_notify);
+        let done = self.with_room(&fd, patience, SessionSender::close_notify);
         self.send_rest_later(&fd);
         done
     }
@@ -126,7 +126,7 @@ impl Connection {
         &self,
         fd: &OwnedFd,
         patience: Patience,
-        mut seal: impl FnMut(&mut Sender) -> Result<(), CoreError>,
+        mut seal: impl FnMut(&mut SessionSender) -> Result<(), CoreError>,
     ) -> Result<(), Error> {
         self.check_alive()?;
         loop {
@@ -146,14 +146,14 @@ impl Connection {
 }
 
 /// Sends what the socket takes of the sealed bytes, and of the answer that may be owed to the peer.
-pub(super) fn push(fd: &impl AsFd, tx: &mut Sender) -> Result<(), Error> {
+pub(super) fn push(fd: &impl AsFd, tx: &mut SessionSender) -> Result<(), Error> {
     push_by(write_now, fd, tx)
 }
 
 fn push_by(
     write: fn(BorrowedFd<'_>, &[u8]) -> Result<usize, Error>,
     fd: &impl AsFd,
-    tx: &mut Sender,
+    tx: &mut SessionSender,
 ) -> Result<(), Error> {
     loop {
         while !tx.wire().is_empty() {

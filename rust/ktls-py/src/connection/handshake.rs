@@ -17,7 +17,7 @@ use crate::unclosed::Origin;
 pub(super) fn shake(
     sock: &Bound<'_, PyAny>,
     handshake: Handshake,
-    policy: &ktls_core::session::Policy,
+    policy: &ktls_core::session::KeyUpdatePolicy,
 ) -> PyResult<PyConnection> {
     check_plain(sock)?;
     let timeout = Timeout::of(sock)?;

@@ -1,9 +1,9 @@
 //! What a receiver holds: bytes that nobody has seen yet, and the memory for them.
 
-use super::Receiver;
+use super::SessionReceiver;
 use crate::fifo::FifoPool;
 
-impl Receiver {
+impl SessionReceiver {
     /// Bytes that can be acted on before anything more is read: plaintext, and whole records.
     #[must_use]
     pub fn pending(&self) -> usize {
