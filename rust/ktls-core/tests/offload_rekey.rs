@@ -9,7 +9,10 @@ use ktls_core::offload::{
     Segment, SimNic, Size, Transmit, TxPhase,
 };
 use ktls_core::socket::call::{ControlRoom, RecvFlags};
-use ktls_core::socket::{Fault, More, Receive, Rx, Shared, Source, Target, Tx};
+use ktls_core::socket::{
+    CallFault, PartialRecord, ReceiveBuffers, ReceiveCall, SendBuffers, SocketRx, SocketShared,
+    SocketTx,
+};
 use ktls_core::stats::Counter;
 use ktls_core::wire::TLS13;
 
@@ -32,23 +35,23 @@ fn nic() -> SimNic {
 
 /// A sender whose first key is in its device.
 struct Sender {
-    tx: Tx,
+    tx: SocketTx,
     nic: SimNic,
-    shared: Shared,
+    shared: SocketShared,
 }
 
 impl Sender {
     fn new(policy: Policy) -> Self {
-        let (mut tx, mut nic, shared) = (Tx::default(), nic(), Shared::default());
+        let (mut tx, mut nic, shared) = (SocketTx::default(), nic(), SocketShared::default());
         tx.install(key(0));
         tx.start_offload(policy, ONE, &mut nic, &shared.stats);
         assert_eq!(tx.phase(), TxPhase::Offloaded);
         Self { tx, nic, shared }
     }
 
-    fn send(&mut self, data: &[u8], more: More) {
+    fn send(&mut self, data: &[u8], more: PartialRecord) {
         let slices = [data];
-        let mut source = Source::new(&slices);
+        let mut source = SendBuffers::new(&slices);
         self.tx.begin_send(&mut self.nic, &self.shared).unwrap();
         self.tx
             .send(&mut source, None, more, 1 << 16, &self.shared)
@@ -56,7 +59,7 @@ impl Sender {
         self.tx.end_send(&mut self.nic);
     }
 
-    fn rekey(&mut self, fill: u8, room: usize) -> Result<(), Fault> {
+    fn rekey(&mut self, fill: u8, room: usize) -> Result<(), CallFault> {
         self.tx.rekey(key(fill), room, &mut self.nic, &self.shared)
     }
 
@@ -68,14 +71,14 @@ impl Sender {
 #[test]
 fn the_open_record_is_sealed_before_the_device_gets_the_key() {
     let mut sender = Sender::new(Policy::CoverLetter);
-    sender.send(b"first", More::Seal);
+    sender.send(b"first", PartialRecord::Seal);
     let first = sender.tx.write_offset();
     sender.rekey(1, 1).unwrap();
     assert_eq!(sender.tx.phase(), TxPhase::Pending { boundary: first });
-    sender.send(b"open", More::KeepOpen);
+    sender.send(b"open", PartialRecord::KeepOpen);
     sender.acked(first);
     assert_eq!(sender.tx.phase(), TxPhase::Ready);
-    sender.send(b"next", More::Seal);
+    sender.send(b"next", PartialRecord::Seal);
     assert_eq!(sender.tx.phase(), TxPhase::Offloaded);
 
     let open = first + 4 + 22;
@@ -100,8 +103,8 @@ fn an_idle_sender_installs_at_once() {
 #[test]
 fn v17_flushes_the_open_record_under_the_old_key_or_changes_nothing() {
     let mut sender = Sender::new(Policy::V17);
-    sender.send(b"open", More::KeepOpen);
-    let again = Fault::System(Errno::Again.code());
+    sender.send(b"open", PartialRecord::KeepOpen);
+    let again = CallFault::System(Errno::Again.code());
     assert_eq!(sender.rekey(1, 0), Err(again));
     assert_eq!(sender.tx.phase(), TxPhase::Offloaded);
     assert_eq!(sender.tx.open_len(), 4);
@@ -116,10 +119,10 @@ fn v17_flushes_the_open_record_under_the_old_key_or_changes_nothing() {
 #[test]
 fn an_empty_send_makes_a_record_on_the_device_and_none_in_software() {
     let mut sender = Sender::new(Policy::CoverLetter);
-    sender.send(b"", More::Seal);
+    sender.send(b"", PartialRecord::Seal);
     assert_eq!(sender.tx.write_offset(), 22);
     sender.rekey(1, 1).unwrap();
-    sender.send(b"", More::Seal);
+    sender.send(b"", PartialRecord::Seal);
     assert_eq!(sender.tx.write_offset(), 22);
 }
 
@@ -127,7 +130,7 @@ fn an_empty_send_makes_a_record_on_the_device_and_none_in_software() {
 fn a_segment_that_waited_while_its_key_went_does_not_leave() {
     for policy in [Policy::CoverLetter, Policy::V17] {
         let mut sender = Sender::new(policy);
-        sender.send(b"first", More::Seal);
+        sender.send(b"first", PartialRecord::Seal);
         let waits = Segment {
             id: 1,
             offset: 0,
@@ -147,7 +150,7 @@ fn the_fallback_seals_after_the_interface_went_down() {
     let mut sender = Sender::new(Policy::CoverLetter);
     sender.nic.set_netdev(Netdev::Down);
     sender.tx.netdev_changed(&mut sender.nic);
-    sender.send(b"data", More::Seal);
+    sender.send(b"data", PartialRecord::Seal);
     let segment = Segment {
         id: 1,
         offset: 0,
@@ -163,15 +166,15 @@ fn the_fallback_seals_after_the_interface_went_down() {
 
 /// A receiver whose first key is in its device.
 struct Receiver {
-    rx: Rx,
+    rx: SocketRx,
     nic: SimNic,
-    shared: Shared,
+    shared: SocketShared,
     offset: u64,
 }
 
 impl Receiver {
     fn new(policy: Policy) -> Self {
-        let (mut rx, mut nic, shared) = (Rx::new(key(0)), nic(), Shared::default());
+        let (mut rx, mut nic, shared) = (SocketRx::new(key(0)), nic(), SocketShared::default());
         rx.start_offload(policy, ONE, &mut nic, &shared.stats);
         assert_eq!(rx.phase(), RxPhase::Offloaded);
         Self {
@@ -198,11 +201,11 @@ impl Receiver {
         mark
     }
 
-    fn receive(&mut self) -> Result<Vec<u8>, Fault> {
+    fn receive(&mut self) -> Result<Vec<u8>, CallFault> {
         let mut out = vec![0; 100];
         let slices: &mut [&mut [u8]] = &mut [&mut out];
-        let mut call = Receive::new(RecvFlags::default(), ControlRoom::Full, 100, 1);
-        let mut target = Target::new(slices);
+        let mut call = ReceiveCall::new(RecvFlags::default(), ControlRoom::Full, 100, 1);
+        let mut target = ReceiveBuffers::new(slices);
         let started = self.rx.start(&mut call, &mut target, &self.shared);
         self.rx.serve_device(&mut self.nic, &self.shared.stats);
         started?;
@@ -223,7 +226,7 @@ fn a_record_that_the_device_opened_is_bad_under_the_next_key() {
         let mark = receiver.arrives(0, 0, 23, b"old");
         assert!(matches!(mark, Mark::Opened(_)));
         receiver.rekey(1);
-        let bad = Fault::Tls(ktls_core::Error::BadTag);
+        let bad = CallFault::Tls(ktls_core::Error::BadTag);
         assert_eq!(receiver.receive(), Err(bad), "{policy}: as in software");
         // The key that fits saves it (K-21).
         receiver.rekey(0);

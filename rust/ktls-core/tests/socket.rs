@@ -3,7 +3,7 @@
 mod ends;
 
 use ktls_core::socket::call::ControlRoom;
-use ktls_core::socket::{Fault, More, Receive, Target};
+use ktls_core::socket::{CallFault, PartialRecord, ReceiveBuffers, ReceiveCall};
 use ktls_core::stats::Counter;
 use ktls_core::wire::{TLS12, TLS13};
 use ktls_core::{Errno, Error};
@@ -56,9 +56,9 @@ fn a_call_for_whole_records_cuts_only_one_that_no_call_could_take() {
     }
     let mut whole = |len| {
         let mut out = vec![0; len + 1];
-        let mut call = Receive::new(PLAIN, ControlRoom::None, len, 1).whole_records();
+        let mut call = ReceiveCall::new(PLAIN, ControlRoom::None, len, 1).whole_records();
         let slices: &mut [&mut [u8]] = &mut [&mut out];
-        let mut target = Target::fresh(slices, len);
+        let mut target = ReceiveBuffers::fresh(slices, len);
         let (rx, shared) = (&mut receiver.rx, &receiver.shared);
         rx.start(&mut call, &mut target, shared).unwrap();
         (out[..call.received().len].to_vec(), receiver.rx.seq())
@@ -107,7 +107,7 @@ fn a_paused_receiver_answers_every_event() {
     assert_eq!(receiver.data(1), expired);
     receiver.arrive(&sender.record(b"late", 23));
     assert_eq!(receiver.data(1), expired, "a record of the old key came");
-    receiver.shared.error.set(Fault::System(104));
+    receiver.shared.error.set(CallFault::System(104));
     assert_eq!(receiver.data(1), expired, "ahead of sk_err");
     receiver.ended = true;
     assert_eq!(receiver.data(1), expired, "ahead of the end");
@@ -191,7 +191,7 @@ fn a_bad_record_stays_at_the_head_and_stops_the_other_direction() {
     }
     assert_eq!(
         receiver.shared.error.check_send(),
-        Err(Fault::Tls(Error::BadTag))
+        Err(CallFault::Tls(Error::BadTag))
     );
 }
 
@@ -205,7 +205,7 @@ fn a_bad_header_is_told_once_and_stops_the_parser_for_good() {
         let (mut sender, mut receiver) = ends(TLS13);
         receiver.rx.foresee(&header, &receiver.shared);
         assert_eq!(
-            receiver.shared.error.peek().map(Fault::code),
+            receiver.shared.error.peek().map(CallFault::code),
             Some(errno.code())
         );
         assert_eq!(receiver.data(100), Err(errno.code()));
@@ -220,33 +220,48 @@ fn a_bad_header_is_told_once_and_stops_the_parser_for_good() {
 fn an_open_record_is_sealed_by_what_seals_it() {
     let overhead = 22;
     for (steps, want) in [
-        (vec![(&b"ab"[..], None, More::KeepOpen)], vec![]),
+        (vec![(&b"ab"[..], None, PartialRecord::KeepOpen)], vec![]),
         (
-            vec![(b"ab", None, More::KeepOpen), (b"cd", None, More::Seal)],
+            vec![
+                (b"ab", None, PartialRecord::KeepOpen),
+                (b"cd", None, PartialRecord::Seal),
+            ],
             vec![4],
         ),
         (
-            vec![(b"ab", None, More::KeepOpen), (b"", None, More::Seal)],
+            vec![
+                (b"ab", None, PartialRecord::KeepOpen),
+                (b"", None, PartialRecord::Seal),
+            ],
             vec![],
         ),
         (
-            vec![(b"ab", None, More::KeepOpen), (b"", Some(22), More::Seal)],
+            vec![
+                (b"ab", None, PartialRecord::KeepOpen),
+                (b"", Some(22), PartialRecord::Seal),
+            ],
             vec![2],
         ),
         (
-            vec![(b"ab", None, More::KeepOpen), (b"c", Some(23), More::Seal)],
+            vec![
+                (b"ab", None, PartialRecord::KeepOpen),
+                (b"c", Some(23), PartialRecord::Seal),
+            ],
             vec![2, 1],
         ),
-        (vec![(&[0; 16384], None, More::KeepOpen)], vec![16384]),
+        (
+            vec![(&[0; 16384], None, PartialRecord::KeepOpen)],
+            vec![16384],
+        ),
         (
             vec![
-                (&[0; 16385], None, More::KeepOpen),
-                (b"!", None, More::Seal),
+                (&[0; 16385], None, PartialRecord::KeepOpen),
+                (b"!", None, PartialRecord::Seal),
             ],
             vec![16384, 2],
         ),
         (
-            vec![(&[0; 40000], None, More::Seal)],
+            vec![(&[0; 40000], None, PartialRecord::Seal)],
             vec![16384, 16384, 7232],
         ),
     ] {
@@ -262,10 +277,10 @@ fn an_open_record_is_sealed_by_what_seals_it() {
 #[test]
 fn sealed_records_keep_the_old_key_and_an_open_one_gets_the_new() {
     let (mut sender, mut receiver) = ends(TLS13);
-    sender.send(b"sealed", None, More::Seal).unwrap();
-    sender.send(b"open", None, More::KeepOpen).unwrap();
+    sender.send(b"sealed", None, PartialRecord::Seal).unwrap();
+    sender.send(b"open", None, PartialRecord::KeepOpen).unwrap();
     sender.tx.install(key(TLS13, 2, 0));
-    sender.send(b"+", None, More::Seal).unwrap();
+    sender.send(b"+", None, PartialRecord::Seal).unwrap();
     receiver.arrive(&sender.wire());
     assert_eq!(receiver.data(6).unwrap(), b"sealed");
     receiver.rx.install(key(TLS13, 2, 0)).unwrap();
@@ -275,11 +290,15 @@ fn sealed_records_keep_the_old_key_and_an_open_one_gets_the_new() {
 #[test]
 fn what_the_last_number_seals_never_reaches_the_wire() {
     let mut sender = Sender::new(key(TLS13, 1, u64::MAX));
-    let wrapped = Err(Fault::Tls(Error::SeqExhausted));
-    assert_eq!(sender.send(b"last", None, More::Seal), wrapped);
-    assert_eq!(sender.send(b"over", None, More::Seal), wrapped, "sk_err");
+    let wrapped = Err(CallFault::Tls(Error::SeqExhausted));
+    assert_eq!(sender.send(b"last", None, PartialRecord::Seal), wrapped);
+    assert_eq!(
+        sender.send(b"over", None, PartialRecord::Seal),
+        wrapped,
+        "sk_err"
+    );
     let _ = sender.shared.error.take();
-    assert_eq!(sender.send(b"zero", None, More::Seal), Ok(4));
+    assert_eq!(sender.send(b"zero", None, PartialRecord::Seal), Ok(4));
     assert_eq!(sender.tx.live_info().unwrap().rec_seq, 1);
 
     let mut receiver = Receiver::new(key(TLS13, 1, 0));
@@ -291,10 +310,10 @@ fn what_the_last_number_seals_never_reaches_the_wire() {
 fn a_received_number_wraps_after_one_error() {
     // Only the next key lets go of what the last number has sealed.
     let mut sender = Sender::new(key(TLS13, 1, u64::MAX));
-    let _wrapped = sender.send(b"last", None, More::Seal);
+    let _wrapped = sender.send(b"last", None, PartialRecord::Seal);
     sender.tx.install(key(TLS13, 1, 0));
     let _ = sender.shared.error.take();
-    assert_eq!(sender.send(b"zero", None, More::Seal), Ok(4));
+    assert_eq!(sender.send(b"zero", None, PartialRecord::Seal), Ok(4));
 
     let mut receiver = Receiver::new(key(TLS13, 1, u64::MAX));
     receiver.arrive(&sender.wire());

@@ -4,7 +4,10 @@ use ktls_aead::{Aead, AesGcmPreference};
 use ktls_core::CryptoInfo;
 use ktls_core::key::TrafficKey;
 use ktls_core::socket::call::{ControlRoom, RecvFlags};
-use ktls_core::socket::{Dry, Fault, More, NoPad, Receive, Rx, Shared, Source, Step, Target, Tx};
+use ktls_core::socket::{
+    CallFault, NoBytesReason, NoPad, PartialRecord, ReceiveBuffers, ReceiveCall, ReceiveStep,
+    SendBuffers, SocketRx, SocketShared, SocketTx,
+};
 use ktls_core::stats::Counter;
 use ktls_core::wire::{TLS12, TLS13};
 use proptest::collection::vec;
@@ -23,11 +26,17 @@ fn key(provider: &Aead, version: u16, fill: u8, rec_seq: u64) -> TrafficKey {
 }
 
 /// Seals one record.
-fn record(tx: &mut Tx, data: &[u8], record_type: u8) -> Vec<u8> {
-    let (slices, shared) = ([data], Shared::default());
-    let mut source = Source::new(&slices);
-    tx.send(&mut source, Some(record_type), More::Seal, 1, &shared)
-        .unwrap();
+fn record(tx: &mut SocketTx, data: &[u8], record_type: u8) -> Vec<u8> {
+    let (slices, shared) = ([data], SocketShared::default());
+    let mut source = SendBuffers::new(&slices);
+    tx.send(
+        &mut source,
+        Some(record_type),
+        PartialRecord::Seal,
+        1,
+        &shared,
+    )
+    .unwrap();
     let wire = tx.wire().to_vec();
     tx.wrote(wire.len());
     wire
@@ -60,7 +69,7 @@ fn sent() -> impl Strategy<Value = Sent> {
 
 impl Sent {
     /// Its wire bytes; `fill` is the key in use.
-    fn wire(&self, tx: &mut Tx, version: u16, fill: &mut u8) -> Vec<u8> {
+    fn wire(&self, tx: &mut SocketTx, version: u16, fill: &mut u8) -> Vec<u8> {
         let text = |len: usize| (0..len).map(|i| i as u8 | 1).collect::<Vec<_>>();
         match *self {
             Self::Data(len) => record(tx, &text(len), 23),
@@ -125,8 +134,8 @@ fn call() -> impl Strategy<Value = Call> {
 
 /// A receiver, and what it was told by its peer.
 struct End {
-    rx: Rx,
-    shared: Shared,
+    rx: SocketRx,
+    shared: SocketShared,
     provider: &'static Aead,
     version: u16,
     fill: u8,
@@ -134,9 +143,9 @@ struct End {
 
 impl End {
     fn new(provider: &'static Aead, version: u16, first: u64, no_pad: NoPad) -> Self {
-        let mut rx = Rx::new(key(provider, version, 1, first));
+        let mut rx = SocketRx::new(key(provider, version, 1, first));
         rx.set_no_pad(no_pad);
-        let shared = Shared::default();
+        let shared = SocketShared::default();
         Self {
             rx,
             shared,
@@ -173,7 +182,7 @@ impl End {
         )
     }
 
-    fn receive(&mut self, call: &Call) -> Result<(Vec<u8>, u32, Option<u8>), Fault> {
+    fn receive(&mut self, call: &Call) -> Result<(Vec<u8>, u32, Option<u8>), CallFault> {
         let flags = RecvFlags {
             peek: call.peek,
             wait_all: call.wait_all,
@@ -184,13 +193,15 @@ impl End {
         let room = call.rooms.iter().sum();
         let mut slices: Vec<_> = buffers.iter_mut().map(Vec::as_mut_slice).collect();
         let mut out = match slices.as_mut_slice() {
-            [one] if call.fresh => Target::fresh(std::slice::from_mut(one), room),
-            all => Target::new(all),
+            [one] if call.fresh => ReceiveBuffers::fresh(std::slice::from_mut(one), room),
+            all => ReceiveBuffers::new(all),
         };
-        let mut under_way = Receive::new(flags, ControlRoom::new(call.control), room, 1);
-        if self.rx.start(&mut under_way, &mut out, &self.shared)? == Step::NeedBytes {
+        let mut under_way = ReceiveCall::new(flags, ControlRoom::new(call.control), room, 1);
+        if self.rx.start(&mut under_way, &mut out, &self.shared)? == ReceiveStep::NeedBytes {
             // Whether it would wait can be seen by what it has got.
-            let _step = self.rx.starved(&under_way, Dry::Yet, &self.shared)?;
+            let _step = self
+                .rx
+                .starved(&under_way, NoBytesReason::Yet, &self.shared)?;
         }
         let received = under_way.received();
         let mut data = buffers.concat();
@@ -234,7 +245,7 @@ fn sealed(
     max_payload: Option<u16>,
     calls: &[Sending],
 ) -> impl PartialEq + std::fmt::Debug + use<> {
-    let (mut tx, shared) = (Tx::default(), Shared::default());
+    let (mut tx, shared) = (SocketTx::default(), SocketShared::default());
     tx.install(key(provider, version, 1, first));
     if let Some(most) = max_payload {
         tx.set_max_payload(&most.to_ne_bytes(), None).unwrap();
@@ -244,11 +255,11 @@ fn sealed(
         let buffers: Vec<_> = call.lens.iter().map(|&len| vec![len as u8; len]).collect();
         let slices: Vec<_> = buffers.iter().map(Vec::as_slice).collect();
         let more = if call.more {
-            More::KeepOpen
+            PartialRecord::KeepOpen
         } else {
-            More::Seal
+            PartialRecord::Seal
         };
-        let mut source = Source::new(&slices);
+        let mut source = SendBuffers::new(&slices);
         loop {
             let sent = tx.send(&mut source, call.record_type, more, call.limit, &shared);
             let wire = tx.wire().to_vec();
@@ -268,7 +279,7 @@ fn sealed(
 #[test]
 fn an_empty_record_behind_a_full_buffer_is_left_to_the_next_call() {
     for (version, kind) in [(TLS12, 23), (TLS13, 23), (TLS12, 21), (TLS13, 21)] {
-        let mut tx = Tx::default();
+        let mut tx = SocketTx::default();
         tx.install(key(&ALONE, version, 1, 0));
         let records = [(&b"12345"[..], 23), (b"67890", 23), (b"", kind)];
         let wire = records
@@ -304,7 +315,7 @@ proptest! {
         expect_padding in any::<bool>(),
     ) {
         let no_pad = if expect_padding || version == TLS12 { NoPad::Off } else { NoPad::On };
-        let mut sender = Tx::default();
+        let mut sender = SocketTx::default();
         sender.install(key(&ALONE, version, 1, first));
         let (mut fill, mut wire) = (1, Vec::new());
         for one in &sent {

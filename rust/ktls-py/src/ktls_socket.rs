@@ -9,8 +9,8 @@ mod send;
 use std::sync::Arc;
 
 use ktls_core::Errno;
-use ktls_core::socket::Target;
-use ktls_core::socket::call::{Control, SOL_TLS};
+use ktls_core::socket::ReceiveBuffers;
+use ktls_core::socket::call::{SOL_TLS, SendControl};
 use ktls_net::{Error, FdSocket, Limit, Patience};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -196,7 +196,7 @@ impl PyKtlsSocket {
         address.map_or(Ok(()), check_address)?;
         let buffers = collect::<Input<'_>>(buffers)?;
         let ancdata = ancdata.map_or(Ok(Vec::new()), collect::<(i32, i32, Input<'_>)>)?;
-        let controls = ancdata.iter().map(|(level, kind, data)| Control {
+        let controls = ancdata.iter().map(|(level, kind, data)| SendControl {
             level: *level,
             kind: *kind,
             data: data.as_slice(),
@@ -230,7 +230,7 @@ impl PyKtlsSocket {
             PyValueError::new_err(format!("{nbytes} bytes into a buffer of {len}"))
         })?;
         Ok(self
-            .recv_target(py, &mut Target::new(&mut [out]), 0, flags)?
+            .recv_target(py, &mut ReceiveBuffers::new(&mut [out]), 0, flags)?
             .len)
     }
 
@@ -257,7 +257,7 @@ impl PyKtlsSocket {
         let mut buffers = collect::<Output>(buffers)?;
         let mut slices = try_collect(buffers.iter_mut().map(Output::as_mut_slice))?;
         check_all_apart(&slices)?;
-        let mut target = Target::new(&mut slices);
+        let mut target = ReceiveBuffers::new(&mut slices);
         let received = self.recv_target(py, &mut target, size(ancbufsize)?, flags)?;
         Ok((received.len, controls(received), received.flags(), None))
     }

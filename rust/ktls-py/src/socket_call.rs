@@ -3,7 +3,7 @@
 use std::os::fd::{OwnedFd, RawFd};
 
 use ktls_core::Errno;
-use ktls_core::socket::Received;
+use ktls_core::socket::ReceiveResult;
 use ktls_core::socket::call::{GET_RECORD_TYPE, SOL_TLS};
 use ktls_net::Error;
 use pyo3::exceptions::PyValueError;
@@ -32,7 +32,7 @@ pub(crate) fn as_kernel<R: Send>(
 }
 
 /// The control message of a receive, where there was room for it.
-pub(crate) fn controls(received: Received) -> Vec<(i32, i32, Vec<u8>)> {
+pub(crate) fn controls(received: ReceiveResult) -> Vec<(i32, i32, Vec<u8>)> {
     let control = received.control();
     control
         .map(|data| (SOL_TLS, GET_RECORD_TYPE, data))

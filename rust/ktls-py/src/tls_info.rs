@@ -1,6 +1,6 @@
 //! `TlsInfo`.
 
-use ktls_core::socket::Info;
+use ktls_core::socket::UlpInfo;
 use pyo3::prelude::*;
 
 use crate::named_tuple::NamedTuple;
@@ -21,7 +21,7 @@ pub(crate) static TLS_INFO: NamedTuple = NamedTuple::new(
 /// Only a sending direction that a device carries has `zc_ro_tx`, and there are none.
 const ZC_RO_TX: bool = false;
 
-pub(crate) fn to_python(py: Python<'_>, info: Info) -> PyResult<Bound<'_, PyAny>> {
+pub(crate) fn to_python(py: Python<'_>, info: UlpInfo) -> PyResult<Bound<'_, PyAny>> {
     let (version, cipher_type) = info.suite.unzip();
     TLS_INFO.class(py)?.call1((
         version,

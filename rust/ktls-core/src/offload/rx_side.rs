@@ -1,4 +1,4 @@
-//! The receiving direction over a device: the socket's own [`Rx`] with the rules of [`RxPhase`].
+//! The receiving direction over a device: the socket's own [`SocketRx`] with the rules of [`RxPhase`].
 
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::Error;
@@ -10,7 +10,7 @@ use crate::offload::policy::Policy;
 use crate::offload::resync::{Head, Place, Resync};
 use crate::offload::rx::{Queue, RxDeed, RxEvent, RxPhase};
 use crate::slot::SlotId;
-use crate::socket::Rx;
+use crate::socket::SocketRx;
 use crate::stats::{Counter, Stats};
 
 /// What a receiving direction knows of its device.
@@ -230,7 +230,7 @@ impl RxOffload {
 }
 
 /// The receiving direction over a device.
-impl Rx {
+impl SocketRx {
     /// Tries to hand the first key to a device; without one, or refused, it stays in software (D-2, D-3).
     pub fn start_offload(
         &mut self,
@@ -263,7 +263,7 @@ impl Rx {
         self.offload = Some(offload);
     }
 
-    /// The next bytes, of which [`Rx::fed`] will tell, came with this mark.
+    /// The next bytes, of which [`SocketRx::fed`] will tell, came with this mark.
     pub fn marked(&mut self, len: usize, mark: Mark) {
         if let Some(offload) = &mut self.offload {
             offload.marks.push(len, mark);
@@ -280,7 +280,7 @@ impl Rx {
     /// `TLS_RX` with the next key of a direction that may be the device's.
     ///
     /// # Errors
-    /// As [`Rx::install`].
+    /// As [`SocketRx::install`].
     pub fn rekey(
         &mut self,
         key: TrafficKey,

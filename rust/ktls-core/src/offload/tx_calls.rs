@@ -8,11 +8,11 @@ use crate::offload::device::{Connection, Netdev, OffloadDevice};
 use crate::offload::policy::Policy;
 use crate::offload::tx::{Line, TxEvent, TxPhase};
 use crate::offload::tx_side::{Path, Segment, Transmit, TxOffload, TxTally};
-use crate::socket::{Fault, Shared, Tx};
+use crate::socket::{CallFault, SocketShared, SocketTx};
 use crate::stats::Stats;
 
 /// The sending direction over a device.
-impl Tx {
+impl SocketTx {
     /// Tries to hand the first key, just installed, to a device; without one, or refused, it stays in
     /// software (D-2, D-6).
     pub fn start_offload(
@@ -43,15 +43,15 @@ impl Tx {
         key: TrafficKey,
         room: usize,
         device: &mut dyn OffloadDevice,
-        shared: &Shared,
-    ) -> Result<(), Fault> {
+        shared: &SocketShared,
+    ) -> Result<(), CallFault> {
         let flush = self
             .offload
             .as_ref()
             .is_some_and(|offload| offload.policy.flushes_open_record());
         if flush && self.open_len() > 0 {
             if room == 0 {
-                return Err(Fault::System(crate::Errno::Again.code()));
+                return Err(CallFault::System(crate::Errno::Again.code()));
             }
             self.close_open(shared)?;
         }
@@ -79,8 +79,8 @@ impl Tx {
     pub fn begin_send(
         &mut self,
         device: &mut dyn OffloadDevice,
-        shared: &Shared,
-    ) -> Result<(), Fault> {
+        shared: &SocketShared,
+    ) -> Result<(), CallFault> {
         if self.phase() == TxPhase::Ready {
             self.close_open(shared)?;
         }

@@ -65,7 +65,7 @@ impl RecvFlags {
 
 /// One control message of a send call.
 #[derive(Clone, Copy, Debug)]
-pub struct Control<'a> {
+pub struct SendControl<'a> {
     /// `cmsg_level`
     pub level: i32,
     /// `cmsg_type`
@@ -76,17 +76,17 @@ pub struct Control<'a> {
 
 /// What the control messages of a send call ask for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Controls {
+pub struct SendControls {
     /// One set a record type, which ends an open record even if a later one is refused.
     pub end_open: bool,
     /// The record type that they set: none only if there are none at all.
     pub record_type: Result<Option<u8>, Error>,
 }
 
-impl Controls {
+impl SendControls {
     /// Checks them in turn. The errors are [`Error::BadControlType`], [`Error::EmptyControl`],
     /// [`Error::TypeWithMore`] and [`Error::NoRecordType`].
-    pub fn new<'a>(controls: impl IntoIterator<Item = Control<'a>>, flags: SendFlags) -> Self {
+    pub fn new<'a>(controls: impl IntoIterator<Item = SendControl<'a>>, flags: SendFlags) -> Self {
         let (mut any, mut found) = (false, None);
         for control in controls {
             any = true;
@@ -120,8 +120,8 @@ impl Controls {
 ///
 /// # Errors
 /// [`Error::BadSocketControl`]
-pub fn check_plain<'a>(controls: impl IntoIterator<Item = Control<'a>>) -> Result<(), Error> {
-    let refused = |control: &Control<'_>| {
+pub fn check_plain<'a>(controls: impl IntoIterator<Item = SendControl<'a>>) -> Result<(), Error> {
+    let refused = |control: &SendControl<'_>| {
         let len = control.data.len();
         let taken = match control.kind {
             SCM_RIGHTS | SCM_CREDENTIALS => true,
@@ -153,7 +153,7 @@ const SO_TIMESTAMPING_NEW: i32 = 65;
 const SCM_TS_OPT_ID: i32 = 81;
 const INT_LEN: usize = 4;
 
-fn one_type(control: Control<'_>, flags: SendFlags) -> Result<u8, Error> {
+fn one_type(control: SendControl<'_>, flags: SendFlags) -> Result<u8, Error> {
     if control.kind != SET_RECORD_TYPE {
         return Err(Error::BadControlType {
             cmsg_type: control.kind,
@@ -215,8 +215,8 @@ pub const MORE: u32 = 0x8000;
 mod tests {
     use super::*;
 
-    fn control(kind: i32, data: &[u8]) -> Control<'_> {
-        Control {
+    fn control(kind: i32, data: &[u8]) -> SendControl<'_> {
+        SendControl {
             level: SOL_TLS,
             kind,
             data,
@@ -240,7 +240,7 @@ mod tests {
             more: true,
             ..plain
         };
-        let other = Control {
+        let other = SendControl {
             level: 1,
             kind: 1,
             data: b"",
@@ -264,7 +264,7 @@ mod tests {
                 Err(Error::BadControlType { cmsg_type: 3 }),
             ),
         ] {
-            let asked = Controls::new(controls.clone(), flags);
+            let asked = SendControls::new(controls.clone(), flags);
             assert_eq!(asked.record_type, want, "{controls:?}");
         }
     }
@@ -274,20 +274,20 @@ mod tests {
         let plain = SendFlags::default();
         let bad = [control(1, &[]), control(3, &[22])];
         for bad in bad {
-            let behind = Controls::new([control(1, &[21]), bad], plain);
+            let behind = SendControls::new([control(1, &[21]), bad], plain);
             assert!(behind.end_open && behind.record_type.is_err(), "{bad:?}");
-            let in_front = Controls::new([bad, control(1, &[21])], plain);
+            let in_front = SendControls::new([bad, control(1, &[21])], plain);
             assert!(
                 !in_front.end_open && in_front.record_type.is_err(),
                 "{bad:?}"
             );
         }
-        assert!(!Controls::new([], plain).end_open);
+        assert!(!SendControls::new([], plain).end_open);
     }
 
     #[test]
     fn without_a_key_only_the_messages_of_sockets_are_looked_at() {
-        let message = |level, kind, data| Control { level, kind, data };
+        let message = |level, kind, data| SendControl { level, kind, data };
         for (control, taken) in [
             (message(SOL_SOCKET, 99, &b""[..]), false),
             (message(SOL_SOCKET, 0, b""), false),

@@ -8,14 +8,14 @@ use crate::error::{Errno, Error};
 
 /// Why a call failed: a rule of TLS, or an errno that TCP gave.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fault {
+pub enum CallFault {
     /// The record layer.
     Tls(Error),
     /// TCP, by its errno.
     System(i32),
 }
 
-impl Fault {
+impl CallFault {
     /// The errno of the platform.
     #[must_use]
     pub const fn code(self) -> i32 {
@@ -32,13 +32,13 @@ impl Fault {
     }
 }
 
-impl From<Error> for Fault {
+impl From<Error> for CallFault {
     fn from(error: Error) -> Self {
         Self::Tls(error)
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for CallFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tls(error) => error.fmt(f),
@@ -54,18 +54,18 @@ impl fmt::Display for Fault {
 /// that error is the older one.
 #[derive(Debug, Default)]
 pub struct SockError {
-    slot: Mutex<Option<Fault>>,
+    slot: Mutex<Option<CallFault>>,
     outdates_tcp: AtomicBool,
 }
 
 impl SockError {
     /// Puts a fault in that came from outside: TCP may have told a later one since.
-    pub fn set(&self, fault: impl Into<Fault>) {
+    pub fn set(&self, fault: impl Into<CallFault>) {
         *self.slot() = Some(fault.into());
     }
 
     /// Puts a fault in that arose in a call, so behind all that TCP has told.
-    pub fn set_in_call(&self, fault: impl Into<Fault>) {
+    pub fn set_in_call(&self, fault: impl Into<CallFault>) {
         self.set(fault);
         self.outdate_tcp();
     }
@@ -84,13 +84,13 @@ impl SockError {
 
     /// Looks at the fault.
     #[must_use]
-    pub fn peek(&self) -> Option<Fault> {
+    pub fn peek(&self) -> Option<CallFault> {
         *self.slot()
     }
 
     /// Takes the fault out.
     #[must_use]
-    pub fn take(&self) -> Option<Fault> {
+    pub fn take(&self) -> Option<CallFault> {
         self.slot().take()
     }
 
@@ -98,7 +98,7 @@ impl SockError {
     ///
     /// # Errors
     /// The fault.
-    pub fn check_send(&self) -> Result<(), Fault> {
+    pub fn check_send(&self) -> Result<(), CallFault> {
         let mut slot = self.slot();
         match *slot {
             None => Ok(()),
@@ -109,7 +109,7 @@ impl SockError {
         }
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<Fault>> {
+    fn slot(&self) -> MutexGuard<'_, Option<CallFault>> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -123,10 +123,10 @@ mod tests {
         let slot = SockError::default();
         assert_eq!(slot.check_send(), Ok(()));
         slot.set(Error::BadTag);
-        assert_eq!(slot.check_send(), Err(Fault::Tls(Error::BadTag)));
-        assert_eq!(slot.check_send(), Err(Fault::Tls(Error::BadTag)));
-        slot.set(Fault::System(32));
-        assert_eq!(slot.check_send(), Err(Fault::System(32)));
+        assert_eq!(slot.check_send(), Err(CallFault::Tls(Error::BadTag)));
+        assert_eq!(slot.check_send(), Err(CallFault::Tls(Error::BadTag)));
+        slot.set(CallFault::System(32));
+        assert_eq!(slot.check_send(), Err(CallFault::System(32)));
         assert_eq!(slot.check_send(), Ok(()));
     }
 
@@ -134,9 +134,9 @@ mod tests {
     fn the_slot_holds_the_newest_and_is_read_once() {
         let slot = SockError::default();
         slot.set(Error::BadTag);
-        slot.set(Fault::System(104));
-        assert_eq!(slot.peek(), Some(Fault::System(104)));
-        assert_eq!(slot.take(), Some(Fault::System(104)));
+        slot.set(CallFault::System(104));
+        assert_eq!(slot.peek(), Some(CallFault::System(104)));
+        assert_eq!(slot.take(), Some(CallFault::System(104)));
         assert_eq!(slot.take(), None);
     }
 

@@ -4,13 +4,13 @@ use crate::crypto_info::CryptoInfo;
 
 /// What the kernel answers for a socket with the ULP.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Info {
+pub struct UlpInfo {
     /// Version and cipher, once a direction has a key.
     pub suite: Option<(u16, u16)>,
     /// The sending direction.
-    pub tx_conf: Conf,
+    pub tx_conf: DirectionConf,
     /// The receiving direction.
-    pub rx_conf: Conf,
+    pub rx_conf: DirectionConf,
     /// `TLS_RX_EXPECT_NO_PAD`
     pub rx_no_pad: bool,
     /// `TLS_TX_MAX_PAYLOAD_LEN`
@@ -20,7 +20,7 @@ pub struct Info {
 /// What carries a direction, by its number in the kernel.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
-pub enum Conf {
+pub enum DirectionConf {
     /// TCP: there is no key.
     Base = 1,
     /// The record layer in software.
@@ -29,7 +29,7 @@ pub enum Conf {
     Hw = 3,
 }
 
-impl Conf {
+impl DirectionConf {
     /// Of a direction with this key.
     #[must_use]
     pub const fn new(key: Option<&CryptoInfo>) -> Self {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::key::TrafficKey;
-use crate::socket::tx::Keyed;
+use crate::socket::tx::InstalledKey;
 use crate::wiped::WipedBytes;
 
 /// A record that leaves by way of a queue.
 #[derive(Debug)]
-pub enum Job {
+pub enum QueueJob {
     /// It is to be sealed.
     Seal {
         /// With this key.
@@ -18,7 +18,7 @@ pub enum Job {
         /// The content type.
         record_type: u8,
         /// Where its plaintext is.
-        plaintext: Plaintext,
+        plaintext: JobPlaintext,
     },
     /// It was sealed in the call.
     Sealed(Vec<u8>),
@@ -26,7 +26,7 @@ pub enum Job {
 
 /// Where the plaintext of a record is.
 #[derive(Debug)]
-pub enum Plaintext {
+pub enum JobPlaintext {
     /// In one buffer of the call, which whoever submits has to keep or to copy.
     InCall {
         /// Which buffer.
@@ -42,8 +42,8 @@ pub enum Plaintext {
 
 /// Records that were cut and are not submitted yet.
 #[derive(Debug, Default)]
-pub(super) struct Jobs {
-    pub(super) staged: Vec<Job>,
+pub(super) struct PendingJobs {
+    pub(super) staged: Vec<QueueJob>,
     pub(super) sealer: JobSealer,
 }
 
@@ -57,27 +57,27 @@ pub enum JobSealer {
     Caller,
 }
 
-impl Keyed {
+impl InstalledKey {
     /// A record for a queue. The last one waits longer than its call's buffers live.
     pub(super) fn job(
         &self,
         record_type: u8,
         plaintext: &[u8],
-        place: Option<Plaintext>,
+        place: Option<JobPlaintext>,
         last: bool,
         sealer: JobSealer,
-    ) -> Job {
+    ) -> QueueJob {
         let Self { key, seq, .. } = self;
         if last || sealer == JobSealer::Caller {
             let mut record = vec![0; plaintext.len() + key.overhead()];
             key.seal(*seq, record_type, plaintext, &mut record);
-            return Job::Sealed(record);
+            return QueueJob::Sealed(record);
         }
-        Job::Seal {
+        QueueJob::Seal {
             key: Arc::clone(key),
             seq: *seq,
             record_type,
-            plaintext: place.unwrap_or_else(|| Plaintext::Apart(plaintext.into())),
+            plaintext: place.unwrap_or_else(|| JobPlaintext::Apart(plaintext.into())),
         }
     }
 }

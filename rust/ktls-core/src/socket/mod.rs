@@ -1,7 +1,7 @@
 //! What a Linux TCP socket with the tls ULP does, as pure logic: the kernel face.
 //!
-//! Rules are cited by their numbers in `docs/kernel-rules.md`. [`Tx`] and [`Rx`] are one
-//! direction each and share nothing but [`Shared`]; [`options`] are the checks of `setsockopt` and
+//! Rules are cited by their numbers in `docs/kernel-rules.md`. [`SocketTx`] and [`SocketRx`] are one
+//! direction each and share nothing but [`SocketShared`]; [`options`] are the checks of `setsockopt` and
 //! `getsockopt`, [`call`] those of one send or receive call.
 
 pub mod call;
@@ -15,14 +15,14 @@ mod source;
 mod target;
 mod tx;
 
-pub use fault::{Fault, SockError};
-pub use info::{Conf, Info};
-pub use job::{Job, JobSealer, Plaintext};
-pub use receive::{Receive, Received};
-pub use rx::{Dry, NoPad, Rx, Step};
-pub use source::Source;
-pub use target::{Behind, Target};
-pub use tx::{More, Tx};
+pub use fault::{CallFault, SockError};
+pub use info::{DirectionConf, UlpInfo};
+pub use job::{JobPlaintext, JobSealer, QueueJob};
+pub use receive::{ReceiveCall, ReceiveResult};
+pub use rx::{NoBytesReason, NoPad, ReceiveStep, SocketRx};
+pub use source::SendBuffers;
+pub use target::{BehindPlaintext, ReceiveBuffers};
+pub use tx::{PartialRecord, SocketTx};
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ use crate::stats::Stats;
 
 /// What both directions of one socket share.
 #[derive(Debug, Default)]
-pub struct Shared {
+pub struct SocketShared {
     /// `sk_err`
     pub error: SockError,
     /// Where this socket counts.

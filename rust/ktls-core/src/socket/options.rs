@@ -9,7 +9,7 @@ use crate::wire::{MAX_PLAINTEXT, TLS13};
 
 /// An option of `SOL_TLS`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Opt {
+pub enum TlsOption {
     /// `TLS_TX`
     Tx,
     /// `TLS_RX`
@@ -22,7 +22,7 @@ pub enum Opt {
     MaxPayloadLen,
 }
 
-impl Opt {
+impl TlsOption {
     /// The option of this number.
     ///
     /// # Errors

@@ -1,13 +1,13 @@
 //! One receive call: what it asked for and what it has got (`docs/kernel-rules.md`, S3.3).
 
 use crate::error::Error;
-use crate::socket::Fault;
+use crate::socket::CallFault;
 use crate::socket::call::{CTRUNC, ControlRoom, EOR, RecvFlags};
 use crate::wire::ContentType;
 
 /// A receive call under way.
 #[derive(Debug)]
-pub struct Receive {
+pub struct ReceiveCall {
     flags: RecvFlags,
     room: ControlRoom,
     target: usize,
@@ -20,7 +20,7 @@ pub struct Receive {
 
 /// What a receive call returns.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Received {
+pub struct ReceiveResult {
     /// Bytes of plaintext.
     pub len: usize,
     /// The type for the control message; none when nothing was delivered.
@@ -30,7 +30,7 @@ pub struct Received {
     room: ControlRoom,
 }
 
-impl Received {
+impl ReceiveResult {
     /// The data of the `TLS_GET_RECORD_TYPE` message, as far as there is room for it.
     #[must_use]
     pub fn control(&self) -> Option<Vec<u8>> {
@@ -52,7 +52,7 @@ impl Received {
     }
 }
 
-impl Receive {
+impl ReceiveCall {
     /// A call for `len` bytes. `low_water` is `SO_RCVLOWAT`.
     #[must_use]
     pub fn new(flags: RecvFlags, room: ControlRoom, len: usize, low_water: usize) -> Self {
@@ -90,8 +90,8 @@ impl Receive {
 
     /// What the call returns if it ends now.
     #[must_use]
-    pub fn received(&self) -> Received {
-        Received {
+    pub fn received(&self) -> ReceiveResult {
+        ReceiveResult {
             len: self.got,
             record_type: self.record_type,
             end_of_record: self.end_of_record,
@@ -103,7 +103,7 @@ impl Receive {
     ///
     /// # Errors
     /// The fault.
-    pub fn end(&self, fault: impl Into<Fault>) -> Result<(), Fault> {
+    pub fn end(&self, fault: impl Into<CallFault>) -> Result<(), CallFault> {
         if self.got > 0 {
             Ok(())
         } else {
@@ -181,7 +181,7 @@ mod tests {
             (plain, 5, 0, 1),
             (all, 10, 1, 10),
         ] {
-            let call = Receive::new(flags, ControlRoom::Full, len, low_water);
+            let call = ReceiveCall::new(flags, ControlRoom::Full, len, low_water);
             assert_eq!(call.target, target, "{flags:?} {len} {low_water}");
         }
     }
@@ -190,7 +190,7 @@ mod tests {
     fn the_first_type_decides_and_control_needs_room() {
         for room in [ControlRoom::None, ControlRoom::Header, ControlRoom::Full] {
             let fits = room == ControlRoom::Full;
-            let call = || Receive::new(RecvFlags::default(), room, 10, 1);
+            let call = || ReceiveCall::new(RecvFlags::default(), room, 10, 1);
 
             let mut data = call();
             assert_eq!(data.admit(23), Ok(true));

@@ -1,10 +1,10 @@
 //! What one send call was given.
 
-use crate::socket::Plaintext;
+use crate::socket::JobPlaintext;
 
 /// The buffers of one send call, and how far they are taken.
 #[derive(Debug)]
-pub struct Source<'a> {
+pub struct SendBuffers<'a> {
     slices: &'a [&'a [u8]],
     index: usize,
     offset: usize,
@@ -12,7 +12,7 @@ pub struct Source<'a> {
     pub(super) taken: usize,
 }
 
-impl<'a> Source<'a> {
+impl<'a> SendBuffers<'a> {
     /// Starts at the first byte of `slices`.
     #[must_use]
     pub fn new(slices: &'a [&'a [u8]]) -> Self {
@@ -87,8 +87,8 @@ impl<'a> Source<'a> {
     }
 
     /// Where the next `len` bytes are, which lie in one piece.
-    pub(super) const fn place(&self, len: usize) -> Plaintext {
-        Plaintext::InCall {
+    pub(super) const fn place(&self, len: usize) -> JobPlaintext {
+        JobPlaintext::InCall {
             slice: self.index,
             start: self.offset,
             len,
@@ -112,7 +112,7 @@ mod tests {
             &[b"", b"a", b"bcd", b""],
             &[b"ab", b"cd"],
         ] {
-            let mut source = Source::new(slices);
+            let mut source = SendBuffers::new(slices);
             assert!(source.remaining_equals(b"abcd"));
             assert!(
                 !source.remaining_equals(b"abc")
@@ -124,14 +124,14 @@ mod tests {
             source.take(3, |_| {});
             assert!(source.remaining_equals(b""));
         }
-        assert!(Source::new(&[]).remaining_equals(b""));
+        assert!(SendBuffers::new(&[]).remaining_equals(b""));
     }
 
     #[test]
     fn a_source_gives_its_bytes_in_order_whatever_the_pieces() {
         let slices: &[&[u8]] = &[b"ab", b"", b"cdefg", b"h"];
         for step in 1..=8 {
-            let (mut source, mut got) = (Source::new(slices), Vec::new());
+            let (mut source, mut got) = (SendBuffers::new(slices), Vec::new());
             while source.left() > 0 {
                 let len = step.min(source.left());
                 source.take(len, |piece| got.extend_from_slice(piece));

@@ -2,7 +2,7 @@
 
 /// What stands behind the plaintext in a caller's buffer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Behind {
+pub enum BehindPlaintext {
     /// Memory made for this call: it may be overwritten, and must not be read.
     Fresh,
     /// The caller's bytes: they stay, or become zeros where a record was opened that is not delivered.
@@ -11,16 +11,16 @@ pub enum Behind {
 
 /// The buffers of one receive call, and how far they are filled.
 #[derive(Debug)]
-pub struct Target<'call, 'buf> {
+pub struct ReceiveBuffers<'call, 'buf> {
     slices: &'call mut [&'buf mut [u8]],
     /// The slice being filled and how far.
     index: usize,
     offset: usize,
     room: usize,
-    behind: Behind,
+    behind: BehindPlaintext,
 }
 
-impl<'call, 'buf> Target<'call, 'buf> {
+impl<'call, 'buf> ReceiveBuffers<'call, 'buf> {
     /// Fills `slices` in order.
     pub fn new(slices: &'call mut [&'buf mut [u8]]) -> Self {
         let room = slices.iter().map(|slice| slice.len()).sum();
@@ -29,13 +29,13 @@ impl<'call, 'buf> Target<'call, 'buf> {
             index: 0,
             offset: 0,
             room,
-            behind: Behind::Kept,
+            behind: BehindPlaintext::Kept,
         }
     }
 
     /// Fills fresh memory, of which at most `room` bytes may be plaintext.
     pub fn fresh(slices: &'call mut [&'buf mut [u8]], room: usize) -> Self {
-        let behind = Behind::Fresh;
+        let behind = BehindPlaintext::Fresh;
         Self {
             room,
             behind,
@@ -51,7 +51,7 @@ impl<'call, 'buf> Target<'call, 'buf> {
 
     /// How what stands behind the plaintext is to be treated.
     #[must_use]
-    pub const fn behind(&self) -> Behind {
+    pub const fn behind(&self) -> BehindPlaintext {
         self.behind
     }
 
@@ -101,7 +101,7 @@ mod tests {
     fn bytes_run_over_the_slices_and_stop_at_the_end() {
         let (mut a, mut b, mut c) = ([0; 3], [0; 0], [0; 4]);
         let slices: &mut [&mut [u8]] = &mut [&mut a, &mut b, &mut c];
-        let mut target = Target::new(slices);
+        let mut target = ReceiveBuffers::new(slices);
         assert_eq!(target.copy(b"hello"), 5);
         assert_eq!(target.room(), 2);
         assert_eq!(target.copy(b"world"), 2);
@@ -114,7 +114,7 @@ mod tests {
     fn fresh_memory_is_filled_up_to_its_room_only() {
         let mut bytes = [0; 8];
         let slices: &mut [&mut [u8]] = &mut [&mut bytes];
-        let mut target = Target::fresh(slices, 3);
+        let mut target = ReceiveBuffers::fresh(slices, 3);
         assert_eq!(target.next_piece().len(), 8);
         assert_eq!(target.copy(b"hello"), 3);
         assert_eq!(&bytes, b"hel\0\0\0\0\0");

@@ -11,22 +11,24 @@ use crate::error::Error;
 use crate::fifo::{Fifo, FifoPool};
 use crate::key::TrafficKey;
 use crate::offload::TxOffload;
-use crate::socket::job::Jobs;
-use crate::socket::{Fault, Job, JobSealer, Plaintext, Shared, Source, options};
+use crate::socket::job::PendingJobs;
+use crate::socket::{
+    CallFault, JobPlaintext, JobSealer, QueueJob, SendBuffers, SocketShared, options,
+};
 use crate::wiped::WipedBytes;
 use crate::wire::{ContentType, MAX_PLAINTEXT};
 
 /// Plaintext in, sealed records out; keeps a MSG_MORE record open.
 #[derive(Debug)]
-pub struct Tx {
-    pub(crate) keyed: Option<Keyed>,
+pub struct SocketTx {
+    pub(crate) keyed: Option<InstalledKey>,
     /// What it knows of a device, once it was offered one.
     pub(crate) offload: Option<TxOffload>,
     /// Plaintext of the open record; empty when none is open.
     open: WipedBytes,
     wire: Fifo,
     /// In place of `wire` where the records leave by a queue.
-    jobs: Option<Jobs>,
+    jobs: Option<PendingJobs>,
     /// Bytes at the end of `wire`, or jobs, that wait for the next transmission.
     held: usize,
     /// What is held was sealed under the last number: it never leaves under its own key
@@ -39,14 +41,14 @@ pub struct Tx {
 
 /// A key in use; its number wraps, as the kernel's does.
 #[derive(Debug)]
-pub(crate) struct Keyed {
+pub(crate) struct InstalledKey {
     pub(super) key: Arc<TrafficKey>,
     pub(super) seq: u64,
     /// The one KeyUpdate that may leave past the record limit has left.
     key_update_sent: bool,
 }
 
-impl Keyed {
+impl InstalledKey {
     pub(crate) fn key(&self) -> &TrafficKey {
         &self.key
     }
@@ -57,7 +59,7 @@ impl Keyed {
     }
 }
 
-impl Default for Tx {
+impl Default for SocketTx {
     fn default() -> Self {
         Self {
             keyed: None,
@@ -73,7 +75,7 @@ impl Default for Tx {
     }
 }
 
-impl Tx {
+impl SocketTx {
     /// Takes plaintext and seals records until `limit` bytes of wire, or jobs, wait; a record is never cut.
     ///
     /// Call again, after writing, while anything is left in `source`. `record_type` is that of the
@@ -84,16 +86,16 @@ impl Tx {
     /// [`Error::KeyExhausted`] at the limit that was set.
     pub fn send(
         &mut self,
-        source: &mut Source<'_>,
+        source: &mut SendBuffers<'_>,
         record_type: Option<u8>,
-        more: More,
+        more: PartialRecord,
         limit: usize,
-        shared: &Shared,
-    ) -> Result<(), Fault> {
+        shared: &SocketShared,
+    ) -> Result<(), CallFault> {
         if record_type.is_some() {
             self.close_open(shared)?;
         }
-        let empty = source.left == 0 && source.taken == 0 && more == More::Seal;
+        let empty = source.left == 0 && source.taken == 0 && more == PartialRecord::Seal;
         let record_type = record_type.unwrap_or(ContentType::APPLICATION_DATA.0);
         if empty && self.on_device() {
             self.check_limit()?;
@@ -109,7 +111,7 @@ impl Tx {
             }
             let room = self.max_payload - self.open.len();
             let len = source.left.min(room);
-            if len < room && more == More::KeepOpen {
+            if len < room && more == PartialRecord::KeepOpen {
                 source.take(len, |piece| self.open.extend_from_slice(piece));
             } else {
                 self.seal_next(source, len, record_type, shared)?;
@@ -128,7 +130,7 @@ impl Tx {
         &wire[..wire.len() - self.held]
     }
 
-    /// TCP took `len` bytes of [`Tx::wire`].
+    /// TCP took `len` bytes of [`SocketTx::wire`].
     pub fn wrote(&mut self, len: usize) {
         self.wire.consume(len);
     }
@@ -161,7 +163,7 @@ impl Tx {
     /// Records leave as `wire` again; what still waits is sealed.
     pub fn unqueue(&mut self) {
         for job in self.jobs.take().into_iter().flat_map(|jobs| jobs.staged) {
-            if let Job::Sealed(record) = job {
+            if let QueueJob::Sealed(record) = job {
                 self.wire.space(record.len()).copy_from_slice(&record);
                 self.wire.commit(record.len());
             }
@@ -172,7 +174,7 @@ impl Tx {
     }
 
     /// Takes the records that were cut, but for one that waits for the next transmission.
-    pub fn jobs(&mut self) -> impl Iterator<Item = Job> + '_ {
+    pub fn jobs(&mut self) -> impl Iterator<Item = QueueJob> + '_ {
         let held = self.held;
         self.jobs.iter_mut().flat_map(move |jobs| {
             let ready = jobs.staged.len() - held;
@@ -195,7 +197,7 @@ impl Tx {
         let key = Arc::new(key);
         // Seen in trace send.seq_wrap_rekey: with a next key it does leave, in front of the next record.
         self.held_is_last = false;
-        let past = self.keyed.replace(Keyed {
+        let past = self.keyed.replace(InstalledKey {
             key,
             seq,
             key_update_sent: false,
@@ -222,7 +224,7 @@ impl Tx {
     /// The number of the next record; 0 without a key.
     #[must_use]
     pub fn seq(&self) -> u64 {
-        self.keyed.as_ref().map_or(0, Keyed::seq)
+        self.keyed.as_ref().map_or(0, InstalledKey::seq)
     }
 
     /// Bytes of the open record.
@@ -281,11 +283,11 @@ impl Tx {
     /// Seals a record of `len` bytes: straight from the caller's buffer where it lies in one piece.
     fn seal_next(
         &mut self,
-        source: &mut Source<'_>,
+        source: &mut SendBuffers<'_>,
         len: usize,
         record_type: u8,
-        shared: &Shared,
-    ) -> Result<(), Fault> {
+        shared: &SocketShared,
+    ) -> Result<(), CallFault> {
         if let Some(piece) = source.piece(len).filter(|_| self.open.is_empty()) {
             let place = source.place(len);
             self.seal_record(record_type, piece, Some(place), shared)?;
@@ -297,7 +299,7 @@ impl Tx {
             .inspect_err(|_| source.untake(len))
     }
 
-    fn seal_open(&mut self, record_type: u8, shared: &Shared) -> Result<(), Fault> {
+    fn seal_open(&mut self, record_type: u8, shared: &SocketShared) -> Result<(), CallFault> {
         let mut open = std::mem::take(&mut self.open);
         let sealed = self.seal_record(record_type, &open, None, shared);
         open.clear();
@@ -313,9 +315,9 @@ impl Tx {
         &mut self,
         record_type: u8,
         plaintext: &[u8],
-        place: Option<Plaintext>,
-        shared: &Shared,
-    ) -> Result<(), Fault> {
+        place: Option<JobPlaintext>,
+        shared: &SocketShared,
+    ) -> Result<(), CallFault> {
         self.release();
         let keyed = self.keyed.as_mut().ok_or(Error::NoKey)?;
         let last = keyed.seq == u64::MAX;
@@ -340,7 +342,7 @@ impl Tx {
     }
 }
 
-impl Keyed {
+impl InstalledKey {
     /// Seals a record behind `wire`, or frames it for a device; gives its length.
     fn seal(
         &self,
@@ -369,7 +371,7 @@ impl Keyed {
 
 /// What becomes of a last record that is not full.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum More {
+pub enum PartialRecord {
     /// It is sealed.
     Seal,
     /// It stays open (`MSG_MORE`).
@@ -382,9 +384,9 @@ mod tests {
 
     #[test]
     fn without_a_key_nothing_is_taken() {
-        let (mut tx, shared) = (Tx::default(), Shared::default());
-        let mut source = Source::new(&[b"data"]);
-        let sent = tx.send(&mut source, None, More::Seal, 1, &shared);
+        let (mut tx, shared) = (SocketTx::default(), SocketShared::default());
+        let mut source = SendBuffers::new(&[b"data"]);
+        let sent = tx.send(&mut source, None, PartialRecord::Seal, 1, &shared);
         assert_eq!(sent, Err(Error::NoKey.into()));
         assert_eq!((source.taken(), tx.wire()), (0, &[][..]));
     }

@@ -6,7 +6,8 @@ use ktls_core::crypto_info::CryptoInfo;
 use ktls_core::key::TrafficKey;
 use ktls_core::socket::call::{ControlRoom, RecvFlags};
 use ktls_core::socket::{
-    Dry, Fault, More, Receive, Received, Rx, Shared, Source, Step, Target, Tx,
+    CallFault, NoBytesReason, PartialRecord, ReceiveBuffers, ReceiveCall, ReceiveResult,
+    ReceiveStep, SendBuffers, SocketRx, SocketShared, SocketTx,
 };
 use ktls_core::stats::Counter;
 use ktls_core::wire::TLS13;
@@ -33,17 +34,17 @@ pub(crate) fn key(version: u16, fill: u8, rec_seq: u64) -> TrafficKey {
 
 /// A sender.
 pub(crate) struct Sender {
-    pub(crate) tx: Tx,
-    pub(crate) shared: Shared,
+    pub(crate) tx: SocketTx,
+    pub(crate) shared: SocketShared,
 }
 
 impl Sender {
     pub(crate) fn new(key: TrafficKey) -> Self {
-        let mut tx = Tx::default();
+        let mut tx = SocketTx::default();
         tx.install(key);
         Self {
             tx,
-            shared: Shared::default(),
+            shared: SocketShared::default(),
         }
     }
 
@@ -51,10 +52,10 @@ impl Sender {
         &mut self,
         data: &[u8],
         record_type: Option<u8>,
-        more: More,
-    ) -> Result<usize, Fault> {
+        more: PartialRecord,
+    ) -> Result<usize, CallFault> {
         let slices = [data];
-        let mut source = Source::new(&slices);
+        let mut source = SendBuffers::new(&slices);
         while source.left() > 0 || record_type.is_some() {
             self.tx
                 .send(&mut source, record_type, more, 1 << 16, &self.shared)?;
@@ -73,23 +74,24 @@ impl Sender {
 
     /// The wire bytes of one record.
     pub(crate) fn record(&mut self, data: &[u8], record_type: u8) -> Vec<u8> {
-        self.send(data, Some(record_type), More::Seal).unwrap();
+        self.send(data, Some(record_type), PartialRecord::Seal)
+            .unwrap();
         self.wire()
     }
 }
 
 /// A receiver and what TCP holds for it.
 pub(crate) struct Receiver {
-    pub(crate) rx: Rx,
-    pub(crate) shared: Shared,
+    pub(crate) rx: SocketRx,
+    pub(crate) shared: SocketShared,
     pub(crate) ended: bool,
 }
 
 impl Receiver {
     pub(crate) fn new(key: TrafficKey) -> Self {
         Self {
-            rx: Rx::new(key),
-            shared: Shared::default(),
+            rx: SocketRx::new(key),
+            shared: SocketShared::default(),
             ended: false,
         }
     }
@@ -105,24 +107,28 @@ impl Receiver {
         len: usize,
         flags: RecvFlags,
         room: usize,
-    ) -> Result<(Vec<u8>, Received), i32> {
+    ) -> Result<(Vec<u8>, ReceiveResult), i32> {
         let mut out = vec![0xee; len];
-        let mut call = Receive::new(flags, ControlRoom::new(room), len, 1);
+        let mut call = ReceiveCall::new(flags, ControlRoom::new(room), len, 1);
         let slices: &mut [&mut [u8]] = &mut [&mut out];
-        let mut target = Target::new(slices);
-        let dry = if self.ended { Dry::Ended } else { Dry::Yet };
+        let mut target = ReceiveBuffers::new(slices);
+        let dry = if self.ended {
+            NoBytesReason::Ended
+        } else {
+            NoBytesReason::Yet
+        };
         let mut step = self
             .rx
             .start(&mut call, &mut target, &self.shared)
-            .map_err(Fault::code)?;
-        if step == Step::NeedBytes {
+            .map_err(CallFault::code)?;
+        if step == ReceiveStep::NeedBytes {
             step = self
                 .rx
                 .starved(&call, dry, &self.shared)
-                .map_err(Fault::code)?;
+                .map_err(CallFault::code)?;
         }
         let received = call.received();
-        if step == Step::Wait && received.len == 0 {
+        if step == ReceiveStep::Wait && received.len == 0 {
             return Err(Errno::Again.code());
         }
         assert!(

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use ktls_core::key::TrafficKey;
 use ktls_core::offload::{Carrier, Queue, RxEvent};
-use ktls_core::socket::{Rx, Shared};
+use ktls_core::socket::{SocketRx, SocketShared};
 use ktls_core::stats::Stats;
 
 use super::FdSocket;
@@ -86,7 +86,7 @@ impl RxSide {
     pub(super) fn rekey(
         &mut self,
         key: TrafficKey,
-        shared: &Shared,
+        shared: &SocketShared,
     ) -> Result<(), ktls_core::Error> {
         self.keyed()?.install(key)?;
         let queue = Queue {
@@ -114,13 +114,13 @@ impl RxSide {
 
     /// The offset of the first record that no call has opened.
     fn head(&self) -> u64 {
-        let unopened = self.rx.as_ref().map_or(0, Rx::unopened);
+        let unopened = self.rx.as_ref().map_or(0, SocketRx::unopened);
         self.pulled - unopened as u64
     }
 
     fn tell_device(&mut self, stats: &Stats) {
         let start = self.head();
-        let paused = self.rx.as_ref().is_some_and(Rx::paused);
+        let paused = self.rx.as_ref().is_some_and(SocketRx::paused);
         if let Some(queued) = &mut self.queued {
             let event = if paused {
                 RxEvent::KeyUpdateRead
@@ -144,7 +144,7 @@ impl RxSide {
     }
 
     /// One record, or one read from TCP.
-    fn open_ahead(&mut self, fd: &OwnedFd, shared: &Shared) -> Result<Ahead, Pulled> {
+    fn open_ahead(&mut self, fd: &OwnedFd, shared: &SocketShared) -> Result<Ahead, Pulled> {
         let opens = self
             .queued
             .as_ref()

@@ -4,7 +4,7 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 
 use ktls_core::socket::call::{ControlRoom, RecvFlags};
-use ktls_core::socket::{More, Receive, Source, Step, Target};
+use ktls_core::socket::{PartialRecord, ReceiveBuffers, ReceiveCall, ReceiveStep, SendBuffers};
 use ktls_core::{Direction, Errno as CoreErrno, FifoPool};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
@@ -98,21 +98,21 @@ impl FdSocket {
     fn read_records(&self, fd: &OwnedFd, side: &mut RxSide, out: &mut [u8]) -> Result<Now, Error> {
         let room = out.len().saturating_sub(1);
         for _ in 0..FILLS {
-            let call = Receive::new(RecvFlags::default(), ControlRoom::None, room, 1);
+            let call = ReceiveCall::new(RecvFlags::default(), ControlRoom::None, room, 1);
             let mut call = call.whole_records();
             let slices: &mut [&mut [u8]] = &mut [&mut *out];
-            let mut target = Target::fresh(slices, room);
+            let mut target = ReceiveBuffers::fresh(slices, room);
             let mut step = side.keyed()?.start(&mut call, &mut target, &self.shared)?;
-            if step == Step::NeedBytes && !call.copied() {
+            if step == ReceiveStep::NeedBytes && !call.copied() {
                 let pulled = side.pull(fd, &self.shared);
                 step = self.after_pull(side.keyed()?, pulled, &mut call, &mut target)?;
             }
             let received = call.received();
             match (received.len, step) {
-                (0, Step::Wait) => return side.check_not_stopped().map(|()| Now::NotYet),
+                (0, ReceiveStep::Wait) => return side.check_not_stopped().map(|()| Now::NotYet),
                 // Behind empty records a control record ends a call as well: the next one tells.
-                (0, Step::Done) if received.record_type.is_none() => return self.ended(),
-                (0, Step::Done | Step::NeedBytes) => {}
+                (0, ReceiveStep::Done) if received.record_type.is_none() => return self.ended(),
+                (0, ReceiveStep::Done | ReceiveStep::NeedBytes) => {}
                 (len, _) => return Ok(Now::Data(len)),
             }
         }
@@ -151,11 +151,11 @@ impl FdSocket {
 
     fn seal_now(&self, data: &[u8], records: &mut u64) -> Result<usize, Error> {
         let slices = [data];
-        let mut source = Source::new(&slices);
+        let mut source = SendBuffers::new(&slices);
         let mut tx = self.tx.state();
         let before = tx.seq();
         let limit = seal_at_once(Patience::None);
-        let sealed = tx.send(&mut source, None, More::Seal, limit, &self.shared);
+        let sealed = tx.send(&mut source, None, PartialRecord::Seal, limit, &self.shared);
         *records += tx.seq().wrapping_sub(before);
         sealed?;
         Ok(source.taken())

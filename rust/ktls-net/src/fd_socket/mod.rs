@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use ktls_core::socket::{Fault, Receive, Shared};
+use ktls_core::socket::{CallFault, ReceiveCall, SocketShared};
 use ktls_core::stats::{Counter, Stats};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
@@ -50,7 +50,7 @@ pub(crate) use watch::Watchers;
 #[derive(Debug)]
 pub struct FdSocket {
     fd: Descriptor,
-    shared: Arc<Shared>,
+    shared: Arc<SocketShared>,
     setup: Mutex<Setup>,
     tx: Arc<TxSide>,
     rx: Arc<Mutex<RxSide>>,
@@ -83,9 +83,9 @@ impl FdSocket {
     }
 
     fn over(fd: Descriptor, stats: Arc<Stats>, device: Option<Arc<OffloadQueue>>) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SocketShared {
             stats,
-            ..Shared::default()
+            ..SocketShared::default()
         });
         let watchers = Arc::new(Watchers::default());
         let owner = Arc::clone(fd.owner());
@@ -148,7 +148,7 @@ impl FdSocket {
         let _ring = self.watchers.ring_later();
         self.foresee(&fd);
         self.collect_error(&fd);
-        Ok(self.shared.error.take().map_or(0, Fault::code))
+        Ok(self.shared.error.take().map_or(0, CallFault::code))
     }
 
     /// `SO_RCVLOWAT`
@@ -253,7 +253,7 @@ impl FdSocket {
     }
 
     /// Takes out what `sk_err` holds, as a call does that is TCP's own.
-    fn take_fault(&self, fd: &OwnedFd) -> Option<Fault> {
+    fn take_fault(&self, fd: &OwnedFd) -> Option<CallFault> {
         self.shared.error.peek()?;
         self.collect_error(fd);
         self.shared.error.take()
@@ -266,11 +266,11 @@ impl Drop for FdSocket {
     }
 }
 
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
+impl From<CallFault> for Error {
+    fn from(fault: CallFault) -> Self {
         match fault {
-            Fault::Tls(error) => Self::Tls(error),
-            Fault::System(code) => Self::Io(Errno::from_raw_os_error(code)),
+            CallFault::Tls(error) => Self::Tls(error),
+            CallFault::System(code) => Self::Io(Errno::from_raw_os_error(code)),
         }
     }
 }
@@ -305,7 +305,7 @@ fn wait_at(
 fn wait_to_receive(
     fd: &OwnedFd,
     events: PollFlags,
-    call: &Receive,
+    call: &ReceiveCall,
     limit: &mut Limit,
     system: &mut Option<Patience>,
 ) -> Result<(), Error> {

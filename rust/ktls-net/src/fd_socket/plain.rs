@@ -2,8 +2,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use ktls_core::socket::call::{Control, DONTWAIT, MORE, NOSIGNAL, WAITALL, check_plain};
-use ktls_core::socket::{Receive, Received, Source, Target};
+use ktls_core::socket::call::{DONTWAIT, MORE, NOSIGNAL, SendControl, WAITALL, check_plain};
+use ktls_core::socket::{ReceiveBuffers, ReceiveCall, ReceiveResult, SendBuffers};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
@@ -19,11 +19,11 @@ impl FdSocket {
     pub(super) fn recv_plain(
         &self,
         fd: &OwnedFd,
-        out: &mut Target<'_, '_>,
+        out: &mut ReceiveBuffers<'_, '_>,
         flags: u32,
         limit: &mut Limit,
-        mut call: Receive,
-    ) -> Result<Received, Error> {
+        mut call: ReceiveCall,
+    ) -> Result<ReceiveResult, Error> {
         let flags = RecvFlags::from_bits_retain((flags & !WAITALL) | DONTWAIT);
         let mut system = None;
         while out.room() > 0 {
@@ -65,8 +65,8 @@ impl FdSocket {
     pub(super) fn send_plain(
         &self,
         fd: &OwnedFd,
-        mut source: Source<'_>,
-        controls: &[Control<'_>],
+        mut source: SendBuffers<'_>,
+        controls: &[SendControl<'_>],
         flags: u32,
         limit: &mut Limit,
     ) -> Result<Sent, Error> {

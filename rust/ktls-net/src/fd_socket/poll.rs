@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ktls_core::socket::Rx;
+use ktls_core::socket::SocketRx;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::ioctl_fionread;
 
@@ -159,7 +159,7 @@ impl FdSocket {
     }
 }
 
-fn reading_of(rx: &Rx, low_water: usize) -> Reading {
+fn reading_of(rx: &SocketRx, low_water: usize) -> Reading {
     let below_the_mark = !rx.paused() && rx.unopened() < low_water;
     if rx.readable(low_water) {
         Reading::Ready

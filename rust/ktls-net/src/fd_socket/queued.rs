@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use ktls_core::key::TrafficKey;
 use ktls_core::offload::{Carrier, Line, TxEvent, TxPhase};
-use ktls_core::socket::{Fault, JobSealer, Tx};
+use ktls_core::socket::{CallFault, JobSealer, SocketTx};
 use rustix::io::Errno;
 
 use super::tx_side::TxSide;
@@ -15,7 +15,7 @@ use crate::queue::{Lane, Payload, TxDevice};
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) lane: Arc<Lane>,
-    /// Locked behind [`Tx`].
+    /// Locked behind [`SocketTx`].
     device: Mutex<TxDevice>,
 }
 
@@ -46,7 +46,7 @@ impl TxSide {
     ///
     /// # Errors
     /// What sealing the open record says, and EAGAIN when the ring has no room for it (V-TX-2).
-    pub(super) fn rekey(self: &Arc<Self>, key: TrafficKey) -> Result<(), Fault> {
+    pub(super) fn rekey(self: &Arc<Self>, key: TrafficKey) -> Result<(), CallFault> {
         let mut tx = self.state();
         let Some(queued) = self.queued() else {
             tx.install(key);
@@ -55,7 +55,7 @@ impl TxSide {
         let lane = &queued.lane;
         if lane.hub().flushes_open_record() && tx.open_len() > 0 {
             if !lane.hub().is_down() && lane.room() == 0 {
-                return Err(Fault::System(Errno::AGAIN.raw_os_error()));
+                return Err(CallFault::System(Errno::AGAIN.raw_os_error()));
             }
             tx.close_open(self.shared())?;
             self.submit_rest(&mut tx);
@@ -72,7 +72,7 @@ impl TxSide {
 
     /// Before a send: where past keys are acknowledged, the open record is closed and the newest key goes to
     /// the device (R-TX-6, R-TX-7).
-    pub(super) fn begin_send(self: &Arc<Self>, queued: &Queued) -> Result<(), Fault> {
+    pub(super) fn begin_send(self: &Arc<Self>, queued: &Queued) -> Result<(), CallFault> {
         let mut tx = self.state();
         self.submit_rest(&mut tx);
         let phase = guard(&queued.device).phase();
@@ -88,7 +88,7 @@ impl TxSide {
         Ok(())
     }
 
-    fn device_on(&self, queued: &Queued, event: TxEvent, tx: &mut Tx) {
+    fn device_on(&self, queued: &Queued, event: TxEvent, tx: &mut SocketTx) {
         let mut device = guard(&queued.device);
         device.on(event, &self.shared().stats);
         tx.set_sealer(if device.phase().on_device() {
@@ -99,7 +99,7 @@ impl TxSide {
     }
 
     /// Gives the records of a call to the queue.
-    pub(super) fn submit(self: &Arc<Self>, tx: &mut Tx, payload: Payload<'_>) {
+    pub(super) fn submit(self: &Arc<Self>, tx: &mut SocketTx, payload: Payload<'_>) {
         if let Some(queued) = self.queued() {
             queued.retire_in_child(tx);
             if let Some(sealed) = queued.lane.submit(self, tx.jobs(), payload) {
@@ -109,7 +109,7 @@ impl TxSide {
     }
 
     /// Gives a record to the queue that needs nothing of a call.
-    pub(super) fn submit_rest(self: &Arc<Self>, tx: &mut Tx) {
+    pub(super) fn submit_rest(self: &Arc<Self>, tx: &mut SocketTx) {
         let payload = Payload {
             slices: &[],
             kept: &[],
@@ -143,7 +143,7 @@ impl TxSide {
 impl Queued {
     /// True when records may be cut for the queue, or none will be any more: the device is gone and all
     /// that it had is with TCP.
-    pub(super) fn is_ready(&self, tx: &mut Tx) -> bool {
+    pub(super) fn is_ready(&self, tx: &mut SocketTx) -> bool {
         if !tx.is_queued() {
             return true;
         }
@@ -158,7 +158,7 @@ impl Queued {
     }
 
     /// A child of a fork has no workers; its copy has nothing in flight, or it could not be used.
-    fn retire_in_child(&self, tx: &mut Tx) {
+    fn retire_in_child(&self, tx: &mut SocketTx) {
         if !self.lane.hub().is_here() {
             tx.unqueue();
         }

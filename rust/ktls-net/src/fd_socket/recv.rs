@@ -6,7 +6,10 @@ use std::sync::TryLockError;
 use ktls_core::crypto_info::CryptoInfo;
 use ktls_core::key::TrafficKey;
 use ktls_core::socket::call::{ControlRoom, RecvFlags};
-use ktls_core::socket::{Dry, NoPad, Receive, Received, Rx, Shared, Step, Target, options};
+use ktls_core::socket::{
+    NoBytesReason, NoPad, ReceiveBuffers, ReceiveCall, ReceiveResult, ReceiveStep, SocketRx,
+    SocketShared, options,
+};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
@@ -19,7 +22,7 @@ use crate::{Error, Limit, Patience};
 /// The receiving direction: plain TCP until it has a key.
 #[derive(Debug, Default)]
 pub(crate) struct RxSide {
-    pub(super) rx: Option<Rx>,
+    pub(super) rx: Option<SocketRx>,
     /// How much to ask TCP for: grows while it has that much.
     ask: usize,
     /// Bytes that came from TCP.
@@ -42,11 +45,11 @@ impl FdSocket {
     /// signal, to be called again.
     pub fn recv(
         &self,
-        out: &mut Target<'_, '_>,
+        out: &mut ReceiveBuffers<'_, '_>,
         control: usize,
         flags: u32,
         limit: &mut Limit,
-    ) -> Result<Received, Error> {
+    ) -> Result<ReceiveResult, Error> {
         let fd = self.fd.open()?;
         let wanted = RecvFlags::new(flags);
         let mut at_once = Limit::once(Patience::None);
@@ -55,7 +58,7 @@ impl FdSocket {
         } else {
             limit
         };
-        let mut call = Receive::new(
+        let mut call = ReceiveCall::new(
             wanted,
             ControlRoom::new(control),
             out.room(),
@@ -80,27 +83,27 @@ impl FdSocket {
     fn recv_records(
         &self,
         fd: &OwnedFd,
-        call: &mut Receive,
-        out: &mut Target<'_, '_>,
+        call: &mut ReceiveCall,
+        out: &mut ReceiveBuffers<'_, '_>,
         limit: &mut Limit,
     ) -> Result<(), Error> {
         let mut step = guard(&self.rx).keyed()?.start(call, out, &self.shared)?;
         let (mut tcp_may_have_more, mut system) = (true, None);
         loop {
             step = match step {
-                Step::Done => return Ok(()),
-                Step::NeedBytes if call.satisfied() && !tcp_may_have_more => return Ok(()),
-                Step::NeedBytes => {
+                ReceiveStep::Done => return Ok(()),
+                ReceiveStep::NeedBytes if call.satisfied() && !tcp_may_have_more => return Ok(()),
+                ReceiveStep::NeedBytes => {
                     let mut side = guard(&self.rx);
                     let pulled = side.pull(fd, &self.shared);
                     let next = self.after_pull(side.keyed()?, pulled, call, out)?;
-                    side.waits = next == Step::Wait;
+                    side.waits = next == ReceiveStep::Wait;
                     // Taking many short records makes TCP acknowledge them, and so more come at once.
                     tcp_may_have_more =
                         pulled == Pulled::Full || pulled == Pulled::Few && call.met_several();
                     next
                 }
-                Step::Wait => {
+                ReceiveStep::Wait => {
                     let events = guard(&self.rx).events();
                     let waited = wait_to_receive(fd, events, call, limit, &mut system);
                     guard(&self.rx).waits = false;
@@ -108,7 +111,7 @@ impl FdSocket {
                         Err(_) if call.copied() => return Ok(()),
                         waited => waited?,
                     }
-                    Step::NeedBytes
+                    ReceiveStep::NeedBytes
                 }
             };
         }
@@ -116,11 +119,11 @@ impl FdSocket {
 
     pub(super) fn after_pull(
         &self,
-        rx: &mut Rx,
+        rx: &mut SocketRx,
         pulled: Pulled,
-        call: &mut Receive,
-        out: &mut Target<'_, '_>,
-    ) -> Result<Step, Error> {
+        call: &mut ReceiveCall,
+        out: &mut ReceiveBuffers<'_, '_>,
+    ) -> Result<ReceiveStep, Error> {
         match self.dry(pulled) {
             // A worker of a queue may have been faster.
             Some(_) if !rx.hungry() && !rx.stopped() => Ok(rx.advance(call, out, &self.shared)?),
@@ -130,14 +133,14 @@ impl FdSocket {
     }
 
     /// Why a read brought no bytes; none when it did.
-    pub(super) fn dry(&self, pulled: Pulled) -> Option<Dry> {
+    pub(super) fn dry(&self, pulled: Pulled) -> Option<NoBytesReason> {
         match pulled {
             Pulled::Full | Pulled::Some | Pulled::Few => None,
-            Pulled::Nothing => Some(Dry::Yet),
-            Pulled::Ended => Some(Dry::Ended),
+            Pulled::Nothing => Some(NoBytesReason::Yet),
+            Pulled::Ended => Some(NoBytesReason::Ended),
             Pulled::Failed(errno) => {
                 self.tx.tcp_failed(errno);
-                Some(Dry::Ended)
+                Some(NoBytesReason::Ended)
             }
         }
     }
@@ -195,34 +198,34 @@ impl RxSide {
     }
 
     pub(super) fn live_info(&self) -> Option<CryptoInfo> {
-        self.rx.as_ref().map(Rx::live_info)
+        self.rx.as_ref().map(SocketRx::live_info)
     }
 
     pub(super) fn install_first(&mut self, key: TrafficKey, queued: Option<Queued>) {
-        self.rx = Some(Rx::new(key));
+        self.rx = Some(SocketRx::new(key));
         self.queued = queued;
     }
 
     pub(super) fn set_no_pad(&mut self, value: &[u8]) -> Result<(), ktls_core::Error> {
-        let no_pad = options::no_pad(value, self.rx.as_ref().map(Rx::key))?;
+        let no_pad = options::no_pad(value, self.rx.as_ref().map(SocketRx::key))?;
         self.keyed()?.set_no_pad(no_pad);
         Ok(())
     }
 
     pub(super) fn no_pad_answer(&self, len: usize) -> Result<Vec<u8>, ktls_core::Error> {
-        options::no_pad_answer(self.no_pad(), self.rx.as_ref().map(Rx::key), len)
+        options::no_pad_answer(self.no_pad(), self.rx.as_ref().map(SocketRx::key), len)
     }
 
     pub(super) fn no_pad(&self) -> NoPad {
-        self.rx.as_ref().map_or(NoPad::Off, Rx::no_pad)
+        self.rx.as_ref().map_or(NoPad::Off, SocketRx::no_pad)
     }
 
     /// The engine, once there is one.
-    pub(super) fn keyed_now(&mut self) -> Option<&mut Rx> {
+    pub(super) fn keyed_now(&mut self) -> Option<&mut SocketRx> {
         self.rx.as_mut()
     }
 
-    pub(super) fn keyed(&mut self) -> Result<&mut Rx, ktls_core::Error> {
+    pub(super) fn keyed(&mut self) -> Result<&mut SocketRx, ktls_core::Error> {
         self.rx.as_mut().ok_or(ktls_core::Error::NoKey)
     }
 
@@ -235,7 +238,7 @@ impl RxSide {
     }
 
     /// Reads what TCP has, at most so much at a time.
-    pub(super) fn pull(&mut self, fd: &OwnedFd, shared: &Shared) -> Pulled {
+    pub(super) fn pull(&mut self, fd: &OwnedFd, shared: &SocketShared) -> Pulled {
         let Some(rx) = &mut self.rx else {
             return Pulled::Nothing;
         };

@@ -3,8 +3,8 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use ktls_core::socket::call::{Control, Controls, DONTWAIT, SendFlags};
-use ktls_core::socket::{More, Source, Tx};
+use ktls_core::socket::call::{DONTWAIT, SendControl, SendControls, SendFlags};
+use ktls_core::socket::{PartialRecord, SendBuffers, SocketTx};
 use ktls_core::wire::ContentType;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -20,7 +20,7 @@ use crate::{Error, Patience};
 /// One send call under way.
 struct Sending<'a, 'b> {
     payload: Payload<'a>,
-    source: Source<'a>,
+    source: SendBuffers<'a>,
     record_type: Option<u8>,
     flags: SendFlags,
     /// How long the caller waits.
@@ -52,7 +52,7 @@ impl FdSocket {
     pub fn send(
         &self,
         slices: &[&[u8]],
-        controls: &[Control<'_>],
+        controls: &[SendControl<'_>],
         flags: u32,
         patience: Patience,
     ) -> Result<usize, Error> {
@@ -69,7 +69,7 @@ impl FdSocket {
         &self,
         slices: &[&[u8]],
         kept: &[Option<Kept>],
-        controls: &[Control<'_>],
+        controls: &[SendControl<'_>],
         flags: u32,
         limit: &mut Limit,
     ) -> Result<usize, Error> {
@@ -81,7 +81,7 @@ impl FdSocket {
     pub(super) fn send_within(
         &self,
         payload: Payload<'_>,
-        controls: &[Control<'_>],
+        controls: &[SendControl<'_>],
         flags: u32,
         limit: &mut Limit,
     ) -> Result<Sent, Error> {
@@ -92,7 +92,7 @@ impl FdSocket {
         } else {
             &mut at_once
         };
-        let source = Source::new(payload.slices);
+        let source = SendBuffers::new(payload.slices);
         if !self.tx.is_keyed() {
             let _turn = self.writer.take(limit.patience())?;
             return self.send_plain(&fd, source, controls, flags, limit);
@@ -105,7 +105,7 @@ impl FdSocket {
             // What TCP has told since is what counts.
             self.collect_error(&fd);
         }
-        let asked = Controls::new(controls.iter().copied(), flags);
+        let asked = SendControls::new(controls.iter().copied(), flags);
         let record_type = match asked.record_type {
             Ok(record_type) => record_type,
             Err(error) => {
@@ -145,7 +145,7 @@ impl FdSocket {
                 slices: &[],
                 kept: &[],
             },
-            source: Source::new(&[]),
+            source: SendBuffers::new(&[]),
             record_type: Some(ContentType::APPLICATION_DATA.0),
             flags,
             limit,
@@ -253,11 +253,16 @@ impl FdSocket {
         self.cut(&mut self.tx.state(), sending, limit)
     }
 
-    fn cut(&self, tx: &mut Tx, sending: &mut Sending<'_, '_>, limit: usize) -> Result<(), Error> {
+    fn cut(
+        &self,
+        tx: &mut SocketTx,
+        sending: &mut Sending<'_, '_>,
+        limit: usize,
+    ) -> Result<(), Error> {
         let more = if sending.flags.more {
-            More::KeepOpen
+            PartialRecord::KeepOpen
         } else {
-            More::Seal
+            PartialRecord::Seal
         };
         let sent = tx.send(
             &mut sending.source,

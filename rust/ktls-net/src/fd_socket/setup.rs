@@ -7,8 +7,8 @@ use ktls_aead::PROVIDER;
 use ktls_core::crypto_info::{CryptoInfo, Direction};
 use ktls_core::key::TrafficKey;
 use ktls_core::offload::Carrier;
-use ktls_core::socket::options::{self, Opt};
-use ktls_core::socket::{Conf, Info, NoPad};
+use ktls_core::socket::options::{self, TlsOption};
+use ktls_core::socket::{DirectionConf, NoPad, UlpInfo};
 use ktls_core::stats::Counter;
 use rustix::event::PollFlags;
 use rustix::net::sockopt::{socket_domain, socket_protocol, socket_type};
@@ -70,12 +70,12 @@ impl FdSocket {
         if !setup.attached {
             return Err(ktls_core::Error::NoUlp.into());
         }
-        match Opt::new(optname)? {
-            Opt::Tx => self.set_key(Direction::Tx, value, &fd)?,
-            Opt::Rx => self.set_key(Direction::Rx, value, &fd)?,
-            Opt::ZerocopyRo => setup.zerocopy = options::zerocopy(value)?,
-            Opt::ExpectNoPad => guard(&self.rx).set_no_pad(value)?,
-            Opt::MaxPayloadLen => self.set_max_payload(value)?,
+        match TlsOption::new(optname)? {
+            TlsOption::Tx => self.set_key(Direction::Tx, value, &fd)?,
+            TlsOption::Rx => self.set_key(Direction::Rx, value, &fd)?,
+            TlsOption::ZerocopyRo => setup.zerocopy = options::zerocopy(value)?,
+            TlsOption::ExpectNoPad => guard(&self.rx).set_no_pad(value)?,
+            TlsOption::MaxPayloadLen => self.set_max_payload(value)?,
         }
         Ok(())
     }
@@ -90,12 +90,14 @@ impl FdSocket {
         if !setup.attached {
             return Err(ktls_core::Error::UlpUnsupported.into());
         }
-        let answer = match Opt::new(optname)? {
-            Opt::Tx => options::key_answer(self.tx.state().live_info(), len),
-            Opt::Rx => options::key_answer(guard(&self.rx).live_info(), len),
-            Opt::ZerocopyRo => options::zerocopy_answer(setup.zerocopy, len),
-            Opt::ExpectNoPad => guard(&self.rx).no_pad_answer(len),
-            Opt::MaxPayloadLen => options::payload_limit_answer(self.tx.state().max_payload(), len),
+        let answer = match TlsOption::new(optname)? {
+            TlsOption::Tx => options::key_answer(self.tx.state().live_info(), len),
+            TlsOption::Rx => options::key_answer(guard(&self.rx).live_info(), len),
+            TlsOption::ZerocopyRo => options::zerocopy_answer(setup.zerocopy, len),
+            TlsOption::ExpectNoPad => guard(&self.rx).no_pad_answer(len),
+            TlsOption::MaxPayloadLen => {
+                options::payload_limit_answer(self.tx.state().max_payload(), len)
+            }
         };
         Ok(answer?)
     }
@@ -104,7 +106,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// EBADF once closed.
-    pub fn info(&self) -> Result<Option<Info>, Error> {
+    pub fn info(&self) -> Result<Option<UlpInfo>, Error> {
         self.fd.open()?;
         let setup = guard(&self.setup);
         if !setup.attached {
@@ -112,7 +114,7 @@ impl FdSocket {
         }
         let (tx, rx) = (self.tx.installed(), guard(&self.rx).installed());
         let keyed = tx.as_ref().or(rx.as_ref());
-        Ok(Some(Info {
+        Ok(Some(UlpInfo {
             suite: keyed.map(|key| (key.version(), key.cipher().cipher_type)),
             tx_conf: self.conf(Direction::Tx, tx.as_ref()),
             rx_conf: self.conf(Direction::Rx, rx.as_ref()),
@@ -206,10 +208,10 @@ impl FdSocket {
         }
     }
 
-    fn conf(&self, direction: Direction, key: Option<&CryptoInfo>) -> Conf {
+    fn conf(&self, direction: Direction, key: Option<&CryptoInfo>) -> DirectionConf {
         match self.carrier(direction) {
-            Some(Carrier::Device) => Conf::Hw,
-            _ => Conf::new(key),
+            Some(Carrier::Device) => DirectionConf::Hw,
+            _ => DirectionConf::new(key),
         }
     }
 

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use ktls_core::WipedBytes;
 use ktls_core::socket::call::{ControlRoom, MORE, RecvFlags};
-use ktls_core::socket::{Receive, Step};
+use ktls_core::socket::{ReceiveCall, ReceiveStep};
 use rustix::event::PollFlags;
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use rustix::io::{Errno, ioctl_fionread, read, write};
@@ -115,7 +115,7 @@ impl FdSocket {
         len: usize,
         limit: &mut Limit,
     ) -> Result<usize, Error> {
-        let call = Receive::new(RecvFlags::default(), ControlRoom::None, len, 1);
+        let call = ReceiveCall::new(RecvFlags::default(), ControlRoom::None, len, 1);
         let mut system = None;
         loop {
             let mut side = guard(&self.rx);
@@ -129,7 +129,7 @@ impl FdSocket {
             let Some(dry) = self.dry(pulled) else {
                 continue;
             };
-            if side.keyed()?.starved(&call, dry, &self.shared)? == Step::Done {
+            if side.keyed()?.starved(&call, dry, &self.shared)? == ReceiveStep::Done {
                 return Ok(0);
             }
             let events = side.events();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use ktls_core::crypto_info::CryptoInfo;
-use ktls_core::socket::{Fault, Shared, Tx};
+use ktls_core::socket::{CallFault, SocketShared, SocketTx};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown, send};
@@ -21,8 +21,8 @@ use crate::{Error, Patience, background_sender};
 /// Plain TCP until it has a key.
 #[derive(Debug)]
 pub(crate) struct TxSide {
-    tx: Mutex<Tx>,
-    shared: Arc<Shared>,
+    tx: Mutex<SocketTx>,
+    shared: Arc<SocketShared>,
     keyed: AtomicBool,
     /// `shutdown(WR)` was called.
     shut: AtomicBool,
@@ -80,7 +80,11 @@ pub(super) const fn seal_at_once(patience: Patience) -> usize {
 pub(crate) const ORPHAN: Duration = background_sender::LIMITS.stalled;
 
 impl TxSide {
-    pub(super) fn new(shared: Arc<Shared>, watchers: Arc<Watchers>, owner: Arc<Ownership>) -> Self {
+    pub(super) fn new(
+        shared: Arc<SocketShared>,
+        watchers: Arc<Watchers>,
+        owner: Arc<Ownership>,
+    ) -> Self {
         Self {
             tx: Mutex::default(),
             shared,
@@ -95,7 +99,7 @@ impl TxSide {
         }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, Tx> {
+    pub(super) fn state(&self) -> MutexGuard<'_, SocketTx> {
         guard(&self.tx)
     }
 
@@ -134,7 +138,7 @@ impl TxSide {
         self.failed.load(Ordering::Acquire)
     }
 
-    pub(super) fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &SocketShared {
         &self.shared
     }
 
@@ -157,7 +161,9 @@ impl TxSide {
     /// TCP gave its error: it goes to `sk_err`.
     pub(crate) fn tcp_failed(&self, errno: Errno) {
         self.set_failed();
-        self.shared.error.set(Fault::System(errno.raw_os_error()));
+        self.shared
+            .error
+            .set(CallFault::System(errno.raw_os_error()));
     }
 
     /// Writes what is sealed, never waiting.
@@ -312,7 +318,7 @@ mod tests {
 
     use ktls_aead::PROVIDER;
     use ktls_core::key::TrafficKey;
-    use ktls_core::socket::{More, Source};
+    use ktls_core::socket::{PartialRecord, SendBuffers};
     use rustix::event::{PollFd, poll};
 
     use super::*;
@@ -334,10 +340,10 @@ mod tests {
         near.set_nonblocking(true).expect("a flag");
         while near.write(&[0; 4096]).is_ok() {}
         let (near, side) = (Arc::new(OwnedFd::from(near)), keyed());
-        let mut source = Source::new(&[b"data"]);
+        let mut source = SendBuffers::new(&[b"data"]);
         let sent = side
             .state()
-            .send(&mut source, None, More::Seal, 1, &side.shared);
+            .send(&mut source, None, PartialRecord::Seal, 1, &side.shared);
         assert_eq!(sent, Ok(()));
         side.finish(&near);
         drop(near);

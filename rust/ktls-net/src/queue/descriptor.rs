@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ktls_core::key::TrafficKey;
-use ktls_core::socket::{Job, Plaintext};
+use ktls_core::socket::{JobPlaintext, QueueJob};
 use ktls_core::{Fifo, WipedBytes};
 
 /// Bytes that stay as they are for as long as it lives, from an offset on.
@@ -57,10 +57,10 @@ impl Kept {
 }
 
 impl Payload<'_> {
-    fn bytes(&self, plaintext: Plaintext) -> Bytes {
+    fn bytes(&self, plaintext: JobPlaintext) -> Bytes {
         match plaintext {
-            Plaintext::Apart(bytes) => Bytes::Owned(bytes),
-            Plaintext::InCall { slice, start, len } => match self.kept.get(slice) {
+            JobPlaintext::Apart(bytes) => Bytes::Owned(bytes),
+            JobPlaintext::InCall { slice, start, len } => match self.kept.get(slice) {
                 Some(Some(kept)) => Bytes::Kept(kept.clone(), start..start + len),
                 Some(None) | None => Bytes::Owned(self.slices[slice][start..start + len].into()),
             },
@@ -69,10 +69,10 @@ impl Payload<'_> {
 }
 
 impl Descriptor {
-    pub(crate) fn new(job: Job, payload: Payload<'_>) -> Self {
+    pub(crate) fn new(job: QueueJob, payload: Payload<'_>) -> Self {
         match job {
-            Job::Sealed(record) => Self::Sealed(record),
-            Job::Seal {
+            QueueJob::Sealed(record) => Self::Sealed(record),
+            QueueJob::Seal {
                 key,
                 seq,
                 record_type,

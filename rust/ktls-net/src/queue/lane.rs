@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ktls_core::Fifo;
 use ktls_core::offload::Ring;
-use ktls_core::socket::Job;
+use ktls_core::socket::QueueJob;
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
@@ -136,7 +136,7 @@ impl Lane {
     pub(crate) fn submit(
         self: &Arc<Self>,
         side: &Arc<TxSide>,
-        jobs: impl Iterator<Item = Job>,
+        jobs: impl Iterator<Item = QueueJob>,
         payload: Payload<'_>,
     ) -> Option<Fifo> {
         let mut state = guard(&self.state);

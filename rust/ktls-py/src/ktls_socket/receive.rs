@@ -1,7 +1,7 @@
 //! What the receiving calls have in common.
 
 use ktls_core::Errno;
-use ktls_core::socket::{Received, Target};
+use ktls_core::socket::{ReceiveBuffers, ReceiveResult};
 use ktls_net::Limit;
 use pyo3::prelude::*;
 
@@ -18,11 +18,16 @@ impl PyKtlsSocket {
         bufsize: isize,
         control: usize,
         flags: i32,
-    ) -> PyResult<(Bound<'py, PyAny>, Received)> {
+    ) -> PyResult<(Bound<'py, PyAny>, ReceiveResult)> {
         let len = size(bufsize)?;
         let mut received = None;
         let data = new_bytes(py, len.saturating_add(1), |out| {
-            let got = self.recv_target(py, &mut Target::fresh(&mut [out], len), control, flags)?;
+            let got = self.recv_target(
+                py,
+                &mut ReceiveBuffers::fresh(&mut [out], len),
+                control,
+                flags,
+            )?;
             received = Some(got);
             PyResult::Ok(got.len)
         })?;
@@ -33,10 +38,10 @@ impl PyKtlsSocket {
     pub(super) fn recv_target(
         &self,
         py: Python<'_>,
-        out: &mut Target<'_, '_>,
+        out: &mut ReceiveBuffers<'_, '_>,
         control: usize,
         flags: i32,
-    ) -> PyResult<Received> {
+    ) -> PyResult<ReceiveResult> {
         let mut limit = Limit::whole(self.timeout.patience());
         let flags = flags.cast_unsigned();
         self.run(py, || self.inner.recv(out, control, flags, &mut limit))

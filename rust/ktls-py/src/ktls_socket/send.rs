@@ -1,6 +1,6 @@
 //! What the sends of `KtlsSocket` have in common.
 
-use ktls_core::socket::call::Control;
+use ktls_core::socket::call::SendControl;
 use ktls_net::{Kept, Limit};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -15,7 +15,7 @@ impl PyKtlsSocket {
         &self,
         py: Python<'_>,
         buffers: &[Input<'_>],
-        controls: &[Control<'_>],
+        controls: &[SendControl<'_>],
         flags: i32,
     ) -> PyResult<usize> {
         let flags = flags.cast_unsigned();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use ktls_aead::PROVIDER;
 use ktls_core::offload::{Capabilities, Connection, OffloadDevice, RxPhase, SimNic, Size, TxPhase};
-use ktls_core::socket::{Rx, Shared, Tx};
+use ktls_core::socket::{SocketRx, SocketShared, SocketTx};
 
 use super::key::{Keys, expand, secrets};
 use crate::device::{FaultyDevice, TraceDevice, TraceLog};
@@ -15,9 +15,9 @@ use crate::scenario::Scenario;
 use crate::tcp::{Cut, Receiver, Sender};
 
 pub(super) struct Host {
-    pub(super) tx: Tx,
-    pub(super) rx: Rx,
-    pub(super) shared: Shared,
+    pub(super) tx: SocketTx,
+    pub(super) rx: SocketRx,
+    pub(super) shared: SocketShared,
     pub(super) device: Box<dyn OffloadDevice>,
     pub(super) sender: Sender,
     pub(super) receiver: Receiver,
@@ -75,9 +75,9 @@ impl Host {
         let (own, peer) = if index == 0 { (near, far) } else { (far, near) };
         let (mut keys, mut peer_keys) = (Keys::new(own), Keys::new(peer));
         let mut host = Self {
-            tx: Tx::default(),
-            rx: Rx::new(expand(peer_keys.info(0))),
-            shared: Shared::default(),
+            tx: SocketTx::default(),
+            rx: SocketRx::new(expand(peer_keys.info(0))),
+            shared: SocketShared::default(),
             device: device(scenario, rng.u64(..), log),
             sender: Sender::new(scenario.link.window),
             receiver: Receiver::default(),

@@ -2,7 +2,7 @@
 
 use ktls_core::Error;
 use ktls_core::socket::call::{ControlRoom, RecvFlags};
-use ktls_core::socket::{Dry, Fault, Receive, Step, Target};
+use ktls_core::socket::{CallFault, NoBytesReason, ReceiveBuffers, ReceiveCall, ReceiveStep};
 use ktls_core::wire::KEY_UPDATE;
 
 use super::host::Host;
@@ -12,7 +12,7 @@ use crate::oracle::Broken;
 use crate::report::EventKind;
 
 /// What one receive call gave.
-type Got = Result<Option<(u8, Vec<u8>)>, Fault>;
+type Got = Result<Option<(u8, Vec<u8>)>, CallFault>;
 
 impl World<'_> {
     /// A packet arrives: the device opens it if it can, and TCP puts it in order.
@@ -47,7 +47,7 @@ impl World<'_> {
             let len = self.rng.usize(1..=MOST_READ);
             match self.hosts[index].receive(len) {
                 Ok(Some((record_type, bytes))) => self.deliver(index, record_type, &bytes),
-                Ok(None) | Err(Fault::Tls(Error::KeyExpired)) => return,
+                Ok(None) | Err(CallFault::Tls(Error::KeyExpired)) => return,
                 Err(fault) => {
                     let errno = fault.code();
                     return self.violate(1 - index, 0, Broken::ReceiveFailed { errno });
@@ -101,8 +101,8 @@ impl Host {
     fn receive(&mut self, len: usize) -> Got {
         let mut buffer = vec![0; len];
         let slices: &mut [&mut [u8]] = &mut [&mut buffer];
-        let mut target = Target::new(slices);
-        let mut call = Receive::new(RecvFlags::default(), ControlRoom::Full, len, 1);
+        let mut target = ReceiveBuffers::new(slices);
+        let mut call = ReceiveCall::new(RecvFlags::default(), ControlRoom::Full, len, 1);
         let got = self.call(&mut call, &mut target);
         self.rx.serve_device(&mut *self.device, &self.shared.stats);
         got?;
@@ -111,9 +111,13 @@ impl Host {
         Ok(received.record_type.map(|kind| (kind, buffer)))
     }
 
-    fn call(&mut self, call: &mut Receive, target: &mut Target<'_, '_>) -> Result<(), Fault> {
-        if self.rx.start(call, target, &self.shared)? == Step::NeedBytes {
-            self.rx.starved(call, Dry::Yet, &self.shared)?;
+    fn call(
+        &mut self,
+        call: &mut ReceiveCall,
+        target: &mut ReceiveBuffers<'_, '_>,
+    ) -> Result<(), CallFault> {
+        if self.rx.start(call, target, &self.shared)? == ReceiveStep::NeedBytes {
+            self.rx.starved(call, NoBytesReason::Yet, &self.shared)?;
         }
         Ok(())
     }

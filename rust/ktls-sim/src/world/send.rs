@@ -2,7 +2,7 @@
 
 use ktls_core::offload::{Policy, Segment, Transmit};
 use ktls_core::rekey::Reply;
-use ktls_core::socket::{Fault, More, Source};
+use ktls_core::socket::{CallFault, PartialRecord, SendBuffers};
 
 use super::key::expand;
 use super::{Entry, World};
@@ -31,7 +31,7 @@ impl World<'_> {
     }
 
     /// False when the program has nothing more to do.
-    fn write_next(&mut self, index: usize) -> Result<bool, Fault> {
+    fn write_next(&mut self, index: usize) -> Result<bool, CallFault> {
         let writer = &mut self.hosts[index].writer;
         if writer.owes_key {
             return self.install_write_key(index);
@@ -43,29 +43,29 @@ impl World<'_> {
         }
         if writer.rekeys == self.scenario.rekeys {
             // The last record may be open.
-            self.send(index, &[0], Some(21), More::Seal)?;
+            self.send(index, &[0], Some(21), PartialRecord::Seal)?;
             return Ok(false);
         }
         writer.owes_key = true;
         let message = Reply::NotRequested.message();
-        self.send(index, &message, Some(22), More::Seal)?;
+        self.send(index, &message, Some(22), PartialRecord::Seal)?;
         if self.scenario.policy != Policy::V17 && self.happens(self.scenario.more) {
             // Data between KeyUpdate and key stays open, and goes under the new key (K-24).
-            self.send(index, &[7; 9], None, More::KeepOpen)?;
+            self.send(index, &[7; 9], None, PartialRecord::KeepOpen)?;
         }
         Ok(true)
     }
 
-    fn send_message(&mut self, index: usize) -> Result<(), Fault> {
+    fn send_message(&mut self, index: usize) -> Result<(), CallFault> {
         let len = self.rng.usize(0..=self.scenario.message_len);
         let writer = &mut self.hosts[index].writer;
         writer.counter = writer.counter.wrapping_add(37);
         let from = writer.counter;
         let data: Vec<u8> = (0..len).map(|i| (i as u8) ^ from).collect();
         let more = if self.happens(self.scenario.more) {
-            More::KeepOpen
+            PartialRecord::KeepOpen
         } else {
-            More::Seal
+            PartialRecord::Seal
         };
         self.send(index, &data, None, more)
     }
@@ -75,11 +75,11 @@ impl World<'_> {
         index: usize,
         data: &[u8],
         record_type: Option<u8>,
-        more: More,
-    ) -> Result<(), Fault> {
+        more: PartialRecord,
+    ) -> Result<(), CallFault> {
         let host = &mut self.hosts[index];
         let slices = [data];
-        let mut source = Source::new(&slices);
+        let mut source = SendBuffers::new(&slices);
         host.tx.begin_send(&mut *host.device, &host.shared)?;
         host.oracle.said(record_type.unwrap_or(23), data);
         host.tx
@@ -90,13 +90,13 @@ impl World<'_> {
     }
 
     /// `TLS_TX`; V17 may want to be asked again.
-    fn install_write_key(&mut self, index: usize) -> Result<bool, Fault> {
+    fn install_write_key(&mut self, index: usize) -> Result<bool, CallFault> {
         let room = self.room(index) as usize;
         let host = &mut self.hosts[index];
         let generation = host.writer.rekeys + 1;
         let key = expand(host.keys.info(generation));
         let done = host.tx.rekey(key, room, &mut *host.device, &host.shared);
-        if done == Err(Fault::System(ktls_core::Errno::Again.code())) {
+        if done == Err(CallFault::System(ktls_core::Errno::Again.code())) {
             return Ok(true);
         }
         done?;

@@ -4,14 +4,14 @@
 use std::collections::VecDeque;
 
 use crate::key::InnerPlaintext;
-use crate::socket::rx::Rx;
+use crate::socket::rx::SocketRx;
 use crate::socket::rx::open::is_key_update;
 use crate::wiped::WipedBytes;
 
 /// Plaintexts of the next records on the wire.
 #[derive(Debug, Default)]
-pub(super) struct Ahead {
-    records: VecDeque<Record>,
+pub(super) struct OpenedAhead {
+    records: VecDeque<AheadRecord>,
     /// Bytes of wire that they are.
     len: usize,
     /// What follows needs another key, or does not open.
@@ -21,20 +21,20 @@ pub(super) struct Ahead {
 }
 
 #[derive(Debug)]
-struct Record {
+struct AheadRecord {
     len: usize,
     inner: InnerPlaintext,
     plaintext: WipedBytes,
 }
 
-impl Ahead {
+impl OpenedAhead {
     pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
     /// Puts the plaintext of the next record in the place of `scratch`.
     pub(super) fn take(&mut self, scratch: &mut WipedBytes) -> Option<InnerPlaintext> {
-        let Record {
+        let AheadRecord {
             len,
             inner,
             plaintext,
@@ -51,7 +51,7 @@ impl Ahead {
     }
 }
 
-impl Rx {
+impl SocketRx {
     /// Opens the next record that is whole and not opened, while fewer than `most` bytes of wire are; false
     /// when there is none.
     pub fn open_ahead(&mut self, most: usize) -> bool {
@@ -76,7 +76,7 @@ impl Rx {
         };
         ahead.stopped = is_key_update(inner, &plaintext[..inner.len]);
         ahead.len += frame.len;
-        ahead.records.push_back(Record {
+        ahead.records.push_back(AheadRecord {
             len: frame.len,
             inner,
             plaintext,

@@ -3,11 +3,11 @@
 use crate::key::{InnerPlaintext, RecSeq};
 use crate::record::TOGETHER;
 use crate::record::group::{self, RecordGroup};
-use crate::socket::rx::open::{Head, Place};
-use crate::socket::rx::{Rx, Step};
-use crate::socket::{Fault, Receive, Shared, Target};
+use crate::socket::rx::open::{HeadRecord, OpenDestination};
+use crate::socket::rx::{ReceiveStep, SocketRx};
+use crate::socket::{CallFault, ReceiveBuffers, ReceiveCall, SocketShared};
 
-impl Rx {
+impl SocketRx {
     /// Opens records from the head on, whose first is `len` bytes long, and delivers what this call may
     /// have of them; none when the next record is to be opened alone.
     ///
@@ -15,10 +15,10 @@ impl Rx {
     pub(super) fn open_group(
         &mut self,
         len: usize,
-        call: &mut Receive,
-        out: &mut Target<'_, '_>,
-        shared: &Shared,
-    ) -> Result<Option<Step>, Fault> {
+        call: &mut ReceiveCall,
+        out: &mut ReceiveBuffers<'_, '_>,
+        shared: &SocketShared,
+    ) -> Result<Option<ReceiveStep>, CallFault> {
         if !self.gains_by_a_group(len, call, out) {
             return Ok(None);
         }
@@ -36,7 +36,12 @@ impl Rx {
         self.deliver_group(&places[..opened], call, out, shared)
     }
 
-    fn gains_by_a_group(&self, len: usize, call: &Receive, out: &mut Target<'_, '_>) -> bool {
+    fn gains_by_a_group(
+        &self,
+        len: usize,
+        call: &ReceiveCall,
+        out: &mut ReceiveBuffers<'_, '_>,
+    ) -> bool {
         let free = self.offload.is_none() && self.ahead.is_empty() && !call.peeks();
         if !free || self.key.interleaved().is_none() {
             return false;
@@ -54,10 +59,10 @@ impl Rx {
     fn deliver_group(
         &mut self,
         places: &[group::RecordSpan],
-        call: &mut Receive,
-        out: &mut Target<'_, '_>,
-        shared: &Shared,
-    ) -> Result<Option<Step>, Fault> {
+        call: &mut ReceiveCall,
+        out: &mut ReceiveBuffers<'_, '_>,
+        shared: &SocketShared,
+    ) -> Result<Option<ReceiveStep>, CallFault> {
         let mut step = Ok(None);
         let mut left: usize = places.iter().map(|place| place.room).sum();
         // Padding between the plaintext delivered last and the next.
@@ -72,17 +77,17 @@ impl Rx {
                 break;
             };
             let before = out.room();
-            let head = Head {
+            let head = HeadRecord {
                 len: place.record,
                 inner,
-                place: Place::Direct,
+                place: OpenDestination::Direct,
             };
             step = self.settle(head, call, out, shared).map(Some);
             let delivered = before - out.room();
             left -= delivered;
             gap += place.room - delivered;
             wanted += 1;
-            if step != Ok(Some(Step::NeedBytes)) {
+            if step != Ok(Some(ReceiveStep::NeedBytes)) {
                 break;
             }
         }

@@ -15,27 +15,27 @@ use crate::key::TrafficKey;
 use crate::offload::RxOffload;
 use crate::record::{Framing, GroupSize};
 use crate::rekey::{RxRekey, RxRekeyEvent};
-use crate::socket::{Fault, Receive, Shared, Target};
+use crate::socket::{CallFault, ReceiveBuffers, ReceiveCall, SocketShared};
 use crate::wiped::{WipedBytes, wipe};
-use ahead::Ahead;
+use ahead::OpenedAhead;
 
 /// Wire bytes in, plaintext out; pauses at a KeyUpdate.
 #[derive(Debug)]
-pub struct Rx {
+pub struct SocketRx {
     key: TrafficKey,
     /// The number of the next record; it wraps, as the kernel's does.
     seq: u64,
     rekey: RxRekey,
     framing: Framing,
-    parser: Parser,
+    parser: StreamParser,
     no_pad: NoPad,
     wire: Fifo,
     /// Opened and not yet delivered (`rx_list`). Only the last can be a control record.
-    opened: VecDeque<Opened>,
+    opened: VecDeque<RxListRecord>,
     scratch: WipedBytes,
     /// Memory for the scratch after next.
     spare: WipedBytes,
-    ahead: Ahead,
+    ahead: OpenedAhead,
     pace: GroupSize,
     /// What it knows of a device, once it was offered one.
     pub(crate) offload: Option<RxOffload>,
@@ -49,7 +49,7 @@ pub struct Rx {
 /// | Ready   | Ready                           | Hungry        |
 /// | Stopped | Stopped                         | –             |
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Parser {
+enum StreamParser {
     /// The record at the head is not whole.
     Hungry,
     /// It is, with so many bytes.
@@ -69,7 +69,7 @@ pub enum NoPad {
 }
 
 #[derive(Debug)]
-struct Opened {
+struct RxListRecord {
     record_type: u8,
     /// Its plaintext, and perhaps more.
     memory: WipedBytes,
@@ -77,7 +77,7 @@ struct Opened {
     left: Range<usize>,
 }
 
-impl Opened {
+impl RxListRecord {
     /// The first `len` bytes that are left were delivered.
     fn take(&mut self, len: usize) {
         let start = self.left.start;
@@ -88,10 +88,10 @@ impl Opened {
 
 /// How far a receive call came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Step {
+pub enum ReceiveStep {
     /// It is over.
     Done,
-    /// There is no whole record: give bytes, or say with [`Rx::starved`] that there are none.
+    /// There is no whole record: give bytes, or say with [`SocketRx::starved`] that there are none.
     NeedBytes,
     /// It has to wait for bytes.
     Wait,
@@ -99,14 +99,14 @@ pub enum Step {
 
 /// Why there are no bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Dry {
+pub enum NoBytesReason {
     /// None have come yet.
     Yet,
     /// None will come: FIN, reset, or `shutdown(RD)`.
     Ended,
 }
 
-impl Rx {
+impl SocketRx {
     /// Starts with the first key.
     #[must_use]
     pub fn new(key: TrafficKey) -> Self {
@@ -116,13 +116,13 @@ impl Rx {
             rekey: RxRekey::Ready,
             framing: Framing::kernel(info.cipher(), info.version()),
             key,
-            parser: Parser::Hungry,
+            parser: StreamParser::Hungry,
             no_pad: NoPad::Off,
             wire: Fifo::default(),
             opened: VecDeque::new(),
             scratch: WipedBytes::new(),
             spare: WipedBytes::new(),
-            ahead: Ahead::default(),
+            ahead: OpenedAhead::default(),
             pace: GroupSize::default(),
             offload: None,
         }
@@ -148,16 +148,16 @@ impl Rx {
     /// Begins a call: what is opened already, then the next records.
     ///
     /// # Errors
-    /// As [`Rx::advance`], and [`Error::NoControlRoom`].
+    /// As [`SocketRx::advance`], and [`Error::NoControlRoom`].
     pub fn start(
         &mut self,
-        call: &mut Receive,
-        out: &mut Target<'_, '_>,
-        shared: &Shared,
-    ) -> Result<Step, Fault> {
+        call: &mut ReceiveCall,
+        out: &mut ReceiveBuffers<'_, '_>,
+        shared: &SocketShared,
+    ) -> Result<ReceiveStep, CallFault> {
         let more = self.deliver_opened(call, out)?;
-        if out.room() == 0 || more == Step::Done || call.is_control() {
-            return Ok(Step::Done);
+        if out.room() == 0 || more == ReceiveStep::Done || call.is_control() {
+            return Ok(ReceiveStep::Done);
         }
         self.advance(call, out, shared)
     }
@@ -169,16 +169,16 @@ impl Rx {
     /// none of them once bytes were copied.
     pub fn advance(
         &mut self,
-        call: &mut Receive,
-        out: &mut Target<'_, '_>,
-        shared: &Shared,
-    ) -> Result<Step, Fault> {
+        call: &mut ReceiveCall,
+        out: &mut ReceiveBuffers<'_, '_>,
+        shared: &SocketShared,
+    ) -> Result<ReceiveStep, CallFault> {
         while out.room() > 0 {
             if self.rekey == RxRekey::Paused {
-                return call.end(Error::KeyExpired).map(|()| Step::Done);
+                return call.end(Error::KeyExpired).map(|()| ReceiveStep::Done);
             }
-            let Parser::Ready(len) = self.parse(shared) else {
-                return Ok(Step::NeedBytes);
+            let StreamParser::Ready(len) = self.parse(shared) else {
+                return Ok(ReceiveStep::NeedBytes);
             };
             if call.leaves_cut_records() && !self.fits(self.key.inner_len(len)?, out) {
                 break;
@@ -187,35 +187,40 @@ impl Rx {
                 Some(step) => step,
                 None => self.open_next(len, call, out, shared)?,
             };
-            if step == Step::Done {
+            if step == ReceiveStep::Done {
                 break;
             }
         }
-        Ok(Step::Done)
+        Ok(ReceiveStep::Done)
     }
 
     /// Says how a call goes on when no bytes can be had (`docs/kernel-rules.md`, S3.4).
     ///
     /// # Errors
     /// What `sk_err` holds, which is taken out only if no bytes were copied.
-    pub fn starved(&mut self, call: &Receive, dry: Dry, shared: &Shared) -> Result<Step, Fault> {
+    pub fn starved(
+        &mut self,
+        call: &ReceiveCall,
+        dry: NoBytesReason,
+        shared: &SocketShared,
+    ) -> Result<ReceiveStep, CallFault> {
         if call.satisfied() || (call.copied() && shared.error.peek().is_some()) {
-            return Ok(Step::Done);
+            return Ok(ReceiveStep::Done);
         }
         match (shared.error.take(), dry) {
             (Some(fault), _) => Err(fault),
-            (None, Dry::Ended) => Ok(Step::Done),
-            (None, Dry::Yet) => Ok(Step::Wait),
+            (None, NoBytesReason::Ended) => Ok(ReceiveStep::Done),
+            (None, NoBytesReason::Yet) => Ok(ReceiveStep::Wait),
         }
     }
 
-    /// Room for wire bytes; [`Rx::fed`] tells how many came.
+    /// Room for wire bytes; [`SocketRx::fed`] tells how many came.
     pub fn space(&mut self, len: usize) -> &mut [u8] {
         self.wire.space(len)
     }
 
     /// `len` bytes of the space last given have come.
-    pub fn fed(&mut self, len: usize, shared: &Shared) {
+    pub fn fed(&mut self, len: usize, shared: &SocketShared) {
         self.wire.commit(len);
         self.parse(shared);
     }
@@ -234,7 +239,7 @@ impl Rx {
     }
 
     /// Judges the header at the head by bytes that stay with TCP: an error is set when it arrives.
-    pub fn foresee(&mut self, next: &[u8], shared: &Shared) {
+    pub fn foresee(&mut self, next: &[u8], shared: &SocketShared) {
         let mut head = [0; LONGEST_HEAD];
         let have = self.wire.bytes();
         let both = have.iter().chain(next).copied();
@@ -248,10 +253,10 @@ impl Rx {
         }
     }
 
-    /// True while [`Rx::foresee`] may find something.
+    /// True while [`SocketRx::foresee`] may find something.
     #[must_use]
     pub fn may_foresee(&self) -> bool {
-        self.parser == Parser::Hungry && self.framing.announced(self.wire.bytes()) == Ok(None)
+        self.parser == StreamParser::Hungry && self.framing.announced(self.wire.bytes()) == Ok(None)
     }
 
     /// True when a receive call has something to deliver, as poll sees it (`docs/kernel-rules.md`,
@@ -259,20 +264,20 @@ impl Rx {
     /// not opened.
     #[must_use]
     pub fn readable(&self, low_water: usize) -> bool {
-        let whole = matches!(self.parser, Parser::Ready(_)) && self.unopened() >= low_water;
+        let whole = matches!(self.parser, StreamParser::Ready(_)) && self.unopened() >= low_water;
         (whole || self.has_opened()) && !self.paused()
     }
 
     /// True while the record at the head is not whole.
     #[must_use]
     pub fn hungry(&self) -> bool {
-        self.parser == Parser::Hungry
+        self.parser == StreamParser::Hungry
     }
 
     /// True once a bad header has stopped the parser.
     #[must_use]
     pub fn stopped(&self) -> bool {
-        self.parser == Parser::Stopped
+        self.parser == StreamParser::Stopped
     }
 
     /// True from a KeyUpdate to the next key.
@@ -322,10 +327,10 @@ impl Rx {
         self.no_pad = no_pad;
     }
 
-    fn parse(&mut self, shared: &Shared) -> Parser {
-        if self.parser == Parser::Hungry {
+    fn parse(&mut self, shared: &SocketShared) -> StreamParser {
+        if self.parser == StreamParser::Hungry {
             match self.framing.deframe(self.wire.bytes()) {
-                Ok(Some(frame)) => self.parser = Parser::Ready(frame.len),
+                Ok(Some(frame)) => self.parser = StreamParser::Ready(frame.len),
                 Ok(None) => {}
                 Err(error) => self.stop(error, shared),
             }
@@ -333,24 +338,24 @@ impl Rx {
         self.parser
     }
 
-    fn stop(&mut self, error: Error, shared: &Shared) {
-        self.parser = Parser::Stopped;
+    fn stop(&mut self, error: Error, shared: &SocketShared) {
+        self.parser = StreamParser::Stopped;
         shared.error.set(error);
     }
 
     /// Walks `rx_list`; Done when a record is not for this call.
     fn deliver_opened(
         &mut self,
-        call: &mut Receive,
-        out: &mut Target<'_, '_>,
-    ) -> Result<Step, Fault> {
+        call: &mut ReceiveCall,
+        out: &mut ReceiveBuffers<'_, '_>,
+    ) -> Result<ReceiveStep, CallFault> {
         let mut index = 0;
         while out.room() > 0 {
             let Some(record) = self.opened.get_mut(index) else {
                 break;
             };
             if !call.admit(record.record_type)? {
-                return Ok(Step::Done);
+                return Ok(ReceiveStep::Done);
             }
             let len = out.copy(&record.memory[record.left.clone()]);
             call.add(len);
@@ -365,7 +370,7 @@ impl Rx {
             }
             call.finish_record();
         }
-        Ok(Step::NeedBytes)
+        Ok(ReceiveStep::NeedBytes)
     }
 }
 

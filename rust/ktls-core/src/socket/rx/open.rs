@@ -4,28 +4,28 @@ use crate::error::Error;
 use crate::key::{InnerPlaintext, TrafficKey};
 use crate::offload::Judged;
 use crate::rekey::RxRekeyEvent;
-use crate::socket::rx::{NoPad, Opened, Parser, Rx, Step};
-use crate::socket::{Behind, Fault, Receive, Shared, Target};
+use crate::socket::rx::{NoPad, ReceiveStep, RxListRecord, SocketRx, StreamParser};
+use crate::socket::{BehindPlaintext, CallFault, ReceiveBuffers, ReceiveCall, SocketShared};
 use crate::stats::Counter;
 use crate::wiped::{WipedBytes, wipe};
 use crate::wire::{ContentType, KEY_UPDATE, TLS13};
 
-impl Rx {
+impl SocketRx {
     /// Opens the record of `len` bytes at the head and delivers what this call may have of it.
     pub(super) fn open_next(
         &mut self,
         len: usize,
-        call: &mut Receive,
-        out: &mut Target<'_, '_>,
-        shared: &Shared,
-    ) -> Result<Step, Fault> {
+        call: &mut ReceiveCall,
+        out: &mut ReceiveBuffers<'_, '_>,
+        shared: &SocketShared,
+    ) -> Result<ReceiveStep, CallFault> {
         let inner_len = self.key.inner_len(len)?;
         let fits = self.delivers(inner_len, call, out);
         let direct = fits && self.offload.is_none() && self.ahead.is_empty();
         let place = if direct && out.next_piece().len() >= inner_len {
-            Place::Direct
+            OpenDestination::Direct
         } else {
-            Place::Aside
+            OpenDestination::Aside
         };
         let inner = match self.open(len, inner_len, place, out) {
             Ok(inner) => inner,
@@ -37,8 +37,8 @@ impl Rx {
                 return fail(error, call, shared);
             }
         };
-        let step = self.settle(Head { len, inner, place }, call, out, shared)?;
-        if step != Step::Done {
+        let step = self.settle(HeadRecord { len, inner, place }, call, out, shared)?;
+        if step != ReceiveStep::Done {
             self.pace.speed_up();
         }
         Ok(step)
@@ -47,11 +47,11 @@ impl Rx {
     /// Takes the record at the head, which is open, off the wire and delivers what this call may have of it.
     pub(super) fn settle(
         &mut self,
-        Head { len, inner, place }: Head,
-        call: &mut Receive,
-        out: &mut Target<'_, '_>,
-        shared: &Shared,
-    ) -> Result<Step, Fault> {
+        HeadRecord { len, inner, place }: HeadRecord,
+        call: &mut ReceiveCall,
+        out: &mut ReceiveBuffers<'_, '_>,
+        shared: &SocketShared,
+    ) -> Result<ReceiveStep, CallFault> {
         // Nothing here may fail to keep the record: its number is spent.
         if self.optimistic() && self.delivers(inner.inner_len, call, out) {
             count_retry(inner, shared);
@@ -66,15 +66,24 @@ impl Rx {
     }
 
     /// True when the whole plaintext is delivered and taken by this call.
-    fn delivers(&self, inner_len: usize, call: &Receive, out: &Target<'_, '_>) -> bool {
+    fn delivers(&self, inner_len: usize, call: &ReceiveCall, out: &ReceiveBuffers<'_, '_>) -> bool {
         !call.peeks() && self.fits(inner_len, out)
     }
 
     /// Opens the record of `len` bytes at the head into `rx_list`.
-    pub(super) fn open_aside(&mut self, len: usize, shared: &Shared) -> Result<(), Fault> {
+    pub(super) fn open_aside(
+        &mut self,
+        len: usize,
+        shared: &SocketShared,
+    ) -> Result<(), CallFault> {
         let inner_len = self.key.inner_len(len)?;
         let inner = self
-            .open(len, inner_len, Place::Aside, &mut Target::new(&mut []))
+            .open(
+                len,
+                inner_len,
+                OpenDestination::Aside,
+                &mut ReceiveBuffers::new(&mut []),
+            )
             .inspect_err(|&error| note_failure(error, shared))?;
 
         // Nothing below may fail to keep the record: its number is spent.
@@ -92,8 +101,8 @@ impl Rx {
         &mut self,
         len: usize,
         inner_len: usize,
-        place: Place,
-        out: &mut Target<'_, '_>,
+        place: OpenDestination,
+        out: &mut ReceiveBuffers<'_, '_>,
     ) -> Result<InnerPlaintext, Error> {
         if let Some(inner) = self.ahead.take(&mut self.scratch) {
             return Ok(inner);
@@ -101,8 +110,8 @@ impl Rx {
         let opened = self.opened_by_device(len);
         let record = &self.wire.bytes()[..len];
         match place {
-            Place::Direct => open_direct(&self.key, self.seq, record, inner_len, out),
-            Place::Aside => {
+            OpenDestination::Direct => open_direct(&self.key, self.seq, record, inner_len, out),
+            OpenDestination::Aside => {
                 self.scratch.make_room(inner_len);
                 if opened {
                     return self.key.read_opened(record, &mut self.scratch);
@@ -124,35 +133,35 @@ impl Rx {
     fn plaintext<'a>(
         &'a mut self,
         inner: InnerPlaintext,
-        place: Place,
-        out: &'a mut Target<'_, '_>,
+        place: OpenDestination,
+        out: &'a mut ReceiveBuffers<'_, '_>,
     ) -> &'a mut [u8] {
         match place {
-            Place::Direct => &mut out.next_piece()[..inner.len],
-            Place::Aside => &mut self.scratch[..inner.len],
+            OpenDestination::Direct => &mut out.next_piece()[..inner.len],
+            OpenDestination::Aside => &mut self.scratch[..inner.len],
         }
     }
 
     /// Takes the opened record off the wire and moves on to the next.
-    fn spend(&mut self, len: usize, shared: &Shared) {
+    fn spend(&mut self, len: usize, shared: &SocketShared) {
         self.wire.consume(len);
         if let Some(offload) = &mut self.offload {
             offload.spent(len);
         }
-        self.parser = Parser::Hungry;
+        self.parser = StreamParser::Hungry;
         self.seq = self.seq.wrapping_add(1);
         if self.seq == 0 {
             // The record is delivered all the same (docs/kernel-rules.md, S2.3-2).
             shared.error.set_in_call(Error::SeqExhausted);
         }
-        if self.parse(shared) == Parser::Stopped {
+        if self.parse(shared) == StreamParser::Stopped {
             // The header behind is judged in this call, however long it has been there.
             shared.error.outdate_tcp();
         }
     }
 
     /// K-1: nothing but the first byte of a handshake record is looked at, in TLS 1.2 as well (K-3).
-    fn pause(&mut self, shared: &Shared) -> Result<(), Error> {
+    fn pause(&mut self, shared: &SocketShared) -> Result<(), Error> {
         self.rekey = self.rekey.on(RxRekeyEvent::KeyUpdateRead)?;
         if let Some(offload) = &mut self.offload {
             offload.key_update_read(&shared.stats);
@@ -164,35 +173,35 @@ impl Rx {
     fn deliver(
         &mut self,
         inner: InnerPlaintext,
-        place: Place,
-        call: &mut Receive,
-        out: &mut Target<'_, '_>,
-    ) -> Result<Step, Fault> {
+        place: OpenDestination,
+        call: &mut ReceiveCall,
+        out: &mut ReceiveBuffers<'_, '_>,
+    ) -> Result<ReceiveStep, CallFault> {
         let admitted = call.admit(inner.record_type);
         if admitted != Ok(true) {
             // It is not for this call: nothing of it stays in the caller's buffer.
             match place {
-                Place::Direct => {
+                OpenDestination::Direct => {
                     let plaintext = self.plaintext(inner, place, out);
                     let memory = WipedBytes::from(&*plaintext);
                     wipe(plaintext);
-                    self.opened.push_back(Opened {
+                    self.opened.push_back(RxListRecord {
                         record_type: inner.record_type,
                         memory,
                         left: 0..inner.len,
                     });
                 }
-                Place::Aside => self.keep_scratch(inner, 0),
+                OpenDestination::Aside => self.keep_scratch(inner, 0),
             }
             return admitted
-                .map(|_| Step::Done)
+                .map(|_| ReceiveStep::Done)
                 .or_else(|error| end(error, call));
         }
         let copied = match place {
-            Place::Direct => inner.len,
-            Place::Aside => out.copy(&self.scratch[..inner.len]),
+            OpenDestination::Direct => inner.len,
+            OpenDestination::Aside => out.copy(&self.scratch[..inner.len]),
         };
-        if place == Place::Direct {
+        if place == OpenDestination::Direct {
             out.advance(copied);
         }
         call.add(copied);
@@ -200,15 +209,15 @@ impl Rx {
         if call.peeks() || taken < inner.len {
             self.keep_scratch(inner, taken);
         } else {
-            if place == Place::Aside {
+            if place == OpenDestination::Aside {
                 wipe(&mut self.scratch[..inner.len]);
             }
             call.finish_record();
         }
         Ok(if call.is_control() {
-            Step::Done
+            ReceiveStep::Done
         } else {
-            Step::NeedBytes
+            ReceiveStep::NeedBytes
         })
     }
 
@@ -223,7 +232,7 @@ impl Rx {
             let next = std::mem::take(&mut self.spare);
             std::mem::replace(&mut self.scratch, next)
         };
-        let mut opened = Opened {
+        let mut opened = RxListRecord {
             record_type: inner.record_type,
             memory,
             left: 0..inner.len,
@@ -248,7 +257,7 @@ impl Rx {
     }
 
     /// True when `out` has room for so much plaintext, type and padding.
-    pub(super) fn fits(&self, inner_len: usize, out: &Target<'_, '_>) -> bool {
+    pub(super) fn fits(&self, inner_len: usize, out: &ReceiveBuffers<'_, '_>) -> bool {
         inner_len <= out.room() + self.type_len()
     }
 
@@ -259,16 +268,16 @@ impl Rx {
 }
 
 /// The record at the head, open.
-pub(super) struct Head {
+pub(super) struct HeadRecord {
     /// Bytes of wire.
     pub(super) len: usize,
     pub(super) inner: InnerPlaintext,
-    pub(super) place: Place,
+    pub(super) place: OpenDestination,
 }
 
 /// Where a record is opened into.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Place {
+pub(super) enum OpenDestination {
     /// The caller's buffer.
     Direct,
     /// Our own.
@@ -282,9 +291,9 @@ fn open_direct(
     seq: u64,
     record: &[u8],
     inner_len: usize,
-    out: &mut Target<'_, '_>,
+    out: &mut ReceiveBuffers<'_, '_>,
 ) -> Result<InnerPlaintext, Error> {
-    let keep = out.behind() == Behind::Kept;
+    let keep = out.behind() == BehindPlaintext::Kept;
     let piece = &mut out.next_piece()[..inner_len];
     let last = if keep { piece.last().copied() } else { None };
     let inner = key.open(seq, record, piece)?;
@@ -297,12 +306,12 @@ fn open_direct(
 }
 
 /// The record stays at the head and is tried again by every call (`docs/kernel-rules.md`, S3.2-2).
-fn fail(error: Error, call: &Receive, shared: &Shared) -> Result<Step, Fault> {
+fn fail(error: Error, call: &ReceiveCall, shared: &SocketShared) -> Result<ReceiveStep, CallFault> {
     note_failure(error, shared);
     end(error, call)
 }
 
-fn note_failure(error: Error, shared: &Shared) {
+fn note_failure(error: Error, shared: &SocketShared) {
     if error == Error::BadTag {
         shared.stats.add(Counter::TlsDecryptError);
     }
@@ -313,12 +322,12 @@ pub(super) fn is_key_update(inner: InnerPlaintext, plaintext: &[u8]) -> bool {
     inner.record_type == ContentType::HANDSHAKE.0 && plaintext.first() == Some(&KEY_UPDATE)
 }
 
-fn end(error: Error, call: &Receive) -> Result<Step, Fault> {
-    call.end(error).map(|()| Step::Done)
+fn end(error: Error, call: &ReceiveCall) -> Result<ReceiveStep, CallFault> {
+    call.end(error).map(|()| ReceiveStep::Done)
 }
 
 /// What the kernel counts when the last byte of a record that it hoped to be unpadded data is not 23.
-fn count_retry(inner: InnerPlaintext, shared: &Shared) {
+fn count_retry(inner: InnerPlaintext, shared: &SocketShared) {
     if inner.len + 1 < inner.inner_len {
         count_padded(shared);
     } else if inner.record_type != ContentType::APPLICATION_DATA.0 {
@@ -326,7 +335,7 @@ fn count_retry(inner: InnerPlaintext, shared: &Shared) {
     }
 }
 
-fn count_padded(shared: &Shared) {
+fn count_padded(shared: &SocketShared) {
     shared.stats.add(Counter::TlsRxNoPadViolation);
     shared.stats.add(Counter::TlsDecryptRetry);
 }

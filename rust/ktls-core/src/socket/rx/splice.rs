@@ -2,24 +2,24 @@
 
 use crate::error::Error;
 use crate::rekey::RxRekey;
-use crate::socket::rx::{Parser, Rx};
-use crate::socket::{Fault, Shared};
+use crate::socket::rx::{SocketRx, StreamParser};
+use crate::socket::{CallFault, SocketShared};
 use crate::wire::ContentType;
 
-impl Rx {
+impl SocketRx {
     /// What is left of the next data record, opened if need be; none when it is not whole.
     ///
-    /// It stays until [`Rx::take`].
+    /// It stays until [`SocketRx::take`].
     ///
     /// # Errors
     /// [`Error::KeyExpired`], [`Error::BadTag`], [`Error::NoContentType`];
     /// [`Error::ControlSpliced`], and that record stays, too.
-    pub fn head(&mut self, shared: &Shared) -> Result<Option<&[u8]>, Fault> {
+    pub fn head(&mut self, shared: &SocketShared) -> Result<Option<&[u8]>, CallFault> {
         if self.opened.is_empty() {
             if self.rekey == RxRekey::Paused {
                 return Err(Error::KeyExpired.into());
             }
-            let Parser::Ready(len) = self.parse(shared) else {
+            let StreamParser::Ready(len) = self.parse(shared) else {
                 return Ok(None);
             };
             self.open_aside(len, shared)?;
@@ -34,7 +34,7 @@ impl Rx {
         Ok(Some(&record.memory[record.left.clone()]))
     }
 
-    /// The first `len` bytes of [`Rx::head`] are delivered.
+    /// The first `len` bytes of [`SocketRx::head`] are delivered.
     pub fn take(&mut self, len: usize) {
         if let Some(record) = self.opened.front_mut() {
             record.take(len);

@@ -2,20 +2,20 @@
 
 use crate::aead::SealJob;
 use crate::record::TOGETHER;
-use crate::socket::tx::{More, Tx};
-use crate::socket::{Shared, Source};
+use crate::socket::tx::{PartialRecord, SocketTx};
+use crate::socket::{SendBuffers, SocketShared};
 
-impl Tx {
+impl SocketTx {
     /// Seals the next records if there are several, as one by one would: true if it did.
     ///
     /// The last number ends a send, so its record is left to the one that follows.
     pub(super) fn seal_group(
         &mut self,
-        source: &mut Source<'_>,
+        source: &mut SendBuffers<'_>,
         record_type: u8,
-        more: More,
+        more: PartialRecord,
         limit: usize,
-        shared: &Shared,
+        shared: &SocketShared,
     ) -> bool {
         let in_software = self.jobs.is_none() && self.offload.is_none();
         if !in_software || !self.open.is_empty() || source.left <= self.max_payload {
@@ -60,9 +60,13 @@ impl Tx {
 }
 
 /// The front of what is left that is in one piece and makes whole records.
-fn whole_records<'a>(source: &mut Source<'a>, more: More, max_payload: usize) -> &'a [u8] {
+fn whole_records<'a>(
+    source: &mut SendBuffers<'a>,
+    more: PartialRecord,
+    max_payload: usize,
+) -> &'a [u8] {
     let rest = source.rest();
-    let ends_the_call = rest.len() == source.left && more == More::Seal;
+    let ends_the_call = rest.len() == source.left && more == PartialRecord::Seal;
     let cut = if ends_the_call {
         0
     } else {

@@ -1,11 +1,11 @@
 //! Records that are sealed and wait for the next transmission
 //! (`docs/kernel-rules.md`, S2.2-13 and S2.3-1).
 
-use crate::socket::tx::Tx;
-use crate::socket::{Fault, Shared};
+use crate::socket::tx::SocketTx;
+use crate::socket::{CallFault, SocketShared};
 use crate::wire::ContentType;
 
-impl Tx {
+impl SocketTx {
     /// Lets what waited for the next transmission go out, but a record under the last number: that is lost.
     pub fn release(&mut self) {
         if self.held_is_last {
@@ -28,7 +28,7 @@ impl Tx {
     ///
     /// # Errors
     /// `Error::KeyExhausted`, and it stays open; `Error::SeqExhausted`; what `sk_err` holds.
-    pub fn close_open(&mut self, shared: &Shared) -> Result<(), Fault> {
+    pub fn close_open(&mut self, shared: &SocketShared) -> Result<(), CallFault> {
         if self.open.is_empty() {
             return Ok(());
         }

@@ -5,12 +5,12 @@
 
 use crate::error::Error;
 use crate::rekey::Reply;
-use crate::socket::tx::{Keyed, Tx};
-use crate::socket::{Shared, Source};
+use crate::socket::tx::{InstalledKey, SocketTx};
+use crate::socket::{SendBuffers, SocketShared};
 use crate::stats::Counter;
 use crate::wire::{ContentType, TLS13};
 
-impl Tx {
+impl SocketTx {
     /// Lets no key seal more than `records`. Those under the numbers before its `rec_seq` count, too:
     /// whoever had the key has sealed them.
     pub const fn set_record_limit(&mut self, records: u64) {
@@ -32,7 +32,7 @@ impl Tx {
     /// under this one (RFC 8446 §4.6.3), and one record more is nothing to an AEAD.
     pub(super) fn check_limit_of(
         &mut self,
-        source: &Source<'_>,
+        source: &SendBuffers<'_>,
         record_type: u8,
     ) -> Result<(), Error> {
         let checked = self.check_limit();
@@ -47,9 +47,9 @@ impl Tx {
     }
 }
 
-impl Keyed {
+impl InstalledKey {
     /// True for a whole KeyUpdate and nothing else, the first past the limit.
-    fn may_send_key_update(&self, source: &Source<'_>, record_type: u8) -> bool {
+    fn may_send_key_update(&self, source: &SendBuffers<'_>, record_type: u8) -> bool {
         let version = self.key.info().version();
         let kind = ContentType(record_type);
         let replies = [Reply::NotRequested, Reply::Requested];
@@ -62,7 +62,7 @@ impl Keyed {
     }
 
     /// Counts those of the next records that the key should not seal.
-    pub(super) fn count_past_limit(&self, records: u64, shared: &Shared) {
+    pub(super) fn count_past_limit(&self, records: u64, shared: &SocketShared) {
         let end = self.seq.saturating_add(records);
         let hard = self.key.info().cipher().limits.hard;
         if end > hard {
