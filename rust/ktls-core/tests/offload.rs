@@ -4,13 +4,13 @@ use ktls_aead::PROVIDER;
 use ktls_core::crypto_info::{CryptoInfo, Direction};
 use ktls_core::key::TrafficKey;
 use ktls_core::offload::{
-    Capabilities, Connection, Descriptor, DeviceError, Mark, Netdev, OffloadDevice, RecordList,
-    ResyncKind, ResyncRequest, SimNic, Size, seal_segment,
+    DeviceCapabilities, DeviceConnection, DeviceError, NetdevState, NicSize, OffloadDevice,
+    RecordList, ResyncKind, ResyncRequest, SegmentDescriptor, SegmentMark, SimNic, seal_segment,
 };
 use ktls_core::slot::SlotId;
 use ktls_core::wire::{TLS12, TLS13};
 
-const ONE: Connection = Connection(1);
+const ONE: DeviceConnection = DeviceConnection(1);
 const KINDS: [ResyncKind; 3] = [
     ResyncKind::DriverRequest,
     ResyncKind::NextHint,
@@ -27,8 +27,8 @@ fn info(version: u16, cipher_type: u16) -> CryptoInfo {
     CryptoInfo::new(version, cipher_type, &vec![1; iv], &vec![2; key], &salt, 7).unwrap()
 }
 
-fn nic(resync: ResyncKind, size: Size) -> SimNic {
-    let capabilities = Capabilities {
+fn nic(resync: ResyncKind, size: NicSize) -> SimNic {
+    let capabilities = DeviceCapabilities {
         tx: true,
         rx: true,
         tls13: true,
@@ -40,7 +40,7 @@ fn nic(resync: ResyncKind, size: Size) -> SimNic {
 fn roomy(resync: ResyncKind) -> SimNic {
     nic(
         resync,
-        Size {
+        NicSize {
             slots: 4,
             depth: 64,
         },
@@ -78,7 +78,7 @@ fn stream(info: &CryptoInfo, lens: &[usize]) -> Stream {
 }
 
 fn submit(nic: &mut SimNic, slot: SlotId, offset: usize, bytes: &[u8]) -> Result<(), DeviceError> {
-    let descriptor = Descriptor {
+    let descriptor = SegmentDescriptor {
         id: 1,
         slot,
         offset: offset as u64,
@@ -139,7 +139,7 @@ fn the_device_opens_what_software_seals_however_the_stream_is_cut() {
             let mut opened = stream.sealed.clone();
             for (index, bytes) in opened.chunks_mut(step).enumerate() {
                 let mark = nic.receive(ONE, (index * step) as u64, bytes);
-                assert_eq!(mark, Mark::Opened(slot), "{version:#x} by {step}");
+                assert_eq!(mark, SegmentMark::Opened(slot), "{version:#x} by {step}");
             }
             let bodies = |bytes: &[u8]| bytes[stream.starts[2]..][13..40].to_vec();
             assert_eq!(bodies(&opened), bodies(&stream.framed));
@@ -184,7 +184,7 @@ fn a_descriptor_of_a_deleted_key_never_leaves() {
 
 #[test]
 fn a_device_refuses_with_the_errno_of_a_driver() {
-    let mut nic = nic(ResyncKind::DriverRequest, Size { slots: 1, depth: 1 });
+    let mut nic = nic(ResyncKind::DriverRequest, NicSize { slots: 1, depth: 1 });
     let add = |nic: &mut SimNic, cipher| nic.dev_add(ONE, Direction::Tx, &info(TLS13, cipher), 0);
     let refused = |result: Result<SlotId, DeviceError>| {
         let error = result.unwrap_err();
@@ -193,9 +193,9 @@ fn a_device_refuses_with_the_errno_of_a_driver() {
     let (errno, text) = refused(add(&mut nic, 54));
     assert_eq!(errno, ktls_core::Errno::OpNotSupp);
     assert_eq!(text, "the device has no cipher 54 in version 0x0304");
-    nic.set_netdev(Netdev::Down);
+    nic.set_netdev(NetdevState::Down);
     assert_eq!(refused(add(&mut nic, 51)).0, ktls_core::Errno::NoDev);
-    nic.set_netdev(Netdev::Up);
+    nic.set_netdev(NetdevState::Up);
     let slot = add(&mut nic, 51).unwrap();
     let (errno, text) = refused(add(&mut nic, 51));
     assert_eq!(errno, ktls_core::Errno::NoSpc);
@@ -219,11 +219,11 @@ fn a_gap_inside_a_record_costs_that_record_only() {
     let [_, second, third] = stream.starts[..] else {
         unreachable!()
     };
-    assert_eq!(receive(0, 10), Mark::Opened(slot));
-    assert_eq!(receive(20, second), Mark::Untouched);
-    assert_eq!(receive(second, third), Mark::Opened(slot));
-    assert_eq!(receive(10, 20), Mark::Untouched, "it came too late");
-    assert_eq!(receive(third, third + 9), Mark::Opened(slot));
+    assert_eq!(receive(0, 10), SegmentMark::Opened(slot));
+    assert_eq!(receive(20, second), SegmentMark::Untouched);
+    assert_eq!(receive(second, third), SegmentMark::Opened(slot));
+    assert_eq!(receive(10, 20), SegmentMark::Untouched, "it came too late");
+    assert_eq!(receive(third, third + 9), SegmentMark::Opened(slot));
 }
 
 #[test]
@@ -240,9 +240,11 @@ fn a_lost_place_is_found_again_by_each_kind_of_resync() {
             marks.push(nic.receive(ONE, start as u64, &mut bytes));
             answer(&mut nic, kind, slot, index, &stream.starts);
         }
-        let opened = marks.iter().filter(|mark| **mark == Mark::Opened(slot));
+        let opened = marks
+            .iter()
+            .filter(|mark| **mark == SegmentMark::Opened(slot));
         assert!(opened.count() >= 3, "{kind:?}: {marks:?}");
-        assert_eq!(marks[0], Mark::Untouched);
+        assert_eq!(marks[0], SegmentMark::Untouched);
     }
 }
 

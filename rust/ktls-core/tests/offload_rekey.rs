@@ -5,8 +5,8 @@ use ktls_core::Errno;
 use ktls_core::crypto_info::CryptoInfo;
 use ktls_core::key::TrafficKey;
 use ktls_core::offload::{
-    Capabilities, Connection, Mark, Netdev, OffloadDevice, Path, Policy, ResyncKind, RxPhase,
-    Segment, SimNic, Size, Transmit, TxPhase,
+    DeviceCapabilities, DeviceConnection, InstallPolicy, NetdevState, NicSize, OffloadDevice,
+    ResyncKind, RxPhase, SealPath, SegmentMark, SimNic, StreamSegment, TransmitOutcome, TxPhase,
 };
 use ktls_core::socket::call::{ControlRoom, RecvFlags};
 use ktls_core::socket::{
@@ -16,7 +16,7 @@ use ktls_core::socket::{
 use ktls_core::stats::Counter;
 use ktls_core::wire::TLS13;
 
-const ONE: Connection = Connection(1);
+const ONE: DeviceConnection = DeviceConnection(1);
 
 fn key(fill: u8) -> TrafficKey {
     let info = CryptoInfo::new(TLS13, 51, &[fill; 8], &[fill; 16], &[fill; 4], 0).unwrap();
@@ -24,13 +24,13 @@ fn key(fill: u8) -> TrafficKey {
 }
 
 fn nic() -> SimNic {
-    let capabilities = Capabilities {
+    let capabilities = DeviceCapabilities {
         tx: true,
         rx: true,
         tls13: true,
         resync: ResyncKind::DriverRequest,
     };
-    SimNic::new(&PROVIDER, capabilities, Size { slots: 4, depth: 8 })
+    SimNic::new(&PROVIDER, capabilities, NicSize { slots: 4, depth: 8 })
 }
 
 /// A sender whose first key is in its device.
@@ -41,7 +41,7 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(policy: Policy) -> Self {
+    fn new(policy: InstallPolicy) -> Self {
         let (mut tx, mut nic, shared) = (SocketTx::default(), nic(), SocketShared::default());
         tx.install(key(0));
         tx.start_offload(policy, ONE, &mut nic, &shared.stats);
@@ -70,7 +70,7 @@ impl Sender {
 
 #[test]
 fn the_open_record_is_sealed_before_the_device_gets_the_key() {
-    let mut sender = Sender::new(Policy::CoverLetter);
+    let mut sender = Sender::new(InstallPolicy::CoverLetter);
     sender.send(b"first", PartialRecord::Seal);
     let first = sender.tx.write_offset();
     sender.rekey(1, 1).unwrap();
@@ -82,8 +82,8 @@ fn the_open_record_is_sealed_before_the_device_gets_the_key() {
     assert_eq!(sender.tx.phase(), TxPhase::Offloaded);
 
     let open = first + 4 + 22;
-    assert_eq!(sender.tx.path(first), (Path::Sealed, open));
-    assert_eq!(sender.tx.path(open), (Path::Device, u64::MAX));
+    assert_eq!(sender.tx.path(first), (SealPath::Sealed, open));
+    assert_eq!(sender.tx.path(open), (SealPath::Device, u64::MAX));
     let record = &sender.tx.wire()[first as usize..open as usize];
     let mut out = [0; 32];
     let inner = key(1).open(0, record, &mut out).unwrap();
@@ -93,7 +93,7 @@ fn the_open_record_is_sealed_before_the_device_gets_the_key() {
 
 #[test]
 fn an_idle_sender_installs_at_once() {
-    let mut sender = Sender::new(Policy::CoverLetter);
+    let mut sender = Sender::new(InstallPolicy::CoverLetter);
     sender.rekey(1, 1).unwrap();
     assert_eq!(sender.tx.phase(), TxPhase::Offloaded);
     assert_eq!(sender.nic.slots_taken(), 1);
@@ -102,7 +102,7 @@ fn an_idle_sender_installs_at_once() {
 
 #[test]
 fn v17_flushes_the_open_record_under_the_old_key_or_changes_nothing() {
-    let mut sender = Sender::new(Policy::V17);
+    let mut sender = Sender::new(InstallPolicy::V17);
     sender.send(b"open", PartialRecord::KeepOpen);
     let again = CallFault::System(Errno::Again.code());
     assert_eq!(sender.rekey(1, 0), Err(again));
@@ -113,12 +113,12 @@ fn v17_flushes_the_open_record_under_the_old_key_or_changes_nothing() {
     sender.rekey(1, 1).unwrap();
     assert_eq!(sender.tx.open_len(), 0);
     assert_eq!(sender.tx.phase(), TxPhase::Pending { boundary: 26 });
-    assert_eq!(sender.tx.path(0), (Path::Device, 26));
+    assert_eq!(sender.tx.path(0), (SealPath::Device, 26));
 }
 
 #[test]
 fn an_empty_send_makes_a_record_on_the_device_and_none_in_software() {
-    let mut sender = Sender::new(Policy::CoverLetter);
+    let mut sender = Sender::new(InstallPolicy::CoverLetter);
     sender.send(b"", PartialRecord::Seal);
     assert_eq!(sender.tx.write_offset(), 22);
     sender.rekey(1, 1).unwrap();
@@ -128,39 +128,39 @@ fn an_empty_send_makes_a_record_on_the_device_and_none_in_software() {
 
 #[test]
 fn a_segment_that_waited_while_its_key_went_does_not_leave() {
-    for policy in [Policy::CoverLetter, Policy::V17] {
+    for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
         let mut sender = Sender::new(policy);
         sender.send(b"first", PartialRecord::Seal);
-        let waits = Segment {
+        let waits = StreamSegment {
             id: 1,
             offset: 0,
             bytes: sender.tx.wire().to_vec(),
-            path: Path::Device,
+            path: SealPath::Device,
         };
         sender.acked(27);
         sender.rekey(1, 1).unwrap();
         assert_eq!(sender.tx.phase(), TxPhase::Offloaded);
         let left = sender.tx.transmit(waits, &mut sender.nic);
-        assert_eq!(left, Transmit::Dropped, "{policy}");
+        assert_eq!(left, TransmitOutcome::Dropped, "{policy}");
     }
 }
 
 #[test]
 fn the_fallback_seals_after_the_interface_went_down() {
-    let mut sender = Sender::new(Policy::CoverLetter);
-    sender.nic.set_netdev(Netdev::Down);
+    let mut sender = Sender::new(InstallPolicy::CoverLetter);
+    sender.nic.set_netdev(NetdevState::Down);
     sender.tx.netdev_changed(&mut sender.nic);
     sender.send(b"data", PartialRecord::Seal);
-    let segment = Segment {
+    let segment = StreamSegment {
         id: 1,
         offset: 0,
         bytes: sender.tx.wire().to_vec(),
-        path: Path::Device,
+        path: SealPath::Device,
     };
     let mut want = vec![0; 26];
     key(0).seal(0, 23, b"data", &mut want);
     let left = sender.tx.transmit(segment, &mut sender.nic);
-    assert_eq!(left, Transmit::Fallback(want));
+    assert_eq!(left, TransmitOutcome::Fallback(want));
     assert_eq!(sender.tx.phase(), TxPhase::Offloaded);
 }
 
@@ -173,7 +173,7 @@ struct Receiver {
 }
 
 impl Receiver {
-    fn new(policy: Policy) -> Self {
+    fn new(policy: InstallPolicy) -> Self {
         let (mut rx, mut nic, shared) = (SocketRx::new(key(0)), nic(), SocketShared::default());
         rx.start_offload(policy, ONE, &mut nic, &shared.stats);
         assert_eq!(rx.phase(), RxPhase::Offloaded);
@@ -186,14 +186,14 @@ impl Receiver {
     }
 
     /// A record in one segment.
-    fn arrives(&mut self, fill: u8, seq: u64, record_type: u8, data: &[u8]) -> Mark {
+    fn arrives(&mut self, fill: u8, seq: u64, record_type: u8, data: &[u8]) -> SegmentMark {
         let mut bytes = vec![0; data.len() + 22];
         key(fill).seal(seq, record_type, data, &mut bytes);
         let mark = self.nic.receive(ONE, self.offset, &mut bytes);
         self.offset += bytes.len() as u64;
         self.rx.space(bytes.len()).copy_from_slice(&bytes);
         self.rx.marked(bytes.len(), mark);
-        self.rx.arrived(ktls_core::offload::Arrived {
+        self.rx.arrived(ktls_core::offload::ArrivedStream {
             in_order: self.offset,
             farthest: self.offset,
         });
@@ -221,10 +221,10 @@ impl Receiver {
 
 #[test]
 fn a_record_that_the_device_opened_is_bad_under_the_next_key() {
-    for policy in [Policy::CoverLetter, Policy::V17] {
+    for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
         let mut receiver = Receiver::new(policy);
         let mark = receiver.arrives(0, 0, 23, b"old");
-        assert!(matches!(mark, Mark::Opened(_)));
+        assert!(matches!(mark, SegmentMark::Opened(_)));
         receiver.rekey(1);
         let bad = CallFault::Tls(ktls_core::Error::BadTag);
         assert_eq!(receiver.receive(), Err(bad), "{policy}: as in software");
@@ -236,18 +236,18 @@ fn a_record_that_the_device_opened_is_bad_under_the_next_key() {
 
 #[test]
 fn records_that_the_device_spoilt_with_the_old_key_come_out_under_the_new_one() {
-    for policy in [Policy::CoverLetter, Policy::V17] {
+    for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
         let mut receiver = Receiver::new(policy);
         receiver.arrives(0, 0, 22, &[24, 0, 0, 1, 0]);
         let mark = receiver.arrives(1, 0, 23, b"new");
-        assert!(matches!(mark, Mark::Failed(_)));
+        assert!(matches!(mark, SegmentMark::Failed(_)));
         assert_eq!(receiver.receive().unwrap(), [24, 0, 0, 1, 0]);
         receiver.arrives(1, 1, 23, b"");
         receiver.rekey(1);
         let boundary = receiver.offset;
         let (phase, slots) = match policy {
-            Policy::V17 => (RxPhase::Draining { boundary }, 0),
-            Policy::CoverLetter | Policy::Naive => (RxPhase::Offloaded, 1),
+            InstallPolicy::V17 => (RxPhase::Draining { boundary }, 0),
+            InstallPolicy::CoverLetter | InstallPolicy::Naive => (RxPhase::Offloaded, 1),
         };
         assert_eq!(receiver.rx.phase(), phase, "{policy}");
         assert_eq!(receiver.nic.slots_taken(), slots, "{policy}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ktls_core::offload::Policy;
+use ktls_core::offload::InstallPolicy;
 use ktls_core::quoted;
 use ktls_net::queue::{QueueStats, Shape};
 use ktls_net::{Error, OffloadQueue, Patience};
@@ -127,10 +127,10 @@ impl PyOffloadQueue {
     }
 }
 
-fn parse_policy(name: &str) -> PyResult<Policy> {
-    match Policy::named(name) {
-        Some(policy @ (Policy::CoverLetter | Policy::V17)) => Ok(policy),
-        Some(Policy::Naive) | None => Err(PyValueError::new_err(format!(
+fn parse_policy(name: &str) -> PyResult<InstallPolicy> {
+    match InstallPolicy::named(name) {
+        Some(policy @ (InstallPolicy::CoverLetter | InstallPolicy::V17)) => Ok(policy),
+        Some(InstallPolicy::Naive) | None => Err(PyValueError::new_err(format!(
             "policy {} is neither \"cover-letter\" nor \"v17\"",
             quoted(name)
         ))),

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use ktls_core::Errno;
-use ktls_core::offload::{Policy, ResyncKind, RxPhase, RxTally, TxPhase, TxTally};
+use ktls_core::offload::{InstallPolicy, ResyncKind, RxPhase, RxTally, TxPhase, TxTally};
 use ktls_core::quoted;
 use ktls_sim::{
     Broken, Detail, Device, Event, EventKind, Link, Report, Scenario, SealedBy, Summary, Violation,
@@ -139,7 +139,12 @@ impl Args {
         };
         Ok(Scenario {
             seed: self.seed,
-            policy: named("policy", &self.policy, Policy::ALL, Policy::name)?,
+            policy: named(
+                "policy",
+                &self.policy,
+                InstallPolicy::ALL,
+                InstallPolicy::name,
+            )?,
             resync: named("resync", &self.resync, KINDS, kind_name)?,
             cipher_type: offloadable(self.cipher_type)?,
             ways: if self.both_ways {

@@ -2,7 +2,7 @@
 //!
 //! Prints the table of `docs/offload.md`: means over many seeds.
 
-use ktls_core::offload::Policy;
+use ktls_core::offload::InstallPolicy;
 use ktls_core::stats::Counter;
 use ktls_sim::{Link, Scenario, Summary, run};
 
@@ -16,7 +16,7 @@ fn main() {
         ("2 % loss, slow", 0.02, 0.02, 300),
         ("10 % loss, slow", 0.1, 0.1, 300),
     ] {
-        for policy in [Policy::CoverLetter, Policy::V17] {
+        for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
             let link = Link {
                 loss,
                 reorder,
@@ -27,7 +27,7 @@ fn main() {
     }
 }
 
-fn row(name: &str, policy: Policy, link: &Link, read_lag: u64) {
+fn row(name: &str, policy: InstallPolicy, link: &Link, read_lag: u64) {
     let runs: Vec<Summary> = (0..RUNS)
         .map(|seed| {
             let scenario = Scenario {

@@ -1,6 +1,6 @@
 //! What a run tells.
 
-use ktls_core::offload::{Path, RxPhase, RxTally, TxPhase, TxTally};
+use ktls_core::offload::{RxPhase, RxTally, SealPath, TxPhase, TxTally};
 use ktls_core::stats::Counter;
 
 use crate::oracle::Violation;
@@ -161,5 +161,5 @@ pub struct Packet {
 pub(crate) struct Sent {
     pub(crate) offset: u64,
     pub(crate) retransmission: bool,
-    pub(crate) path: Path,
+    pub(crate) path: SealPath,
 }

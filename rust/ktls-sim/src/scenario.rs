@@ -1,7 +1,7 @@
 //! What a run is made of. The same scenario gives the same run.
 
 use fastrand::Rng;
-use ktls_core::offload::{Policy, ResyncKind};
+use ktls_core::offload::{InstallPolicy, ResyncKind};
 
 /// A connection between two hosts, each with a device, over a bad link. Times are in microseconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -9,7 +9,7 @@ pub struct Scenario {
     /// Of every random choice of the run.
     pub seed: u64,
     /// When a device gets the next key.
-    pub policy: Policy,
+    pub policy: InstallPolicy,
     /// How a receiving device finds its place again.
     pub resync: ResyncKind,
     /// The kernel's number of the cipher: 51 or 52.
@@ -108,7 +108,7 @@ impl Default for Scenario {
     fn default() -> Self {
         Self {
             seed: 0,
-            policy: Policy::CoverLetter,
+            policy: InstallPolicy::CoverLetter,
             resync: ResyncKind::DriverRequest,
             cipher_type: 51,
             ways: Ways::One,
@@ -162,7 +162,7 @@ impl Default for Device {
 impl Scenario {
     /// Anything that may happen, from one number.
     #[must_use]
-    pub fn random(seed: u64, policy: Policy) -> Self {
+    pub fn random(seed: u64, policy: InstallPolicy) -> Self {
         let mut rng = Rng::with_seed(seed);
         let many = rng.u32(0..50) == 0;
         Self {

@@ -1,9 +1,9 @@
 //! The exhaustive search.
 
-use ktls_core::offload::Policy;
+use ktls_core::offload::InstallPolicy;
 use ktls_sim::model::{RxModel, TxModel, search};
 
-fn sender(policy: Policy) -> TxModel {
+fn sender(policy: InstallPolicy) -> TxModel {
     TxModel {
         policy,
         records: 2,
@@ -13,7 +13,7 @@ fn sender(policy: Policy) -> TxModel {
 
 #[test]
 fn a_sender_holds_the_invariants_in_every_state() {
-    for policy in [Policy::CoverLetter, Policy::V17] {
+    for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
         let explored = search(&sender(policy));
         assert_eq!(explored.violation, None, "{policy}");
         println!("{policy}: {} states", explored.states);
@@ -22,7 +22,7 @@ fn a_sender_holds_the_invariants_in_every_state() {
 
 #[test]
 fn a_receiver_holds_the_invariants_in_every_state() {
-    for policy in [Policy::CoverLetter, Policy::V17] {
+    for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
         let explored = search(&RxModel { policy, rekeys: 2 });
         assert_eq!(explored.violation, None, "{policy}");
         println!("{policy}: {} states", explored.states);
@@ -31,7 +31,7 @@ fn a_receiver_holds_the_invariants_in_every_state() {
 
 #[test]
 fn the_naive_policy_is_caught_by_the_shortest_way() {
-    let (broken, way) = search(&sender(Policy::Naive)).violation.unwrap();
+    let (broken, way) = search(&sender(InstallPolicy::Naive)).violation.unwrap();
     println!("{broken}: {way:#?}");
     assert!(broken.contains("now under key"), "{broken}");
     assert!(way.len() <= 5, "{way:?}");

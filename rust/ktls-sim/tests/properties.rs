@@ -1,11 +1,11 @@
 //! Random runs: whatever happens, the invariants hold, and a policy that breaks them is caught.
 
-use ktls_core::offload::Policy;
+use ktls_core::offload::InstallPolicy;
 use ktls_core::stats::Counter;
 use ktls_sim::device::TraceLog;
 use ktls_sim::{Detail, Device, EventKind, Link, Report, Scenario, Ways, run, run_traced};
 
-const SOUND: [Policy; 2] = [Policy::CoverLetter, Policy::V17];
+const SOUND: [InstallPolicy; 2] = [InstallPolicy::CoverLetter, InstallPolicy::V17];
 
 fn holds(scenario: &Scenario) -> Report {
     let report = run(scenario);
@@ -80,7 +80,7 @@ fn random_runs_go_through_everything_that_can_go_wrong() {
 fn the_same_scenario_gives_the_same_run() {
     let scenario = Scenario {
         detail: Detail::Events,
-        ..Scenario::random(11, Policy::V17)
+        ..Scenario::random(11, InstallPolicy::V17)
     };
     let (one, other) = (run(&scenario), run(&scenario));
     assert_eq!(one.summary, other.summary);
@@ -93,7 +93,7 @@ fn the_same_scenario_gives_the_same_run() {
 fn the_naive_policy_breaks_the_stream_and_the_shortest_trace_shows_it() {
     let broken = (0..300).filter_map(|seed| {
         let log = TraceLog::default();
-        let report = run_traced(&Scenario::random(seed, Policy::Naive), &log);
+        let report = run_traced(&Scenario::random(seed, InstallPolicy::Naive), &log);
         let violation = report.violation?;
         Some((log.take(), violation))
     });
@@ -108,7 +108,7 @@ fn the_naive_policy_breaks_the_stream_and_the_shortest_trace_shows_it() {
 
 #[test]
 fn a_refused_key_leaves_the_direction_in_software() {
-    for (policy, fallbacks) in [(Policy::CoverLetter, 1), (Policy::V17, 1)] {
+    for (policy, fallbacks) in [(InstallPolicy::CoverLetter, 1), (InstallPolicy::V17, 1)] {
         let scenario = Scenario {
             policy,
             rekeys: 1,

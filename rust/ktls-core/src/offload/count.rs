@@ -1,7 +1,7 @@
 //! Gauges and outcomes of both directions (`docs/offload-rules.md`, D-4, V-TX-6 and V-TX-8).
 
 use crate::crypto_info::Direction;
-use crate::offload::policy::Outcome;
+use crate::offload::policy::RekeyOutcome;
 use crate::stats::{Counter, Stats};
 
 /// What carries a direction.
@@ -41,13 +41,13 @@ impl Carrier {
 
 /// Counts what carries a direction and whether a key update of it is under way.
 #[derive(Debug)]
-pub struct Gauges {
+pub struct OffloadGauges {
     direction: Direction,
     carrier: Carrier,
     rekeying: bool,
 }
 
-impl Gauges {
+impl OffloadGauges {
     /// Nothing counted yet.
     #[must_use]
     pub const fn new(direction: Direction) -> Self {
@@ -99,15 +99,15 @@ impl Gauges {
     }
 
     /// What became of a key update.
-    pub fn count(&self, outcome: Option<Outcome>, stats: &Stats) {
+    pub fn count(&self, outcome: Option<RekeyOutcome>, stats: &Stats) {
         let counter = match (self.direction, outcome) {
             (_, None) => return,
-            (Direction::Tx, Some(Outcome::Ok)) => Counter::TlsTxRekeyOk,
-            (Direction::Tx, Some(Outcome::Fallback)) => Counter::TlsTxRekeyFallback,
-            (Direction::Tx, Some(Outcome::Aborted)) => Counter::TlsTxRekeyAborted,
-            (Direction::Rx, Some(Outcome::Ok)) => Counter::TlsRxRekeyOk,
-            (Direction::Rx, Some(Outcome::Fallback)) => Counter::TlsRxRekeyFallback,
-            (Direction::Rx, Some(Outcome::Aborted)) => Counter::TlsRxRekeyAborted,
+            (Direction::Tx, Some(RekeyOutcome::Ok)) => Counter::TlsTxRekeyOk,
+            (Direction::Tx, Some(RekeyOutcome::Fallback)) => Counter::TlsTxRekeyFallback,
+            (Direction::Tx, Some(RekeyOutcome::Aborted)) => Counter::TlsTxRekeyAborted,
+            (Direction::Rx, Some(RekeyOutcome::Ok)) => Counter::TlsRxRekeyOk,
+            (Direction::Rx, Some(RekeyOutcome::Fallback)) => Counter::TlsRxRekeyFallback,
+            (Direction::Rx, Some(RekeyOutcome::Aborted)) => Counter::TlsRxRekeyAborted,
         };
         stats.add(counter);
     }

@@ -5,25 +5,25 @@ use std::fmt;
 
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::Errno;
-use crate::offload::rings::{Completion, Descriptor};
+use crate::offload::rings::{SegmentCompletion, SegmentDescriptor};
 use crate::slot::SlotId;
 
 /// One connection, by its number at the host.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct Connection(pub u32);
+pub struct DeviceConnection(pub u32);
 
 /// A device that seals and opens records on their way. Wrappers of a device are devices, too.
 ///
 /// Places in the stream are 64-bit offsets of the connection's bytes, which do not wrap.
 pub trait OffloadDevice {
     /// What the device can do.
-    fn capabilities(&self) -> Capabilities;
+    fn capabilities(&self) -> DeviceCapabilities;
 
     /// Whether the device's network interface is up.
-    fn netdev(&self) -> Netdev;
+    fn netdev(&self) -> NetdevState;
 
     /// The interface goes up or down. Key slots stay until their owners delete them (D-5).
-    fn set_netdev(&mut self, netdev: Netdev);
+    fn set_netdev(&mut self, netdev: NetdevState);
 
     /// Puts a key in use from stream offset `start` on, whose record has the number `info.rec_seq` (D-3).
     ///
@@ -31,7 +31,7 @@ pub trait OffloadDevice {
     /// Why the device does not take it; nothing changed then.
     fn dev_add(
         &mut self,
-        connection: Connection,
+        connection: DeviceConnection,
         direction: Direction,
         info: &CryptoInfo,
         start: u64,
@@ -56,21 +56,26 @@ pub trait OffloadDevice {
     ///
     /// # Errors
     /// Why it has to be sealed in software; the descriptor comes back.
-    fn submit(&mut self, descriptor: Descriptor) -> Result<(), Refused>;
+    fn submit(&mut self, descriptor: SegmentDescriptor) -> Result<(), RefusedDescriptor>;
 
     /// Time goes on: at most `budget` queued descriptors are worked on.
     fn tick(&mut self, budget: usize);
 
     /// The next finished descriptor.
-    fn complete(&mut self) -> Option<Completion>;
+    fn complete(&mut self) -> Option<SegmentCompletion>;
 
     /// The receive hook: opens a segment of ciphertext in place if it is the next one.
-    fn receive(&mut self, connection: Connection, offset: u64, bytes: &mut [u8]) -> Mark;
+    fn receive(
+        &mut self,
+        connection: DeviceConnection,
+        offset: u64,
+        bytes: &mut [u8],
+    ) -> SegmentMark;
 }
 
 /// What a device can do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Capabilities {
+pub struct DeviceCapabilities {
     /// It seals (HW-TLS-TX).
     pub tx: bool,
     /// It opens (HW-TLS-RX).
@@ -95,7 +100,7 @@ pub enum ResyncKind {
 
 /// The network interface of a device.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Netdev {
+pub enum NetdevState {
     /// In use.
     #[default]
     Up,
@@ -105,7 +110,7 @@ pub enum Netdev {
 
 /// What a device has done to a received segment (D-12, V-RX-8).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Mark {
+pub enum SegmentMark {
     /// The bytes are as they came.
     Untouched,
     /// Opened under the key of this slot; tags that the segment holds were right.
@@ -114,7 +119,7 @@ pub enum Mark {
     Failed(SlotId),
 }
 
-impl Mark {
+impl SegmentMark {
     /// The key that was used on the bytes.
     #[must_use]
     pub const fn slot(self) -> Option<SlotId> {
@@ -154,9 +159,9 @@ pub enum ResyncRequest {
 
 /// A descriptor that the device did not take, and why.
 #[derive(Debug)]
-pub struct Refused {
+pub struct RefusedDescriptor {
     /// The descriptor.
-    pub descriptor: Descriptor,
+    pub descriptor: SegmentDescriptor,
     /// Why.
     pub error: DeviceError,
 }

@@ -3,23 +3,23 @@
 use std::collections::VecDeque;
 
 use crate::key::TrafficKey;
-use crate::offload::device::Mark;
+use crate::offload::device::SegmentMark;
 use crate::offload::nic::xor;
 use crate::slot::SlotId;
 use crate::wire::TAG_LEN;
 
 /// Stretches of the stream with their marks, from the first byte not opened on.
 #[derive(Debug, Default)]
-pub(super) struct Marks {
+pub(super) struct StreamMarks {
     /// Where the first stretch starts.
     head: u64,
     /// Where each stretch ends.
-    stretches: VecDeque<(u64, Mark)>,
+    stretches: VecDeque<(u64, SegmentMark)>,
 }
 
 /// What the device did to one record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Touch {
+pub(super) enum DeviceTouch {
     /// Nothing.
     None,
     /// All of it is opened under the key of this slot.
@@ -28,13 +28,13 @@ pub(super) enum Touch {
     Some,
 }
 
-impl Marks {
+impl StreamMarks {
     pub(super) const fn head(&self) -> u64 {
         self.head
     }
 
     /// The next `len` bytes came with this mark.
-    pub(super) fn push(&mut self, len: usize, mark: Mark) {
+    pub(super) fn push(&mut self, len: usize, mark: SegmentMark) {
         let end = self.stretches.back().map_or(self.head, |last| last.0) + len as u64;
         self.stretches.push_back((end, mark));
     }
@@ -52,16 +52,18 @@ impl Marks {
     }
 
     /// What the device did to the next `len` bytes.
-    pub(super) fn touch(&self, len: usize) -> Touch {
+    pub(super) fn touch(&self, len: usize) -> DeviceTouch {
         let mut marks = self.stretches_of(len).map(|(_, _, mark)| mark);
         let Some(first) = marks.next() else {
-            return Touch::None;
+            return DeviceTouch::None;
         };
         let same = marks.all(|mark| mark == first);
         match first {
-            Mark::Untouched if same => Touch::None,
-            Mark::Opened(slot) if same => Touch::All(slot),
-            Mark::Untouched | Mark::Opened(_) | Mark::Failed(_) => Touch::Some,
+            SegmentMark::Untouched if same => DeviceTouch::None,
+            SegmentMark::Opened(slot) if same => DeviceTouch::All(slot),
+            SegmentMark::Untouched | SegmentMark::Opened(_) | SegmentMark::Failed(_) => {
+                DeviceTouch::Some
+            }
         }
     }
 
@@ -93,11 +95,11 @@ impl Marks {
         {
             self.stretches.pop_front();
         }
-        self.stretches.push_front((end, Mark::Untouched));
+        self.stretches.push_front((end, SegmentMark::Untouched));
     }
 
     /// Stretches of the next `len` bytes: from, to, mark; places count from the head.
-    fn stretches_of(&self, len: usize) -> impl Iterator<Item = (usize, usize, Mark)> + '_ {
+    fn stretches_of(&self, len: usize) -> impl Iterator<Item = (usize, usize, SegmentMark)> + '_ {
         let mut from = 0;
         self.stretches.iter().map_while(move |&(end, mark)| {
             let to = len.min((end - self.head) as usize);

@@ -19,18 +19,18 @@ mod tx;
 mod tx_calls;
 mod tx_side;
 
-pub use count::{Carrier, Gauges};
+pub use count::{Carrier, OffloadGauges};
 pub use device::{
-    Capabilities, Connection, DeviceError, Mark, Netdev, OffloadDevice, Refused, ResyncKind,
-    ResyncRequest,
+    DeviceCapabilities, DeviceConnection, DeviceError, NetdevState, OffloadDevice,
+    RefusedDescriptor, ResyncKind, ResyncRequest, SegmentMark,
 };
 pub use fallback::seal_segment;
-pub use nic::{SimNic, Size};
-pub use policy::{Outcome, Policy};
-pub use record_list::{Found, RecordList};
-pub use rings::{Completion, Descriptor, Ring};
-pub use rx::{Queue, RxDeed, RxEvent, RxPhase, RxStep};
-pub(crate) use rx_side::Judged;
-pub use rx_side::{Arrived, RxOffload, RxTally};
-pub use tx::{Line, TxEvent, TxPhase, TxStep};
-pub use tx_side::{Path, Segment, Transmit, TxOffload, TxTally};
+pub use nic::{NicSize, SimNic};
+pub use policy::{InstallPolicy, RekeyOutcome};
+pub use record_list::{LocatedRecord, RecordList};
+pub use rings::{BoundedRing, SegmentCompletion, SegmentDescriptor};
+pub use rx::{RxDeed, RxOffloadEvent, RxPhase, RxStep, UnreadStream};
+pub(crate) use rx_side::HeadOpener;
+pub use rx_side::{ArrivedStream, RxOffload, RxTally};
+pub use tx::{StreamPosition, TxOffloadEvent, TxPhase, TxStep};
+pub use tx_side::{SealPath, StreamSegment, TransmitOutcome, TxOffload, TxTally};

@@ -2,7 +2,7 @@
 
 /// Who decides when a device gets the next key.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Policy {
+pub enum InstallPolicy {
     /// The cover letter of the kernel's rekey patches (R-RX-1 … 3, R-TX-1 … 8).
     #[default]
     CoverLetter,
@@ -13,7 +13,7 @@ pub enum Policy {
     Naive,
 }
 
-impl Policy {
+impl InstallPolicy {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::CoverLetter, Self::V17, Self::Naive];
 
@@ -41,7 +41,7 @@ impl Policy {
     }
 }
 
-impl std::fmt::Display for Policy {
+impl std::fmt::Display for InstallPolicy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }
@@ -49,7 +49,7 @@ impl std::fmt::Display for Policy {
 
 /// What became of one key update of a direction. Each has exactly one outcome.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Outcome {
+pub enum RekeyOutcome {
     /// The device has the key, or never had to, or a newer key took its place.
     Ok,
     /// The device did not take it: the direction is in software.

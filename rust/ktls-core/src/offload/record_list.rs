@@ -13,11 +13,11 @@ pub struct RecordList {
     unacked_seq: u64,
     /// Where the first record in `records` starts.
     unacked: u64,
-    records: VecDeque<Record>,
+    records: VecDeque<ListedRecord>,
 }
 
 #[derive(Debug)]
-struct Record {
+struct ListedRecord {
     end: u64,
     /// Plaintext, for the most part.
     framed: WipedBytes,
@@ -25,7 +25,7 @@ struct Record {
 
 /// A record with its number and its place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Found<'a> {
+pub struct LocatedRecord<'a> {
     /// Its number under the key of the list.
     pub seq: u64,
     /// Where it starts in the stream.
@@ -56,7 +56,7 @@ impl RecordList {
     pub fn push(&mut self, framed: WipedBytes) {
         let start = self.records.back().map_or(self.unacked, |last| last.end);
         let end = start + framed.len() as u64;
-        self.records.push_back(Record { end, framed });
+        self.records.push_back(ListedRecord { end, framed });
     }
 
     /// Drops what is wholly below `acked`; gives how many records that are.
@@ -71,11 +71,11 @@ impl RecordList {
 
     /// The record that holds the byte at `offset`.
     #[must_use]
-    pub fn record(&self, offset: u64) -> Option<Found<'_>> {
+    pub fn record(&self, offset: u64) -> Option<LocatedRecord<'_>> {
         let index = self.records.partition_point(|record| record.end <= offset);
         let record = self.records.get(index)?;
         let start = record.end - record.framed.len() as u64;
-        (start <= offset).then(|| Found {
+        (start <= offset).then(|| LocatedRecord {
             seq: self.unacked_seq.wrapping_add(index as u64),
             start,
             framed: &record.framed,

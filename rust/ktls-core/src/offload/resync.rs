@@ -4,7 +4,7 @@ use crate::offload::device::{ResyncKind, ResyncRequest};
 
 /// What the record layer remembers for the device's kind of resync.
 #[derive(Debug)]
-pub(super) enum Resync {
+pub(super) enum ResyncState {
     /// Type 0: the offset of the last header byte that the device asked about.
     Driver(Option<u64>),
     /// Type 1.
@@ -17,12 +17,12 @@ pub(super) enum Resync {
         due: bool,
     },
     /// Type 2.
-    Async(Option<Window>),
+    Async(Option<ResyncWindow>),
 }
 
 /// The headers that were met in the window of a request.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(super) struct ResyncWindow {
     start: u64,
     len: u64,
     /// Offset of the last header byte, and how many records were met before it.
@@ -33,7 +33,7 @@ pub(super) struct Window {
 
 /// The record at the head.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Head {
+pub(super) struct ResyncHead {
     pub(super) start: u64,
     pub(super) end: u64,
     pub(super) seq: u64,
@@ -44,9 +44,9 @@ pub(super) struct Head {
 }
 
 /// A place to tell: an offset and a record number.
-pub(super) type Place = (u64, u64);
+pub(super) type RecordPosition = (u64, u64);
 
-impl Resync {
+impl ResyncState {
     pub(super) const fn new(kind: ResyncKind) -> Self {
         match kind {
             ResyncKind::DriverRequest => Self::Driver(None),
@@ -66,7 +66,7 @@ impl Resync {
                 *wanted = Some(header_end);
             }
             (Self::Async(window), ResyncRequest::Window { start, len }) => {
-                *window = Some(Window {
+                *window = Some(ResyncWindow {
                     start,
                     len,
                     log: Vec::new(),
@@ -83,7 +83,7 @@ impl Resync {
     }
 
     /// A record is at the head; gives what the device is to be told.
-    pub(super) fn met(&mut self, head: Head) -> Option<Place> {
+    pub(super) fn met(&mut self, head: ResyncHead) -> Option<RecordPosition> {
         let header_end = head.start + LAST_OF_HEADER;
         match self {
             Self::Driver(wanted) => wanted
@@ -122,7 +122,7 @@ impl Resync {
     }
 }
 
-impl Window {
+impl ResyncWindow {
     fn note(&mut self, header_end: u64) {
         let inside = (self.start..self.start + self.len).contains(&header_end);
         if inside && self.log.len() < LONGEST_LOG {
@@ -132,7 +132,7 @@ impl Window {
     }
 
     /// `seq` is the number of the record noted last.
-    fn answer(&self, seq: u64) -> Option<Place> {
+    fn answer(&self, seq: u64) -> Option<RecordPosition> {
         let asked = self.asked?;
         let &(offset, before) = self.log.iter().find(|(offset, _)| *offset == asked)?;
         let since = self.records - 1 - before;
@@ -158,8 +158,8 @@ const MOST_RECORDS: u64 = 65_535;
 mod tests {
     use super::*;
 
-    fn head(start: u64, seq: u64) -> Head {
-        Head {
+    fn head(start: u64, seq: u64) -> ResyncHead {
+        ResyncHead {
             start,
             end: start + 10,
             seq,
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_driver_gets_an_answer_when_its_header_is_met_and_only_then() {
-        let mut resync = Resync::new(ResyncKind::DriverRequest);
+        let mut resync = ResyncState::new(ResyncKind::DriverRequest);
         resync.asked(ResyncRequest::Header { header_end: 24 });
         let told: Vec<_> = (0..4).filter_map(|i| resync.met(head(i * 10, i))).collect();
         assert_eq!(told, [(24, 2)]);
@@ -178,12 +178,12 @@ mod tests {
 
     #[test]
     fn a_hint_comes_at_the_third_untouched_record_and_then_less_often() {
-        let mut resync = Resync::new(ResyncKind::NextHint);
+        let mut resync = ResyncState::new(ResyncKind::NextHint);
         let told: Vec<_> = (0..10)
             .filter_map(|i| resync.met(head(i * 10, i)))
             .collect();
         assert_eq!(told, [(30, 3), (50, 5), (90, 9)]);
-        let opened = Head {
+        let opened = ResyncHead {
             untouched: false,
             ..head(100, 10)
         };
@@ -196,9 +196,9 @@ mod tests {
 
     #[test]
     fn a_hint_waits_for_a_record_that_nothing_is_queued_behind() {
-        let mut resync = Resync::new(ResyncKind::NextHint);
+        let mut resync = ResyncState::new(ResyncKind::NextHint);
         for i in 0..5 {
-            let queued = Head {
+            let queued = ResyncHead {
                 last: false,
                 ..head(i * 10, i)
             };
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_window_is_answered_with_the_number_of_the_header_that_was_meant() {
         for asked_after in 1..6 {
-            let mut resync = Resync::new(ResyncKind::Async);
+            let mut resync = ResyncState::new(ResyncKind::Async);
             resync.asked(ResyncRequest::Window { start: 0, len: 30 });
             let mut told = Vec::new();
             for i in 0..7 {

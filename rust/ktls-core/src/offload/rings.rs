@@ -7,7 +7,7 @@ use crate::slot::SlotId;
 
 /// One segment for a device to seal.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Descriptor {
+pub struct SegmentDescriptor {
     /// What the submitter knows it by.
     pub id: u64,
     /// Under which key.
@@ -20,21 +20,21 @@ pub struct Descriptor {
 
 /// A descriptor that the device is done with.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Completion {
+pub struct SegmentCompletion {
     /// The descriptor, its bytes sealed if `result` is Ok. Otherwise they are plaintext still.
-    pub descriptor: Descriptor,
+    pub descriptor: SegmentDescriptor,
     /// Whether they may leave.
     pub result: Result<(), DeviceError>,
 }
 
 /// A queue with room for `depth` entries.
 #[derive(Debug)]
-pub struct Ring<T> {
+pub struct BoundedRing<T> {
     entries: VecDeque<T>,
     depth: usize,
 }
 
-impl<T> Ring<T> {
+impl<T> BoundedRing<T> {
     /// An empty ring.
     #[must_use]
     pub const fn new(depth: usize) -> Self {
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_ring_gives_back_what_does_not_fit_and_keeps_the_order() {
-        let mut ring = Ring::new(2);
+        let mut ring = BoundedRing::new(2);
         assert_eq!((ring.submit(1), ring.submit(2)), (Ok(()), Ok(())));
         assert_eq!(ring.submit(3), Err(3));
         assert_eq!(ring.acquire(), Some(1));

@@ -1,6 +1,6 @@
 //! The receiving direction's key update under offload: all of its states and rules.
 
-use crate::offload::policy::{Outcome, Policy};
+use crate::offload::policy::{InstallPolicy, RekeyOutcome};
 
 /// Where a receiving direction stands between device and software.
 ///
@@ -24,7 +24,7 @@ use crate::offload::policy::{Outcome, Policy};
 /// | Installing | –               | –            | –          | –         | –                          | Offloaded ✓ | Failed ✗  | Closed ⊘ |
 /// | Failed     | –               | Installing   | Draining   | –         | –                          | –           | –         | Closed   |
 ///
-/// ✓ ✗ ⊘ are the [`Outcome`] Ok, Fallback, Aborted of one key update; – is no change.
+/// ✓ ✗ ⊘ are the [`RekeyOutcome`] Ok, Fallback, Aborted of one key update; – is no change.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum RxPhase {
     /// Records are opened in software.
@@ -49,11 +49,11 @@ pub enum RxPhase {
 
 /// What happens to a receiving direction.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum RxEvent {
+pub enum RxOffloadEvent {
     /// A KeyUpdate was opened.
     KeyUpdateRead,
     /// `TLS_RX` with the next key.
-    Key(Queue),
+    Key(UnreadStream),
     /// A record ends at this offset that the device has touched.
     Touched {
         /// The offset behind the record.
@@ -74,7 +74,7 @@ pub enum RxEvent {
 
 /// What of the stream is here and not read.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct Queue {
+pub struct UnreadStream {
     /// The offset of the next record to open (`copied_seq`, V-RX-7).
     pub head: u64,
     /// The offset behind the last byte that has come, out of order or not (V-RX-2).
@@ -89,7 +89,7 @@ pub struct RxStep {
     /// What the device is asked.
     pub deed: Option<RxDeed>,
     /// What became of a key update.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<RekeyOutcome>,
 }
 
 /// What a device is asked.
@@ -104,41 +104,49 @@ pub enum RxDeed {
 impl RxPhase {
     /// The state after `event`.
     #[must_use]
-    pub fn on(self, policy: Policy, event: RxEvent) -> RxStep {
+    pub fn on(self, policy: InstallPolicy, event: RxOffloadEvent) -> RxStep {
         match (self, event) {
-            (Self::Offloaded, RxEvent::KeyUpdateRead) if policy == Policy::V17 => {
+            (Self::Offloaded, RxOffloadEvent::KeyUpdateRead) if policy == InstallPolicy::V17 => {
                 to(Self::Deleted).asking(RxDeed::Delete)
             }
-            (Self::Closed | Self::Installing, RxEvent::Key(_)) => to(self),
-            (_, RxEvent::Key(_)) if policy != Policy::V17 => install(),
-            (Self::Software, RxEvent::Key(_)) => to(self).with(Outcome::Ok),
-            (Self::Offloaded, RxEvent::Key(queue)) => drain(0, queue).asking_also(RxDeed::Delete),
-            (Self::Deleted | Self::Failed, RxEvent::Key(queue)) => drain(0, queue),
-            (Self::Draining { boundary }, RxEvent::Key(queue)) => {
-                drain(boundary, queue).with(Outcome::Ok)
+            (Self::Closed | Self::Installing, RxOffloadEvent::Key(_)) => to(self),
+            (_, RxOffloadEvent::Key(_)) if policy != InstallPolicy::V17 => install(),
+            (Self::Software, RxOffloadEvent::Key(_)) => to(self).with(RekeyOutcome::Ok),
+            (Self::Offloaded, RxOffloadEvent::Key(queue)) => {
+                drain(0, queue).asking_also(RxDeed::Delete)
             }
-            (Self::Draining { boundary }, RxEvent::Touched { end }) => to(Self::Draining {
+            (Self::Deleted | Self::Failed, RxOffloadEvent::Key(queue)) => drain(0, queue),
+            (Self::Draining { boundary }, RxOffloadEvent::Key(queue)) => {
+                drain(boundary, queue).with(RekeyOutcome::Ok)
+            }
+            (Self::Draining { boundary }, RxOffloadEvent::Touched { end }) => to(Self::Draining {
                 boundary: boundary.max(end),
             }),
-            (Self::Draining { boundary }, RxEvent::Untouched { start }) if start >= boundary => {
+            (Self::Draining { boundary }, RxOffloadEvent::Untouched { start })
+                if start >= boundary =>
+            {
                 install()
             }
-            (Self::Installing, RxEvent::Installed) => to(Self::Offloaded).with(Outcome::Ok),
-            (Self::Installing, RxEvent::Refused) => failed(policy).with(Outcome::Fallback),
-            (Self::Draining { .. } | Self::Installing, RxEvent::Close) => {
-                to(Self::Closed).with(Outcome::Aborted)
+            (Self::Installing, RxOffloadEvent::Installed) => {
+                to(Self::Offloaded).with(RekeyOutcome::Ok)
+            }
+            (Self::Installing, RxOffloadEvent::Refused) => {
+                failed(policy).with(RekeyOutcome::Fallback)
+            }
+            (Self::Draining { .. } | Self::Installing, RxOffloadEvent::Close) => {
+                to(Self::Closed).with(RekeyOutcome::Aborted)
             }
             (
                 Self::Software | Self::Offloaded | Self::Deleted | Self::Failed | Self::Closed,
-                RxEvent::Close,
+                RxOffloadEvent::Close,
             ) => to(Self::Closed),
             (
                 _,
-                RxEvent::KeyUpdateRead
-                | RxEvent::Touched { .. }
-                | RxEvent::Untouched { .. }
-                | RxEvent::Installed
-                | RxEvent::Refused,
+                RxOffloadEvent::KeyUpdateRead
+                | RxOffloadEvent::Touched { .. }
+                | RxOffloadEvent::Untouched { .. }
+                | RxOffloadEvent::Installed
+                | RxOffloadEvent::Refused,
             ) => to(self),
         }
     }
@@ -162,7 +170,7 @@ impl RxPhase {
 }
 
 impl RxStep {
-    const fn with(mut self, outcome: Outcome) -> Self {
+    const fn with(mut self, outcome: RekeyOutcome) -> Self {
         self.outcome = Some(outcome);
         self
     }
@@ -194,7 +202,7 @@ const fn install() -> RxStep {
 }
 
 /// V-RX-3, V-RX-4.
-const fn drain(past: u64, queue: Queue) -> RxStep {
+const fn drain(past: u64, queue: UnreadStream) -> RxStep {
     if queue.received <= queue.head {
         return install();
     }
@@ -206,32 +214,34 @@ const fn drain(past: u64, queue: Queue) -> RxStep {
     to(RxPhase::Draining { boundary })
 }
 
-const fn failed(policy: Policy) -> RxStep {
+const fn failed(policy: InstallPolicy) -> RxStep {
     match policy {
-        Policy::V17 => to(RxPhase::Failed),
-        Policy::CoverLetter | Policy::Naive => to(RxPhase::Software),
+        InstallPolicy::V17 => to(RxPhase::Failed),
+        InstallPolicy::CoverLetter | InstallPolicy::Naive => to(RxPhase::Software),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::RxEvent::{Close, Installed, Key, KeyUpdateRead, Refused, Touched, Untouched};
+    use super::RxOffloadEvent::{
+        Close, Installed, Key, KeyUpdateRead, Refused, Touched, Untouched,
+    };
     use super::RxPhase::{Closed, Deleted, Draining, Failed, Installing, Offloaded, Software};
     use super::*;
 
-    const EMPTY: RxEvent = Key(Queue {
+    const EMPTY: RxOffloadEvent = Key(UnreadStream {
         head: 50,
         received: 50,
     });
-    const FULL: RxEvent = Key(Queue {
+    const FULL: RxOffloadEvent = Key(UnreadStream {
         head: 50,
         received: 90,
     });
-    const OK: Option<Outcome> = Some(Outcome::Ok);
-    const FALLBACK: Option<Outcome> = Some(Outcome::Fallback);
-    const ABORTED: Option<Outcome> = Some(Outcome::Aborted);
+    const OK: Option<RekeyOutcome> = Some(RekeyOutcome::Ok);
+    const FALLBACK: Option<RekeyOutcome> = Some(RekeyOutcome::Fallback);
+    const ABORTED: Option<RekeyOutcome> = Some(RekeyOutcome::Aborted);
 
-    fn want(phase: RxPhase, deed: Option<RxDeed>, outcome: Option<Outcome>) -> RxStep {
+    fn want(phase: RxPhase, deed: Option<RxDeed>, outcome: Option<RekeyOutcome>) -> RxStep {
         RxStep {
             phase,
             deed,
@@ -239,7 +249,7 @@ mod tests {
         }
     }
 
-    fn check(policy: Policy, rows: &[(RxPhase, RxEvent, RxStep)]) {
+    fn check(policy: InstallPolicy, rows: &[(RxPhase, RxOffloadEvent, RxStep)]) {
         for &(state, event, want) in rows {
             assert_eq!(
                 state.on(policy, event),
@@ -253,7 +263,7 @@ mod tests {
     fn every_state_answers_every_event_by_the_cover_letter() {
         let install = Some(RxDeed::Install);
         check(
-            Policy::CoverLetter,
+            InstallPolicy::CoverLetter,
             &[
                 (Software, KeyUpdateRead, want(Software, None, None)),
                 (Offloaded, KeyUpdateRead, want(Offloaded, None, None)),
@@ -275,7 +285,7 @@ mod tests {
         let (install, delete) = (Some(RxDeed::Install), Some(RxDeed::Delete));
         let drain = |boundary| Draining { boundary };
         check(
-            Policy::V17,
+            InstallPolicy::V17,
             &[
                 (Software, KeyUpdateRead, want(Software, None, None)),
                 (Software, FULL, want(Software, None, OK)),

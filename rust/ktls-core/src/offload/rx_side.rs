@@ -3,12 +3,12 @@
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::Error;
 use crate::key::TrafficKey;
-use crate::offload::count::{Carrier, Gauges};
-use crate::offload::device::{Connection, Mark, Netdev, OffloadDevice};
-use crate::offload::marks::{Marks, Touch};
-use crate::offload::policy::Policy;
-use crate::offload::resync::{Head, Place, Resync};
-use crate::offload::rx::{Queue, RxDeed, RxEvent, RxPhase};
+use crate::offload::count::{Carrier, OffloadGauges};
+use crate::offload::device::{DeviceConnection, NetdevState, OffloadDevice, SegmentMark};
+use crate::offload::marks::{DeviceTouch, StreamMarks};
+use crate::offload::policy::InstallPolicy;
+use crate::offload::resync::{RecordPosition, ResyncHead, ResyncState};
+use crate::offload::rx::{RxDeed, RxOffloadEvent, RxPhase, UnreadStream};
 use crate::slot::SlotId;
 use crate::socket::SocketRx;
 use crate::stats::{Counter, Stats};
@@ -16,22 +16,22 @@ use crate::stats::{Counter, Stats};
 /// What a receiving direction knows of its device.
 #[derive(Debug)]
 pub struct RxOffload {
-    policy: Policy,
-    connection: Connection,
+    policy: InstallPolicy,
+    connection: DeviceConnection,
     phase: RxPhase,
-    gauges: Gauges,
+    gauges: OffloadGauges,
     /// The key slot that is in the device now.
     slot: Option<SlotId>,
     /// The slot that held the newest key, in the device or deleted.
     key_slot: Option<SlotId>,
-    marks: Marks,
+    marks: StreamMarks,
     past: Vec<PastKey>,
-    resync: Resync,
-    arrived: Arrived,
-    deed: Option<Deed>,
+    resync: ResyncState,
+    arrived: ArrivedStream,
+    deed: Option<DeviceRequest>,
     /// A KeyUpdate was read behind the record at which the device is to get the newest key.
     key_update_waits: bool,
-    tell: Option<Place>,
+    tell: Option<RecordPosition>,
     tally: RxTally,
 }
 
@@ -48,7 +48,7 @@ struct PastKey {
 
 /// How far the stream has come.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Arrived {
+pub struct ArrivedStream {
     /// The offset of the first byte that is missing (`rcv_nxt`).
     pub in_order: u64,
     /// The offset behind the last byte that has come, out of order or not.
@@ -57,10 +57,10 @@ pub struct Arrived {
 
 /// Something to ask of the device when the call is over.
 #[derive(Debug)]
-enum Deed {
+enum DeviceRequest {
     Delete,
     /// Start and number of the record at which the newest key begins in the device.
-    Install(Place),
+    Install(RecordPosition),
 }
 
 /// How much was done where.
@@ -78,7 +78,7 @@ pub struct RxTally {
 
 /// Who has to open the record at the head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Judged {
+pub(crate) enum HeadOpener {
     /// The device did.
     Opened,
     /// Software does: the ciphertext is there.
@@ -87,19 +87,19 @@ pub(crate) enum Judged {
 
 impl RxOffload {
     /// Looks at the record at the head; its ciphertext is put back where the device has spoilt it (D-12).
-    pub(crate) fn judge(&mut self, record: &mut [u8], key: &TrafficKey, seq: u64) -> Judged {
+    pub(crate) fn judge(&mut self, record: &mut [u8], key: &TrafficKey, seq: u64) -> HeadOpener {
         let touch = self.marks.touch(record.len());
         self.note(touch, record.len() as u64, seq);
         match touch {
-            Touch::All(slot) if self.key_slot == Some(slot) => {
+            DeviceTouch::All(slot) if self.key_slot == Some(slot) => {
                 self.tally.device_records += 1;
-                return Judged::Opened;
+                return HeadOpener::Opened;
             }
-            Touch::All(_) | Touch::Some => self.regain(record, key, seq),
-            Touch::None => {}
+            DeviceTouch::All(_) | DeviceTouch::Some => self.regain(record, key, seq),
+            DeviceTouch::None => {}
         }
         self.tally.software_records += 1;
-        Judged::Sealed
+        HeadOpener::Sealed
     }
 
     /// The record at the head was opened.
@@ -118,7 +118,7 @@ impl RxOffload {
             self.key_update_waits = true;
             return;
         }
-        self.on(RxEvent::KeyUpdateRead, (0, 0), stats);
+        self.on(RxOffloadEvent::KeyUpdateRead, (0, 0), stats);
     }
 
     /// The key that was in use until now, and the number its next record would have had (V-RX-4).
@@ -148,21 +148,21 @@ impl RxOffload {
     }
 
     /// Tells the phase and the resync of the record at the head.
-    fn note(&mut self, touch: Touch, len: u64, seq: u64) {
+    fn note(&mut self, touch: DeviceTouch, len: u64, seq: u64) {
         let start = self.marks.head();
-        let head = Head {
+        let head = ResyncHead {
             start,
             end: start + len,
             seq,
-            untouched: touch == Touch::None,
+            untouched: touch == DeviceTouch::None,
             last: self.arrived.in_order <= start + len,
         };
         if let Some(place) = self.resync.met(head) {
             self.tell = Some(place);
         }
         let event = match touch {
-            Touch::None => RxEvent::Untouched { start },
-            Touch::All(_) | Touch::Some => RxEvent::Touched { end: start + len },
+            DeviceTouch::None => RxOffloadEvent::Untouched { start },
+            DeviceTouch::All(_) | DeviceTouch::Some => RxOffloadEvent::Touched { end: start + len },
         };
         // No update can get its outcome here, so nothing is counted.
         let step = self.phase.on(self.policy, event);
@@ -170,7 +170,7 @@ impl RxOffload {
         self.plan(step.deed, (start, seq));
     }
 
-    fn on(&mut self, event: RxEvent, place: Place, stats: &Stats) {
+    fn on(&mut self, event: RxOffloadEvent, place: RecordPosition, stats: &Stats) {
         let step = self.phase.on(self.policy, event);
         self.phase = step.phase;
         self.plan(step.deed, place);
@@ -179,11 +179,11 @@ impl RxOffload {
         self.gauges.count(step.outcome, stats);
     }
 
-    fn plan(&mut self, deed: Option<RxDeed>, place: Place) {
+    fn plan(&mut self, deed: Option<RxDeed>, place: RecordPosition) {
         match deed {
             None => {}
-            Some(RxDeed::Delete) => self.deed = Some(Deed::Delete),
-            Some(RxDeed::Install) => self.deed = Some(Deed::Install(place)),
+            Some(RxDeed::Delete) => self.deed = Some(DeviceRequest::Delete),
+            Some(RxDeed::Install) => self.deed = Some(DeviceRequest::Install(place)),
         }
     }
 
@@ -216,14 +216,14 @@ impl RxOffload {
         info: &CryptoInfo,
         start: u64,
         device: &mut dyn OffloadDevice,
-    ) -> RxEvent {
+    ) -> RxOffloadEvent {
         self.delete(device);
         match device.dev_add(self.connection, Direction::Rx, info, start) {
-            Err(_) => RxEvent::Refused,
+            Err(_) => RxOffloadEvent::Refused,
             Ok(slot) => {
                 (self.slot, self.key_slot) = (Some(slot), Some(slot));
-                self.resync = Resync::new(device.capabilities().resync);
-                RxEvent::Installed
+                self.resync = ResyncState::new(device.capabilities().resync);
+                RxOffloadEvent::Installed
             }
         }
     }
@@ -234,8 +234,8 @@ impl SocketRx {
     /// Tries to hand the first key to a device; without one, or refused, it stays in software (D-2, D-3).
     pub fn start_offload(
         &mut self,
-        policy: Policy,
-        connection: Connection,
+        policy: InstallPolicy,
+        connection: DeviceConnection,
         device: &mut dyn OffloadDevice,
         stats: &Stats,
     ) {
@@ -243,19 +243,19 @@ impl SocketRx {
             policy,
             connection,
             phase: RxPhase::Software,
-            gauges: Gauges::new(Direction::Rx),
+            gauges: OffloadGauges::new(Direction::Rx),
             slot: None,
             key_slot: None,
-            marks: Marks::default(),
+            marks: StreamMarks::default(),
             past: Vec::new(),
-            resync: Resync::new(device.capabilities().resync),
-            arrived: Arrived::default(),
+            resync: ResyncState::new(device.capabilities().resync),
+            arrived: ArrivedStream::default(),
             deed: None,
             key_update_waits: false,
             tell: None,
             tally: RxTally::default(),
         };
-        if offload.install(&self.live_info(), 0, device) == RxEvent::Installed {
+        if offload.install(&self.live_info(), 0, device) == RxOffloadEvent::Installed {
             offload.phase = RxPhase::Offloaded;
         }
         let carrier = carrier(offload.phase, Carrier::Software);
@@ -264,14 +264,14 @@ impl SocketRx {
     }
 
     /// The next bytes, of which [`SocketRx::fed`] will tell, came with this mark.
-    pub fn marked(&mut self, len: usize, mark: Mark) {
+    pub fn marked(&mut self, len: usize, mark: SegmentMark) {
         if let Some(offload) = &mut self.offload {
             offload.marks.push(len, mark);
         }
     }
 
     /// The stream has come so far.
-    pub fn arrived(&mut self, arrived: Arrived) {
+    pub fn arrived(&mut self, arrived: ArrivedStream) {
         if let Some(offload) = &mut self.offload {
             offload.arrived = arrived;
         }
@@ -293,12 +293,12 @@ impl SocketRx {
         let Some(offload) = &mut self.offload else {
             return Ok(());
         };
-        let queue = Queue {
+        let queue = UnreadStream {
             head: offload.marks.head(),
             received: offload.arrived.farthest.max(offload.arrived.in_order),
         };
         let place = (queue.head, seq);
-        offload.on(RxEvent::Key(queue), place, stats);
+        offload.on(RxOffloadEvent::Key(queue), place, stats);
         self.serve_device(device, stats);
         Ok(())
     }
@@ -311,8 +311,8 @@ impl SocketRx {
         };
         while let Some(deed) = offload.deed.take() {
             match deed {
-                Deed::Delete => offload.delete(device),
-                Deed::Install((start, seq)) => {
+                DeviceRequest::Delete => offload.delete(device),
+                DeviceRequest::Install((start, seq)) => {
                     info.rec_seq = seq;
                     let verdict = offload.install(&info, start, device);
                     offload.on(verdict, (0, 0), stats);
@@ -328,7 +328,7 @@ impl SocketRx {
     /// The interface went down: the device's key is gone, software opens (D-5).
     pub fn netdev_changed(&mut self, device: &mut dyn OffloadDevice) {
         if let Some(offload) = &mut self.offload
-            && device.netdev() == Netdev::Down
+            && device.netdev() == NetdevState::Down
         {
             offload.delete(device);
         }
@@ -337,7 +337,7 @@ impl SocketRx {
     /// The connection is closed (V-RX-6).
     pub fn close_offload(&mut self, device: &mut dyn OffloadDevice, stats: &Stats) {
         if let Some(offload) = &mut self.offload {
-            offload.on(RxEvent::Close, (0, 0), stats);
+            offload.on(RxOffloadEvent::Close, (0, 0), stats);
             offload.delete(device);
         }
     }

@@ -1,6 +1,6 @@
 //! The sending direction's key update under offload: all of its states and rules.
 
-use crate::offload::policy::{Outcome, Policy};
+use crate::offload::policy::{InstallPolicy, RekeyOutcome};
 
 /// Where a sending direction stands between device and software.
 ///
@@ -17,7 +17,7 @@ use crate::offload::policy::{Outcome, Policy};
 /// | Failed    | Ready       | Ready             | –            | –          | –           | –         | Closed   |
 /// | Closed    | –           | –                 | –            | –          | –           | –         | –        |
 ///
-/// ✓ ✗ ⊘ are the [`Outcome`] Ok, Fallback, Aborted of one key update; – is no change. Entering Installing
+/// ✓ ✗ ⊘ are the [`RekeyOutcome`] Ok, Fallback, Aborted of one key update; – is no change. Entering Installing
 /// asks for the install. Where a key comes and nothing is unacknowledged but a record is open, Ready waits for
 /// the next send, which closes that record (R-TX-7). The cover letter moves the boundary with every key
 /// (R-TX-6); V17 leaves it where the device's records end (V-TX-3), stays Ready, and is the one that has Failed, out of
@@ -46,9 +46,9 @@ pub enum TxPhase {
 
 /// What happens to a sending direction.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum TxEvent {
+pub enum TxOffloadEvent {
     /// `TLS_TX` with the next key.
-    Key(Line),
+    Key(StreamPosition),
     /// The peer has acknowledged everything below this offset.
     Acked(u64),
     /// A sendmsg begins.
@@ -63,7 +63,7 @@ pub enum TxEvent {
 
 /// Where the stream stands.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct Line {
+pub struct StreamPosition {
     /// The offset behind the last record.
     pub write: u64,
     /// The offset up to which the peer has acknowledged.
@@ -72,7 +72,7 @@ pub struct Line {
     pub open: usize,
 }
 
-impl Line {
+impl StreamPosition {
     const fn is_idle(self) -> bool {
         self.acked >= self.write && self.open == 0
     }
@@ -86,36 +86,45 @@ pub struct TxStep {
     /// Close and push the open record, then give the newest key to the device.
     pub install: bool,
     /// What became of a key update.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<RekeyOutcome>,
 }
 
 impl TxPhase {
     /// The state after `event`.
     #[must_use]
-    pub fn on(self, policy: Policy, event: TxEvent) -> TxStep {
+    pub fn on(self, policy: InstallPolicy, event: TxOffloadEvent) -> TxStep {
         match (self, event) {
-            (Self::Software, TxEvent::Key(_)) => to(self).with(Outcome::Ok),
-            (Self::Offloaded, TxEvent::Key(line)) => self.rekey(policy, line),
-            (Self::Pending { .. } | Self::Ready, TxEvent::Key(line)) => {
-                self.rekey(policy, line).with(Outcome::Ok)
+            (Self::Software, TxOffloadEvent::Key(_)) => to(self).with(RekeyOutcome::Ok),
+            (Self::Offloaded, TxOffloadEvent::Key(line)) => self.rekey(policy, line),
+            (Self::Pending { .. } | Self::Ready, TxOffloadEvent::Key(line)) => {
+                self.rekey(policy, line).with(RekeyOutcome::Ok)
             }
-            (Self::Failed, TxEvent::Key(_)) => to(Self::Ready),
-            (Self::Pending { boundary }, TxEvent::Acked(acked)) if acked >= boundary => {
+            (Self::Failed, TxOffloadEvent::Key(_)) => to(Self::Ready),
+            (Self::Pending { boundary }, TxOffloadEvent::Acked(acked)) if acked >= boundary => {
                 to(Self::Ready)
             }
-            (Self::Ready, TxEvent::Send) => install(),
-            (Self::Installing, TxEvent::Installed) => to(Self::Offloaded).with(Outcome::Ok),
-            (Self::Installing, TxEvent::Refused) => failed(policy).with(Outcome::Fallback),
-            (Self::Pending { .. } | Self::Ready | Self::Installing, TxEvent::Close) => {
-                to(Self::Closed).with(Outcome::Aborted)
+            (Self::Ready, TxOffloadEvent::Send) => install(),
+            (Self::Installing, TxOffloadEvent::Installed) => {
+                to(Self::Offloaded).with(RekeyOutcome::Ok)
             }
-            (Self::Software | Self::Offloaded | Self::Failed | Self::Closed, TxEvent::Close) => {
-                to(Self::Closed)
+            (Self::Installing, TxOffloadEvent::Refused) => {
+                failed(policy).with(RekeyOutcome::Fallback)
             }
-            (Self::Installing | Self::Closed, TxEvent::Key(_)) => to(self),
-            (_, TxEvent::Acked(_) | TxEvent::Send | TxEvent::Installed | TxEvent::Refused) => {
-                to(self)
+            (Self::Pending { .. } | Self::Ready | Self::Installing, TxOffloadEvent::Close) => {
+                to(Self::Closed).with(RekeyOutcome::Aborted)
             }
+            (
+                Self::Software | Self::Offloaded | Self::Failed | Self::Closed,
+                TxOffloadEvent::Close,
+            ) => to(Self::Closed),
+            (Self::Installing | Self::Closed, TxOffloadEvent::Key(_)) => to(self),
+            (
+                _,
+                TxOffloadEvent::Acked(_)
+                | TxOffloadEvent::Send
+                | TxOffloadEvent::Installed
+                | TxOffloadEvent::Refused,
+            ) => to(self),
         }
     }
 
@@ -137,14 +146,14 @@ impl TxPhase {
         matches!(self, Self::Offloaded) || self.is_rekeying()
     }
 
-    fn rekey(self, policy: Policy, line: Line) -> TxStep {
+    fn rekey(self, policy: InstallPolicy, line: StreamPosition) -> TxStep {
         let boundary = match (policy, self) {
-            (Policy::V17, Self::Pending { boundary }) => boundary,
+            (InstallPolicy::V17, Self::Pending { boundary }) => boundary,
             // The device's records are acknowledged: the key is all that changes (V-TX-7).
-            (Policy::V17, Self::Ready) => return to(self),
+            (InstallPolicy::V17, Self::Ready) => return to(self),
             _ => line.write,
         };
-        if policy == Policy::Naive || line.is_idle() {
+        if policy == InstallPolicy::Naive || line.is_idle() {
             return install();
         }
         if line.acked >= boundary {
@@ -155,7 +164,7 @@ impl TxPhase {
 }
 
 impl TxStep {
-    const fn with(mut self, outcome: Outcome) -> Self {
+    const fn with(mut self, outcome: RekeyOutcome) -> Self {
         self.outcome = Some(outcome);
         self
     }
@@ -178,37 +187,40 @@ const fn install() -> TxStep {
 }
 
 /// R-TX-8, V-TX-6.
-const fn failed(policy: Policy) -> TxStep {
+const fn failed(policy: InstallPolicy) -> TxStep {
     match policy {
-        Policy::V17 => to(TxPhase::Failed),
-        Policy::CoverLetter | Policy::Naive => to(TxPhase::Software),
+        InstallPolicy::V17 => to(TxPhase::Failed),
+        InstallPolicy::CoverLetter | InstallPolicy::Naive => to(TxPhase::Software),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::TxEvent::{Acked, Close, Installed, Key, Refused, Send};
+    use super::TxOffloadEvent::{Acked, Close, Installed, Key, Refused, Send};
     use super::TxPhase::{Closed, Failed, Installing, Offloaded, Pending, Ready, Software};
     use super::*;
 
-    const IDLE: TxEvent = Key(Line {
+    const IDLE: TxOffloadEvent = Key(StreamPosition {
         write: 100,
         acked: 100,
         open: 0,
     });
-    const OPEN: TxEvent = Key(Line {
+    const OPEN: TxOffloadEvent = Key(StreamPosition {
         write: 100,
         acked: 100,
         open: 5,
     });
-    const BUSY: TxEvent = Key(Line {
+    const BUSY: TxOffloadEvent = Key(StreamPosition {
         write: 100,
         acked: 60,
         open: 0,
     });
     const AT: fn(u64) -> TxPhase = |boundary| Pending { boundary };
 
-    fn check(policy: Policy, rows: &[(TxPhase, TxEvent, TxPhase, Option<Outcome>)]) {
+    fn check(
+        policy: InstallPolicy,
+        rows: &[(TxPhase, TxOffloadEvent, TxPhase, Option<RekeyOutcome>)],
+    ) {
         for &(state, event, phase, outcome) in rows {
             let want = TxStep {
                 phase,
@@ -227,13 +239,13 @@ mod tests {
     #[test]
     fn every_state_answers_every_event_by_the_cover_letter() {
         let (ok, fallback, aborted) = (
-            Some(Outcome::Ok),
-            Some(Outcome::Fallback),
-            Some(Outcome::Aborted),
+            Some(RekeyOutcome::Ok),
+            Some(RekeyOutcome::Fallback),
+            Some(RekeyOutcome::Aborted),
         );
         let p = AT(80);
         check(
-            Policy::CoverLetter,
+            InstallPolicy::CoverLetter,
             &[
                 (Software, IDLE, Software, ok),
                 (Software, BUSY, Software, ok),
@@ -266,9 +278,9 @@ mod tests {
 
     #[test]
     fn v17_keeps_the_boundary_and_tries_again_after_a_refusal() {
-        let (ok, fallback) = (Some(Outcome::Ok), Some(Outcome::Fallback));
+        let (ok, fallback) = (Some(RekeyOutcome::Ok), Some(RekeyOutcome::Fallback));
         check(
-            Policy::V17,
+            InstallPolicy::V17,
             &[
                 (Offloaded, IDLE, Installing, None),
                 (Offloaded, BUSY, AT(100), None),
@@ -284,6 +296,6 @@ mod tests {
 
     #[test]
     fn naive_never_waits() {
-        check(Policy::Naive, &[(Offloaded, BUSY, Installing, None)]);
+        check(InstallPolicy::Naive, &[(Offloaded, BUSY, Installing, None)]);
     }
 }

@@ -4,10 +4,10 @@
 //! and the socket's operations never change (R-TX-2).
 
 use crate::key::TrafficKey;
-use crate::offload::device::{Connection, Netdev, OffloadDevice};
-use crate::offload::policy::Policy;
-use crate::offload::tx::{Line, TxEvent, TxPhase};
-use crate::offload::tx_side::{Path, Segment, Transmit, TxOffload, TxTally};
+use crate::offload::device::{DeviceConnection, NetdevState, OffloadDevice};
+use crate::offload::policy::InstallPolicy;
+use crate::offload::tx::{StreamPosition, TxOffloadEvent, TxPhase};
+use crate::offload::tx_side::{SealPath, StreamSegment, TransmitOutcome, TxOffload, TxTally};
 use crate::socket::{CallFault, SocketShared, SocketTx};
 use crate::stats::Stats;
 
@@ -17,8 +17,8 @@ impl SocketTx {
     /// software (D-2, D-6).
     pub fn start_offload(
         &mut self,
-        policy: Policy,
-        connection: Connection,
+        policy: InstallPolicy,
+        connection: DeviceConnection,
         device: &mut dyn OffloadDevice,
         stats: &Stats,
     ) {
@@ -26,7 +26,7 @@ impl SocketTx {
             return;
         };
         let mut offload = TxOffload::new(policy, connection);
-        if offload.give_key(key, seq, device) == TxEvent::Installed {
+        if offload.give_key(key, seq, device) == TxOffloadEvent::Installed {
             offload.phase = TxPhase::Offloaded;
         }
         offload.start(stats);
@@ -60,12 +60,12 @@ impl SocketTx {
         let Some(offload) = &mut self.offload else {
             return Ok(());
         };
-        let line = Line {
+        let line = StreamPosition {
             write: offload.write,
             acked: offload.acked,
             open,
         };
-        if offload.on(TxEvent::Key(line), &shared.stats) {
+        if offload.on(TxOffloadEvent::Key(line), &shared.stats) {
             self.give_newest_key(device, &shared.stats);
         }
         Ok(())
@@ -87,7 +87,7 @@ impl SocketTx {
         let Some(offload) = &mut self.offload else {
             return Ok(());
         };
-        if offload.on(TxEvent::Send, &shared.stats) {
+        if offload.on(TxOffloadEvent::Send, &shared.stats) {
             self.give_newest_key(device, &shared.stats);
         }
         Ok(())
@@ -111,24 +111,28 @@ impl SocketTx {
         if let Some(offload) = &mut self.offload {
             offload.acked = acked;
             offload.list.trim(acked);
-            offload.on(TxEvent::Acked(acked), stats);
+            offload.on(TxOffloadEvent::Acked(acked), stats);
         }
     }
 
     /// A segment leaves: by the device, by the fallback, or as it is (D-10).
-    pub fn transmit(&mut self, segment: Segment, device: &mut dyn OffloadDevice) -> Transmit {
-        if segment.path == Path::Sealed {
-            return Transmit::Pass(segment.bytes);
+    pub fn transmit(
+        &mut self,
+        segment: StreamSegment,
+        device: &mut dyn OffloadDevice,
+    ) -> TransmitOutcome {
+        if segment.path == SealPath::Sealed {
+            return TransmitOutcome::Pass(segment.bytes);
         }
         let (Some(offload), Some(keyed)) = (&mut self.offload, &self.keyed) else {
-            return Transmit::Dropped;
+            return TransmitOutcome::Dropped;
         };
         if segment.offset + (segment.bytes.len() as u64) <= offload.list.start() {
             offload.tally.dropped_segments += 1;
-            return Transmit::Dropped;
+            return TransmitOutcome::Dropped;
         }
         let Some(segment) = offload.segment_to_device(segment, device) else {
-            return Transmit::Queued;
+            return TransmitOutcome::Queued;
         };
         let asked = offload.slot.and_then(|slot| device.request(slot));
         offload.resync_wanted |= asked.is_some();
@@ -137,24 +141,24 @@ impl SocketTx {
 
     /// Who seals the byte at `offset`, and up to where the answer holds.
     #[must_use]
-    pub fn path(&self, offset: u64) -> (Path, u64) {
+    pub fn path(&self, offset: u64) -> (SealPath, u64) {
         let Some(offload) = &self.offload else {
-            return (Path::Sealed, u64::MAX);
+            return (SealPath::Sealed, u64::MAX);
         };
         let (start, end) = (offload.list.start(), offload.list_end.unwrap_or(u64::MAX));
         if offset < start.min(end) {
-            (Path::Sealed, start.min(end))
+            (SealPath::Sealed, start.min(end))
         } else if offset < end {
-            (Path::Device, end)
+            (SealPath::Device, end)
         } else {
-            (Path::Sealed, u64::MAX)
+            (SealPath::Sealed, u64::MAX)
         }
     }
 
     /// The interface went down: the device's key is gone, the fallback does its work (D-5).
     pub fn netdev_changed(&mut self, device: &mut dyn OffloadDevice) {
         if let Some(offload) = &mut self.offload
-            && device.netdev() == Netdev::Down
+            && device.netdev() == NetdevState::Down
             && let Some(slot) = offload.slot.take()
         {
             // It may be gone already.
@@ -165,7 +169,7 @@ impl SocketTx {
     /// The connection is closed: what is unacknowledged still leaves (V-TX-8).
     pub fn close_offload(&mut self, stats: &Stats) {
         if let Some(offload) = &mut self.offload {
-            offload.on(TxEvent::Close, stats);
+            offload.on(TxOffloadEvent::Close, stats);
         }
     }
 

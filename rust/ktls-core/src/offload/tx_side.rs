@@ -4,23 +4,23 @@ use std::sync::Arc;
 
 use crate::crypto_info::Direction;
 use crate::key::TrafficKey;
-use crate::offload::count::{Carrier, Gauges};
-use crate::offload::device::{Connection, OffloadDevice};
+use crate::offload::count::{Carrier, OffloadGauges};
+use crate::offload::device::{DeviceConnection, OffloadDevice};
 use crate::offload::fallback::seal_segment;
-use crate::offload::policy::Policy;
+use crate::offload::policy::InstallPolicy;
 use crate::offload::record_list::RecordList;
-use crate::offload::rings::Descriptor;
-use crate::offload::tx::{TxEvent, TxPhase};
+use crate::offload::rings::SegmentDescriptor;
+use crate::offload::tx::{TxOffloadEvent, TxPhase};
 use crate::slot::SlotId;
 use crate::stats::Stats;
 
 /// What a sending direction knows of its device.
 #[derive(Debug)]
 pub struct TxOffload {
-    pub(super) policy: Policy,
-    connection: Connection,
+    pub(super) policy: InstallPolicy,
+    connection: DeviceConnection,
     pub(super) phase: TxPhase,
-    gauges: Gauges,
+    gauges: OffloadGauges,
     /// The device's key.
     pub(super) slot: Option<SlotId>,
     pub(super) list: RecordList,
@@ -52,7 +52,7 @@ pub struct TxTally {
 
 /// Who seals the bytes of a stretch of the stream.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Path {
+pub enum SealPath {
     /// They are sealed.
     Sealed,
     /// They are plaintext, framed for the device.
@@ -61,7 +61,7 @@ pub enum Path {
 
 /// A piece of the stream on its way out.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Segment {
+pub struct StreamSegment {
     /// What the caller knows it by.
     pub id: u64,
     /// Where it starts.
@@ -69,12 +69,12 @@ pub struct Segment {
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// Whether they are sealed: as it was when TCP took them.
-    pub path: Path,
+    pub path: SealPath,
 }
 
 /// What became of a segment (D-10).
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Transmit {
+pub enum TransmitOutcome {
     /// The device has it.
     Queued,
     /// It may leave as it is.
@@ -87,12 +87,12 @@ pub enum Transmit {
 
 impl TxOffload {
     /// In software, with nothing written.
-    pub(super) fn new(policy: Policy, connection: Connection) -> Self {
+    pub(super) fn new(policy: InstallPolicy, connection: DeviceConnection) -> Self {
         Self {
             policy,
             connection,
             phase: TxPhase::Software,
-            gauges: Gauges::new(Direction::Tx),
+            gauges: OffloadGauges::new(Direction::Tx),
             slot: None,
             list: RecordList::default(),
             list_end: Some(0),
@@ -132,19 +132,19 @@ impl TxOffload {
 
     /// The key that was in use until now; kept for what the device has not got through.
     pub(crate) fn replaced(&mut self, past: Arc<TrafficKey>) {
-        if self.on_device() && self.policy != Policy::Naive {
+        if self.on_device() && self.policy != InstallPolicy::Naive {
             self.past = Some(past);
         }
     }
 
-    pub(super) fn on(&mut self, event: TxEvent, stats: &Stats) -> bool {
+    pub(super) fn on(&mut self, event: TxOffloadEvent, stats: &Stats) -> bool {
         let was_on_device = self.on_device();
         let step = self.phase.on(self.policy, event);
         self.phase = step.phase;
         self.gauges
             .show(carrier(step.phase), step.phase.is_rekeying(), stats);
         self.gauges.count(step.outcome, stats);
-        if was_on_device && !self.on_device() && self.policy != Policy::Naive {
+        if was_on_device && !self.on_device() && self.policy != InstallPolicy::Naive {
             self.list_end = Some(self.write);
         }
         step.install
@@ -155,7 +155,7 @@ impl TxOffload {
         key: &TrafficKey,
         seq: u64,
         device: &mut dyn OffloadDevice,
-    ) -> TxEvent {
+    ) -> TxOffloadEvent {
         if let Some(slot) = self.slot.take() {
             // A slot that is gone by itself is as good as deleted.
             let _ = device.dev_del(slot);
@@ -165,41 +165,41 @@ impl TxOffload {
         match device.dev_add(self.connection, Direction::Tx, &info, self.write) {
             Err(_) => {
                 self.list_end.get_or_insert(self.write);
-                TxEvent::Refused
+                TxOffloadEvent::Refused
             }
             Ok(slot) => {
                 self.slot = Some(slot);
-                if self.policy != Policy::Naive {
+                if self.policy != InstallPolicy::Naive {
                     self.list = RecordList::new(self.write, seq);
                 }
                 self.list_end = None;
-                TxEvent::Installed
+                TxOffloadEvent::Installed
             }
         }
     }
 
     pub(super) fn segment_to_device(
         &self,
-        segment: Segment,
+        segment: StreamSegment,
         device: &mut dyn OffloadDevice,
-    ) -> Option<Segment> {
+    ) -> Option<StreamSegment> {
         let Some(slot) = self.slot else {
             return Some(segment);
         };
-        let Segment {
+        let StreamSegment {
             id,
             offset,
             bytes,
             path,
         } = segment;
-        let descriptor = Descriptor {
+        let descriptor = SegmentDescriptor {
             id,
             slot,
             offset,
             bytes,
         };
         let refused = device.submit(descriptor).err()?.descriptor;
-        Some(Segment {
+        Some(StreamSegment {
             bytes: refused.bytes,
             id,
             offset,
@@ -207,16 +207,20 @@ impl TxOffload {
         })
     }
 
-    pub(super) fn fall_back(&mut self, segment: &Segment, newest: &TrafficKey) -> Transmit {
+    pub(super) fn fall_back(
+        &mut self,
+        segment: &StreamSegment,
+        newest: &TrafficKey,
+    ) -> TransmitOutcome {
         let key = self.past.as_deref().unwrap_or(newest);
         match seal_segment(&self.list, key, segment.offset, segment.bytes.len()) {
             Some(bytes) => {
                 self.tally.fallback_bytes += bytes.len() as u64;
-                Transmit::Fallback(bytes)
+                TransmitOutcome::Fallback(bytes)
             }
             None => {
                 self.tally.dropped_segments += 1;
-                Transmit::Dropped
+                TransmitOutcome::Dropped
             }
         }
     }

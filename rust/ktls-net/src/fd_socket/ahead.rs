@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, Weak};
 
 use ktls_core::key::TrafficKey;
-use ktls_core::offload::{Carrier, Queue, RxEvent};
+use ktls_core::offload::{Carrier, RxOffloadEvent, UnreadStream};
 use ktls_core::socket::{SocketRx, SocketShared};
 use ktls_core::stats::Stats;
 
@@ -89,12 +89,12 @@ impl RxSide {
         shared: &SocketShared,
     ) -> Result<(), ktls_core::Error> {
         self.keyed()?.install(key)?;
-        let queue = Queue {
+        let queue = UnreadStream {
             head: self.head(),
             received: self.pulled,
         };
         if let Some(queued) = &mut self.queued {
-            queued.device.on(RxEvent::Key(queue), &shared.stats);
+            queued.device.on(RxOffloadEvent::Key(queue), &shared.stats);
         }
         Ok(())
     }
@@ -123,9 +123,9 @@ impl RxSide {
         let paused = self.rx.as_ref().is_some_and(SocketRx::paused);
         if let Some(queued) = &mut self.queued {
             let event = if paused {
-                RxEvent::KeyUpdateRead
+                RxOffloadEvent::KeyUpdateRead
             } else {
-                RxEvent::Untouched { start }
+                RxOffloadEvent::Untouched { start }
             };
             queued.device.on(event, stats);
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use ktls_core::key::TrafficKey;
-use ktls_core::offload::{Carrier, Line, TxEvent, TxPhase};
+use ktls_core::offload::{Carrier, StreamPosition, TxOffloadEvent, TxPhase};
 use ktls_core::socket::{CallFault, JobSealer, SocketTx};
 use rustix::io::Errno;
 
@@ -61,12 +61,12 @@ impl TxSide {
             self.submit_rest(&mut tx);
         }
         tx.install(key);
-        let line = Line {
+        let line = StreamPosition {
             write: lane.write_offset(),
             acked: lane.acknowledged(),
             open: tx.open_len(),
         };
-        self.device_on(queued, TxEvent::Key(line), &mut tx);
+        self.device_on(queued, TxOffloadEvent::Key(line), &mut tx);
         Ok(())
     }
 
@@ -77,18 +77,18 @@ impl TxSide {
         self.submit_rest(&mut tx);
         let phase = guard(&queued.device).phase();
         if let TxPhase::Pending { .. } = phase {
-            let acked = TxEvent::Acked(queued.lane.acknowledged());
+            let acked = TxOffloadEvent::Acked(queued.lane.acknowledged());
             self.device_on(queued, acked, &mut tx);
         }
         if guard(&queued.device).phase() == TxPhase::Ready {
             tx.close_open(self.shared())?;
             self.submit_rest(&mut tx);
-            self.device_on(queued, TxEvent::Send, &mut tx);
+            self.device_on(queued, TxOffloadEvent::Send, &mut tx);
         }
         Ok(())
     }
 
-    fn device_on(&self, queued: &Queued, event: TxEvent, tx: &mut SocketTx) {
+    fn device_on(&self, queued: &Queued, event: TxOffloadEvent, tx: &mut SocketTx) {
         let mut device = guard(&queued.device);
         device.on(event, &self.shared().stats);
         tx.set_sealer(if device.phase().on_device() {

@@ -4,7 +4,7 @@ use std::sync::{Arc, MutexGuard};
 
 use ktls_core::crypto_info::Direction;
 use ktls_core::offload::{
-    Carrier, DeviceError, Gauges, RxDeed, RxEvent, RxPhase, TxEvent, TxPhase,
+    Carrier, DeviceError, OffloadGauges, RxDeed, RxOffloadEvent, RxPhase, TxOffloadEvent, TxPhase,
 };
 use ktls_core::slot::{SlotId, SlotTable};
 use ktls_core::stats::Stats;
@@ -53,14 +53,14 @@ pub(crate) struct TxDevice {
     hub: Arc<Hub>,
     slot: Option<Slot>,
     phase: TxPhase,
-    gauges: Gauges,
+    gauges: OffloadGauges,
 }
 
 impl TxDevice {
     /// With the first key; none when the device does not take it.
     pub(crate) fn start(hub: &Arc<Hub>, stats: &Stats) -> Option<Self> {
         let slot = Slot::add(hub).ok()?;
-        let mut gauges = Gauges::new(Direction::Tx);
+        let mut gauges = OffloadGauges::new(Direction::Tx);
         gauges.start(Carrier::Device, stats);
         Some(Self {
             hub: Arc::clone(hub),
@@ -79,7 +79,7 @@ impl TxDevice {
     }
 
     /// What happened; an install that it leads to is done here.
-    pub(crate) fn on(&mut self, event: TxEvent, stats: &Stats) {
+    pub(crate) fn on(&mut self, event: TxOffloadEvent, stats: &Stats) {
         let step = self.phase.on(self.hub.shape.policy, event);
         self.phase = step.phase;
         self.gauges
@@ -89,8 +89,8 @@ impl TxDevice {
             self.slot = None;
             self.slot = Slot::add(&self.hub).ok();
             let verdict = match self.slot {
-                Some(_) => TxEvent::Installed,
-                None => TxEvent::Refused,
+                Some(_) => TxOffloadEvent::Installed,
+                None => TxOffloadEvent::Refused,
             };
             self.on(verdict, stats);
         }
@@ -98,7 +98,7 @@ impl TxDevice {
 
     /// The connection is closed.
     pub(crate) fn close(&mut self, stats: &Stats) {
-        self.on(TxEvent::Close, stats);
+        self.on(TxOffloadEvent::Close, stats);
         self.slot = None;
     }
 }
@@ -117,14 +117,14 @@ pub(crate) struct RxDevice {
     hub: Arc<Hub>,
     slot: Option<Slot>,
     phase: RxPhase,
-    gauges: Gauges,
+    gauges: OffloadGauges,
 }
 
 impl RxDevice {
     /// With the first key; none when the device does not take it.
     pub(crate) fn start(hub: &Arc<Hub>, stats: &Stats) -> Option<Self> {
         let slot = Slot::add(hub).ok()?;
-        let mut gauges = Gauges::new(Direction::Rx);
+        let mut gauges = OffloadGauges::new(Direction::Rx);
         gauges.start(Carrier::Device, stats);
         Some(Self {
             hub: Arc::clone(hub),
@@ -144,7 +144,7 @@ impl RxDevice {
     }
 
     /// What happened.
-    pub(crate) fn on(&mut self, event: RxEvent, stats: &Stats) {
+    pub(crate) fn on(&mut self, event: RxOffloadEvent, stats: &Stats) {
         let step = self.phase.on(self.hub.shape.policy, event);
         self.phase = step.phase;
         let carrier = rx_carrier(step.phase, self.gauges.carrier());
@@ -157,8 +157,8 @@ impl RxDevice {
                 self.slot = None;
                 self.slot = Slot::add(&self.hub).ok();
                 let verdict = match self.slot {
-                    Some(_) => RxEvent::Installed,
-                    None => RxEvent::Refused,
+                    Some(_) => RxOffloadEvent::Installed,
+                    None => RxOffloadEvent::Refused,
                 };
                 self.on(verdict, stats);
             }
@@ -167,7 +167,7 @@ impl RxDevice {
 
     /// The connection is closed.
     pub(crate) fn close(&mut self, stats: &Stats) {
-        self.on(RxEvent::Close, stats);
+        self.on(RxOffloadEvent::Close, stats);
         self.slot = None;
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use ktls_core::Fifo;
-use ktls_core::offload::Ring;
+use ktls_core::offload::BoundedRing;
 use ktls_core::socket::QueueJob;
 use rustix::io::Errno;
 use rustix::net::Shutdown;
@@ -39,7 +39,7 @@ pub(crate) struct Lane {
 
 #[derive(Debug)]
 struct State {
-    ring: Ring<Descriptor>,
+    ring: BoundedRing<Descriptor>,
     /// While a worker has it.
     work: Option<Work>,
     fd: Option<Arc<OwnedFd>>,
@@ -76,7 +76,7 @@ impl Lane {
             hub: Arc::clone(hub),
             worker,
             state: Mutex::new(State {
-                ring: Ring::new(hub.shape.depth),
+                ring: BoundedRing::new(hub.shape.depth),
                 work: None,
                 fd: Some(Arc::new(fd)),
                 fin: false,

@@ -11,7 +11,7 @@ mod worker;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ktls_core::offload::Policy;
+use ktls_core::offload::InstallPolicy;
 
 use crate::{Error, Patience};
 pub use descriptor::Kept;
@@ -37,7 +37,7 @@ pub struct Shape {
     /// Keys, one for each direction of a connection.
     pub slots: usize,
     /// How keys are renewed.
-    pub policy: Policy,
+    pub policy: InstallPolicy,
 }
 
 /// What a queue has done.

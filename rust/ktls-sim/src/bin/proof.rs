@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use ktls_core::offload::Policy;
+use ktls_core::offload::InstallPolicy;
 use ktls_sim::model::{Explored, RxModel, TxModel, search};
 use ktls_sim::{Report, Scenario, Violation, run};
 
@@ -13,7 +13,7 @@ use ktls_sim::{Report, Scenario, Violation, run};
 struct Asked {
     runs: u64,
     seed: u64,
-    policies: Vec<Policy>,
+    policies: Vec<InstallPolicy>,
 }
 
 /// What all threads of a proof share.
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let holds = |&policy: &Policy| explore(policy) && prove(policy, &asked);
+    let holds = |&policy: &InstallPolicy| explore(policy) && prove(policy, &asked);
     if asked.policies.iter().all(holds) {
         ExitCode::SUCCESS
     } else {
@@ -47,7 +47,7 @@ fn asked(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
     let mut asked = Asked {
         runs: 1000,
         seed: 0,
-        policies: vec![Policy::CoverLetter, Policy::V17],
+        policies: vec![InstallPolicy::CoverLetter, InstallPolicy::V17],
     };
     while let Some(name) = args.next() {
         let value = args.next().ok_or(format!("{name} needs a value"))?;
@@ -65,12 +65,12 @@ fn number(value: &str) -> Result<u64, String> {
     value.parse().map_err(|_| format!("{value:?} is no number"))
 }
 
-fn policy(value: &str) -> Result<Policy, String> {
-    Policy::named(value).ok_or(format!("{value:?} is not cover-letter, v17 or naive"))
+fn policy(value: &str) -> Result<InstallPolicy, String> {
+    InstallPolicy::named(value).ok_or(format!("{value:?} is not cover-letter, v17 or naive"))
 }
 
 /// Every state of the small models.
-fn explore(policy: Policy) -> bool {
+fn explore(policy: InstallPolicy) -> bool {
     let (records, rekeys) = (2, 2);
     let sender = search(&TxModel {
         policy,
@@ -81,7 +81,7 @@ fn explore(policy: Policy) -> bool {
     explored(policy, "sender", &sender) && explored(policy, "receiver", &receiver)
 }
 
-fn explored<S: std::fmt::Debug>(policy: Policy, side: &str, found: &Explored<S>) -> bool {
+fn explored<S: std::fmt::Debug>(policy: InstallPolicy, side: &str, found: &Explored<S>) -> bool {
     let (states, steps) = (found.states, found.steps);
     let Some((broken, way)) = &found.violation else {
         println!("{policy}: {states} states and {steps} steps of a {side} hold");
@@ -92,7 +92,7 @@ fn explored<S: std::fmt::Debug>(policy: Policy, side: &str, found: &Explored<S>)
 }
 
 /// Half of the runs go to each policy, if both are asked for.
-fn prove(policy: Policy, asked: &Asked) -> bool {
+fn prove(policy: InstallPolicy, asked: &Asked) -> bool {
     let runs = asked.runs / asked.policies.len() as u64;
     let tally = Tally::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -109,7 +109,7 @@ fn prove(policy: Policy, asked: &Asked) -> bool {
     tell(policy, runs, &tally)
 }
 
-fn work(policy: Policy, first: u64, runs: u64, tally: &Tally, shows: bool) {
+fn work(policy: InstallPolicy, first: u64, runs: u64, tally: &Tally, shows: bool) {
     while !tally.stop.load(Ordering::Relaxed) {
         let number = tally.next.fetch_add(1, Ordering::Relaxed);
         if number >= runs {
@@ -146,7 +146,7 @@ impl Tally {
     }
 }
 
-fn tell(policy: Policy, runs: u64, tally: &Tally) -> bool {
+fn tell(policy: InstallPolicy, runs: u64, tally: &Tally) -> bool {
     let failure = tally.failure.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((seed, violation)) = &*failure {
         println!("{policy}: broken by seed {seed}: {violation}");

@@ -3,8 +3,8 @@
 use fastrand::Rng;
 use ktls_core::crypto_info::{CryptoInfo, Direction};
 use ktls_core::offload::{
-    Capabilities, Completion, Connection, Descriptor, DeviceError, Mark, Netdev, OffloadDevice,
-    Refused, ResyncRequest,
+    DeviceCapabilities, DeviceConnection, DeviceError, NetdevState, OffloadDevice,
+    RefusedDescriptor, ResyncRequest, SegmentCompletion, SegmentDescriptor, SegmentMark,
 };
 use ktls_core::slot::SlotId;
 
@@ -36,21 +36,21 @@ impl<D> FaultyDevice<D> {
 }
 
 impl<D: OffloadDevice> OffloadDevice for FaultyDevice<D> {
-    fn capabilities(&self) -> Capabilities {
+    fn capabilities(&self) -> DeviceCapabilities {
         self.inner.capabilities()
     }
 
-    fn netdev(&self) -> Netdev {
+    fn netdev(&self) -> NetdevState {
         self.inner.netdev()
     }
 
-    fn set_netdev(&mut self, netdev: Netdev) {
+    fn set_netdev(&mut self, netdev: NetdevState) {
         self.inner.set_netdev(netdev);
     }
 
     fn dev_add(
         &mut self,
-        connection: Connection,
+        connection: DeviceConnection,
         direction: Direction,
         info: &CryptoInfo,
         start: u64,
@@ -74,12 +74,12 @@ impl<D: OffloadDevice> OffloadDevice for FaultyDevice<D> {
         self.inner.request(slot)
     }
 
-    fn submit(&mut self, descriptor: Descriptor) -> Result<(), Refused> {
+    fn submit(&mut self, descriptor: SegmentDescriptor) -> Result<(), RefusedDescriptor> {
         if self.happens(self.faults.full) {
             let error = DeviceError::RingFull {
                 depth: self.faults.depth,
             };
-            return Err(Refused { descriptor, error });
+            return Err(RefusedDescriptor { descriptor, error });
         }
         self.inner.submit(descriptor)
     }
@@ -88,7 +88,7 @@ impl<D: OffloadDevice> OffloadDevice for FaultyDevice<D> {
         self.inner.tick(budget);
     }
 
-    fn complete(&mut self) -> Option<Completion> {
+    fn complete(&mut self) -> Option<SegmentCompletion> {
         let completion = self.inner.complete()?;
         if self.happens(self.faults.lose) {
             return self.complete();
@@ -96,7 +96,12 @@ impl<D: OffloadDevice> OffloadDevice for FaultyDevice<D> {
         Some(completion)
     }
 
-    fn receive(&mut self, connection: Connection, offset: u64, bytes: &mut [u8]) -> Mark {
+    fn receive(
+        &mut self,
+        connection: DeviceConnection,
+        offset: u64,
+        bytes: &mut [u8],
+    ) -> SegmentMark {
         self.inner.receive(connection, offset, bytes)
     }
 }

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use ktls_core::crypto_info::{CryptoInfo, Direction};
 use ktls_core::offload::{
-    Capabilities, Completion, Connection, Descriptor, DeviceError, Mark, Netdev, OffloadDevice,
-    Refused, ResyncRequest,
+    DeviceCapabilities, DeviceConnection, DeviceError, NetdevState, OffloadDevice,
+    RefusedDescriptor, ResyncRequest, SegmentCompletion, SegmentDescriptor, SegmentMark,
 };
 use ktls_core::slot::SlotId;
 
@@ -33,22 +33,22 @@ impl<D> TraceDevice<D> {
 }
 
 impl<D: OffloadDevice> OffloadDevice for TraceDevice<D> {
-    fn capabilities(&self) -> Capabilities {
+    fn capabilities(&self) -> DeviceCapabilities {
         self.inner.capabilities()
     }
 
-    fn netdev(&self) -> Netdev {
+    fn netdev(&self) -> NetdevState {
         self.inner.netdev()
     }
 
-    fn set_netdev(&mut self, netdev: Netdev) {
+    fn set_netdev(&mut self, netdev: NetdevState) {
         self.write(format!("netdev {netdev:?}"));
         self.inner.set_netdev(netdev);
     }
 
     fn dev_add(
         &mut self,
-        connection: Connection,
+        connection: DeviceConnection,
         direction: Direction,
         info: &CryptoInfo,
         start: u64,
@@ -78,7 +78,7 @@ impl<D: OffloadDevice> OffloadDevice for TraceDevice<D> {
         Some(request)
     }
 
-    fn submit(&mut self, descriptor: Descriptor) -> Result<(), Refused> {
+    fn submit(&mut self, descriptor: SegmentDescriptor) -> Result<(), RefusedDescriptor> {
         let (id, slot) = (descriptor.id, descriptor.slot);
         let (offset, len) = (descriptor.offset, descriptor.bytes.len());
         let submitted = self.inner.submit(descriptor);
@@ -96,7 +96,7 @@ impl<D: OffloadDevice> OffloadDevice for TraceDevice<D> {
         self.inner.tick(budget);
     }
 
-    fn complete(&mut self) -> Option<Completion> {
+    fn complete(&mut self) -> Option<SegmentCompletion> {
         let completion = self.inner.complete()?;
         let id = completion.descriptor.id;
         let verdict = said(completion.result.as_ref().map(|()| &"sealed"));
@@ -104,7 +104,12 @@ impl<D: OffloadDevice> OffloadDevice for TraceDevice<D> {
         Some(completion)
     }
 
-    fn receive(&mut self, connection: Connection, offset: u64, bytes: &mut [u8]) -> Mark {
+    fn receive(
+        &mut self,
+        connection: DeviceConnection,
+        offset: u64,
+        bytes: &mut [u8],
+    ) -> SegmentMark {
         let mark = self.inner.receive(connection, offset, bytes);
         let len = bytes.len();
         self.write(format!("receive at {offset} len {len}: {mark:?}"));

@@ -1,6 +1,8 @@
 //! The receiving direction: each generation has a record of data and its KeyUpdate.
 
-use ktls_core::offload::{Outcome, Policy, Queue, RxDeed, RxEvent, RxPhase};
+use ktls_core::offload::{
+    InstallPolicy, RekeyOutcome, RxDeed, RxOffloadEvent, RxPhase, UnreadStream,
+};
 
 use super::search::Model;
 use super::tx::Verdict;
@@ -11,7 +13,7 @@ use super::tx::Verdict;
 #[derive(Clone, Copy, Debug)]
 pub struct RxModel {
     /// The policy to be judged.
-    pub policy: Policy,
+    pub policy: InstallPolicy,
     /// Key updates in the stream.
     pub rekeys: u8,
 }
@@ -99,7 +101,7 @@ impl Model for RxModel {
             }
             Step::NetdevDown => s.device.take().map(|_| Ok(()))?,
             Step::Close => {
-                s.on(self.policy, RxEvent::Close);
+                s.on(self.policy, RxOffloadEvent::Close);
                 s.check_outcomes()
             }
             _ => return None,
@@ -112,14 +114,14 @@ impl State {
     /// Opens the record at the head.
     fn read(
         &mut self,
-        policy: Policy,
+        policy: InstallPolicy,
         touched: Option<u8>,
         verdict: Verdict,
     ) -> Result<(), String> {
         let (start, end) = (self.head.into(), u64::from(self.head) + 1);
         let event = match touched {
-            None => RxEvent::Untouched { start },
-            Some(_) => RxEvent::Touched { end },
+            None => RxOffloadEvent::Untouched { start },
+            Some(_) => RxOffloadEvent::Touched { end },
         };
         let deed = self.on(policy, event);
         self.check_open(touched)?;
@@ -128,16 +130,16 @@ impl State {
         self.past.retain(|(_, until)| *until > self.head);
         self.paused = self.head.is_multiple_of(2);
         if self.paused {
-            let deed = self.on(policy, RxEvent::KeyUpdateRead);
+            let deed = self.on(policy, RxOffloadEvent::KeyUpdateRead);
             self.act(policy, deed, verdict);
         }
         self.check_device(policy)
     }
 
     /// V-RX-1: once its KeyUpdate is read, v17's device has no key.
-    fn check_device(&self, policy: Policy) -> Result<(), String> {
+    fn check_device(&self, policy: InstallPolicy) -> Result<(), String> {
         match self.device {
-            Some(key) if self.paused && policy == Policy::V17 => {
+            Some(key) if self.paused && policy == InstallPolicy::V17 => {
                 Err(format!("the device has key {key} behind its KeyUpdate"))
             }
             Some(_) | None => Ok(()),
@@ -145,7 +147,7 @@ impl State {
     }
 
     /// `TLS_RX`
-    fn install_key(&mut self, policy: Policy, verdict: Verdict) {
+    fn install_key(&mut self, policy: InstallPolicy, verdict: Verdict) {
         let came = |index: &usize| self.came[*index].is_some();
         let farthest = (0..self.came.len()).filter(came).max();
         let received = farthest.map_or(0, |index| index as u8 + 1).max(self.head);
@@ -155,15 +157,15 @@ impl State {
         self.generation += 1;
         self.rekeys += 1;
         self.paused = false;
-        let queue = Queue {
+        let queue = UnreadStream {
             head: self.head.into(),
             received: received.into(),
         };
-        let deed = self.on(policy, RxEvent::Key(queue));
+        let deed = self.on(policy, RxOffloadEvent::Key(queue));
         self.act(policy, deed, verdict);
     }
 
-    fn act(&mut self, policy: Policy, deed: Option<RxDeed>, verdict: Verdict) {
+    fn act(&mut self, policy: InstallPolicy, deed: Option<RxDeed>, verdict: Verdict) {
         if deed.is_some() {
             self.device = None;
         }
@@ -173,17 +175,22 @@ impl State {
         let event = match verdict {
             Verdict::Installed => {
                 (self.device, self.known) = (Some(self.generation), true);
-                RxEvent::Installed
+                RxOffloadEvent::Installed
             }
-            Verdict::Refused => RxEvent::Refused,
+            Verdict::Refused => RxOffloadEvent::Refused,
         };
         self.on(policy, event);
     }
 
-    fn on(&mut self, policy: Policy, event: RxEvent) -> Option<RxDeed> {
+    fn on(&mut self, policy: InstallPolicy, event: RxOffloadEvent) -> Option<RxDeed> {
         let step = self.phase.on(policy, event);
         self.phase = step.phase;
-        let counted = [Outcome::Ok, Outcome::Fallback, Outcome::Aborted].map(Some);
+        let counted = [
+            RekeyOutcome::Ok,
+            RekeyOutcome::Fallback,
+            RekeyOutcome::Aborted,
+        ]
+        .map(Some);
         self.outcomes += u8::from(counted.contains(&step.outcome));
         step.deed
     }

@@ -1,6 +1,8 @@
 //! The sending direction: records are one byte of stream, keys are their generations.
 
-use ktls_core::offload::{Line, Outcome, Path, Policy, TxEvent, TxPhase};
+use ktls_core::offload::{
+    InstallPolicy, RekeyOutcome, SealPath, StreamPosition, TxOffloadEvent, TxPhase,
+};
 
 use super::search::Model;
 
@@ -8,7 +10,7 @@ use super::search::Model;
 #[derive(Clone, Copy, Debug)]
 pub struct TxModel {
     /// The policy to be judged.
-    pub policy: Policy,
+    pub policy: InstallPolicy,
     /// Records that the program sends.
     pub records: u8,
     /// Key updates that it does.
@@ -20,7 +22,7 @@ pub struct TxModel {
 pub struct State {
     phase: TxPhase,
     /// Each record: the generation that was newest when it was written, and who is to seal it.
-    written: Vec<(u8, Path)>,
+    written: Vec<(u8, SealPath)>,
     /// The generation that each record had on the wire first.
     seen: Vec<Option<u8>>,
     acked: u8,
@@ -156,13 +158,13 @@ impl Model for TxModel {
             Step::AckArrives => {
                 s.acked = s.acked.max(s.ack.take()?);
                 let acked = s.acked.into();
-                s.on(self.policy, TxEvent::Acked(acked));
+                s.on(self.policy, TxOffloadEvent::Acked(acked));
                 Ok(())
             }
             Step::AckLost => s.ack.take().map(|_| Ok(()))?,
             Step::NetdevDown => s.device.take().map(|_| Ok(()))?,
             Step::Close if open => {
-                s.on(self.policy, TxEvent::Close);
+                s.on(self.policy, TxOffloadEvent::Close);
                 s.check_outcomes()
             }
             _ => return None,
@@ -172,36 +174,36 @@ impl Model for TxModel {
 }
 
 impl State {
-    fn send(&mut self, policy: Policy, verdict: Verdict) -> Result<(), String> {
+    fn send(&mut self, policy: InstallPolicy, verdict: Verdict) -> Result<(), String> {
         if self.phase == TxPhase::Ready {
             self.close_record();
         }
-        self.step(policy, TxEvent::Send, verdict);
+        self.step(policy, TxOffloadEvent::Send, verdict);
         self.open = 1;
         self.close_record();
         Ok(())
     }
 
-    fn rekey(&mut self, policy: Policy, verdict: Verdict) -> Result<(), String> {
+    fn rekey(&mut self, policy: InstallPolicy, verdict: Verdict) -> Result<(), String> {
         if policy.flushes_open_record() {
             self.close_record();
         }
-        if self.phase.on_device() && policy != Policy::Naive {
+        if self.phase.on_device() && policy != InstallPolicy::Naive {
             self.past = Some(self.generation);
         }
         self.rekeys += 1;
         self.generation += 1;
-        let line = Line {
+        let line = StreamPosition {
             write: self.written.len() as u64,
             acked: self.acked.into(),
             open: self.open.into(),
         };
-        self.step(policy, TxEvent::Key(line), verdict);
+        self.step(policy, TxOffloadEvent::Key(line), verdict);
         Ok(())
     }
 
     /// An event, and the install that it may ask for.
-    fn step(&mut self, policy: Policy, event: TxEvent, verdict: Verdict) {
+    fn step(&mut self, policy: InstallPolicy, event: TxOffloadEvent, verdict: Verdict) {
         if !self.on(policy, event) {
             return;
         }
@@ -209,21 +211,26 @@ impl State {
         if verdict == Verdict::Installed {
             self.device = Some(self.generation);
             self.added += 1;
-            if policy != Policy::Naive {
+            if policy != InstallPolicy::Naive {
                 self.list_start = self.written.len() as u8;
             }
         }
         let event = match verdict {
-            Verdict::Installed => TxEvent::Installed,
-            Verdict::Refused => TxEvent::Refused,
+            Verdict::Installed => TxOffloadEvent::Installed,
+            Verdict::Refused => TxOffloadEvent::Refused,
         };
         self.on(policy, event);
     }
 
-    fn on(&mut self, policy: Policy, event: TxEvent) -> bool {
+    fn on(&mut self, policy: InstallPolicy, event: TxOffloadEvent) -> bool {
         let step = self.phase.on(policy, event);
         self.phase = step.phase;
-        let counted = [Outcome::Ok, Outcome::Fallback, Outcome::Aborted].map(Some);
+        let counted = [
+            RekeyOutcome::Ok,
+            RekeyOutcome::Fallback,
+            RekeyOutcome::Aborted,
+        ]
+        .map(Some);
         self.outcomes += u8::from(counted.contains(&step.outcome));
         step.install
     }
@@ -231,9 +238,9 @@ impl State {
     fn close_record(&mut self) {
         if std::mem::take(&mut self.open) > 0 {
             let path = if self.phase.on_device() {
-                Path::Device
+                SealPath::Device
             } else {
-                Path::Sealed
+                SealPath::Sealed
             };
             self.written.push((self.generation, path));
             self.seen.push(None);
@@ -241,7 +248,7 @@ impl State {
     }
 
     fn may_queue(&self) -> bool {
-        let for_device = |i: u8| self.written[usize::from(i)].1 == Path::Device;
+        let for_device = |i: u8| self.written[usize::from(i)].1 == SealPath::Device;
         let taken = self
             .taken
             .is_some_and(|i| for_device(i) && i >= self.list_start);
@@ -251,7 +258,7 @@ impl State {
     /// A sealed segment passes; the fallback seals one for the device, as long as its record is there.
     fn fall_back(&mut self, i: u8) -> Result<(), String> {
         let (generation, path) = self.written[usize::from(i)];
-        if path == Path::Sealed {
+        if path == SealPath::Sealed {
             return self.put_on_wire(i, generation);
         }
         if i < self.list_start || i < self.acked {

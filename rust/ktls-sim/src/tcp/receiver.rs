@@ -2,20 +2,20 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ktls_core::offload::{Arrived, Mark};
+use ktls_core::offload::{ArrivedStream, SegmentMark};
 
 /// One receiver.
 #[derive(Debug, Default)]
 pub(crate) struct Receiver {
     in_order: u64,
     farthest: u64,
-    waiting: BTreeMap<u64, (Vec<u8>, Mark)>,
-    ready: VecDeque<(Vec<u8>, Mark)>,
+    waiting: BTreeMap<u64, (Vec<u8>, SegmentMark)>,
+    ready: VecDeque<(Vec<u8>, SegmentMark)>,
 }
 
 impl Receiver {
     /// A segment has come; of each byte the first copy is kept.
-    pub(crate) fn arrive(&mut self, mut offset: u64, mut bytes: &[u8], mark: Mark) {
+    pub(crate) fn arrive(&mut self, mut offset: u64, mut bytes: &[u8], mark: SegmentMark) {
         self.farthest = self.farthest.max(offset + bytes.len() as u64);
         while !bytes.is_empty() {
             let (skip, take) = self.fitting(offset, bytes.len());
@@ -31,15 +31,15 @@ impl Receiver {
         }
     }
 
-    pub(crate) fn arrived(&self) -> Arrived {
-        Arrived {
+    pub(crate) fn arrived(&self) -> ArrivedStream {
+        ArrivedStream {
             in_order: self.in_order,
             farthest: self.farthest,
         }
     }
 
     /// The next piece in order.
-    pub(crate) fn next(&mut self) -> Option<(Vec<u8>, Mark)> {
+    pub(crate) fn next(&mut self) -> Option<(Vec<u8>, SegmentMark)> {
         self.ready.pop_front()
     }
 
@@ -70,7 +70,7 @@ mod tests {
             while receiver.in_order < 100 {
                 let from = rng.usize(0..100);
                 let to = rng.usize(from + 1..=100);
-                receiver.arrive(from as u64, &stream[from..to], Mark::Untouched);
+                receiver.arrive(from as u64, &stream[from..to], SegmentMark::Untouched);
             }
             while let Some((bytes, _)) = receiver.next() {
                 got.extend(bytes);

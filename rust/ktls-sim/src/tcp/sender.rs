@@ -1,6 +1,6 @@
 //! The sending side: what is not acknowledged is kept and sent again.
 
-use ktls_core::offload::Path;
+use ktls_core::offload::SealPath;
 
 use crate::report::Sent;
 
@@ -9,7 +9,7 @@ use crate::report::Sent;
 pub(crate) struct Sender {
     stream: Vec<u8>,
     /// Where each stretch of one path ends.
-    paths: Vec<(u64, Path)>,
+    paths: Vec<(u64, SealPath)>,
     acked: u64,
     next: u64,
     /// The offset behind the last byte ever sent.
@@ -58,7 +58,7 @@ impl Sender {
     }
 
     /// Takes the next bytes of the stream.
-    pub(crate) fn take(&mut self, bytes: &[u8], path: Path) {
+    pub(crate) fn take(&mut self, bytes: &[u8], path: SealPath) {
         self.stream.extend_from_slice(bytes);
         let end = self.end();
         match self.paths.last_mut() {

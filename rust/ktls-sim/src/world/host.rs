@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use ktls_aead::PROVIDER;
-use ktls_core::offload::{Capabilities, Connection, OffloadDevice, RxPhase, SimNic, Size, TxPhase};
+use ktls_core::offload::{
+    DeviceCapabilities, DeviceConnection, NicSize, OffloadDevice, RxPhase, SimNic, TxPhase,
+};
 use ktls_core::socket::{SocketRx, SocketShared, SocketTx};
 
 use super::key::{Keys, expand, secrets};
@@ -103,7 +105,7 @@ impl Host {
 
     fn start(&mut self, scenario: &Scenario) {
         let stats = &self.shared.stats;
-        let (policy, connection) = (scenario.policy, Connection(1));
+        let (policy, connection) = (scenario.policy, DeviceConnection(1));
         self.tx.install(expand(self.keys.info(0)));
         self.tx
             .start_offload(policy, connection, &mut *self.device, stats);
@@ -147,13 +149,13 @@ impl Host {
 }
 
 fn device(scenario: &Scenario, seed: u64, log: Option<&TraceLog>) -> Box<dyn OffloadDevice> {
-    let capabilities = Capabilities {
+    let capabilities = DeviceCapabilities {
         tx: true,
         rx: true,
         tls13: true,
         resync: scenario.resync,
     };
-    let size = Size {
+    let size = NicSize {
         slots: scenario.device.slots,
         depth: scenario.device.depth,
     };

@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use fastrand::Rng;
-use ktls_core::offload::Netdev;
+use ktls_core::offload::NetdevState;
 use ktls_core::stats::Counter;
 
 use crate::device::TraceLog;
@@ -159,8 +159,8 @@ impl<'s> World<'s> {
             Entry::Timer(host, restart) => self.timer_runs_out(host, restart),
             Entry::Leave(host, id) => self.leave_queue(host, id),
             Entry::Tick(host) => self.tick(host),
-            Entry::Down(host) => self.set_netdev(host, Netdev::Down, EventKind::Down),
-            Entry::Up(host) => self.set_netdev(host, Netdev::Up, EventKind::Up),
+            Entry::Down(host) => self.set_netdev(host, NetdevState::Down, EventKind::Down),
+            Entry::Up(host) => self.set_netdev(host, NetdevState::Up, EventKind::Up),
             Entry::Close(host) => {
                 self.early |= self.is_under_way();
                 self.close(host);
@@ -175,7 +175,7 @@ impl<'s> World<'s> {
             || !self.hosts.iter().all(|host| host.oracle.is_complete())
     }
 
-    fn set_netdev(&mut self, index: usize, netdev: Netdev, kind: EventKind) {
+    fn set_netdev(&mut self, index: usize, netdev: NetdevState, kind: EventKind) {
         let host = &mut self.hosts[index];
         host.device.set_netdev(netdev);
         host.tx.netdev_changed(&mut *host.device);

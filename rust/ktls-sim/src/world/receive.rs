@@ -18,7 +18,7 @@ impl World<'_> {
     /// A packet arrives: the device opens it if it can, and TCP puts it in order.
     pub(super) fn packet_arrives(&mut self, index: usize, offset: u64, mut bytes: Vec<u8>) {
         let host = &mut self.hosts[index];
-        let connection = ktls_core::offload::Connection(1);
+        let connection = ktls_core::offload::DeviceConnection(1);
         let mark = host.device.receive(connection, offset, &mut bytes);
         host.receiver.arrive(offset, &bytes, mark);
         if !host.closed {

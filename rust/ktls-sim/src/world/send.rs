@@ -1,6 +1,6 @@
 //! The writing program, its socket, and TCP's sending side.
 
-use ktls_core::offload::{Policy, Segment, Transmit};
+use ktls_core::offload::{InstallPolicy, StreamSegment, TransmitOutcome};
 use ktls_core::rekey::Reply;
 use ktls_core::socket::{CallFault, PartialRecord, SendBuffers};
 
@@ -49,7 +49,7 @@ impl World<'_> {
         writer.owes_key = true;
         let message = Reply::NotRequested.message();
         self.send(index, &message, Some(22), PartialRecord::Seal)?;
-        if self.scenario.policy != Policy::V17 && self.happens(self.scenario.more) {
+        if self.scenario.policy != InstallPolicy::V17 && self.happens(self.scenario.more) {
             // Data between KeyUpdate and key stays open, and goes under the new key (K-24).
             self.send(index, &[7; 9], None, PartialRecord::KeepOpen)?;
         }
@@ -156,22 +156,24 @@ impl World<'_> {
         let Some(cut) = host.queue.remove(&id) else {
             return;
         };
-        let segment = Segment {
+        let segment = StreamSegment {
             id,
             offset: cut.sent.offset,
             bytes: cut.bytes,
             path: cut.sent.path,
         };
         match host.tx.transmit(segment, &mut *host.device) {
-            Transmit::Queued => {
+            TransmitOutcome::Queued => {
                 host.in_device.push((id, cut.sent));
                 self.plan_tick(index);
             }
-            Transmit::Pass(bytes) => self.put_on_wire(index, cut.sent, &bytes, SealedBy::Software),
-            Transmit::Fallback(bytes) => {
+            TransmitOutcome::Pass(bytes) => {
+                self.put_on_wire(index, cut.sent, &bytes, SealedBy::Software)
+            }
+            TransmitOutcome::Fallback(bytes) => {
                 self.put_on_wire(index, cut.sent, &bytes, SealedBy::Fallback);
             }
-            Transmit::Dropped => {}
+            TransmitOutcome::Dropped => {}
         }
     }
 

@@ -10,32 +10,32 @@ use crate::aead::Provider;
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::key::TrafficKey;
 use crate::offload::device::{
-    Capabilities, Connection, DeviceError, Mark, Netdev, OffloadDevice, Refused, ResyncKind,
-    ResyncRequest,
+    DeviceCapabilities, DeviceConnection, DeviceError, NetdevState, OffloadDevice,
+    RefusedDescriptor, ResyncKind, ResyncRequest, SegmentMark,
 };
-use crate::offload::rings::{Completion, Descriptor, Ring};
+use crate::offload::rings::{BoundedRing, SegmentCompletion, SegmentDescriptor};
 use crate::slot::{SlotId, SlotTable};
 use crate::suite::AeadAlgorithm;
 use crate::wire::TLS13;
-use search::Search;
-use walk::{Task, Walk};
+use search::HeaderSearch;
+use walk::{RecordWalk, WalkTask};
 
 pub(crate) use walk::xor;
 
 /// The device.
 pub struct SimNic {
     provider: &'static dyn Provider,
-    capabilities: Capabilities,
-    netdev: Netdev,
-    slots: SlotTable<Context>,
+    capabilities: DeviceCapabilities,
+    netdev: NetdevState,
+    slots: SlotTable<NicContext>,
     capacity: usize,
-    submissions: Ring<Submission>,
-    completions: Ring<Completion>,
+    submissions: BoundedRing<NicSubmission>,
+    completions: BoundedRing<SegmentCompletion>,
 }
 
 /// How much of everything a device has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Size {
+pub struct NicSize {
     /// Key slots.
     pub slots: usize,
     /// Places of each ring.
@@ -43,21 +43,21 @@ pub struct Size {
 }
 
 /// One key of one connection and direction.
-struct Context {
-    connection: Connection,
+struct NicContext {
+    connection: DeviceConnection,
     direction: Direction,
     key: TrafficKey,
-    walk: Walk,
+    walk: RecordWalk,
     /// Sending: the offset that may be submitted next.
     next: u64,
     /// Sending: what did not come, to be asked about.
     missed: Option<u64>,
     /// Receiving: the place is lost.
-    search: Option<Search>,
+    search: Option<HeaderSearch>,
 }
 
-enum Submission {
-    Segment(Descriptor),
+enum NicSubmission {
+    Segment(SegmentDescriptor),
     Resync {
         slot: SlotId,
         offset: u64,
@@ -70,17 +70,17 @@ impl SimNic {
     #[must_use]
     pub const fn new(
         provider: &'static dyn Provider,
-        capabilities: Capabilities,
-        size: Size,
+        capabilities: DeviceCapabilities,
+        size: NicSize,
     ) -> Self {
         Self {
             provider,
             capabilities,
-            netdev: Netdev::Up,
+            netdev: NetdevState::Up,
             slots: SlotTable::new(size.slots),
             capacity: size.slots,
-            submissions: Ring::new(size.depth),
-            completions: Ring::new(size.depth),
+            submissions: BoundedRing::new(size.depth),
+            completions: BoundedRing::new(size.depth),
         }
     }
 
@@ -91,7 +91,7 @@ impl SimNic {
     }
 
     fn check(&self, direction: Direction, info: &CryptoInfo) -> Result<(), DeviceError> {
-        if self.netdev == Netdev::Down {
+        if self.netdev == NetdevState::Down {
             return Err(DeviceError::Down);
         }
         let gcm = matches!(
@@ -111,14 +111,14 @@ impl SimNic {
         })
     }
 
-    fn context(&mut self, slot: SlotId) -> Result<&mut Context, DeviceError> {
+    fn context(&mut self, slot: SlotId) -> Result<&mut NicContext, DeviceError> {
         self.slots
             .key_mut(slot)
             .map_err(|_| DeviceError::Stale { slot })
     }
 
-    fn may_submit(&mut self, descriptor: &Descriptor) -> Result<(), DeviceError> {
-        if self.netdev == Netdev::Down {
+    fn may_submit(&mut self, descriptor: &SegmentDescriptor) -> Result<(), DeviceError> {
+        if self.netdev == NetdevState::Down {
             return Err(DeviceError::Down);
         }
         if self.submissions.is_full() {
@@ -127,36 +127,39 @@ impl SimNic {
         self.context(descriptor.slot)?.take_place(descriptor)
     }
 
-    fn work(&mut self, submission: Submission) {
+    fn work(&mut self, submission: NicSubmission) {
         match submission {
-            Submission::Segment(mut descriptor) => {
+            NicSubmission::Segment(mut descriptor) => {
                 let result = self.seal(&mut descriptor);
                 // There is room: the caller checked.
-                let _ = self.completions.submit(Completion { descriptor, result });
+                let _ = self
+                    .completions
+                    .submit(SegmentCompletion { descriptor, result });
             }
-            Submission::Resync {
+            NicSubmission::Resync {
                 slot,
                 offset,
                 rec_seq,
             } => {
                 if let Ok(context) = self.context(slot) {
-                    context.walk = Walk::new(offset, rec_seq);
+                    context.walk = RecordWalk::new(offset, rec_seq);
                 }
             }
         }
     }
 
-    fn seal(&mut self, descriptor: &mut Descriptor) -> Result<(), DeviceError> {
+    fn seal(&mut self, descriptor: &mut SegmentDescriptor) -> Result<(), DeviceError> {
         let context = self.context(descriptor.slot)?;
         context
             .walk
-            .run(&context.key, Task::Seal, &mut descriptor.bytes);
+            .run(&context.key, WalkTask::Seal, &mut descriptor.bytes);
         Ok(())
     }
 
-    fn find(&self, connection: Connection, direction: Direction) -> Option<SlotId> {
-        let wanted =
-            |context: &Context| context.connection == connection && context.direction == direction;
+    fn find(&self, connection: DeviceConnection, direction: Direction) -> Option<SlotId> {
+        let wanted = |context: &NicContext| {
+            context.connection == connection && context.direction == direction
+        };
         self.slots
             .iter()
             .find_map(|(slot, context)| wanted(context).then_some(slot))
@@ -164,21 +167,21 @@ impl SimNic {
 }
 
 impl OffloadDevice for SimNic {
-    fn capabilities(&self) -> Capabilities {
+    fn capabilities(&self) -> DeviceCapabilities {
         self.capabilities
     }
 
-    fn netdev(&self) -> Netdev {
+    fn netdev(&self) -> NetdevState {
         self.netdev
     }
 
-    fn set_netdev(&mut self, netdev: Netdev) {
+    fn set_netdev(&mut self, netdev: NetdevState) {
         self.netdev = netdev;
     }
 
     fn dev_add(
         &mut self,
-        connection: Connection,
+        connection: DeviceConnection,
         direction: Direction,
         info: &CryptoInfo,
         start: u64,
@@ -189,11 +192,11 @@ impl OffloadDevice for SimNic {
             version: info.version(),
         };
         let key = TrafficKey::new(info.clone(), self.provider).map_err(|_| unsupported)?;
-        let context = Context {
+        let context = NicContext {
             connection,
             direction,
             key,
-            walk: Walk::new(start, info.rec_seq),
+            walk: RecordWalk::new(start, info.rec_seq),
             next: start,
             missed: None,
             search: None,
@@ -215,7 +218,7 @@ impl OffloadDevice for SimNic {
             self.context(slot)?.found(kind, offset, rec_seq);
             return Ok(());
         }
-        let entry = Submission::Resync {
+        let entry = NicSubmission::Resync {
             slot,
             offset,
             rec_seq,
@@ -231,12 +234,12 @@ impl OffloadDevice for SimNic {
         self.context(slot).ok()?.request()
     }
 
-    fn submit(&mut self, descriptor: Descriptor) -> Result<(), Refused> {
+    fn submit(&mut self, descriptor: SegmentDescriptor) -> Result<(), RefusedDescriptor> {
         if let Err(error) = self.may_submit(&descriptor) {
-            return Err(Refused { descriptor, error });
+            return Err(RefusedDescriptor { descriptor, error });
         }
         // There is room: it was checked.
-        let _ = self.submissions.submit(Submission::Segment(descriptor));
+        let _ = self.submissions.submit(NicSubmission::Segment(descriptor));
         Ok(())
     }
 
@@ -252,26 +255,31 @@ impl OffloadDevice for SimNic {
         }
     }
 
-    fn complete(&mut self) -> Option<Completion> {
+    fn complete(&mut self) -> Option<SegmentCompletion> {
         self.completions.acquire()
     }
 
-    fn receive(&mut self, connection: Connection, offset: u64, bytes: &mut [u8]) -> Mark {
+    fn receive(
+        &mut self,
+        connection: DeviceConnection,
+        offset: u64,
+        bytes: &mut [u8],
+    ) -> SegmentMark {
         let slot = self.find(connection, Direction::Rx);
-        let Some(slot) = slot.filter(|_| self.netdev == Netdev::Up) else {
-            return Mark::Untouched;
+        let Some(slot) = slot.filter(|_| self.netdev == NetdevState::Up) else {
+            return SegmentMark::Untouched;
         };
         let kind = self.capabilities.resync;
         match self.context(slot) {
             Ok(context) => context.receive(kind, slot, offset, bytes),
-            Err(_) => Mark::Untouched,
+            Err(_) => SegmentMark::Untouched,
         }
     }
 }
 
-impl Context {
+impl NicContext {
     /// A segment to be sealed takes its place in the order, or is not the next one.
-    fn take_place(&mut self, descriptor: &Descriptor) -> Result<(), DeviceError> {
+    fn take_place(&mut self, descriptor: &SegmentDescriptor) -> Result<(), DeviceError> {
         if descriptor.offset == self.next {
             self.next += descriptor.bytes.len() as u64;
             return Ok(());
@@ -292,19 +300,25 @@ impl Context {
         }
     }
 
-    fn receive(&mut self, kind: ResyncKind, slot: SlotId, offset: u64, bytes: &mut [u8]) -> Mark {
+    fn receive(
+        &mut self,
+        kind: ResyncKind,
+        slot: SlotId,
+        offset: u64,
+        bytes: &mut [u8],
+    ) -> SegmentMark {
         if let Some(search) = &mut self.search {
             search.look(kind, offset, bytes);
-            return Mark::Untouched;
+            return SegmentMark::Untouched;
         }
         if offset == self.walk.position {
-            return match self.walk.run(&self.key, Task::Open, bytes) {
-                true => Mark::Opened(slot),
-                false => Mark::Failed(slot),
+            return match self.walk.run(&self.key, WalkTask::Open, bytes) {
+                true => SegmentMark::Opened(slot),
+                false => SegmentMark::Failed(slot),
             };
         }
         self.catch_up(kind, offset, bytes);
-        Mark::Untouched
+        SegmentMark::Untouched
     }
 
     /// A segment that is not the next one stays as it is. Where the records go on inside it, or a
@@ -320,12 +334,12 @@ impl Context {
         if end > self.walk.position {
             let from = (self.walk.position - offset) as usize;
             let mut aside = bytes[from..].to_vec();
-            self.walk.run(&self.key, Task::Open, &mut aside);
+            self.walk.run(&self.key, WalkTask::Open, &mut aside);
         }
     }
 
     fn lose(&mut self, kind: ResyncKind, offset: u64, bytes: &[u8]) {
-        let mut search = Search::default();
+        let mut search = HeaderSearch::default();
         search.look(kind, offset, bytes);
         self.search = Some(search);
     }
@@ -340,7 +354,7 @@ impl Context {
             ResyncKind::DriverRequest | ResyncKind::Async => search.confirm(offset, rec_seq),
         };
         if let Some((position, seq)) = place {
-            self.walk = Walk::new(position, seq);
+            self.walk = RecordWalk::new(position, seq);
             self.search = None;
         }
     }

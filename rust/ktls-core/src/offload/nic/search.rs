@@ -5,14 +5,14 @@ use crate::wire::HEADER_LEN;
 
 /// Looks for headers, asks about one, and counts the records behind it until the answer comes.
 #[derive(Debug, Default)]
-pub(super) struct Search {
-    guess: Option<Guess>,
+pub(super) struct HeaderSearch {
+    guess: Option<HeaderGuess>,
     asked: Vec<ResyncRequest>,
 }
 
 /// A header that may be one, and what follows if it is.
 #[derive(Debug)]
-struct Guess {
+struct HeaderGuess {
     /// Offset of its last byte.
     header_end: u64,
     /// The next byte expected.
@@ -26,7 +26,7 @@ struct Guess {
     window_closed: bool,
 }
 
-impl Search {
+impl HeaderSearch {
     /// Looks at a segment that cannot be worked on.
     pub(super) fn look(&mut self, kind: ResyncKind, offset: u64, bytes: &[u8]) {
         if kind == ResyncKind::NextHint {
@@ -66,7 +66,7 @@ impl Search {
         };
         let start = offset + at as u64;
         let header_end = start + HEADER_LEN as u64 - 1;
-        let mut guess = Guess {
+        let mut guess = HeaderGuess {
             header_end,
             position: start,
             next_start: start,
@@ -91,7 +91,7 @@ impl Search {
 
     /// The device is sure which header it meant once the next one is where it has to be.
     fn close_window(&mut self) {
-        let sure = |guess: &&mut Guess| guess.records > 1 && !guess.window_closed;
+        let sure = |guess: &&mut HeaderGuess| guess.records > 1 && !guess.window_closed;
         if let Some(guess) = self.guess.as_mut().filter(sure) {
             guess.window_closed = true;
             self.asked.push(ResyncRequest::WindowEnd {
@@ -101,7 +101,7 @@ impl Search {
     }
 }
 
-impl Guess {
+impl HeaderGuess {
     /// Follows the records through the next bytes; false when the place is lost.
     fn follow(&mut self, offset: u64, mut bytes: &[u8]) -> bool {
         if offset != self.position {

@@ -5,7 +5,7 @@ use crate::wire::{HEADER_LEN, Header, TAG_LEN};
 
 /// A place in a stream of records under one key.
 #[derive(Debug)]
-pub(super) struct Walk {
+pub(super) struct RecordWalk {
     /// The next byte.
     pub(super) position: u64,
     /// The number of the record that the next byte belongs to.
@@ -22,14 +22,14 @@ pub(super) struct Walk {
 
 /// What a device makes of the bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Task {
+pub(super) enum WalkTask {
     /// Framed records become sealed ones.
     Seal,
     /// Sealed records become opened ones.
     Open,
 }
 
-impl Walk {
+impl RecordWalk {
     /// Starts at the first byte of a record.
     pub(super) const fn new(position: u64, seq: u64) -> Self {
         Self {
@@ -43,7 +43,7 @@ impl Walk {
     }
 
     /// Works on the next bytes in place; false when a tag in them was wrong.
-    pub(super) fn run(&mut self, key: &TrafficKey, task: Task, mut bytes: &mut [u8]) -> bool {
+    pub(super) fn run(&mut self, key: &TrafficKey, task: WalkTask, mut bytes: &mut [u8]) -> bool {
         let mut authentic = true;
         self.position += bytes.len() as u64;
         while !bytes.is_empty() {
@@ -51,7 +51,7 @@ impl Walk {
             bytes = rest;
             self.work(key, task, piece);
             if self.len > 0 && self.record.len() == self.len {
-                authentic &= task == Task::Seal || self.is_authentic(key);
+                authentic &= task == WalkTask::Seal || self.is_authentic(key);
                 self.next_record(self.position, 1);
             }
         }
@@ -85,7 +85,7 @@ impl Walk {
     }
 
     /// Works on a piece that lies in one part of the record.
-    fn work(&mut self, key: &TrafficKey, task: Task, piece: &mut [u8]) {
+    fn work(&mut self, key: &TrafficKey, task: WalkTask, piece: &mut [u8]) {
         let have = self.record.len();
         self.record.extend_from_slice(piece);
         if self.len == 0 {
@@ -93,7 +93,7 @@ impl Walk {
         } else if have < self.len - TAG_LEN {
             let stream = &self.keystream[have - key.prepend()..];
             xor(piece, stream);
-        } else if task == Task::Seal {
+        } else if task == WalkTask::Seal {
             let from = have + TAG_LEN - self.len;
             piece.copy_from_slice(&self.tag(key)[from..from + piece.len()]);
         }

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::key::{InnerPlaintext, TrafficKey};
-use crate::offload::Judged;
+use crate::offload::HeadOpener;
 use crate::rekey::RxRekeyEvent;
 use crate::socket::rx::{NoPad, ReceiveStep, RxListRecord, SocketRx, StreamParser};
 use crate::socket::{BehindPlaintext, CallFault, ReceiveBuffers, ReceiveCall, SocketShared};
@@ -127,7 +127,7 @@ impl SocketRx {
             return false;
         };
         let record = &mut self.wire.bytes_mut()[..len];
-        offload.judge(record, &self.key, self.seq) == Judged::Opened
+        offload.judge(record, &self.key, self.seq) == HeadOpener::Opened
     }
 
     fn plaintext<'a>(
