@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use crate::fork::{Call, Ownership};
-use crate::{Error, Patience};
+use crate::{NetError, Wait};
 
 /// What the mutex guards, also after a panic elsewhere: our states change only after every check.
 pub(crate) fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -17,19 +17,19 @@ pub(crate) fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// An open descriptor; it goes back to the system when the last call that uses it has returned.
 #[derive(Debug)]
-pub(crate) struct Descriptor {
+pub(crate) struct SharedFd {
     fd: Mutex<Option<Arc<OwnedFd>>>,
     owner: Arc<Ownership>,
 }
 
 /// A descriptor for the duration of one call.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenFd {
     fd: Arc<OwnedFd>,
     _call: Call,
 }
 
-impl Descriptor {
+impl SharedFd {
     pub(crate) fn new(fd: OwnedFd) -> Self {
         Self {
             fd: Mutex::new(Some(Arc::new(fd))),
@@ -48,20 +48,20 @@ impl Descriptor {
     ///
     /// # Errors
     /// EBADF once closed; EBUSY when another process of a fork uses it.
-    pub(crate) fn open(&self) -> Result<Opened, Error> {
+    pub(crate) fn open(&self) -> Result<OpenFd, NetError> {
         self.owner.check_not_stuck()?;
         // Before the claim: what is closed belongs to nobody.
         let fd = self.number()?;
         let call = self.owner.enter()?;
-        Ok(Opened { fd, _call: call })
+        Ok(OpenFd { fd, _call: call })
     }
 
     /// For what TCP alone knows: any process may ask.
     ///
     /// # Errors
     /// EBADF once closed.
-    pub(crate) fn number(&self) -> Result<Arc<OwnedFd>, Error> {
-        guard(&self.fd).clone().ok_or(Error::Io(Errno::BADF))
+    pub(crate) fn number(&self) -> Result<Arc<OwnedFd>, NetError> {
+        guard(&self.fd).clone().ok_or(NetError::Io(Errno::BADF))
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -87,14 +87,14 @@ impl Descriptor {
     }
 }
 
-impl Opened {
+impl OpenFd {
     /// For what outlives the call.
     pub(crate) const fn shared(&self) -> &Arc<OwnedFd> {
         &self.fd
     }
 }
 
-impl Deref for Opened {
+impl Deref for OpenFd {
     type Target = OwnedFd;
 
     fn deref(&self) -> &OwnedFd {
@@ -102,7 +102,7 @@ impl Deref for Opened {
     }
 }
 
-impl AsFd for Opened {
+impl AsFd for OpenFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -110,26 +110,26 @@ impl AsFd for Opened {
 
 /// One at a time: a right that may be held while waiting for the peer, unlike a mutex.
 #[derive(Debug, Default)]
-pub(crate) struct Turn {
-    takers: Mutex<Takers>,
+pub(crate) struct IoTurn {
+    takers: Mutex<TurnTakers>,
     free: Condvar,
 }
 
 /// Who has a turn, and who wants it.
 #[derive(Debug, Default)]
-struct Takers {
+struct TurnTakers {
     taken: bool,
     /// Threads that wait: waking nobody would cost a system call at the end of every turn.
     waiting: usize,
 }
 
 /// Gives the turn back when dropped.
-pub(crate) struct Held<'a>(&'a Turn);
+pub(crate) struct HeldTurn<'a>(&'a IoTurn);
 
 /// Signals do not wake a waiter for a turn: it looks up this often for its caller to run handlers.
 pub(crate) const LOOK_UP: Duration = Duration::from_millis(100);
 
-impl Turn {
+impl IoTurn {
     /// True while somebody has it.
     pub(crate) fn is_taken(&self) -> bool {
         guard(&self.takers).taken
@@ -138,9 +138,9 @@ impl Turn {
     /// Waits for the turn.
     ///
     /// # Errors
-    /// EAGAIN, [`Error::TimedOut`] as `patience` says; [`Error::Interrupted`] now and then, to be
+    /// EAGAIN, [`NetError::TimedOut`] as `patience` says; [`NetError::Interrupted`] now and then, to be
     /// called again.
-    pub(crate) fn take(&self, patience: Patience) -> Result<Held<'_>, Error> {
+    pub(crate) fn take(&self, patience: Wait) -> Result<HeldTurn<'_>, NetError> {
         let mut takers = guard(&self.takers);
         if takers.taken {
             let left = patience.left()?.unwrap_or(LOOK_UP).min(LOOK_UP);
@@ -151,11 +151,11 @@ impl Turn {
             takers = waited.unwrap_or_else(PoisonError::into_inner).0;
             takers.waiting -= 1;
             if takers.taken {
-                return Err(Error::Interrupted);
+                return Err(NetError::Interrupted);
             }
         }
         takers.taken = true;
-        Ok(Held(self))
+        Ok(HeldTurn(self))
     }
 
     /// Ends a turn that was kept.
@@ -170,14 +170,14 @@ impl Turn {
     }
 }
 
-impl Held<'_> {
-    /// The turn stays taken until [`Turn::give_back`].
+impl HeldTurn<'_> {
+    /// The turn stays taken until [`IoTurn::give_back`].
     pub(crate) fn keep(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for HeldTurn<'_> {
     fn drop(&mut self) {
         self.0.give_back();
     }
@@ -185,19 +185,19 @@ impl Drop for Held<'_> {
 
 /// What is read and written in turns.
 pub(crate) trait HasTurns: Send + Sync {
-    fn reader(&self) -> &Turn;
-    fn writer(&self) -> &Turn;
+    fn reader(&self) -> &IoTurn;
+    fn writer(&self) -> &IoTurn;
 }
 
 /// Both turns, for someone who reads and writes in one thread; given back when it is dropped.
-pub(crate) struct Turns(Arc<dyn HasTurns>);
+pub(crate) struct BothTurns(Arc<dyn HasTurns>);
 
-impl Turns {
+impl BothTurns {
     /// Waits for one and then for the other.
     ///
     /// # Errors
-    /// As [`Turn::take`]; none is taken then.
-    pub(crate) fn take(of: Arc<dyn HasTurns>, patience: Patience) -> Result<Self, Error> {
+    /// As [`IoTurn::take`]; none is taken then.
+    pub(crate) fn take(of: Arc<dyn HasTurns>, patience: Wait) -> Result<Self, NetError> {
         let reader = of.reader().take(patience)?;
         of.writer().take(patience)?.keep();
         reader.keep();
@@ -205,7 +205,7 @@ impl Turns {
     }
 }
 
-impl Drop for Turns {
+impl Drop for BothTurns {
     fn drop(&mut self) {
         self.0.reader().give_back();
         self.0.writer().give_back();
@@ -218,12 +218,12 @@ mod tests {
 
     #[test]
     fn a_turn_given_back_goes_to_one_who_waits() {
-        let turn = Turn::default();
-        let held = turn.take(Patience::None).ok();
+        let turn = IoTurn::default();
+        let held = turn.take(Wait::None).ok();
         std::thread::scope(|scope| {
             let take = || loop {
-                match turn.take(Patience::Endless) {
-                    Err(Error::Interrupted) => {}
+                match turn.take(Wait::Endless) {
+                    Err(NetError::Interrupted) => {}
                     taken => return taken.map(drop),
                 }
             };
@@ -240,12 +240,12 @@ mod tests {
 
     #[test]
     fn a_turn_is_waited_for_as_patiently_as_the_caller_is() {
-        let turn = Turn::default();
-        let _held = turn.take(Patience::None).ok();
-        let again = turn.take(Patience::None).map(drop);
-        assert!(matches!(again, Err(Error::Io(Errno::AGAIN))));
-        let long = turn.take(Patience::Endless).map(drop);
-        assert!(matches!(long, Err(Error::Interrupted)));
+        let turn = IoTurn::default();
+        let _held = turn.take(Wait::None).ok();
+        let again = turn.take(Wait::None).map(drop);
+        assert!(matches!(again, Err(NetError::Io(Errno::AGAIN))));
+        let long = turn.take(Wait::Endless).map(drop);
+        assert!(matches!(long, Err(NetError::Interrupted)));
         assert_eq!(guard(&turn.takers).waiting, 0);
     }
 }

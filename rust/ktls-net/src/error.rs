@@ -10,7 +10,7 @@ use crate::handshake::HandshakeError;
 
 /// Why a call on a socket did not do what it was asked to.
 #[derive(Clone, Debug)]
-pub enum Error {
+pub enum NetError {
     /// The record layer refused, or the peer broke a rule.
     Tls(ktls_core::Error),
     /// The system call failed; EAGAIN is "not yet" on a non-blocking socket.
@@ -33,7 +33,7 @@ pub enum Error {
     Interrupted,
 }
 
-impl Error {
+impl NetError {
     /// True for what says that a wait is over, and nothing else.
     pub(crate) const fn ends_a_wait(&self) -> bool {
         matches!(
@@ -59,9 +59,9 @@ impl Error {
 }
 
 /// What the standard library tells of the system.
-pub(crate) fn system(error: std::io::Error) -> Error {
+pub(crate) fn system(error: std::io::Error) -> NetError {
     let code = error.raw_os_error().unwrap_or_default();
-    Error::Io(Errno::from_raw_os_error(code))
+    NetError::Io(Errno::from_raw_os_error(code))
 }
 
 /// What the system says, without the number that Rust adds: "no such file or directory".
@@ -76,7 +76,7 @@ pub(crate) fn system_reason(error: &std::io::Error) -> String {
     first.chain(rest).collect()
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for NetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tls(error) | Self::Ktls(error) => error.fmt(f),
@@ -94,21 +94,21 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for NetError {}
 
-impl From<ktls_core::Error> for Error {
+impl From<ktls_core::Error> for NetError {
     fn from(error: ktls_core::Error) -> Self {
         Self::Tls(error)
     }
 }
 
-impl From<HandshakeError> for Error {
+impl From<HandshakeError> for NetError {
     fn from(error: HandshakeError) -> Self {
         Self::Handshake(error)
     }
 }
 
-impl From<Errno> for Error {
+impl From<Errno> for NetError {
     fn from(errno: Errno) -> Self {
         match errno {
             Errno::INTR => Self::Interrupted,

@@ -20,13 +20,13 @@ use ktls_core::stats::Stats;
 
 pub use background_sender::finish_before_exit;
 pub use connection::{Connection, Count, Counts, Facts, Handshaking};
-pub use descriptor::Opened;
-pub use error::Error;
+pub use descriptor::OpenFd;
+pub use error::NetError;
 pub use fd_socket::{Bell, FdSocket, FileSource, Readiness, Unfit};
 pub use queue::{Kept, OffloadQueue};
 pub use relay::{End, KtlsSide, OnClose, Pair, PairOptions, Pool, Relay, Side, Tally, Truncation};
 pub use spread::spread;
-pub use wait::{Limit, Patience};
+pub use wait::{ProgressDeadline, Wait};
 
 /// The counters of this process.
 pub static STATS: LazyLock<Arc<Stats>> = LazyLock::new(Arc::default);

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 pub(crate) use system::Poller;
 
 /// A descriptor, and the events that are wanted of it.
-pub(crate) struct Watched<'a> {
+pub(crate) struct WatchedFd<'a> {
     pub(crate) fd: BorrowedFd<'a>,
     pub(crate) id: u64,
     pub(crate) events: PollFlags,
@@ -23,7 +23,7 @@ mod system {
 
     use rustix::event::epoll;
 
-    use super::{Duration, Errno, PollFlags, Watched};
+    use super::{Duration, Errno, PollFlags, WatchedFd};
     use crate::wait::timespec;
 
     pub(crate) struct Poller(OwnedFd);
@@ -41,7 +41,7 @@ mod system {
 
         /// Watches a descriptor for something else than `had`. One that nothing is wanted of is taken out:
         /// it would wake us for ever after a hang-up.
-        pub(crate) fn watch(&self, side: &Watched<'_>, had: PollFlags) -> Result<(), Errno> {
+        pub(crate) fn watch(&self, side: &WatchedFd<'_>, had: PollFlags) -> Result<(), Errno> {
             let data = epoll::EventData::new_u64(side.id);
             let flags = epoll::EventFlags::from_bits_retain(u32::from(side.events.bits()));
             match (had.is_empty(), side.events.is_empty()) {
@@ -55,7 +55,7 @@ mod system {
         /// Numbers of what is ready, after a wait.
         pub(crate) fn wait<'a>(
             &mut self,
-            _watched: impl Iterator<Item = Watched<'a>>,
+            _watched: impl Iterator<Item = WatchedFd<'a>>,
             timeout: Option<Duration>,
         ) -> Result<Vec<u64>, Errno> {
             let mut room = [MaybeUninit::uninit(); EVENTS];
@@ -71,7 +71,7 @@ mod system {
 mod system {
     use rustix::event::{PollFd, poll};
 
-    use super::{Duration, Errno, PollFlags, Watched};
+    use super::{Duration, Errno, PollFlags, WatchedFd};
     use crate::wait::timespec;
 
     pub(crate) struct Poller;
@@ -86,7 +86,7 @@ mod system {
 
         pub(crate) const fn watch(
             &self,
-            _side: &Watched<'_>,
+            _side: &WatchedFd<'_>,
             _had: PollFlags,
         ) -> Result<(), Errno> {
             Ok(())
@@ -96,7 +96,7 @@ mod system {
         /// wake us for ever after a hang-up.
         pub(crate) fn wait<'a>(
             &mut self,
-            watched: impl Iterator<Item = Watched<'a>>,
+            watched: impl Iterator<Item = WatchedFd<'a>>,
             timeout: Option<Duration>,
         ) -> Result<Vec<u64>, Errno> {
             let wanted = watched.filter(|side| !side.events.is_empty());

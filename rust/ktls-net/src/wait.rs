@@ -7,11 +7,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::Error;
+use crate::NetError;
 
 mod limit;
 
-pub use limit::Limit;
+pub use limit::ProgressDeadline;
 
 /// The peer has sent FIN. Where poll cannot say so, reading does.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
@@ -22,16 +22,16 @@ pub const PEER_DONE: PollFlags = PollFlags::empty();
 
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Patience {
+pub enum Wait {
     /// Not at all: "not yet" is EAGAIN.
     None,
-    /// Until then, and that is [`Error::TimedOut`].
+    /// Until then, and that is [`NetError::TimedOut`].
     Until(Instant),
     /// For ever.
     Endless,
 }
 
-impl Patience {
+impl Wait {
     /// From a Python timeout: `None` blocks, zero does not.
     #[must_use]
     pub fn from_timeout(timeout: Option<Duration>) -> Self {
@@ -57,13 +57,13 @@ impl Patience {
     /// Time left; `None` is for ever.
     ///
     /// # Errors
-    /// EAGAIN or [`Error::TimedOut`] when there is none.
-    pub fn left(self) -> Result<Option<Duration>, Error> {
+    /// EAGAIN or [`NetError::TimedOut`] when there is none.
+    pub fn left(self) -> Result<Option<Duration>, NetError> {
         match self {
-            Self::None => Err(Error::Io(Errno::AGAIN)),
+            Self::None => Err(NetError::Io(Errno::AGAIN)),
             Self::Endless => Ok(None),
             Self::Until(end) => match end.checked_duration_since(Instant::now()) {
-                None | Some(Duration::ZERO) => Err(Error::TimedOut),
+                None | Some(Duration::ZERO) => Err(NetError::TimedOut),
                 left => Ok(left),
             },
         }
@@ -73,8 +73,8 @@ impl Patience {
 /// Waits until one of `events`, an error or a hang-up shows at `fd`.
 ///
 /// # Errors
-/// EAGAIN, [`Error::TimedOut`], [`Error::Interrupted`].
-pub fn wait(fd: BorrowedFd<'_>, events: PollFlags, patience: Patience) -> Result<PollFlags, Error> {
+/// EAGAIN, [`NetError::TimedOut`], [`NetError::Interrupted`].
+pub fn wait(fd: BorrowedFd<'_>, events: PollFlags, patience: Wait) -> Result<PollFlags, NetError> {
     let mut fds = [PollFd::from_borrowed_fd(fd, events)];
     wait_for_any(&mut fds, patience)?;
     Ok(fds[0].revents())
@@ -83,10 +83,10 @@ pub fn wait(fd: BorrowedFd<'_>, events: PollFlags, patience: Patience) -> Result
 /// Waits until something shows at one of `fds`.
 ///
 /// # Errors
-/// EAGAIN, [`Error::TimedOut`], [`Error::Interrupted`].
-pub(crate) fn wait_for_any(fds: &mut [PollFd<'_>], patience: Patience) -> Result<(), Error> {
+/// EAGAIN, [`NetError::TimedOut`], [`NetError::Interrupted`].
+pub(crate) fn wait_for_any(fds: &mut [PollFd<'_>], patience: Wait) -> Result<(), NetError> {
     match poll(fds, patience.left()?.map(timespec).as_ref())? {
-        0 => Err(Error::TimedOut),
+        0 => Err(NetError::TimedOut),
         _ => Ok(()),
     }
 }
@@ -101,7 +101,7 @@ pub fn timespec(duration: Duration) -> Timespec {
 }
 
 /// What there was to read as data.
-pub(crate) enum Now {
+pub(crate) enum ReadNow {
     /// So many bytes; none is the end.
     Data(usize),
     /// Nothing has come.
@@ -114,7 +114,7 @@ pub(crate) enum Now {
 ///
 /// # Errors
 /// EAGAIN and what the connection says.
-pub fn read_now(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, Error> {
+pub fn read_now(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, NetError> {
     let (got, _) = recv(fd, buf, RecvFlags::DONTWAIT)?;
     Ok(got)
 }
@@ -123,7 +123,7 @@ pub fn read_now(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, Error> {
 ///
 /// # Errors
 /// EAGAIN and what the connection says.
-pub fn write_now(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Error> {
+pub fn write_now(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, NetError> {
     Ok(send(fd, bytes, send_flags())?)
 }
 
@@ -131,7 +131,7 @@ pub fn write_now(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Error> {
 ///
 /// # Errors
 /// As [`write_now`].
-pub fn write_before_more(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Error> {
+pub fn write_before_more(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, NetError> {
     Ok(send(fd, bytes, send_flags() | MORE)?)
 }
 

@@ -91,9 +91,9 @@ pub(crate) fn check_apart(input: &[u8], output: &[u8]) -> PyResult<()> {
 }
 
 /// An error of a connection or socket: what a peer has been told for is named.
-pub(crate) fn connection_error(error: ktls_net::Error) -> PyErr {
+pub(crate) fn connection_error(error: ktls_net::NetError) -> PyErr {
     match error {
-        ktls_net::Error::Tls(error) => match (error.blame(), error.alert()) {
+        ktls_net::NetError::Tls(error) => match (error.blame(), error.alert()) {
             (Blame::Peer, Some(alert)) => {
                 let text = format!(
                     "{error}; the peer was sent the alert {alert} ({})",
@@ -103,9 +103,9 @@ pub(crate) fn connection_error(error: ktls_net::Error) -> PyErr {
             }
             _ => CoreError(error).into(),
         },
-        ktls_net::Error::Ktls(error) => CoreError(error).into(),
-        ktls_net::Error::Unfit(unfit) => refused(unfit.errno(), unfit.to_string()),
-        ktls_net::Error::Handshake(error) => {
+        ktls_net::NetError::Ktls(error) => CoreError(error).into(),
+        ktls_net::NetError::Unfit(unfit) => refused(unfit.errno(), unfit.to_string()),
+        ktls_net::NetError::Handshake(error) => {
             let text = error.to_string();
             match error.kind() {
                 HandshakeErrorKind::Config => misconfigured(text),
@@ -114,11 +114,11 @@ pub(crate) fn connection_error(error: ktls_net::Error) -> PyErr {
                 }
             }
         }
-        ktls_net::Error::Forked(forked) => refused(Errno::Busy, forked.to_string()),
-        ktls_net::Error::Cut => refused(Errno::ConnAborted, error.to_string()),
-        ktls_net::Error::Io(errno) => os_error(errno.raw_os_error(), ""),
-        ktls_net::Error::Plain(errno) => os_error(errno.raw_os_error(), "the plain side: "),
-        ktls_net::Error::TimedOut | ktls_net::Error::Interrupted => {
+        ktls_net::NetError::Forked(forked) => refused(Errno::Busy, forked.to_string()),
+        ktls_net::NetError::Cut => refused(Errno::ConnAborted, error.to_string()),
+        ktls_net::NetError::Io(errno) => os_error(errno.raw_os_error(), ""),
+        ktls_net::NetError::Plain(errno) => os_error(errno.raw_os_error(), "the plain side: "),
+        ktls_net::NetError::TimedOut | ktls_net::NetError::Interrupted => {
             PyTimeoutError::new_err("timed out")
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ktls_core::Errno;
 use ktls_core::socket::ReceiveBuffers;
 use ktls_core::socket::call::{SOL_TLS, SendControl};
-use ktls_net::{Error, FdSocket, Limit, Patience};
+use ktls_net::{FdSocket, NetError, ProgressDeadline, Wait};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -159,7 +159,7 @@ impl PyKtlsSocket {
     ) -> PyResult<()> {
         let kept = self.kept(py, std::slice::from_ref(&data))?;
         let (data, flags) = (data.as_slice(), flags.cast_unsigned());
-        let mut limit = Limit::whole(self.timeout.patience());
+        let mut limit = ProgressDeadline::whole(self.timeout.patience());
         let mut taken = 0;
         self.run(py, || {
             self.inner
@@ -361,7 +361,7 @@ impl PyKtlsSocket {
         #[pyo3(from_py_with = small::<u32>)] flags: u32,
     ) -> PyResult<usize> {
         let pipe = dup_of(fd_in)?;
-        let mut limit = Limit::until_taken(self.timeout.patience());
+        let mut limit = ProgressDeadline::until_taken(self.timeout.patience());
         self.run(py, || self.inner.splice_from(&pipe, n, flags, &mut limit))
     }
 
@@ -375,7 +375,7 @@ impl PyKtlsSocket {
         #[pyo3(from_py_with = small::<u32>)] flags: u32,
     ) -> PyResult<usize> {
         let pipe = dup_of(fd_out)?;
-        let mut limit = Limit::whole(self.timeout.patience());
+        let mut limit = ProgressDeadline::whole(self.timeout.patience());
         self.run(py, || self.inner.splice_to(&pipe, n, flags, &mut limit))
     }
 
@@ -386,7 +386,7 @@ impl PyKtlsSocket {
         #[pyo3(from_py_with = small::<u16>)] events: u16,
         timeout: Option<f64>,
     ) -> PyResult<u16> {
-        let mut limit = Limit::whole(Patience::from_timeout(timeout::parse(timeout)?));
+        let mut limit = ProgressDeadline::whole(Wait::from_timeout(timeout::parse(timeout)?));
         self.run(py, || self.inner.poll(events, &mut limit))
     }
 
@@ -435,7 +435,7 @@ impl PyKtlsSocket {
     fn run<R: Send>(
         &self,
         py: Python<'_>,
-        call: impl FnMut() -> Result<R, Error> + Send,
+        call: impl FnMut() -> Result<R, NetError> + Send,
     ) -> PyResult<R> {
         self.check_reachable()?;
         as_kernel(py, call)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ktls_core::offload::InstallPolicy;
 use ktls_core::quoted;
 use ktls_net::queue::{QueueStats, Shape};
-use ktls_net::{Error, OffloadQueue, Patience};
+use ktls_net::{NetError, OffloadQueue, Wait};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -70,10 +70,10 @@ impl PyOffloadQueue {
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let patience = Patience::from_timeout(Some(CLOSE));
+        let patience = Wait::from_timeout(Some(CLOSE));
         let closed = wait_for(py, || match self.queue.close(patience) {
             // The threads go on as long as their peers do.
-            Err(Error::TimedOut) => Ok(()),
+            Err(NetError::TimedOut) => Ok(()),
             closed => closed,
         });
         self.spent.release(py);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ktls_core::Errno;
 use ktls_core::quoted;
-use ktls_net::{End, Error, OnClose, Pair, PairOptions, Pool, Side, Truncation};
+use ktls_net::{End, NetError, OnClose, Pair, PairOptions, Pool, Side, Truncation};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -321,9 +321,9 @@ fn no_side(object: &Bound<'_, PyAny>) -> PyErr {
     ))
 }
 
-fn not_added(error: Error) -> PyErr {
+fn not_added(error: NetError) -> PyErr {
     match error {
-        Error::Io(errno) if errno.raw_os_error() == Errno::Again.code() => os_error(
+        NetError::Io(errno) if errno.raw_os_error() == Errno::Again.code() => os_error(
             Errno::Again.code(),
             "another thread or relay reads or writes a side: ",
         ),

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use ktls_net::{Error, FdSocket, FileSource};
+use ktls_net::{FdSocket, FileSource, NetError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -105,7 +105,7 @@ fn send_each_read(
             return Ok(());
         }
         if timed_out {
-            return Err(connection_error(Error::TimedOut));
+            return Err(connection_error(NetError::TimedOut));
         }
         // The time that reading took does not count.
         let (mut limit, mut taken) = (timeout.while_stalled(), 0);

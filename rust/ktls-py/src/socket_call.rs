@@ -5,7 +5,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use ktls_core::Errno;
 use ktls_core::socket::ReceiveResult;
 use ktls_core::socket::call::{GET_RECORD_TYPE, SOL_TLS};
-use ktls_net::Error;
+use ktls_net::NetError;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -19,13 +19,13 @@ pub(crate) type Message<T> = (T, Vec<(i32, i32, Vec<u8>)>, u32, Option<()>);
 /// Runs a call without the GIL, signal handlers in between (PEP 475); errors as the kernel gives them.
 pub(crate) fn as_kernel<R: Send>(
     py: Python<'_>,
-    mut call: impl FnMut() -> Result<R, Error> + Send,
+    mut call: impl FnMut() -> Result<R, NetError> + Send,
 ) -> PyResult<R> {
     loop {
         match py.detach(&mut call) {
             Ok(result) => return Ok(result),
-            Err(Error::Interrupted) => py.check_signals()?,
-            Err(Error::Tls(error)) => return Err(CoreError(error).into()),
+            Err(NetError::Interrupted) => py.check_signals()?,
+            Err(NetError::Tls(error)) => return Err(CoreError(error).into()),
             Err(error) => return Err(connection_error(error)),
         }
     }

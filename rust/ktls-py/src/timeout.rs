@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use ktls_net::{Error, Limit, Patience};
+use ktls_net::{NetError, ProgressDeadline, Wait};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -37,13 +37,13 @@ impl Timeout {
     }
 
     /// How long a call that starts now may wait.
-    pub(crate) fn patience(&self) -> Patience {
-        Patience::from_timeout(*guard(&self.0))
+    pub(crate) fn patience(&self) -> Wait {
+        Wait::from_timeout(*guard(&self.0))
     }
 
     /// The same for a call that may go on for as long as the peer takes something.
-    pub(crate) fn while_stalled(&self) -> Limit {
-        Limit::while_stalled(*guard(&self.0))
+    pub(crate) fn while_stalled(&self) -> ProgressDeadline {
+        ProgressDeadline::while_stalled(*guard(&self.0))
     }
 }
 
@@ -63,11 +63,11 @@ pub(crate) fn parse(seconds: Option<f64>) -> PyResult<Option<Duration>> {
 /// Runs a call that may wait, without the GIL; Python's signal handlers run in between (PEP 475).
 pub(crate) fn wait_for<R: Send>(
     py: Python<'_>,
-    mut call: impl FnMut() -> Result<R, Error> + Send,
+    mut call: impl FnMut() -> Result<R, NetError> + Send,
 ) -> PyResult<R> {
     loop {
         match py.detach(&mut call) {
-            Err(Error::Interrupted) => py.check_signals()?,
+            Err(NetError::Interrupted) => py.check_signals()?,
             done => return done.map_err(connection_error),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::lingering_close::{LingeringClose, Surroundings};
 use super::{INLINE, LIMITS, Next};
-use crate::Patience;
+use crate::Wait;
 use crate::wait::wait;
 
 /// Tickets and a close_notify fit.
@@ -31,6 +31,6 @@ pub(super) fn finish(close: &mut LingeringClose, fd: &Arc<OwnedFd>) {
             return close.give_up(fd);
         }
         // Whatever ends the wait, the next turn sees what can be done.
-        let _seen = wait(fd.as_fd(), events, Patience::Until(look_at.min(end)));
+        let _seen = wait(fd.as_fd(), events, Wait::Until(look_at.min(end)));
     }
 }

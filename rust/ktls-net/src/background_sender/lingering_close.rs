@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 
 use super::{Limits, Next, reset_when_closed};
-use crate::Error;
+use crate::NetError;
 use crate::wait::{read_now, write_now};
 
 /// How the peer learns that no more will come, behind everything that is delivered first.
@@ -140,8 +140,8 @@ impl LingeringClose {
                         self.progress = around.now;
                     }
                 }
-                Err(Error::Interrupted) => {}
-                Err(Error::Io(Errno::AGAIN)) => break,
+                Err(NetError::Interrupted) => {}
+                Err(NetError::Io(Errno::AGAIN)) => break,
                 Err(_) => return Err(Over),
             }
         }
@@ -155,8 +155,8 @@ impl LingeringClose {
                     self.unsent.consume(count);
                     self.advance(around.now);
                 }
-                Err(Error::Interrupted) => {}
-                Err(Error::Io(Errno::AGAIN)) => return Ok(()),
+                Err(NetError::Interrupted) => {}
+                Err(NetError::Io(Errno::AGAIN)) => return Ok(()),
                 Err(_) => return Err(Over),
             }
         }

@@ -13,7 +13,7 @@ use super::lingering_close::Surroundings;
 use super::{BackgroundSender, Limits, MOST_CLOSING, Next, Task};
 use crate::Bell;
 use crate::descriptor::guard;
-use crate::poller::{Poller, Watched};
+use crate::poller::{Poller, WatchedFd};
 
 /// What the thread has.
 pub(super) struct BackgroundThread {
@@ -45,7 +45,7 @@ impl BackgroundThread {
     /// None when the system has no thread or descriptor for it.
     pub(super) fn start(sender: &'static BackgroundSender, bell: Arc<Bell>) -> Option<()> {
         let poller = Poller::new().ok()?;
-        let watched = Watched {
+        let watched = WatchedFd {
             fd: bell.as_fd(),
             id: BELL,
             events: PollFlags::IN,
@@ -283,8 +283,8 @@ impl Task {
     }
 }
 
-fn watched(fd: BorrowedFd<'_>, id: u64, events: PollFlags) -> Watched<'_> {
-    Watched { fd, id, events }
+fn watched(fd: BorrowedFd<'_>, id: u64, events: PollFlags) -> WatchedFd<'_> {
+    WatchedFd { fd, id, events }
 }
 
 /// Sockets on their way to their end at a time: descriptors are left for others.

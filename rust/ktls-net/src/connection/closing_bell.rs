@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::descriptor::{LOOK_UP, guard};
 use crate::wait::{timespec, wait_for_any};
-use crate::{Bell, Error, Patience, fork};
+use crate::{Bell, NetError, Wait, fork};
 
 /// The bell that has not rung.
 static SILENT: Mutex<Option<SilentBell>> = Mutex::new(None);
@@ -34,13 +34,13 @@ pub(super) fn ring() {
 /// Waits as [`crate::wait::wait`] does, or until the bell rings, which shows no events.
 ///
 /// # Errors
-/// EAGAIN, [`Error::TimedOut`], [`Error::Interrupted`].
+/// EAGAIN, [`NetError::TimedOut`], [`NetError::Interrupted`].
 pub(super) fn wait(
     fd: BorrowedFd<'_>,
     events: PollFlags,
     is_closed: impl FnOnce() -> bool,
-    patience: Patience,
-) -> Result<PollFlags, Error> {
+    patience: Wait,
+) -> Result<PollFlags, NetError> {
     let left = patience.left()?;
     let Some(bell) = current() else {
         // Without a descriptor for a bell one has to look.

@@ -12,7 +12,7 @@ use super::Connection;
 use crate::background_sender::{Ending, deliver_and_close};
 use crate::handshake::{Handshake, HandshakeError};
 use crate::wait::{read_now, wait, write_now};
-use crate::{Error, Patience};
+use crate::{NetError, Wait};
 
 /// A socket on which a handshake is under way. Dropped before its end, it closes the socket in the background:
 /// the peer gets what was said up to then, an alert among it.
@@ -43,10 +43,10 @@ impl Handshaking {
     /// Goes on until the handshake is complete.
     ///
     /// # Errors
-    /// [`Error::Handshake`], whose alert leaves when `self` is dropped; the system's; those of waiting,
+    /// [`NetError::Handshake`], whose alert leaves when `self` is dropped; the system's; those of waiting,
     /// after which it can be called again.
-    pub fn run(&mut self, patience: Patience) -> Result<(), Error> {
-        let under_way = self.under_way.as_mut().ok_or(Error::Io(Errno::BADF))?;
+    pub fn run(&mut self, patience: Wait) -> Result<(), NetError> {
+        let under_way = self.under_way.as_mut().ok_or(NetError::Io(Errno::BADF))?;
         under_way.run(&mut self.buffer, patience)
     }
 
@@ -54,8 +54,8 @@ impl Handshaking {
     ///
     /// # Errors
     /// When it is not complete.
-    pub fn finish(mut self, policy: &KeyUpdatePolicy) -> Result<Connection, Error> {
-        let under_way = self.under_way.take().ok_or(Error::Io(Errno::BADF))?;
+    pub fn finish(mut self, policy: &KeyUpdatePolicy) -> Result<Connection, NetError> {
+        let under_way = self.under_way.take().ok_or(NetError::Io(Errno::BADF))?;
         let UnderWay { fd, handshake } = under_way;
         match handshake.finish() {
             Ok(established) => Connection::new(fd, established, policy),
@@ -77,7 +77,7 @@ impl Drop for Handshaking {
 }
 
 impl UnderWay {
-    fn run(&mut self, buffer: &mut [u8], patience: Patience) -> Result<(), Error> {
+    fn run(&mut self, buffer: &mut [u8], patience: Wait) -> Result<(), NetError> {
         loop {
             self.send(patience)?;
             if self.handshake.is_complete() {
@@ -87,11 +87,11 @@ impl UnderWay {
         }
     }
 
-    fn send(&mut self, patience: Patience) -> Result<(), Error> {
+    fn send(&mut self, patience: Wait) -> Result<(), NetError> {
         while !self.handshake.outgoing().is_empty() {
             match write_now(self.fd.as_fd(), self.handshake.outgoing()) {
                 Ok(count) => self.handshake.sent(count),
-                Err(Error::Io(Errno::AGAIN)) => {
+                Err(NetError::Io(Errno::AGAIN)) => {
                     wait(self.fd.as_fd(), PollFlags::OUT, patience)?;
                 }
                 Err(error) => return Err(error),
@@ -100,11 +100,11 @@ impl UnderWay {
         Ok(())
     }
 
-    fn receive(&mut self, buffer: &mut [u8], patience: Patience) -> Result<(), Error> {
+    fn receive(&mut self, buffer: &mut [u8], patience: Wait) -> Result<(), NetError> {
         match read_now(self.fd.as_fd(), buffer) {
             Ok(0) => Err(HandshakeError::closed().into()),
             Ok(count) => Ok(self.handshake.receive(&buffer[..count]).map(drop)?),
-            Err(Error::Io(Errno::AGAIN)) => {
+            Err(NetError::Io(Errno::AGAIN)) => {
                 wait(self.fd.as_fd(), PollFlags::IN, patience).map(drop)
             }
             Err(error) => Err(error),

@@ -25,25 +25,25 @@ use ktls_core::wire::TLS13;
 use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, FifoPool, TrafficSecret};
 use rustix::event::PollFlags;
 
-use crate::descriptor::{Descriptor, HasTurns, Opened, Turn, guard};
+use crate::descriptor::{HasTurns, IoTurn, OpenFd, SharedFd, guard};
 use crate::fd_socket::Watchers;
 use crate::handshake::Established;
-use crate::wait::Limit;
-use crate::{Error, Patience, STATS};
+use crate::wait::ProgressDeadline;
+use crate::{NetError, STATS, Wait};
 
 pub use handshake::Handshaking;
 
 /// A TLS connection over a stream socket.
 pub struct Connection {
-    fd: Descriptor,
+    fd: SharedFd,
     tx: Mutex<SessionSender>,
     /// Sealed bytes wait in `tx`: told without its lock, which a writer may hold for long.
     has_unsent: AtomicBool,
     /// The process whose background sender has it, by its birth and 1; 0 for none.
     in_background: AtomicU64,
     rx: Mutex<SessionReceiver>,
-    writer: Turn,
-    reader: Turn,
+    writer: IoTurn,
+    reader: IoTurn,
     /// Why the connection cannot go on.
     failed: OnceLock<CoreError>,
     start: Instant,
@@ -103,7 +103,7 @@ impl Connection {
         fd: OwnedFd,
         established: Established,
         policy: &KeyUpdatePolicy,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, NetError> {
         let Established {
             tx,
             rx,
@@ -133,7 +133,7 @@ impl Connection {
         rx: TrafficSecret,
         received: &[u8],
         policy: &KeyUpdatePolicy,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, NetError> {
         let infos = (tx.crypto_info(&PROVIDER, 0)?, rx.crypto_info(&PROVIDER, 0)?);
         let cipher = tx.suite().name.to_owned();
         let facts = Facts {
@@ -152,7 +152,7 @@ impl Connection {
         received: &[u8],
         policy: &KeyUpdatePolicy,
         facts: Facts,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, NetError> {
         let keys = SharedKeys(Arc::new(Mutex::new(keys)));
         let setting = SessionSettings {
             provider: &PROVIDER,
@@ -162,13 +162,13 @@ impl Connection {
         let tx = SessionSender::new(tx, Box::new(keys.clone()), &setting)?;
         let rx = SessionReceiver::new(rx, Box::new(keys), &setting, received)?;
         Ok(Self {
-            fd: Descriptor::new(fd),
+            fd: SharedFd::new(fd),
             tx: Mutex::new(tx),
             has_unsent: AtomicBool::new(false),
             in_background: AtomicU64::new(0),
             rx: Mutex::new(rx),
-            writer: Turn::default(),
-            reader: Turn::default(),
+            writer: IoTurn::default(),
+            reader: IoTurn::default(),
             failed: OnceLock::new(),
             start: Instant::now(),
             facts,
@@ -218,7 +218,7 @@ impl Connection {
     ///
     /// # Errors
     /// EBUSY in a child of a fork that can never use it.
-    pub fn check_reachable(&self) -> Result<(), Error> {
+    pub fn check_reachable(&self) -> Result<(), NetError> {
         self.fd.owner().check_reachable()
     }
 
@@ -244,7 +244,7 @@ impl Connection {
     ///
     /// # Errors
     /// EBADF once closed; EBUSY when another process of a fork uses it.
-    pub fn socket(&self) -> Result<Opened, Error> {
+    pub fn socket(&self) -> Result<OpenFd, NetError> {
         self.fd.open()
     }
 
@@ -252,7 +252,7 @@ impl Connection {
     ///
     /// # Errors
     /// EBADF once closed.
-    pub fn descriptor(&self) -> Result<Arc<OwnedFd>, Error> {
+    pub fn descriptor(&self) -> Result<Arc<OwnedFd>, NetError> {
         self.fd.number()
     }
 
@@ -264,18 +264,13 @@ impl Connection {
     }
 
     /// Waits for `events`; an end of the connection in another thread ends it as well.
-    fn wait(
-        &self,
-        fd: &OwnedFd,
-        events: PollFlags,
-        patience: Patience,
-    ) -> Result<PollFlags, Error> {
+    fn wait(&self, fd: &OwnedFd, events: PollFlags, patience: Wait) -> Result<PollFlags, NetError> {
         let is_closed = || self.fd.is_closed();
         let seen = closing_bell::wait(fd.as_fd(), events, is_closed, patience)?;
         self.fd.number().map(|_| seen)
     }
 
-    fn wait_within(&self, fd: &OwnedFd, limit: &mut Limit) -> Result<(), Error> {
+    fn wait_within(&self, fd: &OwnedFd, limit: &mut ProgressDeadline) -> Result<(), NetError> {
         limit.wait(limit.patience(), |patience| {
             self.wait(fd, PollFlags::OUT, patience)
         })?;
@@ -298,12 +293,12 @@ impl Connection {
         self.start.elapsed()
     }
 
-    fn check_alive(&self) -> Result<(), Error> {
+    fn check_alive(&self) -> Result<(), NetError> {
         self.failed.get().map_or(Ok(()), |&error| Err(error.into()))
     }
 
     /// Ends the connection: the peer is told why, as far as the socket takes it at once.
-    fn fail(&self, fd: &impl AsFd, error: CoreError) -> Error {
+    fn fail(&self, fd: &impl AsFd, error: CoreError) -> NetError {
         let error = *self.failed.get_or_init(|| error);
         let mut tx = self.sending_half();
         tx.fail(error.alert());
@@ -336,11 +331,11 @@ impl Drop for SendingHalf<'_> {
 }
 
 impl HasTurns for Connection {
-    fn reader(&self) -> &Turn {
+    fn reader(&self) -> &IoTurn {
         &self.reader
     }
 
-    fn writer(&self) -> &Turn {
+    fn writer(&self) -> &IoTurn {
         &self.writer
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustix::event::PollFlags;
 
 use super::Connection;
-use crate::Error;
+use crate::NetError;
 use crate::descriptor::guard;
 use crate::fd_socket::{Bell, Readiness, look};
 
@@ -14,7 +14,7 @@ impl Connection {
     ///
     /// # Errors
     /// EBADF once closed.
-    pub fn readiness(&self, events: u16) -> Result<Readiness, Error> {
+    pub fn readiness(&self, events: u16) -> Result<Readiness, NetError> {
         let events = PollFlags::from_bits_retain(events);
         let fd = self.fd.open()?;
         self.push_unsent(&fd);

@@ -12,8 +12,8 @@ use super::Connection;
 use super::close::finish_sending;
 use super::write::push;
 use crate::descriptor::guard;
-use crate::wait::{Now, read_now};
-use crate::{Error, Limit};
+use crate::wait::{ReadNow, read_now};
+use crate::{NetError, ProgressDeadline};
 
 /// Reads and events without data in a row before the caller gets to look up.
 const FILLS: usize = 64;
@@ -22,10 +22,14 @@ impl Connection {
     /// Application data into `out`; 0 is the peer's close_notify.
     ///
     /// # Errors
-    /// What the peer did wrong (it was sent the alert), [`ktls_core::Error::Truncated`], the system's errors,
-    /// and those of waiting. [`Error::Interrupted`] also comes without a signal, to be called again, if `limit`
+    /// What the peer did wrong (it was sent the alert), [`ktls_core::NetError::Truncated`], the system's errors,
+    /// and those of waiting. [`NetError::Interrupted`] also comes without a signal, to be called again, if `limit`
     /// looks for signals.
-    pub fn read(self: &Arc<Self>, out: &mut [u8], limit: &mut Limit) -> Result<usize, Error> {
+    pub fn read(
+        self: &Arc<Self>,
+        out: &mut [u8],
+        limit: &mut ProgressDeadline,
+    ) -> Result<usize, NetError> {
         if out.is_empty() {
             return Ok(0);
         }
@@ -42,21 +46,26 @@ impl Connection {
         read
     }
 
-    fn read_within(&self, fd: &OwnedFd, out: &mut [u8], limit: &mut Limit) -> Result<usize, Error> {
+    fn read_within(
+        &self,
+        fd: &OwnedFd,
+        out: &mut [u8],
+        limit: &mut ProgressDeadline,
+    ) -> Result<usize, NetError> {
         loop {
             match self.read_now(fd, out)? {
-                Now::Data(count) => return Ok(count),
-                Now::NotYet => self.wait_to_read(fd, limit)?,
-                Now::Busy => {
+                ReadNow::Data(count) => return Ok(count),
+                ReadNow::NotYet => self.wait_to_read(fd, limit)?,
+                ReadNow::Busy => {
                     limit.patience().left()?;
-                    return Err(Error::Interrupted);
+                    return Err(NetError::Interrupted);
                 }
             }
         }
     }
 
     /// As [`Connection::read`] without waiting. The caller has the reader's turn.
-    pub(crate) fn read_now(&self, fd: &OwnedFd, out: &mut [u8]) -> Result<Now, Error> {
+    pub(crate) fn read_now(&self, fd: &OwnedFd, out: &mut [u8]) -> Result<ReadNow, NetError> {
         self.check_alive()?;
         for _ in 0..FILLS {
             // The lock ends with this statement: what follows may need the other half.
@@ -66,40 +75,40 @@ impl Connection {
                     let behind = guard(&self.rx).told_behind();
                     // The data counts: should the answer fail, the next call says so.
                     let _told_later = behind.map(|event| self.pass_on(fd, event));
-                    return Ok(Now::Data(count));
+                    return Ok(ReadNow::Data(count));
                 }
-                SessionEvent::Closed => return Ok(Now::Data(0)),
+                SessionEvent::Closed => return Ok(ReadNow::Data(0)),
                 event @ (SessionEvent::KeyUpdate(_) | SessionEvent::Renegotiation) => {
                     self.pass_on(fd, event)?
                 }
                 SessionEvent::NeedMore => {
                     if !self.fill(fd, out.len())? {
-                        return Ok(Now::NotYet);
+                        return Ok(ReadNow::NotYet);
                     }
                 }
             }
         }
-        Ok(Now::Busy)
+        Ok(ReadNow::Busy)
     }
 
     /// Reads from the socket; false: nothing is there yet.
-    fn fill(&self, fd: &OwnedFd, wanted: usize) -> Result<bool, Error> {
+    fn fill(&self, fd: &OwnedFd, wanted: usize) -> Result<bool, NetError> {
         let mut rx = guard(&self.rx);
         match read_now(fd.as_fd(), rx.room(wanted)) {
             // After our own close the bytes, and the end, are another's to read.
-            Ok(_) if self.fd.is_closed() => Err(Error::Io(Errno::BADF)),
-            Ok(0) => rx.end_of_stream().map(|()| false).map_err(Error::from),
+            Ok(_) if self.fd.is_closed() => Err(NetError::Io(Errno::BADF)),
+            Ok(0) => rx.end_of_stream().map(|()| false).map_err(NetError::from),
             Ok(count) => {
                 rx.filled(count);
                 Ok(true)
             }
-            Err(Error::Io(Errno::AGAIN)) => Ok(false),
+            Err(NetError::Io(Errno::AGAIN)) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
     /// Lets the sending half act on what the receiving half has read.
-    fn pass_on(&self, fd: &OwnedFd, event: SessionEvent) -> Result<(), Error> {
+    fn pass_on(&self, fd: &OwnedFd, event: SessionEvent) -> Result<(), NetError> {
         let mut asked_for = false;
         let told = {
             let mut tx = self.sending_half();
@@ -140,7 +149,7 @@ impl Connection {
     }
 
     /// Waits for bytes, and sends what is still unsent meanwhile.
-    fn wait_to_read(&self, fd: &OwnedFd, limit: &mut Limit) -> Result<(), Error> {
+    fn wait_to_read(&self, fd: &OwnedFd, limit: &mut ProgressDeadline) -> Result<(), NetError> {
         let mut events = PollFlags::IN;
         if self.has_unsent.load(Ordering::Acquire) {
             events |= PollFlags::OUT;

@@ -10,8 +10,8 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use super::Connection;
-use crate::wait::{Limit, write_before_more, write_now};
-use crate::{Error, Patience};
+use crate::wait::{ProgressDeadline, write_before_more, write_now};
+use crate::{NetError, Wait};
 
 /// Plaintext that a call takes at a time if it does not wait until TCP has it.
 const AHEAD: usize = 64 << 10;
@@ -23,7 +23,11 @@ impl Connection {
     ///
     /// # Errors
     /// When nothing was taken: those of waiting, the system's, or why the connection has failed.
-    pub fn write(self: &Arc<Self>, data: &[u8], limit: &mut Limit) -> Result<usize, Error> {
+    pub fn write(
+        self: &Arc<Self>,
+        data: &[u8],
+        limit: &mut ProgressDeadline,
+    ) -> Result<usize, NetError> {
         let fd = self.fd.open()?;
         let _turn = self.writer.take(limit.patience())?;
         self.fd.number()?;
@@ -32,12 +36,17 @@ impl Connection {
         written
     }
 
-    fn write_within(&self, fd: &OwnedFd, data: &[u8], limit: &mut Limit) -> Result<usize, Error> {
+    fn write_within(
+        &self,
+        fd: &OwnedFd,
+        data: &[u8],
+        limit: &mut ProgressDeadline,
+    ) -> Result<usize, NetError> {
         let patience = limit.patience();
         // What waits for nobody must not be far ahead of TCP.
         let most = match patience {
-            Patience::None => AHEAD,
-            Patience::Until(_) | Patience::Endless => usize::MAX,
+            Wait::None => AHEAD,
+            Wait::Until(_) | Wait::Endless => usize::MAX,
         };
         let mut taken = 0;
         loop {
@@ -47,7 +56,7 @@ impl Connection {
                 step => step?,
             };
             taken += count;
-            if taken == data.len() && (flushed || patience == Patience::None) {
+            if taken == data.len() && (flushed || patience == Wait::None) {
                 return Ok(taken);
             }
             if !flushed && let Err(error) = self.wait_within(fd, limit) {
@@ -57,7 +66,7 @@ impl Connection {
     }
 
     /// Seals some of `data` once everything sealed before is sent: gives how much, and whether all is sent.
-    pub(crate) fn write_now(&self, fd: &OwnedFd, data: &[u8]) -> Result<(usize, bool), Error> {
+    pub(crate) fn write_now(&self, fd: &OwnedFd, data: &[u8]) -> Result<(usize, bool), NetError> {
         self.check_alive()?;
         let mut tx = self.sending_half();
         push(fd, &mut tx)?;
@@ -79,14 +88,14 @@ impl Connection {
     ///
     /// # Errors
     /// The system's, and those of waiting.
-    pub fn flush(self: &Arc<Self>, limit: &mut Limit) -> Result<(), Error> {
+    pub fn flush(self: &Arc<Self>, limit: &mut ProgressDeadline) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         let flushed = self.flush_within(&fd, limit);
         self.send_rest_later(&fd);
         flushed
     }
 
-    fn flush_within(&self, fd: &OwnedFd, limit: &mut Limit) -> Result<(), Error> {
+    fn flush_within(&self, fd: &OwnedFd, limit: &mut ProgressDeadline) -> Result<(), NetError> {
         loop {
             {
                 let mut tx = self.sending_half();
@@ -103,7 +112,7 @@ impl Connection {
     ///
     /// # Errors
     /// Those of [`SessionSender::key_update`]; the system's, and those of waiting for room.
-    pub fn key_update(self: &Arc<Self>, reply: Reply, patience: Patience) -> Result<(), Error> {
+    pub fn key_update(self: &Arc<Self>, reply: Reply, patience: Wait) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         let done = self.with_room(&fd, patience, |tx| tx.key_update(reply, self.now()));
         self.send_rest_later(&fd);
@@ -114,7 +123,7 @@ impl Connection {
     ///
     /// # Errors
     /// The system's, and those of waiting for room.
-    pub fn close_notify(self: &Arc<Self>, patience: Patience) -> Result<(), Error> {
+    pub fn close_notify(self: &Arc<Self>, patience: Wait) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         let done = self.with_room(&fd, patience, SessionSender::close_notify);
         self.send_rest_later(&fd);
@@ -125,9 +134,9 @@ impl Connection {
     fn with_room(
         &self,
         fd: &OwnedFd,
-        patience: Patience,
+        patience: Wait,
         mut seal: impl FnMut(&mut SessionSender) -> Result<(), CoreError>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), NetError> {
         self.check_alive()?;
         loop {
             let sealed = {
@@ -146,20 +155,20 @@ impl Connection {
 }
 
 /// Sends what the socket takes of the sealed bytes, and of the answer that may be owed to the peer.
-pub(super) fn push(fd: &impl AsFd, tx: &mut SessionSender) -> Result<(), Error> {
+pub(super) fn push(fd: &impl AsFd, tx: &mut SessionSender) -> Result<(), NetError> {
     push_by(write_now, fd, tx)
 }
 
 fn push_by(
-    write: fn(BorrowedFd<'_>, &[u8]) -> Result<usize, Error>,
+    write: fn(BorrowedFd<'_>, &[u8]) -> Result<usize, NetError>,
     fd: &impl AsFd,
     tx: &mut SessionSender,
-) -> Result<(), Error> {
+) -> Result<(), NetError> {
     loop {
         while !tx.wire().is_empty() {
             match write(fd.as_fd(), tx.wire()) {
                 Ok(count) => tx.wrote(count),
-                Err(Error::Io(Errno::AGAIN)) => return Ok(tx.settle()?),
+                Err(NetError::Io(Errno::AGAIN)) => return Ok(tx.settle()?),
                 Err(error) => return Err(error),
             }
         }

@@ -12,9 +12,9 @@ use rustix::net::Shutdown;
 use super::FdSocket;
 use super::recv::RxSide;
 use super::tx_side::{Flushed, seal_at_once};
-use crate::descriptor::{HasTurns, Opened, Turn, guard};
-use crate::wait::Now;
-use crate::{Error, Patience};
+use crate::descriptor::{HasTurns, IoTurn, OpenFd, guard};
+use crate::wait::ReadNow;
+use crate::{NetError, Wait};
 
 /// Why a relay does not take a socket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,7 +35,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// EBADF once closed; EBUSY when another process of a fork uses it.
-    pub(crate) fn open(&self) -> Result<Opened, Error> {
+    pub(crate) fn open(&self) -> Result<OpenFd, NetError> {
         self.fd.open()
     }
 
@@ -43,7 +43,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// [`Unfit`]; EKEYEXPIRED when a KeyUpdate was received and the next key is not installed.
-    pub(crate) fn check_fit(&self) -> Result<(), Error> {
+    pub(crate) fn check_fit(&self) -> Result<(), NetError> {
         if self.lane.get().is_some() {
             return Err(Unfit::Device.into());
         }
@@ -86,7 +86,7 @@ impl FdSocket {
         fd: &OwnedFd,
         out: &mut [u8],
         records: &mut u64,
-    ) -> Result<Now, Error> {
+    ) -> Result<ReadNow, NetError> {
         let _ring = self.watchers.ring_later();
         let mut side = guard(&self.rx);
         let before = side.keyed()?.seq();
@@ -95,7 +95,12 @@ impl FdSocket {
         read
     }
 
-    fn read_records(&self, fd: &OwnedFd, side: &mut RxSide, out: &mut [u8]) -> Result<Now, Error> {
+    fn read_records(
+        &self,
+        fd: &OwnedFd,
+        side: &mut RxSide,
+        out: &mut [u8],
+    ) -> Result<ReadNow, NetError> {
         let room = out.len().saturating_sub(1);
         for _ in 0..FILLS {
             let call = ReceiveCall::new(RecvFlags::default(), ControlRoom::None, room, 1);
@@ -109,19 +114,21 @@ impl FdSocket {
             }
             let received = call.received();
             match (received.len, step) {
-                (0, ReceiveStep::Wait) => return side.check_not_stopped().map(|()| Now::NotYet),
+                (0, ReceiveStep::Wait) => {
+                    return side.check_not_stopped().map(|()| ReadNow::NotYet);
+                }
                 // Behind empty records a control record ends a call as well: the next one tells.
                 (0, ReceiveStep::Done) if received.record_type.is_none() => return self.ended(),
                 (0, ReceiveStep::Done | ReceiveStep::NeedBytes) => {}
-                (len, _) => return Ok(Now::Data(len)),
+                (len, _) => return Ok(ReadNow::Data(len)),
             }
         }
-        Ok(Now::Busy)
+        Ok(ReadNow::Busy)
     }
 
     /// Our own close ends a read as well: that is not the peer's doing.
-    fn ended(&self) -> Result<Now, Error> {
-        self.fd.number().map(|_| Now::Data(0))
+    fn ended(&self) -> Result<ReadNow, NetError> {
+        self.fd.number().map(|_| ReadNow::Data(0))
     }
 
     /// Seals some of `data` once all from before is with TCP: gives how much, and whether all is with
@@ -134,7 +141,7 @@ impl FdSocket {
         fd: &OwnedFd,
         data: &[u8],
         records: &mut u64,
-    ) -> Result<(usize, bool), Error> {
+    ) -> Result<(usize, bool), NetError> {
         let _ring = self.watchers.ring_later();
         let flushed = self.tx.write(fd, false)? == Flushed::All;
         if !flushed || data.is_empty() {
@@ -142,19 +149,19 @@ impl FdSocket {
         }
         if self.tx.is_dead() {
             self.fd.number()?;
-            return Err(Error::Io(Errno::PIPE));
+            return Err(NetError::Io(Errno::PIPE));
         }
         let taken = self.seal_now(data, records)?;
         let flushed = self.tx.write(fd, false)? == Flushed::All;
         Ok((taken, flushed))
     }
 
-    fn seal_now(&self, data: &[u8], records: &mut u64) -> Result<usize, Error> {
+    fn seal_now(&self, data: &[u8], records: &mut u64) -> Result<usize, NetError> {
         let slices = [data];
         let mut source = SendBuffers::new(&slices);
         let mut tx = self.tx.state();
         let before = tx.seq();
-        let limit = seal_at_once(Patience::None);
+        let limit = seal_at_once(Wait::None);
         let sealed = tx.send(&mut source, None, PartialRecord::Seal, limit, &self.shared);
         *records += tx.seq().wrapping_sub(before);
         sealed?;
@@ -168,7 +175,7 @@ impl FdSocket {
 
     /// FIN behind all that was sent, an open record included. That the connection is gone already shows
     /// elsewhere.
-    pub(crate) fn finish_sending(&self, fd: &Opened) {
+    pub(crate) fn finish_sending(&self, fd: &OpenFd) {
         let _ring = self.watchers.ring_later();
         let _gone = self.tx.state().close_open(&self.shared);
         let _gone = self.tx.shutdown(fd.shared(), Shutdown::Write);
@@ -176,18 +183,18 @@ impl FdSocket {
 }
 
 impl HasTurns for FdSocket {
-    fn reader(&self) -> &Turn {
+    fn reader(&self) -> &IoTurn {
         &self.reader
     }
 
-    fn writer(&self) -> &Turn {
+    fn writer(&self) -> &IoTurn {
         &self.writer
     }
 }
 
 impl RxSide {
     /// Behind a bad header TCP shows bytes that nobody will take.
-    fn check_not_stopped(&mut self) -> Result<(), Error> {
+    fn check_not_stopped(&mut self) -> Result<(), NetError> {
         if self.keyed()?.stopped() {
             return Err(Unfit::BadHeader.into());
         }
@@ -218,7 +225,7 @@ impl fmt::Display for Unfit {
     }
 }
 
-impl From<Unfit> for Error {
+impl From<Unfit> for NetError {
     fn from(unfit: Unfit) -> Self {
         Self::Unfit(unfit)
     }

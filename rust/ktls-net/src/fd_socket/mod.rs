@@ -31,10 +31,10 @@ use rustix::net::Shutdown;
 use rustix::net::sockopt::{Timeout, set_socket_linger, socket_error, socket_timeout};
 
 use crate::background_sender::closes_at_once;
-use crate::descriptor::{Descriptor, Turn, guard};
+use crate::descriptor::{IoTurn, SharedFd, guard};
 use crate::queue::Lane;
-use crate::wait::Limit;
-use crate::{Error, OffloadQueue, Patience};
+use crate::wait::ProgressDeadline;
+use crate::{NetError, OffloadQueue, Wait};
 use recv::RxSide;
 use setup::Setup;
 
@@ -49,13 +49,13 @@ pub(crate) use watch::Watchers;
 /// The kernel face over a descriptor. All methods may be called from several threads.
 #[derive(Debug)]
 pub struct FdSocket {
-    fd: Descriptor,
+    fd: SharedFd,
     shared: Arc<SocketShared>,
     setup: Mutex<Setup>,
     tx: Arc<TxSide>,
     rx: Arc<Mutex<RxSide>>,
-    writer: Turn,
-    reader: Turn,
+    writer: IoTurn,
+    reader: IoTurn,
     /// `SO_RCVLOWAT`. TCP has it as well until `TLS_RX` is set: then half a record must wake a reader.
     low_water: AtomicUsize,
     watchers: Arc<Watchers>,
@@ -68,7 +68,7 @@ impl FdSocket {
     /// Takes over a descriptor; what happens on it is counted in `stats`, and `device` is offered the keys.
     #[must_use]
     pub fn new(fd: OwnedFd, stats: Arc<Stats>, device: Option<Arc<OffloadQueue>>) -> Self {
-        Self::over(Descriptor::new(fd), stats, device)
+        Self::over(SharedFd::new(fd), stats, device)
     }
 
     /// Refuses to seal more than `records` under one key, those before its `rec_seq` among them.
@@ -79,10 +79,10 @@ impl FdSocket {
     /// A socket of which every call is EBADF.
     #[must_use]
     pub fn closed() -> Self {
-        Self::over(Descriptor::closed(), Arc::default(), None)
+        Self::over(SharedFd::closed(), Arc::default(), None)
     }
 
-    fn over(fd: Descriptor, stats: Arc<Stats>, device: Option<Arc<OffloadQueue>>) -> Self {
+    fn over(fd: SharedFd, stats: Arc<Stats>, device: Option<Arc<OffloadQueue>>) -> Self {
         let shared = Arc::new(SocketShared {
             stats,
             ..SocketShared::default()
@@ -95,8 +95,8 @@ impl FdSocket {
             setup: Mutex::default(),
             tx: Arc::new(tx),
             rx: Arc::default(),
-            writer: Turn::default(),
-            reader: Turn::default(),
+            writer: IoTurn::default(),
+            reader: IoTurn::default(),
             low_water: AtomicUsize::new(1),
             watchers,
             shared,
@@ -114,7 +114,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// EBUSY in a child of a fork that can never use it.
-    pub fn check_reachable(&self) -> Result<(), Error> {
+    pub fn check_reachable(&self) -> Result<(), NetError> {
         self.fd.owner().check_reachable()
     }
 
@@ -127,7 +127,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// EBADF once closed.
-    pub fn descriptor(&self) -> Result<Arc<OwnedFd>, Error> {
+    pub fn descriptor(&self) -> Result<Arc<OwnedFd>, NetError> {
         self.fd.number()
     }
 
@@ -135,7 +135,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// EBADF once closed; what the system says.
-    pub fn duplicate(&self) -> Result<OwnedFd, Error> {
+    pub fn duplicate(&self) -> Result<OwnedFd, NetError> {
         Ok(rustix::io::fcntl_dupfd_cloexec(self.fd.number()?, 0)?)
     }
 
@@ -143,7 +143,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// EBADF once closed.
-    pub fn take_error(&self) -> Result<i32, Error> {
+    pub fn take_error(&self) -> Result<i32, NetError> {
         let fd = self.fd.open()?;
         let _ring = self.watchers.ring_later();
         self.foresee(&fd);
@@ -155,7 +155,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// EBADF once closed.
-    pub fn low_water(&self) -> Result<usize, Error> {
+    pub fn low_water(&self) -> Result<usize, NetError> {
         self.fd.number()?;
         Ok(self.low_water.load(Ordering::Relaxed))
     }
@@ -164,7 +164,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// EBADF once closed; EBUSY when another process of a fork uses it; what the system says.
-    pub fn set_low_water(&self, bytes: i32) -> Result<(), Error> {
+    pub fn set_low_water(&self, bytes: i32) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         let side = guard(&self.rx);
         ktls_sys::set_receive_low_water(&fd, bytes)?;
@@ -172,7 +172,7 @@ impl FdSocket {
     }
 
     /// Takes over what TCP has, which goes on with it until `TLS_RX` is set.
-    fn take_low_water(&self, fd: &OwnedFd, side: &RxSide) -> Result<(), Error> {
+    fn take_low_water(&self, fd: &OwnedFd, side: &RxSide) -> Result<(), NetError> {
         let bytes = ktls_sys::receive_low_water(fd)?;
         self.low_water.store(bytes.max(1), Ordering::Relaxed);
         if side.is_keyed() && bytes > 1 {
@@ -186,13 +186,13 @@ impl FdSocket {
     ///
     /// # Errors
     /// EINVAL when `how` is not 0 to 2; what TCP says.
-    pub fn shutdown(&self, how: i32) -> Result<(), Error> {
+    pub fn shutdown(&self, how: i32) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         match how {
             0 => Ok(rustix::net::shutdown(&fd, Shutdown::Read)?),
             1 => self.tx.shutdown(fd.shared(), Shutdown::Write),
             2 => self.tx.shutdown(fd.shared(), Shutdown::Both),
-            _ => Err(Error::Io(Errno::INVAL)),
+            _ => Err(NetError::Io(Errno::INVAL)),
         }
     }
 
@@ -266,7 +266,7 @@ impl Drop for FdSocket {
     }
 }
 
-impl From<CallFault> for Error {
+impl From<CallFault> for NetError {
     fn from(fault: CallFault) -> Self {
         match fault {
             CallFault::Tls(error) => Self::Tls(error),
@@ -281,22 +281,22 @@ fn wait_at(
     place: BorrowedFd<'_>,
     socket: &OwnedFd,
     events: PollFlags,
-    limit: &mut Limit,
-    system: &mut Option<Patience>,
+    limit: &mut ProgressDeadline,
+    system: &mut Option<Wait>,
     which: Timeout,
-) -> Result<(), Error> {
+) -> Result<(), NetError> {
     let patience = limit.patience();
     let wait = |patience| crate::wait::wait(place, events, patience);
-    if patience != Patience::Endless {
+    if patience != Wait::Endless {
         return limit.wait(patience, wait).map(drop);
     }
     let waited = match *system.get_or_insert_with(|| socket_patience(socket, which)) {
         // A call that were begun again would have all of the time again.
-        end @ Patience::Until(_) => wait(end),
+        end @ Wait::Until(_) => wait(end),
         longest => limit.wait(longest, wait),
     };
     match waited {
-        Err(Error::TimedOut) => Err(Error::Io(Errno::AGAIN)),
+        Err(NetError::TimedOut) => Err(NetError::Io(Errno::AGAIN)),
         waited => waited.map(drop),
     }
 }
@@ -306,10 +306,10 @@ fn wait_to_receive(
     fd: &OwnedFd,
     events: PollFlags,
     call: &ReceiveCall,
-    limit: &mut Limit,
-    system: &mut Option<Patience>,
-) -> Result<(), Error> {
-    let mut in_one_piece = Limit::once(limit.patience());
+    limit: &mut ProgressDeadline,
+    system: &mut Option<Wait>,
+) -> Result<(), NetError> {
+    let mut in_one_piece = ProgressDeadline::once(limit.patience());
     let limit = if call.copied() {
         &mut in_one_piece
     } else {
@@ -333,11 +333,11 @@ pub(crate) fn look(fd: &OwnedFd, events: PollFlags) -> PollFlags {
     }
 }
 
-fn socket_patience(fd: &OwnedFd, which: Timeout) -> Patience {
+fn socket_patience(fd: &OwnedFd, which: Timeout) -> Wait {
     match socket_timeout(fd, which) {
         Ok(Some(timeout)) => Instant::now()
             .checked_add(timeout)
-            .map_or(Patience::Endless, Patience::Until),
-        Ok(None) | Err(_) => Patience::Endless,
+            .map_or(Wait::Endless, Wait::Until),
+        Ok(None) | Err(_) => Wait::Endless,
     }
 }

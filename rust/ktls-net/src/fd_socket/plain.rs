@@ -12,7 +12,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use super::send::Sent;
 use super::{FdSocket, look, wait_at, wait_to_receive};
 use crate::wait::PEER_DONE;
-use crate::{Error, Limit};
+use crate::{NetError, ProgressDeadline};
 
 impl FdSocket {
     /// Receives what TCP has.
@@ -21,9 +21,9 @@ impl FdSocket {
         fd: &OwnedFd,
         out: &mut ReceiveBuffers<'_, '_>,
         flags: u32,
-        limit: &mut Limit,
+        limit: &mut ProgressDeadline,
         mut call: ReceiveCall,
-    ) -> Result<ReceiveResult, Error> {
+    ) -> Result<ReceiveResult, NetError> {
         let flags = RecvFlags::from_bits_retain((flags & !WAITALL) | DONTWAIT);
         let mut system = None;
         while out.room() > 0 {
@@ -68,8 +68,8 @@ impl FdSocket {
         mut source: SendBuffers<'_>,
         controls: &[SendControl<'_>],
         flags: u32,
-        limit: &mut Limit,
-    ) -> Result<Sent, Error> {
+        limit: &mut ProgressDeadline,
+    ) -> Result<Sent, NetError> {
         self.foresee(fd);
         match check_plain(controls.iter().copied()) {
             Err(error) if !self.tx.is_shut() && !is_reset(fd) => return Err(error.into()),
@@ -115,13 +115,13 @@ impl FdSocket {
     }
 
     /// Fails with what `sk_err` holds, which is taken out by it.
-    pub(super) fn check_fault(&self, fd: &OwnedFd) -> Result<(), Error> {
+    pub(super) fn check_fault(&self, fd: &OwnedFd) -> Result<(), NetError> {
         self.take_fault(fd)
             .map_or(Ok(()), |fault| Err(fault.into()))
     }
 
     /// TCP gives nothing more: behind a reset `sk_err` is told first, behind FIN it stays.
-    pub(super) fn check_plain_end(&self, fd: &OwnedFd) -> Result<(), Error> {
+    pub(super) fn check_plain_end(&self, fd: &OwnedFd) -> Result<(), NetError> {
         let fault = self.shared.error.peek();
         // A reset behind FIN is EPIPE.
         if self.tx.has_failed() && fault.is_some_and(|fault| !fault.is_pipe()) {
@@ -131,7 +131,7 @@ impl FdSocket {
     }
 
     /// TCP gave its error to this call: an older one in `sk_err` is no more.
-    pub(super) fn plain_failed(&self, fd: &OwnedFd, errno: Errno) -> Error {
+    pub(super) fn plain_failed(&self, fd: &OwnedFd, errno: Errno) -> NetError {
         if is_reset(fd) {
             let _older = self.shared.error.take();
             self.tx.set_failed();

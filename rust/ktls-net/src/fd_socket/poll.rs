@@ -16,8 +16,8 @@ use super::recv::Pulled;
 use super::watch::Bell;
 use super::{FdSocket, look};
 use crate::descriptor::guard;
-use crate::wait::{Limit, PEER_DONE, wait_for_any};
-use crate::{Error, Patience};
+use crate::wait::{PEER_DONE, ProgressDeadline, wait_for_any};
+use crate::{NetError, Wait};
 
 /// What poll tells now, and where a later change would show.
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +45,10 @@ impl FdSocket {
     /// Waits for one of `events`, an error or a hang-up; 0 when `limit` ends before.
     ///
     /// # Errors
-    /// [`Error::Interrupted`], also without a signal, to be called again; EBADF once closed.
-    pub fn poll(&self, events: u16, limit: &mut Limit) -> Result<u16, Error> {
+    /// [`NetError::Interrupted`], also without a signal, to be called again; EBADF once closed.
+    pub fn poll(&self, events: u16, limit: &mut ProgressDeadline) -> Result<u16, NetError> {
         let now = self.readiness(events)?.now;
-        if now != 0 || limit.patience() == Patience::None {
+        if now != 0 || limit.patience() == Wait::None {
             return Ok(now);
         }
         let bell = Arc::new(Bell::new()?);
@@ -67,7 +67,7 @@ impl FdSocket {
                 wait_for_any(&mut fds, patience)?;
                 Ok(fds[0].revents())
             }) {
-                Err(Error::TimedOut) => return Ok(0),
+                Err(NetError::TimedOut) => return Ok(0),
                 seen => seen?,
             };
         }
@@ -77,7 +77,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// EBADF once closed.
-    pub fn readiness(&self, events: u16) -> Result<Readiness, Error> {
+    pub fn readiness(&self, events: u16) -> Result<Readiness, NetError> {
         let events = PollFlags::from_bits_retain(events);
         let fd = self.fd.open()?;
         let reading = self.reading(&fd);
@@ -152,7 +152,7 @@ impl FdSocket {
     }
 
     /// What TCP would show after its own shutdown: ciphertext, also that which was taken from it.
-    fn has_ciphertext(&self, fd: &OwnedFd) -> Result<bool, Error> {
+    fn has_ciphertext(&self, fd: &OwnedFd) -> Result<bool, NetError> {
         let taken = guard(&self.rx).keyed_now().map_or(0, |rx| rx.unopened());
         let queued = usize::try_from(ioctl_fionread(fd)?).unwrap_or(usize::MAX);
         Ok(taken.saturating_add(queued) >= self.low_water.load(Ordering::Relaxed))

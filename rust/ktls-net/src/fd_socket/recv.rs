@@ -17,7 +17,7 @@ use super::ahead::Queued;
 use super::{FdSocket, look, tcp_error, wait_to_receive};
 use crate::descriptor::guard;
 use crate::wait::{PEER_DONE, read_now};
-use crate::{Error, Limit, Patience};
+use crate::{NetError, ProgressDeadline, Wait};
 
 /// The receiving direction: plain TCP until it has a key.
 #[derive(Debug, Default)]
@@ -40,19 +40,19 @@ impl FdSocket {
     /// Receives into `out`; `control` is the room for control messages.
     ///
     /// # Errors
-    /// As `docs/kernel-rules.md`, S3.3 and S3.4 say; EAGAIN, [`Error::TimedOut`] and
-    /// [`Error::Interrupted`] as `limit` says; the last also comes without a
+    /// As `docs/kernel-rules.md`, S3.3 and S3.4 say; EAGAIN, [`NetError::TimedOut`] and
+    /// [`NetError::Interrupted`] as `limit` says; the last also comes without a
     /// signal, to be called again.
     pub fn recv(
         &self,
         out: &mut ReceiveBuffers<'_, '_>,
         control: usize,
         flags: u32,
-        limit: &mut Limit,
-    ) -> Result<ReceiveResult, Error> {
+        limit: &mut ProgressDeadline,
+    ) -> Result<ReceiveResult, NetError> {
         let fd = self.fd.open()?;
         let wanted = RecvFlags::new(flags);
-        let mut at_once = Limit::once(Patience::None);
+        let mut at_once = ProgressDeadline::once(Wait::None);
         let limit = if wanted.dont_wait {
             &mut at_once
         } else {
@@ -70,7 +70,7 @@ impl FdSocket {
             return self.recv_plain(&fd, out, flags, limit, call);
         }
         if wanted.error_queue {
-            return Err(Error::Io(Errno::AGAIN));
+            return Err(NetError::Io(Errno::AGAIN));
         }
         let _turn = self.reader.take(limit.patience())?;
         let received = self.recv_records(&fd, &mut call, out, limit);
@@ -85,8 +85,8 @@ impl FdSocket {
         fd: &OwnedFd,
         call: &mut ReceiveCall,
         out: &mut ReceiveBuffers<'_, '_>,
-        limit: &mut Limit,
-    ) -> Result<(), Error> {
+        limit: &mut ProgressDeadline,
+    ) -> Result<(), NetError> {
         let mut step = guard(&self.rx).keyed()?.start(call, out, &self.shared)?;
         let (mut tcp_may_have_more, mut system) = (true, None);
         loop {
@@ -123,7 +123,7 @@ impl FdSocket {
         pulled: Pulled,
         call: &mut ReceiveCall,
         out: &mut ReceiveBuffers<'_, '_>,
-    ) -> Result<ReceiveStep, Error> {
+    ) -> Result<ReceiveStep, NetError> {
         match self.dry(pulled) {
             // A worker of a queue may have been faster.
             Some(_) if !rx.hungry() && !rx.stopped() => Ok(rx.advance(call, out, &self.shared)?),
@@ -265,8 +265,8 @@ impl RxSide {
                 self.ask *= 2;
                 Pulled::Full
             }
-            Err(Error::Io(Errno::AGAIN)) => Pulled::Nothing,
-            Err(Error::Io(errno)) => Pulled::Failed(errno),
+            Err(NetError::Io(Errno::AGAIN)) => Pulled::Nothing,
+            Err(NetError::Io(errno)) => Pulled::Failed(errno),
             // A read that does not wait is not interrupted.
             Err(_) => Pulled::Nothing,
         }

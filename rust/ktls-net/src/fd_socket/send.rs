@@ -14,8 +14,8 @@ use super::queued::Queued;
 use super::tx_side::{Flushed, seal_at_once};
 use super::{FdSocket, wait_at};
 use crate::queue::{Kept, Payload};
-use crate::wait::Limit;
-use crate::{Error, Patience};
+use crate::wait::ProgressDeadline;
+use crate::{NetError, Wait};
 
 /// One send call under way.
 struct Sending<'a, 'b> {
@@ -24,14 +24,14 @@ struct Sending<'a, 'b> {
     record_type: Option<u8>,
     flags: SendFlags,
     /// How long the caller waits.
-    limit: &'b mut Limit,
+    limit: &'b mut ProgressDeadline,
     /// The socket's own limit, once it was asked for.
-    system: Option<Patience>,
+    system: Option<Wait>,
     fd: &'b OwnedFd,
     /// Plaintext whose records TCP has, or that stays open: what a later failure cannot take back.
     safe: usize,
     /// Why it waits no longer for TCP to take what is sealed.
-    cut: Option<Error>,
+    cut: Option<NetError>,
 }
 
 /// What a send came to.
@@ -39,31 +39,37 @@ struct Sending<'a, 'b> {
 pub(super) struct Sent {
     /// Bytes of plaintext that were taken.
     pub(super) taken: usize,
-    /// Why it did not wait until TCP had them all: EAGAIN, [`Error::TimedOut`] or [`Error::Interrupted`].
-    pub(super) cut: Option<Error>,
+    /// Why it did not wait until TCP had them all: EAGAIN, [`NetError::TimedOut`] or [`NetError::Interrupted`].
+    pub(super) cut: Option<NetError>,
 }
 
 impl FdSocket {
     /// Sends `slices` as records; gives how many bytes were taken.
     ///
     /// # Errors
-    /// As `docs/kernel-rules.md`, S2.2 says; EAGAIN, [`Error::TimedOut`] and
-    /// [`Error::Interrupted`] as `patience` says, and only if nothing was taken.
+    /// As `docs/kernel-rules.md`, S2.2 says; EAGAIN, [`NetError::TimedOut`] and
+    /// [`NetError::Interrupted`] as `patience` says, and only if nothing was taken.
     pub fn send(
         &self,
         slices: &[&[u8]],
         controls: &[SendControl<'_>],
         flags: u32,
-        patience: Patience,
-    ) -> Result<usize, Error> {
-        self.send_kept(slices, &[], controls, flags, &mut Limit::once(patience))
+        patience: Wait,
+    ) -> Result<usize, NetError> {
+        self.send_kept(
+            slices,
+            &[],
+            controls,
+            flags,
+            &mut ProgressDeadline::once(patience),
+        )
     }
 
     /// The same; a queue needs no copy of the slices for which there is something in `kept`, which is
     /// empty or has as many entries.
     ///
     /// # Errors
-    /// As [`FdSocket::send`]. [`Error::Interrupted`] also comes without a signal, if `limit` is one
+    /// As [`FdSocket::send`]. [`NetError::Interrupted`] also comes without a signal, if `limit` is one
     /// [until something is taken](Limit::until_taken).
     pub fn send_kept(
         &self,
@@ -71,8 +77,8 @@ impl FdSocket {
         kept: &[Option<Kept>],
         controls: &[SendControl<'_>],
         flags: u32,
-        limit: &mut Limit,
-    ) -> Result<usize, Error> {
+        limit: &mut ProgressDeadline,
+    ) -> Result<usize, NetError> {
         let payload = Payload { slices, kept };
         Ok(self.send_within(payload, controls, flags, limit)?.taken)
     }
@@ -83,10 +89,10 @@ impl FdSocket {
         payload: Payload<'_>,
         controls: &[SendControl<'_>],
         flags: u32,
-        limit: &mut Limit,
-    ) -> Result<Sent, Error> {
+        limit: &mut ProgressDeadline,
+    ) -> Result<Sent, NetError> {
         let fd = self.fd.open()?;
-        let mut at_once = Limit::once(Patience::None);
+        let mut at_once = ProgressDeadline::once(Wait::None);
         let limit = if flags & DONTWAIT == 0 {
             limit
         } else {
@@ -138,8 +144,8 @@ impl FdSocket {
         &self,
         fd: &Arc<OwnedFd>,
         flags: SendFlags,
-        limit: &mut Limit,
-    ) -> Result<(), Error> {
+        limit: &mut ProgressDeadline,
+    ) -> Result<(), NetError> {
         let mut sending = Sending {
             payload: Payload {
                 slices: &[],
@@ -158,12 +164,12 @@ impl FdSocket {
         self.tx.push_later(fd);
         match ended {
             // It leaves when TCP has room.
-            Err(Error::Io(Errno::AGAIN)) => Ok(()),
+            Err(NetError::Io(Errno::AGAIN)) => Ok(()),
             ended => ended,
         }
     }
 
-    fn send_records(&self, sending: &mut Sending<'_, '_>) -> Result<(), Error> {
+    fn send_records(&self, sending: &mut Sending<'_, '_>) -> Result<(), NetError> {
         let queued = self.tx.queued();
         if sending.flags.more || self.tx.is_shut() || queued.is_some() {
             // Nothing may be written in this call, so the error has to be asked for.
@@ -205,7 +211,7 @@ impl FdSocket {
         &self,
         sending: &mut Sending<'_, '_>,
         queued: &Queued,
-    ) -> Result<bool, Error> {
+    ) -> Result<bool, NetError> {
         loop {
             self.wait_for_room(sending, queued)?;
             if self.tx.is_dead() {
@@ -227,7 +233,11 @@ impl FdSocket {
         }
     }
 
-    fn wait_for_room(&self, sending: &mut Sending<'_, '_>, queued: &Queued) -> Result<(), Error> {
+    fn wait_for_room(
+        &self,
+        sending: &mut Sending<'_, '_>,
+        queued: &Queued,
+    ) -> Result<(), NetError> {
         let ready = || self.tx.is_dead() || queued.is_ready(&mut self.tx.state());
         while !ready() {
             queued.lane.begin_wait();
@@ -240,7 +250,7 @@ impl FdSocket {
             let bell = queued.lane.room_bell().as_fd();
             match wait_at(bell, fd, PollFlags::IN, limit, system, Timeout::Send) {
                 // Room as well: that does not make up for a handler that has to run.
-                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                Err(NetError::Interrupted) => return Err(NetError::Interrupted),
                 Err(_) if ready() => break,
                 waited => waited?,
             }
@@ -249,7 +259,7 @@ impl FdSocket {
         Ok(())
     }
 
-    fn seal(&self, sending: &mut Sending<'_, '_>, limit: usize) -> Result<(), Error> {
+    fn seal(&self, sending: &mut Sending<'_, '_>, limit: usize) -> Result<(), NetError> {
         self.cut(&mut self.tx.state(), sending, limit)
     }
 
@@ -258,7 +268,7 @@ impl FdSocket {
         tx: &mut SocketTx,
         sending: &mut Sending<'_, '_>,
         limit: usize,
-    ) -> Result<(), Error> {
+    ) -> Result<(), NetError> {
         let more = if sending.flags.more {
             PartialRecord::KeepOpen
         } else {
@@ -277,14 +287,14 @@ impl FdSocket {
 
     /// After `shutdown(WR)` or a reset that was reported one record is taken and lost, without an
     /// error (traces send.after_shutdown_big, set.after_rst).
-    fn swallow(&self, sending: &mut Sending<'_, '_>) -> Result<(), Error> {
+    fn swallow(&self, sending: &mut Sending<'_, '_>) -> Result<(), NetError> {
         let sealed = self.seal(sending, 1);
         self.tx.state().discard_wire();
         sealed
     }
 
     /// Writes all that is sealed, as patiently as the call is.
-    fn flush(&self, sending: &mut Sending<'_, '_>, more: bool) -> Result<(), Error> {
+    fn flush(&self, sending: &mut Sending<'_, '_>, more: bool) -> Result<(), NetError> {
         while self.write(sending, more)? == Flushed::Full {
             let Sending {
                 fd, limit, system, ..
@@ -295,7 +305,7 @@ impl FdSocket {
     }
 
     /// Writes what TCP takes, and notes that it took something where that counts.
-    fn write(&self, sending: &mut Sending<'_, '_>, more: bool) -> Result<Flushed, Error> {
+    fn write(&self, sending: &mut Sending<'_, '_>, more: bool) -> Result<Flushed, NetError> {
         if !sending.limit.is_renewed() {
             return self.tx.write(sending.fd, more);
         }
@@ -310,12 +320,12 @@ impl FdSocket {
 }
 
 impl Sending<'_, '_> {
-    fn outcome(self, sent: Result<(), Error>) -> Result<Sent, Error> {
+    fn outcome(self, sent: Result<(), NetError>) -> Result<Sent, NetError> {
         let Self { safe, source, .. } = self;
         let (taken, cut) = match sent {
             Ok(()) => (source.taken(), self.cut),
             // What TCP says is kept for the next call.
-            Err(error) if safe > 0 => (safe, Some(error).filter(Error::ends_a_wait)),
+            Err(error) if safe > 0 => (safe, Some(error).filter(NetError::ends_a_wait)),
             Err(error) => return Err(error),
         };
         Ok(Sent { taken, cut })

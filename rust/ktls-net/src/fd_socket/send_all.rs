@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::FdSocket;
-use crate::Error;
+use crate::NetError;
 use crate::descriptor::LOOK_UP;
 use crate::queue::{Kept, Payload};
-use crate::wait::Limit;
+use crate::wait::ProgressDeadline;
 
 /// Plaintext between two looks at the clock.
 const PIECE: usize = 1 << 20;
@@ -16,16 +16,16 @@ impl FdSocket {
     /// fails, and a next call goes on. `kept` is as in [`FdSocket::send_kept`].
     ///
     /// # Errors
-    /// As [`FdSocket::send`], also when only a part was taken. [`Error::Interrupted`] comes now and then
+    /// As [`FdSocket::send`], also when only a part was taken. [`NetError::Interrupted`] comes now and then
     /// without a signal: one that came while records were sealed has interrupted nothing.
     pub fn send_all(
         &self,
         data: &[u8],
         kept: &[Option<Kept>],
         flags: u32,
-        limit: &mut Limit,
+        limit: &mut ProgressDeadline,
         taken: &mut usize,
-    ) -> Result<(), Error> {
+    ) -> Result<(), NetError> {
         let begin = Instant::now();
         loop {
             let rest = &data[*taken..];
@@ -51,10 +51,10 @@ impl FdSocket {
 }
 
 /// # Errors
-/// [`Error::Interrupted`] when the call has not let its caller run handlers for long.
-pub(super) fn look_up_after(begin: Instant) -> Result<(), Error> {
+/// [`NetError::Interrupted`] when the call has not let its caller run handlers for long.
+pub(super) fn look_up_after(begin: Instant) -> Result<(), NetError> {
     if begin.elapsed() >= LOOK_UP {
-        return Err(Error::Interrupted);
+        return Err(NetError::Interrupted);
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ mod tests {
     use ktls_core::key::TrafficKey;
 
     use super::*;
-    use crate::Patience;
+    use crate::Wait;
 
     fn keyed() -> (FdSocket, UnixStream) {
         let (near, far) = UnixStream::pair().expect("a pair");
@@ -91,16 +91,16 @@ mod tests {
     fn a_long_wait_lets_the_caller_look_up_first_and_goes_on_where_it_was() {
         let (socket, mut far) = keyed();
         let data = vec![7; 8 << 20];
-        let (mut limit, mut taken) = (Limit::whole(Patience::Endless), 0);
+        let (mut limit, mut taken) = (ProgressDeadline::whole(Wait::Endless), 0);
         let first = socket.send_all(&data, &[], 0, &mut limit, &mut taken);
-        assert!(matches!(first, Err(Error::Interrupted)));
+        assert!(matches!(first, Err(NetError::Interrupted)));
         assert!(0 < taken && taken < data.len());
         let reader = std::thread::spawn(move || {
             let mut wire = Vec::new();
             far.read_to_end(&mut wire).map(|_| wire.len())
         });
         while let Err(error) = socket.send_all(&data, &[], 0, &mut limit, &mut taken) {
-            assert!(matches!(error, Error::Interrupted));
+            assert!(matches!(error, NetError::Interrupted));
         }
         assert_eq!(taken, data.len());
         socket.close();
@@ -119,9 +119,9 @@ mod tests {
         let file = file.expect("zeros");
         let mut source = super::super::FileSource::new(&file, 0, Some(1 << 30));
         let timeout = std::time::Duration::from_millis(20);
-        let mut limit = Limit::while_stalled(Some(timeout));
+        let mut limit = ProgressDeadline::while_stalled(Some(timeout));
         let sent = socket.send_file(&mut source, &mut limit);
-        assert!(matches!(sent, Err(Error::TimedOut)));
+        assert!(matches!(sent, Err(NetError::TimedOut)));
         // A chunk that was taken after it would have renewed it.
         assert!(limit.patience().left().is_err());
     }

@@ -9,9 +9,9 @@ use rustix::io::pread;
 
 use super::FdSocket;
 use super::send_all::look_up_after;
-use crate::Error;
+use crate::NetError;
 use crate::queue::Payload;
-use crate::wait::Limit;
+use crate::wait::ProgressDeadline;
 
 /// Bytes read and sent at a time: as much as the kernel's sendfile has in its pipe.
 const CHUNK: usize = 64 << 10;
@@ -45,7 +45,7 @@ impl<'a> FileSource<'a> {
     }
 
     /// Reads behind what is sent and `ahead` bytes more; empty at the end.
-    fn read(&self, ahead: usize, chunk: &mut WipedBytes) -> Result<(), Error> {
+    fn read(&self, ahead: usize, chunk: &mut WipedBytes) -> Result<(), NetError> {
         let ahead = ahead as u64;
         let room = self
             .left
@@ -69,7 +69,11 @@ impl FdSocket {
     ///
     /// # Errors
     /// As [`FdSocket::send_all`], and what reading says.
-    pub fn send_file(&self, source: &mut FileSource<'_>, limit: &mut Limit) -> Result<(), Error> {
+    pub fn send_file(
+        &self,
+        source: &mut FileSource<'_>,
+        limit: &mut ProgressDeadline,
+    ) -> Result<(), NetError> {
         let begin = Instant::now();
         let (mut chunk, mut next) = (WipedBytes::new(), WipedBytes::new());
         source.read(0, &mut chunk)?;

@@ -15,7 +15,7 @@ use rustix::net::sockopt::{socket_domain, socket_protocol, socket_type};
 use rustix::net::{AddressFamily, SocketType, getpeername, ipproto};
 
 use super::{FdSocket, look};
-use crate::Error;
+use crate::NetError;
 use crate::descriptor::guard;
 use crate::queue::Lane;
 use crate::wait::PEER_DONE;
@@ -32,7 +32,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// As `docs/kernel-rules.md`, S1.3 says.
-    pub fn attach(&self, name: &[u8]) -> Result<(), Error> {
+    pub fn attach(&self, name: &[u8]) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         let mut setup = guard(&self.setup);
         check_tcp(&fd)?;
@@ -49,7 +49,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// EBADF once closed.
-    pub fn ulp(&self, len: usize) -> Result<&'static [u8], Error> {
+    pub fn ulp(&self, len: usize) -> Result<&'static [u8], NetError> {
         self.fd.number()?;
         let attached = guard(&self.setup).attached;
         Ok(if attached {
@@ -63,7 +63,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// As `docs/kernel-rules.md`, S1.4 says; nothing has changed then.
-    pub fn set_option(&self, optname: i32, value: &[u8]) -> Result<(), Error> {
+    pub fn set_option(&self, optname: i32, value: &[u8]) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         let _ring = self.watchers.ring_later();
         let mut setup = guard(&self.setup);
@@ -84,7 +84,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// As `docs/kernel-rules.md`, S1.4 and S1.5 say.
-    pub fn option(&self, optname: i32, len: usize) -> Result<Vec<u8>, Error> {
+    pub fn option(&self, optname: i32, len: usize) -> Result<Vec<u8>, NetError> {
         self.fd.open()?;
         let setup = guard(&self.setup);
         if !setup.attached {
@@ -106,7 +106,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// EBADF once closed.
-    pub fn info(&self) -> Result<Option<UlpInfo>, Error> {
+    pub fn info(&self) -> Result<Option<UlpInfo>, NetError> {
         self.fd.open()?;
         let setup = guard(&self.setup);
         if !setup.attached {
@@ -124,7 +124,7 @@ impl FdSocket {
     }
 
     /// The first key of a direction, or the next one (K-16 … K-24).
-    fn set_key(&self, direction: Direction, value: &[u8], fd: &OwnedFd) -> Result<(), Error> {
+    fn set_key(&self, direction: Direction, value: &[u8], fd: &OwnedFd) -> Result<(), NetError> {
         let (tx, rx) = (self.tx.installed(), guard(&self.rx).installed());
         let (live, other) = match direction {
             Direction::Tx => (tx, rx),
@@ -165,7 +165,7 @@ impl FdSocket {
         }
     }
 
-    fn install_next(&self, direction: Direction, key: TrafficKey) -> Result<(), Error> {
+    fn install_next(&self, direction: Direction, key: TrafficKey) -> Result<(), NetError> {
         match direction {
             Direction::Tx => Ok(self.tx.rekey(key)?),
             Direction::Rx => {
@@ -221,7 +221,7 @@ impl FdSocket {
     }
 
     /// TCP_ESTABLISHED, as far as a descriptor tells it.
-    fn check_established(&self, fd: &OwnedFd) -> Result<(), Error> {
+    fn check_established(&self, fd: &OwnedFd) -> Result<(), NetError> {
         let closing = PEER_DONE | PollFlags::HUP | PollFlags::ERR;
         let seen = look(fd, PEER_DONE);
         if getpeername(fd).is_err() || seen.intersects(closing) || self.tx.is_shut() {
@@ -232,7 +232,7 @@ impl FdSocket {
 }
 
 /// Plain TCP, and nothing else, has ULPs.
-fn check_tcp(fd: &OwnedFd) -> Result<(), Error> {
+fn check_tcp(fd: &OwnedFd) -> Result<(), NetError> {
     if socket_domain(fd)? == AddressFamily::UNIX {
         return Err(ktls_core::Error::UlpUnsupported.into());
     }

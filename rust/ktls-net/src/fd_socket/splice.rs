@@ -15,23 +15,23 @@ use super::send::Sent;
 use super::{FdSocket, look, wait_at};
 use crate::descriptor::guard;
 use crate::queue::Payload;
-use crate::wait::{Limit, PEER_DONE, wait};
-use crate::{Error, Patience};
+use crate::wait::{PEER_DONE, ProgressDeadline, wait};
+use crate::{NetError, Wait};
 
 impl FdSocket {
     /// Moves up to `len` bytes of one data record into a pipe; 0 is the end, or an empty record.
     ///
     /// # Errors
     /// As `docs/kernel-rules.md`, S3.7 says. EAGAIN with `SPLICE_F_NONBLOCK` or a pipe that
-    /// does not block; a socket that does not block is not looked at. [`Error::Interrupted`] also comes
+    /// does not block; a socket that does not block is not looked at. [`NetError::Interrupted`] also comes
     /// without a signal, to be called again.
     pub fn splice_to(
         &self,
         pipe: &OwnedFd,
         len: usize,
         flags: u32,
-        limit: &mut Limit,
-    ) -> Result<usize, Error> {
+        limit: &mut ProgressDeadline,
+    ) -> Result<usize, NetError> {
         let flags = checked(flags)?;
         if len == 0 {
             return Ok(0);
@@ -60,8 +60,8 @@ impl FdSocket {
         pipe: &OwnedFd,
         len: usize,
         flags: u32,
-        limit: &mut Limit,
-    ) -> Result<usize, Error> {
+        limit: &mut ProgressDeadline,
+    ) -> Result<usize, NetError> {
         let flags = checked(flags)?;
         self.fd.open()?;
         let waiting = pipe_patience(pipe, flags, limit.patience())?;
@@ -76,7 +76,7 @@ impl FdSocket {
                     }
                 }
                 Err(_) if total > 0 => break,
-                Err(Error::Io(Errno::AGAIN)) if look(pipe, PollFlags::IN).is_empty() => {
+                Err(NetError::Io(Errno::AGAIN)) if look(pipe, PollFlags::IN).is_empty() => {
                     limit.wait(waiting, |patience| {
                         wait(pipe.as_fd(), PollFlags::IN, patience)
                     })?;
@@ -94,8 +94,8 @@ impl FdSocket {
         fd: &OwnedFd,
         pipe: &OwnedFd,
         len: usize,
-        limit: &mut Limit,
-    ) -> Result<usize, Error> {
+        limit: &mut ProgressDeadline,
+    ) -> Result<usize, NetError> {
         let wanted = PollFlags::IN | PEER_DONE;
         if look(fd, wanted).is_empty() {
             self.check_fault(fd)?;
@@ -113,8 +113,8 @@ impl FdSocket {
         fd: &OwnedFd,
         pipe: &OwnedFd,
         len: usize,
-        limit: &mut Limit,
-    ) -> Result<usize, Error> {
+        limit: &mut ProgressDeadline,
+    ) -> Result<usize, NetError> {
         let call = ReceiveCall::new(RecvFlags::default(), ControlRoom::None, len, 1);
         let mut system = None;
         loop {
@@ -147,8 +147,8 @@ impl FdSocket {
         pipe: &OwnedFd,
         len: usize,
         flags: SpliceFlags,
-        limit: &mut Limit,
-    ) -> Result<Sent, Error> {
+        limit: &mut ProgressDeadline,
+    ) -> Result<Sent, NetError> {
         let mut bytes = copy_of(pipe, len)?;
         if bytes.is_empty() {
             return Ok(Sent::default());
@@ -174,35 +174,31 @@ impl FdSocket {
 }
 
 /// `SPLICE_F_*`, of which none but `NONBLOCK` and `MORE` mean anything here.
-fn checked(flags: u32) -> Result<SpliceFlags, Error> {
+fn checked(flags: u32) -> Result<SpliceFlags, NetError> {
     let known = SpliceFlags::MOVE | SpliceFlags::NONBLOCK | SpliceFlags::MORE | SpliceFlags::GIFT;
     let flags = SpliceFlags::from_bits_retain(flags);
     if known.contains(flags) {
         Ok(flags)
     } else {
-        Err(Error::Io(Errno::INVAL))
+        Err(NetError::Io(Errno::INVAL))
     }
 }
 
 /// How long to wait for a pipe, or for a record to put there: the socket's own zero does not count.
-fn pipe_patience(
-    pipe: &OwnedFd,
-    flags: SpliceFlags,
-    patience: Patience,
-) -> Result<Patience, Error> {
+fn pipe_patience(pipe: &OwnedFd, flags: SpliceFlags, patience: Wait) -> Result<Wait, NetError> {
     if FileType::from_raw_mode(fstat(pipe)?.st_mode) != FileType::Fifo {
-        return Err(Error::Io(Errno::INVAL));
+        return Err(NetError::Io(Errno::INVAL));
     }
     let nonblock =
         flags.contains(SpliceFlags::NONBLOCK) || fcntl_getfl(pipe)?.contains(OFlags::NONBLOCK);
     Ok(match patience {
-        _ if nonblock => Patience::None,
-        Patience::None => Patience::Endless,
+        _ if nonblock => Wait::None,
+        Wait::None => Wait::Endless,
         patience => patience,
     })
 }
 
-fn wait_for_room(pipe: &OwnedFd, limit: &mut Limit) -> Result<(), Error> {
+fn wait_for_room(pipe: &OwnedFd, limit: &mut ProgressDeadline) -> Result<(), NetError> {
     if look(pipe, PollFlags::OUT).is_empty() {
         let wait = |patience| wait(pipe.as_fd(), PollFlags::OUT, patience);
         limit.wait(limit.patience(), wait)?;
@@ -211,7 +207,7 @@ fn wait_for_room(pipe: &OwnedFd, limit: &mut Limit) -> Result<(), Error> {
 }
 
 /// Puts into a pipe what fits; the system knows what that is, and tells between two pipes only.
-fn pour(bytes: &[u8], pipe: &OwnedFd) -> Result<usize, Error> {
+fn pour(bytes: &[u8], pipe: &OwnedFd) -> Result<usize, NetError> {
     if bytes.is_empty() {
         return Ok(0);
     }
@@ -221,7 +217,7 @@ fn pour(bytes: &[u8], pipe: &OwnedFd) -> Result<usize, Error> {
 }
 
 /// What a pipe holds, at most so much and perhaps less; empty at its end. It stays there.
-fn copy_of(pipe: &OwnedFd, len: usize) -> Result<WipedBytes, Error> {
+fn copy_of(pipe: &OwnedFd, len: usize) -> Result<WipedBytes, NetError> {
     let (out, into) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     let mut bytes = WipedBytes::zeros(tee(pipe, &into, len, SpliceFlags::NONBLOCK)?);
     let mut have = 0;

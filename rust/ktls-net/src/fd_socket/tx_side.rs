@@ -16,7 +16,7 @@ use super::watch::Watchers;
 use crate::background_sender::StalledSocket;
 use crate::descriptor::guard;
 use crate::fork::Ownership;
-use crate::{Error, Patience, background_sender};
+use crate::{NetError, Wait, background_sender};
 
 /// Plain TCP until it has a key.
 #[derive(Debug)]
@@ -69,10 +69,10 @@ pub(crate) enum Pushed {
 
 /// Wire bytes to seal before they are written. With more, second level caches overflow; a call that
 /// does not wait must not be far ahead of TCP.
-pub(super) const fn seal_at_once(patience: Patience) -> usize {
+pub(super) const fn seal_at_once(patience: Wait) -> usize {
     match patience {
-        Patience::None => 128 << 10,
-        Patience::Until(_) | Patience::Endless => 256 << 10,
+        Wait::None => 128 << 10,
+        Wait::Until(_) | Wait::Endless => 256 << 10,
     }
 }
 
@@ -170,7 +170,7 @@ impl TxSide {
     ///
     /// # Errors
     /// What TCP says, once; the records are lost then, as are all later ones.
-    pub(super) fn write(&self, fd: &OwnedFd, more: bool) -> Result<Flushed, Error> {
+    pub(super) fn write(&self, fd: &OwnedFd, more: bool) -> Result<Flushed, NetError> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let flags = if more { flags | SendFlags::MORE } else { flags };
         let mut tx = self.state();
@@ -189,22 +189,22 @@ impl TxSide {
     }
 
     /// EPIPE behind an error that was reported already is none; elsewhere it is, once.
-    fn write_failed(&self, errno: Errno) -> Result<Flushed, Error> {
+    fn write_failed(&self, errno: Errno) -> Result<Flushed, NetError> {
         if errno != Errno::PIPE {
             self.tcp_failed(errno);
-            return Err(Error::Io(errno));
+            return Err(NetError::Io(errno));
         }
         if self.is_dead() {
             return Ok(Flushed::All);
         }
         self.set_failed();
         self.shared.error.check_send()?;
-        Err(Error::Io(errno))
+        Err(NetError::Io(errno))
     }
 
     /// What TCP said to a write behind a call's back: the next send has to report it.
     pub(crate) fn queue_failed(&self, errno: Errno) {
-        if matches!(self.write_failed(errno), Err(Error::Io(Errno::PIPE))) {
+        if matches!(self.write_failed(errno), Err(NetError::Io(Errno::PIPE))) {
             self.tcp_failed(Errno::PIPE);
         }
     }
@@ -214,7 +214,7 @@ impl TxSide {
         self: &Arc<Self>,
         fd: &Arc<OwnedFd>,
         how: Shutdown,
-    ) -> Result<(), Error> {
+    ) -> Result<(), NetError> {
         self.shut.store(true, Ordering::Release);
         if how == Shutdown::Both {
             rustix::net::shutdown(fd, Shutdown::Read)?;
@@ -281,7 +281,7 @@ impl TxSide {
 
     /// The same in the thread of the last caller, where no other can be started: for a bounded time.
     fn push_here(&self, fd: &OwnedFd) {
-        let end = Patience::from_timeout(Some(background_sender::INLINE));
+        let end = Wait::from_timeout(Some(background_sender::INLINE));
         while self.push_some(fd) != Pushed::All && end.left().is_ok() {
             // Whatever ends the wait, the next turn sees what can be done.
             let _seen = crate::wait::wait(fd.as_fd(), PollFlags::OUT, end);
@@ -298,7 +298,7 @@ impl TxSide {
             Ok(Flushed::Full) => return Pushed::Nothing,
             Ok(Flushed::All) => {}
             // The next send has to report it.
-            Err(Error::Io(Errno::PIPE)) => self.tcp_failed(Errno::PIPE),
+            Err(NetError::Io(Errno::PIPE)) => self.tcp_failed(Errno::PIPE),
             Err(_) => {}
         }
         if *pusher == Pusher::RunningToFin {

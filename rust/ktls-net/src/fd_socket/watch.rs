@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use crate::Error;
+use crate::NetError;
 use crate::descriptor::guard;
 use crate::error::system;
 
@@ -22,7 +22,7 @@ impl Bell {
     ///
     /// # Errors
     /// EMFILE and the like.
-    pub fn new() -> Result<Self, Error> {
+    pub fn new() -> Result<Self, NetError> {
         let (heard, rope) = UnixStream::pair().map_err(system)?;
         heard.set_nonblocking(true).map_err(system)?;
         rope.set_nonblocking(true).map_err(system)?;

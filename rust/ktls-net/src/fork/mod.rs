@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
 
-use crate::Error;
+use crate::NetError;
 use crate::background_sender;
 use crate::descriptor::guard;
 
@@ -106,7 +106,7 @@ impl Ownership {
     ///
     /// # Errors
     /// EBUSY when the other process was first, or could not let go.
-    pub fn enter(self: &Arc<Self>) -> Result<Call, Error> {
+    pub fn enter(self: &Arc<Self>) -> Result<Call, NetError> {
         let call = self.begin(Moment::now().era())?;
         // Again: a fork that came before the call was counted does not know of it.
         let now = Moment::now();
@@ -146,7 +146,7 @@ impl Ownership {
 
     /// # Errors
     /// EBUSY in such a child: not even a lock may be tried.
-    pub(crate) fn check_not_stuck(&self) -> Result<(), Error> {
+    pub(crate) fn check_not_stuck(&self) -> Result<(), NetError> {
         if self.is_stuck() {
             return Err(Forked::InCall.into());
         }
@@ -158,7 +158,7 @@ impl Ownership {
     /// # Errors
     /// EBUSY in a child of a fork that came during a call, and in a child of an unannounced fork. Python does
     /// not know of the latter either: it would wait for the parent's threads wherever it takes the GIL.
-    pub fn check_reachable(&self) -> Result<(), Error> {
+    pub fn check_reachable(&self) -> Result<(), NetError> {
         self.check_not_stuck()?;
         if process::is_cut_off(self.era.load(Ordering::SeqCst)) {
             return Err(Forked::Unannounced.into());
@@ -167,7 +167,7 @@ impl Ownership {
     }
 
     /// Counts a call, unless those that a child finds counted are of threads it does not have.
-    fn begin(self: &Arc<Self>, now: u64) -> Result<Call, Error> {
+    fn begin(self: &Arc<Self>, now: u64) -> Result<Call, NetError> {
         let counted = self
             .calls
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |calls| {
@@ -193,7 +193,7 @@ impl Ownership {
         era < birth && self.born != birth
     }
 
-    fn claim(&self, now: Moment) -> Result<(), Error> {
+    fn claim(&self, now: Moment) -> Result<(), NetError> {
         // Nor may its lock be tried: the fork may have come in the middle of anything.
         self.check_reachable()?;
         let mut claim = guard(&self.claim);
@@ -303,7 +303,7 @@ fn give_numbers(owners: &[Arc<Ownership>], make: impl FnOnce(usize) -> Vec<Box<d
     }
 }
 
-fn refusal_of(claim: &Claim) -> Error {
+fn refusal_of(claim: &Claim) -> NetError {
     let number = claim.number.as_ref().map_or(0, |number| number.load());
     // Without one the parent keeps it.
     let user = if number == 0 {
@@ -339,7 +339,7 @@ impl fmt::Display for Forked {
     }
 }
 
-impl From<Forked> for Error {
+impl From<Forked> for NetError {
     fn from(forked: Forked) -> Self {
         Self::Forked(forked)
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use ktls_sys::FORK_NUMBERS;
 
 use super::Forked;
-use crate::Error;
+use crate::NetError;
 
 /// The era now, and on top of it how many announced forks are under way: one number, so that it is
 /// one load. Eras begin with a process and with each announced fork; no era of a process is one of its
@@ -132,7 +132,7 @@ impl Home {
 
     /// # Errors
     /// EBUSY in another process, a child of it or a child's child.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), NetError> {
         if self.is_here() {
             return Ok(());
         }

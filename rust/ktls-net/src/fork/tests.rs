@@ -39,7 +39,7 @@ fn both(count: u64) -> (Arc<Ownership>, Arc<Ownership>) {
 }
 
 fn is_refused(owner: &Arc<Ownership>) -> bool {
-    matches!(owner.enter(), Err(Error::Forked(Forked::UsedBy(_))))
+    matches!(owner.enter(), Err(NetError::Forked(Forked::UsedBy(_))))
 }
 
 #[test]
@@ -76,7 +76,10 @@ fn a_child_forked_in_the_middle_of_a_call_never_has_it() {
     let (parent, child) = both(1);
     assert!(child.is_stuck() && !parent.is_stuck());
     for _ in 0..2 {
-        assert!(matches!(child.enter(), Err(Error::Forked(Forked::InCall))));
+        assert!(matches!(
+            child.enter(),
+            Err(NetError::Forked(Forked::InCall))
+        ));
     }
     assert!(!child.has_to_finish(|| true));
     assert!(parent.enter().is_ok());

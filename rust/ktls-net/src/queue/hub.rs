@@ -9,7 +9,7 @@ use super::Shape;
 use super::worker::{Task, Worker};
 use crate::descriptor::{LOOK_UP, guard};
 use crate::fork::Home;
-use crate::{Bell, Error, Patience};
+use crate::{Bell, NetError, Wait};
 
 #[derive(Debug)]
 pub(crate) struct Hub {
@@ -50,7 +50,7 @@ struct Posts {
 }
 
 impl Hub {
-    pub(super) fn new(shape: Shape) -> Result<Self, Error> {
+    pub(super) fn new(shape: Shape) -> Result<Self, NetError> {
         let inboxes = (0..shape.workers).map(|_| Inbox::new());
         Ok(Self {
             home: Home::here(),
@@ -80,7 +80,7 @@ impl Hub {
 
     /// # Errors
     /// EBUSY in a child of a fork.
-    pub(super) fn check_here(&self) -> Result<(), Error> {
+    pub(super) fn check_here(&self) -> Result<(), NetError> {
         self.home.check()
     }
 
@@ -105,7 +105,7 @@ impl Hub {
     }
 
     /// Waits for the threads of all workers to end.
-    pub(super) fn wait_until_ended(&self, patience: Patience) -> Result<(), Error> {
+    pub(super) fn wait_until_ended(&self, patience: Wait) -> Result<(), NetError> {
         for inbox in &self.inboxes {
             let mut posts = guard(&inbox.posts);
             while posts.running {
@@ -113,7 +113,7 @@ impl Hub {
                 let waited = self.ended.wait_timeout(posts, left);
                 let (still, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
                 if timeout.timed_out() && still.running {
-                    return Err(Error::Interrupted);
+                    return Err(NetError::Interrupted);
                 }
                 posts = still;
             }
@@ -176,7 +176,7 @@ impl Hub {
 }
 
 impl Inbox {
-    fn new() -> Result<Self, Error> {
+    fn new() -> Result<Self, NetError> {
         Ok(Self {
             posts: Mutex::default(),
             bell: Bell::new()?,

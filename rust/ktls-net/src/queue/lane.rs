@@ -17,7 +17,7 @@ use super::worker::Task;
 use crate::descriptor::guard;
 use crate::fd_socket::{RxParts, TxSide};
 use crate::fork::Call;
-use crate::{Bell, Error};
+use crate::{Bell, NetError};
 
 /// Descriptors in, sealed records out, in order: one worker has it.
 #[derive(Debug)]
@@ -66,11 +66,11 @@ impl Lane {
     ///
     /// # Errors
     /// EMFILE and the like; EAGAIN when there is no thread for its worker.
-    pub(crate) fn new(hub: &Arc<Hub>, fd: &OwnedFd) -> Result<Self, Error> {
+    pub(crate) fn new(hub: &Arc<Hub>, fd: &OwnedFd) -> Result<Self, NetError> {
         let fd = fd.try_clone().map_err(crate::error::system)?;
         let worker = hub.pick();
         if !hub.start(worker) {
-            return Err(Error::Io(Errno::AGAIN));
+            return Err(NetError::Io(Errno::AGAIN));
         }
         Ok(Self {
             hub: Arc::clone(hub),

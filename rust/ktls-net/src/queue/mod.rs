@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 
 use ktls_core::offload::InstallPolicy;
 
-use crate::{Error, Patience};
+use crate::{NetError, Wait};
 pub use descriptor::Kept;
 pub(crate) use descriptor::Payload;
 pub(crate) use device::{RxDevice, TxDevice};
@@ -60,7 +60,7 @@ pub struct QueueStats {
 impl OffloadQueue {
     /// # Errors
     /// EMFILE and the like.
-    pub fn new(shape: Shape) -> Result<Self, Error> {
+    pub fn new(shape: Shape) -> Result<Self, NetError> {
         let hub = Arc::new(Hub::new(shape)?);
         Ok(Self { hub })
     }
@@ -75,7 +75,7 @@ impl OffloadQueue {
     ///
     /// # Errors
     /// EBUSY in a child of a fork.
-    pub fn stats(&self) -> Result<QueueStats, Error> {
+    pub fn stats(&self) -> Result<QueueStats, NetError> {
         self.hub.check_here()?;
         let tally = &self.hub.tally;
         Ok(QueueStats {
@@ -97,9 +97,9 @@ impl OffloadQueue {
     /// Lets what was accepted leave, and ends the threads. Sockets go on in software.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] when a peer takes nothing for so long: the threads go on.
-    /// [`Error::Interrupted`], to be called again; EBUSY in a child of a fork.
-    pub fn close(&self, patience: Patience) -> Result<(), Error> {
+    /// [`NetError::TimedOut`] when a peer takes nothing for so long: the threads go on.
+    /// [`NetError::Interrupted`], to be called again; EBUSY in a child of a fork.
+    pub fn close(&self, patience: Wait) -> Result<(), NetError> {
         self.hub.check_here()?;
         self.hub.close();
         self.hub.wait_until_ended(patience)
@@ -112,7 +112,7 @@ impl OffloadQueue {
 
     /// # Errors
     /// EBUSY in a child of a fork.
-    pub fn check_here(&self) -> Result<(), Error> {
+    pub fn check_here(&self) -> Result<(), NetError> {
         self.hub.check_here()
     }
 }

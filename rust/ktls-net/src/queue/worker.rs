@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::descriptor::Descriptor;
 use super::hub::Hub;
 use super::lane::Lane;
-use crate::Error;
+use crate::NetError;
 use crate::fd_socket::{Ahead, ORPHAN};
 use crate::wait::{PEER_DONE, timespec, write_now};
 
@@ -252,8 +252,8 @@ fn write_some(
             wire.consume(len);
             *since = Instant::now();
         }
-        Err(Error::Io(Errno::AGAIN)) => return Turn::Blocked,
-        Err(Error::Io(errno)) => {
+        Err(NetError::Io(Errno::AGAIN)) => return Turn::Blocked,
+        Err(NetError::Io(errno)) => {
             wire.consume(wire.len());
             fail(lane, errno);
         }

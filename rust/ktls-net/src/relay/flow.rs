@@ -2,7 +2,7 @@
 
 use ktls_core::{FifoPool, WipedBytes, wipe};
 
-use crate::Error;
+use crate::NetError;
 
 /// Plaintext held in each direction.
 pub(super) const BUFFER: usize = 64 << 10;
@@ -34,11 +34,11 @@ pub(super) struct Flow {
     pub(super) ended: bool,
     /// Why, if it did not end in order: behind what was read before, its receiver must learn that this was
     /// not all.
-    pub(super) broken: Option<Error>,
+    pub(super) broken: Option<NetError>,
     /// And its receiver was told.
     pub(super) told: bool,
     /// Its receiver takes no more.
-    pub(super) refused: Option<Error>,
+    pub(super) refused: Option<NetError>,
     pub(super) total: u64,
 }
 
@@ -83,7 +83,7 @@ impl Flow {
     }
 
     /// Ends it where it is, unless it has ended before. What was read is still passed on.
-    pub(super) fn break_off(&mut self, error: &Error) {
+    pub(super) fn break_off(&mut self, error: &NetError) {
         if !self.ended {
             self.ended = true;
             self.broken = Some(error.clone());

@@ -10,15 +10,15 @@ use super::flow::Spare;
 use super::pair::{End, OnClose, Pair, PairOptions};
 use super::pump::{GRACE, Pump};
 use super::side::Side;
-use crate::descriptor::Turns;
-use crate::poller::{Poller, Watched};
-use crate::{Error, Patience};
+use crate::descriptor::BothTurns;
+use crate::poller::{Poller, WatchedFd};
+use crate::{NetError, Wait};
 
 /// A pair, what is watched of it, and who wants to hear of its end.
 pub(super) struct Job {
     pump: Pump,
     /// Nobody else reads or writes meanwhile.
-    turns: [Option<Turns>; 2],
+    turns: [Option<BothTurns>; 2],
     pub(super) pair: Arc<Pair>,
     on_close: OnClose,
     idle: Option<Duration>,
@@ -53,10 +53,10 @@ impl Job {
         options: PairOptions,
         pair: Arc<Pair>,
         on_close: OnClose,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, NetError> {
         let pump = Pump::new(sides, options.truncation);
         Ok(Self {
-            turns: pump.turns(Patience::None)?,
+            turns: pump.turns(Wait::None)?,
             before: records(pump.sides()),
             pump,
             pair,
@@ -70,7 +70,7 @@ impl Job {
     }
 
     /// Moves what can be moved, within bounds.
-    pub(super) fn turn(&mut self, spare: &mut Spare) -> Result<Next, Error> {
+    pub(super) fn turn(&mut self, spare: &mut Spare) -> Result<Next, NetError> {
         self.last = Instant::now();
         self.pump.borrow_memory(spare);
         let next = self.take_steps(spare)?;
@@ -80,7 +80,7 @@ impl Job {
         Ok(next)
     }
 
-    fn take_steps(&mut self, spare: &mut Spare) -> Result<Next, Error> {
+    fn take_steps(&mut self, spare: &mut Spare) -> Result<Next, NetError> {
         for _ in 0..STEPS {
             let moved = self.pump.step(spare);
             if let Some(ending) = self.pump.ending() {
@@ -114,12 +114,12 @@ impl Job {
     }
 
     /// How it ends because of the time that has passed.
-    pub(super) fn expire(&self) -> Result<End, Error> {
+    pub(super) fn expire(&self) -> Result<End, NetError> {
         if self.pump.give_up().is_none() {
             return Err(self.pump.expire());
         }
         if self.cut && self.pump.holds_bytes() {
-            return Err(Error::Cut);
+            return Err(NetError::Cut);
         }
         self.pump.end_stopped()
     }
@@ -134,21 +134,26 @@ impl Job {
     }
 
     /// Has the descriptors watched for what is wanted of them now.
-    pub(super) fn watch(&mut self, poller: &Poller) -> Result<(), Error> {
+    pub(super) fn watch(&mut self, poller: &Poller) -> Result<(), NetError> {
         for side in 0..2 {
             self.watch_for(poller, side, self.pump.events(side))?;
         }
         Ok(())
     }
 
-    fn watch_for(&mut self, poller: &Poller, side: usize, wanted: PollFlags) -> Result<(), Error> {
+    fn watch_for(
+        &mut self,
+        poller: &Poller,
+        side: usize,
+        wanted: PollFlags,
+    ) -> Result<(), NetError> {
         let had = std::mem::replace(&mut self.watched[side], wanted);
         Ok(poller.watch(&self.watched(side), had)?)
     }
 
     /// What one of the descriptors is watched for.
-    pub(super) fn watched(&self, side: usize) -> Watched<'_> {
-        Watched {
+    pub(super) fn watched(&self, side: usize) -> WatchedFd<'_> {
+        WatchedFd {
             fd: self.pump.sides()[side].as_fd(),
             id: self.pair.id(),
             events: self.watched[side],
@@ -159,7 +164,7 @@ impl Job {
     pub(super) fn end(
         mut self,
         poller: &Poller,
-        outcome: Result<End, Error>,
+        outcome: Result<End, NetError>,
     ) -> (Arc<Pair>, OnClose) {
         for side in 0..2 {
             // The descriptors may be open elsewhere, so that closing ours would not take them out.

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use ktls_core::FifoPool;
 
 use crate::background_sender::reset_when_closed;
-use crate::descriptor::{Opened, Turns};
-use crate::wait::Now;
-use crate::{Error, FdSocket, Patience};
+use crate::descriptor::{BothTurns, OpenFd};
+use crate::wait::ReadNow;
+use crate::{FdSocket, NetError, Wait};
 
 /// A socket of the kernel face, with what it has done for its pair.
 pub struct KtlsSide {
     socket: Arc<FdSocket>,
     /// In use for as long as the side lives.
-    fd: Opened,
+    fd: OpenFd,
     received: u64,
     sent: u64,
 }
 
 impl KtlsSide {
-    pub(super) fn new(socket: Arc<FdSocket>) -> Result<Self, Error> {
+    pub(super) fn new(socket: Arc<FdSocket>) -> Result<Self, NetError> {
         let fd = socket.open()?;
         Ok(Self {
             socket,
@@ -31,8 +31,8 @@ impl KtlsSide {
     }
 
     /// Both turns; under them nobody else makes it unfit.
-    pub(super) fn turns(&self, patience: Patience) -> Result<Turns, Error> {
-        let turns = Turns::take(Arc::clone(&self.socket) as _, patience)?;
+    pub(super) fn turns(&self, patience: Wait) -> Result<BothTurns, NetError> {
+        let turns = BothTurns::take(Arc::clone(&self.socket) as _, patience)?;
         self.socket.check_fit().map_err(ktls_side)?;
         Ok(turns)
     }
@@ -45,12 +45,12 @@ impl KtlsSide {
         self.socket.return_memory(pool);
     }
 
-    pub(super) fn read(&mut self, out: &mut [u8]) -> Result<Now, Error> {
+    pub(super) fn read(&mut self, out: &mut [u8]) -> Result<ReadNow, NetError> {
         let read = self.socket.read_now(&self.fd, out, &mut self.received);
         read.map_err(ktls_side)
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(usize, bool), Error> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(usize, bool), NetError> {
         let written = self.socket.write_now(&self.fd, bytes, &mut self.sent);
         written.map_err(ktls_side)
     }
@@ -82,9 +82,9 @@ impl AsFd for KtlsSide {
 }
 
 /// Who reads the error shall not be told that the peer has had an alert.
-fn ktls_side(error: Error) -> Error {
+fn ktls_side(error: NetError) -> NetError {
     match error {
-        Error::Tls(error) => Error::Ktls(error),
+        NetError::Tls(error) => NetError::Ktls(error),
         error => error,
     }
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::wait::timespec;
-use crate::{Connection, Error, Patience};
+use crate::{Connection, NetError, Wait};
 use flow::Spare;
 use pump::{GRACE, Pump};
 
@@ -52,7 +52,7 @@ impl Relay {
         plain: OwnedFd,
         stop: Option<OwnedFd>,
         options: PairOptions,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, NetError> {
         Ok(Self {
             pump: Pump::new(
                 [Side::tls(connection)?, Side::Plain(plain)],
@@ -67,12 +67,12 @@ impl Relay {
     /// Runs until both directions have ended: plaintext bytes from the peer and to the peer.
     ///
     /// # Errors
-    /// Those of reading and writing on either side, [`Error::TimedOut`] when idle; then neither side can
-    /// take what it got for all there was. [`Error::Interrupted`]: call again.
-    pub fn run(&mut self) -> Result<(u64, u64), Error> {
-        let _turns = self.pump.turns(Patience::Endless)?;
+    /// Those of reading and writing on either side, [`NetError::TimedOut`] when idle; then neither side can
+    /// take what it got for all there was. [`NetError::Interrupted`]: call again.
+    pub fn run(&mut self) -> Result<(u64, u64), NetError> {
+        let _turns = self.pump.turns(Wait::Endless)?;
         match self.pump_on() {
-            Err(Error::Interrupted) => Err(Error::Interrupted),
+            Err(NetError::Interrupted) => Err(NetError::Interrupted),
             Err(error) => {
                 self.pump.abort();
                 Err(error)
@@ -88,7 +88,7 @@ impl Relay {
         (received, sent)
     }
 
-    fn pump_on(&mut self) -> Result<(), Error> {
+    fn pump_on(&mut self) -> Result<(), NetError> {
         let started = Instant::now();
         self.pump.borrow_memory(&mut self.spare);
         let mut step = 0_u64;
@@ -106,14 +106,14 @@ impl Relay {
                 self.wait(!moved)?;
                 self.pump.borrow_memory(&mut self.spare);
                 if started.elapsed() > SIGNALS {
-                    return Err(Error::Interrupted);
+                    return Err(NetError::Interrupted);
                 }
             }
         }
     }
 
     /// Sees whether it is to stop; with `block` waits until something can move.
-    fn wait(&mut self, block: bool) -> Result<(), Error> {
+    fn wait(&mut self, block: bool) -> Result<(), NetError> {
         let mut spare = std::mem::take(&mut self.spare);
         if block {
             self.pump.return_memory(&mut spare);
@@ -172,7 +172,7 @@ fn poll_and_free(
     fds: &mut [PollFd<'_>],
     timeout: Option<Duration>,
     spare: &mut Spare,
-) -> Result<usize, Error> {
+) -> Result<usize, NetError> {
     let short = timeout.map_or(KEEP_MEMORY, |timeout| timeout.min(KEEP_MEMORY));
     let seen = poll(fds, Some(&timespec(short)))?;
     if seen > 0 || timeout == Some(short) {

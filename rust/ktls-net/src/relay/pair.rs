@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Truncation;
 use super::post::{Order, Post};
-use crate::Error;
+use crate::NetError;
 use crate::fork::Home;
 
 /// Called once with a pair that has ended, by the thread that pumped it.
@@ -44,7 +44,7 @@ pub struct Pair {
     bytes: [AtomicU64; 2],
     records: [AtomicU64; 2],
     truncated: OnceLock<usize>,
-    outcome: OnceLock<Result<End, Error>>,
+    outcome: OnceLock<Result<End, NetError>>,
 }
 
 impl Pair {
@@ -89,7 +89,7 @@ impl Pair {
 
     /// How it ended; None while it is under way.
     #[must_use]
-    pub fn outcome(&self) -> Option<&Result<End, Error>> {
+    pub fn outcome(&self) -> Option<&Result<End, NetError>> {
         self.outcome.get()
     }
 
@@ -97,7 +97,7 @@ impl Pair {
     ///
     /// # Errors
     /// EBUSY in a child of the process that pumps.
-    pub fn stop(&self) -> Result<(), Error> {
+    pub fn stop(&self) -> Result<(), NetError> {
         self.home.check()?;
         if let Some(post) = self.post.upgrade() {
             post.send(Order::Stop(self.id));
@@ -119,7 +119,7 @@ impl Pair {
         let _first = side.map(|side| self.truncated.set(side));
     }
 
-    pub(super) fn end(&self, outcome: Result<End, Error>) {
+    pub(super) fn end(&self, outcome: Result<End, NetError>) {
         // Only its thread calls this, and once.
         let _first = self.outcome.set(outcome);
     }

@@ -12,7 +12,7 @@ use super::pair::{OnClose, Pair, PairOptions};
 use super::post::Post;
 use super::side::Side;
 use super::worker::Worker;
-use crate::Error;
+use crate::NetError;
 use crate::descriptor::guard;
 use crate::fork::Home;
 
@@ -54,9 +54,9 @@ impl Pool {
     ///
     /// # Errors
     /// EINVAL for none; EAGAIN, EMFILE and the like.
-    pub fn new(threads: usize) -> Result<Self, Error> {
+    pub fn new(threads: usize) -> Result<Self, NetError> {
         if threads == 0 {
-            return Err(Error::Io(Errno::INVAL));
+            return Err(NetError::Io(Errno::INVAL));
         }
         let mut pool = Self {
             home: Home::here(),
@@ -72,7 +72,7 @@ impl Pool {
         Ok(pool)
     }
 
-    fn start_thread(&mut self) -> Result<(), Error> {
+    fn start_thread(&mut self) -> Result<(), NetError> {
         let post = Arc::new(Post::new()?);
         let worker = Worker::new(Arc::clone(&post), Arc::clone(&self.tally))?;
         let runs = Runs::new(&self.running);
@@ -81,7 +81,7 @@ impl Pool {
             worker.run();
         };
         let started = thread::Builder::new().name("ktls-relay".into()).spawn(run);
-        let started = started.map_err(|_| Error::Io(Errno::AGAIN))?;
+        let started = started.map_err(|_| NetError::Io(Errno::AGAIN))?;
         self.threads.push(started.thread().id());
         self.posts.push(post);
         Ok(())
@@ -91,7 +91,7 @@ impl Pool {
     ///
     /// # Errors
     /// EBUSY in a child of the process that has the threads.
-    pub fn check_process(&self) -> Result<(), Error> {
+    pub fn check_process(&self) -> Result<(), NetError> {
         self.home.check()
     }
 
@@ -106,17 +106,17 @@ impl Pool {
         sides: [Side; 2],
         options: PairOptions,
         on_close: OnClose,
-    ) -> Result<Arc<Pair>, Error> {
+    ) -> Result<Arc<Pair>, NetError> {
         self.home.check()?;
         let least = self.posts.iter().min_by_key(|post| post.load());
-        let post = least.ok_or(Error::Io(Errno::BADF))?;
+        let post = least.ok_or(NetError::Io(Errno::BADF))?;
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let pair = Pair::new(id, post);
         let job = Job::new(sides, options, Arc::clone(&pair), on_close)?;
         if post.add(Box::new(job)) {
             Ok(pair)
         } else {
-            Err(Error::Io(Errno::BADF))
+            Err(NetError::Io(Errno::BADF))
         }
     }
 
@@ -124,7 +124,7 @@ impl Pool {
     ///
     /// # Errors
     /// EBUSY in a child of the process that has the threads.
-    pub fn close(&self, drain: Duration) -> Result<(), Error> {
+    pub fn close(&self, drain: Duration) -> Result<(), NetError> {
         self.home.check()?;
         self.posts.iter().for_each(|post| post.close(drain));
         Ok(())
@@ -133,13 +133,13 @@ impl Pool {
     /// Waits for the threads to end after [`Pool::close`]; one of them waits for none.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] now and then, to be called again.
-    pub fn join(&self) -> Result<(), Error> {
+    /// [`NetError::Interrupted`] now and then, to be called again.
+    pub fn join(&self) -> Result<(), NetError> {
         self.home.check()?;
         if self.threads.contains(&thread::current().id()) || self.running.wait(LOOK_UP) {
             return Ok(());
         }
-        Err(Error::Interrupted)
+        Err(NetError::Interrupted)
     }
 
     /// True once all threads have ended.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::job::Job;
 use crate::descriptor::guard;
-use crate::{Bell, Error};
+use crate::{Bell, NetError};
 
 /// Something for the thread to do.
 pub(super) enum Order {
@@ -30,7 +30,7 @@ struct Inbox {
 }
 
 impl Post {
-    pub(super) fn new() -> Result<Self, Error> {
+    pub(super) fn new() -> Result<Self, NetError> {
         Ok(Self {
             bell: Bell::new()?,
             inbox: Mutex::default(),

@@ -9,9 +9,9 @@ use rustix::io::Errno;
 use super::flow::{BUFFER, Flow, Spare};
 use super::pair::End;
 use super::side::Side;
-use crate::descriptor::Turns;
-use crate::wait::Now;
-use crate::{Error, Patience};
+use crate::descriptor::BothTurns;
+use crate::wait::ReadNow;
+use crate::{NetError, Wait};
 
 /// Two sides and what is on its way between them. Memory is bounded, a slow side slows the other
 /// down, and the end of one direction is passed on while the other goes on.
@@ -34,7 +34,7 @@ pub(super) struct Pump {
     truncated: Option<usize>,
     /// The side has reset its connection, as a write has met: an end that is read from it then is none in
     /// order.
-    reset: [Option<Error>; 2],
+    reset: [Option<NetError>; 2],
     /// The side has said by close_notify that it has sent everything.
     closed: [bool; 2],
 }
@@ -82,7 +82,7 @@ impl Pump {
     }
 
     /// The turns of both sides, for as long as somebody pumps.
-    pub(super) fn turns(&self, patience: Patience) -> Result<[Option<Turns>; 2], Error> {
+    pub(super) fn turns(&self, patience: Wait) -> Result<[Option<BothTurns>; 2], NetError> {
         let [a, b] = &self.sides;
         Ok([a.turns(patience)?, b.turns(patience)?])
     }
@@ -120,7 +120,7 @@ impl Pump {
     }
 
     /// How it has ended, once it has. At a control record that is when all from before is passed on.
-    pub(super) fn ending(&self) -> Option<Result<End, Error>> {
+    pub(super) fn ending(&self) -> Option<Result<End, NetError>> {
         let end = match self.control {
             Some(_) if self.holds_bytes() => None,
             Some(control) => Some(control),
@@ -186,19 +186,19 @@ impl Pump {
     }
 
     /// How it ends because nothing has moved for too long.
-    pub(super) fn expire(&self) -> Error {
-        self.outcome().err().unwrap_or(Error::TimedOut)
+    pub(super) fn expire(&self) -> NetError {
+        self.outcome().err().unwrap_or(NetError::TimedOut)
     }
 
     /// How it ends because its time after a stop is up. A stream that is still on its way is cut.
-    pub(super) fn end_stopped(&self) -> Result<End, Error> {
+    pub(super) fn end_stopped(&self) -> Result<End, NetError> {
         let is_cut = |from: usize| {
             let flow = &self.flows[from];
             let moved = self.at_stop.is_some_and(|at| flow.total > at[from]);
             !flow.is_empty() || (!flow.ended && (moved || self.unsent[1 - from]))
         };
         if self.is_at_control() || is_cut(0) || is_cut(1) {
-            return Err(Error::Cut);
+            return Err(NetError::Cut);
         }
         self.outcome()?;
         self.end_all();
@@ -240,7 +240,7 @@ impl Pump {
 
     /// How it went, at the end: errors of a side before what its peer left unsaid, and that before what
     /// nobody wanted to have.
-    pub(super) fn outcome(&self) -> Result<(), Error> {
+    pub(super) fn outcome(&self) -> Result<(), NetError> {
         let broken = || self.flows.iter().filter_map(|flow| flow.broken.as_ref());
         let refused = || [0, 1].into_iter().filter_map(|from| self.refusal(from));
         let failed = broken().find(|error| !error.is_truncation());
@@ -250,7 +250,7 @@ impl Pump {
 
     /// Why the receiver of a direction took no more. One that is gone after its close_notify has left when
     /// it was done, and its system has sent a reset only because session tickets, say, lay unread.
-    fn refusal(&self, from: usize) -> Option<&Error> {
+    fn refusal(&self, from: usize) -> Option<&NetError> {
         let has_left = self.closed[1 - from];
         let refused = self.flows[from].refused.as_ref();
         refused.filter(|error| !has_left || error.is_gone().is_none())
@@ -273,14 +273,14 @@ impl Pump {
         // Only what opens in place needs the byte behind whole records.
         let len = if side.is_plain() { BUFFER } else { BUFFER + 1 };
         match side.read(&mut flow.room(spare)[..len]) {
-            Ok(Now::Data(0)) => self.meet_end(from),
-            Ok(Now::Data(count)) => flow.filled(count),
-            Ok(Now::Busy) | Err(Error::Interrupted) => self.look_up = true,
-            Ok(Now::NotYet) => {
+            Ok(ReadNow::Data(0)) => self.meet_end(from),
+            Ok(ReadNow::Data(count)) => flow.filled(count),
+            Ok(ReadNow::Busy) | Err(NetError::Interrupted) => self.look_up = true,
+            Ok(ReadNow::NotYet) => {
                 self.unsent[from] = side.has_unsent();
                 return self.end_if_stopped(from);
             }
-            Err(Error::Ktls(CoreError::NoControlRoom { record_type })) => {
+            Err(NetError::Ktls(CoreError::NoControlRoom { record_type })) => {
                 self.meet_control(from, record_type);
             }
             Err(error) if error.is_truncation() => self.meet_truncation(from, &error),
@@ -314,7 +314,7 @@ impl Pump {
     }
 
     /// The peer may have closed its sending direction only, so the other direction goes on.
-    fn meet_truncation(&mut self, side: usize, error: &Error) {
+    fn meet_truncation(&mut self, side: usize, error: &NetError) {
         if let Some(error) = self.reset[side].take() {
             return self.lose_side(side, &error);
         }
@@ -326,7 +326,7 @@ impl Pump {
     }
 
     /// Nothing more comes from a side, and nothing that comes from now on would reach it.
-    fn lose_side(&mut self, side: usize, error: &Error) {
+    fn lose_side(&mut self, side: usize, error: &NetError) {
         self.flows[side].break_off(error);
         self.flows[1 - side].break_off(error);
     }
@@ -341,7 +341,7 @@ impl Pump {
             return false;
         }
         match self.sides[1 - from].write(flow.waiting()) {
-            Err(Error::Interrupted) => true,
+            Err(NetError::Interrupted) => true,
             Err(error) => self.meet_refusal(from, error),
             Ok((count, flushed)) => {
                 flow.wrote(count);
@@ -352,7 +352,7 @@ impl Pump {
     }
 
     /// The receiver of a direction takes no more.
-    fn meet_refusal(&mut self, from: usize, error: Error) -> bool {
+    fn meet_refusal(&mut self, from: usize, error: NetError) -> bool {
         let to = 1 - from;
         self.unsent[to] = false;
         match error.is_gone() {

@@ -9,9 +9,9 @@ use rustix::net::{Shutdown, shutdown};
 
 use super::ktls::KtlsSide;
 use crate::background_sender::{Ending, deliver_and_close, reset_when_closed};
-use crate::descriptor::Turns;
-use crate::wait::{Now, read_now, write_now};
-use crate::{Connection, Error, FdSocket, Opened, Patience};
+use crate::descriptor::BothTurns;
+use crate::wait::{ReadNow, read_now, write_now};
+use crate::{Connection, FdSocket, NetError, OpenFd, Wait};
 
 /// What one end of a pair is.
 pub enum Side {
@@ -20,7 +20,7 @@ pub enum Side {
         /// Who seals and opens.
         connection: Arc<Connection>,
         /// Its descriptor, in use for as long as the side lives.
-        fd: Opened,
+        fd: OpenFd,
     },
     /// Data records of a socket of the kernel face.
     Ktls(KtlsSide),
@@ -33,7 +33,7 @@ impl Side {
     ///
     /// # Errors
     /// EBADF when it is closed; EBUSY when another process of a fork uses it.
-    pub fn tls(connection: Arc<Connection>) -> Result<Self, Error> {
+    pub fn tls(connection: Arc<Connection>) -> Result<Self, NetError> {
         let fd = connection.socket()?;
         Ok(Self::Tls { connection, fd })
     }
@@ -42,7 +42,7 @@ impl Side {
     ///
     /// # Errors
     /// As [`Side::tls`].
-    pub fn ktls(socket: Arc<FdSocket>) -> Result<Self, Error> {
+    pub fn ktls(socket: Arc<FdSocket>) -> Result<Self, NetError> {
         KtlsSide::new(socket).map(Self::Ktls)
     }
 
@@ -58,10 +58,10 @@ impl Side {
     }
 
     /// The right to read and write; a plain side needs none.
-    pub(super) fn turns(&self, patience: Patience) -> Result<Option<Turns>, Error> {
+    pub(super) fn turns(&self, patience: Wait) -> Result<Option<BothTurns>, NetError> {
         match self {
             Self::Tls { connection, .. } => {
-                Turns::take(Arc::clone(connection) as _, patience).map(Some)
+                BothTurns::take(Arc::clone(connection) as _, patience).map(Some)
             }
             Self::Ktls(side) => side.turns(patience).map(Some),
             Self::Plain(_) => Ok(None),
@@ -86,26 +86,26 @@ impl Side {
         }
     }
 
-    pub(super) fn read(&mut self, out: &mut [u8]) -> Result<Now, Error> {
+    pub(super) fn read(&mut self, out: &mut [u8]) -> Result<ReadNow, NetError> {
         match self {
             Self::Tls { connection, fd } => connection.read_now(fd, out),
             Self::Ktls(side) => side.read(out),
             Self::Plain(fd) => match read_now(fd.as_fd(), out) {
-                Ok(count) => Ok(Now::Data(count)),
-                Err(Error::Io(Errno::AGAIN)) => Ok(Now::NotYet),
+                Ok(count) => Ok(ReadNow::Data(count)),
+                Err(NetError::Io(Errno::AGAIN)) => Ok(ReadNow::NotYet),
                 Err(error) => Err(plain_side(error)),
             },
         }
     }
 
     /// Takes some of `bytes` once all from before is sent: how much, and whether all is sent.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(usize, bool), Error> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(usize, bool), NetError> {
         match self {
             Self::Tls { connection, fd } => connection.write_now(fd, bytes),
             Self::Ktls(side) => side.write(bytes),
             Self::Plain(fd) => match write_now(fd.as_fd(), bytes) {
                 Ok(count) => Ok((count, true)),
-                Err(Error::Io(Errno::AGAIN)) => Ok((0, true)),
+                Err(NetError::Io(Errno::AGAIN)) => Ok((0, true)),
                 Err(error) => Err(plain_side(error)),
             },
         }
@@ -128,9 +128,9 @@ impl Side {
     }
 
     /// Says that no more will come.
-    pub(super) fn end(&self) -> Result<(), Error> {
+    pub(super) fn end(&self) -> Result<(), NetError> {
         match self {
-            Self::Tls { connection, .. } => connection.close_notify(Patience::None),
+            Self::Tls { connection, .. } => connection.close_notify(Wait::None),
             Self::Ktls(side) => {
                 side.end();
                 Ok(())
@@ -200,9 +200,9 @@ fn leave(fd: &OwnedFd, waiting: &[u8], ending: Ending) {
 }
 
 /// Who reads the error shall know which of the two sides it is about.
-fn plain_side(error: Error) -> Error {
+fn plain_side(error: NetError) -> NetError {
     match error {
-        Error::Io(errno) => Error::Plain(errno),
+        NetError::Io(errno) => NetError::Plain(errno),
         error => error,
     }
 }

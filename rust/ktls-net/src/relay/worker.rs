@@ -13,8 +13,8 @@ use super::job::{Job, Next};
 use super::pair::End;
 use super::pool::Tally;
 use super::post::{Order, Post};
-use crate::Error;
-use crate::poller::{Poller, Watched};
+use crate::NetError;
+use crate::poller::{Poller, WatchedFd};
 
 /// What one thread has.
 pub(super) struct Worker {
@@ -36,7 +36,7 @@ const BELL: u64 = 0;
 const TICK: Duration = Duration::from_millis(50);
 
 impl Worker {
-    pub(super) fn new(post: Arc<Post>, tally: Arc<Tally>) -> Result<Self, Error> {
+    pub(super) fn new(post: Arc<Post>, tally: Arc<Tally>) -> Result<Self, NetError> {
         let poller = Poller::new()?;
         poller.watch(&bell(&post), PollFlags::empty())?;
         Ok(Self {
@@ -143,7 +143,7 @@ impl Worker {
     }
 
     /// `Err` is how the pair has ended.
-    fn give_turn(&mut self, id: u64) -> Result<(), Result<End, Error>> {
+    fn give_turn(&mut self, id: u64) -> Result<(), Result<End, NetError>> {
         let Some(job) = self.jobs.get_mut(&id) else {
             return Ok(());
         };
@@ -175,7 +175,7 @@ impl Worker {
         self.next = first.map(|first| first.max(now + TICK));
     }
 
-    fn end(&mut self, id: u64, outcome: Result<End, Error>) {
+    fn end(&mut self, id: u64, outcome: Result<End, NetError>) {
         if let Some(job) = self.jobs.remove(&id) {
             let failed = outcome.as_ref().is_err_and(|error| !error.is_truncation());
             self.tally.ended(failed);
@@ -190,13 +190,13 @@ impl Worker {
         self.take_orders();
         let all: Vec<_> = self.jobs.keys().copied().collect();
         for id in all {
-            self.end(id, Err(Error::Io(errno)));
+            self.end(id, Err(NetError::Io(errno)));
         }
     }
 }
 
-fn bell(post: &Post) -> Watched<'_> {
-    Watched {
+fn bell(post: &Post) -> WatchedFd<'_> {
+    WatchedFd {
         fd: post.bell.as_fd(),
         id: BELL,
         events: PollFlags::IN,

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
-use super::Patience;
-use crate::Error;
+use super::Wait;
+use crate::NetError;
 use crate::descriptor::LOOK_UP;
 
 /// To one end, or from each time on that the other side takes something.
 #[derive(Clone, Copy, Debug)]
-pub struct Limit {
-    patience: Patience,
+pub struct ProgressDeadline {
+    patience: Wait,
     each: Option<Duration>,
     /// After how long a wait the caller looks for signals: one that came just before the wait has
     /// interrupted nothing, and would not end it. Each look makes the next wait twice as long, so that
@@ -22,10 +22,10 @@ pub struct Limit {
     until_taken: bool,
 }
 
-impl Limit {
+impl ProgressDeadline {
     /// As patient as that from the first wait to the last, for a call that returns what it could send.
     #[must_use]
-    pub const fn once(patience: Patience) -> Self {
+    pub const fn once(patience: Wait) -> Self {
         Self {
             patience,
             each: None,
@@ -36,7 +36,7 @@ impl Limit {
 
     /// The same for a call that goes on after an interruption as long as it has taken nothing.
     #[must_use]
-    pub const fn until_taken(patience: Patience) -> Self {
+    pub const fn until_taken(patience: Wait) -> Self {
         Self {
             look_up: Some(LOOK_UP),
             until_taken: true,
@@ -46,7 +46,7 @@ impl Limit {
 
     /// The same for a call that goes on after an interruption.
     #[must_use]
-    pub const fn whole(patience: Patience) -> Self {
+    pub const fn whole(patience: Wait) -> Self {
         Self {
             look_up: Some(LOOK_UP),
             ..Self::once(patience)
@@ -58,18 +58,18 @@ impl Limit {
     pub fn while_stalled(timeout: Option<Duration>) -> Self {
         Self {
             each: timeout.filter(|timeout| !timeout.is_zero()),
-            ..Self::whole(Patience::from_timeout(timeout))
+            ..Self::whole(Wait::from_timeout(timeout))
         }
     }
 
     /// What a wait that begins now gets.
     #[must_use]
-    pub const fn patience(&self) -> Patience {
+    pub const fn patience(&self) -> Wait {
         self.patience
     }
 
     /// Waits that begin later get this.
-    pub(crate) const fn set_patience(&mut self, patience: Patience) {
+    pub(crate) const fn set_patience(&mut self, patience: Wait) {
         self.patience = patience;
     }
 
@@ -81,7 +81,7 @@ impl Limit {
     /// The other side has taken something.
     pub(crate) fn renew(&mut self) {
         if self.is_renewed() {
-            self.patience = Patience::from_timeout(self.each);
+            self.patience = Wait::from_timeout(self.each);
         }
     }
 
@@ -94,22 +94,22 @@ impl Limit {
     /// a look for signals.
     ///
     /// # Errors
-    /// Those of `wait`; [`Error::Interrupted`] to be called again.
+    /// Those of `wait`; [`NetError::Interrupted`] to be called again.
     pub(crate) fn wait(
         &mut self,
-        longest: Patience,
-        wait: impl FnOnce(Patience) -> Result<PollFlags, Error>,
-    ) -> Result<PollFlags, Error> {
+        longest: Wait,
+        wait: impl FnOnce(Wait) -> Result<PollFlags, NetError>,
+    ) -> Result<PollFlags, NetError> {
         let look = self.look_up.map(|after| (after, Instant::now() + after));
         let Some((after, look_at)) = look.filter(|(_, look_at)| longest.is_longer(*look_at)) else {
             let seen = wait(longest)?;
             self.look_soon();
             return Ok(seen);
         };
-        match wait(Patience::Until(look_at)) {
-            Err(Error::TimedOut) => {
+        match wait(Wait::Until(look_at)) {
+            Err(NetError::TimedOut) => {
                 self.look_up = Some(after.saturating_mul(2));
-                Err(Error::Interrupted)
+                Err(NetError::Interrupted)
             }
             waited => {
                 self.look_soon();
@@ -127,33 +127,36 @@ impl Limit {
 mod tests {
     use super::*;
 
-    fn wait_in_vain(limit: &mut Limit) -> Result<PollFlags, Error> {
-        limit.wait(limit.patience(), |_| Err(Error::TimedOut))
+    fn wait_in_vain(limit: &mut ProgressDeadline) -> Result<PollFlags, NetError> {
+        limit.wait(limit.patience(), |_| Err(NetError::TimedOut))
     }
 
     #[test]
     fn waits_between_looks_for_signals_grow_with_the_call() {
-        let mut limit = Limit::whole(Patience::Endless);
+        let mut limit = ProgressDeadline::whole(Wait::Endless);
         for number in 0..12 {
             let earliest = Instant::now() + LOOK_UP * (1 << number);
-            let waited = limit.wait(Patience::Endless, |patience| {
-                assert!(matches!(patience, Patience::Until(end) if end >= earliest));
-                Err(Error::TimedOut)
+            let waited = limit.wait(Wait::Endless, |patience| {
+                assert!(matches!(patience, Wait::Until(end) if end >= earliest));
+                Err(NetError::TimedOut)
             });
-            assert!(matches!(waited, Err(Error::Interrupted)));
+            assert!(matches!(waited, Err(NetError::Interrupted)));
         }
     }
 
     #[test]
     fn what_comes_in_between_makes_the_next_look_early() {
-        for come in [Ok(PollFlags::IN), Err(Error::Interrupted)] {
-            let mut limit = Limit::whole(Patience::Endless);
+        for come in [Ok(PollFlags::IN), Err(NetError::Interrupted)] {
+            let mut limit = ProgressDeadline::whole(Wait::Endless);
             for _ in 0..4 {
-                assert!(matches!(wait_in_vain(&mut limit), Err(Error::Interrupted)));
+                assert!(matches!(
+                    wait_in_vain(&mut limit),
+                    Err(NetError::Interrupted)
+                ));
             }
             assert!(limit.look_up > Some(LOOK_UP));
             let told = come.is_ok();
-            let waited = limit.wait(Patience::Endless, |_| come);
+            let waited = limit.wait(Wait::Endless, |_| come);
             assert_eq!(waited.is_ok(), told);
             assert_eq!(limit.look_up, Some(LOOK_UP));
         }
@@ -161,9 +164,9 @@ mod tests {
 
     #[test]
     fn who_cannot_be_interrupted_waits_in_one_piece() {
-        let mut limit = Limit::once(Patience::Endless);
-        let waited = limit.wait(Patience::Endless, |patience| {
-            assert_eq!(patience, Patience::Endless);
+        let mut limit = ProgressDeadline::once(Wait::Endless);
+        let waited = limit.wait(Wait::Endless, |patience| {
+            assert_eq!(patience, Wait::Endless);
             Ok(PollFlags::IN)
         });
         assert_eq!(waited.ok(), Some(PollFlags::IN));
@@ -171,23 +174,26 @@ mod tests {
 
     #[test]
     fn who_has_taken_something_waits_in_one_piece() {
-        let mut limit = Limit::until_taken(Patience::Endless);
-        assert!(matches!(wait_in_vain(&mut limit), Err(Error::Interrupted)));
+        let mut limit = ProgressDeadline::until_taken(Wait::Endless);
+        assert!(matches!(
+            wait_in_vain(&mut limit),
+            Err(NetError::Interrupted)
+        ));
         limit.note_taken();
-        assert!(matches!(wait_in_vain(&mut limit), Err(Error::TimedOut)));
-        let mut goes_on = Limit::whole(Patience::Endless);
+        assert!(matches!(wait_in_vain(&mut limit), Err(NetError::TimedOut)));
+        let mut goes_on = ProgressDeadline::whole(Wait::Endless);
         goes_on.note_taken();
         assert!(matches!(
             wait_in_vain(&mut goes_on),
-            Err(Error::Interrupted)
+            Err(NetError::Interrupted)
         ));
     }
 
     #[test]
     fn a_timeout_that_is_over_before_the_look_is_told() {
-        let mut limit = Limit::whole(Patience::Until(Instant::now()));
-        assert!(matches!(wait_in_vain(&mut limit), Err(Error::TimedOut)));
-        let mut limit = Limit::whole(Patience::None);
-        assert!(matches!(wait_in_vain(&mut limit), Err(Error::TimedOut)));
+        let mut limit = ProgressDeadline::whole(Wait::Until(Instant::now()));
+        assert!(matches!(wait_in_vain(&mut limit), Err(NetError::TimedOut)));
+        let mut limit = ProgressDeadline::whole(Wait::None);
+        assert!(matches!(wait_in_vain(&mut limit), Err(NetError::TimedOut)));
     }
 }

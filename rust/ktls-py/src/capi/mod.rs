@@ -157,9 +157,9 @@ impl From<ktls_core::Error> for Refusal {
     }
 }
 
-impl From<ktls_net::Error> for Refusal {
+impl From<ktls_net::NetError> for Refusal {
     /// Of a sealer it is only ever the other process of a fork.
-    fn from(error: ktls_net::Error) -> Self {
+    fn from(error: ktls_net::NetError) -> Self {
         Self::new(Errno::Busy, error.to_string())
     }
 }

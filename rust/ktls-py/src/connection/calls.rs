@@ -1,7 +1,7 @@
 //! What the calls of `Connection` have in common.
 
 use ktls_core::Errno;
-use ktls_net::{Connection, Counts, Error, Limit, Patience};
+use ktls_net::{Connection, Counts, NetError, ProgressDeadline, Wait};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -15,7 +15,7 @@ impl PyConnection {
     pub(super) fn run<R: Send>(
         &self,
         py: Python<'_>,
-        call: impl FnMut() -> Result<R, Error> + Send,
+        call: impl FnMut() -> Result<R, NetError> + Send,
     ) -> PyResult<R> {
         self.inner.check_reachable().map_err(connection_error)?;
         wait_for(py, call)
@@ -30,16 +30,16 @@ impl PyConnection {
     }
 
     /// A blocking call returns when the socket has taken what it sealed.
-    pub(super) fn flush(&self, py: Python<'_>, limit: &mut Limit) -> PyResult<()> {
-        if limit.patience() == Patience::None {
+    pub(super) fn flush(&self, py: Python<'_>, limit: &mut ProgressDeadline) -> PyResult<()> {
+        if limit.patience() == Wait::None {
             return Ok(());
         }
         self.run(py, || self.inner.flush(limit))
     }
 
     /// For a call that goes on after signal handlers have run.
-    pub(super) fn limit(&self) -> Limit {
-        Limit::whole(self.timeout.patience())
+    pub(super) fn limit(&self) -> ProgressDeadline {
+        ProgressDeadline::whole(self.timeout.patience())
     }
 
     /// Sends as much as the timeout allows; signal handlers run in between.
@@ -47,7 +47,7 @@ impl PyConnection {
         &self,
         py: Python<'_>,
         data: &[u8],
-        limit: &mut Limit,
+        limit: &mut ProgressDeadline,
     ) -> PyResult<usize> {
         self.inner.check_reachable().map_err(connection_error)?;
         let mut taken = 0;
@@ -56,7 +56,7 @@ impl PyConnection {
             let slice = data.get(taken..end).unwrap_or_default();
             match py.detach(|| self.inner.write(slice, limit)) {
                 Ok(count) => taken += count,
-                Err(Error::Interrupted) => {}
+                Err(NetError::Interrupted) => {}
                 Err(_) if taken > 0 => return Ok(taken),
                 Err(error) => return Err(connection_error(error)),
             }

@@ -2,7 +2,7 @@
 
 use ktls_core::Errno;
 use ktls_net::handshake::Handshake;
-use ktls_net::{Handshaking, Patience};
+use ktls_net::{Handshaking, Wait};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
@@ -22,7 +22,7 @@ pub(super) fn shake(
     check_plain(sock)?;
     let timeout = Timeout::of(sock)?;
     let patience = timeout.patience();
-    if patience == Patience::None {
+    if patience == Wait::None {
         let text = "a handshake waits for the peer: give the non-blocking socket a timeout first";
         return Err(refused(Errno::Inval, text));
     }

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use ktls_net::{Error, FdSocket};
+use ktls_net::{FdSocket, NetError};
 
 use super::PyKtlsSocket;
 use crate::lock::guard;
@@ -32,7 +32,7 @@ impl PyKtlsSocket {
     ///
     /// # Errors
     /// EBADF once closed.
-    pub(crate) fn socket(&self) -> Result<Arc<FdSocket>, Error> {
+    pub(crate) fn socket(&self) -> Result<Arc<FdSocket>, NetError> {
         self.inner.descriptor()?;
         Ok(Arc::clone(&self.inner.shared.socket))
     }
@@ -49,7 +49,7 @@ impl Handle {
 
     /// # Errors
     /// EBADF once closed; what the system says of another descriptor.
-    pub(super) fn dup(&self) -> Result<Self, Error> {
+    pub(super) fn dup(&self) -> Result<Self, NetError> {
         let fd = self.duplicate()?;
         Ok(Self::over(Arc::clone(&self.shared), Some(fd)))
     }

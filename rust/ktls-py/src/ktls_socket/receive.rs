@@ -2,7 +2,7 @@
 
 use ktls_core::Errno;
 use ktls_core::socket::{ReceiveBuffers, ReceiveResult};
-use ktls_net::Limit;
+use ktls_net::ProgressDeadline;
 use pyo3::prelude::*;
 
 use super::PyKtlsSocket;
@@ -42,7 +42,7 @@ impl PyKtlsSocket {
         control: usize,
         flags: i32,
     ) -> PyResult<ReceiveResult> {
-        let mut limit = Limit::whole(self.timeout.patience());
+        let mut limit = ProgressDeadline::whole(self.timeout.patience());
         let flags = flags.cast_unsigned();
         self.run(py, || self.inner.recv(out, control, flags, &mut limit))
     }

@@ -1,7 +1,7 @@
 //! What the sends of `KtlsSocket` have in common.
 
 use ktls_core::socket::call::SendControl;
-use ktls_net::{Kept, Limit};
+use ktls_net::{Kept, ProgressDeadline};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -19,7 +19,7 @@ impl PyKtlsSocket {
         flags: i32,
     ) -> PyResult<usize> {
         let flags = flags.cast_unsigned();
-        let mut limit = Limit::until_taken(self.timeout.patience());
+        let mut limit = ProgressDeadline::until_taken(self.timeout.patience());
         let slices = try_collect(buffers.iter().map(Input::as_slice))?;
         let kept = self.kept(py, buffers)?;
         self.run(py, || {
