@@ -4,8 +4,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::lingering_close::{LingeringClose, Surroundings};
-use super::{INLINE, LIMITS, Next};
+use super::lingering_close::{LingerContext, LingeringClose};
+use super::{AfterTurn, INLINE, LIMITS};
 use crate::Wait;
 use crate::wait::wait;
 
@@ -13,8 +13,8 @@ use crate::wait::wait;
 const SINK: usize = 4 << 10;
 
 /// What can be done without waiting, which is often everything.
-pub(super) fn first_turn(close: &mut LingeringClose, fd: &Arc<OwnedFd>) -> Next {
-    close.turn(&mut Surroundings {
+pub(super) fn first_turn(close: &mut LingeringClose, fd: &Arc<OwnedFd>) -> AfterTurn {
+    close.turn(&mut LingerContext {
         fd,
         sink: &mut [0; SINK],
         now: Instant::now(),
@@ -26,7 +26,7 @@ pub(super) fn first_turn(close: &mut LingeringClose, fd: &Arc<OwnedFd>) -> Next 
 /// All of it, or as much as can be done in [`INLINE`].
 pub(super) fn finish(close: &mut LingeringClose, fd: &Arc<OwnedFd>) {
     let end = Instant::now() + INLINE;
-    while let Next::Wait { events, look_at } = first_turn(close, fd) {
+    while let AfterTurn::Wait { events, look_at } = first_turn(close, fd) {
         if Instant::now() >= end {
             return close.give_up(fd);
         }

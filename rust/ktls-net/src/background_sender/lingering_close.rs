@@ -9,13 +9,13 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 
-use super::{Limits, Next, reset_when_closed};
+use super::{AfterTurn, TaskLimits, reset_when_closed};
 use crate::NetError;
 use crate::wait::{read_now, write_now};
 
 /// How the peer learns that no more will come, behind everything that is delivered first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Ending {
+pub(crate) enum EndSignal {
     /// FIN.
     Fin,
     /// A reset, once the peer has everything and has closed, or has been silent for some time: what was
@@ -26,8 +26,8 @@ pub(crate) enum Ending {
 /// The state of one lingering close.
 pub(super) struct LingeringClose {
     unsent: Fifo,
-    ending: Ending,
-    stage: Stage,
+    ending: EndSignal,
+    stage: LingerStage,
     /// The peer's FIN has come: no reset can be caused any more.
     peer_done: bool,
     /// What TCP had not got acknowledged at the last look.
@@ -41,7 +41,7 @@ pub(super) struct LingeringClose {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stage {
+enum LingerStage {
     /// TCP has no room for all.
     Sending,
     /// The peer has not acknowledged all.
@@ -51,18 +51,18 @@ enum Stage {
 }
 
 /// What a turn needs of its caller.
-pub(super) struct Surroundings<'a> {
+pub(super) struct LingerContext<'a> {
     pub(super) fd: &'a Arc<OwnedFd>,
     /// Memory for what is discarded.
     pub(super) sink: &'a mut [u8],
     pub(super) now: Instant,
-    pub(super) limits: Limits,
+    pub(super) limits: TaskLimits,
     /// Somebody else still uses the descriptor.
     pub(super) shared: bool,
 }
 
 /// The connection is gone, or given up.
-struct Over;
+struct LingerOver;
 
 /// The first and the longest pause between two looks.
 const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_secs(1)];
@@ -72,11 +72,11 @@ const MOST_DISCARDED: usize = 16 << 20;
 const READS: usize = 16;
 
 impl LingeringClose {
-    pub(super) fn new(unsent: Fifo, ending: Ending, now: Instant) -> Self {
+    pub(super) fn new(unsent: Fifo, ending: EndSignal, now: Instant) -> Self {
         Self {
             unsent,
             ending,
-            stage: Stage::Sending,
+            stage: LingerStage::Sending,
             peer_done: false,
             unacknowledged: 0,
             progress: now,
@@ -85,29 +85,29 @@ impl LingeringClose {
         }
     }
 
-    /// Does what can be done now. After [`Next::Done`] the descriptor is to be closed.
-    pub(super) fn turn(&mut self, around: &mut Surroundings<'_>) -> Next {
+    /// Does what can be done now. After [`AfterTurn::Done`] the descriptor is to be closed.
+    pub(super) fn turn(&mut self, around: &mut LingerContext<'_>) -> AfterTurn {
         match self.go_on(around) {
-            Err(Over) => Next::Done,
+            Err(LingerOver) => AfterTurn::Done,
             Ok(()) if self.is_done() => {
                 self.tell_end(around.fd);
-                Next::Done
+                AfterTurn::Done
             }
             Ok(()) if around.now >= self.deadline(around.limits) => {
                 self.give_up(around.fd);
-                Next::Done
+                AfterTurn::Done
             }
             Ok(()) => self.next(around.now, around.limits),
         }
     }
 
     /// When it will be given up if nothing happens.
-    pub(super) fn deadline(&self, limits: Limits) -> Instant {
+    pub(super) fn deadline(&self, limits: TaskLimits) -> Instant {
         match self.stage {
-            Stage::Sending | Stage::Delivering => self.progress + limits.stalled,
+            LingerStage::Sending | LingerStage::Delivering => self.progress + limits.stalled,
             // Whoever never stops talking is not listened to for ever.
-            Stage::Listening { since } if self.patience == 0 => since,
-            Stage::Listening { since } => {
+            LingerStage::Listening { since } if self.patience == 0 => since,
+            LingerStage::Listening { since } => {
                 (self.progress + limits.silent).min(since + limits.stalled.max(limits.silent))
             }
         }
@@ -115,19 +115,19 @@ impl LingeringClose {
 
     /// Loses what TCP does not have: then the peer must not take what it got for all there was.
     pub(super) fn give_up(&self, fd: &OwnedFd) {
-        if self.stage == Stage::Sending || self.ending == Ending::Reset {
+        if self.stage == LingerStage::Sending || self.ending == EndSignal::Reset {
             reset_when_closed(fd);
         }
     }
 
-    fn go_on(&mut self, around: &mut Surroundings<'_>) -> Result<(), Over> {
+    fn go_on(&mut self, around: &mut LingerContext<'_>) -> Result<(), LingerOver> {
         self.discard_incoming(around)?;
         self.send_unsent(around)?;
         self.look_at_acknowledgements(around);
         Ok(())
     }
 
-    fn discard_incoming(&mut self, around: &mut Surroundings<'_>) -> Result<(), Over> {
+    fn discard_incoming(&mut self, around: &mut LingerContext<'_>) -> Result<(), LingerOver> {
         for _ in 0..READS {
             if !self.reads() {
                 break;
@@ -136,19 +136,19 @@ impl LingeringClose {
                 Ok(0) => self.peer_done = true,
                 Ok(count) => {
                     self.patience = self.patience.saturating_sub(count);
-                    if matches!(self.stage, Stage::Listening { .. }) {
+                    if matches!(self.stage, LingerStage::Listening { .. }) {
                         self.progress = around.now;
                     }
                 }
                 Err(NetError::Interrupted) => {}
                 Err(NetError::Io(Errno::AGAIN)) => break,
-                Err(_) => return Err(Over),
+                Err(_) => return Err(LingerOver),
             }
         }
         Ok(())
     }
 
-    fn send_unsent(&mut self, around: &Surroundings<'_>) -> Result<(), Over> {
+    fn send_unsent(&mut self, around: &LingerContext<'_>) -> Result<(), LingerOver> {
         while !self.unsent.is_empty() {
             match write_now(around.fd.as_fd(), self.unsent.bytes()) {
                 Ok(count) => {
@@ -157,13 +157,13 @@ impl LingeringClose {
                 }
                 Err(NetError::Interrupted) => {}
                 Err(NetError::Io(Errno::AGAIN)) => return Ok(()),
-                Err(_) => return Err(Over),
+                Err(_) => return Err(LingerOver),
             }
         }
-        if self.stage == Stage::Sending {
-            self.stage = Stage::Delivering;
+        if self.stage == LingerStage::Sending {
+            self.stage = LingerStage::Delivering;
             self.unsent = Fifo::default();
-            if self.ending == Ending::Fin {
+            if self.ending == EndSignal::Fin {
                 // ENOTCONN says that the connection is gone already.
                 let _gone = shutdown(around.fd, Shutdown::Write);
             }
@@ -171,14 +171,14 @@ impl LingeringClose {
         Ok(())
     }
 
-    fn look_at_acknowledgements(&mut self, around: &Surroundings<'_>) {
+    fn look_at_acknowledgements(&mut self, around: &LingerContext<'_>) {
         // Where the system cannot tell, it goes on by itself with what it has.
         let waiting = ktls_sys::unacknowledged(around.fd).unwrap_or(0);
         if waiting < self.unacknowledged {
             self.advance(around.now);
         }
         self.unacknowledged = waiting;
-        if self.stage == Stage::Delivering && waiting == 0 {
+        if self.stage == LingerStage::Delivering && waiting == 0 {
             self.listen(around);
         }
     }
@@ -193,9 +193,9 @@ impl LingeringClose {
         !self.peer_done && self.patience > 0
     }
 
-    fn listen(&mut self, around: &Surroundings<'_>) {
+    fn listen(&mut self, around: &LingerContext<'_>) {
         self.advance(around.now);
-        self.stage = Stage::Listening { since: around.now };
+        self.stage = LingerStage::Listening { since: around.now };
         if around.shared {
             // Whoever waits to read shall see the end. Not before: it makes late bytes a reset.
             let _gone = shutdown(around.fd, Shutdown::Both);
@@ -206,28 +206,28 @@ impl LingeringClose {
     fn is_done(&self) -> bool {
         self.peer_done
             && match self.ending {
-                Ending::Fin => self.stage != Stage::Sending,
-                Ending::Reset => matches!(self.stage, Stage::Listening { .. }),
+                EndSignal::Fin => self.stage != LingerStage::Sending,
+                EndSignal::Reset => matches!(self.stage, LingerStage::Listening { .. }),
             }
     }
 
     fn tell_end(&self, fd: &OwnedFd) {
-        if self.ending == Ending::Reset {
+        if self.ending == EndSignal::Reset {
             reset_when_closed(fd);
         }
     }
 
-    fn next(&mut self, now: Instant, limits: Limits) -> Next {
+    fn next(&mut self, now: Instant, limits: TaskLimits) -> AfterTurn {
         let mut events = PollFlags::empty();
         events.set(PollFlags::IN, self.reads());
-        events.set(PollFlags::OUT, self.stage == Stage::Sending);
+        events.set(PollFlags::OUT, self.stage == LingerStage::Sending);
         let deadline = self.deadline(limits);
         let look_at = match self.stage {
-            Stage::Sending | Stage::Delivering => deadline.min(now + self.pause),
-            Stage::Listening { .. } => deadline,
+            LingerStage::Sending | LingerStage::Delivering => deadline.min(now + self.pause),
+            LingerStage::Listening { .. } => deadline,
         };
         self.pause = (self.pause * 2).min(PAUSES[1]);
-        Next::Wait { events, look_at }
+        AfterTurn::Wait { events, look_at }
     }
 }
 

@@ -18,9 +18,9 @@
 //!
 //! # Limits
 //! A task ends without success when the peer has neither accepted nor acknowledged a byte for
-//! [`Limits::stalled`]. Bytes that TCP had no room for are lost then, and the peer gets a reset. What TCP
+//! [`TaskLimits::stalled`]. Bytes that TCP had no room for are lost then, and the peer gets a reset. What TCP
 //! has already is left to the system, which goes on without us. When everything is acknowledged, a peer
-//! that says nothing for [`Limits::silent`], or says 16 MiB, is left alone. Of more than [`MOST_CLOSING`] sockets (or a
+//! that says nothing for [`TaskLimits::silent`], or says 16 MiB, is left alone. Of more than [`MOST_CLOSING`] sockets (or a
 //! quarter of the descriptors that the process may have) the one whose limit comes first is given up.
 //!
 //! # Without the thread
@@ -55,14 +55,14 @@ use crate::fork;
 use lingering_close::LingeringClose;
 use thread::BackgroundThread;
 
-pub(crate) use lingering_close::Ending;
+pub(crate) use lingering_close::EndSignal;
 pub(crate) use pause::{go_on_after_fork, pause_for_fork};
 pub(crate) use stalled_connection::StalledConnection;
 pub(crate) use stalled_socket::StalledSocket;
 
 /// How long a task waits for its peer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Limits {
+pub(crate) struct TaskLimits {
     /// Without a byte accepted by TCP or acknowledged by the peer.
     pub(crate) stalled: Duration,
     /// Without a byte from the peer, after it has acknowledged everything.
@@ -72,7 +72,7 @@ pub(crate) struct Limits {
 }
 
 /// As long as TCP waits for the acknowledgement of a FIN.
-pub(crate) const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: TaskLimits = TaskLimits {
     stalled: if cfg!(test) {
         Duration::from_millis(20)
     } else {
@@ -82,7 +82,7 @@ pub(crate) const LIMITS: Limits = Limits {
     for_open_sockets: false,
 };
 /// The same at the interpreter's exit.
-const EXIT_LIMITS: Limits = Limits {
+const EXIT_LIMITS: TaskLimits = TaskLimits {
     stalled: Duration::from_secs(5),
     silent: Duration::from_secs(1),
     for_open_sockets: true,
@@ -104,7 +104,7 @@ const LOOK_UP: Duration = Duration::from_millis(100);
 struct BackgroundSender {
     birth: u64,
     younger: OnceLock<Box<Self>>,
-    state: Mutex<State>,
+    state: Mutex<SenderState>,
     /// Held by the thread while it works on tasks, and before it locks the state.
     at_work: Mutex<()>,
     /// Notified when the thread has taken fresh tasks, and when a task has ended.
@@ -112,22 +112,22 @@ struct BackgroundSender {
 }
 
 #[derive(Default)]
-struct State {
+struct SenderState {
     /// The descriptors of all tasks. The tasks themselves belong to the thread.
     held: HashMap<u64, Arc<OwnedFd>>,
     /// Tasks that the thread has not seen yet.
-    fresh: Vec<(u64, Task)>,
+    fresh: Vec<(u64, BackgroundTask)>,
     /// Wakes the thread; none when it does not run.
     bell: Option<Arc<Bell>>,
     last_id: u64,
     /// Every task gets a turn: what it works on may be closed.
     look_at_all: bool,
-    exit: Exit,
+    exit: InterpreterExit,
 }
 
 /// How far the interpreter is from its end.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Exit {
+enum InterpreterExit {
     #[default]
     NotYet,
     Waiting,
@@ -136,7 +136,7 @@ enum Exit {
 }
 
 /// Something that the thread does.
-enum Task {
+enum BackgroundTask {
     Close(Box<LingeringClose>),
     Push(StalledSocket),
     Flush(StalledConnection),
@@ -144,7 +144,7 @@ enum Task {
 
 /// How a task goes on after a turn.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Next {
+enum AfterTurn {
     /// When one of the events shows, or at that time.
     Wait {
         events: rustix::event::PollFlags,
@@ -157,29 +157,31 @@ static OLDEST: OnceLock<BackgroundSender> = OnceLock::new();
 
 /// Sends `unsent` behind what TCP has, ends the stream as `ending` says and closes `fd`, without losing a
 /// byte for as long as the reader makes progress. Returns at once; see the limits of this module.
-pub(crate) fn deliver_and_close(fd: Arc<OwnedFd>, unsent: Fifo, ending: Ending) {
+pub(crate) fn deliver_and_close(fd: Arc<OwnedFd>, unsent: Fifo, ending: EndSignal) {
     let mut close = Box::new(LingeringClose::new(unsent, ending, Instant::now()));
     if closes_at_once(&fd) {
         return let_go_of_closed();
     }
-    if inline::first_turn(&mut close, &fd) == Next::Done {
+    if inline::first_turn(&mut close, &fd) == AfterTurn::Done {
         return;
     }
     let sender = BackgroundSender::here();
-    match sender.add(fd, Task::Close(close)) {
-        Err((fd, Task::Close(mut close))) => inline::finish(&mut close, &fd),
+    match sender.add(fd, BackgroundTask::Close(close)) {
+        Err((fd, BackgroundTask::Close(mut close))) => inline::finish(&mut close, &fd),
         Err(_) | Ok(()) => sender.let_thread_catch_up(),
     }
 }
 
 /// Sends what a kernel TLS socket has sealed when TCP has room for it; false when nobody can.
 pub(crate) fn push_later(fd: Arc<OwnedFd>, socket: StalledSocket) -> bool {
-    BackgroundSender::here().add(fd, Task::Push(socket)).is_ok()
+    BackgroundSender::here()
+        .add(fd, BackgroundTask::Push(socket))
+        .is_ok()
 }
 
 /// Sends what a connection has sealed when TCP has room for it; false when nobody can.
 pub(crate) fn flush_later(fd: Arc<OwnedFd>, connection: StalledConnection) -> bool {
-    let task = Task::Flush(connection);
+    let task = BackgroundTask::Flush(connection);
     BackgroundSender::here().add(fd, task).is_ok()
 }
 
@@ -194,9 +196,9 @@ pub(crate) fn reset_when_closed(fd: &OwnedFd) {
 pub fn finish_before_exit(mut keep_waiting: impl FnMut() -> bool) {
     let sender = BackgroundSender::here();
     let end = Instant::now() + LONGEST_EXIT;
-    sender.set_exit(Exit::Waiting);
+    sender.set_exit(InterpreterExit::Waiting);
     while !sender.is_idle_within(LOOK_UP) && Instant::now() < end && keep_waiting() {}
-    sender.set_exit(Exit::Over);
+    sender.set_exit(InterpreterExit::Over);
 }
 
 /// In the only thread of a child: closes the copies of the descriptors that the parent's thread works on.
@@ -242,7 +244,11 @@ impl BackgroundSender {
     }
 
     /// Gives a task to the thread, or back to the caller.
-    fn add(&'static self, fd: Arc<OwnedFd>, task: Task) -> Result<(), (Arc<OwnedFd>, Task)> {
+    fn add(
+        &'static self,
+        fd: Arc<OwnedFd>,
+        task: BackgroundTask,
+    ) -> Result<(), (Arc<OwnedFd>, BackgroundTask)> {
         let mut state = guard(&self.state);
         let Some(bell) = self.running(&mut state) else {
             return Err((fd, task));
@@ -268,8 +274,8 @@ impl BackgroundSender {
     }
 
     /// The bell of the thread, which is started if need be; none when that cannot be.
-    fn running(&'static self, state: &mut State) -> Option<Arc<Bell>> {
-        if state.exit == Exit::Over {
+    fn running(&'static self, state: &mut SenderState) -> Option<Arc<Bell>> {
+        if state.exit == InterpreterExit::Over {
             return None;
         }
         if state.bell.is_none() {
@@ -289,7 +295,7 @@ impl BackgroundSender {
         }
     }
 
-    fn set_exit(&self, exit: Exit) {
+    fn set_exit(&self, exit: InterpreterExit) {
         guard(&self.state).exit = exit;
         self.look_at_all();
     }
@@ -312,8 +318,8 @@ impl BackgroundSender {
     }
 }
 
-impl Exit {
-    const fn limits(self) -> Limits {
+impl InterpreterExit {
+    const fn limits(self) -> TaskLimits {
         match self {
             Self::NotYet => LIMITS,
             Self::Waiting | Self::Over => EXIT_LIMITS,

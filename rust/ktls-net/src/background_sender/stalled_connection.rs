@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rustix::event::PollFlags;
 
-use super::{Limits, Next};
+use super::{AfterTurn, TaskLimits};
 use crate::Connection;
 
 /// The connection, which may be dropped or closed meanwhile: that sees to the rest by itself.
@@ -30,20 +30,20 @@ impl StalledConnection {
     }
 
     /// Sends what TCP takes.
-    pub(super) fn turn(&mut self, fd: &OwnedFd, now: Instant, limits: Limits) -> Next {
+    pub(super) fn turn(&mut self, fd: &OwnedFd, now: Instant, limits: TaskLimits) -> AfterTurn {
         let left = self.connection.upgrade();
         let left = left.and_then(|connection| connection.push_in_background(fd));
         let Some(unsent) = left else {
-            return Next::Done;
+            return AfterTurn::Done;
         };
         if unsent < self.unsent {
             (self.unsent, self.progress) = (unsent, now);
         }
         if limits.for_open_sockets && now >= self.progress + limits.stalled {
-            return Next::Done;
+            return AfterTurn::Done;
         }
         // Nothing but a look tells that the connection has been closed.
-        Next::Wait {
+        AfterTurn::Wait {
             events: PollFlags::OUT,
             look_at: now + limits.stalled / LOOKS,
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rustix::event::PollFlags;
 
-use super::{Limits, Next, reset_when_closed};
+use super::{AfterTurn, TaskLimits, reset_when_closed};
 use crate::fd_socket::{Pushed, TxSide};
 use crate::fork::Call;
 
@@ -40,28 +40,28 @@ impl StalledSocket {
     }
 
     /// Sends what TCP takes.
-    pub(super) fn turn(&mut self, fd: &OwnedFd, now: Instant, limits: Limits) -> Next {
+    pub(super) fn turn(&mut self, fd: &OwnedFd, now: Instant, limits: TaskLimits) -> AfterTurn {
         if !self.closed && self.side.is_orphaned() {
             // A wait that began before the close says nothing about the peer's time since then.
             (self.closed, self.progress) = (true, now);
         }
         match self.side.push_some(fd) {
-            Pushed::All => return Next::Done,
+            Pushed::All => return AfterTurn::Done,
             Pushed::Some => self.progress = now,
             Pushed::Nothing => {}
         }
         if (self.closed || limits.for_open_sockets) && now >= self.deadline(limits) {
             self.give_up(fd);
-            return Next::Done;
+            return AfterTurn::Done;
         }
         // Nothing but a look tells that the socket has been closed.
-        Next::Wait {
+        AfterTurn::Wait {
             events: PollFlags::OUT,
             look_at: now + limits.stalled / LOOKS,
         }
     }
 
-    pub(super) fn deadline(&self, limits: Limits) -> Instant {
+    pub(super) fn deadline(&self, limits: TaskLimits) -> Instant {
         self.progress + limits.stalled
     }
 

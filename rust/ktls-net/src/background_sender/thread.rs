@@ -9,8 +9,8 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
-use super::lingering_close::Surroundings;
-use super::{BackgroundSender, Limits, MOST_CLOSING, Next, Task};
+use super::lingering_close::LingerContext;
+use super::{AfterTurn, BackgroundSender, BackgroundTask, MOST_CLOSING, TaskLimits};
 use crate::Bell;
 use crate::descriptor::guard;
 use crate::poller::{Poller, WatchedFd};
@@ -20,16 +20,16 @@ pub(super) struct BackgroundThread {
     sender: &'static BackgroundSender,
     poller: Poller,
     bell: Arc<Bell>,
-    tasks: HashMap<u64, Scheduled>,
+    tasks: HashMap<u64, ScheduledTask>,
     /// When to give which task a turn even if its descriptor is not ready.
     timers: BTreeSet<(Instant, u64)>,
     sink: Vec<u8>,
-    limits: Limits,
+    limits: TaskLimits,
 }
 
 /// A task and what it waits for.
-struct Scheduled {
-    task: Task,
+struct ScheduledTask {
+    task: BackgroundTask,
     events: PollFlags,
     look_at: Option<Instant>,
 }
@@ -109,7 +109,7 @@ impl BackgroundThread {
         self.bell.silence();
         let (fresh, look_at_all) = self.sender.take_fresh(&mut self.limits);
         for (id, task) in fresh {
-            let scheduled = Scheduled {
+            let scheduled = ScheduledTask {
                 task,
                 events: PollFlags::empty(),
                 look_at: None,
@@ -145,8 +145,8 @@ impl BackgroundThread {
             .task
             .turn(&fd, &mut self.sink, Instant::now(), self.limits);
         let (events, look_at) = match next {
-            Next::Done => (PollFlags::empty(), None),
-            Next::Wait { events, look_at } => (events, Some(look_at)),
+            AfterTurn::Done => (PollFlags::empty(), None),
+            AfterTurn::Wait { events, look_at } => (events, Some(look_at)),
         };
         if let Some(before) = std::mem::replace(&mut scheduled.look_at, look_at) {
             self.timers.remove(&(before, id));
@@ -155,7 +155,7 @@ impl BackgroundThread {
         let before = std::mem::replace(&mut scheduled.events, events);
         // Unwatched, it is still looked at now and then.
         let _watched = self.poller.watch(&watched(fd.as_fd(), id, events), before);
-        if next == Next::Done {
+        if next == AfterTurn::Done {
             self.end(id, fd);
         }
     }
@@ -223,7 +223,7 @@ impl BackgroundSender {
     }
 
     /// New tasks, and whether all are to be looked at.
-    fn take_fresh(&self, limits: &mut Limits) -> (Vec<(u64, Task)>, bool) {
+    fn take_fresh(&self, limits: &mut TaskLimits) -> (Vec<(u64, BackgroundTask)>, bool) {
         let mut state = guard(&self.state);
         *limits = state.exit.limits();
         let look_at_all = std::mem::take(&mut state.look_at_all);
@@ -248,12 +248,18 @@ impl BackgroundSender {
     }
 }
 
-impl Task {
-    fn turn(&mut self, fd: &Arc<OwnedFd>, sink: &mut [u8], now: Instant, limits: Limits) -> Next {
+impl BackgroundTask {
+    fn turn(
+        &mut self,
+        fd: &Arc<OwnedFd>,
+        sink: &mut [u8],
+        now: Instant,
+        limits: TaskLimits,
+    ) -> AfterTurn {
         match self {
             Self::Push(socket) => socket.turn(fd, now, limits),
             Self::Flush(connection) => connection.turn(fd, now, limits),
-            Self::Close(close) => close.turn(&mut Surroundings {
+            Self::Close(close) => close.turn(&mut LingerContext {
                 // Ours, and that of the list of held ones.
                 shared: Arc::strong_count(fd) > 2,
                 fd,
@@ -274,7 +280,7 @@ impl Task {
     }
 
     /// When it will be given up; none for what nobody has closed.
-    fn deadline_of_close(&self, limits: Limits) -> Option<Instant> {
+    fn deadline_of_close(&self, limits: TaskLimits) -> Option<Instant> {
         match self {
             Self::Push(socket) => socket.is_closed().then(|| socket.deadline(limits)),
             Self::Flush(_) => None,

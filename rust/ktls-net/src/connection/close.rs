@@ -8,7 +8,7 @@ use ktls_core::session::LastWord;
 use rustix::net::{Shutdown, shutdown};
 
 use super::{Connection, closing_bell};
-use crate::background_sender::{Ending, deliver_and_close};
+use crate::background_sender::{EndSignal, deliver_and_close};
 use crate::descriptor::guard;
 
 impl Connection {
@@ -40,7 +40,7 @@ impl Connection {
             closing_bell::ring();
         }
         self.end_background_flush();
-        deliver_and_close(fd, unsent, Ending::Fin);
+        deliver_and_close(fd, unsent, EndSignal::Fin);
     }
 }
 

@@ -9,7 +9,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use super::Connection;
-use crate::background_sender::{Ending, deliver_and_close};
+use crate::background_sender::{EndSignal, deliver_and_close};
 use crate::handshake::{Handshake, HandshakeError};
 use crate::wait::{read_now, wait, write_now};
 use crate::{NetError, Wait};
@@ -60,7 +60,7 @@ impl Handshaking {
         match handshake.finish() {
             Ok(established) => Connection::new(fd, established, policy),
             Err(error) => {
-                deliver_and_close(Arc::new(fd), Fifo::default(), Ending::Fin);
+                deliver_and_close(Arc::new(fd), Fifo::default(), EndSignal::Fin);
                 Err(error.into())
             }
         }
@@ -71,7 +71,7 @@ impl Drop for Handshaking {
     fn drop(&mut self) {
         if let Some(UnderWay { fd, handshake }) = self.under_way.take() {
             let unsent = Fifo::from(handshake.outgoing());
-            deliver_and_close(Arc::new(fd), unsent, Ending::Fin);
+            deliver_and_close(Arc::new(fd), unsent, EndSignal::Fin);
         }
     }
 }

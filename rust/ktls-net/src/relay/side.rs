@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 
 use super::ktls::KtlsSide;
-use crate::background_sender::{Ending, deliver_and_close, reset_when_closed};
+use crate::background_sender::{EndSignal, deliver_and_close, reset_when_closed};
 use crate::descriptor::BothTurns;
 use crate::wait::{ReadNow, read_now, write_now};
 use crate::{Connection, FdSocket, NetError, OpenFd, Wait};
@@ -153,7 +153,7 @@ impl Side {
                 connection.abort(fd);
             }
             Self::Ktls(side) => side.abort(),
-            Self::Plain(fd) => leave(fd, waiting, Ending::Reset),
+            Self::Plain(fd) => leave(fd, waiting, EndSignal::Reset),
         }
     }
 
@@ -161,7 +161,7 @@ impl Side {
     /// sends in the meantime and whoever closes it.
     pub(super) fn end_aside(&self, waiting: &[u8]) {
         if let Self::Plain(fd) = self {
-            leave(fd, waiting, Ending::Fin);
+            leave(fd, waiting, EndSignal::Fin);
         }
     }
 
@@ -189,11 +189,11 @@ impl AsFd for Side {
 }
 
 /// Leaves a plain socket to its owner, and to the background what TCP has not delivered.
-fn leave(fd: &OwnedFd, waiting: &[u8], ending: Ending) {
+fn leave(fd: &OwnedFd, waiting: &[u8], ending: EndSignal) {
     let delivered = waiting.is_empty() && ktls_sys::unacknowledged(fd).unwrap_or(0) == 0;
     match fd.try_clone() {
         Ok(own) if !delivered => deliver_and_close(Arc::new(own), Fifo::from(waiting), ending),
-        _ if ending == Ending::Reset => reset_when_closed(fd),
+        _ if ending == EndSignal::Reset => reset_when_closed(fd),
         // ENOTCONN says that it is gone already.
         _ => drop(shutdown(fd, Shutdown::Write)),
     }

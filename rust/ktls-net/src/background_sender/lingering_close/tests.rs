@@ -3,7 +3,7 @@ use std::net::{TcpListener, TcpStream};
 
 use super::*;
 
-const LIMITS: Limits = Limits {
+const LIMITS: TaskLimits = TaskLimits {
     stalled: Duration::from_secs(60),
     silent: Duration::from_secs(10),
     for_open_sockets: false,
@@ -21,7 +21,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(unsent: &[u8], ending: Ending) -> Self {
+    fn new(unsent: &[u8], ending: EndSignal) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let near = TcpStream::connect(listener.local_addr().expect("an address"));
         let (peer, _) = listener.accept().expect("a peer");
@@ -35,14 +35,14 @@ impl Scene {
     }
 
     /// The same with a TCP that is full.
-    fn full(ending: Ending) -> Self {
+    fn full(ending: EndSignal) -> Self {
         let scene = Self::new(DATA, ending);
         while write_now(scene.fd.as_fd(), &[0; 65536]).is_ok() {}
         scene
     }
 
-    fn turn(&mut self) -> Next {
-        self.close.turn(&mut Surroundings {
+    fn turn(&mut self) -> AfterTurn {
+        self.close.turn(&mut LingerContext {
             fd: &self.fd,
             sink: &mut [0; 65536],
             now: self.now,
@@ -52,7 +52,7 @@ impl Scene {
     }
 
     /// Turns until `holds`; gives what the last one said.
-    fn turn_until(&mut self, holds: impl Fn(&LingeringClose, Next) -> bool) -> Next {
+    fn turn_until(&mut self, holds: impl Fn(&LingeringClose, AfterTurn) -> bool) -> AfterTurn {
         for _ in 0..TURNS {
             let next = self.turn();
             if holds(&self.close, next) {
@@ -63,7 +63,7 @@ impl Scene {
     }
 
     fn listens(&mut self) {
-        self.turn_until(|close, _| matches!(close.stage, Stage::Listening { .. }));
+        self.turn_until(|close, _| matches!(close.stage, LingerStage::Listening { .. }));
     }
 
     /// What the peer finds once the descriptor is closed: bytes, and whether a reset is behind them.
@@ -78,47 +78,47 @@ impl Scene {
 
 #[test]
 fn it_is_done_when_the_peer_is() {
-    let mut scene = Scene::new(DATA, Ending::Fin);
+    let mut scene = Scene::new(DATA, EndSignal::Fin);
     scene.peer.write_all(b"unread").expect("room");
     scene.peer.shutdown(std::net::Shutdown::Write).expect("FIN");
-    scene.turn_until(|_, next| next == Next::Done);
+    scene.turn_until(|_, next| next == AfterTurn::Done);
     assert_eq!(scene.end(), (DATA.len(), false));
 }
 
 #[test]
 fn a_reset_comes_behind_what_was_delivered() {
-    let mut scene = Scene::new(DATA, Ending::Reset);
+    let mut scene = Scene::new(DATA, EndSignal::Reset);
     scene.peer.write_all(b"unread").expect("room");
     scene.peer.shutdown(std::net::Shutdown::Write).expect("FIN");
-    scene.turn_until(|_, next| next == Next::Done);
+    scene.turn_until(|_, next| next == AfterTurn::Done);
     assert_eq!(scene.end(), (DATA.len(), true));
 }
 
 #[test]
 fn a_silent_peer_that_has_everything_is_left_alone_after_some_time() {
-    for (ending, reset) in [(Ending::Fin, false), (Ending::Reset, true)] {
+    for (ending, reset) in [(EndSignal::Fin, false), (EndSignal::Reset, true)] {
         let mut scene = Scene::new(DATA, ending);
         scene.listens();
         scene.now += LIMITS.silent - Duration::from_millis(1);
-        assert_ne!(scene.turn(), Next::Done);
+        assert_ne!(scene.turn(), AfterTurn::Done);
         scene.now += Duration::from_millis(1);
-        assert_eq!(scene.turn(), Next::Done);
+        assert_eq!(scene.turn(), AfterTurn::Done);
         assert_eq!(scene.end(), (DATA.len(), reset));
     }
 }
 
 #[test]
 fn a_peer_that_takes_nothing_is_given_up_and_learns_it() {
-    let mut scene = Scene::full(Ending::Fin);
-    assert_ne!(scene.turn(), Next::Done);
+    let mut scene = Scene::full(EndSignal::Fin);
+    assert_ne!(scene.turn(), AfterTurn::Done);
     scene.now += LIMITS.stalled;
-    scene.turn_until(|_, next| next == Next::Done);
+    scene.turn_until(|_, next| next == AfterTurn::Done);
     assert!(scene.end().1);
 }
 
 #[test]
 fn a_peer_that_takes_a_little_is_not_given_up() {
-    let mut scene = Scene::full(Ending::Fin);
+    let mut scene = Scene::full(EndSignal::Fin);
     for _ in 0..10 {
         scene.turn();
         let mut some = [0; 1 << 20];
@@ -130,17 +130,18 @@ fn a_peer_that_takes_a_little_is_not_given_up() {
             break;
         }
     }
-    let gone = scene.turn_until(|close, next| next == Next::Done || close.stage != Stage::Sending);
-    assert_ne!(gone, Next::Done);
+    let gone = scene
+        .turn_until(|close, next| next == AfterTurn::Done || close.stage != LingerStage::Sending);
+    assert_ne!(gone, AfterTurn::Done);
 }
 
 #[test]
 fn a_peer_that_never_stops_talking_is_not_listened_to_for_ever() {
-    let mut scene = Scene::new(DATA, Ending::Fin);
+    let mut scene = Scene::new(DATA, EndSignal::Fin);
     scene.listens();
     let mut peer = scene.peer.try_clone().expect("another descriptor");
     let talking = std::thread::spawn(move || while peer.write_all(&[0; 65536]).is_ok() {});
-    scene.turn_until(|_, next| next == Next::Done);
+    scene.turn_until(|_, next| next == AfterTurn::Done);
     drop(scene);
     talking.join().expect("its end");
 }
