@@ -19,7 +19,9 @@ use std::sync::{Arc, LazyLock};
 use ktls_core::stats::Stats;
 
 pub use background_sender::finish_before_exit;
-pub use connection::{Connection, Count, Counts, Facts, Handshaking};
+pub use connection::{
+    Connection, ConnectionCounts, DirectionCounts, HandshakeFacts, HandshakingSocket,
+};
 pub use descriptor::OpenFd;
 pub use error::NetError;
 pub use fd_socket::{Bell, FdSocket, FileSource, Readiness, Unfit};

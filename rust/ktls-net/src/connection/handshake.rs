@@ -16,7 +16,7 @@ use crate::{NetError, Wait};
 
 /// A socket on which a handshake is under way. Dropped before its end, it closes the socket in the background:
 /// the peer gets what was said up to then, an alert among it.
-pub struct Handshaking {
+pub struct HandshakingSocket {
     /// None once the handshake has become a connection.
     under_way: Option<UnderWay>,
     buffer: Vec<u8>,
@@ -30,7 +30,7 @@ struct UnderWay {
 /// A flight of a server with a usual chain fits.
 const READ: usize = 16 << 10;
 
-impl Handshaking {
+impl HandshakingSocket {
     /// Takes over the socket.
     #[must_use]
     pub fn new(fd: OwnedFd, handshake: Handshake) -> Self {
@@ -50,7 +50,7 @@ impl Handshaking {
         under_way.run(&mut self.buffer, patience)
     }
 
-    /// The connection, after [`Handshaking::run`].
+    /// The connection, after [`HandshakingSocket::run`].
     ///
     /// # Errors
     /// When it is not complete.
@@ -67,7 +67,7 @@ impl Handshaking {
     }
 }
 
-impl Drop for Handshaking {
+impl Drop for HandshakingSocket {
     fn drop(&mut self) {
         if let Some(UnderWay { fd, handshake }) = self.under_way.take() {
             let unsent = Fifo::from(handshake.outgoing());

@@ -31,7 +31,7 @@ use crate::handshake::Established;
 use crate::wait::ProgressDeadline;
 use crate::{NetError, STATS, Wait};
 
-pub use handshake::Handshaking;
+pub use handshake::HandshakingSocket;
 
 /// A TLS connection over a stream socket.
 pub struct Connection {
@@ -47,7 +47,7 @@ pub struct Connection {
     /// Why the connection cannot go on.
     failed: OnceLock<CoreError>,
     start: Instant,
-    facts: Facts,
+    facts: HandshakeFacts,
     watchers: Watchers,
 }
 
@@ -59,7 +59,7 @@ struct SendingHalf<'a> {
 
 /// What the handshake agreed on.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct HandshakeFacts {
     /// 0x0303 or 0x0304.
     pub version: u16,
     /// The suite's name.
@@ -76,16 +76,16 @@ pub struct Facts {
 
 /// Numbers of a connection so far.
 #[derive(Clone, Copy, Debug)]
-pub struct Counts {
+pub struct ConnectionCounts {
     /// In our direction.
-    pub sent: Count,
+    pub sent: DirectionCounts,
     /// In the peer's.
-    pub received: Count,
+    pub received: DirectionCounts,
 }
 
 /// Numbers of one direction.
 #[derive(Clone, Copy, Debug)]
-pub struct Count {
+pub struct DirectionCounts {
     /// Key updates.
     pub generation: u64,
     /// Records, those of KeyUpdates and alerts included.
@@ -111,7 +111,7 @@ impl Connection {
             received,
             ..
         } = established;
-        let facts = Facts {
+        let facts = HandshakeFacts {
             version: established.version,
             cipher: established.suite_name,
             alpn: established.alpn,
@@ -136,10 +136,10 @@ impl Connection {
     ) -> Result<Self, NetError> {
         let infos = (tx.crypto_info(&PROVIDER, 0)?, rx.crypto_info(&PROVIDER, 0)?);
         let cipher = tx.suite().name.to_owned();
-        let facts = Facts {
+        let facts = HandshakeFacts {
             version: TLS13,
             cipher,
-            ..Facts::default()
+            ..HandshakeFacts::default()
         };
         let keys = Box::new(SecretChain::new(tx, rx, server_side, &PROVIDER));
         Self::build(fd, infos, keys, received, policy, facts)
@@ -151,7 +151,7 @@ impl Connection {
         keys: Box<dyn KeySource>,
         received: &[u8],
         policy: &KeyUpdatePolicy,
-        facts: Facts,
+        facts: HandshakeFacts,
     ) -> Result<Self, NetError> {
         let keys = SharedKeys(Arc::new(Mutex::new(keys)));
         let setting = SessionSettings {
@@ -178,28 +178,28 @@ impl Connection {
 
     /// What the handshake agreed on.
     #[must_use]
-    pub const fn facts(&self) -> &Facts {
+    pub const fn facts(&self) -> &HandshakeFacts {
         &self.facts
     }
 
     /// Numbers so far.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> ConnectionCounts {
         let sent = {
             let tx = self.sending_half();
-            Count {
+            DirectionCounts {
                 generation: tx.generation(),
                 records: tx.records(),
                 bytes: tx.data(),
             }
         };
         let rx = guard(&self.rx);
-        let received = Count {
+        let received = DirectionCounts {
             generation: rx.generation(),
             records: rx.records(),
             bytes: rx.data(),
         };
-        Counts { sent, received }
+        ConnectionCounts { sent, received }
     }
 
     /// Bytes that can be acted on before anything more is read from the socket.

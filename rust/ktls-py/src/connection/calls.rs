@@ -1,7 +1,7 @@
 //! What the calls of `Connection` have in common.
 
 use ktls_core::Errno;
-use ktls_net::{Connection, Counts, NetError, ProgressDeadline, Wait};
+use ktls_net::{Connection, ConnectionCounts, NetError, ProgressDeadline, Wait};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -24,7 +24,7 @@ impl PyConnection {
     pub(super) fn counts(
         &self,
         py: Python<'_>,
-        pick: impl Fn(Counts) -> u64 + Sync,
+        pick: impl Fn(ConnectionCounts) -> u64 + Sync,
     ) -> PyResult<u64> {
         self.run(py, || Ok(pick(self.inner.counts())))
     }

@@ -2,7 +2,7 @@
 
 use ktls_core::Errno;
 use ktls_net::handshake::Handshake;
-use ktls_net::{Handshaking, Wait};
+use ktls_net::{HandshakingSocket, Wait};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
@@ -26,7 +26,7 @@ pub(super) fn shake(
         let text = "a handshake waits for the peer: give the non-blocking socket a timeout first";
         return Err(refused(Errno::Inval, text));
     }
-    let mut handshaking = Handshaking::new(take_fd(sock)?, handshake);
+    let mut handshaking = HandshakingSocket::new(take_fd(sock)?, handshake);
     wait_for(sock.py(), || handshaking.run(patience))?;
     let inner = handshaking.finish(policy).map_err(connection_error)?.into();
     Ok(PyConnection {
