@@ -4,7 +4,7 @@ use std::fmt;
 
 use rustix::io::Errno;
 
-use crate::fd_socket::Unfit;
+use crate::fd_socket::UnfitForRelay;
 use crate::fork::Forked;
 use crate::handshake::HandshakeError;
 
@@ -20,7 +20,7 @@ pub enum NetError {
     /// The record layer of a relay's side that is a `KtlsSocket`, whose peer is told nothing of it.
     Ktls(ktls_core::Error),
     /// A relay does not take such a socket.
-    Unfit(Unfit),
+    Unfit(UnfitForRelay),
     /// The handshake failed.
     Handshake(HandshakeError),
     /// Another process has it since a fork.

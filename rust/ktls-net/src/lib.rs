@@ -24,7 +24,7 @@ pub use connection::{
 };
 pub use descriptor::OpenFd;
 pub use error::NetError;
-pub use fd_socket::{Bell, FdSocket, FileSource, Readiness, Unfit};
+pub use fd_socket::{FdSocket, FileSource, ReadinessBell, SocketReadiness, UnfitForRelay};
 pub use queue::{Kept, OffloadQueue};
 pub use relay::{End, KtlsSide, OnClose, Pair, PairOptions, Pool, Relay, Side, Tally, Truncation};
 pub use spread::spread;

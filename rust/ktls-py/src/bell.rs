@@ -3,19 +3,19 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
-use ktls_net::Bell;
+use ktls_net::ReadinessBell;
 use pyo3::prelude::*;
 
 use crate::errors::connection_error;
 
 #[pyclass(frozen, weakref, name = "_Bell", module = "ktls_fast._core")]
-pub(crate) struct PyBell(pub(crate) Arc<Bell>);
+pub(crate) struct PyBell(pub(crate) Arc<ReadinessBell>);
 
 #[pymethods]
 impl PyBell {
     #[new]
     fn new() -> PyResult<Self> {
-        let bell = Bell::new().map_err(connection_error)?;
+        let bell = ReadinessBell::new().map_err(connection_error)?;
         Ok(Self(Arc::new(bell)))
     }
 

@@ -49,7 +49,7 @@ use std::time::{Duration, Instant};
 use ktls_core::Fifo;
 use rustix::net::sockopt::{set_socket_linger, socket_linger};
 
-use crate::Bell;
+use crate::ReadinessBell;
 use crate::descriptor::guard;
 use crate::fork;
 use lingering_close::LingeringClose;
@@ -118,7 +118,7 @@ struct SenderState {
     /// Tasks that the thread has not seen yet.
     fresh: Vec<(u64, BackgroundTask)>,
     /// Wakes the thread; none when it does not run.
-    bell: Option<Arc<Bell>>,
+    bell: Option<Arc<ReadinessBell>>,
     last_id: u64,
     /// Every task gets a turn: what it works on may be closed.
     look_at_all: bool,
@@ -274,12 +274,12 @@ impl BackgroundSender {
     }
 
     /// The bell of the thread, which is started if need be; none when that cannot be.
-    fn running(&'static self, state: &mut SenderState) -> Option<Arc<Bell>> {
+    fn running(&'static self, state: &mut SenderState) -> Option<Arc<ReadinessBell>> {
         if state.exit == InterpreterExit::Over {
             return None;
         }
         if state.bell.is_none() {
-            let bell = Arc::new(Bell::new().ok()?);
+            let bell = Arc::new(ReadinessBell::new().ok()?);
             BackgroundThread::start(self, Arc::clone(&bell))?;
             state.bell = Some(bell);
         }

@@ -7,12 +7,12 @@ use std::time::Instant;
 use rustix::event::PollFlags;
 
 use super::{AfterTurn, TaskLimits, reset_when_closed};
-use crate::fd_socket::{Pushed, TxSide};
+use crate::fd_socket::{FdSocketTx, PushOutcome};
 use crate::fork::Call;
 
 /// The sending direction of such a socket.
 pub(crate) struct StalledSocket {
-    side: Arc<TxSide>,
+    side: Arc<FdSocketTx>,
     /// A child of a fork finds the socket in the middle of a call: its records are on their way.
     _call: Call,
     /// When TCP took bytes last, or the socket was found closed.
@@ -24,7 +24,7 @@ pub(crate) struct StalledSocket {
 const LOOKS: u32 = 8;
 
 impl StalledSocket {
-    pub(crate) fn new(side: Arc<TxSide>) -> Self {
+    pub(crate) fn new(side: Arc<FdSocketTx>) -> Self {
         let call = side.owner().work();
         Self {
             side,
@@ -46,9 +46,9 @@ impl StalledSocket {
             (self.closed, self.progress) = (true, now);
         }
         match self.side.push_some(fd) {
-            Pushed::All => return AfterTurn::Done,
-            Pushed::Some => self.progress = now,
-            Pushed::Nothing => {}
+            PushOutcome::All => return AfterTurn::Done,
+            PushOutcome::Some => self.progress = now,
+            PushOutcome::Nothing => {}
         }
         if (self.closed || limits.for_open_sockets) && now >= self.deadline(limits) {
             self.give_up(fd);

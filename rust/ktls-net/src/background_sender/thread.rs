@@ -11,7 +11,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::lingering_close::LingerContext;
 use super::{AfterTurn, BackgroundSender, BackgroundTask, MOST_CLOSING, TaskLimits};
-use crate::Bell;
+use crate::ReadinessBell;
 use crate::descriptor::guard;
 use crate::poller::{Poller, WatchedFd};
 
@@ -19,7 +19,7 @@ use crate::poller::{Poller, WatchedFd};
 pub(super) struct BackgroundThread {
     sender: &'static BackgroundSender,
     poller: Poller,
-    bell: Arc<Bell>,
+    bell: Arc<ReadinessBell>,
     tasks: HashMap<u64, ScheduledTask>,
     /// When to give which task a turn even if its descriptor is not ready.
     timers: BTreeSet<(Instant, u64)>,
@@ -43,7 +43,7 @@ const SINK: usize = 64 << 10;
 
 impl BackgroundThread {
     /// None when the system has no thread or descriptor for it.
-    pub(super) fn start(sender: &'static BackgroundSender, bell: Arc<Bell>) -> Option<()> {
+    pub(super) fn start(sender: &'static BackgroundSender, bell: Arc<ReadinessBell>) -> Option<()> {
         let poller = Poller::new().ok()?;
         let watched = WatchedFd {
             fd: bell.as_fd(),

@@ -12,13 +12,13 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::descriptor::{LOOK_UP, guard};
 use crate::wait::{timespec, wait_for_any};
-use crate::{Bell, NetError, Wait, fork};
+use crate::{NetError, ReadinessBell, Wait, fork};
 
 /// The bell that has not rung.
 static SILENT: Mutex<Option<SilentBell>> = Mutex::new(None);
 
 struct SilentBell {
-    bell: Arc<Bell>,
+    bell: Arc<ReadinessBell>,
     /// A fork copies it, but it rings for the process that made it.
     birth: u64,
 }
@@ -59,11 +59,11 @@ pub(super) fn wait(
     Ok(fds[0].revents())
 }
 
-fn current() -> Option<Arc<Bell>> {
+fn current() -> Option<Arc<ReadinessBell>> {
     let birth = fork::birth();
     let mut silent = guard(&SILENT);
     if silent.as_ref().is_none_or(|silent| silent.birth != birth) {
-        let bell = Arc::new(Bell::new().ok()?);
+        let bell = Arc::new(ReadinessBell::new().ok()?);
         *silent = Some(SilentBell { bell, birth });
     }
     silent.as_ref().map(|silent| Arc::clone(&silent.bell))

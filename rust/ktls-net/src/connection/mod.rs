@@ -26,7 +26,7 @@ use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, FifoPool, Traf
 use rustix::event::PollFlags;
 
 use crate::descriptor::{HasTurns, IoTurn, OpenFd, SharedFd, guard};
-use crate::fd_socket::Watchers;
+use crate::fd_socket::ReadinessWatchers;
 use crate::handshake::Established;
 use crate::wait::ProgressDeadline;
 use crate::{NetError, STATS, Wait};
@@ -48,7 +48,7 @@ pub struct Connection {
     failed: OnceLock<CoreError>,
     start: Instant,
     facts: HandshakeFacts,
-    watchers: Watchers,
+    watchers: ReadinessWatchers,
 }
 
 /// The sending half for a moment.
@@ -172,7 +172,7 @@ impl Connection {
             failed: OnceLock::new(),
             start: Instant::now(),
             facts,
-            watchers: Watchers::default(),
+            watchers: ReadinessWatchers::default(),
         })
     }
 

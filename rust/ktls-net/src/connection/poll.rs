@@ -7,14 +7,14 @@ use rustix::event::PollFlags;
 use super::Connection;
 use crate::NetError;
 use crate::descriptor::guard;
-use crate::fd_socket::{Bell, Readiness, look};
+use crate::fd_socket::{ReadinessBell, SocketReadiness, look};
 
 impl Connection {
     /// What a selector is to be told now of `events`. What is unsent leaves as far as the socket takes it.
     ///
     /// # Errors
     /// EBADF once closed.
-    pub fn readiness(&self, events: u16) -> Result<Readiness, NetError> {
+    pub fn readiness(&self, events: u16) -> Result<SocketReadiness, NetError> {
         let events = PollFlags::from_bits_retain(events);
         let fd = self.fd.open()?;
         self.push_unsent(&fd);
@@ -26,19 +26,19 @@ impl Connection {
             seen.insert(events & PollFlags::IN);
         }
         let known = events | PollFlags::ERR | PollFlags::HUP;
-        Ok(Readiness {
+        Ok(SocketReadiness {
             now: (seen & known).bits(),
             watch: events.bits(),
         })
     }
 
     /// Rings `bell` after every call that may have changed what waits inside.
-    pub fn watch(&self, bell: &Arc<Bell>) {
+    pub fn watch(&self, bell: &Arc<ReadinessBell>) {
         self.watchers.add(bell);
     }
 
     /// No more.
-    pub fn unwatch(&self, bell: &Arc<Bell>) {
+    pub fn unwatch(&self, bell: &Arc<ReadinessBell>) {
         self.watchers.remove(bell);
     }
 

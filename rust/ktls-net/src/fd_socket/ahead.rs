@@ -10,14 +10,14 @@ use ktls_core::socket::{SocketRx, SocketShared};
 use ktls_core::stats::Stats;
 
 use super::FdSocket;
-use super::recv::{Pulled, RxSide};
-use super::tx_side::TxSide;
+use super::recv::{FdSocketRx, PullOutcome};
+use super::tx_side::FdSocketTx;
 use crate::descriptor::guard;
 use crate::queue::{Lane, RxDevice};
 
 /// What a receiving direction has of a queue.
 #[derive(Debug)]
-pub(super) struct Queued {
+pub(super) struct RxQueue {
     device: RxDevice,
     /// The worker has it, or will have.
     posted: bool,
@@ -26,13 +26,13 @@ pub(super) struct Queued {
 /// What a worker needs of a socket, which may be gone.
 #[derive(Debug)]
 pub(crate) struct RxParts {
-    rx: Weak<Mutex<RxSide>>,
-    tx: Weak<TxSide>,
+    rx: Weak<Mutex<FdSocketRx>>,
+    tx: Weak<FdSocketTx>,
 }
 
 /// How a worker goes on with a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Ahead {
+pub(crate) enum ReadAheadNext {
     /// There may be more to do.
     Some,
     /// When TCP has bytes.
@@ -48,7 +48,7 @@ impl FdSocket {
     /// The first key of the receiving direction.
     pub(super) fn install_first_rx(&self, key: TrafficKey, lane: Option<&Arc<Lane>>) {
         let device = lane.and_then(|lane| RxDevice::start(lane.hub(), &self.shared.stats));
-        let queued = device.map(|device| Queued {
+        let queued = device.map(|device| RxQueue {
             device,
             posted: false,
         });
@@ -81,7 +81,7 @@ impl FdSocket {
     }
 }
 
-impl RxSide {
+impl FdSocketRx {
     /// `TLS_RX` with the next key.
     pub(super) fn rekey(
         &mut self,
@@ -144,22 +144,26 @@ impl RxSide {
     }
 
     /// One record, or one read from TCP.
-    fn open_ahead(&mut self, fd: &OwnedFd, shared: &SocketShared) -> Result<Ahead, Pulled> {
+    fn open_ahead(
+        &mut self,
+        fd: &OwnedFd,
+        shared: &SocketShared,
+    ) -> Result<ReadAheadNext, PullOutcome> {
         let opens = self
             .queued
             .as_ref()
             .is_some_and(|queued| queued.device.opens());
         let Some(rx) = self.rx.as_mut().filter(|_| opens && !self.waits) else {
-            return Ok(Ahead::Over);
+            return Ok(ReadAheadNext::Over);
         };
         if rx.open_ahead(MOST_AHEAD) {
-            return Ok(Ahead::Some);
+            return Ok(ReadAheadNext::Some);
         }
         if rx.unopened() >= MOST_AHEAD || rx.stopped() || rx.paused() {
-            return Ok(Ahead::Over);
+            return Ok(ReadAheadNext::Over);
         }
         match self.pull(fd, shared) {
-            Pulled::Nothing => Ok(Ahead::Blocked),
+            PullOutcome::Nothing => Ok(ReadAheadNext::Blocked),
             pulled => Err(pulled),
         }
     }
@@ -167,9 +171,9 @@ impl RxSide {
 
 impl RxParts {
     /// A worker's turn.
-    pub(crate) fn open_ahead(&self, fd: &OwnedFd) -> Ahead {
+    pub(crate) fn open_ahead(&self, fd: &OwnedFd) -> ReadAheadNext {
         let (Some(rx), Some(tx)) = (self.rx.upgrade(), self.tx.upgrade()) else {
-            return Ahead::Over;
+            return ReadAheadNext::Over;
         };
         // A child of a fork may have the connection: nothing is taken before this process claims it.
         let _call = tx.owner().work();
@@ -177,18 +181,18 @@ impl RxParts {
         let turn = if tx.owner().is_ours() && !tx.is_orphaned() {
             side.open_ahead(fd, tx.shared())
         } else {
-            Ok(Ahead::Over)
+            Ok(ReadAheadNext::Over)
         };
         let ahead = match turn {
             Ok(ahead) => ahead,
-            Err(Pulled::Full | Pulled::Some | Pulled::Few) => Ahead::Some,
-            Err(Pulled::Failed(errno)) => {
+            Err(PullOutcome::Full | PullOutcome::Some | PullOutcome::Few) => ReadAheadNext::Some,
+            Err(PullOutcome::Failed(errno)) => {
                 tx.tcp_failed(errno);
-                Ahead::Over
+                ReadAheadNext::Over
             }
-            Err(Pulled::Nothing | Pulled::Ended) => Ahead::Over,
+            Err(PullOutcome::Nothing | PullOutcome::Ended) => ReadAheadNext::Over,
         };
-        if ahead == Ahead::Over {
+        if ahead == ReadAheadNext::Over {
             side.set_posted(false);
         }
         drop(side);

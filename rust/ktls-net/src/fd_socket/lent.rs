@@ -10,15 +10,15 @@ use rustix::io::Errno;
 use rustix::net::Shutdown;
 
 use super::FdSocket;
-use super::recv::RxSide;
-use super::tx_side::{Flushed, seal_at_once};
+use super::recv::FdSocketRx;
+use super::tx_side::{FlushOutcome, seal_at_once};
 use crate::descriptor::{HasTurns, IoTurn, OpenFd, guard};
 use crate::wait::ReadNow;
 use crate::{NetError, Wait};
 
 /// Why a relay does not take a socket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Unfit {
+pub enum UnfitForRelay {
     /// It would send plaintext, or take ciphertext for data.
     NoKey(Direction),
     /// Workers seal and open, whose progress shows at no descriptor.
@@ -42,16 +42,18 @@ impl FdSocket {
     /// Whether a relay can pump it.
     ///
     /// # Errors
-    /// [`Unfit`]; EKEYEXPIRED when a KeyUpdate was received and the next key is not installed.
+    /// [`UnfitForRelay`]; EKEYEXPIRED when a KeyUpdate was received and the next key is not installed.
     pub(crate) fn check_fit(&self) -> Result<(), NetError> {
         if self.lane.get().is_some() {
-            return Err(Unfit::Device.into());
+            return Err(UnfitForRelay::Device.into());
         }
         if !self.tx.is_keyed() {
-            return Err(Unfit::NoKey(Direction::Tx).into());
+            return Err(UnfitForRelay::NoKey(Direction::Tx).into());
         }
         let mut side = guard(&self.rx);
-        let rx = side.keyed_now().ok_or(Unfit::NoKey(Direction::Rx))?;
+        let rx = side
+            .keyed_now()
+            .ok_or(UnfitForRelay::NoKey(Direction::Rx))?;
         if rx.paused() && !rx.has_opened() {
             return Err(ktls_core::Error::KeyExpired.into());
         }
@@ -98,7 +100,7 @@ impl FdSocket {
     fn read_records(
         &self,
         fd: &OwnedFd,
-        side: &mut RxSide,
+        side: &mut FdSocketRx,
         out: &mut [u8],
     ) -> Result<ReadNow, NetError> {
         let room = out.len().saturating_sub(1);
@@ -143,7 +145,7 @@ impl FdSocket {
         records: &mut u64,
     ) -> Result<(usize, bool), NetError> {
         let _ring = self.watchers.ring_later();
-        let flushed = self.tx.write(fd, false)? == Flushed::All;
+        let flushed = self.tx.write(fd, false)? == FlushOutcome::All;
         if !flushed || data.is_empty() {
             return Ok((0, flushed));
         }
@@ -152,7 +154,7 @@ impl FdSocket {
             return Err(NetError::Io(Errno::PIPE));
         }
         let taken = self.seal_now(data, records)?;
-        let flushed = self.tx.write(fd, false)? == Flushed::All;
+        let flushed = self.tx.write(fd, false)? == FlushOutcome::All;
         Ok((taken, flushed))
     }
 
@@ -192,17 +194,17 @@ impl HasTurns for FdSocket {
     }
 }
 
-impl RxSide {
+impl FdSocketRx {
     /// Behind a bad header TCP shows bytes that nobody will take.
     fn check_not_stopped(&mut self) -> Result<(), NetError> {
         if self.keyed()?.stopped() {
-            return Err(Unfit::BadHeader.into());
+            return Err(UnfitForRelay::BadHeader.into());
         }
         Ok(())
     }
 }
 
-impl Unfit {
+impl UnfitForRelay {
     /// Its errno.
     #[must_use]
     pub const fn errno(self) -> CoreErrno {
@@ -214,7 +216,7 @@ impl Unfit {
     }
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for UnfitForRelay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoKey(Direction::Tx) => "a KtlsSocket without a TLS_TX key is not pumped",
@@ -225,8 +227,8 @@ impl fmt::Display for Unfit {
     }
 }
 
-impl From<Unfit> for NetError {
-    fn from(unfit: Unfit) -> Self {
+impl From<UnfitForRelay> for NetError {
+    fn from(unfit: UnfitForRelay) -> Self {
         Self::Unfit(unfit)
     }
 }

@@ -35,30 +35,30 @@ use crate::descriptor::{IoTurn, SharedFd, guard};
 use crate::queue::Lane;
 use crate::wait::ProgressDeadline;
 use crate::{NetError, OffloadQueue, Wait};
-use recv::RxSide;
-use setup::Setup;
+use recv::FdSocketRx;
+use setup::SocketSetup;
 
-pub(crate) use ahead::{Ahead, RxParts};
-pub use lent::Unfit;
-pub use poll::Readiness;
+pub(crate) use ahead::{ReadAheadNext, RxParts};
+pub use lent::UnfitForRelay;
+pub use poll::SocketReadiness;
 pub use send_file::FileSource;
-pub(crate) use tx_side::{ORPHAN, Pushed, TxSide};
-pub use watch::Bell;
-pub(crate) use watch::Watchers;
+pub(crate) use tx_side::{FdSocketTx, ORPHAN, PushOutcome};
+pub use watch::ReadinessBell;
+pub(crate) use watch::ReadinessWatchers;
 
 /// The kernel face over a descriptor. All methods may be called from several threads.
 #[derive(Debug)]
 pub struct FdSocket {
     fd: SharedFd,
     shared: Arc<SocketShared>,
-    setup: Mutex<Setup>,
-    tx: Arc<TxSide>,
-    rx: Arc<Mutex<RxSide>>,
+    setup: Mutex<SocketSetup>,
+    tx: Arc<FdSocketTx>,
+    rx: Arc<Mutex<FdSocketRx>>,
     writer: IoTurn,
     reader: IoTurn,
     /// `SO_RCVLOWAT`. TCP has it as well until `TLS_RX` is set: then half a record must wake a reader.
     low_water: AtomicUsize,
-    watchers: Arc<Watchers>,
+    watchers: Arc<ReadinessWatchers>,
     device: Option<Arc<OffloadQueue>>,
     /// The way through the device, once a key was offered to it.
     lane: OnceLock<Arc<Lane>>,
@@ -87,9 +87,9 @@ impl FdSocket {
             stats,
             ..SocketShared::default()
         });
-        let watchers = Arc::new(Watchers::default());
+        let watchers = Arc::new(ReadinessWatchers::default());
         let owner = Arc::clone(fd.owner());
-        let tx = TxSide::new(Arc::clone(&shared), Arc::clone(&watchers), owner);
+        let tx = FdSocketTx::new(Arc::clone(&shared), Arc::clone(&watchers), owner);
         Self {
             fd,
             setup: Mutex::default(),
@@ -172,7 +172,7 @@ impl FdSocket {
     }
 
     /// Takes over what TCP has, which goes on with it until `TLS_RX` is set.
-    fn take_low_water(&self, fd: &OwnedFd, side: &RxSide) -> Result<(), NetError> {
+    fn take_low_water(&self, fd: &OwnedFd, side: &FdSocketRx) -> Result<(), NetError> {
         let bytes = ktls_sys::receive_low_water(fd)?;
         self.low_water.store(bytes.max(1), Ordering::Relaxed);
         if side.is_keyed() && bytes > 1 {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use super::send::Sent;
+use super::send::SendResult;
 use super::{FdSocket, look, wait_at, wait_to_receive};
 use crate::wait::PEER_DONE;
 use crate::{NetError, ProgressDeadline};
@@ -69,7 +69,7 @@ impl FdSocket {
         controls: &[SendControl<'_>],
         flags: u32,
         limit: &mut ProgressDeadline,
-    ) -> Result<Sent, NetError> {
+    ) -> Result<SendResult, NetError> {
         self.foresee(fd);
         match check_plain(controls.iter().copied()) {
             Err(error) if !self.tx.is_shut() && !is_reset(fd) => return Err(error.into()),
@@ -111,7 +111,7 @@ impl FdSocket {
             }
         }
         let taken = source.taken();
-        Ok(Sent { taken, cut })
+        Ok(SendResult { taken, cut })
     }
 
     /// Fails with what `sk_err` holds, which is taken out by it.

@@ -12,8 +12,8 @@ use ktls_core::socket::SocketRx;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::ioctl_fionread;
 
-use super::recv::Pulled;
-use super::watch::Bell;
+use super::recv::PullOutcome;
+use super::watch::ReadinessBell;
 use super::{FdSocket, look};
 use crate::descriptor::guard;
 use crate::wait::{PEER_DONE, ProgressDeadline, wait_for_any};
@@ -21,7 +21,7 @@ use crate::{NetError, Wait};
 
 /// What poll tells now, and where a later change would show.
 #[derive(Clone, Copy, Debug)]
-pub struct Readiness {
+pub struct SocketReadiness {
     /// The mask, of what was asked for and ERR and HUP.
     pub now: u16,
     /// The mask to wait for at the descriptor of TCP; other changes ring the bell.
@@ -30,7 +30,7 @@ pub struct Readiness {
 
 /// What the receiving direction has to do with POLLIN.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Reading {
+enum PollInState {
     /// No key yet: TCP knows.
     Plain,
     /// A record can be delivered.
@@ -51,7 +51,7 @@ impl FdSocket {
         if now != 0 || limit.patience() == Wait::None {
             return Ok(now);
         }
-        let bell = Arc::new(Bell::new()?);
+        let bell = Arc::new(ReadinessBell::new()?);
         self.watch(&bell);
         loop {
             bell.silence();
@@ -77,16 +77,16 @@ impl FdSocket {
     ///
     /// # Errors
     /// EBADF once closed.
-    pub fn readiness(&self, events: u16) -> Result<Readiness, NetError> {
+    pub fn readiness(&self, events: u16) -> Result<SocketReadiness, NetError> {
         let events = PollFlags::from_bits_retain(events);
         let fd = self.fd.open()?;
         let reading = self.reading(&fd);
         let mut seen = look(&fd, events | READ | PollFlags::OUT | PEER_DONE);
         let ended = seen.intersects(PEER_DONE | PollFlags::HUP);
         let open = !ended && !self.tx.is_shut();
-        if open && reading != Reading::Plain {
-            seen.set(READ, reading == Reading::Ready);
-        } else if !ended && reading != Reading::Plain {
+        if open && reading != PollInState::Plain {
+            seen.set(READ, reading == PollInState::Ready);
+        } else if !ended && reading != PollInState::Plain {
             seen.set(READ, self.has_ciphertext(&fd)?);
         }
         if self.shared.error.peek().is_some() {
@@ -107,46 +107,46 @@ impl FdSocket {
         if open {
             // The end, and a bad header, show whatever was asked for.
             let bytes = match reading {
-                Reading::Plain => events.intersects(READ),
-                Reading::Hungry => true,
-                Reading::Ready | Reading::Held => false,
+                PollInState::Plain => events.intersects(READ),
+                PollInState::Hungry => true,
+                PollInState::Ready | PollInState::Held => false,
             };
             watch.set(READ, bytes);
             watch.insert(PEER_DONE);
         }
-        Ok(Readiness {
+        Ok(SocketReadiness {
             now: (seen & (events | PollFlags::ERR | PollFlags::HUP)).bits(),
             watch: watch.bits(),
         })
     }
 
     /// Rings `bell` after every change that the descriptor does not show.
-    pub fn watch(&self, bell: &Arc<Bell>) {
+    pub fn watch(&self, bell: &Arc<ReadinessBell>) {
         self.watchers.add(bell);
     }
 
     /// No more.
-    pub fn unwatch(&self, bell: &Arc<Bell>) {
+    pub fn unwatch(&self, bell: &Arc<ReadinessBell>) {
         self.watchers.remove(bell);
     }
 
-    fn reading(&self, fd: &OwnedFd) -> Reading {
+    fn reading(&self, fd: &OwnedFd) -> PollInState {
         let low_water = self.low_water.load(Ordering::Relaxed);
         let mut side = guard(&self.rx);
         let Some(rx) = side.keyed_now() else {
-            return Reading::Plain;
+            return PollInState::Plain;
         };
-        let hungry = reading_of(rx, low_water) == Reading::Hungry;
+        let hungry = reading_of(rx, low_water) == PollInState::Hungry;
         // A reader that waits would not hear of bytes taken away from under it. One that comes now
         // has to have the lock first.
         if hungry && self.reader.is_taken() {
-            return Reading::Held;
+            return PollInState::Held;
         }
-        if hungry && let Pulled::Failed(errno) = side.pull(fd, &self.shared) {
+        if hungry && let PullOutcome::Failed(errno) = side.pull(fd, &self.shared) {
             self.tx.tcp_failed(errno);
         }
         match side.keyed_now() {
-            None => Reading::Plain,
+            None => PollInState::Plain,
             Some(rx) => reading_of(rx, low_water),
         }
     }
@@ -159,14 +159,14 @@ impl FdSocket {
     }
 }
 
-fn reading_of(rx: &SocketRx, low_water: usize) -> Reading {
+fn reading_of(rx: &SocketRx, low_water: usize) -> PollInState {
     let below_the_mark = !rx.paused() && rx.unopened() < low_water;
     if rx.readable(low_water) {
-        Reading::Ready
+        PollInState::Ready
     } else if rx.hungry() || !rx.stopped() && below_the_mark {
-        Reading::Hungry
+        PollInState::Hungry
     } else {
-        Reading::Held
+        PollInState::Held
     }
 }
 

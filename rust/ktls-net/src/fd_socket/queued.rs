@@ -7,20 +7,20 @@ use ktls_core::offload::{Carrier, StreamPosition, TxOffloadEvent, TxPhase};
 use ktls_core::socket::{CallFault, JobSealer, SocketTx};
 use rustix::io::Errno;
 
-use super::tx_side::TxSide;
+use super::tx_side::FdSocketTx;
 use crate::descriptor::guard;
 use crate::queue::{Lane, Payload, TxDevice};
 
 /// What a direction has of a queue.
 #[derive(Debug)]
-pub(super) struct Queued {
+pub(super) struct TxQueue {
     pub(super) lane: Arc<Lane>,
     /// Locked behind [`SocketTx`].
     device: Mutex<TxDevice>,
 }
 
-impl TxSide {
-    pub(super) fn queued(&self) -> Option<&Queued> {
+impl FdSocketTx {
+    pub(super) fn queued(&self) -> Option<&TxQueue> {
         self.queued.get()
     }
 
@@ -29,7 +29,7 @@ impl TxSide {
         let mut tx = self.state();
         let device = lane.and_then(|lane| TxDevice::start(lane.hub(), &self.shared().stats));
         if let (Some(lane), Some(device)) = (lane, device) {
-            let queued = Queued {
+            let queued = TxQueue {
                 lane: Arc::clone(lane),
                 device: Mutex::new(device),
             };
@@ -72,7 +72,7 @@ impl TxSide {
 
     /// Before a send: where past keys are acknowledged, the open record is closed and the newest key goes to
     /// the device (R-TX-6, R-TX-7).
-    pub(super) fn begin_send(self: &Arc<Self>, queued: &Queued) -> Result<(), CallFault> {
+    pub(super) fn begin_send(self: &Arc<Self>, queued: &TxQueue) -> Result<(), CallFault> {
         let mut tx = self.state();
         self.submit_rest(&mut tx);
         let phase = guard(&queued.device).phase();
@@ -88,7 +88,7 @@ impl TxSide {
         Ok(())
     }
 
-    fn device_on(&self, queued: &Queued, event: TxOffloadEvent, tx: &mut SocketTx) {
+    fn device_on(&self, queued: &TxQueue, event: TxOffloadEvent, tx: &mut SocketTx) {
         let mut device = guard(&queued.device);
         device.on(event, &self.shared().stats);
         tx.set_sealer(if device.phase().on_device() {
@@ -140,7 +140,7 @@ impl TxSide {
     }
 }
 
-impl Queued {
+impl TxQueue {
     /// True when records may be cut for the queue, or none will be any more: the device is gone and all
     /// that it had is with TCP.
     pub(super) fn is_ready(&self, tx: &mut SocketTx) -> bool {

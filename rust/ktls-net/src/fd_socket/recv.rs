@@ -13,7 +13,7 @@ use ktls_core::socket::{
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use super::ahead::Queued;
+use super::ahead::RxQueue;
 use super::{FdSocket, look, tcp_error, wait_to_receive};
 use crate::descriptor::guard;
 use crate::wait::{PEER_DONE, read_now};
@@ -21,7 +21,7 @@ use crate::{NetError, ProgressDeadline, Wait};
 
 /// The receiving direction: plain TCP until it has a key.
 #[derive(Debug, Default)]
-pub(crate) struct RxSide {
+pub(crate) struct FdSocketRx {
     pub(super) rx: Option<SocketRx>,
     /// How much to ask TCP for: grows while it has that much.
     ask: usize,
@@ -29,7 +29,7 @@ pub(crate) struct RxSide {
     pub(super) pulled: u64,
     /// A reader waits at the descriptor: nobody else takes bytes from there.
     pub(super) waits: bool,
-    pub(super) queued: Option<Queued>,
+    pub(super) queued: Option<RxQueue>,
 }
 
 /// The least and the most that one read asks TCP for. The most is what the engine holds per socket.
@@ -99,8 +99,8 @@ impl FdSocket {
                     let next = self.after_pull(side.keyed()?, pulled, call, out)?;
                     side.waits = next == ReceiveStep::Wait;
                     // Taking many short records makes TCP acknowledge them, and so more come at once.
-                    tcp_may_have_more =
-                        pulled == Pulled::Full || pulled == Pulled::Few && call.met_several();
+                    tcp_may_have_more = pulled == PullOutcome::Full
+                        || pulled == PullOutcome::Few && call.met_several();
                     next
                 }
                 ReceiveStep::Wait => {
@@ -120,7 +120,7 @@ impl FdSocket {
     pub(super) fn after_pull(
         &self,
         rx: &mut SocketRx,
-        pulled: Pulled,
+        pulled: PullOutcome,
         call: &mut ReceiveCall,
         out: &mut ReceiveBuffers<'_, '_>,
     ) -> Result<ReceiveStep, NetError> {
@@ -133,12 +133,12 @@ impl FdSocket {
     }
 
     /// Why a read brought no bytes; none when it did.
-    pub(super) fn dry(&self, pulled: Pulled) -> Option<NoBytesReason> {
+    pub(super) fn dry(&self, pulled: PullOutcome) -> Option<NoBytesReason> {
         match pulled {
-            Pulled::Full | Pulled::Some | Pulled::Few => None,
-            Pulled::Nothing => Some(NoBytesReason::Yet),
-            Pulled::Ended => Some(NoBytesReason::Ended),
-            Pulled::Failed(errno) => {
+            PullOutcome::Full | PullOutcome::Some | PullOutcome::Few => None,
+            PullOutcome::Nothing => Some(NoBytesReason::Yet),
+            PullOutcome::Ended => Some(NoBytesReason::Ended),
+            PullOutcome::Failed(errno) => {
                 self.tx.tcp_failed(errno);
                 Some(NoBytesReason::Ended)
             }
@@ -170,7 +170,7 @@ impl FdSocket {
 
 /// What a read from TCP brought.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Pulled {
+pub(super) enum PullOutcome {
     /// As much as was asked for: there may be more.
     Full,
     /// Less: TCP had no more.
@@ -182,7 +182,7 @@ pub(super) enum Pulled {
     Failed(Errno),
 }
 
-impl RxSide {
+impl FdSocketRx {
     pub(super) fn is_keyed(&self) -> bool {
         self.rx.is_some()
     }
@@ -201,7 +201,7 @@ impl RxSide {
         self.rx.as_ref().map(SocketRx::live_info)
     }
 
-    pub(super) fn install_first(&mut self, key: TrafficKey, queued: Option<Queued>) {
+    pub(super) fn install_first(&mut self, key: TrafficKey, queued: Option<RxQueue>) {
         self.rx = Some(SocketRx::new(key));
         self.queued = queued;
     }
@@ -238,37 +238,37 @@ impl RxSide {
     }
 
     /// Reads what TCP has, at most so much at a time.
-    pub(super) fn pull(&mut self, fd: &OwnedFd, shared: &SocketShared) -> Pulled {
+    pub(super) fn pull(&mut self, fd: &OwnedFd, shared: &SocketShared) -> PullOutcome {
         let Some(rx) = &mut self.rx else {
-            return Pulled::Nothing;
+            return PullOutcome::Nothing;
         };
         if rx.stopped() {
             // TCP gives its error behind all bytes, and these are read no more.
             return match tcp_error(fd) {
-                Some(errno) => Pulled::Failed(errno),
-                None if hung_up(fd) => Pulled::Ended,
-                None => Pulled::Nothing,
+                Some(errno) => PullOutcome::Failed(errno),
+                None if hung_up(fd) => PullOutcome::Ended,
+                None => PullOutcome::Nothing,
             };
         }
         self.ask = self.ask.clamp(LEAST_ASK, MOST_ASK);
         match read_now(fd.as_fd(), rx.space(self.ask)) {
-            Ok(0) => Pulled::Ended,
+            Ok(0) => PullOutcome::Ended,
             Ok(len) => {
                 rx.fed(len, shared);
                 self.pulled += len as u64;
                 if len < LEAST_ASK {
-                    return Pulled::Few;
+                    return PullOutcome::Few;
                 }
                 if len < self.ask {
-                    return Pulled::Some;
+                    return PullOutcome::Some;
                 }
                 self.ask *= 2;
-                Pulled::Full
+                PullOutcome::Full
             }
-            Err(NetError::Io(Errno::AGAIN)) => Pulled::Nothing,
-            Err(NetError::Io(errno)) => Pulled::Failed(errno),
+            Err(NetError::Io(Errno::AGAIN)) => PullOutcome::Nothing,
+            Err(NetError::Io(errno)) => PullOutcome::Failed(errno),
             // A read that does not wait is not interrupted.
-            Err(_) => Pulled::Nothing,
+            Err(_) => PullOutcome::Nothing,
         }
     }
 }

@@ -10,15 +10,15 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
 
-use super::queued::Queued;
-use super::tx_side::{Flushed, seal_at_once};
+use super::queued::TxQueue;
+use super::tx_side::{FlushOutcome, seal_at_once};
 use super::{FdSocket, wait_at};
 use crate::queue::{Kept, Payload};
 use crate::wait::ProgressDeadline;
 use crate::{NetError, Wait};
 
 /// One send call under way.
-struct Sending<'a, 'b> {
+struct SendCall<'a, 'b> {
     payload: Payload<'a>,
     source: SendBuffers<'a>,
     record_type: Option<u8>,
@@ -36,7 +36,7 @@ struct Sending<'a, 'b> {
 
 /// What a send came to.
 #[derive(Debug, Default)]
-pub(super) struct Sent {
+pub(super) struct SendResult {
     /// Bytes of plaintext that were taken.
     pub(super) taken: usize,
     /// Why it did not wait until TCP had them all: EAGAIN, [`NetError::TimedOut`] or [`NetError::Interrupted`].
@@ -90,7 +90,7 @@ impl FdSocket {
         controls: &[SendControl<'_>],
         flags: u32,
         limit: &mut ProgressDeadline,
-    ) -> Result<Sent, NetError> {
+    ) -> Result<SendResult, NetError> {
         let fd = self.fd.open()?;
         let mut at_once = ProgressDeadline::once(Wait::None);
         let limit = if flags & DONTWAIT == 0 {
@@ -121,7 +121,7 @@ impl FdSocket {
                 return Err(error.into());
             }
         };
-        let mut sending = Sending {
+        let mut sending = SendCall {
             payload,
             source,
             record_type,
@@ -146,7 +146,7 @@ impl FdSocket {
         flags: SendFlags,
         limit: &mut ProgressDeadline,
     ) -> Result<(), NetError> {
-        let mut sending = Sending {
+        let mut sending = SendCall {
             payload: Payload {
                 slices: &[],
                 kept: &[],
@@ -169,7 +169,7 @@ impl FdSocket {
         }
     }
 
-    fn send_records(&self, sending: &mut Sending<'_, '_>) -> Result<(), NetError> {
+    fn send_records(&self, sending: &mut SendCall<'_, '_>) -> Result<(), NetError> {
         let queued = self.tx.queued();
         if sending.flags.more || self.tx.is_shut() || queued.is_some() {
             // Nothing may be written in this call, so the error has to be asked for.
@@ -209,8 +209,8 @@ impl FdSocket {
     /// Puts records into the ring of the queue; true when the rest has to leave without it.
     fn submit_records(
         &self,
-        sending: &mut Sending<'_, '_>,
-        queued: &Queued,
+        sending: &mut SendCall<'_, '_>,
+        queued: &TxQueue,
     ) -> Result<bool, NetError> {
         loop {
             self.wait_for_room(sending, queued)?;
@@ -235,8 +235,8 @@ impl FdSocket {
 
     fn wait_for_room(
         &self,
-        sending: &mut Sending<'_, '_>,
-        queued: &Queued,
+        sending: &mut SendCall<'_, '_>,
+        queued: &TxQueue,
     ) -> Result<(), NetError> {
         let ready = || self.tx.is_dead() || queued.is_ready(&mut self.tx.state());
         while !ready() {
@@ -244,7 +244,7 @@ impl FdSocket {
             if ready() {
                 break;
             }
-            let Sending {
+            let SendCall {
                 fd, limit, system, ..
             } = sending;
             let bell = queued.lane.room_bell().as_fd();
@@ -259,14 +259,14 @@ impl FdSocket {
         Ok(())
     }
 
-    fn seal(&self, sending: &mut Sending<'_, '_>, limit: usize) -> Result<(), NetError> {
+    fn seal(&self, sending: &mut SendCall<'_, '_>, limit: usize) -> Result<(), NetError> {
         self.cut(&mut self.tx.state(), sending, limit)
     }
 
     fn cut(
         &self,
         tx: &mut SocketTx,
-        sending: &mut Sending<'_, '_>,
+        sending: &mut SendCall<'_, '_>,
         limit: usize,
     ) -> Result<(), NetError> {
         let more = if sending.flags.more {
@@ -287,16 +287,16 @@ impl FdSocket {
 
     /// After `shutdown(WR)` or a reset that was reported one record is taken and lost, without an
     /// error (traces send.after_shutdown_big, set.after_rst).
-    fn swallow(&self, sending: &mut Sending<'_, '_>) -> Result<(), NetError> {
+    fn swallow(&self, sending: &mut SendCall<'_, '_>) -> Result<(), NetError> {
         let sealed = self.seal(sending, 1);
         self.tx.state().discard_wire();
         sealed
     }
 
     /// Writes all that is sealed, as patiently as the call is.
-    fn flush(&self, sending: &mut Sending<'_, '_>, more: bool) -> Result<(), NetError> {
-        while self.write(sending, more)? == Flushed::Full {
-            let Sending {
+    fn flush(&self, sending: &mut SendCall<'_, '_>, more: bool) -> Result<(), NetError> {
+        while self.write(sending, more)? == FlushOutcome::Full {
+            let SendCall {
                 fd, limit, system, ..
             } = sending;
             wait_at(fd.as_fd(), fd, PollFlags::OUT, limit, system, Timeout::Send)?;
@@ -305,7 +305,7 @@ impl FdSocket {
     }
 
     /// Writes what TCP takes, and notes that it took something where that counts.
-    fn write(&self, sending: &mut Sending<'_, '_>, more: bool) -> Result<Flushed, NetError> {
+    fn write(&self, sending: &mut SendCall<'_, '_>, more: bool) -> Result<FlushOutcome, NetError> {
         if !sending.limit.is_renewed() {
             return self.tx.write(sending.fd, more);
         }
@@ -319,8 +319,8 @@ impl FdSocket {
     }
 }
 
-impl Sending<'_, '_> {
-    fn outcome(self, sent: Result<(), NetError>) -> Result<Sent, NetError> {
+impl SendCall<'_, '_> {
+    fn outcome(self, sent: Result<(), NetError>) -> Result<SendResult, NetError> {
         let Self { safe, source, .. } = self;
         let (taken, cut) = match sent {
             Ok(()) => (source.taken(), self.cut),
@@ -328,6 +328,6 @@ impl Sending<'_, '_> {
             Err(error) if safe > 0 => (safe, Some(error).filter(NetError::ends_a_wait)),
             Err(error) => return Err(error),
         };
-        Ok(Sent { taken, cut })
+        Ok(SendResult { taken, cut })
     }
 }

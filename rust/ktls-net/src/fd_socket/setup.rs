@@ -22,7 +22,7 @@ use crate::wait::PEER_DONE;
 
 /// What belongs to no direction.
 #[derive(Debug, Default)]
-pub(super) struct Setup {
+pub(super) struct SocketSetup {
     attached: bool,
     zerocopy: bool,
 }

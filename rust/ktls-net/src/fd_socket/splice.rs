@@ -11,7 +11,7 @@ use rustix::io::{Errno, ioctl_fionread, read, write};
 use rustix::net::sockopt::Timeout;
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice, tee};
 
-use super::send::Sent;
+use super::send::SendResult;
 use super::{FdSocket, look, wait_at};
 use crate::descriptor::guard;
 use crate::queue::Payload;
@@ -68,8 +68,8 @@ impl FdSocket {
         let mut total = 0;
         while total < len {
             match self.splice_some(pipe, len - total, flags, limit) {
-                Ok(Sent { taken: 0, .. }) => break,
-                Ok(Sent { taken, cut }) => {
+                Ok(SendResult { taken: 0, .. }) => break,
+                Ok(SendResult { taken, cut }) => {
                     total += taken;
                     if cut.is_some() {
                         break;
@@ -148,10 +148,10 @@ impl FdSocket {
         len: usize,
         flags: SpliceFlags,
         limit: &mut ProgressDeadline,
-    ) -> Result<Sent, NetError> {
+    ) -> Result<SendResult, NetError> {
         let mut bytes = copy_of(pipe, len)?;
         if bytes.is_empty() {
-            return Ok(Sent::default());
+            return Ok(SendResult::default());
         }
         let behind = ioctl_fionread(pipe)? > bytes.len() as u64;
         let more = flags.contains(SpliceFlags::MORE) || (behind && bytes.len() < len);

@@ -11,8 +11,8 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown, send};
 
-use super::queued::Queued;
-use super::watch::Watchers;
+use super::queued::TxQueue;
+use super::watch::ReadinessWatchers;
 use crate::background_sender::StalledSocket;
 use crate::descriptor::guard;
 use crate::fork::Ownership;
@@ -20,7 +20,7 @@ use crate::{NetError, Wait, background_sender};
 
 /// Plain TCP until it has a key.
 #[derive(Debug)]
-pub(crate) struct TxSide {
+pub(crate) struct FdSocketTx {
     tx: Mutex<SocketTx>,
     shared: Arc<SocketShared>,
     keyed: AtomicBool,
@@ -30,16 +30,16 @@ pub(crate) struct TxSide {
     failed: AtomicBool,
     /// The socket is closed: a peer that takes nothing is not waited for without end.
     orphaned: AtomicBool,
-    pusher: Mutex<Pusher>,
-    watchers: Arc<Watchers>,
+    pusher: Mutex<BackgroundPusher>,
+    watchers: Arc<ReadinessWatchers>,
     owner: Arc<Ownership>,
     /// The way through a queue, in place of the pusher.
-    pub(super) queued: OnceLock<Queued>,
+    pub(super) queued: OnceLock<TxQueue>,
 }
 
 /// Sealed records that TCP had no room for leave by the background sender, in the kernel by a callback.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Pusher {
+enum BackgroundPusher {
     #[default]
     Idle,
     Running,
@@ -49,7 +49,7 @@ enum Pusher {
 
 /// How far a write came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Flushed {
+pub(super) enum FlushOutcome {
     /// All is with TCP.
     All,
     /// TCP has no room.
@@ -58,7 +58,7 @@ pub(super) enum Flushed {
 
 /// How far a turn in the background came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Pushed {
+pub(crate) enum PushOutcome {
     /// Everything is with TCP, or lost.
     All,
     /// TCP has taken some.
@@ -79,10 +79,10 @@ pub(super) const fn seal_at_once(patience: Wait) -> usize {
 /// How long a closed socket waits for a peer that takes nothing: as long as TCP does for a FIN.
 pub(crate) const ORPHAN: Duration = background_sender::LIMITS.stalled;
 
-impl TxSide {
+impl FdSocketTx {
     pub(super) fn new(
         shared: Arc<SocketShared>,
-        watchers: Arc<Watchers>,
+        watchers: Arc<ReadinessWatchers>,
         owner: Arc<Ownership>,
     ) -> Self {
         Self {
@@ -170,14 +170,14 @@ impl TxSide {
     ///
     /// # Errors
     /// What TCP says, once; the records are lost then, as are all later ones.
-    pub(super) fn write(&self, fd: &OwnedFd, more: bool) -> Result<Flushed, NetError> {
+    pub(super) fn write(&self, fd: &OwnedFd, more: bool) -> Result<FlushOutcome, NetError> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let flags = if more { flags | SendFlags::MORE } else { flags };
         let mut tx = self.state();
         while !tx.wire().is_empty() {
             match send(fd, tx.wire(), flags) {
                 Ok(len) => tx.wrote(len),
-                Err(Errno::AGAIN) => return Ok(Flushed::Full),
+                Err(Errno::AGAIN) => return Ok(FlushOutcome::Full),
                 Err(Errno::INTR) => {}
                 Err(errno) => {
                     tx.discard_wire();
@@ -185,17 +185,17 @@ impl TxSide {
                 }
             }
         }
-        Ok(Flushed::All)
+        Ok(FlushOutcome::All)
     }
 
     /// EPIPE behind an error that was reported already is none; elsewhere it is, once.
-    fn write_failed(&self, errno: Errno) -> Result<Flushed, NetError> {
+    fn write_failed(&self, errno: Errno) -> Result<FlushOutcome, NetError> {
         if errno != Errno::PIPE {
             self.tcp_failed(errno);
             return Err(NetError::Io(errno));
         }
         if self.is_dead() {
-            return Ok(Flushed::All);
+            return Ok(FlushOutcome::All);
         }
         self.set_failed();
         self.shared.error.check_send()?;
@@ -219,7 +219,7 @@ impl TxSide {
         if how == Shutdown::Both {
             rustix::net::shutdown(fd, Shutdown::Read)?;
         }
-        if self.push(fd, Pusher::RunningToFin) {
+        if self.push(fd, BackgroundPusher::RunningToFin) {
             return Ok(());
         }
         Ok(rustix::net::shutdown(fd, Shutdown::Write)?)
@@ -228,7 +228,7 @@ impl TxSide {
     /// What a call could not write leaves when TCP has room.
     pub(super) fn push_later(self: &Arc<Self>, fd: &Arc<OwnedFd>) {
         if !self.state().wire().is_empty() {
-            self.push(fd, Pusher::Running);
+            self.push(fd, BackgroundPusher::Running);
         }
     }
 
@@ -252,18 +252,18 @@ impl TxSide {
     }
 
     /// Has what is sealed sent in the background; false when there is nothing to send, or nobody to.
-    fn push(self: &Arc<Self>, fd: &Arc<OwnedFd>, task: Pusher) -> bool {
+    fn push(self: &Arc<Self>, fd: &Arc<OwnedFd>, task: BackgroundPusher) -> bool {
         if self.queued().is_some_and(|queued| queued.lane.fin_later()) {
             return true;
         }
         let mut pusher = guard(&self.pusher);
-        if *pusher != Pusher::Idle {
-            if task == Pusher::RunningToFin {
+        if *pusher != BackgroundPusher::Idle {
+            if task == BackgroundPusher::RunningToFin {
                 *pusher = task;
             }
             return true;
         }
-        if !matches!(self.write(fd, false), Ok(Flushed::Full)) {
+        if !matches!(self.write(fd, false), Ok(FlushOutcome::Full)) {
             return false;
         }
         // Of its own, so that the socket's goes back to the system when the socket is closed.
@@ -282,7 +282,7 @@ impl TxSide {
     /// The same in the thread of the last caller, where no other can be started: for a bounded time.
     fn push_here(&self, fd: &OwnedFd) {
         let end = Wait::from_timeout(Some(background_sender::INLINE));
-        while self.push_some(fd) != Pushed::All && end.left().is_ok() {
+        while self.push_some(fd) != PushOutcome::All && end.left().is_ok() {
             // Whatever ends the wait, the next turn sees what can be done.
             let _seen = crate::wait::wait(fd.as_fd(), PollFlags::OUT, end);
         }
@@ -290,24 +290,26 @@ impl TxSide {
 
     /// Sends some of what is sealed, in the background. Sends of callers go on meanwhile: what is sealed
     /// leaves in order, whoever writes it.
-    pub(crate) fn push_some(&self, fd: &OwnedFd) -> Pushed {
+    pub(crate) fn push_some(&self, fd: &OwnedFd) -> PushOutcome {
         let mut pusher = guard(&self.pusher);
         let before = self.state().wire().len();
         match self.write(fd, false) {
-            Ok(Flushed::Full) if self.state().wire().len() < before => return Pushed::Some,
-            Ok(Flushed::Full) => return Pushed::Nothing,
-            Ok(Flushed::All) => {}
+            Ok(FlushOutcome::Full) if self.state().wire().len() < before => {
+                return PushOutcome::Some;
+            }
+            Ok(FlushOutcome::Full) => return PushOutcome::Nothing,
+            Ok(FlushOutcome::All) => {}
             // The next send has to report it.
             Err(NetError::Io(Errno::PIPE)) => self.tcp_failed(Errno::PIPE),
             Err(_) => {}
         }
-        if *pusher == Pusher::RunningToFin {
+        if *pusher == BackgroundPusher::RunningToFin {
             // It fails when the connection is gone already.
             let _ = rustix::net::shutdown(fd, Shutdown::Write);
         }
-        *pusher = Pusher::Idle;
+        *pusher = BackgroundPusher::Idle;
         self.watchers.ring();
-        Pushed::All
+        PushOutcome::All
     }
 }
 
@@ -324,8 +326,8 @@ mod tests {
     use super::*;
     use crate::wait::{PEER_DONE, timespec};
 
-    fn keyed() -> Arc<TxSide> {
-        let side = TxSide::new(Arc::default(), Arc::default(), Ownership::new());
+    fn keyed() -> Arc<FdSocketTx> {
+        let side = FdSocketTx::new(Arc::default(), Arc::default(), Ownership::new());
         let mut info = vec![0; 40];
         info[..4].copy_from_slice(&[4, 3, 51, 0]);
         let info = CryptoInfo::from_bytes(&info).expect("AES-GCM-128 in TLS 1.3");

@@ -12,12 +12,12 @@ use crate::error::system;
 
 /// A descriptor that is readable from a change until it is silenced.
 #[derive(Debug)]
-pub struct Bell {
+pub struct ReadinessBell {
     heard: UnixStream,
     rope: UnixStream,
 }
 
-impl Bell {
+impl ReadinessBell {
     /// A silent one.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ impl Bell {
     }
 }
 
-impl AsFd for Bell {
+impl AsFd for ReadinessBell {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.heard.as_fd()
     }
@@ -50,24 +50,24 @@ impl AsFd for Bell {
 
 /// The bells that a socket rings after a change; one that was dropped is forgotten.
 #[derive(Debug, Default)]
-pub(crate) struct Watchers {
-    bells: Mutex<Vec<Weak<Bell>>>,
+pub(crate) struct ReadinessWatchers {
+    bells: Mutex<Vec<Weak<ReadinessBell>>>,
     /// True once there has been any: most sockets are never watched.
     any: AtomicBool,
 }
 
 /// Rings when dropped, so behind everything that was locked or taken after it.
-pub(crate) struct RingLater<'a>(&'a Watchers);
+pub(crate) struct RingLater<'a>(&'a ReadinessWatchers);
 
-impl Watchers {
-    pub(crate) fn add(&self, bell: &Arc<Bell>) {
+impl ReadinessWatchers {
+    pub(crate) fn add(&self, bell: &Arc<ReadinessBell>) {
         let mut bells = guard(&self.bells);
         bells.retain(|bell| bell.strong_count() > 0);
         bells.push(Arc::downgrade(bell));
         self.any.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn remove(&self, bell: &Arc<Bell>) {
+    pub(crate) fn remove(&self, bell: &Arc<ReadinessBell>) {
         let gone = Arc::downgrade(bell);
         guard(&self.bells).retain(|bell| !bell.ptr_eq(&gone));
     }
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use rustix::event::{PollFd, PollFlags, poll};
 
-    fn rings(bell: &Bell) -> bool {
+    fn rings(bell: &ReadinessBell) -> bool {
         let mut fds = [PollFd::new(bell, PollFlags::IN)];
         poll(
             &mut fds,
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_bell_rings_until_it_is_silenced() {
-        let bell = Bell::new().unwrap();
+        let bell = ReadinessBell::new().unwrap();
         assert!(!rings(&bell));
         for _ in 0..100_000 {
             bell.ring();
@@ -120,8 +120,8 @@ mod tests {
 
     #[test]
     fn all_watchers_hear_a_change_but_those_removed_or_gone() {
-        let watchers = Watchers::default();
-        let [stays, removed, gone] = [0; 3].map(|_| Arc::new(Bell::new().unwrap()));
+        let watchers = ReadinessWatchers::default();
+        let [stays, removed, gone] = [0; 3].map(|_| Arc::new(ReadinessBell::new().unwrap()));
         for bell in [&stays, &removed, &gone] {
             watchers.add(bell);
         }

@@ -9,7 +9,7 @@ use super::Shape;
 use super::worker::{Task, Worker};
 use crate::descriptor::{LOOK_UP, guard};
 use crate::fork::Home;
-use crate::{Bell, NetError, Wait};
+use crate::{NetError, ReadinessBell, Wait};
 
 #[derive(Debug)]
 pub(crate) struct Hub {
@@ -38,7 +38,7 @@ pub(super) struct Tally {
 #[derive(Debug)]
 pub(super) struct Inbox {
     posts: Mutex<Posts>,
-    pub(super) bell: Bell,
+    pub(super) bell: ReadinessBell,
     /// The worker waits at the bell.
     asleep: AtomicBool,
 }
@@ -179,7 +179,7 @@ impl Inbox {
     fn new() -> Result<Self, NetError> {
         Ok(Self {
             posts: Mutex::default(),
-            bell: Bell::new()?,
+            bell: ReadinessBell::new()?,
             asleep: AtomicBool::new(false),
         })
     }

@@ -15,9 +15,9 @@ use super::descriptor::{Descriptor, Payload};
 use super::hub::Hub;
 use super::worker::Task;
 use crate::descriptor::guard;
-use crate::fd_socket::{RxParts, TxSide};
+use crate::fd_socket::{FdSocketTx, RxParts};
 use crate::fork::Call;
-use crate::{Bell, NetError};
+use crate::{NetError, ReadinessBell};
 
 /// Descriptors in, sealed records out, in order: one worker has it.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct Lane {
     /// Of these, those that TCP has.
     written: AtomicU64,
     /// Wakes the one writer that waits for room.
-    room: Bell,
+    room: ReadinessBell,
     waits: AtomicBool,
     pub(crate) rx: OnceLock<RxParts>,
 }
@@ -53,7 +53,7 @@ struct State {
 /// What keeps a sending direction alive while it has descriptors in flight.
 #[derive(Debug)]
 pub(super) struct Work {
-    pub(super) side: Arc<TxSide>,
+    pub(super) side: Arc<FdSocketTx>,
     /// A child of a fork finds it in the middle of a call.
     _call: Call,
 }
@@ -86,7 +86,7 @@ impl Lane {
             let_go: Condvar::new(),
             submitted: AtomicU64::new(0),
             written: AtomicU64::new(0),
-            room: Bell::new()?,
+            room: ReadinessBell::new()?,
             waits: AtomicBool::new(false),
             rx: OnceLock::new(),
         })
@@ -96,7 +96,7 @@ impl Lane {
         &self.hub
     }
 
-    pub(crate) const fn room_bell(&self) -> &Bell {
+    pub(crate) const fn room_bell(&self) -> &ReadinessBell {
         &self.room
     }
 
@@ -135,7 +135,7 @@ impl Lane {
     /// there is no worker for them.
     pub(crate) fn submit(
         self: &Arc<Self>,
-        side: &Arc<TxSide>,
+        side: &Arc<FdSocketTx>,
         jobs: impl Iterator<Item = QueueJob>,
         payload: Payload<'_>,
     ) -> Option<Fifo> {
@@ -279,7 +279,7 @@ impl Lane {
     }
 
     /// Who sends, while the work lasts.
-    pub(super) fn side(&self) -> Option<Arc<TxSide>> {
+    pub(super) fn side(&self) -> Option<Arc<FdSocketTx>> {
         let state = guard(&self.state);
         state.work.as_ref().map(|work| Arc::clone(&work.side))
     }

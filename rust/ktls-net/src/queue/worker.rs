@@ -13,7 +13,7 @@ use super::descriptor::Descriptor;
 use super::hub::Hub;
 use super::lane::Lane;
 use crate::NetError;
-use crate::fd_socket::{Ahead, ORPHAN};
+use crate::fd_socket::{ORPHAN, ReadAheadNext};
 use crate::wait::{PEER_DONE, timespec, write_now};
 
 /// One direction of a connection, until there is nothing left to do for it.
@@ -285,9 +285,13 @@ fn give_up(task: &Task) {
 }
 
 fn receive_some(lane: &Lane, fd: &OwnedFd) -> Turn {
-    match lane.rx.get().map_or(Ahead::Over, |rx| rx.open_ahead(fd)) {
-        Ahead::Some => Turn::Again,
-        Ahead::Blocked => Turn::Blocked,
-        Ahead::Over => Turn::Over,
+    match lane
+        .rx
+        .get()
+        .map_or(ReadAheadNext::Over, |rx| rx.open_ahead(fd))
+    {
+        ReadAheadNext::Some => Turn::Again,
+        ReadAheadNext::Blocked => Turn::Blocked,
+        ReadAheadNext::Over => Turn::Over,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::job::Job;
 use crate::descriptor::guard;
-use crate::{Bell, NetError};
+use crate::{NetError, ReadinessBell};
 
 /// Something for the thread to do.
 pub(super) enum Order {
@@ -18,7 +18,7 @@ pub(super) enum Order {
 
 /// The letter box of one thread.
 pub(super) struct Post {
-    pub(super) bell: Bell,
+    pub(super) bell: ReadinessBell,
     inbox: Mutex<Inbox>,
     load: AtomicUsize,
 }
@@ -32,7 +32,7 @@ struct Inbox {
 impl Post {
     pub(super) fn new() -> Result<Self, NetError> {
         Ok(Self {
-            bell: Bell::new()?,
+            bell: ReadinessBell::new()?,
             inbox: Mutex::default(),
             load: AtomicUsize::new(0),
         })
