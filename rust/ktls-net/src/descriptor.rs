@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::fork::{Call, Ownership};
+use crate::fork::{CountedCall, Ownership};
 use crate::{NetError, Wait};
 
 /// What the mutex guards, also after a panic elsewhere: our states change only after every check.
@@ -26,7 +26,7 @@ pub(crate) struct SharedFd {
 #[derive(Debug)]
 pub struct OpenFd {
     fd: Arc<OwnedFd>,
-    _call: Call,
+    _call: CountedCall,
 }
 
 impl SharedFd {

@@ -5,7 +5,7 @@ use std::fmt;
 use rustix::io::Errno;
 
 use crate::fd_socket::UnfitForRelay;
-use crate::fork::Forked;
+use crate::fork::ForkRefusal;
 use crate::handshake::HandshakeError;
 
 /// Why a call on a socket did not do what it was asked to.
@@ -24,7 +24,7 @@ pub enum NetError {
     /// The handshake failed.
     Handshake(HandshakeError),
     /// Another process has it since a fork.
-    Forked(Forked),
+    Forked(ForkRefusal),
     /// The relay was closed while bytes were on their way.
     Cut,
     /// The socket's timeout has passed.

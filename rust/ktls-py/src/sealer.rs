@@ -8,7 +8,7 @@ use ktls_core::record::RecordPlaintext;
 use ktls_core::suite::KeyLimits;
 use ktls_core::wire::MAX_PLAINTEXT;
 use ktls_core::{Errno, Sealer};
-use ktls_net::fork::{Call, Ownership};
+use ktls_net::fork::{CountedCall, Ownership};
 use pyo3::marker::Ungil;
 use pyo3::prelude::*;
 
@@ -194,7 +194,7 @@ impl PySealer {
         Ok(locked(py, &self.inner, 0, |sealer| at(sealer)))
     }
 
-    fn enter(&self) -> PyResult<Call> {
+    fn enter(&self) -> PyResult<CountedCall> {
         self.owner.enter().map_err(connection_error)
     }
 

@@ -8,13 +8,13 @@ use rustix::event::PollFlags;
 
 use super::{AfterTurn, TaskLimits, reset_when_closed};
 use crate::fd_socket::{FdSocketTx, PushOutcome};
-use crate::fork::Call;
+use crate::fork::CountedCall;
 
 /// The sending direction of such a socket.
 pub(crate) struct StalledSocket {
     side: Arc<FdSocketTx>,
     /// A child of a fork finds the socket in the middle of a call: its records are on their way.
-    _call: Call,
+    _call: CountedCall,
     /// When TCP took bytes last, or the socket was found closed.
     progress: Instant,
     closed: bool,

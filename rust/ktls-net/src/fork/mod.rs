@@ -13,8 +13,8 @@ use crate::NetError;
 use crate::background_sender;
 use crate::descriptor::guard;
 
-pub use process::Home;
-use process::Moment;
+use process::ForkMoment;
+pub use process::HomeProcess;
 pub(crate) use process::birth;
 
 /// A number in memory that a fork does not copy: 0 at first, changed by one process at a time.
@@ -38,14 +38,14 @@ pub struct Ownership {
     born: u64,
     /// The era in which this process was last known to have it; [`LOST`] once it has not.
     era: AtomicU64,
-    /// Calls under way, and the era of the last that began: [`Calls`].
+    /// Calls under way, and the era of the last that began: [`EraCalls`].
     calls: AtomicU64,
-    claim: Mutex<Claim>,
+    claim: Mutex<ForkClaim>,
 }
 
 /// What decides between two processes.
 #[derive(Debug, Default)]
-struct Claim {
+struct ForkClaim {
     /// None before the first fork, and where no memory could be had for it.
     number: Option<Box<dyn SharedNumber>>,
     /// What we saw there last: who finds something else has come too late.
@@ -54,7 +54,7 @@ struct Claim {
 
 /// Why a process may not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Forked {
+pub enum ForkRefusal {
     /// This process uses it.
     UsedBy(u32),
     /// Nobody announced the fork that made this process, so that its parent uses it.
@@ -67,7 +67,7 @@ pub enum Forked {
 
 /// A call under way.
 #[derive(Debug)]
-pub struct Call(Arc<Ownership>);
+pub struct CountedCall(Arc<Ownership>);
 
 /// What may need a number. Nobody waits for this lock: a fork may copy it locked.
 static LIVE: Mutex<Vec<Weak<Ownership>>> = Mutex::new(Vec::new());
@@ -78,7 +78,7 @@ const TRIES: usize = 1000;
 
 /// An era and how many calls, in one number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Calls {
+struct EraCalls {
     era: u64,
     count: u64,
 }
@@ -89,7 +89,7 @@ impl Ownership {
     pub fn new() -> Arc<Self> {
         let owner = Arc::new(Self {
             born: process::birth(),
-            era: AtomicU64::new(Moment::now().era()),
+            era: AtomicU64::new(ForkMoment::now().era()),
             calls: AtomicU64::new(0),
             claim: Mutex::default(),
         });
@@ -106,10 +106,10 @@ impl Ownership {
     ///
     /// # Errors
     /// EBUSY when the other process was first, or could not let go.
-    pub fn enter(self: &Arc<Self>) -> Result<Call, NetError> {
-        let call = self.begin(Moment::now().era())?;
+    pub fn enter(self: &Arc<Self>) -> Result<CountedCall, NetError> {
+        let call = self.begin(ForkMoment::now().era())?;
         // Again: a fork that came before the call was counted does not know of it.
-        let now = Moment::now();
+        let now = ForkMoment::now();
         if self.is_known(now) {
             return Ok(call);
         }
@@ -117,20 +117,20 @@ impl Ownership {
     }
 
     /// Begins something that only an owner has to do, and has asked for.
-    pub(crate) fn work(self: &Arc<Self>) -> Call {
+    pub(crate) fn work(self: &Arc<Self>) -> CountedCall {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        Call(Arc::clone(self))
+        CountedCall(Arc::clone(self))
     }
 
     /// True while no fork has made a second owner possible, or this process has claimed it since.
     pub(crate) fn is_ours(&self) -> bool {
-        self.is_known(Moment::now())
+        self.is_known(ForkMoment::now())
     }
 
     /// True when this process has to end what was begun: the last one that used it, if `left` says
     /// that something is to be done. A child that never used it just lets go.
     pub(crate) fn has_to_finish(&self, left: impl FnOnce() -> bool) -> bool {
-        let now = Moment::now();
+        let now = ForkMoment::now();
         match self.era.load(Ordering::SeqCst) {
             LOST => false,
             _ if self.is_known(now) => true,
@@ -140,15 +140,15 @@ impl Ownership {
 
     /// True in a child whose copy was in the middle of a call.
     pub(crate) fn is_stuck(&self) -> bool {
-        let calls = Calls::from(self.calls.load(Ordering::SeqCst));
-        calls.era != Moment::now().era() && calls.count > 0 && self.is_inherited(calls.era)
+        let calls = EraCalls::from(self.calls.load(Ordering::SeqCst));
+        calls.era != ForkMoment::now().era() && calls.count > 0 && self.is_inherited(calls.era)
     }
 
     /// # Errors
     /// EBUSY in such a child: not even a lock may be tried.
     pub(crate) fn check_not_stuck(&self) -> Result<(), NetError> {
         if self.is_stuck() {
-            return Err(Forked::InCall.into());
+            return Err(ForkRefusal::InCall.into());
         }
         Ok(())
     }
@@ -161,29 +161,29 @@ impl Ownership {
     pub fn check_reachable(&self) -> Result<(), NetError> {
         self.check_not_stuck()?;
         if process::is_cut_off(self.era.load(Ordering::SeqCst)) {
-            return Err(Forked::Unannounced.into());
+            return Err(ForkRefusal::Unannounced.into());
         }
         Ok(())
     }
 
     /// Counts a call, unless those that a child finds counted are of threads it does not have.
-    fn begin(self: &Arc<Self>, now: u64) -> Result<Call, NetError> {
+    fn begin(self: &Arc<Self>, now: u64) -> Result<CountedCall, NetError> {
         let counted = self
             .calls
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |calls| {
-                let calls = Calls::from(calls);
+                let calls = EraCalls::from(calls);
                 let stuck = calls.era != now && calls.count > 0 && self.is_inherited(calls.era);
                 let count = calls.count + 1;
-                (!stuck).then(|| Calls { era: now, count }.into())
+                (!stuck).then(|| EraCalls { era: now, count }.into())
             });
         match counted {
-            Ok(_) => Ok(Call(Arc::clone(self))),
-            Err(_) => Err(Forked::InCall.into()),
+            Ok(_) => Ok(CountedCall(Arc::clone(self))),
+            Err(_) => Err(ForkRefusal::InCall.into()),
         }
     }
 
     /// True when this process was last known to have it in this era, and no fork is under way.
-    fn is_known(&self, now: Moment) -> bool {
+    fn is_known(&self, now: ForkMoment) -> bool {
         now.is_quiet_in(self.era.load(Ordering::SeqCst))
     }
 
@@ -193,7 +193,7 @@ impl Ownership {
         era < birth && self.born != birth
     }
 
-    fn claim(&self, now: Moment) -> Result<(), NetError> {
+    fn claim(&self, now: ForkMoment) -> Result<(), NetError> {
         // Nor may its lock be tried: the fork may have come in the middle of anything.
         self.check_reachable()?;
         let mut claim = guard(&self.claim);
@@ -233,7 +233,7 @@ impl Ownership {
 
 const LOW: u64 = u32::MAX as u64;
 
-impl From<u64> for Calls {
+impl From<u64> for EraCalls {
     fn from(packed: u64) -> Self {
         Self {
             era: packed >> 32,
@@ -242,13 +242,13 @@ impl From<u64> for Calls {
     }
 }
 
-impl From<Calls> for u64 {
-    fn from(Calls { era, count }: Calls) -> Self {
+impl From<EraCalls> for u64 {
+    fn from(EraCalls { era, count }: EraCalls) -> Self {
         era << 32 | count
     }
 }
 
-impl Drop for Call {
+impl Drop for CountedCall {
     fn drop(&mut self) {
         self.0.calls.fetch_sub(1, Ordering::SeqCst);
     }
@@ -295,7 +295,7 @@ fn give_numbers(owners: &[Arc<Ownership>], make: impl FnOnce(usize) -> Vec<Box<d
     }
     for (owner, number) in without.iter().zip(make(without.len())) {
         if let Ok(mut claim) = owner.claim.try_lock() {
-            *claim = Claim {
+            *claim = ForkClaim {
                 number: Some(number),
                 seen: 0,
             };
@@ -303,7 +303,7 @@ fn give_numbers(owners: &[Arc<Ownership>], make: impl FnOnce(usize) -> Vec<Box<d
     }
 }
 
-fn refusal_of(claim: &Claim) -> NetError {
+fn refusal_of(claim: &ForkClaim) -> NetError {
     let number = claim.number.as_ref().map_or(0, |number| number.load());
     // Without one the parent keeps it.
     let user = if number == 0 {
@@ -311,14 +311,14 @@ fn refusal_of(claim: &Claim) -> NetError {
     } else {
         (number >> 32) as u32
     };
-    Forked::UsedBy(user).into()
+    ForkRefusal::UsedBy(user).into()
 }
 
 fn parent() -> u32 {
     std::os::unix::process::parent_id()
 }
 
-impl fmt::Display for Forked {
+impl fmt::Display for ForkRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UsedBy(pid) => write!(
@@ -339,8 +339,8 @@ impl fmt::Display for Forked {
     }
 }
 
-impl From<Forked> for NetError {
-    fn from(forked: Forked) -> Self {
+impl From<ForkRefusal> for NetError {
+    fn from(forked: ForkRefusal) -> Self {
         Self::Forked(forked)
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use ktls_sys::FORK_NUMBERS;
 
-use super::Forked;
+use super::ForkRefusal;
 use crate::NetError;
 
 /// The era now, and on top of it how many announced forks are under way: one number, so that it is
@@ -31,9 +31,9 @@ const ONE_FORK: u64 = 1 << 48;
 
 /// An era, and whether a fork is under way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Moment(u64);
+pub(super) struct ForkMoment(u64);
 
-impl Moment {
+impl ForkMoment {
     /// Now.
     #[inline]
     pub(super) fn now() -> Self {
@@ -55,16 +55,16 @@ impl Moment {
 
 /// The first look of a new process.
 #[cold]
-fn find_out() -> Moment {
+fn find_out() -> ForkMoment {
     while LOOKING.swap(1, Ordering::SeqCst) != 0 {
         // Another thread does it, in a few steps.
         if let now @ 1.. = NOW.load(Ordering::SeqCst) {
-            return Moment(now);
+            return ForkMoment(now);
         }
         std::thread::yield_now();
     }
     if let now @ 1.. = NOW.load(Ordering::SeqCst) {
-        return Moment(now);
+        return ForkMoment(now);
     }
     let birth = LAST.fetch_add(1, Ordering::SeqCst) + 1;
     if birth == 1 {
@@ -74,12 +74,12 @@ fn find_out() -> Moment {
     }
     BIRTH.store(birth, Ordering::SeqCst);
     NOW.store(birth, Ordering::SeqCst);
-    Moment(birth)
+    ForkMoment(birth)
 }
 
 /// Announces a fork: until it is over, whoever begins a call claims what the call is about.
 pub(super) fn announce() {
-    let _known = Moment::now();
+    let _known = ForkMoment::now();
     NOW.fetch_add(ONE_FORK, Ordering::SeqCst);
     FORKING.fetch_add(1, Ordering::SeqCst);
 }
@@ -96,7 +96,7 @@ pub(super) fn next_era() {
 /// The era with which this process began: it tells this process from its ancestors, and grows from parent
 /// to child.
 pub(crate) fn birth() -> u64 {
-    let _known = Moment::now();
+    let _known = ForkMoment::now();
     BIRTH.load(Ordering::SeqCst)
 }
 
@@ -108,13 +108,13 @@ pub(super) fn is_cut_off(era: u64) -> bool {
 
 /// The process in which something was made, whose threads are there.
 #[derive(Clone, Copy, Debug)]
-pub struct Home {
+pub struct HomeProcess {
     birth: u64,
     /// For messages only.
     pid: u32,
 }
 
-impl Home {
+impl HomeProcess {
     /// This process.
     #[must_use]
     pub fn here() -> Self {
@@ -136,6 +136,6 @@ impl Home {
         if self.is_here() {
             return Ok(());
         }
-        Err(Forked::Threads(self.pid).into())
+        Err(ForkRefusal::Threads(self.pid).into())
     }
 }

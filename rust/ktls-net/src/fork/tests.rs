@@ -23,8 +23,8 @@ fn old(born: u64, number: Option<&Number>, count: u64) -> Arc<Ownership> {
     Arc::new(Ownership {
         born,
         era: AtomicU64::new(0),
-        calls: AtomicU64::new(Calls { era: 0, count }.into()),
-        claim: Mutex::new(Claim {
+        calls: AtomicU64::new(EraCalls { era: 0, count }.into()),
+        claim: Mutex::new(ForkClaim {
             number: number.map(|number| Box::new(number.clone()) as _),
             seen: 0,
         }),
@@ -39,7 +39,7 @@ fn both(count: u64) -> (Arc<Ownership>, Arc<Ownership>) {
 }
 
 fn is_refused(owner: &Arc<Ownership>) -> bool {
-    matches!(owner.enter(), Err(NetError::Forked(Forked::UsedBy(_))))
+    matches!(owner.enter(), Err(NetError::Forked(ForkRefusal::UsedBy(_))))
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_child_forked_in_the_middle_of_a_call_never_has_it() {
     for _ in 0..2 {
         assert!(matches!(
             child.enter(),
-            Err(NetError::Forked(Forked::InCall))
+            Err(NetError::Forked(ForkRefusal::InCall))
         ));
     }
     assert!(!child.has_to_finish(|| true));
@@ -91,7 +91,7 @@ fn calls_of_our_own_make_nobody_stuck() {
     let calls = [child.enter(), child.enter()];
     assert!(!child.is_stuck());
     drop(calls);
-    assert_eq!(Calls::from(child.calls.load(Ordering::SeqCst)).count, 0);
+    assert_eq!(EraCalls::from(child.calls.load(Ordering::SeqCst)).count, 0);
 }
 
 #[test]

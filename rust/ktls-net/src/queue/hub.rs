@@ -8,13 +8,13 @@ use ktls_core::slot::SlotTable;
 use super::Shape;
 use super::worker::{Task, Worker};
 use crate::descriptor::{LOOK_UP, guard};
-use crate::fork::Home;
+use crate::fork::HomeProcess;
 use crate::{NetError, ReadinessBell, Wait};
 
 #[derive(Debug)]
 pub(crate) struct Hub {
     /// Threads do not come along with a fork.
-    home: Home,
+    home: HomeProcess,
     pub(super) shape: Shape,
     pub(super) slots: Mutex<SlotTable<()>>,
     inboxes: Vec<Inbox>,
@@ -53,7 +53,7 @@ impl Hub {
     pub(super) fn new(shape: Shape) -> Result<Self, NetError> {
         let inboxes = (0..shape.workers).map(|_| Inbox::new());
         Ok(Self {
-            home: Home::here(),
+            home: HomeProcess::here(),
             slots: Mutex::new(SlotTable::new(shape.slots)),
             inboxes: inboxes.collect::<Result<_, _>>()?,
             shape,

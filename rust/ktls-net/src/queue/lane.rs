@@ -16,7 +16,7 @@ use super::hub::Hub;
 use super::worker::Task;
 use crate::descriptor::guard;
 use crate::fd_socket::{FdSocketTx, RxParts};
-use crate::fork::Call;
+use crate::fork::CountedCall;
 use crate::{NetError, ReadinessBell};
 
 /// Descriptors in, sealed records out, in order: one worker has it.
@@ -55,7 +55,7 @@ struct State {
 pub(super) struct Work {
     pub(super) side: Arc<FdSocketTx>,
     /// A child of a fork finds it in the middle of a call.
-    _call: Call,
+    _call: CountedCall,
 }
 
 /// How long a close waits for a worker, which never waits itself.

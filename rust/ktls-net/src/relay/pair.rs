@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Truncation;
 use super::post::{Order, Post};
 use crate::NetError;
-use crate::fork::Home;
+use crate::fork::HomeProcess;
 
 /// Called once with a pair that has ended, by the thread that pumped it.
 pub type OnClose = Box<dyn FnOnce(Arc<Pair>) + Send>;
@@ -39,7 +39,7 @@ pub enum End {
 /// Two sides that a [`super::Pool`] pumps between. Direction 0 begins at the first side.
 pub struct Pair {
     id: u64,
-    home: Home,
+    home: HomeProcess,
     post: Weak<Post>,
     bytes: [AtomicU64; 2],
     records: [AtomicU64; 2],
@@ -51,7 +51,7 @@ impl Pair {
     pub(super) fn new(id: u64, post: &Arc<Post>) -> Arc<Self> {
         Arc::new(Self {
             id,
-            home: Home::here(),
+            home: HomeProcess::here(),
             post: Arc::downgrade(post),
             bytes: Default::default(),
             records: Default::default(),

@@ -14,12 +14,12 @@ use super::side::Side;
 use super::worker::Worker;
 use crate::NetError;
 use crate::descriptor::guard;
-use crate::fork::Home;
+use crate::fork::HomeProcess;
 
 /// Threads that pump between the sides of any number of pairs. Dropped, it ends them at once and
 /// waits for nothing.
 pub struct Pool {
-    home: Home,
+    home: HomeProcess,
     posts: Vec<Arc<Post>>,
     threads: Vec<ThreadId>,
     running: Arc<Running>,
@@ -59,7 +59,7 @@ impl Pool {
             return Err(NetError::Io(Errno::INVAL));
         }
         let mut pool = Self {
-            home: Home::here(),
+            home: HomeProcess::here(),
             posts: Vec::new(),
             threads: Vec::new(),
             running: Arc::default(),
