@@ -6,7 +6,8 @@ use std::time::Duration;
 use ktls_core::quoted;
 use ktls_core::session::{KeyUpdateLimit, KeyUpdatePolicy};
 use ktls_net::handshake::{
-    ClientConfig, ClientOptions, IdentityOptions, MinVersion, Roots, ServerConfig, ServerOptions,
+    ClientConfig, ClientOptions, IdentityOptions, MinVersion, ServerConfig, ServerOptions,
+    TrustedRoots,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -133,7 +134,7 @@ impl PyClientConfig {
         });
         let options = ClientOptions {
             roots: match &pem {
-                Some(pem) => Roots::Pem(pem.as_slice()),
+                Some(pem) => TrustedRoots::Pem(pem.as_slice()),
                 None => named_roots(roots.as_ref())?,
             },
             identity,
@@ -226,15 +227,15 @@ fn parse_version(name: &str) -> PyResult<MinVersion> {
     }
 }
 
-fn named_roots<'a>(name: Option<&Bound<'_, PyAny>>) -> PyResult<Roots<'a>> {
+fn named_roots<'a>(name: Option<&Bound<'_, PyAny>>) -> PyResult<TrustedRoots<'a>> {
     let Some(name) = name else {
-        return Ok(Roots::System);
+        return Ok(TrustedRoots::System);
     };
     let name = name.cast::<PyString>()?;
     check_room(name.len()?.saturating_mul(16))?;
     match name.to_str()? {
-        "system" => Ok(Roots::System),
-        "webpki" => Ok(Roots::WebPki),
+        "system" => Ok(TrustedRoots::System),
+        "webpki" => Ok(TrustedRoots::WebPki),
         other if other.contains("-----BEGIN ") => {
             let text = "roots is PEM as str: bytes are needed";
             Err(PyTypeError::new_err(text))

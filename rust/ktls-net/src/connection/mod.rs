@@ -27,7 +27,7 @@ use rustix::event::PollFlags;
 
 use crate::descriptor::{HasTurns, IoTurn, OpenFd, SharedFd, guard};
 use crate::fd_socket::ReadinessWatchers;
-use crate::handshake::Established;
+use crate::handshake::EstablishedConnection;
 use crate::wait::ProgressDeadline;
 use crate::{NetError, STATS, Wait};
 
@@ -101,10 +101,10 @@ impl Connection {
     /// A cipher that has no implementation.
     pub fn new(
         fd: OwnedFd,
-        established: Established,
+        established: EstablishedConnection,
         policy: &KeyUpdatePolicy,
     ) -> Result<Self, NetError> {
-        let Established {
+        let EstablishedConnection {
             tx,
             rx,
             keys,

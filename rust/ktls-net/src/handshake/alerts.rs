@@ -11,7 +11,7 @@ use ktls_core::wire::{ContentType, HEADER_LEN, MAX_PLAINTEXT, TLS12};
 use rustls::{Error as Rustls, InvalidMessage, PeerIncompatible, ProtocolVersion};
 use zeroize::Zeroizing;
 
-use super::{FATAL, Handshake, HandshakeError, State, error};
+use super::{FATAL, Handshake, HandshakeError, HandshakeState, error};
 
 /// Sealed records of the handshake, and what is known of them.
 #[derive(Default)]
@@ -53,7 +53,7 @@ impl RecordCounts {
 impl Handshake {
     /// Ends the handshake for a reason of ours.
     pub(super) fn refuse(&mut self, alert: Alert, text: impl Into<String>) {
-        self.state = State::Failed(HandshakeError::failed(text));
+        self.state = HandshakeState::Failed(HandshakeError::failed(text));
         self.tell(alert);
         self.side.secrets().forget();
     }

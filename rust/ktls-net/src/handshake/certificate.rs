@@ -6,7 +6,7 @@ use pkcs8::der::{Decode, SliceReader, TagNumber};
 use rustls::pki_types::CertificateDer;
 
 use super::error::HandshakeError;
-use super::private_key::{Kind, fields_of};
+use super::private_key::{KeyKind, fields_of};
 use super::words::{RSA_ENCRYPTION, algorithm_name};
 
 /// The longest certificate that the verifiers of rustls read.
@@ -36,14 +36,14 @@ pub(super) fn unusable(what: &str, index: usize, cert: &[u8]) -> HandshakeError 
 }
 
 /// The kind of a certificate's public key; None for one that does not parse.
-pub(super) fn kind_of_key(cert: &[u8]) -> Option<Kind> {
+pub(super) fn kind_of_key(cert: &[u8]) -> Option<KeyKind> {
     let (algorithm, key) = public_key(cert)?;
     let oid = ObjectIdentifier::decode(&mut SliceReader::new(algorithm).ok()?).ok()?;
     if oid != RSA_ENCRYPTION {
-        return Some(Kind::Other(algorithm_name(algorithm)));
+        return Some(KeyKind::Other(algorithm_name(algorithm)));
     }
     let modulus = UintRef::decode(&mut fields_of(key)?).ok()?;
-    Kind::rsa(modulus)
+    KeyKind::rsa(modulus)
 }
 
 /// The algorithm and the public key of a certificate (RFC 5280 §4.1).

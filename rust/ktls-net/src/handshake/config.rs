@@ -18,10 +18,10 @@ use rustls::{
 
 use crate::error::system_reason;
 
-use super::error::{HandshakeError, Offer, failed_inside};
+use super::error::{HandshakeError, OurOffer, failed_inside};
 use super::keylog::KeyLogFile;
 use super::limits::{self, BoundedTickets};
-use super::options::{ClientOptions, IdentityOptions, MinVersion, Roots, ServerOptions};
+use super::options::{ClientOptions, IdentityOptions, MinVersion, ServerOptions, TrustedRoots};
 use super::tickets::RatchetedTickets;
 use super::{certificate, pem, private_key};
 
@@ -29,14 +29,14 @@ use super::{certificate, pem, private_key};
 #[derive(Clone)]
 pub struct ServerConfig {
     pub(super) tls: Arc<rustls::ServerConfig>,
-    pub(super) offer: Arc<Offer>,
+    pub(super) offer: Arc<OurOffer>,
 }
 
 /// What a client needs for its handshakes, its session tickets included; clones share everything.
 #[derive(Clone)]
 pub struct ClientConfig {
     pub(super) tls: Arc<rustls::ClientConfig>,
-    pub(super) offer: Arc<Offer>,
+    pub(super) offer: Arc<OurOffer>,
 }
 
 impl ServerConfig {
@@ -45,7 +45,7 @@ impl ServerConfig {
     /// # Errors
     /// What does not parse or does not fit together, of kind `Config`.
     pub fn new(options: &ServerOptions<'_>) -> Result<Self, HandshakeError> {
-        let common = Common::new(options.min_version, options.suites.as_deref())?;
+        let common = CommonOptions::new(options.min_version, options.suites.as_deref())?;
         let identity = identity(options.identity, &common.provider)?;
         let verifier = client_verifier(options, &common.provider)?;
         let random = common.provider.secure_random;
@@ -80,7 +80,7 @@ impl ClientConfig {
     /// # Errors
     /// What does not parse or does not fit together, of kind `Config`.
     pub fn new(options: &ClientOptions<'_>) -> Result<Self, HandshakeError> {
-        let common = Common::new(options.min_version, options.suites.as_deref())?;
+        let common = CommonOptions::new(options.min_version, options.suites.as_deref())?;
         let identity = match options.identity {
             Some(options) => Some(identity(options, &common.provider)?),
             None => None,
@@ -129,13 +129,13 @@ static TLS12_UP: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TL
 static TLS13_ALONE: [&SupportedProtocolVersion; 1] = [&version::TLS13];
 
 /// What servers and clients choose alike.
-struct Common {
+struct CommonOptions {
     provider: Arc<CryptoProvider>,
     versions: &'static [&'static SupportedProtocolVersion],
-    offer: Arc<Offer>,
+    offer: Arc<OurOffer>,
 }
 
-impl Common {
+impl CommonOptions {
     fn new(min_version: MinVersion, names: Option<&[String]>) -> Result<Self, HandshakeError> {
         let mut provider = default_provider();
         if let Some(names) = names {
@@ -151,7 +151,7 @@ impl Common {
             let text = format!("none of the suites {names} belongs to {text}");
             return Err(HandshakeError::config(text));
         }
-        let offer = Offer {
+        let offer = OurOffer {
             versions: text.into(),
             suites: joined(&allowed),
         };
@@ -238,7 +238,7 @@ fn mismatch(identity: &CertifiedKey, error: &Rustls) -> HandshakeError {
         .cert
         .first()
         .and_then(|cert| certificate::kind_of_key(cert));
-    if let Some(kind) = kind.and_then(private_key::Kind::unsupported) {
+    if let Some(kind) = kind.and_then(private_key::KeyKind::unsupported) {
         return private_key::unsupported(first, &kind);
     }
     let text = "key does not belong to the first certificate of cert";
@@ -285,11 +285,11 @@ fn client_verifier(
         .map_err(|_| HandshakeError::config("client_roots holds no root that can be used"))
 }
 
-fn server_roots(roots: Roots<'_>) -> Result<RootCertStore, HandshakeError> {
+fn server_roots(roots: TrustedRoots<'_>) -> Result<RootCertStore, HandshakeError> {
     match roots {
-        Roots::Pem(pem) => pem::roots("roots", pem),
-        Roots::System => system_roots(),
-        Roots::WebPki => Ok(RootCertStore {
+        TrustedRoots::Pem(pem) => pem::roots("roots", pem),
+        TrustedRoots::System => system_roots(),
+        TrustedRoots::WebPki => Ok(RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         }),
     }

@@ -41,7 +41,7 @@ pub(super) struct ClientHello {
 
 /// What a sealed record is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Sifted {
+pub(super) enum SiftedRecord {
     /// Early data, to be forgotten.
     EarlyData,
     /// Early data beyond what is skipped.
@@ -82,8 +82,8 @@ impl EarlyData {
         };
         message.extend_from_slice(fragment);
         let hello = match client_hello(message) {
-            Parsed::Incomplete if message.len() < MAX_HANDSHAKE => return None,
-            Parsed::Hello(hello) => Some(hello),
+            ParsedHello::Incomplete if message.len() < MAX_HANDSHAKE => return None,
+            ParsedHello::Hello(hello) => Some(hello),
             _ => None,
         };
         *self = match hello {
@@ -101,25 +101,25 @@ impl EarlyData {
         &mut self,
         record: &[u8],
         make_opener: impl FnOnce() -> Option<Opener>,
-    ) -> Sifted {
+    ) -> SiftedRecord {
         let Self::Skipping { left, opener } = self else {
-            return Sifted::Handshake;
+            return SiftedRecord::Handshake;
         };
         if opener.is_none() {
             *opener = make_opener().map(Box::new);
         }
         if opener.as_mut().is_some_and(|opener| opens(opener, record)) {
             *self = Self::Over;
-            return Sifted::Handshake;
+            return SiftedRecord::Handshake;
         }
         // An empty record counts as well, so that there is an end to them.
         let cost = record.len().saturating_sub(HEADER_LEN + OVERHEAD).max(1);
         match left.checked_sub(cost) {
             Some(rest) => {
                 *left = rest;
-                Sifted::EarlyData
+                SiftedRecord::EarlyData
             }
-            None => Sifted::TooMuch,
+            None => SiftedRecord::TooMuch,
         }
     }
 }
@@ -131,25 +131,25 @@ fn opens(opener: &mut Opener, record: &[u8]) -> bool {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Parsed {
+enum ParsedHello {
     Incomplete,
     Hello(ClientHello),
     /// rustls will say what is wrong with it.
     Malformed,
 }
 
-fn client_hello(message: &[u8]) -> Parsed {
+fn client_hello(message: &[u8]) -> ParsedHello {
     let &[message_type, high, middle, low, ref rest @ ..] = message else {
-        return Parsed::Incomplete;
+        return ParsedHello::Incomplete;
     };
     let len = u32::from_be_bytes([0, high, middle, low]) as usize;
     if message_type != CLIENT_HELLO {
-        return Parsed::Malformed;
+        return ParsedHello::Malformed;
     }
     let Some(body) = rest.get(..len) else {
-        return Parsed::Incomplete;
+        return ParsedHello::Incomplete;
     };
-    parse_body(body).map_or(Parsed::Malformed, Parsed::Hello)
+    parse_body(body).map_or(ParsedHello::Malformed, ParsedHello::Hello)
 }
 
 fn parse_body(body: &[u8]) -> Option<ClientHello> {
@@ -168,12 +168,12 @@ fn parse_body(body: &[u8]) -> Option<ClientHello> {
 
 /// The numbers of a ClientHello's extensions (RFC 8446 §4.1.2).
 fn extensions(body: &[u8]) -> Option<impl Iterator<Item = u16>> {
-    let mut rest = Reader(body.get(2 + 32..)?);
+    let mut rest = VectorReader(body.get(2 + 32..)?);
     rest.vector(1)?; // legacy_session_id
     rest.vector(2)?; // cipher_suites
     rest.vector(1)?; // legacy_compression_methods
     // Before TLS 1.3 there need not be any, nor the length of their list.
-    let mut list = Reader(if rest.0.is_empty() {
+    let mut list = VectorReader(if rest.0.is_empty() {
         &[]
     } else {
         rest.vector(2)?
@@ -186,9 +186,9 @@ fn extensions(body: &[u8]) -> Option<impl Iterator<Item = u16>> {
 }
 
 /// Reads numbers and vectors off the front.
-struct Reader<'a>(&'a [u8]);
+struct VectorReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> VectorReader<'a> {
     fn number(&mut self, size: usize) -> Option<usize> {
         let (number, rest) = self.0.split_at_checked(size)?;
         self.0 = rest;
@@ -271,16 +271,24 @@ mod tests {
             for _ in 0..MAX_SKIPPED / size {
                 assert_eq!(
                     early_data.sift(&record, || None),
-                    Sifted::EarlyData,
+                    SiftedRecord::EarlyData,
                     "{size}"
                 );
             }
             let rest = vec![23; HEADER_LEN + OVERHEAD + MAX_SKIPPED % size];
             if !MAX_SKIPPED.is_multiple_of(size) {
-                assert_eq!(early_data.sift(&rest, || None), Sifted::EarlyData, "{size}");
+                assert_eq!(
+                    early_data.sift(&rest, || None),
+                    SiftedRecord::EarlyData,
+                    "{size}"
+                );
             }
             let short = vec![23; HEADER_LEN + OVERHEAD];
-            assert_eq!(early_data.sift(&short, || None), Sifted::TooMuch, "{size}");
+            assert_eq!(
+                early_data.sift(&short, || None),
+                SiftedRecord::TooMuch,
+                "{size}"
+            );
         }
     }
 
@@ -288,6 +296,6 @@ mod tests {
     fn a_second_client_hello_ends_it() {
         let mut early_data = after(&[&hello(&[(42, &[])])]);
         early_data.read_in_clear(&hello(&[]));
-        assert_eq!(early_data.sift(&[23; 40], || None), Sifted::Handshake);
+        assert_eq!(early_data.sift(&[23; 40], || None), SiftedRecord::Handshake);
     }
 }

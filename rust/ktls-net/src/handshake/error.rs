@@ -77,23 +77,23 @@ impl From<ktls_core::Error> for HandshakeError {
 
 /// The versions and suites that we allow, as text.
 #[derive(Debug)]
-pub(super) struct Offer {
+pub(super) struct OurOffer {
     pub(super) versions: String,
     pub(super) suites: String,
 }
 
 /// What a sentence about a failure needs to know of us.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ours<'a> {
+pub(super) struct FailureContext<'a> {
     /// The name that the peer's certificate must prove: at a client.
     pub(super) server_name: Option<&'a str>,
     /// Our ALPN protocols.
     pub(super) alpn: &'a [Vec<u8>],
     /// Our versions and suites.
-    pub(super) offer: &'a Offer,
+    pub(super) offer: &'a OurOffer,
 }
 
-impl Ours<'_> {
+impl FailureContext<'_> {
     /// What `error` means, and what to do about it where that is known.
     pub(super) fn explain(self, error: &Rustls) -> String {
         match error {

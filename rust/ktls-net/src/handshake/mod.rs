@@ -2,7 +2,7 @@
 //!
 //! [`Handshake`] takes the peer's bytes and gives bytes to send; it never opens application data:
 //! the stream is handed to rustls piece by piece, and what follows the last handshake record stays
-//! sealed in [`Established::received`]. No other module knows rustls.
+//! sealed in [`EstablishedConnection::received`]. No other module knows rustls.
 
 mod alerts;
 mod certificate;
@@ -30,24 +30,24 @@ use rustls::{CommonState, Error as Rustls, HandshakeKind};
 
 pub use config::{ClientConfig, ServerConfig};
 pub use error::{HandshakeError, HandshakeErrorKind};
-pub use options::{ClientOptions, IdentityOptions, MinVersion, Roots, ServerOptions};
+pub use options::{ClientOptions, IdentityOptions, MinVersion, ServerOptions, TrustedRoots};
 pub use private_key::needs_password;
 
 use alerts::RecordCounts;
-use early_data::{ClientHello, EarlyData, MAX_SKIPPED, Sifted};
-use side::Side;
+use early_data::{ClientHello, EarlyData, MAX_SKIPPED, SiftedRecord};
+use side::HandshakeSide;
 
 /// A handshake without I/O: bytes in, bytes out.
 pub struct Handshake {
-    side: Side,
-    state: State,
+    side: HandshakeSide,
+    state: HandshakeState,
     /// From the peer, not yet handed to rustls: less than a record while the handshake runs.
     received: Vec<u8>,
     /// Handed to rustls, which is not done with it.
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
     /// What the next piece for rustls is.
-    next: Piece,
+    next: IncomingPiece,
     /// Bytes handed to rustls so far.
     total: usize,
     early_data: EarlyData,
@@ -56,7 +56,7 @@ pub struct Handshake {
     counts: RecordCounts,
 }
 
-enum State {
+enum HandshakeState {
     Running,
     Complete,
     Failed(HandshakeError),
@@ -65,13 +65,13 @@ enum State {
 /// rustls judges a header before its body has come: a peer that is no TLS peer at all is told
 /// so at once, although its "length" promises more.
 #[derive(Clone, Copy)]
-enum Piece {
+enum IncomingPiece {
     Header,
     Body { record_type: u8, len: usize },
 }
 
 /// A connection whose handshake is done.
-pub struct Established {
+pub struct EstablishedConnection {
     /// The key of our records, numbered on from those of the handshake.
     pub tx: CryptoInfo,
     /// The key of the peer's records.
@@ -102,7 +102,7 @@ impl Handshake {
     /// # Errors
     /// When there is no randomness.
     pub fn server(config: &ServerConfig) -> Result<Self, HandshakeError> {
-        Self::start(Side::server(config)?)
+        Self::start(HandshakeSide::server(config)?)
     }
 
     /// Starts a client's handshake with the server that must prove to be `server_name`.
@@ -110,10 +110,10 @@ impl Handshake {
     /// # Errors
     /// A `server_name` that is neither a DNS name nor an IP address, of kind `Config`.
     pub fn client(config: &ClientConfig, server_name: &str) -> Result<Self, HandshakeError> {
-        Self::start(Side::client(config, server_name)?)
+        Self::start(HandshakeSide::client(config, server_name)?)
     }
 
-    fn start(side: Side) -> Result<Self, HandshakeError> {
+    fn start(side: HandshakeSide) -> Result<Self, HandshakeError> {
         let early_data = if side.is_server() {
             EarlyData::expected()
         } else {
@@ -121,11 +121,11 @@ impl Handshake {
         };
         let mut handshake = Self {
             side,
-            state: State::Running,
+            state: HandshakeState::Running,
             received: Vec::new(),
             incoming: Vec::new(),
             outgoing: Vec::new(),
-            next: Piece::Header,
+            next: IncomingPiece::Header,
             total: 0,
             early_data,
             hello: None,
@@ -169,14 +169,14 @@ impl Handshake {
     /// True when nothing more is needed from the peer.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        matches!(self.state, State::Complete)
+        matches!(self.state, HandshakeState::Complete)
     }
 
     /// The connection, once the handshake is complete and everything was sent.
     ///
     /// # Errors
     /// When it is too early, of kind `Config`; the failure of a handshake that has failed.
-    pub fn finish(self) -> Result<Established, HandshakeError> {
+    pub fn finish(self) -> Result<EstablishedConnection, HandshakeError> {
         if !self.outcome()? {
             return Err(HandshakeError::config("the handshake is not complete"));
         }
@@ -188,13 +188,16 @@ impl Handshake {
         Self::establish(self.side, self.received)
     }
 
-    fn establish(side: Side, received: Vec<u8>) -> Result<Established, HandshakeError> {
-        let agreed = Agreed::of(side.common())?;
+    fn establish(
+        side: HandshakeSide,
+        received: Vec<u8>,
+    ) -> Result<EstablishedConnection, HandshakeError> {
+        let agreed = AgreedParameters::of(side.common())?;
         let server_name = side.server_name().map(str::to_owned);
         let (secrets, keys) = side.into_keys()?;
         let (tx_seq, tx) = secrets.tx;
         let (rx_seq, rx) = secrets.rx;
-        Ok(Established {
+        Ok(EstablishedConnection {
             tx: keys::crypto_info(agreed.version, tx_seq, &tx)?,
             rx: keys::crypto_info(agreed.version, rx_seq, &rx)?,
             keys,
@@ -212,13 +215,14 @@ impl Handshake {
     /// Where in `received` the next piece for rustls lies, if it is whole and still wanted.
     fn next_piece(&self, at: usize) -> Option<Range<usize>> {
         let len = match (self.next, self.header_at(at)) {
-            (Piece::Body { len, .. }, _) => len,
-            (Piece::Header, Some(header)) if self.is_to_be_sifted(header) => {
+            (IncomingPiece::Body { len, .. }, _) => len,
+            (IncomingPiece::Header, Some(header)) if self.is_to_be_sifted(header) => {
                 HEADER_LEN + body_len(header)
             }
-            (Piece::Header, _) => HEADER_LEN,
+            (IncomingPiece::Header, _) => HEADER_LEN,
         };
-        let whole = matches!(self.state, State::Running) && at + len <= self.received.len();
+        let whole =
+            matches!(self.state, HandshakeState::Running) && at + len <= self.received.len();
         whole.then_some(at..at + len)
     }
 
@@ -232,8 +236,10 @@ impl Handshake {
 
     fn take(&mut self, piece: Range<usize>) {
         match (self.next, self.header_at(piece.start)) {
-            (Piece::Header, Some(header)) if self.is_to_be_sifted(header) => self.sift(piece),
-            (Piece::Header, Some(header)) if self.is_too_long(header) => self.refuse(
+            (IncomingPiece::Header, Some(header)) if self.is_to_be_sifted(header) => {
+                self.sift(piece)
+            }
+            (IncomingPiece::Header, Some(header)) if self.is_too_long(header) => self.refuse(
                 Alert::RecordOverflow,
                 "the peer sent a record longer than the protocol allows",
             ),
@@ -249,15 +255,15 @@ impl Handshake {
             .early_data
             .sift(&self.received[record.clone()], make_opener)
         {
-            Sifted::EarlyData => {}
-            Sifted::TooMuch => {
+            SiftedRecord::EarlyData => {}
+            SiftedRecord::TooMuch => {
                 let text = format!("the client sent more than {MAX_SKIPPED} bytes of early data");
                 self.refuse(Alert::UnexpectedMessage, text);
             }
-            Sifted::Handshake => {
+            SiftedRecord::Handshake => {
                 let body = record.start + HEADER_LEN;
                 self.feed(record.start..body);
-                if matches!(self.state, State::Running) {
+                if matches!(self.state, HandshakeState::Running) {
                     self.feed(body..record.end);
                 }
             }
@@ -273,21 +279,21 @@ impl Handshake {
         self.incoming
             .extend_from_slice(&self.received[piece.clone()]);
         self.next = match (self.next, self.header_at(piece.start)) {
-            (Piece::Header, Some(header)) => {
+            (IncomingPiece::Header, Some(header)) => {
                 self.counts.hand_over(header);
-                Piece::Body {
+                IncomingPiece::Body {
                     record_type: header[0],
                     len: body_len(header),
                 }
             }
-            (Piece::Body { record_type, .. }, _) => {
+            (IncomingPiece::Body { record_type, .. }, _) => {
                 if record_type == ContentType::HANDSHAKE.0 {
                     let fragment = &self.received[piece.clone()];
                     self.hello = self.early_data.read_in_clear(fragment).or(self.hello);
                 }
-                Piece::Header
+                IncomingPiece::Header
             }
-            (Piece::Header, None) => Piece::Header,
+            (IncomingPiece::Header, None) => IncomingPiece::Header,
         };
         self.advance(piece);
     }
@@ -299,10 +305,10 @@ impl Handshake {
         self.counts.made(&self.outgoing[before..]);
         match advanced {
             Ok(()) if self.side.common().is_handshaking() => {}
-            Ok(()) => self.state = State::Complete,
+            Ok(()) => self.state = HandshakeState::Complete,
             Err(error) => self.fail(&error, piece),
         }
-        if !matches!(self.state, State::Running) {
+        if !matches!(self.state, HandshakeState::Running) {
             self.side.secrets().forget();
         }
     }
@@ -317,14 +323,14 @@ impl Handshake {
         } else {
             self.side.ours().explain(error)
         };
-        self.state = State::Failed(HandshakeError::failed(text));
+        self.state = HandshakeState::Failed(HandshakeError::failed(text));
     }
 
     fn outcome(&self) -> Result<bool, HandshakeError> {
         match &self.state {
-            State::Running => Ok(false),
-            State::Complete => Ok(true),
-            State::Failed(error) => Err(error.clone()),
+            HandshakeState::Running => Ok(false),
+            HandshakeState::Complete => Ok(true),
+            HandshakeState::Failed(error) => Err(error.clone()),
         }
     }
 }
@@ -334,7 +340,7 @@ fn body_len([.., high, low]: [u8; HEADER_LEN]) -> usize {
 }
 
 /// What the two sides agreed on.
-struct Agreed {
+struct AgreedParameters {
     version: u16,
     suite: u16,
     suite_name: String,
@@ -343,7 +349,7 @@ struct Agreed {
     resumed: bool,
 }
 
-impl Agreed {
+impl AgreedParameters {
     fn of(common: &CommonState) -> Result<Self, Rustls> {
         let version = common
             .protocol_version()
@@ -370,7 +376,7 @@ impl fmt::Debug for Handshake {
     }
 }
 
-impl fmt::Debug for Established {
+impl fmt::Debug for EstablishedConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Established({:#06x}, {})", self.version, self.suite_name)
     }

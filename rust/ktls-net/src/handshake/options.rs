@@ -15,7 +15,7 @@ pub enum MinVersion {
 
 /// Whose certificates a client trusts to vouch for servers.
 #[derive(Clone, Copy, Debug)]
-pub enum Roots<'a> {
+pub enum TrustedRoots<'a> {
     /// These certificates, as PEM.
     Pem(&'a [u8]),
     /// The system's store.
@@ -81,7 +81,7 @@ impl<'a> ServerOptions<'a> {
 #[derive(Clone)]
 pub struct ClientOptions<'a> {
     /// Whom to trust.
-    pub roots: Roots<'a>,
+    pub roots: TrustedRoots<'a>,
     /// For servers that ask for a certificate.
     pub identity: Option<IdentityOptions<'a>>,
     /// Protocols in order of preference.
@@ -99,7 +99,7 @@ pub struct ClientOptions<'a> {
 impl<'a> ClientOptions<'a> {
     /// The defaults with these roots.
     #[must_use]
-    pub fn new(roots: Roots<'a>) -> Self {
+    pub fn new(roots: TrustedRoots<'a>) -> Self {
         Self {
             roots,
             identity: None,

@@ -43,14 +43,14 @@ pub(super) fn roots(what: &str, pem: &[u8]) -> Result<RootCertStore, HandshakeEr
 
 /// What lies between a BEGIN line and its END line.
 #[derive(Debug)]
-pub(super) struct Section<'a> {
+pub(super) struct PemSection<'a> {
     pub(super) label: &'a str,
     /// All lines between. They are not kept one by one: a file of empty lines would take many times
     /// its own size.
     body: &'a [u8],
 }
 
-impl<'a> Section<'a> {
+impl<'a> PemSection<'a> {
     /// Its lines that are headers, such as `Proc-Type: 4,ENCRYPTED`.
     pub(super) fn headers(&self) -> impl Iterator<Item = &'a [u8]> {
         lines(self.body).filter(|line| line.contains(&b':'))
@@ -90,7 +90,7 @@ const PLAIN_END: &[u8] = b"-----END PRIVATE KEY-----\n";
 pub(super) fn sections<'a>(
     what: &'a str,
     pem: &'a [u8],
-) -> impl Iterator<Item = Result<Section<'a>, HandshakeError>> {
+) -> impl Iterator<Item = Result<PemSection<'a>, HandshakeError>> {
     let mut rest = pem.strip_prefix(BYTE_ORDER_MARK).unwrap_or(pem);
     std::iter::from_fn(move || {
         while let Some(line) = next_line(&mut rest) {
@@ -117,13 +117,13 @@ fn section<'a>(
     what: &str,
     label: &'a str,
     rest: &mut &'a [u8],
-) -> Result<Section<'a>, HandshakeError> {
+) -> Result<PemSection<'a>, HandshakeError> {
     let begin = *rest;
     let mut body = 0;
     while let Some(line) = next_line(rest) {
         if is_end_of(label, line) {
             let body = &begin[..body];
-            return Ok(Section { label, body });
+            return Ok(PemSection { label, body });
         }
         body = begin.len() - rest.len();
     }
@@ -158,7 +158,7 @@ fn text(bytes: &[u8]) -> Option<&str> {
 /// The certificate in a section, if that is what it holds.
 fn certificate(
     what: &str,
-    section: &Section<'_>,
+    section: &PemSection<'_>,
 ) -> Result<Option<CertificateDer<'static>>, HandshakeError> {
     match section.label {
         "CERTIFICATE" | "X509 CERTIFICATE" => {
@@ -187,7 +187,7 @@ pub(super) fn missing(
     what: &str,
     wanted: &str,
     pem: &[u8],
-    sections: &[Section<'_>],
+    sections: &[PemSection<'_>],
 ) -> HandshakeError {
     let hint = match (sections, pem) {
         ([], [0x30, ..]) if !pem.is_ascii() => {

@@ -6,7 +6,7 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, ObjectIdentifier, PrivateKeyInfoRef};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 
 use super::error::HandshakeError;
-use super::pem::{Section, missing, sections};
+use super::pem::{PemSection, missing, sections};
 use super::words::{EC_PUBLIC_KEY, RSA_ENCRYPTION, oid_name};
 
 /// The first private key of `pem`, decrypted by `password` where it is encrypted.
@@ -30,7 +30,7 @@ pub(super) fn private_key(
 
 fn key_in(
     what: &str,
-    section: &Section<'_>,
+    section: &PemSection<'_>,
     password: Option<&[u8]>,
 ) -> Result<PrivateKeyDer<'static>, HandshakeError> {
     if is_traditionally_encrypted(section) {
@@ -64,12 +64,12 @@ pub fn needs_password(pem: &[u8]) -> bool {
 
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 
-fn holds_key(section: &Section<'_>) -> bool {
+fn holds_key(section: &PemSection<'_>) -> bool {
     section.label == "PRIVATE KEY" || section.label.ends_with(" PRIVATE KEY")
 }
 
 /// As `openssl rsa -aes256` and `openssl ec -aes256` do it.
-fn is_traditionally_encrypted(section: &Section<'_>) -> bool {
+fn is_traditionally_encrypted(section: &PemSection<'_>) -> bool {
     let encrypted =
         |header: &[u8]| header.starts_with(b"Proc-Type:") && header.ends_with(b"ENCRYPTED");
     section.headers().any(encrypted)
@@ -118,7 +118,7 @@ fn unknown_encryption(what: &str, how: &str) -> HandshakeError {
 
 /// Why a key that was refused cannot be used.
 pub(super) fn explain_refusal(what: &str, key: &PrivateKeyDer<'_>) -> HandshakeError {
-    match kind_of(key).and_then(Kind::unsupported) {
+    match kind_of(key).and_then(KeyKind::unsupported) {
         Some(kind) => unsupported(what, &kind),
         None => unusable(what, "it is malformed"),
     }
@@ -141,12 +141,12 @@ fn unusable(what: &str, why: &str) -> HandshakeError {
 const SUPPORTED: [&str; 4] = ["EC on P-256", "EC on P-384", "EC on P-521", "Ed25519"];
 
 /// The kind of a private or public key.
-pub(super) enum Kind {
+pub(super) enum KeyKind {
     Rsa { bits: usize },
     Other(String),
 }
 
-impl Kind {
+impl KeyKind {
     /// RSA of this modulus.
     pub(super) fn rsa(modulus: UintRef<'_>) -> Option<Self> {
         let modulus = modulus.as_bytes();
@@ -168,16 +168,16 @@ impl Kind {
 }
 
 /// What kind of key it is; None for one that does not parse.
-fn kind_of(key: &PrivateKeyDer<'_>) -> Option<Kind> {
+fn kind_of(key: &PrivateKeyDer<'_>) -> Option<KeyKind> {
     match key {
         PrivateKeyDer::Pkcs1(key) => rsa(key.secret_pkcs1_der()),
-        PrivateKeyDer::Sec1(key) => Some(Kind::Other(sec1_curve(key.secret_sec1_der())?)),
+        PrivateKeyDer::Sec1(key) => Some(KeyKind::Other(sec1_curve(key.secret_sec1_der())?)),
         PrivateKeyDer::Pkcs8(key) => {
             let info = PrivateKeyInfoRef::try_from(key.secret_pkcs8_der()).ok()?;
             match info.algorithm.oid {
                 RSA_ENCRYPTION => rsa(info.private_key.as_bytes()),
-                EC_PUBLIC_KEY => Some(Kind::Other(curve_name(info.algorithm.parameters?))),
-                oid => Some(Kind::Other(oid_name(oid))),
+                EC_PUBLIC_KEY => Some(KeyKind::Other(curve_name(info.algorithm.parameters?))),
+                oid => Some(KeyKind::Other(oid_name(oid))),
             }
         }
         _ => None,
@@ -185,10 +185,10 @@ fn kind_of(key: &PrivateKeyDer<'_>) -> Option<Kind> {
 }
 
 /// The size of the modulus of an `RSAPrivateKey` (RFC 8017 §A.1.2).
-fn rsa(der: &[u8]) -> Option<Kind> {
+fn rsa(der: &[u8]) -> Option<KeyKind> {
     let mut reader = fields_of(der)?;
     UintRef::decode(&mut reader).ok()?;
-    Kind::rsa(UintRef::decode(&mut reader).ok()?)
+    KeyKind::rsa(UintRef::decode(&mut reader).ok()?)
 }
 
 /// The curve of an `ECPrivateKey` (RFC 5915 §3).

@@ -17,15 +17,15 @@ use crate::descriptor::guard;
 
 /// The secrets that a peer's and our own records of the rest of the handshake are sealed under.
 #[derive(Default)]
-struct Secrets {
+struct RecordSecrets {
     peer: Option<Zeroizing<Vec<u8>>>,
     own: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// A key log that keeps what one handshake needs, and passes everything on to another one.
 pub(super) struct HandshakeSecrets {
-    secrets: Mutex<Secrets>,
-    /// The label of [`Secrets::peer`] and that of [`Secrets::own`].
+    secrets: Mutex<RecordSecrets>,
+    /// The label of [`RecordSecrets::peer`] and that of [`RecordSecrets::own`].
     labels: [&'static str; 2],
     log: Arc<dyn KeyLog>,
 }
@@ -83,7 +83,7 @@ impl HandshakeSecrets {
 
     /// Wipes the secrets.
     pub(super) fn forget(&self) {
-        *guard(&self.secrets) = Secrets::default();
+        *guard(&self.secrets) = RecordSecrets::default();
     }
 }
 

@@ -12,12 +12,12 @@ use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{CommonState, Error as Rustls, ExtractedSecrets};
 
 use super::config::{ClientConfig, ServerConfig};
-use super::error::{HandshakeError, Ours};
+use super::error::{FailureContext, HandshakeError};
 use super::keys::RustlsKeys;
 use super::secrets::HandshakeSecrets;
 
 /// The one half of a handshake.
-pub(super) enum Side {
+pub(super) enum HandshakeSide {
     Client {
         conn: Box<UnbufferedClientConnection>,
         config: ClientConfig,
@@ -27,12 +27,12 @@ pub(super) enum Side {
     Server {
         conn: Box<UnbufferedServerConnection>,
         config: ServerConfig,
-        asked: Arc<Asked>,
+        asked: Arc<RequestedServerName>,
         secrets: Arc<HandshakeSecrets>,
     },
 }
 
-impl Side {
+impl HandshakeSide {
     pub(super) fn client(config: &ClientConfig, name: &str) -> Result<Self, HandshakeError> {
         let server_name = ServerName::try_from(name.to_owned()).map_err(|_| {
             let name = quoted(name);
@@ -54,7 +54,7 @@ impl Side {
 
     pub(super) fn server(config: &ServerConfig) -> Result<Self, HandshakeError> {
         let mut tls = rustls::ServerConfig::clone(&config.tls);
-        let asked = Arc::new(Asked {
+        let asked = Arc::new(RequestedServerName {
             certs: tls.cert_resolver,
             name: OnceLock::new(),
         });
@@ -92,7 +92,7 @@ impl Side {
             let (done_with, step) = self.step(incoming, outgoing);
             let step = step?;
             incoming.drain(..done_with);
-            if step == Step::NeedsInput {
+            if step == HandshakeStep::NeedsInput {
                 return Ok(());
             }
         }
@@ -108,7 +108,7 @@ impl Side {
         &mut self,
         incoming: &mut [u8],
         outgoing: &mut Vec<u8>,
-    ) -> (usize, Result<Step, Rustls>) {
+    ) -> (usize, Result<HandshakeStep, Rustls>) {
         match self {
             Self::Client { conn, .. } => settle(conn.process_tls_records(incoming), outgoing),
             Self::Server { conn, .. } => settle(conn.process_tls_records(incoming), outgoing),
@@ -132,14 +132,14 @@ impl Side {
     }
 
     /// Our part in what goes wrong.
-    pub(super) fn ours(&self) -> Ours<'_> {
+    pub(super) fn ours(&self) -> FailureContext<'_> {
         match self {
-            Self::Client { config, name, .. } => Ours {
+            Self::Client { config, name, .. } => FailureContext {
                 server_name: Some(name),
                 alpn: &config.tls.alpn_protocols,
                 offer: &config.offer,
             },
-            Self::Server { config, .. } => Ours {
+            Self::Server { config, .. } => FailureContext {
                 server_name: None,
                 alpn: &config.tls.alpn_protocols,
                 offer: &config.offer,
@@ -163,7 +163,7 @@ impl Side {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Step {
+enum HandshakeStep {
     NeedsInput,
     GoOn,
 }
@@ -172,19 +172,19 @@ enum Step {
 fn settle<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
     outgoing: &mut Vec<u8>,
-) -> (usize, Result<Step, Rustls>) {
+) -> (usize, Result<HandshakeStep, Rustls>) {
     let UnbufferedStatus { discard, state } = status;
     let step = state.and_then(|state| match state {
         // A TLS 1.3 server may already send data while it waits for the client's Finished.
         ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_) => {
-            Ok(Step::NeedsInput)
+            Ok(HandshakeStep::NeedsInput)
         }
         ConnectionState::TransmitTlsData(state) => {
             state.done();
-            Ok(Step::GoOn)
+            Ok(HandshakeStep::GoOn)
         }
         ConnectionState::EncodeTlsData(mut state) => {
-            append(outgoing, |out| state.encode(out)).map(|()| Step::GoOn)
+            append(outgoing, |out| state.encode(out)).map(|()| HandshakeStep::GoOn)
         }
         _ => Err(Rustls::General(
             "a state has no place in a handshake".into(),
@@ -213,12 +213,12 @@ fn append(
 
 /// Remembers the name that a client asks for, which rustls tells the certificate's chooser alone.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct RequestedServerName {
     certs: Arc<dyn ResolvesServerCert>,
     name: OnceLock<Box<str>>,
 }
 
-impl ResolvesServerCert for Asked {
+impl ResolvesServerCert for RequestedServerName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         if let Some(name) = hello.server_name() {
             // Set twice after a HelloRetryRequest; rustls checks that it is the same.

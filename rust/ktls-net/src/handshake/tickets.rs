@@ -24,17 +24,17 @@ use zeroize::Zeroizing;
 /// A ticket is a fresh salt, and the session sealed under a key that is derived from the salt and the
 /// secret of the period. No key is used twice, and so the nonce is zero.
 pub(super) struct RatchetedTickets {
-    secrets: Mutex<Secrets>,
+    secrets: Mutex<TicketSecrets>,
     random: &'static dyn SecureRandom,
 }
 
-type Secret = Zeroizing<[u8; SECRET_LEN]>;
+type TicketSecret = Zeroizing<[u8; SECRET_LEN]>;
 
-struct Secrets {
+struct TicketSecrets {
     period: u64,
-    current: Secret,
+    current: TicketSecret,
     /// Of the period before, whose tickets are still taken.
-    previous: Option<Secret>,
+    previous: Option<TicketSecret>,
 }
 
 impl RatchetedTickets {
@@ -44,9 +44,9 @@ impl RatchetedTickets {
     }
 
     fn starting_at(now: u64, random: &'static dyn SecureRandom) -> Option<Self> {
-        let mut current = Secret::default();
+        let mut current = TicketSecret::default();
         random.fill(&mut *current).ok()?;
-        let secrets = Secrets {
+        let secrets = TicketSecrets {
             period: now / PERIOD,
             current,
             previous: None,
@@ -91,19 +91,19 @@ impl RatchetedTickets {
         })
     }
 
-    fn secrets_at(&self, now: u64) -> MutexGuard<'_, Secrets> {
+    fn secrets_at(&self, now: u64) -> MutexGuard<'_, TicketSecrets> {
         let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         secrets.advance(now / PERIOD);
         secrets
     }
 }
 
-impl Secrets {
+impl TicketSecrets {
     /// Goes on to `period`; a clock that was set back changes nothing.
     fn advance(&mut self, period: u64) {
         let periods = period.saturating_sub(self.period).min(MOST_PERIODS);
         for _ in 0..periods {
-            let mut next = Secret::default();
+            let mut next = TicketSecret::default();
             if expand(&self.current, NEXT_SECRET, &mut *next).is_err() {
                 return;
             }
@@ -137,14 +137,14 @@ impl fmt::Debug for RatchetedTickets {
     }
 }
 
-fn ticket_key(secret: &Secret, salt: &[u8]) -> Result<Box<dyn RecordKey>, Error> {
+fn ticket_key(secret: &TicketSecret, salt: &[u8]) -> Result<Box<dyn RecordKey>, Error> {
     let info = [TICKET_KEY, salt].concat();
-    let mut key = Secret::default();
+    let mut key = TicketSecret::default();
     expand(secret, &info, &mut *key)?;
     PROVIDER.record_key(AeadAlgorithm::ChaCha20Poly1305, &*key)
 }
 
-fn expand(secret: &Secret, info: &[u8], out: &mut [u8]) -> Result<(), Error> {
+fn expand(secret: &TicketSecret, info: &[u8], out: &mut [u8]) -> Result<(), Error> {
     PROVIDER.expand(Hash::Sha256, &**secret, info, out)
 }
 
@@ -180,7 +180,7 @@ mod tests {
     fn copy(of: &RatchetedTickets) -> RatchetedTickets {
         let secrets = of.secrets.lock().unwrap();
         RatchetedTickets {
-            secrets: Mutex::new(Secrets {
+            secrets: Mutex::new(TicketSecrets {
                 period: secrets.period,
                 current: secrets.current.clone(),
                 previous: secrets.previous.clone(),

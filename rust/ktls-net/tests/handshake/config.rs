@@ -1,8 +1,8 @@
 //! Configurations that are refused, and why.
 
 use ktls_net::handshake::{
-    ClientConfig, ClientOptions, Handshake, HandshakeErrorKind, MinVersion, Roots, ServerConfig,
-    ServerOptions,
+    ClientConfig, ClientOptions, Handshake, HandshakeErrorKind, MinVersion, ServerConfig,
+    ServerOptions, TrustedRoots,
 };
 
 use crate::pair::{configs, start};
@@ -101,7 +101,7 @@ fn a_server_name_is_a_name_or_an_address() {
 
 #[test]
 fn mozillas_roots_are_compiled_in() {
-    ClientConfig::new(&ClientOptions::new(Roots::WebPki)).unwrap();
+    ClientConfig::new(&ClientOptions::new(TrustedRoots::WebPki)).unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use ktls_aead::PROVIDER;
 use ktls_core::{CryptoInfo, Opener, Sealer};
 use ktls_net::handshake::{
-    ClientConfig, ClientOptions, Established, Handshake, HandshakeError, ServerConfig,
+    ClientConfig, ClientOptions, EstablishedConnection, Handshake, HandshakeError, ServerConfig,
     ServerOptions,
 };
 
@@ -67,7 +67,7 @@ pub(crate) fn established(
     server: &ServerConfig,
     client: &ClientConfig,
     step: usize,
-) -> (Established, Established) {
+) -> (EstablishedConnection, EstablishedConnection) {
     let (mut server, mut client) = start(server, client);
     shake(&mut server, &mut client, step).unwrap();
     (server.finish().unwrap(), client.finish().unwrap())
@@ -99,7 +99,7 @@ pub(crate) fn open(info: &CryptoInfo, mut wire: &[u8]) -> Vec<(u8, Vec<u8>)> {
 }
 
 /// Gives the tickets that the server sent to the client; tells how many.
-pub(crate) fn give_tickets(client: &mut Established) -> usize {
+pub(crate) fn give_tickets(client: &mut EstablishedConnection) -> usize {
     let mut count = 0;
     for (record_type, messages) in open(&client.rx, &client.received) {
         assert_eq!(record_type, 22);

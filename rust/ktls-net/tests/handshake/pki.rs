@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use ktls_net::handshake::{ClientOptions, IdentityOptions, Roots, ServerOptions};
+use ktls_net::handshake::{ClientOptions, IdentityOptions, ServerOptions, TrustedRoots};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256,
     PKCS_RSA_SHA256, SignatureAlgorithm, date_time_ymd,
@@ -62,7 +62,7 @@ impl Pki {
 
     /// A client that trusts the authority.
     pub(crate) fn client(&self) -> ClientOptions<'_> {
-        ClientOptions::new(Roots::Pem(self.authority.cert.as_bytes()))
+        ClientOptions::new(TrustedRoots::Pem(self.authority.cert.as_bytes()))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Handshakes that fail: the sentence, and the alert for the peer.
 
 use ktls_net::handshake::{
-    ClientConfig, ClientOptions, Handshake, HandshakeError, HandshakeErrorKind, MinVersion, Roots,
-    ServerConfig, ServerOptions,
+    ClientConfig, ClientOptions, Handshake, HandshakeError, HandshakeErrorKind, MinVersion,
+    ServerConfig, ServerOptions, TrustedRoots,
 };
 
 use crate::pair::{configs, deliver, open, seal, shake, start, take};
@@ -32,7 +32,7 @@ fn failed(error: HandshakeError) -> String {
 
 #[test]
 fn a_certificate_that_proves_nothing_is_refused_by_name() {
-    let stranger = ClientOptions::new(Roots::Pem(PKI.stranger.cert.as_bytes()));
+    let stranger = ClientOptions::new(TrustedRoots::Pem(PKI.stranger.cert.as_bytes()));
     for suite in ["TLS_AES_128_GCM_SHA256", ECDSA12] {
         for (server, client, why, alert) in [
             (

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ktls_aead::PROVIDER;
 use ktls_core::Sealer;
-use ktls_net::handshake::{Established, Handshake, ServerConfig, ServerOptions};
+use ktls_net::handshake::{EstablishedConnection, Handshake, ServerConfig, ServerOptions};
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -44,7 +44,7 @@ fn read(client: &mut ClientConnection, mut bytes: &[u8]) {
     }
 }
 
-fn shake(options: &ServerOptions<'_>, client: &mut ClientConnection) -> Established {
+fn shake(options: &ServerOptions<'_>, client: &mut ClientConnection) -> EstablishedConnection {
     let mut server = Handshake::server(&ServerConfig::new(options).unwrap()).unwrap();
     for _ in 0..5 {
         server.receive(&written(client)).unwrap();

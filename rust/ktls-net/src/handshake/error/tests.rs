@@ -39,11 +39,11 @@ fn spans_are_told_in_the_unit_that_fits() {
 #[test]
 fn a_failed_signature_is_no_riddle() {
     let error = Rustls::InvalidCertificate(CertificateError::BadSignature);
-    let offer = Offer {
+    let offer = OurOffer {
         versions: String::new(),
         suites: String::new(),
     };
-    let ours = Ours {
+    let ours = FailureContext {
         server_name: Some("a.test"),
         alpn: &[],
         offer: &offer,
@@ -87,11 +87,11 @@ fn has_hump(word: &str) -> bool {
 }
 
 fn explained(error: &Rustls) -> String {
-    let offer = Offer {
+    let offer = OurOffer {
         versions: "TLSv1.3 alone".into(),
         suites: "TLS_AES_128_GCM_SHA256".into(),
     };
-    let ours = Ours {
+    let ours = FailureContext {
         server_name: Some("a.test"),
         alpn: &[b"h2".to_vec()],
         offer: &offer,
