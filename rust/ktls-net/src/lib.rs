@@ -25,7 +25,7 @@ pub use connection::{
 pub use descriptor::OpenFd;
 pub use error::NetError;
 pub use fd_socket::{FdSocket, FileSource, ReadinessBell, SocketReadiness, UnfitForRelay};
-pub use queue::{Kept, OffloadQueue};
+pub use queue::{KeptBytes, OffloadQueue};
 pub use relay::{End, KtlsSide, OnClose, Pair, PairOptions, Pool, Relay, Side, Tally, Truncation};
 pub use spread::spread;
 pub use wait::{ProgressDeadline, Wait};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ktls_core::offload::InstallPolicy;
 use ktls_core::quoted;
-use ktls_net::queue::{QueueStats, Shape};
+use ktls_net::queue::{QueueShape, QueueStats};
 use ktls_net::{NetError, OffloadQueue, Wait};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -41,7 +41,7 @@ impl PyOffloadQueue {
     #[new]
     #[pyo3(signature = (workers = 1, *, depth = 256, slots = 64, policy = "cover-letter"))]
     fn new(workers: usize, depth: usize, slots: usize, policy: &str) -> PyResult<Self> {
-        let shape = Shape {
+        let shape = QueueShape {
             workers: within("workers", workers, 0, MOST_WORKERS)?,
             depth: within("depth", depth, 1, MOST_DEPTH)?,
             slots,
@@ -101,7 +101,7 @@ impl PyOffloadQueue {
     }
 
     fn __repr__(&self) -> String {
-        let Shape {
+        let QueueShape {
             workers,
             depth,
             slots,

@@ -6,7 +6,7 @@
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
-use ktls_net::Kept;
+use ktls_net::KeptBytes;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -27,12 +27,12 @@ const TRIES: usize = 1000;
 
 impl SpentBytes {
     /// The bytes for longer than the call.
-    pub(crate) fn keep(self: &Arc<Self>, bytes: &Bound<'_, PyBytes>) -> Kept {
+    pub(crate) fn keep(self: &Arc<Self>, bytes: &Bound<'_, PyBytes>) -> KeptBytes {
         let in_use = InUse {
             bytes: Some(bytes.clone().into()),
             spent: Arc::clone(self),
         };
-        Kept::new(Arc::new(in_use), 0)
+        KeptBytes::new(Arc::new(in_use), 0)
     }
 
     /// Lets go of what the workers are through with.

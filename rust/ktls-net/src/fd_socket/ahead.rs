@@ -13,7 +13,7 @@ use super::FdSocket;
 use super::recv::{FdSocketRx, PullOutcome};
 use super::tx_side::FdSocketTx;
 use crate::descriptor::guard;
-use crate::queue::{Lane, RxDevice};
+use crate::queue::{ConnRing, RxDevice};
 
 /// What a receiving direction has of a queue.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ const MOST_AHEAD: usize = 256 << 10;
 
 impl FdSocket {
     /// The first key of the receiving direction.
-    pub(super) fn install_first_rx(&self, key: TrafficKey, lane: Option<&Arc<Lane>>) {
+    pub(super) fn install_first_rx(&self, key: TrafficKey, lane: Option<&Arc<ConnRing>>) {
         let device = lane.and_then(|lane| RxDevice::start(lane.hub(), &self.shared.stats));
         let queued = device.map(|device| RxQueue {
             device,

@@ -32,7 +32,7 @@ use rustix::net::sockopt::{Timeout, set_socket_linger, socket_error, socket_time
 
 use crate::background_sender::closes_at_once;
 use crate::descriptor::{IoTurn, SharedFd, guard};
-use crate::queue::Lane;
+use crate::queue::ConnRing;
 use crate::wait::ProgressDeadline;
 use crate::{NetError, OffloadQueue, Wait};
 use recv::FdSocketRx;
@@ -61,7 +61,7 @@ pub struct FdSocket {
     watchers: Arc<ReadinessWatchers>,
     device: Option<Arc<OffloadQueue>>,
     /// The way through the device, once a key was offered to it.
-    lane: OnceLock<Arc<Lane>>,
+    lane: OnceLock<Arc<ConnRing>>,
 }
 
 impl FdSocket {

@@ -9,12 +9,12 @@ use rustix::io::Errno;
 
 use super::tx_side::FdSocketTx;
 use crate::descriptor::guard;
-use crate::queue::{Lane, Payload, TxDevice};
+use crate::queue::{ConnRing, SendPayload, TxDevice};
 
 /// What a direction has of a queue.
 #[derive(Debug)]
 pub(super) struct TxQueue {
-    pub(super) lane: Arc<Lane>,
+    pub(super) lane: Arc<ConnRing>,
     /// Locked behind [`SocketTx`].
     device: Mutex<TxDevice>,
 }
@@ -25,7 +25,7 @@ impl FdSocketTx {
     }
 
     /// The first key; refused by the device, it stays in software (D-2).
-    pub(super) fn install_first(&self, key: TrafficKey, lane: Option<&Arc<Lane>>) {
+    pub(super) fn install_first(&self, key: TrafficKey, lane: Option<&Arc<ConnRing>>) {
         let mut tx = self.state();
         let device = lane.and_then(|lane| TxDevice::start(lane.hub(), &self.shared().stats));
         if let (Some(lane), Some(device)) = (lane, device) {
@@ -99,7 +99,7 @@ impl FdSocketTx {
     }
 
     /// Gives the records of a call to the queue.
-    pub(super) fn submit(self: &Arc<Self>, tx: &mut SocketTx, payload: Payload<'_>) {
+    pub(super) fn submit(self: &Arc<Self>, tx: &mut SocketTx, payload: SendPayload<'_>) {
         if let Some(queued) = self.queued() {
             queued.retire_in_child(tx);
             if let Some(sealed) = queued.lane.submit(self, tx.jobs(), payload) {
@@ -110,7 +110,7 @@ impl FdSocketTx {
 
     /// Gives a record to the queue that needs nothing of a call.
     pub(super) fn submit_rest(self: &Arc<Self>, tx: &mut SocketTx) {
-        let payload = Payload {
+        let payload = SendPayload {
             slices: &[],
             kept: &[],
         };

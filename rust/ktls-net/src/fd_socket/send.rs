@@ -13,13 +13,13 @@ use rustix::net::sockopt::Timeout;
 use super::queued::TxQueue;
 use super::tx_side::{FlushOutcome, seal_at_once};
 use super::{FdSocket, wait_at};
-use crate::queue::{Kept, Payload};
+use crate::queue::{KeptBytes, SendPayload};
 use crate::wait::ProgressDeadline;
 use crate::{NetError, Wait};
 
 /// One send call under way.
 struct SendCall<'a, 'b> {
-    payload: Payload<'a>,
+    payload: SendPayload<'a>,
     source: SendBuffers<'a>,
     record_type: Option<u8>,
     flags: SendFlags,
@@ -74,19 +74,19 @@ impl FdSocket {
     pub fn send_kept(
         &self,
         slices: &[&[u8]],
-        kept: &[Option<Kept>],
+        kept: &[Option<KeptBytes>],
         controls: &[SendControl<'_>],
         flags: u32,
         limit: &mut ProgressDeadline,
     ) -> Result<usize, NetError> {
-        let payload = Payload { slices, kept };
+        let payload = SendPayload { slices, kept };
         Ok(self.send_within(payload, controls, flags, limit)?.taken)
     }
 
     /// The same, telling why it waited no longer than it did.
     pub(super) fn send_within(
         &self,
-        payload: Payload<'_>,
+        payload: SendPayload<'_>,
         controls: &[SendControl<'_>],
         flags: u32,
         limit: &mut ProgressDeadline,
@@ -147,7 +147,7 @@ impl FdSocket {
         limit: &mut ProgressDeadline,
     ) -> Result<(), NetError> {
         let mut sending = SendCall {
-            payload: Payload {
+            payload: SendPayload {
                 slices: &[],
                 kept: &[],
             },

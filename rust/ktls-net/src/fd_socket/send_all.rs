@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::FdSocket;
 use crate::NetError;
 use crate::descriptor::LOOK_UP;
-use crate::queue::{Kept, Payload};
+use crate::queue::{KeptBytes, SendPayload};
 use crate::wait::ProgressDeadline;
 
 /// Plaintext between two looks at the clock.
@@ -21,7 +21,7 @@ impl FdSocket {
     pub fn send_all(
         &self,
         data: &[u8],
-        kept: &[Option<Kept>],
+        kept: &[Option<KeptBytes>],
         flags: u32,
         limit: &mut ProgressDeadline,
         taken: &mut usize,
@@ -32,7 +32,7 @@ impl FdSocket {
             let slices = &[&rest[..rest.len().min(self.piece())]];
             let kept = behind(kept, *taken);
             let kept = &kept[..];
-            let sent = self.send_within(Payload { slices, kept }, &[], flags, limit)?;
+            let sent = self.send_within(SendPayload { slices, kept }, &[], flags, limit)?;
             *taken += sent.taken;
             if *taken == data.len() {
                 return Ok(());
@@ -59,8 +59,8 @@ pub(super) fn look_up_after(begin: Instant) -> Result<(), NetError> {
     Ok(())
 }
 
-fn behind(kept: &[Option<Kept>], taken: usize) -> Vec<Option<Kept>> {
-    let skip = |kept: &Kept| kept.skip(taken);
+fn behind(kept: &[Option<KeptBytes>], taken: usize) -> Vec<Option<KeptBytes>> {
+    let skip = |kept: &KeptBytes| kept.skip(taken);
     kept.iter().map(|kept| kept.as_ref().map(skip)).collect()
 }
 

@@ -10,7 +10,7 @@ use rustix::io::pread;
 use super::FdSocket;
 use super::send_all::look_up_after;
 use crate::NetError;
-use crate::queue::Payload;
+use crate::queue::SendPayload;
 use crate::wait::ProgressDeadline;
 
 /// Bytes read and sent at a time: as much as the kernel's sendfile has in its pipe.
@@ -80,7 +80,7 @@ impl FdSocket {
         while !chunk.is_empty() {
             source.read(chunk.len(), &mut next)?;
             let flags = if next.is_empty() { 0 } else { MORE };
-            let payload = Payload {
+            let payload = SendPayload {
                 slices: &[&chunk],
                 kept: &[],
             };

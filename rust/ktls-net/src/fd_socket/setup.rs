@@ -17,7 +17,7 @@ use rustix::net::{AddressFamily, SocketType, getpeername, ipproto};
 use super::{FdSocket, look};
 use crate::NetError;
 use crate::descriptor::guard;
-use crate::queue::Lane;
+use crate::queue::ConnRing;
 use crate::wait::PEER_DONE;
 
 /// What belongs to no direction.
@@ -177,11 +177,11 @@ impl FdSocket {
     }
 
     /// The way through the device, where there is one that could take a key.
-    fn offered_lane(&self, fd: &OwnedFd) -> Option<&Arc<Lane>> {
+    fn offered_lane(&self, fd: &OwnedFd) -> Option<&Arc<ConnRing>> {
         let hub = self.device.as_ref()?.hub().filter(|hub| !hub.is_down())?;
         if self.lane.get().is_none() {
             // Without a descriptor for it the socket stays in software. Setup is locked: it is the first.
-            let _first = self.lane.set(Arc::new(Lane::new(hub, fd).ok()?));
+            let _first = self.lane.set(Arc::new(ConnRing::new(hub, fd).ok()?));
         }
         self.lane.get()
     }

@@ -14,7 +14,7 @@ use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice, tee};
 use super::send::SendResult;
 use super::{FdSocket, look, wait_at};
 use crate::descriptor::guard;
-use crate::queue::Payload;
+use crate::queue::SendPayload;
 use crate::wait::{PEER_DONE, ProgressDeadline, wait};
 use crate::{NetError, Wait};
 
@@ -155,7 +155,7 @@ impl FdSocket {
         }
         let behind = ioctl_fionread(pipe)? > bytes.len() as u64;
         let more = flags.contains(SpliceFlags::MORE) || (behind && bytes.len() < len);
-        let payload = Payload {
+        let payload = SendPayload {
             slices: &[&bytes],
             kept: &[],
         };

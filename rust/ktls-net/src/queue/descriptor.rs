@@ -10,37 +10,37 @@ use ktls_core::{Fifo, WipedBytes};
 
 /// Bytes that stay as they are for as long as it lives, from an offset on.
 #[derive(Clone)]
-pub struct Kept {
+pub struct KeptBytes {
     owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
     start: usize,
 }
 
 /// The buffers of a send call, and those of them that need no copy.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Payload<'a> {
+pub(crate) struct SendPayload<'a> {
     pub(crate) slices: &'a [&'a [u8]],
     /// For each slice; or none at all.
-    pub(crate) kept: &'a [Option<Kept>],
+    pub(crate) kept: &'a [Option<KeptBytes>],
 }
 
 /// One record on its way to a worker.
-pub(crate) enum Descriptor {
+pub(crate) enum QueuedRecord {
     Seal {
         key: Arc<TrafficKey>,
         seq: u64,
         record_type: u8,
-        plaintext: Bytes,
+        plaintext: KeptPlaintext,
     },
     Sealed(Vec<u8>),
 }
 
 /// Plaintext that outlives the call.
-pub(crate) enum Bytes {
-    Kept(Kept, Range<usize>),
+pub(crate) enum KeptPlaintext {
+    Kept(KeptBytes, Range<usize>),
     Owned(WipedBytes),
 }
 
-impl Kept {
+impl KeptBytes {
     /// Those of `owner` behind the first `start`.
     pub fn new(owner: Arc<dyn AsRef<[u8]> + Send + Sync>, start: usize) -> Self {
         Self { owner, start }
@@ -56,20 +56,22 @@ impl Kept {
     }
 }
 
-impl Payload<'_> {
-    fn bytes(&self, plaintext: JobPlaintext) -> Bytes {
+impl SendPayload<'_> {
+    fn bytes(&self, plaintext: JobPlaintext) -> KeptPlaintext {
         match plaintext {
-            JobPlaintext::Apart(bytes) => Bytes::Owned(bytes),
+            JobPlaintext::Apart(bytes) => KeptPlaintext::Owned(bytes),
             JobPlaintext::InCall { slice, start, len } => match self.kept.get(slice) {
-                Some(Some(kept)) => Bytes::Kept(kept.clone(), start..start + len),
-                Some(None) | None => Bytes::Owned(self.slices[slice][start..start + len].into()),
+                Some(Some(kept)) => KeptPlaintext::Kept(kept.clone(), start..start + len),
+                Some(None) | None => {
+                    KeptPlaintext::Owned(self.slices[slice][start..start + len].into())
+                }
             },
         }
     }
 }
 
-impl Descriptor {
-    pub(crate) fn new(job: QueueJob, payload: Payload<'_>) -> Self {
+impl QueuedRecord {
+    pub(crate) fn new(job: QueueJob, payload: SendPayload<'_>) -> Self {
         match job {
             QueueJob::Sealed(record) => Self::Sealed(record),
             QueueJob::Seal {
@@ -111,7 +113,7 @@ impl Descriptor {
     }
 }
 
-impl Bytes {
+impl KeptPlaintext {
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Owned(bytes) => bytes,
@@ -123,13 +125,13 @@ impl Bytes {
     }
 }
 
-impl fmt::Debug for Kept {
+impl fmt::Debug for KeptBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Kept(from {})", self.start)
     }
 }
 
-impl fmt::Debug for Descriptor {
+impl fmt::Debug for QueuedRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Descriptor({} bytes)", self.wire_len())
     }

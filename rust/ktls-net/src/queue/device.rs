@@ -9,19 +9,19 @@ use ktls_core::offload::{
 use ktls_core::slot::{SlotId, SlotTable};
 use ktls_core::stats::Stats;
 
-use super::hub::Hub;
+use super::hub::QueueShared;
 use crate::descriptor::guard;
 
 /// A place for a key; it is free again when dropped.
 #[derive(Debug)]
-struct Slot {
-    hub: Arc<Hub>,
+struct TakenSlot {
+    hub: Arc<QueueShared>,
     id: SlotId,
 }
 
-impl Slot {
+impl TakenSlot {
     /// `dev_add`: the key itself goes along with each record.
-    fn add(hub: &Arc<Hub>) -> Result<Self, DeviceError> {
+    fn add(hub: &Arc<QueueShared>) -> Result<Self, DeviceError> {
         if hub.is_down() {
             return Err(DeviceError::Down);
         }
@@ -34,7 +34,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for TakenSlot {
     fn drop(&mut self) {
         // In a child of a fork the table may be locked for ever, and nobody needs it.
         if self.hub.is_here() {
@@ -43,23 +43,23 @@ impl Drop for Slot {
     }
 }
 
-fn slots(hub: &Hub) -> MutexGuard<'_, SlotTable<()>> {
+fn slots(hub: &QueueShared) -> MutexGuard<'_, SlotTable<()>> {
     guard(&hub.slots)
 }
 
 /// The key update of a sending direction.
 #[derive(Debug)]
 pub(crate) struct TxDevice {
-    hub: Arc<Hub>,
-    slot: Option<Slot>,
+    hub: Arc<QueueShared>,
+    slot: Option<TakenSlot>,
     phase: TxPhase,
     gauges: OffloadGauges,
 }
 
 impl TxDevice {
     /// With the first key; none when the device does not take it.
-    pub(crate) fn start(hub: &Arc<Hub>, stats: &Stats) -> Option<Self> {
-        let slot = Slot::add(hub).ok()?;
+    pub(crate) fn start(hub: &Arc<QueueShared>, stats: &Stats) -> Option<Self> {
+        let slot = TakenSlot::add(hub).ok()?;
         let mut gauges = OffloadGauges::new(Direction::Tx);
         gauges.start(Carrier::Device, stats);
         Some(Self {
@@ -87,7 +87,7 @@ impl TxDevice {
         self.gauges.count(step.outcome, stats);
         if step.install {
             self.slot = None;
-            self.slot = Slot::add(&self.hub).ok();
+            self.slot = TakenSlot::add(&self.hub).ok();
             let verdict = match self.slot {
                 Some(_) => TxOffloadEvent::Installed,
                 None => TxOffloadEvent::Refused,
@@ -114,16 +114,16 @@ const fn tx_carrier(phase: TxPhase) -> Carrier {
 /// The key update of a receiving direction.
 #[derive(Debug)]
 pub(crate) struct RxDevice {
-    hub: Arc<Hub>,
-    slot: Option<Slot>,
+    hub: Arc<QueueShared>,
+    slot: Option<TakenSlot>,
     phase: RxPhase,
     gauges: OffloadGauges,
 }
 
 impl RxDevice {
     /// With the first key; none when the device does not take it.
-    pub(crate) fn start(hub: &Arc<Hub>, stats: &Stats) -> Option<Self> {
-        let slot = Slot::add(hub).ok()?;
+    pub(crate) fn start(hub: &Arc<QueueShared>, stats: &Stats) -> Option<Self> {
+        let slot = TakenSlot::add(hub).ok()?;
         let mut gauges = OffloadGauges::new(Direction::Rx);
         gauges.start(Carrier::Device, stats);
         Some(Self {
@@ -155,7 +155,7 @@ impl RxDevice {
             Some(RxDeed::Delete) => self.slot = None,
             Some(RxDeed::Install) => {
                 self.slot = None;
-                self.slot = Slot::add(&self.hub).ok();
+                self.slot = TakenSlot::add(&self.hub).ok();
                 let verdict = match self.slot {
                     Some(_) => RxOffloadEvent::Installed,
                     None => RxOffloadEvent::Refused,

@@ -5,28 +5,28 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use ktls_core::slot::SlotTable;
 
-use super::Shape;
-use super::worker::{Task, Worker};
+use super::QueueShape;
+use super::worker::{DirectionTask, QueueWorker};
 use crate::descriptor::{LOOK_UP, guard};
 use crate::fork::HomeProcess;
 use crate::{NetError, ReadinessBell, Wait};
 
 #[derive(Debug)]
-pub(crate) struct Hub {
+pub(crate) struct QueueShared {
     /// Threads do not come along with a fork.
     home: HomeProcess,
-    pub(super) shape: Shape,
+    pub(super) shape: QueueShape,
     pub(super) slots: Mutex<SlotTable<()>>,
-    inboxes: Vec<Inbox>,
+    inboxes: Vec<WorkerInbox>,
     ended: Condvar,
     next: AtomicUsize,
     closed: AtomicBool,
-    pub(super) tally: Tally,
+    pub(super) tally: QueueTally,
 }
 
 /// What has been done, for [`super::Stats`].
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct QueueTally {
     pub(super) submitted: AtomicU64,
     pub(super) completed: AtomicU64,
     pub(super) software: AtomicU64,
@@ -36,22 +36,22 @@ pub(super) struct Tally {
 
 /// The way to one worker, whose thread starts with the first connection.
 #[derive(Debug)]
-pub(super) struct Inbox {
-    posts: Mutex<Posts>,
+pub(super) struct WorkerInbox {
+    posts: Mutex<PostedTasks>,
     pub(super) bell: ReadinessBell,
     /// The worker waits at the bell.
     asleep: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct Posts {
-    tasks: Vec<Task>,
+struct PostedTasks {
+    tasks: Vec<DirectionTask>,
     running: bool,
 }
 
-impl Hub {
-    pub(super) fn new(shape: Shape) -> Result<Self, NetError> {
-        let inboxes = (0..shape.workers).map(|_| Inbox::new());
+impl QueueShared {
+    pub(super) fn new(shape: QueueShape) -> Result<Self, NetError> {
+        let inboxes = (0..shape.workers).map(|_| WorkerInbox::new());
         Ok(Self {
             home: HomeProcess::here(),
             slots: Mutex::new(SlotTable::new(shape.slots)),
@@ -60,7 +60,7 @@ impl Hub {
             ended: Condvar::new(),
             next: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
-            tally: Tally::default(),
+            tally: QueueTally::default(),
         })
     }
 
@@ -69,7 +69,7 @@ impl Hub {
         self.next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len().max(1)
     }
 
-    pub(super) fn inbox(&self, worker: usize) -> &Inbox {
+    pub(super) fn inbox(&self, worker: usize) -> &WorkerInbox {
         &self.inboxes[worker]
     }
 
@@ -149,18 +149,18 @@ impl Hub {
         self.start_for(worker, &mut guard(&self.inbox(worker).posts))
     }
 
-    fn start_for(self: &Arc<Self>, worker: usize, posts: &mut Posts) -> bool {
+    fn start_for(self: &Arc<Self>, worker: usize, posts: &mut PostedTasks) -> bool {
         if !posts.running {
             let (hub, name) = (Arc::clone(self), format!("ktls-queue-{worker}"));
             let thread = std::thread::Builder::new().name(name);
-            let started = thread.spawn(move || Worker::new(hub, worker).run());
+            let started = thread.spawn(move || QueueWorker::new(hub, worker).run());
             posts.running = started.is_ok();
         }
         posts.running
     }
 
     /// Gives a task to a worker; false when no thread can be had, as may be once the queue is closed.
-    pub(super) fn post(self: &Arc<Self>, worker: usize, task: Task) -> bool {
+    pub(super) fn post(self: &Arc<Self>, worker: usize, task: DirectionTask) -> bool {
         let inbox = self.inbox(worker);
         let mut posts = guard(&inbox.posts);
         if !self.start_for(worker, &mut posts) {
@@ -175,7 +175,7 @@ impl Hub {
     }
 }
 
-impl Inbox {
+impl WorkerInbox {
     fn new() -> Result<Self, NetError> {
         Ok(Self {
             posts: Mutex::default(),
@@ -185,7 +185,7 @@ impl Inbox {
     }
 
     /// Takes what was posted.
-    pub(super) fn take(&self, tasks: &mut impl Extend<Task>) {
+    pub(super) fn take(&self, tasks: &mut impl Extend<DirectionTask>) {
         tasks.extend(guard(&self.posts).tasks.drain(..));
     }
 

@@ -11,9 +11,9 @@ use ktls_core::socket::QueueJob;
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
-use super::descriptor::{Descriptor, Payload};
-use super::hub::Hub;
-use super::worker::Task;
+use super::descriptor::{QueuedRecord, SendPayload};
+use super::hub::QueueShared;
+use super::worker::DirectionTask;
 use crate::descriptor::guard;
 use crate::fd_socket::{FdSocketTx, RxParts};
 use crate::fork::CountedCall;
@@ -21,10 +21,10 @@ use crate::{NetError, ReadinessBell};
 
 /// Descriptors in, sealed records out, in order: one worker has it.
 #[derive(Debug)]
-pub(crate) struct Lane {
-    hub: Arc<Hub>,
+pub(crate) struct ConnRing {
+    hub: Arc<QueueShared>,
     worker: usize,
-    state: Mutex<State>,
+    state: Mutex<RingState>,
     /// The worker that received does not any more.
     let_go: Condvar,
     /// Bytes on the wire of all that was submitted.
@@ -38,10 +38,10 @@ pub(crate) struct Lane {
 }
 
 #[derive(Debug)]
-struct State {
-    ring: BoundedRing<Descriptor>,
+struct RingState {
+    ring: BoundedRing<QueuedRecord>,
     /// While a worker has it.
-    work: Option<Work>,
+    work: Option<WorkInFlight>,
     fd: Option<Arc<OwnedFd>>,
     /// The stream is to be shut down behind what is queued.
     fin: bool,
@@ -52,7 +52,7 @@ struct State {
 
 /// What keeps a sending direction alive while it has descriptors in flight.
 #[derive(Debug)]
-pub(super) struct Work {
+pub(super) struct WorkInFlight {
     pub(super) side: Arc<FdSocketTx>,
     /// A child of a fork finds it in the middle of a call.
     _call: CountedCall,
@@ -61,12 +61,12 @@ pub(super) struct Work {
 /// How long a close waits for a worker, which never waits itself.
 const LET_GO: Duration = Duration::from_secs(1);
 
-impl Lane {
+impl ConnRing {
     /// Over a descriptor of its own.
     ///
     /// # Errors
     /// EMFILE and the like; EAGAIN when there is no thread for its worker.
-    pub(crate) fn new(hub: &Arc<Hub>, fd: &OwnedFd) -> Result<Self, NetError> {
+    pub(crate) fn new(hub: &Arc<QueueShared>, fd: &OwnedFd) -> Result<Self, NetError> {
         let fd = fd.try_clone().map_err(crate::error::system)?;
         let worker = hub.pick();
         if !hub.start(worker) {
@@ -75,7 +75,7 @@ impl Lane {
         Ok(Self {
             hub: Arc::clone(hub),
             worker,
-            state: Mutex::new(State {
+            state: Mutex::new(RingState {
                 ring: BoundedRing::new(hub.shape.depth),
                 work: None,
                 fd: Some(Arc::new(fd)),
@@ -92,7 +92,7 @@ impl Lane {
         })
     }
 
-    pub(crate) const fn hub(&self) -> &Arc<Hub> {
+    pub(crate) const fn hub(&self) -> &Arc<QueueShared> {
         &self.hub
     }
 
@@ -137,14 +137,14 @@ impl Lane {
         self: &Arc<Self>,
         side: &Arc<FdSocketTx>,
         jobs: impl Iterator<Item = QueueJob>,
-        payload: Payload<'_>,
+        payload: SendPayload<'_>,
     ) -> Option<Fifo> {
         let mut state = guard(&self.state);
         let (mut count, mut software, mut bytes) = (0, 0, 0);
         for job in jobs {
-            let descriptor = Descriptor::new(job, payload);
+            let descriptor = QueuedRecord::new(job, payload);
             count += 1;
-            software += u64::from(matches!(descriptor, Descriptor::Sealed(_)));
+            software += u64::from(matches!(descriptor, QueuedRecord::Sealed(_)));
             bytes += descriptor.wire_len() as u64;
             let submitted = state.ring.submit(descriptor);
             debug_assert!(submitted.is_ok());
@@ -158,12 +158,12 @@ impl Lane {
         tally.software.fetch_add(software, Ordering::Relaxed);
         tally.depth.fetch_add(count, Ordering::Relaxed);
         let fd = state.fd.clone().filter(|_| state.work.is_none())?;
-        state.work = Some(Work {
+        state.work = Some(WorkInFlight {
             _call: side.owner().work(),
             side: Arc::clone(side),
         });
         drop(state);
-        if self.hub.post(self.worker, Task::send(self, fd)) {
+        if self.hub.post(self.worker, DirectionTask::send(self, fd)) {
             return None;
         }
         let sealed = self.take_back();
@@ -191,7 +191,7 @@ impl Lane {
         };
         state.receives = true;
         drop(state);
-        let posted = self.hub.post(self.worker, Task::receive(self, fd));
+        let posted = self.hub.post(self.worker, DirectionTask::receive(self, fd));
         if !posted {
             self.receiver_gone();
         }
@@ -233,7 +233,7 @@ impl Lane {
     }
 
     /// Moves some records to a worker's own list; none is the end of its work.
-    pub(super) fn take(&self, most: usize, batch: &mut Vec<Descriptor>) {
+    pub(super) fn take(&self, most: usize, batch: &mut Vec<QueuedRecord>) {
         let mut state = guard(&self.state);
         let was_full = state.ring.is_full();
         while batch.len() < most
@@ -253,7 +253,7 @@ impl Lane {
         side.iter().for_each(|side| side.ring_watchers());
     }
 
-    fn end(&self, mut state: MutexGuard<'_, State>) {
+    fn end(&self, mut state: MutexGuard<'_, RingState>) {
         if let Some(fd) = state.fd.as_ref().filter(|_| state.fin) {
             // It fails when the connection is gone already.
             let _ = rustix::net::shutdown(fd, Shutdown::Write);

@@ -14,22 +14,22 @@ use std::sync::atomic::Ordering;
 use ktls_core::offload::InstallPolicy;
 
 use crate::{NetError, Wait};
-pub use descriptor::Kept;
-pub(crate) use descriptor::Payload;
+pub use descriptor::KeptBytes;
+pub(crate) use descriptor::SendPayload;
 pub(crate) use device::{RxDevice, TxDevice};
-pub(crate) use hub::Hub;
-pub(crate) use lane::Lane;
+pub(crate) use hub::QueueShared;
+pub(crate) use lane::ConnRing;
 
 /// Worker threads that sockets give their records to. They end behind the last descriptor once the queue
 /// is closed or nobody has it any more.
 #[derive(Debug)]
 pub struct OffloadQueue {
-    hub: Arc<Hub>,
+    hub: Arc<QueueShared>,
 }
 
 /// How a queue is made.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape {
+pub struct QueueShape {
     /// Threads; none is the software path.
     pub workers: usize,
     /// Records in the submission ring of each connection.
@@ -60,14 +60,14 @@ pub struct QueueStats {
 impl OffloadQueue {
     /// # Errors
     /// EMFILE and the like.
-    pub fn new(shape: Shape) -> Result<Self, NetError> {
-        let hub = Arc::new(Hub::new(shape)?);
+    pub fn new(shape: QueueShape) -> Result<Self, NetError> {
+        let hub = Arc::new(QueueShared::new(shape)?);
         Ok(Self { hub })
     }
 
     /// How it was made.
     #[must_use]
-    pub fn shape(&self) -> Shape {
+    pub fn shape(&self) -> QueueShape {
         self.hub.shape
     }
 
@@ -106,7 +106,7 @@ impl OffloadQueue {
     }
 
     /// The device for a socket; none where all is done in software.
-    pub(crate) fn hub(&self) -> Option<&Arc<Hub>> {
+    pub(crate) fn hub(&self) -> Option<&Arc<QueueShared>> {
         (self.hub.shape.workers > 0).then_some(&self.hub)
     }
 

@@ -9,23 +9,23 @@ use ktls_core::Fifo;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use super::descriptor::Descriptor;
-use super::hub::Hub;
-use super::lane::Lane;
+use super::descriptor::QueuedRecord;
+use super::hub::QueueShared;
+use super::lane::ConnRing;
 use crate::NetError;
 use crate::fd_socket::{ORPHAN, ReadAheadNext};
 use crate::wait::{PEER_DONE, timespec, write_now};
 
 /// One direction of a connection, until there is nothing left to do for it.
 #[derive(Debug)]
-pub(super) struct Task {
-    lane: Arc<Lane>,
+pub(super) struct DirectionTask {
+    lane: Arc<ConnRing>,
     fd: Arc<OwnedFd>,
-    kind: Kind,
+    kind: DirectionKind,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum DirectionKind {
     Send {
         /// Sealed, and not with TCP yet.
         wire: Fifo,
@@ -39,7 +39,7 @@ enum Kind {
 
 /// How a task goes on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Turn {
+enum TaskTurn {
     /// After the others had theirs.
     Again,
     /// When the descriptor is ready.
@@ -51,19 +51,19 @@ enum Turn {
 /// Records sealed for one write.
 const BATCH: usize = 8;
 
-pub(super) struct Worker {
-    hub: Arc<Hub>,
+pub(super) struct QueueWorker {
+    hub: Arc<QueueShared>,
     index: usize,
-    ready: VecDeque<Task>,
-    blocked: Vec<Task>,
-    batch: Vec<Descriptor>,
+    ready: VecDeque<DirectionTask>,
+    blocked: Vec<DirectionTask>,
+    batch: Vec<QueuedRecord>,
     /// A wire buffer to use again.
     spare: Fifo,
 }
 
-impl Task {
-    pub(super) fn send(lane: &Arc<Lane>, fd: Arc<OwnedFd>) -> Self {
-        let kind = Kind::Send {
+impl DirectionTask {
+    pub(super) fn send(lane: &Arc<ConnRing>, fd: Arc<OwnedFd>) -> Self {
+        let kind = DirectionKind::Send {
             wire: Fifo::default(),
             count: 0,
             since: Instant::now(),
@@ -75,18 +75,18 @@ impl Task {
         }
     }
 
-    pub(super) fn receive(lane: &Arc<Lane>, fd: Arc<OwnedFd>) -> Self {
+    pub(super) fn receive(lane: &Arc<ConnRing>, fd: Arc<OwnedFd>) -> Self {
         Self {
             lane: Arc::clone(lane),
             fd,
-            kind: Kind::Receive,
+            kind: DirectionKind::Receive,
         }
     }
 
     const fn events(&self) -> PollFlags {
         match self.kind {
-            Kind::Send { .. } => PollFlags::OUT,
-            Kind::Receive => PollFlags::IN.union(PEER_DONE),
+            DirectionKind::Send { .. } => PollFlags::OUT,
+            DirectionKind::Receive => PollFlags::IN.union(PEER_DONE),
         }
     }
 
@@ -96,19 +96,19 @@ impl Task {
     }
 
     const fn receives(&self) -> bool {
-        matches!(self.kind, Kind::Receive)
+        matches!(self.kind, DirectionKind::Receive)
     }
 
     fn end(self) {
         drop(self.fd);
-        if matches!(self.kind, Kind::Receive) {
+        if matches!(self.kind, DirectionKind::Receive) {
             self.lane.receiver_gone();
         }
     }
 
     /// When a closed socket gives its peer up.
     fn deadline(&self) -> Option<Instant> {
-        let Kind::Send { since, .. } = &self.kind else {
+        let DirectionKind::Send { since, .. } = &self.kind else {
             return None;
         };
         let side = self.lane.side()?;
@@ -116,8 +116,8 @@ impl Task {
     }
 }
 
-impl Worker {
-    pub(super) fn new(hub: Arc<Hub>, index: usize) -> Self {
+impl QueueWorker {
+    pub(super) fn new(hub: Arc<QueueShared>, index: usize) -> Self {
         Self {
             hub,
             index,
@@ -155,9 +155,9 @@ impl Worker {
     fn drop_receivers(&mut self) {
         if self.hub.is_closed() {
             self.ready
-                .retain(|task| !matches!(task.kind, Kind::Receive));
+                .retain(|task| !matches!(task.kind, DirectionKind::Receive));
             self.blocked
-                .retain(|task| !matches!(task.kind, Kind::Receive));
+                .retain(|task| !matches!(task.kind, DirectionKind::Receive));
         }
     }
 
@@ -167,28 +167,28 @@ impl Worker {
             return;
         };
         let turn = match &mut task.kind {
-            Kind::Send { wire, count, since } => {
+            DirectionKind::Send { wire, count, since } => {
                 if wire.is_empty() {
                     *count = self.seal_some(&task.lane, wire);
                 }
                 if *count == 0 {
                     self.spare = std::mem::take(wire);
-                    Turn::Over
+                    TaskTurn::Over
                 } else {
                     write_some(&task.lane, &task.fd, wire, count, since)
                 }
             }
-            Kind::Receive => receive_some(&task.lane, &task.fd),
+            DirectionKind::Receive => receive_some(&task.lane, &task.fd),
         };
         match turn {
-            Turn::Again => self.ready.push_back(task),
-            Turn::Blocked => self.blocked.push(task),
-            Turn::Over => task.end(),
+            TaskTurn::Again => self.ready.push_back(task),
+            TaskTurn::Blocked => self.blocked.push(task),
+            TaskTurn::Over => task.end(),
         }
     }
 
     /// Seals what is next into `wire`; gives how many records that were.
-    fn seal_some(&mut self, lane: &Lane, wire: &mut Fifo) -> usize {
+    fn seal_some(&mut self, lane: &ConnRing, wire: &mut Fifo) -> usize {
         lane.take(BATCH, &mut self.batch);
         if wire.capacity() == 0 {
             *wire = std::mem::take(&mut self.spare);
@@ -209,7 +209,7 @@ impl Worker {
     /// Waits for the bell or a blocked descriptor; what is ready then has its turn.
     fn look(&mut self, limit: Option<Duration>) {
         let now = Instant::now();
-        let deadlines: Vec<_> = self.blocked.iter().map(Task::deadline).collect();
+        let deadlines: Vec<_> = self.blocked.iter().map(DirectionTask::deadline).collect();
         let first = deadlines.iter().flatten().min();
         let left = first.map(|first| first.saturating_duration_since(now));
         let limit = limit.or(left).map(timespec);
@@ -240,19 +240,19 @@ impl Worker {
 
 /// Writes what is sealed.
 fn write_some(
-    lane: &Lane,
+    lane: &ConnRing,
     fd: &OwnedFd,
     wire: &mut Fifo,
     count: &mut usize,
     since: &mut Instant,
-) -> Turn {
+) -> TaskTurn {
     match write_now(fd.as_fd(), wire.bytes()) {
         Ok(len) => {
             lane.wrote(len);
             wire.consume(len);
             *since = Instant::now();
         }
-        Err(NetError::Io(Errno::AGAIN)) => return Turn::Blocked,
+        Err(NetError::Io(Errno::AGAIN)) => return TaskTurn::Blocked,
         Err(NetError::Io(errno)) => {
             wire.consume(wire.len());
             fail(lane, errno);
@@ -263,11 +263,11 @@ fn write_some(
     if wire.is_empty() {
         lane.hub().completed(std::mem::take(count));
     }
-    Turn::Again
+    TaskTurn::Again
 }
 
 /// The connection is gone, and with it what is queued; the next call reports it.
-fn fail(lane: &Lane, errno: Errno) {
+fn fail(lane: &ConnRing, errno: Errno) {
     if let Some(side) = lane.side() {
         side.queue_failed(errno);
     }
@@ -275,23 +275,23 @@ fn fail(lane: &Lane, errno: Errno) {
 }
 
 /// The peer of a closed socket takes nothing: it learns by RST that something is missing.
-fn give_up(task: &Task) {
+fn give_up(task: &DirectionTask) {
     let _ = rustix::net::sockopt::set_socket_linger(&*task.fd, Some(Duration::ZERO));
-    if let Kind::Send { count, .. } = task.kind {
+    if let DirectionKind::Send { count, .. } = task.kind {
         task.lane.hub().completed(count);
     }
     task.lane.discard();
     task.lane.take(0, &mut Vec::new());
 }
 
-fn receive_some(lane: &Lane, fd: &OwnedFd) -> Turn {
+fn receive_some(lane: &ConnRing, fd: &OwnedFd) -> TaskTurn {
     match lane
         .rx
         .get()
         .map_or(ReadAheadNext::Over, |rx| rx.open_ahead(fd))
     {
-        ReadAheadNext::Some => Turn::Again,
-        ReadAheadNext::Blocked => Turn::Blocked,
-        ReadAheadNext::Over => Turn::Over,
+        ReadAheadNext::Some => TaskTurn::Again,
+        ReadAheadNext::Blocked => TaskTurn::Blocked,
+        ReadAheadNext::Over => TaskTurn::Over,
     }
 }

@@ -1,7 +1,7 @@
 //! What the sends of `KtlsSocket` have in common.
 
 use ktls_core::socket::call::SendControl;
-use ktls_net::{Kept, ProgressDeadline};
+use ktls_net::{KeptBytes, ProgressDeadline};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -33,7 +33,7 @@ impl PyKtlsSocket {
         &self,
         py: Python<'_>,
         buffers: &[Input<'_>],
-    ) -> PyResult<Vec<Option<Kept>>> {
+    ) -> PyResult<Vec<Option<KeptBytes>>> {
         self.release_spent(py);
         let Some(spent) = self.spent.as_ref().filter(|_| self.inner.is_queued()) else {
             return Ok(Vec::new());
