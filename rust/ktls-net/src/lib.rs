@@ -26,7 +26,10 @@ pub use descriptor::OpenFd;
 pub use error::NetError;
 pub use fd_socket::{FdSocket, FileSource, ReadinessBell, SocketReadiness, UnfitForRelay};
 pub use queue::{KeptBytes, OffloadQueue};
-pub use relay::{End, KtlsSide, OnClose, Pair, PairOptions, Pool, Relay, Side, Tally, Truncation};
+pub use relay::{
+    KtlsSide, OnClose, PairEnd, PairOptions, PoolTally, Relay, RelayPair, RelayPool, RelaySide,
+    TruncationPolicy,
+};
 pub use spread::spread;
 pub use wait::{ProgressDeadline, Wait};
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use ktls_core::Errno;
 use ktls_core::quoted;
-use ktls_net::{End, NetError, OnClose, Pair, PairOptions, Pool, Side, Truncation};
+use ktls_net::{
+    NetError, OnClose, PairEnd, PairOptions, RelayPair, RelayPool, RelaySide, TruncationPolicy,
+};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -22,13 +24,13 @@ use crate::timeout::{parse, wait_for};
 
 #[pyclass(frozen, weakref, name = "Relay", module = "ktls_fast")]
 pub(crate) struct PyRelay {
-    pool: Arc<Pool>,
+    pool: Arc<RelayPool>,
     closed: OnceLock<()>,
 }
 
 #[pyclass(frozen, weakref, name = "RelayHandle", module = "ktls_fast")]
 pub(crate) struct PyRelayHandle {
-    pair: Arc<Pair>,
+    pair: Arc<RelayPair>,
     error: PyOnceLock<Py<PyAny>>,
 }
 
@@ -36,7 +38,7 @@ pub(crate) static CONTROL_RECORD: NamedTuple =
     NamedTuple::new("ControlRecord", &["side", "record_type"]);
 
 /// Pools whose threads may still run when the interpreter ends.
-static POOLS: Mutex<Vec<Arc<Pool>>> = Mutex::new(Vec::new());
+static POOLS: Mutex<Vec<Arc<RelayPool>>> = Mutex::new(Vec::new());
 /// Threads that were told to end at once get this long at the interpreter's end.
 const EXIT: Duration = Duration::from_secs(2);
 
@@ -48,7 +50,7 @@ impl PyRelay {
         if threads == 0 {
             return Err(PyValueError::new_err("0 threads pump nothing"));
         }
-        let pool = Arc::new(Pool::new(threads).map_err(connection_error)?);
+        let pool = Arc::new(RelayPool::new(threads).map_err(connection_error)?);
         let mut pools = guard(&POOLS);
         pools.retain(|pool| !pool.is_over());
         pools.push(Arc::clone(&pool));
@@ -81,7 +83,7 @@ impl PyRelay {
         // Before the sides, which would belong to this process from then on.
         self.pool.check_process().map_err(connection_error)?;
         let sides = [side_of(a)?, side_of(b)?];
-        if sides.iter().all(Side::is_plain) {
+        if sides.iter().all(RelaySide::is_plain) {
             let text = "two plain sockets: at least one side must be a Connection or KtlsSocket";
             return Err(refused(Errno::Inval, text));
         }
@@ -183,7 +185,7 @@ impl PyRelayHandle {
     #[getter]
     fn control<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         match self.pair.outcome() {
-            Some(&Ok(End::Control { side, record_type })) => {
+            Some(&Ok(PairEnd::Control { side, record_type })) => {
                 let class = CONTROL_RECORD.class(py)?;
                 class.call1((side, record_type)).map(Some)
             }
@@ -199,8 +201,8 @@ impl PyRelayHandle {
         let [there, back] = self.pair.bytes();
         let state = match self.pair.outcome() {
             None => "open".into(),
-            Some(Ok(End::Complete)) => "done".into(),
-            Some(Ok(End::Control { side, record_type })) => {
+            Some(Ok(PairEnd::Complete)) => "done".into(),
+            Some(Ok(PairEnd::Control { side, record_type })) => {
                 format!("control record of type {record_type} from side {side}")
             }
             Some(Err(error)) => error.to_string(),
@@ -211,7 +213,7 @@ impl PyRelayHandle {
 
 impl PyRelayHandle {
     /// The one handle of a pair, which whoever is first makes: its callback may be.
-    fn of(py: Python<'_>, slot: &PyOnceLock<Py<Self>>, pair: Arc<Pair>) -> PyResult<Py<Self>> {
+    fn of(py: Python<'_>, slot: &PyOnceLock<Py<Self>>, pair: Arc<RelayPair>) -> PyResult<Py<Self>> {
         let make = || {
             let error = PyOnceLock::new();
             Py::new(py, Self { pair, error })
@@ -261,8 +263,8 @@ fn on_ended(handle: Arc<PyOnceLock<Py<PyRelayHandle>>>, call: Arc<Option<Py<PyAn
 /// What a pair is asked for.
 pub(crate) fn pair_options(idle_timeout: Option<f64>, truncation: &str) -> PyResult<PairOptions> {
     let truncation = match truncation {
-        "reset" => Truncation::Reset,
-        "fin" => Truncation::Fin,
+        "reset" => TruncationPolicy::Reset,
+        "fin" => TruncationPolicy::Fin,
         other => {
             let text = format!(
                 "truncation is {}: it must be \"reset\" or \"fin\"",
@@ -275,17 +277,17 @@ pub(crate) fn pair_options(idle_timeout: Option<f64>, truncation: &str) -> PyRes
     Ok(PairOptions { idle, truncation })
 }
 
-fn side_of(object: &Bound<'_, PyAny>) -> PyResult<Side> {
+fn side_of(object: &Bound<'_, PyAny>) -> PyResult<RelaySide> {
     if let Ok(connection) = object.cast::<PyConnection>() {
         let connection = Arc::clone(&connection.get().inner);
-        return Side::tls(connection).map_err(connection_error);
+        return RelaySide::tls(connection).map_err(connection_error);
     }
     if let Ok(socket) = object.cast::<PyKtlsSocket>() {
         let socket = socket.get().socket().map_err(connection_error)?;
-        return Side::ktls(socket).map_err(connection_error);
+        return RelaySide::ktls(socket).map_err(connection_error);
     }
     match plain_fd(object)? {
-        Some(fd) => Ok(Side::Plain(fd)),
+        Some(fd) => Ok(RelaySide::Plain(fd)),
         None => Err(no_side(object)),
     }
 }

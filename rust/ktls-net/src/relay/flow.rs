@@ -9,16 +9,16 @@ pub(super) const BUFFER: usize = 64 << 10;
 
 /// Buffers that no pair of the thread needs now: a pair has them only while bytes wait in them.
 #[derive(Default)]
-pub(super) struct Spare {
+pub(super) struct SpareBuffers {
     /// For plaintext between the sides.
-    plaintext: Vec<Buffer>,
+    plaintext: Vec<PlaintextBuffer>,
     /// For the records of the sides.
     pub(super) records: FifoPool,
 }
 
 /// Memory for plaintext.
 #[derive(Default)]
-struct Buffer {
+struct PlaintextBuffer {
     bytes: WipedBytes,
     /// How far it may hold plaintext.
     used: usize,
@@ -26,8 +26,8 @@ struct Buffer {
 
 /// One direction.
 #[derive(Default)]
-pub(super) struct Flow {
-    buffer: Buffer,
+pub(super) struct DirectionFlow {
+    buffer: PlaintextBuffer,
     start: usize,
     end: usize,
     /// No more will be read.
@@ -45,9 +45,9 @@ pub(super) struct Flow {
 /// Buffers kept for the next direction that needs one.
 const KEPT: usize = 16;
 
-impl Spare {
-    fn take(&mut self) -> Buffer {
-        self.plaintext.pop().unwrap_or_else(|| Buffer {
+impl SpareBuffers {
+    fn take(&mut self) -> PlaintextBuffer {
+        self.plaintext.pop().unwrap_or_else(|| PlaintextBuffer {
             // One more than whole records hold: the content type that follows the last.
             bytes: WipedBytes::zeros(BUFFER + 1),
             used: 0,
@@ -56,19 +56,19 @@ impl Spare {
 
     /// Wipes what its buffers hold, while nothing is to be moved: the next to use one would overwrite it.
     pub(super) fn wipe(&mut self) {
-        for Buffer { bytes, used } in &mut self.plaintext {
+        for PlaintextBuffer { bytes, used } in &mut self.plaintext {
             wipe(&mut bytes[..std::mem::take(used)]);
         }
     }
 
-    fn give_back(&mut self, buffer: Buffer) {
+    fn give_back(&mut self, buffer: PlaintextBuffer) {
         if self.plaintext.len() < KEPT {
             self.plaintext.push(buffer);
         }
     }
 }
 
-impl Flow {
+impl DirectionFlow {
     pub(super) fn waiting(&self) -> &[u8] {
         &self.buffer.bytes[self.start..self.end]
     }
@@ -91,7 +91,7 @@ impl Flow {
     }
 
     /// Where to read to.
-    pub(super) fn room(&mut self, spare: &mut Spare) -> &mut [u8] {
+    pub(super) fn room(&mut self, spare: &mut SpareBuffers) -> &mut [u8] {
         if self.buffer.bytes.is_empty() {
             self.buffer = spare.take();
         }
@@ -99,7 +99,7 @@ impl Flow {
     }
 
     /// Gives the buffer back if nothing waits in it.
-    pub(super) fn rest(&mut self, spare: &mut Spare) {
+    pub(super) fn rest(&mut self, spare: &mut SpareBuffers) {
         if self.is_empty() && !self.buffer.bytes.is_empty() {
             (self.start, self.end) = (0, 0);
             spare.give_back(std::mem::take(&mut self.buffer));

@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
-use super::flow::Spare;
-use super::pair::{End, OnClose, Pair, PairOptions};
-use super::pump::{GRACE, Pump};
-use super::side::Side;
+use super::flow::SpareBuffers;
+use super::pair::{OnClose, PairEnd, PairOptions, RelayPair};
+use super::pump::{GRACE, PairPump};
+use super::side::RelaySide;
 use crate::descriptor::BothTurns;
 use crate::poller::{Poller, WatchedFd};
 use crate::{NetError, Wait};
 
 /// A pair, what is watched of it, and who wants to hear of its end.
-pub(super) struct Job {
-    pump: Pump,
+pub(super) struct PumpJob {
+    pump: PairPump,
     /// Nobody else reads or writes meanwhile.
     turns: [Option<BothTurns>; 2],
-    pub(super) pair: Arc<Pair>,
+    pub(super) pair: Arc<RelayPair>,
     on_close: OnClose,
     idle: Option<Duration>,
     /// When there was last something to do.
@@ -34,27 +34,27 @@ pub(super) struct Job {
 }
 
 /// What comes after a turn.
-pub(super) enum Next {
+pub(super) enum PumpNext {
     /// There is more to do already.
     Turn,
     /// Nothing before one of the sides is ready.
     Wait,
     /// It has ended.
-    End(End),
+    End(PairEnd),
 }
 
 /// Steps of one pair before the next one has its turn.
 const STEPS: usize = 64;
 
-impl Job {
+impl PumpJob {
     /// Takes the turns of both sides without waiting.
     pub(super) fn new(
-        sides: [Side; 2],
+        sides: [RelaySide; 2],
         options: PairOptions,
-        pair: Arc<Pair>,
+        pair: Arc<RelayPair>,
         on_close: OnClose,
     ) -> Result<Self, NetError> {
-        let pump = Pump::new(sides, options.truncation);
+        let pump = PairPump::new(sides, options.truncation);
         Ok(Self {
             turns: pump.turns(Wait::None)?,
             before: records(pump.sides()),
@@ -70,30 +70,30 @@ impl Job {
     }
 
     /// Moves what can be moved, within bounds.
-    pub(super) fn turn(&mut self, spare: &mut Spare) -> Result<Next, NetError> {
+    pub(super) fn turn(&mut self, spare: &mut SpareBuffers) -> Result<PumpNext, NetError> {
         self.last = Instant::now();
         self.pump.borrow_memory(spare);
         let next = self.take_steps(spare)?;
-        if !matches!(next, Next::Turn) {
+        if !matches!(next, PumpNext::Turn) {
             self.pump.return_memory(spare);
         }
         Ok(next)
     }
 
-    fn take_steps(&mut self, spare: &mut Spare) -> Result<Next, NetError> {
+    fn take_steps(&mut self, spare: &mut SpareBuffers) -> Result<PumpNext, NetError> {
         for _ in 0..STEPS {
             let moved = self.pump.step(spare);
             if let Some(ending) = self.pump.ending() {
-                return ending.map(Next::End);
+                return ending.map(PumpNext::End);
             }
             if !moved {
-                return Ok(Next::Wait);
+                return Ok(PumpNext::Wait);
             }
             if self.pump.take_look_up() {
                 break;
             }
         }
-        Ok(Next::Turn)
+        Ok(PumpNext::Turn)
     }
 
     /// Passes the numbers on; gives how many bytes are new.
@@ -114,7 +114,7 @@ impl Job {
     }
 
     /// How it ends because of the time that has passed.
-    pub(super) fn expire(&self) -> Result<End, NetError> {
+    pub(super) fn expire(&self) -> Result<PairEnd, NetError> {
         if self.pump.give_up().is_none() {
             return Err(self.pump.expire());
         }
@@ -164,8 +164,8 @@ impl Job {
     pub(super) fn end(
         mut self,
         poller: &Poller,
-        outcome: Result<End, NetError>,
-    ) -> (Arc<Pair>, OnClose) {
+        outcome: Result<PairEnd, NetError>,
+    ) -> (Arc<RelayPair>, OnClose) {
         for side in 0..2 {
             // The descriptors may be open elsewhere, so that closing ours would not take them out.
             let _gone = self.watch_for(poller, side, PollFlags::empty());
@@ -189,12 +189,12 @@ impl Job {
 }
 
 /// Records of each direction, among them what the connections had before.
-fn records(sides: &[Side; 2]) -> [u64; 2] {
+fn records(sides: &[RelaySide; 2]) -> [u64; 2] {
     let [a, b] = sides;
     [records_from(a, b), records_from(b, a)]
 }
 
-fn records_from(from: &Side, to: &Side) -> u64 {
+fn records_from(from: &RelaySide, to: &RelaySide) -> u64 {
     let received = from.records().map(|(received, _)| received);
     let sent = || to.records().map(|(_, sent)| sent);
     received.or_else(sent).unwrap_or(0)

@@ -18,19 +18,19 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::wait::timespec;
 use crate::{Connection, NetError, Wait};
-use flow::Spare;
-use pump::{GRACE, Pump};
+use flow::SpareBuffers;
+use pump::{GRACE, PairPump};
 
 pub use ktls::KtlsSide;
-pub use pair::{End, OnClose, Pair, PairOptions};
-pub use pool::{Pool, Tally};
-pub use pump::Truncation;
-pub use side::Side;
+pub use pair::{OnClose, PairEnd, PairOptions, RelayPair};
+pub use pool::{PoolTally, RelayPool};
+pub use pump::TruncationPolicy;
+pub use side::RelaySide;
 
 /// Both directions between a connection and a plain socket, in the thread that runs it.
 pub struct Relay {
-    pump: Pump,
-    spare: Spare,
+    pump: PairPump,
+    spare: SpareBuffers,
     stop: Option<OwnedFd>,
     idle: Option<Duration>,
 }
@@ -54,11 +54,11 @@ impl Relay {
         options: PairOptions,
     ) -> Result<Self, NetError> {
         Ok(Self {
-            pump: Pump::new(
-                [Side::tls(connection)?, Side::Plain(plain)],
+            pump: PairPump::new(
+                [RelaySide::tls(connection)?, RelaySide::Plain(plain)],
                 options.truncation,
             ),
-            spare: Spare::default(),
+            spare: SpareBuffers::default(),
             stop,
             idle: options.idle,
         })
@@ -171,14 +171,14 @@ impl Relay {
 fn poll_and_free(
     fds: &mut [PollFd<'_>],
     timeout: Option<Duration>,
-    spare: &mut Spare,
+    spare: &mut SpareBuffers,
 ) -> Result<usize, NetError> {
     let short = timeout.map_or(KEEP_MEMORY, |timeout| timeout.min(KEEP_MEMORY));
     let seen = poll(fds, Some(&timespec(short)))?;
     if seen > 0 || timeout == Some(short) {
         return Ok(seen);
     }
-    *spare = Spare::default();
+    *spare = SpareBuffers::default();
     let left = timeout.map(|timeout| timespec(timeout.saturating_sub(short)));
     Ok(poll(fds, left.as_ref())?)
 }

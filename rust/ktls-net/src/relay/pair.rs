@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use super::Truncation;
-use super::post::{Order, Post};
+use super::TruncationPolicy;
+use super::post::{PoolInbox, PoolOrder};
 use crate::NetError;
 use crate::fork::HomeProcess;
 
 /// Called once with a pair that has ended, by the thread that pumped it.
-pub type OnClose = Box<dyn FnOnce(Arc<Pair>) + Send>;
+pub type OnClose = Box<dyn FnOnce(Arc<RelayPair>) + Send>;
 
 /// What is asked of a pair.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,12 +18,12 @@ pub struct PairOptions {
     /// It ends when nothing has moved for this long.
     pub idle: Option<Duration>,
     /// What is made of a TLS peer that ends without close_notify.
-    pub truncation: Truncation,
+    pub truncation: TruncationPolicy,
 }
 
 /// How a pair ended without an error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum End {
+pub enum PairEnd {
     /// Both directions have ended, or it was stopped.
     Complete,
     /// A `KtlsSocket` has a record for its owner. All that was read before is passed on, and no side was
@@ -37,18 +37,18 @@ pub enum End {
 }
 
 /// Two sides that a [`super::Pool`] pumps between. Direction 0 begins at the first side.
-pub struct Pair {
+pub struct RelayPair {
     id: u64,
     home: HomeProcess,
-    post: Weak<Post>,
+    post: Weak<PoolInbox>,
     bytes: [AtomicU64; 2],
     records: [AtomicU64; 2],
     truncated: OnceLock<usize>,
-    outcome: OnceLock<Result<End, NetError>>,
+    outcome: OnceLock<Result<PairEnd, NetError>>,
 }
 
-impl Pair {
-    pub(super) fn new(id: u64, post: &Arc<Post>) -> Arc<Self> {
+impl RelayPair {
+    pub(super) fn new(id: u64, post: &Arc<PoolInbox>) -> Arc<Self> {
         Arc::new(Self {
             id,
             home: HomeProcess::here(),
@@ -89,7 +89,7 @@ impl Pair {
 
     /// How it ended; None while it is under way.
     #[must_use]
-    pub fn outcome(&self) -> Option<&Result<End, NetError>> {
+    pub fn outcome(&self) -> Option<&Result<PairEnd, NetError>> {
         self.outcome.get()
     }
 
@@ -100,7 +100,7 @@ impl Pair {
     pub fn stop(&self) -> Result<(), NetError> {
         self.home.check()?;
         if let Some(post) = self.post.upgrade() {
-            post.send(Order::Stop(self.id));
+            post.send(PoolOrder::Stop(self.id));
         }
         Ok(())
     }
@@ -119,7 +119,7 @@ impl Pair {
         let _first = side.map(|side| self.truncated.set(side));
     }
 
-    pub(super) fn end(&self, outcome: Result<End, NetError>) {
+    pub(super) fn end(&self, outcome: Result<PairEnd, NetError>) {
         // Only its thread calls this, and once.
         let _first = self.outcome.set(outcome);
     }

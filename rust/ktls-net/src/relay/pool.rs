@@ -7,30 +7,30 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::job::Job;
-use super::pair::{OnClose, Pair, PairOptions};
-use super::post::Post;
-use super::side::Side;
-use super::worker::Worker;
+use super::job::PumpJob;
+use super::pair::{OnClose, PairOptions, RelayPair};
+use super::post::PoolInbox;
+use super::side::RelaySide;
+use super::worker::PoolWorker;
 use crate::NetError;
 use crate::descriptor::guard;
 use crate::fork::HomeProcess;
 
 /// Threads that pump between the sides of any number of pairs. Dropped, it ends them at once and
 /// waits for nothing.
-pub struct Pool {
+pub struct RelayPool {
     home: HomeProcess,
-    posts: Vec<Arc<Post>>,
+    posts: Vec<Arc<PoolInbox>>,
     threads: Vec<ThreadId>,
-    running: Arc<Running>,
-    tally: Arc<Tally>,
+    running: Arc<RunningThreads>,
+    tally: Arc<PoolTally>,
     /// The number of the pair added last.
     last: AtomicU64,
 }
 
 /// What happened in a pool so far.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct PoolTally {
     ended: AtomicU64,
     failed: AtomicU64,
     bytes: AtomicU64,
@@ -38,18 +38,18 @@ pub struct Tally {
 
 /// Threads that have not come to their end.
 #[derive(Default)]
-struct Running {
+struct RunningThreads {
     count: Mutex<usize>,
     one_less: Condvar,
 }
 
 /// A thread that counts as running.
-struct Runs(Arc<Running>);
+struct ThreadRuns(Arc<RunningThreads>);
 
 /// How long a caller waits before it can run its signal handlers.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
-impl Pool {
+impl RelayPool {
     /// Starts `threads` threads.
     ///
     /// # Errors
@@ -73,9 +73,9 @@ impl Pool {
     }
 
     fn start_thread(&mut self) -> Result<(), NetError> {
-        let post = Arc::new(Post::new()?);
-        let worker = Worker::new(Arc::clone(&post), Arc::clone(&self.tally))?;
-        let runs = Runs::new(&self.running);
+        let post = Arc::new(PoolInbox::new()?);
+        let worker = PoolWorker::new(Arc::clone(&post), Arc::clone(&self.tally))?;
+        let runs = ThreadRuns::new(&self.running);
         let run = move || {
             let _until_the_end = runs;
             worker.run();
@@ -103,16 +103,16 @@ impl Pool {
     /// the process that has the threads. `on_close` is not called then.
     pub fn add(
         &self,
-        sides: [Side; 2],
+        sides: [RelaySide; 2],
         options: PairOptions,
         on_close: OnClose,
-    ) -> Result<Arc<Pair>, NetError> {
+    ) -> Result<Arc<RelayPair>, NetError> {
         self.home.check()?;
         let least = self.posts.iter().min_by_key(|post| post.load());
         let post = least.ok_or(NetError::Io(Errno::BADF))?;
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let pair = Pair::new(id, post);
-        let job = Job::new(sides, options, Arc::clone(&pair), on_close)?;
+        let pair = RelayPair::new(id, post);
+        let job = PumpJob::new(sides, options, Arc::clone(&pair), on_close)?;
         if post.add(Box::new(job)) {
             Ok(pair)
         } else {
@@ -120,7 +120,7 @@ impl Pool {
         }
     }
 
-    /// Has all pairs end in order, as [`Pair::stop`], and those that have not after `drain` at once.
+    /// Has all pairs end in order, as [`RelayPair::stop`], and those that have not after `drain` at once.
     ///
     /// # Errors
     /// EBUSY in a child of the process that has the threads.
@@ -130,7 +130,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Waits for the threads to end after [`Pool::close`]; one of them waits for none.
+    /// Waits for the threads to end after [`RelayPool::close`]; one of them waits for none.
     ///
     /// # Errors
     /// [`NetError::Interrupted`] now and then, to be called again.
@@ -162,19 +162,19 @@ impl Pool {
 
     /// What happened so far.
     #[must_use]
-    pub fn tally(&self) -> &Tally {
+    pub fn tally(&self) -> &PoolTally {
         &self.tally
     }
 }
 
-impl Drop for Pool {
+impl Drop for RelayPool {
     fn drop(&mut self) {
         // In a child there are no threads to tell.
         let _child = self.close(Duration::ZERO);
     }
 }
 
-impl Tally {
+impl PoolTally {
     /// Pairs that have ended.
     #[must_use]
     pub fn pairs_ended(&self) -> u64 {
@@ -203,7 +203,7 @@ impl Tally {
     }
 }
 
-impl Running {
+impl RunningThreads {
     /// Waits at most so long; true when none runs.
     fn wait(&self, patience: Duration) -> bool {
         let count = guard(&self.count);
@@ -214,14 +214,14 @@ impl Running {
     }
 }
 
-impl Runs {
-    fn new(running: &Arc<Running>) -> Self {
+impl ThreadRuns {
+    fn new(running: &Arc<RunningThreads>) -> Self {
         *guard(&running.count) += 1;
         Self(Arc::clone(running))
     }
 }
 
-impl Drop for Runs {
+impl Drop for ThreadRuns {
     fn drop(&mut self) {
         *guard(&self.0.count) -= 1;
         self.0.one_less.notify_all();

@@ -4,32 +4,32 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::job::Job;
+use super::job::PumpJob;
 use crate::descriptor::guard;
 use crate::{NetError, ReadinessBell};
 
 /// Something for the thread to do.
-pub(super) enum Order {
-    Add(Box<Job>),
+pub(super) enum PoolOrder {
+    Add(Box<PumpJob>),
     Stop(u64),
     /// Stop all, and end what has not ended after so long.
     Close(Duration),
 }
 
 /// The letter box of one thread.
-pub(super) struct Post {
+pub(super) struct PoolInbox {
     pub(super) bell: ReadinessBell,
-    inbox: Mutex<Inbox>,
+    inbox: Mutex<PendingOrders>,
     load: AtomicUsize,
 }
 
 #[derive(Default)]
-struct Inbox {
-    orders: Vec<Order>,
+struct PendingOrders {
+    orders: Vec<PoolOrder>,
     closed: bool,
 }
 
-impl Post {
+impl PoolInbox {
     pub(super) fn new() -> Result<Self, NetError> {
         Ok(Self {
             bell: ReadinessBell::new()?,
@@ -43,19 +43,19 @@ impl Post {
         self.load.load(Ordering::SeqCst)
     }
 
-    pub(super) fn send(&self, order: Order) {
+    pub(super) fn send(&self, order: PoolOrder) {
         guard(&self.inbox).orders.push(order);
         self.bell.ring();
     }
 
     /// Gives the thread one more pair; false once it was told to close.
-    pub(super) fn add(&self, job: Box<Job>) -> bool {
+    pub(super) fn add(&self, job: Box<PumpJob>) -> bool {
         let mut inbox = guard(&self.inbox);
         if inbox.closed {
             return false;
         }
         self.load.fetch_add(1, Ordering::SeqCst);
-        inbox.orders.push(Order::Add(job));
+        inbox.orders.push(PoolOrder::Add(job));
         drop(inbox);
         self.bell.ring();
         true
@@ -64,10 +64,10 @@ impl Post {
     /// No pair is added behind this.
     pub(super) fn close(&self, drain: Duration) {
         guard(&self.inbox).closed = true;
-        self.send(Order::Close(drain));
+        self.send(PoolOrder::Close(drain));
     }
 
-    pub(super) fn take(&self) -> Vec<Order> {
+    pub(super) fn take(&self) -> Vec<PoolOrder> {
         std::mem::take(&mut guard(&self.inbox).orders)
     }
 

@@ -6,30 +6,30 @@ use ktls_core::Error as CoreError;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use super::flow::{BUFFER, Flow, Spare};
-use super::pair::End;
-use super::side::Side;
+use super::flow::{BUFFER, DirectionFlow, SpareBuffers};
+use super::pair::PairEnd;
+use super::side::RelaySide;
 use crate::descriptor::BothTurns;
 use crate::wait::ReadNow;
 use crate::{NetError, Wait};
 
 /// Two sides and what is on its way between them. Memory is bounded, a slow side slows the other
 /// down, and the end of one direction is passed on while the other goes on.
-pub(super) struct Pump {
-    sides: [Side; 2],
+pub(super) struct PairPump {
+    sides: [RelaySide; 2],
     /// From the side of the same number to the other one.
-    flows: [Flow; 2],
+    flows: [DirectionFlow; 2],
     /// Sealed bytes wait for the peer of the side.
     unsent: [bool; 2],
     /// Much was read and no data among it: see at once whether it is to stop.
     look_up: bool,
     /// The record that is not ours to read, behind which nothing is read any more.
-    control: Option<End>,
+    control: Option<PairEnd>,
     /// After a stop: when to give up on what is in flight.
     give_up: Option<Instant>,
     /// Bytes of each direction when it was stopped.
     at_stop: Option<[u64; 2]>,
-    truncation: Truncation,
+    truncation: TruncationPolicy,
     /// The side that ended without close_notify.
     truncated: Option<usize>,
     /// The side has reset its connection, as a write has met: an end that is read from it then is none in
@@ -43,7 +43,7 @@ pub(super) struct Pump {
 /// all that it had to send. Either way everything that it sent is passed on first, and the other
 /// direction goes on.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Truncation {
+pub enum TruncationPolicy {
     /// The other side gets a reset or an alert, once it has ended too or nothing has moved for some
     /// seconds.
     #[default]
@@ -60,8 +60,8 @@ const STALLED: Duration = Duration::from_secs(60);
 /// What is in flight gets this long after a stop.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
-impl Pump {
-    pub(super) fn new(sides: [Side; 2], truncation: Truncation) -> Self {
+impl PairPump {
+    pub(super) fn new(sides: [RelaySide; 2], truncation: TruncationPolicy) -> Self {
         Self {
             sides,
             flows: Default::default(),
@@ -77,7 +77,7 @@ impl Pump {
         }
     }
 
-    pub(super) const fn sides(&self) -> &[Side; 2] {
+    pub(super) const fn sides(&self) -> &[RelaySide; 2] {
         &self.sides
     }
 
@@ -88,19 +88,19 @@ impl Pump {
     }
 
     /// Moves what can be moved; false when one has to wait.
-    pub(super) fn step(&mut self, spare: &mut Spare) -> bool {
+    pub(super) fn step(&mut self, spare: &mut SpareBuffers) -> bool {
         self.pump(0, spare) | self.pump(1, spare)
     }
 
     /// Takes the memory that the sides need for the next steps.
-    pub(super) fn borrow_memory(&self, spare: &mut Spare) {
+    pub(super) fn borrow_memory(&self, spare: &mut SpareBuffers) {
         for side in &self.sides {
             side.borrow_memory(&mut spare.records);
         }
     }
 
     /// Gives back what holds nothing, before a wait that may be long.
-    pub(super) fn return_memory(&self, spare: &mut Spare) {
+    pub(super) fn return_memory(&self, spare: &mut SpareBuffers) {
         for side in &self.sides {
             side.return_memory(&mut spare.records);
         }
@@ -120,11 +120,11 @@ impl Pump {
     }
 
     /// How it has ended, once it has. At a control record that is when all from before is passed on.
-    pub(super) fn ending(&self) -> Option<Result<End, NetError>> {
+    pub(super) fn ending(&self) -> Option<Result<PairEnd, NetError>> {
         let end = match self.control {
             Some(_) if self.holds_bytes() => None,
             Some(control) => Some(control),
-            None => self.is_done().then_some(End::Complete),
+            None => self.is_done().then_some(PairEnd::Complete),
         };
         end.map(|end| self.outcome().map(|()| end))
     }
@@ -191,7 +191,7 @@ impl Pump {
     }
 
     /// How it ends because its time after a stop is up. A stream that is still on its way is cut.
-    pub(super) fn end_stopped(&self) -> Result<End, NetError> {
+    pub(super) fn end_stopped(&self) -> Result<PairEnd, NetError> {
         let is_cut = |from: usize| {
             let flow = &self.flows[from];
             let moved = self.at_stop.is_some_and(|at| flow.total > at[from]);
@@ -202,7 +202,7 @@ impl Pump {
         }
         self.outcome()?;
         self.end_all();
-        Ok(End::Complete)
+        Ok(PairEnd::Complete)
     }
 
     /// Ends both directions so that nobody takes a part for the whole, behind what was received.
@@ -257,13 +257,13 @@ impl Pump {
     }
 
     /// The direction that begins at side `from`.
-    fn pump(&mut self, from: usize, spare: &mut Spare) -> bool {
+    fn pump(&mut self, from: usize, spare: &mut SpareBuffers) -> bool {
         let moved = self.read(from, spare) | self.write(from);
         self.flows[from].rest(spare);
         moved | self.end(from)
     }
 
-    fn read(&mut self, from: usize, spare: &mut Spare) -> bool {
+    fn read(&mut self, from: usize, spare: &mut SpareBuffers) -> bool {
         let flow = &mut self.flows[from];
         let open = !flow.ended && self.control.is_none();
         if !open || !flow.is_empty() || self.unsent[1 - from] {
@@ -298,8 +298,8 @@ impl Pump {
 
     /// From here on only what was read before is passed on.
     fn meet_control(&mut self, side: usize, record_type: u8) {
-        self.control = Some(End::Control { side, record_type });
-        self.unsent = self.sides.each_ref().map(Side::has_unsent);
+        self.control = Some(PairEnd::Control { side, record_type });
+        self.unsent = self.sides.each_ref().map(RelaySide::has_unsent);
     }
 
     fn meet_end(&mut self, side: usize) {
@@ -320,8 +320,8 @@ impl Pump {
         }
         self.truncated = Some(side);
         match self.truncation {
-            Truncation::Reset => self.flows[side].break_off(error),
-            Truncation::Fin => self.flows[side].ended = true,
+            TruncationPolicy::Reset => self.flows[side].break_off(error),
+            TruncationPolicy::Fin => self.flows[side].ended = true,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::wait::{ReadNow, read_now, write_now};
 use crate::{Connection, FdSocket, NetError, OpenFd, Wait};
 
 /// What one end of a pair is.
-pub enum Side {
+pub enum RelaySide {
     /// Records of a connection.
     Tls {
         /// Who seals and opens.
@@ -28,7 +28,7 @@ pub enum Side {
     Plain(OwnedFd),
 }
 
-impl Side {
+impl RelaySide {
     /// The side of a connection.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl Side {
     /// The side of a `KtlsSocket`.
     ///
     /// # Errors
-    /// As [`Side::tls`].
+    /// As [`RelaySide::tls`].
     pub fn ktls(socket: Arc<FdSocket>) -> Result<Self, NetError> {
         KtlsSide::new(socket).map(Self::Ktls)
     }
@@ -178,7 +178,7 @@ impl Side {
     }
 }
 
-impl AsFd for Side {
+impl AsFd for RelaySide {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tls { fd, .. } => fd.as_fd(),

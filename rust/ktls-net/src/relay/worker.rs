@@ -8,23 +8,23 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use super::flow::Spare;
-use super::job::{Job, Next};
-use super::pair::End;
-use super::pool::Tally;
-use super::post::{Order, Post};
+use super::flow::SpareBuffers;
+use super::job::{PumpJob, PumpNext};
+use super::pair::PairEnd;
+use super::pool::PoolTally;
+use super::post::{PoolInbox, PoolOrder};
 use crate::NetError;
 use crate::poller::{Poller, WatchedFd};
 
 /// What one thread has.
-pub(super) struct Worker {
+pub(super) struct PoolWorker {
     poller: Poller,
-    post: Arc<Post>,
-    tally: Arc<Tally>,
-    jobs: HashMap<u64, Job>,
+    post: Arc<PoolInbox>,
+    tally: Arc<PoolTally>,
+    jobs: HashMap<u64, PumpJob>,
     /// Those that have something to do, each once.
     ready: VecDeque<u64>,
-    spare: Spare,
+    spare: SpareBuffers,
     /// When to look at the clock of each.
     next: Option<Instant>,
     closing: bool,
@@ -35,8 +35,8 @@ const BELL: u64 = 0;
 /// Clocks are looked at no more often.
 const TICK: Duration = Duration::from_millis(50);
 
-impl Worker {
-    pub(super) fn new(post: Arc<Post>, tally: Arc<Tally>) -> Result<Self, NetError> {
+impl PoolWorker {
+    pub(super) fn new(post: Arc<PoolInbox>, tally: Arc<PoolTally>) -> Result<Self, NetError> {
         let poller = Poller::new()?;
         poller.watch(&bell(&post), PollFlags::empty())?;
         Ok(Self {
@@ -45,7 +45,7 @@ impl Worker {
             tally,
             jobs: HashMap::new(),
             ready: VecDeque::new(),
-            spare: Spare::default(),
+            spare: SpareBuffers::default(),
             next: None,
             closing: false,
         })
@@ -70,7 +70,7 @@ impl Worker {
         if self.ready.is_empty() {
             self.spare.wipe();
         }
-        let sides = |job| [0, 1].map(|side| Job::watched(job, side));
+        let sides = |job| [0, 1].map(|side| PumpJob::watched(job, side));
         let watched = self.jobs.values().flat_map(sides);
         let ready = self.poller.wait(watched.chain([bell(&self.post)]), timeout);
         ready.unwrap_or_else(|errno| {
@@ -94,14 +94,14 @@ impl Worker {
         self.post.bell.silence();
         for order in self.post.take() {
             match order {
-                Order::Add(job) => self.add(*job),
-                Order::Stop(id) => self.stop(id),
-                Order::Close(drain) => self.close(drain),
+                PoolOrder::Add(job) => self.add(*job),
+                PoolOrder::Stop(id) => self.stop(id),
+                PoolOrder::Close(drain) => self.close(drain),
             }
         }
     }
 
-    fn add(&mut self, job: Job) {
+    fn add(&mut self, job: PumpJob) {
         let id = job.pair.id();
         self.jobs.insert(id, job);
         self.queue(id);
@@ -143,7 +143,7 @@ impl Worker {
     }
 
     /// `Err` is how the pair has ended.
-    fn give_turn(&mut self, id: u64) -> Result<(), Result<End, NetError>> {
+    fn give_turn(&mut self, id: u64) -> Result<(), Result<PairEnd, NetError>> {
         let Some(job) = self.jobs.get_mut(&id) else {
             return Ok(());
         };
@@ -152,9 +152,9 @@ impl Worker {
         self.tally.moved(job.count());
         self.next = earlier(self.next, job.deadline());
         match next.map_err(Err)? {
-            Next::Turn => self.queue(id),
-            Next::Wait => job.watch(&self.poller).map_err(Err)?,
-            Next::End(end) => return Err(Ok(end)),
+            PumpNext::Turn => self.queue(id),
+            PumpNext::Wait => job.watch(&self.poller).map_err(Err)?,
+            PumpNext::End(end) => return Err(Ok(end)),
         }
         Ok(())
     }
@@ -165,17 +165,17 @@ impl Worker {
         if self.next.is_none_or(|next| now < next) {
             return;
         }
-        let is_over = |job: &&Job| job.deadline().is_some_and(|end| now >= end);
+        let is_over = |job: &&PumpJob| job.deadline().is_some_and(|end| now >= end);
         let over = self.jobs.values().filter(is_over);
         let over: Vec<_> = over.map(|job| (job.pair.id(), job.expire())).collect();
         for (id, outcome) in over {
             self.end(id, outcome);
         }
-        let first = self.jobs.values().filter_map(Job::deadline).min();
+        let first = self.jobs.values().filter_map(PumpJob::deadline).min();
         self.next = first.map(|first| first.max(now + TICK));
     }
 
-    fn end(&mut self, id: u64, outcome: Result<End, NetError>) {
+    fn end(&mut self, id: u64, outcome: Result<PairEnd, NetError>) {
         if let Some(job) = self.jobs.remove(&id) {
             let failed = outcome.as_ref().is_err_and(|error| !error.is_truncation());
             self.tally.ended(failed);
@@ -195,7 +195,7 @@ impl Worker {
     }
 }
 
-fn bell(post: &Post) -> WatchedFd<'_> {
+fn bell(post: &PoolInbox) -> WatchedFd<'_> {
     WatchedFd {
         fd: post.bell.as_fd(),
         id: BELL,
