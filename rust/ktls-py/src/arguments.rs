@@ -12,12 +12,12 @@ use crate::errors::misconfigured;
 use crate::memory::check_room;
 
 /// A sequence of `str`. A `str` itself, which Python takes for a sequence of letters, is none.
-pub(crate) struct Names(pub(crate) Vec<String>);
+pub(crate) struct StringSequence(pub(crate) Vec<String>);
 
 /// Bytes that the names of one argument may take: far more than any handshake has room for.
 const MAX_NAMES_SIZE: usize = 1 << 22;
 
-impl FromPyObject<'_, '_> for Names {
+impl FromPyObject<'_, '_> for StringSequence {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
@@ -61,7 +61,7 @@ fn type_name(kind: &Bound<'_, pyo3::types::PyType>) -> String {
 }
 
 /// An integer that has to fit a small field of the wire or of a C struct.
-pub(crate) fn small<T: TryFrom<i64> + Bounds>(object: &Bound<'_, PyAny>) -> PyResult<T> {
+pub(crate) fn small<T: TryFrom<i64> + IntegerBounds>(object: &Bound<'_, PyAny>) -> PyResult<T> {
     let number = object.extract::<i64>()?;
     T::try_from(number).map_err(|_| {
         let (least, most) = (T::LEAST, T::MOST);
@@ -82,7 +82,7 @@ pub(crate) fn record_limit(object: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
 }
 
 /// The same where None may stand.
-pub(crate) fn optional_small<T: TryFrom<i64> + Bounds>(
+pub(crate) fn optional_small<T: TryFrom<i64> + IntegerBounds>(
     object: &Bound<'_, PyAny>,
 ) -> PyResult<Option<T>> {
     (!object.is_none()).then(|| small(object)).transpose()
@@ -99,7 +99,7 @@ pub(crate) fn count_and_seconds(object: &Bound<'_, PyAny>) -> PyResult<(u32, f64
 }
 
 /// The least and the largest value of an integer type.
-pub(crate) trait Bounds {
+pub(crate) trait IntegerBounds {
     const LEAST: i64;
     const MOST: i64;
 }

@@ -26,12 +26,12 @@ pub(crate) use interpreter::check_main;
 use pool::HugeBytes;
 
 /// A caller's bytes, read in place: `bytes` are borrowed, other buffers are held until dropped.
-pub(crate) enum Input<'py> {
+pub(crate) enum InputBuffer<'py> {
     Bytes(Bound<'py, PyBytes>),
     Buffer(HeldBuffer),
 }
 
-impl<'py> FromPyObject<'_, 'py> for Input<'py> {
+impl<'py> FromPyObject<'_, 'py> for InputBuffer<'py> {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
@@ -42,7 +42,7 @@ impl<'py> FromPyObject<'_, 'py> for Input<'py> {
     }
 }
 
-impl Input<'_> {
+impl InputBuffer<'_> {
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes.as_bytes(),
@@ -60,9 +60,9 @@ impl Input<'_> {
 }
 
 /// A caller's writable buffer.
-pub(crate) struct Output(HeldBuffer);
+pub(crate) struct OutputBuffer(HeldBuffer);
 
-impl FromPyObject<'_, '_> for Output {
+impl FromPyObject<'_, '_> for OutputBuffer {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
@@ -74,12 +74,12 @@ impl FromPyObject<'_, '_> for Output {
     }
 }
 
-impl Output {
+impl OutputBuffer {
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
         if self.0.len() == 0 {
             return &mut [];
         }
-        // SAFETY: as in `Input::as_slice`; the exporter said that the memory is writable, `self` is
+        // SAFETY: as in `InputBuffer::as_slice`; the exporter said that the memory is writable, `self` is
         // borrowed mutably, and callers refuse an input that overlaps it (`check_apart`).
         unsafe { std::slice::from_raw_parts_mut(self.0.start(), self.0.len()) }
     }

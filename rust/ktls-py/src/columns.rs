@@ -5,13 +5,13 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use crate::buffer::{HeldBuffer, Input, Output};
+use crate::buffer::{HeldBuffer, InputBuffer, OutputBuffer};
 
 /// A caller's one-dimensional array of `int64`.
-pub(crate) struct Int64Array<'py>(Input<'py>);
+pub(crate) struct Int64Array<'py>(InputBuffer<'py>);
 
 /// A caller's one-dimensional array of `uint8`.
-pub(crate) struct Uint8Array<'py>(Input<'py>);
+pub(crate) struct Uint8Array<'py>(InputBuffer<'py>);
 
 impl<'py> FromPyObject<'_, 'py> for Int64Array<'py> {
     type Error = PyErr;
@@ -49,7 +49,7 @@ fn array_of<'py>(
     name: &str,
     codes: &[u8],
     item_size: isize,
-) -> PyResult<Input<'py>> {
+) -> PyResult<InputBuffer<'py>> {
     let needed = |but: String| {
         let text = format!("a one-dimensional, C-contiguous array of {name} is needed, not {but}");
         Err(PyTypeError::new_err(text))
@@ -60,7 +60,7 @@ fn array_of<'py>(
     };
     let native = matches!(native_code(buffer.format()), Some(code) if codes.contains(&code));
     if native && buffer.item_size() == item_size && buffer.dimensions() == 1 {
-        return Ok(Input::Buffer(buffer));
+        return Ok(InputBuffer::Buffer(buffer));
     }
     let (dimensions, format) = (buffer.dimensions(), buffer.format().escape_ascii());
     let kind = object.get_type();
@@ -84,9 +84,9 @@ fn native_code(format: &[u8]) -> Option<u8> {
 }
 
 /// A column of a result, as a NumPy array once it is asked for; then the same at each call.
-pub(crate) struct Column(PyOnceLock<Py<PyAny>>);
+pub(crate) struct LazyColumn(PyOnceLock<Py<PyAny>>);
 
-impl Column {
+impl LazyColumn {
     pub(crate) const fn new() -> Self {
         Self(PyOnceLock::new())
     }
@@ -108,7 +108,7 @@ impl Column {
     }
 
     /// # Errors
-    /// As [`Column::int64`].
+    /// As [`LazyColumn::int64`].
     pub(crate) fn uint8(&self, py: Python<'_>, values: &[u8]) -> PyResult<Py<PyAny>> {
         self.array(py, values.len(), "uint8", |out| {
             for (place, value) in out.iter_mut().zip(values) {
@@ -126,7 +126,7 @@ impl Column {
     ) -> PyResult<Py<PyAny>> {
         let make = || {
             let array = py.import("numpy")?.call_method1("empty", (len, dtype))?;
-            fill(array.extract::<Output>()?.as_mut_slice());
+            fill(array.extract::<OutputBuffer>()?.as_mut_slice());
             Ok::<_, PyErr>(array.unbind())
         };
         Ok(self.0.get_or_try_init(py, make)?.clone_ref(py))

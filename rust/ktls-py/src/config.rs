@@ -13,8 +13,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::arguments::{Names, count_and_seconds, key_password};
-use crate::buffer::Input;
+use crate::arguments::{StringSequence, count_and_seconds, key_password};
+use crate::buffer::InputBuffer;
 use crate::errors::{connection_error, misconfigured};
 use crate::memory::check_room;
 
@@ -27,7 +27,7 @@ pub(crate) struct PyServerConfig {
 #[pymethods]
 impl PyServerConfig {
     #[new]
-    #[pyo3(signature = (cert, key, *, password = None, alpn = Names(Vec::new()), client_roots = None,
+    #[pyo3(signature = (cert, key, *, password = None, alpn = StringSequence(Vec::new()), client_roots = None,
                         require_client_cert = false, min_version = "TLSv1.2", suites = None,
                         tickets = 2, keylog = None, rekey_bytes = None, rekey_records = None, rekey_peer = false,
                         rekey_interval = 0.15, key_update_limit = (32, 1.0)),
@@ -37,14 +37,14 @@ impl PyServerConfig {
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn new(
         py: Python<'_>,
-        cert: Input<'_>,
-        key: Input<'_>,
+        cert: InputBuffer<'_>,
+        key: InputBuffer<'_>,
         password: Option<Bound<'_, PyAny>>,
-        alpn: Names,
-        client_roots: Option<Input<'_>>,
+        alpn: StringSequence,
+        client_roots: Option<InputBuffer<'_>>,
         require_client_cert: bool,
         min_version: &str,
-        suites: Option<Names>,
+        suites: Option<StringSequence>,
         tickets: usize,
         keylog: Option<PathBuf>,
         rekey_bytes: Option<u64>,
@@ -62,14 +62,14 @@ impl PyServerConfig {
                 password: password.as_ref().map(|password| password.as_slice()),
             },
             alpn: protocols(alpn),
-            client_roots: client_roots.as_ref().map(Input::as_slice),
+            client_roots: client_roots.as_ref().map(InputBuffer::as_slice),
             require_client_cert,
             min_version: parse_version(min_version)?,
-            suites: suites.map(|Names(names)| names),
+            suites: suites.map(|StringSequence(names)| names),
             tickets,
             keylog,
         };
-        let policy = Rekey {
+        let policy = RekeyOptions {
             rekey_bytes,
             rekey_records,
             rekey_peer,
@@ -93,7 +93,7 @@ pub(crate) struct PyClientConfig {
 #[pymethods]
 impl PyClientConfig {
     #[new]
-    #[pyo3(signature = (roots = None, *, cert = None, key = None, password = None, alpn = Names(Vec::new()),
+    #[pyo3(signature = (roots = None, *, cert = None, key = None, password = None, alpn = StringSequence(Vec::new()),
                         min_version = "TLSv1.2", suites = None, resumption = true, keylog = None,
                         rekey_bytes = None, rekey_records = None, rekey_peer = false,
                         rekey_interval = 0.15, key_update_limit = (32, 1.0)),
@@ -104,12 +104,12 @@ impl PyClientConfig {
     fn new(
         py: Python<'_>,
         roots: Option<Bound<'_, PyAny>>,
-        cert: Option<Input<'_>>,
-        key: Option<Input<'_>>,
+        cert: Option<InputBuffer<'_>>,
+        key: Option<InputBuffer<'_>>,
         password: Option<Bound<'_, PyAny>>,
-        alpn: Names,
+        alpn: StringSequence,
         min_version: &str,
-        suites: Option<Names>,
+        suites: Option<StringSequence>,
         resumption: bool,
         keylog: Option<PathBuf>,
         rekey_bytes: Option<u64>,
@@ -118,7 +118,7 @@ impl PyClientConfig {
         rekey_interval: f64,
         #[pyo3(from_py_with = count_and_seconds)] key_update_limit: (u32, f64),
     ) -> PyResult<Self> {
-        let pem: Option<Input<'_>> = match &roots {
+        let pem: Option<InputBuffer<'_>> = match &roots {
             Some(roots) if !roots.is_instance_of::<PyString>() => Some(roots.extract()?),
             _ => None,
         };
@@ -140,11 +140,11 @@ impl PyClientConfig {
             identity,
             alpn: protocols(alpn),
             min_version: parse_version(min_version)?,
-            suites: suites.map(|Names(names)| names),
+            suites: suites.map(|StringSequence(names)| names),
             resumption,
             keylog,
         };
-        let policy = Rekey {
+        let policy = RekeyOptions {
             rekey_bytes,
             rekey_records,
             rekey_peer,
@@ -160,7 +160,7 @@ impl PyClientConfig {
 }
 
 /// Refuses PEM files when there is no memory for what is made of them: sections, bytes, certificates.
-fn check_room_for_pem(files: [Option<&Input<'_>>; 3]) -> PyResult<()> {
+fn check_room_for_pem(files: [Option<&InputBuffer<'_>>; 3]) -> PyResult<()> {
     let len: usize = files.iter().flatten().map(|pem| pem.as_slice().len()).sum();
     check_room(len.saturating_mul(TIMES_ITS_LENGTH))
 }
@@ -170,14 +170,14 @@ fn check_room_for_pem(files: [Option<&Input<'_>>; 3]) -> PyResult<()> {
 const TIMES_ITS_LENGTH: usize = 8;
 
 /// When own keys are renewed: arguments of everything that makes connections.
-pub(crate) struct Rekey {
+pub(crate) struct RekeyOptions {
     pub(crate) rekey_bytes: Option<u64>,
     pub(crate) rekey_records: Option<u64>,
     pub(crate) rekey_peer: bool,
     pub(crate) rekey_interval: f64,
 }
 
-impl Rekey {
+impl RekeyOptions {
     pub(crate) fn policy(self, (count, seconds): (u32, f64)) -> PyResult<KeyUpdatePolicy> {
         let Self {
             rekey_bytes,
@@ -209,7 +209,7 @@ fn duration(option: &str, seconds: f64) -> PyResult<Duration> {
     })
 }
 
-fn protocols(Names(alpn): Names) -> Vec<Vec<u8>> {
+fn protocols(StringSequence(alpn): StringSequence) -> Vec<Vec<u8>> {
     alpn.into_iter().map(String::into_bytes).collect()
 }
 
@@ -251,8 +251,8 @@ fn named_roots<'a>(name: Option<&Bound<'_, PyAny>>) -> PyResult<TrustedRoots<'a>
 }
 
 fn identity<'a>(
-    cert: Option<&'a Input<'_>>,
-    key: Option<&'a Input<'_>>,
+    cert: Option<&'a InputBuffer<'_>>,
+    key: Option<&'a InputBuffer<'_>>,
 ) -> PyResult<Option<IdentityOptions<'a>>> {
     match (cert, key) {
         (Some(cert), Some(key)) => Ok(Some(IdentityOptions {

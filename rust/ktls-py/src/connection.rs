@@ -20,20 +20,20 @@ use self::calls::{bytes_asked, close, no_flags};
 use self::handshake::shake;
 use crate::arguments::{count_and_seconds, host_name};
 use crate::bell::PyBell;
-use crate::buffer::{Input, Output, copy_bytes, dup_fd, new_bytes, take_fd};
-use crate::config::{PyClientConfig, PyServerConfig, Rekey};
+use crate::buffer::{InputBuffer, OutputBuffer, copy_bytes, dup_fd, new_bytes, take_fd};
+use crate::config::{PyClientConfig, PyServerConfig, RekeyOptions};
 use crate::errors::{connection_error, refused};
 use crate::memory::{check_room, list_of};
 use crate::relay::{pair_options, plain_only};
-use crate::timeout::{Timeout, wait_for};
+use crate::timeout::{SocketTimeout, wait_for};
 use crate::traffic_secret::PyTrafficSecret;
-use crate::unclosed::Origin;
+use crate::unclosed::TracedOrigin;
 
 #[pyclass(frozen, weakref, name = "Connection", module = "ktls_fast")]
 pub(crate) struct PyConnection {
     pub(crate) inner: Arc<Connection>,
-    timeout: Timeout,
-    origin: Origin,
+    timeout: SocketTimeout,
+    origin: TracedOrigin,
 }
 
 #[pymethods]
@@ -70,14 +70,14 @@ impl PyConnection {
         server_side: bool,
         tx: &Bound<'_, PyTrafficSecret>,
         rx: &Bound<'_, PyTrafficSecret>,
-        received: Option<Input<'_>>,
+        received: Option<InputBuffer<'_>>,
         rekey_bytes: Option<u64>,
         rekey_records: Option<u64>,
         rekey_peer: bool,
         rekey_interval: f64,
         #[pyo3(from_py_with = count_and_seconds)] key_update_limit: (u32, f64),
     ) -> PyResult<Self> {
-        let policy = Rekey {
+        let policy = RekeyOptions {
             rekey_bytes,
             rekey_records,
             rekey_peer,
@@ -95,15 +95,15 @@ impl PyConnection {
         // Before the socket is taken: what is refused leaves it to the caller.
         tx.check_apart(&rx, &PROVIDER)
             .map_err(|error| connection_error(error.into()))?;
-        let received = received.as_ref().map_or(&[][..], Input::as_slice);
+        let received = received.as_ref().map_or(&[][..], InputBuffer::as_slice);
         check_room(received.len().saturating_mul(TIMES_RECEIVED))?;
-        let timeout = Timeout::of(sock)?;
+        let timeout = SocketTimeout::of(sock)?;
         let inner =
             Connection::from_secrets(take_fd(sock)?, server_side, tx, rx, received, &policy);
         Ok(Self {
             inner: inner.map_err(connection_error)?.into(),
             timeout,
-            origin: Origin::here(sock.py()),
+            origin: TracedOrigin::here(sock.py()),
         })
     }
 
@@ -198,7 +198,7 @@ impl PyConnection {
     fn recv_into(
         &self,
         py: Python<'_>,
-        mut buffer: Output,
+        mut buffer: OutputBuffer,
         nbytes: isize,
         flags: i64,
     ) -> PyResult<usize> {
@@ -214,18 +214,18 @@ impl PyConnection {
     }
 
     #[pyo3(signature = (data, /))]
-    fn write(&self, py: Python<'_>, data: Input<'_>) -> PyResult<usize> {
+    fn write(&self, py: Python<'_>, data: InputBuffer<'_>) -> PyResult<usize> {
         self.write_from(py, data.as_slice(), &mut self.limit())
     }
 
     #[pyo3(signature = (data, flags = 0, /))]
-    fn send(&self, py: Python<'_>, data: Input<'_>, flags: i64) -> PyResult<usize> {
+    fn send(&self, py: Python<'_>, data: InputBuffer<'_>, flags: i64) -> PyResult<usize> {
         no_flags(flags)?;
         self.write(py, data)
     }
 
     #[pyo3(signature = (data, flags = 0, /))]
-    fn sendall(&self, py: Python<'_>, data: Input<'_>, flags: i64) -> PyResult<()> {
+    fn sendall(&self, py: Python<'_>, data: InputBuffer<'_>, flags: i64) -> PyResult<()> {
         no_flags(flags)?;
         let (mut rest, mut limit) = (data.as_slice(), self.limit());
         while !rest.is_empty() {

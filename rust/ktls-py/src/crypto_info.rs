@@ -6,7 +6,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::arguments::small;
-use crate::buffer::{Input, copy_bytes};
+use crate::buffer::{InputBuffer, copy_bytes};
 use crate::errors::CoreError;
 
 #[pyclass(frozen, weakref, eq, name = "CryptoInfo", module = "ktls_fast")]
@@ -25,12 +25,12 @@ impl PyCryptoInfo {
     fn new(
         #[pyo3(from_py_with = small::<u16>)] version: u16,
         #[pyo3(from_py_with = small::<u16>)] cipher_type: u16,
-        key: Input<'_>,
-        iv: Input<'_>,
-        salt: Option<Input<'_>>,
+        key: InputBuffer<'_>,
+        iv: InputBuffer<'_>,
+        salt: Option<InputBuffer<'_>>,
         rec_seq: u64,
     ) -> Result<Self, CoreError> {
-        let salt = salt.as_ref().map_or(&[][..], Input::as_slice);
+        let salt = salt.as_ref().map_or(&[][..], InputBuffer::as_slice);
         let info = CryptoInfo::new(
             version,
             cipher_type,
@@ -43,7 +43,7 @@ impl PyCryptoInfo {
     }
 
     #[staticmethod]
-    fn from_bytes(data: Input<'_>) -> Result<Self, CoreError> {
+    fn from_bytes(data: InputBuffer<'_>) -> Result<Self, CoreError> {
         Ok(Self(CryptoInfo::from_bytes(data.as_slice())?))
     }
 
@@ -94,7 +94,7 @@ impl FromPyObject<'_, '_> for InfoArg {
         if let Ok(info) = object.cast::<PyCryptoInfo>() {
             return Ok(Self(info.get().0.clone()));
         }
-        let bytes: Input<'_> = object.extract()?;
+        let bytes: InputBuffer<'_> = object.extract()?;
         Ok(Self(
             CryptoInfo::from_bytes(bytes.as_slice()).map_err(CoreError)?,
         ))

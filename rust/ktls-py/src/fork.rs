@@ -41,24 +41,24 @@ fn numbers(count: usize) -> Option<Vec<Box<dyn SharedNumber>>> {
     let numbers = Arc::new(SharedNumbers::new(count)?);
     let number = |index| {
         let numbers = Arc::clone(&numbers);
-        Box::new(Number { numbers, index }) as _
+        Box::new(ForkNumber { numbers, index }) as _
     };
     Some((0..count).map(number).collect())
 }
 
 #[derive(Debug)]
-struct Number {
+struct ForkNumber {
     numbers: Arc<SharedNumbers>,
     index: usize,
 }
 
-impl Number {
+impl ForkNumber {
     fn number(&self) -> Option<&AtomicU64> {
         self.numbers.as_slice().get(self.index)
     }
 }
 
-impl SharedNumber for Number {
+impl SharedNumber for ForkNumber {
     fn load(&self) -> u64 {
         self.number()
             .map_or(0, |number| number.load(Ordering::SeqCst))

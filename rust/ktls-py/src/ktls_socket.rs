@@ -15,32 +15,35 @@ use ktls_net::{FdSocket, NetError, ProgressDeadline, Wait};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use self::handle::Handle;
+use self::handle::SocketHandle;
 use self::send::check_address;
 use crate::arguments::{optional_small, record_limit, small};
 use crate::bell::PyBell;
-use crate::buffer::{Input, Output, copy_bytes, take_fd};
+use crate::buffer::{InputBuffer, OutputBuffer, copy_bytes, take_fd};
 use crate::errors::connection_error;
 use crate::memory::try_collect;
 use crate::offload_queue::PyOffloadQueue;
 use crate::sendfile;
-use crate::socket_call::{Message, as_kernel, check_all_apart, collect, controls, dup_of, size};
+use crate::socket_call::{
+    ReceivedMessage, as_kernel, check_all_apart, collect, controls, dup_of, size,
+};
 use crate::socket_option::{
-    INT_LEN, IPPROTO_TCP, SO_ERROR, SO_RCVLOWAT, SOL_SOCKET, TCP_ULP, Value, int_answer, int_of,
+    INT_LEN, IPPROTO_TCP, OptionValue, SO_ERROR, SO_RCVLOWAT, SOL_SOCKET, TCP_ULP, int_answer,
+    int_of,
 };
 use crate::spent_bytes::SpentBytes;
 use crate::stat::{PyNamespace, stats_of};
-use crate::timeout::{self, Timeout};
+use crate::timeout::{self, SocketTimeout};
 use crate::tls_info;
-use crate::unclosed::Origin;
+use crate::unclosed::TracedOrigin;
 
 #[pyclass(frozen, weakref, name = "KtlsSocket", module = "ktls_fast")]
 pub(crate) struct PyKtlsSocket {
-    inner: Handle,
-    timeout: Timeout,
+    inner: SocketHandle,
+    timeout: SocketTimeout,
     /// What the workers of its queue are through with.
     spent: Option<Arc<SpentBytes>>,
-    origin: Origin,
+    origin: TracedOrigin,
 }
 
 #[pymethods]
@@ -62,16 +65,16 @@ impl PyKtlsSocket {
         }
         let spent = device.map(|device| device.get().spent());
         let device = device.map(|device| device.get().usable()).transpose()?;
-        let timeout = Timeout::of(sock)?;
+        let timeout = SocketTimeout::of(sock)?;
         let inner = FdSocket::new(take_fd(sock)?, stats_of(namespace), device);
         if let Some(records) = record_limit {
             inner.set_record_limit(records);
         }
         let made = Self {
-            inner: Handle::new(inner),
+            inner: SocketHandle::new(inner),
             timeout,
             spent,
-            origin: Origin::here(sock.py()),
+            origin: TracedOrigin::here(sock.py()),
         };
         Ok(Bound::new(sock.py(), made)?.into_any())
     }
@@ -92,17 +95,17 @@ impl PyKtlsSocket {
     ) -> PyResult<()> {
         match (level, optname) {
             (IPPROTO_TCP, TCP_ULP) => {
-                let value: Value<'_> = value.extract()?;
+                let value: OptionValue<'_> = value.extract()?;
                 let value = value.bytes();
                 self.run(py, || self.inner.attach(value))
             }
             (SOL_TLS, _) => {
-                let value: Value<'_> = value.extract()?;
+                let value: OptionValue<'_> = value.extract()?;
                 let value = value.bytes();
                 self.run(py, || self.inner.set_option(optname, value))
             }
             (SOL_SOCKET, SO_RCVLOWAT) if !value.is_none() => {
-                let value: Value<'_> = value.extract()?;
+                let value: OptionValue<'_> = value.extract()?;
                 let bytes = int_of(value.bytes())?;
                 self.run(py, || self.inner.set_low_water(bytes))
             }
@@ -144,7 +147,7 @@ impl PyKtlsSocket {
     fn send(
         &self,
         py: Python<'_>,
-        data: Input<'_>,
+        data: InputBuffer<'_>,
         #[pyo3(from_py_with = small::<i32>)] flags: i32,
     ) -> PyResult<usize> {
         self.send_slices(py, &[data], &[], flags)
@@ -154,7 +157,7 @@ impl PyKtlsSocket {
     fn sendall(
         &self,
         py: Python<'_>,
-        data: Input<'_>,
+        data: InputBuffer<'_>,
         #[pyo3(from_py_with = small::<i32>)] flags: i32,
     ) -> PyResult<()> {
         let kept = self.kept(py, std::slice::from_ref(&data))?;
@@ -172,7 +175,7 @@ impl PyKtlsSocket {
     fn sendto(
         &self,
         py: Python<'_>,
-        data: Input<'_>,
+        data: InputBuffer<'_>,
         flags_or_address: &Bound<'_, PyAny>,
         address: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<usize> {
@@ -194,8 +197,8 @@ impl PyKtlsSocket {
         address: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<usize> {
         address.map_or(Ok(()), check_address)?;
-        let buffers = collect::<Input<'_>>(buffers)?;
-        let ancdata = ancdata.map_or(Ok(Vec::new()), collect::<(i32, i32, Input<'_>)>)?;
+        let buffers = collect::<InputBuffer<'_>>(buffers)?;
+        let ancdata = ancdata.map_or(Ok(Vec::new()), collect::<(i32, i32, InputBuffer<'_>)>)?;
         let controls = ancdata.iter().map(|(level, kind, data)| SendControl {
             level: *level,
             kind: *kind,
@@ -219,7 +222,7 @@ impl PyKtlsSocket {
     fn recv_into(
         &self,
         py: Python<'_>,
-        mut buffer: Output,
+        mut buffer: OutputBuffer,
         nbytes: isize,
         #[pyo3(from_py_with = small::<i32>)] flags: i32,
     ) -> PyResult<usize> {
@@ -241,7 +244,7 @@ impl PyKtlsSocket {
         bufsize: isize,
         ancbufsize: isize,
         #[pyo3(from_py_with = small::<i32>)] flags: i32,
-    ) -> PyResult<Message<Bound<'py, PyAny>>> {
+    ) -> PyResult<ReceivedMessage<Bound<'py, PyAny>>> {
         let (data, received) = self.recv_fresh(py, bufsize, size(ancbufsize)?, flags)?;
         Ok((data, controls(received), received.flags(), None))
     }
@@ -253,9 +256,9 @@ impl PyKtlsSocket {
         buffers: &Bound<'_, PyAny>,
         ancbufsize: isize,
         #[pyo3(from_py_with = small::<i32>)] flags: i32,
-    ) -> PyResult<Message<usize>> {
-        let mut buffers = collect::<Output>(buffers)?;
-        let mut slices = try_collect(buffers.iter_mut().map(Output::as_mut_slice))?;
+    ) -> PyResult<ReceivedMessage<usize>> {
+        let mut buffers = collect::<OutputBuffer>(buffers)?;
+        let mut slices = try_collect(buffers.iter_mut().map(OutputBuffer::as_mut_slice))?;
         check_all_apart(&slices)?;
         let mut target = ReceiveBuffers::new(&mut slices);
         let received = self.recv_target(py, &mut target, size(ancbufsize)?, flags)?;
@@ -289,7 +292,7 @@ impl PyKtlsSocket {
             inner: self.inner.dup().map_err(connection_error)?,
             timeout: self.timeout.copy(),
             spent: self.spent.clone(),
-            origin: Origin::here(py),
+            origin: TracedOrigin::here(py),
         })
     }
 

@@ -3,19 +3,19 @@
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use crate::buffer::{Output, view};
+use crate::buffer::{OutputBuffer, view};
 
 /// The first bytes of a buffer, as a memoryview once it is asked for.
-pub(crate) struct Front {
+pub(crate) struct FrontOfBuffer {
     buffer: Py<PyAny>,
     /// Keeps a caller's buffer from being resized.
-    _held: Option<Output>,
+    _held: Option<OutputBuffer>,
     len: usize,
     view: PyOnceLock<Py<PyAny>>,
 }
 
-impl Front {
-    pub(crate) fn new(buffer: Bound<'_, PyAny>, held: Option<Output>, len: usize) -> Self {
+impl FrontOfBuffer {
+    pub(crate) fn new(buffer: Bound<'_, PyAny>, held: Option<OutputBuffer>, len: usize) -> Self {
         Self {
             buffer: buffer.unbind(),
             _held: held,

@@ -9,14 +9,14 @@ use ktls_core::wire::{HEADER_LEN, Header};
 use ktls_core::{Error, Opener};
 use pyo3::prelude::*;
 
-use crate::buffer::{Input, Output, batch_bytes, new_bytes};
-use crate::columns::{Column, starts};
+use crate::buffer::{InputBuffer, OutputBuffer, batch_bytes, new_bytes};
+use crate::columns::{LazyColumn, starts};
 use crate::crypto_info::{InfoArg, no_pickle};
 use crate::errors::{CoreError, check_apart};
-use crate::lazy::Front;
+use crate::lazy::FrontOfBuffer;
 use crate::lock::locked;
 use crate::memory::try_with_capacity;
-use crate::threads::Threads;
+use crate::threads::ThreadCount;
 
 #[pyclass(frozen, weakref, name = "Opener", module = "ktls_fast")]
 pub(crate) struct PyOpener(Mutex<Opener>);
@@ -43,7 +43,11 @@ impl PyOpener {
         locked(py, &self.0, 0, |opener| opener.paused())
     }
 
-    fn open<'py>(&self, py: Python<'py>, record: Input<'py>) -> PyResult<(u8, Bound<'py, PyAny>)> {
+    fn open<'py>(
+        &self,
+        py: Python<'py>,
+        record: InputBuffer<'py>,
+    ) -> PyResult<(u8, Bound<'py, PyAny>)> {
         let record = record.as_slice();
         let mut record_type = 0;
         let data = new_bytes(py, record.len(), |out| {
@@ -63,13 +67,13 @@ impl PyOpener {
     fn open_batch<'py>(
         &self,
         py: Python<'py>,
-        wire: Input<'py>,
+        wire: InputBuffer<'py>,
         out: Option<Bound<'py, PyAny>>,
         threads: usize,
     ) -> PyResult<OpenedBatch> {
-        let threads = Threads::new(threads)?;
+        let threads = ThreadCount::new(threads)?;
         let wire = wire.as_slice();
-        let mut found = Found::with_room(wire)?;
+        let mut found = OpenedColumns::with_room(wire)?;
         let mut end = BatchEnd::default();
         let mut open = |out: &mut [u8]| {
             let open = |opener: &mut Opener| threads.open(opener, wire, out, |one| found.push(one));
@@ -78,7 +82,7 @@ impl PyOpener {
         };
         let (buffer, held) = match out {
             Some(object) => {
-                let mut output: Output = object.extract()?;
+                let mut output: OutputBuffer = object.extract()?;
                 let out = output.as_mut_slice();
                 check_apart(wire, out)?;
                 open(out)?;
@@ -90,11 +94,11 @@ impl PyOpener {
             return Err(CoreError(error).into());
         }
         Ok(OpenedBatch {
-            data: Front::new(buffer, held, end.written),
+            data: FrontOfBuffer::new(buffer, held, end.written),
             found,
-            types: Column::new(),
-            offsets: Column::new(),
-            lengths: Column::new(),
+            types: LazyColumn::new(),
+            offsets: LazyColumn::new(),
+            lengths: LazyColumn::new(),
             consumed: end.consumed,
             stop: end.stop,
         })
@@ -112,12 +116,12 @@ impl PyOpener {
 }
 
 /// The records of a batch, by column; their plaintexts lie side by side.
-struct Found {
+struct OpenedColumns {
     types: Vec<u8>,
     lengths: Vec<u16>,
 }
 
-impl Found {
+impl OpenedColumns {
     /// With room for all records of `wire`: once they are opened it is too late for a refusal.
     fn with_room(wire: &[u8]) -> PyResult<Self> {
         let count = count_headers(wire);
@@ -140,11 +144,11 @@ impl Found {
 
 #[pyclass(frozen, weakref, module = "ktls_fast")]
 pub(crate) struct OpenedBatch {
-    data: Front,
-    found: Found,
-    types: Column,
-    offsets: Column,
-    lengths: Column,
+    data: FrontOfBuffer,
+    found: OpenedColumns,
+    types: LazyColumn,
+    offsets: LazyColumn,
+    lengths: LazyColumn,
     #[pyo3(get)]
     consumed: usize,
     stop: Option<BatchStop>,

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::arguments::small;
-use crate::buffer::{Input, copy_bytes};
+use crate::buffer::{InputBuffer, copy_bytes};
 use crate::columns::{Int64Array, Uint8Array};
 use crate::errors::{CoreError, refused};
 use crate::lock::locked;
@@ -33,7 +33,7 @@ pub(crate) fn scan_key_updates<'py>(
     types: Uint8Array<'py>,
     offsets: Int64Array<'py>,
     lengths: Int64Array<'py>,
-    data: Input<'py>,
+    data: InputBuffer<'py>,
 ) -> PyResult<Bound<'py, PyList>> {
     let (offsets, lengths) = (offsets.values(), lengths.values());
     let (t, o, l) = (types.values().len(), offsets.len(), lengths.len());
@@ -111,7 +111,7 @@ impl PyKeyUpdateScanner {
         &self,
         py: Python<'py>,
         #[pyo3(from_py_with = small::<u8>)] record_type: u8,
-        data: Input<'py>,
+        data: InputBuffer<'py>,
     ) -> PyResult<Bound<'py, PyList>> {
         let data = data.as_slice();
         let fed = locked(py, &self.0, data.len(), |scanner| {

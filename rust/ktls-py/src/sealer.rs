@@ -13,15 +13,15 @@ use pyo3::marker::Ungil;
 use pyo3::prelude::*;
 
 use crate::arguments::{record_limit, small};
-use crate::buffer::{Input, Output, batch_bytes, new_bytes};
-use crate::columns::{Column, Int64Array, Uint8Array, starts};
+use crate::buffer::{InputBuffer, OutputBuffer, batch_bytes, new_bytes};
+use crate::columns::{Int64Array, LazyColumn, Uint8Array, starts};
 use crate::crypto_info::{InfoArg, no_pickle};
 use crate::errors::{CoreError, check_apart, connection_error, refused};
-use crate::lazy::Front;
+use crate::lazy::FrontOfBuffer;
 use crate::lock::locked;
 use crate::memory::try_collect;
 use crate::scan;
-use crate::threads::Threads;
+use crate::threads::ThreadCount;
 
 #[pyclass(frozen, weakref, name = "Sealer", module = "ktls_fast")]
 pub(crate) struct PySealer {
@@ -78,7 +78,7 @@ impl PySealer {
     fn seal<'py>(
         &self,
         py: Python<'py>,
-        data: Input<'py>,
+        data: InputBuffer<'py>,
         #[pyo3(from_py_with = small::<u8>)] record_type: u8,
     ) -> PyResult<Bound<'py, PyAny>> {
         let data = data.as_slice();
@@ -90,8 +90,8 @@ impl PySealer {
     fn seal_into(
         &self,
         py: Python<'_>,
-        data: Input<'_>,
-        mut out: Output,
+        data: InputBuffer<'_>,
+        mut out: OutputBuffer,
         #[pyo3(from_py_with = small::<u8>)] record_type: u8,
     ) -> PyResult<usize> {
         let (data, out) = (data.as_slice(), out.as_mut_slice());
@@ -107,7 +107,7 @@ impl PySealer {
     fn seal_batch<'py>(
         &self,
         py: Python<'py>,
-        data: Input<'py>,
+        data: InputBuffer<'py>,
         record_size: usize,
         #[pyo3(from_py_with = small::<u8>)] record_type: u8,
         offsets: Option<Int64Array<'py>>,
@@ -116,7 +116,7 @@ impl PySealer {
         out: Option<Bound<'py, PyAny>>,
         threads: usize,
     ) -> PyResult<SealedBatch> {
-        let threads = Threads::new(threads)?;
+        let threads = ThreadCount::new(threads)?;
         let data = data.as_slice();
         let (offsets, lengths) = match (&offsets, &lengths) {
             (Some(offsets), Some(lengths)) => (offsets.values(), lengths.values()),
@@ -127,7 +127,7 @@ impl PySealer {
                     record_type,
                     plaintext,
                 });
-                let lengths = Lengths::Even {
+                let lengths = RecordLengths::Even {
                     size: size + self.overhead,
                     total: data.len() + pieces.len() * self.overhead,
                 };
@@ -155,7 +155,7 @@ impl PySealer {
         let lengths = pieces
             .iter()
             .map(|piece| (piece.plaintext.len() + self.overhead) as u16);
-        let lengths = Lengths::Each(try_collect(lengths)?);
+        let lengths = RecordLengths::Each(try_collect(lengths)?);
         let pieces = pieces.iter().copied();
         self.seal_pieces(py, pieces, lengths, data, out, threads)
     }
@@ -202,10 +202,10 @@ impl PySealer {
         &self,
         py: Python<'py>,
         pieces: impl ExactSizeIterator<Item = RecordPlaintext<'a>> + Clone + Send + Sync,
-        lengths: Lengths,
+        lengths: RecordLengths,
         data: &[u8],
         out: Option<Bound<'py, PyAny>>,
-        threads: Threads,
+        threads: ThreadCount,
     ) -> PyResult<SealedBatch> {
         let _call = self.enter()?;
         let count = pieces.len();
@@ -217,7 +217,7 @@ impl PySealer {
         };
         let (buffer, held, written) = match out {
             Some(object) => {
-                let mut output: Output = object.extract()?;
+                let mut output: OutputBuffer = object.extract()?;
                 let out = output.as_mut_slice();
                 check_apart(data, out)?;
                 let written = seal(out)?;
@@ -232,17 +232,17 @@ impl PySealer {
             }
         };
         Ok(SealedBatch {
-            wire: Front::new(buffer, held, written),
+            wire: FrontOfBuffer::new(buffer, held, written),
             records: lengths,
             count,
-            offsets: Column::new(),
-            lengths: Column::new(),
+            offsets: LazyColumn::new(),
+            lengths: LazyColumn::new(),
         })
     }
 }
 
 /// How long the records of a batch are, which lie side by side.
-enum Lengths {
+enum RecordLengths {
     /// All so long, but for the last, which goes up to the end.
     Even {
         size: usize,
@@ -251,7 +251,7 @@ enum Lengths {
     Each(Vec<u16>),
 }
 
-impl Lengths {
+impl RecordLengths {
     fn get(&self, index: usize) -> i64 {
         match self {
             Self::Each(lengths) => lengths.get(index).copied().unwrap_or_default().into(),
@@ -281,11 +281,11 @@ fn check_counts(offsets: usize, lengths: usize, types: usize) -> PyResult<()> {
 
 #[pyclass(frozen, weakref, module = "ktls_fast")]
 pub(crate) struct SealedBatch {
-    wire: Front,
-    records: Lengths,
+    wire: FrontOfBuffer,
+    records: RecordLengths,
     count: usize,
-    offsets: Column,
-    lengths: Column,
+    offsets: LazyColumn,
+    lengths: LazyColumn,
 }
 
 #[pymethods]

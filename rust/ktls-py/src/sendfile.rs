@@ -9,7 +9,7 @@ use pyo3::types::PyBytes;
 
 use crate::errors::connection_error;
 use crate::socket_call::{as_kernel, dup_of};
-use crate::timeout::Timeout;
+use crate::timeout::SocketTimeout;
 
 /// Sends a file opened in binary mode; afterwards its position is behind what was sent, also when that failed.
 pub(crate) fn send(
@@ -17,7 +17,7 @@ pub(crate) fn send(
     offset: u64,
     count: Option<i64>,
     socket: &FdSocket,
-    timeout: &Timeout,
+    timeout: &SocketTimeout,
 ) -> PyResult<u64> {
     let count = check(file, count, timeout)?;
     match descriptor(file)? {
@@ -26,7 +26,11 @@ pub(crate) fn send(
     }
 }
 
-fn check(file: &Bound<'_, PyAny>, count: Option<i64>, timeout: &Timeout) -> PyResult<Option<u64>> {
+fn check(
+    file: &Bound<'_, PyAny>,
+    count: Option<i64>,
+    timeout: &SocketTimeout,
+) -> PyResult<Option<u64>> {
     let mode = file
         .getattr("mode")
         .and_then(|mode| mode.extract::<String>());
@@ -62,7 +66,7 @@ fn send_contents(
     offset: u64,
     count: Option<u64>,
     socket: &FdSocket,
-    timeout: &Timeout,
+    timeout: &SocketTimeout,
 ) -> PyResult<u64> {
     let mut source = FileSource::new(fd, offset, count);
     let mut limit = timeout.while_stalled();
@@ -78,7 +82,7 @@ fn send_reads(
     offset: u64,
     count: Option<u64>,
     socket: &FdSocket,
-    timeout: &Timeout,
+    timeout: &SocketTimeout,
 ) -> PyResult<u64> {
     if offset > 0 {
         file.call_method1("seek", (offset,))?;
@@ -93,7 +97,7 @@ fn send_each_read(
     file: &Bound<'_, PyAny>,
     count: Option<u64>,
     socket: &FdSocket,
-    timeout: &Timeout,
+    timeout: &SocketTimeout,
     sent: &mut u64,
 ) -> PyResult<()> {
     let mut timed_out = false;

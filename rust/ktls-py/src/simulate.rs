@@ -19,7 +19,7 @@ use crate::memory::list_of;
 
 /// `ktls_fast.simulate.Scenario`, attribute by attribute.
 #[derive(FromPyObject)]
-pub(crate) struct Args {
+pub(crate) struct ScenarioArgs {
     seed: u64,
     policy: String,
     resync: String,
@@ -50,7 +50,7 @@ pub(crate) struct Args {
 }
 
 /// An event: time, host, kind, then what the kind has.
-pub(crate) type Row = (
+pub(crate) type EventRow = (
     u64,
     usize,
     &'static str,
@@ -62,7 +62,7 @@ pub(crate) type Row = (
 );
 
 /// What broke, numbers, events, the devices' lines, pcap and key log.
-pub(crate) type Simulated<'py> = (
+pub(crate) type SimulationResult<'py> = (
     Option<String>,
     Bound<'py, PyDict>,
     Bound<'py, PyList>,
@@ -72,7 +72,10 @@ pub(crate) type Simulated<'py> = (
 );
 
 #[pyfunction(name = "_simulate")]
-pub(crate) fn simulate<'py>(py: Python<'py>, scenario: Args) -> PyResult<Simulated<'py>> {
+pub(crate) fn simulate<'py>(
+    py: Python<'py>,
+    scenario: ScenarioArgs,
+) -> PyResult<SimulationResult<'py>> {
     let scenario = scenario.into_scenario()?;
     let mut signal = Ok(());
     let (report, trace) = py.detach(|| {
@@ -113,7 +116,7 @@ pub(crate) fn simulate<'py>(py: Python<'py>, scenario: Args) -> PyResult<Simulat
     ))
 }
 
-impl Args {
+impl ScenarioArgs {
     fn into_scenario(self) -> PyResult<Scenario> {
         let link = Link {
             loss: part("loss", self.loss)?,
@@ -288,7 +291,7 @@ fn numbers_of<'py>(
     Ok(all)
 }
 
-fn row(event: &Event) -> Row {
+fn row(event: &Event) -> EventRow {
     let none = (None, None, None, None, false);
     let (kind, (offset, len, generation, word, again)) = match event.kind {
         EventKind::Segment {

@@ -14,7 +14,7 @@ use crate::errors::{CoreError, connection_error, refused};
 use crate::memory::{try_collect, try_push};
 
 /// What `recvmsg` gives: data or their number, control messages, flags, and no address.
-pub(crate) type Message<T> = (T, Vec<(i32, i32, Vec<u8>)>, u32, Option<()>);
+pub(crate) type ReceivedMessage<T> = (T, Vec<(i32, i32, Vec<u8>)>, u32, Option<()>);
 
 /// Runs a call without the GIL, signal handlers in between (PEP 475); errors as the kernel gives them.
 pub(crate) fn as_kernel<R: Send>(

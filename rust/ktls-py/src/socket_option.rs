@@ -7,19 +7,19 @@ use pyo3::types::PyInt;
 use zeroize::Zeroizing;
 
 use crate::arguments::small;
-use crate::buffer::Input;
+use crate::buffer::InputBuffer;
 use crate::crypto_info::PyCryptoInfo;
 use crate::errors::refused;
 
 /// The value of an option.
-pub(crate) enum Value<'py> {
-    Buffer(Input<'py>),
+pub(crate) enum OptionValue<'py> {
+    Buffer(InputBuffer<'py>),
     Info(Zeroizing<Vec<u8>>),
     Int([u8; INT_LEN]),
     Null,
 }
 
-impl<'py> FromPyObject<'_, 'py> for Value<'py> {
+impl<'py> FromPyObject<'_, 'py> for OptionValue<'py> {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
@@ -36,7 +36,7 @@ impl<'py> FromPyObject<'_, 'py> for Value<'py> {
     }
 }
 
-impl Value<'_> {
+impl OptionValue<'_> {
     /// NULL is as short as nothing.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {

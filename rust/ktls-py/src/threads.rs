@@ -9,14 +9,14 @@ use crate::errors::refused;
 
 /// At least one; the caller's is among them.
 #[derive(Clone, Copy)]
-pub(crate) struct Threads(usize);
+pub(crate) struct ThreadCount(usize);
 
 /// More than any machine has, so that a typing error starts no thousands.
 const MOST: usize = 1024;
 /// Parts for each thread, so that those who are through early help the others.
 const PARTS: usize = 4;
 
-impl Threads {
+impl ThreadCount {
     pub(crate) fn new(count: usize) -> PyResult<Self> {
         match count {
             1..=MOST => Ok(Self(count)),

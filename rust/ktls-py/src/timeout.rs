@@ -12,9 +12,9 @@ use crate::errors::connection_error;
 use crate::lock::guard;
 
 /// The timeout of a socket: None blocks, zero does not.
-pub(crate) struct Timeout(Mutex<Option<Duration>>);
+pub(crate) struct SocketTimeout(Mutex<Option<Duration>>);
 
-impl Timeout {
+impl SocketTimeout {
     /// That of a Python socket.
     pub(crate) fn of(socket: &Bound<'_, PyAny>) -> PyResult<Self> {
         check_socket(socket)?;

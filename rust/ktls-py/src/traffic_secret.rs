@@ -5,7 +5,7 @@ use ktls_core::TrafficSecret;
 use pyo3::prelude::*;
 
 use crate::arguments::small;
-use crate::buffer::Input;
+use crate::buffer::InputBuffer;
 use crate::crypto_info::{PyCryptoInfo, no_pickle};
 use crate::errors::CoreError;
 
@@ -18,7 +18,7 @@ impl PyTrafficSecret {
     #[pyo3(signature = (suite, secret, *, generation = 0))]
     fn new(
         #[pyo3(from_py_with = small::<u16>)] suite: u16,
-        secret: Input<'_>,
+        secret: InputBuffer<'_>,
         generation: u64,
     ) -> Result<Self, CoreError> {
         Ok(Self(TrafficSecret::new(

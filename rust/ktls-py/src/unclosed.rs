@@ -6,9 +6,9 @@ use pyo3::types::PyDict;
 
 /// What tracemalloc is asked for the place where an object was made: another one, made along with it, as
 /// one that is being dropped can be shown to nobody.
-pub(crate) struct Origin(Option<Py<PyAny>>);
+pub(crate) struct TracedOrigin(Option<Py<PyAny>>);
 
-impl Origin {
+impl TracedOrigin {
     pub(crate) fn here(py: Python<'_>) -> Self {
         Self(py.get_type::<PyAny>().call0().ok().map(Bound::unbind))
     }

@@ -21,12 +21,12 @@ static POOL: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 /// Bytes that nobody changes any more, in memory that goes back to the pool.
 #[pyclass(frozen, module = "ktls_fast")]
 pub(super) struct HugeBytes {
-    memory: Memory,
+    memory: PooledMemory,
     len: usize,
 }
 
 /// What goes back when it is dropped; it may be longer than was asked for.
-struct Memory(Vec<u8>);
+struct PooledMemory(Vec<u8>);
 
 impl HugeBytes {
     /// At most `len` bytes, of which `fill` writes the first part and tells how much that is.
@@ -34,7 +34,7 @@ impl HugeBytes {
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> PyResult<Self> {
-        let mut memory = Memory::take(len)?;
+        let mut memory = PooledMemory::take(len)?;
         let out = memory.0.get_mut(..len).unwrap_or_default();
         let len = fill(out).map_err(Into::into)?;
         Ok(Self { memory, len })
@@ -63,7 +63,7 @@ impl HugeBytes {
     }
 }
 
-impl Memory {
+impl PooledMemory {
     /// The smallest that is large enough and not much larger, or fresh.
     fn take(len: usize) -> PyResult<Self> {
         if let Some(kept) = Self::kept(len) {
@@ -84,7 +84,7 @@ impl Memory {
     }
 }
 
-impl Drop for Memory {
+impl Drop for PooledMemory {
     fn drop(&mut self) {
         let bytes = std::mem::take(&mut self.0);
         let Ok(mut pool) = POOL.try_lock() else {

@@ -18,14 +18,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 
 use opener::{
-    BatchEnd, COpener, KeyUpdate, Record, open_batch, opener_free, opener_new, opener_rekey,
+    CBatchEnd, CKeyUpdate, COpener, CRecord, open_batch, opener_free, opener_new, opener_rekey,
     scan_key_updates,
 };
 use sealer::{CPiece, CSealer, seal_batch, sealer_free, sealer_new, sealer_overhead, sealer_rekey};
 
 /// `ktls_api`: it only grows, and what is in it stays as it is under one version.
 #[repr(C)]
-struct Api {
+struct CApi {
     version: u32,
     size: u32,
     last_error: extern "C" fn() -> *const c_char,
@@ -44,17 +44,23 @@ struct Api {
         usize,
         *mut u8,
         usize,
-        *mut Record,
+        *mut CRecord,
         usize,
-        *mut BatchEnd,
+        *mut CBatchEnd,
     ) -> i64,
-    scan_key_updates:
-        unsafe extern "C" fn(*const u8, usize, *const Record, usize, *mut KeyUpdate, usize) -> i64,
+    scan_key_updates: unsafe extern "C" fn(
+        *const u8,
+        usize,
+        *const CRecord,
+        usize,
+        *mut CKeyUpdate,
+        usize,
+    ) -> i64,
 }
 
-static API: Api = Api {
+static API: CApi = CApi {
     version: 1,
-    size: size_of::<Api>() as u32,
+    size: size_of::<CApi>() as u32,
     last_error,
     sealer_new,
     sealer_free,
@@ -81,7 +87,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 /// Each function by the name and type that Cython writes for it.
-fn functions_of(api: &Api) -> [(&'static str, &'static CStr, NonNull<c_void>); 11] {
+fn functions_of(api: &CApi) -> [(&'static str, &'static CStr, NonNull<c_void>); 11] {
     let pointer = |function: *const ()| {
         NonNull::new(function.cast_mut().cast()).unwrap_or(NonNull::dangling())
     };
@@ -143,12 +149,12 @@ fn capsule<'py>(
 }
 
 /// Why a call was refused.
-struct Refusal {
+struct CRefusal {
     errno: Errno,
     text: String,
 }
 
-impl From<ktls_core::Error> for Refusal {
+impl From<ktls_core::Error> for CRefusal {
     fn from(error: ktls_core::Error) -> Self {
         Self {
             errno: error.errno(),
@@ -157,14 +163,14 @@ impl From<ktls_core::Error> for Refusal {
     }
 }
 
-impl From<ktls_net::NetError> for Refusal {
+impl From<ktls_net::NetError> for CRefusal {
     /// Of a sealer it is only ever the other process of a fork.
     fn from(error: ktls_net::NetError) -> Self {
         Self::new(Errno::Busy, error.to_string())
     }
 }
 
-impl Refusal {
+impl CRefusal {
     fn new(errno: Errno, text: impl Into<String>) -> Self {
         let text = text.into();
         Self { errno, text }
@@ -187,17 +193,17 @@ extern "C" fn last_error() -> *const c_char {
 }
 
 /// 0, or the negative errno.
-fn status(done: Result<(), Refusal>) -> c_int {
-    done.map_or_else(Refusal::told, |()| 0)
+fn status(done: Result<(), CRefusal>) -> c_int {
+    done.map_or_else(CRefusal::told, |()| 0)
 }
 
 /// A number, or the negative errno.
-fn count(done: Result<usize, Refusal>) -> i64 {
+fn count(done: Result<usize, CRefusal>) -> i64 {
     done.map_or_else(|refusal| refusal.told().into(), |count| count as i64)
 }
 
 /// A new object for C to own, or NULL.
-fn owned<T>(made: Result<T, Refusal>) -> *mut T {
+fn owned<T>(made: Result<T, CRefusal>) -> *mut T {
     match made {
         Ok(made) => Box::into_raw(Box::new(made)),
         Err(refusal) => {
@@ -233,7 +239,7 @@ unsafe fn slice_mut<'a, T>(start: *mut T, len: usize) -> &'a mut [T] {
 
 /// # Safety
 /// As [`slice`].
-unsafe fn info_of(info: *const u8, len: usize) -> Result<CryptoInfo, Refusal> {
+unsafe fn info_of(info: *const u8, len: usize) -> Result<CryptoInfo, CRefusal> {
     // SAFETY: as the caller says.
     Ok(CryptoInfo::from_bytes(unsafe { slice(info, len) })?)
 }
@@ -244,16 +250,16 @@ fn check_apart<T>(
     count: usize,
     out: *const u8,
     room: usize,
-) -> Result<(), Refusal> {
+) -> Result<(), CRefusal> {
     if room > isize::MAX as usize || count > isize::MAX as usize / size_of::<T>() {
-        return Err(Refusal::new(
+        return Err(CRefusal::new(
             Errno::Inval,
             "a length is more than memory has",
         ));
     }
     let input_end = input.wrapping_add(count).cast::<u8>();
     if count > 0 && room > 0 && input.cast() < out.wrapping_add(room) && out < input_end {
-        return Err(Refusal::new(Errno::Inval, "input and output overlap"));
+        return Err(CRefusal::new(Errno::Inval, "input and output overlap"));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use ktls_core::record::{BatchStop, OpenedRecord};
 use ktls_core::rekey::{FoundKeyUpdate, KeyUpdateFault, KeyUpdateScanner};
 use ktls_core::{Errno, Opener};
 
-use super::{Refusal, check_apart, count, info_of, owned, slice, slice_mut, status};
+use super::{CRefusal, check_apart, count, info_of, owned, slice, slice_mut, status};
 use crate::lock::guard;
 
 /// `ktls_opener`
@@ -16,7 +16,7 @@ pub(super) struct COpener(Mutex<Opener>);
 
 /// `ktls_record`
 #[repr(C)]
-pub(super) struct Record {
+pub(super) struct CRecord {
     offset: usize,
     len: usize,
     record_type: u8,
@@ -24,7 +24,7 @@ pub(super) struct Record {
 
 /// `ktls_batch_end`
 #[repr(C)]
-pub(super) struct BatchEnd {
+pub(super) struct CBatchEnd {
     consumed: usize,
     written: usize,
     records: usize,
@@ -33,7 +33,7 @@ pub(super) struct BatchEnd {
 
 /// `ktls_key_update`
 #[repr(C)]
-pub(super) struct KeyUpdate {
+pub(super) struct CKeyUpdate {
     record: usize,
     update_requested: u8,
     fault: u8,
@@ -45,7 +45,7 @@ const KEY_UPDATE: c_int = 1;
 const FULL: c_int = 2;
 
 pub(super) unsafe extern "C" fn opener_new(info: *const u8, len: usize) -> *mut COpener {
-    let made = || -> Result<COpener, Refusal> {
+    let made = || -> Result<COpener, CRefusal> {
         // SAFETY: the header says that `len` bytes can be read at `info`.
         let inner = Opener::new(unsafe { info_of(info, len) }?, &PROVIDER)?;
         Ok(COpener(Mutex::new(inner)))
@@ -67,7 +67,7 @@ pub(super) unsafe extern "C" fn opener_rekey(
 ) -> c_int {
     // SAFETY: an opener that was not freed; all access to what is in it is by its lock.
     let opener = unsafe { &*opener };
-    let rekey = || -> Result<(), Refusal> {
+    let rekey = || -> Result<(), CRefusal> {
         // SAFETY: the header says that `len` bytes can be read at `info`.
         let info = unsafe { info_of(info, len) }?;
         Ok(guard(&opener.0).rekey(info, &PROVIDER)?)
@@ -81,13 +81,13 @@ pub(super) unsafe extern "C" fn open_batch(
     wire_len: usize,
     out: *mut u8,
     room: usize,
-    records: *mut Record,
+    records: *mut CRecord,
     max_records: usize,
-    end: *mut BatchEnd,
+    end: *mut CBatchEnd,
 ) -> i64 {
     // SAFETY: as in `opener_rekey`.
     let opener = unsafe { &*opener };
-    let open = || -> Result<usize, Refusal> {
+    let open = || -> Result<usize, CRefusal> {
         check_apart(wire, wire_len, out, room)?;
         // SAFETY: the header says that so much can be read and written at these places; wire and
         // output do not overlap, as just checked, and `records` shares memory with nothing else.
@@ -112,8 +112,8 @@ fn open_into(
     opener: &mut Opener,
     wire: &[u8],
     out: &mut [u8],
-    records: &mut [Record],
-) -> Result<(usize, BatchEnd), Refusal> {
+    records: &mut [CRecord],
+) -> Result<(usize, CBatchEnd), CRefusal> {
     let mut found = 0;
     let end = opener.open_up_to(records.len(), wire, out, |one| {
         if let Some(place) = records.get_mut(found) {
@@ -124,7 +124,7 @@ fn open_into(
     let stop = match end.stop {
         Some(BatchStop::Bad(error)) if found == 0 => return Err(error.into()),
         // The sentence is there for who asks.
-        Some(BatchStop::Bad(error)) => Refusal::from(error).told(),
+        Some(BatchStop::Bad(error)) => CRefusal::from(error).told(),
         Some(BatchStop::KeyUpdate) => KEY_UPDATE,
         Some(BatchStop::Full) => FULL,
         None if found == records.len() && end.consumed < wire.len() => FULL,
@@ -133,7 +133,7 @@ fn open_into(
     let (consumed, written) = (end.consumed, end.written);
     Ok((
         found,
-        BatchEnd {
+        CBatchEnd {
             consumed,
             written,
             records: found,
@@ -142,7 +142,7 @@ fn open_into(
     ))
 }
 
-impl From<OpenedRecord> for Record {
+impl From<OpenedRecord> for CRecord {
     fn from(one: OpenedRecord) -> Self {
         Self {
             offset: one.offset,
@@ -155,9 +155,9 @@ impl From<OpenedRecord> for Record {
 pub(super) unsafe extern "C" fn scan_key_updates(
     data: *const u8,
     data_len: usize,
-    records: *const Record,
+    records: *const CRecord,
     len: usize,
-    found: *mut KeyUpdate,
+    found: *mut CKeyUpdate,
     max_found: usize,
 ) -> i64 {
     // SAFETY: the header says that so much can be read and written at these places.
@@ -171,7 +171,7 @@ pub(super) unsafe extern "C" fn scan_key_updates(
     count(scan(data, records, found))
 }
 
-fn scan(data: &[u8], records: &[Record], found: &mut [KeyUpdate]) -> Result<usize, Refusal> {
+fn scan(data: &[u8], records: &[CRecord], found: &mut [CKeyUpdate]) -> Result<usize, CRefusal> {
     let (mut scanner, mut seen) = (KeyUpdateScanner::default(), 0);
     for record in records {
         let end = record.offset.checked_add(record.len);
@@ -180,7 +180,7 @@ fn scan(data: &[u8], records: &[Record], found: &mut [KeyUpdate]) -> Result<usiz
             .ok_or_else(|| {
                 let (offset, len, all) = (record.offset, record.len, data.len());
                 let text = format!("a record of {len} bytes at {offset} is not inside {all} bytes");
-                Refusal::new(Errno::Inval, text)
+                CRefusal::new(Errno::Inval, text)
             })?;
         scanner.feed(record.record_type, plaintext, |one| {
             if let Some(place) = found.get_mut(seen) {
@@ -192,7 +192,7 @@ fn scan(data: &[u8], records: &[Record], found: &mut [KeyUpdate]) -> Result<usiz
     Ok(seen)
 }
 
-impl From<FoundKeyUpdate> for KeyUpdate {
+impl From<FoundKeyUpdate> for CKeyUpdate {
     fn from(one: FoundKeyUpdate) -> Self {
         Self {
             record: one.record as usize,

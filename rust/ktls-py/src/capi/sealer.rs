@@ -10,7 +10,7 @@ use ktls_core::wire::MAX_PLAINTEXT;
 use ktls_core::{Errno, Sealer};
 use ktls_net::fork::Ownership;
 
-use super::{Refusal, check_apart, count, info_of, owned, slice, slice_mut, status};
+use super::{CRefusal, check_apart, count, info_of, owned, slice, slice_mut, status};
 use crate::lock::guard;
 
 /// `ktls_sealer`
@@ -31,7 +31,7 @@ pub(super) struct CPiece {
 }
 
 pub(super) unsafe extern "C" fn sealer_new(info: *const u8, len: usize) -> *mut CSealer {
-    let made = || -> Result<CSealer, Refusal> {
+    let made = || -> Result<CSealer, CRefusal> {
         // SAFETY: the header says that `len` bytes can be read at `info`.
         let inner = Sealer::new(unsafe { info_of(info, len) }?, &PROVIDER)?;
         Ok(CSealer {
@@ -58,7 +58,7 @@ pub(super) unsafe extern "C" fn sealer_rekey(
 ) -> c_int {
     // SAFETY: a sealer that was not freed; all access to what changes in it is by its lock.
     let sealer = unsafe { &*sealer };
-    let rekey = || -> Result<(), Refusal> {
+    let rekey = || -> Result<(), CRefusal> {
         let _call = sealer.owner.enter()?;
         // SAFETY: the header says that `len` bytes can be read at `info`.
         let info = unsafe { info_of(info, len) }?;
@@ -82,7 +82,7 @@ pub(super) unsafe extern "C" fn seal_batch(
 ) -> i64 {
     // SAFETY: as in `sealer_rekey`; the header says that `len` pieces can be read.
     let (sealer, pieces) = unsafe { (&*sealer, slice(pieces, len)) };
-    let seal = || -> Result<usize, Refusal> {
+    let seal = || -> Result<usize, CRefusal> {
         let _call = sealer.owner.enter()?;
         for piece in pieces {
             piece.check(sealer.version)?;
@@ -104,7 +104,7 @@ pub(super) unsafe extern "C" fn seal_batch(
 
 impl CPiece {
     /// Before anything is made of its pointer.
-    fn check(&self, version: u16) -> Result<(), Refusal> {
+    fn check(&self, version: u16) -> Result<(), CRefusal> {
         check_record_type(version, self.record_type)?;
         let (len, max) = (self.len, MAX_PLAINTEXT);
         if len > max {
@@ -112,7 +112,7 @@ impl CPiece {
         }
         if len > 0 && self.data.is_null() {
             let text = format!("a piece of {len} bytes is at NULL");
-            return Err(Refusal::new(Errno::Inval, text));
+            return Err(CRefusal::new(Errno::Inval, text));
         }
         Ok(())
     }

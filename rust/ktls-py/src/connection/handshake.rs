@@ -10,8 +10,8 @@ use super::PyConnection;
 use crate::buffer::take_fd;
 use crate::errors::{connection_error, refused};
 use crate::ktls_socket::PyKtlsSocket;
-use crate::timeout::{Timeout, wait_for};
-use crate::unclosed::Origin;
+use crate::timeout::{SocketTimeout, wait_for};
+use crate::unclosed::TracedOrigin;
 
 /// The handshake of either side, within the socket's timeout.
 pub(super) fn shake(
@@ -20,7 +20,7 @@ pub(super) fn shake(
     policy: &ktls_core::session::KeyUpdatePolicy,
 ) -> PyResult<PyConnection> {
     check_plain(sock)?;
-    let timeout = Timeout::of(sock)?;
+    let timeout = SocketTimeout::of(sock)?;
     let patience = timeout.patience();
     if patience == Wait::None {
         let text = "a handshake waits for the peer: give the non-blocking socket a timeout first";
@@ -32,7 +32,7 @@ pub(super) fn shake(
     Ok(PyConnection {
         inner,
         timeout,
-        origin: Origin::here(sock.py()),
+        origin: TracedOrigin::here(sock.py()),
     })
 }
 

@@ -11,14 +11,14 @@ use super::PyKtlsSocket;
 use crate::lock::guard;
 
 /// One of them. The last that is closed closes the socket.
-pub(super) struct Handle {
-    shared: Arc<Shared>,
+pub(super) struct SocketHandle {
+    shared: Arc<SharedSocket>,
     closed: AtomicBool,
     /// That of a duplicate; the first has the socket's.
     own: Mutex<Option<OwnedFd>>,
 }
 
-struct Shared {
+struct SharedSocket {
     /// A relay may have it as well.
     socket: Arc<FdSocket>,
     open: AtomicUsize,
@@ -38,9 +38,9 @@ impl PyKtlsSocket {
     }
 }
 
-impl Handle {
+impl SocketHandle {
     pub(super) fn new(socket: FdSocket) -> Self {
-        let shared = Shared {
+        let shared = SharedSocket {
             socket: Arc::new(socket),
             open: AtomicUsize::new(0),
         };
@@ -54,7 +54,7 @@ impl Handle {
         Ok(Self::over(Arc::clone(&self.shared), Some(fd)))
     }
 
-    fn over(shared: Arc<Shared>, own: Option<OwnedFd>) -> Self {
+    fn over(shared: Arc<SharedSocket>, own: Option<OwnedFd>) -> Self {
         shared.open.fetch_add(1, Ordering::SeqCst);
         Self {
             shared,
@@ -92,7 +92,7 @@ impl Handle {
     }
 }
 
-impl Deref for Handle {
+impl Deref for SocketHandle {
     type Target = FdSocket;
 
     fn deref(&self) -> &FdSocket {
@@ -104,7 +104,7 @@ impl Deref for Handle {
     }
 }
 
-impl Drop for Handle {
+impl Drop for SocketHandle {
     fn drop(&mut self) {
         // A relay goes on with what nobody has closed, and closes it by letting go of it.
         if self.let_go() && Arc::strong_count(&self.shared.socket) == 1 {

@@ -7,20 +7,20 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::PyKtlsSocket;
-use crate::buffer::Input;
+use crate::buffer::InputBuffer;
 use crate::memory::try_collect;
 
 impl PyKtlsSocket {
     pub(super) fn send_slices(
         &self,
         py: Python<'_>,
-        buffers: &[Input<'_>],
+        buffers: &[InputBuffer<'_>],
         controls: &[SendControl<'_>],
         flags: i32,
     ) -> PyResult<usize> {
         let flags = flags.cast_unsigned();
         let mut limit = ProgressDeadline::until_taken(self.timeout.patience());
-        let slices = try_collect(buffers.iter().map(Input::as_slice))?;
+        let slices = try_collect(buffers.iter().map(InputBuffer::as_slice))?;
         let kept = self.kept(py, buffers)?;
         self.run(py, || {
             self.inner
@@ -32,15 +32,15 @@ impl PyKtlsSocket {
     pub(super) fn kept(
         &self,
         py: Python<'_>,
-        buffers: &[Input<'_>],
+        buffers: &[InputBuffer<'_>],
     ) -> PyResult<Vec<Option<KeptBytes>>> {
         self.release_spent(py);
         let Some(spent) = self.spent.as_ref().filter(|_| self.inner.is_queued()) else {
             return Ok(Vec::new());
         };
-        let keep = |buffer: &Input<'_>| match buffer {
-            Input::Bytes(bytes) => Some(spent.keep(bytes)),
-            Input::Buffer(_) => None,
+        let keep = |buffer: &InputBuffer<'_>| match buffer {
+            InputBuffer::Bytes(bytes) => Some(spent.keep(bytes)),
+            InputBuffer::Buffer(_) => None,
         };
         try_collect(buffers.iter().map(keep))
     }
