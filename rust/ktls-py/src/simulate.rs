@@ -7,8 +7,8 @@ use ktls_core::Errno;
 use ktls_core::offload::{InstallPolicy, ResyncKind, RxPhase, RxTally, TxPhase, TxTally};
 use ktls_core::quoted;
 use ktls_sim::{
-    Broken, Detail, Device, Event, EventKind, Link, Report, Scenario, SealedBy, Summary, Violation,
-    Ways,
+    BrokenInvariant, DeviceSettings, EventKind, InvariantViolation, LinkSettings, ReportDetail,
+    RunEvent, RunReport, RunSummary, Scenario, SealedBy, SendingSides,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -88,7 +88,7 @@ pub(crate) fn simulate<'py>(
         (report, log.take())
     });
     signal?;
-    let Report {
+    let RunReport {
         violation,
         summary,
         events,
@@ -97,8 +97,8 @@ pub(crate) fn simulate<'py>(
     let capture = ktls_sim::pcap::capture(&scenario, &packets);
     let numbers = numbers(py, &summary)?;
     let violation = match violation {
-        Some(Violation {
-            kind: Broken::TooLong { steps },
+        Some(InvariantViolation {
+            kind: BrokenInvariant::TooLong { steps },
             ..
         }) => {
             numbers.set_item("cut_off_after", steps)?;
@@ -118,7 +118,7 @@ pub(crate) fn simulate<'py>(
 
 impl ScenarioArgs {
     fn into_scenario(self) -> PyResult<Scenario> {
-        let link = Link {
+        let link = LinkSettings {
             loss: part("loss", self.loss)?,
             reorder: part("reorder", self.reorder)?,
             duplicate: part("duplicate", self.duplicate)?,
@@ -127,9 +127,9 @@ impl ScenarioArgs {
             tso: at_least("tso", self.tso, 1)?,
             window: at_least("window", self.window, self.mss as u64)?,
             send_buffer: self.window.saturating_mul(2),
-            ..Link::default()
+            ..LinkSettings::default()
         };
-        let device = Device {
+        let device = DeviceSettings {
             slots: self.slots,
             depth: at_least("depth", self.depth, 1)?,
             fail_add: part("fail_add", self.fail_add)?,
@@ -138,7 +138,7 @@ impl ScenarioArgs {
             full: part("full", self.full)?,
             down_at: self.down_at,
             up_at: self.up_at,
-            ..Device::default()
+            ..DeviceSettings::default()
         };
         Ok(Scenario {
             seed: self.seed,
@@ -151,9 +151,9 @@ impl ScenarioArgs {
             resync: named("resync", &self.resync, KINDS, kind_name)?,
             cipher_type: offloadable(self.cipher_type)?,
             ways: if self.both_ways {
-                Ways::Both
+                SendingSides::Both
             } else {
-                Ways::One
+                SendingSides::One
             },
             rekeys: self.rekeys,
             messages: self.messages,
@@ -164,7 +164,7 @@ impl ScenarioArgs {
             link,
             device,
             close_at: self.close_at,
-            detail: Detail::Events,
+            detail: ReportDetail::Events,
         })
     }
 }
@@ -228,7 +228,7 @@ fn at_least<T: PartialOrd + std::fmt::Display>(what: &str, value: T, least: T) -
     ))
 }
 
-fn numbers<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyDict>> {
+fn numbers<'py>(py: Python<'py>, summary: &RunSummary) -> PyResult<Bound<'py, PyDict>> {
     let all = PyDict::new(py);
     for (name, value) in [
         ("time", summary.time),
@@ -256,7 +256,7 @@ fn numbers<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyDic
 )]
 fn numbers_of<'py>(
     py: Python<'py>,
-    summary: &Summary,
+    summary: &RunSummary,
     host: usize,
 ) -> PyResult<Bound<'py, PyDict>> {
     let TxTally {
@@ -291,7 +291,7 @@ fn numbers_of<'py>(
     Ok(all)
 }
 
-fn row(event: &Event) -> EventRow {
+fn row(event: &RunEvent) -> EventRow {
     let none = (None, None, None, None, false);
     let (kind, (offset, len, generation, word, again)) = match event.kind {
         EventKind::Segment {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use ktls_sim::pcap::capture;
-use ktls_sim::{Detail, Link, Scenario, Ways, run};
+use ktls_sim::{LinkSettings, ReportDetail, Scenario, SendingSides, run};
 
 fn main() -> std::io::Result<()> {
     let mut args = std::env::args().skip(1);
@@ -15,12 +15,12 @@ fn main() -> std::io::Result<()> {
     };
     let scenario = Scenario {
         seed: 7,
-        ways: Ways::Both,
+        ways: SendingSides::Both,
         rekeys: 5,
-        detail: Detail::Events,
-        link: Link {
+        detail: ReportDetail::Events,
+        link: LinkSettings {
             loss: 0.01,
-            ..Link::default()
+            ..LinkSettings::default()
         },
         ..Scenario::default()
     };

@@ -4,7 +4,7 @@
 
 use ktls_core::offload::InstallPolicy;
 use ktls_core::stats::Counter;
-use ktls_sim::{Link, Scenario, Summary, run};
+use ktls_sim::{LinkSettings, RunSummary, Scenario, run};
 
 fn main() {
     println!("| link, reader | policy | {COLUMNS} |");
@@ -17,18 +17,18 @@ fn main() {
         ("10 % loss, slow", 0.1, 0.1, 300),
     ] {
         for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
-            let link = Link {
+            let link = LinkSettings {
                 loss,
                 reorder,
-                ..Link::default()
+                ..LinkSettings::default()
             };
             row(name, policy, &link, read_lag);
         }
     }
 }
 
-fn row(name: &str, policy: InstallPolicy, link: &Link, read_lag: u64) {
-    let runs: Vec<Summary> = (0..RUNS)
+fn row(name: &str, policy: InstallPolicy, link: &LinkSettings, read_lag: u64) {
+    let runs: Vec<RunSummary> = (0..RUNS)
         .map(|seed| {
             let scenario = Scenario {
                 seed,
@@ -46,7 +46,7 @@ fn row(name: &str, policy: InstallPolicy, link: &Link, read_lag: u64) {
             report.summary
         })
         .collect();
-    let per_rekey = |of: fn(&Summary) -> u64| -> f64 {
+    let per_rekey = |of: fn(&RunSummary) -> u64| -> f64 {
         let sum: u64 = runs.iter().map(of).sum();
         sum as f64 / f64::from(REKEYS) / RUNS as f64
     };

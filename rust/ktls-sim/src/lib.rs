@@ -2,7 +2,7 @@
 //! prove that they keep the stream whole.
 //!
 //! Both ends run the socket code of `ktls-core`; only TCP, the link and the devices are simulated. There is
-//! no clock and no thread: [`run`] gives the same [`Report`] for the same [`Scenario`].
+//! no clock and no thread: [`run`] gives the same [`RunReport`] for the same [`Scenario`].
 #![forbid(unsafe_code)]
 
 pub mod device;
@@ -14,7 +14,7 @@ mod scenario;
 mod tcp;
 mod world;
 
-pub use oracle::{Broken, Violation};
-pub use report::{Event, EventKind, Packet, Report, SealedBy, Summary};
-pub use scenario::{Detail, Device, Link, Scenario, Ways};
+pub use oracle::{BrokenInvariant, InvariantViolation};
+pub use report::{EventKind, RunEvent, RunReport, RunSummary, SealedBy, WirePacket};
+pub use scenario::{DeviceSettings, LinkSettings, ReportDetail, Scenario, SendingSides};
 pub use world::{run, run_traced, run_while, secrets};

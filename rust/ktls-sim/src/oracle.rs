@@ -9,9 +9,9 @@ use ktls_core::wire::{ContentType, HEADER_LEN, Header, KEY_UPDATE, MAX_PLAINTEXT
 
 /// An invariant that does not hold.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Violation {
+pub struct InvariantViolation {
     /// Which.
-    pub kind: Broken,
+    pub kind: BrokenInvariant,
     /// Where in the stream of the sender.
     pub offset: u64,
     /// When, in microseconds.
@@ -22,7 +22,7 @@ pub struct Violation {
 
 /// What does not hold.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Broken {
+pub enum BrokenInvariant {
     /// A byte was sent again with another value: another key, or plaintext.
     Changed {
         /// What was sent first.
@@ -65,7 +65,7 @@ pub enum Broken {
     },
 }
 
-impl fmt::Display for Violation {
+impl fmt::Display for InvariantViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -77,7 +77,7 @@ impl fmt::Display for Violation {
 
 /// What one sender put into its stream, and what the wire and the receiver make of it.
 #[derive(Debug)]
-pub(crate) struct Oracle {
+pub(crate) struct ByteOracle {
     /// Each byte as it was sent first; `UNSENT` before.
     image: Vec<u16>,
     /// All below was sent.
@@ -87,18 +87,18 @@ pub(crate) struct Oracle {
     key: TrafficKey,
     seq: u64,
     generation: u32,
-    on_wire: Said,
-    delivered: Said,
+    on_wire: SentRecords,
+    delivered: SentRecords,
 }
 
 /// What was sent and is to be seen, by type, in order.
 #[derive(Debug, Default)]
-struct Said {
+struct SentRecords {
     messages: VecDeque<(u8, Vec<u8>)>,
     offset: usize,
 }
 
-impl Oracle {
+impl ByteOracle {
     pub(crate) fn new(key: TrafficKey) -> Self {
         Self {
             image: Vec::new(),
@@ -107,8 +107,8 @@ impl Oracle {
             key,
             seq: 0,
             generation: 0,
-            on_wire: Said::default(),
-            delivered: Said::default(),
+            on_wire: SentRecords::default(),
+            delivered: SentRecords::default(),
         }
     }
 
@@ -131,7 +131,7 @@ impl Oracle {
         bytes: &[u8],
         mut keys: impl FnMut(u32) -> CryptoInfo,
         expand: impl Fn(CryptoInfo) -> TrafficKey,
-    ) -> Result<(), (u64, Broken)> {
+    ) -> Result<(), (u64, BrokenInvariant)> {
         self.paint(offset as usize, bytes)?;
         while self
             .image
@@ -156,11 +156,15 @@ impl Oracle {
     }
 
     /// A receive call delivered these bytes.
-    pub(crate) fn received(&mut self, record_type: u8, bytes: &[u8]) -> Result<(), Broken> {
+    pub(crate) fn received(
+        &mut self,
+        record_type: u8,
+        bytes: &[u8],
+    ) -> Result<(), BrokenInvariant> {
         if self.delivered.hear(record_type, bytes) {
             return Ok(());
         }
-        Err(Broken::WrongDelivery)
+        Err(BrokenInvariant::WrongDelivery)
     }
 
     /// True when all that was sent is delivered, and every byte on the wire was checked.
@@ -169,7 +173,7 @@ impl Oracle {
         heard && self.head == self.image.len()
     }
 
-    fn paint(&mut self, offset: usize, bytes: &[u8]) -> Result<(), (u64, Broken)> {
+    fn paint(&mut self, offset: usize, bytes: &[u8]) -> Result<(), (u64, BrokenInvariant)> {
         if self.image.len() < offset + bytes.len() {
             self.image.resize(offset + bytes.len(), UNSENT);
         }
@@ -178,14 +182,17 @@ impl Oracle {
                 *place = now.into();
             } else if *place != u16::from(now) {
                 let first = *place as u8;
-                return Err(((offset + index) as u64, Broken::Changed { first, now }));
+                return Err((
+                    (offset + index) as u64,
+                    BrokenInvariant::Changed { first, now },
+                ));
             }
         }
         Ok(())
     }
 
     /// The next whole record. What cannot begin one would hide all that follows.
-    fn next_record(&self) -> Result<Option<Vec<u8>>, (u64, Broken)> {
+    fn next_record(&self) -> Result<Option<Vec<u8>>, (u64, BrokenInvariant)> {
         let bytes = &self.image[self.head..self.solid];
         let head: Vec<u8> = bytes.iter().take(HEADER_LEN).map(|&b| b as u8).collect();
         let Some(header) = Header::read(&head) else {
@@ -194,29 +201,29 @@ impl Oracle {
         if header.opaque_type != ContentType::APPLICATION_DATA.0 || header.len > MAX_PLAINTEXT + 256
         {
             let generation = self.generation;
-            return Err((self.head as u64, Broken::NotSealed { generation }));
+            return Err((self.head as u64, BrokenInvariant::NotSealed { generation }));
         }
         let record = bytes.get(..HEADER_LEN + header.len);
         Ok(record.map(|record| record.iter().map(|&byte| byte as u8).collect()))
     }
 
     /// Opens a record; true when it is a KeyUpdate.
-    fn check(&mut self, record: &[u8]) -> Result<bool, Broken> {
+    fn check(&mut self, record: &[u8]) -> Result<bool, BrokenInvariant> {
         let mut out = vec![0; record.len()];
-        let not_sealed = Broken::NotSealed {
+        let not_sealed = BrokenInvariant::NotSealed {
             generation: self.generation,
         };
         let opened = self.key.open(self.seq, record, &mut out);
         let inner = opened.map_err(|_| not_sealed)?;
         let plaintext = &out[..inner.len];
         if !self.on_wire.hear(inner.record_type, plaintext) {
-            return Err(Broken::WrongRecord);
+            return Err(BrokenInvariant::WrongRecord);
         }
         Ok(inner.record_type == 22 && plaintext.first() == Some(&KEY_UPDATE))
     }
 }
 
-impl Said {
+impl SentRecords {
     /// True when these bytes come next; data may run over messages, other types may not.
     fn hear(&mut self, record_type: u8, mut bytes: &[u8]) -> bool {
         let mut heard = 0;

@@ -3,24 +3,24 @@
 use ktls_core::offload::{RxPhase, RxTally, SealPath, TxPhase, TxTally};
 use ktls_core::stats::Counter;
 
-use crate::oracle::Violation;
+use crate::oracle::InvariantViolation;
 
 /// The outcome of a run.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct RunReport {
     /// The first broken invariant; the run ends there.
-    pub violation: Option<Violation>,
+    pub violation: Option<InvariantViolation>,
     /// Numbers.
-    pub summary: Summary,
+    pub summary: RunSummary,
     /// What happened, in order, when the scenario asked for it.
-    pub events: Vec<Event>,
+    pub events: Vec<RunEvent>,
     /// What was on the wire, in order, when the scenario asked for it.
-    pub packets: Vec<Packet>,
+    pub packets: Vec<WirePacket>,
 }
 
 /// The numbers of a run. Pairs belong to the two hosts.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Summary {
+pub struct RunSummary {
     /// The counters that are not zero, both hosts together.
     pub counters: Vec<(&'static str, i64)>,
     /// Key updates that `TLS_TX` accepted.
@@ -47,7 +47,7 @@ pub struct Summary {
     pub bytes: u64,
 }
 
-impl Summary {
+impl RunSummary {
     /// One counter.
     #[must_use]
     pub fn counter(&self, counter: Counter) -> i64 {
@@ -61,7 +61,7 @@ impl Summary {
 
 /// One thing that happened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Event {
+pub struct RunEvent {
     /// When, in microseconds.
     pub time: u64,
     /// The host that it happened at: 0 or 1.
@@ -143,7 +143,7 @@ pub enum SealedBy {
 
 /// One packet on the wire.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Packet {
+pub struct WirePacket {
     /// When it left.
     pub time: u64,
     /// The host that sent it.
@@ -158,7 +158,7 @@ pub struct Packet {
 
 /// A segment that waits in the device or leaves now.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sent {
+pub(crate) struct SentSegment {
     pub(crate) offset: u64,
     pub(crate) retransmission: bool,
     pub(crate) path: SealPath,

@@ -15,7 +15,7 @@ pub struct Scenario {
     /// The kernel's number of the cipher: 51 or 52.
     pub cipher_type: u16,
     /// Who sends.
-    pub ways: Ways,
+    pub ways: SendingSides,
     /// Key updates of each sender.
     pub rekeys: u32,
     /// Messages between two key updates.
@@ -29,18 +29,18 @@ pub struct Scenario {
     /// Time between arrival and reading, and between a KeyUpdate and `TLS_RX`, at most.
     pub read_lag: u64,
     /// The link.
-    pub link: Link,
+    pub link: LinkSettings,
     /// The devices.
-    pub device: Device,
+    pub device: DeviceSettings,
     /// When the first host closes, whatever is under way.
     pub close_at: Option<u64>,
     /// Whether the report lists events and packets.
-    pub detail: Detail,
+    pub detail: ReportDetail,
 }
 
 /// Who sends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Ways {
+pub enum SendingSides {
     /// The first host.
     One,
     /// Both.
@@ -49,7 +49,7 @@ pub enum Ways {
 
 /// How much a report tells.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Detail {
+pub enum ReportDetail {
     /// The summary.
     Summary,
     /// Every event and packet as well.
@@ -58,7 +58,7 @@ pub enum Detail {
 
 /// The way between the hosts, and TCP's numbers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Link {
+pub struct LinkSettings {
     /// Part of the packets that vanish, acknowledgements too.
     pub loss: f64,
     /// Part of the packets that are overtaken.
@@ -81,7 +81,7 @@ pub struct Link {
 
 /// The device of each host, and how it fails.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Device {
+pub struct DeviceSettings {
     /// Key slots; a connection takes one for each direction.
     pub slots: usize,
     /// Places of each ring.
@@ -111,22 +111,22 @@ impl Default for Scenario {
             policy: InstallPolicy::CoverLetter,
             resync: ResyncKind::DriverRequest,
             cipher_type: 51,
-            ways: Ways::One,
+            ways: SendingSides::One,
             rekeys: 4,
             messages: 6,
             message_len: 2000,
             more: 0.1,
             send_gap: 40,
             read_lag: 60,
-            link: Link::default(),
-            device: Device::default(),
+            link: LinkSettings::default(),
+            device: DeviceSettings::default(),
             close_at: None,
-            detail: Detail::Summary,
+            detail: ReportDetail::Summary,
         }
     }
 }
 
-impl Default for Link {
+impl Default for LinkSettings {
     fn default() -> Self {
         Self {
             loss: 0.0,
@@ -142,7 +142,7 @@ impl Default for Link {
     }
 }
 
-impl Default for Device {
+impl Default for DeviceSettings {
     fn default() -> Self {
         Self {
             slots: 4,
@@ -176,7 +176,11 @@ impl Scenario {
                 ])
                 .unwrap_or(&ResyncKind::DriverRequest),
             cipher_type: rng.u16(51..=52),
-            ways: if rng.bool() { Ways::Both } else { Ways::One },
+            ways: if rng.bool() {
+                SendingSides::Both
+            } else {
+                SendingSides::One
+            },
             rekeys: if many {
                 rng.u32(10..=200)
             } else {
@@ -187,15 +191,15 @@ impl Scenario {
             more: rng.f64() * 0.5,
             send_gap: rng.u64(1..=200),
             read_lag: rng.u64(1..=400),
-            link: Link::random(&mut rng),
-            device: Device::random(&mut rng),
+            link: LinkSettings::random(&mut rng),
+            device: DeviceSettings::random(&mut rng),
             close_at: rarely(&mut rng, 10, 4000),
-            detail: Detail::Summary,
+            detail: ReportDetail::Summary,
         }
     }
 }
 
-impl Link {
+impl LinkSettings {
     fn random(rng: &mut Rng) -> Self {
         let bad = rng.f64();
         Self {
@@ -212,7 +216,7 @@ impl Link {
     }
 }
 
-impl Device {
+impl DeviceSettings {
     fn random(rng: &mut Rng) -> Self {
         let bad = if rng.bool() { 0.0 } else { rng.f64() };
         let down_at = rarely(rng, 10, 3000);

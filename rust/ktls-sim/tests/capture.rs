@@ -1,17 +1,17 @@
 //! The capture: what Wireshark is given.
 
 use ktls_sim::pcap::capture;
-use ktls_sim::{Detail, Link, Scenario, Ways, run};
+use ktls_sim::{LinkSettings, ReportDetail, Scenario, SendingSides, run};
 
 fn scenario() -> Scenario {
     Scenario {
         seed: 7,
-        ways: Ways::Both,
+        ways: SendingSides::Both,
         rekeys: 3,
-        detail: Detail::Events,
-        link: Link {
+        detail: ReportDetail::Events,
+        link: LinkSettings {
             loss: 0.02,
-            ..Link::default()
+            ..LinkSettings::default()
         },
         ..Scenario::default()
     }

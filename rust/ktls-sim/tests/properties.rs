@@ -3,11 +3,14 @@
 use ktls_core::offload::InstallPolicy;
 use ktls_core::stats::Counter;
 use ktls_sim::device::TraceLog;
-use ktls_sim::{Detail, Device, EventKind, Link, Report, Scenario, Ways, run, run_traced};
+use ktls_sim::{
+    DeviceSettings, EventKind, LinkSettings, ReportDetail, RunReport, Scenario, SendingSides, run,
+    run_traced,
+};
 
 const SOUND: [InstallPolicy; 2] = [InstallPolicy::CoverLetter, InstallPolicy::V17];
 
-fn holds(scenario: &Scenario) -> Report {
+fn holds(scenario: &Scenario) -> RunReport {
     let report = run(scenario);
     if let Some(violation) = &report.violation {
         panic!("{violation}, in {scenario:#?}");
@@ -29,15 +32,15 @@ fn two_hundred_key_updates_each_way_survive_a_loss_of_a_fifth() {
     for policy in SOUND {
         let scenario = Scenario {
             policy,
-            ways: Ways::Both,
+            ways: SendingSides::Both,
             rekeys: 200,
             messages: 1,
             message_len: 400,
-            link: Link {
+            link: LinkSettings {
                 loss: 0.2,
                 reorder: 0.2,
                 duplicate: 0.05,
-                ..Link::default()
+                ..LinkSettings::default()
             },
             ..Scenario::default()
         };
@@ -79,7 +82,7 @@ fn random_runs_go_through_everything_that_can_go_wrong() {
 #[test]
 fn the_same_scenario_gives_the_same_run() {
     let scenario = Scenario {
-        detail: Detail::Events,
+        detail: ReportDetail::Events,
         ..Scenario::random(11, InstallPolicy::V17)
     };
     let (one, other) = (run(&scenario), run(&scenario));
@@ -112,10 +115,10 @@ fn a_refused_key_leaves_the_direction_in_software() {
         let scenario = Scenario {
             policy,
             rekeys: 1,
-            device: Device {
+            device: DeviceSettings {
                 // The first two adds are the first keys of the sender's two directions.
                 fail_nth_add: Some(3),
-                ..Device::default()
+                ..DeviceSettings::default()
             },
             ..Scenario::default()
         };
@@ -133,7 +136,7 @@ fn keys_that_come_while_one_waits_never_reach_the_device() {
         messages: 0,
         send_gap: 2,
         read_lag: 1,
-        detail: Detail::Events,
+        detail: ReportDetail::Events,
         ..Scenario::default()
     };
     let log = TraceLog::default();
@@ -145,7 +148,7 @@ fn keys_that_come_while_one_waits_never_reach_the_device() {
     let aborted = report.summary.counter(Counter::TlsTxRekeyAborted);
     assert_eq!(installs as i64, 2 + 1 - aborted, "{aborted} aborted");
     assert_eq!(report.summary.counter(Counter::TlsTxRekeyOk), 30 - aborted);
-    let keys = |event: &&ktls_sim::Event| matches!(event.kind, EventKind::TxKey { .. });
+    let keys = |event: &&ktls_sim::RunEvent| matches!(event.kind, EventKind::TxKey { .. });
     assert_eq!(report.events.iter().filter(keys).count(), 30);
 }
 

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ktls_core::offload::InstallPolicy;
-use ktls_sim::model::{Explored, RxModel, TxModel, search};
-use ktls_sim::{Report, Scenario, Violation, run};
+use ktls_sim::model::{ExploredStates, RxModel, TxModel, search};
+use ktls_sim::{InvariantViolation, RunReport, Scenario, run};
 
 /// What is asked for on the command line.
-struct Asked {
+struct ProofOptions {
     runs: u64,
     seed: u64,
     policies: Vec<InstallPolicy>,
@@ -18,13 +18,13 @@ struct Asked {
 
 /// What all threads of a proof share.
 #[derive(Default)]
-struct Tally {
+struct ProofTally {
     next: AtomicU64,
     stop: AtomicBool,
     segments: AtomicU64,
     rekeys: AtomicU64,
     bytes: AtomicU64,
-    failure: Mutex<Option<(u64, Violation)>>,
+    failure: Mutex<Option<(u64, InvariantViolation)>>,
 }
 
 fn main() -> ExitCode {
@@ -43,8 +43,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn asked(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
-    let mut asked = Asked {
+fn asked(mut args: impl Iterator<Item = String>) -> Result<ProofOptions, String> {
+    let mut asked = ProofOptions {
         runs: 1000,
         seed: 0,
         policies: vec![InstallPolicy::CoverLetter, InstallPolicy::V17],
@@ -81,7 +81,11 @@ fn explore(policy: InstallPolicy) -> bool {
     explored(policy, "sender", &sender) && explored(policy, "receiver", &receiver)
 }
 
-fn explored<S: std::fmt::Debug>(policy: InstallPolicy, side: &str, found: &Explored<S>) -> bool {
+fn explored<S: std::fmt::Debug>(
+    policy: InstallPolicy,
+    side: &str,
+    found: &ExploredStates<S>,
+) -> bool {
     let (states, steps) = (found.states, found.steps);
     let Some((broken, way)) = &found.violation else {
         println!("{policy}: {states} states and {steps} steps of a {side} hold");
@@ -92,9 +96,9 @@ fn explored<S: std::fmt::Debug>(policy: InstallPolicy, side: &str, found: &Explo
 }
 
 /// Half of the runs go to each policy, if both are asked for.
-fn prove(policy: InstallPolicy, asked: &Asked) -> bool {
+fn prove(policy: InstallPolicy, asked: &ProofOptions) -> bool {
     let runs = asked.runs / asked.policies.len() as u64;
-    let tally = Tally::default();
+    let tally = ProofTally::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let shows = std::io::stderr().is_terminal();
     std::thread::scope(|scope| {
@@ -109,7 +113,7 @@ fn prove(policy: InstallPolicy, asked: &Asked) -> bool {
     tell(policy, runs, &tally)
 }
 
-fn work(policy: InstallPolicy, first: u64, runs: u64, tally: &Tally, shows: bool) {
+fn work(policy: InstallPolicy, first: u64, runs: u64, tally: &ProofTally, shows: bool) {
     while !tally.stop.load(Ordering::Relaxed) {
         let number = tally.next.fetch_add(1, Ordering::Relaxed);
         if number >= runs {
@@ -127,8 +131,8 @@ fn work(policy: InstallPolicy, first: u64, runs: u64, tally: &Tally, shows: bool
     }
 }
 
-impl Tally {
-    fn add(&self, report: &Report) {
+impl ProofTally {
+    fn add(&self, report: &RunReport) {
         let summary = &report.summary;
         let rekeys: u64 = summary.tx_rekeys.iter().sum();
         self.segments.fetch_add(summary.segments, Ordering::Relaxed);
@@ -137,7 +141,7 @@ impl Tally {
     }
 
     /// The failure with the smallest seed is kept.
-    fn fail(&self, seed: u64, violation: Violation) {
+    fn fail(&self, seed: u64, violation: InvariantViolation) {
         self.stop.store(true, Ordering::Relaxed);
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         if failure.as_ref().is_none_or(|(other, _)| seed < *other) {
@@ -146,7 +150,7 @@ impl Tally {
     }
 }
 
-fn tell(policy: InstallPolicy, runs: u64, tally: &Tally) -> bool {
+fn tell(policy: InstallPolicy, runs: u64, tally: &ProofTally) -> bool {
     let failure = tally.failure.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((seed, violation)) = &*failure {
         println!("{policy}: broken by seed {seed}: {violation}");

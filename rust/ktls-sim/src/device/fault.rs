@@ -8,20 +8,20 @@ use ktls_core::offload::{
 };
 use ktls_core::slot::SlotId;
 
-use crate::scenario::Device;
+use crate::scenario::DeviceSettings;
 
 /// Injects the faults of a scenario into a device.
 #[derive(Debug)]
 pub struct FaultyDevice<D> {
     inner: D,
     rng: Rng,
-    faults: Device,
+    faults: DeviceSettings,
     adds: u32,
 }
 
 impl<D> FaultyDevice<D> {
     /// The same seed gives the same faults.
-    pub fn new(inner: D, faults: Device, seed: u64) -> Self {
+    pub fn new(inner: D, faults: DeviceSettings, seed: u64) -> Self {
         Self {
             inner,
             rng: Rng::with_seed(seed),

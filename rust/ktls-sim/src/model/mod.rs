@@ -8,5 +8,5 @@ mod search;
 mod tx;
 
 pub use rx::RxModel;
-pub use search::{Explored, Model, search};
+pub use search::{ExploredStates, StateModel, search};
 pub use tx::TxModel;

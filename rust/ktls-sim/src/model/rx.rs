@@ -4,8 +4,8 @@ use ktls_core::offload::{
     InstallPolicy, RekeyOutcome, RxDeed, RxOffloadEvent, RxPhase, UnreadStream,
 };
 
-use super::search::Model;
-use super::tx::Verdict;
+use super::search::StateModel;
+use super::tx::DeviceVerdict;
 
 /// A receiver with a device that touches what arrives or does not, as it likes, and a link that reorders.
 ///
@@ -20,7 +20,7 @@ pub struct RxModel {
 
 /// All that matters of the receiver.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct State {
+pub struct RxModelState {
     phase: RxPhase,
     /// What came of each record: the generation of the device's key that was used on it, if any.
     came: Vec<Option<Option<u8>>>,
@@ -39,21 +39,21 @@ pub struct State {
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Step {
+pub enum RxModelStep {
     Arrives(u8),
     ArrivesTouched(u8),
-    Read(Verdict),
-    InstallKey(Verdict),
+    Read(DeviceVerdict),
+    InstallKey(DeviceVerdict),
     NetdevDown,
     Close,
 }
 
-impl Model for RxModel {
-    type State = State;
-    type Step = Step;
+impl StateModel for RxModel {
+    type State = RxModelState;
+    type Step = RxModelStep;
 
-    fn start(&self) -> State {
-        State {
+    fn start(&self) -> RxModelState {
+        RxModelState {
             phase: RxPhase::Offloaded,
             came: vec![None; usize::from(self.rekeys) * 2 + 1],
             head: 0,
@@ -67,40 +67,47 @@ impl Model for RxModel {
         }
     }
 
-    fn steps(&self, state: &State) -> Vec<Step> {
-        let mut steps = vec![Step::NetdevDown, Step::Close];
-        for verdict in [Verdict::Installed, Verdict::Refused] {
-            steps.extend([Step::Read(verdict), Step::InstallKey(verdict)]);
+    fn steps(&self, state: &RxModelState) -> Vec<RxModelStep> {
+        let mut steps = vec![RxModelStep::NetdevDown, RxModelStep::Close];
+        for verdict in [DeviceVerdict::Installed, DeviceVerdict::Refused] {
+            steps.extend([RxModelStep::Read(verdict), RxModelStep::InstallKey(verdict)]);
         }
         for record in 0..state.came.len() as u8 {
-            steps.extend([Step::Arrives(record), Step::ArrivesTouched(record)]);
+            steps.extend([
+                RxModelStep::Arrives(record),
+                RxModelStep::ArrivesTouched(record),
+            ]);
         }
         steps
     }
 
-    fn after(&self, mut s: State, step: &Step) -> Option<Result<State, String>> {
+    fn after(
+        &self,
+        mut s: RxModelState,
+        step: &RxModelStep,
+    ) -> Option<Result<RxModelState, String>> {
         if s.phase == RxPhase::Closed {
             return None;
         }
         let done = match *step {
-            Step::Arrives(i) if s.came[usize::from(i)].is_none() => {
+            RxModelStep::Arrives(i) if s.came[usize::from(i)].is_none() => {
                 s.came[usize::from(i)] = Some(None);
                 Ok(())
             }
-            Step::ArrivesTouched(i) if s.came[usize::from(i)].is_none() => {
+            RxModelStep::ArrivesTouched(i) if s.came[usize::from(i)].is_none() => {
                 s.came[usize::from(i)] = Some(Some(s.device?));
                 Ok(())
             }
-            Step::Read(verdict) if !s.paused => {
+            RxModelStep::Read(verdict) if !s.paused => {
                 let touched = (*s.came.get(usize::from(s.head))?)?;
                 s.read(self.policy, touched, verdict)
             }
-            Step::InstallKey(verdict) if s.paused => {
+            RxModelStep::InstallKey(verdict) if s.paused => {
                 s.install_key(self.policy, verdict);
                 Ok(())
             }
-            Step::NetdevDown => s.device.take().map(|_| Ok(()))?,
-            Step::Close => {
+            RxModelStep::NetdevDown => s.device.take().map(|_| Ok(()))?,
+            RxModelStep::Close => {
                 s.on(self.policy, RxOffloadEvent::Close);
                 s.check_outcomes()
             }
@@ -110,13 +117,13 @@ impl Model for RxModel {
     }
 }
 
-impl State {
+impl RxModelState {
     /// Opens the record at the head.
     fn read(
         &mut self,
         policy: InstallPolicy,
         touched: Option<u8>,
-        verdict: Verdict,
+        verdict: DeviceVerdict,
     ) -> Result<(), String> {
         let (start, end) = (self.head.into(), u64::from(self.head) + 1);
         let event = match touched {
@@ -147,7 +154,7 @@ impl State {
     }
 
     /// `TLS_RX`
-    fn install_key(&mut self, policy: InstallPolicy, verdict: Verdict) {
+    fn install_key(&mut self, policy: InstallPolicy, verdict: DeviceVerdict) {
         let came = |index: &usize| self.came[*index].is_some();
         let farthest = (0..self.came.len()).filter(came).max();
         let received = farthest.map_or(0, |index| index as u8 + 1).max(self.head);
@@ -165,7 +172,7 @@ impl State {
         self.act(policy, deed, verdict);
     }
 
-    fn act(&mut self, policy: InstallPolicy, deed: Option<RxDeed>, verdict: Verdict) {
+    fn act(&mut self, policy: InstallPolicy, deed: Option<RxDeed>, verdict: DeviceVerdict) {
         if deed.is_some() {
             self.device = None;
         }
@@ -173,11 +180,11 @@ impl State {
             return;
         }
         let event = match verdict {
-            Verdict::Installed => {
+            DeviceVerdict::Installed => {
                 (self.device, self.known) = (Some(self.generation), true);
                 RxOffloadEvent::Installed
             }
-            Verdict::Refused => RxOffloadEvent::Refused,
+            DeviceVerdict::Refused => RxOffloadEvent::Refused,
         };
         self.on(policy, event);
     }

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 /// Something with states, and steps between them.
-pub trait Model {
+pub trait StateModel {
     /// A state; equal ones are visited once.
     type State: Clone + Debug + Eq + Hash;
     /// What leads from one to the next.
@@ -24,7 +24,7 @@ pub trait Model {
 
 /// What a search has found.
 #[derive(Clone, Debug)]
-pub struct Explored<S> {
+pub struct ExploredStates<S> {
     /// States visited.
     pub states: usize,
     /// Steps taken.
@@ -34,7 +34,7 @@ pub struct Explored<S> {
 }
 
 /// Visits every state, nearest first, until an invariant breaks or none is left.
-pub fn search<M: Model>(model: &M) -> Explored<M::Step> {
+pub fn search<M: StateModel>(model: &M) -> ExploredStates<M::Step> {
     let mut known = HashMap::from([(model.start(), 0)]);
     // State, the number of the state before it, the step between.
     let mut order = vec![(model.start(), 0, None)];
@@ -50,7 +50,7 @@ pub fn search<M: Model>(model: &M) -> Explored<M::Step> {
                 Err(broken) => {
                     let mut way = way_to(&order, next);
                     way.push(step);
-                    return Explored {
+                    return ExploredStates {
                         states: order.len(),
                         steps,
                         violation: Some((broken, way)),
@@ -66,7 +66,7 @@ pub fn search<M: Model>(model: &M) -> Explored<M::Step> {
         }
         next += 1;
     }
-    Explored {
+    ExploredStates {
         states: order.len(),
         steps,
         violation: None,

@@ -4,7 +4,7 @@ use ktls_core::offload::{
     InstallPolicy, RekeyOutcome, SealPath, StreamPosition, TxOffloadEvent, TxPhase,
 };
 
-use super::search::Model;
+use super::search::StateModel;
 
 /// A sender with its device, TCP, and a link that loses and reorders.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ pub struct TxModel {
 
 /// All that matters of the sender.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct State {
+pub struct TxModelState {
     phase: TxPhase,
     /// Each record: the generation that was newest when it was written, and who is to seal it.
     written: Vec<(u8, SealPath)>,
@@ -49,10 +49,10 @@ pub struct State {
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Step {
-    Send(Verdict),
+pub enum TxModelStep {
+    Send(DeviceVerdict),
     KeepOpen,
-    Rekey(Verdict),
+    Rekey(DeviceVerdict),
     Take(u8),
     GiveToDevice,
     FallBack,
@@ -68,17 +68,17 @@ pub enum Step {
 
 /// What the device says to a key, if it is asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
+pub enum DeviceVerdict {
     Installed,
     Refused,
 }
 
-impl Model for TxModel {
-    type State = State;
-    type Step = Step;
+impl StateModel for TxModel {
+    type State = TxModelState;
+    type Step = TxModelStep;
 
-    fn start(&self) -> State {
-        State {
+    fn start(&self) -> TxModelState {
+        TxModelState {
             phase: TxPhase::Offloaded,
             written: Vec::new(),
             seen: Vec::new(),
@@ -100,70 +100,88 @@ impl Model for TxModel {
         }
     }
 
-    fn steps(&self, state: &State) -> Vec<Step> {
-        let mut steps = vec![Step::GiveToDevice, Step::FallBack, Step::DeviceSeals];
-        for verdict in [Verdict::Installed, Verdict::Refused] {
-            steps.extend([Step::Send(verdict), Step::Rekey(verdict)]);
+    fn steps(&self, state: &TxModelState) -> Vec<TxModelStep> {
+        let mut steps = vec![
+            TxModelStep::GiveToDevice,
+            TxModelStep::FallBack,
+            TxModelStep::DeviceSeals,
+        ];
+        for verdict in [DeviceVerdict::Installed, DeviceVerdict::Refused] {
+            steps.extend([TxModelStep::Send(verdict), TxModelStep::Rekey(verdict)]);
         }
         for record in 0..state.written.len() as u8 {
             steps.extend([
-                Step::Take(record),
-                Step::Arrives(record),
-                Step::Lost(record),
+                TxModelStep::Take(record),
+                TxModelStep::Arrives(record),
+                TxModelStep::Lost(record),
             ]);
         }
-        steps.extend([Step::KeepOpen, Step::Acknowledge, Step::AckArrives]);
-        steps.extend([Step::AckLost, Step::NetdevDown, Step::Close]);
+        steps.extend([
+            TxModelStep::KeepOpen,
+            TxModelStep::Acknowledge,
+            TxModelStep::AckArrives,
+        ]);
+        steps.extend([
+            TxModelStep::AckLost,
+            TxModelStep::NetdevDown,
+            TxModelStep::Close,
+        ]);
         steps
     }
 
-    fn after(&self, mut s: State, step: &Step) -> Option<Result<State, String>> {
+    fn after(
+        &self,
+        mut s: TxModelState,
+        step: &TxModelStep,
+    ) -> Option<Result<TxModelState, String>> {
         let open = s.phase != TxPhase::Closed;
         let done = match *step {
-            Step::Send(verdict) if open && s.left > 0 => {
+            TxModelStep::Send(verdict) if open && s.left > 0 => {
                 s.left -= 1;
                 s.send(self.policy, verdict)
             }
-            Step::KeepOpen if open && s.left > 0 && s.open == 0 => {
+            TxModelStep::KeepOpen if open && s.left > 0 && s.open == 0 => {
                 (s.left, s.open) = (s.left - 1, 1);
                 Ok(())
             }
-            Step::Rekey(verdict) if open && s.rekeys < self.rekeys => s.rekey(self.policy, verdict),
-            Step::Take(i) if s.taken.is_none() && i >= s.acked => {
+            TxModelStep::Rekey(verdict) if open && s.rekeys < self.rekeys => {
+                s.rekey(self.policy, verdict)
+            }
+            TxModelStep::Take(i) if s.taken.is_none() && i >= s.acked => {
                 s.taken = Some(i);
                 Ok(())
             }
-            Step::GiveToDevice if s.may_queue() => {
+            TxModelStep::GiveToDevice if s.may_queue() => {
                 s.queued = s.taken.take().map(|i| (i, s.added));
                 Ok(())
             }
-            Step::FallBack => s.taken.take().map_or(Ok(()), |i| s.fall_back(i)),
-            Step::DeviceSeals => {
+            TxModelStep::FallBack => s.taken.take().map_or(Ok(()), |i| s.fall_back(i)),
+            TxModelStep::DeviceSeals => {
                 let queued = s.queued.take()?;
                 s.device_seals(queued)
             }
-            Step::Arrives(i) if s.travelling & 1 << i > 0 => {
+            TxModelStep::Arrives(i) if s.travelling & 1 << i > 0 => {
                 s.arrived |= 1 << i;
                 s.travelling &= !(1 << i);
                 Ok(())
             }
-            Step::Lost(i) if s.travelling & 1 << i > 0 => {
+            TxModelStep::Lost(i) if s.travelling & 1 << i > 0 => {
                 s.travelling &= !(1 << i);
                 Ok(())
             }
-            Step::Acknowledge if s.ack.is_none() => {
+            TxModelStep::Acknowledge if s.ack.is_none() => {
                 s.ack = Some(s.arrived.trailing_ones() as u8);
                 Ok(())
             }
-            Step::AckArrives => {
+            TxModelStep::AckArrives => {
                 s.acked = s.acked.max(s.ack.take()?);
                 let acked = s.acked.into();
                 s.on(self.policy, TxOffloadEvent::Acked(acked));
                 Ok(())
             }
-            Step::AckLost => s.ack.take().map(|_| Ok(()))?,
-            Step::NetdevDown => s.device.take().map(|_| Ok(()))?,
-            Step::Close if open => {
+            TxModelStep::AckLost => s.ack.take().map(|_| Ok(()))?,
+            TxModelStep::NetdevDown => s.device.take().map(|_| Ok(()))?,
+            TxModelStep::Close if open => {
                 s.on(self.policy, TxOffloadEvent::Close);
                 s.check_outcomes()
             }
@@ -173,8 +191,8 @@ impl Model for TxModel {
     }
 }
 
-impl State {
-    fn send(&mut self, policy: InstallPolicy, verdict: Verdict) -> Result<(), String> {
+impl TxModelState {
+    fn send(&mut self, policy: InstallPolicy, verdict: DeviceVerdict) -> Result<(), String> {
         if self.phase == TxPhase::Ready {
             self.close_record();
         }
@@ -184,7 +202,7 @@ impl State {
         Ok(())
     }
 
-    fn rekey(&mut self, policy: InstallPolicy, verdict: Verdict) -> Result<(), String> {
+    fn rekey(&mut self, policy: InstallPolicy, verdict: DeviceVerdict) -> Result<(), String> {
         if policy.flushes_open_record() {
             self.close_record();
         }
@@ -203,12 +221,12 @@ impl State {
     }
 
     /// An event, and the install that it may ask for.
-    fn step(&mut self, policy: InstallPolicy, event: TxOffloadEvent, verdict: Verdict) {
+    fn step(&mut self, policy: InstallPolicy, event: TxOffloadEvent, verdict: DeviceVerdict) {
         if !self.on(policy, event) {
             return;
         }
         (self.device, self.past) = (None, None);
-        if verdict == Verdict::Installed {
+        if verdict == DeviceVerdict::Installed {
             self.device = Some(self.generation);
             self.added += 1;
             if policy != InstallPolicy::Naive {
@@ -216,8 +234,8 @@ impl State {
             }
         }
         let event = match verdict {
-            Verdict::Installed => TxOffloadEvent::Installed,
-            Verdict::Refused => TxOffloadEvent::Refused,
+            DeviceVerdict::Installed => TxOffloadEvent::Installed,
+            DeviceVerdict::Refused => TxOffloadEvent::Refused,
         };
         self.on(policy, event);
     }

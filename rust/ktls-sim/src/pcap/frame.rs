@@ -2,9 +2,9 @@
 
 /// One frame of a host: 0 is the client at port 49152, 1 the server at port 443.
 #[derive(Debug)]
-pub(super) struct Frame<'a> {
+pub(super) struct EthernetFrame<'a> {
     from: usize,
-    flags: Flags,
+    flags: FrameFlags,
     /// Offset in the host's stream, and how much of the other's it acknowledges.
     offset: u64,
     acked: u64,
@@ -13,17 +13,17 @@ pub(super) struct Frame<'a> {
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Flags {
+pub(super) enum FrameFlags {
     Syn,
     SynAck,
     Ack,
     Data,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> EthernetFrame<'a> {
     pub(super) const fn new(
         from: usize,
-        flags: Flags,
+        flags: FrameFlags,
         offset: u64,
         acked: u64,
         bytes: &'a [u8],
@@ -65,10 +65,10 @@ impl<'a> Frame<'a> {
             [443, 49152]
         };
         let (bits, seq, ack) = match self.flags {
-            Flags::Syn => (0x02, ISN, 0),
-            Flags::SynAck => (0x12, ISN, first(0)),
-            Flags::Ack => (0x10, first(self.offset), first(self.acked)),
-            Flags::Data => (0x18, first(self.offset), first(self.acked)),
+            FrameFlags::Syn => (0x02, ISN, 0),
+            FrameFlags::SynAck => (0x12, ISN, first(0)),
+            FrameFlags::Ack => (0x10, first(self.offset), first(self.acked)),
+            FrameFlags::Data => (0x18, first(self.offset), first(self.acked)),
         };
         let mut header = Vec::new();
         for port in ports {

@@ -12,7 +12,7 @@ use crate::world::secrets;
 
 /// The records of both sides, each flight in one piece.
 #[derive(Debug)]
-pub(super) struct Handshake {
+pub(super) struct HandshakeFlights {
     /// ClientHello; Finished.
     pub(super) client: [Vec<u8>; 2],
     /// ServerHello, EncryptedExtensions, Finished.
@@ -21,7 +21,7 @@ pub(super) struct Handshake {
     secrets: [TrafficSecret; 2],
 }
 
-impl Handshake {
+impl HandshakeFlights {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let mut rng = Rng::with_seed(scenario.seed ^ OF_HANDSHAKE);
         let suite = secrets(scenario)[0].suite().id;

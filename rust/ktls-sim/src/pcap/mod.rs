@@ -6,14 +6,14 @@
 mod frame;
 mod handshake;
 
-use crate::report::Packet;
+use crate::report::WirePacket;
 use crate::scenario::Scenario;
-use frame::{Flags, Frame};
-use handshake::Handshake;
+use frame::{EthernetFrame, FrameFlags};
+use handshake::HandshakeFlights;
 
 /// A capture file and the `SSLKEYLOGFILE` for it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Capture {
+pub struct WireCapture {
     /// The file, in the format of libpcap.
     pub pcap: Vec<u8>,
     /// The key log.
@@ -22,9 +22,9 @@ pub struct Capture {
 
 /// Captures the packets of a report, which must be of this scenario and with events.
 #[must_use]
-pub fn capture(scenario: &Scenario, packets: &[Packet]) -> Capture {
-    let handshake = Handshake::new(scenario);
-    let mut writer = Writer {
+pub fn capture(scenario: &Scenario, packets: &[WirePacket]) -> WireCapture {
+    let handshake = HandshakeFlights::new(scenario);
+    let mut writer = PcapWriter {
         pcap: file_header(),
         lens: handshake.lens(),
     };
@@ -32,50 +32,50 @@ pub fn capture(scenario: &Scenario, packets: &[Packet]) -> Capture {
     for packet in packets {
         writer.packet(packet);
     }
-    Capture {
+    WireCapture {
         pcap: writer.pcap,
         keylog: handshake.keylog(scenario),
     }
 }
 
-struct Writer {
+struct PcapWriter {
     pcap: Vec<u8>,
     /// Bytes of handshake in front of each host's stream.
     lens: [u64; 2],
 }
 
-impl Writer {
+impl PcapWriter {
     /// The connection and the handshake, one packet a flight.
-    fn open(&mut self, handshake: &Handshake) {
+    fn open(&mut self, handshake: &HandshakeFlights) {
         let [hello, finished] = &handshake.client;
         let [client, server] = self.lens;
-        let (first, data) = (hello.len() as u64, Flags::Data);
+        let (first, data) = (hello.len() as u64, FrameFlags::Data);
         for (time, from, flags, offset, acked, bytes) in [
-            (0, 0, Flags::Syn, 0, 0, &[][..]),
-            (1, 1, Flags::SynAck, 0, 0, &[]),
-            (2, 0, Flags::Ack, 0, 0, &[]),
+            (0, 0, FrameFlags::Syn, 0, 0, &[][..]),
+            (1, 1, FrameFlags::SynAck, 0, 0, &[]),
+            (2, 0, FrameFlags::Ack, 0, 0, &[]),
             (3, 0, data, 0, 0, hello),
             (4, 1, data, 0, first, &handshake.server),
             (5, 0, data, first, server, finished),
-            (6, 1, Flags::Ack, server, client, &[]),
+            (6, 1, FrameFlags::Ack, server, client, &[]),
         ] {
-            self.frame(time, &Frame::new(from, flags, offset, acked, bytes));
+            self.frame(time, &EthernetFrame::new(from, flags, offset, acked, bytes));
         }
     }
 
-    fn packet(&mut self, packet: &Packet) {
+    fn packet(&mut self, packet: &WirePacket) {
         let flags = if packet.bytes.is_empty() {
-            Flags::Ack
+            FrameFlags::Ack
         } else {
-            Flags::Data
+            FrameFlags::Data
         };
         let offset = self.lens[packet.from] + packet.offset;
         let acked = self.lens[1 - packet.from] + packet.acked;
-        let frame = Frame::new(packet.from, flags, offset, acked, &packet.bytes);
+        let frame = EthernetFrame::new(packet.from, flags, offset, acked, &packet.bytes);
         self.frame(AFTER_HANDSHAKE + packet.time, &frame);
     }
 
-    fn frame(&mut self, time: u64, frame: &Frame<'_>) {
+    fn frame(&mut self, time: u64, frame: &EthernetFrame<'_>) {
         let bytes = frame.to_bytes();
         let len = bytes.len() as u32;
         let (seconds, micros) = (time / 1_000_000, time % 1_000_000);

@@ -3,5 +3,5 @@
 mod receiver;
 mod sender;
 
-pub(crate) use receiver::Receiver;
-pub(crate) use sender::{Cut, Heard, Sender};
+pub(crate) use receiver::TcpReceiver;
+pub(crate) use sender::{AckEffect, CutSegment, TcpSender};

@@ -6,14 +6,14 @@ use ktls_core::offload::{ArrivedStream, SegmentMark};
 
 /// One receiver.
 #[derive(Debug, Default)]
-pub(crate) struct Receiver {
+pub(crate) struct TcpReceiver {
     in_order: u64,
     farthest: u64,
     waiting: BTreeMap<u64, (Vec<u8>, SegmentMark)>,
     ready: VecDeque<(Vec<u8>, SegmentMark)>,
 }
 
-impl Receiver {
+impl TcpReceiver {
     /// A segment has come; of each byte the first copy is kept.
     pub(crate) fn arrive(&mut self, mut offset: u64, mut bytes: &[u8], mark: SegmentMark) {
         self.farthest = self.farthest.max(offset + bytes.len() as u64);
@@ -66,7 +66,7 @@ mod tests {
         let stream: Vec<u8> = (0..100).collect();
         for seed in 0..200 {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let (mut receiver, mut got) = (Receiver::default(), Vec::new());
+            let (mut receiver, mut got) = (TcpReceiver::default(), Vec::new());
             while receiver.in_order < 100 {
                 let from = rng.usize(0..100);
                 let to = rng.usize(from + 1..=100);

@@ -2,11 +2,11 @@
 
 use ktls_core::offload::SealPath;
 
-use crate::report::Sent;
+use crate::report::SentSegment;
 
 /// One sender. The whole stream is kept: runs are short.
 #[derive(Debug)]
-pub(crate) struct Sender {
+pub(crate) struct TcpSender {
     stream: Vec<u8>,
     /// Where each stretch of one path ends.
     paths: Vec<(u64, SealPath)>,
@@ -25,14 +25,14 @@ pub(crate) struct Sender {
 
 /// A segment to send.
 #[derive(Debug)]
-pub(crate) struct Cut {
-    pub(crate) sent: Sent,
+pub(crate) struct CutSegment {
+    pub(crate) sent: SentSegment,
     pub(crate) bytes: Vec<u8>,
 }
 
 /// What an acknowledgement leads to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Heard {
+pub(crate) enum AckEffect {
     /// It says nothing new.
     Nothing,
     /// More has arrived.
@@ -41,7 +41,7 @@ pub(crate) enum Heard {
     Resend,
 }
 
-impl Sender {
+impl TcpSender {
     pub(crate) const fn new(window: u64) -> Self {
         Self {
             stream: Vec::new(),
@@ -82,7 +82,7 @@ impl Sender {
     }
 
     /// The next segment of at most `most` bytes that the window allows. It has one path.
-    pub(crate) fn next_segment(&mut self, most: usize) -> Option<Cut> {
+    pub(crate) fn next_segment(&mut self, most: usize) -> Option<CutSegment> {
         let limit = self.end().min(self.acked + self.window);
         let cut = self.cut(self.next, limit, most)?;
         self.next += cut.bytes.len() as u64;
@@ -91,26 +91,26 @@ impl Sender {
     }
 
     /// The first segment that is not acknowledged, again.
-    pub(crate) fn first_again(&self, most: usize) -> Option<Cut> {
+    pub(crate) fn first_again(&self, most: usize) -> Option<CutSegment> {
         self.cut(self.acked, self.next, most)
     }
 
-    pub(crate) fn hear(&mut self, acked: u64) -> Heard {
+    pub(crate) fn hear(&mut self, acked: u64) -> AckEffect {
         if acked > self.acked {
             self.acked = acked;
             self.next = self.next.max(acked);
             (self.duplicates, self.backoff) = (0, 0);
             self.timer += 1;
-            return Heard::Progress;
+            return AckEffect::Progress;
         }
         if acked < self.acked || self.held() == 0 {
-            return Heard::Nothing;
+            return AckEffect::Nothing;
         }
         self.duplicates += 1;
         if self.duplicates == DUPLICATES {
-            return Heard::Resend;
+            return AckEffect::Resend;
         }
-        Heard::Nothing
+        AckEffect::Nothing
     }
 
     /// Nothing came for a timeout: all that is not acknowledged goes again.
@@ -126,14 +126,14 @@ impl Sender {
         1 << self.backoff
     }
 
-    fn cut(&self, from: u64, limit: u64, most: usize) -> Option<Cut> {
+    fn cut(&self, from: u64, limit: u64, most: usize) -> Option<CutSegment> {
         if from >= limit {
             return None;
         }
         let &(fence, path) = self.paths.iter().find(|(end, _)| *end > from)?;
         let to = limit.min(fence).min(from + most as u64);
-        Some(Cut {
-            sent: Sent {
+        Some(CutSegment {
+            sent: SentSegment {
                 offset: from,
                 retransmission: from < self.highest,
                 path,

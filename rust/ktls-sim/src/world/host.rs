@@ -9,34 +9,34 @@ use ktls_core::offload::{
 };
 use ktls_core::socket::{SocketRx, SocketShared, SocketTx};
 
-use super::key::{Keys, expand, secrets};
+use super::key::{DirectionKeys, expand, secrets};
 use crate::device::{FaultyDevice, TraceDevice, TraceLog};
-use crate::oracle::Oracle;
-use crate::report::Sent;
+use crate::oracle::ByteOracle;
+use crate::report::SentSegment;
 use crate::scenario::Scenario;
-use crate::tcp::{Cut, Receiver, Sender};
+use crate::tcp::{CutSegment, TcpReceiver, TcpSender};
 
 pub(super) struct Host {
     pub(super) tx: SocketTx,
     pub(super) rx: SocketRx,
     pub(super) shared: SocketShared,
     pub(super) device: Box<dyn OffloadDevice>,
-    pub(super) sender: Sender,
-    pub(super) receiver: Receiver,
-    pub(super) writer: Writer,
-    pub(super) reader: Reader,
+    pub(super) sender: TcpSender,
+    pub(super) receiver: TcpReceiver,
+    pub(super) writer: WriterProgram,
+    pub(super) reader: ReaderProgram,
     /// What this host sent, and what becomes of it.
-    pub(super) oracle: Oracle,
+    pub(super) oracle: ByteOracle,
     /// The keys of this host's stream.
-    pub(super) keys: Keys,
+    pub(super) keys: DirectionKeys,
     /// The keys of the other's.
-    pub(super) peer_keys: Keys,
+    pub(super) peer_keys: DirectionKeys,
     /// Where the stream of each generation starts.
     pub(super) generations: Vec<u64>,
     /// The segments that wait between TCP and device, by their number.
-    pub(super) queue: BTreeMap<u64, Cut>,
+    pub(super) queue: BTreeMap<u64, CutSegment>,
     /// The segments that wait in the device, by their number.
-    pub(super) in_device: Vec<(u64, Sent)>,
+    pub(super) in_device: Vec<(u64, SentSegment)>,
     pub(super) ticking: bool,
     /// Ticks in a row that completed nothing.
     idle_ticks: usize,
@@ -46,7 +46,7 @@ pub(super) struct Host {
 
 /// The writing program.
 #[derive(Debug, Default)]
-pub(super) struct Writer {
+pub(super) struct WriterProgram {
     /// Messages until the next key update.
     pub(super) messages: u32,
     /// Key updates done.
@@ -59,7 +59,7 @@ pub(super) struct Writer {
 
 /// The reading program.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(super) struct ReaderProgram {
     /// Its turn is planned.
     pub(super) planned: bool,
     /// The generation that it reads.
@@ -75,20 +75,20 @@ impl Host {
     ) -> Self {
         let [near, far] = secrets(scenario);
         let (own, peer) = if index == 0 { (near, far) } else { (far, near) };
-        let (mut keys, mut peer_keys) = (Keys::new(own), Keys::new(peer));
+        let (mut keys, mut peer_keys) = (DirectionKeys::new(own), DirectionKeys::new(peer));
         let mut host = Self {
             tx: SocketTx::default(),
             rx: SocketRx::new(expand(peer_keys.info(0))),
             shared: SocketShared::default(),
             device: device(scenario, rng.u64(..), log),
-            sender: Sender::new(scenario.link.window),
-            receiver: Receiver::default(),
-            writer: Writer {
+            sender: TcpSender::new(scenario.link.window),
+            receiver: TcpReceiver::default(),
+            writer: WriterProgram {
                 messages: scenario.messages,
-                ..Writer::default()
+                ..WriterProgram::default()
             },
-            reader: Reader::default(),
-            oracle: Oracle::new(expand(keys.info(0))),
+            reader: ReaderProgram::default(),
+            oracle: ByteOracle::new(expand(keys.info(0))),
             generations: vec![0],
             queue: BTreeMap::new(),
             in_device: Vec::new(),

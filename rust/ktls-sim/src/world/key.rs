@@ -10,12 +10,12 @@ use crate::scenario::Scenario;
 
 /// All generations of one direction, made when they are asked for.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub(super) struct DirectionKeys {
     secret: TrafficSecret,
     infos: Vec<CryptoInfo>,
 }
 
-impl Keys {
+impl DirectionKeys {
     pub(super) fn new(secret: TrafficSecret) -> Self {
         Self {
             secret,

@@ -1,12 +1,18 @@
 //! What a bad link does to packets.
 
-use super::{Entry, World};
-use crate::report::{EventKind, Packet, SealedBy, Sent};
-use crate::scenario::Detail;
+use super::{ScheduledEvent, World};
+use crate::report::{EventKind, SealedBy, SentSegment, WirePacket};
+use crate::scenario::ReportDetail;
 
 impl World<'_> {
     /// A segment leaves a host: its bytes are checked, and travel in packets.
-    pub(super) fn put_on_wire(&mut self, from: usize, sent: Sent, bytes: &[u8], by: SealedBy) {
+    pub(super) fn put_on_wire(
+        &mut self,
+        from: usize,
+        sent: SentSegment,
+        bytes: &[u8],
+        by: SealedBy,
+    ) {
         let host = &mut self.hosts[from];
         let keys = &mut host.keys;
         let checked = host.oracle.sent(
@@ -41,7 +47,7 @@ impl World<'_> {
             let delay = self.delay();
             self.after(
                 delay,
-                Entry::Ack {
+                ScheduledEvent::Ack {
                     to: 1 - from,
                     acked,
                 },
@@ -60,7 +66,7 @@ impl World<'_> {
                 continue;
             }
             let delay = self.delay();
-            let entry = Entry::Packet {
+            let entry = ScheduledEvent::Packet {
                 to: 1 - from,
                 offset,
                 bytes: bytes.to_vec(),
@@ -79,13 +85,13 @@ impl World<'_> {
 
     fn capture(&mut self, from: usize, offset: u64, bytes: &[u8]) {
         self.carried += bytes.len();
-        if self.scenario.detail == Detail::Events {
+        if self.scenario.detail == ReportDetail::Events {
             let offset = if bytes.is_empty() {
                 self.hosts[from].sender.end()
             } else {
                 offset
             };
-            self.packets.push(Packet {
+            self.packets.push(WirePacket {
                 time: self.now,
                 from,
                 offset,

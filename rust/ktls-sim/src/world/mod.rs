@@ -14,28 +14,32 @@ use ktls_core::offload::NetdevState;
 use ktls_core::stats::Counter;
 
 use crate::device::TraceLog;
-use crate::oracle::{Broken, Violation};
-use crate::report::{Event, EventKind, Packet, Report, Summary};
-use crate::scenario::{Detail, Scenario, Ways};
+use crate::oracle::{BrokenInvariant, InvariantViolation};
+use crate::report::{EventKind, RunEvent, RunReport, RunSummary, WirePacket};
+use crate::scenario::{ReportDetail, Scenario, SendingSides};
 use host::Host;
 
 pub use key::secrets;
 
 /// Runs a scenario to its end, or to the first broken invariant.
 #[must_use]
-pub fn run(scenario: &Scenario) -> Report {
+pub fn run(scenario: &Scenario) -> RunReport {
     World::new(scenario, None).run(&mut || true)
 }
 
 /// The same, with a line for everything that the devices are asked.
 #[must_use]
-pub fn run_traced(scenario: &Scenario, log: &TraceLog) -> Report {
+pub fn run_traced(scenario: &Scenario, log: &TraceLog) -> RunReport {
     run_while(scenario, log, &mut || true)
 }
 
 /// The same, as long as `go_on` says so, which is asked now and then.
 #[must_use]
-pub fn run_while(scenario: &Scenario, log: &TraceLog, go_on: &mut dyn FnMut() -> bool) -> Report {
+pub fn run_while(
+    scenario: &Scenario,
+    log: &TraceLog,
+    go_on: &mut dyn FnMut() -> bool,
+) -> RunReport {
     World::new(scenario, Some(log)).run(go_on)
 }
 
@@ -44,13 +48,13 @@ struct World<'s> {
     now: u64,
     /// Counts the events, so that those of one moment keep their order.
     ticket: u64,
-    agenda: BinaryHeap<Reverse<(u64, u64, Entry)>>,
+    agenda: BinaryHeap<Reverse<(u64, u64, ScheduledEvent)>>,
     hosts: [Host; 2],
     rng: Rng,
-    summary: Summary,
-    events: Vec<Event>,
-    packets: Vec<Packet>,
-    violation: Option<Violation>,
+    summary: RunSummary,
+    events: Vec<RunEvent>,
+    packets: Vec<WirePacket>,
+    violation: Option<InvariantViolation>,
     /// A socket was closed while something was under way.
     early: bool,
     /// Bytes that went on the wire.
@@ -59,7 +63,7 @@ struct World<'s> {
 
 /// Something to be done at some time.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Entry {
+enum ScheduledEvent {
     /// The writing program has its turn.
     Write(usize),
     /// The reading program has its turn.
@@ -99,7 +103,7 @@ impl<'s> World<'s> {
             agenda: BinaryHeap::new(),
             hosts,
             rng,
-            summary: Summary::default(),
+            summary: RunSummary::default(),
             events: Vec::new(),
             packets: Vec::new(),
             violation: None,
@@ -111,15 +115,15 @@ impl<'s> World<'s> {
     }
 
     fn plan_start(&mut self) {
-        self.at(0, Entry::Write(0));
-        if self.scenario.ways == Ways::Both {
-            self.at(0, Entry::Write(1));
+        self.at(0, ScheduledEvent::Write(0));
+        if self.scenario.ways == SendingSides::Both {
+            self.at(0, ScheduledEvent::Write(1));
         }
         let device = &self.scenario.device;
         for (at, entry) in [
-            (device.down_at, Entry::Down(0)),
-            (device.up_at, Entry::Up(0)),
-            (self.scenario.close_at, Entry::Close(0)),
+            (device.down_at, ScheduledEvent::Down(0)),
+            (device.up_at, ScheduledEvent::Up(0)),
+            (self.scenario.close_at, ScheduledEvent::Close(0)),
         ] {
             if let Some(at) = at {
                 self.at(at, entry);
@@ -127,7 +131,7 @@ impl<'s> World<'s> {
         }
     }
 
-    fn run(mut self, go_on: &mut dyn FnMut() -> bool) -> Report {
+    fn run(mut self, go_on: &mut dyn FnMut() -> bool) -> RunReport {
         let mut steps = 0;
         while steps < MOST_STEPS && self.carried < MOST_BYTES {
             if self.violation.is_some() {
@@ -145,23 +149,23 @@ impl<'s> World<'s> {
             self.handle(entry);
             self.note_phases();
         }
-        self.violate(0, 0, Broken::TooLong { steps });
+        self.violate(0, 0, BrokenInvariant::TooLong { steps });
         self.report()
     }
 
-    fn handle(&mut self, entry: Entry) {
+    fn handle(&mut self, entry: ScheduledEvent) {
         match entry {
-            Entry::Write(host) => self.write(host),
-            Entry::Read(host) => self.read(host),
-            Entry::ReadKey(host, generation) => self.install_read_key(host, generation),
-            Entry::Packet { to, offset, bytes } => self.packet_arrives(to, offset, bytes),
-            Entry::Ack { to, acked } => self.ack_arrives(to, acked),
-            Entry::Timer(host, restart) => self.timer_runs_out(host, restart),
-            Entry::Leave(host, id) => self.leave_queue(host, id),
-            Entry::Tick(host) => self.tick(host),
-            Entry::Down(host) => self.set_netdev(host, NetdevState::Down, EventKind::Down),
-            Entry::Up(host) => self.set_netdev(host, NetdevState::Up, EventKind::Up),
-            Entry::Close(host) => {
+            ScheduledEvent::Write(host) => self.write(host),
+            ScheduledEvent::Read(host) => self.read(host),
+            ScheduledEvent::ReadKey(host, generation) => self.install_read_key(host, generation),
+            ScheduledEvent::Packet { to, offset, bytes } => self.packet_arrives(to, offset, bytes),
+            ScheduledEvent::Ack { to, acked } => self.ack_arrives(to, acked),
+            ScheduledEvent::Timer(host, restart) => self.timer_runs_out(host, restart),
+            ScheduledEvent::Leave(host, id) => self.leave_queue(host, id),
+            ScheduledEvent::Tick(host) => self.tick(host),
+            ScheduledEvent::Down(host) => self.set_netdev(host, NetdevState::Down, EventKind::Down),
+            ScheduledEvent::Up(host) => self.set_netdev(host, NetdevState::Up, EventKind::Up),
+            ScheduledEvent::Close(host) => {
                 self.early |= self.is_under_way();
                 self.close(host);
             }
@@ -171,7 +175,7 @@ impl<'s> World<'s> {
     /// True while something is to be sent, or has not arrived.
     fn is_under_way(&self) -> bool {
         let mut entries = self.agenda.iter();
-        entries.any(|Reverse((_, _, entry))| matches!(entry, Entry::Write(_)))
+        entries.any(|Reverse((_, _, entry))| matches!(entry, ScheduledEvent::Write(_)))
             || !self.hosts.iter().all(|host| host.oracle.is_complete())
     }
 
@@ -200,7 +204,11 @@ impl<'s> World<'s> {
         for index in 0..2 {
             self.close(index);
             if !self.early && !self.hosts[index].oracle.is_complete() {
-                return self.violate(index, self.hosts[index].sender.acked(), Broken::Stuck);
+                return self.violate(
+                    index,
+                    self.hosts[index].sender.acked(),
+                    BrokenInvariant::Stuck,
+                );
             }
         }
         for index in 0..2 {
@@ -221,12 +229,12 @@ impl<'s> World<'s> {
             .chain(gauges.map(|&gauge| (stats.value(gauge), 0)));
         for (counted, want) in checks {
             if counted != want {
-                self.violate(index, 0, Broken::Counters { counted, want });
+                self.violate(index, 0, BrokenInvariant::Counters { counted, want });
             }
         }
     }
 
-    fn report(mut self) -> Report {
+    fn report(mut self) -> RunReport {
         for (index, host) in self.hosts.iter().enumerate() {
             self.summary.tx[index] = host.tx.tally();
             self.summary.rx[index] = host.rx.tally();
@@ -242,7 +250,7 @@ impl<'s> World<'s> {
             .map(|&counter| (counter.name(), value(counter)))
             .filter(|(_, value)| *value != 0)
             .collect();
-        Report {
+        RunReport {
             violation: self.violation,
             summary: self.summary,
             events: self.events,
@@ -266,18 +274,18 @@ impl<'s> World<'s> {
         self.now = time;
     }
 
-    fn at(&mut self, time: u64, entry: Entry) {
+    fn at(&mut self, time: u64, entry: ScheduledEvent) {
         self.ticket += 1;
         self.agenda.push(Reverse((time, self.ticket, entry)));
     }
 
-    fn after(&mut self, delay: u64, entry: Entry) {
+    fn after(&mut self, delay: u64, entry: ScheduledEvent) {
         self.at(self.now + delay, entry);
     }
 
     fn note(&mut self, host: usize, kind: EventKind) {
-        if self.scenario.detail == Detail::Events {
-            self.events.push(Event {
+        if self.scenario.detail == ReportDetail::Events {
+            self.events.push(RunEvent {
                 time: self.now,
                 host,
                 kind,
@@ -300,9 +308,9 @@ impl<'s> World<'s> {
         }
     }
 
-    fn violate(&mut self, host: usize, offset: u64, kind: Broken) {
+    fn violate(&mut self, host: usize, offset: u64, kind: BrokenInvariant) {
         let time = self.now;
-        self.violation.get_or_insert(Violation {
+        self.violation.get_or_insert(InvariantViolation {
             kind,
             offset,
             time,

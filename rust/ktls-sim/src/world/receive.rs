@@ -7,12 +7,12 @@ use ktls_core::wire::KEY_UPDATE;
 
 use super::host::Host;
 use super::key::expand;
-use super::{Entry, World};
-use crate::oracle::Broken;
+use super::{ScheduledEvent, World};
+use crate::oracle::BrokenInvariant;
 use crate::report::EventKind;
 
 /// What one receive call gave.
-type Got = Result<Option<(u8, Vec<u8>)>, CallFault>;
+type ReceiveOutcome = Result<Option<(u8, Vec<u8>)>, CallFault>;
 
 impl World<'_> {
     /// A packet arrives: the device opens it if it can, and TCP puts it in order.
@@ -32,7 +32,7 @@ impl World<'_> {
     fn plan_read(&mut self, index: usize) {
         if !std::mem::replace(&mut self.hosts[index].reader.planned, true) {
             let lag = self.rng.u64(1..=self.scenario.read_lag);
-            self.after(lag, Entry::Read(index));
+            self.after(lag, ScheduledEvent::Read(index));
         }
     }
 
@@ -50,7 +50,7 @@ impl World<'_> {
                 Ok(None) | Err(CallFault::Tls(Error::KeyExpired)) => return,
                 Err(fault) => {
                     let errno = fault.code();
-                    return self.violate(1 - index, 0, Broken::ReceiveFailed { errno });
+                    return self.violate(1 - index, 0, BrokenInvariant::ReceiveFailed { errno });
                 }
             }
         }
@@ -64,7 +64,7 @@ impl World<'_> {
         if record_type == 22 && bytes.first() == Some(&KEY_UPDATE) {
             let lag = self.rng.u64(0..=self.scenario.read_lag);
             let generation = self.hosts[index].reader.generation + 1;
-            self.after(lag, Entry::ReadKey(index, generation));
+            self.after(lag, ScheduledEvent::ReadKey(index, generation));
         }
     }
 
@@ -78,7 +78,7 @@ impl World<'_> {
         let device = &mut *host.device;
         if let Err(error) = host.rx.rekey(key, device, &host.shared.stats) {
             let errno = error.errno().code();
-            return self.violate(1 - index, 0, Broken::ReceiveFailed { errno });
+            return self.violate(1 - index, 0, BrokenInvariant::ReceiveFailed { errno });
         }
         host.reader.generation = generation;
         self.summary.rx_rekeys[index] += 1;
@@ -98,7 +98,7 @@ impl Host {
     }
 
     /// One call with room for `len` bytes and a control message; none when there is nothing to read.
-    fn receive(&mut self, len: usize) -> Got {
+    fn receive(&mut self, len: usize) -> ReceiveOutcome {
         let mut buffer = vec![0; len];
         let slices: &mut [&mut [u8]] = &mut [&mut buffer];
         let mut target = ReceiveBuffers::new(slices);

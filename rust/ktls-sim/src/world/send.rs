@@ -5,10 +5,10 @@ use ktls_core::rekey::Reply;
 use ktls_core::socket::{CallFault, PartialRecord, SendBuffers};
 
 use super::key::expand;
-use super::{Entry, World};
-use crate::oracle::Broken;
-use crate::report::{EventKind, SealedBy, Sent};
-use crate::tcp::{Cut, Heard};
+use super::{ScheduledEvent, World};
+use crate::oracle::BrokenInvariant;
+use crate::report::{EventKind, SealedBy, SentSegment};
+use crate::tcp::{AckEffect, CutSegment};
 
 impl World<'_> {
     /// The program sends a message, a KeyUpdate, or installs the key that it owes.
@@ -20,14 +20,14 @@ impl World<'_> {
             let done = self.write_next(index);
             if let Err(fault) = done {
                 let errno = fault.code();
-                return self.violate(index, 0, Broken::SendFailed { errno });
+                return self.violate(index, 0, BrokenInvariant::SendFailed { errno });
             }
             if done == Ok(false) {
                 return;
             }
         }
         let gap = self.rng.u64(1..=self.scenario.send_gap);
-        self.after(gap, Entry::Write(index));
+        self.after(gap, ScheduledEvent::Write(index));
     }
 
     /// False when the program has nothing more to do.
@@ -135,7 +135,7 @@ impl World<'_> {
     }
 
     /// TCP lets a segment go; it may wait in a queue before the device is asked.
-    fn transmit(&mut self, index: usize, cut: Cut) {
+    fn transmit(&mut self, index: usize, cut: CutSegment) {
         self.summary.segments += 1;
         self.summary.retransmissions += u64::from(cut.sent.retransmission);
         let id = self.summary.segments;
@@ -148,7 +148,7 @@ impl World<'_> {
         if wait == 0 {
             return self.leave_queue(index, id);
         }
-        self.after(wait, Entry::Leave(index, id));
+        self.after(wait, ScheduledEvent::Leave(index, id));
     }
 
     pub(super) fn leave_queue(&mut self, index: usize, id: u64) {
@@ -179,7 +179,7 @@ impl World<'_> {
 
     fn plan_tick(&mut self, index: usize) {
         if !std::mem::replace(&mut self.hosts[index].ticking, true) {
-            self.after(self.scenario.device.tick, Entry::Tick(index));
+            self.after(self.scenario.device.tick, ScheduledEvent::Tick(index));
         }
     }
 
@@ -205,7 +205,7 @@ impl World<'_> {
         }
     }
 
-    fn take_out(&mut self, index: usize, id: u64) -> Option<Sent> {
+    fn take_out(&mut self, index: usize, id: u64) -> Option<SentSegment> {
         let waiting = &mut self.hosts[index].in_device;
         let place = waiting.iter().position(|(number, _)| *number == id)?;
         Some(waiting.remove(place).1)
@@ -218,7 +218,7 @@ impl World<'_> {
         host.release_if_done();
         let offset = host.sender.acked();
         self.note(index, EventKind::Acked { offset });
-        if heard == Heard::Resend {
+        if heard == AckEffect::Resend {
             self.resend_first(index);
         }
         self.pump(index);
@@ -247,7 +247,7 @@ impl World<'_> {
             sender.armed = sender.timer;
             let restart = sender.timer;
             let wait = self.timeout() * self.hosts[index].sender.patience();
-            self.after(wait, Entry::Timer(index, restart));
+            self.after(wait, ScheduledEvent::Timer(index, restart));
         }
     }
 
