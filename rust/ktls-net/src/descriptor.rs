@@ -11,7 +11,7 @@ use crate::fork::{CountedCall, Ownership};
 use crate::{NetError, Wait};
 
 /// What the mutex guards, also after a panic elsewhere: our states change only after every check.
-pub(crate) fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -61,11 +61,11 @@ impl SharedFd {
     /// # Errors
     /// EBADF once closed.
     pub(crate) fn number(&self) -> Result<Arc<OwnedFd>, NetError> {
-        guard(&self.fd).clone().ok_or(NetError::Io(Errno::BADF))
+        lock(&self.fd).clone().ok_or(NetError::Io(Errno::BADF))
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        guard(&self.fd).is_none()
+        lock(&self.fd).is_none()
     }
 
     pub(crate) const fn owner(&self) -> &Arc<Ownership> {
@@ -83,7 +83,7 @@ impl SharedFd {
             self.fd.try_lock().ok()?.take();
             return None;
         }
-        guard(&self.fd).take()
+        lock(&self.fd).take()
     }
 }
 
@@ -132,7 +132,7 @@ pub(crate) const LOOK_UP: Duration = Duration::from_millis(100);
 impl IoTurn {
     /// True while somebody has it.
     pub(crate) fn is_taken(&self) -> bool {
-        guard(&self.takers).taken
+        lock(&self.takers).taken
     }
 
     /// Waits for the turn.
@@ -141,7 +141,7 @@ impl IoTurn {
     /// EAGAIN, [`NetError::TimedOut`] as `patience` says; [`NetError::Interrupted`] now and then, to be
     /// called again.
     pub(crate) fn take(&self, patience: Wait) -> Result<HeldTurn<'_>, NetError> {
-        let mut takers = guard(&self.takers);
+        let mut takers = lock(&self.takers);
         if takers.taken {
             let left = patience.left()?.unwrap_or(LOOK_UP).min(LOOK_UP);
             takers.waiting += 1;
@@ -160,7 +160,7 @@ impl IoTurn {
 
     /// Ends a turn that was kept.
     pub(crate) fn give_back(&self) {
-        let mut takers = guard(&self.takers);
+        let mut takers = lock(&self.takers);
         takers.taken = false;
         let wanted = takers.waiting > 0;
         drop(takers);
@@ -228,13 +228,13 @@ mod tests {
                 }
             };
             let waiter = scope.spawn(take);
-            while guard(&turn.takers).waiting == 0 {
+            while lock(&turn.takers).waiting == 0 {
                 std::thread::yield_now();
             }
             drop(held);
             assert!(waiter.join().is_ok_and(|taken| taken.is_ok()));
         });
-        let takers = guard(&turn.takers);
+        let takers = lock(&turn.takers);
         assert_eq!((takers.taken, takers.waiting), (false, 0));
     }
 
@@ -246,6 +246,6 @@ mod tests {
         assert!(matches!(again, Err(NetError::Io(Errno::AGAIN))));
         let long = turn.take(Wait::Endless).map(drop);
         assert!(matches!(long, Err(NetError::Interrupted)));
-        assert_eq!(guard(&turn.takers).waiting, 0);
+        assert_eq!(lock(&turn.takers).waiting, 0);
     }
 }

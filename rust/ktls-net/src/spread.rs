@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::thread;
 
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 
 /// Has `work` done on every part by the caller and up to `threads - 1` threads beside it, whoever is
 /// free. They are through when the call returns. Those that cannot be started are not missed.
@@ -13,7 +13,7 @@ pub fn spread<T: Send>(
     work: impl Fn(T) + Sync,
 ) {
     let parts = Mutex::new(parts);
-    let next = || guard(&parts).next();
+    let next = || lock(&parts).next();
     let run = || {
         while let Some(part) = next() {
             work(part);
@@ -45,8 +45,8 @@ mod tests {
             if part < 3 {
                 all_there.wait();
             }
-            guard(&done).push(part);
-            guard(&threads).insert(thread::current().id());
+            lock(&done).push(part);
+            lock(&threads).insert(thread::current().id());
         });
         let mut done = done.into_inner().unwrap();
         done.sort_unstable();

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::aead::{InnerJob, Interleaved};
 use crate::key::{RecSeq, TrafficKey};
-use crate::record::{Framing, TOGETHER, WireRecord};
+use crate::record::{Framing, MAX_GROUP, WireRecord};
 
 /// What opens them.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ pub(crate) fn two_are_there(framing: &Framing, wire: &[u8]) -> bool {
 }
 
 impl RecordGroup<'_> {
-    /// Opens up to [`TOGETHER`] records from the start of `wire` on into `out`, their plaintexts side by
+    /// Opens up to [`MAX_GROUP`] records from the start of `wire` on into `out`, their plaintexts side by
     /// side; gives how many, and of those their places. None if the key does not gain by it.
     pub(crate) fn open_front(
         &self,
@@ -91,7 +91,7 @@ impl RecordGroup<'_> {
     /// side by side; gives how many, and the types of those.
     pub(crate) fn open(&self, wire: &[u8], out: &mut [u8], places: &mut [RecordSpan]) -> usize {
         let (mut wire, mut out, mut next, mut opened) = (wire, out, self.next, 0);
-        for places in places.chunks_mut(TOGETHER) {
+        for places in places.chunks_mut(MAX_GROUP) {
             let (record, room) = places.iter().fold((0, 0), |(record, room), place| {
                 (record + place.record, room + place.room)
             });
@@ -111,7 +111,7 @@ impl RecordGroup<'_> {
         opened
     }
 
-    /// The same for up to [`TOGETHER`] records and a key that takes many.
+    /// The same for up to [`MAX_GROUP`] records and a key that takes many.
     fn open_together(
         &self,
         many: &dyn Interleaved,
@@ -119,7 +119,7 @@ impl RecordGroup<'_> {
         mut out: &mut [u8],
         places: &mut [RecordSpan],
     ) -> usize {
-        let mut jobs = [const { InnerJob::none() }; TOGETHER];
+        let mut jobs = [const { InnerJob::none() }; MAX_GROUP];
         let inner_type = (!self.key.is_tls12()).then_some(0);
         let mut seq = self.next;
         let mut count = 0;

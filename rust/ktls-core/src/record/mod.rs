@@ -17,4 +17,4 @@ pub(crate) use open::OpenedData;
 pub(crate) use pace::GroupSize;
 
 /// Records handed to an interleaved key in one go.
-pub(crate) const TOGETHER: usize = 16;
+pub(crate) const MAX_GROUP: usize = 16;

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::key::{InnerPlaintext, RecSeq, TrafficKey};
 use crate::record::group::{RecordGroup, RecordSpan, two_are_there};
 use crate::record::past::PastKeys;
-use crate::record::{Framing, TOGETHER, WireRecord};
+use crate::record::{Framing, MAX_GROUP, WireRecord};
 use crate::rekey::{KeyUpdateScanner, RxRekey, RxRekeyEvent};
 use crate::wire::{ContentType, TLS13};
 
@@ -243,8 +243,8 @@ impl Opener {
         if self.key.interleaved().is_none() || !two_are_there(&self.framing, wire) {
             return 0;
         }
-        let mut places = [RecordSpan::default(); TOGETHER];
-        let places = &mut places[..most.min(TOGETHER)];
+        let mut places = [RecordSpan::default(); MAX_GROUP];
+        let places = &mut places[..most.min(MAX_GROUP)];
         let opened = self.group().open_front(wire, &mut out[from..], places);
         let taken = self.accept(&places[..opened], out, from, end, done);
         // Padding, and what was opened behind a KeyUpdate, is not the caller's.

@@ -1,6 +1,6 @@
 //! How far to open ahead of what is known to be wanted.
 
-use crate::record::TOGETHER;
+use crate::record::MAX_GROUP;
 
 /// How many records to open in one call of the AEAD: one after some were opened in vain, then twice as
 /// many each time it goes well. A peer that mixes types cannot make us open much more than it sends.
@@ -9,7 +9,7 @@ pub(crate) struct GroupSize(usize);
 
 impl Default for GroupSize {
     fn default() -> Self {
-        Self(TOGETHER)
+        Self(MAX_GROUP)
     }
 }
 
@@ -21,7 +21,7 @@ impl GroupSize {
 
     /// All that were opened were wanted.
     pub(crate) fn speed_up(&mut self) {
-        self.0 = (self.0 * 2).min(TOGETHER);
+        self.0 = (self.0 * 2).min(MAX_GROUP);
     }
 
     /// Some were not.
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn after_a_vain_group_they_grow_from_one_record_to_the_most() {
         let mut pace = GroupSize::default();
-        assert_eq!(pace.most(), TOGETHER);
+        assert_eq!(pace.most(), MAX_GROUP);
         pace.slow_down();
         let mut seen = Vec::new();
         for _ in 0..6 {

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::key::TrafficKey;
 use crate::record::group::{RecordGroup, RecordSpan};
 use crate::record::seal::seal_numbered;
-use crate::record::{BatchEnd, OpenedRecord, Opener, RecordPlaintext, Sealer, TOGETHER};
+use crate::record::{BatchEnd, MAX_GROUP, OpenedRecord, Opener, RecordPlaintext, Sealer};
 
 /// Records of a batch that are to be sealed, their numbers taken already.
 #[must_use]
@@ -122,7 +122,7 @@ impl Opener {
         let mut places = self
             .group()
             .find_up_to(window, &wire[end.consumed..], out.len() - from);
-        if places.len() <= TOGETHER {
+        if places.len() <= MAX_GROUP {
             return false;
         }
         let size = part_size(places.len(), count);
@@ -189,12 +189,12 @@ fn try_with_capacity<T>(len: usize) -> Result<Vec<T>, Error> {
 }
 
 /// Records for each part to begin with.
-const WINDOW: usize = 4 * TOGETHER;
+const WINDOW: usize = 4 * MAX_GROUP;
 
 /// Records of a part: whole groups, for the AEAD gains by them.
 fn part_size(records: usize, parts: usize) -> usize {
     records
         .div_ceil(parts.max(1))
-        .next_multiple_of(TOGETHER)
-        .max(TOGETHER)
+        .next_multiple_of(MAX_GROUP)
+        .max(MAX_GROUP)
 }

@@ -6,7 +6,7 @@ use crate::aead::{Interleaved, Provider, SealJob};
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 use crate::key::{RecSeq, TrafficKey};
-use crate::record::TOGETHER;
+use crate::record::MAX_GROUP;
 use crate::record::past::PastKeys;
 use crate::suite::KeyLimits;
 use crate::wire::MAX_PLAINTEXT;
@@ -265,7 +265,7 @@ fn seal_together<'a>(
     mut out: &mut [u8],
     mut done: impl FnMut(Range<usize>),
 ) -> usize {
-    let mut jobs = [const { SealJob::none() }; TOGETHER];
+    let mut jobs = [const { SealJob::none() }; MAX_GROUP];
     let mut at = 0;
     loop {
         let mut count = 0;

@@ -58,7 +58,7 @@ pub enum SessionEvent {
 const MAX_RECORD: usize = MAX_PLAINTEXT + 2048 + 5;
 /// Wire bytes read ahead: the least, which is two records, and the most.
 const LEAST_AHEAD: usize = 2 * MAX_RECORD;
-const MOST_AHEAD: usize = (256 << 10) + MAX_RECORD;
+const MAX_READ_AHEAD: usize = (256 << 10) + MAX_RECORD;
 
 impl SessionReceiver {
     /// Starts under `info`; `received` are bytes that came behind the handshake.
@@ -109,7 +109,7 @@ impl SessionReceiver {
     pub fn filled(&mut self, count: usize) {
         self.wire.commit(count);
         if count == self.asked {
-            self.ahead = MOST_AHEAD.min(2 * self.ahead);
+            self.ahead = MAX_READ_AHEAD.min(2 * self.ahead);
         }
     }
 

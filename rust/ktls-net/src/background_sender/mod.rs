@@ -50,7 +50,7 @@ use ktls_core::Fifo;
 use rustix::net::sockopt::{set_socket_linger, socket_linger};
 
 use crate::ReadinessBell;
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::fork;
 use lingering_close::LingeringClose;
 use thread::BackgroundThread;
@@ -97,7 +97,7 @@ const MOST_CLOSING: usize = 1024;
 /// keeps the number of all within its bounds.
 const MOST_FRESH: usize = 8;
 /// A wait at exit returns this often for the caller's signal handlers.
-const LOOK_UP: Duration = Duration::from_millis(100);
+const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The background sender of one process. A fork leaves that of the parent in the child's memory, so that
 /// a process uses the one made since its birth.
@@ -197,7 +197,7 @@ pub fn finish_before_exit(mut keep_waiting: impl FnMut() -> bool) {
     let sender = BackgroundSender::here();
     let end = Instant::now() + LONGEST_EXIT;
     sender.set_exit(InterpreterExit::Waiting);
-    while !sender.is_idle_within(LOOK_UP) && Instant::now() < end && keep_waiting() {}
+    while !sender.is_idle_within(SIGNAL_CHECK_INTERVAL) && Instant::now() < end && keep_waiting() {}
     sender.set_exit(InterpreterExit::Over);
 }
 
@@ -249,7 +249,7 @@ impl BackgroundSender {
         fd: Arc<OwnedFd>,
         task: BackgroundTask,
     ) -> Result<(), (Arc<OwnedFd>, BackgroundTask)> {
-        let mut state = guard(&self.state);
+        let mut state = lock(&self.state);
         let Some(bell) = self.running(&mut state) else {
             return Err((fd, task));
         };
@@ -267,7 +267,7 @@ impl BackgroundSender {
 
     /// Waits for a thread that is many tasks behind, but not for long.
     fn let_thread_catch_up(&self) {
-        let state = guard(&self.state);
+        let state = lock(&self.state);
         let _waited = self
             .changed
             .wait_timeout_while(state, INLINE, |state| state.fresh.len() > MOST_FRESH);
@@ -296,12 +296,12 @@ impl BackgroundSender {
     }
 
     fn set_exit(&self, exit: InterpreterExit) {
-        guard(&self.state).exit = exit;
+        lock(&self.state).exit = exit;
         self.look_at_all();
     }
 
     fn look_at_all(&self) {
-        let mut state = guard(&self.state);
+        let mut state = lock(&self.state);
         state.look_at_all = true;
         if let Some(bell) = &state.bell {
             bell.ring();
@@ -310,7 +310,7 @@ impl BackgroundSender {
 
     /// True when no task is left, for which it waits at most so long.
     fn is_idle_within(&self, patience: Duration) -> bool {
-        let state = guard(&self.state);
+        let state = lock(&self.state);
         let waited = self
             .changed
             .wait_timeout_while(state, patience, |state| !state.held.is_empty());

@@ -12,7 +12,7 @@ use rustix::process::{Resource, getrlimit};
 use super::lingering_close::LingerContext;
 use super::{AfterTurn, BackgroundSender, BackgroundTask, MOST_CLOSING, TaskLimits};
 use crate::ReadinessBell;
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::poller::{Poller, WatchedFd};
 
 /// What the thread has.
@@ -68,7 +68,7 @@ impl BackgroundThread {
         let mut idle_since = Instant::now();
         loop {
             let ready = self.wait();
-            let at_work = guard(&self.sender.at_work);
+            let at_work = lock(&self.sender.at_work);
             match ready {
                 Ok(ready) => ready.into_iter().for_each(|id| self.serve(id)),
                 Err(Errno::INTR) => {}
@@ -209,7 +209,7 @@ impl BackgroundThread {
 
 impl BackgroundSender {
     fn held(&self, id: u64) -> Option<Arc<OwnedFd>> {
-        guard(&self.state).held.get(&id).cloned()
+        lock(&self.state).held.get(&id).cloned()
     }
 
     /// What poll wants to be told each time.
@@ -217,14 +217,14 @@ impl BackgroundSender {
         if !Poller::FORGETS {
             return Vec::new();
         }
-        let state = guard(&self.state);
+        let state = lock(&self.state);
         let held = state.held.iter();
         held.map(|(&id, fd)| (id, Arc::clone(fd))).collect()
     }
 
     /// New tasks, and whether all are to be looked at.
     fn take_fresh(&self, limits: &mut TaskLimits) -> (Vec<(u64, BackgroundTask)>, bool) {
-        let mut state = guard(&self.state);
+        let mut state = lock(&self.state);
         *limits = state.exit.limits();
         let look_at_all = std::mem::take(&mut state.look_at_all);
         self.changed.notify_all();
@@ -232,14 +232,14 @@ impl BackgroundSender {
     }
 
     fn let_go(&self, id: u64) {
-        let fd = guard(&self.state).held.remove(&id);
+        let fd = lock(&self.state).held.remove(&id);
         drop(fd);
         self.changed.notify_all();
     }
 
     /// False when there are new tasks.
     fn let_thread_end(&self) -> bool {
-        let mut state = guard(&self.state);
+        let mut state = lock(&self.state);
         let ends = state.fresh.is_empty();
         if ends {
             state.bell = None;

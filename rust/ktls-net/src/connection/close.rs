@@ -9,7 +9,7 @@ use rustix::net::{Shutdown, shutdown};
 
 use super::{Connection, closing_bell};
 use crate::background_sender::{EndSignal, deliver_and_close};
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 
 impl Connection {
     /// Ends the stream in order: the peer gets everything that was accepted, then close_notify, then FIN.
@@ -35,7 +35,7 @@ impl Connection {
     }
 
     fn deliver(&self, fd: Arc<OwnedFd>, last_word: Option<LastWord>) {
-        let unsent = guard(&self.tx).finish(last_word.filter(|_| self.failed.get().is_none()));
+        let unsent = lock(&self.tx).finish(last_word.filter(|_| self.failed.get().is_none()));
         if Arc::strong_count(&fd) > 1 {
             closing_bell::ring();
         }

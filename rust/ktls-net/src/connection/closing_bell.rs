@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::descriptor::{LOOK_UP, guard};
+use crate::descriptor::{LOOK_UP, lock};
 use crate::wait::{timespec, wait_for_any};
 use crate::{NetError, ReadinessBell, Wait, fork};
 
@@ -25,7 +25,7 @@ struct SilentBell {
 
 /// Wakes everybody.
 pub(super) fn ring() {
-    let silent = guard(&SILENT).take();
+    let silent = lock(&SILENT).take();
     if let Some(silent) = silent.filter(|silent| silent.birth == fork::birth()) {
         silent.bell.ring();
     }
@@ -61,7 +61,7 @@ pub(super) fn wait(
 
 fn current() -> Option<Arc<ReadinessBell>> {
     let birth = fork::birth();
-    let mut silent = guard(&SILENT);
+    let mut silent = lock(&SILENT);
     if silent.as_ref().is_none_or(|silent| silent.birth != birth) {
         let bell = Arc::new(ReadinessBell::new().ok()?);
         *silent = Some(SilentBell { bell, birth });

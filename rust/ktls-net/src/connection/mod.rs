@@ -25,7 +25,7 @@ use ktls_core::wire::TLS13;
 use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, FifoPool, TrafficSecret};
 use rustix::event::PollFlags;
 
-use crate::descriptor::{HasTurns, IoTurn, OpenFd, SharedFd, guard};
+use crate::descriptor::{HasTurns, IoTurn, OpenFd, SharedFd, lock};
 use crate::fd_socket::ReadinessWatchers;
 use crate::handshake::EstablishedConnection;
 use crate::wait::ProgressDeadline;
@@ -193,7 +193,7 @@ impl Connection {
                 bytes: tx.data(),
             }
         };
-        let rx = guard(&self.rx);
+        let rx = lock(&self.rx);
         let received = DirectionCounts {
             generation: rx.generation(),
             records: rx.records(),
@@ -205,7 +205,7 @@ impl Connection {
     /// Bytes that can be acted on before anything more is read from the socket.
     #[must_use]
     pub fn pending(&self) -> usize {
-        guard(&self.rx).pending()
+        lock(&self.rx).pending()
     }
 
     /// Bytes sealed that the socket has not taken yet.
@@ -230,14 +230,14 @@ impl Connection {
 
     /// Takes memory from `pool` for what will be sent and received.
     pub(crate) fn borrow_memory(&self, pool: &mut FifoPool) {
-        guard(&self.tx).borrow_memory(pool);
-        guard(&self.rx).borrow_memory(pool);
+        lock(&self.tx).borrow_memory(pool);
+        lock(&self.rx).borrow_memory(pool);
     }
 
     /// Gives memory that holds nothing back to `pool`.
     pub(crate) fn return_memory(&self, pool: &mut FifoPool) {
-        guard(&self.tx).return_memory(pool);
-        guard(&self.rx).return_memory(pool);
+        lock(&self.tx).return_memory(pool);
+        lock(&self.rx).return_memory(pool);
     }
 
     /// The socket, for the duration of one call that reads and writes.
@@ -279,7 +279,7 @@ impl Connection {
 
     fn sending_half(&self) -> SendingHalf<'_> {
         SendingHalf {
-            tx: guard(&self.tx),
+            tx: lock(&self.tx),
             has_unsent: &self.has_unsent,
         }
     }
@@ -346,14 +346,14 @@ struct SharedKeys(Arc<Mutex<Box<dyn KeySource>>>);
 
 impl KeySource for SharedKeys {
     fn next(&mut self, direction: Direction) -> Result<CryptoInfo, CoreError> {
-        guard(&self.0).next(direction)
+        lock(&self.0).next(direction)
     }
 
     fn is_client(&self) -> bool {
-        guard(&self.0).is_client()
+        lock(&self.0).is_client()
     }
 
     fn ticket(&mut self, body: &[u8]) -> Result<(), CoreError> {
-        guard(&self.0).ticket(body)
+        lock(&self.0).ticket(body)
     }
 }

@@ -6,7 +6,7 @@ use rustix::event::PollFlags;
 
 use super::Connection;
 use crate::NetError;
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::fd_socket::{ReadinessBell, SocketReadiness, look};
 
 impl Connection {
@@ -43,7 +43,7 @@ impl Connection {
     }
 
     fn can_read_at_once(&self) -> bool {
-        let rx = guard(&self.rx);
+        let rx = lock(&self.rx);
         rx.pending() > 0 || rx.end_of_stream().is_ok()
     }
 }

@@ -11,12 +11,12 @@ use rustix::io::Errno;
 use super::Connection;
 use super::close::finish_sending;
 use super::write::push;
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::wait::{ReadNow, read_now};
 use crate::{NetError, ProgressDeadline};
 
 /// Reads and events without data in a row before the caller gets to look up.
-const FILLS: usize = 64;
+const READS_PER_CALL: usize = 64;
 
 impl Connection {
     /// Application data into `out`; 0 is the peer's close_notify.
@@ -67,12 +67,12 @@ impl Connection {
     /// As [`Connection::read`] without waiting. The caller has the reader's turn.
     pub(crate) fn read_now(&self, fd: &OwnedFd, out: &mut [u8]) -> Result<ReadNow, NetError> {
         self.check_alive()?;
-        for _ in 0..FILLS {
+        for _ in 0..READS_PER_CALL {
             // The lock ends with this statement: what follows may need the other half.
-            let told = guard(&self.rx).advance(out, self.now());
+            let told = lock(&self.rx).advance(out, self.now());
             match told.map_err(|error| self.fail(fd, error))? {
                 SessionEvent::Data(count) => {
-                    let behind = guard(&self.rx).told_behind();
+                    let behind = lock(&self.rx).told_behind();
                     // The data counts: should the answer fail, the next call says so.
                     let _told_later = behind.map(|event| self.pass_on(fd, event));
                     return Ok(ReadNow::Data(count));
@@ -93,7 +93,7 @@ impl Connection {
 
     /// Reads from the socket; false: nothing is there yet.
     fn fill(&self, fd: &OwnedFd, wanted: usize) -> Result<bool, NetError> {
-        let mut rx = guard(&self.rx);
+        let mut rx = lock(&self.rx);
         match read_now(fd.as_fd(), rx.room(wanted)) {
             // After our own close the bytes, and the end, are another's to read.
             Ok(_) if self.fd.is_closed() => Err(NetError::Io(Errno::BADF)),
@@ -123,7 +123,7 @@ impl Connection {
             }
         };
         if asked_for {
-            guard(&self.rx).update_was_asked_for();
+            lock(&self.rx).update_was_asked_for();
         }
         told.map_err(|error| self.fail(fd, error))?;
         self.push_quietly(fd);

@@ -12,7 +12,7 @@ use ktls_core::stats::Stats;
 use super::FdSocket;
 use super::recv::{FdSocketRx, PullOutcome};
 use super::tx_side::FdSocketTx;
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::queue::{ConnRing, RxDevice};
 
 /// What a receiving direction has of a queue.
@@ -42,7 +42,7 @@ pub(crate) enum ReadAheadNext {
 }
 
 /// Bytes of wire that are taken from TCP or opened ahead of a reader.
-const MOST_AHEAD: usize = 256 << 10;
+const MAX_READ_AHEAD: usize = 256 << 10;
 
 impl FdSocket {
     /// The first key of the receiving direction.
@@ -60,7 +60,7 @@ impl FdSocket {
             // There is one first key: nothing is there yet.
             let _first = lane.rx.set(parts);
         }
-        guard(&self.rx).install_first(key, queued);
+        lock(&self.rx).install_first(key, queued);
         self.nudge();
     }
 
@@ -69,13 +69,13 @@ impl FdSocket {
         let Some(lane) = self.lane.get() else {
             return;
         };
-        let mut side = guard(&self.rx);
+        let mut side = lock(&self.rx);
         side.tell_device(&self.shared.stats);
         if side.wants_worker() {
             side.set_posted(true);
             drop(side);
             if !lane.post_receive() {
-                guard(&self.rx).set_posted(false);
+                lock(&self.rx).set_posted(false);
             }
         }
     }
@@ -156,10 +156,10 @@ impl FdSocketRx {
         let Some(rx) = self.rx.as_mut().filter(|_| opens && !self.waits) else {
             return Ok(ReadAheadNext::Over);
         };
-        if rx.open_ahead(MOST_AHEAD) {
+        if rx.open_ahead(MAX_READ_AHEAD) {
             return Ok(ReadAheadNext::Some);
         }
-        if rx.unopened() >= MOST_AHEAD || rx.stopped() || rx.paused() {
+        if rx.unopened() >= MAX_READ_AHEAD || rx.stopped() || rx.paused() {
             return Ok(ReadAheadNext::Over);
         }
         match self.pull(fd, shared) {
@@ -177,7 +177,7 @@ impl RxParts {
         };
         // A child of a fork may have the connection: nothing is taken before this process claims it.
         let _call = tx.owner().work();
-        let mut side = guard(&rx);
+        let mut side = lock(&rx);
         let turn = if tx.owner().is_ours() && !tx.is_orphaned() {
             side.open_ahead(fd, tx.shared())
         } else {

@@ -12,7 +12,7 @@ use rustix::net::Shutdown;
 use super::FdSocket;
 use super::recv::FdSocketRx;
 use super::tx_side::{FlushOutcome, seal_at_once};
-use crate::descriptor::{HasTurns, IoTurn, OpenFd, guard};
+use crate::descriptor::{HasTurns, IoTurn, OpenFd, lock};
 use crate::wait::ReadNow;
 use crate::{NetError, Wait};
 
@@ -28,7 +28,7 @@ pub enum UnfitForRelay {
 }
 
 /// Reads from TCP without data among them before the caller gets to look up.
-const FILLS: usize = 4;
+const READS_PER_TURN: usize = 4;
 
 impl FdSocket {
     /// The descriptor, for as long as it is used.
@@ -50,7 +50,7 @@ impl FdSocket {
         if !self.tx.is_keyed() {
             return Err(UnfitForRelay::NoKey(Direction::Tx).into());
         }
-        let mut side = guard(&self.rx);
+        let mut side = lock(&self.rx);
         let rx = side
             .keyed_now()
             .ok_or(UnfitForRelay::NoKey(Direction::Rx))?;
@@ -63,7 +63,7 @@ impl FdSocket {
     /// Takes memory from `pool` for what will be sent and received.
     pub(crate) fn borrow_memory(&self, pool: &mut FifoPool) {
         self.tx.state().borrow_memory(pool);
-        let mut side = guard(&self.rx);
+        let mut side = lock(&self.rx);
         side.keyed_now()
             .into_iter()
             .for_each(|rx| rx.borrow_memory(pool));
@@ -72,7 +72,7 @@ impl FdSocket {
     /// Gives memory that holds nothing back to `pool`.
     pub(crate) fn return_memory(&self, pool: &mut FifoPool) {
         self.tx.state().return_memory(pool);
-        let mut side = guard(&self.rx);
+        let mut side = lock(&self.rx);
         side.keyed_now()
             .into_iter()
             .for_each(|rx| rx.return_memory(pool));
@@ -90,7 +90,7 @@ impl FdSocket {
         records: &mut u64,
     ) -> Result<ReadNow, NetError> {
         let _ring = self.watchers.ring_later();
-        let mut side = guard(&self.rx);
+        let mut side = lock(&self.rx);
         let before = side.keyed()?.seq();
         let read = self.read_records(fd, &mut side, out);
         *records += side.keyed()?.seq().wrapping_sub(before);
@@ -104,7 +104,7 @@ impl FdSocket {
         out: &mut [u8],
     ) -> Result<ReadNow, NetError> {
         let room = out.len().saturating_sub(1);
-        for _ in 0..FILLS {
+        for _ in 0..READS_PER_TURN {
             let call = ReceiveCall::new(RecvFlags::default(), ControlRoom::None, room, 1);
             let mut call = call.whole_records();
             let slices: &mut [&mut [u8]] = &mut [&mut *out];

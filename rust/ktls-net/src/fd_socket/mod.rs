@@ -31,7 +31,7 @@ use rustix::net::Shutdown;
 use rustix::net::sockopt::{Timeout, set_socket_linger, socket_error, socket_timeout};
 
 use crate::background_sender::closes_at_once;
-use crate::descriptor::{IoTurn, SharedFd, guard};
+use crate::descriptor::{IoTurn, SharedFd, lock};
 use crate::queue::ConnRing;
 use crate::wait::ProgressDeadline;
 use crate::{NetError, OffloadQueue, Wait};
@@ -166,7 +166,7 @@ impl FdSocket {
     /// EBADF once closed; EBUSY when another process of a fork uses it; what the system says.
     pub fn set_low_water(&self, bytes: i32) -> Result<(), NetError> {
         let fd = self.fd.open()?;
-        let side = guard(&self.rx);
+        let side = lock(&self.rx);
         ktls_sys::set_receive_low_water(&fd, bytes)?;
         self.take_low_water(&fd, &side)
     }
@@ -211,7 +211,7 @@ impl FdSocket {
             return;
         }
         let at_once = closes_at_once(&fd);
-        if guard(&self.rx).has_unread() {
+        if lock(&self.rx).has_unread() {
             // What is left behind cannot be delivered: the peer learns it by RST (RFC 2525 §2.17).
             let _ = set_socket_linger(&fd, Some(Duration::ZERO));
         }
@@ -232,7 +232,7 @@ impl FdSocket {
         if !self.tx.close_device() && self.tx.is_keyed() {
             self.shared.stats.sub(Counter::TlsCurrTxSw);
         }
-        let mut rx = guard(&self.rx);
+        let mut rx = lock(&self.rx);
         if !rx.close_device(&self.shared.stats) && rx.is_keyed() {
             self.shared.stats.sub(Counter::TlsCurrRxSw);
         }

@@ -15,7 +15,7 @@ use rustix::io::ioctl_fionread;
 use super::recv::PullOutcome;
 use super::watch::ReadinessBell;
 use super::{FdSocket, look};
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::wait::{PEER_DONE, ProgressDeadline, wait_for_any};
 use crate::{NetError, Wait};
 
@@ -132,7 +132,7 @@ impl FdSocket {
 
     fn reading(&self, fd: &OwnedFd) -> PollInState {
         let low_water = self.low_water.load(Ordering::Relaxed);
-        let mut side = guard(&self.rx);
+        let mut side = lock(&self.rx);
         let Some(rx) = side.keyed_now() else {
             return PollInState::Plain;
         };
@@ -153,7 +153,7 @@ impl FdSocket {
 
     /// What TCP would show after its own shutdown: ciphertext, also that which was taken from it.
     fn has_ciphertext(&self, fd: &OwnedFd) -> Result<bool, NetError> {
-        let taken = guard(&self.rx).keyed_now().map_or(0, |rx| rx.unopened());
+        let taken = lock(&self.rx).keyed_now().map_or(0, |rx| rx.unopened());
         let queued = usize::try_from(ioctl_fionread(fd)?).unwrap_or(usize::MAX);
         Ok(taken.saturating_add(queued) >= self.low_water.load(Ordering::Relaxed))
     }

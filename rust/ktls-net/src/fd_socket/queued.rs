@@ -8,7 +8,7 @@ use ktls_core::socket::{CallFault, JobSealer, SocketTx};
 use rustix::io::Errno;
 
 use super::tx_side::FdSocketTx;
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::queue::{ConnRing, SendPayload, TxDevice};
 
 /// What a direction has of a queue.
@@ -75,12 +75,12 @@ impl FdSocketTx {
     pub(super) fn begin_send(self: &Arc<Self>, queued: &TxQueue) -> Result<(), CallFault> {
         let mut tx = self.state();
         self.submit_rest(&mut tx);
-        let phase = guard(&queued.device).phase();
+        let phase = lock(&queued.device).phase();
         if let TxPhase::Pending { .. } = phase {
             let acked = TxOffloadEvent::Acked(queued.lane.acknowledged());
             self.device_on(queued, acked, &mut tx);
         }
-        if guard(&queued.device).phase() == TxPhase::Ready {
+        if lock(&queued.device).phase() == TxPhase::Ready {
             tx.close_open(self.shared())?;
             self.submit_rest(&mut tx);
             self.device_on(queued, TxOffloadEvent::Send, &mut tx);
@@ -89,7 +89,7 @@ impl FdSocketTx {
     }
 
     fn device_on(&self, queued: &TxQueue, event: TxOffloadEvent, tx: &mut SocketTx) {
-        let mut device = guard(&queued.device);
+        let mut device = lock(&queued.device);
         device.on(event, &self.shared().stats);
         tx.set_sealer(if device.phase().on_device() {
             JobSealer::Worker
@@ -127,7 +127,7 @@ impl FdSocketTx {
 
     /// What carries the direction; none without a device.
     pub(super) fn carrier(&self) -> Option<Carrier> {
-        self.queued().map(|queued| guard(&queued.device).carrier())
+        self.queued().map(|queued| lock(&queued.device).carrier())
     }
 
     /// Nothing will be sent. False without a device, whose gauges know.
@@ -135,7 +135,7 @@ impl FdSocketTx {
         let Some(queued) = self.queued() else {
             return false;
         };
-        guard(&queued.device).close(&self.shared().stats);
+        lock(&queued.device).close(&self.shared().stats);
         true
     }
 }

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use super::ahead::RxQueue;
 use super::{FdSocket, look, tcp_error, wait_to_receive};
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::wait::{PEER_DONE, read_now};
 use crate::{NetError, ProgressDeadline, Wait};
 
@@ -65,7 +65,7 @@ impl FdSocket {
             self.low_water()?,
         );
         let _ring = self.watchers.ring_later();
-        if !guard(&self.rx).is_keyed() {
+        if !lock(&self.rx).is_keyed() {
             let _turn = self.reader.take(limit.patience())?;
             return self.recv_plain(&fd, out, flags, limit, call);
         }
@@ -87,14 +87,14 @@ impl FdSocket {
         out: &mut ReceiveBuffers<'_, '_>,
         limit: &mut ProgressDeadline,
     ) -> Result<(), NetError> {
-        let mut step = guard(&self.rx).keyed()?.start(call, out, &self.shared)?;
+        let mut step = lock(&self.rx).keyed()?.start(call, out, &self.shared)?;
         let (mut tcp_may_have_more, mut system) = (true, None);
         loop {
             step = match step {
                 ReceiveStep::Done => return Ok(()),
                 ReceiveStep::NeedBytes if call.satisfied() && !tcp_may_have_more => return Ok(()),
                 ReceiveStep::NeedBytes => {
-                    let mut side = guard(&self.rx);
+                    let mut side = lock(&self.rx);
                     let pulled = side.pull(fd, &self.shared);
                     let next = self.after_pull(side.keyed()?, pulled, call, out)?;
                     side.waits = next == ReceiveStep::Wait;
@@ -104,9 +104,9 @@ impl FdSocket {
                     next
                 }
                 ReceiveStep::Wait => {
-                    let events = guard(&self.rx).events();
+                    let events = lock(&self.rx).events();
                     let waited = wait_to_receive(fd, events, call, limit, &mut system);
-                    guard(&self.rx).waits = false;
+                    lock(&self.rx).waits = false;
                     match waited {
                         Err(_) if call.copied() => return Ok(()),
                         waited => waited?,
@@ -149,7 +149,7 @@ impl FdSocket {
     pub(super) fn foresee(&self, fd: &OwnedFd) {
         // A reader at work will see it itself, a worker of a queue perhaps not.
         let side = match self.rx.try_lock() {
-            Err(TryLockError::WouldBlock) if self.lane.get().is_some() => Ok(guard(&self.rx)),
+            Err(TryLockError::WouldBlock) if self.lane.get().is_some() => Ok(lock(&self.rx)),
             side => side,
         };
         let Ok(mut side) = side else {

@@ -16,7 +16,7 @@ use rustix::net::{AddressFamily, SocketType, getpeername, ipproto};
 
 use super::{FdSocket, look};
 use crate::NetError;
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::queue::ConnRing;
 use crate::wait::PEER_DONE;
 
@@ -34,7 +34,7 @@ impl FdSocket {
     /// As `docs/kernel-rules.md`, S1.3 says.
     pub fn attach(&self, name: &[u8]) -> Result<(), NetError> {
         let fd = self.fd.open()?;
-        let mut setup = guard(&self.setup);
+        let mut setup = lock(&self.setup);
         check_tcp(&fd)?;
         options::ulp_name(name)?;
         if setup.attached {
@@ -51,7 +51,7 @@ impl FdSocket {
     /// EBADF once closed.
     pub fn ulp(&self, len: usize) -> Result<&'static [u8], NetError> {
         self.fd.number()?;
-        let attached = guard(&self.setup).attached;
+        let attached = lock(&self.setup).attached;
         Ok(if attached {
             options::ulp_answer(len)
         } else {
@@ -66,7 +66,7 @@ impl FdSocket {
     pub fn set_option(&self, optname: i32, value: &[u8]) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         let _ring = self.watchers.ring_later();
-        let mut setup = guard(&self.setup);
+        let mut setup = lock(&self.setup);
         if !setup.attached {
             return Err(ktls_core::Error::NoUlp.into());
         }
@@ -74,7 +74,7 @@ impl FdSocket {
             TlsOption::Tx => self.set_key(Direction::Tx, value, &fd)?,
             TlsOption::Rx => self.set_key(Direction::Rx, value, &fd)?,
             TlsOption::ZerocopyRo => setup.zerocopy = options::zerocopy(value)?,
-            TlsOption::ExpectNoPad => guard(&self.rx).set_no_pad(value)?,
+            TlsOption::ExpectNoPad => lock(&self.rx).set_no_pad(value)?,
             TlsOption::MaxPayloadLen => self.set_max_payload(value)?,
         }
         Ok(())
@@ -86,15 +86,15 @@ impl FdSocket {
     /// As `docs/kernel-rules.md`, S1.4 and S1.5 say.
     pub fn option(&self, optname: i32, len: usize) -> Result<Vec<u8>, NetError> {
         self.fd.open()?;
-        let setup = guard(&self.setup);
+        let setup = lock(&self.setup);
         if !setup.attached {
             return Err(ktls_core::Error::UlpUnsupported.into());
         }
         let answer = match TlsOption::new(optname)? {
             TlsOption::Tx => options::key_answer(self.tx.state().live_info(), len),
-            TlsOption::Rx => options::key_answer(guard(&self.rx).live_info(), len),
+            TlsOption::Rx => options::key_answer(lock(&self.rx).live_info(), len),
             TlsOption::ZerocopyRo => options::zerocopy_answer(setup.zerocopy, len),
-            TlsOption::ExpectNoPad => guard(&self.rx).no_pad_answer(len),
+            TlsOption::ExpectNoPad => lock(&self.rx).no_pad_answer(len),
             TlsOption::MaxPayloadLen => {
                 options::payload_limit_answer(self.tx.state().max_payload(), len)
             }
@@ -108,24 +108,24 @@ impl FdSocket {
     /// EBADF once closed.
     pub fn info(&self) -> Result<Option<UlpInfo>, NetError> {
         self.fd.open()?;
-        let setup = guard(&self.setup);
+        let setup = lock(&self.setup);
         if !setup.attached {
             return Ok(None);
         }
-        let (tx, rx) = (self.tx.installed(), guard(&self.rx).installed());
+        let (tx, rx) = (self.tx.installed(), lock(&self.rx).installed());
         let keyed = tx.as_ref().or(rx.as_ref());
         Ok(Some(UlpInfo {
             suite: keyed.map(|key| (key.version(), key.cipher().cipher_type)),
             tx_conf: self.conf(Direction::Tx, tx.as_ref()),
             rx_conf: self.conf(Direction::Rx, rx.as_ref()),
-            rx_no_pad: guard(&self.rx).no_pad() == NoPad::On,
+            rx_no_pad: lock(&self.rx).no_pad() == NoPad::On,
             tx_max_payload_len: self.tx.state().max_payload(),
         }))
     }
 
     /// The first key of a direction, or the next one (K-16 … K-24).
     fn set_key(&self, direction: Direction, value: &[u8], fd: &OwnedFd) -> Result<(), NetError> {
-        let (tx, rx) = (self.tx.installed(), guard(&self.rx).installed());
+        let (tx, rx) = (self.tx.installed(), lock(&self.rx).installed());
         let (live, other) = match direction {
             Direction::Tx => (tx, rx),
             Direction::Rx => (rx, tx),
@@ -157,7 +157,7 @@ impl FdSocket {
             Direction::Rx => {
                 self.install_first_rx(key, lane);
                 // Where the system has no such mark, nothing was set either.
-                let _no_mark = self.take_low_water(fd, &guard(&self.rx));
+                let _no_mark = self.take_low_water(fd, &lock(&self.rx));
                 // What TCP told is older than what the first header says, which is judged now.
                 self.collect_error(fd);
                 self.foresee(fd);
@@ -169,7 +169,7 @@ impl FdSocket {
         match direction {
             Direction::Tx => Ok(self.tx.rekey(key)?),
             Direction::Rx => {
-                guard(&self.rx).rekey(key, &self.shared)?;
+                lock(&self.rx).rekey(key, &self.shared)?;
                 self.nudge();
                 Ok(())
             }
@@ -204,7 +204,7 @@ impl FdSocket {
     fn carrier(&self, direction: Direction) -> Option<Carrier> {
         match direction {
             Direction::Tx => self.tx.carrier(),
-            Direction::Rx => guard(&self.rx).carrier(),
+            Direction::Rx => lock(&self.rx).carrier(),
         }
     }
 
@@ -216,7 +216,7 @@ impl FdSocket {
     }
 
     fn set_max_payload(&self, value: &[u8]) -> Result<(), ktls_core::Error> {
-        let rx_version = guard(&self.rx).installed().map(|info| info.version());
+        let rx_version = lock(&self.rx).installed().map(|info| info.version());
         self.tx.state().set_max_payload(value, rx_version)
     }
 

@@ -13,7 +13,7 @@ use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice, tee};
 
 use super::send::SendResult;
 use super::{FdSocket, look, wait_at};
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::queue::SendPayload;
 use crate::wait::{PEER_DONE, ProgressDeadline, wait};
 use crate::{NetError, Wait};
@@ -41,7 +41,7 @@ impl FdSocket {
         wait_for_room(pipe, limit)?;
         let _ring = self.watchers.ring_later();
         let _turn = self.reader.take(limit.patience())?;
-        if guard(&self.rx).is_keyed() {
+        if lock(&self.rx).is_keyed() {
             let moved = self.splice_record(&fd, pipe, len, limit);
             self.drop_outdated_error(&fd);
             self.nudge();
@@ -118,7 +118,7 @@ impl FdSocket {
         let call = ReceiveCall::new(RecvFlags::default(), ControlRoom::None, len, 1);
         let mut system = None;
         loop {
-            let mut side = guard(&self.rx);
+            let mut side = lock(&self.rx);
             let rx = side.keyed()?;
             if let Some(plaintext) = rx.head(&self.shared)? {
                 let moved = pour(&plaintext[..plaintext.len().min(len)], pipe)?;
@@ -136,7 +136,7 @@ impl FdSocket {
             side.waits = true;
             drop(side);
             let waited = wait_at(fd.as_fd(), fd, events, limit, &mut system, Timeout::Recv);
-            guard(&self.rx).waits = false;
+            lock(&self.rx).waits = false;
             waited?;
         }
     }

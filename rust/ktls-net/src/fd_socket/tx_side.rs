@@ -14,7 +14,7 @@ use rustix::net::{SendFlags, Shutdown, send};
 use super::queued::TxQueue;
 use super::watch::ReadinessWatchers;
 use crate::background_sender::StalledSocket;
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::fork::Ownership;
 use crate::{NetError, Wait, background_sender};
 
@@ -100,7 +100,7 @@ impl FdSocketTx {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, SocketTx> {
-        guard(&self.tx)
+        lock(&self.tx)
     }
 
     pub(crate) const fn owner(&self) -> &Arc<Ownership> {
@@ -256,7 +256,7 @@ impl FdSocketTx {
         if self.queued().is_some_and(|queued| queued.lane.fin_later()) {
             return true;
         }
-        let mut pusher = guard(&self.pusher);
+        let mut pusher = lock(&self.pusher);
         if *pusher != BackgroundPusher::Idle {
             if task == BackgroundPusher::RunningToFin {
                 *pusher = task;
@@ -291,7 +291,7 @@ impl FdSocketTx {
     /// Sends some of what is sealed, in the background. Sends of callers go on meanwhile: what is sealed
     /// leaves in order, whoever writes it.
     pub(crate) fn push_some(&self, fd: &OwnedFd) -> PushOutcome {
-        let mut pusher = guard(&self.pusher);
+        let mut pusher = lock(&self.pusher);
         let before = self.state().wire().len();
         match self.write(fd, false) {
             Ok(FlushOutcome::Full) if self.state().wire().len() < before => {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::NetError;
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::error::system;
 
 /// A descriptor that is readable from a change until it is silenced.
@@ -61,7 +61,7 @@ pub(crate) struct RingLater<'a>(&'a ReadinessWatchers);
 
 impl ReadinessWatchers {
     pub(crate) fn add(&self, bell: &Arc<ReadinessBell>) {
-        let mut bells = guard(&self.bells);
+        let mut bells = lock(&self.bells);
         bells.retain(|bell| bell.strong_count() > 0);
         bells.push(Arc::downgrade(bell));
         self.any.store(true, Ordering::SeqCst);
@@ -69,12 +69,12 @@ impl ReadinessWatchers {
 
     pub(crate) fn remove(&self, bell: &Arc<ReadinessBell>) {
         let gone = Arc::downgrade(bell);
-        guard(&self.bells).retain(|bell| !bell.ptr_eq(&gone));
+        lock(&self.bells).retain(|bell| !bell.ptr_eq(&gone));
     }
 
     pub(crate) fn ring(&self) {
         if self.any.load(Ordering::SeqCst) {
-            let bells = guard(&self.bells);
+            let bells = lock(&self.bells);
             bells
                 .iter()
                 .filter_map(Weak::upgrade)

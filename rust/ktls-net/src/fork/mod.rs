@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
 
 use crate::NetError;
 use crate::background_sender;
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 
 use process::ForkMoment;
 pub use process::HomeProcess;
@@ -196,7 +196,7 @@ impl Ownership {
     fn claim(&self, now: ForkMoment) -> Result<(), NetError> {
         // Nor may its lock be tried: the fork may have come in the middle of anything.
         self.check_reachable()?;
-        let mut claim = guard(&self.claim);
+        let mut claim = lock(&self.claim);
         if self.is_known(now) {
             // Another thread of ours was faster.
             return Ok(());

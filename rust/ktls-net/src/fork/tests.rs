@@ -66,7 +66,7 @@ fn each_fork_asks_again() {
     assert!(parent.enter().is_ok());
     // The next fork: both have seen what the parent put there.
     parent.era.store(0, Ordering::SeqCst);
-    guard(&child.claim).seen = guard(&parent.claim).seen;
+    lock(&child.claim).seen = lock(&parent.claim).seen;
     assert!(child.enter().is_ok());
     assert!(is_refused(&parent));
 }
@@ -117,7 +117,7 @@ fn numbers_are_given_once_and_only_to_what_is_ours() {
     let have = || {
         owners
             .each_ref()
-            .map(|one| guard(&one.claim).number.is_some())
+            .map(|one| lock(&one.claim).number.is_some())
     };
     assert_eq!(have(), [true, false, false]);
     give_numbers(&owners, |_| panic!("the others must not have any"));
@@ -143,7 +143,7 @@ fn a_call_in_the_middle_of_a_fork_is_decided_as_well() {
     for child_first in [false, true] {
         let (parent, child) = both(0);
         assert!(parent.enter().is_ok());
-        guard(&child.claim).seen = guard(&parent.claim).seen;
+        lock(&child.claim).seen = lock(&parent.claim).seen;
 
         // The other process may be there already, while this one has not been told that it is.
         before(|_| Vec::new());
@@ -163,7 +163,7 @@ fn a_call_in_the_middle_of_a_fork_is_decided_as_well() {
 #[test]
 fn two_forks_at_once_are_over_when_both_are() {
     let (parent, _) = both(0);
-    let seen = || guard(&parent.claim).seen;
+    let seen = || lock(&parent.claim).seen;
     before(|_| Vec::new());
     before(|_| Vec::new());
     after_in_parent();

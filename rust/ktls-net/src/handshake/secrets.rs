@@ -13,7 +13,7 @@ use ktls_core::{Error, Opener, Sealer, TrafficSecret};
 use rustls::KeyLog;
 use zeroize::Zeroizing;
 
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 
 /// The secrets that a peer's and our own records of the rest of the handshake are sealed under.
 #[derive(Default)]
@@ -52,7 +52,7 @@ impl HandshakeSecrets {
 
     /// Who opens the peer's records from number `rec_seq` on, once there are keys.
     pub(super) fn opener(&self, suite: u16, rec_seq: u64) -> Option<Opener> {
-        let secret = guard(&self.secrets).peer.clone()?;
+        let secret = lock(&self.secrets).peer.clone()?;
         let secret = TrafficSecret::new(suite, &secret, 0).ok()?;
         let info = secret.crypto_info(&PROVIDER, rec_seq).ok()?;
         Opener::new(info, &PROVIDER).ok()
@@ -60,7 +60,7 @@ impl HandshakeSecrets {
 
     /// True once our alerts have to be sealed.
     pub(super) fn are_own_known(&self) -> bool {
-        guard(&self.secrets).own.is_some()
+        lock(&self.secrets).own.is_some()
     }
 
     /// An alert as our record number `rec_seq`.
@@ -73,7 +73,7 @@ impl HandshakeSecrets {
         rec_seq: u64,
         message: [u8; 2],
     ) -> Result<Vec<u8>, Error> {
-        let secret = guard(&self.secrets).own.clone().ok_or(Error::NoKey)?;
+        let secret = lock(&self.secrets).own.clone().ok_or(Error::NoKey)?;
         let info = TrafficSecret::new(suite, &secret, 0)?.crypto_info(&PROVIDER, rec_seq)?;
         let mut sealer = Sealer::new(info, &PROVIDER)?;
         let mut record = vec![0; message.len() + sealer.overhead()];
@@ -83,7 +83,7 @@ impl HandshakeSecrets {
 
     /// Wipes the secrets.
     pub(super) fn forget(&self) {
-        *guard(&self.secrets) = RecordSecrets::default();
+        *lock(&self.secrets) = RecordSecrets::default();
     }
 }
 
@@ -91,10 +91,10 @@ impl KeyLog for HandshakeSecrets {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
         let [peer, own] = self.labels;
         if label == peer {
-            guard(&self.secrets).peer = Some(Zeroizing::new(secret.to_vec()));
+            lock(&self.secrets).peer = Some(Zeroizing::new(secret.to_vec()));
         }
         if label == own {
-            guard(&self.secrets).own = Some(Zeroizing::new(secret.to_vec()));
+            lock(&self.secrets).own = Some(Zeroizing::new(secret.to_vec()));
         }
         if self.log.will_log(label) {
             self.log.log(label, client_random, secret);

@@ -10,7 +10,7 @@ use ktls_core::slot::{SlotId, SlotTable};
 use ktls_core::stats::Stats;
 
 use super::hub::QueueShared;
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 
 /// A place for a key; it is free again when dropped.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Drop for TakenSlot {
 }
 
 fn slots(hub: &QueueShared) -> MutexGuard<'_, SlotTable<()>> {
-    guard(&hub.slots)
+    lock(&hub.slots)
 }
 
 /// The key update of a sending direction.

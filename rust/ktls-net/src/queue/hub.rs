@@ -7,7 +7,7 @@ use ktls_core::slot::SlotTable;
 
 use super::QueueShape;
 use super::worker::{DirectionTask, QueueWorker};
-use crate::descriptor::{LOOK_UP, guard};
+use crate::descriptor::{LOOK_UP, lock};
 use crate::fork::HomeProcess;
 use crate::{NetError, ReadinessBell, Wait};
 
@@ -107,7 +107,7 @@ impl QueueShared {
     /// Waits for the threads of all workers to end.
     pub(super) fn wait_until_ended(&self, patience: Wait) -> Result<(), NetError> {
         for inbox in &self.inboxes {
-            let mut posts = guard(&inbox.posts);
+            let mut posts = lock(&inbox.posts);
             while posts.running {
                 let left = patience.left()?.unwrap_or(LOOK_UP).min(LOOK_UP);
                 let waited = self.ended.wait_timeout(posts, left);
@@ -122,7 +122,7 @@ impl QueueShared {
     }
 
     pub(super) fn slots_in_use(&self) -> usize {
-        guard(&self.slots).len()
+        lock(&self.slots).len()
     }
 
     /// Descriptors were taken out of a ring.
@@ -138,7 +138,7 @@ impl QueueShared {
 
     /// True when a worker's thread may end: nothing was posted, and the next task starts another.
     pub(super) fn end(&self, worker: usize) -> bool {
-        let mut posts = guard(&self.inboxes[worker].posts);
+        let mut posts = lock(&self.inboxes[worker].posts);
         posts.running = !posts.tasks.is_empty();
         self.ended.notify_all();
         !posts.running
@@ -146,7 +146,7 @@ impl QueueShared {
 
     /// Has a worker's thread run, for tasks that come; false when none can be had.
     pub(super) fn start(self: &Arc<Self>, worker: usize) -> bool {
-        self.start_for(worker, &mut guard(&self.inbox(worker).posts))
+        self.start_for(worker, &mut lock(&self.inbox(worker).posts))
     }
 
     fn start_for(self: &Arc<Self>, worker: usize, posts: &mut PostedTasks) -> bool {
@@ -162,7 +162,7 @@ impl QueueShared {
     /// Gives a task to a worker; false when no thread can be had, as may be once the queue is closed.
     pub(super) fn post(self: &Arc<Self>, worker: usize, task: DirectionTask) -> bool {
         let inbox = self.inbox(worker);
-        let mut posts = guard(&inbox.posts);
+        let mut posts = lock(&inbox.posts);
         if !self.start_for(worker, &mut posts) {
             return false;
         }
@@ -186,13 +186,13 @@ impl WorkerInbox {
 
     /// Takes what was posted.
     pub(super) fn take(&self, tasks: &mut impl Extend<DirectionTask>) {
-        tasks.extend(guard(&self.posts).tasks.drain(..));
+        tasks.extend(lock(&self.posts).tasks.drain(..));
     }
 
     /// True when a worker may wait at the bell now; `awake` ends it.
     pub(super) fn fall_asleep(&self) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
-        guard(&self.posts).tasks.is_empty()
+        lock(&self.posts).tasks.is_empty()
     }
 
     pub(super) fn awake(&self) {

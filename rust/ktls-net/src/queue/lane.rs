@@ -14,7 +14,7 @@ use rustix::net::Shutdown;
 use super::descriptor::{QueuedRecord, SendPayload};
 use super::hub::QueueShared;
 use super::worker::DirectionTask;
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::fd_socket::{FdSocketTx, RxParts};
 use crate::fork::CountedCall;
 use crate::{NetError, ReadinessBell};
@@ -102,12 +102,12 @@ impl ConnRing {
 
     /// Places in the ring that are free.
     pub(crate) fn room(&self) -> usize {
-        self.hub.shape.depth - guard(&self.state).ring.len()
+        self.hub.shape.depth - lock(&self.state).ring.len()
     }
 
     /// True while a worker has descriptors, or bytes of them, or none has them yet.
     pub(crate) fn is_busy(&self) -> bool {
-        guard(&self.state).work.is_some()
+        lock(&self.state).work.is_some()
     }
 
     /// The bell for room will ring from now on.
@@ -124,7 +124,7 @@ impl ConnRing {
 
     /// How much the peer has acknowledged: never more than it has.
     pub(crate) fn acknowledged(&self) -> u64 {
-        let fd = guard(&self.state).fd.clone();
+        let fd = lock(&self.state).fd.clone();
         // In this order: what is written meanwhile counts as not acknowledged.
         let written = self.written.load(Ordering::Acquire);
         let waiting = fd.and_then(|fd| ktls_sys::unacknowledged(&*fd).ok());
@@ -139,7 +139,7 @@ impl ConnRing {
         jobs: impl Iterator<Item = QueueJob>,
         payload: SendPayload<'_>,
     ) -> Option<Fifo> {
-        let mut state = guard(&self.state);
+        let mut state = lock(&self.state);
         let (mut count, mut software, mut bytes) = (0, 0, 0);
         for job in jobs {
             let descriptor = QueuedRecord::new(job, payload);
@@ -167,14 +167,14 @@ impl ConnRing {
             return None;
         }
         let sealed = self.take_back();
-        self.end(guard(&self.state));
+        self.end(lock(&self.state));
         Some(sealed)
     }
 
     /// All that is queued, sealed by the caller.
     fn take_back(&self) -> Fifo {
         let mut sealed = Fifo::default();
-        let mut state = guard(&self.state);
+        let mut state = lock(&self.state);
         self.hub.left_ring(state.ring.len());
         self.hub.completed(state.ring.len());
         while let Some(descriptor) = state.ring.acquire() {
@@ -185,7 +185,7 @@ impl ConnRing {
 
     /// Asks the worker to open ahead; false when that cannot be.
     pub(crate) fn post_receive(self: &Arc<Self>) -> bool {
-        let mut state = guard(&self.state);
+        let mut state = lock(&self.state);
         let Some(fd) = state.fd.clone() else {
             return false;
         };
@@ -200,20 +200,20 @@ impl ConnRing {
 
     /// The worker receives no more, and has dropped the descriptor.
     pub(super) fn receiver_gone(&self) {
-        guard(&self.state).receives = false;
+        lock(&self.state).receives = false;
         self.let_go.notify_all();
     }
 
     /// FIN behind what is queued; false when nothing is.
     pub(crate) fn fin_later(&self) -> bool {
-        let mut state = guard(&self.state);
+        let mut state = lock(&self.state);
         state.fin = state.work.is_some();
         state.fin
     }
 
     /// Nobody submits any more: the descriptor goes back to the system behind what is queued.
     pub(crate) fn close(&self) {
-        let mut state = guard(&self.state);
+        let mut state = lock(&self.state);
         state.closed = true;
         if state.work.is_none() {
             state.fd = None;
@@ -229,12 +229,12 @@ impl ConnRing {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        guard(&self.state).closed
+        lock(&self.state).closed
     }
 
     /// Moves some records to a worker's own list; none is the end of its work.
     pub(super) fn take(&self, most: usize, batch: &mut Vec<QueuedRecord>) {
-        let mut state = guard(&self.state);
+        let mut state = lock(&self.state);
         let was_full = state.ring.is_full();
         while batch.len() < most
             && let Some(descriptor) = state.ring.acquire()
@@ -272,7 +272,7 @@ impl ConnRing {
 
     /// Drops what is queued: it cannot reach the peer.
     pub(super) fn discard(&self) {
-        let mut state = guard(&self.state);
+        let mut state = lock(&self.state);
         self.hub.left_ring(state.ring.len());
         self.hub.completed(state.ring.len());
         while state.ring.acquire().is_some() {}
@@ -280,7 +280,7 @@ impl ConnRing {
 
     /// Who sends, while the work lasts.
     pub(super) fn side(&self) -> Option<Arc<FdSocketTx>> {
-        let state = guard(&self.state);
+        let state = lock(&self.state);
         state.work.as_ref().map(|work| Arc::clone(&work.side))
     }
 

@@ -36,7 +36,7 @@ pub struct Relay {
 }
 
 /// Steps between two looks at the stop descriptor while there is always something to do.
-const LOOK_UP: u64 = 64;
+const STEPS_BETWEEN_SIGNAL_CHECKS: u64 = 64;
 /// Signals are seen at least this often.
 const SIGNALS: Duration = Duration::from_millis(100);
 /// Memory without contents is kept this long for the next bytes.
@@ -102,7 +102,10 @@ impl Relay {
                 return self.pump.end_stopped().map(drop);
             }
             // Busy sides must not keep us from seeing a stop, or our caller from seeing a signal.
-            if !moved || step.is_multiple_of(LOOK_UP) || self.pump.take_look_up() {
+            if !moved
+                || step.is_multiple_of(STEPS_BETWEEN_SIGNAL_CHECKS)
+                || self.pump.take_look_up()
+            {
                 self.wait(!moved)?;
                 self.pump.borrow_memory(&mut self.spare);
                 if started.elapsed() > SIGNALS {

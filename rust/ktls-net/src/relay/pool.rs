@@ -13,7 +13,7 @@ use super::post::PoolInbox;
 use super::side::RelaySide;
 use super::worker::PoolWorker;
 use crate::NetError;
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::fork::HomeProcess;
 
 /// Threads that pump between the sides of any number of pairs. Dropped, it ends them at once and
@@ -47,7 +47,7 @@ struct RunningThreads {
 struct ThreadRuns(Arc<RunningThreads>);
 
 /// How long a caller waits before it can run its signal handlers.
-const LOOK_UP: Duration = Duration::from_millis(100);
+const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl RelayPool {
     /// Starts `threads` threads.
@@ -136,7 +136,9 @@ impl RelayPool {
     /// [`NetError::Interrupted`] now and then, to be called again.
     pub fn join(&self) -> Result<(), NetError> {
         self.home.check()?;
-        if self.threads.contains(&thread::current().id()) || self.running.wait(LOOK_UP) {
+        if self.threads.contains(&thread::current().id())
+            || self.running.wait(SIGNAL_CHECK_INTERVAL)
+        {
             return Ok(());
         }
         Err(NetError::Interrupted)
@@ -206,7 +208,7 @@ impl PoolTally {
 impl RunningThreads {
     /// Waits at most so long; true when none runs.
     fn wait(&self, patience: Duration) -> bool {
-        let count = guard(&self.count);
+        let count = lock(&self.count);
         let waited = self
             .one_less
             .wait_timeout_while(count, patience, |count| *count > 0);
@@ -216,14 +218,14 @@ impl RunningThreads {
 
 impl ThreadRuns {
     fn new(running: &Arc<RunningThreads>) -> Self {
-        *guard(&running.count) += 1;
+        *lock(&running.count) += 1;
         Self(Arc::clone(running))
     }
 }
 
 impl Drop for ThreadRuns {
     fn drop(&mut self) {
-        *guard(&self.0.count) -= 1;
+        *lock(&self.0.count) -= 1;
         self.0.one_less.notify_all();
     }
 }

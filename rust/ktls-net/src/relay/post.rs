@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::job::PumpJob;
-use crate::descriptor::guard;
+use crate::descriptor::lock;
 use crate::{NetError, ReadinessBell};
 
 /// Something for the thread to do.
@@ -44,13 +44,13 @@ impl PoolInbox {
     }
 
     pub(super) fn send(&self, order: PoolOrder) {
-        guard(&self.inbox).orders.push(order);
+        lock(&self.inbox).orders.push(order);
         self.bell.ring();
     }
 
     /// Gives the thread one more pair; false once it was told to close.
     pub(super) fn add(&self, job: Box<PumpJob>) -> bool {
-        let mut inbox = guard(&self.inbox);
+        let mut inbox = lock(&self.inbox);
         if inbox.closed {
             return false;
         }
@@ -63,12 +63,12 @@ impl PoolInbox {
 
     /// No pair is added behind this.
     pub(super) fn close(&self, drain: Duration) {
-        guard(&self.inbox).closed = true;
+        lock(&self.inbox).closed = true;
         self.send(PoolOrder::Close(drain));
     }
 
     pub(super) fn take(&self) -> Vec<PoolOrder> {
-        std::mem::take(&mut guard(&self.inbox).orders)
+        std::mem::take(&mut lock(&self.inbox).orders)
     }
 
     pub(super) fn ended(&self) {

@@ -1,7 +1,7 @@
 //! Application data, of which several records are opened together.
 
 use crate::record::group::{RecordSpan, two_are_there};
-use crate::record::{GroupSize, Opener, TOGETHER};
+use crate::record::{GroupSize, MAX_GROUP, Opener};
 use crate::rekey::RxRekey;
 use crate::wire::ContentType;
 
@@ -33,7 +33,7 @@ impl Opener {
         if !self.gains_by_a_group(wire, out.len(), pace) {
             return data;
         }
-        let mut places = [RecordSpan::default(); TOGETHER];
+        let mut places = [RecordSpan::default(); MAX_GROUP];
         let places = &mut places[..pace.most()];
         let opened = self.group().open_front(wire, out, places);
         let (tls12, mut from) = (self.key.is_tls12(), 0);

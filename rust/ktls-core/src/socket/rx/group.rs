@@ -1,7 +1,7 @@
 //! Several records at the head opened in one call of the AEAD, straight into the caller's buffer.
 
 use crate::key::{InnerPlaintext, RecSeq};
-use crate::record::TOGETHER;
+use crate::record::MAX_GROUP;
 use crate::record::group::{self, RecordGroup};
 use crate::socket::rx::open::{HeadRecord, OpenDestination};
 use crate::socket::rx::{ReceiveStep, SocketRx};
@@ -22,7 +22,7 @@ impl SocketRx {
         if !self.gains_by_a_group(len, call, out) {
             return Ok(None);
         }
-        let mut places = [group::RecordSpan::default(); TOGETHER];
+        let mut places = [group::RecordSpan::default(); MAX_GROUP];
         let places = &mut places[..self.pace.most()];
         let records = RecordGroup {
             key: &self.key,

@@ -1,7 +1,7 @@
 //! Several records sealed in one call of the AEAD, straight from the caller's buffer.
 
 use crate::aead::SealJob;
-use crate::record::TOGETHER;
+use crate::record::MAX_GROUP;
 use crate::socket::tx::{PartialRecord, SocketTx};
 use crate::socket::{SendBuffers, SocketShared};
 
@@ -33,7 +33,7 @@ impl SocketTx {
         let room = limit.saturating_sub(self.wire.len());
         let most = room.div_ceil(self.max_payload + overhead);
         let most = most
-            .min(TOGETHER)
+            .min(MAX_GROUP)
             .min(keyed.numbers_before(self.record_limit));
         let rest = &rest[..rest.len().min(most * self.max_payload)];
         let count = rest.len().div_ceil(self.max_payload);
@@ -43,7 +43,7 @@ impl SocketTx {
         keyed.count_past_limit(count as u64, shared);
         let need = rest.len() + count * overhead;
         let mut out = self.wire.space(need);
-        let mut jobs = [const { SealJob::none() }; TOGETHER];
+        let mut jobs = [const { SealJob::none() }; MAX_GROUP];
         for (job, plaintext) in jobs.iter_mut().zip(rest.chunks(self.max_payload)) {
             let (record, behind) = out.split_at_mut(plaintext.len() + overhead);
             keyed
