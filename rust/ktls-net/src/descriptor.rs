@@ -219,10 +219,10 @@ mod tests {
     #[test]
     fn a_turn_given_back_goes_to_one_who_waits() {
         let turn = IoTurn::default();
-        let held = turn.take(Wait::None).ok();
+        let held = turn.take(Wait::Never).ok();
         std::thread::scope(|scope| {
             let take = || loop {
-                match turn.take(Wait::Endless) {
+                match turn.take(Wait::Forever) {
                     Err(NetError::Interrupted) => {}
                     taken => return taken.map(drop),
                 }
@@ -241,10 +241,10 @@ mod tests {
     #[test]
     fn a_turn_is_waited_for_as_patiently_as_the_caller_is() {
         let turn = IoTurn::default();
-        let _held = turn.take(Wait::None).ok();
-        let again = turn.take(Wait::None).map(drop);
+        let _held = turn.take(Wait::Never).ok();
+        let again = turn.take(Wait::Never).map(drop);
         assert!(matches!(again, Err(NetError::Io(Errno::AGAIN))));
-        let long = turn.take(Wait::Endless).map(drop);
+        let long = turn.take(Wait::Forever).map(drop);
         assert!(matches!(long, Err(NetError::Interrupted)));
         assert_eq!(lock(&turn.takers).waiting, 0);
     }

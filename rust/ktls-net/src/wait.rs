@@ -23,12 +23,12 @@ pub const PEER_DONE: PollFlags = PollFlags::empty();
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Wait {
-    /// Not at all: "not yet" is EAGAIN.
-    None,
-    /// Until then, and that is [`NetError::TimedOut`].
+    /// Not at all: the call fails with EAGAIN instead.
+    Never,
+    /// Until this time; then the call fails with [`NetError::TimedOut`].
     Until(Instant),
-    /// For ever.
-    Endless,
+    /// Until it is done.
+    Forever,
 }
 
 impl Wait {
@@ -36,21 +36,21 @@ impl Wait {
     #[must_use]
     pub fn from_timeout(timeout: Option<Duration>) -> Self {
         match timeout {
-            None => Self::Endless,
-            Some(Duration::ZERO) => Self::None,
+            None => Self::Forever,
+            Some(Duration::ZERO) => Self::Never,
             // A timeout too far away to be told as an instant is none.
             Some(timeout) => Instant::now()
                 .checked_add(timeout)
-                .map_or(Self::Endless, Self::Until),
+                .map_or(Self::Forever, Self::Until),
         }
     }
 
     /// True when it goes on after `time`.
     fn is_longer(self, time: Instant) -> bool {
         match self {
-            Self::None => false,
+            Self::Never => false,
             Self::Until(end) => end > time,
-            Self::Endless => true,
+            Self::Forever => true,
         }
     }
 
@@ -60,8 +60,8 @@ impl Wait {
     /// EAGAIN or [`NetError::TimedOut`] when there is none.
     pub fn left(self) -> Result<Option<Duration>, NetError> {
         match self {
-            Self::None => Err(NetError::Io(Errno::AGAIN)),
-            Self::Endless => Ok(None),
+            Self::Never => Err(NetError::Io(Errno::AGAIN)),
+            Self::Forever => Ok(None),
             Self::Until(end) => match end.checked_duration_since(Instant::now()) {
                 None | Some(Duration::ZERO) => Err(NetError::TimedOut),
                 left => Ok(left),

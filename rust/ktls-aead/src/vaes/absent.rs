@@ -4,20 +4,20 @@ use ktls_core::Error;
 use ktls_core::aead::RecordKey;
 
 /// Expands a key.
-type Expand = fn(&[u8]) -> Result<Box<dyn RecordKey>, Error>;
+type ExpandKey = fn(&[u8]) -> Result<Box<dyn RecordKey>, Error>;
 
 /// An engine that this CPU has.
 #[derive(Clone, Copy)]
-pub(crate) struct Found {
+pub(crate) struct DetectedEngine {
     pub(crate) implementation: &'static str,
-    pub(crate) aes_128: Expand,
-    pub(crate) aes_256: Expand,
+    pub(crate) aes_128: ExpandKey,
+    pub(crate) aes_256: ExpandKey,
 }
 
 /// There is none.
 ///
 /// # Errors
 /// Always.
-pub(crate) fn found() -> Result<Found, &'static str> {
+pub(crate) fn found() -> Result<DetectedEngine, &'static str> {
     Err("this CPU is no x86-64")
 }

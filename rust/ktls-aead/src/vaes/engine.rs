@@ -28,19 +28,19 @@ pub(super) trait Engine: Simd + Send + Sync + 'static {
 macro_rules! entry_points {
     ($token:ident, $name:literal, $($feature:tt)*) => {
         $(#[target_feature(enable = $feature)])*
-        fn expand<const ROUNDS: usize>(s: $token, schedule: &mut Schedule, key: &[u8]) {
+        fn expand<const ROUNDS: usize>(s: $token, schedule: &mut ExpandedKey, key: &[u8]) {
             schedule.fill::<_, ROUNDS>(s, key);
         }
 
         $(#[target_feature(enable = $feature)])*
-        fn seal<const ROUNDS: usize>(s: $token, key: &Schedule, jobs: &mut [SealJob<'_>]) {
+        fn seal<const ROUNDS: usize>(s: $token, key: &ExpandedKey, jobs: &mut [SealJob<'_>]) {
             super::batch::seal::<_, ROUNDS>(s, key, jobs);
         }
 
         $(#[target_feature(enable = $feature)])*
         fn open<const ROUNDS: usize>(
             s: $token,
-            key: &Schedule,
+            key: &ExpandedKey,
             jobs: &mut [InnerJob<'_>],
         ) -> usize {
             super::batch::open::<_, ROUNDS>(s, key, jobs)
@@ -56,19 +56,19 @@ macro_rules! entry_points {
                 missing.is_empty().then_some(Self(())).ok_or(missing)
             }
 
-            fn expand<const ROUNDS: usize>(self, schedule: &mut Schedule, key: &[u8]) {
+            fn expand<const ROUNDS: usize>(self, schedule: &mut ExpandedKey, key: &[u8]) {
                 // SAFETY: who has a `$token` has a CPU with these features: see `detect`.
                 unsafe { expand::<ROUNDS>(self, schedule, key) }
             }
 
-            fn seal<const ROUNDS: usize>(self, key: &Schedule, jobs: &mut [SealJob<'_>]) {
+            fn seal<const ROUNDS: usize>(self, key: &ExpandedKey, jobs: &mut [SealJob<'_>]) {
                 // SAFETY: as above.
                 unsafe { seal::<ROUNDS>(self, key, jobs) }
             }
 
             fn open<const ROUNDS: usize>(
                 self,
-                key: &Schedule,
+                key: &ExpandedKey,
                 jobs: &mut [InnerJob<'_>],
             ) -> usize {
                 // SAFETY: as above.

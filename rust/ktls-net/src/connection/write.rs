@@ -45,8 +45,8 @@ impl Connection {
         let patience = limit.patience();
         // What waits for nobody must not be far ahead of TCP.
         let most = match patience {
-            Wait::None => AHEAD,
-            Wait::Until(_) | Wait::Endless => usize::MAX,
+            Wait::Never => AHEAD,
+            Wait::Until(_) | Wait::Forever => usize::MAX,
         };
         let mut taken = 0;
         loop {
@@ -56,7 +56,7 @@ impl Connection {
                 step => step?,
             };
             taken += count;
-            if taken == data.len() && (flushed || patience == Wait::None) {
+            if taken == data.len() && (flushed || patience == Wait::Never) {
                 return Ok(taken);
             }
             if !flushed && let Err(error) = self.wait_within(fd, limit) {

@@ -163,7 +163,7 @@ impl FdSocket {
         let mut source = SendBuffers::new(&slices);
         let mut tx = self.tx.state();
         let before = tx.seq();
-        let limit = seal_at_once(Wait::None);
+        let limit = seal_at_once(Wait::Never);
         let sealed = tx.send(&mut source, None, PartialRecord::Seal, limit, &self.shared);
         *records += tx.seq().wrapping_sub(before);
         sealed?;

@@ -287,7 +287,7 @@ fn wait_at(
 ) -> Result<(), NetError> {
     let patience = limit.patience();
     let wait = |patience| crate::wait::wait(place, events, patience);
-    if patience != Wait::Endless {
+    if patience != Wait::Forever {
         return limit.wait(patience, wait).map(drop);
     }
     let waited = match *system.get_or_insert_with(|| socket_patience(socket, which)) {
@@ -337,7 +337,7 @@ fn socket_patience(fd: &OwnedFd, which: Timeout) -> Wait {
     match socket_timeout(fd, which) {
         Ok(Some(timeout)) => Instant::now()
             .checked_add(timeout)
-            .map_or(Wait::Endless, Wait::Until),
-        Ok(None) | Err(_) => Wait::Endless,
+            .map_or(Wait::Forever, Wait::Until),
+        Ok(None) | Err(_) => Wait::Forever,
     }
 }

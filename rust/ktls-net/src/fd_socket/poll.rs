@@ -48,7 +48,7 @@ impl FdSocket {
     /// [`NetError::Interrupted`], also without a signal, to be called again; EBADF once closed.
     pub fn poll(&self, events: u16, limit: &mut ProgressDeadline) -> Result<u16, NetError> {
         let now = self.readiness(events)?.now;
-        if now != 0 || limit.patience() == Wait::None {
+        if now != 0 || limit.patience() == Wait::Never {
             return Ok(now);
         }
         let bell = Arc::new(ReadinessBell::new()?);

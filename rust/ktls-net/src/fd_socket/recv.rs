@@ -52,7 +52,7 @@ impl FdSocket {
     ) -> Result<ReceiveResult, NetError> {
         let fd = self.fd.open()?;
         let wanted = RecvFlags::new(flags);
-        let mut at_once = ProgressDeadline::once(Wait::None);
+        let mut at_once = ProgressDeadline::once(Wait::Never);
         let limit = if wanted.dont_wait {
             &mut at_once
         } else {

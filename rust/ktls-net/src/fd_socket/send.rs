@@ -92,7 +92,7 @@ impl FdSocket {
         limit: &mut ProgressDeadline,
     ) -> Result<SendResult, NetError> {
         let fd = self.fd.open()?;
-        let mut at_once = ProgressDeadline::once(Wait::None);
+        let mut at_once = ProgressDeadline::once(Wait::Never);
         let limit = if flags & DONTWAIT == 0 {
             limit
         } else {

@@ -91,7 +91,7 @@ mod tests {
     fn a_long_wait_lets_the_caller_look_up_first_and_goes_on_where_it_was() {
         let (socket, mut far) = keyed();
         let data = vec![7; 8 << 20];
-        let (mut limit, mut taken) = (ProgressDeadline::whole(Wait::Endless), 0);
+        let (mut limit, mut taken) = (ProgressDeadline::whole(Wait::Forever), 0);
         let first = socket.send_all(&data, &[], 0, &mut limit, &mut taken);
         assert!(matches!(first, Err(NetError::Interrupted)));
         assert!(0 < taken && taken < data.len());

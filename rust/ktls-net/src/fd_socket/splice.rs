@@ -192,8 +192,8 @@ fn pipe_patience(pipe: &OwnedFd, flags: SpliceFlags, patience: Wait) -> Result<W
     let nonblock =
         flags.contains(SpliceFlags::NONBLOCK) || fcntl_getfl(pipe)?.contains(OFlags::NONBLOCK);
     Ok(match patience {
-        _ if nonblock => Wait::None,
-        Wait::None => Wait::Endless,
+        _ if nonblock => Wait::Never,
+        Wait::Never => Wait::Forever,
         patience => patience,
     })
 }

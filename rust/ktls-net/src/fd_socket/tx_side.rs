@@ -71,8 +71,8 @@ pub(crate) enum PushOutcome {
 /// does not wait must not be far ahead of TCP.
 pub(super) const fn seal_at_once(patience: Wait) -> usize {
     match patience {
-        Wait::None => 128 << 10,
-        Wait::Until(_) | Wait::Endless => 256 << 10,
+        Wait::Never => 128 << 10,
+        Wait::Until(_) | Wait::Forever => 256 << 10,
     }
 }
 

@@ -56,7 +56,7 @@ impl PumpJob {
     ) -> Result<Self, NetError> {
         let pump = PairPump::new(sides, options.truncation);
         Ok(Self {
-            turns: pump.turns(Wait::None)?,
+            turns: pump.turns(Wait::Never)?,
             before: records(pump.sides()),
             pump,
             pair,

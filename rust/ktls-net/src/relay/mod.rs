@@ -70,7 +70,7 @@ impl Relay {
     /// Those of reading and writing on either side, [`NetError::TimedOut`] when idle; then neither side can
     /// take what it got for all there was. [`NetError::Interrupted`]: call again.
     pub fn run(&mut self) -> Result<(u64, u64), NetError> {
-        let _turns = self.pump.turns(Wait::Endless)?;
+        let _turns = self.pump.turns(Wait::Forever)?;
         match self.pump_on() {
             Err(NetError::Interrupted) => Err(NetError::Interrupted),
             Err(error) => {

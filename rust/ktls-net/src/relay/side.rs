@@ -130,7 +130,7 @@ impl RelaySide {
     /// Says that no more will come.
     pub(super) fn end(&self) -> Result<(), NetError> {
         match self {
-            Self::Tls { connection, .. } => connection.close_notify(Wait::None),
+            Self::Tls { connection, .. } => connection.close_notify(Wait::Never),
             Self::Ktls(side) => {
                 side.end();
                 Ok(())

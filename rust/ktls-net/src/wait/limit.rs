@@ -133,10 +133,10 @@ mod tests {
 
     #[test]
     fn waits_between_looks_for_signals_grow_with_the_call() {
-        let mut limit = ProgressDeadline::whole(Wait::Endless);
+        let mut limit = ProgressDeadline::whole(Wait::Forever);
         for number in 0..12 {
             let earliest = Instant::now() + LOOK_UP * (1 << number);
-            let waited = limit.wait(Wait::Endless, |patience| {
+            let waited = limit.wait(Wait::Forever, |patience| {
                 assert!(matches!(patience, Wait::Until(end) if end >= earliest));
                 Err(NetError::TimedOut)
             });
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn what_comes_in_between_makes_the_next_look_early() {
         for come in [Ok(PollFlags::IN), Err(NetError::Interrupted)] {
-            let mut limit = ProgressDeadline::whole(Wait::Endless);
+            let mut limit = ProgressDeadline::whole(Wait::Forever);
             for _ in 0..4 {
                 assert!(matches!(
                     wait_in_vain(&mut limit),
@@ -156,7 +156,7 @@ mod tests {
             }
             assert!(limit.look_up > Some(LOOK_UP));
             let told = come.is_ok();
-            let waited = limit.wait(Wait::Endless, |_| come);
+            let waited = limit.wait(Wait::Forever, |_| come);
             assert_eq!(waited.is_ok(), told);
             assert_eq!(limit.look_up, Some(LOOK_UP));
         }
@@ -164,9 +164,9 @@ mod tests {
 
     #[test]
     fn who_cannot_be_interrupted_waits_in_one_piece() {
-        let mut limit = ProgressDeadline::once(Wait::Endless);
-        let waited = limit.wait(Wait::Endless, |patience| {
-            assert_eq!(patience, Wait::Endless);
+        let mut limit = ProgressDeadline::once(Wait::Forever);
+        let waited = limit.wait(Wait::Forever, |patience| {
+            assert_eq!(patience, Wait::Forever);
             Ok(PollFlags::IN)
         });
         assert_eq!(waited.ok(), Some(PollFlags::IN));
@@ -174,14 +174,14 @@ mod tests {
 
     #[test]
     fn who_has_taken_something_waits_in_one_piece() {
-        let mut limit = ProgressDeadline::until_taken(Wait::Endless);
+        let mut limit = ProgressDeadline::until_taken(Wait::Forever);
         assert!(matches!(
             wait_in_vain(&mut limit),
             Err(NetError::Interrupted)
         ));
         limit.note_taken();
         assert!(matches!(wait_in_vain(&mut limit), Err(NetError::TimedOut)));
-        let mut goes_on = ProgressDeadline::whole(Wait::Endless);
+        let mut goes_on = ProgressDeadline::whole(Wait::Forever);
         goes_on.note_taken();
         assert!(matches!(
             wait_in_vain(&mut goes_on),
@@ -193,7 +193,7 @@ mod tests {
     fn a_timeout_that_is_over_before_the_look_is_told() {
         let mut limit = ProgressDeadline::whole(Wait::Until(Instant::now()));
         assert!(matches!(wait_in_vain(&mut limit), Err(NetError::TimedOut)));
-        let mut limit = ProgressDeadline::whole(Wait::None);
+        let mut limit = ProgressDeadline::whole(Wait::Never);
         assert!(matches!(wait_in_vain(&mut limit), Err(NetError::TimedOut)));
     }
 }

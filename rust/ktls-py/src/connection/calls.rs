@@ -31,7 +31,7 @@ impl PyConnection {
 
     /// A blocking call returns when the socket has taken what it sealed.
     pub(super) fn flush(&self, py: Python<'_>, limit: &mut ProgressDeadline) -> PyResult<()> {
-        if limit.patience() == Wait::None {
+        if limit.patience() == Wait::Never {
             return Ok(());
         }
         self.run(py, || self.inner.flush(limit))

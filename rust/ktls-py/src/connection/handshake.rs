@@ -22,7 +22,7 @@ pub(super) fn shake(
     check_plain(sock)?;
     let timeout = SocketTimeout::of(sock)?;
     let patience = timeout.patience();
-    if patience == Wait::None {
+    if patience == Wait::Never {
         let text = "a handshake waits for the peer: give the non-blocking socket a timeout first";
         return Err(refused(Errno::Inval, text));
     }
