@@ -106,7 +106,7 @@ pub(crate) trait IntegerBounds {
 
 macro_rules! bounds {
     ($($kind:ty),*) => {
-        $(impl Bounds for $kind {
+        $(impl IntegerBounds for $kind {
             const LEAST: i64 = <$kind>::MIN as i64;
             const MOST: i64 = <$kind>::MAX as i64;
         })*

@@ -14,10 +14,10 @@ mod record_list;
 mod resync;
 mod rings;
 mod rx;
-mod rx_side;
+mod rx_offload;
 mod tx;
 mod tx_calls;
-mod tx_side;
+mod tx_offload;
 
 pub use count::{Carrier, OffloadGauges};
 pub use device::{
@@ -30,7 +30,7 @@ pub use policy::{InstallPolicy, RekeyOutcome};
 pub use record_list::{LocatedRecord, RecordList};
 pub use rings::{BoundedRing, SegmentCompletion, SegmentDescriptor};
 pub use rx::{RxDeed, RxOffloadEvent, RxPhase, RxStep, UnreadStream};
-pub(crate) use rx_side::HeadOpener;
-pub use rx_side::{ArrivedStream, RxOffload, RxTally};
+pub(crate) use rx_offload::HeadOpener;
+pub use rx_offload::{ArrivedStream, RxOffload, RxTally};
 pub use tx::{StreamPosition, TxOffloadEvent, TxPhase, TxStep};
-pub use tx_side::{SealPath, StreamSegment, TransmitOutcome, TxOffload, TxTally};
+pub use tx_offload::{SealPath, StreamSegment, TransmitOutcome, TxOffload, TxTally};

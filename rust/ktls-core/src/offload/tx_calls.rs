@@ -7,7 +7,7 @@ use crate::key::TrafficKey;
 use crate::offload::device::{DeviceConnection, NetdevState, OffloadDevice};
 use crate::offload::policy::InstallPolicy;
 use crate::offload::tx::{StreamPosition, TxOffloadEvent, TxPhase};
-use crate::offload::tx_side::{SealPath, StreamSegment, TransmitOutcome, TxOffload, TxTally};
+use crate::offload::tx_offload::{SealPath, StreamSegment, TransmitOutcome, TxOffload, TxTally};
 use crate::socket::{CallFault, SocketShared, SocketTx};
 use crate::stats::Stats;
 

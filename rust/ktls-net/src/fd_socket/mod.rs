@@ -3,18 +3,18 @@
 //! Locks, outermost first: a turn (held while waiting for the peer), `setup`, then one of the two
 //! directions (never held while waiting). So a blocked reader blocks neither a writer nor `TLS_RX`.
 
-mod ahead;
-mod lent;
+mod for_relay;
 mod plain;
 mod poll;
-mod queued;
 mod recv;
+mod rx_queue;
 mod send;
 mod send_all;
 mod send_file;
 mod setup;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod splice;
+mod tx_queue;
 mod tx_side;
 mod watch;
 
@@ -38,9 +38,9 @@ use crate::{NetError, OffloadQueue, Wait};
 use recv::FdSocketRx;
 use setup::SocketSetup;
 
-pub(crate) use ahead::{ReadAheadNext, RxParts};
-pub use lent::UnfitForRelay;
+pub use for_relay::UnfitForRelay;
 pub use poll::SocketReadiness;
+pub(crate) use rx_queue::{ReadAheadNext, RxParts};
 pub use send_file::FileSource;
 pub(crate) use tx_side::{FdSocketTx, ORPHAN, PushOutcome};
 pub use watch::ReadinessBell;

@@ -13,7 +13,7 @@ use ktls_core::socket::{
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use super::ahead::RxQueue;
+use super::rx_queue::RxQueue;
 use super::{FdSocket, look, tcp_error, wait_to_receive};
 use crate::descriptor::lock;
 use crate::wait::{PEER_DONE, read_now};

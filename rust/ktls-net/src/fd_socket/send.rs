@@ -10,7 +10,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
 
-use super::queued::TxQueue;
+use super::tx_queue::TxQueue;
 use super::tx_side::{FlushOutcome, seal_at_once};
 use super::{FdSocket, wait_at};
 use crate::queue::{KeptBytes, SendPayload};

@@ -11,7 +11,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown, send};
 
-use super::queued::TxQueue;
+use super::tx_queue::TxQueue;
 use super::watch::ReadinessWatchers;
 use crate::background_sender::StalledSocket;
 use crate::descriptor::lock;
