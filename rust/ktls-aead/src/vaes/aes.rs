@@ -90,5 +90,5 @@ pub(super) fn expand<S: Simd, const ROUNDS: usize>(s: S, key: &[u8], rounds: &mu
 fn substitute<S: Simd>(s: S, word: u32) -> u32 {
     let column = u128::from(word);
     let columns = column | column << 32 | column << 64 | column << 96;
-    s.to_u128(s.aes_last_round(s.from_u128(columns), s.splat(0))) as u32
+    s.to_u128(s.aes_last_round(s.set_low(columns), s.splat(0))) as u32
 }

@@ -94,7 +94,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn from_u128(self, block: u128) -> __m256i {
+    fn set_low(self, block: u128) -> __m256i {
         on_cpu!(_mm256_zextsi128_si256(in_register!(block)))
     }
 

@@ -97,7 +97,7 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn from_u128(self, block: u128) -> __m512i {
+    fn set_low(self, block: u128) -> __m512i {
         on_cpu!(_mm512_zextsi128_si512(in_register!(block)))
     }
 

@@ -115,7 +115,7 @@ fn seal_lanes<S: Simd, const ROUNDS: usize>(
         if !room.fits_lanes::<S>(blocks) {
             break;
         }
-        let nonces = s.from_blocks(|i| s.from_u128(number(jobs[i].nonce)));
+        let nonces = s.gather(|i| s.set_low(number(jobs[i].nonce)));
         *stream = room.push_lanes(s, nonces, blocks);
         count += S::BLOCKS;
     }
@@ -145,7 +145,7 @@ fn open_lanes<S: Simd, const ROUNDS: usize>(
         if !room.fits_lanes::<S>(blocks) {
             break;
         }
-        let nonces = s.from_blocks(|i| s.from_u128(number(jobs[i].job.nonce)));
+        let nonces = s.gather(|i| s.set_low(number(jobs[i].job.nonce)));
         *stream = room.push_lanes(s, nonces, blocks);
         count += S::BLOCKS;
     }

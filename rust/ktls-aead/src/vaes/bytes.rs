@@ -7,7 +7,7 @@ use super::simd::Simd;
 pub(super) fn load_last<S: Simd>(s: S, data: &[u8], len: usize) -> S::V {
     match data.last_chunk::<16>() {
         Some(last) => s.shuffle_bytes(s.load_one(last), s.load_one(&SHIFT[16 - len..])),
-        None => s.from_u128(load_short(data)),
+        None => s.set_low(load_short(data)),
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) fn seal_end<S: Simd>(
     let len = from.len() - at;
     let mut block = load_last(s, job.plaintext, len);
     if let Some(inner_type) = job.inner_type {
-        let inner_type = s.from_u128(u128::from(inner_type));
+        let inner_type = s.set_low(u128::from(inner_type));
         block = s.xor(
             block,
             s.shuffle_bytes(inner_type, s.load_one(&PLACE[16 - len..])),

@@ -33,13 +33,13 @@ impl<V: Copy> GhashFrame<V> {
                 Some(block) => u128::from_le_bytes(*block),
                 None => load_short(block),
             };
-            let x = s.from_u128(block.swap_bytes());
+            let x = s.set_low(block.swap_bytes());
             sum.add(s, key, s.xor(hash, x), 1);
             hash = sum.reduce(s);
         }
         let mut lengths = UnreducedSum::zero(s);
         let bits = (bytes.len() as u128) << 67 | (len as u128) << 3;
-        lengths.add(s, key, s.from_u128(bits), 1);
+        lengths.add(s, key, s.set_low(bits), 1);
         let mut short = lengths;
         let power = len.div_ceil(16) + 1;
         if power <= POWERS {

@@ -104,8 +104,8 @@ pub(super) fn times_x(h: u128) -> u128 {
 /// The product of two elements that carry the factor x, which carries it too.
 #[inline(always)]
 pub(super) fn product<S: Simd>(s: S, a: u128, b: u128) -> u128 {
-    let both = s.from_u128((a ^ (a >> 64)) & u128::from(u64::MAX));
-    let (a, b) = (s.from_u128(a), s.from_u128(b));
+    let both = s.set_low((a ^ (a >> 64)) & u128::from(u64::MAX));
+    let (a, b) = (s.set_low(a), s.set_low(b));
     let sum = UnreducedSum {
         low: s.clmul_low(a, b),
         mid: s.clmul_low(s.xor(b, s.swap_halves(b)), both),

@@ -135,7 +135,7 @@ fn tags<S: Simd>(s: S, sum: &UnreducedSum<S::V>, hidden: &[u8]) -> S::V {
 /// The block at `at` of each lane.
 #[inline(always)]
 fn load<S: Simd>(s: S, from: &PerLane<'_>, at: usize) -> S::V {
-    s.from_blocks(|i| s.load_one(&from[i][at..]))
+    s.gather(|i| s.load_one(&from[i][at..]))
 }
 
 /// The last `len` bytes of each lane, with zeros behind.
@@ -143,7 +143,7 @@ fn load<S: Simd>(s: S, from: &PerLane<'_>, at: usize) -> S::V {
 fn load_last<S: Simd>(s: S, from: &PerLane<'_>, len: usize) -> S::V {
     let all = from[0].len();
     if all < 16 {
-        return s.from_blocks(|i| s.from_u128(load_short(from[i])));
+        return s.gather(|i| s.set_low(load_short(from[i])));
     }
     s.shuffle_bytes(
         load(s, from, all - 16),

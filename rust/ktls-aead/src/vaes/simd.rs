@@ -27,7 +27,7 @@ pub(super) trait Simd: Copy {
     /// The first block everywhere.
     fn broadcast(self, v: Self::V) -> Self::V;
     /// This block first, zeros behind it.
-    fn from_u128(self, block: u128) -> Self::V;
+    fn set_low(self, block: u128) -> Self::V;
     /// This block everywhere.
     fn splat(self, block: u128) -> Self::V;
     /// The first block.
@@ -56,7 +56,7 @@ pub(super) trait Simd: Copy {
 
     /// A vector of the first blocks of others.
     #[inline(always)]
-    fn from_blocks(self, block: impl Fn(usize) -> Self::V) -> Self::V {
+    fn gather(self, block: impl Fn(usize) -> Self::V) -> Self::V {
         let mut v = block(0);
         for i in 1..Self::BLOCKS {
             v = self.insert(v, i, block(i));

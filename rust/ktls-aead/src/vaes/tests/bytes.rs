@@ -34,7 +34,7 @@ fn the_last_bytes_are_a_block_with_zeros_behind() {
 
 #[test]
 fn the_start_of_a_block_is_kept() {
-    let block = S.from_u128(u128::from_le_bytes(counting()));
+    let block = S.set_low(u128::from_le_bytes(counting()));
     for len in 0..=16 {
         let mut want: [u8; 16] = counting();
         want[len..].fill(0);
@@ -59,6 +59,6 @@ fn one_byte_is_put_in_its_place() {
         let mut want = [0; 16];
         want[at] = 23;
         let order = S.load_one(&PLACE[16 - at..]);
-        assert_eq!(only(S.shuffle_bytes(S.from_u128(23), order)), want);
+        assert_eq!(only(S.shuffle_bytes(S.set_low(23), order)), want);
     }
 }

@@ -28,7 +28,7 @@ impl<const B: usize> Simd for Model<B> {
     }
 
     fn load_one(self, from: &[u8]) -> [u128; B] {
-        self.from_u128(u128::from_le_bytes(from.as_chunks().0[0]))
+        self.set_low(u128::from_le_bytes(from.as_chunks().0[0]))
     }
 
     fn store_one(self, v: [u128; B], to: &mut [u8]) {
@@ -45,14 +45,14 @@ impl<const B: usize> Simd for Model<B> {
     }
 
     fn extract(self, v: [u128; B], i: usize) -> [u128; B] {
-        self.from_u128(v[i])
+        self.set_low(v[i])
     }
 
     fn broadcast(self, v: [u128; B]) -> [u128; B] {
         [v[0]; B]
     }
 
-    fn from_u128(self, block: u128) -> [u128; B] {
+    fn set_low(self, block: u128) -> [u128; B] {
         std::array::from_fn(|i| if i == 0 { block } else { 0 })
     }
 
@@ -65,7 +65,7 @@ impl<const B: usize> Simd for Model<B> {
     }
 
     fn reduce_xor(self, v: [u128; B]) -> [u128; B] {
-        self.from_u128(v.iter().fold(0, |sum, block| sum ^ block))
+        self.set_low(v.iter().fold(0, |sum, block| sum ^ block))
     }
 
     fn xor(self, a: [u128; B], b: [u128; B]) -> [u128; B] {
