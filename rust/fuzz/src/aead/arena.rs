@@ -7,12 +7,12 @@ const STALE: u8 = 0xa5;
 
 /// A buffer with a slot for each record, at any distance from the one before.
 #[derive(Eq, PartialEq)]
-pub(super) struct Arena {
+pub(super) struct RecordArena {
     bytes: Vec<u8>,
     slots: Vec<Range<usize>>,
 }
 
-impl Arena {
+impl RecordArena {
     /// A slot for each gap in front of it and its length; all is stale.
     pub(super) fn new(slots: impl Iterator<Item = (usize, usize)>) -> Self {
         let mut end = 0;

@@ -9,27 +9,27 @@ use libfuzzer_sys::arbitrary::{Result, Unstructured};
 const MAX_RECORDS: usize = 24;
 
 /// One key and what it shall seal.
-pub(super) struct Batch {
+pub(super) struct SealedUnderOneKey {
     pub(super) algorithm: Algorithm,
     key: [u8; 32],
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<PlannedRecord>,
 }
 
 /// A record to be sealed, and what becomes of it before it is opened.
-pub(super) struct Record {
+pub(super) struct PlannedRecord {
     pub(super) nonce: NonceBytes,
     pub(super) aad: Aad,
     pub(super) plaintext: Vec<u8>,
     pub(super) inner_type: Option<u8>,
     /// Bytes in front of it where it is read, and where it is written.
     pub(super) gaps: (usize, usize),
-    damage: Damage,
+    damage: WireDamage,
     /// Whether its last byte shall be kept apart when it is opened, if it has one.
     apart: bool,
 }
 
 /// What happens to a record on its way.
-enum Damage {
+enum WireDamage {
     None,
     /// This bit of ciphertext and tag is another.
     Bit(usize),
@@ -42,7 +42,7 @@ enum Damage {
 }
 
 /// A record to be opened.
-pub(super) struct Received {
+pub(super) struct ReceivedRecord {
     pub(super) nonce: NonceBytes,
     pub(super) aad: Aad,
     pub(super) sealed: Vec<u8>,
@@ -52,13 +52,13 @@ pub(super) struct Received {
     pub(super) damaged: bool,
 }
 
-impl Batch {
+impl SealedUnderOneKey {
     pub(super) fn read(input: &mut Unstructured<'_>) -> Result<Self> {
         let algorithm = *input.choose(&[Algorithm::Aes128Gcm, Algorithm::Aes256Gcm])?;
         let key = input.arbitrary()?;
         let mut records = Vec::new();
         while records.len() < MAX_RECORDS && !input.is_empty() {
-            let record = Record::read(input, records.last())?;
+            let record = PlannedRecord::read(input, records.last())?;
             records.push(record);
         }
         Ok(Self {
@@ -76,14 +76,14 @@ impl Batch {
     }
 
     /// What arrives of the sealed records.
-    pub(super) fn received(&self, wire: &[Vec<u8>]) -> Vec<Received> {
+    pub(super) fn received(&self, wire: &[Vec<u8>]) -> Vec<ReceivedRecord> {
         let both = self.records.iter().zip(wire);
         both.map(|(record, sealed)| record.received(sealed))
             .collect()
     }
 }
 
-impl Record {
+impl PlannedRecord {
     fn read(input: &mut Unstructured<'_>, before: Option<&Self>) -> Result<Self> {
         let len = read_len(input, before)?;
         let inner_type: Option<u8> = input.arbitrary()?;
@@ -93,7 +93,7 @@ impl Record {
             plaintext: text(len, input.arbitrary()?),
             inner_type,
             gaps: (input.int_in_range(0..=64)?, input.int_in_range(0..=64)?),
-            damage: Damage::read(input)?,
+            damage: WireDamage::read(input)?,
             apart: input.arbitrary()?,
         })
     }
@@ -103,8 +103,8 @@ impl Record {
         self.plaintext.len() + usize::from(self.inner_type.is_some()) + TAG_LEN
     }
 
-    fn received(&self, sealed: &[u8]) -> Received {
-        let mut received = Received {
+    fn received(&self, sealed: &[u8]) -> ReceivedRecord {
+        let mut received = ReceivedRecord {
             nonce: self.nonce,
             aad: self.aad,
             sealed: sealed.to_vec(),
@@ -113,24 +113,24 @@ impl Record {
             damaged: true,
         };
         match self.damage {
-            Damage::None => received.damaged = false,
-            Damage::Bit(bit) => flip(&mut received.sealed, bit),
-            Damage::Cut(count) => {
+            WireDamage::None => received.damaged = false,
+            WireDamage::Bit(bit) => flip(&mut received.sealed, bit),
+            WireDamage::Cut(count) => {
                 // A record without a tag never gets as far as the cipher.
                 let most = sealed.len() - TAG_LEN;
                 let count = (count + 1).min(most);
                 received.sealed.truncate(sealed.len() - count);
                 received.damaged = count > 0;
             }
-            Damage::Nonce(bit) => flip(&mut received.nonce, bit),
-            Damage::Aad(bit) => received.aad = other_aad(self.aad, bit),
+            WireDamage::Nonce(bit) => flip(&mut received.nonce, bit),
+            WireDamage::Aad(bit) => received.aad = other_aad(self.aad, bit),
         }
         received.apart = self.apart && received.sealed.len() > TAG_LEN;
         received
     }
 }
 
-impl Damage {
+impl WireDamage {
     fn read(input: &mut Unstructured<'_>) -> Result<Self> {
         let place = usize::from(input.arbitrary::<u16>()?);
         Ok(match input.int_in_range(0..=31)? {
@@ -144,7 +144,7 @@ impl Damage {
 }
 
 /// Mostly short; records of equal length share work, so that of the record before is likely.
-fn read_len(input: &mut Unstructured<'_>, before: Option<&Record>) -> Result<usize> {
+fn read_len(input: &mut Unstructured<'_>, before: Option<&PlannedRecord>) -> Result<usize> {
     match input.int_in_range(0..=7)? {
         0..=2 => Ok(usize::from(input.arbitrary::<u8>()?)),
         3..=5 => input.int_in_range(0..=1200),
@@ -156,7 +156,7 @@ fn read_len(input: &mut Unstructured<'_>, before: Option<&Record>) -> Result<usi
 /// That of TLS 1.3, of TLS 1.2, of the record before, or any.
 fn read_aad(
     input: &mut Unstructured<'_>,
-    before: Option<&Record>,
+    before: Option<&PlannedRecord>,
     inner_len: usize,
 ) -> Result<Aad> {
     let [.., high, low] = (inner_len + TAG_LEN).to_be_bytes();

@@ -9,21 +9,22 @@ use ktls_aead::{Aead, Wanted};
 use ktls_core::aead::{Provider, RecordKey};
 use libfuzzer_sys::arbitrary::Unstructured;
 
-use self::batch::Batch;
+use self::batch::SealedUnderOneKey;
 
 /// Seals the batch that `input` describes and opens what is left of it, in every way there is.
 ///
 /// # Panics
 /// When two ways differ, or this CPU has no AES-GCM of ours.
 pub fn check(input: &[u8]) {
-    let batch = Batch::read(&mut Unstructured::new(input)).expect("zeros follow an input");
+    let batch =
+        SealedUnderOneKey::read(&mut Unstructured::new(input)).expect("zeros follow an input");
     let ours = key(Wanted::Vaes, &batch);
     let theirs = key(Wanted::AwsLc, &batch);
     let wire = seal::check(&batch, &*ours, &*theirs);
     open::check(&batch.received(&wire), &*ours, &*theirs);
 }
 
-fn key(wanted: Wanted, batch: &Batch) -> Box<dyn RecordKey> {
+fn key(wanted: Wanted, batch: &SealedUnderOneKey) -> Box<dyn RecordKey> {
     Aead::with(wanted)
         .record_key(batch.algorithm, batch.key())
         .unwrap_or_else(|error| panic!("there is nothing to fuzz: {error}"))

@@ -3,20 +3,20 @@
 use ktls_core::aead::{InnerJob, OpenJob, RecordKey};
 use ktls_core::wire::TAG_LEN;
 
-use super::arena::Arena;
-use super::batch::Received;
+use super::arena::RecordArena;
+use super::batch::ReceivedRecord;
 
 /// What opening came to.
-struct Opened {
+struct OpenOutcome {
     /// How many opened, from the first on.
     count: usize,
-    out: Arena,
+    out: RecordArena,
     /// The last bytes that were kept apart.
     types: Vec<Option<u8>>,
 }
 
-pub(super) fn check(records: &[Received], ours: &dyn RecordKey, theirs: &dyn RecordKey) {
-    let input = Arena::holding(records.iter().map(|one| (one.gaps.1, &*one.sealed)));
+pub(super) fn check(records: &[ReceivedRecord], ours: &dyn RecordKey, theirs: &dyn RecordKey) {
+    let input = RecordArena::holding(records.iter().map(|one| (one.gaps.1, &*one.sealed)));
     let good = records.iter().take_while(|one| !one.damaged).count();
 
     let (got, want) = (together(records, &input, ours), in_order(records, theirs));
@@ -32,7 +32,7 @@ pub(super) fn check(records: &[Received], ours: &dyn RecordKey, theirs: &dyn Rec
 }
 
 /// All in one call.
-fn together(records: &[Received], input: &Arena, key: &dyn RecordKey) -> Opened {
+fn together(records: &[ReceivedRecord], input: &RecordArena, key: &dyn RecordKey) -> OpenOutcome {
     let mut out = room(records);
     let all = records.iter().zip(input.slots()).zip(out.slots_mut());
     let mut jobs: Vec<_> = all
@@ -45,11 +45,11 @@ fn together(records: &[Received], input: &Arena, key: &dyn RecordKey) -> Opened 
     let many = key.interleaved().expect("ours takes many at once");
     let count = many.open_many(&mut jobs);
     let types = jobs.iter().map(|job| job.inner_type).collect();
-    Opened { count, out, types }
+    OpenOutcome { count, out, types }
 }
 
 /// One after the other until one fails: that and those behind it leave zeros.
-fn in_order(records: &[Received], key: &dyn RecordKey) -> Opened {
+fn in_order(records: &[ReceivedRecord], key: &dyn RecordKey) -> OpenOutcome {
     let mut out = room(records);
     let (mut count, mut failed, mut types) = (0, false, Vec::new());
     for (record, out) in records.iter().zip(out.slots_mut()) {
@@ -63,12 +63,16 @@ fn in_order(records: &[Received], key: &dyn RecordKey) -> Opened {
         out.copy_from_slice(data);
         types.push(last.first().copied());
     }
-    Opened { count, out, types }
+    OpenOutcome { count, out, types }
 }
 
 /// Each in a call of its own, its last byte with the others; gives which opened.
-fn one_by_one(records: &[Received], input: &Arena, key: &dyn RecordKey) -> (Vec<bool>, Arena) {
-    let mut out = Arena::new(records.iter().map(|one| (one.gaps.0, one.inner_len())));
+fn one_by_one(
+    records: &[ReceivedRecord],
+    input: &RecordArena,
+    key: &dyn RecordKey,
+) -> (Vec<bool>, RecordArena) {
+    let mut out = RecordArena::new(records.iter().map(|one| (one.gaps.0, one.inner_len())));
     let all = records.iter().zip(input.slots()).zip(out.slots_mut());
     let opened = all
         .map(|((record, sealed), out)| key.open(record.job(sealed, out)).is_ok())
@@ -76,12 +80,12 @@ fn one_by_one(records: &[Received], input: &Arena, key: &dyn RecordKey) -> (Vec<
     (opened, out)
 }
 
-fn room(records: &[Received]) -> Arena {
-    let data_len = |one: &Received| one.inner_len() - usize::from(one.apart);
-    Arena::new(records.iter().map(|one| (one.gaps.0, data_len(one))))
+fn room(records: &[ReceivedRecord]) -> RecordArena {
+    let data_len = |one: &ReceivedRecord| one.inner_len() - usize::from(one.apart);
+    RecordArena::new(records.iter().map(|one| (one.gaps.0, data_len(one))))
 }
 
-impl Received {
+impl ReceivedRecord {
     fn inner_len(&self) -> usize {
         self.sealed.len() - TAG_LEN
     }

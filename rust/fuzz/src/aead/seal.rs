@@ -6,14 +6,18 @@ use aes_gcm::{Aes128Gcm, Aes256Gcm};
 use ktls_core::aead::{RecordKey, SealJob};
 use ktls_core::suite::Algorithm;
 
-use super::arena::Arena;
-use super::batch::{Batch, Record};
+use super::arena::RecordArena;
+use super::batch::{PlannedRecord, SealedUnderOneKey};
 
 /// Gives the sealed records, once all agree on them.
-pub(super) fn check(batch: &Batch, ours: &dyn RecordKey, theirs: &dyn RecordKey) -> Vec<Vec<u8>> {
+pub(super) fn check(
+    batch: &SealedUnderOneKey,
+    ours: &dyn RecordKey,
+    theirs: &dyn RecordKey,
+) -> Vec<Vec<u8>> {
     let records = &batch.records;
     let plaintexts = records.iter().map(|one| (one.gaps.0, &*one.plaintext));
-    let input = Arena::holding(plaintexts);
+    let input = RecordArena::holding(plaintexts);
     let one_by_one = |key: &dyn RecordKey| {
         sealed(records, &input, |jobs| {
             jobs.into_iter().for_each(|job| key.seal(job));
@@ -31,7 +35,11 @@ pub(super) fn check(batch: &Batch, ours: &dyn RecordKey, theirs: &dyn RecordKey)
 }
 
 /// What `seal` makes of the jobs.
-fn sealed(records: &[Record], input: &Arena, seal: impl FnOnce(Vec<SealJob<'_>>)) -> Arena {
+fn sealed(
+    records: &[PlannedRecord],
+    input: &RecordArena,
+    seal: impl FnOnce(Vec<SealJob<'_>>),
+) -> RecordArena {
     let mut out = room(records);
     let all = records.iter().zip(input.slots()).zip(out.slots_mut());
     let jobs = all.map(|((record, plaintext), out)| SealJob {
@@ -45,7 +53,7 @@ fn sealed(records: &[Record], input: &Arena, seal: impl FnOnce(Vec<SealJob<'_>>)
     out
 }
 
-fn by_rustcrypto(batch: &Batch) -> Arena {
+fn by_rustcrypto(batch: &SealedUnderOneKey) -> RecordArena {
     let mut out = room(&batch.records);
     match batch.algorithm {
         Algorithm::Aes128Gcm => seal_by::<Aes128Gcm>(batch, out.slots_mut()),
@@ -54,7 +62,7 @@ fn by_rustcrypto(batch: &Batch) -> Arena {
     out
 }
 
-fn seal_by<A>(batch: &Batch, outs: Vec<&mut [u8]>)
+fn seal_by<A>(batch: &SealedUnderOneKey, outs: Vec<&mut [u8]>)
 where
     A: AeadInOut<NonceSize = U12, TagSize = U16> + KeyInit,
 {
@@ -75,7 +83,7 @@ where
     }
 }
 
-fn room(records: &[Record]) -> Arena {
+fn room(records: &[PlannedRecord]) -> RecordArena {
     let places = records.iter().map(|one| (one.gaps.1, one.sealed_len()));
-    Arena::new(places)
+    RecordArena::new(places)
 }

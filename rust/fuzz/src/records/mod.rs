@@ -9,7 +9,7 @@ mod script;
 
 use libfuzzer_sys::arbitrary::Unstructured;
 
-use self::script::Script;
+use self::script::PeerScript;
 
 /// Reads `input` as a kernel struct, and then what it describes as a peer's wire.
 ///
@@ -17,7 +17,7 @@ use self::script::Script;
 /// When two ways of reading differ, or something forged is taken for genuine.
 pub fn check(input: &[u8]) {
     crypto_info::check(input);
-    let script = Script::read(&mut Unstructured::new(input)).expect("zeros follow an input");
+    let script = PeerScript::read(&mut Unstructured::new(input)).expect("zeros follow an input");
     scanner::check(&script.sent);
     opener::check(&script);
     receiver::check(&script);

@@ -4,22 +4,22 @@ use ktls_aead::Aead;
 use ktls_core::record::{BatchEnd, Stop};
 use ktls_core::{Error, Opener};
 
-use super::script::{ALONE, MAX_ROOM, Record, Script, Setup, TOGETHER};
+use super::script::{ALONE, MAX_ROOM, PeerScript, ScriptRecord, ScriptSetup, TOGETHER};
 
 /// What an output holds before it is written to.
 const STALE: u8 = 0xa5;
 
 /// What was opened, and why no more.
 #[derive(Debug, Eq, PartialEq)]
-struct Outcome {
-    records: Vec<Record>,
+struct OpenerOutcome {
+    records: Vec<ScriptRecord>,
     error: Option<Error>,
     /// The number of the next record, and how often the key was changed.
     at: (u64, u64),
 }
 
 /// Batches end as single records do, wherever the wire is cut and however little room there is.
-pub(super) fn check(script: &Script) {
+pub(super) fn check(script: &PeerScript) {
     let want = one_by_one(script);
     for (record, sent) in want.records.iter().zip(&script.sent) {
         assert_eq!(record, sent, "what is opened is what was sealed");
@@ -32,7 +32,7 @@ pub(super) fn check(script: &Script) {
     assert_eq!(batches(script, &TOGETHER), want, "records together");
 }
 
-fn one_by_one(script: &Script) -> Outcome {
+fn one_by_one(script: &PeerScript) -> OpenerOutcome {
     let mut opener = opener(&script.setup, &ALONE);
     let (mut rest, mut records) = (&*script.wire, Vec::new());
     let mut out = vec![STALE; MAX_ROOM];
@@ -48,7 +48,7 @@ fn one_by_one(script: &Script) -> Outcome {
         let refused = opener.open(part, &mut out);
         assert_eq!(refused, Err(Error::NotOneRecord { len: part.len() }));
         match opener.open(record, &mut out) {
-            Ok(inner) => records.push(Record {
+            Ok(inner) => records.push(ScriptRecord {
                 record_type: inner.record_type,
                 text: out[..inner.len].to_vec(),
             }),
@@ -60,7 +60,7 @@ fn one_by_one(script: &Script) -> Outcome {
 }
 
 /// Hands over the wire piece by piece, as from a socket.
-fn batches(script: &Script, provider: &'static Aead) -> Outcome {
+fn batches(script: &PeerScript, provider: &'static Aead) -> OpenerOutcome {
     let mut opener = opener(&script.setup, provider);
     let mut pieces = script.pieces.iter().cycle();
     let mut rooms = script.rooms.iter().cycle();
@@ -86,13 +86,18 @@ fn batches(script: &Script, provider: &'static Aead) -> Outcome {
 }
 
 /// One batch; its plaintexts go to `records`, and nothing else may be left in the output.
-fn batch(opener: &mut Opener, wire: &[u8], room: usize, records: &mut Vec<Record>) -> BatchEnd {
+fn batch(
+    opener: &mut Opener,
+    wire: &[u8],
+    room: usize,
+    records: &mut Vec<ScriptRecord>,
+) -> BatchEnd {
     let (mut out, mut found) = (vec![STALE; room], Vec::new());
     let end = opener
         .open_batch(wire, &mut out, |one| found.push(one))
         .expect("it is not paused");
     let (texts, rest) = out.split_at(end.written);
-    records.extend(found.iter().map(|one| Record {
+    records.extend(found.iter().map(|one| ScriptRecord {
         record_type: one.record_type,
         text: texts[one.offset..][..one.len].to_vec(),
     }));
@@ -103,19 +108,19 @@ fn batch(opener: &mut Opener, wire: &[u8], room: usize, records: &mut Vec<Record
     end
 }
 
-fn opener(setup: &Setup, provider: &'static Aead) -> Opener {
+fn opener(setup: &ScriptSetup, provider: &'static Aead) -> Opener {
     Opener::with_framing(setup.info(0), provider, setup.framing()).expect("every cipher is there")
 }
 
 /// After a KeyUpdate the next key comes, as from user space.
-fn resume(setup: &Setup, opener: &mut Opener, provider: &'static Aead) {
+fn resume(setup: &ScriptSetup, opener: &mut Opener, provider: &'static Aead) {
     if opener.paused() {
         let next = setup.info(opener.generation() + 1);
         opener.rekey(next, provider).expect("it follows");
     }
 }
 
-fn outcome(opener: &Opener, records: Vec<Record>, error: Option<Error>) -> Outcome {
+fn outcome(opener: &Opener, records: Vec<ScriptRecord>, error: Option<Error>) -> OpenerOutcome {
     let at = (opener.rec_seq(), opener.generation());
-    Outcome { records, error, at }
+    OpenerOutcome { records, error, at }
 }

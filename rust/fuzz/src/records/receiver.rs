@@ -9,11 +9,11 @@ use ktls_core::wire::{ContentType, TLS13};
 use ktls_core::{CryptoInfo, Direction, Error};
 
 use super::scanner::replies;
-use super::script::{MAX_ROOM, Script, Setup, TOGETHER};
+use super::script::{MAX_ROOM, PeerScript, ScriptSetup, TOGETHER};
 
 /// What the receiver told, data put together, and how it ended.
 #[derive(Debug, Default, Eq, PartialEq)]
-struct Told {
+struct ReceiverOutcome {
     data: Vec<u8>,
     /// Everything that is not data, and after how many bytes of data it came.
     events: Vec<(usize, Event)>,
@@ -22,7 +22,7 @@ struct Told {
 
 /// The same is told in the same order however the wire arrives and however it is read; and it is a
 /// start of what was sent.
-pub(super) fn check(script: &Script) {
+pub(super) fn check(script: &PeerScript) {
     let whole = told(script, [usize::MAX; 4], [MAX_ROOM; 4]);
     let cut = told(script, script.pieces, script.rooms);
     assert_eq!(cut, whole);
@@ -41,7 +41,7 @@ pub(super) fn check(script: &Script) {
     );
 }
 
-impl Told {
+impl ReceiverOutcome {
     fn replies(&self) -> Vec<Reply> {
         let reply = |(_, event): &(usize, Event)| match event {
             Event::KeyUpdate(reply) => Some(*reply),
@@ -51,11 +51,11 @@ impl Told {
     }
 }
 
-fn told(script: &Script, pieces: [usize; 4], rooms: [usize; 4]) -> Told {
+fn told(script: &PeerScript, pieces: [usize; 4], rooms: [usize; 4]) -> ReceiverOutcome {
     // The first piece came behind the handshake.
     let (first, mut wire) = script.wire.split_at(pieces[0].min(script.wire.len()));
     let mut receiver = receiver(&script.setup, first);
-    let (mut told, mut pieces) = (Told::default(), pieces.into_iter().cycle());
+    let (mut told, mut pieces) = (ReceiverOutcome::default(), pieces.into_iter().cycle());
     for room in rooms.into_iter().cycle() {
         let mut out = vec![0; room];
         match receiver.advance(&mut out, Duration::ZERO) {
@@ -92,7 +92,7 @@ fn fill<'a>(receiver: &mut Receiver, wire: &'a [u8], piece: usize) -> &'a [u8] {
     &wire[count..]
 }
 
-fn receiver(setup: &Setup, received: &[u8]) -> Receiver {
+fn receiver(setup: &ScriptSetup, received: &[u8]) -> Receiver {
     // So few that a script can be a storm.
     let key_updates = KeyUpdateLimit {
         count: 3,
@@ -106,7 +106,7 @@ fn receiver(setup: &Setup, received: &[u8]) -> Receiver {
         },
         stats: Arc::default(),
     };
-    let keys = Box::new(Keys {
+    let keys = Box::new(ScriptKeys {
         setup: *setup,
         generation: 0,
     });
@@ -114,12 +114,12 @@ fn receiver(setup: &Setup, received: &[u8]) -> Receiver {
 }
 
 /// The keys of a script.
-struct Keys {
-    setup: Setup,
+struct ScriptKeys {
+    setup: ScriptSetup,
     generation: u64,
 }
 
-impl KeySource for Keys {
+impl KeySource for ScriptKeys {
     fn next(&mut self, _direction: Direction) -> Result<CryptoInfo, Error> {
         if self.setup.version != TLS13 {
             return Err(Error::NoRekeyIn12);

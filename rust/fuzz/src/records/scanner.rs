@@ -3,10 +3,10 @@
 use ktls_core::rekey::{Fault, Found, KeyUpdateScanner, Reply};
 use ktls_core::wire::ContentType;
 
-use super::script::Record;
+use super::script::ScriptRecord;
 
 /// However the handshake is cut into records, the same KeyUpdates are found.
-pub(super) fn check(records: &[Record]) {
+pub(super) fn check(records: &[ScriptRecord]) {
     let whole = || records.iter().enumerate();
     let cut = whole().flat_map(|(i, record)| {
         let cut = record.record_type == ContentType::HANDSHAKE.0;
@@ -21,9 +21,9 @@ pub(super) fn check(records: &[Record]) {
 }
 
 /// The answers that the KeyUpdates ask for, up to the first that the RFC forbids.
-pub(super) fn replies(records: &[Record]) -> Vec<Reply> {
+pub(super) fn replies(records: &[ScriptRecord]) -> Vec<Reply> {
     let (mut scanner, mut all) = (KeyUpdateScanner::default(), Vec::new());
-    for Record { record_type, text } in records {
+    for ScriptRecord { record_type, text } in records {
         scanner.feed(*record_type, text, |found| all.push(found));
     }
     let good = all.iter().take_while(|found| found.fault.is_none());

@@ -22,11 +22,11 @@ const MAX_PIECES: usize = 512;
 pub(super) const MAX_ROOM: usize = 20_000;
 
 /// A connection, and what came over it.
-pub(super) struct Script {
-    pub(super) setup: Setup,
+pub(super) struct PeerScript {
+    pub(super) setup: ScriptSetup,
     pub(super) wire: Vec<u8>,
     /// Records that are genuine, up to the first that is not.
-    pub(super) sent: Vec<Record>,
+    pub(super) sent: Vec<ScriptRecord>,
     /// In what pieces the wire arrives, again and again; never none.
     pub(super) pieces: [usize; 4],
     /// How much room the reader has, again and again; never none.
@@ -35,7 +35,7 @@ pub(super) struct Script {
 
 /// What both ends agreed on.
 #[derive(Clone, Copy)]
-pub(super) struct Setup {
+pub(super) struct ScriptSetup {
     pub(super) version: u16,
     cipher: &'static Cipher,
     /// The number of the first record.
@@ -47,13 +47,13 @@ pub(super) struct Setup {
 
 /// A record as its receiver shall see it.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) struct Record {
+pub(super) struct ScriptRecord {
     pub(super) record_type: u8,
     pub(super) text: Vec<u8>,
 }
 
 /// One thing that a peer does.
-enum Step<'a> {
+enum PeerStep<'a> {
     Send(u8, &'a [u8]),
     /// Handshake messages in two records, cut at this offset.
     Handshake(Vec<u8>, usize),
@@ -69,7 +69,7 @@ enum Step<'a> {
     Raw(&'a [u8]),
 }
 
-impl Setup {
+impl ScriptSetup {
     fn read(input: &mut Unstructured<'_>) -> Result<Self> {
         let cipher = input.choose(&CIPHERS)?;
         let tls12 = input.arbitrary::<bool>()? || !cipher.in_tls13;
@@ -113,14 +113,14 @@ impl Setup {
     }
 }
 
-impl Script {
+impl PeerScript {
     pub(super) fn read(input: &mut Unstructured<'_>) -> Result<Self> {
-        let setup = Setup::read(input)?;
+        let setup = ScriptSetup::read(input)?;
         let pieces = read_sizes(input)?;
         let rooms = read_sizes(input)?;
-        let mut peer = Peer::new(setup);
+        let mut peer = ScriptedPeer::new(setup);
         while peer.wire.len() < ENOUGH && !input.is_empty() {
-            peer.act(&Step::read(input)?);
+            peer.act(&PeerStep::read(input)?);
         }
         let at_least = peer.wire.len() / MAX_PIECES;
         Ok(Self {
@@ -143,7 +143,7 @@ fn read_sizes(input: &mut Unstructured<'_>) -> Result<[usize; 4]> {
     Ok(sizes)
 }
 
-impl<'a> Step<'a> {
+impl<'a> PeerStep<'a> {
     fn read(input: &mut Unstructured<'a>) -> Result<Self> {
         let kind = input.int_in_range(0..=11)?;
         let len = usize::from(input.arbitrary::<u8>()?).min(input.len());
@@ -186,11 +186,11 @@ fn read_messages(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
 }
 
 /// The sending end.
-struct Peer {
-    setup: Setup,
+struct ScriptedPeer {
+    setup: ScriptSetup,
     sealer: Sealer,
     wire: Vec<u8>,
-    sent: Vec<Record>,
+    sent: Vec<ScriptRecord>,
     /// Something was sent that is no record of this connection.
     strayed: bool,
 }
@@ -201,8 +201,8 @@ const ENDLESS: Limits = Limits {
     hard: u64::MAX,
 };
 
-impl Peer {
-    fn new(setup: Setup) -> Self {
+impl ScriptedPeer {
+    fn new(setup: ScriptSetup) -> Self {
         Self {
             setup,
             sealer: Sealer::new(setup.info(0), &ALONE)
@@ -214,21 +214,21 @@ impl Peer {
         }
     }
 
-    fn act(&mut self, step: &Step<'_>) {
+    fn act(&mut self, step: &PeerStep<'_>) {
         match *step {
-            Step::Send(record_type, text) => self.send(record_type, text),
-            Step::Handshake(ref messages, at) => {
+            PeerStep::Send(record_type, text) => self.send(record_type, text),
+            PeerStep::Handshake(ref messages, at) => {
                 let (a, b) = messages.split_at(at.min(messages.len()));
                 self.send(ContentType::HANDSHAKE.0, a);
                 self.send(ContentType::HANDSHAKE.0, b);
             }
-            Step::Pad(record_type, text, zeros) => self.pad(record_type, text, zeros),
-            Step::Long(len) => {
+            PeerStep::Pad(record_type, text, zeros) => self.pad(record_type, text, zeros),
+            PeerStep::Long(len) => {
                 self.send(ContentType::APPLICATION_DATA.0, &vec![len as u8; len]);
             }
-            Step::KeyUpdate(reply) => self.update_key(reply),
-            Step::Forge(text, bit) => self.forge(text, bit),
-            Step::Raw(bytes) => {
+            PeerStep::KeyUpdate(reply) => self.update_key(reply),
+            PeerStep::Forge(text, bit) => self.forge(text, bit),
+            PeerStep::Raw(bytes) => {
                 self.wire.extend_from_slice(bytes);
                 self.strayed |= !bytes.is_empty();
             }
@@ -262,7 +262,7 @@ impl Peer {
         }
         if !self.strayed {
             let text = text.to_vec();
-            self.sent.push(Record { record_type, text });
+            self.sent.push(ScriptRecord { record_type, text });
         }
     }
 
