@@ -1,7 +1,7 @@
 //! A batch of records as the input describes it.
 
 use ktls_core::aead::{Aad, NonceBytes};
-use ktls_core::suite::Algorithm;
+use ktls_core::suite::AeadAlgorithm;
 use ktls_core::wire::TAG_LEN;
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 
@@ -10,7 +10,7 @@ const MAX_RECORDS: usize = 24;
 
 /// One key and what it shall seal.
 pub(super) struct SealedUnderOneKey {
-    pub(super) algorithm: Algorithm,
+    pub(super) algorithm: AeadAlgorithm,
     key: [u8; 32],
     pub(super) records: Vec<PlannedRecord>,
 }
@@ -54,7 +54,7 @@ pub(super) struct ReceivedRecord {
 
 impl SealedUnderOneKey {
     pub(super) fn read(input: &mut Unstructured<'_>) -> Result<Self> {
-        let algorithm = *input.choose(&[Algorithm::Aes128Gcm, Algorithm::Aes256Gcm])?;
+        let algorithm = *input.choose(&[AeadAlgorithm::Aes128Gcm, AeadAlgorithm::Aes256Gcm])?;
         let key = input.arbitrary()?;
         let mut records = Vec::new();
         while records.len() < MAX_RECORDS && !input.is_empty() {
@@ -70,7 +70,7 @@ impl SealedUnderOneKey {
 
     pub(super) fn key(&self) -> &[u8] {
         match self.algorithm {
-            Algorithm::Aes128Gcm => &self.key[..16],
+            AeadAlgorithm::Aes128Gcm => &self.key[..16],
             _ => &self.key,
         }
     }

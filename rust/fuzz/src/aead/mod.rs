@@ -5,7 +5,7 @@ mod batch;
 mod open;
 mod seal;
 
-use ktls_aead::{Aead, Wanted};
+use ktls_aead::{Aead, AesGcmPreference};
 use ktls_core::aead::{Provider, RecordKey};
 use libfuzzer_sys::arbitrary::Unstructured;
 
@@ -18,13 +18,13 @@ use self::batch::SealedUnderOneKey;
 pub fn check(input: &[u8]) {
     let batch =
         SealedUnderOneKey::read(&mut Unstructured::new(input)).expect("zeros follow an input");
-    let ours = key(Wanted::Vaes, &batch);
-    let theirs = key(Wanted::AwsLc, &batch);
+    let ours = key(AesGcmPreference::Vaes, &batch);
+    let theirs = key(AesGcmPreference::AwsLc, &batch);
     let wire = seal::check(&batch, &*ours, &*theirs);
     open::check(&batch.received(&wire), &*ours, &*theirs);
 }
 
-fn key(wanted: Wanted, batch: &SealedUnderOneKey) -> Box<dyn RecordKey> {
+fn key(wanted: AesGcmPreference, batch: &SealedUnderOneKey) -> Box<dyn RecordKey> {
     Aead::with(wanted)
         .record_key(batch.algorithm, batch.key())
         .unwrap_or_else(|error| panic!("there is nothing to fuzz: {error}"))

@@ -4,7 +4,7 @@ use aes_gcm::aead::consts::{U12, U16};
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes128Gcm, Aes256Gcm};
 use ktls_core::aead::{RecordKey, SealJob};
-use ktls_core::suite::Algorithm;
+use ktls_core::suite::AeadAlgorithm;
 
 use super::arena::RecordArena;
 use super::batch::{PlannedRecord, SealedUnderOneKey};
@@ -56,7 +56,7 @@ fn sealed(
 fn by_rustcrypto(batch: &SealedUnderOneKey) -> RecordArena {
     let mut out = room(&batch.records);
     match batch.algorithm {
-        Algorithm::Aes128Gcm => seal_by::<Aes128Gcm>(batch, out.slots_mut()),
+        AeadAlgorithm::Aes128Gcm => seal_by::<Aes128Gcm>(batch, out.slots_mut()),
         _ => seal_by::<Aes256Gcm>(batch, out.slots_mut()),
     }
     out

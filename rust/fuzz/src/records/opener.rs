@@ -1,7 +1,7 @@
 //! The wire through an [`Opener`], record by record and in batches.
 
 use ktls_aead::Aead;
-use ktls_core::record::{BatchEnd, Stop};
+use ktls_core::record::{BatchEnd, BatchStop};
 use ktls_core::{Error, Opener};
 
 use super::script::{ALONE, MAX_ROOM, PeerScript, ScriptRecord, ScriptSetup, TOGETHER};
@@ -71,10 +71,10 @@ fn batches(script: &PeerScript, provider: &'static Aead) -> OpenerOutcome {
         at += end.consumed;
         room = *rooms.next().expect("there are four");
         match end.stop {
-            Some(Stop::Bad(error)) => break Some(error),
-            Some(Stop::KeyUpdate) => resume(&script.setup, &mut opener, provider),
-            Some(Stop::Full) if end.consumed == 0 => room = MAX_ROOM,
-            Some(Stop::Full) => {}
+            Some(BatchStop::Bad(error)) => break Some(error),
+            Some(BatchStop::KeyUpdate) => resume(&script.setup, &mut opener, provider),
+            Some(BatchStop::Full) if end.consumed == 0 => room = MAX_ROOM,
+            Some(BatchStop::Full) => {}
             None if have == script.wire.len() => break None,
             None => {
                 let piece = pieces.next().expect("there are four");

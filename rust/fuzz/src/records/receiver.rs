@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ktls_core::rekey::Reply;
-use ktls_core::session::{Event, KeySource, KeyUpdateLimit, Policy, Receiver, Setting};
+use ktls_core::session::{
+    KeySource, KeyUpdateLimit, KeyUpdatePolicy, SessionEvent, SessionReceiver, SessionSettings,
+};
 use ktls_core::wire::{ContentType, TLS13};
 use ktls_core::{CryptoInfo, Direction, Error};
 
@@ -16,7 +18,7 @@ use super::script::{MAX_ROOM, PeerScript, ScriptSetup, TOGETHER};
 struct ReceiverOutcome {
     data: Vec<u8>,
     /// Everything that is not data, and after how many bytes of data it came.
-    events: Vec<(usize, Event)>,
+    events: Vec<(usize, SessionEvent)>,
     end: Option<Error>,
 }
 
@@ -43,8 +45,8 @@ pub(super) fn check(script: &PeerScript) {
 
 impl ReceiverOutcome {
     fn replies(&self) -> Vec<Reply> {
-        let reply = |(_, event): &(usize, Event)| match event {
-            Event::KeyUpdate(reply) => Some(*reply),
+        let reply = |(_, event): &(usize, SessionEvent)| match event {
+            SessionEvent::KeyUpdate(reply) => Some(*reply),
             _ => None,
         };
         self.events.iter().filter_map(reply).collect()
@@ -59,12 +61,12 @@ fn told(script: &PeerScript, pieces: [usize; 4], rooms: [usize; 4]) -> ReceiverO
     for room in rooms.into_iter().cycle() {
         let mut out = vec![0; room];
         match receiver.advance(&mut out, Duration::ZERO) {
-            Ok(Event::Data(count)) => told.data.extend_from_slice(&out[..count]),
-            Ok(Event::NeedMore) if wire.is_empty() => {
+            Ok(SessionEvent::Data(count)) => told.data.extend_from_slice(&out[..count]),
+            Ok(SessionEvent::NeedMore) if wire.is_empty() => {
                 told.end = receiver.end_of_stream().err();
                 break;
             }
-            Ok(Event::NeedMore) => {
+            Ok(SessionEvent::NeedMore) => {
                 wire = fill(&mut receiver, wire, pieces.next().expect("there are four"));
             }
             Ok(event) => told.events.push((told.data.len(), event)),
@@ -73,7 +75,7 @@ fn told(script: &PeerScript, pieces: [usize; 4], rooms: [usize; 4]) -> ReceiverO
                 break;
             }
         }
-        if let Some((_, Event::Closed)) = told.events.last() {
+        if let Some((_, SessionEvent::Closed)) = told.events.last() {
             break;
         }
     }
@@ -83,7 +85,7 @@ fn told(script: &PeerScript, pieces: [usize; 4], rooms: [usize; 4]) -> ReceiverO
 }
 
 /// Moves a piece of the wire into the receiver; gives the rest.
-fn fill<'a>(receiver: &mut Receiver, wire: &'a [u8], piece: usize) -> &'a [u8] {
+fn fill<'a>(receiver: &mut SessionReceiver, wire: &'a [u8], piece: usize) -> &'a [u8] {
     let room = receiver.room(piece);
     assert!(!room.is_empty(), "more is needed, and there is no room");
     let count = piece.min(room.len()).min(wire.len());
@@ -92,17 +94,17 @@ fn fill<'a>(receiver: &mut Receiver, wire: &'a [u8], piece: usize) -> &'a [u8] {
     &wire[count..]
 }
 
-fn receiver(setup: &ScriptSetup, received: &[u8]) -> Receiver {
+fn receiver(setup: &ScriptSetup, received: &[u8]) -> SessionReceiver {
     // So few that a script can be a storm.
     let key_updates = KeyUpdateLimit {
         count: 3,
         window: Duration::from_secs(1),
     };
-    let setting = Setting {
+    let setting = SessionSettings {
         provider: &TOGETHER,
-        policy: Policy {
+        policy: KeyUpdatePolicy {
             key_updates,
-            ..Policy::default()
+            ..KeyUpdatePolicy::default()
         },
         stats: Arc::default(),
     };
@@ -110,7 +112,7 @@ fn receiver(setup: &ScriptSetup, received: &[u8]) -> Receiver {
         setup: *setup,
         generation: 0,
     });
-    Receiver::new(setup.info(0), keys, &setting, received).expect("every cipher is there")
+    SessionReceiver::new(setup.info(0), keys, &setting, received).expect("every cipher is there")
 }
 
 /// The keys of a script.

@@ -1,6 +1,6 @@
 //! KeyUpdates in handshake records, whole and one byte at a time.
 
-use ktls_core::rekey::{Fault, Found, KeyUpdateScanner, Reply};
+use ktls_core::rekey::{FoundKeyUpdate, KeyUpdateFault, KeyUpdateScanner, Reply};
 use ktls_core::wire::ContentType;
 
 use super::script::ScriptRecord;
@@ -27,7 +27,7 @@ pub(super) fn replies(records: &[ScriptRecord]) -> Vec<Reply> {
         scanner.feed(*record_type, text, |found| all.push(found));
     }
     let good = all.iter().take_while(|found| found.fault.is_none());
-    let reply = |found: &Found| match found.update_requested {
+    let reply = |found: &FoundKeyUpdate| match found.update_requested {
         true => Reply::Requested,
         false => Reply::NotRequested,
     };
@@ -35,7 +35,9 @@ pub(super) fn replies(records: &[ScriptRecord]) -> Vec<Reply> {
 }
 
 /// What is found, each in which of the whole records, and whether the end is a boundary.
-fn scan<'a>(records: impl Iterator<Item = (usize, u8, &'a [u8])>) -> (Vec<(usize, Found)>, bool) {
+fn scan<'a>(
+    records: impl Iterator<Item = (usize, u8, &'a [u8])>,
+) -> (Vec<(usize, FoundKeyUpdate)>, bool) {
     let (mut scanner, mut all) = (KeyUpdateScanner::default(), Vec::new());
     for (i, record_type, text) in records {
         scanner.feed(record_type, text, |found| all.push((i, cut_apart(found))));
@@ -44,10 +46,12 @@ fn scan<'a>(records: impl Iterator<Item = (usize, u8, &'a [u8])>) -> (Vec<(usize
 }
 
 /// Where each byte is a record, none lies behind a KeyUpdate in the same.
-fn cut_apart(found: Found) -> Found {
-    Found {
+fn cut_apart(found: FoundKeyUpdate) -> FoundKeyUpdate {
+    FoundKeyUpdate {
         record: 0,
-        fault: found.fault.filter(|&fault| fault != Fault::DataAfter),
+        fault: found
+            .fault
+            .filter(|&fault| fault != KeyUpdateFault::DataAfter),
         ..found
     }
 }

@@ -1,18 +1,18 @@
 //! What a peer sends, as the input describes it: genuine records, forged ones, and any bytes.
 
-use ktls_aead::{Aead, Wanted};
+use ktls_aead::{Aead, AesGcmPreference};
 use ktls_core::record::Framing;
 use ktls_core::rekey::Reply;
-use ktls_core::suite::{CIPHERS, Cipher, Limits};
+use ktls_core::suite::{CIPHERS, Cipher, KeyLimits};
 use ktls_core::wire::{
     ContentType, HEADER_LEN, KEY_UPDATE, MAX_PLAINTEXT, NEW_SESSION_TICKET, TLS12, TLS13,
 };
 use ktls_core::{CryptoInfo, Sealer};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 
-/// No key of aws-lc is interleaved; with [`Wanted::Auto`] it is where the CPU allows.
-pub(super) static ALONE: Aead = Aead::with(Wanted::AwsLc);
-pub(super) static TOGETHER: Aead = Aead::with(Wanted::Auto);
+/// No key of aws-lc is interleaved; with [`AesGcmPreference::Auto`] it is where the CPU allows.
+pub(super) static ALONE: Aead = Aead::with(AesGcmPreference::AwsLc);
+pub(super) static TOGETHER: Aead = Aead::with(AesGcmPreference::Auto);
 
 /// Bytes of wire after which a peer stops.
 const ENOUGH: usize = 50_000;
@@ -196,7 +196,7 @@ struct ScriptedPeer {
 }
 
 /// Numbers near the last one are far beyond what a key may seal.
-const ENDLESS: Limits = Limits {
+const ENDLESS: KeyLimits = KeyLimits {
     soft: u64::MAX,
     hard: u64::MAX,
 };
