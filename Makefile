@@ -48,9 +48,10 @@ rules: $(STAMPS)/dev ## list the kernel's rules with their tests; fails if one h
 
 lint: lint-rust lint-fuzz lint-python lint-stub ## check format, lints, types and the stub
 
-lint-rust: need-rust ## rustfmt, and clippy without a single warning
+lint-rust: need-rust ## rustfmt, clippy without a single warning, and rustdoc without a broken link
 	@cargo fmt --check -- --files-with-diff || { echo "not formatted: run make format" >&2; exit 1; }
 	@PYO3_PYTHON=$(PYTHON) cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet $(TESTED_CRATES) --no-deps --document-private-items
 
 lint-fuzz: need-rust need-c++ ## the same for the fuzz targets, which are a workspace of their own
 	@cd rust/fuzz && cargo fmt --check -- --files-with-diff || { echo "not formatted: run make format" >&2; exit 1; }

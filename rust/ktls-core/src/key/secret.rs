@@ -81,7 +81,7 @@ impl TrafficSecret {
     }
 
     /// Refuses that the two directions of a connection have one secret, also when one of them is up to
-    /// [`FAR`] key updates behind the other: it would come to the other's key in the end.
+    /// three key updates behind the other: it would reach the other's key in the end.
     ///
     /// # Errors
     /// [`Error::OneSecret`]; those of [`TrafficSecret::next`].

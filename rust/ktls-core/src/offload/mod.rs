@@ -1,7 +1,7 @@
 //! Key updates while a network device does the cryptography (`docs/offload-rules.md`).
 //!
 //! [`TxPhase`] and [`RxPhase`] hold every rule of a rekey, as pure state machines; the sockets' own
-//! [`crate::socket::Tx`] and [`crate::socket::Rx`] follow them over any [`OffloadDevice`]. [`SimNic`] is one.
+//! [`crate::socket::SocketTx`] and [`crate::socket::SocketRx`] follow them over any [`OffloadDevice`]. [`SimNic`] is one.
 //! Offsets into a stream are 64 bits long and do not wrap.
 
 mod count;

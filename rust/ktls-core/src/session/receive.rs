@@ -46,7 +46,7 @@ pub enum SessionEvent {
     Data(usize),
     /// More wire bytes are needed.
     NeedMore,
-    /// The peer's KeyUpdate was read and its next key is in use: tell the [`super::Sender`].
+    /// The peer's KeyUpdate was read and its next key is in use: tell the [`super::SessionSender`].
     KeyUpdate(Reply),
     /// The peer wants to renegotiate TLS 1.2: refuse.
     Renegotiation,

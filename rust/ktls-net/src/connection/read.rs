@@ -22,7 +22,7 @@ impl Connection {
     /// Application data into `out`; 0 is the peer's close_notify.
     ///
     /// # Errors
-    /// What the peer did wrong (it was sent the alert), [`ktls_core::NetError::Truncated`], the system's errors,
+    /// What the peer did wrong (it was sent the alert), [`ktls_core::Error::Truncated`], the system's errors,
     /// and those of waiting. [`NetError::Interrupted`] also comes without a signal, to be called again, if `limit`
     /// looks for signals.
     pub fn read(

@@ -105,7 +105,7 @@ impl FdSocket {
         }
     }
 
-    /// True when records leave by a queue, so that what needs no copy should come as [`Kept`].
+    /// True when records leave by a queue, so that what needs no copy should come as [`crate::queue::KeptBytes`].
     pub fn is_queued(&self) -> bool {
         self.tx.queued().is_some()
     }

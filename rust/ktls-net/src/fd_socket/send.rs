@@ -70,7 +70,7 @@ impl FdSocket {
     ///
     /// # Errors
     /// As [`FdSocket::send`]. [`NetError::Interrupted`] also comes without a signal, if `limit` is one
-    /// [until something is taken](Limit::until_taken).
+    /// [until something is taken](ProgressDeadline::until_taken).
     pub fn send_kept(
         &self,
         slices: &[&[u8]],

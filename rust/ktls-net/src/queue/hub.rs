@@ -24,7 +24,7 @@ pub(crate) struct QueueShared {
     pub(super) tally: QueueTally,
 }
 
-/// What has been done, for [`super::Stats`].
+/// What has been done, for [`super::QueueStats`].
 #[derive(Debug, Default)]
 pub(super) struct QueueTally {
     pub(super) submitted: AtomicU64,

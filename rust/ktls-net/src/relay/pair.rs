@@ -36,7 +36,7 @@ pub enum PairEnd {
     },
 }
 
-/// Two sides that a [`super::Pool`] pumps between. Direction 0 begins at the first side.
+/// Two sides that a [`super::RelayPool`] pumps between. Direction 0 begins at the first side.
 pub struct RelayPair {
     id: u64,
     home: HomeProcess,
