@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Final
 
-from ktls_fast import certs
+from ktls_fast._tools import certs
 
 if TYPE_CHECKING:
     from pathlib import Path

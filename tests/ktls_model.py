@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from ktls_fast.conformance.random_program import key_struct
+from ktls_fast._tools.conformance.random_program import key_struct
 from tests.ktls_ends import MORE, PEEK, SOL_TLS
 from tests.reference import APPLICATION_DATA, HANDSHAKE, MAX_PLAINTEXT, TLS12, TLS13
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import cast
 
 from ktls_fast import tls_stat
-from ktls_fast.conformance.random_program import key_struct
-from ktls_fast.conformance.sides import End, Side
+from ktls_fast._tools.conformance.random_program import key_struct
+from ktls_fast._tools.conformance.sides import End, Side
 from tests.ktls_ends import SOL_TLS, TLS_RX, TLS_TX
 from tests.ktls_model import Control, Key, SocketModel, refused
 from tests.reference import TLS13

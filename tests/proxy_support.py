@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from ktls_fast import certs
+from ktls_fast._tools import certs
 
 HOST = "127.0.0.1"
 TIMEOUT = 60.0
@@ -58,7 +58,7 @@ class Proxy:
         """Start it; ``prepare`` runs in its process before it does."""
         self.process = subprocess.Popen(
             (
-                *(sys.executable, "-m", "ktls_fast.cli", "proxy", "--listen", f"{HOST}:0"),
+                *(sys.executable, "-m", "ktls_fast", "proxy", "--listen", f"{HOST}:0"),
                 *("--connect", f"{HOST}:{connect}", "--log-format", "json"),
                 *arguments,
             ),

@@ -10,14 +10,14 @@ from typing import Any, cast
 import pytest
 
 from ktls_fast import KtlsSocket, Namespace
-from ktls_fast.cli import against_kernel, main
-from ktls_fast.conformance.compare import Comparison, compare
-from ktls_fast.conformance.known import KNOWN
-from ktls_fast.conformance.sides import End, Side, engine
-from ktls_fast.conformance.steps import Step, scenarios
-from ktls_fast.conformance.time_limit import TimeLimitError, time_limit
-from ktls_fast.kernel_socket import KernelSocket
-from ktls_fast.kernel_tls import kernel_tls
+from ktls_fast._kernel_socket import KernelSocket
+from ktls_fast._kernel_tls import kernel_tls
+from ktls_fast._tools.cli import against_kernel, main
+from ktls_fast._tools.conformance.compare import Comparison, compare
+from ktls_fast._tools.conformance.known import KNOWN
+from ktls_fast._tools.conformance.sides import End, Side, engine
+from ktls_fast._tools.conformance.steps import Step, scenarios
+from ktls_fast._tools.conformance.time_limit import TimeLimitError, time_limit
 from tests.rules import DOCUMENT
 
 HERE = kernel_tls()["ulp"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from ktls_fast import certs
+from ktls_fast._tools import certs
 
 
 def test_certificate_is_for_its_names_and_for_now() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import ktls_fast
-from ktls_fast.cli import main, values
-from ktls_fast.proxy import Address, format_counters
+from ktls_fast._tools.cli import main, values
+from ktls_fast._tools.proxy import Address, format_counters
 
 PROXY = ("proxy", "--listen", "127.0.0.1:0", "--connect", "127.0.0.1:1")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-COMMAND = (sys.executable, "-m", "ktls_fast.cli")
+COMMAND = (sys.executable, "-m", "ktls_fast")
 PRINTING = ("stat", "doctor", "proxy --help", "simulate --json")
 
 Result = tuple[int, str]
@@ -86,7 +86,7 @@ def test_without_standard_error_the_status_still_tells(closed: str) -> None:
 
 def test_no_file_takes_the_number_of_a_closed_stream() -> None:
     code = (
-        "import os, sys; from ktls_fast.cli.streams import prepare_streams; prepare_streams();"
+        "import os, sys; from ktls_fast._tools.cli import streams; streams.prepare_streams();"
         "first = os.open('/dev/null', os.O_RDONLY); os.write(1, b'') if first > 2 else os._exit(9)"
     )
     for closed in ("<&- 2>&-", "<&- >&- 2>&-"):

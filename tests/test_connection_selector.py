@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ktls_fast import ClientConfig, Connection, ServerConfig
-from ktls_fast.conformance.blocked import once_blocked
+from ktls_fast._tools.conformance.blocked import once_blocked
 from ktls_fast.selectors import KtlsSelector
 from tests.peers.ours import paired, server_config
 from tests.peers.support import DEADLINE, octal

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from ktls_fast.cli import main
-from ktls_fast.demo import over_queue, plan
-from ktls_fast.demo.job import Job, Outcome
-from ktls_fast.demo.payload import Echo, Payload
-from ktls_fast.demo.proxy_process import ProxyStory
-from ktls_fast.demo.result import judge
+from ktls_fast._tools.cli import main
+from ktls_fast._tools.demo import over_queue, plan
+from ktls_fast._tools.demo.job import Job, Outcome
+from ktls_fast._tools.demo.payload import Echo, Payload
+from ktls_fast._tools.demo.proxy_process import ProxyStory
+from ktls_fast._tools.demo.result import judge
 
 TIMEOUT = 60.0
 JOB = Job(kind="ssl", number=0, port=1, size=100, rekey_every=10, ca_file="")
@@ -49,7 +49,7 @@ def test_small_demo_matches_and_changes_keys_both_ways(
 
 
 def test_a_killed_demo_leaves_neither_files_nor_processes(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ktls_fast.cli", "demo", "--size", "512GiB"]
+    command = [sys.executable, "-m", "ktls_fast", "demo", "--size", "512GiB"]
     demo = subprocess.Popen(
         [*command, "--connections", "3"],
         env={**os.environ, "TMPDIR": str(tmp_path)},

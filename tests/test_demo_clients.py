@@ -9,10 +9,10 @@ import threading
 from typing import TYPE_CHECKING
 
 import ktls_fast
-from ktls_fast.certs import self_signed
-from ktls_fast.demo.in_process import run_ssl
-from ktls_fast.demo.job import HOST, Job
-from ktls_fast.demo.payload import HEAD_END, Echo, Payload
+from ktls_fast._tools.certs import self_signed
+from ktls_fast._tools.demo.in_process import run_ssl
+from ktls_fast._tools.demo.job import HOST, Job
+from ktls_fast._tools.demo.payload import HEAD_END, Echo, Payload
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from ktls_fast import Connection, KtlsSocket, Opener, Sealer, Suite, TrafficSecret
-from ktls_fast.conformance.blocked import wait_until_blocked
+from ktls_fast._tools.conformance.blocked import wait_until_blocked
 from tests.forked import Child, in_child
 from tests.ktls_ends import DONTWAIT, Ends, Pair, ends_over, generation
 

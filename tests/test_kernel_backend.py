@@ -14,11 +14,11 @@ from ktls_fast import (
     KtlsSocket,
     Namespace,
     OffloadQueue,
-    backends,
-    kernel_tls,
+    _backends,
+    _kernel_tls,
     ktls_socket,
 )
-from ktls_fast.kernel_socket import KernelSocket
+from ktls_fast._kernel_socket import KernelSocket
 from tests.ktls_ends import (
     KEY_UPDATE,
     SOL_TLS,
@@ -35,7 +35,7 @@ from tests.reference import HANDSHAKE
 
 Make = Callable[..., Any]
 KEYWORD = r"^KtlsSocket is always the engine: .* ktls_fast\.ktls_socket\(sock, backend\)$"
-HERE = kernel_tls.kernel_tls()
+HERE = _kernel_tls.kernel_tls()
 needs_ulp = pytest.mark.skipif(HERE["ulp"] != "yes", reason=f"kernel TLS: {HERE['ulp']}")
 
 
@@ -44,10 +44,10 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """``host(True)`` has kernel TLS that can rekey, ``host(False)`` none; nothing is set."""
 
     def has_tls(answer: bool) -> None:
-        monkeypatch.delenv(backends.VARIABLE, raising=False)
-        monkeypatch.setattr(backends, "can_rekey", lambda: answer)
+        monkeypatch.delenv(_backends.VARIABLE, raising=False)
+        monkeypatch.setattr(_backends, "can_rekey", lambda: answer)
         if answer:
-            monkeypatch.setattr(backends, "require_ulp", lambda: None)
+            monkeypatch.setattr(_backends, "require_ulp", lambda: None)
 
     return has_tls
 
@@ -204,37 +204,37 @@ def test_a_kernel_without_the_ulp_is_refused_with_what_to_do(
 ) -> None:
     pair = tcp_pair()
     missing = {"ulp": "no: the kernel has no module tls", "rekey": "no"}
-    monkeypatch.setattr(kernel_tls, "kernel_tls", lambda: missing)
-    kernel_tls.require_ulp.cache_clear()
+    monkeypatch.setattr(_kernel_tls, "kernel_tls", lambda: missing)
+    _kernel_tls.require_ulp.cache_clear()
     with pytest.raises(KtlsError, match=r'has no module tls; run "modprobe tls"') as caught:
         over(pair[0], backend="kernel")
     assert caught.value.errno == errno.ENOENT
     assert still_works(pair)
-    monkeypatch.setattr(kernel_tls, "kernel_tls", lambda: {"ulp": "yes", "rekey": "no"})
+    monkeypatch.setattr(_kernel_tls, "kernel_tls", lambda: {"ulp": "yes", "rekey": "no"})
     with over(pair[0], backend="kernel") as sock:
         assert sock.backend == "kernel"
-    kernel_tls.require_ulp.cache_clear()
+    _kernel_tls.require_ulp.cache_clear()
 
 
 def test_the_host_is_asked_once_for_auto(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([{"ulp": "yes", "rekey": "yes"}])
-    monkeypatch.setattr(kernel_tls, "kernel_tls", lambda: next(answers))
-    kernel_tls._tried.cache_clear()
-    assert kernel_tls.can_rekey()
-    assert kernel_tls.can_rekey()
-    kernel_tls._tried.cache_clear()
+    monkeypatch.setattr(_kernel_tls, "kernel_tls", lambda: next(answers))
+    _kernel_tls._tried.cache_clear()
+    assert _kernel_tls.can_rekey()
+    assert _kernel_tls.can_rekey()
+    _kernel_tls._tried.cache_clear()
 
 
 def test_where_the_host_cannot_be_asked_auto_is_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> dict[str, str]:
         raise OSError(errno.ENETUNREACH, "no loopback")
 
-    kernel_tls._tried.cache_clear()
-    monkeypatch.setattr(kernel_tls, "kernel_tls", fails)
-    assert not kernel_tls.can_rekey()
-    monkeypatch.setattr(kernel_tls, "kernel_tls", lambda: {"rekey": "yes"})
-    assert kernel_tls.can_rekey()
-    kernel_tls._tried.cache_clear()
+    _kernel_tls._tried.cache_clear()
+    monkeypatch.setattr(_kernel_tls, "kernel_tls", fails)
+    assert not _kernel_tls.can_rekey()
+    monkeypatch.setattr(_kernel_tls, "kernel_tls", lambda: {"rekey": "yes"})
+    assert _kernel_tls.can_rekey()
+    _kernel_tls._tried.cache_clear()
 
 
 def test_what_is_no_open_socket_is_refused(host: Callable[[bool], None], tcp_pair: Pair) -> None:

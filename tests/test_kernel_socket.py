@@ -21,11 +21,11 @@ from ktls_fast import (
     KtlsError,
     KtlsSocket,
     RecordTooLargeError,
-    kernel_socket,
-    kernel_wait_all,
+    _kernel_socket,
+    _kernel_wait_all,
 )
-from ktls_fast.conformance.blocked import once_blocked
-from ktls_fast.kernel_socket import KernelSocket
+from ktls_fast._kernel_socket import KernelSocket
+from ktls_fast._tools.conformance.blocked import once_blocked
 from ktls_fast.selectors import KtlsSelector
 from tests.ktls_ends import SOL_TLS, TCP_ULP, TLS_TX, Pair, fails, generation
 from tests.ktls_pipe import Pipe
@@ -205,7 +205,7 @@ def test_an_errno_has_the_class_that_the_engine_gives_it(code: int, kind: type[O
         raise OSError(code, os.strerror(code))
 
     with pytest.raises(OSError, match=os.strerror(code)) as caught:
-        kernel_socket._told(call)()
+        _kernel_socket._told(call)()
     assert type(caught.value) is kind
     assert caught.value.errno == code
 
@@ -273,8 +273,8 @@ def filled(receive: Callable[[memoryview], int]) -> bytes:
 
 def test_wait_all_ends_at_another_type_of_record_and_at_an_error() -> None:
     control: list[tuple[int, int, bytes]] = [(SOL_TLS, 2, b"\x15")]
-    assert kernel_wait_all._is_control(control)
-    assert not kernel_wait_all._is_control([(SOL_TLS, 2, b"\x17"), (1, 2, b"\x15")])
+    assert _kernel_wait_all._is_control(control)
+    assert not _kernel_wait_all._is_control([(SOL_TLS, 2, b"\x17"), (1, 2, b"\x15")])
 
 
 def test_wait_all_leaves_a_reset_to_the_next_call(ends: tuple[KernelSocket, KernelSocket]) -> None:

@@ -5,10 +5,10 @@ from contextlib import closing
 import pytest
 
 from ktls_fast import aead_in_use
-from ktls_fast.conformance.ends import NotHereError
-from ktls_fast.conformance.replay import NOT_REPLAYED, replay
-from ktls_fast.conformance.sides import engine
-from ktls_fast.conformance.steps import Outcome, Step, expected, scenarios
+from ktls_fast._tools.conformance.ends import NotHereError
+from ktls_fast._tools.conformance.replay import NOT_REPLAYED, replay
+from ktls_fast._tools.conformance.sides import engine
+from ktls_fast._tools.conformance.steps import Outcome, Step, expected, scenarios
 
 # How the kernel cut a record into the pages of a pipe.
 UNSAID = {"pieces"}

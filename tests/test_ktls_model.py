@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktls_fast.conformance.compare import compare
-from ktls_fast.conformance.random_program import Program, random_scenario
-from ktls_fast.conformance.shrink import shrink
-from ktls_fast.conformance.sides import engine
-from ktls_fast.conformance.steps import Step
+from ktls_fast._tools.conformance.compare import compare
+from ktls_fast._tools.conformance.random_program import Program, random_scenario
+from ktls_fast._tools.conformance.shrink import shrink
+from ktls_fast._tools.conformance.sides import engine
+from ktls_fast._tools.conformance.steps import Step
 from tests.ktls_model_side import model
 
 CALLS = 80  # with 400 examples, as in CI, more than 20,000

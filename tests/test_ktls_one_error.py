@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from ktls_fast import KtlsSocket
-from ktls_fast.conformance.blocked import once_blocked
+from ktls_fast._tools.conformance.blocked import once_blocked
 from tests.ktls_ends import (
     DONTWAIT,
     MORE,

@@ -10,7 +10,7 @@ from select import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP
 import pytest
 
 from ktls_fast import KtlsSocket
-from ktls_fast.conformance.blocked import once_blocked, wait_until_blocked
+from ktls_fast._tools.conformance.blocked import once_blocked, wait_until_blocked
 from tests.ktls_ends import (
     PEEK,
     Ends,

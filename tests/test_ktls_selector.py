@@ -10,7 +10,7 @@ from selectors import EVENT_READ, EVENT_WRITE
 import pytest
 
 from ktls_fast import KtlsSocket
-from ktls_fast.conformance.blocked import once_blocked, wait_until_blocked
+from ktls_fast._tools.conformance.blocked import once_blocked, wait_until_blocked
 from ktls_fast.selectors import KtlsSelector
 from tests.ktls_ends import (
     Ends,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ktls_fast import KtlsSocket, OffloadQueue
-from ktls_fast.conformance.blocked import wait_until_blocked
+from ktls_fast._tools.conformance.blocked import wait_until_blocked
 from tests.conftest import connect_pair
 from tests.ktls_ends import TCP_ULP, TLS_TX, closed_at_the_end, generation, install
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from ktls_fast.conformance.blocked import blocked, once_blocked
+from ktls_fast._tools.conformance.blocked import blocked, once_blocked
 from tests.ktls_ends import (
     DONTWAIT,
     TLS_RX,

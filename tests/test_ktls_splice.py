@@ -7,7 +7,7 @@ from select import POLLIN
 
 import pytest
 
-from ktls_fast.conformance.blocked import once_blocked
+from ktls_fast._tools.conformance.blocked import once_blocked
 from tests.ktls_ends import (
     Ends,
     Pair,

@@ -3,7 +3,7 @@
 import pytest
 
 from ktls_fast import KtlsSocket, Namespace, tls_stat
-from ktls_fast.proxy import format_counters
+from ktls_fast._tools.proxy import format_counters
 from tests.ktls_ends import (
     SOL_TLS,
     TCP_ULP,

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ktls_fast.proxy import Failure
-from ktls_fast.proxy.handshakes import Handshakes
-from ktls_fast.proxy.listener import count_waiting, open_listeners, starting
-from ktls_fast.proxy.options import Address
+from ktls_fast._tools.failure import Failure
+from ktls_fast._tools.proxy.handshakes import Handshakes
+from ktls_fast._tools.proxy.listener import count_waiting, open_listeners, starting
+from ktls_fast._tools.proxy.options import Address
 from tests.ports import free_port
 from tests.proxy_support import (
     HOST,
@@ -280,7 +280,7 @@ def _run_in_vain(
     leave_open: Sequence[int] = (),
 ) -> tuple[int, str]:
     """Run a proxy that cannot start: its status, and all that it says."""
-    command = (sys.executable, "-m", "ktls_fast.cli", "proxy", "--workers", str(workers))
+    command = (sys.executable, "-m", "ktls_fast", "proxy", "--workers", str(workers))
     done = subprocess.run(
         (*command, "--listen", f"{HOST}:0", "--connect", f"{HOST}:9", *identity.arguments),
         stderr=subprocess.PIPE,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ktls_fast.cli import main
-from ktls_fast.proxy import Failure
-from ktls_fast.proxy.files import check_key_log, open_log, write_private
+from ktls_fast._tools.cli import main
+from ktls_fast._tools.failure import Failure
+from ktls_fast._tools.files import check_key_log, open_log, write_private
 from tests.proxy_support import (
     TIMEOUT,
     Identity,
@@ -125,7 +125,7 @@ def _silent_proxy(*arguments: str) -> Iterator[None]:
     import subprocess
     import sys
 
-    command = [sys.executable, "-m", "ktls_fast.cli", "proxy", *arguments]
+    command = [sys.executable, "-m", "ktls_fast", "proxy", *arguments]
     script = 'exec "$@" <&- >&- 2>&-'
     process = subprocess.Popen(["/bin/sh", "-c", script, "sh", *command])
     try:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
-from ktls_fast.proxy import writer
-from ktls_fast.proxy.report import Report
-from ktls_fast.proxy.writer import LineWriter
+from ktls_fast._tools.proxy import writer
+from ktls_fast._tools.proxy.report import Report
+from ktls_fast._tools.proxy.writer import LineWriter
 
 REPORT = Report(
     "192.0.2.1:1234",

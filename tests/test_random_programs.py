@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from ktls_fast import KeyExpiredError
-from ktls_fast.cli import against_kernel, against_kernel_random, main
-from ktls_fast.conformance.compare import compare
-from ktls_fast.conformance.random_program import random_scenario
-from ktls_fast.conformance.shrink import MOST_TRIES, shrink
-from ktls_fast.conformance.sides import Side, engine
-from ktls_fast.conformance.steps import Step
+from ktls_fast._tools.cli import against_kernel, against_kernel_random, main
+from ktls_fast._tools.conformance.compare import compare
+from ktls_fast._tools.conformance.random_program import random_scenario
+from ktls_fast._tools.conformance.shrink import MOST_TRIES, shrink
+from ktls_fast._tools.conformance.sides import Side, engine
+from ktls_fast._tools.conformance.steps import Step
 from tests.test_against_kernel import Reversed, Wrong, side_of
 
 Make = Callable[[], Side]

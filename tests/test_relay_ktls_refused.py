@@ -11,7 +11,7 @@ import pytest
 
 import ktls_fast
 from ktls_fast import KeyExpiredError, KtlsError, KtlsSocket, OffloadQueue
-from ktls_fast.kernel_socket import KernelSocket
+from ktls_fast._kernel_socket import KernelSocket
 from tests.forked import Child, in_child
 from tests.ktls_ends import (
     DONTWAIT,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ktls_fast.conformance.steps import scenarios
+from ktls_fast._tools.conformance.steps import scenarios
 from tests.rules import DOCUMENT, citations, rules, tests_by_rule
 from tests.trace_rules import TRACE_RULES
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ktls_fast import KtlsError
-from ktls_fast.cli import main
+from ktls_fast._tools.cli import main
 from ktls_fast.simulate import Report, Scenario, run
 
 LOSSY = Scenario(rekeys=5, messages=20, loss=0.05, reorder=0.05, seed=11, both_ways=True)

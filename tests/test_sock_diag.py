@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from ktls_fast import KtlsError, TlsInfo, sock_diag
+from ktls_fast import KtlsError, TlsInfo, _sock_diag
 from tests.ktls_ends import fails
 
 
@@ -47,14 +47,14 @@ def tls(*nest: bytes) -> bytes:
     ],
 )
 def test_an_answer_of_sock_diag_is_read(answer: bytes, info: TlsInfo | None) -> None:
-    assert sock_diag.tls_info(answer) == info
+    assert _sock_diag.tls_info(answer) == info
 
 
 def test_a_cut_answer_is_refused() -> None:
     whole = tls(*FULL)
     for size in range(len(whole)):
         with pytest.raises(KtlsError, match="in the middle") as caught:
-            sock_diag.tls_info(whole[:size])
+            _sock_diag.tls_info(whole[:size])
         assert caught.value.errno == errno.EPROTO
 
 
@@ -64,13 +64,13 @@ def test_a_cut_attribute_is_refused() -> None:
     for size in range(begin + 1, end):
         shorter = struct.pack("=I", size) + whole[4:size]
         with pytest.raises(KtlsError, match="in the middle"):
-            sock_diag.tls_info(shorter)
+            _sock_diag.tls_info(shorter)
 
 
 def test_an_error_of_sock_diag_is_raised_with_its_errno() -> None:
     refusal = struct.pack("=IHHIIi", 20, 2, 0, 1, 0, -errno.ENOENT)
     with fails(errno.ENOENT):
-        sock_diag.tls_info(refusal)
+        _sock_diag.tls_info(refusal)
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
@@ -80,6 +80,6 @@ def test_sock_diag_answers_for_the_socket_itself(family: int) -> None:
         socket.create_server((host, 0), family=family) as listener,
         socket.create_connection(listener.getsockname()[:2]) as near,
     ):
-        answer = sock_diag.ask(near)
+        answer = _sock_diag.ask(near)
         assert struct.unpack_from(">H", answer, 20) == near.getsockname()[1:2]
-        assert sock_diag.tls_info(answer) is None
+        assert _sock_diag.tls_info(answer) is None

@@ -163,7 +163,7 @@ def stunnel(setting: Setting) -> Server:
 
 def ours(setting: Setting) -> Server:
     cert, key = (str(setting.folder / name) for name in ("cert.pem", "key.pem"))
-    command = (sys.executable, "-m", "ktls_fast.cli", "proxy", "--workers", "1")
+    command = (sys.executable, "-m", "ktls_fast", "proxy", "--workers", "1")
     ends = ("--listen", f"{HOST}:{setting.port}", "--connect", f"{HOST}:{setting.upstream}")
     log = ("--log", "/dev/null")
     return Server((*command, *ends, *log, "--cert", cert, "--key", key), setting)

@@ -14,7 +14,7 @@ from OpenSSL import SSL
 
 from benches.records.suites import SUITES, traffic_key
 from benches.records.work import OVERHEAD, cut, unwire
-from ktls_fast import certs
+from ktls_fast._tools import certs
 
 if TYPE_CHECKING:
     from benches.records.work import Job

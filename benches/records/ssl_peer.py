@@ -19,7 +19,7 @@ from tlslite.api import HandshakeSettings, TLSConnection
 from benches.records.by_hand import RecordLayer
 from benches.records.suites import SUITES, traffic_key
 from benches.records.work import OVERHEAD, cut, unwire
-from ktls_fast import certs
+from ktls_fast._tools import certs
 
 if TYPE_CHECKING:
     from benches.records.work import Job

@@ -6,9 +6,10 @@ Three ways in: :func:`connect` and :func:`accept` give a whole TLS :class:`Conne
 """
 
 import socket
+import typing as _typing
 from pathlib import Path as _Path
-from typing import TYPE_CHECKING as _TYPE_CHECKING
 
+from ._backends import ktls_socket
 from ._core import (
     ClientConfig,
     Connection,
@@ -39,7 +40,8 @@ from ._core import (
 from ._core import (
     __pyx_capi__ as __pyx_capi__,  # for Cython's cimport
 )
-from .backends import ktls_socket
+from ._moved import install as _install_old_names
+from ._worker_exit import finish_in_workers as _finish_in_workers
 from .constants import (
     SOL_TLS,
     TCP_ULP,
@@ -68,10 +70,9 @@ from .errors import (
     RecordTooLargeError,
     TruncatedError,
 )
-from .worker_exit import finish_in_workers as _finish_in_workers
 
-if _TYPE_CHECKING:
-    from .kernel_socket import KernelSocket
+if _typing.TYPE_CHECKING:
+    from ._kernel_socket import KernelSocket
 
 __all__ = [
     "SOL_TLS",
@@ -130,6 +131,7 @@ __all__ = [
     "tls_stat",
 ]
 
+_install_old_names()
 _finish_in_workers()
 
 
@@ -175,13 +177,16 @@ def _send_at_once(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-if not _TYPE_CHECKING:
+if not _typing.TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         """Import ``KernelSocket`` when it is asked for: few need it, and only Linux can."""
         if name != "KernelSocket":
             msg = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(msg)
-        from .kernel_socket import KernelSocket
+        from ._kernel_socket import KernelSocket
 
         return KernelSocket
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), "KernelSocket"})

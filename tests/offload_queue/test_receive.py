@@ -4,7 +4,7 @@ import errno
 import select
 
 from ktls_fast import OffloadQueue
-from ktls_fast.conformance.blocked import once_blocked
+from ktls_fast._tools.conformance.blocked import once_blocked
 from tests.conftest import connect_pair
 from tests.ktls_ends import (
     TLS_RX,

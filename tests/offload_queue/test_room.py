@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from ktls_fast import OffloadQueue
-from ktls_fast.conformance.blocked import once_blocked
+from ktls_fast._tools.conformance.blocked import once_blocked
 from tests.ktls_ends import (
     DONTWAIT,
     fails,

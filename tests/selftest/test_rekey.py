@@ -4,7 +4,7 @@ import errno
 import os
 from select import POLLIN
 
-from ktls_fast.conformance.blocked import blocked
+from ktls_fast._tools.conformance.blocked import blocked
 from tests.ktls_ends import (
     DONTWAIT,
     PEEK,

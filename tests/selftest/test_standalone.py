@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from ktls_fast import KtlsSocket
-from ktls_fast.conformance.blocked import blocked, wait_until
+from ktls_fast._tools.conformance.blocked import blocked, wait_until
 from tests.ktls_ends import (
     DONTWAIT,
     MORE,

@@ -11,7 +11,7 @@ from selectors import EVENT_READ
 import pytest
 
 from ktls_fast import KtlsSocket
-from ktls_fast.conformance.blocked import blocked, once_blocked
+from ktls_fast._tools.conformance.blocked import blocked, once_blocked
 from ktls_fast.selectors import KtlsSelector
 from tests.ktls_ends import DONTWAIT, TLS_RX, TLS_TX, Pair, attach, fails, install, send_typed
 from tests.reference import pattern

@@ -5,7 +5,6 @@ network device that seals and opens records, over a link that loses and reorders
 virtual: the same scenario always gives the same report. ``docs/offload.md`` explains the design.
 """
 
-from .report import Event, Report, run
-from .scenario import Scenario
+from ktls_fast._tools.simulate import Event, Report, Scenario, run
 
 __all__ = ["Event", "Report", "Scenario", "run"]

@@ -1,0 +1,273 @@
+"""The kernel's own TLS socket, with what ``KtlsSocket`` has beyond ``socket.socket``."""
+
+import errno
+import functools
+import math
+import os
+import select
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
+
+from . import _sock_diag
+from ._core import CryptoInfo, TlsInfo
+from ._kernel_sendfile import Reader, tells_a_size
+from ._kernel_wait_all import receive_all, wants_all
+from .constants import TCP_ULP
+from .errors import BadRecordError, KeyExpiredError, KtlsError, RecordTooLargeError
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
+    from typing_extensions import Buffer
+
+__all__ = ["KernelSocket"]
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+CLASSES: Final = {
+    errno.EBADMSG: BadRecordError,
+    errno.EKEYEXPIRED: KeyExpiredError,
+    errno.EMSGSIZE: RecordTooLargeError,
+}
+
+
+def _told(call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Let ``call`` raise the exceptions of :mod:`ktls_fast.errors`."""
+
+    @functools.wraps(call)
+    def told(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return call(*args, **kwargs)
+        except OSError as error:
+            # What has a class of its own, as BlockingIOError has, keeps it.
+            if type(error) is not OSError or error.errno in (None, errno.EBADF):
+                raise
+            raise CLASSES.get(error.errno, KtlsError)(error.errno, error.strerror) from None
+
+    return told
+
+
+def _tried_first(
+    call: Callable[Concatenate[socket.socket, Parameters], Result],
+    flags_at: int,
+    iterables: int = 0,
+) -> Callable[Concatenate[socket.socket, Parameters], Result]:
+    """Let ``call``, whose argument ``flags_at`` are its flags, ask the kernel before it waits.
+
+    On a socket with a timeout Python polls before each call, with ``MSG_DONTWAIT`` too; and a poll
+    sees nothing while a KeyUpdate is pending, for which a receive has an answer (K-11, K-13). The
+    first ``iterables`` arguments are gone through once for each of the two calls.
+    """
+
+    @_told
+    @functools.wraps(call)
+    def tried(
+        sock: socket.socket, /, *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        if sock.gettimeout() and sock.fileno() >= 0:
+            args = _lists(args, iterables)
+            try:
+                with _at_once(sock) as same:
+                    return call(same, *args, **kwargs)
+            except BlockingIOError:
+                flags = args[flags_at] if len(args) > flags_at else kwargs.get("flags", 0)
+                if isinstance(flags, int) and flags & socket.MSG_DONTWAIT:
+                    raise
+        return call(sock, *args, **kwargs)
+
+    return tried
+
+
+def _lists(args: Any, count: int) -> Any:  # noqa: ANN401
+    """The arguments, the first of them as lists."""
+    return (*(list(argument) for argument in args[:count]), *args[count:])
+
+
+@contextmanager
+def _at_once(sock: socket.socket) -> Iterator[socket.socket]:
+    """The same connection without a timeout; that of ``sock`` has made it non-blocking."""
+    same = socket.socket(sock.family, sock.type, sock.proto, fileno=sock.fileno())
+    try:
+        same.setblocking(False)
+        yield same
+    finally:
+        same.detach()
+
+
+class KernelSocket(socket.socket):
+    """A connected TCP socket whose TLS is the kernel's; ``KtlsSocket`` makes it.
+
+    It is a :class:`socket.socket` with the same methods, results and exceptions as
+    :class:`ktls_fast.KtlsSocket`; ``docs/kernel-differences.md`` tells where they differ.
+    """
+
+    @classmethod
+    def over(cls, sock: socket.socket) -> Self:
+        """Take over ``sock`` (it is detached) with its timeout.
+
+        :raises TypeError: it is no ``socket.socket``.
+        :raises ValueError: it is closed.
+        """
+        if not isinstance(sock, socket.socket):
+            msg = f"{type(sock)} is not a socket.socket"
+            raise TypeError(msg)
+        if sock.fileno() < 0:
+            msg = "the socket is closed"
+            raise ValueError(msg)
+        made = cls(sock.family, sock.type, sock.proto, fileno=sock.fileno())
+        made.settimeout(sock.gettimeout())
+        sock.detach()
+        return made
+
+    @property
+    def backend(self) -> Literal["kernel"]:
+        """Who carries the socket."""
+        return "kernel"
+
+    @_told
+    def setsockopt(
+        self,
+        level: int,
+        optname: int,
+        value: "Buffer | CryptoInfo | int | None",
+        optlen: int | None = None,
+        /,
+    ) -> None:
+        """As :meth:`ktls_fast.KtlsSocket.setsockopt`."""
+        if isinstance(value, CryptoInfo):
+            value = bytes(value)
+        if value is not None:
+            super().setsockopt(level, optname, value)
+        else:
+            super().setsockopt(level, optname, None, optlen or 0)
+
+    @_told
+    def getsockopt(self, level: int, optname: int, buflen: int = 0, /) -> Any:  # noqa: ANN401
+        """As :meth:`socket.socket.getsockopt`: an int without ``buflen``, else bytes."""
+        return super().getsockopt(level, optname, buflen)
+
+    bind = _told(socket.socket.bind)
+    connect = _told(socket.socket.connect)
+    listen = _told(socket.socket.listen)
+    getpeername = _told(socket.socket.getpeername)
+    getsockname = _told(socket.socket.getsockname)
+    shutdown = _told(socket.socket.shutdown)
+
+    send = _tried_first(socket.socket.send, 1)
+    sendall = _told(socket.socket.sendall)
+    sendmsg = _tried_first(socket.socket.sendmsg, 2, 2)
+
+    @_told
+    def sendto(self, *args: Any) -> int:  # noqa: ANN401
+        """As :meth:`socket.socket.sendto`."""
+        return super().sendto(*args)
+
+    _recv = _tried_first(socket.socket.recv, 1)
+    _recv_into = _tried_first(socket.socket.recv_into, 2)
+    _recvmsg = _tried_first(socket.socket.recvmsg, 2)
+    _recvmsg_into = _tried_first(socket.socket.recvmsg_into, 2, 1)
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """As :meth:`ktls_fast.KtlsSocket.recv`."""
+        if wants_all(self, flags):
+            data: bytes = self.recvmsg(bufsize, 0, flags)[0]
+            return data
+        return self._recv(bufsize, flags)
+
+    def recv_into(self, buffer: "Buffer", nbytes: int = 0, flags: int = 0) -> int:
+        """As :meth:`ktls_fast.KtlsSocket.recv_into`."""
+        whole = memoryview(buffer)
+        if not wants_all(self, flags) or not 0 <= nbytes <= whole.nbytes:
+            return self._recv_into(buffer, nbytes, flags)
+        room = whole.cast("B")[: nbytes or whole.nbytes]
+        return receive_all(self, self._recvmsg_into, [room], 0, flags)[0]
+
+    def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> Any:  # noqa: ANN401
+        """As :meth:`ktls_fast.KtlsSocket.recvmsg`."""
+        if not wants_all(self, flags) or bufsize < 0:
+            return self._recvmsg(bufsize, ancbufsize, flags)
+        data = bytearray(bufsize)
+        size, *others = receive_all(self, self._recvmsg_into, [data], ancbufsize, flags)
+        return bytes(data[:size]), *others
+
+    def recvmsg_into(
+        self, buffers: "Iterable[Buffer]", ancbufsize: int = 0, flags: int = 0, /
+    ) -> Any:  # noqa: ANN401
+        if wants_all(self, flags):
+            return receive_all(self, self._recvmsg_into, buffers, ancbufsize, flags)
+        return self._recvmsg_into(buffers, ancbufsize, flags)
+
+    @_told
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:  # noqa: ANN401
+        """As :meth:`ktls_fast.KtlsSocket.sendfile`."""
+        if tells_a_size(file):
+            return super().sendfile(file, offset, count)
+        # Python takes what tells no size, as a pipe, for an empty file, and sends nothing.
+        reader: Any = Reader(file, offset, count)
+        return super().sendfile(reader)
+
+    @_told
+    def splice_from(self, fd_in: "FileDescriptorLike", n: int, flags: int = 0, /) -> int:
+        """As :meth:`ktls_fast.KtlsSocket.splice_from`."""
+        if not flags & os.SPLICE_F_NONBLOCK:
+            self._wait(select.POLLOUT)
+        return os.splice(_number(fd_in), self.fileno(), n, flags=flags)
+
+    @_told
+    def splice_to(self, fd_out: "FileDescriptorLike", n: int, flags: int = 0, /) -> int:
+        """As :meth:`ktls_fast.KtlsSocket.splice_to`."""
+        pipe = _number(fd_out)
+        if self.gettimeout() and not flags & os.SPLICE_F_NONBLOCK:
+            with suppress(BlockingIOError):
+                return os.splice(self.fileno(), pipe, n, flags=flags | os.SPLICE_F_NONBLOCK)
+            self._wait(select.POLLIN)
+        return os.splice(self.fileno(), pipe, n, flags=flags)
+
+    def poll(self, events: int, timeout: float | None = None) -> int:
+        """As :meth:`ktls_fast.KtlsSocket.poll`.
+
+        :raises ValueError: ``timeout`` is no time.
+        """
+        if self.fileno() < 0:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        if timeout is not None and not 0 <= timeout < math.inf:
+            msg = f"{timeout} is not a timeout in seconds"
+            raise ValueError(msg)
+        poller = select.poll()
+        poller.register(self, events)
+        fired = poller.poll(None if timeout is None else math.ceil(timeout * 1000))
+        return fired[0][1] if fired else 0
+
+    @_told
+    def info(self) -> TlsInfo | None:
+        """As :meth:`ktls_fast.KtlsSocket.info`.
+
+        :raises KtlsError: EOPNOTSUPP where the kernel's sock_diag tells nothing of TLS.
+        """
+        if not self.getsockopt(socket.IPPROTO_TCP, TCP_ULP, 16).startswith(b"tls"):
+            return None
+        info = _sock_diag.tls_info(_sock_diag.ask(self))
+        if info is None:
+            msg = "the sock_diag of this kernel tells nothing of TLS"
+            raise KtlsError(errno.EOPNOTSUPP, msg)
+        return info
+
+    def _wait(self, event: int) -> None:
+        """Keep the timeout, as Python's own socket calls do: by a poll before the call.
+
+        :raises TimeoutError: it has passed.
+        """
+        timeout = self.gettimeout()
+        if timeout and not self.poll(event, timeout):
+            msg = "timed out"
+            raise TimeoutError(msg)
+
+    def __repr__(self) -> str:
+        """As ``KtlsSocket`` shows itself."""
+        return f"<KtlsSocket fd={self.fileno()} backend=kernel>"
+
+
+def _number(file: "FileDescriptorLike") -> int:
+    return file if isinstance(file, int) else file.fileno()

@@ -1,0 +1,94 @@
+"""The TLS of the host's kernel: whether it is there, whether it can rekey, what it counted."""
+
+import contextlib
+import errno
+import functools
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from ._core import TrafficSecret
+from ._messages import reason
+from .constants import SOL_TLS, TCP_ULP, TLS_RX, TLS_TX, Suite
+from .errors import KtlsError
+
+__all__ = ["can_rekey", "counters", "kernel_tls", "require_ulp"]
+
+STAT = Path("/proc/net/tls_stat")
+PATIENCE = 10.0
+
+
+def kernel_tls() -> dict[str, str]:
+    """Whether the kernel has the tls ULP and whether it takes second keys: ``yes``, or why not.
+
+    It is found out by trying on a loopback connection.
+    """
+    with _connected() as sock:
+        error = _refusal(sock, socket.IPPROTO_TCP, TCP_ULP, b"tls")
+        if error is None:
+            return {"ulp": "yes", "rekey": _rekey(sock)}
+        if error.errno == errno.ENOENT:
+            return {"ulp": "no: the kernel has no module tls, or has not loaded it", "rekey": "no"}
+        return {"ulp": f"no: {reason(error)}", "rekey": "no"}
+
+
+def can_rekey() -> bool:
+    """Whether the kernel has TLS that can rekey; what was found once stays so in this process.
+
+    Where that cannot be tried right now, as without a loopback interface, it does not.
+    """
+    try:
+        return _tried()
+    except OSError:
+        return False
+
+
+@functools.cache
+def _tried() -> bool:
+    return kernel_tls()["rekey"] == "yes"
+
+
+@functools.cache
+def require_ulp() -> None:
+    """Refuse where the kernel has no tls ULP, each time anew: it may be loaded meanwhile.
+
+    :raises KtlsError: ENOENT, with what to do.
+    """
+    answer, _, why = kernel_tls()["ulp"].partition(": ")
+    if answer != "yes":
+        msg = f'{why}; run "modprobe tls" as root, or use the backend "engine"'
+        raise KtlsError(errno.ENOENT, msg)
+
+
+def counters() -> dict[str, int]:
+    """The kernel's counters for this network namespace, as :func:`ktls_fast.tls_stat` has ours."""
+    lines = (line.split() for line in STAT.read_text().splitlines())
+    return {name: int(value) for name, value in lines}
+
+
+def _rekey(sock: socket.socket) -> str:
+    """Install a key and the next one, each way; kernels learned the latter in Linux 6.14."""
+    secret = TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes(32))
+    for direction in (TLS_TX, TLS_RX):
+        for info in (secret.crypto_info(), secret.next().crypto_info()):
+            error = _refusal(sock, SOL_TLS, direction, bytes(info))
+            if error is not None:
+                return f"no: {reason(error)}"
+    return "yes"
+
+
+def _refusal(sock: socket.socket, level: int, option: int, value: bytes) -> OSError | None:
+    try:
+        sock.setsockopt(level, option, value)
+    except OSError as error:
+        return error
+    return None
+
+
+@contextlib.contextmanager
+def _connected() -> Iterator[socket.socket]:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname(), PATIENCE) as sock,
+    ):
+        yield sock

@@ -1,0 +1,1 @@
+"""The programs behind the command ``ktls-fast``; nothing here is API."""

@@ -1,0 +1,80 @@
+"""The ``ktls-fast`` command."""
+
+import argparse
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+import ktls_fast
+from ktls_fast._tools.failure import Failure, reason
+
+from . import demo, doctor, proxy, simulate, stat
+from .streams import check_output, finish_output, prepare_streams, tell
+
+__all__ = ["main"]
+
+PROGRAM = "ktls-fast"
+FAILED = 1
+MISUSED = 2
+INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong, and where to read more."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with status 2."""
+        self.exit(MISUSED, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    prepare_streams()
+    parser = _parser()
+    debug = False
+    try:
+        parsed = _parse(parser, arguments)
+        debug = parsed.debug
+        if getattr(parsed, "prints", True):
+            check_output()
+        command: Callable[[argparse.Namespace], int] = parsed.command
+        status = command(parsed)
+        finish_output()
+    except (Failure, OSError) as error:
+        if debug:
+            raise
+        return _fail(reason(error) if isinstance(error, OSError) else str(error), FAILED)
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    return status
+
+
+def _fail(text: str, status: int) -> int:
+    """Say why there is no more output than there is."""
+    with contextlib.suppress(OSError):
+        finish_output()
+    tell(f"{PROGRAM}: {text}")
+    return status
+
+
+def _parse(parser: Parser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line; what ``--help`` prints is written before it ends the program."""
+    try:
+        return parser.parse_args(arguments)
+    except SystemExit:
+        finish_output()
+        raise
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog=PROGRAM,
+        description="TLS 1.3 with key updates, by the record layer of kernel TLS in user space.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {ktls_fast.__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (proxy, demo, simulate, stat, doctor):
+        module.add_parser(commands)
+    return parser

@@ -1,0 +1,92 @@
+"""``ktls-fast doctor --against-kernel --random N``."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ktls_fast._tools.conformance.compare import SECONDS, Comparison, Make, compare
+from ktls_fast._tools.conformance.random_program import random_scenario
+from ktls_fast._tools.conformance.shrink import shrink
+from ktls_fast._tools.conformance.sides import engine, kernel
+from ktls_fast._tools.conformance.steps import Step
+
+from .against_kernel import NOT_PLAYED, no_kernel_tls, shown, told, with_progress
+from .doctor import NO_KERNEL_TLS
+
+__all__ = ["run"]
+
+MOST_FOUND = 5
+"""Programs that differ, after which it ends: most have the same cause."""
+
+
+def run(
+    count: int, seed: int, *, as_json: bool, theirs: Make | None = None, ours: Make = engine
+) -> int:
+    """Play ``count`` programs on the engine and on ``theirs``; shrink and tell what differs.
+
+    :param theirs: default: the kernel of this host, if it has TLS.
+    :returns: the exit status: 1 when something differs, 77 without kernel TLS.
+    """
+    if theirs is None and (why := no_kernel_tls()):
+        print(json.dumps({NOT_PLAYED: why}) if as_json else f"{NOT_PLAYED}: {why}")
+        return NO_KERNEL_TLS
+    sides = (ours, theirs or kernel)
+    played, found = 0, []
+    for number in with_progress(range(count), lambda number: f"program {number}"):
+        played += 1
+        scenario = random_scenario(seed, number)
+        if _compared(scenario, sides).differences:
+            found.append(_smallest(scenario, sides))
+            if len(found) == MOST_FOUND:
+                break
+    print(_as_json(seed, played, found) if as_json else _as_text(seed, played, found))
+    return 1 if found else 0
+
+
+def _compared(scenario: Step, sides: tuple[Make, Make]) -> Comparison:
+    return compare(scenario, *sides, SECONDS)
+
+
+def _smallest(scenario: Step, sides: tuple[Make, Make]) -> tuple[Step, Comparison]:
+    """The program made small, up to the first call that differs, with what the other side gave."""
+
+    def differs(smaller: Step) -> bool:
+        return bool(_compared(smaller, sides).differences)
+
+    small = shrink(scenario, differs)
+    compared = _compared(small, sides)
+    if not compared.differences:  # it differs now and then: as it was found, it is the best we have
+        return scenario, compared
+    steps = small["steps"][: compared.differences[0].number]
+    steps[-1] = {**steps[-1], **compared.differences[0].theirs}
+    return {**small, "steps": steps}, compared
+
+
+def _as_json(seed: int, played: int, found: list[tuple[Step, Comparison]]) -> str:
+    told_of = [_difference(scenario, compared) for scenario, compared in found]
+    return json.dumps({"seed": seed, "programs": played, "differences": told_of})
+
+
+def _difference(scenario: Step, compared: Comparison) -> dict[str, Any]:
+    first = compared.differences[0] if compared.differences else None
+    return {
+        "scenario": scenario,
+        "number": first and first.number,
+        "engine": first and first.ours,
+        "kernel": first and first.theirs,
+    }
+
+
+def _as_text(seed: int, played: int, found: list[tuple[Step, Comparison]]) -> str:
+    summary = f"{played} programs of seed {seed}: {len(found)} differ"
+    return "\n".join([*_lines(found), summary])
+
+
+def _lines(found: list[tuple[Step, Comparison]]) -> Iterator[str]:
+    for scenario, compared in found:
+        yield f"{scenario['name']}: differs" + ("" if compared.differences else ", not every time")
+        for number, step in enumerate(scenario["steps"], 1):
+            yield f"  call {number}  {shown(step)}"
+        for difference in compared.differences[:1]:
+            yield from told(difference)
+        yield f"  scenario  {json.dumps(scenario)}"

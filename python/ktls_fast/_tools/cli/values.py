@@ -1,0 +1,136 @@
+"""Values as they are written on a command line."""
+
+import argparse
+import os
+import re
+from pathlib import Path
+
+from ktls_fast._messages import quoted
+from ktls_fast._tools.proxy import Address
+
+__all__ = [
+    "address",
+    "at_least_one",
+    "file",
+    "natural",
+    "not_empty",
+    "part",
+    "protocols",
+    "seconds",
+    "size",
+    "update_limit",
+]
+
+UNITS = {"": 1, "B": 1}
+UNITS |= {f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", 1)}
+UNITS |= {f"{letter}B": 1000**power for power, letter in enumerate("kMGT", 1)}
+UNITS["KB"] = 1000
+
+MAX_PORT = 65535
+MAX_BYTES = 2**63 - 1
+MAX_NATURAL = 2**64 - 1
+MAX_DIGITS = 20
+MOST = 1_000_000_000
+MAX_PROTOCOL = 255
+
+
+def address(text: str) -> Address:
+    """``HOST:PORT``, ``[HOST]:PORT``; without a host, every address of this machine."""
+    match = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^\[\]:]*)):(\d{1,5})", text, re.ASCII)
+    if match is None or int(match[3]) > MAX_PORT:
+        msg = f"{quoted(text)} is not HOST:PORT, e.g. 127.0.0.1:8443 or [::1]:8443"
+        raise argparse.ArgumentTypeError(msg)
+    return Address(match[1] or match[2], int(match[3]))
+
+
+def size(text: str) -> int:
+    """A number of bytes, e.g. ``65536``, ``512KiB``, ``1MiB``, ``1GB``."""
+    match = re.fullmatch(r"0*(\d+) ?([a-zA-Z]*)", text, re.ASCII)
+    if match is None or match[2] not in UNITS or match[1] == "0":
+        msg = f"{quoted(text)} is not a number of bytes, e.g. 65536, 512KiB, 1MiB or 1GB"
+        raise argparse.ArgumentTypeError(msg)
+    if len(match[1]) > MAX_DIGITS or int(match[1]) * UNITS[match[2]] > MAX_BYTES:
+        msg = f"{quoted(text)} is more than {MAX_BYTES} bytes"
+        raise argparse.ArgumentTypeError(msg)
+    return int(match[1]) * UNITS[match[2]]
+
+
+def seconds(text: str) -> float:
+    """A number of seconds, zero included."""
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
+        msg = f"{quoted(text)} is not a number of seconds, e.g. 10 or 0.5"
+        raise argparse.ArgumentTypeError(msg)
+    return float(text)
+
+
+def at_least_one(text: str) -> int:
+    """A number from one up, that anything can be made of so many times."""
+    if not re.fullmatch(r"0*[1-9]\d*", text, re.ASCII):
+        msg = f"{quoted(text)} is not a number from 1 up"
+        raise argparse.ArgumentTypeError(msg)
+    if len(text.lstrip("0")) > len(str(MOST)) or int(text) > MOST:
+        msg = f"{quoted(text)} is more than {MOST}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """A number from zero up."""
+    if not re.fullmatch(r"\d+", text, re.ASCII):
+        msg = f"{quoted(text)} is not a number from 0 up"
+        raise argparse.ArgumentTypeError(msg)
+    if len(text.lstrip("0")) > MAX_DIGITS or int(text) > MAX_NATURAL:
+        msg = f"{quoted(text)} is more than {MAX_NATURAL}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def part(text: str) -> float:
+    """A part of one, e.g. ``2%`` or ``0.02``."""
+    match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)(%?)", text, re.ASCII)
+    value = float(match[1]) / (100 if match[2] else 1) if match else 2
+    if value > 1:
+        msg = f"{quoted(text)} is not from 0% to 100%, e.g. 2% or 0.02"
+        raise argparse.ArgumentTypeError(msg)
+    return value
+
+
+def update_limit(text: str) -> tuple[int, float]:
+    """A number of KeyUpdates, and the seconds that allow as many more: ``32`` or ``32/1.5``."""
+    count, slash, per = text.partition("/")
+    return at_least_one(count), seconds(per) if slash else 1.0
+
+
+def protocols(text: str) -> tuple[str, ...]:
+    """ALPN names, separated by commas."""
+    names = tuple(text.split(","))
+    for name in names:
+        if not 0 < len(os.fsencode(name)) <= MAX_PROTOCOL or not _is_unicode(name):
+            msg = (
+                f"{quoted(name)} is no protocol: that is 1 to {MAX_PROTOCOL} bytes of UTF-8,"
+                " and a comma stands between two, e.g. h2,http/1.1"
+            )
+            raise argparse.ArgumentTypeError(msg)
+    return names
+
+
+def not_empty(text: str) -> str:
+    """Anything but nothing, which a variable of a script holds that was never set."""
+    if not text:
+        msg = "'' is empty; leave the option out for its default"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
+def file(text: str) -> Path:
+    """The path of a file."""
+    return Path(not_empty(text))
+
+
+def _is_unicode(text: str) -> bool:
+    """False for an argument whose bytes were no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

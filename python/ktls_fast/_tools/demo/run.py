@@ -1,0 +1,133 @@
+"""The demo from its size to its exit status."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.connection import wait
+
+from ktls_fast._tools.failure import Failure
+from ktls_fast._tools.parent import end_with_parent
+
+from .client import run_job
+from .job import Job, Outcome, Progress, server_name
+from .plan import client_kinds, rekey_every, shares
+from .proxy_process import ProxyProcess
+from .result import DemoResult, judge
+from .show import progress_bar, report
+from .upstream import serve
+
+__all__ = ["run"]
+
+START_TIMEOUT = 30.0
+SLOWEST = 10 * 10**6
+"""Bytes per second; whoever is slower is taken for dead."""
+
+PROCESSES = multiprocessing.get_context("spawn")
+
+
+def run(size: int, connections: int, *, as_json: bool = False) -> int:
+    """Run the demo; returns the exit status."""
+    return report(measure(size, connections), as_json=as_json)
+
+
+def measure(size: int, connections: int) -> DemoResult:
+    """Move ``size`` bytes each way, and look what became of them."""
+    parts = shares(size, connections)
+    with (
+        _process(serve) as upstream,
+        ProxyProcess(
+            [server_name(number) for number, _ in enumerate(parts)],
+            upstream=_port_of(upstream),
+            rekey_every=rekey_every(parts[-1]),
+        ) as proxy,
+    ):
+        jobs = _plan_jobs(parts, proxy)
+        with progress_bar(size) as progress:
+            outcomes = _do(jobs, progress)
+        story = proxy.stop()  # from now on the upstream has told all that it will
+        return judge(jobs, outcomes, _digests(upstream), story)
+
+
+def _plan_jobs(parts: Sequence[int], proxy: ProxyProcess) -> list[Job]:
+    return [
+        Job(
+            kind=kind,
+            number=number,
+            port=proxy.port,
+            size=part,
+            rekey_every=rekey_every(part),
+            ca_file=str(proxy.ca_file),
+        )
+        for number, (kind, part) in enumerate(zip(client_kinds(len(parts)), parts, strict=True))
+    ]
+
+
+def _do(jobs: Sequence[Job], progress: Progress) -> dict[int, Outcome]:
+    """Run all jobs at once; every one of them gets an outcome."""
+    outcomes: dict[int, Outcome] = {}
+    with ExitStack() as stack:
+        running = {stack.enter_context(_process(run_job, job)): job.number for job in jobs}
+        deadline = time.monotonic() + START_TIMEOUT + sum(job.size for job in jobs) / SLOWEST
+        while running and (ready := wait(running, deadline - time.monotonic())):
+            for pipe in ready:
+                assert isinstance(pipe, Pipe)
+                message = _receive(pipe, running[pipe])
+                if isinstance(message, Outcome):
+                    outcomes[running.pop(pipe)] = message
+                else:
+                    progress(message)
+    for number in running.values():
+        outcomes[number] = Outcome(number=number, error="it did not come to an end")
+    return outcomes
+
+
+def _receive(pipe: Pipe, number: int) -> int | Outcome:
+    try:
+        message: int | Outcome = pipe.recv()
+    except EOFError:
+        return Outcome(number=number, error="its process ended without a word")
+    return message
+
+
+def _port_of(upstream: Pipe) -> int:
+    if not upstream.poll(START_TIMEOUT):
+        msg = f"the upstream did not start within {START_TIMEOUT:g} s"
+        raise Failure(msg)
+    port: int = upstream.recv()
+    return port
+
+
+def _digests(upstream: Pipe) -> dict[int, str]:
+    digests: dict[int, str] = {}
+    while upstream.poll():
+        number, digest = upstream.recv()
+        digests[number] = digest
+    return digests
+
+
+def _run_until_told(parent: int, target: Callable[..., None], *arguments: object) -> None:
+    """Leave Ctrl-C, which a terminal sends to all of us, to the parent, and end when that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.umask(0o077)  # a client may write the file that SSLKEYLOGFILE names
+    end_with_parent(parent, signal.SIGKILL)
+    target(*arguments)
+
+
+@contextmanager
+def _process(target: Callable[..., None], *arguments: object) -> Iterator[Pipe]:
+    """Run ``target(*arguments, pipe)`` in a process, until the end of the block at most."""
+    ours, theirs = PROCESSES.Pipe()
+    arguments = (os.getpid(), target, *arguments, theirs)
+    process = PROCESSES.Process(target=_run_until_told, args=arguments, daemon=True)
+    process.start()
+    theirs.close()
+    with ours:
+        try:
+            yield ours
+        finally:
+            process.kill()
+            process.join()

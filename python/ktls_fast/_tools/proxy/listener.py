@@ -1,0 +1,186 @@
+"""Listening sockets, and the room they need."""
+
+import contextlib
+import errno
+import os
+import resource
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ktls_fast._tools.failure import Failure, reason
+
+from .options import Address
+
+__all__ = [
+    "check_resolves",
+    "count_waiting",
+    "name_of",
+    "open_listeners",
+    "raise_file_limit",
+    "starting",
+]
+
+BACKLOG = 4096
+"""What Linux allows by default. A client that finds the queue full tries again after a second."""
+FILES_PER_CONNECTION = 4
+FILES_BESIDES = 24
+"""Descriptors that a process needs for everything else."""
+STANDARD_STREAMS = 3
+
+TCP_INFO_UNACKED = slice(24, 28)
+"""Where ``struct tcp_info`` has ``tcpi_unacked``, of a listening socket the length of its queue."""
+
+
+class FileLimit(NamedTuple):
+    """How many files a process may have open, and what that means."""
+
+    limit: int
+    need: int
+    """What was asked for takes this many."""
+    connections: int
+    """There is room for this many."""
+
+
+def open_listeners(address: Address, *, workers: int = 1) -> list[list[socket.socket]]:
+    """Listen on every address of a host: one list of sockets for each worker.
+
+    Several workers listen by ``SO_REUSEPORT``, which would also share the port with a stranger
+    who uses it. So the port is first bound alone, to learn that it is free.
+    """
+    alone = _listen_everywhere(address, reuse_port=False)
+    if workers == 1:
+        return [alone]
+    port = alone[0].getsockname()[1]
+    for listener in alone:
+        listener.close()
+    shared = address._replace(port=port)
+    return [_listen_everywhere(shared, reuse_port=True) for _ in range(workers)]
+
+
+def name_of(sockname: Sequence[object]) -> str:
+    """``HOST:PORT`` of what ``getsockname`` and ``accept`` return."""
+    return str(Address(str(sockname[0]), int(str(sockname[1]))))
+
+
+def check_resolves(address: Address) -> None:
+    """Fail now if a name is not known, rather than in every connection."""
+    _resolve(address, "--connect")
+
+
+def raise_file_limit(connections: int) -> FileLimit:
+    """Raise the soft limit of open files, as far as the hard one allows.
+
+    :raises Failure: there is no room for a single connection.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    besides = FILES_BESIDES + _count_inherited()
+    fewest = besides + FILES_PER_CONNECTION
+    need = besides + connections * FILES_PER_CONNECTION
+    limit = need if hard == resource.RLIM_INFINITY else min(need, hard)
+    if soft == resource.RLIM_INFINITY or soft >= limit:
+        limit = need if soft == resource.RLIM_INFINITY else soft
+    else:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    if limit < fewest:
+        msg = (
+            f"the limit of {limit} open files is too low for a connection;"
+            f" raise `ulimit -n` to {fewest} or more, {need} for all of --max-connections"
+        )
+        raise Failure(msg)
+    room = (limit - besides) // FILES_PER_CONNECTION
+    return FileLimit(limit, need, min(connections, room))
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Turn what the system refuses to a process that starts into a :class:`Failure`."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"cannot start: {reason(error)}{_file_limit_advice(error)}"
+        raise Failure(msg) from error
+    except RuntimeError as error:  # of a thread
+        msg = f"cannot start: {error}"
+        raise Failure(msg) from error
+
+
+def count_waiting(listener: socket.socket) -> int:
+    """Tell how many clients wait to be accepted; one where the system does not say."""
+    try:
+        info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_UNACKED.stop)
+    except (AttributeError, OSError):
+        return 1
+    return max(1, int.from_bytes(info[TCP_INFO_UNACKED], sys.byteorder))
+
+
+def _count_inherited() -> int:
+    """Tell how many descriptors were left open for us, where the system tells."""
+    try:
+        own = len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208 - that of the list itself
+    except OSError:
+        return 0
+    return max(0, own - STANDARD_STREAMS)
+
+
+def _listen_everywhere(address: Address, *, reuse_port: bool) -> list[socket.socket]:
+    listeners: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, host in _resolve(address, "--listen"):
+        port = listeners[0].getsockname()[1] if listeners else address.port
+        try:
+            listeners.append(_listen(family, (host, port), reuse_port=reuse_port))
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise _cannot_listen(address, error) from error
+            missing = error
+    if not listeners and missing is not None:
+        raise _cannot_listen(address, missing)
+    return listeners
+
+
+def _listen(family: int, sockname: tuple[str, int], *, reuse_port: bool) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, reuse_port)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(sockname)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _resolve(address: Address, option: str) -> list[tuple[int, str]]:
+    flags = socket.AI_PASSIVE if option == "--listen" else 0
+    try:
+        found = socket.getaddrinfo(
+            address.host or None, address.port, type=socket.SOCK_STREAM, flags=flags
+        )
+    except (OSError, UnicodeError) as error:
+        why = reason(error) if isinstance(error, OSError) else "it is not a host name"
+        msg = f"cannot resolve {address.host!r} of {option} {address}: {why}; check the host name"
+        raise Failure(msg) from error
+    return list(dict.fromkeys((family, str(sockname[0])) for family, *_, sockname in found))
+
+
+def _cannot_listen(address: Address, error: OSError) -> Failure:
+    advice = _file_limit_advice(error) or {
+        errno.EADDRINUSE: "; stop the program that listens there, or choose another port",
+        errno.EACCES: "; choose a port from 1024 up, or give the program CAP_NET_BIND_SERVICE",
+        errno.EADDRNOTAVAIL: "; --listen needs an address of this machine",
+    }.get(error.errno or 0, "")
+    return Failure(f"cannot listen on {address}: {reason(error)}{advice}")
+
+
+def _file_limit_advice(error: OSError) -> str:
+    """What to do when there was more to open than was thought."""
+    if error.errno != errno.EMFILE:
+        return ""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return f"; the limit is {soft}: raise `ulimit -n` to {soft + FILES_BESIDES}"

@@ -1,0 +1,147 @@
+"""A proxy from its options to its exit status."""
+
+import contextlib
+import dataclasses
+import functools
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+
+from ktls_fast._tools.failure import Failure
+from ktls_fast._tools.files import is_read_by_others, open_log
+
+from .inbox import Inbox
+from .journal import Journal, notice_line
+from .listener import check_resolves, name_of, open_listeners, raise_file_limit, starting
+from .options import Options
+from .server import Server
+from .session import Originate, Role, Terminate
+from .tls import check_server_name, client_config, load_identity, server_config
+from .workers import AT_ONCE, Ready, Supervisor
+
+__all__ = ["run"]
+
+
+def run(options: Options) -> int:
+    """Run a proxy until it is told to stop; returns the exit status.
+
+    :raises Failure: it cannot start.
+    """
+    options, shortage = _fit_to_file_limit(options)
+    role, facts = _make_role(options)
+    check_resolves(options.connect)
+    log_fd = open_log(options.log)
+    listeners = open_listeners(options.listen, workers=options.workers)
+    names = [name_of(listener.getsockname()) for listener in listeners[0]]
+    announce = functools.partial(_announce, options, names, facts, shortage)
+    if options.workers == 1:
+        with starting():
+            inbox = Inbox(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+            server, journal = _prepare(listeners[0], role, options, inbox, log_fd)
+        announce()
+        return _serve(server, journal)
+
+    def work(own: Sequence[socket.socket], ready: Ready) -> int:
+        return _work(own, role, options, log_fd, ready)
+
+    with starting():
+        supervisor = Supervisor(lambda text: _tell(notice_line(options.log_format, text)))
+        supervisor.start(listeners, work)
+    return supervisor.watch(announce)
+
+
+def _warn_of_readers(options: Options) -> None:
+    if options.keylog is not None and is_read_by_others(options.keylog):
+        text = f"the key log {options.keylog} can be read by others: chmod 600 {options.keylog}"
+        _tell(notice_line(options.log_format, text))
+
+
+def _make_role(options: Options) -> tuple[Role, dict[str, str]]:
+    if options.originate:
+        config = client_config(options)
+        check_server_name(options, config)
+        return Originate(options, config), {}
+    identity = load_identity(options)
+    role = Terminate(options, server_config(options, identity))
+    return role, {"certificate": identity.origin, "fingerprint": identity.fingerprint}
+
+
+def _work(
+    listeners: Sequence[socket.socket],
+    role: Role,
+    options: Options,
+    log_fd: int | None,
+    ready: Ready,
+) -> int:
+    """Be one of several workers: our parent alone decides when to end at once."""
+    try:
+        with starting():
+            inbox = Inbox(
+                *(signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, AT_ONCE), at_once_by=AT_ONCE
+            )
+            server, journal = _prepare(listeners, role, options, inbox, log_fd)
+    except Failure as failure:
+        _tell(notice_line(options.log_format, str(failure)))
+        return 1
+    ready()
+    return _serve(server, journal)
+
+
+def _prepare(
+    listeners: Sequence[socket.socket],
+    role: Role,
+    options: Options,
+    inbox: Inbox,
+    log_fd: int | None,
+) -> tuple[Server, Journal]:
+    """Make everything that serving needs."""
+    journal = Journal(options.log_format, log_fd, str(options.log))
+    return Server(listeners, role, options, inbox=inbox, journal=journal), journal
+
+
+def _serve(server: Server, journal: Journal) -> int:
+    drained = server.run()
+    if not drained:
+        journal.notice("connections that had not ended were cut")
+    journal.close()
+    if not drained:
+        os._exit(1)  # their threads are somewhere in compiled code, and cannot be waited for
+    return 0
+
+
+def _fit_to_file_limit(options: Options) -> tuple[Options, str | None]:
+    """Take no more connections at a time than there are descriptors for, and say so."""
+    limit, need, room = raise_file_limit(options.max_connections)
+    if room == options.max_connections:
+        return options, None
+    shortage = (
+        f"the limit of {limit} open files allows --max-connections {room},"
+        f" not {options.max_connections}: more have to wait;"
+        f" raise `ulimit -n` to {need}"
+    )
+    return dataclasses.replace(options, max_connections=room), shortage
+
+
+def _announce(
+    options: Options,
+    names: list[str],
+    facts: dict[str, str],
+    shortage: str | None,
+) -> None:
+    inside, outside = ("plain", "TLS") if options.originate else ("TLS", "plain")
+    text = (
+        f"listening on {', '.join(names)} ({inside}), forwarding to {options.connect} ({outside})"
+    )
+    if facts:
+        text += f", certificate {facts['certificate']} with SHA-256 {facts['fingerprint']}"
+    _tell(notice_line(options.log_format, text, "start", listen=names, pid=os.getpid(), **facts))
+    if shortage is not None:
+        _tell(notice_line(options.log_format, shortage))
+    _warn_of_readers(options)
+
+
+def _tell(line: str) -> None:
+    with contextlib.suppress(OSError):  # nobody is left to read it
+        print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,186 @@
+"""The accept loop of one process, and its end, which is bounded in time."""
+
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Sequence
+
+import ktls_fast
+from ktls_fast._tools.failure import reason
+
+from .inbox import Inbox
+from .journal import Journal
+from .listener import count_waiting
+from .options import Options
+from .session import Role
+from .sessions import EXHAUSTED, Sessions
+
+__all__ = ["Server"]
+
+ACCEPT_PAUSE = 0.5
+"""Seconds without accepting after the system had nothing left for a connection."""
+
+ACCEPTED_AT_ONCE = 64
+"""Clients taken in, or handshakes dropped for them, before anything else is looked at."""
+
+LONGEST_WAIT = 3600.0
+"""Seconds; the system takes 24 days at most, and an option may be longer."""
+
+STOP_GRACE = 3.0
+"""Seconds that connections have for their close_notify once they are told to stop."""
+
+FULL_NOTICE_PAUSE = 60.0
+"""Seconds between two notices that no more connections are taken."""
+
+
+class Server:
+    """Serves what its listeners accept until its inbox tells it to stop."""
+
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        role: Role,
+        options: Options,
+        *,
+        inbox: Inbox,
+        journal: Journal,
+    ) -> None:
+        """Prepare; :meth:`run` serves."""
+        self._listeners = listeners
+        self._options = options
+        self._inbox = inbox
+        self._journal = journal
+        self._sessions = Sessions(
+            role, options, journal, on_end=inbox.wake, on_exhausted=self._pause
+        )
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(inbox, selectors.EVENT_READ)
+        self._accepting = False
+        self._starved = False
+        self._pause_ends = 0.0
+        self._next_full_notice = 0.0
+
+    def run(self) -> bool:
+        """Serve, and drain at the end; False when connections had to be cut, which is logged."""
+        while not self._inbox.stop:
+            self._set_accepting(accepting := self._may_accept())
+            self._turn(None if accepting else ACCEPT_PAUSE)
+        self._close_listeners()
+        drained = self._drain()
+        if drained:
+            self._sessions.close()
+        else:
+            self._sessions.cut()
+        if self._options.stats:
+            self._print_counters()
+        return drained
+
+    def _drain(self) -> bool:
+        if self._sessions.open:
+            self._journal.notice(
+                f"stopping; connections still open: {self._sessions.open},"
+                f" with {self._options.drain:g} s to end"
+            )
+        if self._all_end_within(self._options.drain):
+            return True
+        self._sessions.stop()
+        return self._all_end_within(STOP_GRACE)
+
+    def _all_end_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self._sessions.open and not self._inbox.stop_at_once:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            self._turn(left)
+        return not self._sessions.open
+
+    def _turn(self, timeout: float | None) -> None:
+        """Wait for something to happen, and see to it."""
+        timeout = None if timeout is None else min(timeout, LONGEST_WAIT)
+        for key, _ in self._selector.select(timeout):
+            if isinstance(key.fileobj, socket.socket):
+                self._accept(key.fileobj)
+            else:
+                self._inbox.clear()
+        if self._inbox.take(signal.SIGUSR1):
+            self._print_counters()
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Take in those that wait, within bounds: signals and ends wait, too."""
+        if self._may_accept() and self._is_full():
+            self._make_room(min(count_waiting(listener), ACCEPTED_AT_ONCE))
+            return
+        for _ in range(ACCEPTED_AT_ONCE):
+            # Once it is full, nobody knows whether another one waits before the listener tells.
+            if self._is_full() or not self._may_accept() or not self._accept_one(listener):
+                return
+
+    def _accept_one(self, listener: socket.socket) -> bool:
+        """Begin with a client; False when none waits."""
+        try:
+            self._sessions.start(*listener.accept())
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                self._pause(reason(error))
+            # Anything else is over with this connection, as when its client is gone already.
+        except RuntimeError as error:
+            self._pause(str(error))
+        else:
+            self._starved = False
+        return True
+
+    def _pause(self, why: str) -> None:
+        """Let some time pass: the listener stays readable, and asking it again would spin."""
+        self._pause_ends = time.monotonic() + ACCEPT_PAUSE
+        if not self._starved:
+            self._starved = True
+            self._journal.notice(
+                f"cannot accept a connection with {self._sessions.open} open: {why};"
+                " trying again twice a second; raise `ulimit -n` or lower --max-connections"
+            )
+
+    def _may_accept(self) -> bool:
+        if time.monotonic() < self._pause_ends:
+            return False
+        return not self._is_full() or self._sessions.handshakes.may_drop()
+
+    def _is_full(self) -> bool:
+        return self._sessions.open >= self._options.max_connections
+
+    def _make_room(self, clients: int) -> None:
+        """Drop the oldest unfinished handshakes; their ends let those in that wait."""
+        if not self._sessions.handshakes.drop_oldest(clients):
+            self._pause_ends = time.monotonic() + ACCEPT_PAUSE
+        self._notice_full()
+
+    def _notice_full(self) -> None:
+        if time.monotonic() < self._next_full_notice:
+            return
+        self._next_full_notice = time.monotonic() + FULL_NOTICE_PAUSE
+        self._journal.notice(
+            f"{self._options.max_connections} connections are open, as many as are allowed:"
+            " a new client waits, or takes the place of the oldest unfinished handshake;"
+            " raise --max-connections if this is no attack"
+        )
+
+    def _set_accepting(self, accepting: bool) -> None:
+        if accepting == self._accepting:
+            return
+        self._accepting = accepting
+        for listener in self._listeners:
+            if accepting:
+                self._selector.register(listener, selectors.EVENT_READ)
+            else:
+                self._selector.unregister(listener)
+
+    def _close_listeners(self) -> None:
+        self._set_accepting(False)
+        for listener in self._listeners:
+            listener.close()
+
+    def _print_counters(self) -> None:
+        self._journal.counters(self._sessions.activity(), ktls_fast.tls_stat())

@@ -1,0 +1,160 @@
+"""TLS configurations from a proxy's options, and clear words for what is wrong with them."""
+
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+from ktls_fast import ClientConfig, ConfigError, Connection, KtlsError, ServerConfig
+from ktls_fast._tools import certs
+from ktls_fast._tools.failure import Failure, reason
+from ktls_fast._tools.files import check_key_log
+
+from .options import Options
+
+__all__ = ["Identity", "check_server_name", "client_config", "load_identity", "server_config"]
+
+
+class Identity(NamedTuple):
+    """A certificate chain and its private key, as PEM, and where they are from."""
+
+    cert: bytes
+    key: bytes
+    password: bytes | None
+    origin: str
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the certificate."""
+        return certs.fingerprint(self.cert)
+
+
+def load_identity(options: Options) -> Identity:
+    """Read the certificate and the key, or make them."""
+    if options.cert is None or options.key is None:
+        return Identity(*_self_signed(options), None, "self-signed")
+    return Identity(
+        _read(options.cert, "certificate"),
+        _read(options.key, "private key"),
+        _read_password(options.key_password_file),
+        str(options.cert),
+    )
+
+
+def _self_signed(options: Options) -> tuple[bytes, bytes]:
+    try:
+        return certs.self_signed(_own_names(options))
+    except ValueError as error:
+        msg = (
+            f"cannot make a certificate for {options.listen.host!r} of --listen: {error};"
+            " give --cert and --key, or another name"
+        )
+        raise Failure(msg) from error
+
+
+def server_config(options: Options, identity: Identity) -> ServerConfig:
+    """Build the configuration of a proxy that takes TLS connections."""
+    try:
+        return ServerConfig(
+            identity.cert,
+            identity.key,
+            password=identity.password,
+            alpn=options.alpn,
+            keylog=_keylog(options),
+            rekey_bytes=options.rekey_every,
+            rekey_peer=options.rekey_peer,
+            rekey_interval=options.rekey_interval,
+            key_update_limit=options.key_update_limit,
+        )
+    except KtlsError as error:
+        msg = (
+            f"cannot use certificate {options.cert} with key {options.key}: {reason(error)};"
+            f" {_advice(options, reason(error))}"
+        )
+        raise Failure(msg) from error
+
+
+def _advice(options: Options, why: str) -> str:
+    if "password is needed" in why:
+        return "give --key-password-file a file with the password on its first line"
+    if "password does not open" in why:
+        return f"it is read from the first line of {options.key_password_file}"
+    return "give a certificate chain, leaf first, and its private key as PEM"
+
+
+def client_config(options: Options) -> ClientConfig:
+    """Build the configuration of a proxy that makes TLS connections."""
+    named = options.ca in ("system", "webpki")
+    roots = options.ca if named else _read(Path(options.ca), "root certificates")
+    try:
+        return ClientConfig(
+            roots,
+            alpn=options.alpn,
+            keylog=_keylog(options),
+            rekey_bytes=options.rekey_every,
+            rekey_peer=options.rekey_peer,
+            rekey_interval=options.rekey_interval,
+            key_update_limit=options.key_update_limit,
+        )
+    except KtlsError as error:
+        raise Failure(_cannot_originate(options, reason(error))) from error
+
+
+def _cannot_originate(options: Options, why: str) -> str:
+    if "ALPN" in why:
+        return f"cannot use --alpn: {why}; give fewer protocols"
+    return (
+        f"cannot use root certificates {options.ca}: {why}; give --ca a PEM file, system or webpki"
+    )
+
+
+def check_server_name(options: Options, config: ClientConfig) -> None:
+    """Fail now, rather than in every connection, if no certificate can prove the server's name."""
+    name = options.server_name or options.connect.host
+    with socket.socket() as unconnected:
+        unconnected.setblocking(False)
+        try:
+            Connection.client(unconnected, config, name)
+        except ConfigError as error:
+            msg = (
+                f"cannot check the certificate of {options.connect}: {reason(error)};"
+                " give --server-name the DNS name or IP address that the certificate has"
+            )
+            raise Failure(msg) from error
+        except OSError:
+            pass  # a handshake cannot begin here: the name was looked at before
+
+
+def _own_names(options: Options) -> list[str]:
+    extra = [options.listen.host] if _is_name(options.listen.host) else []
+    return list(dict.fromkeys([*certs.LOOPBACK_NAMES, *extra]))
+
+
+def _is_name(host: str) -> bool:
+    return host not in ("", "0.0.0.0", "::")
+
+
+def _keylog(options: Options) -> str | None:
+    """The key log, which can be written; a failure here has a sentence of its own."""
+    if options.keylog is None:
+        return None
+    check_key_log(options.keylog)
+    return str(options.keylog)
+
+
+def _read_password(path: Path | None) -> bytes | None:
+    """The first line of a file, as the other programs with such an option read it."""
+    if path is None:
+        return None
+    lines = _read(path, "password of the key").splitlines()
+    if not lines or not lines[0]:
+        msg = f"the password of the key in {path} is empty; write it on the first line"
+        raise Failure(msg)
+    return lines[0]
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        msg = f"cannot read the {what} {path}: {reason(error)}"
+        raise Failure(msg) from error

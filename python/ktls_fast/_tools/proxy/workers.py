@@ -1,0 +1,169 @@
+"""Several processes on one port, and the one that watches over them."""
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from ktls_fast._core import _finish_closing
+from ktls_fast._tools.parent import end_with_parent
+
+from .inbox import Inbox
+
+__all__ = ["AT_ONCE", "Ready", "Supervisor"]
+
+AT_ONCE = signal.SIGUSR2
+"""Tells a worker to cut its connections; SIGTERM may also come from others, for a whole group."""
+
+FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, AT_ONCE)
+
+LAST_WORDS = 5.0
+"""Seconds that workers have to log the connections that they cut, and to end."""
+
+Ready = Callable[[], None]
+"""Called by a worker that has everything it needs to serve."""
+
+Serve = Callable[[Sequence[socket.socket], Ready], int]
+Notice = Callable[[str], None]
+
+
+class Supervisor:
+    """Starts the workers, passes signals on to them, and ends when they have ended.
+
+    A worker that ends unasked takes the others with it: whoever started us must learn of it, and
+    decide.
+    """
+
+    def __init__(self, notice: Notice) -> None:
+        """Tell what happens to ``notice``."""
+        self._notice = notice
+        self._workers: set[int] = set()
+        self._failed = False
+        self._inbox = Inbox(
+            *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
+        )
+        self._not_ready = _NotReady()
+
+    def start(self, listeners: Sequence[Sequence[socket.socket]], serve: Serve) -> None:
+        """Fork a worker for each list of listeners."""
+        self._not_ready.count = len(listeners)
+        for own in listeners:
+            self._workers.add(_fork(own, listeners, self._not_ready, serve))
+        _close(listeners)
+
+    def watch(self, announce: Callable[[], None]) -> int:
+        """Wait for their end; returns the exit status.
+
+        :param announce: called once all are ready to serve.
+        """
+        told = False
+        deadline: float | None = None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._inbox, selectors.EVENT_READ)
+            selector.register(self._not_ready, selectors.EVENT_READ)
+            while self._workers:
+                left = None if deadline is None else max(0, deadline - time.monotonic())
+                found = [key.fileobj for key, _ in selector.select(left)]
+                if self._not_ready in found and self._not_ready.take() and not told:
+                    announce()
+                self._inbox.clear()
+                self._reap(expected=told)
+                if not told and (self._inbox.stop or self._failed):
+                    told = True
+                    self._signal(signal.SIGTERM)
+                if deadline is None and self._inbox.stop_at_once:
+                    deadline = time.monotonic() + LAST_WORDS
+                    self._failed = True
+                    self._signal(AT_ONCE)
+                elif deadline is not None and time.monotonic() >= deadline:
+                    self._signal(signal.SIGKILL)
+                if self._inbox.take(signal.SIGUSR1):
+                    self._signal(signal.SIGUSR1)
+        return 1 if self._failed else 0
+
+    def _reap(self, *, expected: bool) -> None:
+        for pid in list(self._workers):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self._workers.remove(pid)
+                self._judge(pid, os.waitstatus_to_exitcode(status), expected=expected)
+
+    def _judge(self, pid: int, code: int, *, expected: bool) -> None:
+        if expected and code == 0:
+            return
+        self._failed = True
+        how = f"by signal {-code}" if code < 0 else f"with status {code}"
+        also = "" if expected else "; stopping the others"
+        self._notice(f"worker {pid} ended {how}{also}")
+
+    def _signal(self, signum: signal.Signals) -> None:
+        for pid in self._workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signum)
+
+
+class _NotReady:
+    """Counts the workers that are not ready; readable when one has told that it is."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._reader, self._writer = socket.socketpair()
+
+    def fileno(self) -> int:
+        return self._reader.fileno()
+
+    def tell(self) -> None:
+        """Tell the parent, in a worker."""
+        self._writer.send(b"\0")
+        self._writer.close()
+
+    def take(self) -> bool:
+        """Count those that have told; True when they are the last."""
+        self.count -= len(self._reader.recv(65536))
+        return self.count == 0
+
+
+def _fork(
+    own: Sequence[socket.socket],
+    every: Sequence[Sequence[socket.socket]],
+    not_ready: _NotReady,
+    serve: Serve,
+) -> int:
+    parent = os.getpid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # until the worker's own inbox is there
+    pid = os.fork()
+    if not pid:
+        others = [listeners for listeners in every if listeners is not own]
+        _be_worker(parent, others, lambda: serve(own, not_ready.tell))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+    return pid
+
+
+def _be_worker(
+    parent: int,
+    others: Sequence[Sequence[socket.socket]],
+    serve: Callable[[], int],
+) -> NoReturn:
+    status = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of us
+        end_with_parent(parent, signal.SIGTERM)
+        _close(others)
+        status = serve()
+        _finish_closing()  # what os._exit would cut off
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(status)
+
+
+def _close(listeners: Sequence[Sequence[socket.socket]]) -> None:
+    """Close what others listen on: clients would be given to a socket that nobody accepts from."""
+    for group in listeners:
+        for listener in group:
+            listener.close()

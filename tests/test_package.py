@@ -1,0 +1,138 @@
+"""The package as its users meet it: names, imports, and what an import brings along."""
+
+import importlib
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ktls_fast
+import ktls_fast.errors
+import ktls_fast.selectors
+import ktls_fast.simulate
+from ktls_fast import _core
+
+PACKAGE = Path(ktls_fast.__file__).parent
+PUBLIC_MODULES = {"constants", "errors", "selectors", "simulate"}
+
+PUBLIC_NAMES = {
+    *("Sealer", "Opener", "SealedBatch", "OpenedBatch", "TrafficSecret", "CryptoInfo", "Suite"),
+    *("CipherType", "ContentType", "Version", "KeyUpdateScanner", "KeyUpdateFound"),
+    *("key_update_message", "scan_key_updates"),
+    *("KtlsSocket", "KernelSocket", "ktls_socket", "OffloadQueue", "QueueStats", "Namespace"),
+    *("TlsInfo", "TlsConf", "tls_stat"),
+    *("SOL_TLS", "TCP_ULP", "TLS_GET_RECORD_TYPE", "TLS_RX", "TLS_RX_EXPECT_NO_PAD"),
+    *("TLS_SET_RECORD_TYPE", "TLS_TX", "TLS_TX_MAX_PAYLOAD_LEN", "TLS_TX_ZEROCOPY_RO"),
+    *("Connection", "ServerConfig", "ClientConfig", "connect", "accept"),
+    *("Relay", "RelayHandle", "ControlRecord"),
+    *("aead_in_use", "cpu_features", "get_include", "__version__"),
+    *ktls_fast.errors.__all__,
+}
+
+OLD_NAMES = {
+    "backends": "_backends",
+    "kernel_socket": "_kernel_socket",
+    "kernel_tls": "_kernel_tls",
+    "quoted": "_messages",
+    "sock_diag": "_sock_diag",
+    "certs": "_tools.certs",
+    "cli.values": "_tools.cli.values",
+    "conformance.blocked": "_tools.conformance.blocked",
+    "demo.plan": "_tools.demo.plan",
+    "proxy.failure": "_tools.failure",
+    "proxy.options": "_tools.proxy.options",
+    "simulate.scenario": "_tools.simulate.scenario",
+}
+
+
+def in_a_new_process(code: str) -> str:
+    """What a fresh interpreter prints; warnings are errors there."""
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(ktls_fast.__all__) == PUBLIC_NAMES
+    assert len(ktls_fast.__all__) == len(PUBLIC_NAMES)
+
+
+def test_each_public_name_is_there() -> None:
+    for name in ktls_fast.__all__:
+        assert getattr(ktls_fast, name) is not None, name
+    assert set(ktls_fast.__all__) <= set(dir(ktls_fast))
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'ktls_fast' has no attribute 'Sealed'"):
+        ktls_fast.Sealed  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_every_module_that_is_not_api_has_a_private_name() -> None:
+    modules = {path.stem for path in PACKAGE.iterdir() if path.suffix in (".py", ".pyi")}
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    public = {name for name in modules | packages if not name.startswith("_")}
+    assert public == PUBLIC_MODULES
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert ktls_fast.__version__ == importlib.metadata.version("ktls_fast")
+
+
+def test_cython_finds_the_capsules() -> None:
+    assert ktls_fast.__pyx_capi__ is _core.__pyx_capi__
+    assert {"sealer_new", "seal_batch", "last_error"} <= ktls_fast.__pyx_capi__.keys()
+    assert "__pyx_capi__" not in ktls_fast.__all__
+
+
+@pytest.mark.parametrize("old", OLD_NAMES)
+def test_an_old_module_name_warns_and_is_the_module(old: str) -> None:
+    code = (
+        "import importlib, warnings\n"
+        "with warnings.catch_warnings(record=True) as told:\n"
+        "    warnings.simplefilter('always')\n"
+        f"    old = importlib.import_module('ktls_fast.{old}')\n"
+        f"new = importlib.import_module('ktls_fast.{OLD_NAMES[old]}')\n"
+        f"print(old is new, new.__spec__.name == new.__name__ == 'ktls_fast.{OLD_NAMES[old]}')\n"
+        "print({warning.category.__name__ for warning in told})\n"
+        f"print(any('ktls_fast.{old} ' in str(warning.message) for warning in told))\n"
+    )
+    assert in_a_new_process(code) == "True True\n{'DeprecationWarning'}\nTrue\n"
+
+
+def test_a_warning_of_an_old_name_points_at_the_import() -> None:
+    with pytest.warns(DeprecationWarning, match=r"ktls_fast\.sock_diag is not part") as told:
+        from ktls_fast import sock_diag  # type: ignore[attr-defined]
+    assert sock_diag is importlib.import_module("ktls_fast._sock_diag")
+    assert [warning.filename for warning in told] == [__file__]
+    del sys.modules["ktls_fast.sock_diag"]
+    del ktls_fast.sock_diag  # type: ignore[attr-defined]
+
+
+@pytest.mark.filterwarnings("ignore:ktls_fast.proxy is:DeprecationWarning")
+@pytest.mark.parametrize("name", ["nothing", "proxy.nothing", "simulate.nothing", "kernel_tl"])
+def test_a_module_that_never_was_is_not_found(name: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match=f"ktls_fast.*{name.rpartition('.')[2]}"):
+        importlib.import_module(f"ktls_fast.{name}")
+
+
+def test_the_package_runs_as_the_command() -> None:
+    command = [sys.executable, "-W", "error", "-m", "ktls_fast", "--help"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert text.startswith("usage: ktls-fast [-h]")
+
+
+def test_the_old_module_still_runs_as_the_command() -> None:
+    command = [sys.executable, "-m", "ktls_fast.cli", "--version"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert text == f"ktls-fast {ktls_fast.__version__}\n"
+
+
+def test_no_module_of_the_library_imports_a_tool() -> None:
+    code = (
+        "import sys, ktls_fast, ktls_fast.selectors, ktls_fast.errors, ktls_fast.constants\n"
+        "ktls_fast.KernelSocket\n"
+        "print([name for name in sys.modules if name.startswith('ktls_fast._tools')])\n"
+    )
+    assert in_a_new_process(code) == "[]\n"
