@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ktls_fast import KtlsSocket, Namespace
+from ktls_fast import KtlsSocket, Namespace, key_update_message
 from tests.reference import AES_GCM_128, HANDSHAKE, TLS13, Cipher, TrafficKey, traffic_key
 
 SOL_TLS, TLS_TX, TLS_RX, TCP_ULP = 282, 1, 2, 31
-KEY_UPDATE = bytes([24, 0, 0, 1, 0])
+KEY_UPDATE = key_update_message()
 DONTWAIT, PEEK, MORE = socket.MSG_DONTWAIT, socket.MSG_PEEK, socket.MSG_MORE
 Pair = Callable[[], tuple[socket.socket, socket.socket]]
 LEFT_OPEN: list[KtlsSocket] = []

@@ -5,12 +5,12 @@ import errno
 import numpy as np
 import pytest
 
-from ktls_fast import KtlsError, OpenedBatch, Opener, Sealer
+from ktls_fast import KtlsError, OpenedBatch, Opener, Sealer, key_update_message
 from tests.reference import TLS13, TrafficKey, pattern
 from tests.refusal import open_refused, seal_refused
 
 DATA = pattern(300_000)
-KEY_UPDATE = b"\x18\0\0\1\0"
+KEY_UPDATE = key_update_message()
 THREADS = [2, 3, 7, 1024]
 
 

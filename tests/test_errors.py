@@ -80,7 +80,7 @@ def test_the_tree_in_the_module_names_the_errno(error_class: type[KtlsError], nu
 def attempts() -> list[Callable[[], object]]:
     """One misuse or bad record for each class that the record layer raises."""
     paused = Opener(KEY.struct())
-    paused.open(KEY.seal(b"\x18\0\0\1\0", HANDSHAKE))
+    paused.open(KEY.seal(ktls_fast.key_update_message(), HANDSHAKE))
     return [
         lambda: Opener(KEY.struct()).open(bytes(30)),
         lambda: Opener(KEY.struct()).open(KEY.seal(b"", nth=1)),

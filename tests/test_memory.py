@@ -96,11 +96,11 @@ CASES = {
         places = np.arange(2_000_000, dtype=np.int64) % 2 * 0
         fives = places + 5
         types = np.full(len(places), 22, np.uint8)
-        scan = lambda: scan_key_updates(types, places, fives, b"\\x18\\0\\0\\1\\1")
+        scan = lambda: scan_key_updates(types, places, fives, key_update_message(True))
         refused(scan, 80 * MIB)
     """,
     "key-updates-fed": """
-        scanner, many = KeyUpdateScanner(), b"\\x18\\0\\0\\1\\1" * 3_000_000
+        scanner, many = KeyUpdateScanner(), key_update_message(True) * 3_000_000
         scanner.feed(22, many[:2])
         refused(lambda: scanner.feed(22, many[2:]), 40 * MIB)
         assert not scanner.at_boundary

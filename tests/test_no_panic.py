@@ -59,7 +59,8 @@ def test_without_numpy_only_its_arrays_are_missing() -> None:
         import sys
         sys.modules["numpy"] = None  # as if it were not installed
         from array import array
-        from ktls_fast import KeyUpdateScanner, Opener, Sealer, scan_key_updates
+        from ktls_fast import KeyUpdateScanner, Opener, Sealer
+        from ktls_fast import key_update_message, scan_key_updates
         from tests.reference import AES_GCM_128, TLS13, traffic_key
 
         key = traffic_key(TLS13, AES_GCM_128)
@@ -78,7 +79,7 @@ def test_without_numpy_only_its_arrays_are_missing() -> None:
                     else:
                         raise SystemExit(name)
         places, fives = array("q", [0]), array("q", [5])
-        found = scan_key_updates(b"\\x16", places, fives, b"\\x18\\0\\0\\1\\0")
+        found = scan_key_updates(b"\\x16", places, fives, key_update_message())
         assert found == [(0, False, None)]
         try:
             scan_key_updates([22], places, fives, b"12345")

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from ktls_fast import CryptoInfo, KeyExpiredError, KtlsError, Opener, RecordTooLargeError
+from ktls_fast import (
+    CryptoInfo,
+    KeyExpiredError,
+    KtlsError,
+    Opener,
+    RecordTooLargeError,
+    key_update_message,
+)
 from tests.reference import (
     AES_GCM_128,
     HANDSHAKE,
@@ -24,7 +31,7 @@ from tests.refusal import open_refused
 
 SIZES = [0, 1, 15, 16, 17, 63, 64, 65, 255, 256, 1350, 2047, 2048, 4095, 8192, 16383, 16384]
 LAST = 2**64 - 1
-KEY_UPDATE = b"\x18\0\0\1\0"
+KEY_UPDATE = key_update_message()
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -5,12 +5,12 @@ from itertools import pairwise
 
 import pytest
 
-from ktls_fast import KeyExpiredError, KtlsError, Opener
+from ktls_fast import KeyExpiredError, KtlsError, Opener, key_update_message
 from tests.reference import CIPHERS, HANDSHAKE, TLS12, TLS13, Cipher, TrafficKey, traffic_key
 
-KEY_UPDATE = b"\x18\0\0\1\0"
-REQUEST = b"\x18\0\0\1\1"
-TICKET = b"\4\0\0\5\x18\0\0\1\0"
+KEY_UPDATE = key_update_message()
+REQUEST = key_update_message(request=True)
+TICKET = b"\4\0\0\5" + KEY_UPDATE
 """A NewSessionTicket whose body looks like a KeyUpdate."""
 
 

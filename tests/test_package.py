@@ -1,7 +1,9 @@
 """The package as its users meet it: names, imports, and what an import brings along."""
 
+import ast
 import importlib
 import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,8 @@ import ktls_fast.selectors
 import ktls_fast.simulate
 from ktls_fast import _core
 
+KEY_UPDATES = [ktls_fast.key_update_message(request=request) for request in (False, True)]
+ROOT = Path(__file__).parents[1]
 PACKAGE = Path(ktls_fast.__file__).parent
 PUBLIC_MODULES = {"constants", "errors", "selectors", "simulate"}
 
@@ -127,6 +131,33 @@ def test_the_old_module_still_runs_as_the_command() -> None:
     command = [sys.executable, "-m", "ktls_fast.cli", "--version"]
     text = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
     assert text == f"ktls-fast {ktls_fast.__version__}\n"
+
+
+def spelled_by_hand(node: ast.AST) -> bool:
+    """Whether it is a whole KeyUpdate written as bytes, as hexadecimal digits or as numbers."""
+    match node:
+        case ast.Constant(value=bytes(data)):
+            return any(message in data for message in KEY_UPDATES)
+        case ast.Constant(value=str(text)):
+            return text.lower() in {message.hex() for message in KEY_UPDATES}
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            values = [item.value for item in items if isinstance(item, ast.Constant)]
+            return values in [list(message) for message in KEY_UPDATES]
+    return False
+
+
+@pytest.mark.parametrize("spelling", [r"b'\x18\0\0\1\0'", r"b'\4\x18\0\0\1\1'", "[24, 0, 0, 1, 0]"])
+def test_a_key_update_spelled_by_hand_is_found(spelling: str) -> None:
+    assert any(map(spelled_by_hand, ast.walk(ast.parse(spelling))))
+
+
+def test_nobody_spells_a_key_update_by_hand() -> None:
+    for folder in ("python", "tests", "benches"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                assert not spelled_by_hand(node), f"{path}:{getattr(node, 'lineno', 0)}"
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
+        assert not any(map(spelled_by_hand, ast.walk(ast.parse(block))))
 
 
 def test_no_module_of_the_library_imports_a_tool() -> None:

@@ -10,13 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ktls_fast import KeyUpdateFound, KeyUpdateScanner, KtlsError, Opener, scan_key_updates
+from ktls_fast import (
+    KeyUpdateFound,
+    KeyUpdateScanner,
+    KtlsError,
+    Opener,
+    key_update_message,
+    scan_key_updates,
+)
+from tests.peers.raw import key_update
 from tests.reference import AES_GCM_128, APPLICATION_DATA, HANDSHAKE, TLS13, traffic_key
 
 Record = tuple[int, bytes]
-KEY_UPDATE = b"\x18\0\0\1\0"
-REQUEST = b"\x18\0\0\1\1"
-TICKET = b"\4\0\0\5\x18\0\0\1\0"
+KEY_UPDATE = key_update_message()
+REQUEST = key_update_message(request=True)
+TICKET = b"\4\0\0\5" + KEY_UPDATE
 """A NewSessionTicket whose body looks like a KeyUpdate."""
 
 
@@ -80,6 +88,17 @@ def places(sizes: list[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def handshake(*fragments: bytes) -> list[Record]:
     return [(HANDSHAKE, fragment) for fragment in fragments]
+
+
+def test_the_message_is_a_handshake_message_with_one_byte() -> None:
+    assert key_update_message() == key_update_message(request=False) == key_update(0)
+    assert key_update_message(request=True) == key_update_message(True) == key_update(1)
+
+
+@pytest.mark.parametrize("request_", [0, 1, None, "", b"\1", 2.0])
+def test_the_message_is_made_for_a_bool_only(request_: object) -> None:
+    with pytest.raises(TypeError, match="request"):
+        key_update_message(request_)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("message", "requested"), [(KEY_UPDATE, False), (REQUEST, True)])

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ktls_fast import CryptoInfo, KeyLimitError, KtlsError, RecordTooLargeError, Sealer
+from ktls_fast import (
+    CryptoInfo,
+    KeyLimitError,
+    KtlsError,
+    RecordTooLargeError,
+    Sealer,
+    key_update_message,
+)
 from tests.reference import (
     AES_CCM_128,
     AES_GCM_128,
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
 
 SIZES = [0, 1, 15, 16, 17, 63, 64, 65, 255, 256, 1350, 2047, 2048, 4095, 8192, 16383, 16384]
 LAST = 2**64 - 1
-KEY_UPDATE = b"\x18\0\0\1\0"
+KEY_UPDATE = key_update_message()
 
 
 @pytest.mark.parametrize("size", SIZES)

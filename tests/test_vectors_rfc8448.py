@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ktls_fast import CryptoInfo, Opener, Sealer, TrafficSecret
+from ktls_fast import CryptoInfo, Opener, Sealer, TrafficSecret, key_update_message
 from tests.reference import AES_GCM_128, TLS13, TrafficKey, hkdf_expand_label
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "rfc8448.json").read_text())
@@ -112,7 +112,7 @@ def test_one_opener_follows_four_generations(side: dict[str, Any]) -> None:
     opener = Opener(secret.crypto_info(rec_seq=3))
     for generation in side["generations"]:
         update = next(record for record in generation["records"] if record["seq"] == 3)
-        assert opener.open(bytes.fromhex(update["record"])) == (22, b"\x18\0\0\1\0")
+        assert opener.open(bytes.fromhex(update["record"])) == (22, key_update_message())
         assert opener.paused
         secret = secret.next()
         opener.rekey(secret.crypto_info(rec_seq=3))

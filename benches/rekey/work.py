@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from benches.records.suites import traffic_key
 from benches.records.work import OVERHEAD
-from ktls_fast import Opener, Sealer, TrafficSecret
+from ktls_fast import Opener, Sealer, TrafficSecret, key_update_message
 from tests.reference import AES_GCM_128, APPLICATION_DATA, HANDSHAKE, hkdf_expand_label
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BATCH: Final = 64
 FIRST: Final = bytes(range(32))
-KEY_UPDATE: Final = b"\x18\x00\x00\x01\x00"
+KEY_UPDATE: Final = key_update_message()
 
 
 @dataclass(frozen=True, slots=True)

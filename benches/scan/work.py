@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ktls_fast import KeyUpdateFound, scan_key_updates
+from ktls_fast import KeyUpdateFound, key_update_message, scan_key_updates
 from tests.reference import APPLICATION_DATA, HANDSHAKE
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RECORDS: Final = 512
-KEY_UPDATE: Final = b"\x18\x00\x00\x01\x01"
+KEY_UPDATE: Final = key_update_message(request=True)
 TICKET_TYPE, KEY_UPDATE_TYPE = 4, 24
 # Record and whether an update is requested; ours tells more.
 Found = Sequence[tuple[int, bool] | KeyUpdateFound]

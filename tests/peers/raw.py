@@ -153,8 +153,7 @@ class RawPeer:
         head = self._exactly(_HEADER)
         record_type, data = self.rx.open(head + self._exactly(int.from_bytes(head[3:], "big")))
         if record_type == HANDSHAKE and data[0] == _KEY_UPDATE:
-            assert data[:4] == b"\x18\x00\x00\x01", data
-            assert len(data) == 5, data
+            assert data in (key_update(0), key_update(1)), data
             self.key_updates.append(data[4])
             self.rx.rekey()
         return record_type, data

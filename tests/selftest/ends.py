@@ -3,7 +3,17 @@
 import socket
 from dataclasses import dataclass, field
 
-from tests.ktls_ends import SOL_TLS, TLS_RX, TLS_TX, Ends, Pair, attached, install, send_typed
+from tests.ktls_ends import (
+    KEY_UPDATE,
+    SOL_TLS,
+    TLS_RX,
+    TLS_TX,
+    Ends,
+    Pair,
+    attached,
+    install,
+    send_typed,
+)
 from tests.reference import (
     AES_CCM_128,
     AES_GCM_128,
@@ -23,7 +33,7 @@ from tests.reference import (
 EXPECT_NO_PAD = 4
 WAITALL = socket.MSG_WAITALL
 OTHER_TYPE = 100
-SIX_BYTES = b"\x18\0\0\1\0\0"  # the selftest's KeyUpdate has a NUL behind it
+SIX_BYTES = KEY_UPDATE + b"\0"  # the selftest's KeyUpdate has a NUL behind it
 REKEY_COUNTERS = (
     "TlsTxRekeyOk",
     "TlsTxRekeyError",

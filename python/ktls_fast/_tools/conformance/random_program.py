@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
-from ktls_fast import CryptoInfo, Sealer
+from ktls_fast import CryptoInfo, Sealer, key_update_message
 from ktls_fast.constants import SOL_TLS
 
 from .steps import Step
@@ -21,7 +21,7 @@ TLS12: Final = 0x0303
 TLS13: Final = 0x0304
 AES_GCM_128: Final = 51
 HANDSHAKE, ALERT, DATA = 22, 21, 23
-KEY_UPDATE: Final = bytes([24, 0, 0, 1, 0])
+KEY_UPDATE: Final = key_update_message()
 BAD_HEADER: Final = bytes.fromhex("170303ffff")
 LAST_NUMBER: Final = (1 << 64) - 1
 ENDS: Final = ("A", "B")

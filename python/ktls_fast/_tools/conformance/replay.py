@@ -6,6 +6,7 @@ import socket
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 
+from ktls_fast import key_update_message
 from ktls_fast.constants import SOL_TLS, TLS_SET_RECORD_TYPE
 
 from .blocked import once_blocked
@@ -34,7 +35,7 @@ NOT_REPLAYED = {
     "ku.epoll_et": "KtlsSocket.poll is level-triggered",
 }
 HANDSHAKE, ALERT, DATA = 22, 21, 23
-KEY_UPDATE = bytes.fromhex("1800000100")
+KEY_UPDATE = key_update_message()
 
 SEEN_THROUGH_A_DUP = {"ku.pending_fork"}
 

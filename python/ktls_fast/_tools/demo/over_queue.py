@@ -20,6 +20,7 @@ from ktls_fast import (
     OffloadQueue,
     Suite,
     TrafficSecret,
+    key_update_message,
 )
 
 from .job import Progress
@@ -31,7 +32,7 @@ from .show import progress_bar, report
 __all__ = ["run"]
 
 REKEY_EVERY = 1 << 20
-KEY_UPDATE = bytes([24, 0, 0, 1, 0])
+KEY_UPDATE = key_update_message()
 PIECE = 1 << 18
 PATIENCE = 60.0
 INFO_SIZE = 40
