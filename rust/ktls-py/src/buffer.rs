@@ -17,9 +17,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 use pyo3::{Borrowed, ffi};
 
+use ktls_core::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
-use crate::errors::os_error;
+use crate::errors::{os_error, refused};
 use held::BytesOfBuffer;
 pub(crate) use held::HeldBuffer;
 pub(crate) use interpreter::check_main;
@@ -125,8 +126,16 @@ impl Drop for SharedNumbers {
     }
 }
 
+/// Refuses two buffers that share memory, with EINVAL.
+pub(crate) fn check_apart(input: &[u8], output: &[u8]) -> PyResult<()> {
+    if overlap(input, output) {
+        return Err(refused(Errno::Inval, "input and output buffer overlap"));
+    }
+    Ok(())
+}
+
 /// True when two slices share memory.
-pub(crate) fn overlap(a: &[u8], b: &[u8]) -> bool {
+fn overlap(a: &[u8], b: &[u8]) -> bool {
     let (a, b) = (a.as_ptr_range(), b.as_ptr_range());
     a.start < b.end && b.start < a.end
 }

@@ -24,7 +24,7 @@ use crate::buffer::{InputBuffer, OutputBuffer, copy_bytes, dup_fd, new_bytes, ta
 use crate::config::{PyClientConfig, PyServerConfig, RekeyOptions};
 use crate::errors::{connection_error, refused};
 use crate::memory::{check_room, list_of};
-use crate::relay::{pair_options, plain_only};
+use crate::relay_arguments::{pair_options, plain_only};
 use crate::timeout::{SocketTimeout, wait_for};
 use crate::traffic_secret::PyTrafficSecret;
 use crate::unclosed::TracedOrigin;

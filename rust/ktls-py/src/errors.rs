@@ -82,14 +82,6 @@ pub(crate) fn misconfigured(text: impl Into<String>) -> PyErr {
     py::ConfigError::new_err((Errno::Inval.code(), text.into()))
 }
 
-/// For buffers that must not share memory.
-pub(crate) fn check_apart(input: &[u8], output: &[u8]) -> PyResult<()> {
-    if crate::buffer::overlap(input, output) {
-        return Err(refused(Errno::Inval, "input and output buffer overlap"));
-    }
-    Ok(())
-}
-
 /// An error of a connection or socket: what a peer has been told for is named.
 pub(crate) fn connection_error(error: ktls_net::NetError) -> PyErr {
     match error {

@@ -32,6 +32,7 @@ mod offload_queue;
 mod opener;
 mod python_socket;
 mod relay;
+mod relay_arguments;
 mod scan;
 mod sealer;
 mod sendfile;

@@ -9,10 +9,10 @@ use ktls_core::wire::{HEADER_LEN, Header};
 use ktls_core::{Error, Opener};
 use pyo3::prelude::*;
 
-use crate::buffer::{InputBuffer, OutputBuffer, batch_bytes, new_bytes};
+use crate::buffer::{InputBuffer, OutputBuffer, batch_bytes, check_apart, new_bytes};
 use crate::columns::{LazyColumn, starts};
 use crate::crypto_info::{InfoArg, no_pickle};
-use crate::errors::{CoreError, check_apart};
+use crate::errors::CoreError;
 use crate::lazy::FrontOfBuffer;
 use crate::lock::locked;
 use crate::memory::try_with_capacity;

@@ -1,25 +1,22 @@
 //! `Relay` and `RelayHandle`.
 
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use ktls_core::Errno;
-use ktls_core::quoted;
-use ktls_net::{
-    NetError, OnClose, PairEnd, PairOptions, RelayPair, RelayPool, RelaySide, TruncationPolicy,
-};
+use ktls_net::{NetError, OnClose, PairEnd, RelayPair, RelayPool, RelaySide};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyDict};
 
-use crate::buffer::{EBADF, dup_fd};
+use crate::buffer::EBADF;
 use crate::connection::PyConnection;
 use crate::errors::{connection_error, os_error, refused};
 use crate::ktls_socket::PyKtlsSocket;
 use crate::lock::guard;
 use crate::named_tuple::NamedTuple;
+use crate::relay_arguments::{pair_options, plain_fd};
 use crate::timeout::{parse, wait_for};
 
 #[pyclass(frozen, weakref, name = "Relay", module = "ktls_fast")]
@@ -260,23 +257,6 @@ fn on_ended(handle: Arc<PyOnceLock<Py<PyRelayHandle>>>, call: Arc<Option<Py<PyAn
     })
 }
 
-/// What a pair is asked for.
-pub(crate) fn pair_options(idle_timeout: Option<f64>, truncation: &str) -> PyResult<PairOptions> {
-    let truncation = match truncation {
-        "reset" => TruncationPolicy::Reset,
-        "fin" => TruncationPolicy::Fin,
-        other => {
-            let text = format!(
-                "truncation is {}: it must be \"reset\" or \"fin\"",
-                quoted(other)
-            );
-            return Err(PyValueError::new_err(text));
-        }
-    };
-    let idle = parse(idle_timeout)?;
-    Ok(PairOptions { idle, truncation })
-}
-
 fn side_of(object: &Bound<'_, PyAny>) -> PyResult<RelaySide> {
     if let Ok(connection) = object.cast::<PyConnection>() {
         let connection = Arc::clone(&connection.get().inner);
@@ -290,25 +270,6 @@ fn side_of(object: &Bound<'_, PyAny>) -> PyResult<RelaySide> {
         Some(fd) => Ok(RelaySide::Plain(fd)),
         None => Err(no_side(object)),
     }
-}
-
-/// The same where nothing else will do.
-pub(crate) fn plain_only(object: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
-    plain_fd(object)?.ok_or_else(|| {
-        let kind = object.get_type();
-        let text = format!("{kind} is not a plain socket.socket; Relay.add pumps between others");
-        PyTypeError::new_err(text)
-    })
-}
-
-/// A descriptor of our own of a plain socket. A subclass may have a layer of its own over the bytes,
-/// as that of ssl.
-fn plain_fd(object: &Bound<'_, PyAny>) -> PyResult<Option<OwnedFd>> {
-    let socket = object.py().import("socket")?.getattr("socket")?;
-    if !object.get_type().is(&socket) {
-        return Ok(None);
-    }
-    dup_fd(object.call_method0("fileno")?.extract()?).map(Some)
 }
 
 fn no_side(object: &Bound<'_, PyAny>) -> PyErr {

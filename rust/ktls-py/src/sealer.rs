@@ -13,10 +13,10 @@ use pyo3::marker::Ungil;
 use pyo3::prelude::*;
 
 use crate::arguments::{record_limit, small};
-use crate::buffer::{InputBuffer, OutputBuffer, batch_bytes, new_bytes};
+use crate::buffer::{InputBuffer, OutputBuffer, batch_bytes, check_apart, new_bytes};
 use crate::columns::{Int64Array, LazyColumn, Uint8Array, starts};
 use crate::crypto_info::{InfoArg, no_pickle};
-use crate::errors::{CoreError, check_apart, connection_error, refused};
+use crate::errors::{CoreError, connection_error, refused};
 use crate::lazy::FrontOfBuffer;
 use crate::lock::locked;
 use crate::memory::try_collect;
