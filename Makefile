@@ -23,7 +23,7 @@ FUZZ_SECONDS ?= 60
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-rust test-python rules lint lint-rust lint-fuzz lint-python lint-stub format proof fuzz \
-	bench bench-quick bench-programs bench-instructions \
+	bench bench-quick bench-programs bench-instructions bench-import \
 	build wheel sdist clean need-rust need-c++ need-python
 
 help: ## list the targets
@@ -86,6 +86,9 @@ bench-quick: $(STAMPS)/built $(STAMPS)/bench bench-programs ## the same in less 
 bench-instructions: need-rust need-python ## count the instructions of the record path; fails at 5 % more than the table
 	@cargo build --quiet --release --locked -p record-path
 	@$(PYTHON) -m benches.instructions
+
+bench-import: $(STAMPS)/built ## time the import of the package beside that of numpy
+	@$(BIN)/python -m benches.import_time
 
 # With ktls-net, whose features of aws-lc the package has too: it is not compiled another time.
 bench-programs: need-rust ## build the AEADs without Python that the benches compare with

@@ -45,9 +45,9 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 
     def has_tls(answer: bool) -> None:
         monkeypatch.delenv(_backends.VARIABLE, raising=False)
-        monkeypatch.setattr(_backends, "can_rekey", lambda: answer)
+        monkeypatch.setattr(_kernel_tls, "can_rekey", lambda: answer)
         if answer:
-            monkeypatch.setattr(_backends, "require_ulp", lambda: None)
+            monkeypatch.setattr(_kernel_tls, "require_ulp", lambda: None)
 
     return has_tls
 

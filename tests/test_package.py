@@ -160,6 +160,32 @@ def test_nobody_spells_a_key_update_by_hand() -> None:
         assert not any(map(spelled_by_hand, ast.walk(ast.parse(block))))
 
 
+def loaded_by(modules: str) -> set[str]:
+    """The names of all modules that a process has after an import."""
+    code = f"import sys, {modules}\nprint(*sys.modules)"
+    return set(in_a_new_process(code).split())
+
+
+def test_the_import_loads_nothing_that_costs_time() -> None:
+    """`python -m benches.import_time` tells how much it is."""
+    costly = {
+        *("argparse", "asyncio", "concurrent", "ctypes", "dataclasses", "email", "importlib.util"),
+        *("importlib.metadata", "inspect", "ipaddress", "json", "logging", "multiprocessing"),
+        *("pathlib", "selectors", "socket", "ssl", "subprocess", "tempfile", "threading"),
+        *("urllib", "cryptography", "matplotlib", "numpy", "rich", "typing_extensions"),
+    }
+    loaded = loaded_by("ktls_fast") - loaded_by("typing")
+    assert "ktls_fast._core" in loaded
+    assert loaded & costly == set()
+
+
+def test_the_import_loads_little_of_the_package() -> None:
+    assert {name for name in loaded_by("ktls_fast") if name.startswith("ktls_fast.")} == {
+        *("ktls_fast._backends", "ktls_fast._core", "ktls_fast._messages", "ktls_fast._moved"),
+        *("ktls_fast._worker_exit", "ktls_fast.constants", "ktls_fast.errors"),
+    }
+
+
 def test_no_module_of_the_library_imports_a_tool() -> None:
     code = (
         "import sys, ktls_fast, ktls_fast.selectors, ktls_fast.errors, ktls_fast.constants\n"

@@ -5,9 +5,7 @@ Three ways in: :func:`connect` and :func:`accept` give a whole TLS :class:`Conne
 :class:`Opener` work on records in memory.
 """
 
-import socket
 import typing as _typing
-from pathlib import Path as _Path
 
 from ._backends import ktls_socket
 from ._core import (
@@ -72,6 +70,8 @@ from .errors import (
 )
 
 if _typing.TYPE_CHECKING:
+    import socket
+
     from ._kernel_socket import KernelSocket
 
 __all__ = [
@@ -150,6 +150,8 @@ def connect(
     :raises HandshakeError: EPROTO, with what went wrong.
     :raises OSError: what :func:`socket.create_connection` raises.
     """
+    import socket  # which costs as much as this package, and is there before a call of accept
+
     sock = socket.create_connection(address, timeout)
     with sock:  # a Connection detaches it, so that this closes it after an error only
         _send_at_once(sock)
@@ -158,10 +160,12 @@ def connect(
 
 def get_include() -> str:
     """The folder of ``ktls_fast.h``, for a C compiler's ``-I``; Cython needs it, too."""
-    return str(_Path(__file__).with_name("include"))
+    from pathlib import Path  # which costs a third of all that this package costs otherwise
+
+    return str(Path(__file__).with_name("include"))
 
 
-def accept(sock: socket.socket, config: ServerConfig) -> Connection:
+def accept(sock: "socket.socket", config: ServerConfig) -> Connection:
     """Do the server's handshake on ``sock``, which a listener has accepted, within its timeout.
 
     :raises HandshakeError: EPROTO, with what went wrong; the peer got an alert.
@@ -171,8 +175,10 @@ def accept(sock: socket.socket, config: ServerConfig) -> Connection:
     return Connection.server(sock, config)
 
 
-def _send_at_once(sock: socket.socket) -> None:
+def _send_at_once(sock: "socket.socket") -> None:
     """Switch Nagle's algorithm off: it would hold the end of a record back until an ACK comes."""
+    import socket
+
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

@@ -9,16 +9,16 @@ have to repeat each method of the two, whose results differ where the kernel's d
 
 import errno
 import os
-import socket
 import warnings
 from typing import TYPE_CHECKING, Final, Literal
 
 from ._core import KtlsSocket, Namespace, OffloadQueue, _answer_backend_keyword
-from ._kernel_tls import can_rekey, require_ulp
 from ._messages import quoted
 from .errors import KtlsError
 
 if TYPE_CHECKING:
+    import socket
+
     from ._kernel_socket import KernelSocket
 
 __all__ = ["BACKENDS", "VARIABLE", "Backend", "ktls_socket"]
@@ -32,7 +32,7 @@ VARIABLE: Final = "KTLS_FAST_BACKEND"
 
 
 def ktls_socket(
-    sock: socket.socket,
+    sock: "socket.socket",
     backend: Backend = "auto",
     *,
     namespace: Namespace | None = None,
@@ -101,18 +101,24 @@ def _check_kernel(namespace: Namespace | None) -> None:
     if namespace is not None:
         msg = 'the backend "kernel" counts for its network namespace only; give no namespace'
         raise KtlsError(errno.EINVAL, msg)
+    from ._kernel_tls import require_ulp
+
     require_ulp()
 
 
 def _suits_the_kernel(sock: object) -> bool:
     """Whether the kernel does for ``sock`` all that the engine would do."""
+    import socket
+
+    from ._kernel_tls import can_rekey
+
     if not isinstance(sock, socket.socket) or sock.type != socket.SOCK_STREAM:
         return False
     return sock.family in (socket.AF_INET, socket.AF_INET6) and can_rekey()
 
 
 def _backend_keyword(
-    sock: socket.socket,
+    sock: "socket.socket",
     backend: Backend,
     namespace: Namespace | None,
     device: OffloadQueue | None,

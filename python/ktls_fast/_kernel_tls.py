@@ -5,7 +5,6 @@ import errno
 import functools
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 from ._core import TrafficSecret
 from ._messages import reason
@@ -14,7 +13,7 @@ from .errors import KtlsError
 
 __all__ = ["can_rekey", "counters", "kernel_tls", "require_ulp"]
 
-STAT = Path("/proc/net/tls_stat")
+STAT = "/proc/net/tls_stat"
 PATIENCE = 10.0
 
 
@@ -62,7 +61,9 @@ def require_ulp() -> None:
 
 def counters() -> dict[str, int]:
     """The kernel's counters for this network namespace, as :func:`ktls_fast.tls_stat` has ours."""
-    lines = (line.split() for line in STAT.read_text().splitlines())
+    from pathlib import Path  # see get_include
+
+    lines = (line.split() for line in Path(STAT).read_text().splitlines())
     return {name: int(value) for name, value in lines}
 
 

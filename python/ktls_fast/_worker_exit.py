@@ -1,7 +1,5 @@
 """The end of a worker of multiprocessing, which leaves by ``os._exit``: no atexit is called."""
 
-from __future__ import annotations
-
 import os
 import sys
 
