@@ -1,18 +1,24 @@
 """The compiled part of :mod:`ktls_fast`.
 
-Conventions. *Buffer* is any C-contiguous bytes-like object (``bytes``, ``bytearray``,
-``memoryview``, ``mmap``, ``array.array``, a ``ctypes`` structure or array, a NumPy array), whatever
-its items are, as :meth:`socket.socket.send` takes it; only memory with references to objects is
-refused. An *array* of ``int64`` or ``uint8`` is a one-dimensional buffer with such items; those in
-results are NumPy's and are made when they are asked for (``ImportError`` without NumPy). Buffers
-are read and written in place while the GIL is released: another thread that writes to one during
-the call gets undefined record contents. All lengths and offsets are in bytes, all sequence numbers
-count records. ``BlockingIOError`` means "not yet", ``TimeoutError`` that the socket's timeout has
-passed, ``BrokenPipeError`` and ``ConnectionResetError`` that the connection is gone, and
-``MemoryError`` that there is no memory for what was asked for; every other refusal is a
-:class:`ktls_fast.KtlsError` with the errno of a kernel TLS socket. What is refused leaves state
-unchanged. The module can be imported in the main interpreter only; a subinterpreter gets
-``ImportError``.
+The following conventions hold for the whole module.
+
+*Buffer* means any C-contiguous bytes-like object, as :meth:`socket.socket.send` accepts it:
+``bytes``, ``bytearray``, ``memoryview``, ``mmap``, ``array.array``, a ``ctypes`` structure or
+array, or a NumPy array, with items of any type except references to objects. An *array* of
+``int64`` or ``uint8`` is a one-dimensional buffer with such items. Arrays in results are NumPy
+arrays. They are created on first access, which raises ``ImportError`` if NumPy is not installed.
+
+Buffers are read and written in place while the GIL is released. If another thread writes to a
+buffer during the call, the contents of the records are undefined.
+
+All lengths and offsets are in bytes. All sequence numbers count records.
+
+``BlockingIOError`` means that the operation would block. ``TimeoutError`` means that the timeout of
+the socket has expired. ``BrokenPipeError`` and ``ConnectionResetError`` mean that the connection is
+gone. ``MemoryError`` means that the requested memory is not available. Every other refusal is a
+:class:`ktls_fast.KtlsError` with the errno of a kernel TLS socket. A refused call changes nothing.
+
+The module can only be imported in the main interpreter; a subinterpreter gets ``ImportError``.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,8 +32,8 @@ from numpy.typing import NDArray
 from typing_extensions import Buffer
 
 _Password: TypeAlias = str | bytes | bytearray | Callable[[], str | bytes | bytearray]
-_Buffer: TypeAlias = Buffer | NDArray[Any]  # NumPy tells Python 3.12 only that it is one
-_Int64Array: TypeAlias = Buffer | NDArray[np.int64]  # what a buffer's items are, types cannot tell
+_Buffer: TypeAlias = Buffer | NDArray[Any]  # only from Python 3.12 on is a NumPy array a Buffer
+_Int64Array: TypeAlias = Buffer | NDArray[np.int64]  # types cannot express the items of a buffer
 _Uint8Array: TypeAlias = Buffer | NDArray[np.uint8]
 
 __all__ = [
@@ -64,11 +70,11 @@ __all__ = [
 
 @final
 class CryptoInfo:
-    """The kernel's ``tls12_crypto_info_*``: what ``TLS_TX`` and ``TLS_RX`` take.
+    """A traffic key as ``TLS_TX`` and ``TLS_RX`` take it: the kernel's ``tls12_crypto_info_*``.
 
-    ``bytes(info)`` is the struct as the kernel lays it out (``docs/kernel-rules.md``, S1.2). The
-    repr names version, cipher and rec_seq; instances refuse to be pickled, compare in constant time
-    and wipe their memory when they go.
+    ``bytes(info)`` returns the struct in the layout of the kernel (``docs/kernel-rules.md``, S1.2).
+    The repr shows version, cipher and rec_seq. Instances cannot be pickled. They are compared in
+    constant time, and their memory is wiped when they are deallocated.
     """
 
     def __new__(
@@ -81,99 +87,115 @@ class CryptoInfo:
         salt: _Buffer | None = None,
         rec_seq: int = 0,
     ) -> Self:
-        """Describe one traffic key.
+        """Create the description of one traffic key.
 
         :param version: 0x0303 or 0x0304.
         :param cipher_type: one of :class:`ktls_fast.CipherType`, 51 to 58.
+        :param key: the key; its length depends on the cipher.
         :param iv: the 8 bytes after the salt (12 for ChaCha20-Poly1305, which has no salt).
-        :raises KtlsError: EINVAL for an unknown version or cipher, a wrong length, or ARIA with
-            1.3.
+        :param salt: the 4 bytes before the iv; None for ChaCha20-Poly1305.
+        :param rec_seq: the number of the first record under this key.
+        :raises KtlsError: EINVAL for an unknown version or cipher, for a wrong length, and for ARIA
+            with TLS 1.3.
         """
 
     @staticmethod
     def from_bytes(data: _Buffer) -> CryptoInfo:
-        """Read the kernel's struct; its length must be exactly the cipher's.
+        """Create an instance from the kernel's struct.
 
-        :raises KtlsError: EINVAL as the constructor, and for any other length.
+        :param data: the struct; its length must be exactly that of the cipher's struct.
+        :raises KtlsError: EINVAL for any other length, and in the cases of the constructor.
         """
 
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """The protocol version: 0x0303 for TLS 1.2, 0x0304 for TLS 1.3."""
     @property
-    def cipher_type(self) -> int: ...
+    def cipher_type(self) -> int:
+        """The cipher, one of :class:`ktls_fast.CipherType`."""
     @property
     def rec_seq(self) -> int:
         """The number of the first record under this key."""
 
-    def __bytes__(self) -> bytes: ...
+    def __bytes__(self) -> bytes:
+        """Return the struct in the layout of the kernel, key included."""
 
 @final
 class TrafficSecret:
-    """``application_traffic_secret_N`` of one direction (RFC 8446 §7.1)."""
+    """The ``application_traffic_secret_N`` of one direction (RFC 8446 §7.1)."""
 
     def __new__(cls, suite: int, secret: _Buffer, *, generation: int = 0) -> Self:
-        """Hold a secret.
+        """Create a secret.
 
-        :param suite: a :class:`ktls_fast.Suite`, e.g. 0x1301.
-        :param secret: as long as the suite's hash: 32 or 48 bytes.
+        :param suite: a :class:`ktls_fast.Suite`, such as 0x1301.
+        :param secret: the secret; as long as the hash of the suite, 32 or 48 bytes.
+        :param generation: the N of the secret: the number of key updates before it.
         :raises KtlsError: EINVAL for an unknown suite or a wrong length.
         """
 
     @property
-    def suite(self) -> int: ...
+    def suite(self) -> int:
+        """The cipher suite, one of :class:`ktls_fast.Suite`."""
     @property
     def generation(self) -> int:
-        """N: how many key updates lie behind this secret."""
+        """The number of key updates before this secret."""
 
     def crypto_info(self, rec_seq: int = 0) -> CryptoInfo:
-        """The traffic key and iv of this secret (RFC 8446 §7.3) as a TLS 1.3 ``CryptoInfo``."""
+        """Return the traffic key and iv of this secret (RFC 8446 §7.3).
+
+        :param rec_seq: the number of the first record under the key.
+        """
 
     def next(self) -> TrafficSecret:
-        """The next generation: HKDF-Expand-Label(secret, "traffic upd", "", hash length) (§7.2)."""
+        """Return the secret of the next generation (RFC 8446 §7.2).
+
+        It is HKDF-Expand-Label(secret, "traffic upd", "", hash length).
+        """
 
 @final
 class SealedBatch:
-    """Records made by one :meth:`Sealer.seal_batch`."""
+    """The records that one call of :meth:`Sealer.seal_batch` made."""
 
     @property
     def wire(self) -> memoryview:
-        """All records, back to back: a view of ``out`` or of a fresh buffer."""
+        """All records, one after the other: a view of ``out``, or of a new buffer."""
 
     @property
     def offsets(self) -> NDArray[np.int64]:
-        """Where each record starts in :attr:`wire`; shape (n,)."""
+        """The start of each record in :attr:`wire`; shape (n,)."""
 
     @property
     def lengths(self) -> NDArray[np.int64]:
         """The length of each record, header and tag included; shape (n,)."""
 
     def __len__(self) -> int:
-        """The number of records."""
+        """Return the number of records."""
 
 @final
 class Sealer:
-    """Seals records in order under one traffic key, framed as the kernel frames them.
+    """Seals records in order under one traffic key, in the kernel's format.
 
-    ``docs/kernel-rules.md``, S2.1, describes the frame.
+    ``docs/kernel-rules.md``, S2.1, describes the format.
 
-    After a fork the first of the two processes that seals keeps the sealer, and the other one gets
-    EBUSY: both would use the same nonces. After a fork without the hooks of :func:`os.fork`, as by
-    a C library, it stays with the parent.
+    After a fork, the first of the two processes that seals keeps the sealer, and the other one gets
+    EBUSY, because both would use the same nonces. After a fork without the hooks of
+    :func:`os.fork`, for example by a C library, the sealer stays with the parent.
 
-    A sealer remembers which keys it has had, 8 bytes for each, but not the keys: two sealers with
-    one key know nothing of each other.
+    A sealer remembers 8 bytes of a one-way function of each key that it has used. It knows nothing
+    of the keys of other sealers.
     """
 
     def __new__(cls, info: CryptoInfo | _Buffer, *, record_limit: int | None = None) -> Self:
-        """Take a key.
+        """Create a sealer for a key.
 
-        :param info: a ``CryptoInfo`` or the kernel's struct as bytes.
-        :param record_limit: records that may be sealed under one key; at most, and by default, the
-            suite's hard limit (RFC 8446 §5.5). Those before the ``rec_seq`` of the key count:
-            whoever had the key before has sealed them. The KeyUpdate is one of them, so send it
-            while :attr:`needs_rekey` is true and the limit is not reached.
-        :raises KtlsError: EINVAL for a bad struct, ENOENT for a cipher that is not there.
-        :raises ValueError: a ``record_limit`` below 0 or above 2**64 - 1.
+        :param info: a :class:`CryptoInfo`, or the kernel's struct as bytes.
+        :param record_limit: the number of records that may be sealed under one key. The maximum,
+            and the default, is the hard limit of the suite (RFC 8446 §5.5). Records before the
+            ``rec_seq`` of the key count, because a previous user of the key has sealed them. The
+            KeyUpdate counts as well: send it while :attr:`needs_rekey` is true and the limit is not
+            reached.
+        :raises KtlsError: EINVAL for an invalid struct, ENOENT for a cipher that is not available.
+        :raises ValueError: ``record_limit`` is below 0 or above 2**64 - 1.
         """
 
     @property
@@ -182,39 +204,44 @@ class Sealer:
 
     @property
     def generation(self) -> int:
-        """How often :meth:`rekey` has succeeded."""
+        """The number of successful calls of :meth:`rekey`."""
 
     @property
     def needs_rekey(self) -> bool:
-        """True from the soft limit on, before the hard one, so that there is time for a KeyUpdate.
+        """Whether the soft limit of the key is reached, so that a KeyUpdate is due.
 
-        For AES-GCM after 2**24 records of 23,726,566, for AES-CCM after 2**22 of 2**23, for
-        ChaCha20-Poly1305 after 2**62; with a ``record_limit`` of N, when at most N/8 records are
-        left, and at least one, if that is sooner. Ask before each record or batch: a batch that
-        passes the limit is refused.
+        The soft limit leaves time for a KeyUpdate before the hard limit. For AES-GCM it is 2**24 of
+        23,726,566 records, for AES-CCM 2**22 of 2**23, for ChaCha20-Poly1305 2**62. With a
+        ``record_limit`` of N, it is reached no later than when N/8 records are left, or one record
+        for small N. Check before each record or batch: a batch that exceeds the hard limit is
+        refused.
         """
 
     @property
     def overhead(self) -> int:
-        """Bytes that a record has on top of its plaintext: 22 in TLS 1.3, 29 or 21 in TLS 1.2."""
+        """The bytes that a record adds to its plaintext: 22 in TLS 1.3, 29 or 21 in TLS 1.2."""
 
     def seal(self, data: _Buffer, record_type: int = 23) -> bytes:
-        """Seal at most 16384 bytes as one record.
+        """Seal at most 16384 bytes as one record and return the record.
 
-        :raises RecordTooLargeError: EMSGSIZE, more than 16384 bytes.
-        :raises KeyLimitError: EKEYEXPIRED, the key may seal no more records.
-        :raises KtlsError: EINVAL for ``record_type`` 0 in TLS 1.3, where zeros are padding and the
+        :param record_type: the content type, one of :class:`ktls_fast.ContentType`.
+        :raises RecordTooLargeError: EMSGSIZE if ``data`` has more than 16384 bytes.
+        :raises KeyLimitError: EKEYEXPIRED if the key may not seal any more records.
+        :raises KtlsError: EINVAL for ``record_type`` 0 in TLS 1.3. Zeros are padding there, and the
             last byte of ``data`` would become the type.
         """
 
     def seal_into(self, data: _Buffer, out: _Buffer, record_type: int = 23) -> int:
-        """Seal one record into the start of the writable buffer ``out``; returns its length.
+        """Seal one record into the start of the writable buffer ``out`` and return its length.
 
-        No other thread may write to ``out`` during the call: the tag is made of the ciphertext that
-        lies there, so that it would be valid for what the other thread wrote. What ``data`` has
-        when it is read, once, is sealed.
+        No other thread may write to ``out`` during the call. The tag is computed from the
+        ciphertext in ``out``, so it would be valid for the bytes that the other thread wrote.
+        ``data`` is read once.
 
-        :raises KtlsError: ENOBUFS when ``out`` is too small, EINVAL when the two buffers overlap.
+        :raises RecordTooLargeError: EMSGSIZE if ``data`` has more than 16384 bytes.
+        :raises KeyLimitError: EKEYEXPIRED if the key may not seal any more records.
+        :raises KtlsError: ENOBUFS if ``out`` is too small, EINVAL if the two buffers overlap, and
+            EINVAL for ``record_type`` 0 in TLS 1.3.
         """
 
     def seal_batch(
@@ -229,41 +256,44 @@ class Sealer:
         out: _Buffer | None = None,
         threads: int = 1,
     ) -> SealedBatch:
-        """Seal many records in one call: all of them, or none and nothing is spent.
+        """Seal many records in one call: either all of them or, if the call fails, none.
 
-        Without ``offsets`` the buffer is cut every ``record_size`` bytes (no bytes: no record).
-        With
-        ``offsets`` and ``lengths`` (shape (n,)) record ``i`` is
-        ``data[offsets[i]:offsets[i]+lengths[i]]``;
-        ``types`` (shape (n,), default all ``record_type``) gives each its content type.
+        Without ``offsets``, ``data`` is cut into pieces of ``record_size`` bytes; an empty buffer
+        makes no record. With ``offsets`` and ``lengths`` (shape (n,)), the plaintext of record
+        ``i`` is ``data[offsets[i]:offsets[i] + lengths[i]]``. ``types`` (shape (n,)) contains the
+        content type of each record; by default all have the type ``record_type``.
 
-        :param out: writable, at least the sum of the plaintexts + ``n * overhead`` bytes; must not
-            overlap ``data``, nor be written to by another thread, as in :meth:`seal_into`.
-        :param threads: 1 to 1024 that work on this batch, the caller's among them. The others are
-            started for it, so that it pays from a few MiB on.
-        :raises RecordTooLargeError: EMSGSIZE, a piece is over 16384 bytes.
-        :raises KeyLimitError: EKEYEXPIRED, fewer records than asked for are left under this key.
-        :raises KtlsError: ENOBUFS, EINVAL as :meth:`seal_into`; EINVAL for pieces outside ``data``
-            and for ``threads``.
+        :param out: a writable buffer for the records, of at least the sum of the plaintexts plus
+            ``n * overhead`` bytes. It must not overlap ``data``. No other thread may write to it
+            during the call; see :meth:`seal_into`. By default a new buffer is allocated.
+        :param threads: the number of threads that work on the batch, 1 to 1024, including the
+            caller's. The others are started for this call, which is worth its cost from a few MiB
+            on.
+        :raises RecordTooLargeError: EMSGSIZE if a plaintext has more than 16384 bytes.
+        :raises KeyLimitError: EKEYEXPIRED if the key may not seal this many records.
+        :raises KtlsError: ENOBUFS if ``out`` is too small; EINVAL if buffers overlap, for
+            plaintexts outside ``data``, for ``record_type`` 0 in TLS 1.3, and for an invalid
+            ``threads``.
         """
 
     def rekey(self, info: CryptoInfo | _Buffer) -> None:
-        """Switch to the next key; ``rec_seq`` is taken from ``info`` (K-17).
+        """Install the next key. The next record number is the ``rec_seq`` of ``info`` (K-17).
 
-        :raises KtlsError: EINVAL when version or cipher differ, and for a key that is in use or was
-            used here before, whatever its iv and ``rec_seq``; EBUSY in TLS 1.2.
+        :raises KtlsError: EINVAL if version or cipher differ from the current key's, and for a key
+            that this sealer has used before, whatever its iv and ``rec_seq``; EBUSY in TLS 1.2.
         """
 
 @final
 class OpenedBatch:
-    """What one :meth:`Opener.open_batch` found."""
+    """The records that one call of :meth:`Opener.open_batch` opened."""
 
     @property
     def data(self) -> memoryview:
-        """The plaintexts, packed: a view of ``out`` or of a fresh buffer.
+        """The plaintexts, one after the other: a view of ``out``, or of a new buffer.
 
-        Memory of 32 MiB and more is kept, unwiped, for later batches once nobody looks at it: two
-        buffers of at most 256 MiB. That of :attr:`SealedBatch.wire` too.
+        Memory of 32 MiB and more is kept for later batches once no view refers to it, and is not
+        wiped. At most two such buffers of at most 256 MiB are kept. The same holds for
+        :attr:`SealedBatch.wire`.
         """
 
     @property
@@ -272,7 +302,7 @@ class OpenedBatch:
 
     @property
     def offsets(self) -> NDArray[np.int64]:
-        """Where each plaintext starts in :attr:`data`; shape (n,)."""
+        """The start of each plaintext in :attr:`data`; shape (n,)."""
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -280,97 +310,117 @@ class OpenedBatch:
 
     @property
     def consumed(self) -> int:
-        """Bytes of ``wire`` that were opened; the rest is to be passed again."""
+        """The number of bytes of ``wire`` that were opened. Pass the rest to the next call."""
 
     @property
     def stopped(self) -> str | None:
-        """Why it stopped before the end of the whole records, or None.
+        """The reason why the batch ended before the last whole record, or None if it did not.
 
-        ``"key_update"``: the last record ends a KeyUpdate, install the next key;
-        ``"full"``: the next plaintext does not fit ``out``;
-        ``"error"``: the record at ``consumed`` is bad, see :attr:`error`.
+        ``"key_update"``: the last record ends a KeyUpdate; install the next key.
+        ``"full"``: the next plaintext does not fit into ``out``.
+        ``"error"``: the record at :attr:`consumed` is invalid; see :attr:`error`.
         """
 
     @property
     def error(self) -> Exception | None:
-        """The error of the record at :attr:`consumed`, which would be number ``len(self)``."""
+        """The error of the record at :attr:`consumed`, or None."""
 
     def __len__(self) -> int:
-        """The number of records opened."""
+        """Return the number of records that were opened."""
 
 @final
 class Opener:
-    """Opens records in order under one traffic key, with the kernel's limits.
+    """Opens records in order under one traffic key, with the limits of the kernel.
 
-    ``docs/kernel-rules.md``, S3.1 and S3.2, list the limits.
+    ``docs/kernel-rules.md``, S3.1 and S3.2, lists the limits. The rules about forks are those of
+    :class:`Sealer`.
     """
 
     def __new__(cls, info: CryptoInfo | _Buffer) -> Self:
-        """Take a key, as :class:`Sealer`."""
+        """Create an opener for a key.
+
+        :param info: a :class:`CryptoInfo`, or the kernel's struct as bytes.
+        :raises KtlsError: EINVAL for an invalid struct, ENOENT for a cipher that is not available.
+        """
 
     @property
-    def rec_seq(self) -> int: ...
+    def rec_seq(self) -> int:
+        """The number of the next record."""
     @property
-    def generation(self) -> int: ...
+    def generation(self) -> int:
+        """The number of successful calls of :meth:`rekey`."""
     @property
     def paused(self) -> bool:
-        """True between a KeyUpdate and :meth:`rekey`."""
+        """Whether a KeyUpdate was opened and :meth:`rekey` was not called since."""
 
     def open(self, record: _Buffer) -> tuple[int, bytes]:
-        """Open exactly one record; returns its content type and plaintext.
+        """Open exactly one record and return its content type and plaintext.
 
-        :raises BadRecordError: EBADMSG, the record does not authenticate, or is cut or too short.
-        :raises RecordTooLargeError: EMSGSIZE, its length field is over the limit.
-        :raises KeyExpiredError: EKEYEXPIRED, a KeyUpdate was opened and the next key is not there.
+        :raises BadRecordError: EBADMSG if the record does not authenticate, is truncated, or is too
+            short.
+        :raises RecordTooLargeError: EMSGSIZE if its length field is above the limit.
+        :raises KeyExpiredError: EKEYEXPIRED if a KeyUpdate was opened and the next key is not
+            installed.
         """
 
     def open_batch(
         self, wire: _Buffer, out: _Buffer | None = None, *, threads: int = 1
     ) -> OpenedBatch:
-        """Open as many whole records as ``wire`` holds.
+        """Open as many whole records as ``wire`` contains.
 
-        Never raises for what the peer sent, unless already the first record fails for that reason:
-        see :attr:`OpenedBatch.stopped`. No plaintext of a record whose tag is wrong
-        is left in ``out``.
+        Invalid input from the peer only raises an exception if the first record is invalid;
+        otherwise
+        :attr:`OpenedBatch.stopped` tells. No plaintext of a record with a wrong tag is left in
+            ``out``.
 
-        :param out: writable; ``len(wire)`` bytes are always enough; must not overlap ``wire``.
-            While the call runs, another thread that looks may see plaintext in it before its tag
-            was verified, and of records that turn out to be forged: read it after the call.
-        :param threads: as in :meth:`Sealer.seal_batch`.
-        :raises KeyExpiredError: EKEYEXPIRED, paused.
-        :raises KtlsError: EINVAL when the buffers overlap, and for ``threads``.
+        :param out: a writable buffer for the plaintexts, which must not overlap ``wire``;
+            ``len(wire)`` bytes are always sufficient. During the call it may contain plaintext
+            whose tag is not verified yet, and plaintext of forged records: do not read it before
+            the call has returned. By default a new buffer is allocated.
+        :param threads: see :meth:`Sealer.seal_batch`.
+        :raises BadRecordError: EBADMSG if the first record does not authenticate or is malformed.
+        :raises RecordTooLargeError: EMSGSIZE if the length field of the first record is above the
+            limit.
+        :raises KeyExpiredError: EKEYEXPIRED if a KeyUpdate was opened and the next key is not
+            installed.
+        :raises KtlsError: EINVAL if the buffers overlap, and for an invalid ``threads``.
         """
 
     def rekey(self, info: CryptoInfo | _Buffer) -> None:
-        """Install the next key and resume, as :meth:`Sealer.rekey` (K-16 … K-20).
+        """Install the next key and resume opening (K-16 to K-20).
 
-        A key that was used before is refused here, too: its records could be played again.
+        A key that this opener has used before is refused, because its records could be replayed.
+
+        :raises KtlsError: see :meth:`Sealer.rekey`.
         """
 
 class KeyUpdateFound(NamedTuple):
-    """A KeyUpdate, or what stands where one may not."""
+    """A KeyUpdate in handshake records, or an invalid message in place of one."""
 
     record: int
-    """Index of the record in which the message ends."""
+    """The index of the record in which the message ends."""
     update_requested: bool
-    """The peer wants a KeyUpdate in return."""
+    """Whether the peer requests a KeyUpdate in return."""
     fault: str | None
-    """None, ``"data_after"`` (more handshake bytes follow in the record: the key would change off a
-    record boundary), ``"interleaved"`` (another content type inside the message), ``"bad_length"``
-    or ``"bad_value"`` (RFC 9846 §4.7.3, §5.1)."""
+    """The reason why the message is invalid (RFC 9846 §4.7.3, §5.1), or None if it is valid.
+
+    ``"data_after"``: more handshake bytes follow in the record, so the key would not change at a
+    record boundary. ``"interleaved"``: a record of another content type is inside the message.
+    ``"bad_length"`` or ``"bad_value"``: the message is malformed."""
 
 def _finish_closing() -> None:
-    """Wait for what :meth:`Connection.close` has left to do, as at the exit of the interpreter.
+    """Wait for the rest of the work of :meth:`Connection.close`, as at the exit of the interpreter.
 
-    For a process that ends by ``os._exit``.
+    A process that ends with ``os._exit`` can call it before.
     """
 
 def key_update_message(request: bool = False) -> bytes:
-    """The five bytes of a KeyUpdate (RFC 8446 §4.6.3), to send as a record of type 22.
+    """Return the five bytes of a KeyUpdate message, to be sent as a record of type 22.
 
-    The sender seals it under the old key, and everything after it under the next one.
+    The sender seals the message under its current key, and everything after it under the next key
+    (RFC 8446 §4.6.3).
 
-    :param request: ask the peer for a KeyUpdate in return.
+    :param request: request a KeyUpdate from the peer in return.
     """
 
 def scan_key_updates(
@@ -379,32 +429,40 @@ def scan_key_updates(
     lengths: _Int64Array,
     data: _Buffer,
 ) -> list[KeyUpdateFound]:
-    """Find every KeyUpdate in opened records, whole, coalesced or fragmented.
+    """Return every KeyUpdate in opened records, also if messages share records or are fragmented.
 
-    The arrays, each of shape (n,), are those of an :class:`OpenedBatch`, or of several joined.
+    The arrays, each of shape (n,), are those of an :class:`OpenedBatch`, or of several batches
+    concatenated.
 
-    :raises KtlsError: EINVAL when the arrays differ in length or point outside ``data``.
+    :raises KtlsError: EINVAL if the arrays have different lengths or refer to bytes outside
+        ``data``.
     """
 
 @final
 class KeyUpdateScanner:
-    """:func:`scan_key_updates` for records that come one after the other."""
+    """Finds KeyUpdates as :func:`scan_key_updates` does, in records passed one at a time."""
 
-    def __new__(cls) -> Self: ...
+    def __new__(cls) -> Self:
+        """Create a scanner that has seen no record."""
     def feed(self, record_type: int, data: _Buffer) -> list[KeyUpdateFound]:
-        """Scan the next record; ``record`` counts from the scanner's first record."""
+        """Scan the next record and return the KeyUpdates that end in it.
+
+        The attribute ``record`` of the results counts from the first record of the scanner.
+        """
 
     @property
     def at_boundary(self) -> bool:
-        """True when no handshake message is half read: a key may change here."""
+        """Whether no handshake message is incomplete, so that a key may change here."""
 
 @final
 class Namespace:
-    """Counters of their own, as a network namespace has them, for the sockets made with it."""
+    """Separate counters for the sockets that are created with it, as in a network namespace."""
 
-    def __new__(cls) -> Self: ...
+    def __new__(cls) -> Self:
+        """Create a namespace whose counters are all 0."""
     @overload
-    def tls_stat(self, *, format: Literal["dict"] = "dict") -> dict[str, int]: ...
+    def tls_stat(self, *, format: Literal["dict"] = "dict") -> dict[str, int]:
+        """Return the counters of this namespace; see :func:`tls_stat`."""
     @overload
     def tls_stat(self, *, format: Literal["proc"]) -> str: ...
 
@@ -412,18 +470,21 @@ class Namespace:
 def tls_stat(
     *, format: Literal["dict"] = "dict", namespace: Namespace | None = None
 ) -> dict[str, int]:
-    """The counters under the names of ``/proc/net/tls_stat``; ``"proc"`` gives its text.
+    """Return the TLS counters by the names of ``/proc/net/tls_stat``.
 
-    ``docs/kernel-rules.md``, S6.1, has their rules.
+    ``docs/counters.md`` describes the counters. Counters that the kernel does not have follow the
+    kernel's while they are not 0.
 
-    They are those of ``namespace``, or of all sockets and connections of this process without one.
-    Six more, of key updates under offload, follow the kernel's while they are not zero.
+    :param format: ``"dict"``, or ``"proc"`` for the text of ``/proc/net/tls_stat``.
+    :param namespace: the namespace to read; by default the counters of all sockets and connections
+        of this process that have no namespace.
+    :raises ValueError: an unknown ``format``.
     """
 
 @overload
 def tls_stat(*, format: Literal["proc"], namespace: Namespace | None = None) -> str: ...
 def _answer_backend_keyword(function: Callable[..., object], /) -> None:
-    """Let ``function`` answer ``KtlsSocket(sock, backend=...)``; the first one stays."""
+    """Let ``function`` answer ``KtlsSocket(sock, backend=...)``; only the first call counts."""
 
 def _simulate(
     scenario: object,
@@ -435,31 +496,34 @@ def _simulate(
     bytes,
     str,
 ]:
-    """Run a scenario: violation, summary, events, trace, pcap, key log (:mod:`ktls_fast.simulate`).
+    """Run a scenario; return violation, summary, events, trace, pcap and key log.
 
-    :raises KtlsError: EINVAL naming the attribute that is out of range.
+    See :mod:`ktls_fast.simulate`.
+
+    :raises KtlsError: EINVAL with the name of the attribute that is out of range.
     """
 
 __pyx_capi__: dict[str, object]
-"""The functions of ``ktls_fast.pxd``, as capsules, for ``cimport ktls_fast``."""
+"""The functions of ``ktls_fast.pxd`` as capsules, for ``cimport ktls_fast``."""
 
 __version__: str
 """The version of the package, as in ``Cargo.toml``."""
 
 def aead_in_use() -> dict[str, str]:
-    """Which implementation seals each cipher, e.g. ``{"AES_GCM_128": "vaes-avx2"}``.
+    """Return the implementation of each cipher, such as ``{"AES_GCM_128": "vaes-avx2"}``.
 
-    The environment variable ``KTLS_FAST_AEAD`` (``auto``, ``vaes`` or ``aws-lc``) chooses who does
-    AES-GCM; while it cannot be honoured, the ciphers are left out and making a key is refused.
+    The environment variable ``KTLS_FAST_AEAD`` (``auto``, ``vaes`` or ``aws-lc``) selects the
+    implementation of AES-GCM. While its value cannot be used, the ciphers concerned are missing
+    here, and creating a key for them fails.
     """
 
 def cpu_features() -> list[str]:
-    """The CPU features that matter for record speed and that this machine has."""
+    """Return the features of this CPU that matter for the speed of records."""
 
 class TlsInfo(NamedTuple):
-    """What ``sock_diag`` tells of a TLS socket (``docs/kernel-rules.md``, S6.2).
+    """The attributes that ``sock_diag`` reports about a TLS socket.
 
-    None: the attribute is left out.
+    See ``docs/kernel-rules.md``, S6.2. None means that the kernel would leave the attribute out.
     """
 
     version: int | None
@@ -467,46 +531,47 @@ class TlsInfo(NamedTuple):
     cipher_type: int | None
     """One of :class:`ktls_fast.CipherType`; None until a direction has a key."""
     tx_conf: int
-    """What carries the sending direction: one of :class:`ktls_fast.TlsConf`."""
+    """How records are sealed: one of :class:`ktls_fast.TlsConf`."""
     rx_conf: int
-    """What carries the receiving direction."""
+    """How records are opened: one of :class:`ktls_fast.TlsConf`."""
     zc_ro_tx: bool
-    """``TLS_TX_ZEROCOPY_RO`` is on and a device sends: never, as none does here."""
+    """Whether ``TLS_TX_ZEROCOPY_RO`` is on and a device sends; always False here."""
     rx_no_pad: bool
-    """``TLS_RX_EXPECT_NO_PAD``"""
+    """Whether ``TLS_RX_EXPECT_NO_PAD`` is on."""
     tx_max_payload_len: int
-    """``TLS_TX_MAX_PAYLOAD_LEN``"""
+    """The value of ``TLS_TX_MAX_PAYLOAD_LEN``, in bytes."""
 
 @final
 class QueueStats(NamedTuple):
-    """What an :class:`OffloadQueue` has done."""
+    """The counters of an :class:`OffloadQueue`."""
 
     submitted: int
-    """Records that sockets put into their rings."""
+    """The number of records that sockets have put into their rings."""
     completed: int
-    """Of these, those that are with TCP, or lost with their connection."""
+    """The number of these that were written to TCP, or were lost with their connection."""
     software: int
-    """Of the submitted ones, those that the sender sealed itself, amid a key update."""
+    """The number of submitted records that the sender sealed itself, during a key update."""
     ring_full: int
-    """How often a send met a full ring."""
+    """The number of sends that found the ring full."""
     depth: int
-    """Records in the rings now."""
+    """The number of records in the rings now."""
     slots: int
-    """Key slots in use."""
+    """The number of key slots in use."""
 
 @final
 class OffloadQueue:
-    """Threads that seal, write and open for the sockets that have it as their ``device``.
+    """Threads that seal, write and open records for the sockets whose ``device`` it is.
 
-    A send puts one descriptor per record into the ring of its connection. ``bytes`` are not copied,
-    and let go with the next call on the queue or one of its sockets after the record was sealed;
-    any other buffer is copied. A full ring makes a send wait, or fail with EAGAIN. An error of TCP
-    is reported by the next call, as after any write behind a call's back. Records are opened ahead
-    of the reader, at most 256 KiB per connection; errors and KeyUpdates still wait for it.
+    A send puts one entry per record into the ring of its connection. ``bytes`` objects are not
+    copied; they are released by the next call on the queue or one of its sockets after the record
+    was sealed. Any other buffer is copied. If the ring is full, a send waits, or fails with EAGAIN.
+    An error of TCP is reported by the next call. Records are opened ahead of the reader, at most
+    256 KiB per connection; their errors and KeyUpdates take effect when the reader reaches them.
 
-    Each direction of a connection takes a key slot; without one it stays in software. A key update
-    goes through software until the peer has acknowledged all that went before. Process exit loses
-    what is in the rings: close the queue before.
+    Each direction of a connection takes a key slot. If none is free, the direction stays in
+    software. During a key update records are sealed in software until the peer has acknowledged
+    everything that was sent before. Records in the rings are lost if the process exits: close the
+    queue first.
     """
 
     def __new__(
@@ -517,62 +582,64 @@ class OffloadQueue:
         slots: int = 64,
         policy: Literal["cover-letter", "v17"] = "cover-letter",
     ) -> Self:
-        """Make a queue; its threads start with their first connection.
+        """Create a queue. Its threads start with their first connection.
 
-        One for which the system has no thread stays in software.
+        A connection for which the system cannot start a thread stays in software.
 
-        :param workers: threads; 0 is the software path.
-        :param depth: records in the ring of each connection.
-        :param slots: keys.
-        :param policy: how a key update goes on; see docs/offload.md.
-        :raises ValueError: a number out of range, or an unknown policy.
+        :param workers: the number of threads; 0 means that all connections stay in software.
+        :param depth: the number of records that the ring of each connection can hold.
+        :param slots: the number of keys that the queue can hold.
+        :param policy: the order of steps in a key update; see ``docs/offload.md``.
+        :raises ValueError: a number is out of range, or the policy is unknown.
         """
 
     def stats(self) -> QueueStats:
-        """Give what it has done.
+        """Return the counters of the queue.
 
         :raises KtlsError: EBUSY in a child of a fork.
         """
 
     def close(self) -> None:
-        """Let what was accepted leave, for at most a minute, and end the threads.
+        """Write the accepted records, for at most a minute, and end the threads.
 
-        Its sockets go on in software.
+        The sockets of the queue continue in software.
 
         :raises KtlsError: EBUSY in a child of a fork.
         """
 
     @property
     def closed(self) -> bool:
-        """True once it was closed."""
+        """Whether the queue is closed."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        """Return ``self``."""
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         tb: TracebackType | None,
         /,
-    ) -> None: ...
+    ) -> None:
+        """Call :meth:`close`."""
 
 @final
 class KtlsSocket:
-    """A connected TCP socket that behaves as one with the kernel's tls ULP.
+    """A connected TCP socket that behaves like one with the kernel's ``tls`` ULP.
 
-    ``docs/kernel-rules.md`` lists its rules.
+    ``docs/kernel-rules.md`` lists the rules, and ``docs/kernel-differences.md`` the differences.
+    Methods have the names, parameters and results of :class:`socket.socket`. An instance that is
+    dropped without :meth:`close` emits a ``ResourceWarning``.
 
-    Same calls, names, order and results as :class:`socket.socket`, and as there a
-    ``ResourceWarning`` when it is dropped open.
+    Records are sealed and opened in this object and not in the kernel. Bytes that are written to
+    :meth:`fileno` directly go to the wire unchanged: ``os.write(sock.fileno(), data)`` **sends
+        plaintext**, and ``os.read`` removes ciphertext. The same is true of ``os.splice`` and
+        ``os.sendfile``, of ``socket.socket(fileno=...)``, of a child process that inherits the
+        descriptor, and of an event loop's transport for the descriptor. Use the descriptor only to
+        wait, and the methods to read and write.
 
-    Records are made and opened in this object and not in the kernel: what goes to :meth:`fileno`
-    past it is on the wire as it is. ``os.write(sock.fileno(), data)`` **sends plaintext**, and
-    ``os.read`` takes ciphertext away from under the socket. The same do ``os.splice`` and
-    ``os.sendfile``, ``socket.socket(fileno=...)``, a child process that has the descriptor, and an
-    event loop whose transport is made of the number. Wait for the number, and leave reading and
-    writing to the methods.
-
-    After a fork the first of the two processes that uses the socket keeps it; the other one gets
-    EBUSY with the first one's pid. To close it, or to ask for its ``fileno`` or names, is no use.
+    After a fork, the first of the two processes that uses the socket keeps it. The other one gets
+    EBUSY, with the pid of the first in the text. Closing the socket or asking for its ``fileno`` or
+    its names is not a use.
     """
 
     def __new__(
@@ -584,29 +651,31 @@ class KtlsSocket:
         record_limit: int | None = None,
         backend: Literal["auto", "engine", "kernel"] | None = None,
     ) -> Self:
-        """Take over ``sock`` (it is detached) with its timeout.
+        """Take over ``sock``, which is detached, with its timeout.
 
-        The host's kernel is chosen by :func:`ktls_fast.ktls_socket`.
+        Use :func:`ktls_fast.ktls_socket` to choose between this class and the kernel of the host.
 
-        :param namespace: where it counts; default: the counters of the process.
-        :param device: whose workers seal and open; default: the calls themselves.
-        :param record_limit: records that one key may seal; those before its ``rec_seq`` count. A
-            send takes as many records as are left and returns their bytes; one that finds none left
-            fails with :class:`KeyLimitError`, and nothing of it is taken.
-            Then one KeyUpdate (TLS 1.3, type 22, a whole message in a call of its own) may still
-            leave, as record N + 1: the peer has to be told under the old key, and a limit that is
-            the AEAD's has room for it. The next key goes on. Default: no limit, as in the kernel,
-            which seals past what the AEAD can protect (RFC 8446 §5.5); ``TlsTxPastKeyLimit`` in
+        :param namespace: the counters of the socket; by default those of the process.
+        :param device: the queue whose workers seal and open records; by default the calling thread
+            does.
+        :param record_limit: the number of records that one key may seal, including those before its
+            ``rec_seq``. A send takes as many records as are left and returns their bytes. If none
+            is left, it fails with :class:`KeyLimitError` and takes nothing. One KeyUpdate may then
+            still be sent (TLS 1.3, type 22, a whole message in a call of its own) as record N + 1,
+            because the peer has to be notified under the old key; the limit of the AEAD leaves room
+            for it. The next key starts again. By default there is no limit, as in the kernel, which
+            seals beyond what the AEAD protects (RFC 8446 §5.5); ``TlsTxPastKeyLimit`` in
             :func:`tls_stat` counts these records.
-        :param backend: deprecated, and gone in 0.3. With it the call warns, and returns what
-            :func:`ktls_fast.ktls_socket` returns, which is no ``KtlsSocket`` for ``"kernel"``.
+        :param backend: deprecated, to be removed in 0.3. With it, the call emits a
+            ``DeprecationWarning`` and returns the result of :func:`ktls_fast.ktls_socket`, which
+            for ``"kernel"`` is not a ``KtlsSocket``.
         :raises ValueError: the socket is closed, or ``record_limit`` is below 0 or above 2**64 - 1.
-        :raises KtlsError: EBUSY when ``device`` came along with a fork.
+        :raises KtlsError: EBUSY if ``device`` was created before a fork, in another process.
         """
 
     @property
     def backend(self) -> Literal["engine"]:
-        """Who carries the socket; a ``KernelSocket`` says ``"kernel"``."""
+        """The string ``"engine"``. A ``KernelSocket`` has ``"kernel"`` here."""
 
     def setsockopt(
         self,
@@ -616,22 +685,42 @@ class KtlsSocket:
         optlen: int | None = None,
         /,
     ) -> None:
-        """Attach the ULP, install keys, or set an option of TCP.
+        """Attach the ULP, install a key, or set an option of TCP.
 
-        ``(IPPROTO_TCP, TCP_ULP, b"tls")``, ``(SOL_TLS, TLS_TX | TLS_RX, info)``; ``TLS_TX`` and
-        ``TLS_RX`` again install the next key (K-16 … K-24).
+        ``(IPPROTO_TCP, TCP_ULP, b"tls")`` attaches the ULP. ``(SOL_TLS, TLS_TX, info)`` and
+        ``(SOL_TLS, TLS_RX, info)`` install the first key of a direction, and later the next ones
+        (K-16 to K-24).
 
-        As the kernel does, it takes a key that was used before: with the same iv and record numbers
-        nonces then come twice, which gives plaintext and authentication away. Only ever set
-        the next key of the chain, once, and count no record number back.
+        Like the kernel, it accepts a key that was used before. With the same iv and record numbers,
+        nonces repeat, which exposes plaintext and breaks authentication. Install only the next key
+        of the key schedule, once, and never lower the record number.
 
-        :raises KtlsError: ENOTCONN, EEXIST, ENOENT, EINVAL, EBUSY, ENOPROTOOPT as
-            ``docs/kernel-rules.md``, S1.3 and S1.4 say.
+        :raises KtlsError: ENOTCONN, EEXIST, ENOENT, EINVAL, EBUSY or ENOPROTOOPT as described in
+            ``docs/kernel-rules.md``, S1.3 and S1.4.
         """
 
-    def getsockopt(self, level: int, optname: int, buflen: int = 0, /) -> int | bytes: ...
-    def send(self, data: _Buffer, flags: int = 0, /) -> int: ...
-    def sendall(self, data: _Buffer, flags: int = 0, /) -> None: ...
+    def getsockopt(self, level: int, optname: int, buflen: int = 0, /) -> int | bytes:
+        """Return the value of an option of the socket, of the ULP, or of TCP.
+
+        ``(SOL_TLS, TLS_TX, buflen)`` returns the key in use as the kernel's struct.
+
+        :param buflen: the maximum length of the result; with 0 the value is returned as an ``int``.
+        :raises KtlsError: EINVAL, EBUSY or ENOPROTOOPT as described in ``docs/kernel-rules.md``,
+            S1.5.
+        """
+    def send(self, data: _Buffer, flags: int = 0, /) -> int:
+        """Send application data and return the number of bytes that were accepted.
+
+        :param flags: ``MSG_MORE``, ``MSG_DONTWAIT``, ``MSG_NOSIGNAL`` or ``MSG_EOR``.
+        :raises KtlsError: EOPNOTSUPP for any other flag.
+        :raises KeyLimitError: EKEYEXPIRED if the ``record_limit`` is reached.
+        """
+    def sendall(self, data: _Buffer, flags: int = 0, /) -> None:
+        """Send all of ``data``; the timeout applies to the whole call.
+
+        If it fails, it is unknown how many bytes were sent. Flags and errors are those of
+        :meth:`send`.
+        """
     def sendmsg(
         self,
         buffers: Iterable[_Buffer],
@@ -640,12 +729,15 @@ class KtlsSocket:
         address: tuple[Any, ...] | None = None,
         /,
     ) -> int:
-        """Send; ``[(SOL_TLS, TLS_SET_RECORD_TYPE, bytes([t]))]`` makes records of type ``t``.
+        """Send data with control messages and return the number of bytes that were accepted.
 
-        As the kernel, it takes type 0, which the peer of a TLS 1.3 connection reads as padding: the
-        last byte of data becomes the type.
+        ``[(SOL_TLS, TLS_SET_RECORD_TYPE, bytes([t]))]`` makes records of type ``t``. Like the
+        kernel, it accepts type 0, which the peer of a TLS 1.3 connection reads as padding, so that
+        the last byte of the data becomes the type.
 
-        :param address: not looked at, as a connected socket sends to its peer.
+        :param buffers: the buffers to send, one after the other.
+        :param address: ignored, because a connected socket sends to its peer.
+        :raises KtlsError: EINVAL for invalid control messages, EOPNOTSUPP for unknown flags.
         """
 
     def sendto(
@@ -655,138 +747,190 @@ class KtlsSocket:
         address: tuple[Any, ...] | None = None,
         /,
     ) -> int:
-        """Send to the peer: ``(data, address)`` or ``(data, flags, address)``.
+        """Send to the peer; call it with ``(data, address)`` or ``(data, flags, address)``.
 
-        :param address: not looked at.
+        :param address: ignored, because a connected socket sends to its peer.
         """
 
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes: ...
-    def recv_into(self, buffer: _Buffer, nbytes: int = 0, flags: int = 0) -> int:
-        """As :meth:`recv`, into ``buffer``, which no other thread may read during the call.
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """Receive up to ``bufsize`` bytes of records of one type; ``b""`` is the end of the stream.
 
-        What it saw there might be of a record that turns out to be forged.
+        A record that is not application data raises EIO, because the type would be lost: use
+        :meth:`recvmsg`.
+
+        :raises KeyExpiredError: EKEYEXPIRED if a KeyUpdate was received and the next key is not
+            installed.
+        :raises BadRecordError: EBADMSG if the next record does not authenticate.
+        """
+    def recv_into(self, buffer: _Buffer, nbytes: int = 0, flags: int = 0) -> int:
+        """Receive into ``buffer`` and return the number of bytes; see :meth:`recv`.
+
+        No other thread may read ``buffer`` during the call, because it may contain plaintext of a
+        record that then fails to authenticate.
+
+        :param nbytes: the maximum number of bytes; 0 means the size of the buffer.
         """
 
     def recvmsg(
         self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
     ) -> tuple[bytes, list[tuple[int, int, bytes]], int, None]:
-        """Receive with the record type as ``(SOL_TLS, TLS_GET_RECORD_TYPE, bytes([t]))``."""
+        """Receive data, control messages, flags, and None in place of an address.
+
+        The record type is the control message ``(SOL_TLS, TLS_GET_RECORD_TYPE, bytes([t]))``, which
+        needs an ``ancbufsize`` of at least 17 bytes.
+
+        :raises KtlsError: EIO for a record that is not application data if ``ancbufsize`` is too
+            small.
+        :raises KeyExpiredError: EKEYEXPIRED if a KeyUpdate was received and the next key is not
+            installed.
+        """
 
     def recvmsg_into(
         self, buffers: Iterable[_Buffer], ancbufsize: int = 0, flags: int = 0, /
-    ) -> tuple[int, list[tuple[int, int, bytes]], int, None]: ...
-    def fileno(self) -> int: ...
-    def settimeout(self, value: float | None, /) -> None: ...
-    def gettimeout(self) -> float | None: ...
-    def setblocking(self, flag: bool, /) -> None: ...
-    def getblocking(self) -> bool: ...
-    def dup(self) -> KtlsSocket:
-        """Another descriptor of the same socket, with the same keys and state.
+    ) -> tuple[int, list[tuple[int, int, bytes]], int, None]:
+        """Receive into several buffers; otherwise like :meth:`recvmsg`.
 
-        The last that is closed closes the socket; the first one's descriptor stays open until then.
+        :returns: the number of bytes, the control messages, the flags, and None.
+        :raises KtlsError: EINVAL if two of the buffers overlap.
+        """
+    def fileno(self) -> int:
+        """Return the descriptor of the TCP socket, to wait for; -1 after :meth:`close`."""
+    def settimeout(self, value: float | None, /) -> None:
+        """Set the timeout of blocking calls in seconds; None waits forever, 0 never waits."""
+    def gettimeout(self) -> float | None:
+        """Return the timeout in seconds, or None."""
+    def setblocking(self, flag: bool, /) -> None:
+        """Call ``settimeout(None)`` if ``flag`` is true and ``settimeout(0)`` if it is false."""
+    def getblocking(self) -> bool:
+        """Return whether calls may wait: ``gettimeout() != 0``."""
+    def dup(self) -> KtlsSocket:
+        """Return another descriptor of the same socket, with the same keys and state.
+
+        The socket is closed when its last descriptor is closed. The first descriptor stays open
+        until then.
         """
 
-    def bind(self, address: tuple[Any, ...], /) -> None: ...
+    def bind(self, address: tuple[Any, ...], /) -> None:
+        """Bind the TCP socket to a local address."""
     def connect(self, address: tuple[Any, ...], /) -> None:
-        """Connect; only before the ULP is attached.
+        """Connect the TCP socket; only possible before the ULP is attached.
 
-        :raises KtlsError: EISCONN with the ULP, also after a shutdown.
+        :raises KtlsError: EISCONN if the ULP is attached, also after a shutdown.
         """
 
     def listen(self, backlog: int = 128, /) -> None:
-        """Listen; only before the ULP is attached.
+        """Listen on the TCP socket; only possible before the ULP is attached.
 
-        :raises KtlsError: EINVAL with the ULP.
+        :raises KtlsError: EINVAL if the ULP is attached.
         """
 
-    def getsockname(self) -> Any: ...  # noqa: ANN401
-    def getpeername(self) -> Any: ...  # noqa: ANN401
+    def getsockname(self) -> Any:  # noqa: ANN401
+        """Return the local address of the TCP connection."""
+    def getpeername(self) -> Any:  # noqa: ANN401
+        """Return the address of the peer."""
     def sendfile(
         self,
         file: FileDescriptorLike | SupportsRead[bytes],
         offset: int = 0,
         count: int | None = None,
     ) -> int:
-        """Send a file up to its end or ``count`` bytes, as :meth:`socket.socket.sendfile`.
+        """Send a file and return the number of bytes; see :meth:`socket.socket.sendfile`.
 
-        All records but the last are full (``docs/kernel-rules.md``, S2.4). Afterwards, also when
-        the call fails or times out, the file's position is behind what was sent. ``file`` is opened
-        in binary mode; what has no offsets, as a pipe or an object that only has ``read``, is sent
-        as it is read. The timeout counts from the last time that TCP took something.
+        All records but the last are full (``docs/kernel-rules.md``, S2.4). After the call, also if
+        it fails or times out, the position of the file is behind the bytes that were sent. A file
+        without offsets, such as a pipe or an object that only has ``read``, is sent as it is read.
+        The timeout starts again whenever TCP accepts bytes.
 
-        :raises ValueError: text mode, a count of 0, or a non-blocking socket.
+        :param file: a file opened in binary mode, or an object with a ``read`` method.
+        :param offset: the position to start at.
+        :param count: the number of bytes to send; None sends up to the end of the file.
+        :raises ValueError: the file is in text mode, ``count`` is 0, or the socket is non-blocking.
         """
 
     def splice_from(self, fd_in: FileDescriptorLike, n: int, flags: int = 0, /) -> int:
-        """Send up to ``n`` bytes of what a pipe holds, as :func:`os.splice` to a kernel socket.
+        """Send up to ``n`` bytes from a pipe, as :func:`os.splice` to a kernel TLS socket does.
 
-        Waits while the pipe is empty, and only ``SPLICE_F_NONBLOCK`` or ``O_NONBLOCK`` of the pipe
-        change that. ``SPLICE_F_MORE`` keeps the record open. What is not sent stays in the pipe;
-        no other may read it during the call.
+        The call waits while the pipe is empty, unless ``flags`` has ``SPLICE_F_NONBLOCK`` or the
+        pipe has ``O_NONBLOCK``. ``SPLICE_F_MORE`` keeps the record open. Bytes that were not sent
+        stay in the pipe. Nobody else may read from the pipe during the call.
 
-        :param fd_in: the pipe, a descriptor or an object with ``fileno``.
-        :returns: 0 at the end of the pipe.
-        :raises OSError: EINVAL when it is no pipe or a flag is unknown.
+        :param fd_in: the pipe: a descriptor, or an object with ``fileno``.
+        :returns: the number of bytes; 0 at the end of the pipe.
+        :raises OSError: EINVAL if ``fd_in`` is not a pipe, or for an unknown flag.
         """
 
     def splice_to(self, fd_out: FileDescriptorLike, n: int, flags: int = 0, /) -> int:
         """Move up to ``n`` bytes of the next data record into a pipe.
 
-        Waits for a record, and only ``SPLICE_F_NONBLOCK`` or ``O_NONBLOCK`` of the pipe change
-        that. What does not fit stays (``docs/kernel-rules.md``, S3.7).
+        The call waits for a record, unless ``flags`` has ``SPLICE_F_NONBLOCK`` or the pipe has
+        ``O_NONBLOCK``. Bytes that do not fit stay in the socket (``docs/kernel-rules.md``, S3.7).
 
-        :param fd_out: the pipe, a descriptor or an object with ``fileno``.
-        :returns: 0 at the end of the stream, and for an empty record.
-        :raises KtlsError: EINVAL at a control record, which ``recvmsg`` gets.
-        :raises KeyExpiredError: a KeyUpdate is pending, and nothing opened is left.
+        :param fd_out: the pipe: a descriptor, or an object with ``fileno``.
+        :returns: the number of bytes; 0 at the end of the stream, and for an empty record.
+        :raises KtlsError: EINVAL at a record that is not application data; read it with
+            ``recvmsg``.
+        :raises KeyExpiredError: EKEYEXPIRED if a KeyUpdate is pending and no opened data is left.
         """
 
     def poll(self, events: int, timeout: float | None = None) -> int:
-        """Wait until one of ``events`` shows, as :class:`select.poll` tells it of a kernel socket.
+        """Wait for one of ``events``, as :class:`select.poll` reports them for a kernel TLS socket.
 
-        Ask here and not at ``fileno()``: what TCP says of the descriptor is not what a receive
-        will find (``docs/kernel-rules.md``, S3.6). While a KeyUpdate is pending there is no
-        ``POLLIN`` (K-13).
+        Use it instead of polling ``fileno()``: the state of the TCP socket does not tell what a
+        receive will find (``docs/kernel-rules.md``, S3.6). While a KeyUpdate is pending ``POLLIN``
+        is not reported (K-13).
 
-        :param events: ``POLLIN``, ``POLLOUT``, ``POLLPRI``, ``POLLRDHUP``; ``POLLERR`` and
-            ``POLLHUP`` are always told.
-        :param timeout: seconds; None waits for ever, 0 not at all.
-        :returns: the mask, 0 when nothing showed in time.
+        :param events: ``POLLIN``, ``POLLOUT``, ``POLLPRI`` and ``POLLRDHUP``; ``POLLERR`` and
+            ``POLLHUP`` are always reported.
+        :param timeout: seconds; None waits forever, 0 does not wait.
+        :returns: the mask of events; 0 if none occurred in time.
         """
 
     def _readiness(self, events: int, /) -> tuple[int, int]:
-        """The mask of now, and the mask to wait for at ``fileno()`` besides a bell."""
+        """Return the events of now, and those to wait for at ``fileno()`` besides a bell."""
 
     def _watch(self, bell: _Bell, /) -> None:
         """Ring ``bell`` after each change that ``fileno()`` does not show."""
 
-    def _unwatch(self, bell: _Bell, /) -> None: ...
-    def shutdown(self, how: int, /) -> None: ...
+    def _unwatch(self, bell: _Bell, /) -> None:
+        """Undo :meth:`_watch`."""
+    def shutdown(self, how: int, /) -> None:
+        """Shut down one or both directions. An open record is lost."""
     def info(self) -> TlsInfo | None:
-        """What ``sock_diag`` tells of the socket; None without the ULP."""
+        """Return what ``sock_diag`` reports about the socket; None without the ULP."""
 
-    def close(self) -> None: ...
-    def __enter__(self) -> Self: ...
+    def close(self) -> None:
+        """Close the socket.
+
+        Sealed records that TCP has not taken yet are still sent in the background. An open record
+        is lost.
+        """
+    def __enter__(self) -> Self:
+        """Return ``self``."""
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         tb: TracebackType | None,
         /,
-    ) -> None: ...
+    ) -> None:
+        """Call :meth:`close`."""
 
 @final
 class _Bell:
     """Wakes a selector: readable from the first ring until it is silenced."""
 
-    def __new__(cls) -> Self: ...
-    def fileno(self) -> int: ...
-    def ring(self) -> None: ...
-    def silence(self) -> None: ...
+    def __new__(cls) -> Self:
+        """Create a bell that is silent."""
+    def fileno(self) -> int:
+        """Return the descriptor to wait for."""
+    def ring(self) -> None:
+        """Make the descriptor readable."""
+    def silence(self) -> None:
+        """Make the descriptor unreadable."""
 
 @final
 class ServerConfig:
-    """What a server needs for its handshakes; immutable, share it between connections."""
+    """The configuration of a server's handshakes; immutable, can be shared by connections."""
 
     def __new__(
         cls,
@@ -807,43 +951,46 @@ class ServerConfig:
         rekey_interval: float = 0.15,
         key_update_limit: tuple[int, float] = (32, 1.0),
     ) -> Self:
-        """Build a server configuration.
+        """Create a server configuration.
 
-        :param cert: the certificate chain as PEM, leaf first.
-        :param key: its private key as PEM (PKCS#8, PKCS#1 or SEC1): RSA of 2048 to 8192 bits, EC on
+        :param cert: the certificate chain as PEM, the server's certificate first.
+        :param key: the private key as PEM (PKCS#8, PKCS#1 or SEC1): RSA of 2048 to 8192 bits, EC on
             P-256, P-384 or P-521, or Ed25519.
-        :param password: opens an encrypted ``key`` (PKCS#8 with PBES2, as ``openssl pkcs8`` and
-            ``openssl genpkey`` write it). A function is called only for a key that is encrypted.
-        :param alpn: protocols in order of preference, each of 1 to 255 bytes. A client's list has
-            at most 28,671 bytes, one for the length of each included.
-        :param client_roots: PEM roots for client certificates; None asks for none. The client is
-            told their names, unless they are too long for one message (64 KiB).
-        :param require_client_cert: with ``client_roots``: refuse clients that send none.
+        :param password: the password of an encrypted ``key`` (PKCS#8 with PBES2, as ``openssl
+            pkcs8`` and ``openssl genpkey`` write it). A function is called only if the key is
+            encrypted.
+        :param alpn: protocols in order of preference, each of 1 to 255 bytes. A client's list may
+            have up to 28,671 bytes, including one for the length of each protocol.
+        :param client_roots: root certificates as PEM to verify client certificates; None requests
+            no client certificate. Their names are sent to the client, unless they do not fit into
+            one message (64 KiB).
+        :param require_client_cert: refuse clients without a certificate; needs ``client_roots``.
         :param min_version: ``"TLSv1.2"`` or ``"TLSv1.3"``.
-        :param suites: names as in RFC 8446 / RFC 5246, e.g. ``["TLS_AES_128_GCM_SHA256"]``; None:
-            all.
-        :param tickets: TLS 1.3 session tickets per handshake, at most 255; 0 for none.
+        :param suites: names as in RFC 8446 and RFC 5246, such as ``["TLS_AES_128_GCM_SHA256"]``;
+            None allows all.
+        :param tickets: the number of TLS 1.3 session tickets per handshake, 0 to 255.
         :param keylog: a file to which secrets are appended in the format of ``SSLKEYLOGFILE``.
         :param rekey_bytes: send a KeyUpdate after this many plaintext bytes under one key, but not
-            before ``rekey_interval`` has passed since the last one.
-        :param rekey_records: send a KeyUpdate after this many records under one key, whatever the
-            interval; default: the suite's soft limit (RFC 8446 §5.5).
-        :param rekey_peer: let these KeyUpdates ask the peer to renew its key, too.
-        :param rekey_interval: least time in seconds between a KeyUpdate of ours and one that only
-            ``rekey_bytes`` asks for. Peers may end a connection that renews its keys too often:
-            GnuTLS tolerates eight KeyUpdates a second.
-        :param key_update_limit: a number of KeyUpdates and a number of seconds: this many are
-            tolerated from the peer in a row, without application data between them, and as many
-            again for each time these seconds pass without data. KeyUpdates with data between them
-            are not limited, nor are answers to our own requests. With 0 seconds there is no limit.
-        :raises ValueError: a negative number of seconds, or one that is not a number.
-        :raises ConfigError: EINVAL naming what does not parse, or does not fit together or the
-            protocol; it is also a ValueError.
+            before ``rekey_interval`` has passed since the previous one.
+        :param rekey_records: send a KeyUpdate after this many records under one key, regardless of
+            the interval; the default is the soft limit of the suite (RFC 8446 §5.5).
+        :param rekey_peer: let these KeyUpdates request one from the peer in return.
+        :param rekey_interval: the minimum time in seconds between a KeyUpdate and one that is only
+            due because of ``rekey_bytes``. Peers may end a connection that changes its keys too
+            often: GnuTLS accepts eight KeyUpdates per second.
+        :param key_update_limit: a number of KeyUpdates and a number of seconds. This many
+            consecutive KeyUpdates without application data between them are accepted from the peer,
+            and as many again each time these seconds pass without data. KeyUpdates with data
+            between them, and answers to our own requests, are not limited. With 0 seconds there is
+            no limit.
+        :raises ValueError: a number of seconds is negative or not a number.
+        :raises ConfigError: EINVAL with the argument that cannot be parsed, or that contradicts
+            another one or the protocol. It is also a ``ValueError``.
         """
 
 @final
 class ClientConfig:
-    """What a client needs for its handshakes; it also holds the session tickets for resumption."""
+    """The configuration of a client's handshakes, with the session tickets for resumption."""
 
     def __new__(
         cls,
@@ -863,55 +1010,56 @@ class ClientConfig:
         rekey_interval: float = 0.15,
         key_update_limit: tuple[int, float] = (32, 1.0),
     ) -> Self:
-        """Build a client configuration.
+        """Create a client configuration.
 
-        :param roots: PEM, ``"system"`` (the system's store, the default) or
-            ``"webpki"`` (Mozilla's, compiled
-            in).
-        :param cert: a client certificate chain as PEM, with ``key``.
+        :param roots: the trusted root certificates: PEM, ``"system"`` for those of the system, or
+            ``"webpki"`` for Mozilla's, which are compiled in. None means ``"system"``.
+        :param cert: a client certificate chain as PEM; needs ``key``.
+        :param key: the private key of ``cert``; see :class:`ServerConfig`.
+        :param resumption: store session tickets and use them.
 
-        The others as :class:`ServerConfig`.
+        The other parameters and the errors are those of :class:`ServerConfig`.
         """
 
 @final
 class Connection:
-    """A TLS connection as RFC 8446 / RFC 9846 want it, its records carried by our engine.
+    """A TLS connection according to RFC 8446 and RFC 9846.
 
-    Made by :func:`ktls_fast.connect`, :func:`ktls_fast.accept` or the three static methods. One
-    thread may read while another writes. KeyUpdates are handled inside: a peer's request is
-    answered, own keys are renewed before the AEAD limit.
+    Create it with :func:`ktls_fast.connect`, :func:`ktls_fast.accept` or one of the three static
+    methods. One thread may read while another one writes. KeyUpdates are handled internally:
+    requests of the peer are answered, and keys are renewed before the limit of the AEAD.
 
-    After a fork the first of the two processes that uses the connection keeps it, and the other one
-    gets EBUSY. A child's ``close`` of a connection that it never used takes and says nothing; a
-    parent's is a use: one that leaves the connection to its child drops it without ``close``. Any
-    other that is dropped open gives a ``ResourceWarning``, as a :class:`socket.socket` does.
+    After a fork, the first of the two processes that uses the connection keeps it, and the other
+    one gets EBUSY. In a child that never used the connection, ``close`` only closes the child's
+    descriptor and sends nothing. In the parent ``close`` is a use, so a parent that leaves the
+    connection to its child must drop it without ``close``. Any other connection that is dropped
+    open emits a ``ResourceWarning``, as a :class:`socket.socket` does.
 
-    The same holds for its :meth:`fileno` as for that of a :class:`KtlsSocket`: wait for the number,
-    and leave reading and writing to the methods.
+    Use :meth:`fileno` only to wait, and the methods to read and write, as with a
+    :class:`KtlsSocket`.
 
-    Errors on a connection: :class:`AlertReceivedError` (the peer's alert), :class:`PeerError` (it
-    broke a
-    rule, and has been sent the alert that the RFC names), :class:`TruncatedError` (FIN without
-    close_notify).
+    Calls fail with :class:`AlertReceivedError` if the peer has sent an alert, with
+    :class:`PeerError` if the peer broke a rule (the alert of the RFC was sent to it), and with
+    :class:`TruncatedError` if the peer sent FIN without close_notify.
     """
 
     @staticmethod
     def server(sock: socket, config: ServerConfig) -> Connection:
-        """Take over ``sock`` and do the server's handshake within its timeout.
+        """Take over ``sock`` and perform the server's handshake within the timeout of ``sock``.
 
-        :raises HandshakeError: EPROTO, with what went wrong; the peer got an alert.
-        :raises KtlsError: EINVAL for a non-blocking socket.
-        :raises TimeoutError: the handshake took longer than the socket's timeout.
-        :raises TypeError: ``sock`` is no ``socket.socket``, or speaks TLS itself as that of ``ssl``
-            does: there is no TLS in TLS, and our records would go beside it.
+        :raises HandshakeError: EPROTO with the reason; an alert was sent to the peer.
+        :raises KtlsError: EINVAL if the socket is non-blocking.
+        :raises TimeoutError: the handshake took longer than the timeout of the socket.
+        :raises TypeError: ``sock`` is not a ``socket.socket``, or is a socket of ``ssl``: TLS
+            inside TLS is not supported, and our records would bypass the outer connection.
         """
 
     @staticmethod
     def client(sock: socket, config: ClientConfig, server_name: str) -> Connection:
-        """Take over ``sock`` and do the client's handshake, as :meth:`server`.
+        """Take over ``sock`` and perform the client's handshake; see :meth:`server`.
 
-        :param server_name: what the certificate must prove: an IP address or a host name, in any
-            letters (encoded by IDNA, as ``ssl`` does).
+        :param server_name: the name that the certificate must prove: an IP address or a host name.
+            International names are encoded with IDNA, as ``ssl`` does.
         """
 
     @staticmethod
@@ -928,145 +1076,165 @@ class Connection:
         rekey_interval: float = 0.15,
         key_update_limit: tuple[int, float] = (32, 1.0),
     ) -> Connection:
-        """Take over a TLS 1.3 connection whose handshake somebody else has done.
+        """Take over a TLS 1.3 connection after another implementation has performed the handshake.
 
-        :param tx: the secret of our direction; ``rx`` of the peer's. Both at record number 0, and
-            the first of their keys: a connection knows nothing of others that had the same.
+        :param server_side: whether this end is the server.
+        :param tx: the secret of our direction, at record number 0. It must be the first use of its
+            key.
+        :param rx: the secret of the peer's direction, at record number 0.
         :param received: bytes that were already read from ``sock`` after the handshake.
-        :raises KtlsError: EINVAL for secrets of two suites, and for one secret in both directions,
-            also when one is up to three key updates behind the other. ``sock`` is not taken then.
+        :param rekey_bytes: see :class:`ServerConfig`, also for the remaining parameters.
+        :raises KtlsError: EINVAL if the secrets have different suites, or if both directions have
+            the same secret or one of them is up to three key updates behind the other. ``sock`` is
+            then not taken.
         """
 
     @property
     def version(self) -> str:
-        """``"TLSv1.3"`` or ``"TLSv1.2"``."""
+        """The protocol version: ``"TLSv1.3"`` or ``"TLSv1.2"``."""
 
     @property
     def cipher(self) -> str:
-        """The suite's name, e.g. ``"TLS_AES_128_GCM_SHA256"``."""
+        """The name of the cipher suite, such as ``"TLS_AES_128_GCM_SHA256"``."""
 
     @property
-    def alpn(self) -> str | None: ...
+    def alpn(self) -> str | None:
+        """The protocol that was negotiated by ALPN, or None."""
     @property
     def server_name(self) -> str | None:
-        """Server: the name the client asked for (SNI). Client: the name it asked for."""
+        """The server name (SNI) that the client requested, or None."""
 
     @property
     def peer_certificates(self) -> list[bytes]:
-        """The peer's chain as DER, leaf first; empty when it sent none."""
+        """The certificate chain of the peer as DER, its own first; empty if it sent none."""
 
     @property
     def resumed(self) -> bool:
-        """True when the handshake used a session ticket."""
+        """Whether the handshake used a session ticket."""
 
     @property
     def tx_generation(self) -> int:
-        """Key updates done in our direction."""
+        """The number of key updates of our direction."""
 
     @property
     def rx_generation(self) -> int:
-        """Key updates done in the peer's direction."""
+        """The number of key updates of the peer's direction."""
 
     @property
-    def records_sent(self) -> int: ...
+    def records_sent(self) -> int:
+        """The number of records sealed after the handshake."""
     @property
-    def records_received(self) -> int: ...
+    def records_received(self) -> int:
+        """The number of records opened after the handshake."""
     @property
     def bytes_sent(self) -> int:
-        """Bytes of application data sealed."""
+        """The number of bytes of application data sealed."""
 
     @property
     def bytes_received(self) -> int:
-        """Bytes of application data opened."""
+        """The number of bytes of application data opened."""
 
     @property
     def unsent(self) -> int:
-        """Bytes sealed and not yet taken by the socket.
+        """The number of sealed bytes that the socket has not accepted yet.
 
-        They go out as soon as it takes them, whether or not another call comes: a thread of the
-        process that serves all connections sends what a call that did not wait has left.
+        They are sent as soon as the socket accepts them, even without another call: one thread of
+        the process writes the bytes that non-blocking calls of all connections have left.
         """
 
     def read(self, n: int = 16384, /) -> bytes:
-        """Up to ``n`` bytes of application data; ``b""`` after the peer's close_notify."""
+        """Return up to ``n`` bytes of application data; ``b""`` after the peer's close_notify."""
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """As :meth:`read`; ``flags`` must be 0."""
+        """Return up to ``bufsize`` bytes like :meth:`read`; ``flags`` must be 0."""
 
     def recv_into(self, buffer: _Buffer, nbytes: int = 0, flags: int = 0) -> int:
-        """As :meth:`read`, into a writable buffer; returns the number of bytes, 0 at the end.
+        """Read into ``buffer`` and return the number of bytes; 0 after close_notify.
 
-        Records are opened in the buffer: another thread that reads it during the call may see
-        plaintext that has not been verified, and that is gone when it turns out to be forged.
+        Records are opened in the buffer. A thread that reads it during the call may see plaintext
+        that is not verified yet, and that is removed if it turns out to be forged.
+
+        :param nbytes: the maximum number of bytes; 0 means the size of the buffer.
+        :param flags: must be 0.
         """
 
     def write(self, data: _Buffer, /) -> int:
-        """Send some of ``data``; returns how much was taken: all, on a blocking connection."""
+        """Send ``data`` and return the number of bytes accepted: all, unless non-blocking."""
 
     def send(self, data: _Buffer, flags: int = 0, /) -> int:
-        """As :meth:`write`; ``flags`` must be 0."""
+        """Send like :meth:`write`; ``flags`` must be 0."""
 
     def sendall(self, data: _Buffer, flags: int = 0, /) -> None:
-        """Send all of ``data``; the timeout holds for the whole call."""
+        """Send all of ``data``; the timeout applies to the whole call, and ``flags`` must be 0."""
 
     def key_update(self, request_peer: bool = False) -> None:
-        """Send a KeyUpdate and switch our key (RFC 8446 §4.6.3).
+        """Send a KeyUpdate and install our next key (RFC 8446 §4.6.3).
 
-        A request while one is outstanding is not repeated (RFC 9846 §4.7.3): the update is sent
-        without.
-
+        :param request_peer: request a KeyUpdate from the peer in return. While a request is
+            outstanding it is not repeated (RFC 9846 §4.7.3): the KeyUpdate is then sent without a
+            request.
         :raises KtlsError: EOPNOTSUPP in TLS 1.2.
         :raises BrokenPipeError: EPIPE after close_notify.
         """
 
     def pending(self) -> int:
-        """Bytes that can be acted on before more is read from the socket.
+        """Return the number of bytes that can be processed without reading from the socket.
 
-        Whole sealed records are included: do not wait in ``select`` while it is > 0, or wait in a
-        :class:`ktls_fast.selectors.KtlsSelector`, which knows of them.
+        It includes whole sealed records. Do not wait in ``select`` while it is above 0, or use a
+        :class:`ktls_fast.selectors.KtlsSelector`, which takes it into account.
         """
 
     def close_notify(self) -> None:
-        """Say that no more will be sent; reading goes on until the peer's close_notify."""
+        """Tell the peer that no more data will be sent; reading continues."""
 
     def _readiness(self, events: int, /) -> tuple[int, int]:
-        """The mask of now, and the mask to wait for at ``fileno()`` besides a bell."""
+        """Return the events of now, and those to wait for at ``fileno()`` besides a bell."""
 
     def _watch(self, bell: _Bell, /) -> None:
         """Ring ``bell`` after each change that ``fileno()`` does not show."""
 
-    def _unwatch(self, bell: _Bell, /) -> None: ...
-    def fileno(self) -> int: ...
-    def settimeout(self, value: float | None, /) -> None: ...
-    def gettimeout(self) -> float | None: ...
-    def setblocking(self, flag: bool, /) -> None: ...
-    def getblocking(self) -> bool: ...
-    def getsockname(self) -> object: ...
-    def getpeername(self) -> object: ...
+    def _unwatch(self, bell: _Bell, /) -> None:
+        """Undo :meth:`_watch`."""
+    def fileno(self) -> int:
+        """Return the descriptor of the TCP socket, to wait for; -1 after :meth:`close`."""
+    def settimeout(self, value: float | None, /) -> None:
+        """Set the timeout of blocking calls in seconds; None waits forever, 0 never waits."""
+    def gettimeout(self) -> float | None:
+        """Return the timeout in seconds, or None."""
+    def setblocking(self, flag: bool, /) -> None:
+        """Call ``settimeout(None)`` if ``flag`` is true and ``settimeout(0)`` if it is false."""
+    def getblocking(self) -> bool:
+        """Return whether calls may wait: ``gettimeout() != 0``."""
+    def getsockname(self) -> object:
+        """Return the local address of the TCP connection."""
+    def getpeername(self) -> object:
+        """Return the address of the peer."""
     def close(self) -> None:
-        """End the connection: the peer gets all that was accepted, then close_notify, then FIN.
+        """Close the connection: send everything that was accepted, then close_notify, then FIN.
 
-        Returns at once, whatever the timeout is. A thread of the process, which never takes the
-        GIL, sends what TCP has no room for, and reads and discards what the peer still sends:
-        closing the socket with its bytes unread would reset the connection and destroy what is on
-        its way. It goes on for as long as the peer makes progress, and gives up after 60 seconds
-        in which TCP has accepted nothing and the peer has acknowledged nothing. Bytes that TCP did
-        not take are lost then, and the peer gets a reset. A peer that has acknowledged everything
-        and says nothing more is left alone after 10 seconds. At most 1024 sockets, and a quarter
-        of the descriptors that the process may have, are closed in this way at a time; of more,
-        the one that is nearest to its limit is given up.
+        The call returns at once, regardless of the timeout. A thread of the process, which never
+        takes the GIL, sends the bytes that TCP has no room for, and reads and discards the bytes
+        that the peer still sends: closing the socket with unread bytes would reset the connection
+        and destroy bytes on their way to the peer. The thread continues while the peer makes
+        progress. It gives up after 60 seconds in which TCP has accepted nothing and the peer has
+        acknowledged nothing; bytes that TCP did not accept are then lost, and the peer gets a
+        reset. A peer that has acknowledged everything and sends nothing more is abandoned after 10
+        seconds. At most 1024 sockets, and at most a quarter of the descriptors that the process may
+        have, are closed in this way at a time; beyond that, the one that is nearest to its limit is
+        given up.
 
-        When the interpreter exits it waits in ``atexit``, up to 5 seconds without progress and one
-        second for a silent peer, and at most a minute; an exception of a signal handler ends the
-        wait. A worker of ``multiprocessing`` waits in the same way at its end. ``os._exit``, which
-        ``socketserver.ForkingMixIn`` calls as well, and a fatal signal lose what is unsent. A child
-        of a fork takes no part in what its parent has closed. Where no thread or descriptor is
-        left, ``close`` does all this itself for at most a second.
+        At exit the interpreter waits in ``atexit`` for up to 5 seconds without progress, for one
+        second for a silent peer, and for at most a minute; an exception from a signal handler ends
+        the wait. A worker of ``multiprocessing`` waits in the same way when it ends. ``os._exit``,
+        which ``socketserver.ForkingMixIn`` also calls, and a fatal signal lose the unsent bytes.
+        The child of a fork does not take part in closing its parent's connections. If no thread or
+        descriptor is available, ``close`` does this work itself for at most a second.
 
-        A connection that is dropped without ``close`` delivers what was accepted and FIN, but no
-        close_notify. With ``SO_LINGER`` set to 0 on the socket, ``close`` makes a reset at once.
+        A connection that is dropped without ``close`` sends everything that was accepted and FIN,
+        but no close_notify. If ``SO_LINGER`` is set to 0 on the socket, ``close`` resets the
+        connection at once.
 
-        Calls of other threads that wait at the connection fail with EBADF. What they had not
+        Calls of other threads that wait at the connection fail with EBADF; data that they had not
         handed over is not sent.
         """
 
@@ -1078,25 +1246,28 @@ class Connection:
         stop_fd: int = -1,
         truncation: Literal["reset", "fin"] = "reset",
     ) -> tuple[int, int]:
-        """Pump between this connection and the plain ``sock`` until both directions have ended.
+        """Copy bytes between this connection and a plain socket until both directions end.
 
-        Runs without the GIL. Half-close is passed on, a slow side slows the other down, memory is
-        bounded.
+        It runs without the GIL. A half-close is passed on, a slow side slows the other one down,
+        and memory is bounded.
 
-        :param idle_timeout: seconds without a byte in either direction after which it ends.
-        :param stop_fd: when this descriptor becomes readable: send close_notify and FIN, finish
-            what is in
-            flight within a second, return.
-        :param truncation: as in :meth:`Relay.add`.
-        :returns: plaintext bytes (from the peer, to the peer).
-        :raises KtlsError: as :meth:`read` and :meth:`write`; TimeoutError when idle. Then neither
-            side can take what it got for all there was: behind everything that was received before,
-            the peer gets an alert, and the plain side a reset when ``sock`` is closed.
-        :raises OSError: of the plain side, which the text names.
-        :raises TypeError: ``sock`` is not a plain ``socket.socket``: its bytes may not be plain.
+        :param idle_timeout: end after this many seconds without a byte in either direction.
+        :param stop_fd: when this descriptor becomes readable, send close_notify and FIN, finish the
+            bytes in flight within a second, and return.
+        :param truncation: see :meth:`Relay.add`.
+        :returns: the number of plaintext bytes from the peer, and to the peer.
+        :raises KtlsError: the errors of :meth:`read` and :meth:`write`. Neither side then sees a
+            regular end: after the bytes that were received before, the peer gets an alert, and the
+            plain side a reset when ``sock`` is closed.
+        :raises TimeoutError: nothing was copied for ``idle_timeout`` seconds; both sides see the
+            same as after another error.
+        :raises OSError: an error of the plain side, which the text names.
+        :raises TypeError: ``sock`` is not exactly a ``socket.socket``, so its bytes may not be
+            plain.
         """
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        """Return ``self``."""
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
@@ -1104,49 +1275,49 @@ class Connection:
         tb: TracebackType | None,
         /,
     ) -> None:
-        """Close as :meth:`close`; after an exception without close_notify.
+        """Call :meth:`close`; after an exception, close without close_notify.
 
-        The peer then gets what was accepted and the alert internal_error, so that it does not take
-        a part for the whole.
+        In that case the peer gets everything that was accepted and then the alert internal_error,
+        so that it does not take a part for the whole.
         """
 
 class ControlRecord(NamedTuple):
-    """A record that is not application data and waits to be read."""
+    """A record that is not application data and is waiting to be read."""
 
     side: int
-    """Who received it: 0 is ``a`` of :meth:`Relay.add`, 1 is ``b``."""
+    """The side that received it: 0 is ``a`` of :meth:`Relay.add`, 1 is ``b``."""
     record_type: int
     """One of :class:`ktls_fast.ContentType`, or any other number that the peer has sent."""
 
 @final
 class Relay:
-    """Pumps between pairs of sockets in threads of its own, without the GIL.
+    """Copies bytes between pairs of sockets in its own threads, without the GIL.
 
-    Each pair is pumped as :meth:`Connection.relay` does it: key updates are handled inside,
-    half-close is passed on, a slow side slows the other down, and memory is bounded. After an
-    error each side still gets what was received for it before, in order, and then learns that this
-    was not all there was. One thread waits for many pairs; while none of its bytes wait, a pair has
-    no buffer.
+    Each pair is handled like one in :meth:`Connection.relay`: key updates are handled internally, a
+    half-close is passed on, a slow side slows the other one down, and memory is bounded. After an
+    error each side still gets, in order, everything that was received for it before, and is then
+    notified that the stream is incomplete. One thread waits for many pairs. A pair has no buffer
+    while none of its bytes wait.
 
-    A :class:`KtlsSocket` is pumped as its own ``recv`` and ``send`` would do it, so what TLS says
-    in other records is its owner's business:
+    A :class:`KtlsSocket` is handled as by its own ``recv`` and ``send``, so TLS messages in other
+    records are left to its owner:
 
-    * Data records only are passed on. Any other record (KeyUpdate, alert, ticket) ends the pair
-      without an error and waits to be read: see :attr:`RelayHandle.control`.
-    * TCP's FIN is the end, whether or not close_notify came before. At the end of the other side
-      the peer gets FIN behind all that was sent, and no close_notify.
-    * After an error its peer gets a reset when the socket is closed, as that of a plain side, and
-      no alert. What its peer refuses to take is read on and dropped, as on a plain side: the
-      peer's answer may be on its way.
+    * Only data records are passed on. Any other record (KeyUpdate, alert, ticket) ends the pair
+      without an error and waits to be read; see :attr:`RelayHandle.control`.
+    * The FIN of TCP is the end, whether or not close_notify came before. When the other side ends,
+      the peer gets FIN after all data, and no close_notify.
+    * After an error its peer gets a reset when the socket is closed, like a plain side, and no
+      alert. Data that its peer refuses to take is read and dropped, like on a plain side, because
+      the peer's answer may be on its way.
 
-    A child of a fork has no such threads: it gets EBUSY. A relay that is dropped without
-    :meth:`close`, or that the end of the interpreter finds open, ends its pairs at once.
+    The child of a fork does not have these threads and gets EBUSY. A relay that is dropped without
+    :meth:`close`, or that is open when the interpreter ends, ends its pairs at once.
     """
 
     def __new__(cls, threads: int = 1) -> Self:
-        """Start so many threads.
+        """Create a relay and start its threads.
 
-        :raises ValueError: none.
+        :raises ValueError: ``threads`` is 0.
         :raises OSError: the system has no more threads or descriptors.
         """
 
@@ -1159,107 +1330,118 @@ class Relay:
         truncation: Literal["reset", "fin"] = "reset",
         on_close: Callable[[RelayHandle], object] | None = None,
     ) -> RelayHandle:
-        """Pump between ``a`` and ``b`` until both directions have ended, in the least busy thread.
+        """Copy between ``a`` and ``b`` until both directions have ended, in the least busy thread.
 
-        Both stay the caller's, who closes them at the end: a plain side that shall be told of an
-        error gets its reset, and one that was told nothing its FIN, when the last descriptor is
-        closed. Nobody else may read or write a connection or KtlsSocket meanwhile: they get
-        ``BlockingIOError``, or wait. Closing one ends the pair with EBADF.
+        The caller keeps both sockets and closes them at the end. The peer of a plain side gets its
+        FIN, or its reset after an error, when the last descriptor is closed. Nobody else may read
+        or write a connection or KtlsSocket in the meantime: such calls raise ``BlockingIOError``,
+        or wait. Closing one of the sockets ends the pair with EBADF.
 
-        :param idle_timeout: seconds without a byte in either direction after which it ends.
-        :param truncation: what becomes of a TLS peer that ends without close_notify, as many
-            programs do: nobody knows whether it has sent all that it had to. Everything that it
-            sent is passed on, and the other direction goes on. With ``"reset"`` the other side then
-            gets a reset (or, with TLS, an alert) once it has ended too or nothing has moved for 5
-            seconds, and :attr:`RelayHandle.error` is a :class:`TruncatedError`. With ``"fin"`` it
-            gets an end as any other, at once.
-        :param on_close: called once with the handle, by the thread that pumped, after it has let go
-            of both sides. Other pairs of the thread wait for it. What it raises goes to
+        :param idle_timeout: end after this many seconds without a byte in either direction.
+        :param truncation: how to treat a TLS peer that ends without close_notify, as many programs
+            do, so that the data may be incomplete. All data that it sent is passed on, and the
+            other direction continues. With ``"reset"``, the other side gets a reset (or, with TLS,
+            an alert) once it has ended too or nothing was copied for 5 seconds, and
+            :attr:`RelayHandle.error` is a :class:`TruncatedError`. With ``"fin"``, the other side
+            gets a regular end at once.
+        :param on_close: a function that is called once with the handle, by the thread of the pair,
+            after both sides were released. Other pairs of the thread wait for it. Exceptions go to
             :func:`sys.unraisablehook`.
-        :raises BlockingIOError: another thread or relay reads or writes a side.
-        :raises KtlsError: EINVAL for two plain sockets, or a KtlsSocket that lacks a key;
-            EOPNOTSUPP for one with a ``device`` that has workers, or that the kernel carries;
-            EBADMSG for one that has met a bad record header; EBUSY in another process of a fork.
-        :raises KeyExpiredError: a KeyUpdate was read from a KtlsSocket, whose next key is missing.
-        :raises OSError: EBADF when the relay or a socket is closed.
+        :raises BlockingIOError: another thread or relay is reading or writing one of the sockets.
+        :raises KtlsError: EINVAL for two plain sockets, or a KtlsSocket without both keys;
+            EOPNOTSUPP for a KtlsSocket with a ``device`` that has workers, and for a KernelSocket;
+            EBADMSG for a KtlsSocket that has received an invalid record header; EBUSY in the child
+            of a fork.
+        :raises KeyExpiredError: a KeyUpdate was read from a KtlsSocket, and its next key is not
+            installed.
+        :raises OSError: EBADF if the relay or a socket is closed.
         :raises TypeError: a side is neither a Connection, a KtlsSocket nor exactly a
             :class:`socket.socket`.
         """
 
     def close(self, drain: float = 1.0) -> None:
-        """Stop all pairs, as :meth:`RelayHandle.stop`, and wait for the threads to end.
+        """Stop all pairs like :meth:`RelayHandle.stop`, and wait for the threads to end.
 
-        A callback may call it; then nothing is waited for.
+        A callback may call it as well; the call then does not wait.
 
-        :param drain: seconds for what is in flight. A pair that still holds bytes then is cut: its
-            error is ECONNABORTED.
-        :raises KtlsError: EBUSY in another process of a fork.
+        :param drain: seconds for the bytes in flight. A pair that still holds bytes afterwards is
+            cut off, with the error ECONNABORTED.
+        :raises KtlsError: EBUSY in the child of a fork.
         """
 
     def stats(self) -> dict[str, int]:
-        """``threads``; pairs ``open``, ``ended`` and, among these, ``failed``; ``bytes`` moved."""
+        """Return the counters of the relay.
+
+        The keys are ``threads``; the pairs ``open``, ``ended`` and, of the latter, ``failed``; and
+        the ``bytes`` copied.
+        """
 
     def __len__(self) -> int:
-        """Pairs under way."""
+        """Return the number of pairs that have not ended."""
 
     def __bool__(self) -> bool:
-        """True, also when no pair is under way."""
+        """Return True, also if there are no pairs."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        """Return ``self``."""
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         tb: TracebackType | None,
         /,
-    ) -> None: ...
+    ) -> None:
+        """Call :meth:`close`."""
 
 @final
 class RelayHandle:
-    """One pair of a :class:`Relay`. Directions: from ``a`` to ``b``, and back."""
+    """One pair of a :class:`Relay`. Its two directions are from ``a`` to ``b``, and back."""
 
     @property
     def bytes(self) -> tuple[int, int]:
-        """Plaintext bytes passed on so far."""
+        """The number of plaintext bytes copied so far in each direction."""
 
     @property
     def records(self) -> tuple[int, int]:
-        """Records so far, those without data and that of :attr:`control` included.
+        """The number of records so far in each direction.
 
-        As the side that a direction begins at received them; if it is plain, as the other one sent
-        them.
+        Empty records and that of :attr:`control` count.
+
+        For each direction these are the records that its source has received, or, if the source is
+        plain, those that the other side has sent.
         """
 
     @property
     def done(self) -> bool:
-        """The pair has ended."""
+        """Whether the pair has ended."""
 
     @property
     def error(self) -> OSError | None:
-        """Why it ended before both sides had: what :meth:`Connection.relay` would have raised.
+        """The reason why the pair ended before both sides had; None if there is none.
 
-        A TLS peer that is gone after its close_notify has left in order: then this is None, and
+        It is the exception that :meth:`Connection.relay` would have raised. If a TLS peer
+        disappears after its close_notify, that is a regular end: the value is None, and
         :attr:`bytes` tells how much it took before.
         """
 
     @property
     def truncated(self) -> int | None:
-        """0 or 1: the side whose TLS peer ended without close_notify; None before the end."""
+        """The side, 0 or 1, whose TLS peer ended without close_notify, or None."""
 
     @property
     def control(self) -> ControlRecord | None:
-        """The record at a :class:`KtlsSocket` for which the pair has ended; None otherwise.
+        """The record at a :class:`KtlsSocket` that ended the pair; None otherwise.
 
-        All that was read before it is passed on, neither side was told anything, and the record is
-        there to be read by ``recvmsg``. After a KeyUpdate install the next key; then
-        :meth:`Relay.add` goes on with both sides, and no byte is lost.
+        All data before the record was passed on, neither side was notified, and ``recvmsg`` will
+        return the record. After a KeyUpdate, install the next key; :meth:`Relay.add` then continues
+        with both sides, and no byte is lost.
         """
 
     def stop(self) -> None:
-        """Send close_notify, or FIN to a KtlsSocket, behind what is in flight; end within a second.
+        """End the pair within a second, with close_notify or, for a KtlsSocket, with FIN.
 
-        A stream that is still flowing then is cut, which its receiver is told as after an error:
-        the error is ECONNABORTED.
+        Bytes in flight are copied first. A stream that still flows after that is cut off. Its
+        receiver is notified as after an error, and the error of the pair is ECONNABORTED.
 
-        :raises KtlsError: EBUSY in another process of a fork.
+        :raises KtlsError: EBUSY in the child of a fork.
         """
