@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 _DAY = datetime.timedelta(days=1)
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +89,10 @@ class _Authority:
     def __init__(self, name: str) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name(name)
-        usage = x509.BasicConstraints(ca=True, path_length=0)
         builder = _builder(self._name, self._name, self._key, days=30)
-        builder = builder.add_extension(usage, critical=True)
-        self.pem = _pem(builder.sign(self._key, hashes.SHA256()))
+        for extension in (x509.BasicConstraints(ca=True, path_length=0), _SIGNS_CERTIFICATES):
+            builder = builder.add_extension(extension, critical=True)
+        self.pem = _pem(self._sign(builder))
 
     def issue(self, name: str, key: PrivateKey | None = None, *, days: int = 30) -> Identity:
         """A leaf for ``name``, good for so many days from now (or until so many days ago)."""
@@ -89,8 +100,13 @@ class _Authority:
         builder = _builder(_name(name), self._name, key, days=days)
         for extension in _leaf_extensions(name):
             builder = builder.add_extension(extension, critical=False)
-        cert = builder.sign(self._key, hashes.SHA256())
+        cert = self._sign(builder)
         return Identity(_pem(cert), key_pem(key, serialization.PrivateFormat.PKCS8))
+
+    def _sign(self, builder: x509.CertificateBuilder) -> x509.Certificate:
+        """Name the key that signs: OpenSSL's strict check, the default since Python 3.13, asks."""
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return builder.add_extension(signer, critical=False).sign(self._key, hashes.SHA256())
 
 
 def _leaf_extensions(name: str) -> list[x509.ExtensionType]:
@@ -106,6 +122,8 @@ def _builder(
     now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer)
     builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
+    named = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = builder.add_extension(named, critical=False)
     return builder.not_valid_before(now - 30 * _DAY).not_valid_after(now + days * _DAY)
 
 

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use ktls_net::handshake::{ClientOptions, IdentityOptions, ServerOptions, TrustedRoots};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256,
-    PKCS_RSA_SHA256, SignatureAlgorithm, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, SignatureAlgorithm, date_time_ymd,
 };
 
 /// The name that the tests' server goes by.
@@ -70,6 +70,7 @@ fn authority(name: &str) -> (Issuer<'static, KeyPair>, Identity) {
     let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate().unwrap();
     let cert = params.self_signed(&key).unwrap().pem();
     let identity = Identity {
@@ -95,7 +96,9 @@ pub(crate) fn idle_authorities(count: usize) -> String {
 }
 
 fn leaf() -> CertificateParams {
-    CertificateParams::new(vec![NAME.to_owned(), "127.0.0.1".to_owned()]).unwrap()
+    let mut params = CertificateParams::new(vec![NAME.to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    params.use_authority_key_identifier_extension = true;
+    params
 }
 
 fn long_ago() -> CertificateParams {
