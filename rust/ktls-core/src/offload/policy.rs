@@ -3,10 +3,10 @@
 /// Who decides when a device gets the next key.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum InstallPolicy {
-    /// The cover letter of the kernel's rekey patches (R-RX-1 … 3, R-TX-1 … 8).
+    /// The cover letter of the kernel's rekey patches (R-RX-1 to R-RX-3, R-TX-1 to R-TX-8).
     #[default]
     CoverLetter,
-    /// The later proposal (V-RX-1 … 8, V-TX-1 … 10).
+    /// The later proposal (V-RX-1 to V-RX-8, V-TX-1 to V-TX-10).
     V17,
     /// Puts the next key into the device at `setsockopt`, whatever is unacknowledged: breaks the stream.
     /// The proof has to catch it.
