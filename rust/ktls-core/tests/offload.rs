@@ -93,6 +93,7 @@ fn sealed_by(nic: &mut SimNic) -> Result<Vec<u8>, DeviceError> {
     completion.result.map(|()| completion.descriptor.bytes)
 }
 
+/// D-8.
 #[test]
 fn the_device_seals_what_software_seals_however_the_stream_is_cut() {
     for version in [TLS12, TLS13] {
@@ -113,6 +114,7 @@ fn the_device_seals_what_software_seals_however_the_stream_is_cut() {
     }
 }
 
+/// D-9, D-10.
 #[test]
 fn the_fallback_seals_any_piece_as_software_seals_it() {
     let info = info(TLS13, 51);
@@ -128,6 +130,7 @@ fn the_fallback_seals_any_piece_as_software_seals_it() {
     assert_eq!(seal_segment(&stream.list, &key, end as u64 - 1, 2), None);
 }
 
+/// D-12.
 #[test]
 fn the_device_opens_what_software_seals_however_the_stream_is_cut() {
     for version in [TLS12, TLS13] {
@@ -147,6 +150,7 @@ fn the_device_opens_what_software_seals_however_the_stream_is_cut() {
     }
 }
 
+/// D-10, D-11.
 #[test]
 fn a_segment_that_is_not_the_next_is_refused_and_a_resync_finds_the_place() {
     let info = info(TLS13, 51);
@@ -168,6 +172,7 @@ fn a_segment_that_is_not_the_next_is_refused_and_a_resync_finds_the_place() {
     assert_eq!(sealed_by(&mut nic), Ok(stream.sealed[third..].to_vec()));
 }
 
+/// D-3.
 #[test]
 fn a_descriptor_of_a_deleted_key_never_leaves() {
     let info = info(TLS13, 51);
@@ -182,6 +187,35 @@ fn a_descriptor_of_a_deleted_key_never_leaves() {
     assert_eq!(nic.dev_del(slot), Err(DeviceError::Stale { slot }));
 }
 
+/// D-1.
+#[test]
+fn a_device_takes_aes_gcm_and_tls13_where_its_driver_says_so() {
+    let size = NicSize { slots: 9, depth: 1 };
+    for tls13 in [false, true] {
+        let capabilities = DeviceCapabilities {
+            tx: true,
+            rx: true,
+            tls13,
+            resync: ResyncKind::DriverRequest,
+        };
+        let mut nic = SimNic::new(&PROVIDER, capabilities, size);
+        for (version, cipher_type, wanted) in [
+            (TLS12, 51, true),
+            (TLS12, 52, true),
+            (TLS12, 54, false),
+            (TLS13, 51, tls13),
+            (TLS13, 52, tls13),
+            (TLS13, 54, false),
+        ] {
+            for direction in [Direction::Tx, Direction::Rx] {
+                let taken = nic.dev_add(ONE, direction, &info(version, cipher_type), 0);
+                assert_eq!(taken.is_ok(), wanted, "{version:#x} {cipher_type}");
+            }
+        }
+    }
+}
+
+/// D-2.
 #[test]
 fn a_device_refuses_with_the_errno_of_a_driver() {
     let mut nic = nic(ResyncKind::DriverRequest, NicSize { slots: 1, depth: 1 });
@@ -226,6 +260,7 @@ fn a_gap_inside_a_record_costs_that_record_only() {
     assert_eq!(receive(third, third + 9), SegmentMark::Opened(slot));
 }
 
+/// D-13.
 #[test]
 fn a_lost_place_is_found_again_by_each_kind_of_resync() {
     for kind in KINDS {

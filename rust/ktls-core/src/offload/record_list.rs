@@ -99,6 +99,7 @@ impl RecordList {
 mod tests {
     use super::*;
 
+    /// D-6, D-7, D-9.
     #[test]
     fn a_byte_is_found_with_its_number_until_its_record_is_acknowledged() {
         let mut list = RecordList::new(100, 7);

@@ -168,6 +168,7 @@ mod tests {
         }
     }
 
+    /// D-13.
     #[test]
     fn a_driver_gets_an_answer_when_its_header_is_met_and_only_then() {
         let mut resync = ResyncState::new(ResyncKind::DriverRequest);
@@ -176,6 +177,7 @@ mod tests {
         assert_eq!(told, [(24, 2)]);
     }
 
+    /// D-13.
     #[test]
     fn a_hint_comes_at_the_third_untouched_record_and_then_less_often() {
         let mut resync = ResyncState::new(ResyncKind::NextHint);
@@ -194,6 +196,7 @@ mod tests {
         assert_eq!(told, [(140, 14)]);
     }
 
+    /// D-13.
     #[test]
     fn a_hint_waits_for_a_record_that_nothing_is_queued_behind() {
         let mut resync = ResyncState::new(ResyncKind::NextHint);
@@ -207,6 +210,7 @@ mod tests {
         assert_eq!(resync.met(head(50, 5)), Some((60, 6)));
     }
 
+    /// D-13.
     #[test]
     fn a_window_is_answered_with_the_number_of_the_header_that_was_meant() {
         for asked_after in 1..6 {

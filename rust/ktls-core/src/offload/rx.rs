@@ -13,7 +13,7 @@ use crate::offload::policy::{InstallPolicy, RekeyOutcome};
 /// | Installing | –               | –          | Offloaded ✓ | Software ✗ | Closed ⊘ |
 ///
 /// By V17, where the device loses its key at the KeyUpdate and gets the next one behind everything that
-/// it can have touched (V-RX-1 … 6). "empty" is a receive queue without unread bytes:
+/// it can have touched (V-RX-1 to V-RX-6). "empty" is a receive queue without unread bytes:
 ///
 /// | state      | `KeyUpdateRead` | `Key`, empty | `Key`      | `Touched` | `Untouched`                | `Installed` | `Refused` | `Close`  |
 /// |------------|-----------------|--------------|------------|-----------|----------------------------|-------------|-----------|----------|
@@ -259,6 +259,7 @@ mod tests {
         }
     }
 
+    /// R-RX-2, R-RX-3.
     #[test]
     fn every_state_answers_every_event_by_the_cover_letter() {
         let install = Some(RxDeed::Install);
@@ -280,6 +281,7 @@ mod tests {
         );
     }
 
+    /// V-RX-1, V-RX-3 to V-RX-6.
     #[test]
     fn every_state_answers_every_event_by_v17() {
         let (install, delete) = (Some(RxDeed::Install), Some(RxDeed::Delete));

@@ -236,6 +236,7 @@ mod tests {
         }
     }
 
+    /// R-TX-3, R-TX-4, R-TX-6, R-TX-8.
     #[test]
     fn every_state_answers_every_event_by_the_cover_letter() {
         let (ok, fallback, aborted) = (
@@ -276,6 +277,7 @@ mod tests {
         );
     }
 
+    /// V-TX-1, V-TX-3, V-TX-6, V-TX-7.
     #[test]
     fn v17_keeps_the_boundary_and_tries_again_after_a_refusal() {
         let (ok, fallback) = (Some(RekeyOutcome::Ok), Some(RekeyOutcome::Fallback));

@@ -1,5 +1,8 @@
 //! Key updates of the sockets' own directions over a simulated device.
 
+mod receive;
+mod send;
+
 use ktls_aead::PROVIDER;
 use ktls_core::Errno;
 use ktls_core::crypto_info::CryptoInfo;
@@ -17,10 +20,17 @@ use ktls_core::stats::Counter;
 use ktls_core::wire::TLS13;
 
 const ONE: DeviceConnection = DeviceConnection(1);
+const KEY_UPDATE: &[u8] = &[24, 0, 0, 1, 0];
 
 fn key(fill: u8) -> TrafficKey {
     let info = CryptoInfo::new(TLS13, 51, &[fill; 8], &[fill; 16], &[fill; 4], 0).unwrap();
     TrafficKey::new(info, &PROVIDER).unwrap()
+}
+
+fn sealed(fill: u8, seq: u64, record_type: u8, data: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; data.len() + 22];
+    key(fill).seal(seq, record_type, data, &mut out);
+    out
 }
 
 fn nic() -> SimNic {
@@ -68,6 +78,7 @@ impl Sender {
     }
 }
 
+/// D-3, R-TX-1, R-TX-3, R-TX-6, R-TX-7, K-24.
 #[test]
 fn the_open_record_is_sealed_before_the_device_gets_the_key() {
     let mut sender = Sender::new(InstallPolicy::CoverLetter);
@@ -91,6 +102,7 @@ fn the_open_record_is_sealed_before_the_device_gets_the_key() {
     assert_eq!(sender.tx.live_info().unwrap().rec_seq, 2);
 }
 
+/// R-TX-4.
 #[test]
 fn an_idle_sender_installs_at_once() {
     let mut sender = Sender::new(InstallPolicy::CoverLetter);
@@ -100,6 +112,7 @@ fn an_idle_sender_installs_at_once() {
     assert_eq!(sender.shared.stats.value(Counter::TlsTxRekeyOk), 1);
 }
 
+/// V-TX-1, V-TX-2.
 #[test]
 fn v17_flushes_the_open_record_under_the_old_key_or_changes_nothing() {
     let mut sender = Sender::new(InstallPolicy::V17);
@@ -116,6 +129,7 @@ fn v17_flushes_the_open_record_under_the_old_key_or_changes_nothing() {
     assert_eq!(sender.tx.path(0), (SealPath::Device, 26));
 }
 
+/// D-8, S2.2-10.
 #[test]
 fn an_empty_send_makes_a_record_on_the_device_and_none_in_software() {
     let mut sender = Sender::new(InstallPolicy::CoverLetter);
@@ -126,6 +140,7 @@ fn an_empty_send_makes_a_record_on_the_device_and_none_in_software() {
     assert_eq!(sender.tx.write_offset(), 22);
 }
 
+/// V-TX-9.
 #[test]
 fn a_segment_that_waited_while_its_key_went_does_not_leave() {
     for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
@@ -145,6 +160,7 @@ fn a_segment_that_waited_while_its_key_went_does_not_leave() {
     }
 }
 
+/// D-5, D-10.
 #[test]
 fn the_fallback_seals_after_the_interface_went_down() {
     let mut sender = Sender::new(InstallPolicy::CoverLetter);
@@ -157,8 +173,7 @@ fn the_fallback_seals_after_the_interface_went_down() {
         bytes: sender.tx.wire().to_vec(),
         path: SealPath::Device,
     };
-    let mut want = vec![0; 26];
-    key(0).seal(0, 23, b"data", &mut want);
+    let want = sealed(0, 0, 23, b"data");
     let left = sender.tx.transmit(segment, &mut sender.nic);
     assert_eq!(left, TransmitOutcome::Fallback(want));
     assert_eq!(sender.tx.phase(), TxPhase::Offloaded);
@@ -187,18 +202,22 @@ impl Receiver {
 
     /// A record in one segment.
     fn arrives(&mut self, fill: u8, seq: u64, record_type: u8, data: &[u8]) -> SegmentMark {
-        let mut bytes = vec![0; data.len() + 22];
-        key(fill).seal(seq, record_type, data, &mut bytes);
+        let mut bytes = sealed(fill, seq, record_type, data);
         let mark = self.nic.receive(ONE, self.offset, &mut bytes);
+        self.takes(&bytes, mark);
+        mark
+    }
+
+    /// A segment that comes from the device.
+    fn takes(&mut self, bytes: &[u8], mark: SegmentMark) {
         self.offset += bytes.len() as u64;
-        self.rx.space(bytes.len()).copy_from_slice(&bytes);
+        self.rx.space(bytes.len()).copy_from_slice(bytes);
         self.rx.marked(bytes.len(), mark);
         self.rx.arrived(ktls_core::offload::ArrivedStream {
             in_order: self.offset,
             farthest: self.offset,
         });
         self.rx.fed(bytes.len(), &self.shared);
-        mark
     }
 
     fn receive(&mut self) -> Result<Vec<u8>, CallFault> {
@@ -219,6 +238,7 @@ impl Receiver {
     }
 }
 
+/// D-12, K-18, K-21.
 #[test]
 fn a_record_that_the_device_opened_is_bad_under_the_next_key() {
     for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
@@ -234,14 +254,15 @@ fn a_record_that_the_device_opened_is_bad_under_the_next_key() {
     }
 }
 
+/// R-RX-1, R-RX-2, V-RX-1, V-RX-4, V-RX-8.
 #[test]
 fn records_that_the_device_spoilt_with_the_old_key_come_out_under_the_new_one() {
     for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
         let mut receiver = Receiver::new(policy);
-        receiver.arrives(0, 0, 22, &[24, 0, 0, 1, 0]);
+        receiver.arrives(0, 0, 22, KEY_UPDATE);
         let mark = receiver.arrives(1, 0, 23, b"new");
         assert!(matches!(mark, SegmentMark::Failed(_)));
-        assert_eq!(receiver.receive().unwrap(), [24, 0, 0, 1, 0]);
+        assert_eq!(receiver.receive().unwrap(), KEY_UPDATE);
         receiver.arrives(1, 1, 23, b"");
         receiver.rekey(1);
         let boundary = receiver.offset;
