@@ -29,6 +29,7 @@ from tests.reference import HANDSHAKE
 
 
 def test_without_a_free_slot_a_direction_is_software() -> None:
+    """D-2, D-4."""
     with OffloadQueue(slots=1) as queue:
         first, second = Half(queue), Half(queue)
         for half, conf, name in ((first, 3, "Device"), (second, TlsConf.SW, "Sw")):
@@ -42,6 +43,7 @@ def test_without_a_free_slot_a_direction_is_software() -> None:
 
 
 def test_a_rekey_waits_for_the_acknowledgement_of_tcp(queue: OffloadQueue) -> None:
+    """R-TX-1, R-TX-2, R-TX-3, R-TX-6."""
     half = Half(queue)
     taken = half.fill()
     install(half.sender, TLS_TX, generation(1))
@@ -72,6 +74,7 @@ def test_a_rekey_waits_for_the_acknowledgement_of_tcp(queue: OffloadQueue) -> No
 def test_an_open_record_is_closed_under_the_new_key_before_the_install(
     queue: OffloadQueue,
 ) -> None:
+    """R-TX-7, K-24."""
     half = Half(queue)
     half.sender.send(b"open", MORE)
     install(half.sender, TLS_TX, generation(1))
@@ -83,6 +86,7 @@ def test_an_open_record_is_closed_under_the_new_key_before_the_install(
 
 
 def test_a_device_that_is_gone_makes_a_rekey_fall_back(queue: OffloadQueue) -> None:
+    """R-TX-8."""
     half = Half(queue)
     half.sender.send(b"old")
     wait_until_idle(queue)
@@ -97,6 +101,7 @@ def test_a_device_that_is_gone_makes_a_rekey_fall_back(queue: OffloadQueue) -> N
 
 
 def test_a_close_amid_a_rekey_aborts_it(queue: OffloadQueue) -> None:
+    """V-TX-8."""
     half = Half(queue)
     half.fill()
     install(half.sender, TLS_TX, generation(1))
@@ -107,6 +112,7 @@ def test_a_close_amid_a_rekey_aborts_it(queue: OffloadQueue) -> None:
 
 
 def test_a_receiver_gets_the_next_key_at_once(queue: OffloadQueue) -> None:
+    """R-RX-1, R-RX-2."""
     namespace = Namespace()
     near, far = connect_pair()
     sender, receiver = attach(near, None), attach(far, queue, namespace)

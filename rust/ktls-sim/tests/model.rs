@@ -11,6 +11,7 @@ fn sender(policy: InstallPolicy) -> TxModel {
     }
 }
 
+/// R-TX-3, V-TX-9.
 #[test]
 fn a_sender_holds_the_invariants_in_every_state() {
     for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
@@ -20,6 +21,7 @@ fn a_sender_holds_the_invariants_in_every_state() {
     }
 }
 
+/// R-RX-1, V-RX-4.
 #[test]
 fn a_receiver_holds_the_invariants_in_every_state() {
     for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {

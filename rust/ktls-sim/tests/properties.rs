@@ -109,6 +109,7 @@ fn the_naive_policy_breaks_the_stream_and_the_shortest_trace_shows_it() {
     );
 }
 
+/// R-TX-8, V-TX-6, V-RX-5.
 #[test]
 fn a_refused_key_leaves_the_direction_in_software() {
     for (policy, fallbacks) in [(InstallPolicy::CoverLetter, 1), (InstallPolicy::V17, 1)] {
@@ -129,6 +130,7 @@ fn a_refused_key_leaves_the_direction_in_software() {
     }
 }
 
+/// R-TX-5.
 #[test]
 fn keys_that_come_while_one_waits_never_reach_the_device() {
     let scenario = Scenario {
@@ -152,6 +154,7 @@ fn keys_that_come_while_one_waits_never_reach_the_device() {
     assert_eq!(report.events.iter().filter(keys).count(), 30);
 }
 
+/// D-3.
 #[test]
 fn a_connection_that_is_over_leaves_no_key_in_its_devices() {
     for policy in SOUND {
