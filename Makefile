@@ -22,7 +22,7 @@ FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python rules lint lint-rust lint-fuzz lint-python lint-stub format proof fuzz \
+.PHONY: help demo test test-rust test-python rules lint lint-rust lint-fuzz lint-python lint-stub lint-rules format proof fuzz \
 	bench bench-quick bench-programs bench-instructions bench-import \
 	build wheel sdist clean need-rust need-c++ need-python
 
@@ -43,10 +43,10 @@ test-rust: need-rust ## run the Rust tests, doc tests included
 test-python: $(STAMPS)/built $(STAMPS)/dev ## run the Python tests
 	@$(BIN)/python -m pytest --quiet tests
 
-rules: $(STAMPS)/dev ## list the kernel's rules with their tests; fails if one has none
-	@$(BIN)/python -m tests.rules
+rules: need-python ## list the rules of docs/ with the code and tests that cite them; fails if a rule has no test
+	@$(PYTHON) -m tests.rules
 
-lint: lint-rust lint-fuzz lint-python lint-stub ## check format, lints, types and the stub
+lint: lint-rust lint-fuzz lint-python lint-stub lint-rules ## check the format, lints, types, the stub and the rules
 
 lint-rust: need-rust ## rustfmt, clippy without a single warning, and rustdoc without a broken link
 	@cargo fmt --check -- --files-with-diff || { echo "not formatted: run make format" >&2; exit 1; }
@@ -64,6 +64,9 @@ lint-python: $(STAMPS)/built $(STAMPS)/dev ## ruff and mypy --strict
 
 lint-stub: $(STAMPS)/built $(STAMPS)/dev ## the stub of the compiled module against the module
 	@$(BIN)/python -m mypy.stubtest --concise ktls_fast._core
+
+lint-rules: need-python ## compare the rules of docs/ with the numbers that code, tests and documents cite
+	@$(PYTHON) -m tests.rules --quiet
 
 format: need-rust $(STAMPS)/dev ## format all Rust and Python sources
 	@cargo fmt

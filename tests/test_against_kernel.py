@@ -18,7 +18,7 @@ from ktls_fast._tools.conformance.known import KNOWN
 from ktls_fast._tools.conformance.sides import End, Side, engine
 from ktls_fast._tools.conformance.steps import Step, scenarios
 from ktls_fast._tools.conformance.time_limit import TimeLimitError, time_limit
-from tests.rules import DOCUMENT
+from tests.rules import ROOT
 
 HERE = kernel_tls()["ulp"]
 SHORT = 0.2
@@ -176,7 +176,7 @@ def test_wrong_options_are_refused_in_a_sentence(capsys: pytest.CaptureFixture[s
 
 
 def test_known_are_the_scenarios_of_the_document() -> None:
-    document = DOCUMENT.with_name("kernel-differences.md").read_text()
+    document = (ROOT / "docs/kernel-differences.md").read_text()
     there = {each["name"] for each in scenarios()}
     assert set(KNOWN) == set(re.findall(r"`(.+?)`", document)) & there
 
