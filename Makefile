@@ -128,7 +128,7 @@ $(STAMPS)/maturin: pyproject.toml $(STAMPS)/venv
 $(STAMPS)/built: pyproject.toml $(RUST_SOURCES) $(STAMPS)/maturin | need-rust
 	@echo "building ktls_fast in release mode"
 	@touch $@.begun
-	@VIRTUAL_ENV=$(CURDIR)/.venv $(TURN) $(BIN)/maturin develop --release --locked --quiet
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(TURN) $(BIN)/maturin develop --release --locked --quiet --extras cli,proxy
 	@mv $@.begun $@
 
 $(STAMPS)/dev: pyproject.toml $(STAMPS)/venv

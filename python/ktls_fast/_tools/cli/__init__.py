@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import ktls_fast
-from ktls_fast._tools.failure import Failure, reason
+from ktls_fast._tools.failure import Failure, missing, reason
 
 from . import demo, doctor, proxy, simulate, stat
 from .streams import check_output, finish_output, prepare_streams, tell
@@ -37,8 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         debug = parsed.debug
         if getattr(parsed, "prints", True):
             check_output()
-        command: Callable[[argparse.Namespace], int] = parsed.command
-        status = command(parsed)
+        status = _run(parsed)
         finish_output()
     except (Failure, OSError) as error:
         if debug:
@@ -47,6 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
     return status
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    """Run the command.
+
+    :raises Failure: it cannot do what it was asked for, or misses what an extra brings.
+    """
+    command: Callable[[argparse.Namespace], int] = parsed.command
+    try:
+        return command(parsed)
+    except ImportError as error:
+        raise missing(error, parsed.name, parsed.extra) from error
 
 
 def _fail(text: str, status: int) -> int:
@@ -74,7 +85,9 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {ktls_fast.__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", dest="name", required=True
+    )
     for module in (proxy, demo, simulate, stat, doctor):
         module.add_parser(commands)
     return parser

@@ -1,11 +1,9 @@
 """``ktls-fast doctor --against-kernel``."""
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ktls_fast._kernel_tls import kernel_tls
 from ktls_fast._tools.conformance.compare import SECONDS, Comparison, Difference, compare
@@ -50,13 +48,17 @@ def no_kernel_tls() -> str | None:
 
 def with_progress(items: Sequence[Item], name: Callable[[Item], str]) -> Iterator[Item]:
     """Show a bar on standard error, if that is a terminal."""
-    console = Console(stderr=True)
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
-        console=console,
-        disable=not console.is_terminal,
+        console=Console(stderr=True),
         transient=True,
     )
     with bar:

@@ -43,7 +43,7 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
         help="leave the proxy out: KtlsSockets over an offload queue, new keys every MiB",
     )
     parser.add_argument("--json", action="store_true", help="print the result as a JSON object")
-    parser.set_defaults(command=_run)
+    parser.set_defaults(command=_run, extra="demo")
 
 
 def _run(parsed: "argparse.Namespace") -> int:

@@ -58,7 +58,7 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
         metavar="S",
         help="with --random: which programs (default: others each time; the summary tells)",
     )
-    parser.set_defaults(command=lambda parsed: _run(parsed, parser))
+    parser.set_defaults(command=lambda parsed: _run(parsed, parser), extra="cli")
 
 
 def examine() -> dict[str, object]:

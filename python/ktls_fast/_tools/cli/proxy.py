@@ -40,7 +40,9 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
     _add_tls(parser)
     _add_limits(parser)
     _add_telling(parser)
-    parser.set_defaults(command=lambda parsed: run(_options(parsed, parser)), prints=False)
+    parser.set_defaults(
+        command=lambda parsed: run(_options(parsed, parser)), extra="proxy", prints=False
+    )
 
 
 def _add_addresses(parser: "Parser") -> None:

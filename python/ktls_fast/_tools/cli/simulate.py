@@ -2,10 +2,11 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ktls_fast._tools.failure import Failure
+from ktls_fast._tools.failure import Failure, missing
 from ktls_fast._tools.files import write_private
 from ktls_fast._tools.simulate import Report, Scenario, run
 
@@ -84,13 +85,15 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
         "--trace", type=file, metavar="FILE", help="write a line for each call of the devices"
     )
     parser.add_argument("--json", action="store_true", help="print the result as a JSON object")
-    parser.set_defaults(command=_run)
+    parser.set_defaults(command=_run, extra="cli")
 
 
 def _run(parsed: "argparse.Namespace") -> int:
-    from ktls_fast._tools.simulate.show import show
-
     _check_folders(parsed)
+    if parsed.plot:
+        _drawing()
+    if not parsed.json:
+        from ktls_fast._tools.simulate.show import show
     names = [field.name for field in dataclasses.fields(Scenario)]
     said = {name: getattr(parsed, name) for name in names if name in parsed}
     scenario = Scenario(**said)
@@ -133,12 +136,20 @@ def _write(parsed: "argparse.Namespace", scenario: Scenario, report: Report) -> 
     return written
 
 
-def _plot(scenario: Scenario, report: Report, path: Path) -> None:
+def _drawing() -> Callable[[Scenario, Report, Path], None]:
+    """What draws the timeline.
+
+    :raises Failure: matplotlib is not installed.
+    """
     try:
         from ktls_fast._tools.simulate.plot import draw
     except ImportError as error:
-        msg = "--plot needs matplotlib: pip install 'ktls_fast[plot]'"
-        raise Failure(msg) from error
+        raise missing(error, "--plot", "plot") from error
+    return draw
+
+
+def _plot(scenario: Scenario, report: Report, path: Path) -> None:
+    draw = _drawing()
     try:
         draw(scenario, report, path)
     except ValueError as error:

@@ -25,7 +25,7 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
         "stat", help="print the counters of this process", description=DESCRIPTION
     )
     parser.add_argument("--json", action="store_true", help="as a JSON object")
-    parser.set_defaults(command=_run)
+    parser.set_defaults(command=_run, extra="cli")
 
 
 def _run(parsed: argparse.Namespace) -> int:

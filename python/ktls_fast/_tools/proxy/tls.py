@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ktls_fast import ClientConfig, ConfigError, Connection, KtlsError, ServerConfig
 from ktls_fast._tools import certs
-from ktls_fast._tools.failure import Failure, reason
+from ktls_fast._tools.failure import Failure, missing, reason
 from ktls_fast._tools.files import check_key_log
 
 from .options import Options
@@ -43,6 +43,8 @@ def load_identity(options: Options) -> Identity:
 def _self_signed(options: Options) -> tuple[bytes, bytes]:
     try:
         return certs.self_signed(_own_names(options))
+    except ImportError as error:
+        raise missing(error, "a proxy without --cert and --key", "proxy") from error
     except ValueError as error:
         msg = (
             f"cannot make a certificate for {options.listen.host!r} of --listen: {error};"
