@@ -34,7 +34,7 @@ pub enum RxPhase {
     Offloaded,
     /// A KeyUpdate was read: the device has no key until the next one is known.
     Deleted,
-    /// The next key is known; the device gets it behind `boundary`.
+    /// The next key is known; the device gets it behind `boundary` (V-RX-5).
     Draining {
         /// What lies below may have been touched under a past key.
         boundary: u64,

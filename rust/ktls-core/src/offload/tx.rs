@@ -34,9 +34,9 @@ pub enum TxPhase {
         /// The offset behind the last record of a past key.
         boundary: u64,
     },
-    /// All that past keys sealed is acknowledged: the next send installs (R-TX-6).
+    /// All that past keys sealed is acknowledged: the next send installs (R-TX-6, V-TX-4, V-TX-5).
     Ready,
-    /// The device is asked to take the newest key.
+    /// The device is asked to take the newest key, and none that came before it (R-TX-5).
     Installing,
     /// The device refused: software until a key comes.
     Failed,
