@@ -47,6 +47,7 @@ OLD_NAMES = {
     "demo.plan": "_tools.demo.plan",
     "proxy.failure": "_tools.failure",
     "proxy.options": "_tools.proxy.options",
+    "proxy.writer": "_tools.proxy.journal",
     "simulate.scenario": "_tools.simulate.scenario",
 }
 

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from ktls_fast._tools.proxy import writer
-from ktls_fast._tools.proxy.report import Report
-from ktls_fast._tools.proxy.writer import LineWriter
+from ktls_fast._tools.proxy import journal
+from ktls_fast._tools.proxy.journal import LineWriter, Report
 
 REPORT = Report(
     "192.0.2.1:1234",
@@ -91,8 +90,8 @@ def test_lines_arrive_whole_and_in_order(pipe: PipeEnds) -> None:
 def test_stalled_reader_costs_lines_and_never_waits(
     pipe: PipeEnds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "CAPACITY", 3)
-    monkeypatch.setattr(writer, "FLUSH_TIMEOUT", 0.05)
+    monkeypatch.setattr(journal, "CAPACITY", 3)
+    monkeypatch.setattr(journal, "FLUSH_TIMEOUT", 0.05)
     os.set_blocking(pipe.writer, False)
     _fill(pipe.writer)
     os.set_blocking(pipe.writer, True)

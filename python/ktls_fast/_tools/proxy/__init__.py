@@ -2,8 +2,8 @@
 
 from ktls_fast._tools.failure import Failure, reason
 
+from .journal import format_counters
 from .options import Address, LogFormat, Options
 from .run import run
-from .stats import format_counters
 
 __all__ = ["Address", "Failure", "LogFormat", "Options", "format_counters", "reason", "run"]

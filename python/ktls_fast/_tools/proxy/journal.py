@@ -1,19 +1,49 @@
-"""Everything that a proxy tells: its notices, its counters, a line for each connection."""
+"""Everything that a proxy tells: notices, counters, and a line for each connection."""
 
+import contextlib
 import json
 import os
+import queue
+import re
 import sys
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from .options import LogFormat
-from .report import Report
-from .stats import format_counters
-from .writer import LineWriter
+from ktls_fast import Connection
+from ktls_fast._tools.failure import reason
 
-__all__ = ["Journal", "notice_line"]
+from .options import LogFormat
+
+__all__ = [
+    "CUT",
+    "TRUNCATED",
+    "Journal",
+    "LineWriter",
+    "Report",
+    "format_counters",
+    "notice_line",
+]
 
 Event = Literal["start", "notice"]
+
+TRUNCATED = "ended without close_notify"
+"""Many programs end their connections so: all data is passed on, and it is no failure."""
+
+CUT = "cut: the proxy had to end at once"
+
+HARMLESS = re.compile(r"[\w.,:;/+*()\[\]-]+", re.ASCII)
+MAX_TEXT = 1000
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+CAPACITY = 10_000
+"""Lines that may wait; what comes on top is lost, and counted."""
+
+FLUSH_TIMEOUT = 2.0
+
+NAME_WIDTH = 32
 
 
 class Journal:
@@ -30,7 +60,7 @@ class Journal:
         """Say something that the user should know."""
         self._notices.write(notice_line(self._format, text))
 
-    def connection(self, report: Report) -> None:
+    def connection(self, report: "Report") -> None:
         """Log a connection that has ended."""
         self._log.write(report.as_json() if self._format == "json" else report.as_text())
 
@@ -65,3 +95,116 @@ def notice_line(log_format: LogFormat, text: str, event: Event = "notice", **fac
     if log_format == "json":
         return json.dumps({"event": event, "text": text, **facts})
     return f"ktls-fast proxy: {text}"
+
+
+def format_counters(counters: Mapping[str, int]) -> str:
+    """Lay counters out as ``/proc/net/tls_stat`` does, one line each."""
+    return "".join(f"{name:<{NAME_WIDTH}}\t{value}\n" for name, value in counters.items())
+
+
+@dataclass(slots=True)
+class Report:
+    """One connection. Directions are those of its TLS side: received from the peer, sent to it."""
+
+    client: str
+    """The address that connected to us."""
+    started: str = field(default_factory=lambda: time.strftime(TIME_FORMAT, time.gmtime()))
+    version: str | None = None
+    cipher: str | None = None
+    alpn: str | None = None
+    server_name: str | None = None
+    received: int = 0
+    """Bytes of application data."""
+    sent: int = 0
+    records_received: int = 0
+    records_sent: int = 0
+    key_updates_received: int = 0
+    key_updates_sent: int = 0
+    seconds: float = 0.0
+    result: str = "internal error"
+    """What went wrong, or ``ok``, ``stopped`` (the proxy was told to), :data:`TRUNCATED`."""
+
+    def describe(self, connection: Connection) -> None:
+        """Take over what ``connection`` knows about itself."""
+        self.version = connection.version
+        self.cipher = connection.cipher
+        self.alpn = connection.alpn
+        self.server_name = connection.server_name
+        self.received = connection.bytes_received
+        self.sent = connection.bytes_sent
+        self.records_received = connection.records_received
+        self.records_sent = connection.records_sent
+        self.key_updates_received = connection.rx_generation
+        self.key_updates_sent = connection.tx_generation
+
+    def as_text(self) -> str:
+        """One line of ``name=value`` pairs; ``-`` stands for what is not known."""
+        return " ".join(f"{name}={_plain(value)}" for name, value in self._values().items())
+
+    def as_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps({"event": "connection", **self._values()})
+
+    def _values(self) -> dict[str, str | float | None]:
+        return {name: _bounded(value) for name, value in asdict(self).items()}
+
+
+def _bounded(value: str | float | None) -> str | float | None:
+    """Cut what is too long for a line of a log: some of it is chosen by the peer."""
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        return f"{value[:MAX_TEXT]}..."
+    return value
+
+
+def _plain(value: str | float | None) -> str:
+    """Quote what would break the line up: some of it comes from the peer."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = str(value)
+    return text if HARMLESS.fullmatch(text) and text != "-" else json.dumps(text)
+
+
+class LineWriter:
+    """Writes lines to a descriptor; a full disk or a stalled reader harms nobody but the lines."""
+
+    def __init__(self, fd: int, on_trouble: Callable[[str], None] | None = None) -> None:
+        """Start the thread; ``on_trouble`` is called once, with the reason of the first loss."""
+        self.lost = 0
+        self._fd = fd
+        self._on_trouble = on_trouble
+        self._lines: queue.Queue[str | None] = queue.Queue(CAPACITY)
+        self._thread = threading.Thread(target=self._run, name="line-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, line: str) -> None:
+        """Queue ``line`` and its line feed; never waits, never raises."""
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self._lose("its reader does not keep up")
+
+    def close(self) -> None:
+        """Wait a moment for what is queued. The descriptor stays open."""
+        with contextlib.suppress(queue.Full):
+            self._lines.put(None, timeout=FLUSH_TIMEOUT)
+        self._thread.join(FLUSH_TIMEOUT)
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            try:
+                self._write_all(f"{line}\n".encode(errors="backslashreplace"))
+            except OSError as error:
+                self._lose(reason(error))
+
+    def _write_all(self, data: bytes) -> None:
+        """Write in one piece where possible: other processes may append to the same file."""
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+    def _lose(self, why: str) -> None:
+        self.lost += 1
+        if self._on_trouble is not None:
+            on_trouble, self._on_trouble = self._on_trouble, None
+            on_trouble(why)

@@ -16,8 +16,8 @@ from .inbox import Inbox
 from .journal import Journal, notice_line
 from .listener import check_resolves, name_of, open_listeners, raise_file_limit, starting
 from .options import Options
+from .roles import Originate, Role, Terminate
 from .server import Server
-from .session import Originate, Role, Terminate
 from .tls import check_server_name, client_config, load_identity, server_config
 from .workers import AT_ONCE, Ready, Supervisor
 

@@ -13,7 +13,7 @@ from .inbox import Inbox
 from .journal import Journal
 from .listener import count_waiting
 from .options import Options
-from .session import Role
+from .roles import Role
 from .sessions import EXHAUSTED, Sessions
 
 __all__ = ["Server"]

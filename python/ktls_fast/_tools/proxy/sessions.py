@@ -12,11 +12,10 @@ from ktls_fast import Connection, Relay, RelayHandle, TruncatedError
 from ktls_fast._tools.failure import reason
 
 from .handshakes import Handshakes
-from .journal import Journal
+from .journal import CUT, TRUNCATED, Journal, Report
 from .listener import name_of
 from .options import Options
-from .report import CUT, TRUNCATED, Report
-from .session import Link, Role
+from .roles import Link, Role
 
 __all__ = ["EXHAUSTED", "Sessions"]
 

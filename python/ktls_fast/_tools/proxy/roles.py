@@ -1,4 +1,4 @@
-"""One connection through the proxy, from the accepted socket to both sides of a relay."""
+"""The two roles of a proxy: from an accepted socket to both sides of a relay."""
 
 import contextlib
 import errno
@@ -14,8 +14,8 @@ from ktls_fast import ClientConfig, Connection, ServerConfig
 from ktls_fast._tools.failure import reason
 
 from .handshakes import Handshakes
+from .journal import Report
 from .options import Options
-from .report import Report
 
 __all__ = ["Link", "Originate", "Role", "Terminate", "reset"]
 
