@@ -205,7 +205,7 @@ def test_an_errno_has_the_class_that_the_engine_gives_it(code: int, kind: type[O
         raise OSError(code, os.strerror(code))
 
     with pytest.raises(OSError, match=os.strerror(code)) as caught:
-        _kernel_socket._told(call)()
+        _kernel_socket._with_ktls_errors(call)()
     assert type(caught.value) is kind
     assert caught.value.errno == code
 

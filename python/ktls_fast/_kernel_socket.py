@@ -33,11 +33,11 @@ CLASSES: Final = {
 }
 
 
-def _told(call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+def _with_ktls_errors(call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Let ``call`` raise the exceptions of :mod:`ktls_fast.errors`."""
 
     @functools.wraps(call)
-    def told(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+    def raising(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         try:
             return call(*args, **kwargs)
         except OSError as error:
@@ -46,11 +46,12 @@ def _told(call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
                 raise
             raise CLASSES.get(error.errno, KtlsError)(error.errno, error.strerror) from None
 
-    return told
+    return raising
 
 
-def _tried_first(
+def _without_waiting_first(
     call: Callable[Concatenate[socket.socket, Parameters], Result],
+    *,
     flags_at: int,
     iterables: int = 0,
 ) -> Callable[Concatenate[socket.socket, Parameters], Result]:
@@ -61,15 +62,15 @@ def _tried_first(
     first ``iterables`` arguments are gone through once for each of the two calls.
     """
 
-    @_told
+    @_with_ktls_errors
     @functools.wraps(call)
-    def tried(
+    def asking(
         sock: socket.socket, /, *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
         if sock.gettimeout() and sock.fileno() >= 0:
             args = _lists(args, iterables)
             try:
-                with _at_once(sock) as same:
+                with _non_blocking(sock) as same:
                     return call(same, *args, **kwargs)
             except BlockingIOError:
                 flags = args[flags_at] if len(args) > flags_at else kwargs.get("flags", 0)
@@ -77,7 +78,7 @@ def _tried_first(
                     raise
         return call(sock, *args, **kwargs)
 
-    return tried
+    return asking
 
 
 def _lists(args: Any, count: int) -> Any:  # noqa: ANN401
@@ -86,7 +87,7 @@ def _lists(args: Any, count: int) -> Any:  # noqa: ANN401
 
 
 @contextmanager
-def _at_once(sock: socket.socket) -> Iterator[socket.socket]:
+def _non_blocking(sock: socket.socket) -> Iterator[socket.socket]:
     """The same connection without a timeout; that of ``sock`` has made it non-blocking."""
     same = socket.socket(sock.family, sock.type, sock.proto, fileno=sock.fileno())
     try:
@@ -126,7 +127,7 @@ class KernelSocket(socket.socket):
         """Who carries the socket."""
         return "kernel"
 
-    @_told
+    @_with_ktls_errors
     def setsockopt(
         self,
         level: int,
@@ -143,31 +144,31 @@ class KernelSocket(socket.socket):
         else:
             super().setsockopt(level, optname, None, optlen or 0)
 
-    @_told
+    @_with_ktls_errors
     def getsockopt(self, level: int, optname: int, buflen: int = 0, /) -> Any:  # noqa: ANN401
         """As :meth:`socket.socket.getsockopt`: an int without ``buflen``, else bytes."""
         return super().getsockopt(level, optname, buflen)
 
-    bind = _told(socket.socket.bind)
-    connect = _told(socket.socket.connect)
-    listen = _told(socket.socket.listen)
-    getpeername = _told(socket.socket.getpeername)
-    getsockname = _told(socket.socket.getsockname)
-    shutdown = _told(socket.socket.shutdown)
+    bind = _with_ktls_errors(socket.socket.bind)
+    connect = _with_ktls_errors(socket.socket.connect)
+    listen = _with_ktls_errors(socket.socket.listen)
+    getpeername = _with_ktls_errors(socket.socket.getpeername)
+    getsockname = _with_ktls_errors(socket.socket.getsockname)
+    shutdown = _with_ktls_errors(socket.socket.shutdown)
 
-    send = _tried_first(socket.socket.send, 1)
-    sendall = _told(socket.socket.sendall)
-    sendmsg = _tried_first(socket.socket.sendmsg, 2, 2)
+    send = _without_waiting_first(socket.socket.send, flags_at=1)
+    sendall = _with_ktls_errors(socket.socket.sendall)
+    sendmsg = _without_waiting_first(socket.socket.sendmsg, flags_at=2, iterables=2)
 
-    @_told
+    @_with_ktls_errors
     def sendto(self, *args: Any) -> int:  # noqa: ANN401
         """As :meth:`socket.socket.sendto`."""
         return super().sendto(*args)
 
-    _recv = _tried_first(socket.socket.recv, 1)
-    _recv_into = _tried_first(socket.socket.recv_into, 2)
-    _recvmsg = _tried_first(socket.socket.recvmsg, 2)
-    _recvmsg_into = _tried_first(socket.socket.recvmsg_into, 2, 1)
+    _recv = _without_waiting_first(socket.socket.recv, flags_at=1)
+    _recv_into = _without_waiting_first(socket.socket.recv_into, flags_at=2)
+    _recvmsg = _without_waiting_first(socket.socket.recvmsg, flags_at=2)
+    _recvmsg_into = _without_waiting_first(socket.socket.recvmsg_into, flags_at=2, iterables=1)
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """As :meth:`ktls_fast.KtlsSocket.recv`."""
@@ -199,7 +200,7 @@ class KernelSocket(socket.socket):
             return receive_all(self, self._recvmsg_into, buffers, ancbufsize, flags)
         return self._recvmsg_into(buffers, ancbufsize, flags)
 
-    @_told
+    @_with_ktls_errors
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:  # noqa: ANN401
         """As :meth:`ktls_fast.KtlsSocket.sendfile`."""
         if tells_a_size(file):
@@ -208,14 +209,14 @@ class KernelSocket(socket.socket):
         reader: Any = Reader(file, offset, count)
         return super().sendfile(reader)
 
-    @_told
+    @_with_ktls_errors
     def splice_from(self, fd_in: "FileDescriptorLike", n: int, flags: int = 0, /) -> int:
         """As :meth:`ktls_fast.KtlsSocket.splice_from`."""
         if not flags & os.SPLICE_F_NONBLOCK:
             self._wait(select.POLLOUT)
         return os.splice(_number(fd_in), self.fileno(), n, flags=flags)
 
-    @_told
+    @_with_ktls_errors
     def splice_to(self, fd_out: "FileDescriptorLike", n: int, flags: int = 0, /) -> int:
         """As :meth:`ktls_fast.KtlsSocket.splice_to`."""
         pipe = _number(fd_out)
@@ -240,7 +241,7 @@ class KernelSocket(socket.socket):
         fired = poller.poll(None if timeout is None else math.ceil(timeout * 1000))
         return fired[0][1] if fired else 0
 
-    @_told
+    @_with_ktls_errors
     def info(self) -> TlsInfo | None:
         """As :meth:`ktls_fast.KtlsSocket.info`.
 
