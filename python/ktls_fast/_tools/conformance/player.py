@@ -19,16 +19,7 @@ from .blocked import once_blocked
 from .file_calls import FileCalls
 from .settle import settle
 from .sides import Counters, End
-from .steps import (
-    Outcome,
-    Step,
-    cut,
-    errno_name,
-    flag_names,
-    flags_of,
-    given,
-    shown,
-)
+from .steps import Outcome, Step, cut, errno_name, flag_names, flags_of, given, shown
 
 __all__ = ["Player"]
 
