@@ -71,7 +71,9 @@ def test_auto_is_the_kernel_where_it_can_rekey(
     for options in ({}, {"backend": "auto"}):
         with over(tcp_pair()[0], **options) as sock:
             assert sock.backend == backend
-            assert repr(sock) == f"<KtlsSocket fd={sock.fileno()} backend={backend}>"
+            name = "KernelSocket" if tls else "KtlsSocket"
+            assert repr(sock) == f"<{name} fd={sock.fileno()} backend={backend}>"
+            assert f"{type(sock).__module__}.{type(sock).__name__}" == f"ktls_fast.{name}"
 
 
 def test_auto_with_a_namespace_is_the_engine(host: Callable[[bool], None], tcp_pair: Pair) -> None:

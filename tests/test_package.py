@@ -115,6 +115,16 @@ def test_a_warning_of_an_old_name_points_at_the_import() -> None:
     del ktls_fast.sock_diag  # type: ignore[attr-defined]
 
 
+def test_a_package_that_is_loaded_again_finds_old_names_once() -> None:
+    code = (
+        "import importlib, sys, ktls_fast\n"
+        "before = len(sys.meta_path)\n"
+        "importlib.reload(ktls_fast)\n"
+        "print(len(sys.meta_path) - before)\n"
+    )
+    assert in_a_new_process(code) == "0\n"
+
+
 @pytest.mark.filterwarnings("ignore:ktls_fast.proxy is:DeprecationWarning")
 @pytest.mark.parametrize("name", ["nothing", "proxy.nothing", "simulate.nothing", "kernel_tl"])
 def test_a_module_that_never_was_is_not_found(name: str) -> None:

@@ -98,11 +98,13 @@ def _non_blocking(sock: socket.socket) -> Iterator[socket.socket]:
 
 
 class KernelSocket(socket.socket):
-    """A connected TCP socket whose TLS is the kernel's; ``KtlsSocket`` makes it.
+    """A connected TCP socket whose TLS is the kernel's; :func:`ktls_fast.ktls_socket` returns it.
 
     It is a :class:`socket.socket` with the same methods, results and exceptions as
     :class:`ktls_fast.KtlsSocket`; ``docs/kernel-differences.md`` tells where they differ.
     """
+
+    __module__ = "ktls_fast"
 
     @classmethod
     def over(cls, sock: socket.socket) -> Self:
@@ -267,7 +269,7 @@ class KernelSocket(socket.socket):
 
     def __repr__(self) -> str:
         """As ``KtlsSocket`` shows itself."""
-        return f"<KtlsSocket fd={self.fileno()} backend=kernel>"
+        return f"<KernelSocket fd={self.fileno()} backend=kernel>"
 
 
 def _number(file: "FileDescriptorLike") -> int:

@@ -48,7 +48,8 @@ MOVED: Final = {
 
 def install() -> None:
     """Let the old names be imported, with a ``DeprecationWarning``."""
-    sys.meta_path.insert(0, _OldNames())
+    if _FINDER not in sys.meta_path:  # the package may be loaded again
+        sys.meta_path.insert(0, _FINDER)
 
 
 class _OldNames:
@@ -102,3 +103,6 @@ def _new_name(name: str) -> str | None:
         old, dot, last = old.rpartition(".")
         rest = dot + last + rest
     return None
+
+
+_FINDER: Final = _OldNames()
