@@ -131,7 +131,7 @@ def test_every_public_class_can_be_referred_to_weakly() -> None:
     assert len(classes) > 20
     for each in classes:
         if not issubclass(each, tuple | int):
-            assert each.__weakrefoffset__ > 0, each
+            assert each.__weakrefoffset__, each  # below zero where Python manages the list
 
 
 def test_a_weak_reference_dies_with_its_object(tcp_pair: Pair) -> None:
