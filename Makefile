@@ -12,17 +12,23 @@ STAMPS := .venv/stamps
 TURN := flock .venv
 PIP := $(TURN) $(BIN)/python -m pip install
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust \( -name tests -o -name fuzz \) -prune -o -type f -print)
+PACKAGE_SOURCES := pyproject.toml README.md $(shell find python \( -name __pycache__ -o -name '*.so' \) -prune -o -type f -print)
 
 # The bindings only convert, and a test binary of theirs would need a shared libpython, which a
 # plain Python does not bring; the Python tests cover them.
 TESTED_CRATES := --workspace --exclude ktls-py
+
+# The versions that `make test-pythons` tests with.
+PYTHONS ?= 3.11 3.12 3.13
+# In how many processes the Python tests run: one for `make test`, four for `make test-pythons`.
+PROCESSES ?=
 
 # How long `make fuzz` runs each target.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python rules lint lint-rust lint-fuzz lint-python lint-stub lint-rules format proof fuzz \
+.PHONY: help demo test test-rust test-python test-pythons rules lint lint-rust lint-fuzz lint-python lint-stub lint-rules format proof fuzz \
 	bench bench-quick bench-programs bench-instructions bench-import \
 	build wheel sdist clean need-rust need-c++ need-python
 
@@ -41,7 +47,19 @@ test-rust: need-rust ## run the Rust tests, doc tests included
 	@cargo test --quiet $(TESTED_CRATES) --doc
 
 test-python: $(STAMPS)/built $(STAMPS)/dev ## run the Python tests
-	@$(BIN)/python -m pytest --quiet tests
+	@$(BIN)/python -m pytest --quiet $(addprefix --numprocesses ,$(PROCESSES)) tests
+
+test-pythons: ## run the Python tests with CPython 3.11, 3.12 and 3.13, as far as the machine has them
+	@report= failed=; for version in $(PYTHONS); do \
+		if ! tests/find_python $$version >/dev/null; then outcome="not found, so not tested"; \
+		elif $(MAKE) test-with-$$version; then outcome=passed; \
+		else outcome=FAILED failed=1; fi; \
+		report="$$report  Python $$version: $$outcome\n"; \
+	done; printf "$$report"; [ ! "$$failed" ]
+
+test-with-%: .venvs/%/installed
+	@echo "testing with $$(.venvs/$*/bin/python --version)"
+	@.venvs/$*/bin/python -m pytest --quiet --numprocesses $(or $(PROCESSES),4) tests
 
 rules: need-python ## list the rules of docs/ with the code and tests that cite them; fails if a rule has no test
 	@$(PYTHON) -m tests.rules
@@ -110,7 +128,7 @@ sdist: $(STAMPS)/maturin need-rust ## build the source distribution into dist/
 	@$(BIN)/maturin sdist --out dist
 
 clean: ## remove everything that was built, .venv included
-	rm -rf .venv target dist benches/results .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venvs target dist benches/results .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -f python/ktls_fast/*.so
 	find python tests benches -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -139,6 +157,27 @@ $(STAMPS)/dev: pyproject.toml $(STAMPS)/venv
 $(STAMPS)/bench: pyproject.toml $(STAMPS)/venv
 	@echo "installing the bench tools"
 	@$(PIP) --group bench
+	@touch $@
+
+$(STAMPS)/wheel: $(PACKAGE_SOURCES) $(RUST_SOURCES) $(STAMPS)/maturin | need-rust
+	@echo "building a wheel of ktls_fast in release mode"
+	@rm -rf .venvs/wheel
+	@touch $@.begun
+	@$(TURN) $(BIN)/maturin build --release --locked --quiet --interpreter $(BIN)/python --out .venvs/wheel
+	@mv $@.begun $@
+
+# The other interpreters install that wheel: its module is for the stable ABI, so it is compiled once for all.
+.PRECIOUS: .venvs/%/dev .venvs/%/installed
+.venvs/%/dev: pyproject.toml
+	@echo "making .venvs/$* and installing the test tools"
+	@"$$(tests/find_python $*)" -m venv --clear .venvs/$*
+	@.venvs/$*/bin/python -m pip install --upgrade "pip>=25.1"
+	@.venvs/$*/bin/python -m pip install --group bench
+	@touch $@
+
+.venvs/%/installed: $(STAMPS)/wheel .venvs/%/dev
+	@.venvs/$*/bin/python -m pip install .venvs/wheel/*.whl
+	@.venvs/$*/bin/python -m pip install --force-reinstall --no-deps .venvs/wheel/*.whl
 	@touch $@
 
 need-rust:
