@@ -12,6 +12,7 @@ use crate::errors::misconfigured;
 use crate::memory::check_room;
 
 /// A sequence of `str`. A `str` itself, which Python takes for a sequence of letters, is none.
+#[derive(Default)]
 pub(crate) struct StringSequence(pub(crate) Vec<String>);
 
 /// Bytes that the names of one argument may take: far more than any handshake has room for.

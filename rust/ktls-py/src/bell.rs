@@ -4,13 +4,16 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
 use ktls_net::ReadinessBell;
+use ktls_py_macros::from_stub;
 use pyo3::prelude::*;
 
 use crate::errors::connection_error;
 
+#[from_stub]
 #[pyclass(frozen, weakref, name = "_Bell", module = "ktls_fast._core")]
 pub(crate) struct PyBell(pub(crate) Arc<ReadinessBell>);
 
+#[from_stub(_Bell)]
 #[pymethods]
 impl PyBell {
     #[new]

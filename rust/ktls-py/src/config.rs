@@ -9,6 +9,7 @@ use ktls_net::handshake::{
     ClientConfig, ClientOptions, IdentityOptions, MinVersion, ServerConfig, ServerOptions,
     TrustedRoots,
 };
+use ktls_py_macros::from_stub;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -18,22 +19,17 @@ use crate::buffer::InputBuffer;
 use crate::errors::{connection_error, misconfigured};
 use crate::memory::check_room;
 
+#[from_stub]
 #[pyclass(frozen, weakref, name = "ServerConfig", module = "ktls_fast")]
 pub(crate) struct PyServerConfig {
     pub(crate) config: ServerConfig,
     pub(crate) policy: KeyUpdatePolicy,
 }
 
+#[from_stub(ServerConfig)]
 #[pymethods]
 impl PyServerConfig {
     #[new]
-    #[pyo3(signature = (cert, key, *, password = None, alpn = StringSequence(Vec::new()), client_roots = None,
-                        require_client_cert = false, min_version = "TLSv1.2", suites = None,
-                        tickets = 2, keylog = None, rekey_bytes = None, rekey_records = None, rekey_peer = false,
-                        rekey_interval = 0.15, key_update_limit = (32, 1.0)),
-        text_signature = "(cert, key, *, password=None, alpn=(), client_roots=None, require_client_cert=False, \
-        min_version='TLSv1.2', suites=None, tickets=2, keylog=None, rekey_bytes=None, \
-        rekey_records=None, rekey_peer=False, rekey_interval=0.15, key_update_limit=(32, 1.0))")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn new(
         py: Python<'_>,
@@ -84,22 +80,17 @@ impl PyServerConfig {
     }
 }
 
+#[from_stub]
 #[pyclass(frozen, weakref, name = "ClientConfig", module = "ktls_fast")]
 pub(crate) struct PyClientConfig {
     pub(crate) config: ClientConfig,
     pub(crate) policy: KeyUpdatePolicy,
 }
 
+#[from_stub(ClientConfig)]
 #[pymethods]
 impl PyClientConfig {
     #[new]
-    #[pyo3(signature = (roots = None, *, cert = None, key = None, password = None, alpn = StringSequence(Vec::new()),
-                        min_version = "TLSv1.2", suites = None, resumption = true, keylog = None,
-                        rekey_bytes = None, rekey_records = None, rekey_peer = false,
-                        rekey_interval = 0.15, key_update_limit = (32, 1.0)),
-        text_signature = "(roots=None, *, cert=None, key=None, password=None, alpn=(), min_version='TLSv1.2', \
-        suites=None, resumption=True, keylog=None, rekey_bytes=None, rekey_records=None, \
-        rekey_peer=False, rekey_interval=0.15, key_update_limit=(32, 1.0))")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn new(
         py: Python<'_>,

@@ -12,6 +12,7 @@ use ktls_core::wire::TLS13;
 use ktls_core::{Errno, Error as CoreError};
 use ktls_net::handshake::Handshake;
 use ktls_net::{Connection, Relay};
+use ktls_py_macros::from_stub;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
@@ -29,6 +30,7 @@ use crate::timeout::{SocketTimeout, wait_for};
 use crate::traffic_secret::PyTrafficSecret;
 use crate::unclosed::TracedOrigin;
 
+#[from_stub]
 #[pyclass(frozen, weakref, name = "Connection", module = "ktls_fast")]
 pub(crate) struct PyConnection {
     pub(crate) inner: Arc<Connection>,
@@ -36,6 +38,7 @@ pub(crate) struct PyConnection {
     origin: TracedOrigin,
 }
 
+#[from_stub(Connection)]
 #[pymethods]
 impl PyConnection {
     #[staticmethod]
@@ -59,11 +62,6 @@ impl PyConnection {
     }
 
     #[staticmethod]
-    #[pyo3(signature = (sock, *, server_side, tx, rx, received = None, rekey_bytes = None,
-                        rekey_records = None, rekey_peer = false, rekey_interval = 0.15,
-                        key_update_limit = (32, 1.0)),
-        text_signature = "(sock, *, server_side, tx, rx, received=None, rekey_bytes=None, \
-        rekey_records=None, rekey_peer=False, rekey_interval=0.15, key_update_limit=(32, 1.0))")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn from_secrets(
         sock: &Bound<'_, PyAny>,
@@ -178,12 +176,10 @@ impl PyConnection {
         self.run(py, || Ok(self.inner.unsent()))
     }
 
-    #[pyo3(signature = (n = 16384, /))]
     fn read<'py>(&self, py: Python<'py>, n: isize) -> PyResult<Bound<'py, PyAny>> {
         new_bytes(py, bytes_asked(n)?, |out| self.read_to(py, out))
     }
 
-    #[pyo3(signature = (bufsize, flags = 0, /))]
     fn recv<'py>(
         &self,
         py: Python<'py>,
@@ -194,7 +190,6 @@ impl PyConnection {
         self.read(py, bufsize)
     }
 
-    #[pyo3(signature = (buffer, nbytes = 0, flags = 0))]
     fn recv_into(
         &self,
         py: Python<'_>,
@@ -213,18 +208,15 @@ impl PyConnection {
         self.read_to(py, out)
     }
 
-    #[pyo3(signature = (data, /))]
     fn write(&self, py: Python<'_>, data: InputBuffer<'_>) -> PyResult<usize> {
         self.write_from(py, data.as_slice(), &mut self.limit())
     }
 
-    #[pyo3(signature = (data, flags = 0, /))]
     fn send(&self, py: Python<'_>, data: InputBuffer<'_>, flags: i64) -> PyResult<usize> {
         no_flags(flags)?;
         self.write(py, data)
     }
 
-    #[pyo3(signature = (data, flags = 0, /))]
     fn sendall(&self, py: Python<'_>, data: InputBuffer<'_>, flags: i64) -> PyResult<()> {
         no_flags(flags)?;
         let (mut rest, mut limit) = (data.as_slice(), self.limit());
@@ -235,7 +227,6 @@ impl PyConnection {
         self.flush(py, &mut limit)
     }
 
-    #[pyo3(signature = (request_peer = false))]
     fn key_update(&self, py: Python<'_>, request_peer: bool) -> PyResult<()> {
         if self.inner.facts().version != TLS13 {
             let text = CoreError::NoRekeyIn12.to_string();
@@ -265,7 +256,6 @@ impl PyConnection {
         self.inner.descriptor().map_or(-1, |fd| fd.as_raw_fd())
     }
 
-    #[pyo3(signature = (value, /))]
     fn settimeout(&self, value: Option<f64>) -> PyResult<()> {
         self.timeout.set(value)
     }
@@ -274,7 +264,6 @@ impl PyConnection {
         self.timeout.seconds()
     }
 
-    #[pyo3(signature = (flag, /))]
     fn setblocking(&self, flag: bool) -> PyResult<()> {
         self.timeout.set(if flag { None } else { Some(0.0) })
     }
@@ -292,18 +281,15 @@ impl PyConnection {
     }
 
     /// The mask of now, and the one to wait for at the descriptor.
-    #[pyo3(signature = (events, /))]
     fn _readiness(&self, py: Python<'_>, events: u16) -> PyResult<(u16, u16)> {
         let ready = self.run(py, || self.inner.readiness(events))?;
         Ok((ready.now, ready.watch))
     }
 
-    #[pyo3(signature = (bell, /))]
     fn _watch(&self, bell: &Bound<'_, PyBell>) {
         self.inner.watch(&bell.get().0);
     }
 
-    #[pyo3(signature = (bell, /))]
     fn _unwatch(&self, bell: &Bound<'_, PyBell>) {
         self.inner.unwatch(&bell.get().0);
     }
@@ -312,8 +298,6 @@ impl PyConnection {
         close(py, &self.inner, Connection::close);
     }
 
-    #[pyo3(signature = (sock, *, idle_timeout = None, stop_fd = -1, truncation = "reset"),
-        text_signature = "($self, sock, *, idle_timeout=None, stop_fd=-1, truncation='reset')")]
     fn relay(
         &self,
         py: Python<'_>,
@@ -338,7 +322,6 @@ impl PyConnection {
         slf
     }
 
-    #[pyo3(signature = (exc_type, _exc, _tb, /))]
     fn __exit__(
         &self,
         py: Python<'_>,

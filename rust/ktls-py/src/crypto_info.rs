@@ -1,6 +1,7 @@
 //! `CryptoInfo`.
 
 use ktls_core::CryptoInfo;
+use ktls_py_macros::from_stub;
 use pyo3::Borrowed;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -9,6 +10,7 @@ use crate::arguments::small;
 use crate::buffer::{InputBuffer, copy_bytes};
 use crate::errors::CoreError;
 
+#[from_stub]
 #[pyclass(frozen, weakref, eq, name = "CryptoInfo", module = "ktls_fast")]
 pub(crate) struct PyCryptoInfo(pub(crate) CryptoInfo);
 
@@ -18,10 +20,10 @@ impl PartialEq for PyCryptoInfo {
     }
 }
 
+#[from_stub(CryptoInfo)]
 #[pymethods]
 impl PyCryptoInfo {
     #[new]
-    #[pyo3(signature = (version, cipher_type, *, key, iv, salt = None, rec_seq = 0))]
     fn new(
         #[pyo3(from_py_with = small::<u16>)] version: u16,
         #[pyo3(from_py_with = small::<u16>)] cipher_type: u16,

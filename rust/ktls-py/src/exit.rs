@@ -1,6 +1,7 @@
 //! The end of the interpreter.
 
 use ktls_net::finish_before_exit;
+use ktls_py_macros::from_stub;
 use pyo3::prelude::*;
 
 /// Asks Python to tell us of its end. What is registered later is called earlier, so that relays that end
@@ -14,6 +15,7 @@ pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
 
 /// Waits until the peers of closed connections have everything, with limits. A signal's handler that raises,
 /// as that of Ctrl-C does, ends it.
+#[from_stub]
 #[pyfunction(name = "_finish_closing")]
 pub(crate) fn finish_closing(py: Python<'_>) -> PyResult<()> {
     let mut raised = Ok(());

@@ -12,6 +12,7 @@ use ktls_core::Errno;
 use ktls_core::socket::ReceiveBuffers;
 use ktls_core::socket::call::{SOL_TLS, SendControl};
 use ktls_net::{FdSocket, NetError, ProgressDeadline, Wait};
+use ktls_py_macros::from_stub;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -37,6 +38,7 @@ use crate::timeout::{self, SocketTimeout};
 use crate::tls_info;
 use crate::unclosed::TracedOrigin;
 
+#[from_stub]
 #[pyclass(frozen, weakref, name = "KtlsSocket", module = "ktls_fast")]
 pub(crate) struct PyKtlsSocket {
     inner: SocketHandle,
@@ -46,13 +48,12 @@ pub(crate) struct PyKtlsSocket {
     origin: TracedOrigin,
 }
 
+#[from_stub(KtlsSocket)]
 #[pymethods]
 impl PyKtlsSocket {
     /// Always the engine. The keyword `backend`, until 0.3, calls what the package has registered
     /// for it, so that this module imports nothing of the package.
     #[new]
-    #[pyo3(signature = (sock, *, namespace = None, device = None, record_limit = None,
-                        backend = None))]
     fn take_over<'py>(
         sock: &Bound<'py, PyAny>,
         namespace: Option<&Bound<'py, PyNamespace>>,
@@ -84,7 +85,6 @@ impl PyKtlsSocket {
         "engine"
     }
 
-    #[pyo3(signature = (level, optname, value, optlen = None, /))]
     fn setsockopt(
         &self,
         py: Python<'_>,
@@ -113,7 +113,6 @@ impl PyKtlsSocket {
         }
     }
 
-    #[pyo3(signature = (level, optname, buflen = 0, /))]
     fn getsockopt(
         &self,
         py: Python<'_>,
@@ -143,7 +142,6 @@ impl PyKtlsSocket {
             .unbind())
     }
 
-    #[pyo3(signature = (data, flags = 0, /))]
     fn send(
         &self,
         py: Python<'_>,
@@ -153,7 +151,6 @@ impl PyKtlsSocket {
         self.send_slices(py, &[data], &[], flags)
     }
 
-    #[pyo3(signature = (data, flags = 0, /))]
     fn sendall(
         &self,
         py: Python<'_>,
@@ -171,7 +168,6 @@ impl PyKtlsSocket {
     }
 
     /// `(data, address)` or `(data, flags, address)`.
-    #[pyo3(signature = (data, flags_or_address, address = None, /))]
     fn sendto(
         &self,
         py: Python<'_>,
@@ -187,7 +183,6 @@ impl PyKtlsSocket {
         self.send_slices(py, &[data], &[], flags)
     }
 
-    #[pyo3(signature = (buffers, ancdata = None, flags = 0, address = None, /))]
     fn sendmsg(
         &self,
         py: Python<'_>,
@@ -208,7 +203,6 @@ impl PyKtlsSocket {
         self.send_slices(py, &buffers, &controls, flags)
     }
 
-    #[pyo3(signature = (bufsize, flags = 0, /))]
     fn recv<'py>(
         &self,
         py: Python<'py>,
@@ -218,7 +212,6 @@ impl PyKtlsSocket {
         Ok(self.recv_fresh(py, bufsize, 0, flags)?.0)
     }
 
-    #[pyo3(signature = (buffer, nbytes = 0, flags = 0))]
     fn recv_into(
         &self,
         py: Python<'_>,
@@ -237,7 +230,6 @@ impl PyKtlsSocket {
             .len)
     }
 
-    #[pyo3(signature = (bufsize, ancbufsize = 0, flags = 0, /))]
     fn recvmsg<'py>(
         &self,
         py: Python<'py>,
@@ -249,7 +241,6 @@ impl PyKtlsSocket {
         Ok((data, controls(received), received.flags(), None))
     }
 
-    #[pyo3(signature = (buffers, ancbufsize = 0, flags = 0, /))]
     fn recvmsg_into(
         &self,
         py: Python<'_>,
@@ -269,7 +260,6 @@ impl PyKtlsSocket {
         self.inner.number()
     }
 
-    #[pyo3(signature = (value, /))]
     fn settimeout(&self, value: Option<f64>) -> PyResult<()> {
         self.timeout.set(value)
     }
@@ -278,7 +268,6 @@ impl PyKtlsSocket {
         self.timeout.seconds()
     }
 
-    #[pyo3(signature = (flag, /))]
     fn setblocking(&self, flag: bool) -> PyResult<()> {
         self.timeout.set(if flag { None } else { Some(0.0) })
     }
@@ -296,18 +285,15 @@ impl PyKtlsSocket {
         })
     }
 
-    #[pyo3(signature = (address, /))]
     fn bind(&self, py: Python<'_>, address: &Bound<'_, PyAny>) -> PyResult<()> {
         self.ask_socket(py, "bind", (address,)).map(drop)
     }
 
-    #[pyo3(signature = (address, /))]
     fn connect(&self, py: Python<'_>, address: &Bound<'_, PyAny>) -> PyResult<()> {
         self.unless_attached(Errno::IsConn, "connect again")?;
         self.ask_socket(py, "connect", (address,)).map(drop)
     }
 
-    #[pyo3(signature = (backlog = 128, /))]
     fn listen(
         &self,
         py: Python<'_>,
@@ -325,7 +311,6 @@ impl PyKtlsSocket {
         self.ask_socket(py, "getpeername", ())
     }
 
-    #[pyo3(signature = (how, /))]
     fn shutdown(
         &self,
         py: Python<'_>,
@@ -348,14 +333,12 @@ impl PyKtlsSocket {
         info.map(|info| tls_info::to_python(py, info)).transpose()
     }
 
-    #[pyo3(signature = (file, offset = 0, count = None))]
     fn sendfile(&self, file: &Bound<'_, PyAny>, offset: u64, count: Option<i64>) -> PyResult<u64> {
         self.check_reachable()?;
         sendfile::send(file, offset, count, &self.inner, &self.timeout)
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    #[pyo3(signature = (fd_in, n, flags = 0, /))]
     fn splice_from(
         &self,
         py: Python<'_>,
@@ -369,7 +352,6 @@ impl PyKtlsSocket {
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    #[pyo3(signature = (fd_out, n, flags = 0, /))]
     fn splice_to(
         &self,
         py: Python<'_>,
@@ -382,7 +364,6 @@ impl PyKtlsSocket {
         self.run(py, || self.inner.splice_to(&pipe, n, flags, &mut limit))
     }
 
-    #[pyo3(signature = (events, timeout = None))]
     fn poll(
         &self,
         py: Python<'_>,
@@ -394,7 +375,6 @@ impl PyKtlsSocket {
     }
 
     /// The mask of now, and the one to wait for at the descriptor.
-    #[pyo3(signature = (events, /))]
     fn _readiness(
         &self,
         py: Python<'_>,
@@ -404,12 +384,10 @@ impl PyKtlsSocket {
         Ok((ready.now, ready.watch))
     }
 
-    #[pyo3(signature = (bell, /))]
     fn _watch(&self, bell: &Bound<'_, PyBell>) {
         self.inner.watch(&bell.get().0);
     }
 
-    #[pyo3(signature = (bell, /))]
     fn _unwatch(&self, bell: &Bound<'_, PyBell>) {
         self.inner.unwatch(&bell.get().0);
     }
@@ -418,7 +396,6 @@ impl PyKtlsSocket {
         slf
     }
 
-    #[pyo3(signature = (_exc_type, _exc, _tb, /))]
     fn __exit__(
         &self,
         py: Python<'_>,

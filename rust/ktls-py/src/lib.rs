@@ -47,6 +47,7 @@ mod tls_info;
 mod traffic_secret;
 mod unclosed;
 
+use ktls_py_macros::from_stub;
 use pyo3::prelude::*;
 
 use crate::bell::PyBell;
@@ -64,6 +65,7 @@ use crate::stat::PyNamespace;
 use crate::traffic_secret::PyTrafficSecret;
 
 /// The compiled part of `ktls_fast`.
+#[from_stub]
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // Before the first class: those that a subinterpreter has made would end with it.

@@ -7,6 +7,7 @@ use ktls_core::offload::InstallPolicy;
 use ktls_core::quoted;
 use ktls_net::queue::{QueueShape, QueueStats};
 use ktls_net::{NetError, OffloadQueue, Wait};
+use ktls_py_macros::{from_stub, stub_named_tuple};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -15,31 +16,22 @@ use crate::named_tuple::NamedTuple;
 use crate::spent_bytes::SpentBytes;
 use crate::timeout::wait_for;
 
+#[from_stub]
 #[pyclass(frozen, weakref, name = "OffloadQueue", module = "ktls_fast")]
 pub(crate) struct PyOffloadQueue {
     queue: Arc<OffloadQueue>,
     spent: Arc<SpentBytes>,
 }
 
-pub(crate) static QUEUE_STATS: NamedTuple = NamedTuple::new(
-    "QueueStats",
-    &[
-        "submitted",
-        "completed",
-        "software",
-        "ring_full",
-        "depth",
-        "slots",
-    ],
-);
+pub(crate) static QUEUE_STATS: NamedTuple = NamedTuple::new(stub_named_tuple!(QueueStats));
 
 /// How long `close` waits for peers that take nothing.
 const CLOSE: Duration = Duration::from_secs(60);
 
+#[from_stub(OffloadQueue)]
 #[pymethods]
 impl PyOffloadQueue {
     #[new]
-    #[pyo3(signature = (workers = 1, *, depth = 256, slots = 64, policy = "cover-letter"))]
     fn new(workers: usize, depth: usize, slots: usize, policy: &str) -> PyResult<Self> {
         let shape = QueueShape {
             workers: within("workers", workers, 0, MOST_WORKERS)?,
@@ -89,7 +81,6 @@ impl PyOffloadQueue {
         slf
     }
 
-    #[pyo3(signature = (_exc_type, _exc, _tb, /))]
     fn __exit__(
         &self,
         py: Python<'_>,

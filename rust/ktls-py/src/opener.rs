@@ -7,6 +7,7 @@ use ktls_core::key::InnerPlaintext;
 use ktls_core::record::{BatchEnd, BatchStop, OpenedRecord};
 use ktls_core::wire::{HEADER_LEN, Header};
 use ktls_core::{Error, Opener};
+use ktls_py_macros::from_stub;
 use pyo3::prelude::*;
 
 use crate::buffer::{InputBuffer, OutputBuffer, batch_bytes, check_apart, new_bytes};
@@ -18,9 +19,11 @@ use crate::lock::locked;
 use crate::memory::try_with_capacity;
 use crate::threads::ThreadCount;
 
+#[from_stub]
 #[pyclass(frozen, weakref, name = "Opener", module = "ktls_fast")]
 pub(crate) struct PyOpener(Mutex<Opener>);
 
+#[from_stub(Opener)]
 #[pymethods]
 impl PyOpener {
     #[new]
@@ -63,7 +66,6 @@ impl PyOpener {
         Ok((record_type, data))
     }
 
-    #[pyo3(signature = (wire, out = None, *, threads = 1))]
     fn open_batch<'py>(
         &self,
         py: Python<'py>,
@@ -142,6 +144,7 @@ impl OpenedColumns {
     }
 }
 
+#[from_stub]
 #[pyclass(frozen, weakref, module = "ktls_fast")]
 pub(crate) struct OpenedBatch {
     data: FrontOfBuffer,
@@ -154,6 +157,7 @@ pub(crate) struct OpenedBatch {
     stop: Option<BatchStop>,
 }
 
+#[from_stub(OpenedBatch)]
 #[pymethods]
 impl OpenedBatch {
     #[getter]

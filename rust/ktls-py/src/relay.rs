@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use ktls_core::Errno;
 use ktls_net::{NetError, OnClose, PairEnd, RelayPair, RelayPool, RelaySide};
+use ktls_py_macros::{from_stub, stub_named_tuple};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -19,30 +20,31 @@ use crate::named_tuple::NamedTuple;
 use crate::relay_arguments::{pair_options, plain_fd};
 use crate::timeout::{parse, wait_for};
 
+#[from_stub]
 #[pyclass(frozen, weakref, name = "Relay", module = "ktls_fast")]
 pub(crate) struct PyRelay {
     pool: Arc<RelayPool>,
     closed: OnceLock<()>,
 }
 
+#[from_stub]
 #[pyclass(frozen, weakref, name = "RelayHandle", module = "ktls_fast")]
 pub(crate) struct PyRelayHandle {
     pair: Arc<RelayPair>,
     error: PyOnceLock<Py<PyAny>>,
 }
 
-pub(crate) static CONTROL_RECORD: NamedTuple =
-    NamedTuple::new("ControlRecord", &["side", "record_type"]);
+pub(crate) static CONTROL_RECORD: NamedTuple = NamedTuple::new(stub_named_tuple!(ControlRecord));
 
 /// Pools whose threads may still run when the interpreter ends.
 static POOLS: Mutex<Vec<Arc<RelayPool>>> = Mutex::new(Vec::new());
 /// Threads that were told to end at once get this long at the interpreter's end.
 const EXIT: Duration = Duration::from_secs(2);
 
+#[from_stub(Relay)]
 #[pymethods]
 impl PyRelay {
     #[new]
-    #[pyo3(signature = (threads = 1))]
     fn new(threads: usize) -> PyResult<Self> {
         if threads == 0 {
             return Err(PyValueError::new_err("0 threads pump nothing"));
@@ -57,7 +59,6 @@ impl PyRelay {
         })
     }
 
-    #[pyo3(signature = (a, b, *, idle_timeout = None, truncation = "reset", on_close = None))]
     fn add(
         &self,
         py: Python<'_>,
@@ -91,7 +92,6 @@ impl PyRelay {
         PyRelayHandle::of(py, &handle, pair.map_err(not_added)?)
     }
 
-    #[pyo3(signature = (drain = 1.0))]
     fn close(&self, py: Python<'_>, drain: f64) -> PyResult<()> {
         let drain = parse(Some(drain))?.unwrap_or_default();
         self.pool.close(drain).map_err(connection_error)?;
@@ -124,7 +124,6 @@ impl PyRelay {
         slf
     }
 
-    #[pyo3(signature = (_exc_type, _exc, _tb, /))]
     fn __exit__(
         &self,
         py: Python<'_>,
@@ -149,6 +148,7 @@ impl Drop for PyRelay {
     }
 }
 
+#[from_stub(RelayHandle)]
 #[pymethods]
 impl PyRelayHandle {
     #[getter]

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use ktls_core::record::RecordPlaintext;
 use ktls_core::rekey::{FoundKeyUpdate, KeyUpdateScanner, Reply};
 use ktls_core::{Errno, Error};
+use ktls_py_macros::{from_stub, stub_named_tuple};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -16,8 +17,8 @@ use crate::lock::locked;
 use crate::memory::{list_of, try_push, try_with_capacity};
 use crate::named_tuple::NamedTuple;
 
+#[from_stub]
 #[pyfunction]
-#[pyo3(signature = (request = false))]
 pub(crate) fn key_update_message(py: Python<'_>, request: bool) -> PyResult<Bound<'_, PyAny>> {
     let reply = if request {
         Reply::Requested
@@ -27,6 +28,7 @@ pub(crate) fn key_update_message(py: Python<'_>, request: bool) -> PyResult<Boun
     copy_bytes(py, &reply.message())
 }
 
+#[from_stub]
 #[pyfunction]
 pub(crate) fn scan_key_updates<'py>(
     py: Python<'py>,
@@ -97,9 +99,11 @@ fn piece(offset: i64, length: i64, data: &[u8]) -> Option<&[u8]> {
     data.get(start..start.checked_add(length)?)
 }
 
+#[from_stub]
 #[pyclass(frozen, weakref, name = "KeyUpdateScanner", module = "ktls_fast")]
 pub(crate) struct PyKeyUpdateScanner(Mutex<KeyUpdateScanner>);
 
+#[from_stub(KeyUpdateScanner)]
 #[pymethods]
 impl PyKeyUpdateScanner {
     #[new]
@@ -137,8 +141,7 @@ impl PyKeyUpdateScanner {
     }
 }
 
-pub(crate) static KEY_UPDATE_FOUND: NamedTuple =
-    NamedTuple::new("KeyUpdateFound", &["record", "update_requested", "fault"]);
+pub(crate) static KEY_UPDATE_FOUND: NamedTuple = NamedTuple::new(stub_named_tuple!(KeyUpdateFound));
 
 fn to_list<'py>(py: Python<'py>, found: &[FoundKeyUpdate]) -> PyResult<Bound<'py, PyList>> {
     let class = KEY_UPDATE_FOUND.class(py)?;

@@ -9,6 +9,7 @@ use ktls_core::suite::KeyLimits;
 use ktls_core::wire::MAX_PLAINTEXT;
 use ktls_core::{Errno, Sealer};
 use ktls_net::fork::{CountedCall, Ownership};
+use ktls_py_macros::from_stub;
 use pyo3::marker::Ungil;
 use pyo3::prelude::*;
 
@@ -23,6 +24,7 @@ use crate::memory::try_collect;
 use crate::scan;
 use crate::threads::ThreadCount;
 
+#[from_stub]
 #[pyclass(frozen, weakref, name = "Sealer", module = "ktls_fast")]
 pub(crate) struct PySealer {
     inner: Mutex<Sealer>,
@@ -32,10 +34,10 @@ pub(crate) struct PySealer {
     owner: Arc<Ownership>,
 }
 
+#[from_stub(Sealer)]
 #[pymethods]
 impl PySealer {
     #[new]
-    #[pyo3(signature = (info, *, record_limit = None))]
     fn new(
         info: InfoArg,
         #[pyo3(from_py_with = record_limit)] record_limit: Option<u64>,
@@ -74,7 +76,6 @@ impl PySealer {
         self.overhead
     }
 
-    #[pyo3(signature = (data, record_type = 23))]
     fn seal<'py>(
         &self,
         py: Python<'py>,
@@ -86,7 +87,6 @@ impl PySealer {
         new_bytes(py, room, |out| self.seal_to(py, record_type, data, out))
     }
 
-    #[pyo3(signature = (data, out, record_type = 23))]
     fn seal_into(
         &self,
         py: Python<'_>,
@@ -99,10 +99,6 @@ impl PySealer {
         self.seal_to(py, record_type, data, out)
     }
 
-    #[pyo3(signature = (data, *, record_size = MAX_PLAINTEXT, record_type = 23,
-                        offsets = None, lengths = None, types = None, out = None, threads = 1),
-        text_signature = "($self, data, *, record_size=16384, record_type=23, offsets=None, \
-        lengths=None, types=None, out=None, threads=1)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn seal_batch<'py>(
         &self,
@@ -279,6 +275,7 @@ fn check_counts(offsets: usize, lengths: usize, types: usize) -> PyResult<()> {
     Err(refused(Errno::Inval, text))
 }
 
+#[from_stub]
 #[pyclass(frozen, weakref, module = "ktls_fast")]
 pub(crate) struct SealedBatch {
     wire: FrontOfBuffer,
@@ -288,6 +285,7 @@ pub(crate) struct SealedBatch {
     lengths: LazyColumn,
 }
 
+#[from_stub(SealedBatch)]
 #[pymethods]
 impl SealedBatch {
     #[getter]

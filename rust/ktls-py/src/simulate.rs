@@ -6,6 +6,7 @@ use std::rc::Rc;
 use ktls_core::Errno;
 use ktls_core::offload::{InstallPolicy, ResyncKind, RxPhase, RxTally, TxPhase, TxTally};
 use ktls_core::quoted;
+use ktls_py_macros::from_stub;
 use ktls_sim::{
     BrokenInvariant, DeviceSettings, EventKind, InvariantViolation, LinkSettings, ReportDetail,
     RunEvent, RunReport, RunSummary, Scenario, SealedBy, SendingSides,
@@ -71,6 +72,7 @@ pub(crate) type SimulationResult<'py> = (
     String,
 );
 
+#[from_stub]
 #[pyfunction(name = "_simulate")]
 pub(crate) fn simulate<'py>(
     py: Python<'py>,

@@ -9,15 +9,18 @@ use ktls_core::quoted;
 use ktls_core::stats::Stats;
 use ktls_core::suite::CIPHERS;
 use ktls_net::STATS;
+use ktls_py_macros::from_stub;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 /// Counters of their own, as a network namespace has.
+#[from_stub]
 #[pyclass(frozen, weakref, name = "Namespace", module = "ktls_fast")]
 #[derive(Default)]
 pub(crate) struct PyNamespace(Arc<Stats>);
 
+#[from_stub(Namespace)]
 #[pymethods]
 impl PyNamespace {
     #[new]
@@ -25,7 +28,6 @@ impl PyNamespace {
         Self::default()
     }
 
-    #[pyo3(signature = (*, format = "dict"))]
     fn tls_stat<'py>(&self, py: Python<'py>, format: &str) -> PyResult<Bound<'py, PyAny>> {
         show(py, &self.0, format)
     }
@@ -36,8 +38,8 @@ pub(crate) fn stats_of(namespace: Option<&Bound<'_, PyNamespace>>) -> Arc<Stats>
     Arc::clone(namespace.map_or_else(|| &*STATS, |namespace| &namespace.get().0))
 }
 
+#[from_stub]
 #[pyfunction]
-#[pyo3(signature = (*, format = "dict", namespace = None))]
 pub(crate) fn tls_stat<'py>(
     py: Python<'py>,
     format: &str,
@@ -65,6 +67,7 @@ fn counters<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>>
     Ok(counters)
 }
 
+#[from_stub]
 #[pyfunction]
 pub(crate) fn aead_in_use() -> BTreeMap<&'static str, &'static str> {
     let named = CIPHERS
@@ -75,6 +78,7 @@ pub(crate) fn aead_in_use() -> BTreeMap<&'static str, &'static str> {
         .collect()
 }
 
+#[from_stub]
 #[pyfunction]
 pub(crate) fn cpu_features() -> Vec<&'static str> {
     ktls_aead::cpu_features()

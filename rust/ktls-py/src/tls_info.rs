@@ -1,22 +1,12 @@
 //! `TlsInfo`.
 
 use ktls_core::socket::UlpInfo;
+use ktls_py_macros::stub_named_tuple;
 use pyo3::prelude::*;
 
 use crate::named_tuple::NamedTuple;
 
-pub(crate) static TLS_INFO: NamedTuple = NamedTuple::new(
-    "TlsInfo",
-    &[
-        "version",
-        "cipher_type",
-        "tx_conf",
-        "rx_conf",
-        "zc_ro_tx",
-        "rx_no_pad",
-        "tx_max_payload_len",
-    ],
-);
+pub(crate) static TLS_INFO: NamedTuple = NamedTuple::new(stub_named_tuple!(TlsInfo));
 
 /// Only a sending direction that a device carries has `zc_ro_tx`, and there are none.
 const ZC_RO_TX: bool = false;

@@ -2,6 +2,7 @@
 
 use ktls_aead::PROVIDER;
 use ktls_core::TrafficSecret;
+use ktls_py_macros::from_stub;
 use pyo3::prelude::*;
 
 use crate::arguments::small;
@@ -9,13 +10,14 @@ use crate::buffer::InputBuffer;
 use crate::crypto_info::{PyCryptoInfo, no_pickle};
 use crate::errors::CoreError;
 
+#[from_stub]
 #[pyclass(frozen, weakref, name = "TrafficSecret", module = "ktls_fast")]
 pub(crate) struct PyTrafficSecret(pub(crate) TrafficSecret);
 
+#[from_stub(TrafficSecret)]
 #[pymethods]
 impl PyTrafficSecret {
     #[new]
-    #[pyo3(signature = (suite, secret, *, generation = 0))]
     fn new(
         #[pyo3(from_py_with = small::<u16>)] suite: u16,
         secret: InputBuffer<'_>,
@@ -38,7 +40,6 @@ impl PyTrafficSecret {
         self.0.generation()
     }
 
-    #[pyo3(signature = (rec_seq = 0))]
     fn crypto_info(&self, rec_seq: u64) -> Result<PyCryptoInfo, CoreError> {
         Ok(PyCryptoInfo(self.0.crypto_info(&PROVIDER, rec_seq)?))
     }

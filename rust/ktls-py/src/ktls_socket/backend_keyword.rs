@@ -1,5 +1,6 @@
 //! The deprecated keyword `backend` of `KtlsSocket`, which goes with 0.3.
 
+use ktls_py_macros::from_stub;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -10,8 +11,8 @@ use crate::stat::PyNamespace;
 static ANSWER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// Registers what makes a socket for the keyword; the first registration stays.
+#[from_stub]
 #[pyfunction(name = "_answer_backend_keyword")]
-#[pyo3(signature = (function, /))]
 pub(crate) fn answer_backend_keyword(py: Python<'_>, function: Py<PyAny>) {
     let _known = ANSWER.set(py, function);
 }
