@@ -1,8 +1,8 @@
 //! `#[from_stub]`: docstrings and signatures of the compiled module, taken from its stub.
 //!
-//! `python/ktls_fast/_core.pyi` is the one place where the documentation and the parameter lists of the
-//! compiled module are written. [`macro@from_stub`] reads it at compile time, so that `help()` and
-//! `inspect.signature` show at run time what editors and type checkers read in the stub.
+//! `python/ktls_fast/_core.pyi` is the one place where the documentation and the parameter lists of
+//! the compiled module are written. [`macro@from_stub`] reads it at compile time, so that `help()`
+//! and `inspect.signature` show at run time what editors and type checkers read in the stub.
 
 mod expand;
 mod stub;
@@ -12,9 +12,9 @@ use quote::quote;
 
 /// Adds docstrings and signatures from `_core.pyi` to what PyO3 exports.
 ///
-/// It stands above `#[pyclass]`, `#[pyfunction]`, `#[pymodule]`, or, with the name of the class as its
-/// argument, above `#[pymethods]`: `#[from_stub(Sealer)]`. Names that the stub does not have are a
-/// compile error, except for methods such as `__repr__`.
+/// It stands above `#[pyclass]`, `#[pyfunction]`, `#[pymodule]`, or, with the name of the class as
+/// its argument, above `#[pymethods]`: `#[from_stub(Sealer)]`. Names that the stub does not have
+/// are a compile error, except for methods such as `__repr__`.
 #[proc_macro_attribute]
 pub fn from_stub(argument: TokenStream, item: TokenStream) -> TokenStream {
     let expanded =

@@ -1,7 +1,7 @@
 //! Reads a Python stub (`.pyi`): its docstrings and its parameter lists.
 //!
-//! It understands stubs in the format of ruff, as far as a compiled module needs it: classes, methods,
-//! properties, functions and the fields of named tuples. Types are skipped.
+//! It understands stubs in the format of ruff, as far as a compiled module needs it: classes,
+//! methods, properties, functions and the fields of named tuples. Types are skipped.
 
 use std::collections::HashMap;
 
@@ -135,7 +135,8 @@ impl Stub {
     }
 }
 
-/// Returns the docstring that begins in line `at`, and the line after it; an empty one if none does.
+/// Returns the docstring that begins in line `at`, and the line after it; an empty one if none
+/// does.
 fn docstring(lines: &[&str], at: usize, indent: usize) -> (String, usize) {
     let quotes = "\"\"\"";
     let Some(first) = lines
@@ -159,7 +160,8 @@ fn docstring(lines: &[&str], at: usize, indent: usize) -> (String, usize) {
     (doc.join("\n"), lines.len())
 }
 
-/// Returns the text between the parentheses of the `def` in line `at`, and the line where they close.
+/// Returns the text between the parentheses of the `def` in line `at`, and the line where they
+/// close.
 fn parameter_list(lines: &[&str], at: usize) -> (String, usize) {
     let mut list = String::new();
     let mut depth = 0;

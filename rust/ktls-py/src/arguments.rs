@@ -1,4 +1,4 @@
-//! Arguments whose refusal needs words that a Python programmer knows.
+//! Arguments whose errors are phrased for Python programmers.
 
 use ktls_core::quoted;
 use ktls_net::handshake::needs_password;
@@ -11,11 +11,11 @@ use zeroize::Zeroizing;
 use crate::errors::misconfigured;
 use crate::memory::check_room;
 
-/// A sequence of `str`. A `str` itself, which Python takes for a sequence of letters, is none.
+/// A sequence of `str`. A single `str`, which is a sequence of letters in Python, is refused.
 #[derive(Default)]
 pub(crate) struct StringSequence(pub(crate) Vec<String>);
 
-/// Bytes that the names of one argument may take: far more than any handshake has room for.
+/// The maximum size of the strings of one argument in bytes, far above the limit of any handshake.
 const MAX_NAMES_SIZE: usize = 1 << 22;
 
 impl FromPyObject<'_, '_> for StringSequence {
@@ -61,7 +61,7 @@ fn type_name(kind: &Bound<'_, pyo3::types::PyType>) -> String {
         .map_or_else(|_| "another type".into(), |name| name.to_string())
 }
 
-/// An integer that has to fit a small field of the wire or of a C struct.
+/// Converts an integer that has to fit into a small field of the wire or of a C struct.
 pub(crate) fn small<T: TryFrom<i64> + IntegerBounds>(object: &Bound<'_, PyAny>) -> PyResult<T> {
     let number = object.extract::<i64>()?;
     T::try_from(number).map_err(|_| {
@@ -70,7 +70,7 @@ pub(crate) fn small<T: TryFrom<i64> + IntegerBounds>(object: &Bound<'_, PyAny>) 
     })
 }
 
-/// How many records a key may seal, or None.
+/// Converts the argument `record_limit`: the number of records that a key may seal, or `None`.
 pub(crate) fn record_limit(object: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
     let refused = |error: PyErr| match error.is_instance_of::<PyOverflowError>(object.py()) {
         true => PyValueError::new_err(format!(
@@ -82,14 +82,14 @@ pub(crate) fn record_limit(object: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
     object.extract().map_err(refused)
 }
 
-/// The same where None may stand.
+/// Converts an optional integer that has to fit into a small field.
 pub(crate) fn optional_small<T: TryFrom<i64> + IntegerBounds>(
     object: &Bound<'_, PyAny>,
 ) -> PyResult<Option<T>> {
     (!object.is_none()).then(|| small(object)).transpose()
 }
 
-/// How many KeyUpdates a peer may send in how many seconds.
+/// Converts the argument `key_update_limit`: a number of KeyUpdates and a number of seconds.
 pub(crate) fn count_and_seconds(object: &Bound<'_, PyAny>) -> PyResult<(u32, f64)> {
     let refused =
         |_| PyTypeError::new_err("a tuple of a number of KeyUpdates and one of seconds is needed");
@@ -99,7 +99,7 @@ pub(crate) fn count_and_seconds(object: &Bound<'_, PyAny>) -> PyResult<(u32, f64
     Ok((small(&count)?, seconds))
 }
 
-/// The least and the largest value of an integer type.
+/// The smallest and the largest value of an integer type.
 pub(crate) trait IntegerBounds {
     const LEAST: i64;
     const MOST: i64;
@@ -115,7 +115,8 @@ macro_rules! bounds {
 }
 bounds!(u8, u16, u32, i32);
 
-/// A host's name as certificates hold it: other letters than ASCII are encoded by IDNA, as `ssl` does.
+/// Converts a host name into the form of certificates: names that are not ASCII are encoded with
+/// IDNA, as `ssl` does.
 pub(crate) fn host_name(name: &Bound<'_, PyString>) -> PyResult<String> {
     let text = name.to_str()?;
     if text.len() > MAX_HOST_NAME {
@@ -137,12 +138,12 @@ pub(crate) fn host_name(name: &Bound<'_, PyString>) -> PyResult<String> {
     Ok(String::from_utf8_lossy(&encoded).into_owned())
 }
 
-/// Longer than any host name before it is encoded: 253 bytes after that, in letters of 4 bytes.
+/// The maximum length of a host name before encoding, in bytes: 253 letters of 4 bytes.
 const MAX_HOST_NAME: usize = 4 * 253;
 
-/// What opens `key`: `password` itself, or what it returns when it is called.
+/// Returns the password of `key`: `password` itself, or the result of calling it.
 ///
-/// As in `ssl.SSLContext.load_cert_chain`, a function is called only for a key that is encrypted.
+/// A function is only called if the key is encrypted, as in `ssl.SSLContext.load_cert_chain`.
 pub(crate) fn key_password(
     key: &[u8],
     password: Option<&Bound<'_, PyAny>>,

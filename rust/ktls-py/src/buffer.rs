@@ -1,4 +1,4 @@
-//! The border where raw memory and descriptors come in from Python. The only `unsafe` of this crate.
+//! Raw memory and descriptors of Python objects. `unsafe` is used here and in `capi` only.
 #![expect(
     unsafe_code,
     reason = "raw buffers and descriptors of Python objects are turned into Rust's here"
@@ -26,7 +26,9 @@ pub(crate) use held::HeldBuffer;
 pub(crate) use interpreter::check_main;
 use pool::HugeBytes;
 
-/// A caller's bytes, read in place: `bytes` are borrowed, other buffers are held until dropped.
+/// A readable buffer as an argument, used in place.
+///
+/// `bytes` are borrowed; other buffers are held until it is dropped.
 pub(crate) enum InputBuffer<'py> {
     Bytes(Bound<'py, PyBytes>),
     Buffer(HeldBuffer),
@@ -60,7 +62,7 @@ impl InputBuffer<'_> {
     }
 }
 
-/// A caller's writable buffer.
+/// A writable buffer as an argument, used in place.
 pub(crate) struct OutputBuffer(HeldBuffer);
 
 impl FromPyObject<'_, '_> for OutputBuffer {
@@ -80,13 +82,13 @@ impl OutputBuffer {
         if self.0.len() == 0 {
             return &mut [];
         }
-        // SAFETY: as in `InputBuffer::as_slice`; the exporter said that the memory is writable, `self` is
-        // borrowed mutably, and callers refuse an input that overlaps it (`check_apart`).
+        // SAFETY: as in `InputBuffer::as_slice`; the exporter said that the memory is writable,
+        // `self` is borrowed mutably, and callers refuse an input that overlaps it (`check_apart`).
         unsafe { std::slice::from_raw_parts_mut(self.0.start(), self.0.len()) }
     }
 }
 
-/// Numbers in memory that a fork does not copy, 0 at first.
+/// Numbers in memory that a fork shares instead of copying. They are 0 at first.
 #[derive(Debug)]
 pub(crate) struct SharedNumbers {
     start: NonNull<AtomicU64>,
@@ -100,7 +102,7 @@ unsafe impl Send for SharedNumbers {}
 unsafe impl Sync for SharedNumbers {}
 
 impl SharedNumbers {
-    /// None when the system has no memory, or `count` is 0.
+    /// Returns `None` if the system has no memory, or `count` is 0.
     pub(crate) fn new(count: usize) -> Option<Self> {
         let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
         let size = count.checked_mul(size_of::<AtomicU64>())?;
@@ -111,8 +113,8 @@ impl SharedNumbers {
     }
 
     pub(crate) fn as_slice(&self) -> &[AtomicU64] {
-        // SAFETY: so many fit the mapping, which begins at a page, holds zeros or what atomics wrote,
-        // and lives as long as `self`.
+        // SAFETY: so many fit the mapping, which begins at a page, holds zeros or what atomics
+        // wrote, and lives as long as `self`.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.count) }
     }
 }
@@ -120,8 +122,8 @@ impl SharedNumbers {
 impl Drop for SharedNumbers {
     fn drop(&mut self) {
         let size = self.count * size_of::<AtomicU64>();
-        // SAFETY: the mapping of `new`, of the same size; nobody borrows from it any more. It cannot
-        // fail for such a one.
+        // SAFETY: the mapping of `new`, of the same size; nobody borrows from it any more. It
+        // cannot fail for such a one.
         let _unmapped = unsafe { munmap(self.start.as_ptr().cast(), size) };
     }
 }
@@ -134,13 +136,15 @@ pub(crate) fn check_apart(input: &[u8], output: &[u8]) -> PyResult<()> {
     Ok(())
 }
 
-/// True when two slices share memory.
+/// Returns `true` if two slices share memory.
 fn overlap(a: &[u8], b: &[u8]) -> bool {
     let (a, b) = (a.as_ptr_range(), b.as_ptr_range());
     a.start < b.end && b.start < a.end
 }
 
-/// As [`new_bytes`], but a read-only buffer of our own, which the next one uses again, if it is huge.
+/// Returns a new `bytes` object or, if it is huge, a read-only buffer whose memory is used again.
+///
+/// `fill` writes the first part of it and returns its length; see [`new_bytes`].
 pub(crate) fn batch_bytes<'py, E: Into<PyErr>>(
     py: Python<'py>,
     len: usize,
@@ -151,7 +155,7 @@ pub(crate) fn batch_bytes<'py, E: Into<PyErr>>(
     }
     let filled = HugeBytes::new(len, fill)?;
     if filled.as_slice().len() < pool::HUGE {
-        // Little came of it: that must not keep so much memory, if it can be helped.
+        // A short result must not keep a large buffer, if a copy is possible.
         if let Ok(copy) = copy_bytes(py, filled.as_slice()) {
             return Ok(copy);
         }
@@ -159,10 +163,10 @@ pub(crate) fn batch_bytes<'py, E: Into<PyErr>>(
     Ok(Bound::new(py, filled)?.into_any())
 }
 
-/// New `bytes` of these contents.
+/// Returns new `bytes` with these contents.
 ///
 /// # Errors
-/// MemoryError, where `PyBytes::new` would panic.
+/// `MemoryError`, where `PyBytes::new` would panic.
 pub(crate) fn copy_bytes<'py>(py: Python<'py>, contents: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     new_bytes(py, contents.len(), |out| {
         out.copy_from_slice(contents);
@@ -170,7 +174,7 @@ pub(crate) fn copy_bytes<'py>(py: Python<'py>, contents: &[u8]) -> PyResult<Boun
     })
 }
 
-/// New `bytes` of at most `len`, of which `fill` writes the first part and tells how much that is.
+/// Returns new `bytes` of at most `len` bytes. `fill` writes the first part and returns its length.
 ///
 /// `fill` may detach. It must not read what it has not written.
 pub(crate) fn new_bytes<'py, E: Into<PyErr>>(
@@ -185,8 +189,11 @@ pub(crate) fn new_bytes<'py, E: Into<PyErr>>(
     let object = unsafe {
         Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), size))?
     };
-    // SAFETY: a new bytes object of `len` bytes that nobody else has seen (for len 0 the shared empty
-    // one, of which no byte is touched). `u8` has no invalid value, and `fill` only writes.
+    // SAFETY: the memory is that of a new bytes object of `len` bytes which no other code has seen;
+    // for `len` 0 it is the shared empty object, of which no byte is accessed. The memory may be
+    // uninitialised. We rely on two things: `fill` writes each byte before it reads it, and a `&mut
+    // [u8]` to such memory is sound as long as that holds, which the compiler does not check.
+    // Zeroing the memory first, as `PyBytes::new_with` does, would be another pass over the bytes.
     let contents = unsafe {
         let start = ffi::PyBytes_AsString(object.as_ptr()).cast::<u8>();
         std::slice::from_raw_parts_mut(start, len)
@@ -199,7 +206,7 @@ pub(crate) fn new_bytes<'py, E: Into<PyErr>>(
     }
 }
 
-/// Cuts bytes that nobody else has seen.
+/// Truncates `bytes` that no other code has seen.
 fn shrink(object: Bound<'_, PyAny>, len: usize) -> PyResult<Bound<'_, PyAny>> {
     let py = object.py();
     let mut raw = object.into_ptr();
@@ -213,11 +220,11 @@ fn shrink(object: Bound<'_, PyAny>, len: usize) -> PyResult<Bound<'_, PyAny>> {
 }
 
 unsafe extern "C" {
-    /// Part of the stable ABI, and missing from pyo3's bindings.
+    /// It is part of the stable ABI, but missing from pyo3's bindings.
     fn _PyBytes_Resize(bytes: *mut *mut ffi::PyObject, size: ffi::Py_ssize_t) -> std::ffi::c_int;
 }
 
-/// The first `len` bytes of a buffer, as Python sees them.
+/// Returns a memoryview of the first `len` bytes of a buffer.
 pub(crate) fn view<'py>(buffer: &Bound<'py, PyAny>, len: usize) -> PyResult<Bound<'py, PyAny>> {
     let view = if is_ours(buffer) {
         PyMemoryView::from(buffer)?
@@ -229,12 +236,12 @@ pub(crate) fn view<'py>(buffer: &Bound<'py, PyAny>, len: usize) -> PyResult<Boun
     view.get_item(pyo3::types::PySlice::new(buffer.py(), 0, len as isize, 1))
 }
 
-/// True for what [`batch_bytes`] has made, or might have.
+/// Returns `true` for objects of the types that [`batch_bytes`] returns.
 fn is_ours(buffer: &Bound<'_, PyAny>) -> bool {
     buffer.is_instance_of::<PyBytes>() || buffer.is_instance_of::<HugeBytes>()
 }
 
-/// Refuses what is no Python socket.
+/// Refuses objects that are not Python sockets, with `TypeError`.
 pub(crate) fn check_socket(object: &Bound<'_, PyAny>) -> PyResult<()> {
     if object.is_instance(&object.py().import("socket")?.getattr("socket")?)? {
         return Ok(());
@@ -245,7 +252,7 @@ pub(crate) fn check_socket(object: &Bound<'_, PyAny>) -> PyResult<()> {
     )))
 }
 
-/// Takes the descriptor out of a Python socket, which is detached from it.
+/// Detaches a Python socket and returns its descriptor.
 pub(crate) fn take_fd(socket: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
     check_socket(socket)?;
     let fd: RawFd = socket.call_method0("detach")?.extract()?;
@@ -256,19 +263,19 @@ pub(crate) fn take_fd(socket: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// A descriptor of our own for the file behind `fd`, a number that a caller keeps open.
+/// Duplicates `fd`, which the caller keeps open.
 pub(crate) fn dup_fd(fd: RawFd) -> PyResult<OwnedFd> {
     if fd < 0 {
-        // That of a closed socket.
+        // The number of a closed socket.
         return Err(os_error(EBADF, ""));
     }
-    // SAFETY: not negative, and borrowed for the duration of one system call, which says EBADF if it
-    // is not open.
+    // SAFETY: not negative, and borrowed for the duration of one system call, which says EBADF if
+    // it is not open.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     borrowed
         .try_clone_to_owned()
         .map_err(|error| os_error(error.raw_os_error().unwrap_or(EBADF), ""))
 }
 
-/// The same number on every Unix.
+/// The number is the same on every Unix.
 pub(crate) const EBADF: i32 = 9;

@@ -1,4 +1,5 @@
-//! Columns of a batch, one number per record: arrays of any exporter on their way in, of NumPy out.
+//! Columns of a batch with one number per record: arrays of any exporter as arguments, NumPy arrays
+//! as results.
 
 use pyo3::Borrowed;
 use pyo3::exceptions::PyTypeError;
@@ -7,10 +8,10 @@ use pyo3::sync::PyOnceLock;
 
 use crate::buffer::{HeldBuffer, InputBuffer, OutputBuffer};
 
-/// A caller's one-dimensional array of `int64`.
+/// A one-dimensional array of `int64` as an argument.
 pub(crate) struct Int64Array<'py>(InputBuffer<'py>);
 
-/// A caller's one-dimensional array of `uint8`.
+/// A one-dimensional array of `uint8` as an argument.
 pub(crate) struct Uint8Array<'py>(InputBuffer<'py>);
 
 impl<'py> FromPyObject<'_, 'py> for Int64Array<'py> {
@@ -30,7 +31,7 @@ impl<'py> FromPyObject<'_, 'py> for Uint8Array<'py> {
 }
 
 impl Int64Array<'_> {
-    /// The values, each read when the iterator gets there.
+    /// Returns an iterator that reads each value when it gets there.
     pub(crate) fn values(&self) -> impl ExactSizeIterator<Item = i64> {
         let (values, _) = self.0.as_slice().as_chunks();
         values.iter().map(|&bytes| i64::from_ne_bytes(bytes))
@@ -43,7 +44,7 @@ impl Uint8Array<'_> {
     }
 }
 
-/// An array whose items have one of the type codes and this size.
+/// Converts an array whose items have one of the type codes and this size.
 fn array_of<'py>(
     object: Borrowed<'_, 'py, PyAny>,
     name: &str,
@@ -69,7 +70,7 @@ fn array_of<'py>(
     ))
 }
 
-/// The type code of a format that is nothing else, in the byte order of this machine.
+/// Returns the type code of a format with a single code in native byte order, or `None`.
 fn native_code(format: &[u8]) -> Option<u8> {
     let order = if cfg!(target_endian = "little") {
         b'<'
@@ -83,7 +84,7 @@ fn native_code(format: &[u8]) -> Option<u8> {
     }
 }
 
-/// A column of a result, as a NumPy array once it is asked for; then the same at each call.
+/// A column of a result, as a NumPy array that is created on first access and then kept.
 pub(crate) struct LazyColumn(PyOnceLock<Py<PyAny>>);
 
 impl LazyColumn {
@@ -92,7 +93,7 @@ impl LazyColumn {
     }
 
     /// # Errors
-    /// ImportError without NumPy; MemoryError.
+    /// `ImportError` without NumPy; `MemoryError`.
     pub(crate) fn int64(
         &self,
         py: Python<'_>,
@@ -108,7 +109,7 @@ impl LazyColumn {
     }
 
     /// # Errors
-    /// As [`LazyColumn::int64`].
+    /// `ImportError` without NumPy; `MemoryError`.
     pub(crate) fn uint8(&self, py: Python<'_>, values: &[u8]) -> PyResult<Py<PyAny>> {
         self.array(py, values.len(), "uint8", |out| {
             for (place, value) in out.iter_mut().zip(values) {
@@ -133,7 +134,7 @@ impl LazyColumn {
     }
 }
 
-/// Where each of some lengths begins, if they lie side by side.
+/// Returns the offset of each item of contiguous items with these lengths.
 pub(crate) fn starts(lengths: impl Iterator<Item = i64>) -> impl Iterator<Item = i64> {
     let next = |at: &mut i64, len| Some(std::mem::replace(at, *at + len));
     lengths.scan(0, next)

@@ -150,17 +150,18 @@ impl PyClientConfig {
     }
 }
 
-/// Refuses PEM files when there is no memory for what is made of them: sections, bytes, certificates.
+/// Checks that there is memory to parse PEM files: sections, bytes and certificates.
 fn check_room_for_pem(files: [Option<&InputBuffer<'_>>; 3]) -> PyResult<()> {
     let len: usize = files.iter().flatten().map(|pem| pem.as_slice().len()).sum();
     check_room(len.saturating_mul(TIMES_ITS_LENGTH))
 }
 
-/// What parsing takes at most for each byte of PEM: the shortest section has 33 bytes and becomes 32
-/// in a vector that doubles, or a copy of its base64 and up to three of what that decodes to.
+/// The maximum number of bytes that parsing allocates for each byte of PEM. The shortest section
+/// has 33 bytes and becomes 32 bytes in a vector that doubles, or a copy of its base64 text and up
+/// to three copies of the decoded bytes.
 const TIMES_ITS_LENGTH: usize = 8;
 
-/// When own keys are renewed: arguments of everything that makes connections.
+/// The arguments about key updates, which all constructors of connections share.
 pub(crate) struct RekeyOptions {
     pub(crate) rekey_bytes: Option<u64>,
     pub(crate) rekey_records: Option<u64>,

@@ -90,7 +90,7 @@ impl PyConnection {
                 format!("tx is of {tx} and rx of {rx}"),
             ));
         }
-        // Before the socket is taken: what is refused leaves it to the caller.
+        // Checked before the socket is taken, so that a refused call leaves it with the caller.
         tx.check_apart(&rx, &PROVIDER)
             .map_err(|error| connection_error(error.into()))?;
         let received = received.as_ref().map_or(&[][..], InputBuffer::as_slice);
@@ -280,7 +280,6 @@ impl PyConnection {
         self.ask_socket(py, "getpeername")
     }
 
-    /// The mask of now, and the one to wait for at the descriptor.
     fn _readiness(&self, py: Python<'_>, events: u16) -> PyResult<(u16, u16)> {
         let ready = self.run(py, || self.inner.readiness(events))?;
         Ok((ready.now, ready.watch))
@@ -331,7 +330,7 @@ impl PyConnection {
     ) {
         match exc_type {
             None => self.close(py),
-            // What was to be sent is not complete, and the peer must not take it for that.
+            // The stream is incomplete, and the peer must not take it for complete.
             Some(_) => close(py, &self.inner, Connection::close_incomplete),
         }
     }
@@ -348,12 +347,13 @@ impl PyConnection {
 
 impl Drop for PyConnection {
     fn drop(&mut self) {
-        // A relay that goes on with it will close it.
+        // A relay that still uses the connection will close it.
         if self.inner.is_left_open() && Arc::strong_count(&self.inner) == 1 {
             self.origin.warn_unclosed(&self.__repr__());
         }
     }
 }
 
-/// A copy of what was received, in a buffer that may take the next power of two.
+/// Copies received bytes into a new vector, or fails if there is no memory for the next power of
+/// two.
 const TIMES_RECEIVED: usize = 2;

@@ -81,12 +81,12 @@ impl PyCryptoInfo {
     }
 }
 
-/// Keys stay in this process.
+/// Refuses to pickle an object with keys.
 pub(crate) fn no_pickle(class: &str) -> PyErr {
     PyTypeError::new_err(format!("{class} holds a key and cannot be pickled"))
 }
 
-/// An argument that is a `CryptoInfo` or the kernel's struct as bytes.
+/// An argument: a `CryptoInfo`, or the kernel's struct as bytes.
 pub(crate) struct InfoArg(pub(crate) CryptoInfo);
 
 impl FromPyObject<'_, '_> for InfoArg {

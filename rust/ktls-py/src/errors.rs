@@ -1,4 +1,4 @@
-//! Errors cross to Python here, and nowhere else.
+//! Conversion of all errors to Python exceptions.
 
 use ktls_core::{Blame, Errno, Error};
 use ktls_net::handshake::HandshakeErrorKind;
@@ -18,15 +18,17 @@ mod py {
     pyo3::import_exception!(ktls_fast.errors, TruncatedError);
 }
 
-/// Makes the class of refusals known, which waits for other threads: a child that a fork has left without
-/// them must be told without that.
+/// Imports the exception classes now.
+///
+/// An import waits for other threads. The child of a fork does not have them, and must be able to
+/// raise an exception without waiting.
 pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
     py.import("ktls_fast.errors")?;
     let _known = py.get_type::<py::KtlsError>();
     Ok(())
 }
 
-/// An error of the record layer on its way to Python.
+/// An error of the record layer, to be converted to an exception.
 pub(crate) struct CoreError(pub(crate) Error);
 
 impl From<Error> for CoreError {
@@ -58,31 +60,33 @@ fn by_errno(error: Error, args: (i32, String)) -> PyErr {
     }
 }
 
-/// `OSError` itself picks `BlockingIOError` and its like by the errno when an instance is made. It is made at
-/// once: until Python 3.11 an extension module, as uvloop, compares the class that was raised.
+/// Creates the subclass of `OSError` that belongs to the errno, such as `BlockingIOError`.
+///
+/// `OSError` selects the subclass when an instance is created. It is created at once, because up to
+/// Python 3.11 extension modules such as uvloop compare the class that was raised.
 fn class_by_errno(args: (i32, String)) -> PyErr {
     let error = PyOSError::new_err(args);
     Python::attach(|py| PyErr::from_value(error.into_value(py).into_bound(py).into_any()))
 }
 
-/// An error of the system with its own sentence, of the class of its errno.
+/// Creates the exception for an errno, with the system's description after `side`.
 pub(crate) fn os_error(code: i32, side: &str) -> PyErr {
     let text = std::io::Error::from_raw_os_error(code).to_string();
     let suffix = format!(" (os error {code})");
     class_by_errno((code, format!("{side}{}", text.trim_end_matches(&suffix))))
 }
 
-/// A refusal that only the border can see.
+/// Creates a `KtlsError` for a condition that only the bindings can detect.
 pub(crate) fn refused(errno: Errno, text: impl Into<String>) -> PyErr {
     py::KtlsError::new_err((errno.code(), text.into()))
 }
 
-/// A configuration that cannot work.
+/// Creates a `ConfigError`.
 pub(crate) fn misconfigured(text: impl Into<String>) -> PyErr {
     py::ConfigError::new_err((Errno::Inval.code(), text.into()))
 }
 
-/// An error of a connection or socket: what a peer has been told for is named.
+/// Converts an error of a connection or socket. Its text names the alert that was sent to the peer.
 pub(crate) fn connection_error(error: ktls_net::NetError) -> PyErr {
     match error {
         ktls_net::NetError::Tls(error) => match (error.blame(), error.alert()) {

@@ -1,11 +1,13 @@
-//! The end of the interpreter.
+//! Work that remains when the interpreter ends.
 
 use ktls_net::finish_before_exit;
 use ktls_py_macros::from_stub;
 use pyo3::prelude::*;
 
-/// Asks Python to tell us of its end. What is registered later is called earlier, so that relays that end
-/// then have their connections closed as well.
+/// Registers a function with `atexit`.
+///
+/// Functions that are registered later are called earlier, so relays end before this function runs,
+/// and their connections are closed as well.
 pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
     let finish = wrap_pyfunction!(finish_closing, py)?;
     py.import("atexit")?
@@ -13,8 +15,9 @@ pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
         .map(drop)
 }
 
-/// Waits until the peers of closed connections have everything, with limits. A signal's handler that raises,
-/// as that of Ctrl-C does, ends it.
+/// Waits until the peers of closed connections have received everything, within limits.
+///
+/// An exception from a signal handler, such as Ctrl-C, ends the wait.
 #[from_stub]
 #[pyfunction(name = "_finish_closing")]
 pub(crate) fn finish_closing(py: Python<'_>) -> PyResult<()> {

@@ -1,4 +1,4 @@
-//! The hooks around `os.fork`, and the memory that both processes see.
+//! The hooks of `os.fork`, and the memory that both processes share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use pyo3::types::PyDict;
 
 use crate::buffer::SharedNumbers;
 
-/// Asks Python to tell us of forks.
+/// Registers the hooks with Python.
 pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
     let hooks = PyDict::new(py);
     hooks.set_item("before", wrap_pyfunction!(before, py)?)?;
@@ -20,10 +20,11 @@ pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
         .map(drop)
 }
 
-/// Nothing of Python's is called in here: its threads would go on meanwhile, and wait for us.
+/// Calls nothing of Python, because its other threads would continue in the meantime and wait for
+/// us.
 #[pyfunction]
 fn before() {
-    // Without memory for them the fork goes on: the parent keeps all, and its child is refused.
+    // Without memory the fork continues: the parent keeps all objects, and its child is refused.
     fork::before(|count| numbers(count).unwrap_or_default());
 }
 

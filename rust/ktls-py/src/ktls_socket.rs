@@ -43,7 +43,7 @@ use crate::unclosed::TracedOrigin;
 pub(crate) struct PyKtlsSocket {
     inner: SocketHandle,
     timeout: SocketTimeout,
-    /// What the workers of its queue are through with.
+    /// The `bytes` that the workers of the queue have finished with.
     spent: Option<Arc<SpentBytes>>,
     origin: TracedOrigin,
 }
@@ -167,7 +167,7 @@ impl PyKtlsSocket {
         })
     }
 
-    /// `(data, address)` or `(data, flags, address)`.
+    // Called with `(data, address)` or `(data, flags, address)`.
     fn sendto(
         &self,
         py: Python<'_>,
@@ -322,7 +322,7 @@ impl PyKtlsSocket {
     fn close(&self, py: Python<'_>) {
         match self.inner.check_reachable() {
             Ok(()) => py.detach(|| self.inner.close()),
-            // No lock is waited for then, and others that want the GIL may not exist.
+            // The child must not wait for a lock, and threads that want the GIL may not exist.
             Err(_) => self.inner.close(),
         }
         self.release_spent(py);
@@ -374,7 +374,6 @@ impl PyKtlsSocket {
         self.run(py, || self.inner.poll(events, &mut limit))
     }
 
-    /// The mask of now, and the one to wait for at the descriptor.
     fn _readiness(
         &self,
         py: Python<'_>,
@@ -421,7 +420,8 @@ impl PyKtlsSocket {
         as_kernel(py, call)
     }
 
-    /// Before the GIL is let go of: a child may be without those that want it.
+    /// Must be called before the GIL is released: the child of a fork may lack the threads that
+    /// want it.
     fn check_reachable(&self) -> PyResult<()> {
         self.inner.check_reachable().map_err(connection_error)
     }

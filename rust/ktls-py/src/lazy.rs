@@ -1,14 +1,14 @@
-//! What most callers of a batch never look at is made when they do.
+//! Results of a batch that are created on first access, because most callers do not use them.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::buffer::{OutputBuffer, view};
 
-/// The first bytes of a buffer, as a memoryview once it is asked for.
+/// The first bytes of a buffer, as a memoryview that is created on first access.
 pub(crate) struct FrontOfBuffer {
     buffer: Py<PyAny>,
-    /// Keeps a caller's buffer from being resized.
+    /// Prevents the caller's buffer from being resized.
     _held: Option<OutputBuffer>,
     len: usize,
     view: PyOnceLock<Py<PyAny>>,

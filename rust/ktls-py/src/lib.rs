@@ -1,4 +1,4 @@
-//! The Python face: converts, detaches, locks; decides nothing.
+//! The Python bindings: they convert, detach and lock, and make no decisions.
 #![deny(unsafe_code)]
 // A panic would reach Python as an exception that `except Exception` does not catch.
 #![deny(
@@ -64,11 +64,10 @@ use crate::sealer::{PySealer, SealedBatch};
 use crate::stat::PyNamespace;
 use crate::traffic_secret::PyTrafficSecret;
 
-/// The compiled part of `ktls_fast`.
 #[from_stub]
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    // Before the first class: those that a subinterpreter has made would end with it.
+    // Must come before the first class: classes that a subinterpreter creates would end with it.
     buffer::check_main(module.py())?;
     errors::prepare(module.py())?;
     add_classes(module)?;

@@ -1,19 +1,24 @@
-//! Detach first, lock second.
+//! Locking without the GIL: detach first, lock second.
+//!
+//! A thread that waits for a lock must not hold the GIL, because the owner of the lock may need it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use pyo3::marker::Ungil;
 use pyo3::prelude::*;
 
-/// Below this many bytes releasing the GIL costs more than the work.
+/// Below this many bytes, releasing the GIL costs more than the work itself.
 const DETACH_FROM: usize = 2048;
 
-/// The guard, also after a panic elsewhere: what it guards is changed only after every check.
+/// Locks a mutex, also after a panic of another thread: the value is only changed after all checks,
+/// so it is valid.
 pub(crate) fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs `work` on what the mutex guards, without the GIL if that pays or somebody else has the lock.
+/// Runs `work` on the value of the mutex.
+///
+/// The GIL is released if the work is large enough, or if another thread holds the lock.
 pub(crate) fn locked<T: Send, R: Ungil>(
     py: Python<'_>,
     mutex: &Mutex<T>,

@@ -1,10 +1,10 @@
-//! Memory whose size a caller or a peer chooses: where there is none, that is a `MemoryError`.
+//! Memory whose size a caller or a peer chooses. A failed allocation is a `MemoryError`.
 
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-/// An empty vector with room for `len` items.
+/// Returns an empty vector with room for `len` items.
 pub(crate) fn try_with_capacity<T>(len: usize) -> PyResult<Vec<T>> {
     let mut items = Vec::new();
     items
@@ -13,11 +13,11 @@ pub(crate) fn try_with_capacity<T>(len: usize) -> PyResult<Vec<T>> {
     Ok(items)
 }
 
-/// All items of an iterator that knows how many there are.
+/// Collects the items of an iterator that knows their number.
 pub(crate) fn try_collect<T>(items: impl ExactSizeIterator<Item = T>) -> PyResult<Vec<T>> {
     let len = items.len();
     let mut collected = try_with_capacity(len)?;
-    // Not one more than there is room for.
+    // An iterator that returns more items than announced must not grow the vector.
     collected.extend(items.take(len));
     Ok(collected)
 }
@@ -31,7 +31,7 @@ pub(crate) fn try_push<T>(items: &mut Vec<T>, item: T) -> PyResult<()> {
     Ok(())
 }
 
-/// A list of these items; `PyList::new` would panic.
+/// Returns a Python list of these items. `PyList::new` would panic without memory.
 pub(crate) fn list_of<'py, T: IntoPyObject<'py>>(
     py: Python<'py>,
     items: impl Iterator<Item = PyResult<T>>,
@@ -43,14 +43,16 @@ pub(crate) fn list_of<'py, T: IntoPyObject<'py>>(
     Ok(list)
 }
 
-/// Refuses work that needs so many bytes for what other crates allocate: they abort where there is none.
+/// Checks that this many bytes are available for allocations of other crates, which abort on
+/// failure.
 ///
-/// The bytes are taken and given back, never touched. What other threads take meanwhile is not seen.
+/// The bytes are allocated and freed without being touched. Allocations of other threads in the
+/// meantime are not taken into account.
 pub(crate) fn check_room(bytes: usize) -> PyResult<()> {
     try_with_capacity::<u8>(bytes).map(drop)
 }
 
-/// The exception for so many bytes.
+/// Returns the exception for a failed allocation of this many bytes.
 pub(crate) fn no_memory(bytes: usize) -> PyErr {
     PyMemoryError::new_err(format!("there is no memory for {bytes} bytes"))
 }

@@ -1,4 +1,4 @@
-//! Classes of results that Python's `collections.namedtuple` makes.
+//! Result classes that are created by Python's `collections.namedtuple`.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -43,7 +43,7 @@ impl NamedTuple {
         Ok(made.cast_into::<PyType>()?.unbind())
     }
 
-    /// Adds the class to a module under its own name.
+    /// Adds the class to a module under its name.
     pub(crate) fn add_to(&self, module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add(self.name, self.class(module.py())?)
     }

@@ -25,7 +25,7 @@ pub(crate) struct PyOffloadQueue {
 
 pub(crate) static QUEUE_STATS: NamedTuple = NamedTuple::new(stub_named_tuple!(QueueStats));
 
-/// How long `close` waits for peers that take nothing.
+/// The time that `close` waits for peers that accept nothing.
 const CLOSE: Duration = Duration::from_secs(60);
 
 #[from_stub(OffloadQueue)]
@@ -64,7 +64,7 @@ impl PyOffloadQueue {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let patience = Wait::from_timeout(Some(CLOSE));
         let closed = wait_for(py, || match self.queue.close(patience) {
-            // The threads go on as long as their peers do.
+            // The threads continue as long as their peers accept bytes.
             Err(NetError::TimedOut) => Ok(()),
             closed => closed,
         });
@@ -106,13 +106,13 @@ impl PyOffloadQueue {
 }
 
 impl PyOffloadQueue {
-    /// For a new socket.
+    /// Returns the queue for a new socket.
     pub(crate) fn usable(&self) -> PyResult<Arc<OffloadQueue>> {
         self.queue.check_here().map_err(connection_error)?;
         Ok(Arc::clone(&self.queue))
     }
 
-    /// Where its workers put what they are through with.
+    /// Returns the list into which the workers put the `bytes` that they have finished with.
     pub(crate) fn spent(&self) -> Arc<SpentBytes> {
         Arc::clone(&self.spent)
     }

@@ -117,14 +117,16 @@ impl PyOpener {
     }
 }
 
-/// The records of a batch, by column; their plaintexts lie side by side.
+/// The opened records of a batch as columns. Their plaintexts are contiguous in the output.
 struct OpenedColumns {
     types: Vec<u8>,
     lengths: Vec<u16>,
 }
 
 impl OpenedColumns {
-    /// With room for all records of `wire`: once they are opened it is too late for a refusal.
+    /// Returns empty columns with room for all records of `wire`.
+    ///
+    /// They are reserved first, because a batch cannot be refused after its records are opened.
     fn with_room(wire: &[u8]) -> PyResult<Self> {
         let count = count_headers(wire);
         Ok(Self {
@@ -135,7 +137,7 @@ impl OpenedColumns {
 
     fn push(&mut self, one: OpenedRecord) {
         self.types.push(one.record_type);
-        // At most MAX_PLAINTEXT, by the framing.
+        // The framing limits it to MAX_PLAINTEXT.
         self.lengths.push(one.len as u16);
     }
 
@@ -204,7 +206,7 @@ impl OpenedBatch {
     }
 }
 
-/// Records that begin in `wire`.
+/// Returns the number of records that begin in `wire`.
 fn count_headers(mut wire: &[u8]) -> usize {
     let mut count = 0;
     while let Some(header) = Header::read(wire) {

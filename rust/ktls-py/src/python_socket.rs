@@ -1,11 +1,11 @@
-//! What Python's own socket class knows better.
+//! Calls that are forwarded to Python's own socket class.
 
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
 use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 
-/// Calls a method of a `socket.socket` over the same connection, made for this one call.
+/// Calls a method of a temporary `socket.socket` over the same connection.
 pub(crate) fn call<'py>(
     py: Python<'py>,
     fd: &OwnedFd,
@@ -17,7 +17,7 @@ pub(crate) fn call<'py>(
     let keywords = pyo3::types::PyDict::new(py);
     keywords.set_item("fileno", fd.as_raw_fd())?;
     let socket = socket.call((), Some(&keywords))?;
-    // The Python object owns it from here on.
+    // The Python object owns the descriptor from here on.
     let _owned_by_python = fd.into_raw_fd();
     let result = socket.call_method1(method, args);
     socket.call_method0("close")?;

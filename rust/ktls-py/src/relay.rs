@@ -36,9 +36,9 @@ pub(crate) struct PyRelayHandle {
 
 pub(crate) static CONTROL_RECORD: NamedTuple = NamedTuple::new(stub_named_tuple!(ControlRecord));
 
-/// Pools whose threads may still run when the interpreter ends.
+/// The pools whose threads may still run when the interpreter ends.
 static POOLS: Mutex<Vec<Arc<RelayPool>>> = Mutex::new(Vec::new());
-/// Threads that were told to end at once get this long at the interpreter's end.
+/// The time that threads get to end when the interpreter ends.
 const EXIT: Duration = Duration::from_secs(2);
 
 #[from_stub(Relay)]
@@ -78,7 +78,7 @@ impl PyRelay {
         if self.closed.get().is_some() {
             return Err(os_error(EBADF, "the relay is closed: "));
         }
-        // Before the sides, which would belong to this process from then on.
+        // Checked before the sides are taken, which assigns them to this process.
         self.pool.check_process().map_err(connection_error)?;
         let sides = [side_of(a)?, side_of(b)?];
         if sides.iter().all(RelaySide::is_plain) {
@@ -115,7 +115,6 @@ impl PyRelay {
         self.pool.open()
     }
 
-    /// An empty relay is as true as any.
     fn __bool__(&self) -> bool {
         true
     }
@@ -142,8 +141,8 @@ impl PyRelay {
 
 impl Drop for PyRelay {
     fn drop(&mut self) {
-        // The threads may need the GIL for a callback, so nobody waits for them here. A child of a
-        // fork has none.
+        // The threads may need the GIL for a callback, so we must not wait for them here. The child
+        // of a fork has no such threads.
         let _child = self.pool.close(Duration::ZERO);
     }
 }
@@ -166,7 +165,7 @@ impl PyRelayHandle {
         self.pair.outcome().is_some()
     }
 
-    /// The same object at each call.
+    // The same object is returned at each call.
     #[getter]
     fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let error = self.pair.outcome()?.as_ref().err()?.clone();
@@ -209,7 +208,7 @@ impl PyRelayHandle {
 }
 
 impl PyRelayHandle {
-    /// The one handle of a pair, which whoever is first makes: its callback may be.
+    /// The handle of a pair. It is created by `add` or, if that is earlier, by the callback.
     fn of(py: Python<'_>, slot: &PyOnceLock<Py<Self>>, pair: Arc<RelayPair>) -> PyResult<Py<Self>> {
         let make = || {
             let error = PyOnceLock::new();
@@ -219,7 +218,7 @@ impl PyRelayHandle {
     }
 }
 
-/// Ends what still pumps, before the interpreter that its callbacks need is gone.
+/// Ends all pools, before the interpreter that their callbacks need is gone.
 #[pyfunction]
 pub(crate) fn close_relays(py: Python<'_>) {
     let pools = std::mem::take(&mut *guard(&POOLS));
@@ -234,7 +233,7 @@ pub(crate) fn close_relays(py: Python<'_>) {
     });
 }
 
-/// Asks Python to tell us of its end.
+/// Registers a function with `atexit`.
 pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
     let close = wrap_pyfunction!(close_relays, py)?;
     py.import("atexit")?
@@ -242,8 +241,10 @@ pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
         .map(drop)
 }
 
-/// What to do when a pair has ended: nothing without a callback, or without an interpreter. The objects
-/// are let go of with the GIL: without it that takes a lock, which a fork must not copy.
+/// Returns the function that runs when a pair has ended and calls its callback, if there is one.
+///
+/// Without an interpreter it does nothing. It releases the Python objects while it holds the GIL:
+/// without the GIL that would take a lock, which a fork must not copy.
 fn on_ended(handle: Arc<PyOnceLock<Py<PyRelayHandle>>>, call: Arc<Option<Py<PyAny>>>) -> OnClose {
     Box::new(move |pair| {
         let _ended = Python::try_attach(move |py| {

@@ -42,7 +42,8 @@ pub(crate) fn plain_only(object: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
     })
 }
 
-/// Returns a duplicate of the descriptor of a plain `socket.socket`, or `None` for any other object.
+/// Returns a duplicate of the descriptor of a plain `socket.socket`, or `None` for any other
+/// object.
 ///
 /// Subclasses are refused, because they may process the bytes, as `ssl.SSLSocket` does.
 pub(crate) fn plain_fd(object: &Bound<'_, PyAny>) -> PyResult<Option<OwnedFd>> {

@@ -1,4 +1,4 @@
-//! KeyUpdates: the message, and finding it in records.
+//! The KeyUpdate message, and finding it in records.
 
 use std::sync::Mutex;
 
@@ -52,7 +52,7 @@ pub(crate) fn scan_key_updates<'py>(
     to_list(py, &found?)
 }
 
-/// What the scanner finds in some records.
+/// Returns the KeyUpdates that the scanner finds in these records.
 fn feed_all<'a>(
     scanner: &mut KeyUpdateScanner,
     records: impl Iterator<Item = (u8, &'a [u8])>,
@@ -68,8 +68,10 @@ fn feed_all<'a>(
     kept.map(|()| found)
 }
 
-/// The pieces of `data` that columns of one length describe. Copied out of the arrays once: what is
-/// checked here stays true although another thread writes to them.
+/// Returns the parts of `data` that columns of equal length describe.
+///
+/// The values are copied from the arrays once, so that they stay valid if another thread writes to
+/// the arrays.
 pub(crate) fn pieces<'a>(
     types: impl Iterator<Item = u8>,
     offsets: impl ExactSizeIterator<Item = i64>,
@@ -126,7 +128,8 @@ impl PyKeyUpdateScanner {
         });
         let (before, after, found) = fed?;
         to_list(py, &found).inspect_err(|_| {
-            // What nobody has learnt of was not fed, unless another thread has gone on from there.
+            // Undoes the scan, because its result is lost, unless another thread has already
+            // continued.
             locked(py, &self.0, 0, |scanner| {
                 if *scanner == after {
                     *scanner = before;

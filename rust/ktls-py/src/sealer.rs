@@ -30,7 +30,7 @@ pub(crate) struct PySealer {
     inner: Mutex<Sealer>,
     overhead: usize,
     version: u16,
-    /// Two processes that seal with one key would use its nonces twice.
+    /// Ensures that only one of two processes seals: both would use the same nonces.
     owner: Arc<Ownership>,
 }
 
@@ -44,7 +44,7 @@ impl PySealer {
     ) -> Result<Self, CoreError> {
         let limits = info.0.cipher().limits;
         let hard = record_limit.unwrap_or(limits.hard).min(limits.hard);
-        // The KeyUpdate itself is still sealed under the old key: the soft limit comes first.
+        // The KeyUpdate itself is sealed under the old key, so the soft limit has to be lower.
         let soft = limits.soft.min(hard - hard.div_ceil(8));
         let limits = KeyLimits { soft, hard };
         let sealer = Sealer::new(info.0, &PROVIDER)?.with_limits(limits);
@@ -147,7 +147,7 @@ impl PySealer {
         pieces
             .iter()
             .try_for_each(|piece| self.check_type(piece.record_type))?;
-        // Those of pieces that are too long for this are refused.
+        // Plaintexts that are too long for a record are refused later.
         let lengths = pieces
             .iter()
             .map(|piece| (piece.plaintext.len() + self.overhead) as u16);
@@ -205,7 +205,7 @@ impl PySealer {
     ) -> PyResult<SealedBatch> {
         let _call = self.enter()?;
         let count = pieces.len();
-        // Many short pieces of little data are work, too.
+        // Many short records are work, even if they contain little data.
         let work = data.len() + count * self.overhead;
         let seal = |out: &mut [u8]| {
             let seal = |sealer: &mut Sealer| threads.seal(sealer, pieces.clone(), out);
@@ -237,9 +237,9 @@ impl PySealer {
     }
 }
 
-/// How long the records of a batch are, which lie side by side.
+/// The lengths of the records of a batch, which are contiguous.
 enum RecordLengths {
-    /// All so long, but for the last, which goes up to the end.
+    /// All records have this length, except for the last one, which ends at the end of the batch.
     Even {
         size: usize,
         total: usize,
@@ -266,7 +266,7 @@ fn cut_size(record_size: usize) -> PyResult<usize> {
     }
 }
 
-/// Refuses columns of different lengths.
+/// Refuses columns of different lengths, with EINVAL.
 fn check_counts(offsets: usize, lengths: usize, types: usize) -> PyResult<()> {
     if offsets == lengths && offsets == types {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `KtlsSocket.sendfile`, as that of `socket.socket`.
+//! `KtlsSocket.sendfile`, which behaves like that of `socket.socket`.
 
 use std::os::fd::OwnedFd;
 
@@ -11,7 +11,9 @@ use crate::errors::connection_error;
 use crate::socket_call::{as_kernel, dup_of};
 use crate::timeout::SocketTimeout;
 
-/// Sends a file opened in binary mode; afterwards its position is behind what was sent, also when that failed.
+/// Sends a file opened in binary mode.
+///
+/// Afterwards its position is behind the bytes that were sent, also if the call fails.
 pub(crate) fn send(
     file: &Bound<'_, PyAny>,
     offset: u64,
@@ -43,7 +45,7 @@ fn check(
     Err(PyValueError::new_err(refusal))
 }
 
-/// The descriptor of a file that can be read at an offset.
+/// Returns the descriptor of a file that can be read at an offset, or `None` for other objects.
 fn descriptor(file: &Bound<'_, PyAny>) -> PyResult<Option<OwnedFd>> {
     let has_fileno = file.call_method0("fileno").is_ok();
     if has_fileno && is_seekable(file) {
@@ -52,7 +54,7 @@ fn descriptor(file: &Bound<'_, PyAny>) -> PyResult<Option<OwnedFd>> {
     Ok(None)
 }
 
-/// False for what says that it is not.
+/// Returns `false` if the object says that it is not seekable.
 fn is_seekable(file: &Bound<'_, PyAny>) -> bool {
     let seekable = file.call_method0("seekable");
     seekable
@@ -76,7 +78,7 @@ fn send_contents(
     done.map(|()| sent)
 }
 
-/// For a pipe, or an object that only reads: what it gives goes out at once.
+/// Sends a pipe, or an object that only has `read`: each piece is sent as soon as it was read.
 fn send_reads(
     file: &Bound<'_, PyAny>,
     offset: u64,
@@ -111,7 +113,7 @@ fn send_each_read(
         if timed_out {
             return Err(connection_error(NetError::TimedOut));
         }
-        // The time that reading took does not count.
+        // The time spent reading does not count towards the timeout.
         let (mut limit, mut taken) = (timeout.while_stalled(), 0);
         let done = as_kernel(file.py(), || {
             socket.send_all(data, &[], 0, &mut limit, &mut taken)
@@ -119,12 +121,12 @@ fn send_each_read(
         *sent += taken as u64;
         done?;
         timed_out = limit.patience().left().is_err();
-        // An object of C may have no line of Python at which a handler would run.
+        // An object implemented in C may run no Python code, so signal handlers have to run here.
         file.py().check_signals()?;
     }
 }
 
-/// The file's position is behind what was sent, however the call ends.
+/// Sets the position of the file behind the bytes that were sent, however the call ends.
 fn seek_behind(file: &Bound<'_, PyAny>, offset: u64, sent: u64) -> PyResult<()> {
     if sent > 0 && file.hasattr("seek")? && is_seekable(file) {
         file.call_method1("seek", (offset + sent,))?;
@@ -132,5 +134,5 @@ fn seek_behind(file: &Bound<'_, PyAny>, offset: u64, sent: u64) -> PyResult<()> 
     Ok(())
 }
 
-/// Bytes asked of an object at a time.
+/// The number of bytes to read from an object at a time.
 const READ: u64 = 16 << 10;

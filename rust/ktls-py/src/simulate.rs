@@ -1,4 +1,4 @@
-//! Runs of the simulator, as plain Python values.
+//! Runs of the simulator, with plain Python values as results.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use crate::buffer::copy_bytes;
 use crate::errors::refused;
 use crate::memory::list_of;
 
-/// `ktls_fast.simulate.Scenario`, attribute by attribute.
+/// The attributes of `ktls_fast.simulate.Scenario`.
 #[derive(FromPyObject)]
 pub(crate) struct ScenarioArgs {
     seed: u64,
@@ -50,7 +50,7 @@ pub(crate) struct ScenarioArgs {
     close_at: Option<u64>,
 }
 
-/// An event: time, host, kind, then what the kind has.
+/// An event: time, host, kind, then the values of the kind.
 pub(crate) type EventRow = (
     u64,
     usize,
@@ -62,7 +62,7 @@ pub(crate) type EventRow = (
     bool,
 );
 
-/// What broke, numbers, events, the devices' lines, pcap and key log.
+/// The violation, the summary, the events, the trace of the devices, the pcap and the key log.
 pub(crate) type SimulationResult<'py> = (
     Option<String>,
     Bound<'py, PyDict>,

@@ -1,4 +1,4 @@
-//! What the calls of `KtlsSocket` have in common: arguments, results, and how they run.
+//! Arguments and results of the calls of `KtlsSocket`, and how the calls run.
 
 use std::os::fd::{OwnedFd, RawFd};
 
@@ -13,10 +13,12 @@ use crate::buffer::dup_fd;
 use crate::errors::{CoreError, connection_error, refused};
 use crate::memory::{try_collect, try_push};
 
-/// What `recvmsg` gives: data or their number, control messages, flags, and no address.
+/// The result of `recvmsg`: data or its length, control messages, flags, and no address.
 pub(crate) type ReceivedMessage<T> = (T, Vec<(i32, i32, Vec<u8>)>, u32, Option<()>);
 
-/// Runs a call without the GIL, signal handlers in between (PEP 475); errors as the kernel gives them.
+/// Runs a call without the GIL and converts its errors to those of the kernel.
+///
+/// Signal handlers run in between (PEP 475).
 pub(crate) fn as_kernel<R: Send>(
     py: Python<'_>,
     mut call: impl FnMut() -> Result<R, NetError> + Send,
@@ -31,7 +33,7 @@ pub(crate) fn as_kernel<R: Send>(
     }
 }
 
-/// The control message of a receive, where there was room for it.
+/// Returns the control message of a receive, if there was room for it.
 pub(crate) fn controls(received: ReceiveResult) -> Vec<(i32, i32, Vec<u8>)> {
     let control = received.control();
     control
@@ -40,7 +42,7 @@ pub(crate) fn controls(received: ReceiveResult) -> Vec<(i32, i32, Vec<u8>)> {
         .collect()
 }
 
-/// All items of an iterable.
+/// Collects all items of an iterable.
 pub(crate) fn collect<'py, T>(iterable: &Bound<'py, PyAny>) -> PyResult<Vec<T>>
 where
     T: for<'a> FromPyObject<'a, 'py>,
@@ -53,7 +55,7 @@ where
     Ok(items)
 }
 
-/// A descriptor of our own for a file: its number, or an object with a `fileno`.
+/// Duplicates the descriptor of a file, given as a number or as an object with `fileno`.
 pub(crate) fn dup_of(file: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
     let number = match file.extract::<RawFd>() {
         Ok(number) => number,
@@ -62,12 +64,12 @@ pub(crate) fn dup_of(file: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
     dup_fd(number)
 }
 
-/// A length, refused below zero.
+/// Converts a length, and refuses a negative one.
 pub(crate) fn size(len: isize) -> PyResult<usize> {
     usize::try_from(len).map_err(|_| PyValueError::new_err(format!("{len} is not a buffer size")))
 }
 
-/// No two buffers of one call may share memory.
+/// Refuses buffers of one call that share memory.
 pub(crate) fn check_all_apart(slices: &[&mut [u8]]) -> PyResult<()> {
     let mut ranges = try_collect(slices.iter().map(|slice| slice.as_ptr_range()))?;
     ranges.retain(|range| !range.is_empty());

@@ -37,7 +37,7 @@ impl<'py> FromPyObject<'_, 'py> for OptionValue<'py> {
 }
 
 impl OptionValue<'_> {
-    /// NULL is as short as nothing.
+    /// Returns the length of the value in bytes. `None` (NULL) has the length 0.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Buffer(buffer) => buffer.as_slice(),
@@ -48,12 +48,12 @@ impl OptionValue<'_> {
     }
 }
 
-/// An int as `getsockopt` writes it into so much room.
+/// Returns an `int` in the form in which `getsockopt` writes it into this many bytes.
 pub(crate) fn int_answer(value: i32, room: usize) -> Vec<u8> {
     value.to_ne_bytes().into_iter().take(room).collect()
 }
 
-/// An int as `setsockopt` reads it, which leaves what stands behind.
+/// Reads an `int` as `setsockopt` does, which ignores further bytes.
 pub(crate) fn int_of(value: &[u8]) -> PyResult<i32> {
     let Some(int) = value.first_chunk() else {
         let text = format!("an int has {INT_LEN} bytes, not {}", value.len());

@@ -1,7 +1,8 @@
-//! Bytes of Python that the workers of a queue seal in place, and how they come back.
+//! `bytes` of Python that the workers of a queue seal in place, and their release.
 //!
-//! A worker lets go of no object itself. Without the GIL that would take a lock of PyO3's, and a fork
-//! at that moment would copy it locked: the child waits for it for ever, before its first line.
+//! A worker never releases a Python object. Without the GIL, that would take a lock of PyO3, and a
+//! fork at that moment would copy the lock in its locked state: the child would wait for it
+//! forever.
 
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
@@ -11,22 +12,23 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
-/// What the workers of one queue are through with, until a call lets go of it.
+/// The `bytes` that the workers of one queue have finished with, until a call releases them.
 #[derive(Default)]
 pub(crate) struct SpentBytes(Mutex<Vec<PyBackedBytes>>);
 
-/// Bytes in the ring of a queue.
+/// `bytes` in the ring of a queue.
 struct InUse {
-    /// Some until it is dropped.
+    /// `Some` until it is dropped.
     bytes: Option<PyBackedBytes>,
     spent: Arc<SpentBytes>,
 }
 
-/// Tries to get the lock, with a pause between two. In a child of a fork nobody may ever give it back.
+/// Tries to take the lock a bounded number of times. In the child of a fork it may never be
+/// released.
 const TRIES: usize = 1000;
 
 impl SpentBytes {
-    /// The bytes for longer than the call.
+    /// Keeps `bytes` for longer than the call.
     pub(crate) fn keep(self: &Arc<Self>, bytes: &Bound<'_, PyBytes>) -> KeptBytes {
         let in_use = InUse {
             bytes: Some(bytes.clone().into()),
@@ -35,7 +37,7 @@ impl SpentBytes {
         KeptBytes::new(Arc::new(in_use), 0)
     }
 
-    /// Lets go of what the workers are through with.
+    /// Releases the `bytes` that the workers have finished with.
     pub(crate) fn release(&self, _attached: Python<'_>) {
         drop(self.take());
     }
@@ -58,11 +60,11 @@ impl SpentBytes {
 }
 
 impl Drop for SpentBytes {
-    /// The last who has it may be a worker: no call will come any more.
+    /// The last owner may be a worker, so that no call would follow to release the `bytes`.
     fn drop(&mut self) {
         let spent = ManuallyDrop::new(self.take());
         if !spent.is_empty() {
-            // Without an interpreter they stay where they are.
+            // Without an interpreter they are leaked.
             let _released = Python::try_attach(|_| drop(ManuallyDrop::into_inner(spent)));
         }
     }

@@ -1,4 +1,4 @@
-//! What this process has counted and what it runs on.
+//! Counters of the process, CPU features, and the AEADs in use.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-/// Counters of their own, as a network namespace has.
+/// Counters of a namespace.
 #[from_stub]
 #[pyclass(frozen, weakref, name = "Namespace", module = "ktls_fast")]
 #[derive(Default)]
@@ -33,7 +33,7 @@ impl PyNamespace {
     }
 }
 
-/// The counters of a namespace; without one those of the process.
+/// Returns the counters of a namespace, or without one those of the process.
 pub(crate) fn stats_of(namespace: Option<&Bound<'_, PyNamespace>>) -> Arc<Stats> {
     Arc::clone(namespace.map_or_else(|| &*STATS, |namespace| &namespace.get().0))
 }

@@ -1,4 +1,4 @@
-//! How many threads a batch may use.
+//! The argument `threads` of batches.
 
 use ktls_core::record::{BatchEnd, OpenPart, OpenedRecord, RecordPlaintext, SealPart};
 use ktls_core::{Errno, Error, Opener, Sealer};
@@ -7,13 +7,13 @@ use pyo3::prelude::*;
 
 use crate::errors::refused;
 
-/// At least one; the caller's is among them.
+/// A number of threads, including the caller's; at least 1.
 #[derive(Clone, Copy)]
 pub(crate) struct ThreadCount(usize);
 
-/// More than any machine has, so that a typing error starts no thousands.
+/// Guards against typos: no machine has this many cores.
 const MOST: usize = 1024;
-/// Parts for each thread, so that those who are through early help the others.
+/// The number of parts per thread, so that threads which finish early take over work of others.
 const PARTS: usize = 4;
 
 impl ThreadCount {

@@ -1,4 +1,4 @@
-//! Timeouts as Python sockets have them, and calls that wait.
+//! Timeouts of Python sockets, and calls that wait.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use crate::buffer::check_socket;
 use crate::errors::connection_error;
 use crate::lock::guard;
 
-/// The timeout of a socket: None blocks, zero does not.
+/// The timeout of a socket: `None` blocks, zero does not.
 pub(crate) struct SocketTimeout(Mutex<Option<Duration>>);
 
 impl SocketTimeout {
-    /// That of a Python socket.
+    /// Returns the timeout of a Python socket.
     pub(crate) fn of(socket: &Bound<'_, PyAny>) -> PyResult<Self> {
         check_socket(socket)?;
         let seconds: Option<f64> = socket.call_method0("gettimeout")?.extract()?;
         Ok(Self(Mutex::new(parse(seconds)?)))
     }
 
-    /// The same for another object.
+    /// Returns a copy for another object.
     pub(crate) fn copy(&self) -> Self {
         Self(Mutex::new(*guard(&self.0)))
     }
@@ -36,21 +36,21 @@ impl SocketTimeout {
         guard(&self.0).map(|timeout| timeout.as_secs_f64())
     }
 
-    /// How long a call that starts now may wait.
+    /// Returns how long a call that starts now may wait.
     pub(crate) fn patience(&self) -> Wait {
         Wait::from_timeout(*guard(&self.0))
     }
 
-    /// The same for a call that may go on for as long as the peer takes something.
+    /// Returns the deadline of a call that may continue as long as the peer accepts bytes.
     pub(crate) fn while_stalled(&self) -> ProgressDeadline {
         ProgressDeadline::while_stalled(*guard(&self.0))
     }
 }
 
-/// Seconds as a duration; None stays None.
+/// Converts seconds into a duration; `None` stays `None`.
 pub(crate) fn parse(seconds: Option<f64>) -> PyResult<Option<Duration>> {
     let parse = |seconds| match Duration::try_from_secs_f64(seconds) {
-        // Rounded up, since no time at all means something else.
+        // Rounded up, because zero means that the call does not wait.
         Ok(Duration::ZERO) if seconds > 0.0 => Ok(Duration::from_nanos(1)),
         Ok(timeout) => Ok(timeout),
         Err(_) => Err(PyValueError::new_err(format!(
@@ -60,7 +60,9 @@ pub(crate) fn parse(seconds: Option<f64>) -> PyResult<Option<Duration>> {
     seconds.map(parse).transpose()
 }
 
-/// Runs a call that may wait, without the GIL; Python's signal handlers run in between (PEP 475).
+/// Runs a call that may wait, without the GIL.
+///
+/// Python's signal handlers run in between (PEP 475).
 pub(crate) fn wait_for<R: Send>(
     py: Python<'_>,
     mut call: impl FnMut() -> Result<R, NetError> + Send,

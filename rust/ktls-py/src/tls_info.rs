@@ -8,7 +8,7 @@ use crate::named_tuple::NamedTuple;
 
 pub(crate) static TLS_INFO: NamedTuple = NamedTuple::new(stub_named_tuple!(TlsInfo));
 
-/// Only a sending direction that a device carries has `zc_ro_tx`, and there are none.
+/// `zc_ro_tx` is always `false`: only a device of the kernel supports it.
 const ZC_RO_TX: bool = false;
 
 pub(crate) fn to_python(py: Python<'_>, info: UlpInfo) -> PyResult<Bound<'_, PyAny>> {

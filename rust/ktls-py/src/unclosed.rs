@@ -1,11 +1,13 @@
-//! The `ResourceWarning` about what is dropped open, as `socket.socket` gives it.
+//! The `ResourceWarning` about objects that are dropped open, as `socket.socket` emits it.
 
 use pyo3::exceptions::{PyResourceWarning, PyWarning};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// What tracemalloc is asked for the place where an object was made: another one, made along with it, as
-/// one that is being dropped can be shown to nobody.
+/// A Python object whose place of creation tracemalloc reports in the warning.
+///
+/// It is created along with the object to be warned of, which cannot be passed on while it is
+/// dropped.
 pub(crate) struct TracedOrigin(Option<Py<PyAny>>);
 
 impl TracedOrigin {
@@ -13,13 +15,13 @@ impl TracedOrigin {
         Self(py.get_type::<PyAny>().call0().ok().map(Bound::unbind))
     }
 
-    /// Warns of the object with this repr.
+    /// Emits the warning for the object with this repr.
     pub(crate) fn warn_unclosed(&self, repr: &str) {
         let _warned = Python::try_attach(|py| {
-            // An exception may be on its way while the object goes.
+            // An exception may be propagating while the object is dropped.
             let on_its_way = PyErr::take(py);
             let warned = self.warn(py, repr);
-            // At the interpreter's end there may be nothing left to warn with.
+            // At the end of the interpreter, the warnings module may be gone.
             if let Err(error) = warned
                 && error.is_instance_of::<PyWarning>(py)
             {

@@ -1,4 +1,4 @@
-//! The buffer of a Python object, as its exporter shows it.
+//! The buffer of a Python object, as its exporter describes it.
 
 use std::ffi::{CStr, c_int};
 
@@ -6,12 +6,13 @@ use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::{Borrowed, ffi};
 
-/// C-contiguous bytes of a Python object, which stay in place until this is dropped.
+/// C-contiguous bytes of a Python object. They stay in place until this is dropped.
 pub(crate) struct HeldBuffer {
     view: ffi::Py_buffer,
-    /// The exporter's shape is the length in `view` itself: that pointer is set anew for the release.
+    /// Whether the exporter's shape points to the length in `view` itself, so that it is reset for
+    /// release.
     shape_is_len: bool,
-    /// The same of strides and the size of an item.
+    /// Whether the strides point to the item size in `view` itself.
     strides_are_item_size: bool,
 }
 
@@ -23,8 +24,8 @@ unsafe impl Sync for HeldBuffer {}
 
 impl HeldBuffer {
     /// # Errors
-    /// TypeError without a buffer, BufferError for one that is not C-contiguous or holds objects, and
-    /// what the exporter raises.
+    /// `TypeError` if the object has no buffer, `BufferError` if it is not C-contiguous or contains
+    /// object references, and any exception of the exporter.
     pub(crate) fn get(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
         let mut buffer = match Self::request(object, ffi::PyBUF_FULL_RO) {
             Ok(buffer) => buffer,
@@ -39,7 +40,7 @@ impl HeldBuffer {
         Ok(buffer)
     }
 
-    /// Some exporters have bytes and no format for them, NumPy's arrays of dates among them.
+    /// Asks without a format: some exporters, such as NumPy's arrays of dates, have none.
     fn without_format(object: Borrowed<'_, '_, PyAny>, refusal: PyErr) -> PyResult<Self> {
         if refusal.is_instance_of::<PyTypeError>(object.py()) {
             return Err(refusal);
@@ -59,8 +60,9 @@ impl HeldBuffer {
 
     fn request(object: Borrowed<'_, '_, PyAny>, flags: c_int) -> PyResult<Self> {
         let mut view = ffi::Py_buffer::new();
-        // SAFETY: an object, and a place for its buffer. Where the exporter points into that place, which
-        // is about to move, is remembered; nothing reads those pointers but what `drop` calls.
+        // SAFETY: an object, and a place for its buffer. Where the exporter points into that place,
+        // which is about to move, is remembered; nothing reads those pointers but what `drop`
+        // calls.
         if unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &raw mut view, flags) } < 0 {
             return Err(PyErr::fetch(object.py()));
         }
@@ -78,7 +80,7 @@ impl HeldBuffer {
         unsafe { ffi::PyBuffer_IsContiguous(&raw const self.view, b'C' as _) != 0 }
     }
 
-    /// Sets pointers into `view` to where it now is.
+    /// Sets the pointers into `view` to its current address.
     const fn point_to_itself(&mut self) {
         if self.shape_is_len {
             self.view.shape = &raw mut self.view.len;
@@ -88,7 +90,7 @@ impl HeldBuffer {
         }
     }
 
-    /// Where the bytes begin; anything for none.
+    /// Returns the address of the first byte; for an empty buffer any non-null address.
     pub(crate) const fn start(&self) -> *mut u8 {
         self.view.buf.cast()
     }
@@ -101,7 +103,7 @@ impl HeldBuffer {
         self.view.readonly != 0
     }
 
-    /// 0 for a single item, such as a C structure.
+    /// Returns the number of dimensions; 0 for a single item, such as a C structure.
     pub(crate) const fn dimensions(&self) -> c_int {
         self.view.ndim
     }
@@ -110,19 +112,20 @@ impl HeldBuffer {
         self.view.itemsize
     }
 
-    /// What an item is, in the words of the module `struct`.
+    /// Returns the format of an item, in the syntax of the module `struct`.
     pub(crate) fn format(&self) -> &[u8] {
         if self.view.format.is_null() {
             return b"B";
         }
-        // SAFETY: the exporter keeps a string that ends in NUL there for as long as the buffer is held.
+        // SAFETY: the exporter keeps a string that ends in NUL there for as long as the buffer is
+        // held.
         unsafe { CStr::from_ptr(self.view.format) }.to_bytes()
     }
 }
 
 impl Drop for HeldBuffer {
     fn drop(&mut self) {
-        // Without an interpreter nobody is left to be told.
+        // Without an interpreter, the exporter is gone.
         let _released = Python::try_attach(|_| {
             self.point_to_itself();
             // SAFETY: filled by `request`, whole again as just made sure, and released once.
@@ -131,7 +134,7 @@ impl Drop for HeldBuffer {
     }
 }
 
-/// Shows the bytes of a buffer as such, whatever they are to its exporter.
+/// Exports the bytes of a buffer as unsigned bytes, whatever the exporter's format is.
 #[pyclass(frozen, module = "ktls_fast")]
 pub(super) struct BytesOfBuffer(HeldBuffer);
 
@@ -144,7 +147,7 @@ impl BytesOfBuffer {
 #[pymethods]
 impl BytesOfBuffer {
     /// # Safety
-    /// As Python calls it: `view` is null, or a place for a `Py_buffer`.
+    /// Python calls it with a `view` that is null or points to space for a `Py_buffer`.
     unsafe fn __getbuffer__(
         slf: Bound<'_, Self>,
         view: *mut ffi::Py_buffer,
@@ -152,17 +155,17 @@ impl BytesOfBuffer {
     ) -> PyResult<()> {
         let held = &slf.get().0;
         let (start, len, read_only) = (held.start(), held.len(), held.is_read_only());
-        // SAFETY: `view` is Python's. The object, which the view keeps alive, keeps the exporter's bytes
-        // in place; they are shown as writable if the exporter said so.
+        // SAFETY: `view` is Python's. The object, which the view keeps alive, keeps the exporter's
+        // bytes in place; they are shown as writable if the exporter said so.
         unsafe { fill_info(slf.as_any(), view, (start, len, read_only), flags) }
     }
 }
 
-/// Fills what Python asked for with bytes of `owner`.
+/// Fills the requested `view` with bytes of `owner`.
 ///
 /// # Safety
-/// `view` is null or a place for a `Py_buffer`; `len` bytes at `start` live as long as `owner`, and may
-/// be written to unless `read_only`.
+/// `view` is null or a place for a `Py_buffer`; `len` bytes at `start` live as long as `owner`, and
+/// may be written to unless `read_only`.
 pub(super) unsafe fn fill_info(
     owner: &Bound<'_, PyAny>,
     view: *mut ffi::Py_buffer,
@@ -184,7 +187,7 @@ fn object_references() -> PyErr {
     PyBufferError::new_err("the buffer holds references to objects, not bytes")
 }
 
-/// True if a format has items that are references to objects. Names of fields stand between colons.
+/// Returns `true` if a format has items that are object references. Field names are between colons.
 fn holds_objects(format: &[u8]) -> bool {
     let mut codes = format.split(|&byte| byte == b':').step_by(2);
     codes.any(|codes| codes.contains(&b'O'))

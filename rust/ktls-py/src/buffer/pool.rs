@@ -1,4 +1,5 @@
-//! Memory of huge outputs, kept for the next: the system's fresh pages cost more than the work on them.
+//! Memory of huge outputs, kept for later ones: page faults on fresh memory cost more than the
+//! records.
 
 use std::ffi::c_int;
 use std::sync::Mutex;
@@ -9,27 +10,27 @@ use pyo3::prelude::*;
 use super::held::fill_info;
 use crate::memory::try_with_capacity;
 
-/// From this size on an allocator gives memory back to the system as soon as it is free.
+/// From this size on, allocators return memory to the system as soon as it is freed.
 pub(super) const HUGE: usize = 32 << 20;
-/// Buffers kept: a caller often holds one while the next is filled.
+/// The number of buffers kept: a caller often holds one while the next one is filled.
 const KEPT: usize = 2;
-/// Nothing larger is kept.
+/// The maximum size of a buffer that is kept, in bytes.
 const MOST: usize = 256 << 20;
 
 static POOL: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
-/// Bytes that nobody changes any more, in memory that goes back to the pool.
+/// Immutable bytes in memory that returns to the pool.
 #[pyclass(frozen, module = "ktls_fast")]
 pub(super) struct HugeBytes {
     memory: PooledMemory,
     len: usize,
 }
 
-/// What goes back when it is dropped; it may be longer than was asked for.
+/// Memory that returns to the pool when it is dropped. It may be larger than requested.
 struct PooledMemory(Vec<u8>);
 
 impl HugeBytes {
-    /// At most `len` bytes, of which `fill` writes the first part and tells how much that is.
+    /// Creates at most `len` bytes. `fill` writes the first ones and returns their number.
     pub(super) fn new<E: Into<PyErr>>(
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
@@ -56,15 +57,16 @@ impl HugeBytes {
     ) -> PyResult<()> {
         let bytes = slf.get().as_slice();
         let (start, len) = (bytes.as_ptr().cast_mut(), bytes.len());
-        // SAFETY: `view` is Python's. The bytes stay where they are and as they are for as long as the
-        // object lives, which the view then keeps alive; it is read-only, so that nobody writes
-        // through the pointer. What lies behind `len` belongs to earlier outputs and is not shown.
+        // SAFETY: `view` is Python's. The bytes stay where they are and as they are for as long as
+        // the object lives, which the view keeps alive. The view is read-only, so the pointer is
+        // not written through. The memory behind `len` belongs to earlier outputs and is not
+        // exported.
         unsafe { fill_info(slf.as_any(), view, (start, len, true), flags) }
     }
 }
 
 impl PooledMemory {
-    /// The smallest that is large enough and not much larger, or fresh.
+    /// Returns the smallest kept buffer that is large enough and not much larger, or a new one.
     fn take(len: usize) -> PyResult<Self> {
         if let Some(kept) = Self::kept(len) {
             return Ok(kept);
@@ -75,7 +77,7 @@ impl PooledMemory {
     }
 
     fn kept(len: usize) -> Option<Self> {
-        // Never waited for: a fork may have copied it locked, and fresh memory is no worse than none.
+        // Never waits for the lock, which a fork may have copied in its locked state.
         let mut pool = POOL.try_lock().ok()?;
         let fits = |bytes: &Vec<u8>| (len..=len.saturating_mul(2)).contains(&bytes.len());
         let fitting = pool.iter().enumerate().filter(|(_, bytes)| fits(bytes));
@@ -93,7 +95,7 @@ impl Drop for PooledMemory {
         if bytes.len() > MOST {
             return;
         }
-        // The one that was kept longest goes: sizes change with the caller.
+        // The oldest buffer is dropped, because sizes change with the caller.
         let oldest = (pool.len() == KEPT).then(|| pool.remove(0));
         pool.push(bytes);
         drop((pool, oldest));

@@ -1,6 +1,6 @@
-//! The C interface: functions that need no GIL, as one table for C and one capsule each for Cython.
+//! The C interface: functions that need no GIL, as a table for C and as capsules for Cython.
 //!
-//! `include/ktls_fast.h` is the reference: its types are those of this module, field by field.
+//! `include/ktls_fast.h` is the reference. Its types match the types of this module field by field.
 #![expect(
     unsafe_code,
     reason = "C hands over pointers and lengths, and wants functions back"
@@ -23,7 +23,7 @@ use opener::{
 };
 use sealer::{CPiece, CSealer, seal_batch, sealer_free, sealer_new, sealer_overhead, sealer_rekey};
 
-/// `ktls_api`: it only grows, and what is in it stays as it is under one version.
+/// `ktls_api`. Under one version it only grows, and existing fields do not change.
 #[repr(C)]
 struct CApi {
     version: u32,
@@ -74,7 +74,8 @@ static API: CApi = CApi {
     scan_key_updates,
 };
 
-/// Adds `_C_API` and, for `cimport`, `__pyx_capi__`, whose capsules have the functions' types for names.
+/// Adds `_C_API` and, for `cimport`, `__pyx_capi__`, whose capsules are named by the types of the
+/// functions.
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let functions = PyDict::new(py);
@@ -86,7 +87,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.setattr("_C_API", capsule(py, table, c"ktls_fast._core._C_API")?)
 }
 
-/// Each function by the name and type that Cython writes for it.
+/// The name and the type of each function, as Cython writes them.
 fn functions_of(api: &CApi) -> [(&'static str, &'static CStr, NonNull<c_void>); 11] {
     let pointer = |function: *const ()| {
         NonNull::new(function.cast_mut().cast()).unwrap_or(NonNull::dangling())
@@ -143,12 +144,12 @@ fn capsule<'py>(
     pointer: NonNull<c_void>,
     name: &'static CStr,
 ) -> PyResult<Bound<'py, PyCapsule>> {
-    // SAFETY: the pointer is to a static table or to a function: both live as long as the process, and
-    // have the C type that the name tells.
+    // SAFETY: the pointer is to a static table or to a function: both live as long as the process,
+    // and have the C type that the name tells.
     unsafe { PyCapsule::new_with_pointer(py, pointer, name) }
 }
 
-/// Why a call was refused.
+/// The reason why a call was refused.
 struct CRefusal {
     errno: Errno,
     text: String,
@@ -164,7 +165,7 @@ impl From<ktls_core::Error> for CRefusal {
 }
 
 impl From<ktls_net::NetError> for CRefusal {
-    /// Of a sealer it is only ever the other process of a fork.
+    /// A sealer only refuses the other process of a fork.
     fn from(error: ktls_net::NetError) -> Self {
         Self::new(Errno::Busy, error.to_string())
     }
@@ -176,9 +177,9 @@ impl CRefusal {
         Self { errno, text }
     }
 
-    /// Keeps the sentence for `last_error`.
+    /// Keeps the message for `last_error`.
     fn told(self) -> c_int {
-        // No sentence of ours has a NUL in it.
+        // No message of ours contains a NUL.
         LAST_ERROR.set(CString::new(self.text).unwrap_or_default());
         -self.errno.code()
     }
@@ -192,17 +193,17 @@ extern "C" fn last_error() -> *const c_char {
     LAST_ERROR.with_borrow(|text| text.as_ptr())
 }
 
-/// 0, or the negative errno.
+/// Returns 0, or the negative errno.
 fn status(done: Result<(), CRefusal>) -> c_int {
     done.map_or_else(CRefusal::told, |()| 0)
 }
 
-/// A number, or the negative errno.
+/// Returns a number, or the negative errno.
 fn count(done: Result<usize, CRefusal>) -> i64 {
     done.map_or_else(|refusal| refusal.told().into(), |count| count as i64)
 }
 
-/// A new object for C to own, or NULL.
+/// Returns a new object that C owns, or NULL.
 fn owned<T>(made: Result<T, CRefusal>) -> *mut T {
     match made {
         Ok(made) => Box::into_raw(Box::new(made)),
@@ -213,10 +214,10 @@ fn owned<T>(made: Result<T, CRefusal>) -> *mut T {
     }
 }
 
-/// What C says lies at `start`; nothing at NULL.
+/// Returns the values at `start`; an empty slice for NULL.
 ///
 /// # Safety
-/// `start` is NULL, or `len` values can be read there, which nobody writes to for `'a`.
+/// `start` is NULL, or `len` values can be read there that nothing writes to for `'a`.
 unsafe fn slice<'a, T>(start: *const T, len: usize) -> &'a [T] {
     if start.is_null() || len == 0 {
         return &[];
@@ -225,10 +226,10 @@ unsafe fn slice<'a, T>(start: *const T, len: usize) -> &'a [T] {
     unsafe { std::slice::from_raw_parts(start, len) }
 }
 
-/// The same to write to.
+/// Returns the writable values at `start`; an empty slice for NULL.
 ///
 /// # Safety
-/// `start` is NULL, or `len` values can be written there, which nobody else touches for `'a`.
+/// `start` is NULL, or `len` values can be written there that nothing else accesses for `'a`.
 unsafe fn slice_mut<'a, T>(start: *mut T, len: usize) -> &'a mut [T] {
     if start.is_null() || len == 0 {
         return &mut [];
@@ -238,13 +239,13 @@ unsafe fn slice_mut<'a, T>(start: *mut T, len: usize) -> &'a mut [T] {
 }
 
 /// # Safety
-/// As [`slice`].
+/// See [`slice`].
 unsafe fn info_of(info: *const u8, len: usize) -> Result<CryptoInfo, CRefusal> {
     // SAFETY: as the caller says.
     Ok(CryptoInfo::from_bytes(unsafe { slice(info, len) })?)
 }
 
-/// Refuses output that shares memory with input, before a reference to either exists.
+/// Refuses output that shares memory with input, before a reference to either is made.
 fn check_apart<T>(
     input: *const T,
     count: usize,

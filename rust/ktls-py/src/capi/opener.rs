@@ -1,4 +1,4 @@
-//! Opening and scanning for C.
+//! Opening and scanning from C.
 
 use std::ffi::c_int;
 use std::sync::Mutex;
@@ -123,7 +123,7 @@ fn open_into(
     })?;
     let stop = match end.stop {
         Some(BatchStop::Bad(error)) if found == 0 => return Err(error.into()),
-        // The sentence is there for who asks.
+        // The message is kept for `last_error`.
         Some(BatchStop::Bad(error)) => CRefusal::from(error).told(),
         Some(BatchStop::KeyUpdate) => KEY_UPDATE,
         Some(BatchStop::Full) => FULL,

@@ -1,4 +1,4 @@
-//! Sealing for C.
+//! Sealing from C.
 
 use std::ffi::c_int;
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ pub(super) struct CSealer {
     inner: Mutex<Sealer>,
     overhead: usize,
     version: u16,
-    /// Two processes that seal with one key would use its nonces twice.
+    /// Ensures that only one of two processes seals: both would use the same nonces.
     owner: Arc<Ownership>,
 }
 
@@ -89,7 +89,8 @@ pub(super) unsafe extern "C" fn seal_batch(
             check_apart(piece.data, piece.len, out, room)?;
         }
         // SAFETY: the header says that so much can be written at `out` and, unless NULL, at
-        // `lengths`, which shares memory with nothing else; `out` overlaps no piece, as just checked.
+        // `lengths`, which shares memory with nothing else; `out` overlaps no piece, as just
+        // checked.
         let (out, lengths) = unsafe { (slice_mut(out, room), slice_mut(lengths, len)) };
         let mut places = lengths.iter_mut();
         let sealed = guard(&sealer.inner).seal_batch(pieces.iter().map(CPiece::get), out, |at| {
@@ -103,7 +104,7 @@ pub(super) unsafe extern "C" fn seal_batch(
 }
 
 impl CPiece {
-    /// Before anything is made of its pointer.
+    /// Must be called before a reference is made from its pointer.
     fn check(&self, version: u16) -> Result<(), CRefusal> {
         check_record_type(version, self.record_type)?;
         let (len, max) = (self.len, MAX_PLAINTEXT);

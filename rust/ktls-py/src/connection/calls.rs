@@ -1,4 +1,4 @@
-//! What the calls of `Connection` have in common.
+//! Code that the calls of `Connection` share.
 
 use ktls_core::Errno;
 use ktls_net::{Connection, ConnectionCounts, NetError, ProgressDeadline, Wait};
@@ -11,7 +11,7 @@ use crate::python_socket;
 use crate::timeout::wait_for;
 
 impl PyConnection {
-    /// Runs a call that may wait, where it may be touched at all.
+    /// Runs a call that may wait, after the check that this process may use the connection.
     pub(super) fn run<R: Send>(
         &self,
         py: Python<'_>,
@@ -29,7 +29,7 @@ impl PyConnection {
         self.run(py, || Ok(pick(self.inner.counts())))
     }
 
-    /// A blocking call returns when the socket has taken what it sealed.
+    /// Waits until the socket has accepted the sealed bytes, if the connection is blocking.
     pub(super) fn flush(&self, py: Python<'_>, limit: &mut ProgressDeadline) -> PyResult<()> {
         if limit.patience() == Wait::Never {
             return Ok(());
@@ -37,12 +37,12 @@ impl PyConnection {
         self.run(py, || self.inner.flush(limit))
     }
 
-    /// For a call that goes on after signal handlers have run.
+    /// Returns the wait of a call that continues after signal handlers have run.
     pub(super) fn limit(&self) -> ProgressDeadline {
         ProgressDeadline::whole(self.timeout.patience())
     }
 
-    /// Sends as much as the timeout allows; signal handlers run in between.
+    /// Sends as much as the timeout allows. Signal handlers run in between.
     pub(super) fn write_from(
         &self,
         py: Python<'_>,
@@ -78,7 +78,8 @@ impl PyConnection {
     }
 }
 
-/// In a child that may not touch it no lock is waited for, and others that want the GIL may not exist.
+/// Runs a close without the GIL, except in a child that does not own the connection: it waits for
+/// no lock, and threads that want the GIL may not exist there.
 pub(super) fn close(py: Python<'_>, connection: &Connection, close: fn(&Connection)) {
     match connection.check_reachable() {
         Ok(()) => py.detach(|| close(connection)),
@@ -86,7 +87,7 @@ pub(super) fn close(py: Python<'_>, connection: &Connection, close: fn(&Connecti
     }
 }
 
-/// Plaintext handed to the connection between two looks at signals.
+/// The number of plaintext bytes to send between two checks for signals.
 const SLICE: usize = 1 << 20;
 
 pub(super) fn bytes_asked(count: isize) -> PyResult<usize> {

@@ -1,4 +1,4 @@
-//! From a socket to a connection.
+//! The handshake that turns a socket into a connection.
 
 use ktls_core::Errno;
 use ktls_net::handshake::Handshake;
@@ -13,7 +13,7 @@ use crate::ktls_socket::PyKtlsSocket;
 use crate::timeout::{SocketTimeout, wait_for};
 use crate::unclosed::TracedOrigin;
 
-/// The handshake of either side, within the socket's timeout.
+/// Performs the handshake of either side within the timeout of the socket.
 pub(super) fn shake(
     sock: &Bound<'_, PyAny>,
     handshake: Handshake,
@@ -37,7 +37,7 @@ pub(super) fn shake(
 }
 
 /// # Errors
-/// TypeError for what has TLS over its bytes: ours would go beside it, in the clear for its peer.
+/// `TypeError` for a socket that has TLS over its bytes: our records would bypass it.
 fn check_plain(sock: &Bound<'_, PyAny>) -> PyResult<()> {
     let modules = sock.py().import("sys")?.getattr("modules")?;
     let ssl = modules.call_method1("get", ("ssl",))?;

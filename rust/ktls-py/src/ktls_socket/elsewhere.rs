@@ -1,4 +1,4 @@
-//! What is TCP's to do, or the system's.
+//! Calls that are forwarded to TCP or to the system.
 
 use ktls_core::Errno;
 use pyo3::prelude::*;
@@ -8,7 +8,7 @@ use crate::errors::{connection_error, refused};
 use crate::python_socket;
 
 impl PyKtlsSocket {
-    /// What a socket with the ULP never does: it is connected, and stays so.
+    /// Refuses calls that are impossible once the ULP is attached, because the socket is connected.
     pub(super) fn unless_attached(&self, errno: Errno, what: &str) -> PyResult<()> {
         let ulp = self.inner.ulp(ULP_NAME).map_err(connection_error)?;
         if ulp.is_empty() {
@@ -18,7 +18,7 @@ impl PyKtlsSocket {
         Err(refused(errno, text))
     }
 
-    /// An option that is TCP's or the socket's own; `optlen` goes with None only.
+    /// Sets an option of TCP or of the socket; `optlen` is only allowed with `None`.
     pub(super) fn set_elsewhere(
         &self,
         py: Python<'_>,

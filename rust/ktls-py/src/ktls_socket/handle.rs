@@ -1,4 +1,4 @@
-//! A socket with several descriptors, as `dup` makes them.
+//! A socket with several descriptors, which `dup` creates.
 
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -10,28 +10,29 @@ use ktls_net::{FdSocket, NetError};
 use super::PyKtlsSocket;
 use crate::lock::guard;
 
-/// One of them. The last that is closed closes the socket.
+/// One descriptor of a socket. Closing the last one closes the socket.
 pub(super) struct SocketHandle {
     shared: Arc<SharedSocket>,
     closed: AtomicBool,
-    /// That of a duplicate; the first has the socket's.
+    /// Our own descriptor if we are a duplicate; `None` for the first, which uses that of the
+    /// socket.
     own: Mutex<Option<OwnedFd>>,
 }
 
 struct SharedSocket {
-    /// A relay may have it as well.
+    /// A relay may hold the socket as well.
     socket: Arc<FdSocket>,
     open: AtomicUsize,
 }
 
-/// What a closed one asks instead: every call on it is EBADF.
+/// The socket that a closed handle uses: every call on it fails with EBADF.
 static CLOSED: LazyLock<FdSocket> = LazyLock::new(FdSocket::closed);
 
 impl PyKtlsSocket {
-    /// The socket, for what outlives the object.
+    /// Returns the socket, for uses that outlive the object.
     ///
     /// # Errors
-    /// EBADF once closed.
+    /// EBADF if the handle is closed.
     pub(crate) fn socket(&self) -> Result<Arc<FdSocket>, NetError> {
         self.inner.descriptor()?;
         Ok(Arc::clone(&self.inner.shared.socket))
@@ -48,7 +49,7 @@ impl SocketHandle {
     }
 
     /// # Errors
-    /// EBADF once closed; what the system says of another descriptor.
+    /// EBADF if the handle is closed; an error of the system if there are no more descriptors.
     pub(super) fn dup(&self) -> Result<Self, NetError> {
         let fd = self.duplicate()?;
         Ok(Self::over(Arc::clone(&self.shared), Some(fd)))
@@ -69,13 +70,13 @@ impl SocketHandle {
         }
     }
 
-    /// True when it goes although nobody has closed it, and no relay will.
+    /// Returns `true` if the handle is being dropped open, and no relay will close the socket.
     pub(super) fn is_dropped_open(&self) -> bool {
         let relayed = Arc::strong_count(&self.shared.socket) > 1;
         !self.closed.load(Ordering::Acquire) && !relayed && self.shared.socket.is_left_open()
     }
 
-    /// True once, for the last of all.
+    /// Returns `true` once, for the last handle of the socket.
     fn let_go(&self) -> bool {
         if self.closed.swap(true, Ordering::SeqCst) {
             return false;
@@ -106,7 +107,7 @@ impl Deref for SocketHandle {
 
 impl Drop for SocketHandle {
     fn drop(&mut self) {
-        // A relay goes on with what nobody has closed, and closes it by letting go of it.
+        // A relay continues to use a socket that was dropped open, and closes it when it ends.
         if self.let_go() && Arc::strong_count(&self.shared.socket) == 1 {
             self.shared.socket.close();
         }

@@ -1,4 +1,4 @@
-//! What the receiving calls have in common.
+//! Code that the receiving calls share.
 
 use ktls_core::Errno;
 use ktls_core::socket::{ReceiveBuffers, ReceiveResult};
@@ -11,7 +11,8 @@ use crate::errors::refused;
 use crate::socket_call::size;
 
 impl PyKtlsSocket {
-    /// Receives into new bytes, with one more for the inner type behind a plaintext that just fits.
+    /// Receives into new `bytes`, with one byte more for the inner type behind a plaintext that
+    /// just fits.
     pub(super) fn recv_fresh<'py>(
         &self,
         py: Python<'py>,

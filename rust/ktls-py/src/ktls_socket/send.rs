@@ -1,4 +1,4 @@
-//! What the sends of `KtlsSocket` have in common.
+//! Code that the sending calls of `KtlsSocket` share.
 
 use ktls_core::socket::call::SendControl;
 use ktls_net::{KeptBytes, ProgressDeadline};
@@ -28,7 +28,7 @@ impl PyKtlsSocket {
         })
     }
 
-    /// What a queue needs no copy of.
+    /// Returns the buffers that a queue may use without a copy.
     pub(super) fn kept(
         &self,
         py: Python<'_>,
@@ -52,7 +52,8 @@ impl PyKtlsSocket {
     }
 }
 
-/// A connected socket sends to its peer, whatever the address: but it has to be one.
+/// Checks that an address is a tuple. Its value is ignored, because a connected socket sends to its
+/// peer.
 pub(super) fn check_address(address: &Bound<'_, PyAny>) -> PyResult<()> {
     if address.is_instance_of::<PyTuple>() {
         return Ok(());
