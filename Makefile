@@ -11,7 +11,8 @@ BIN := .venv/bin
 STAMPS := .venv/stamps
 TURN := flock .venv
 PIP := $(TURN) $(BIN)/python -m pip install
-RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust \( -name tests -o -name fuzz \) -prune -o -type f -print)
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust \( -name tests -o -name fuzz \) -prune -o -type f -print) \
+	python/ktls_fast/_core.pyi
 PACKAGE_SOURCES := pyproject.toml README.md $(shell find python \( -name __pycache__ -o -name '*.so' \) -prune -o -type f -print)
 
 # The bindings only convert, and a test binary of theirs would need a shared libpython, which a

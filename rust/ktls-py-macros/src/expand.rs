@@ -27,6 +27,7 @@ pub(crate) fn with_stub(stub: &Stub, class: TokenStream, item: TokenStream) -> R
     let mut item = parse2(item)?;
     match &mut item {
         Item::Struct(class) => {
+            check_undocumented(&class.attrs)?;
             let name = renamed(&class.attrs).unwrap_or_else(|| class.ident.to_string());
             class
                 .attrs
@@ -76,6 +77,7 @@ fn document_methods(stub: &Stub, class: &Ident, methods: &mut ItemImpl) -> Resul
 }
 
 fn document_method(stub: &Stub, class: &Ident, method: &mut ImplItemFn) -> Result<()> {
+    check_undocumented(&method.attrs)?;
     let rust_name = method.sig.ident.to_string();
     let is_new = has(&method.attrs, "new");
     let name = if is_new {
@@ -102,6 +104,7 @@ fn document_method(stub: &Stub, class: &Ident, method: &mut ImplItemFn) -> Resul
 }
 
 fn document_function(stub: &Stub, attrs: &mut Vec<Attribute>, function: &Signature) -> Result<()> {
+    check_undocumented(attrs)?;
     if has(attrs, "pymodule") {
         attrs.insert(0, doc(&find(stub, "", &function.ident)?.doc));
         return Ok(());
@@ -111,6 +114,15 @@ fn document_function(stub: &Stub, attrs: &mut Vec<Attribute>, function: &Signatu
     attrs.insert(0, doc(&item.doc));
     attrs.push(signature(item, function)?);
     Ok(())
+}
+
+/// Refuses an item with a doc comment, which PyO3 would add to the docstring of the stub.
+fn check_undocumented(attrs: &[Attribute]) -> Result<()> {
+    let comment = attrs.iter().find(|attr| attr.path().is_ident("doc"));
+    comment.map_or(Ok(()), |comment| {
+        let text = "the documentation of this item is written in the stub: use a plain comment";
+        Err(Error::new_spanned(comment, text))
+    })
 }
 
 fn find<'a>(stub: &'a Stub, name: &str, at: &Ident) -> Result<&'a StubItem> {

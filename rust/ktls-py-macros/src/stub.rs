@@ -160,18 +160,18 @@ fn docstring(lines: &[&str], at: usize, indent: usize) -> (String, usize) {
     (doc.join("\n"), lines.len())
 }
 
-/// Returns the text between the parentheses of the `def` in line `at`, and the line where they
-/// close.
+/// Returns the text between the parentheses of the `def` in line `at`, and the line where its signature
+/// ends with a colon.
 fn parameter_list(lines: &[&str], at: usize) -> (String, usize) {
-    let mut list = String::new();
-    let mut depth = 0;
+    let (mut list, mut depth, mut closed) = (String::new(), 0, false);
     for (number, line) in lines.iter().enumerate().skip(at) {
         for letter in line.chars() {
             depth -= i32::from(matches!(letter, ')' | ']'));
-            if depth == 0 && letter == ')' {
+            closed |= depth == 0 && letter == ')';
+            if closed && depth == 0 && letter == ':' {
                 return (list, number);
             }
-            if depth > 0 {
+            if !closed && depth > 0 {
                 list.push(letter);
             }
             depth += i32::from(matches!(letter, '(' | '['));
@@ -266,6 +266,12 @@ def stat(*, format: Literal["dict"] = "dict") -> dict[str, int]:
     """Stat."""
 @overload
 def stat(*, format: Literal["proc"]) -> str: ...
+def long() -> tuple[
+    str,
+    dict[str, int],
+]:
+    """Long."""
+
 def last() -> None:
     """Last."""
 "#;
@@ -288,6 +294,7 @@ def last() -> None:
         assert_eq!(doc("Sealer.rec_seq"), "The number.");
         assert_eq!(doc("Sealer.seal"), "Seal\ntwo lines.");
         assert_eq!(doc("Sealer.bare"), "");
+        assert_eq!(doc("long"), "Long.");
         assert_eq!(doc("last"), "Last.");
     }
 

@@ -15,9 +15,7 @@ pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
         .map(drop)
 }
 
-/// Waits until the peers of closed connections have received everything, within limits.
-///
-/// An exception from a signal handler, such as Ctrl-C, ends the wait.
+// An exception from a signal handler, such as Ctrl-C, ends the wait.
 #[from_stub]
 #[pyfunction(name = "_finish_closing")]
 pub(crate) fn finish_closing(py: Python<'_>) -> PyResult<()> {

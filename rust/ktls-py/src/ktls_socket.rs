@@ -51,8 +51,8 @@ pub(crate) struct PyKtlsSocket {
 #[from_stub(KtlsSocket)]
 #[pymethods]
 impl PyKtlsSocket {
-    /// Always the engine. The keyword `backend`, until 0.3, calls what the package has registered
-    /// for it, so that this module imports nothing of the package.
+    // Always the engine. The keyword `backend`, until 0.3, calls what the package has registered
+    // for it, so that this module imports nothing of the package.
     #[new]
     fn take_over<'py>(
         sock: &Bound<'py, PyAny>,

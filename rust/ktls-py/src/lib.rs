@@ -64,6 +64,9 @@ use crate::sealer::{PySealer, SealedBatch};
 use crate::stat::PyNamespace;
 use crate::traffic_secret::PyTrafficSecret;
 
+// Cargo compiles this crate anew when the stub changes, which `from_stub` reads.
+const _: &str = include_str!("../../../python/ktls_fast/_core.pyi");
+
 #[from_stub]
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -154,7 +154,6 @@ pub(crate) struct OpenedBatch {
     types: LazyColumn,
     offsets: LazyColumn,
     lengths: LazyColumn,
-    #[pyo3(get)]
     consumed: usize,
     stop: Option<BatchStop>,
 }
@@ -162,6 +161,11 @@ pub(crate) struct OpenedBatch {
 #[from_stub(OpenedBatch)]
 #[pymethods]
 impl OpenedBatch {
+    #[getter]
+    const fn consumed(&self) -> usize {
+        self.consumed
+    }
+
     #[getter]
     fn data(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.data.view(py)

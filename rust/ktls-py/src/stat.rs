@@ -14,7 +14,6 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-/// Counters of a namespace.
 #[from_stub]
 #[pyclass(frozen, weakref, name = "Namespace", module = "ktls_fast")]
 #[derive(Default)]
@@ -33,7 +32,6 @@ impl PyNamespace {
     }
 }
 
-/// Returns the counters of a namespace, or without one those of the process.
 pub(crate) fn stats_of(namespace: Option<&Bound<'_, PyNamespace>>) -> Arc<Stats> {
     Arc::clone(namespace.map_or_else(|| &*STATS, |namespace| &namespace.get().0))
 }

@@ -10,7 +10,6 @@ use crate::stat::PyNamespace;
 
 static ANSWER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// Registers what makes a socket for the keyword; the first registration stays.
 #[from_stub]
 #[pyfunction(name = "_answer_backend_keyword")]
 pub(crate) fn answer_backend_keyword(py: Python<'_>, function: Py<PyAny>) {
