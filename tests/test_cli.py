@@ -220,7 +220,7 @@ def test_misuse_is_one_sentence_and_status_2(
         (
             (*PROXY, "--log", "/nowhere/log"),
             "cannot open the log /nowhere/log: no such file or directory;"
-            " give --log a file in a directory that exists",
+            " pass a file in an existing directory to --log",
         ),
         *(
             (
@@ -239,7 +239,7 @@ def test_misuse_is_one_sentence_and_status_2(
         (
             (*PROXY, "--keylog", "/nowhere/keys"),
             "cannot write the key log /nowhere/keys: no such file or directory;"
-            " give --keylog a file in a directory that exists",
+            " pass a file in an existing directory to --keylog",
         ),
         (
             ("proxy", "--listen", "192.0.2.1:0", "--connect", "127.0.0.1:1"),

@@ -34,7 +34,7 @@ from tests.ktls_ends import (
 from tests.reference import HANDSHAKE
 
 Make = Callable[..., Any]
-KEYWORD = r"^KtlsSocket is always the engine: .* ktls_fast\.ktls_socket\(sock, backend\)$"
+KEYWORD = r"^KtlsSocket always uses the engine: .* ktls_fast\.ktls_socket\(sock, backend\)$"
 HERE = _kernel_tls.kernel_tls()
 needs_ulp = pytest.mark.skipif(HERE["ulp"] != "yes", reason=f"kernel TLS: {HERE['ulp']}")
 
@@ -195,7 +195,7 @@ def test_the_kernel_counts_for_no_namespace_of_ours(
 ) -> None:
     host(True)
     pair = tcp_pair()
-    with pytest.raises(KtlsError, match="give no namespace") as caught:
+    with pytest.raises(KtlsError, match="pass no namespace") as caught:
         over(pair[0], backend="kernel", namespace=Namespace())
     assert caught.value.errno == errno.EINVAL
     assert still_works(pair)

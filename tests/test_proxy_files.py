@@ -156,7 +156,7 @@ def test_what_cannot_be_written_to_is_told_before_anything_starts(
 def test_a_key_log_that_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
     fifo = tmp_path / "keys"
     os.mkfifo(fifo)
-    with pytest.raises(Failure, match="a FIFO that nobody reads"):
+    with pytest.raises(Failure, match="a FIFO without a reader"):
         check_key_log(fifo)
 
 

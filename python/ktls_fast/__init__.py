@@ -1,8 +1,8 @@
 """The record layer of Linux kernel TLS in user space, with TLS 1.3 key updates.
 
-Three ways in: :func:`connect` and :func:`accept` give a whole TLS :class:`Connection`;
-:class:`KtlsSocket` behaves as a TCP socket with the kernel's tls ULP; :class:`Sealer` and
-:class:`Opener` work on records in memory.
+The package has three levels. :func:`connect` and :func:`accept` return a complete TLS
+:class:`Connection`. :class:`KtlsSocket` behaves as a TCP socket with the kernel's tls ULP.
+:class:`Sealer` and :class:`Opener` work on records in memory.
 """
 
 import typing as _typing
@@ -142,33 +142,38 @@ def connect(
     server_name: str | None = None,
     timeout: float | None = None,
 ) -> Connection:
-    """Connect to a TLS server.
+    """Connect to a TLS server and return the connection after the handshake.
 
-    :param config: default: the system's roots.
-    :param server_name: what the certificate must prove; default: the host of ``address``.
-    :param timeout: seconds for the TCP connect and for the handshake, each; it stays set.
-    :raises HandshakeError: EPROTO, with what went wrong.
-    :raises OSError: what :func:`socket.create_connection` raises.
+    :param config: the default trusts the root certificates of the system.
+    :param server_name: the DNS name or IP address that the server's certificate must prove;
+        default: the host of ``address``.
+    :param timeout: seconds for the TCP connect and for the handshake, each; it remains the timeout
+        of the connection. None waits forever.
+    :raises HandshakeError: EPROTO: the handshake failed; the text says why.
+    :raises OSError: the errors of :func:`socket.create_connection`.
     """
-    import socket  # which costs as much as this package, and is there before a call of accept
+    import socket  # as slow to import as this package; a caller of accept has imported it
 
     sock = socket.create_connection(address, timeout)
-    with sock:  # a Connection detaches it, so that this closes it after an error only
+    with sock:  # closes the socket after an error only: a Connection detaches it
         _send_at_once(sock)
         return Connection.client(sock, config or ClientConfig(), server_name or address[0])
 
 
 def get_include() -> str:
-    """The folder of ``ktls_fast.h``, for a C compiler's ``-I``; Cython needs it, too."""
-    from pathlib import Path  # which costs a third of all that this package costs otherwise
+    """Return the directory of ``ktls_fast.h``, for the option ``-I`` of a C compiler or Cython."""
+    from pathlib import Path  # would make importing the package a third slower
 
     return str(Path(__file__).with_name("include"))
 
 
 def accept(sock: "socket.socket", config: ServerConfig) -> Connection:
-    """Do the server's handshake on ``sock``, which a listener has accepted, within its timeout.
+    """Perform the server's handshake on an accepted socket and return the connection.
 
-    :raises HandshakeError: EPROTO, with what went wrong; the peer got an alert.
+    The handshake must finish within the timeout of ``sock``.
+
+    :raises HandshakeError: EPROTO: the handshake failed; the text says why. The peer was sent an
+        alert.
     :raises TimeoutError: the handshake took longer than the timeout of ``sock``.
     """
     _send_at_once(sock)
@@ -176,7 +181,7 @@ def accept(sock: "socket.socket", config: ServerConfig) -> Connection:
 
 
 def _send_at_once(sock: "socket.socket") -> None:
-    """Switch Nagle's algorithm off: it would hold the end of a record back until an ACK comes."""
+    """Disable Nagle's algorithm, which would delay the end of a record until an ACK arrives."""
     import socket
 
     if sock.family in (socket.AF_INET, socket.AF_INET6):
@@ -186,7 +191,7 @@ def _send_at_once(sock: "socket.socket") -> None:
 if not _typing.TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Import ``KernelSocket`` when it is asked for: few need it, and only Linux can."""
+        """Import ``KernelSocket`` on first use: few programs need it, and it needs Linux."""
         if name != "KernelSocket":
             msg = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(msg)

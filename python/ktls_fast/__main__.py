@@ -1,4 +1,4 @@
-"""``python -m ktls_fast`` is the command ``ktls-fast``."""
+"""Run the command ``ktls-fast`` as ``python -m ktls_fast``."""
 
 import sys
 

@@ -1,10 +1,10 @@
-"""Who carries a TLS socket: the engine of this package, or the TLS of the host's kernel.
+"""The choice of a TLS socket's backend: the engine of this package or the host's kernel.
 
-The choice is a function and not an argument of :class:`KtlsSocket`: a class whose constructor
-returns an object of another class breaks ``isinstance``, type checkers and every reader's
-expectation. An abstract base class of both was the other way to keep ``isinstance`` true. It would
-have to repeat each method of the two, whose results differ where the kernel's differ, and a
-``KtlsSocket`` would still be two classes with different costs.
+The choice is made by a function and not by an argument of :class:`KtlsSocket`. A class whose
+constructor returns an object of another class breaks ``isinstance`` and type checkers, and
+surprises its readers. An abstract base class of both would keep ``isinstance`` true. However, it
+would repeat every method of the two, whose results differ where the kernel differs, and one name
+would still stand for two classes with different costs.
 """
 
 import errno
@@ -28,7 +28,7 @@ Backend = Literal["auto", "engine", "kernel"]
 BACKENDS: Final = ("auto", "engine", "kernel")
 
 VARIABLE: Final = "KTLS_FAST_BACKEND"
-"""Environment variable: what "auto" means in this process."""
+"""Name of the environment variable that sets the meaning of "auto" in this process."""
 
 
 def ktls_socket(
@@ -39,41 +39,41 @@ def ktls_socket(
     device: OffloadQueue | None = None,
     record_limit: int | None = None,
 ) -> "KtlsSocket | KernelSocket":
-    """Take over ``sock`` (it is detached) as a TLS socket of the engine or of the host's kernel.
+    """Turn ``sock`` into a TLS socket of the engine or of the host's kernel; ``sock`` is detached.
 
     Both classes have the same methods, results and exceptions; ``docs/kernel-differences.md``
-    lists where they differ, and the attribute ``backend`` tells which one it is.
+    lists the differences. The attribute ``backend`` names the chosen one.
 
     :param backend: ``"engine"`` returns a :class:`KtlsSocket`, ``"kernel"`` a
-        :class:`KernelSocket`, whose calls are the kernel's. ``"auto"`` is what the environment
-        variable ``KTLS_FAST_BACKEND`` says. Without it, the kernel carries a TCP socket without
-        ``namespace`` where it has TLS and can rekey, which is tried once in a process, and the
-        engine all others.
-    :param namespace: as for :class:`KtlsSocket`; the kernel has its own.
-    :param device: as for :class:`KtlsSocket`; with one, ``"auto"`` is the engine.
-    :param record_limit: as for :class:`KtlsSocket`; with one, ``"auto"`` is the engine.
-    :raises ValueError: there is no such backend, or ``sock`` is closed.
-    :raises TypeError: ``backend`` is no str, or ``sock`` no socket.
-    :raises KtlsError: for ``"kernel"``, and ``sock`` is not detached: ENOENT where the kernel has
-        no TLS, EINVAL for an argument that only the engine takes.
+        :class:`KernelSocket`, whose calls are the kernel's. ``"auto"`` uses the value of the
+        environment variable ``KTLS_FAST_BACKEND``. If that is not set, it chooses the kernel for a
+        TCP socket without ``namespace`` if the kernel has TLS and can rekey, and otherwise the
+        engine. The kernel is tried once in a process.
+    :param namespace: the counters to use, for the engine only. See :class:`KtlsSocket`.
+    :param device: the offload queue to use; ``"auto"`` then chooses the engine.
+    :param record_limit: the number of records to seal per key; ``"auto"`` then chooses the engine.
+    :raises ValueError: ``backend`` is unknown, or ``sock`` is closed.
+    :raises TypeError: ``backend`` is not a str, or ``sock`` is not a socket.
+    :raises KtlsError: with the backend ``"kernel"``: ENOENT if the kernel has no TLS, EINVAL for an
+        argument that only the engine takes. ``sock`` is not detached.
     """
     if device is not None or record_limit is not None:
         _check_engine_only(backend, device, record_limit)
         backend = "engine"
     if _is_for_the_kernel(sock, backend, namespace):
-        from ._kernel_socket import KernelSocket  # Linux has what it needs, and few need it
+        from ._kernel_socket import KernelSocket  # needs Linux, and few programs need it
 
         return KernelSocket.over(sock)
     return KtlsSocket(sock, namespace=namespace, device=device, record_limit=record_limit)
 
 
 def _check_engine_only(backend: str, device: OffloadQueue | None, record_limit: int | None) -> None:
-    """Refuse the kernel for what only the engine does."""
+    """Raise an error if the backend is the kernel, as only the engine takes these arguments."""
     if _checked("backend", backend) != "kernel":
         return
     if device is not None:
         raise KtlsError(errno.EINVAL, "the kernel's TLS takes no device")
-    msg = f"the kernel's TLS takes no record_limit, and {record_limit} is given"
+    msg = f"the kernel's TLS takes no record_limit, but {record_limit} was given"
     raise KtlsError(errno.EINVAL, msg)
 
 
@@ -99,7 +99,7 @@ def _checked(name: str, backend: object) -> str:
 
 def _check_kernel(namespace: Namespace | None) -> None:
     if namespace is not None:
-        msg = 'the backend "kernel" counts for its network namespace only; give no namespace'
+        msg = 'the backend "kernel" has counters per network namespace; pass no namespace'
         raise KtlsError(errno.EINVAL, msg)
     from ._kernel_tls import require_ulp
 
@@ -107,7 +107,7 @@ def _check_kernel(namespace: Namespace | None) -> None:
 
 
 def _suits_the_kernel(sock: object) -> bool:
-    """Whether the kernel does for ``sock`` all that the engine would do."""
+    """Return True if the kernel can do for ``sock`` everything that the engine can."""
     import socket
 
     from ._kernel_tls import can_rekey
@@ -124,10 +124,10 @@ def _backend_keyword(
     device: OffloadQueue | None,
     record_limit: int | None,
 ) -> "KtlsSocket | KernelSocket":
-    """Answer ``KtlsSocket(sock, backend=...)``, which goes with 0.3."""
+    """Handle the deprecated call ``KtlsSocket(sock, backend=...)``; to be removed in 0.3."""
     msg = (
-        "KtlsSocket is always the engine: leave backend= out,"
-        " or choose by ktls_fast.ktls_socket(sock, backend)"
+        "KtlsSocket always uses the engine: leave backend= out,"
+        " or call ktls_fast.ktls_socket(sock, backend)"
     )
     warnings.warn(msg, DeprecationWarning, stacklevel=2)
     return ktls_socket(sock, backend, namespace=namespace, device=device, record_limit=record_limit)

@@ -1,4 +1,4 @@
-"""What sendfile of a kernel socket sends: files with a size, and all that can only be read."""
+"""Files for ``KernelSocket.sendfile``: those with a known size, and those that are only read."""
 
 import os
 import stat
@@ -8,14 +8,18 @@ __all__ = ["Reader", "tells_a_size"]
 
 
 class Reader:
-    """A file without offsets: it can be read and nothing else."""
+    """A file object that has only ``read``, so that ``socket.sendfile`` reads it and sends.
+
+    ``socket.sendfile`` takes a file whose ``fstat`` reports the size 0 for an empty one. This class
+    has no ``fileno``, which makes ``socket.sendfile`` fall back to reading.
+    """
 
     mode = "rb"
 
     def __init__(self, file: Any, offset: int, count: int | None) -> None:  # noqa: ANN401
-        """Read up to ``count`` bytes from ``offset`` on.
+        """Prepare to read up to ``count`` bytes of ``file``, starting at ``offset``.
 
-        :raises ValueError: the file is open in text mode, or ``count`` is not above 0.
+        :raises ValueError: the file is open in text mode, or ``count`` is not positive.
         """
         if "b" not in getattr(file, "mode", "b"):
             msg = "the file is not open in binary mode"
@@ -28,15 +32,18 @@ class Reader:
         self._file, self._left = file, count
 
     def read(self, size: int) -> bytes:
-        """Up to so many bytes."""
+        """Return up to ``size`` bytes; ``b""`` at the end of the file or after ``count`` bytes."""
         data: bytes = self._file.read(size if self._left is None else min(size, self._left))
         if self._left is not None:
             self._left -= len(data)
         return data
 
 
-def tells_a_size(file: Any) -> bool:  # noqa: ANN401 - all that has or lacks a fileno
-    """Whether it is a regular file, and not one of those that tell 0 whatever they hold."""
+def tells_a_size(file: Any) -> bool:  # noqa: ANN401 - any object, with or without a fileno
+    """Return True if ``file`` is a regular file whose size is known and not 0.
+
+    Files of ``/proc`` report the size 0 whatever they contain.
+    """
     try:
         status = os.fstat(file.fileno())
     except (AttributeError, OSError, ValueError):

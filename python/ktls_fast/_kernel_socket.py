@@ -1,4 +1,4 @@
-"""The kernel's own TLS socket, with what ``KtlsSocket`` has beyond ``socket.socket``."""
+"""The kernel's own TLS socket, with the methods that ``KtlsSocket`` adds to ``socket.socket``."""
 
 import errno
 import functools
@@ -34,14 +34,14 @@ CLASSES: Final = {
 
 
 def _with_ktls_errors(call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Let ``call`` raise the exceptions of :mod:`ktls_fast.errors`."""
+    """Wrap ``call`` so that it raises the exceptions of :mod:`ktls_fast.errors`."""
 
     @functools.wraps(call)
     def raising(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         try:
             return call(*args, **kwargs)
         except OSError as error:
-            # What has a class of its own, as BlockingIOError has, keeps it.
+            # Subclasses of OSError, such as BlockingIOError, are passed on unchanged.
             if type(error) is not OSError or error.errno in (None, errno.EBADF):
                 raise
             raise CLASSES.get(error.errno, KtlsError)(error.errno, error.strerror) from None
@@ -55,11 +55,15 @@ def _without_waiting_first(
     flags_at: int,
     iterables: int = 0,
 ) -> Callable[Concatenate[socket.socket, Parameters], Result]:
-    """Let ``call``, whose argument ``flags_at`` are its flags, ask the kernel before it waits.
+    """Wrap ``call`` so that it asks the kernel before it waits.
 
-    On a socket with a timeout Python polls before each call, with ``MSG_DONTWAIT`` too; and a poll
-    sees nothing while a KeyUpdate is pending, for which a receive has an answer (K-11, K-13). The
-    first ``iterables`` arguments are gone through once for each of the two calls.
+    On a socket with a timeout, Python polls before each call, even with ``MSG_DONTWAIT``. A poll
+    reports nothing while a KeyUpdate is pending, although a receive would return an error at once
+    (K-11, K-13).
+
+    :param flags_at: the position of the flags among the arguments of ``call``.
+    :param iterables: how many of the first arguments are iterables; they become lists, as they
+        may have to be iterated over twice.
     """
 
     @_with_ktls_errors
@@ -82,13 +86,16 @@ def _without_waiting_first(
 
 
 def _lists(args: Any, count: int) -> Any:  # noqa: ANN401
-    """The arguments, the first of them as lists."""
+    """Return the arguments with the first ``count`` of them converted to lists."""
     return (*(list(argument) for argument in args[:count]), *args[count:])
 
 
 @contextmanager
 def _non_blocking(sock: socket.socket) -> Iterator[socket.socket]:
-    """The same connection without a timeout; that of ``sock`` has made it non-blocking."""
+    """Yield a non-blocking socket object with the descriptor of ``sock``.
+
+    The descriptor itself is non-blocking already, as ``sock`` has a timeout.
+    """
     same = socket.socket(sock.family, sock.type, sock.proto, fileno=sock.fileno())
     try:
         same.setblocking(False)
@@ -101,17 +108,19 @@ class KernelSocket(socket.socket):
     """A connected TCP socket whose TLS is the kernel's; :func:`ktls_fast.ktls_socket` returns it.
 
     It is a :class:`socket.socket` with the same methods, results and exceptions as
-    :class:`ktls_fast.KtlsSocket`; ``docs/kernel-differences.md`` tells where they differ.
+    :class:`ktls_fast.KtlsSocket`. ``docs/kernel-differences.md`` lists the differences.
     """
 
     __module__ = "ktls_fast"
 
     @classmethod
     def over(cls, sock: socket.socket) -> Self:
-        """Take over ``sock`` (it is detached) with its timeout.
+        """Return a socket that takes over the descriptor and the timeout of ``sock``.
 
-        :raises TypeError: it is no ``socket.socket``.
-        :raises ValueError: it is closed.
+        ``sock`` is detached.
+
+        :raises TypeError: ``sock`` is not a ``socket.socket``.
+        :raises ValueError: ``sock`` is closed.
         """
         if not isinstance(sock, socket.socket):
             msg = f"{type(sock)} is not a socket.socket"
@@ -126,7 +135,7 @@ class KernelSocket(socket.socket):
 
     @property
     def backend(self) -> Literal["kernel"]:
-        """Who carries the socket."""
+        """The implementation of TLS: always ``"kernel"``."""
         return "kernel"
 
     @_with_ktls_errors
@@ -138,7 +147,7 @@ class KernelSocket(socket.socket):
         optlen: int | None = None,
         /,
     ) -> None:
-        """As :meth:`ktls_fast.KtlsSocket.setsockopt`."""
+        """Set a socket option. See :meth:`ktls_fast.KtlsSocket.setsockopt`."""
         if isinstance(value, CryptoInfo):
             value = bytes(value)
         if value is not None:
@@ -148,7 +157,7 @@ class KernelSocket(socket.socket):
 
     @_with_ktls_errors
     def getsockopt(self, level: int, optname: int, buflen: int = 0, /) -> Any:  # noqa: ANN401
-        """As :meth:`socket.socket.getsockopt`: an int without ``buflen``, else bytes."""
+        """Return a socket option: an int if ``buflen`` is 0, otherwise up to ``buflen`` bytes."""
         return super().getsockopt(level, optname, buflen)
 
     bind = _with_ktls_errors(socket.socket.bind)
@@ -164,7 +173,7 @@ class KernelSocket(socket.socket):
 
     @_with_ktls_errors
     def sendto(self, *args: Any) -> int:  # noqa: ANN401
-        """As :meth:`socket.socket.sendto`."""
+        """Send data to an address. See :meth:`socket.socket.sendto`."""
         return super().sendto(*args)
 
     _recv = _without_waiting_first(socket.socket.recv, flags_at=1)
@@ -173,14 +182,14 @@ class KernelSocket(socket.socket):
     _recvmsg_into = _without_waiting_first(socket.socket.recvmsg_into, flags_at=2, iterables=1)
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """As :meth:`ktls_fast.KtlsSocket.recv`."""
+        """Receive up to ``bufsize`` bytes. See :meth:`ktls_fast.KtlsSocket.recv`."""
         if wants_all(self, flags):
             data: bytes = self.recvmsg(bufsize, 0, flags)[0]
             return data
         return self._recv(bufsize, flags)
 
     def recv_into(self, buffer: "Buffer", nbytes: int = 0, flags: int = 0) -> int:
-        """As :meth:`ktls_fast.KtlsSocket.recv_into`."""
+        """Receive into ``buffer``; return the size. See :meth:`ktls_fast.KtlsSocket.recv_into`."""
         whole = memoryview(buffer)
         if not wants_all(self, flags) or not 0 <= nbytes <= whole.nbytes:
             return self._recv_into(buffer, nbytes, flags)
@@ -188,7 +197,7 @@ class KernelSocket(socket.socket):
         return receive_all(self, self._recvmsg_into, [room], 0, flags)[0]
 
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> Any:  # noqa: ANN401
-        """As :meth:`ktls_fast.KtlsSocket.recvmsg`."""
+        """Receive data and control messages. See :meth:`ktls_fast.KtlsSocket.recvmsg`."""
         if not wants_all(self, flags) or bufsize < 0:
             return self._recvmsg(bufsize, ancbufsize, flags)
         data = bytearray(bufsize)
@@ -198,29 +207,30 @@ class KernelSocket(socket.socket):
     def recvmsg_into(
         self, buffers: "Iterable[Buffer]", ancbufsize: int = 0, flags: int = 0, /
     ) -> Any:  # noqa: ANN401
+        """Receive into several buffers. See :meth:`ktls_fast.KtlsSocket.recvmsg_into`."""
         if wants_all(self, flags):
             return receive_all(self, self._recvmsg_into, buffers, ancbufsize, flags)
         return self._recvmsg_into(buffers, ancbufsize, flags)
 
     @_with_ktls_errors
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:  # noqa: ANN401
-        """As :meth:`ktls_fast.KtlsSocket.sendfile`."""
+        """Send a file; return the number of bytes. See :meth:`ktls_fast.KtlsSocket.sendfile`."""
         if tells_a_size(file):
             return super().sendfile(file, offset, count)
-        # Python takes what tells no size, as a pipe, for an empty file, and sends nothing.
+        # socket.sendfile takes a file of unknown size, such as a pipe, for an empty one.
         reader: Any = Reader(file, offset, count)
         return super().sendfile(reader)
 
     @_with_ktls_errors
     def splice_from(self, fd_in: "FileDescriptorLike", n: int, flags: int = 0, /) -> int:
-        """As :meth:`ktls_fast.KtlsSocket.splice_from`."""
+        """Send up to ``n`` bytes of a pipe. See :meth:`ktls_fast.KtlsSocket.splice_from`."""
         if not flags & os.SPLICE_F_NONBLOCK:
             self._wait(select.POLLOUT)
         return os.splice(_number(fd_in), self.fileno(), n, flags=flags)
 
     @_with_ktls_errors
     def splice_to(self, fd_out: "FileDescriptorLike", n: int, flags: int = 0, /) -> int:
-        """As :meth:`ktls_fast.KtlsSocket.splice_to`."""
+        """Receive up to ``n`` bytes into a pipe. See :meth:`ktls_fast.KtlsSocket.splice_to`."""
         pipe = _number(fd_out)
         if self.gettimeout() and not flags & os.SPLICE_F_NONBLOCK:
             with suppress(BlockingIOError):
@@ -229,9 +239,9 @@ class KernelSocket(socket.socket):
         return os.splice(self.fileno(), pipe, n, flags=flags)
 
     def poll(self, events: int, timeout: float | None = None) -> int:
-        """As :meth:`ktls_fast.KtlsSocket.poll`.
+        """Wait for ``events``; return those that occurred. See :meth:`ktls_fast.KtlsSocket.poll`.
 
-        :raises ValueError: ``timeout`` is no time.
+        :raises ValueError: ``timeout`` is negative, infinite or not a number.
         """
         if self.fileno() < 0:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -245,22 +255,24 @@ class KernelSocket(socket.socket):
 
     @_with_ktls_errors
     def info(self) -> TlsInfo | None:
-        """As :meth:`ktls_fast.KtlsSocket.info`.
+        """Return the state of TLS, or None without TLS. See :meth:`ktls_fast.KtlsSocket.info`.
 
-        :raises KtlsError: EOPNOTSUPP where the kernel's sock_diag tells nothing of TLS.
+        :raises KtlsError: EOPNOTSUPP: the kernel's sock_diag reports nothing about TLS.
         """
         if not self.getsockopt(socket.IPPROTO_TCP, TCP_ULP, 16).startswith(b"tls"):
             return None
         info = _sock_diag.tls_info(_sock_diag.ask(self))
         if info is None:
-            msg = "the sock_diag of this kernel tells nothing of TLS"
+            msg = "the sock_diag of this kernel reports nothing about TLS"
             raise KtlsError(errno.EOPNOTSUPP, msg)
         return info
 
     def _wait(self, event: int) -> None:
-        """Keep the timeout, as Python's own socket calls do: by a poll before the call.
+        """Wait for ``event`` up to the socket's timeout, as Python does before its own calls.
 
-        :raises TimeoutError: it has passed.
+        Return at once if the socket has no timeout or is non-blocking.
+
+        :raises TimeoutError: the timeout has passed.
         """
         timeout = self.gettimeout()
         if timeout and not self.poll(event, timeout):
@@ -268,7 +280,7 @@ class KernelSocket(socket.socket):
             raise TimeoutError(msg)
 
     def __repr__(self) -> str:
-        """As ``KtlsSocket`` shows itself."""
+        """Return the class, the descriptor and the backend."""
         return f"<KernelSocket fd={self.fileno()} backend=kernel>"
 
 

@@ -1,4 +1,4 @@
-"""The TLS of the host's kernel: whether it is there, whether it can rekey, what it counted."""
+"""The TLS of the host's kernel: its presence, its support for rekeying, and its counters."""
 
 import contextlib
 import errno
@@ -18,9 +18,10 @@ PATIENCE = 10.0
 
 
 def kernel_tls() -> dict[str, str]:
-    """Whether the kernel has the tls ULP and whether it takes second keys: ``yes``, or why not.
+    """Return whether the kernel has the tls ULP (``ulp``) and can install a second key (``rekey``).
 
-    It is found out by trying on a loopback connection.
+    Each value is ``"yes"``, or ``"no"`` and usually the reason. Both are tried on a loopback
+    connection.
     """
     with _connected() as sock:
         error = _refusal(sock, socket.IPPROTO_TCP, TCP_ULP, b"tls")
@@ -32,9 +33,9 @@ def kernel_tls() -> dict[str, str]:
 
 
 def can_rekey() -> bool:
-    """Whether the kernel has TLS that can rekey; what was found once stays so in this process.
+    """Return True if the kernel has TLS that can rekey; the answer is cached in this process.
 
-    Where that cannot be tried right now, as without a loopback interface, it does not.
+    Return False, without caching it, if the trial fails, for example without a loopback interface.
     """
     try:
         return _tried()
@@ -49,9 +50,11 @@ def _tried() -> bool:
 
 @functools.cache
 def require_ulp() -> None:
-    """Refuse where the kernel has no tls ULP, each time anew: it may be loaded meanwhile.
+    """Raise an error if the kernel has no tls ULP.
 
-    :raises KtlsError: ENOENT, with what to do.
+    Only success is cached: the module may be loaded after a failure.
+
+    :raises KtlsError: ENOENT; the text says what to do.
     """
     answer, _, why = kernel_tls()["ulp"].partition(": ")
     if answer != "yes":
@@ -60,7 +63,7 @@ def require_ulp() -> None:
 
 
 def counters() -> dict[str, int]:
-    """The kernel's counters for this network namespace, as :func:`ktls_fast.tls_stat` has ours."""
+    """Return the kernel's TLS counters of this network namespace, by name."""
     from pathlib import Path  # see get_include
 
     lines = (line.split() for line in Path(STAT).read_text().splitlines())
@@ -68,7 +71,7 @@ def counters() -> dict[str, int]:
 
 
 def _rekey(sock: socket.socket) -> str:
-    """Install a key and the next one, each way; kernels learned the latter in Linux 6.14."""
+    """Install a key and the next one in each direction; rekeying needs Linux 6.14 or later."""
     secret = TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes(32))
     for direction in (TLS_TX, TLS_RX):
         for info in (secret.crypto_info(), secret.next().crypto_info()):

@@ -1,9 +1,9 @@
 """MSG_WAITALL on a kernel socket with a timeout.
 
-Python makes such a socket non-blocking and polls before the call, so that the kernel's receive
-takes what is there and does not wait for the rest. Here further calls receive the rest, and stop
-where the kernel's one call would: at another type of record, at the end, at an error and after the
-timeout.
+Python makes such a socket non-blocking and polls before the call. The kernel's receive then returns
+what has arrived and does not wait for the rest. The functions of this module receive the rest by
+further calls. They stop where a single blocking call of the kernel would stop: before a record of
+another type, at the end of the stream, at an error and after the timeout.
 """
 
 import select
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["receive_all", "wants_all"]
 
 Message: TypeAlias = tuple[int, list[tuple[int, int, bytes]], int, object]
-"""Bytes received, control messages, flags, address."""
+"""The number of bytes received, control messages, flags, and address."""
 
 DATA = 23
 TYPE_ROOM = 24
-"""Room for the control message that tells a record's type."""
+"""Space, in bytes, for the control message that carries a record's type."""
 
 
 def wants_all(sock: socket.socket, flags: object) -> bool:
-    """Whether a receive with ``flags`` is to wait for more than the system waits for."""
+    """Return True if a receive with ``flags`` has to wait for more data than Python waits for."""
     once = socket.MSG_DONTWAIT | socket.MSG_PEEK
     waits = isinstance(flags, int) and flags & socket.MSG_WAITALL and not flags & once
     return bool(waits and sock.gettimeout() and sock.fileno() >= 0)
@@ -43,7 +43,10 @@ def receive_all(
     room: int,
     flags: int,
 ) -> Message:
-    """Fill ``buffers`` by ``receive``, which is ``recvmsg_into`` of ``sock``."""
+    """Fill ``buffers`` by calls of ``receive``, which is ``recvmsg_into`` of ``sock``.
+
+    Return the sum of the sizes, all flags, and the control messages and address of the first call.
+    """
     rest = [memoryview(buffer).cast("B") for buffer in buffers]
     end = time.monotonic() + (sock.gettimeout() or 0)
     got, control, seen, address = receive(rest, room, flags)
@@ -55,7 +58,7 @@ def receive_all(
 
 
 def _behind(buffers: list[memoryview], size: int) -> list[memoryview]:
-    """What is left of the buffers behind ``size`` bytes."""
+    """Return the parts of the buffers that follow the first ``size`` bytes."""
     left = []
     for buffer in buffers:
         if len(buffer) > size:
@@ -65,7 +68,10 @@ def _behind(buffers: list[memoryview], size: int) -> list[memoryview]:
 
 
 def _data_follow(sock: "KernelSocket", end: float) -> bool:
-    """Wait for more data; False where the call ends, and the next one tells why."""
+    """Wait for more application data; return False if the receive must stop.
+
+    The next receive of the caller then reports the reason.
+    """
     while not sock.poll(select.POLLIN, 0) & (select.POLLERR | select.POLLHUP):
         try:
             data, control, _, _ = socket.socket.recvmsg(

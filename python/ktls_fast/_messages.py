@@ -1,4 +1,4 @@
-"""Values of a caller and errors of the system, as messages repeat them."""
+"""Formatting of caller's values and system errors for messages."""
 
 __all__ = ["quoted", "reason"]
 
@@ -6,7 +6,7 @@ LONGEST = 100
 
 
 def quoted(value: object) -> str:
-    """``repr(value)``, cut where it is longer than anybody reads."""
+    """Return ``repr(value)``, shortened to about 100 characters."""
     if isinstance(value, str):
         return repr(value if len(value) <= LONGEST else f"{value[:LONGEST]}...")
     text = repr(value)
@@ -14,6 +14,6 @@ def quoted(value: object) -> str:
 
 
 def reason(error: OSError) -> str:
-    """What went wrong, without the errno in front."""
+    """Return the text of ``error`` without its errno, beginning in lower case."""
     text = error.strerror or str(error) or type(error).__name__
     return text[:1].lower() + text[1:] if text[1:2].islower() else text

@@ -1,7 +1,8 @@
-"""Modules under the names that they had when none was private; all of this goes with 0.3.
+"""Imports of modules by their former, public names; to be removed in 0.3.
 
-Both names are one module, so that no class exists twice. For this the finder stands first: a
-package that has moved still finds its own modules, and would load them again under the old name.
+The old and the new name refer to the same module object, so that no class exists twice. The finder
+has to be first in ``sys.meta_path``: otherwise the default finder would search the ``__path__`` of
+a package that has moved and load its modules a second time under the old name.
 """
 
 import importlib
@@ -47,25 +48,25 @@ MOVED: Final = {
 
 
 def install() -> None:
-    """Let the old names be imported, with a ``DeprecationWarning``."""
-    if _FINDER not in sys.meta_path:  # the package may be loaded again
+    """Make the old names importable, with a ``DeprecationWarning``."""
+    if _FINDER not in sys.meta_path:  # the package may be reloaded
         sys.meta_path.insert(0, _FINDER)
 
 
 class _OldNames:
-    """Finds a module that has moved."""
+    """A meta path finder for modules that have moved."""
 
     def find_spec(self, name: str, _path: object, _target: object = None) -> "ModuleSpec | None":
-        """Find what the module is now; None for a module that never was."""
+        """Return a spec that loads the module by its new name; None if ``name`` is no old name."""
         new = _new_name(name)
         if new is None:
             return None
-        import importlib.util  # which costs more than all of this, and few ask for it
+        import importlib.util  # slow to import, and rarely needed
 
         found = importlib.util.find_spec(new)
         if found is None:
             return None
-        msg = f"{name} is not part of the API, and its name goes with ktls_fast 0.3"
+        msg = f"{name} is not part of the API; the name will be removed in ktls_fast 0.3"
         warnings.warn(msg, DeprecationWarning, stacklevel=2)
         is_package = found.submodule_search_locations is not None
         loader: Any = _Alias(found)
@@ -73,7 +74,7 @@ class _OldNames:
 
 
 class _Alias:
-    """Loads a module by importing it under its new name."""
+    """A loader that imports a module by its new name."""
 
     def __init__(self, found: "ModuleSpec") -> None:
         self._found = found
@@ -82,18 +83,18 @@ class _Alias:
         return importlib.import_module(self._found.name)
 
     def exec_module(self, module: "ModuleType") -> None:
-        """Take back the spec that the import system has given it: it has run long ago."""
+        """Restore the module's own spec, which the import system has replaced; run nothing."""
         module.__spec__ = self._found
 
     def get_code(self, _name: str) -> "CodeType | None":
-        """For ``python -m``."""
+        """Return the code of the module, for ``python -m``."""
         loader: Any = self._found.loader
         code: CodeType | None = loader.get_code(self._found.name)
         return code
 
 
 def _new_name(name: str) -> str | None:
-    """The name of a module now, or of one in a package that has moved; None for all others."""
+    """Return the new name of a module that moved, or whose package did; otherwise None."""
     if not name.startswith(PACKAGE):
         return None
     old, rest = name.removeprefix(PACKAGE), ""

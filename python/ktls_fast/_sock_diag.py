@@ -1,4 +1,4 @@
-"""What the kernel tells of a TLS socket by ``sock_diag`` (netlink), as :class:`TlsInfo`."""
+"""The state of a kernel TLS socket, as ``sock_diag`` (netlink) reports it."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ SOCK_DIAG_BY_FAMILY: Final = 20
 NLM_F_REQUEST: Final = 1
 NLMSG_ERROR: Final = 2
 NLA_TYPE_MASK: Final = 0x3FFF
-"""The two highest bits of an attribute's type are flags."""
+"""Mask of an attribute's type; its two highest bits are flags."""
 
 INET_DIAG_INFO: Final = 2
 INET_DIAG_ULP_INFO: Final = 19
@@ -40,9 +40,9 @@ Attributes = dict[int, bytes]
 
 
 def ask(sock: socket.socket) -> bytes:
-    """The kernel's answer about ``sock``, one netlink message.
+    """Request the state of ``sock`` and return the kernel's answer, a netlink message.
 
-    :raises OSError: the kernel refuses it, or has no sock_diag.
+    :raises OSError: the kernel refuses the request, or has no sock_diag.
     """
     body = _request(sock)
     header = HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0)
@@ -53,10 +53,10 @@ def ask(sock: socket.socket) -> bytes:
 
 
 def tls_info(answer: bytes) -> TlsInfo | None:
-    """Read an answer; None when it tells nothing of TLS.
+    """Parse the kernel's answer; return None if it contains nothing about TLS.
 
-    :raises OSError: the answer is an error, with its errno.
-    :raises KtlsError: EPROTO, the answer is cut short.
+    :raises OSError: the answer is an error; the exception has its errno.
+    :raises KtlsError: EPROTO: the answer is truncated.
     """
     attributes = dict(_attributes(_payload(answer)[INET_DIAG_MSG_SIZE:]))
     ulp = dict(_attributes(attributes.get(INET_DIAG_ULP_INFO, b"")))
@@ -78,7 +78,7 @@ def _read(nest: Attributes) -> TlsInfo:
 
 
 def _number(nest: Attributes, kind: int) -> int | None:
-    """The u16 of an attribute; None where it is left out."""
+    """Return the 16-bit value of an attribute, or None if the attribute is absent."""
     if kind not in nest:
         return None
     if len(nest[kind]) < U16.size:
@@ -88,7 +88,7 @@ def _number(nest: Attributes, kind: int) -> int | None:
 
 
 def _payload(answer: bytes) -> bytes:
-    """What follows the header of a message that is no error."""
+    """Return the payload of a netlink message; raise OSError if it is an error message."""
     if len(answer) < HEADER.size:
         raise _cut(answer)
     size, kind, *_ = HEADER.unpack_from(answer)
@@ -102,7 +102,7 @@ def _payload(answer: bytes) -> bytes:
 
 
 def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Types and values of netlink attributes, one after the other on borders of four bytes."""
+    """Yield the type and value of each netlink attribute; they are aligned to four bytes."""
     while data:
         if len(data) < ATTRIBUTE.size:
             raise _cut(data)
@@ -114,13 +114,14 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _cut(data: bytes) -> KtlsError:
-    return KtlsError(errno.EPROTO, f"sock_diag's answer ends in the middle of {len(data)} bytes")
+    msg = f"the answer of sock_diag is truncated: its last part has {len(data)} bytes"
+    return KtlsError(errno.EPROTO, msg)
 
 
 def _request(sock: socket.socket) -> bytes:
-    """A request for this one socket, which its cookie proves to be the one.
+    """Return the body of a request for exactly this socket, which the cookie identifies.
 
-    What is known of its ULP comes with what is known of TCP, for which the extension asks.
+    The requested extension is ``INET_DIAG_INFO``: the kernel reports the ULP along with TCP.
     """
     near, far = sock.getsockname(), sock.getpeername()
     cookie = int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), sys.byteorder)
@@ -137,5 +138,5 @@ def _request(sock: socket.socket) -> bytes:
 
 
 def _address(family: int, host: str) -> bytes:
-    """Sixteen bytes, whatever the family; a scope is no part of it."""
+    """Return the address in binary, without its scope, padded to 16 bytes for either family."""
     return socket.inet_pton(family, host.partition("%")[0]).ljust(16, b"\0")

@@ -1,4 +1,4 @@
-"""The end of a worker of multiprocessing, which leaves by ``os._exit``: no atexit is called."""
+"""Clean exit of multiprocessing workers, which end by ``os._exit`` without calling atexit."""
 
 import os
 import sys
@@ -6,20 +6,27 @@ import sys
 from . import _core
 
 LAST = -100
-"""After the finalizers of multiprocessing's own queues and pools."""
+"""Exit priority that runs after the finalizers of multiprocessing's own queues and pools."""
 
 
 def finish_in_workers() -> None:
-    """Let workers end as other processes do: the peers of closed connections get everything."""
+    """Make multiprocessing workers finish sending on closed connections before they exit.
+
+    Other processes do this at exit through the atexit callback of the compiled module.
+    """
     os.register_at_fork(after_in_child=_child_begins)
     process = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:
-        # This is a worker that has imported us by itself.
+        # This process is itself a worker and has just imported the package.
         _finish_at_the_end(_core)
 
 
 def _child_begins() -> None:
-    """Wait until multiprocessing has dropped the finalizers of the parent; others need nothing."""
+    """Register the finalizer in a forked child, if multiprocessing is loaded.
+
+    multiprocessing clears the finalizers that the child inherits. Its after-fork callbacks run
+    later, so a finalizer that one of them registers stays.
+    """
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
         util.register_after_fork(_core, _finish_at_the_end)

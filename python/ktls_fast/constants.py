@@ -1,4 +1,4 @@
-"""Numbers of the wire and of the kernel's socket interface, under their documents' names."""
+"""Numbers of the TLS protocol and of the kernel's socket interface, by their official names."""
 
 from enum import IntEnum
 from typing import Final
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class ContentType(IntEnum):
-    """What a record carries (RFC 8446 §5.1)."""
+    """The content type of a record (RFC 8446 §5.1)."""
 
     CHANGE_CIPHER_SPEC = 20
     ALERT = 21
@@ -51,7 +51,7 @@ class CipherType(IntEnum):
 
 
 class Suite(IntEnum):
-    """The TLS 1.3 suites that a ``TrafficSecret`` may belong to (RFC 8446 §B.4, RFC 8998 §2)."""
+    """The TLS 1.3 cipher suites of a ``TrafficSecret`` (RFC 8446 §B.4, RFC 8998 §2)."""
 
     TLS_SM4_GCM_SM3 = 0x00C6
     TLS_SM4_CCM_SM3 = 0x00C7
@@ -62,7 +62,10 @@ class Suite(IntEnum):
 
 
 class TlsConf(IntEnum):
-    """What carries a direction of a TLS socket, as ``sock_diag`` numbers it."""
+    """How the kernel handles one direction of a TLS socket: the values that ``sock_diag`` reports.
+
+    BASE stands for no TLS, SW for TLS in software and HW for TLS in the network device.
+    """
 
     BASE = 1
     SW = 2
@@ -70,10 +73,10 @@ class TlsConf(IntEnum):
 
 
 TCP_ULP: Final = 31
-"""Option of ``IPPROTO_TCP``: ``b"tls"`` turns a TCP socket into a TLS one."""
+"""Option of ``IPPROTO_TCP``: the value ``b"tls"`` turns a TCP socket into a TLS socket."""
 
 SOL_TLS: Final = 282
-"""Option level of everything below."""
+"""Level of the ``TLS_…`` options and control messages below."""
 
 TLS_TX: Final = 1
 TLS_RX: Final = 2

@@ -1,14 +1,14 @@
-"""The exceptions. Each is an ``OSError`` with the errno that a kernel TLS socket gives.
+"""The exceptions of the package. Each is an ``OSError`` with the errno of a kernel TLS socket.
 
 * KtlsError
   * BadRecordError       EBADMSG      a record does not authenticate, or is malformed
   * RecordTooLargeError  EMSGSIZE     over the limit of RFC 8446 §5.1 or §5.2
-  * KeyExpiredError      EKEYEXPIRED  a KeyUpdate was received, the next key must be installed
-  * KeyLimitError        EKEYEXPIRED  the key has sealed as many records as it may (RFC 8446 §5.5)
+  * KeyExpiredError      EKEYEXPIRED  a KeyUpdate was received; the next key must be installed
+  * KeyLimitError        EKEYEXPIRED  the key has reached its record limit (RFC 8446 §5.5)
   * ConfigError          EINVAL       a configuration that cannot work; also a ValueError
   * HandshakeError       EPROTO       the handshake failed
-  * PeerError            EPROTO       the peer broke a rule; it was sent the alert in the text
-  * AlertReceivedError   ECONNABORTED the peer sent the fatal alert in the text
+  * PeerError            EPROTO       the peer broke a rule; the text names the alert sent to it
+  * AlertReceivedError   ECONNABORTED the peer sent the fatal alert that the text names
   * TruncatedError       ECONNRESET   the connection ended without close_notify
 """
 
@@ -27,7 +27,10 @@ __all__ = [
 
 
 class KtlsError(OSError):
-    """Base class of every error of this package; also raised itself, with the kernel's errno."""
+    """Base class of the errors of this package.
+
+    It is raised itself, with the kernel's errno, where no subclass fits.
+    """
 
 
 class BadRecordError(KtlsError):
@@ -43,11 +46,11 @@ class KeyExpiredError(KtlsError):
 
 
 class KeyLimitError(KtlsError):
-    """EKEYEXPIRED: the key has sealed as many records as it may."""
+    """EKEYEXPIRED: the key has sealed the largest number of records that its cipher allows."""
 
 
 class ConfigError(KtlsError, ValueError):
-    """EINVAL: a configuration does not parse, or does not fit together or the protocol."""
+    """EINVAL: a configuration cannot be parsed, contradicts itself or violates the protocol."""
 
 
 class HandshakeError(KtlsError):
@@ -55,11 +58,11 @@ class HandshakeError(KtlsError):
 
 
 class PeerError(KtlsError):
-    """EPROTO: the peer broke a rule of the protocol; the text names the alert that it was sent."""
+    """EPROTO: the peer broke a rule of the protocol; the text names the alert sent to it."""
 
 
 class AlertReceivedError(KtlsError):
-    """ECONNABORTED: the peer ended the connection with the alert in the text."""
+    """ECONNABORTED: the peer ended the connection with the alert that the text names."""
 
 
 class TruncatedError(KtlsError):

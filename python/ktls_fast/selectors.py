@@ -1,7 +1,7 @@
-"""A selector for KtlsSockets, Connections and ordinary files together.
+"""A selector for KtlsSockets, Connections and ordinary files.
 
-The stdlib's selectors ask the system about a descriptor, and the system knows TCP only: it calls
-half a record readable, and does not see the plaintext that waits inside.
+The selectors of the standard library ask the system whether a descriptor is ready. The system sees
+only TCP: it reports half a record as readable, and does not see plaintext that is already buffered.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ Ready: TypeAlias = list[tuple[SelectorKey, int]]
 
 
 class KtlsSelector(BaseSelector):
-    """Waits for KtlsSockets as the kernel's poll would, and for anything else that has a fileno.
+    """A selector that knows the state of KtlsSockets and Connections, and takes any other file.
 
-    A Connection is readable when a read has something to act on: data, the end, an error, or a
-    message of TLS, after which a non-blocking read may raise ``BlockingIOError``.
+    A KtlsSocket is ready when a kernel TLS socket would be. A Connection is readable when a read
+    has something to process: data, the end, an error, or a message of TLS. After such a message a
+    non-blocking read may raise ``BlockingIOError``.
 
-    As with the stdlib's selectors, other threads may register and unregister during ``select``;
-    here a running ``select`` takes notice.
+    Other threads may register and unregister files during ``select``, which then takes the change
+    into account.
     """
 
     def __init__(self) -> None:
-        """Begin with no files."""
+        """Create a selector without files."""
         self._keys = _Keys()
         self._bell = _Bell()
         self._closed = False
@@ -45,10 +46,10 @@ class KtlsSelector(BaseSelector):
         events: int,
         data: Any = None,  # noqa: ANN401
     ) -> SelectorKey:
-        """Watch ``fileobj`` for ``events``.
+        """Watch ``fileobj`` for ``events`` and return its key.
 
-        :raises ValueError: no events, unknown ones, or no descriptor.
-        :raises KeyError: it is registered already.
+        :raises ValueError: ``events`` is empty or unknown, or ``fileobj`` has no valid descriptor.
+        :raises KeyError: ``fileobj`` is already registered.
         """
         fd = _fd_of(fileobj)
         key = SelectorKey(fileobj, fd, _checked(events), data)
@@ -62,9 +63,9 @@ class KtlsSelector(BaseSelector):
         return key
 
     def unregister(self, fileobj: FileDescriptorLike) -> SelectorKey:
-        """Watch ``fileobj`` no more; it may be closed already.
+        """Stop watching ``fileobj``, which may already be closed, and return its key.
 
-        :raises KeyError: it is not registered.
+        :raises KeyError: ``fileobj`` is not registered.
         """
         key = self._keys[fileobj]
         del self._keys.by_fd[key.fd]
@@ -78,10 +79,10 @@ class KtlsSelector(BaseSelector):
         events: int,
         data: Any = None,  # noqa: ANN401
     ) -> SelectorKey:
-        """Change events and data of ``fileobj``.
+        """Change the events and the data of ``fileobj`` and return its new key.
 
-        :raises ValueError: no events, or unknown ones; nothing has changed then.
-        :raises KeyError: it is not registered.
+        :raises ValueError: ``events`` is empty or unknown; nothing has changed.
+        :raises KeyError: ``fileobj`` is not registered.
         """
         key = self._keys[fileobj]._replace(events=_checked(events), data=data)
         self._keys.by_fd[key.fd] = key
@@ -89,7 +90,10 @@ class KtlsSelector(BaseSelector):
         return key
 
     def select(self, timeout: float | None = None) -> Ready:
-        """What is ready, waiting up to ``timeout`` seconds for the first: None for ever."""
+        """Return the keys of the ready files with their events, after waiting for the first one.
+
+        :param timeout: seconds to wait; None waits forever, 0 or less does not wait.
+        """
         end = math.inf if timeout is None else time.monotonic() + timeout
         while True:
             self._bell.silence()
@@ -103,16 +107,16 @@ class KtlsSelector(BaseSelector):
                 return ready
 
     def close(self) -> None:
-        """Forget all files; they stay open."""
+        """Stop watching all files; they stay open."""
         for key in self._keys.by_fd.values():
             self._forget(key)
         self._keys.by_fd.clear()
         self._closed = True
 
     def get_key(self, fileobj: FileDescriptorLike) -> SelectorKey:
-        """The key of a registered file.
+        """Return the key of ``fileobj``.
 
-        :raises KeyError: it is not registered.
+        :raises KeyError: ``fileobj`` is not registered.
         :raises RuntimeError: the selector is closed.
         """
         if self._closed:
@@ -121,11 +125,11 @@ class KtlsSelector(BaseSelector):
         return self._keys[fileobj]
 
     def get_map(self) -> Mapping[FileDescriptorLike, SelectorKey]:
-        """The keys by file; the view follows later changes."""
+        """Return a view that maps each registered file to its key."""
         return self._keys
 
     def _enlist(self, poller: poll) -> Ready:
-        """Tell ``poller`` what to wait for; gives those of ours that are ready already."""
+        """Register all files with ``poller``; return the sockets of ours that are ready."""
         ready: Ready = []
         for key in list(self._keys.by_fd.values()):
             watch = _MASKS[key.events]
@@ -133,7 +137,7 @@ class KtlsSelector(BaseSelector):
                 try:
                     now, watch = key.fileobj._readiness(watch)
                 except OSError:
-                    # It was closed: as a poll says it, every call on it returns at once.
+                    # The socket is closed. Like poll, report it as ready: calls return at once.
                     ready.append((key, key.events))
                     continue
                 if now:
@@ -142,7 +146,10 @@ class KtlsSelector(BaseSelector):
         return ready
 
     def _ordinary(self, fired: list[tuple[int, int]]) -> Ready:
-        """What the system says of all but ours, which have to be asked again."""
+        """Return the ready files among those that the system reported, except sockets of ours.
+
+        Those have to be asked again, as the system sees only TCP.
+        """
         keys = ((self._keys.by_fd.get(fd), mask) for fd, mask in fired)
         return [
             (key, _events_of(mask, key))
@@ -156,7 +163,7 @@ class KtlsSelector(BaseSelector):
 
 
 class _Keys(Mapping["FileDescriptorLike", SelectorKey]):
-    """Keys by descriptor, or by the file object, also when it has been closed since."""
+    """Keys by descriptor or file object; the object may have been closed since."""
 
     def __init__(self) -> None:
         self.by_fd: dict[int, SelectorKey] = {}
@@ -194,12 +201,15 @@ def _checked(events: int) -> int:
 
 
 def _events_of(mask: int, key: SelectorKey) -> int:
-    """An error or a hang-up lets reads and writes return."""
+    """Return the events of ``key`` that the poll result ``mask`` contains.
+
+    An error or a hang-up makes a file readable and writable.
+    """
     read = EVENT_READ if mask & ~POLLOUT else 0
     write = EVENT_WRITE if mask & ~POLLIN else 0
     return (read | write) & key.events
 
 
 _ASKED = (KtlsSocket, Connection)
-"""What knows more of itself than the system does."""
+"""Types that know their readiness better than the system does."""
 _MASKS = {EVENT_READ: POLLIN, EVENT_WRITE: POLLOUT, EVENT_READ | EVENT_WRITE: POLLIN | POLLOUT}

@@ -1,1 +1,1 @@
-"""The programs behind the command ``ktls-fast``; nothing here is API."""
+"""The implementation of the command ``ktls-fast``. Nothing in it is API."""

@@ -1,4 +1,4 @@
-"""Self-signed certificates for proxies that were given none."""
+"""Self-signed certificates for proxies that are started without a certificate."""
 
 import base64
 import hashlib
@@ -25,12 +25,12 @@ CLOCK_SKEW: Final = timedelta(hours=1)
 
 
 def self_signed(names: Sequence[str] = LOOPBACK_NAMES) -> tuple[bytes, bytes]:
-    """Make a P-256 key and a certificate for ``names``, DNS names and IP addresses, as PEM.
+    """Create a P-256 key and a certificate for ``names``, which are DNS names and IP addresses.
 
-    The certificate is its own root: a client that is given it as root certificate accepts it.
+    The certificate is its own root: a client that trusts it as a root certificate accepts it.
 
-    :returns: certificate, private key (PKCS#8).
-    :raises ValueError: no names, or one that is neither a DNS name nor an IP address.
+    :returns: the certificate and the private key (PKCS#8), both as PEM.
+    :raises ValueError: ``names`` is empty, or one is neither a DNS name nor an IP address.
     """
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -47,29 +47,32 @@ def self_signed(names: Sequence[str] = LOOPBACK_NAMES) -> tuple[bytes, bytes]:
 
 
 def fingerprint(cert: bytes) -> str:
-    """The SHA-256 of the first certificate in ``cert`` (PEM), in the form that OpenSSL prints."""
+    """Return the SHA-256 of the first certificate in ``cert`` (PEM), as OpenSSL prints it."""
     found = FIRST_CERTIFICATE.search(cert)
     der = base64.b64decode(found[1]) if found else b""
     return hashlib.sha256(der[: _element_length(der)]).digest().hex(":").upper()
 
 
 def _element_length(der: bytes) -> int:
-    """The length of the first element: OpenSSL writes its trust behind a TRUSTED CERTIFICATE."""
+    """Return the length of the first DER element, in bytes.
+
+    In a TRUSTED CERTIFICATE, OpenSSL's trust settings follow the certificate.
+    """
     size_of_length = der[1] & 0x7F if len(der) > 1 else 0
     return 2 + size_of_length + int.from_bytes(der[2 : 2 + size_of_length])
 
 
 def _sign(key: "EllipticCurvePrivateKey", names: Sequence[str]) -> "x509.Certificate":
-    """Sign without basicConstraints and keyUsage.
+    """Return a signed certificate without basicConstraints and keyUsage.
 
-    rustls refuses a CA as end entity, and OpenSSL a root whose key may not sign certificates;
-    a certificate that says neither passes both.
+    rustls rejects a CA as an end entity. OpenSSL rejects a root whose key may not sign
+    certificates. Both accept a certificate that states neither.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
 
     alternatives = [_general_name(name) for name in names]
-    common_name = str(alternatives[0].value)[:MAX_COMMON_NAME]  # clients look at the others alone
+    common_name = str(alternatives[0].value)[:MAX_COMMON_NAME]  # clients check only alternatives
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
     now = datetime.now(UTC)
     builder = (
@@ -96,7 +99,7 @@ def _general_name(name: str) -> "x509.GeneralName":
 
 
 def _ascii(name: str) -> str:
-    """A DNS name as certificates hold it: without the root's dot, other letters by IDNA."""
+    """Return a DNS name as it stands in certificates: IDNA-encoded, without a trailing dot."""
     try:
         return name.rstrip(".").encode("idna").decode()
     except UnicodeError as error:

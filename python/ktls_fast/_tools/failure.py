@@ -1,4 +1,4 @@
-"""The one way in which a command gives up."""
+"""The exception that ends a command with a message for its user."""
 
 from typing import Final
 
@@ -7,17 +7,20 @@ from ktls_fast._messages import reason
 __all__ = ["Failure", "missing", "reason"]
 
 OPTIONAL: Final = ("cryptography", "matplotlib", "rich")
-"""What the extras of the package bring."""
+"""The packages that the extras of ``ktls_fast`` install."""
 
 
 class Failure(Exception):  # noqa: N818 - it is shown to the user, who is not told of errors
-    """A command cannot do what it was asked for; the text is the sentence that its user reads."""
+    """A command cannot do what it was asked to do; the text is the message for its user."""
 
 
 def missing(error: ImportError, who: str, extra: str) -> Failure:
-    """What to tell the user when ``who`` needs a package that ``extra`` brings.
+    """Return an error that tells the user which extra to install.
 
-    :raises ImportError: ``error`` itself, if it is about anything else.
+    :param error: the failed import.
+    :param who: the command or option that needs the package.
+    :param extra: the extra of ``ktls_fast`` that installs it.
+    :raises ImportError: ``error`` itself, if the module belongs to no extra.
     """
     package = (error.name or "").partition(".")[0]
     if package not in OPTIONAL:

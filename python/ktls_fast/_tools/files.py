@@ -1,4 +1,4 @@
-"""Files that a command writes to: logs, and secrets that only their owner may read."""
+"""Files that commands write: logs, and secrets that only their owner may read."""
 
 import errno
 import os
@@ -18,7 +18,12 @@ PRIVATE_MODE = 0o600
 
 
 def open_log(path: Path | None) -> int | None:
-    """Open a log to append to it; ``-`` is standard output."""
+    """Open a log for appending and return its descriptor; ``-`` is standard output.
+
+    Return None without a path.
+
+    :raises Failure: the file cannot be opened.
+    """
     if path is None:
         return None
     try:
@@ -29,28 +34,31 @@ def open_log(path: Path | None) -> int | None:
 
 
 def check_key_log(path: Path) -> None:
-    """Make the file, for its owner alone, or find out now that this cannot be done."""
+    """Create the key log, readable by its owner only, if it does not exist.
+
+    :raises Failure: the file cannot be written.
+    """
     try:
         os.close(os.open(path, _FLAGS | os.O_NONBLOCK, PRIVATE_MODE))
     except OSError as error:
         why = reason(error)
         if error.errno == errno.ENXIO:
-            why = "it is a socket, or a FIFO that nobody reads"
+            why = "it is a socket, or a FIFO without a reader"
         msg = (
             f"cannot write the key log {path}: {why};"
-            " give --keylog a file in a directory that exists"
+            " pass a file in an existing directory to --keylog"
         )
         raise Failure(msg) from error
 
 
 def is_read_by_others(path: Path) -> bool:
-    """True when an ordinary file, one from before perhaps, is open to others than its owner."""
+    """Return True if ``path`` is a regular file that others than its owner can access."""
     mode = path.stat().st_mode
     return stat.S_ISREG(mode) and bool(mode & 0o077)
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write secrets to a file; only its owner may read one that is made here."""
+    """Write secrets to a file; if it has to be created, only its owner may read it."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     with open(os.open(path, flags, PRIVATE_MODE), "w", encoding="utf-8") as file:  # noqa: PTH123
         file.write(text)
@@ -61,16 +69,17 @@ _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 def _open_to_append(path: Path) -> int:
     if (number := _own_descriptor(path)) is not None:
-        return os.dup(number)  # the system does not open a socket by such a name
+        return os.dup(number)  # a socket cannot be opened through /dev/fd
     if _is_fifo(path):
-        # With a reading end of our own neither this waits for a reader, nor do lines break off
-        # when one goes and another comes: what nobody reads is lost once the FIFO is full.
+        # O_RDWR keeps a reading end open. So this call does not wait for a reader, and writes do
+        # not fail when one reader closes before the next opens. Lines are lost when the FIFO is
+        # full.
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
     return os.open(path, _FLAGS, LOG_MODE)
 
 
 def _own_descriptor(path: Path) -> int | None:
-    """The number of a descriptor of this process that ``path`` stands for."""
+    """Return the descriptor of this process that ``path`` names, or None."""
     match = OWN_DESCRIPTOR.fullmatch(str(path))
     return int(match[1]) if match else STANDARD.get(str(path))
 
@@ -86,5 +95,5 @@ def _advice(path: Path, error: OSError) -> str:
     if error.errno == errno.EBADF:
         return f"the descriptor {_own_descriptor(path)} is closed"
     if error.errno == errno.ENXIO:
-        return "give --log a file or a FIFO, not a socket"
-    return "give --log a file in a directory that exists"
+        return "pass a file or a FIFO to --log, not a socket"
+    return "pass a file in an existing directory to --log"

@@ -1,4 +1,4 @@
-"""Processes that must not outlive the one that started them."""
+"""Processes that must not outlive their parent."""
 
 import ctypes
 import os
@@ -10,11 +10,11 @@ PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent(parent: int, signum: signal.Signals) -> None:
-    """Have ``signum`` sent to this process when its parent ends, even if that is killed.
+    """Make the system send ``signum`` to this process when its parent ends, even if it is killed.
 
-    Call it in the process that was started. Only Linux has this; elsewhere it does nothing.
+    It is called in the child process. Outside of Linux it does nothing.
 
-    :param parent: what ``os.getpid()`` returned in the parent, which may be gone by now.
+    :param parent: the process id of the parent, which may already have ended.
     """
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is None:

@@ -1,8 +1,9 @@
-"""Key updates under offload, in a simulator: what happens, in which order, and what it costs.
+"""A simulator of key updates under offload: the events, their order and their cost.
 
-``run(Scenario(rekeys=20, loss=0.02, seed=7))`` plays a connection between two hosts, each with a
-network device that seals and opens records, over a link that loses and reorders packets. Time is
-virtual: the same scenario always gives the same report. ``docs/offload.md`` explains the design.
+``run(Scenario(rekeys=20, loss=0.02, seed=7))`` simulates a connection between two hosts. Each host
+has a network device that seals and opens records, and the link loses and reorders packets. Time is
+virtual, so the same scenario always returns the same report. ``docs/offload.md`` explains the
+design.
 """
 
 from ktls_fast._tools.simulate import Event, Report, Scenario, run
