@@ -221,22 +221,22 @@ def test_a_kernel_without_the_ulp_is_refused_with_what_to_do(
 def test_the_host_is_asked_once_for_auto(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([{"ulp": "yes", "rekey": "yes"}])
     monkeypatch.setattr(_kernel_tls, "kernel_tls", lambda: next(answers))
-    _kernel_tls._tried.cache_clear()
+    _kernel_tls._kernel_can_rekey.cache_clear()
     assert _kernel_tls.can_rekey()
     assert _kernel_tls.can_rekey()
-    _kernel_tls._tried.cache_clear()
+    _kernel_tls._kernel_can_rekey.cache_clear()
 
 
 def test_where_the_host_cannot_be_asked_auto_is_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> dict[str, str]:
         raise OSError(errno.ENETUNREACH, "no loopback")
 
-    _kernel_tls._tried.cache_clear()
+    _kernel_tls._kernel_can_rekey.cache_clear()
     monkeypatch.setattr(_kernel_tls, "kernel_tls", fails)
     assert not _kernel_tls.can_rekey()
     monkeypatch.setattr(_kernel_tls, "kernel_tls", lambda: {"rekey": "yes"})
     assert _kernel_tls.can_rekey()
-    _kernel_tls._tried.cache_clear()
+    _kernel_tls._kernel_can_rekey.cache_clear()
 
 
 def test_what_is_no_open_socket_is_refused(host: Callable[[bool], None], tcp_pair: Pair) -> None:

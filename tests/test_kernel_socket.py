@@ -273,8 +273,8 @@ def filled(receive: Callable[[memoryview], int]) -> bytes:
 
 def test_wait_all_ends_at_another_type_of_record_and_at_an_error() -> None:
     control: list[tuple[int, int, bytes]] = [(SOL_TLS, 2, b"\x15")]
-    assert _kernel_wait_all._is_control(control)
-    assert not _kernel_wait_all._is_control([(SOL_TLS, 2, b"\x17"), (1, 2, b"\x15")])
+    assert _kernel_wait_all._has_control_record(control)
+    assert not _kernel_wait_all._has_control_record([(SOL_TLS, 2, b"\x17"), (1, 2, b"\x15")])
 
 
 def test_wait_all_leaves_a_reset_to_the_next_call(ends: tuple[KernelSocket, KernelSocket]) -> None:

@@ -80,6 +80,6 @@ def test_sock_diag_answers_for_the_socket_itself(family: int) -> None:
         socket.create_server((host, 0), family=family) as listener,
         socket.create_connection(listener.getsockname()[:2]) as near,
     ):
-        answer = _sock_diag.ask(near)
+        answer = _sock_diag.query(near)
         assert struct.unpack_from(">H", answer, 20) == near.getsockname()[1:2]
         assert _sock_diag.tls_info(answer) is None

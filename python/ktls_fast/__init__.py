@@ -156,7 +156,7 @@ def connect(
 
     sock = socket.create_connection(address, timeout)
     with sock:  # closes the socket after an error only: a Connection detaches it
-        _send_at_once(sock)
+        _disable_nagle(sock)
         return Connection.client(sock, config or ClientConfig(), server_name or address[0])
 
 
@@ -176,11 +176,11 @@ def accept(sock: "socket.socket", config: ServerConfig) -> Connection:
         alert.
     :raises TimeoutError: the handshake took longer than the timeout of ``sock``.
     """
-    _send_at_once(sock)
+    _disable_nagle(sock)
     return Connection.server(sock, config)
 
 
-def _send_at_once(sock: "socket.socket") -> None:
+def _disable_nagle(sock: "socket.socket") -> None:
     """Disable Nagle's algorithm, which would delay the end of a record until an ACK arrives."""
     import socket
 

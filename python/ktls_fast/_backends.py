@@ -60,7 +60,7 @@ def ktls_socket(
     if device is not None or record_limit is not None:
         _check_engine_only(backend, device, record_limit)
         backend = "engine"
-    if _is_for_the_kernel(sock, backend, namespace):
+    if _chooses_kernel(sock, backend, namespace):
         from ._kernel_socket import KernelSocket  # needs Linux, and few programs need it
 
         return KernelSocket.over(sock)
@@ -69,7 +69,7 @@ def ktls_socket(
 
 def _check_engine_only(backend: str, device: OffloadQueue | None, record_limit: int | None) -> None:
     """Raise an error if the backend is the kernel, as only the engine takes these arguments."""
-    if _checked("backend", backend) != "kernel":
+    if _check_backend("backend", backend) != "kernel":
         return
     if device is not None:
         raise KtlsError(errno.EINVAL, "the kernel's TLS takes no device")
@@ -77,17 +77,17 @@ def _check_engine_only(backend: str, device: OffloadQueue | None, record_limit: 
     raise KtlsError(errno.EINVAL, msg)
 
 
-def _is_for_the_kernel(sock: object, backend: str, namespace: Namespace | None) -> bool:
-    chosen = _checked("backend", backend)
+def _chooses_kernel(sock: object, backend: str, namespace: Namespace | None) -> bool:
+    chosen = _check_backend("backend", backend)
     if chosen == "auto":
-        chosen = _checked(VARIABLE, os.environ.get(VARIABLE, "auto"))
+        chosen = _check_backend(VARIABLE, os.environ.get(VARIABLE, "auto"))
     if chosen == "kernel":
-        _check_kernel(namespace)
+        _require_kernel(namespace)
         return True
-    return chosen == "auto" and namespace is None and _suits_the_kernel(sock)
+    return chosen == "auto" and namespace is None and _kernel_suits(sock)
 
 
-def _checked(name: str, backend: object) -> str:
+def _check_backend(name: str, backend: object) -> str:
     if not isinstance(backend, str):
         msg = f"{name} must be a str, not {type(backend).__name__}"
         raise TypeError(msg)
@@ -97,7 +97,7 @@ def _checked(name: str, backend: object) -> str:
     return backend
 
 
-def _check_kernel(namespace: Namespace | None) -> None:
+def _require_kernel(namespace: Namespace | None) -> None:
     if namespace is not None:
         msg = 'the backend "kernel" has counters per network namespace; pass no namespace'
         raise KtlsError(errno.EINVAL, msg)
@@ -106,7 +106,7 @@ def _check_kernel(namespace: Namespace | None) -> None:
     require_ulp()
 
 
-def _suits_the_kernel(sock: object) -> bool:
+def _kernel_suits(sock: object) -> bool:
     """Return True if the kernel can do for ``sock`` everything that the engine can."""
     import socket
 
@@ -117,7 +117,7 @@ def _suits_the_kernel(sock: object) -> bool:
     return sock.family in (socket.AF_INET, socket.AF_INET6) and can_rekey()
 
 
-def _backend_keyword(
+def _handle_backend_keyword(
     sock: "socket.socket",
     backend: Backend,
     namespace: Namespace | None,
@@ -133,4 +133,4 @@ def _backend_keyword(
     return ktls_socket(sock, backend, namespace=namespace, device=device, record_limit=record_limit)
 
 
-_answer_backend_keyword(_backend_keyword)
+_answer_backend_keyword(_handle_backend_keyword)

@@ -4,10 +4,10 @@ import os
 import stat
 from typing import Any
 
-__all__ = ["Reader", "tells_a_size"]
+__all__ = ["ReadOnlyFile", "has_known_size"]
 
 
-class Reader:
+class ReadOnlyFile:
     """A file object that has only ``read``, so that ``socket.sendfile`` reads it and sends.
 
     ``socket.sendfile`` takes a file whose ``fstat`` reports the size 0 for an empty one. This class
@@ -39,7 +39,7 @@ class Reader:
         return data
 
 
-def tells_a_size(file: Any) -> bool:  # noqa: ANN401 - any object, with or without a fileno
+def has_known_size(file: Any) -> bool:  # noqa: ANN401 - any object, with or without a fileno
     """Return True if ``file`` is a regular file whose size is known and not 0.
 
     Files of ``/proc`` report the size 0 whatever they contain.

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, S
 
 from . import _sock_diag
 from ._core import CryptoInfo, TlsInfo
-from ._kernel_sendfile import Reader, tells_a_size
-from ._kernel_wait_all import receive_all, wants_all
+from ._kernel_sendfile import ReadOnlyFile, has_known_size
+from ._kernel_wait_all import must_wait_for_all, receive_all
 from .constants import TCP_ULP
 from .errors import BadRecordError, KeyExpiredError, KtlsError, RecordTooLargeError
 
@@ -26,7 +26,7 @@ __all__ = ["KernelSocket"]
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-CLASSES: Final = {
+ERROR_CLASSES: Final = {
     errno.EBADMSG: BadRecordError,
     errno.EKEYEXPIRED: KeyExpiredError,
     errno.EMSGSIZE: RecordTooLargeError,
@@ -44,7 +44,7 @@ def _with_ktls_errors(call: Callable[Parameters, Result]) -> Callable[Parameters
             # Subclasses of OSError, such as BlockingIOError, are passed on unchanged.
             if type(error) is not OSError or error.errno in (None, errno.EBADF):
                 raise
-            raise CLASSES.get(error.errno, KtlsError)(error.errno, error.strerror) from None
+            raise ERROR_CLASSES.get(error.errno, KtlsError)(error.errno, error.strerror) from None
 
     return raising
 
@@ -72,7 +72,7 @@ def _without_waiting_first(
         sock: socket.socket, /, *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
         if sock.gettimeout() and sock.fileno() >= 0:
-            args = _lists(args, iterables)
+            args = _with_lists(args, iterables)
             try:
                 with _non_blocking(sock) as same:
                     return call(same, *args, **kwargs)
@@ -85,7 +85,7 @@ def _without_waiting_first(
     return asking
 
 
-def _lists(args: Any, count: int) -> Any:  # noqa: ANN401
+def _with_lists(args: Any, count: int) -> Any:  # noqa: ANN401
     """Return the arguments with the first ``count`` of them converted to lists."""
     return (*(list(argument) for argument in args[:count]), *args[count:])
 
@@ -183,7 +183,7 @@ class KernelSocket(socket.socket):
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Receive up to ``bufsize`` bytes. See :meth:`ktls_fast.KtlsSocket.recv`."""
-        if wants_all(self, flags):
+        if must_wait_for_all(self, flags):
             data: bytes = self.recvmsg(bufsize, 0, flags)[0]
             return data
         return self._recv(bufsize, flags)
@@ -191,14 +191,14 @@ class KernelSocket(socket.socket):
     def recv_into(self, buffer: "Buffer", nbytes: int = 0, flags: int = 0) -> int:
         """Receive into ``buffer``; return the size. See :meth:`ktls_fast.KtlsSocket.recv_into`."""
         whole = memoryview(buffer)
-        if not wants_all(self, flags) or not 0 <= nbytes <= whole.nbytes:
+        if not must_wait_for_all(self, flags) or not 0 <= nbytes <= whole.nbytes:
             return self._recv_into(buffer, nbytes, flags)
         room = whole.cast("B")[: nbytes or whole.nbytes]
         return receive_all(self, self._recvmsg_into, [room], 0, flags)[0]
 
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> Any:  # noqa: ANN401
         """Receive data and control messages. See :meth:`ktls_fast.KtlsSocket.recvmsg`."""
-        if not wants_all(self, flags) or bufsize < 0:
+        if not must_wait_for_all(self, flags) or bufsize < 0:
             return self._recvmsg(bufsize, ancbufsize, flags)
         data = bytearray(bufsize)
         size, *others = receive_all(self, self._recvmsg_into, [data], ancbufsize, flags)
@@ -208,17 +208,17 @@ class KernelSocket(socket.socket):
         self, buffers: "Iterable[Buffer]", ancbufsize: int = 0, flags: int = 0, /
     ) -> Any:  # noqa: ANN401
         """Receive into several buffers. See :meth:`ktls_fast.KtlsSocket.recvmsg_into`."""
-        if wants_all(self, flags):
+        if must_wait_for_all(self, flags):
             return receive_all(self, self._recvmsg_into, buffers, ancbufsize, flags)
         return self._recvmsg_into(buffers, ancbufsize, flags)
 
     @_with_ktls_errors
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:  # noqa: ANN401
         """Send a file; return the number of bytes. See :meth:`ktls_fast.KtlsSocket.sendfile`."""
-        if tells_a_size(file):
+        if has_known_size(file):
             return super().sendfile(file, offset, count)
         # socket.sendfile takes a file of unknown size, such as a pipe, for an empty one.
-        reader: Any = Reader(file, offset, count)
+        reader: Any = ReadOnlyFile(file, offset, count)
         return super().sendfile(reader)
 
     @_with_ktls_errors
@@ -261,7 +261,7 @@ class KernelSocket(socket.socket):
         """
         if not self.getsockopt(socket.IPPROTO_TCP, TCP_ULP, 16).startswith(b"tls"):
             return None
-        info = _sock_diag.tls_info(_sock_diag.ask(self))
+        info = _sock_diag.tls_info(_sock_diag.query(self))
         if info is None:
             msg = "the sock_diag of this kernel reports nothing about TLS"
             raise KtlsError(errno.EOPNOTSUPP, msg)

@@ -13,8 +13,8 @@ from .errors import KtlsError
 
 __all__ = ["can_rekey", "counters", "kernel_tls", "require_ulp"]
 
-STAT = "/proc/net/tls_stat"
-PATIENCE = 10.0
+TLS_STAT = "/proc/net/tls_stat"
+TIMEOUT = 10.0
 
 
 def kernel_tls() -> dict[str, str]:
@@ -23,10 +23,10 @@ def kernel_tls() -> dict[str, str]:
     Each value is ``"yes"``, or ``"no"`` and usually the reason. Both are tried on a loopback
     connection.
     """
-    with _connected() as sock:
-        error = _refusal(sock, socket.IPPROTO_TCP, TCP_ULP, b"tls")
+    with _loopback_connection() as sock:
+        error = _setsockopt_error(sock, socket.IPPROTO_TCP, TCP_ULP, b"tls")
         if error is None:
-            return {"ulp": "yes", "rekey": _rekey(sock)}
+            return {"ulp": "yes", "rekey": _try_rekey(sock)}
         if error.errno == errno.ENOENT:
             return {"ulp": "no: the kernel has no module tls, or has not loaded it", "rekey": "no"}
         return {"ulp": f"no: {reason(error)}", "rekey": "no"}
@@ -38,13 +38,13 @@ def can_rekey() -> bool:
     Return False, without caching it, if the trial fails, for example without a loopback interface.
     """
     try:
-        return _tried()
+        return _kernel_can_rekey()
     except OSError:
         return False
 
 
 @functools.cache
-def _tried() -> bool:
+def _kernel_can_rekey() -> bool:
     return kernel_tls()["rekey"] == "yes"
 
 
@@ -66,22 +66,22 @@ def counters() -> dict[str, int]:
     """Return the kernel's TLS counters of this network namespace, by name."""
     from pathlib import Path  # see get_include
 
-    lines = (line.split() for line in Path(STAT).read_text().splitlines())
+    lines = (line.split() for line in Path(TLS_STAT).read_text().splitlines())
     return {name: int(value) for name, value in lines}
 
 
-def _rekey(sock: socket.socket) -> str:
+def _try_rekey(sock: socket.socket) -> str:
     """Install a key and the next one in each direction; rekeying needs Linux 6.14 or later."""
     secret = TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes(32))
     for direction in (TLS_TX, TLS_RX):
         for info in (secret.crypto_info(), secret.next().crypto_info()):
-            error = _refusal(sock, SOL_TLS, direction, bytes(info))
+            error = _setsockopt_error(sock, SOL_TLS, direction, bytes(info))
             if error is not None:
                 return f"no: {reason(error)}"
     return "yes"
 
 
-def _refusal(sock: socket.socket, level: int, option: int, value: bytes) -> OSError | None:
+def _setsockopt_error(sock: socket.socket, level: int, option: int, value: bytes) -> OSError | None:
     try:
         sock.setsockopt(level, option, value)
     except OSError as error:
@@ -90,9 +90,9 @@ def _refusal(sock: socket.socket, level: int, option: int, value: bytes) -> OSEr
 
 
 @contextlib.contextmanager
-def _connected() -> Iterator[socket.socket]:
+def _loopback_connection() -> Iterator[socket.socket]:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
-        socket.create_connection(listener.getsockname(), PATIENCE) as sock,
+        socket.create_connection(listener.getsockname(), TIMEOUT) as sock,
     ):
         yield sock

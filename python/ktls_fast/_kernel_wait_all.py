@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     from ._kernel_socket import KernelSocket
 
-__all__ = ["receive_all", "wants_all"]
+__all__ = ["must_wait_for_all", "receive_all"]
 
 Message: TypeAlias = tuple[int, list[tuple[int, int, bytes]], int, object]
 """The number of bytes received, control messages, flags, and address."""
 
 DATA = 23
-TYPE_ROOM = 24
+RECORD_TYPE_SPACE = 24
 """Space, in bytes, for the control message that carries a record's type."""
 
 
-def wants_all(sock: socket.socket, flags: object) -> bool:
+def must_wait_for_all(sock: socket.socket, flags: object) -> bool:
     """Return True if a receive with ``flags`` has to wait for more data than Python waits for."""
     once = socket.MSG_DONTWAIT | socket.MSG_PEEK
     waits = isinstance(flags, int) and flags & socket.MSG_WAITALL and not flags & once
@@ -50,14 +50,14 @@ def receive_all(
     rest = [memoryview(buffer).cast("B") for buffer in buffers]
     end = time.monotonic() + (sock.gettimeout() or 0)
     got, control, seen, address = receive(rest, room, flags)
-    rest = _behind(rest, got)
-    while got and rest and not _is_control(control) and _data_follow(sock, end):
+    rest = _skip(rest, got)
+    while got and rest and not _has_control_record(control) and _wait_for_data(sock, end):
         more, _, flags_seen, _ = receive(rest, room, flags | socket.MSG_DONTWAIT)
-        got, seen, rest = got + more, seen | flags_seen, _behind(rest, more)
+        got, seen, rest = got + more, seen | flags_seen, _skip(rest, more)
     return got, control, seen, address
 
 
-def _behind(buffers: list[memoryview], size: int) -> list[memoryview]:
+def _skip(buffers: list[memoryview], size: int) -> list[memoryview]:
     """Return the parts of the buffers that follow the first ``size`` bytes."""
     left = []
     for buffer in buffers:
@@ -67,7 +67,7 @@ def _behind(buffers: list[memoryview], size: int) -> list[memoryview]:
     return left
 
 
-def _data_follow(sock: "KernelSocket", end: float) -> bool:
+def _wait_for_data(sock: "KernelSocket", end: float) -> bool:
     """Wait for more application data; return False if the receive must stop.
 
     The next receive of the caller then reports the reason.
@@ -75,7 +75,7 @@ def _data_follow(sock: "KernelSocket", end: float) -> bool:
     while not sock.poll(select.POLLIN, 0) & (select.POLLERR | select.POLLHUP):
         try:
             data, control, _, _ = socket.socket.recvmsg(
-                sock, 1, TYPE_ROOM, socket.MSG_PEEK | socket.MSG_DONTWAIT
+                sock, 1, RECORD_TYPE_SPACE, socket.MSG_PEEK | socket.MSG_DONTWAIT
             )
         except BlockingIOError:
             left = end - time.monotonic()
@@ -84,9 +84,9 @@ def _data_follow(sock: "KernelSocket", end: float) -> bool:
         except OSError:
             return False
         else:
-            return bool(data) and not _is_control(control)
+            return bool(data) and not _has_control_record(control)
     return False
 
 
-def _is_control(control: list[tuple[int, int, bytes]]) -> bool:
+def _has_control_record(control: list[tuple[int, int, bytes]]) -> bool:
     return any(level == SOL_TLS and value[:1] != bytes([DATA]) for level, _, value in control)

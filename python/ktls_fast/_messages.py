@@ -2,15 +2,15 @@
 
 __all__ = ["quoted", "reason"]
 
-LONGEST = 100
+MAX_LENGTH = 100
 
 
 def quoted(value: object) -> str:
     """Return ``repr(value)``, shortened to about 100 characters."""
     if isinstance(value, str):
-        return repr(value if len(value) <= LONGEST else f"{value[:LONGEST]}...")
+        return repr(value if len(value) <= MAX_LENGTH else f"{value[:MAX_LENGTH]}...")
     text = repr(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}..."
 
 
 def reason(error: OSError) -> str:

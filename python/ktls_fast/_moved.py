@@ -53,7 +53,7 @@ def install() -> None:
         sys.meta_path.insert(0, _FINDER)
 
 
-class _OldNames:
+class _MovedModuleFinder:
     """A meta path finder for modules that have moved."""
 
     def find_spec(self, name: str, _path: object, _target: object = None) -> "ModuleSpec | None":
@@ -69,11 +69,11 @@ class _OldNames:
         msg = f"{name} is not part of the API; the name will be removed in ktls_fast 0.3"
         warnings.warn(msg, DeprecationWarning, stacklevel=2)
         is_package = found.submodule_search_locations is not None
-        loader: Any = _Alias(found)
+        loader: Any = _MovedModuleLoader(found)
         return importlib.util.spec_from_loader(name, loader, is_package=is_package)
 
 
-class _Alias:
+class _MovedModuleLoader:
     """A loader that imports a module by its new name."""
 
     def __init__(self, found: "ModuleSpec") -> None:
@@ -106,4 +106,4 @@ def _new_name(name: str) -> str | None:
     return None
 
 
-_FINDER: Final = _OldNames()
+_FINDER: Final = _MovedModuleFinder()

@@ -11,7 +11,7 @@ from typing import Final
 from ._core import TlsInfo
 from .errors import KtlsError
 
-__all__ = ["ask", "tls_info"]
+__all__ = ["query", "tls_info"]
 
 NETLINK_SOCK_DIAG: Final = 4
 SOCK_DIAG_BY_FAMILY: Final = 20
@@ -34,12 +34,12 @@ INET_DIAG_MSG_SIZE: Final = 72
 SO_COOKIE: Final = 57
 SO_BINDTOIFINDEX: Final = 62
 ALL_STATES: Final = 0xFFFFFFFF
-PATIENCE: Final = 5.0
+TIMEOUT: Final = 5.0
 
 Attributes = dict[int, bytes]
 
 
-def ask(sock: socket.socket) -> bytes:
+def query(sock: socket.socket) -> bytes:
     """Request the state of ``sock`` and return the kernel's answer, a netlink message.
 
     :raises OSError: the kernel refuses the request, or has no sock_diag.
@@ -47,7 +47,7 @@ def ask(sock: socket.socket) -> bytes:
     body = _request(sock)
     header = HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_SOCK_DIAG) as netlink:
-        netlink.settimeout(PATIENCE)
+        netlink.settimeout(TIMEOUT)
         netlink.sendto(header + body, (0, 0))
         return netlink.recv(1 << 16)
 
@@ -62,10 +62,10 @@ def tls_info(answer: bytes) -> TlsInfo | None:
     ulp = dict(_attributes(attributes.get(INET_DIAG_ULP_INFO, b"")))
     if INET_ULP_INFO_TLS not in ulp:
         return None
-    return _read(dict(_attributes(ulp[INET_ULP_INFO_TLS])))
+    return _parse_tls_nest(dict(_attributes(ulp[INET_ULP_INFO_TLS])))
 
 
-def _read(nest: Attributes) -> TlsInfo:
+def _parse_tls_nest(nest: Attributes) -> TlsInfo:
     return TlsInfo(
         version=_number(nest, VERSION),
         cipher_type=_number(nest, CIPHER),
@@ -82,7 +82,7 @@ def _number(nest: Attributes, kind: int) -> int | None:
     if kind not in nest:
         return None
     if len(nest[kind]) < U16.size:
-        raise _cut(nest[kind])
+        raise _truncated_error(nest[kind])
     number: int = U16.unpack_from(nest[kind])[0]
     return number
 
@@ -90,10 +90,10 @@ def _number(nest: Attributes, kind: int) -> int | None:
 def _payload(answer: bytes) -> bytes:
     """Return the payload of a netlink message; raise OSError if it is an error message."""
     if len(answer) < HEADER.size:
-        raise _cut(answer)
+        raise _truncated_error(answer)
     size, kind, *_ = HEADER.unpack_from(answer)
     if not HEADER.size <= size <= len(answer):
-        raise _cut(answer)
+        raise _truncated_error(answer)
     payload = answer[HEADER.size : size]
     if kind == NLMSG_ERROR:
         code = -int.from_bytes(payload[:4], sys.byteorder, signed=True)
@@ -105,15 +105,15 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the type and value of each netlink attribute; they are aligned to four bytes."""
     while data:
         if len(data) < ATTRIBUTE.size:
-            raise _cut(data)
+            raise _truncated_error(data)
         size, kind = ATTRIBUTE.unpack_from(data)
         if not ATTRIBUTE.size <= size <= len(data):
-            raise _cut(data)
+            raise _truncated_error(data)
         yield kind & NLA_TYPE_MASK, data[ATTRIBUTE.size : size]
         data = data[(size + 3) & ~3 :]
 
 
-def _cut(data: bytes) -> KtlsError:
+def _truncated_error(data: bytes) -> KtlsError:
     msg = f"the answer of sock_diag is truncated: its last part has {len(data)} bytes"
     return KtlsError(errno.EPROTO, msg)
 

@@ -5,7 +5,7 @@ import sys
 
 from . import _core
 
-LAST = -100
+EXIT_PRIORITY = -100
 """Exit priority that runs after the finalizers of multiprocessing's own queues and pools."""
 
 
@@ -14,14 +14,14 @@ def finish_in_workers() -> None:
 
     Other processes do this at exit through the atexit callback of the compiled module.
     """
-    os.register_at_fork(after_in_child=_child_begins)
+    os.register_at_fork(after_in_child=_register_in_child)
     process = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:
         # This process is itself a worker and has just imported the package.
-        _finish_at_the_end(_core)
+        _finish_at_exit(_core)
 
 
-def _child_begins() -> None:
+def _register_in_child() -> None:
     """Register the finalizer in a forked child, if multiprocessing is loaded.
 
     multiprocessing clears the finalizers that the child inherits. Its after-fork callbacks run
@@ -29,9 +29,9 @@ def _child_begins() -> None:
     """
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
-        util.register_after_fork(_core, _finish_at_the_end)
+        util.register_after_fork(_core, _finish_at_exit)
 
 
-def _finish_at_the_end(_: object) -> None:
+def _finish_at_exit(_: object) -> None:
     util = sys.modules["multiprocessing.util"]
-    util.Finalize(None, _core._finish_closing, exitpriority=LAST)
+    util.Finalize(None, _core._finish_closing, exitpriority=EXIT_PRIORITY)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KtlsSelector"]
 
-Ready: TypeAlias = list[tuple[SelectorKey, int]]
+ReadyList: TypeAlias = list[tuple[SelectorKey, int]]
 
 
 class KtlsSelector(BaseSelector):
@@ -36,7 +36,7 @@ class KtlsSelector(BaseSelector):
 
     def __init__(self) -> None:
         """Create a selector without files."""
-        self._keys = _Keys()
+        self._keys = _KeysByFile()
         self._bell = _Bell()
         self._closed = False
 
@@ -52,12 +52,12 @@ class KtlsSelector(BaseSelector):
         :raises KeyError: ``fileobj`` is already registered.
         """
         fd = _fd_of(fileobj)
-        key = SelectorKey(fileobj, fd, _checked(events), data)
+        key = SelectorKey(fileobj, fd, _check_events(events), data)
         if fd in self._keys.by_fd:
             msg = f"{fileobj!r} (FD {fd}) is already registered"
             raise KeyError(msg)
         self._keys.by_fd[fd] = key
-        if isinstance(fileobj, _ASKED):
+        if isinstance(fileobj, _TLS_TYPES):
             fileobj._watch(self._bell)
         self._bell.ring()
         return key
@@ -84,12 +84,12 @@ class KtlsSelector(BaseSelector):
         :raises ValueError: ``events`` is empty or unknown; nothing has changed.
         :raises KeyError: ``fileobj`` is not registered.
         """
-        key = self._keys[fileobj]._replace(events=_checked(events), data=data)
+        key = self._keys[fileobj]._replace(events=_check_events(events), data=data)
         self._keys.by_fd[key.fd] = key
         self._bell.ring()
         return key
 
-    def select(self, timeout: float | None = None) -> Ready:
+    def select(self, timeout: float | None = None) -> ReadyList:
         """Return the keys of the ready files with their events, after waiting for the first one.
 
         :param timeout: seconds to wait; None waits forever, 0 or less does not wait.
@@ -99,10 +99,10 @@ class KtlsSelector(BaseSelector):
             self._bell.silence()
             poller = poll()
             poller.register(self._bell, POLLIN)
-            ready = self._enlist(poller)
+            ready = self._register_all(poller)
             wait = 0.0 if ready else max(end - time.monotonic(), 0.0)
             fired = poller.poll(None if wait == math.inf else math.ceil(wait * 1000))
-            ready += self._ordinary(fired)
+            ready += self._ready_files(fired)
             if ready or wait == 0:
                 return ready
 
@@ -128,12 +128,12 @@ class KtlsSelector(BaseSelector):
         """Return a view that maps each registered file to its key."""
         return self._keys
 
-    def _enlist(self, poller: poll) -> Ready:
+    def _register_all(self, poller: poll) -> ReadyList:
         """Register all files with ``poller``; return the sockets of ours that are ready."""
-        ready: Ready = []
+        ready: ReadyList = []
         for key in list(self._keys.by_fd.values()):
             watch = _MASKS[key.events]
-            if isinstance(key.fileobj, _ASKED):
+            if isinstance(key.fileobj, _TLS_TYPES):
                 try:
                     now, watch = key.fileobj._readiness(watch)
                 except OSError:
@@ -145,7 +145,7 @@ class KtlsSelector(BaseSelector):
             poller.register(key.fd, watch)
         return ready
 
-    def _ordinary(self, fired: list[tuple[int, int]]) -> Ready:
+    def _ready_files(self, fired: list[tuple[int, int]]) -> ReadyList:
         """Return the ready files among those that the system reported, except sockets of ours.
 
         Those have to be asked again, as the system sees only TCP.
@@ -154,15 +154,15 @@ class KtlsSelector(BaseSelector):
         return [
             (key, _events_of(mask, key))
             for key, mask in keys
-            if key and not isinstance(key.fileobj, _ASKED)
+            if key and not isinstance(key.fileobj, _TLS_TYPES)
         ]
 
     def _forget(self, key: SelectorKey) -> None:
-        if isinstance(key.fileobj, _ASKED):
+        if isinstance(key.fileobj, _TLS_TYPES):
             key.fileobj._unwatch(self._bell)
 
 
-class _Keys(Mapping["FileDescriptorLike", SelectorKey]):
+class _KeysByFile(Mapping["FileDescriptorLike", SelectorKey]):
     """Keys by descriptor or file object; the object may have been closed since."""
 
     def __init__(self) -> None:
@@ -193,7 +193,7 @@ def _fd_of(fileobj: FileDescriptorLike) -> int:
     return fd
 
 
-def _checked(events: int) -> int:
+def _check_events(events: int) -> int:
     if events not in _MASKS:
         msg = f"{events!r} is neither EVENT_READ nor EVENT_WRITE nor both"
         raise ValueError(msg)
@@ -210,6 +210,6 @@ def _events_of(mask: int, key: SelectorKey) -> int:
     return (read | write) & key.events
 
 
-_ASKED = (KtlsSocket, Connection)
+_TLS_TYPES = (KtlsSocket, Connection)
 """Types that know their readiness better than the system does."""
 _MASKS = {EVENT_READ: POLLIN, EVENT_WRITE: POLLOUT, EVENT_READ | EVENT_WRITE: POLLIN | POLLOUT}
