@@ -71,7 +71,7 @@ def test_classes_have_the_docstring_of_the_stub_and_of_their_constructor(name: s
     node = classes()[name]
     text = inspect.getdoc(getattr(_core, name)) or ""
     new = functions(node.body).get("__new__")
-    documented = [ast.get_docstring(node), new and ast.get_docstring(new)]
+    documented = [ast.get_docstring(part) for part in (node, new) if part]
     assert text == "\n\n".join(filter(None, documented))
 
 
