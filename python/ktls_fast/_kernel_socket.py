@@ -2,7 +2,6 @@
 
 import errno
 import functools
-import math
 import os
 import select
 import socket
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, S
 
 from . import _sock_diag
 from ._core import CryptoInfo, TlsInfo
+from ._kernel_poll import poll
 from ._kernel_sendfile import ReadOnlyFile, has_known_size
 from ._kernel_wait_all import must_wait_for_all, receive_all
 from .constants import TCP_ULP
@@ -243,15 +243,7 @@ class KernelSocket(socket.socket):
 
         :raises ValueError: ``timeout`` is negative, infinite or not a number.
         """
-        if self.fileno() < 0:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        if timeout is not None and not 0 <= timeout < math.inf:
-            msg = f"{timeout} is not a timeout in seconds"
-            raise ValueError(msg)
-        poller = select.poll()
-        poller.register(self, events)
-        fired = poller.poll(None if timeout is None else math.ceil(timeout * 1000))
-        return fired[0][1] if fired else 0
+        return poll(self, events, timeout)
 
     @_with_ktls_errors
     def info(self) -> TlsInfo | None:

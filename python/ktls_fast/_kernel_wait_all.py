@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
+from ._kernel_poll import poll
 from .constants import SOL_TLS
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-    from ._kernel_socket import KernelSocket
 
 __all__ = ["must_wait_for_all", "receive_all"]
 
@@ -37,7 +36,7 @@ def must_wait_for_all(sock: socket.socket, flags: object) -> bool:
 
 
 def receive_all(
-    sock: "KernelSocket",
+    sock: socket.socket,
     receive: Callable[["Iterable[Buffer]", int, int], Message],
     buffers: "Iterable[Buffer]",
     room: int,
@@ -67,19 +66,19 @@ def _skip(buffers: list[memoryview], size: int) -> list[memoryview]:
     return left
 
 
-def _wait_for_data(sock: "KernelSocket", end: float) -> bool:
+def _wait_for_data(sock: socket.socket, end: float) -> bool:
     """Wait for more application data; return False if the receive must stop.
 
     The next receive of the caller then reports the reason.
     """
-    while not sock.poll(select.POLLIN, 0) & (select.POLLERR | select.POLLHUP):
+    while not poll(sock, select.POLLIN, 0) & (select.POLLERR | select.POLLHUP):
         try:
             data, control, _, _ = socket.socket.recvmsg(
                 sock, 1, RECORD_TYPE_SPACE, socket.MSG_PEEK | socket.MSG_DONTWAIT
             )
         except BlockingIOError:
             left = end - time.monotonic()
-            if left <= 0 or not sock.poll(select.POLLIN, left):
+            if left <= 0 or not poll(sock, select.POLLIN, left):
                 return False
         except OSError:
             return False
