@@ -177,9 +177,12 @@ def traffic_key(version: int, cipher: Cipher, seed: int = 0) -> TrafficKey:
     )
 
 
+_PERIOD = bytes((i * 7 + i // 251) & 255 for i in range(251 * 256))
+
+
 def pattern(size: int) -> bytes:
     """Bytes without a short period, so that a shifted copy is seen."""
-    return bytes((i * 7 + i // 251) & 255 for i in range(size))
+    return (_PERIOD * (size // len(_PERIOD) + 1))[:size]
 
 
 def hkdf_label(label: str, context: bytes, size: int) -> bytes:
