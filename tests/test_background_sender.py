@@ -133,7 +133,7 @@ def test_without_a_descriptor_for_the_thread_close_delivers_by_itself() -> None:
     with paired() as (conn, peer):
         peer.send(ticket(), HANDSHAKE)
         with no_descriptor_left():
-            taken = taken_of(conn, octal(4 * MIB))
+            taken = taken_of(conn, octal(8 * MIB))
             received = start(peer.drain)
             conn.close()
             assert threads_named(THREAD) == 0
@@ -165,7 +165,7 @@ def test_parent_goes_on_after_a_fork_and_its_child_leaves_everything_alone() -> 
 def test_a_fork_in_the_middle_of_its_work_leaves_no_copy_behind() -> None:
     with ExitStack() as stack:
         pairs = [stack.enter_context(paired()) for _ in range(8)]
-        sent = [taken_of(conn, octal(4 * MIB)) for conn, _ in pairs]
+        sent = [taken_of(conn, octal(8 * MIB)) for conn, _ in pairs]
         sockets = {name_of(conn) for conn, _ in pairs}
         for conn, _ in pairs:
             conn.close()
@@ -179,13 +179,13 @@ def test_a_fork_in_the_middle_of_its_work_leaves_no_copy_behind() -> None:
 def test_child_has_a_thread_of_its_own() -> None:
     def deliver() -> bool:
         with paired() as (conn, peer):
-            taken = taken_of(conn, octal(4 * MIB))
+            taken = taken_of(conn, octal(8 * MIB))
             conn.close()
             started = eventually(lambda: threads_named(THREAD) == 1)
             return started and peer.drain() == (taken, [(1, 0)])
 
     with paired() as (conn, peer):
-        taken = taken_of(conn, octal(4 * MIB))
+        taken = taken_of(conn, octal(8 * MIB))
         conn.close()
         assert in_child(deliver) == "True"
         assert peer.drain() == (taken, [(1, 0)])
