@@ -168,11 +168,11 @@ def test_a_host_without_kernel_tls_is_skipped_with_a_reason(
 
 def test_wrong_options_are_refused_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--against-kernel", "--only", "nope"]) == 1
-    sentence = "no scenario has 'nope' in its name; leave --only out for all of them"
+    sentence = "no scenario has 'nope' in its name; leave --only out to play all of them"
     assert capsys.readouterr().err == f"ktls-fast: {sentence}\n"
     with pytest.raises(SystemExit):
         main(["doctor", "--only", "ku."])
-    assert "--only ku. needs --against-kernel;" in capsys.readouterr().err
+    assert "--only ku. requires --against-kernel;" in capsys.readouterr().err
 
 
 def test_known_are_the_scenarios_of_the_document() -> None:

@@ -112,7 +112,7 @@ def test_what_is_no_address_is_refused_by_name(text: str) -> None:
         ),
         (
             (*PROXY, "--key-update-limit", "0/1"),
-            "ktls-fast proxy: argument --key-update-limit: '0' is not a number from 1 up;"
+            "ktls-fast proxy: argument --key-update-limit: '0' is not a positive number;"
             " see ktls-fast proxy --help",
         ),
         (
@@ -122,7 +122,7 @@ def test_what_is_no_address_is_refused_by_name(text: str) -> None:
         ),
         (
             (*PROXY, "--workers", "0"),
-            "ktls-fast proxy: argument --workers: '0' is not a number from 1 up;"
+            "ktls-fast proxy: argument --workers: '0' is not a positive number;"
             " see ktls-fast proxy --help",
         ),
         (
@@ -132,31 +132,31 @@ def test_what_is_no_address_is_refused_by_name(text: str) -> None:
         ),
         (
             (*PROXY, "--alpn", "h2,"),
-            "ktls-fast proxy: argument --alpn: '' is no protocol: that is 1 to 255 bytes of UTF-8,"
-            " and a comma stands between two, e.g. h2,http/1.1; see ktls-fast proxy --help",
+            "ktls-fast proxy: argument --alpn: '' is not a protocol name of 1 to 255 bytes of"
+            " UTF-8; separate names by commas, e.g. h2,http/1.1; see ktls-fast proxy --help",
         ),
         (
             (*PROXY, "--alpn", "h2,\udcff"),
-            r"ktls-fast proxy: argument --alpn: '\udcff' is no protocol: that is 1 to 255 bytes of"
-            " UTF-8, and a comma stands between two, e.g. h2,http/1.1; see ktls-fast proxy --help",
+            r"ktls-fast proxy: argument --alpn: '\udcff' is not a protocol name of 1 to 255 bytes"
+            " of UTF-8; separate names by commas, e.g. h2,http/1.1; see ktls-fast proxy --help",
         ),
         (
             (*PROXY, "--alpn", "x" * 256),
-            f"ktls-fast proxy: argument --alpn: '{'x' * 100}...' is no protocol: that is 1 to 255"
-            " bytes of UTF-8, and a comma stands between two, e.g. h2,http/1.1;"
+            f"ktls-fast proxy: argument --alpn: '{'x' * 100}...' is not a protocol name of 1 to"
+            " 255 bytes of UTF-8; separate names by commas, e.g. h2,http/1.1;"
             " see ktls-fast proxy --help",
         ),
         *(
             (
                 (*PROXY, option, ""),
-                f"ktls-fast proxy: argument {option}: '' is empty; leave the option out for its"
-                " default; see ktls-fast proxy --help",
+                f"ktls-fast proxy: argument {option}: '' is empty; leave the option out to use"
+                " its default; see ktls-fast proxy --help",
             )
             for option in ("--log", "--keylog", "--cert", "--key", "--ca", "--server-name")
         ),
         (
             ("simulate", "--pcap", ""),
-            "ktls-fast simulate: argument --pcap: '' is empty; leave the option out for its"
+            "ktls-fast simulate: argument --pcap: '' is empty; leave the option out to use its"
             " default; see ktls-fast simulate --help",
         ),
         (
@@ -166,33 +166,33 @@ def test_what_is_no_address_is_refused_by_name(text: str) -> None:
         ),
         (
             (*PROXY, "--cert", "c.pem"),
-            "ktls-fast proxy: --cert c.pem needs --key too; see ktls-fast proxy --help",
+            "ktls-fast proxy: --cert c.pem requires --key; see ktls-fast proxy --help",
         ),
         (
             (*PROXY, "--ca", "webpki"),
-            "ktls-fast proxy: --ca needs --originate; see ktls-fast proxy --help",
+            "ktls-fast proxy: --ca requires --originate; see ktls-fast proxy --help",
         ),
         (
             (*PROXY, "--key-password-file", "p.txt"),
-            "ktls-fast proxy: --key-password-file p.txt needs --key; see ktls-fast proxy --help",
+            "ktls-fast proxy: --key-password-file p.txt requires --key; see ktls-fast proxy --help",
         ),
         (
             (*PROXY, "--keylog", "-"),
-            "ktls-fast proxy: --keylog - would mix secrets with the output; give a file;"
+            "ktls-fast proxy: --keylog - would mix secrets with the output; use a file;"
             " see ktls-fast proxy --help",
         ),
         (
             (*PROXY, "--originate", "--key", "k.pem"),
-            "ktls-fast proxy: --key cannot be given with --originate; see ktls-fast proxy --help",
+            "ktls-fast proxy: --key cannot be used with --originate; see ktls-fast proxy --help",
         ),
         (
             (*PROXY, "--handshake-timeout", "0"),
-            "ktls-fast proxy: --handshake-timeout 0 leaves no time; give 0.1 or more;"
+            "ktls-fast proxy: --handshake-timeout must not be 0; use 0.1 or more;"
             " see ktls-fast proxy --help",
         ),
         (
             ("proxy", "--listen", ":0", "--connect", "127.0.0.1:0"),
-            "ktls-fast proxy: --connect 127.0.0.1:0 needs a host and a port other than 0;"
+            "ktls-fast proxy: --connect 127.0.0.1:0 requires a host and a port other than 0;"
             " see ktls-fast proxy --help",
         ),
     ],

@@ -183,9 +183,9 @@ def test_a_host_without_kernel_tls_has_a_status_of_its_own(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--random", "3"], "--random 3 needs --against-kernel"),
-        (["--against-kernel", "--seed", "3"], "--seed 3 needs --random"),
-        (["--against-kernel", "--random", "3", "--only", "ku."], "leave it out with --random"),
+        (["--random", "3"], "--random 3 requires --against-kernel"),
+        (["--against-kernel", "--seed", "3"], "--seed 3 requires --random"),
+        (["--against-kernel", "--random", "3", "--only", "ku."], "cannot be used with --random"),
         (["--against-kernel", "--random", "0"], "'0' is not from 1 to 1000000"),
         (["--against-kernel", "--random", "x"], "'x' is not a whole number"),
         (["--against-kernel", "--random", "3", "--seed", "1.5"], "'1.5' is not a whole number"),

@@ -109,7 +109,7 @@ def test_what_is_out_of_range_is_named(name: str, value: object) -> None:
 
 def test_a_run_without_end_is_given_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert simulate("--loss", "100%", "--rekeys", "1", "--messages", "3") == 3
-    assert "GIVEN UP after" in capsys.readouterr().out
+    assert "ABORTED after" in capsys.readouterr().out
 
 
 def test_a_run_is_interrupted_by_a_signal() -> None:
@@ -129,7 +129,7 @@ def test_a_missing_folder_is_named_before_the_run(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert simulate(option, "no/such/o.svg") == 1
-    assert f"{option} no/such/o.svg: there is no folder no/such" in capsys.readouterr().err
+    assert f"{option} no/such/o.svg: there is no directory no/such" in capsys.readouterr().err
 
 
 def simulate(*arguments: str) -> int:
@@ -144,7 +144,7 @@ def test_the_command_prints_numbers_and_writes_files(
     assert simulate("--rekeys", "3", "--loss", "2%", "--seed", "7", *files) == 0
     printed = capsys.readouterr().out
     assert "key updates sent                               3" in printed
-    assert "every byte on the wire was right" in printed
+    assert "every byte on the wire was correct" in printed
     drawn = plot.read_text()
     for text in ("policy cover-letter, loss 2.0%, seed 7", "key 3", "sealed in software"):
         assert text in drawn

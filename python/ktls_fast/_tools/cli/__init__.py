@@ -20,15 +20,18 @@ INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
-    """Says in one sentence what is wrong, and where to read more."""
+    """An argument parser whose errors are one sentence, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Leave with status 2."""
+        """Print ``message`` and exit with status 2."""
         self.exit(MISUSED, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run a command line and return the exit status.
+
+    :param arguments: the command line without the program; default: that of this process.
+    """
     prepare_streams()
     parser = _parser()
     debug = False
@@ -49,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    """Run the command.
+    """Run the chosen command and return the exit status.
 
-    :raises Failure: it cannot do what it was asked for, or misses what an extra brings.
+    :raises Failure: the command failed, or needs a package that is not installed.
     """
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
@@ -61,7 +64,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _fail(text: str, status: int) -> int:
-    """Say why there is no more output than there is."""
+    """Write the output so far and the reason of the failure; return ``status``."""
     with contextlib.suppress(OSError):
         finish_output()
     tell(f"{PROGRAM}: {text}")
@@ -69,7 +72,7 @@ def _fail(text: str, status: int) -> int:
 
 
 def _parse(parser: Parser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line; what ``--help`` prints is written before it ends the program."""
+    """Parse the command line; flush the output before ``--help`` or an error exits."""
     try:
         return parser.parse_args(arguments)
     except SystemExit:
@@ -80,11 +83,11 @@ def _parse(parser: Parser, arguments: Sequence[str] | None) -> argparse.Namespac
 def _parser() -> Parser:
     parser = Parser(
         prog=PROGRAM,
-        description="TLS 1.3 with key updates, by the record layer of kernel TLS in user space.",
+        description="TLS 1.3 with key updates, on a user-space implementation of kernel TLS.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {ktls_fast.__version__}")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="name", required=True
     )

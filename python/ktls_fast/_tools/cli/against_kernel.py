@@ -1,4 +1,4 @@
-"""``ktls-fast doctor --against-kernel``."""
+"""The command ``ktls-fast doctor --against-kernel``."""
 
 import json
 import sys
@@ -22,14 +22,16 @@ NOT_PLAYED: Final = "skipped"
 
 
 def run(only: str, *, as_json: bool, theirs: Make | None = None, seconds: float = SECONDS) -> int:
-    """Play the scenarios whose names contain ``only`` on the engine and on ``theirs``.
+    """Play recorded scenarios on the engine and on ``theirs``, and print the differences.
 
-    :param theirs: default: the kernel of this host, if it has TLS.
-    :returns: the exit status: 1 when something differs that is not known to, 77 without kernel TLS.
+    :param only: a part of the names of the scenarios to play; all if it is empty.
+    :param theirs: the side to compare with; default: the kernel of this host, if it has TLS.
+    :param seconds: the time limit of a scenario on each side.
+    :returns: the exit status: 1 if there is an unknown difference, 77 without kernel TLS.
     """
     chosen = [scenario for scenario in scenarios() if only in scenario["name"]]
     if not chosen:
-        msg = f"no scenario has {only!r} in its name; leave --only out for all of them"
+        msg = f"no scenario has {only!r} in its name; leave --only out to play all of them"
         raise Failure(msg)
     if theirs is None and (why := no_kernel_tls()):
         print(json.dumps({NOT_PLAYED: why}) if as_json else f"{NOT_PLAYED}: {why}")
@@ -41,13 +43,13 @@ def run(only: str, *, as_json: bool, theirs: Make | None = None, seconds: float 
 
 
 def no_kernel_tls() -> str | None:
-    """Why there is nothing to compare with."""
+    """Return why the kernel of this host has no TLS, or None if it has."""
     answer, _, why = kernel_tls()["ulp"].partition(": ")
     return None if answer == "yes" else f'{why}; run "modprobe tls" as root, and try again'
 
 
 def with_progress(items: Sequence[Item], name: Callable[[Item], str]) -> Iterator[Item]:
-    """Show a bar on standard error, if that is a terminal."""
+    """Yield ``items`` and show a progress bar on standard error, if that is a terminal."""
     if not sys.stderr.isatty():
         yield from items
         return
@@ -106,14 +108,14 @@ def _lines(found: Iterable[Comparison]) -> Iterator[str]:
 
 
 def told(difference: Difference) -> Iterator[str]:
-    """A call and its two results."""
+    """Yield the lines that describe a call and its two results."""
     yield f"  call {difference.number}  {shown(difference.call)}"
     yield f"    engine  {_shown(difference.ours)}"
     yield f"    kernel  {_shown(difference.theirs)}"
 
 
 def shown(step: Step) -> str:
-    """The call as it was made; what it gave when it was recorded is left out."""
+    """Return a call with its arguments, without its recorded results."""
     where = f" on {step['on']}" if "on" in step else ""
     arguments = {name: step[name] for name in ARGUMENTS if name in step}
     return f"{step['op']}{where}" + (f", {_shown(arguments)}" if arguments else "")
@@ -123,7 +125,7 @@ def _shown(values: Outcome) -> str:
     return ", ".join(f"{name} {_value(value)}" for name, value in values.items())
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 - whatever a scenario holds
+def _value(value: Any) -> str:  # noqa: ANN401 - any value of a scenario
     plain = isinstance(value, str) and value and value.isprintable()
     return value if plain else json.dumps(value)
 

@@ -1,4 +1,4 @@
-"""``ktls-fast doctor --against-kernel --random N``."""
+"""The command ``ktls-fast doctor --against-kernel --random N``."""
 
 import json
 from collections.abc import Iterator
@@ -16,16 +16,19 @@ from .doctor import NO_KERNEL_TLS
 __all__ = ["run"]
 
 MOST_FOUND = 5
-"""Programs that differ, after which it ends: most have the same cause."""
+"""The run ends after this many programs that differ: most have the same cause."""
 
 
 def run(
     count: int, seed: int, *, as_json: bool, theirs: Make | None = None, ours: Make = engine
 ) -> int:
-    """Play ``count`` programs on the engine and on ``theirs``; shrink and tell what differs.
+    """Play random programs on both sides; shrink and print those whose results differ.
 
-    :param theirs: default: the kernel of this host, if it has TLS.
-    :returns: the exit status: 1 when something differs, 77 without kernel TLS.
+    :param count: the number of programs.
+    :param seed: the seed of the programs.
+    :param theirs: the side to compare with; default: the kernel of this host, if it has TLS.
+    :param ours: the side to test; default: the engine.
+    :returns: the exit status: 1 if a program differs, 77 without kernel TLS.
     """
     if theirs is None and (why := no_kernel_tls()):
         print(json.dumps({NOT_PLAYED: why}) if as_json else f"{NOT_PLAYED}: {why}")
@@ -48,14 +51,17 @@ def _compared(scenario: Step, sides: tuple[Make, Make]) -> Comparison:
 
 
 def _smallest(scenario: Step, sides: tuple[Make, Make]) -> tuple[Step, Comparison]:
-    """The program made small, up to the first call that differs, with what the other side gave."""
+    """Shrink a program that differs, and cut it after the first call that differs.
+
+    The results of that call become those of the other side.
+    """
 
     def differs(smaller: Step) -> bool:
         return bool(_compared(smaller, sides).differences)
 
     small = shrink(scenario, differs)
     compared = _compared(small, sides)
-    if not compared.differences:  # it differs now and then: as it was found, it is the best we have
+    if not compared.differences:  # it differs only sometimes: return the program as it was found
         return scenario, compared
     steps = small["steps"][: compared.differences[0].number]
     steps[-1] = {**steps[-1], **compared.differences[0].theirs}
@@ -84,7 +90,7 @@ def _as_text(seed: int, played: int, found: list[tuple[Step, Comparison]]) -> st
 
 def _lines(found: list[tuple[Step, Comparison]]) -> Iterator[str]:
     for scenario, compared in found:
-        yield f"{scenario['name']}: differs" + ("" if compared.differences else ", not every time")
+        yield f"{scenario['name']}: differs" + ("" if compared.differences else ", but not always")
         for number, step in enumerate(scenario["steps"], 1):
             yield f"  call {number}  {shown(step)}"
         for difference in compared.differences[:1]:

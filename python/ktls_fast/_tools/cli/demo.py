@@ -1,4 +1,4 @@
-"""``ktls-fast demo``."""
+"""The command ``ktls-fast demo``."""
 
 from typing import TYPE_CHECKING
 
@@ -12,35 +12,36 @@ if TYPE_CHECKING:
 __all__ = ["add_parser"]
 
 DESCRIPTION = """\
-Run a proxy on loopback, send data through it to an upstream that echoes it, by clients that are
-not ours (Python's ssl module; curl and openssl where installed), change keys in both directions
-meanwhile, and compare every byte. The exit status is 0 only if all of them matched.
+Run a proxy on the loopback interface, send data through it to an upstream server that echoes it,
+and compare every byte. The clients are independent TLS implementations: Python's ssl module, and
+curl and openssl if they are installed. Keys are updated in both directions meanwhile. The exit
+status is 0 if all data matched, and 1 otherwise.
 """
 
 
 def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """Add the command."""
+    """Add the command ``demo``."""
     parser = commands.add_parser(
-        "demo", help="move data through a proxy and check it", description=DESCRIPTION
+        "demo", help="send data through a proxy and check it", description=DESCRIPTION
     )
     parser.add_argument(
         "--size",
         type=size,
         default=size("512MiB"),
         metavar="BYTES",
-        help="to send in all, and to get back; default: 512MiB",
+        help="amount of data to send and to receive in total (default: 512MiB)",
     )
     parser.add_argument(
         "--connections",
         type=at_least_one,
         default=4,
         metavar="N",
-        help="at the same time; default: %(default)s",
+        help="number of simultaneous connections (default: %(default)s)",
     )
     parser.add_argument(
         "--device",
         choices=("queue",),
-        help="leave the proxy out: KtlsSockets over an offload queue, new keys every MiB",
+        help="use no proxy, but KtlsSockets on an offload queue that update their keys every MiB",
     )
     parser.add_argument("--json", action="store_true", help="print the result as a JSON object")
     parser.set_defaults(command=_run, extra="demo")

@@ -1,4 +1,4 @@
-"""``ktls-fast doctor``."""
+"""The command ``ktls-fast doctor``."""
 
 import argparse
 import json
@@ -17,52 +17,51 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "examine"]
 
 NO_KERNEL_TLS: Final = 77
-"""The exit status of a comparison without a kernel; test runners take it for "skipped"."""
+"""Exit status of a comparison without kernel TLS; test runners take it as "skipped"."""
 MOST_PROGRAMS: Final = 1_000_000
 
 DESCRIPTION = """\
-Tell what this machine offers: versions, the CPU's help, which implementation seals each cipher,
-and whether the kernel has TLS of its own and can rekey it (found out by trying on a loopback
-connection).
+Show what this machine offers: versions, CPU features, the implementation of each cipher, and
+whether the kernel has TLS and can rekey, which is tried on a loopback connection.
 """
 
 
 def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """Add the command."""
+    """Add the command ``doctor``."""
     parser = commands.add_parser(
-        "doctor", help="tell what this machine offers", description=DESCRIPTION
+        "doctor", help="show what this machine offers", description=DESCRIPTION
     )
-    parser.add_argument("--json", action="store_true", help="as a JSON object")
+    parser.add_argument("--json", action="store_true", help="print the result as a JSON object")
     parser.add_argument(
         "--against-kernel",
         action="store_true",
-        help="play recorded scenarios on the engine and on the kernel, and tell what differs;"
-        " the exit status is 1 if something does that docs/kernel-differences.md does not name,"
-        f" and {NO_KERNEL_TLS} if this host's kernel has no TLS to compare with",
+        help="play recorded scenarios on the engine and on the kernel, and show the differences;"
+        " the exit status is 1 if there is one that docs/kernel-differences.md does not list,"
+        f" and {NO_KERNEL_TLS} if the kernel has no TLS",
     )
     parser.add_argument(
         "--only",
         metavar="NAME_PART",
-        help="with --against-kernel: the scenarios with this in their names, e.g. ku.",
+        help="with --against-kernel: play only scenarios whose names contain this, e.g. ku.",
     )
     parser.add_argument(
         "--random",
         type=_count,
         metavar="N",
-        help="with --against-kernel: N programs of random calls in place of the scenarios; one that"
-        " differs is made small and printed as a scenario",
+        help="with --against-kernel: play N programs of random calls instead of the scenarios;"
+        " programs that differ are shrunk and printed as scenarios",
     )
     parser.add_argument(
         "--seed",
         type=_whole_number,
         metavar="S",
-        help="with --random: which programs (default: others each time; the summary tells)",
+        help="with --random: the seed of the programs (default: random; the summary shows it)",
     )
     parser.set_defaults(command=lambda parsed: _run(parsed, parser), extra="cli")
 
 
 def examine() -> dict[str, object]:
-    """Everything there is to know, ready for JSON."""
+    """Return the facts about this machine, as values for JSON."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return {
         "ktls_fast": ktls_fast.__version__,
@@ -99,15 +98,15 @@ def _check_options(parsed: "argparse.Namespace", parser: "Parser") -> None:
     for name in ("only", "random"):
         value = getattr(parsed, name)
         if value is not None and not parsed.against_kernel:
-            parser.error(f"--{name} {value} needs --against-kernel")
+            parser.error(f"--{name} {value} requires --against-kernel")
     if parsed.seed is not None and parsed.random is None:
-        parser.error(f"--seed {parsed.seed} needs --random")
+        parser.error(f"--seed {parsed.seed} requires --random")
     if parsed.only is not None and parsed.random is not None:
-        parser.error(f"--only {parsed.only} chooses recorded scenarios; leave it out with --random")
+        parser.error(f"--only {parsed.only} cannot be used with --random")
 
 
 def _count(text: str) -> int:
-    """A number of programs."""
+    """Parse a number of programs."""
     count = _whole_number(text)
     if not 0 < count <= MOST_PROGRAMS:
         msg = f"{quoted(text)} is not from 1 to {MOST_PROGRAMS}"

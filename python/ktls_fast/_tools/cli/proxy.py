@@ -1,4 +1,4 @@
-"""``ktls-fast proxy``."""
+"""The command ``ktls-fast proxy``."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -15,20 +15,20 @@ __all__ = ["add_parser"]
 DEFAULTS = Options(listen=address(":0"), connect=address(":0"))
 
 DESCRIPTION = """\
-Terminate TLS: take TLS connections on one address and pass them on to another in plain. With
---originate the other way round. Both send KeyUpdates as often as --rekey-every asks, and answer
-those of the peer.
+Terminate TLS: accept TLS connections on one address and forward their data without TLS to another.
+With --originate, accept connections without TLS and forward them over TLS. In both modes the proxy
+sends a KeyUpdate after every --rekey-every bytes, and answers the KeyUpdates of the peer.
 """
 
 EPILOG = """\
-SIGTERM, SIGINT or SIGHUP: stop accepting, let connections end for --drain seconds, then close them
-by close_notify; a second SIGTERM or SIGINT ends at once. SIGUSR1: print the counters to standard
-error.
+On SIGTERM, SIGINT or SIGHUP the proxy stops accepting, waits --drain seconds for connections to
+end, and then closes them with close_notify. On a second SIGTERM or SIGINT it ends at once. On
+SIGUSR1 it prints the counters to standard error.
 """
 
 
 def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """Add the command."""
+    """Add the command ``proxy``."""
     parser = commands.add_parser(
         "proxy",
         help="terminate or originate TLS",
@@ -51,13 +51,19 @@ def _add_addresses(parser: "Parser") -> None:
         type=address,
         required=True,
         metavar="HOST:PORT",
-        help="where to accept connections; port 0 takes a free one and prints it",
+        help="address to accept connections on; port 0 chooses a free port and prints it",
     )
     parser.add_argument(
-        "--connect", type=address, required=True, metavar="HOST:PORT", help="where to pass them on"
+        "--connect",
+        type=address,
+        required=True,
+        metavar="HOST:PORT",
+        help="address to forward connections to",
     )
     parser.add_argument(
-        "--originate", action="store_true", help="plain in, TLS out; default: TLS in, plain out"
+        "--originate",
+        action="store_true",
+        help="accept connections without TLS and forward them over TLS (default: the reverse)",
     )
 
 
@@ -67,110 +73,127 @@ def _add_tls(parser: "Parser") -> None:
         "--cert",
         type=file,
         metavar="FILE",
-        help="certificate chain as PEM, leaf first; default: a self-signed one, made at start",
+        help="certificate chain as PEM, leaf first (default: a self-signed certificate, created at"
+        " start)",
     )
-    group.add_argument("--key", type=file, metavar="FILE", help="its private key as PEM")
+    group.add_argument(
+        "--key", type=file, metavar="FILE", help="private key of the certificate as PEM"
+    )
     group.add_argument(
         "--key-password-file",
         type=file,
         metavar="FILE",
-        help="with an encrypted --key: a file whose first line is its password",
+        help="file whose first line is the password of an encrypted --key",
     )
     group.add_argument(
         "--ca",
         type=not_empty,
         metavar="FILE|system|webpki",
-        help="with --originate: whom to trust; default: system",
+        help="with --originate: root certificates to trust: a PEM file, system, or webpki for those"
+        " of Mozilla (default: system)",
     )
     group.add_argument(
         "--server-name",
         type=not_empty,
         metavar="NAME",
-        help="with --originate: what the certificate must prove; default: the host of --connect",
+        help="with --originate: name or IP address that the server's certificate must prove"
+        " (default: the host of --connect)",
     )
     group.add_argument(
         "--alpn",
         type=protocols,
         default=(),
         metavar="A,B",
-        help="protocols in order of preference",
+        help="ALPN protocols in order of preference",
     )
     group.add_argument(
         "--rekey-every",
         type=size,
         metavar="BYTES",
-        help="send a KeyUpdate after so many bytes, e.g. 1MiB; default: the limit of the suite",
+        help="send a KeyUpdate after this many bytes, e.g. 1MiB (default: the limit of the cipher"
+        " suite)",
     )
     group.add_argument(
         "--rekey-peer",
         action="store_true",
-        help="let those KeyUpdates ask the peer to renew its key, too",
+        help="request the peer to update its key, too, by each KeyUpdate of --rekey-every",
     )
     group.add_argument(
         "--rekey-interval",
         type=seconds,
         default=DEFAULTS.rekey_interval,
         metavar="SECONDS",
-        help="least time between KeyUpdates that --rekey-every asks for; default: %(default)g",
+        help="minimum time between two KeyUpdates of --rekey-every (default: %(default)g)",
     )
     group.add_argument(
         "--key-update-limit",
         type=update_limit,
         default=DEFAULTS.key_update_limit,
         metavar="COUNT[/SECONDS]",
-        help="KeyUpdates tolerated from a peer in a row without data between them, as many again"
-        " each SECONDS; default: 32/1",
+        help="maximum number of consecutive KeyUpdates from a peer without data between them,"
+        " renewed every SECONDS (default: 32/1)",
     )
     group.add_argument(
         "--keylog",
         type=file,
         metavar="FILE",
-        help="append the secrets of every connection, as SSLKEYLOGFILE; for debugging only",
+        help="file to append the secrets of every connection to, in the format of SSLKEYLOGFILE;"
+        " for debugging only",
     )
 
 
 def _add_limits(parser: "Parser") -> None:
     group = parser.add_argument_group("limits")
-    _add_number(group, "--workers", "processes that share the port", DEFAULTS.workers)
+    _add_number(group, "--workers", "number of processes sharing the port", DEFAULTS.workers)
     _add_number(
         group,
         "--max-connections",
-        "connections open at a time in each worker; more have to wait",
+        "maximum number of open connections of each worker; further connections wait",
         DEFAULTS.max_connections,
     )
-    _add_seconds(group, "--handshake-timeout", "for a handshake", DEFAULTS.handshake_timeout)
-    _add_seconds(group, "--connect-timeout", "to reach --connect", DEFAULTS.connect_timeout)
+    _add_seconds(
+        group, "--handshake-timeout", "time limit of a handshake", DEFAULTS.handshake_timeout
+    )
+    _add_seconds(
+        group,
+        "--connect-timeout",
+        "time limit for connecting to --connect",
+        DEFAULTS.connect_timeout,
+    )
     _add_seconds(
         group,
         "--idle-timeout",
-        "without a byte either way until a connection is closed; 0 for never",
+        "close a connection after this time without data in either direction; 0 means never",
         DEFAULTS.idle_timeout or 0,
     )
-    _add_seconds(group, "--drain", "for connections to end after SIGTERM", DEFAULTS.drain)
+    _add_seconds(
+        group, "--drain", "time that connections have to end after SIGTERM", DEFAULTS.drain
+    )
     group.add_argument(
         "--truncation",
         choices=("reset", "fin"),
         default=DEFAULTS.truncation,
-        help="what follows behind all data of a TLS peer that ends without close_notify; a"
-        " reset waits until the other side has ended or nothing has moved for 5 seconds;"
-        " default: %(default)s",
+        help="how to end the other side if a TLS peer ends without close_notify, after all its"
+        " data; a reset waits until the other side has ended or no data has moved for 5 seconds"
+        " (default: %(default)s)",
     )
 
 
 def _add_telling(parser: "Parser") -> None:
     group = parser.add_argument_group("log and counters")
-    group.add_argument("--stats", action="store_true", help="print the counters at the end")
+    group.add_argument("--stats", action="store_true", help="print the counters at exit")
     group.add_argument(
         "--log",
         type=file,
         metavar="FILE",
-        help="append a line for each connection; - is standard output; default: standard error",
+        help="file to append a line for each connection to; - is standard output (default: standard"
+        " error)",
     )
     group.add_argument(
         "--log-format",
         choices=("text", "json"),
         default=DEFAULTS.log_format,
-        help="of the log and of everything on standard error; default: %(default)s",
+        help="format of the log and of all messages on standard error (default: %(default)s)",
     )
 
 
@@ -180,7 +203,7 @@ def _add_number(group: argparse._ArgumentGroup, name: str, what: str, default: i
         type=at_least_one,
         default=default,
         metavar="N",
-        help=f"{what}; default: {default}",
+        help=f"{what} (default: {default})",
     )
 
 
@@ -190,7 +213,7 @@ def _add_seconds(group: argparse._ArgumentGroup, name: str, what: str, default: 
         type=seconds,
         default=default,
         metavar="SECONDS",
-        help=f"{what}; default: {default:g}",
+        help=f"{what} (default: {default:g})",
     )
 
 
@@ -225,21 +248,21 @@ def _options(parsed: argparse.Namespace, parser: "Parser") -> Options:
 
 
 def _check(parsed: argparse.Namespace, parser: "Parser") -> None:
-    """Refuse options that say nothing together."""
+    """Reject invalid values and combinations of options."""
     if parsed.connect.port == 0 or not parsed.connect.host:
-        parser.error(f"--connect {parsed.connect} needs a host and a port other than 0")
+        parser.error(f"--connect {parsed.connect} requires a host and a port other than 0")
     for name in ("handshake_timeout", "connect_timeout"):
         if not getattr(parsed, name):
-            parser.error(f"--{name.replace('_', '-')} 0 leaves no time; give 0.1 or more")
+            parser.error(f"--{name.replace('_', '-')} must not be 0; use 0.1 or more")
     wrong = ("cert", "key", "key_password_file") if parsed.originate else ("ca", "server_name")
     for name in wrong:
         if getattr(parsed, name) is not None:
-            with_or_not = "cannot be given with" if parsed.originate else "needs"
+            with_or_not = "cannot be used with" if parsed.originate else "requires"
             parser.error(f"--{name.replace('_', '-')} {with_or_not} --originate")
     if (parsed.cert is None) != (parsed.key is None):
         missing, given = ("key", "cert") if parsed.key is None else ("cert", "key")
-        parser.error(f"--{given} {getattr(parsed, given)} needs --{missing} too")
+        parser.error(f"--{given} {getattr(parsed, given)} requires --{missing}")
     if str(parsed.keylog) == "-":
-        parser.error("--keylog - would mix secrets with the output; give a file")
+        parser.error("--keylog - would mix secrets with the output; use a file")
     if parsed.key_password_file is not None and parsed.key is None:
-        parser.error(f"--key-password-file {parsed.key_password_file} needs --key")
+        parser.error(f"--key-password-file {parsed.key_password_file} requires --key")

@@ -1,4 +1,4 @@
-"""``ktls-fast simulate``."""
+"""The command ``ktls-fast simulate``."""
 
 import dataclasses
 import json
@@ -20,51 +20,61 @@ if TYPE_CHECKING:
 __all__ = ["add_parser"]
 
 DESCRIPTION = """\
-Play key updates between two hosts whose network devices seal and open the records, over a link
-that loses packets, in virtual time: the same options always give the same run. Every byte on the
-wire is checked. The exit status is 1 if the stream broke, as it does with --policy naive, and 3 if
-the run took too long and was given up.
+Simulate key updates between two hosts whose network devices seal and open the records, over a link
+that loses packets. Time is virtual, so the same options always produce the same run. Every byte on
+the wire is checked. The exit status is 1 if the stream is corrupted, as with --policy naive, and 3
+if the run took too long and was aborted.
 """
 EXAMPLE = "example: ktls-fast simulate --rekeys 20 --loss 2% --seed 7 --plot out.svg"
 
 # Option, type, attribute of the scenario, help.
 OPTIONS = (
-    ("--rekeys", natural, "rekeys", "key updates of each sender"),
-    ("--messages", natural, "messages", "messages between two key updates"),
-    ("--message-size", size, "message_len", "bytes of a message, at most"),
-    ("--seed", natural, "seed", "of every random choice"),
-    ("--loss", part, "loss", "part of the packets that vanish, e.g. 2%%"),
-    ("--reorder", part, "reorder", "part that is overtaken"),
-    ("--duplicate", part, "duplicate", "part that arrives twice"),
-    ("--delay", at_least_one, "delay", "microseconds one way"),
-    ("--read-lag", at_least_one, "read_lag", "microseconds until a reader reads, at most"),
-    ("--slots", natural, "slots", "key slots of a device"),
-    ("--depth", at_least_one, "depth", "places of its rings"),
-    ("--fail-add", part, "fail_add", "part of the keys that a device refuses"),
-    ("--fail-nth-add", at_least_one, "fail_nth_add", "refuse this one, counted from 1"),
+    ("--rekeys", natural, "rekeys", "number of key updates of each sender"),
+    ("--messages", natural, "messages", "number of messages between two key updates"),
+    ("--message-size", size, "message_len", "maximum size of a message in bytes"),
+    ("--seed", natural, "seed", "seed of the random choices"),
+    ("--loss", part, "loss", "fraction of packets lost, e.g. 2%%"),
+    ("--reorder", part, "reorder", "fraction of packets overtaken by others"),
+    ("--duplicate", part, "duplicate", "fraction of packets that arrive twice"),
+    ("--delay", at_least_one, "delay", "delay of the link in one direction, in microseconds"),
+    ("--read-lag", at_least_one, "read_lag", "maximum delay of a reader, in microseconds"),
+    ("--slots", natural, "slots", "number of key slots of a device"),
+    ("--depth", at_least_one, "depth", "number of entries of a device's rings"),
+    ("--fail-add", part, "fail_add", "fraction of keys that a device refuses"),
+    (
+        "--fail-nth-add",
+        at_least_one,
+        "fail_nth_add",
+        "number of a further key, counted from 1, that a device refuses",
+    ),
     (
         "--down-at",
         natural,
         "down_at",
-        "microsecond at which the first device's interface goes down",
+        "time at which the interface of the first host goes down, in microseconds",
     ),
-    ("--close-at", natural, "close_at", "microsecond at which the first host closes"),
+    (
+        "--close-at",
+        natural,
+        "close_at",
+        "time at which the first host closes the connection, in microseconds",
+    ),
 )
 DEFAULTS = Scenario(messages=30)
 GIVEN_UP = 3
 
 
 def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """Add the command."""
+    """Add the command ``simulate``."""
     parser = commands.add_parser(
         "simulate",
-        help="play key updates under offload",
+        help="simulate key updates under offload",
         description=DESCRIPTION,
         epilog=EXAMPLE,
     )
     for option, kind, name, text in OPTIONS:
         default = getattr(DEFAULTS, name)
-        said = "" if default is None else "; default: %(default)s"
+        said = "" if default is None else " (default: %(default)s)"
         parser.add_argument(
             option, type=kind, dest=name, default=default, metavar="N", help=text + said
         )
@@ -72,17 +82,17 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
         "--policy",
         choices=("cover-letter", "v17", "naive"),
         default="cover-letter",
-        help="when a device gets the next key; default: %(default)s; naive is wrong",
+        help="when to install the next key in the device; naive is wrong (default: %(default)s)",
     )
-    parser.add_argument("--both-ways", action="store_true", help="the second host sends as well")
+    parser.add_argument("--both-ways", action="store_true", help="let the second host send, too")
     parser.add_argument(
-        "--plot", type=file, metavar="FILE", help="draw the timeline (svg, png, pdf)"
-    )
-    parser.add_argument(
-        "--pcap", type=file, metavar="FILE", help="write the wire, and FILE.keylog to decrypt it"
+        "--plot", type=file, metavar="FILE", help="draw the timeline (svg, png or pdf)"
     )
     parser.add_argument(
-        "--trace", type=file, metavar="FILE", help="write a line for each call of the devices"
+        "--pcap", type=file, metavar="FILE", help="write the packets, and their keys to FILE.keylog"
+    )
+    parser.add_argument(
+        "--trace", type=file, metavar="FILE", help="write a line for each call of a device"
     )
     parser.add_argument("--json", action="store_true", help="print the result as a JSON object")
     parser.set_defaults(command=_run, extra="cli")
@@ -112,11 +122,11 @@ def _run(parsed: "argparse.Namespace") -> int:
 
 
 def _check_folders(parsed: "argparse.Namespace") -> None:
-    """Before the run rather than after it."""
+    """Raise an error before the run if an output file cannot be created after it."""
     for option in ("plot", "pcap", "trace"):
         path: Path | None = getattr(parsed, option)
         if path and not path.absolute().parent.is_dir():
-            msg = f"--{option} {path}: there is no folder {path.parent}"
+            msg = f"--{option} {path}: there is no directory {path.parent}"
             raise Failure(msg)
 
 
@@ -137,7 +147,7 @@ def _write(parsed: "argparse.Namespace", scenario: Scenario, report: Report) -> 
 
 
 def _drawing() -> Callable[[Scenario, Report, Path], None]:
-    """What draws the timeline.
+    """Return the function that draws the timeline.
 
     :raises Failure: matplotlib is not installed.
     """

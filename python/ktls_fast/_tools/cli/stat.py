@@ -1,4 +1,4 @@
-"""``ktls-fast stat``."""
+"""The command ``ktls-fast stat``."""
 
 import argparse
 import json
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 __all__ = ["add_parser"]
 
 DESCRIPTION = """\
-Print the counters in the format of /proc/net/tls_stat. They count what this process has done, so
-this shows which there are, all of them 0; a running proxy prints its own on SIGUSR1, and a program
-gets them by ktls_fast.tls_stat().
+Print the counters in the format of /proc/net/tls_stat. The counters are per process, so this
+command shows their names, and all values are 0. A running proxy prints its counters on SIGUSR1; a
+program reads them by ktls_fast.tls_stat().
 """
 
 
 def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """Add the command."""
+    """Add the command ``stat``."""
     parser = commands.add_parser(
-        "stat", help="print the counters of this process", description=DESCRIPTION
+        "stat", help="print the names of the counters", description=DESCRIPTION
     )
-    parser.add_argument("--json", action="store_true", help="as a JSON object")
+    parser.add_argument("--json", action="store_true", help="print the counters as a JSON object")
     parser.set_defaults(command=_run, extra="cli")
 
 

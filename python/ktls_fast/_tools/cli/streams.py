@@ -1,4 +1,4 @@
-"""Standard streams as a command finds them: closed, full, or read by nobody."""
+"""Handling of standard streams that are closed or full, or whose reader is gone."""
 
 import contextlib
 import errno
@@ -17,10 +17,10 @@ STDOUT, STDERR = 1, 2
 
 
 class StandardOutput(io.FileIO):
-    """Standard output whose errors say what could not be written."""
+    """Standard output whose errors name it."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Write some of ``data``."""
+        """Write ``data`` and return the number of bytes written."""
         try:
             return super().write(data)
         except OSError as error:
@@ -28,24 +28,25 @@ class StandardOutput(io.FileIO):
 
 
 def prepare_streams() -> None:
-    """Open ``/dev/null`` for each standard stream that is closed, or a socket would get its number.
+    """Open ``/dev/null`` in place of each closed standard stream.
 
-    In place of standard input and output it is opened the wrong way round, so that whoever uses
-    them gets EBADF; what would go to a closed standard error is lost, as its closer wants it.
+    Otherwise a socket could get its descriptor. For standard input and output, ``/dev/null`` is
+    opened in the wrong direction, so that using them fails with EBADF. Output to a closed standard
+    error is discarded.
     """
     for number, flags in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
         if _is_closed(number):
             _open_null_as(number, flags)
     if sys.stderr is None:
         sys.stderr = open(STDERR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    if sys.stdout is sys.__stdout__:  # nobody has taken its place, as a test does
+    if sys.stdout is sys.__stdout__:  # a test may have replaced it
         sys.stdout = _text_output(sys.stdout)
 
 
 def check_output() -> None:
-    """Fail now, rather than after a long run, where standard output is closed or its reader gone.
+    """Fail before a long run if standard output is closed or its reader is gone.
 
-    :raises OSError: nothing can be written.
+    :raises OSError: standard output cannot be written.
     """
     try:
         os.write(STDOUT, b"")
@@ -59,9 +60,9 @@ def check_output() -> None:
 
 
 def finish_output() -> None:
-    """Write what is buffered for standard output.
+    """Flush standard output.
 
-    :raises OSError: that cannot be done; it is not tried again.
+    :raises OSError: it cannot be written; the buffered output is then discarded.
     """
     try:
         sys.stdout.flush()
@@ -71,7 +72,7 @@ def finish_output() -> None:
 
 
 def tell(line: str) -> None:
-    """Write a line to standard error, if anybody is there to read it."""
+    """Write a line to standard error; ignore errors."""
     with contextlib.suppress(OSError, ValueError):
         print(line, file=sys.stderr, flush=True)
 
@@ -98,7 +99,7 @@ def _open_null_as(number: int, flags: int) -> None:
 
 
 def _text_output(old: TextIO | None) -> TextIO:
-    """A text file on standard output that is like ``old``, or as good as any without it."""
+    """Return a text file on standard output with the settings of ``old``, or with defaults."""
     return io.TextIOWrapper(
         io.BufferedWriter(StandardOutput(STDOUT, "w", closefd=False)),
         encoding=old.encoding if old else "utf-8",
@@ -108,7 +109,7 @@ def _text_output(old: TextIO | None) -> TextIO:
 
 
 def _give_up_output() -> None:
-    """Leave the interpreter nothing to fail at when it flushes at its exit."""
+    """Redirect standard output to ``/dev/null``, so that the flush at exit does not fail."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())

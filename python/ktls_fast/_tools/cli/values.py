@@ -1,4 +1,7 @@
-"""Values as they are written on a command line."""
+"""Parsers for the values of command line options.
+
+Each takes the text of a value and raises ``argparse.ArgumentTypeError`` if it is invalid.
+"""
 
 import argparse
 import os
@@ -35,7 +38,7 @@ MAX_PROTOCOL = 255
 
 
 def address(text: str) -> Address:
-    """``HOST:PORT``, ``[HOST]:PORT``; without a host, every address of this machine."""
+    """Parse ``HOST:PORT`` or ``[HOST]:PORT``; an empty host stands for all local addresses."""
     match = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^\[\]:]*)):(\d{1,5})", text, re.ASCII)
     if match is None or int(match[3]) > MAX_PORT:
         msg = f"{quoted(text)} is not HOST:PORT, e.g. 127.0.0.1:8443 or [::1]:8443"
@@ -44,7 +47,7 @@ def address(text: str) -> Address:
 
 
 def size(text: str) -> int:
-    """A number of bytes, e.g. ``65536``, ``512KiB``, ``1MiB``, ``1GB``."""
+    """Parse a positive number of bytes, e.g. ``65536``, ``512KiB``, ``1MiB``, ``1GB``."""
     match = re.fullmatch(r"0*(\d+) ?([a-zA-Z]*)", text, re.ASCII)
     if match is None or match[2] not in UNITS or match[1] == "0":
         msg = f"{quoted(text)} is not a number of bytes, e.g. 65536, 512KiB, 1MiB or 1GB"
@@ -56,7 +59,7 @@ def size(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """A number of seconds, zero included."""
+    """Parse a number of seconds, 0 or more."""
     if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
         msg = f"{quoted(text)} is not a number of seconds, e.g. 10 or 0.5"
         raise argparse.ArgumentTypeError(msg)
@@ -64,9 +67,9 @@ def seconds(text: str) -> float:
 
 
 def at_least_one(text: str) -> int:
-    """A number from one up, that anything can be made of so many times."""
+    """Parse a number from 1 to 1,000,000,000."""
     if not re.fullmatch(r"0*[1-9]\d*", text, re.ASCII):
-        msg = f"{quoted(text)} is not a number from 1 up"
+        msg = f"{quoted(text)} is not a positive number"
         raise argparse.ArgumentTypeError(msg)
     if len(text.lstrip("0")) > len(str(MOST)) or int(text) > MOST:
         msg = f"{quoted(text)} is more than {MOST}"
@@ -75,9 +78,9 @@ def at_least_one(text: str) -> int:
 
 
 def natural(text: str) -> int:
-    """A number from zero up."""
+    """Parse a number from 0 to 2**64 - 1."""
     if not re.fullmatch(r"\d+", text, re.ASCII):
-        msg = f"{quoted(text)} is not a number from 0 up"
+        msg = f"{quoted(text)} is not a number of 0 or more"
         raise argparse.ArgumentTypeError(msg)
     if len(text.lstrip("0")) > MAX_DIGITS or int(text) > MAX_NATURAL:
         msg = f"{quoted(text)} is more than {MAX_NATURAL}"
@@ -86,7 +89,7 @@ def natural(text: str) -> int:
 
 
 def part(text: str) -> float:
-    """A part of one, e.g. ``2%`` or ``0.02``."""
+    """Parse a fraction from 0 to 1, e.g. ``2%`` or ``0.02``."""
     match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)(%?)", text, re.ASCII)
     value = float(match[1]) / (100 if match[2] else 1) if match else 2
     if value > 1:
@@ -96,39 +99,45 @@ def part(text: str) -> float:
 
 
 def update_limit(text: str) -> tuple[int, float]:
-    """A number of KeyUpdates, and the seconds that allow as many more: ``32`` or ``32/1.5``."""
+    """Parse a number of KeyUpdates and a number of seconds, e.g. ``32/1.5``.
+
+    Without seconds, as in ``32``, they are 1.
+    """
     count, slash, per = text.partition("/")
     return at_least_one(count), seconds(per) if slash else 1.0
 
 
 def protocols(text: str) -> tuple[str, ...]:
-    """ALPN names, separated by commas."""
+    """Parse ALPN names, separated by commas."""
     names = tuple(text.split(","))
     for name in names:
         if not 0 < len(os.fsencode(name)) <= MAX_PROTOCOL or not _is_unicode(name):
             msg = (
-                f"{quoted(name)} is no protocol: that is 1 to {MAX_PROTOCOL} bytes of UTF-8,"
-                " and a comma stands between two, e.g. h2,http/1.1"
+                f"{quoted(name)} is not a protocol name of 1 to {MAX_PROTOCOL} bytes of UTF-8;"
+                " separate names by commas, e.g. h2,http/1.1"
             )
             raise argparse.ArgumentTypeError(msg)
     return names
 
 
 def not_empty(text: str) -> str:
-    """Anything but nothing, which a variable of a script holds that was never set."""
+    """Return ``text`` if it is not empty.
+
+    An empty value is usually an unset variable of a shell script.
+    """
     if not text:
-        msg = "'' is empty; leave the option out for its default"
+        msg = "'' is empty; leave the option out to use its default"
         raise argparse.ArgumentTypeError(msg)
     return text
 
 
 def file(text: str) -> Path:
-    """The path of a file."""
+    """Parse the path of a file."""
     return Path(not_empty(text))
 
 
 def _is_unicode(text: str) -> bool:
-    """False for an argument whose bytes were no UTF-8."""
+    """Return False for an argument whose bytes are not valid UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:

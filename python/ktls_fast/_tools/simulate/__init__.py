@@ -1,4 +1,4 @@
-"""The simulator of key updates under offload; :mod:`ktls_fast.simulate` is its public face."""
+"""The simulator of key updates under offload; its public interface is :mod:`ktls_fast.simulate`."""
 
 from .report import Event, Report, run
 from .scenario import Scenario

@@ -1,4 +1,4 @@
-"""The timeline of a run: time against place in the stream."""
+"""A plot of a run: the position in the stream over time."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -25,7 +25,7 @@ MS, KIB = 1000, 1024
 
 
 def draw(scenario: Scenario, report: Report, path: Path) -> None:
-    """Write the timeline of each sender to ``path``; its suffix decides the format."""
+    """Write the timeline of each sender to ``path``, whose suffix determines the format."""
     senders = [0, 1] if scenario.both_ways else [0]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10.5, 5.2 * len(senders) + 0.6), layout="constrained")
@@ -64,7 +64,7 @@ def _draw_stream(axes: Axes, report: Report, sender: int) -> None:
 
 
 def _bands(events: Sequence[Event], end: float) -> Iterator[tuple[float, float, str]]:
-    """The stretches of time in which records were sealed in software, by phase."""
+    """Yield the periods in which records were sealed in software, with the colour of the phase."""
     changes = [(event.time / MS, event.word) for event in events if event.kind == "tx_phase"]
     for (start, phase), (stop, _) in pairwise([*changes, (end, None)]):
         if phase in PHASES and stop > start:
@@ -72,7 +72,7 @@ def _bands(events: Sequence[Event], end: float) -> Iterator[tuple[float, float, 
 
 
 def _draw_segments(axes: Axes, segments: Sequence[Event]) -> None:
-    """A bar each, from its first to its last byte, in the colour of its key."""
+    """Draw a bar for each segment, from its first to its last byte, in the colour of its key."""
     if not segments:
         return
     times = [event.time / MS for event in segments]
@@ -100,7 +100,7 @@ def _draw_acknowledged(axes: Axes, acked: Sequence[Event]) -> None:
 
 
 def _name_keys(axes: Axes, keys: Sequence[Event]) -> None:
-    """The generations at the top, as many as have room."""
+    """Write the generations of the keys at the top, up to about 15 of them."""
     every = max(1, len(keys) // 15)
     for event in keys[::every]:
         axes.annotate(
@@ -144,16 +144,16 @@ def _explain(figure: Figure) -> None:
         return lines[0], lines[1]
 
     entries: dict[str, Any] = {
-        "sealed by the device (a colour for each key)": bar(COLOURS[0]),
+        "sealed by the device (one colour per key)": bar(COLOURS[0]),
         "sealed in software": bar("white"),
         "sealed by the fallback, for the device": bar("black"),
-        "sent again": Line2D([], [], color="black", marker="v", ms=4, linestyle=""),
+        "retransmitted": Line2D([], [], color="black", marker="v", ms=4, linestyle=""),
         "lost": Line2D([], [], color="red", marker="x", ms=5, linestyle=""),
         "acknowledged": Line2D([], [], color="0.45"),
-        "TLS_TX: the next key": Line2D([], [], color="0.35", linestyle=":"),
-        "pending: bytes under old keys unacknowledged": Patch(color=PENDING),
-        "ready: the next send installs": Patch(color=READY),
-        "software, no device": Patch(color=NO_DEVICE),
+        "next key set by TLS_TX": Line2D([], [], color="0.35", linestyle=":"),
+        "pending: bytes under the old key are not acknowledged": Patch(color=PENDING),
+        "ready: the next send installs the key": Patch(color=READY),
+        "software: the device has no key": Patch(color=NO_DEVICE),
     }
     figure.legend(
         list(entries.values()),

@@ -1,4 +1,4 @@
-"""What a run tells."""
+"""The report of a simulation, and the function that runs one."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,51 +11,51 @@ __all__ = ["Event", "Report", "run"]
 
 
 class Event(NamedTuple):
-    """One thing that happened."""
+    """An event of a simulation."""
 
     time: int
-    """In microseconds."""
+    """The virtual time in microseconds."""
     host: int
-    """Where: 0 or 1."""
+    """The number of the host, 0 or 1."""
     kind: str
     """``segment``, ``lost``, ``acked``, ``tx_phase``, ``rx_phase``, ``tx_key``, ``rx_key``, …"""
     offset: int | None
-    """Where in the stream."""
+    """The position in the stream, in bytes."""
     len: int | None
-    """Bytes."""
+    """The number of bytes."""
     generation: int | None
-    """Of the key."""
+    """The generation of the key."""
     word: str | None
-    """Who sealed a segment, ``device``, ``software`` or ``fallback``; or the phase."""
+    """What sealed the segment (``device``, ``software`` or ``fallback``), or the new phase."""
     retransmission: bool
-    """The segment was sent before."""
+    """Whether the segment was sent before."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Report:
-    """The outcome of a run."""
+    """The result of a simulation."""
 
     violation: str | None
-    """The first broken invariant; the run ends there. None: all held."""
+    """The first violated invariant, at which the run ended, or None."""
     summary: dict[str, Any]
-    """Numbers: ``time``, ``segments``, …, ``counters``, and ``hosts``, one of each host.
+    """Totals: ``time``, ``segments``, …, ``counters``, and ``hosts``, a list with those of each.
 
-    ``cut_off_after`` is None, or the steps after which a run that took too long was given up.
+    ``cut_off_after`` is None, or the number of steps after which the run was aborted.
     """
     events: list[Event]
-    """Everything, in order."""
+    """All events, in order."""
     trace: list[str]
-    """A line for everything that the devices were asked."""
+    """A line for each call of a device."""
     pcap: bytes
-    """The wire, as a capture file; ``keylog`` decrypts it."""
+    """The packets on the link, as a capture file."""
     keylog: str
-    """Its ``SSLKEYLOGFILE``."""
+    """The keys to decrypt ``pcap``, in the format of ``SSLKEYLOGFILE``."""
 
 
 def run(scenario: Scenario) -> Report:
-    """Run a scenario to its end, or to the first broken invariant.
+    """Simulate ``scenario`` up to its end or the first violated invariant, and return the report.
 
-    A run that takes more than a million steps or 256 MiB is given up. It does not hold the GIL.
+    The run is aborted after a million steps or 256 MiB. It releases the GIL.
     """
     violation, summary, events, trace, pcap, keylog = _simulate(scenario)
     return Report(violation, summary, [Event(*event) for event in events], trace, pcap, keylog)

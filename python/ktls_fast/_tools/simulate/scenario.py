@@ -1,4 +1,4 @@
-"""What a run is made of."""
+"""The parameters of a simulation."""
 
 import errno
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ __all__ = ["Scenario"]
 
 PARTS: Final = ("more", "loss", "reorder", "duplicate", "fail_add", "lose", "full")
 HOUR: Final = 3_600_000_000
-# What fits the memory of a run, and numbers of 64 bits.
+# Limits that keep a run's memory bounded and its numbers within 64 bits.
 BOUNDS: Final = {
     "seed": (0, 2**64 - 1),
     "rekeys": (0, 100_000),
@@ -39,70 +39,73 @@ NAMES: Final = {
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Scenario:
-    """A connection between two hosts with a device each. Times are in microseconds.
+    """A connection between two hosts, each with a device. Times are in microseconds.
 
-    Parts (``loss``, ``fail_add`` …) are from 0 to 1.
+    Fractions (``loss``, ``fail_add`` …) are from 0 to 1.
 
-    :raises KtlsError: EINVAL naming what is out of range.
+    :raises KtlsError: EINVAL: a value is out of range; the text names it.
     """
 
     seed: int = 0
-    """Of every random choice."""
+    """The seed of the random choices."""
     policy: str = "cover-letter"
-    """``"cover-letter"``, ``"v17"``, or ``"naive"``, which is wrong and shows what goes wrong."""
+    """When the next key is installed in the device: ``"cover-letter"``, ``"v17"`` or ``"naive"``.
+
+    ``"naive"`` is wrong; it shows how the stream breaks.
+    """
     rekeys: int = 4
-    """Key updates of each sender."""
+    """The number of key updates of each sender."""
     messages: int = 6
-    """Messages between two key updates."""
+    """The number of messages between two key updates."""
     message_len: int = 2000
-    """Bytes of a message, at most."""
+    """The maximum size of a message, in bytes."""
     both_ways: bool = False
     """Whether the second host sends as well."""
     more: float = 0.1
-    """Part of the messages that leave their record open (``MSG_MORE``)."""
+    """The fraction of messages that leave their record open (``MSG_MORE``)."""
     send_gap: int = 40
-    """Time between two sends, at most."""
+    """The maximum time between two sends."""
     read_lag: int = 60
-    """Time between arrival and reading, and between a KeyUpdate and ``TLS_RX``, at most."""
+    """The maximum time from arrival to reading, and from a KeyUpdate to ``TLS_RX``."""
     loss: float = 0.0
-    """Part of the packets that vanish, acknowledgements too."""
+    """The fraction of packets lost, including acknowledgements."""
     reorder: float = 0.0
-    """Part of the packets that are overtaken."""
+    """The fraction of packets overtaken by others."""
     duplicate: float = 0.0
-    """Part of the packets that arrive twice."""
+    """The fraction of packets that arrive twice."""
     delay: int = 100
-    """One way."""
+    """The delay of the link in one direction."""
     mss: int = 1448
-    """Most bytes of a packet."""
+    """The maximum size of a packet's data, in bytes."""
     tso: int = 4
-    """Most packets that TCP hands to the device in one piece."""
+    """The maximum number of packets that TCP passes to the device in one segment."""
     window: int = 64 << 10
-    """Most bytes in flight."""
+    """The maximum number of bytes in flight."""
     slots: int = 4
-    """Key slots of a device; a connection takes one for each direction."""
+    """The number of key slots of a device; a connection uses one for each direction."""
     depth: int = 64
-    """Places of each ring."""
+    """The number of entries of each ring of a device."""
     resync: str = "request"
-    """How a receiving device finds its place again: ``"request"``, ``"hint"``, ``"async"``."""
+    """How a receiving device resynchronizes: ``"request"``, ``"hint"`` or ``"async"``."""
     cipher_type: int = 51
     """51 for AES-GCM-128, 52 for AES-GCM-256."""
     fail_add: float = 0.0
-    """Part of the ``dev_add`` calls that fail."""
+    """The fraction of ``dev_add`` calls that fail."""
     fail_nth_add: int | None = None
-    """This ``dev_add``, counted from 1, fails as well."""
+    """The number of a further ``dev_add`` call, counted from 1, that fails."""
     lose: float = 0.0
-    """Part of the descriptors whose completion is lost."""
+    """The fraction of descriptors whose completion is lost."""
     full: float = 0.0
-    """Part of the descriptors that find the ring full."""
+    """The fraction of descriptors that find the ring full."""
     down_at: int | None = None
-    """When the interface of the first host goes down."""
+    """The time at which the interface of the first host goes down, or None."""
     up_at: int | None = None
-    """When it comes back."""
+    """The time at which that interface comes up again, or None."""
     close_at: int | None = None
-    """When the first host closes, whatever is under way."""
+    """The time at which the first host closes the connection, or None."""
 
     def __post_init__(self) -> None:
-        """Refuse what no run can be made of."""
+        """Raise an error if a value is out of range."""
         for name, (least, most) in BOUNDS.items():
             value = getattr(self, name)
             if value is None and name in OPTIONAL:
@@ -112,10 +115,10 @@ class Scenario:
         for name in PARTS:
             value = getattr(self, name)
             if type(value) not in {int, float} or not 0 <= value <= 1:
-                _refuse(f"{name} {value!r} is not from 0 to 1")
+                _refuse(f"{name} {value!r} is not a number from 0 to 1")
         for name, allowed in NAMES.items():
             if getattr(self, name) not in allowed:
-                _refuse(f"{name} {getattr(self, name)!r} is not {', '.join(allowed)}")
+                _refuse(f"{name} {getattr(self, name)!r} is not one of {', '.join(allowed)}")
         if type(self.both_ways) is not bool:
             _refuse(f"both_ways {self.both_ways!r} is neither True nor False")
         if self.window < self.mss:

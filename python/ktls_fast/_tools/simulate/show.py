@@ -1,4 +1,4 @@
-"""A report on paper."""
+"""The report of a simulation as text."""
 
 from rich.console import Console
 from rich.table import Table
@@ -16,14 +16,14 @@ ROWS = (
     ("key updates received", "rx_key_updates"),
     ("records opened by the device", "rx_device_records"),
     ("records opened in software", "rx_software_records"),
-    ("bytes encrypted again", "rx_regained_bytes"),
+    ("bytes encrypted again in software", "rx_regained_bytes"),
     ("microseconds without a key in the device", "rx_time_without_device"),
 )
 LINK = ("segments", "retransmissions", "lost", "bytes")
 
 
 def show(report: Report) -> None:
-    """Print the numbers of both hosts, of the link, the counters, and what broke."""
+    """Print the totals of both hosts and of the link, the counters, and the result."""
     table = Table("", "host 0", "host 1", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in table.columns[1:]:
         column.justify = "right"
@@ -39,6 +39,6 @@ def show(report: Report) -> None:
     if report.violation:
         print(f"BROKEN: {report.violation}")
     elif cut_off:
-        print(f"GIVEN UP after {cut_off} steps: ask for less; up to there nothing was wrong")
+        print(f"ABORTED after {cut_off} steps without an error; reduce the amount of data")
     else:
-        print("every byte on the wire was right, and all that was sent has arrived or was aborted")
+        print("every byte on the wire was correct, and all data arrived or was aborted")
