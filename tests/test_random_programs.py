@@ -93,7 +93,7 @@ def test_a_wrong_backend_is_found_and_told_as_a_scenario(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(against_kernel_random, "MOST_FOUND", 1)
+    monkeypatch.setattr(against_kernel_random, "MAX_FOUND", 1)
     assert against_kernel_random.run(PROGRAMS, 3, as_json=True, theirs=wrong) == 1
     told = json.loads(capsys.readouterr().out)
     assert told["seed"] == 3
@@ -112,7 +112,7 @@ def test_a_wrong_backend_is_found_and_told_as_a_scenario(
 def test_a_difference_is_told_with_its_program(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(against_kernel_random, "MOST_FOUND", 1)
+    monkeypatch.setattr(against_kernel_random, "MAX_FOUND", 1)
     assert against_kernel_random.run(PROGRAMS, 3, as_json=False, theirs=side_of(Reversed)) == 1
     *told, scenario, summary = capsys.readouterr().out.splitlines()
     assert told[0].endswith(": differs")
@@ -203,4 +203,4 @@ def test_wrong_options_are_refused_in_a_sentence(
 def test_the_status_is_told_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["doctor", "--help"])
-    assert "and 77 if this host's kernel has no TLS" in " ".join(capsys.readouterr().out.split())
+    assert "and 77 if the kernel has no TLS" in " ".join(capsys.readouterr().out.split())

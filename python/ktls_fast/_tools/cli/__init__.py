@@ -9,7 +9,7 @@ import ktls_fast
 from ktls_fast._tools.failure import Failure, missing, reason
 
 from . import demo, doctor, proxy, simulate, stat
-from .streams import check_output, finish_output, prepare_streams, tell
+from .streams import check_output, finish_output, prepare_streams, print_error
 
 __all__ = ["main"]
 
@@ -19,7 +19,7 @@ MISUSED = 2
 INTERRUPTED = 130
 
 
-class Parser(argparse.ArgumentParser):
+class CommandParser(argparse.ArgumentParser):
     """An argument parser whose errors are one sentence, without the usage."""
 
     def error(self, message: str) -> NoReturn:
@@ -67,11 +67,11 @@ def _fail(text: str, status: int) -> int:
     """Write the output so far and the reason of the failure; return ``status``."""
     with contextlib.suppress(OSError):
         finish_output()
-    tell(f"{PROGRAM}: {text}")
+    print_error(f"{PROGRAM}: {text}")
     return status
 
 
-def _parse(parser: Parser, arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parse(parser: CommandParser, arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line; flush the output before ``--help`` or an error exits."""
     try:
         return parser.parse_args(arguments)
@@ -80,8 +80,8 @@ def _parse(parser: Parser, arguments: Sequence[str] | None) -> argparse.Namespac
         raise
 
 
-def _parser() -> Parser:
-    parser = Parser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog=PROGRAM,
         description="TLS 1.3 with key updates, on a user-space implementation of kernel TLS.",
         allow_abbrev=False,

@@ -13,15 +13,24 @@ from ktls_fast._tools.failure import Failure
 
 from .doctor import NO_KERNEL_TLS
 
-__all__ = ["NOT_PLAYED", "no_kernel_tls", "run", "shown", "told", "with_progress"]
+__all__ = [
+    "NOT_PLAYED",
+    "describe_difference",
+    "format_call",
+    "no_kernel_tls",
+    "run",
+    "with_progress",
+]
 
-Make = Callable[[], Side]
+MakeSide = Callable[[], Side]
 Item = TypeVar("Item")
 
 NOT_PLAYED: Final = "skipped"
 
 
-def run(only: str, *, as_json: bool, theirs: Make | None = None, seconds: float = SECONDS) -> int:
+def run(
+    only: str, *, as_json: bool, theirs: MakeSide | None = None, seconds: float = SECONDS
+) -> int:
     """Play recorded scenarios on the engine and on ``theirs``, and print the differences.
 
     :param only: a part of the names of the scenarios to play; all if it is empty.
@@ -104,28 +113,28 @@ def _lines(found: Iterable[Comparison]) -> Iterator[str]:
         elif each.differences:
             yield f"{each.scenario}: differs" + (f", as known: {each.known}" if each.known else "")
         for difference in each.differences:
-            yield from told(difference)
+            yield from describe_difference(difference)
 
 
-def told(difference: Difference) -> Iterator[str]:
+def describe_difference(difference: Difference) -> Iterator[str]:
     """Yield the lines that describe a call and its two results."""
-    yield f"  call {difference.number}  {shown(difference.call)}"
-    yield f"    engine  {_shown(difference.ours)}"
-    yield f"    kernel  {_shown(difference.theirs)}"
+    yield f"  call {difference.number}  {format_call(difference.call)}"
+    yield f"    engine  {_format_values(difference.ours)}"
+    yield f"    kernel  {_format_values(difference.theirs)}"
 
 
-def shown(step: Step) -> str:
+def format_call(step: Step) -> str:
     """Return a call with its arguments, without its recorded results."""
     where = f" on {step['on']}" if "on" in step else ""
     arguments = {name: step[name] for name in ARGUMENTS if name in step}
-    return f"{step['op']}{where}" + (f", {_shown(arguments)}" if arguments else "")
+    return f"{step['op']}{where}" + (f", {_format_values(arguments)}" if arguments else "")
 
 
-def _shown(values: Outcome) -> str:
-    return ", ".join(f"{name} {_value(value)}" for name, value in values.items())
+def _format_values(values: Outcome) -> str:
+    return ", ".join(f"{name} {_format_value(value)}" for name, value in values.items())
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 - any value of a scenario
+def _format_value(value: Any) -> str:  # noqa: ANN401 - any value of a scenario
     plain = isinstance(value, str) and value and value.isprintable()
     return value if plain else json.dumps(value)
 
@@ -136,11 +145,11 @@ def _summary(found: list[Comparison]) -> str:
 
 
 def _counts(found: list[Comparison]) -> dict[str, int]:
-    kinds = [_kind(each) for each in found]
+    kinds = [_outcome_kind(each) for each in found]
     return {kind: kinds.count(kind) for kind in KINDS}
 
 
-def _kind(each: Comparison) -> str:
+def _outcome_kind(each: Comparison) -> str:
     if each.not_played:
         return "not played"
     if not each.differences:

@@ -4,23 +4,29 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ktls_fast._tools.conformance.compare import SECONDS, Comparison, Make, compare
+from ktls_fast._tools.conformance.compare import SECONDS, Comparison, MakeSide, compare
 from ktls_fast._tools.conformance.random_program import random_scenario
 from ktls_fast._tools.conformance.shrink import shrink
 from ktls_fast._tools.conformance.sides import engine, kernel
 from ktls_fast._tools.conformance.steps import Step
 
-from .against_kernel import NOT_PLAYED, no_kernel_tls, shown, told, with_progress
+from .against_kernel import (
+    NOT_PLAYED,
+    describe_difference,
+    format_call,
+    no_kernel_tls,
+    with_progress,
+)
 from .doctor import NO_KERNEL_TLS
 
 __all__ = ["run"]
 
-MOST_FOUND = 5
+MAX_FOUND = 5
 """The run ends after this many programs that differ: most have the same cause."""
 
 
 def run(
-    count: int, seed: int, *, as_json: bool, theirs: Make | None = None, ours: Make = engine
+    count: int, seed: int, *, as_json: bool, theirs: MakeSide | None = None, ours: MakeSide = engine
 ) -> int:
     """Play random programs on both sides; shrink and print those whose results differ.
 
@@ -38,29 +44,29 @@ def run(
     for number in with_progress(range(count), lambda number: f"program {number}"):
         played += 1
         scenario = random_scenario(seed, number)
-        if _compared(scenario, sides).differences:
-            found.append(_smallest(scenario, sides))
-            if len(found) == MOST_FOUND:
+        if _compare(scenario, sides).differences:
+            found.append(_shrink_difference(scenario, sides))
+            if len(found) == MAX_FOUND:
                 break
     print(_as_json(seed, played, found) if as_json else _as_text(seed, played, found))
     return 1 if found else 0
 
 
-def _compared(scenario: Step, sides: tuple[Make, Make]) -> Comparison:
+def _compare(scenario: Step, sides: tuple[MakeSide, MakeSide]) -> Comparison:
     return compare(scenario, *sides, SECONDS)
 
 
-def _smallest(scenario: Step, sides: tuple[Make, Make]) -> tuple[Step, Comparison]:
+def _shrink_difference(scenario: Step, sides: tuple[MakeSide, MakeSide]) -> tuple[Step, Comparison]:
     """Shrink a program that differs, and cut it after the first call that differs.
 
     The results of that call become those of the other side.
     """
 
     def differs(smaller: Step) -> bool:
-        return bool(_compared(smaller, sides).differences)
+        return bool(_compare(smaller, sides).differences)
 
     small = shrink(scenario, differs)
-    compared = _compared(small, sides)
+    compared = _compare(small, sides)
     if not compared.differences:  # it differs only sometimes: return the program as it was found
         return scenario, compared
     steps = small["steps"][: compared.differences[0].number]
@@ -69,8 +75,8 @@ def _smallest(scenario: Step, sides: tuple[Make, Make]) -> tuple[Step, Compariso
 
 
 def _as_json(seed: int, played: int, found: list[tuple[Step, Comparison]]) -> str:
-    told_of = [_difference(scenario, compared) for scenario, compared in found]
-    return json.dumps({"seed": seed, "programs": played, "differences": told_of})
+    differences = [_difference(scenario, compared) for scenario, compared in found]
+    return json.dumps({"seed": seed, "programs": played, "differences": differences})
 
 
 def _difference(scenario: Step, compared: Comparison) -> dict[str, Any]:
@@ -92,7 +98,7 @@ def _lines(found: list[tuple[Step, Comparison]]) -> Iterator[str]:
     for scenario, compared in found:
         yield f"{scenario['name']}: differs" + ("" if compared.differences else ", but not always")
         for number, step in enumerate(scenario["steps"], 1):
-            yield f"  call {number}  {shown(step)}"
+            yield f"  call {number}  {format_call(step)}"
         for difference in compared.differences[:1]:
-            yield from told(difference)
+            yield from describe_difference(difference)
         yield f"  scenario  {json.dumps(scenario)}"

@@ -7,7 +7,7 @@ from .values import at_least_one, size
 if TYPE_CHECKING:
     import argparse
 
-    from . import Parser
+    from . import CommandParser
 
 __all__ = ["add_parser"]
 
@@ -19,7 +19,7 @@ status is 0 if all data matched, and 1 otherwise.
 """
 
 
-def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
+def add_parser(commands: "argparse._SubParsersAction[CommandParser]") -> None:
     """Add the command ``demo``."""
     parser = commands.add_parser(
         "demo", help="send data through a proxy and check it", description=DESCRIPTION

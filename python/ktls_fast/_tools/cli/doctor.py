@@ -12,13 +12,13 @@ from ktls_fast._kernel_tls import kernel_tls
 from ktls_fast._messages import quoted
 
 if TYPE_CHECKING:
-    from . import Parser
+    from . import CommandParser
 
 __all__ = ["add_parser", "examine"]
 
 NO_KERNEL_TLS: Final = 77
 """Exit status of a comparison without kernel TLS; test runners take it as "skipped"."""
-MOST_PROGRAMS: Final = 1_000_000
+MAX_PROGRAMS: Final = 1_000_000
 
 DESCRIPTION = """\
 Show what this machine offers: versions, CPU features, the implementation of each cipher, and
@@ -26,7 +26,7 @@ whether the kernel has TLS and can rekey, which is tried on a loopback connectio
 """
 
 
-def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
+def add_parser(commands: "argparse._SubParsersAction[CommandParser]") -> None:
     """Add the command ``doctor``."""
     parser = commands.add_parser(
         "doctor", help="show what this machine offers", description=DESCRIPTION
@@ -46,7 +46,7 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     parser.add_argument(
         "--random",
-        type=_count,
+        type=_program_count,
         metavar="N",
         help="with --against-kernel: play N programs of random calls instead of the scenarios;"
         " programs that differ are shrunk and printed as scenarios",
@@ -74,7 +74,7 @@ def examine() -> dict[str, object]:
     }
 
 
-def _run(parsed: "argparse.Namespace", parser: "Parser") -> int:
+def _run(parsed: "argparse.Namespace", parser: "CommandParser") -> int:
     _check_options(parsed, parser)
     if parsed.random is not None:
         from .against_kernel_random import run as run_random
@@ -90,11 +90,11 @@ def _run(parsed: "argparse.Namespace", parser: "Parser") -> int:
         print(json.dumps(found))
         return 0
     for name, value in found.items():
-        print(f"{name:<14}{_plain(value)}")
+        print(f"{name:<14}{_format_fact(value)}")
     return 0
 
 
-def _check_options(parsed: "argparse.Namespace", parser: "Parser") -> None:
+def _check_options(parsed: "argparse.Namespace", parser: "CommandParser") -> None:
     for name in ("only", "random"):
         value = getattr(parsed, name)
         if value is not None and not parsed.against_kernel:
@@ -105,11 +105,11 @@ def _check_options(parsed: "argparse.Namespace", parser: "Parser") -> None:
         parser.error(f"--only {parsed.only} cannot be used with --random")
 
 
-def _count(text: str) -> int:
+def _program_count(text: str) -> int:
     """Parse a number of programs."""
     count = _whole_number(text)
-    if not 0 < count <= MOST_PROGRAMS:
-        msg = f"{quoted(text)} is not from 1 to {MOST_PROGRAMS}"
+    if not 0 < count <= MAX_PROGRAMS:
+        msg = f"{quoted(text)} is not from 1 to {MAX_PROGRAMS}"
         raise argparse.ArgumentTypeError(msg)
     return count
 
@@ -122,7 +122,7 @@ def _whole_number(text: str) -> int:
         raise argparse.ArgumentTypeError(msg) from None
 
 
-def _plain(value: object) -> str:
+def _format_fact(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {what}" for name, what in value.items())
     return ", ".join(value) if isinstance(value, list) else str(value)

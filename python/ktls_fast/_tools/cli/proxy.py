@@ -5,10 +5,19 @@ from typing import TYPE_CHECKING
 
 from ktls_fast._tools.proxy import Options, run
 
-from .values import address, at_least_one, file, not_empty, protocols, seconds, size, update_limit
+from .values import (
+    address,
+    at_least_one,
+    file_path,
+    not_empty,
+    protocols,
+    seconds,
+    size,
+    update_limit,
+)
 
 if TYPE_CHECKING:
-    from . import Parser
+    from . import CommandParser
 
 __all__ = ["add_parser"]
 
@@ -27,7 +36,7 @@ SIGUSR1 it prints the counters to standard error.
 """
 
 
-def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
+def add_parser(commands: "argparse._SubParsersAction[CommandParser]") -> None:
     """Add the command ``proxy``."""
     parser = commands.add_parser(
         "proxy",
@@ -39,13 +48,13 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
     _add_addresses(parser)
     _add_tls(parser)
     _add_limits(parser)
-    _add_telling(parser)
+    _add_logging(parser)
     parser.set_defaults(
         command=lambda parsed: run(_options(parsed, parser)), extra="proxy", prints=False
     )
 
 
-def _add_addresses(parser: "Parser") -> None:
+def _add_addresses(parser: "CommandParser") -> None:
     parser.add_argument(
         "--listen",
         type=address,
@@ -67,21 +76,21 @@ def _add_addresses(parser: "Parser") -> None:
     )
 
 
-def _add_tls(parser: "Parser") -> None:
+def _add_tls(parser: "CommandParser") -> None:
     group = parser.add_argument_group("TLS")
     group.add_argument(
         "--cert",
-        type=file,
+        type=file_path,
         metavar="FILE",
         help="certificate chain as PEM, leaf first (default: a self-signed certificate, created at"
         " start)",
     )
     group.add_argument(
-        "--key", type=file, metavar="FILE", help="private key of the certificate as PEM"
+        "--key", type=file_path, metavar="FILE", help="private key of the certificate as PEM"
     )
     group.add_argument(
         "--key-password-file",
-        type=file,
+        type=file_path,
         metavar="FILE",
         help="file whose first line is the password of an encrypted --key",
     )
@@ -135,14 +144,14 @@ def _add_tls(parser: "Parser") -> None:
     )
     group.add_argument(
         "--keylog",
-        type=file,
+        type=file_path,
         metavar="FILE",
         help="file to append the secrets of every connection to, in the format of SSLKEYLOGFILE;"
         " for debugging only",
     )
 
 
-def _add_limits(parser: "Parser") -> None:
+def _add_limits(parser: "CommandParser") -> None:
     group = parser.add_argument_group("limits")
     _add_number(group, "--workers", "number of processes sharing the port", DEFAULTS.workers)
     _add_number(
@@ -179,12 +188,12 @@ def _add_limits(parser: "Parser") -> None:
     )
 
 
-def _add_telling(parser: "Parser") -> None:
+def _add_logging(parser: "CommandParser") -> None:
     group = parser.add_argument_group("log and counters")
     group.add_argument("--stats", action="store_true", help="print the counters at exit")
     group.add_argument(
         "--log",
-        type=file,
+        type=file_path,
         metavar="FILE",
         help="file to append a line for each connection to; - is standard output (default: standard"
         " error)",
@@ -217,8 +226,8 @@ def _add_seconds(group: argparse._ArgumentGroup, name: str, what: str, default: 
     )
 
 
-def _options(parsed: argparse.Namespace, parser: "Parser") -> Options:
-    _check(parsed, parser)
+def _options(parsed: argparse.Namespace, parser: "CommandParser") -> Options:
+    _check_options(parsed, parser)
     return Options(
         listen=parsed.listen,
         connect=parsed.connect,
@@ -247,7 +256,7 @@ def _options(parsed: argparse.Namespace, parser: "Parser") -> Options:
     )
 
 
-def _check(parsed: argparse.Namespace, parser: "Parser") -> None:
+def _check_options(parsed: argparse.Namespace, parser: "CommandParser") -> None:
     """Reject invalid values and combinations of options."""
     if parsed.connect.port == 0 or not parsed.connect.host:
         parser.error(f"--connect {parsed.connect} requires a host and a port other than 0")

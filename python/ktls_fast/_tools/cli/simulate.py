@@ -10,12 +10,12 @@ from ktls_fast._tools.failure import Failure, missing
 from ktls_fast._tools.files import write_private
 from ktls_fast._tools.simulate import Report, Scenario, run
 
-from .values import at_least_one, file, natural, part, size
+from .values import at_least_one, file_path, fraction, natural, size
 
 if TYPE_CHECKING:
     import argparse
 
-    from . import Parser
+    from . import CommandParser
 
 __all__ = ["add_parser"]
 
@@ -33,14 +33,14 @@ OPTIONS = (
     ("--messages", natural, "messages", "number of messages between two key updates"),
     ("--message-size", size, "message_len", "maximum size of a message in bytes"),
     ("--seed", natural, "seed", "seed of the random choices"),
-    ("--loss", part, "loss", "fraction of packets lost, e.g. 2%%"),
-    ("--reorder", part, "reorder", "fraction of packets overtaken by others"),
-    ("--duplicate", part, "duplicate", "fraction of packets that arrive twice"),
+    ("--loss", fraction, "loss", "fraction of packets lost, e.g. 2%%"),
+    ("--reorder", fraction, "reorder", "fraction of packets overtaken by others"),
+    ("--duplicate", fraction, "duplicate", "fraction of packets that arrive twice"),
     ("--delay", at_least_one, "delay", "delay of the link in one direction, in microseconds"),
     ("--read-lag", at_least_one, "read_lag", "maximum delay of a reader, in microseconds"),
     ("--slots", natural, "slots", "number of key slots of a device"),
     ("--depth", at_least_one, "depth", "number of entries of a device's rings"),
-    ("--fail-add", part, "fail_add", "fraction of keys that a device refuses"),
+    ("--fail-add", fraction, "fail_add", "fraction of keys that a device refuses"),
     (
         "--fail-nth-add",
         at_least_one,
@@ -61,10 +61,10 @@ OPTIONS = (
     ),
 )
 DEFAULTS = Scenario(messages=30)
-GIVEN_UP = 3
+ABORTED = 3
 
 
-def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
+def add_parser(commands: "argparse._SubParsersAction[CommandParser]") -> None:
     """Add the command ``simulate``."""
     parser = commands.add_parser(
         "simulate",
@@ -74,9 +74,9 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     for option, kind, name, text in OPTIONS:
         default = getattr(DEFAULTS, name)
-        said = "" if default is None else " (default: %(default)s)"
+        note = "" if default is None else " (default: %(default)s)"
         parser.add_argument(
-            option, type=kind, dest=name, default=default, metavar="N", help=text + said
+            option, type=kind, dest=name, default=default, metavar="N", help=text + note
         )
     parser.add_argument(
         "--policy",
@@ -86,27 +86,30 @@ def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     parser.add_argument("--both-ways", action="store_true", help="let the second host send, too")
     parser.add_argument(
-        "--plot", type=file, metavar="FILE", help="draw the timeline (svg, png or pdf)"
+        "--plot", type=file_path, metavar="FILE", help="draw the timeline (svg, png or pdf)"
     )
     parser.add_argument(
-        "--pcap", type=file, metavar="FILE", help="write the packets, and their keys to FILE.keylog"
+        "--pcap",
+        type=file_path,
+        metavar="FILE",
+        help="write the packets, and their keys to FILE.keylog",
     )
     parser.add_argument(
-        "--trace", type=file, metavar="FILE", help="write a line for each call of a device"
+        "--trace", type=file_path, metavar="FILE", help="write a line for each call of a device"
     )
     parser.add_argument("--json", action="store_true", help="print the result as a JSON object")
     parser.set_defaults(command=_run, extra="cli")
 
 
 def _run(parsed: "argparse.Namespace") -> int:
-    _check_folders(parsed)
+    _check_directories(parsed)
     if parsed.plot:
-        _drawing()
+        _import_draw()
     if not parsed.json:
         from ktls_fast._tools.simulate.show import show
     names = [field.name for field in dataclasses.fields(Scenario)]
-    said = {name: getattr(parsed, name) for name in names if name in parsed}
-    scenario = Scenario(**said)
+    given = {name: getattr(parsed, name) for name in names if name in parsed}
+    scenario = Scenario(**given)
     report = run(scenario)
     written = _write(parsed, scenario, report)
     if parsed.json:
@@ -117,11 +120,11 @@ def _run(parsed: "argparse.Namespace") -> int:
         for path in written:
             print(f"written: {path}")
     if report.summary["cut_off_after"]:
-        return GIVEN_UP
+        return ABORTED
     return 1 if report.violation else 0
 
 
-def _check_folders(parsed: "argparse.Namespace") -> None:
+def _check_directories(parsed: "argparse.Namespace") -> None:
     """Raise an error before the run if an output file cannot be created after it."""
     for option in ("plot", "pcap", "trace"):
         path: Path | None = getattr(parsed, option)
@@ -146,7 +149,7 @@ def _write(parsed: "argparse.Namespace", scenario: Scenario, report: Report) -> 
     return written
 
 
-def _drawing() -> Callable[[Scenario, Report, Path], None]:
+def _import_draw() -> Callable[[Scenario, Report, Path], None]:
     """Return the function that draws the timeline.
 
     :raises Failure: matplotlib is not installed.
@@ -159,7 +162,7 @@ def _drawing() -> Callable[[Scenario, Report, Path], None]:
 
 
 def _plot(scenario: Scenario, report: Report, path: Path) -> None:
-    draw = _drawing()
+    draw = _import_draw()
     try:
         draw(scenario, report, path)
     except ValueError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ktls_fast import tls_stat
 
 if TYPE_CHECKING:
-    from . import Parser
+    from . import CommandParser
 
 __all__ = ["add_parser"]
 
@@ -19,7 +19,7 @@ program reads them by ktls_fast.tls_stat().
 """
 
 
-def add_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
+def add_parser(commands: "argparse._SubParsersAction[CommandParser]") -> None:
     """Add the command ``stat``."""
     parser = commands.add_parser(
         "stat", help="print the names of the counters", description=DESCRIPTION

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-__all__ = ["check_output", "finish_output", "prepare_streams", "tell"]
+__all__ = ["check_output", "finish_output", "prepare_streams", "print_error"]
 
 STDOUT, STDERR = 1, 2
 
@@ -24,7 +24,7 @@ class StandardOutput(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
-            raise _cannot_write(error) from error
+            raise _output_error(error) from error
 
 
 def prepare_streams() -> None:
@@ -55,8 +55,8 @@ def check_output() -> None:
         if any(found & select.POLLERR for _, found in poll.poll(0)):
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
     except OSError as error:
-        _give_up_output()
-        raise _cannot_write(error) from error
+        _discard_output()
+        raise _output_error(error) from error
 
 
 def finish_output() -> None:
@@ -67,17 +67,17 @@ def finish_output() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        _give_up_output()
+        _discard_output()
         raise
 
 
-def tell(line: str) -> None:
+def print_error(line: str) -> None:
     """Write a line to standard error; ignore errors."""
     with contextlib.suppress(OSError, ValueError):
         print(line, file=sys.stderr, flush=True)
 
 
-def _cannot_write(error: OSError) -> OSError:
+def _output_error(error: OSError) -> OSError:
     why = os.strerror(error.errno or errno.EIO).lower()
     return OSError(error.errno, f"cannot write standard output: {why}")
 
@@ -108,7 +108,7 @@ def _text_output(old: TextIO | None) -> TextIO:
     )
 
 
-def _give_up_output() -> None:
+def _discard_output() -> None:
     """Redirect standard output to ``/dev/null``, so that the flush at exit does not fail."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)

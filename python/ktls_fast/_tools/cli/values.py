@@ -14,10 +14,10 @@ from ktls_fast._tools.proxy import Address
 __all__ = [
     "address",
     "at_least_one",
-    "file",
+    "file_path",
+    "fraction",
     "natural",
     "not_empty",
-    "part",
     "protocols",
     "seconds",
     "size",
@@ -33,7 +33,7 @@ MAX_PORT = 65535
 MAX_BYTES = 2**63 - 1
 MAX_NATURAL = 2**64 - 1
 MAX_DIGITS = 20
-MOST = 1_000_000_000
+MAX_COUNT = 1_000_000_000
 MAX_PROTOCOL = 255
 
 
@@ -71,8 +71,8 @@ def at_least_one(text: str) -> int:
     if not re.fullmatch(r"0*[1-9]\d*", text, re.ASCII):
         msg = f"{quoted(text)} is not a positive number"
         raise argparse.ArgumentTypeError(msg)
-    if len(text.lstrip("0")) > len(str(MOST)) or int(text) > MOST:
-        msg = f"{quoted(text)} is more than {MOST}"
+    if len(text.lstrip("0")) > len(str(MAX_COUNT)) or int(text) > MAX_COUNT:
+        msg = f"{quoted(text)} is more than {MAX_COUNT}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
 
@@ -88,7 +88,7 @@ def natural(text: str) -> int:
     return int(text)
 
 
-def part(text: str) -> float:
+def fraction(text: str) -> float:
     """Parse a fraction from 0 to 1, e.g. ``2%`` or ``0.02``."""
     match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)(%?)", text, re.ASCII)
     value = float(match[1]) / (100 if match[2] else 1) if match else 2
@@ -131,7 +131,7 @@ def not_empty(text: str) -> str:
     return text
 
 
-def file(text: str) -> Path:
+def file_path(text: str) -> Path:
     """Parse the path of a file."""
     return Path(not_empty(text))
 

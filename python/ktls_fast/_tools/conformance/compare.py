@@ -12,12 +12,12 @@ from .sides import Side
 from .steps import Outcome, Step
 from .time_limit import TimeLimitError, time_limit
 
-__all__ = ["SECONDS", "Comparison", "Difference", "Make", "compare"]
+__all__ = ["SECONDS", "Comparison", "Difference", "MakeSide", "compare"]
 
 SECONDS = 10.0
 """For each scenario on each side."""
 
-Make: TypeAlias = Callable[[], Side]
+MakeSide: TypeAlias = Callable[[], Side]
 Calls: TypeAlias = list[tuple[Step, Outcome]]
 
 
@@ -47,7 +47,9 @@ class Comparison:
         return KNOWN.get(self.scenario)
 
 
-def compare(scenario: Step, ours: Make, theirs: Make, seconds: float = SECONDS) -> Comparison:
+def compare(
+    scenario: Step, ours: MakeSide, theirs: MakeSide, seconds: float = SECONDS
+) -> Comparison:
     """Play ``scenario`` on one side, then on the other; for the main thread only."""
     name = scenario["name"]
     if name in NOT_REPLAYED:
