@@ -226,15 +226,15 @@ def test_misuse_is_one_sentence_and_status_2(
             (
                 (*PROXY, "--originate", "--ca", "webpki", "--server-name", name),
                 f'cannot check the certificate of 127.0.0.1:1: server_name "{name}" is neither a'
-                " DNS name nor an IP address; give --server-name the DNS name or IP address that"
-                " the certificate has",
+                " DNS name nor an IP address; pass the DNS name or IP address of the certificate"
+                " to --server-name",
             )
             for name in ("a b", "a..b", "*", "localhost:443")
         ),
         (
             (*PROXY, "--originate", "--ca", "webpki", "--alpn", ",".join(["x" * 255] * 200)),
             "cannot use --alpn: 200 ALPN protocols of 51200 bytes, lengths included, do not fit a"
-            " ClientHello: at most 28671 bytes do; give fewer protocols",
+            " ClientHello: at most 28671 bytes do; use fewer protocols",
         ),
         (
             (*PROXY, "--keylog", "/nowhere/keys"),
@@ -244,7 +244,7 @@ def test_misuse_is_one_sentence_and_status_2(
         (
             ("proxy", "--listen", "192.0.2.1:0", "--connect", "127.0.0.1:1"),
             "cannot listen on 192.0.2.1:0: cannot assign requested address;"
-            " --listen needs an address of this machine",
+            " --listen requires an address of this machine",
         ),
         (
             ("proxy", "--listen", "127.0.0.1:0", "--connect", "a..b:1"),
@@ -253,7 +253,7 @@ def test_misuse_is_one_sentence_and_status_2(
         (
             ("proxy", "--listen", "a..b:0", "--connect", "127.0.0.1:1"),
             "cannot make a certificate for 'a..b' of --listen: 'a..b' is not a host name;"
-            " give --cert and --key, or another name",
+            " use --cert and --key, or another name",
         ),
         (
             ("proxy", "--listen", "b\u00fccher.invalid:0", "--connect", "\u00fc..b:1"),
@@ -293,7 +293,7 @@ def test_certificate_that_does_not_parse_is_named(
     assert main([*PROXY, "--cert", str(file), "--key", str(file)]) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"ktls-fast: cannot use certificate {file} with key {file}: ")
-    assert said.endswith("; give a certificate chain, leaf first, and its private key as PEM\n")
+    assert said.endswith("; use a certificate chain, leaf first, and its private key as PEM\n")
     assert said.count("\n") == 1
 
 

@@ -273,7 +273,7 @@ def test_silent_client_is_given_up(identity: Identity) -> None:
         socket.create_connection((HOST, proxy.port), TIMEOUT) as client,
     ):
         assert read_to_end(client) == b""
-        assert proxy.event("connection")["result"] == "handshake failed: not done in 0.2 s"
+        assert proxy.event("connection")["result"] == "handshake failed: not finished within 0.2 s"
 
 
 def test_idle_connection_is_closed(identity: Identity) -> None:

@@ -118,8 +118,8 @@ def test_slow_handshake_lives_as_long_as_there_is_room(identity: Identity) -> No
 def test_low_limit_of_open_files_is_told_at_start(identity: Identity, workers: int) -> None:
     with echo_proxy(identity, "--workers", str(workers), prepare=_limit_files(64)) as proxy:
         assert proxy.event("notice")["text"] == (
-            "the limit of 64 open files allows --max-connections 10, not 1000: more have to wait;"
-            " raise `ulimit -n` to 4024"
+            "the limit of 64 open files allows --max-connections 10, not 1000: further"
+            " connections wait; raise `ulimit -n` to 4024"
         )
 
 

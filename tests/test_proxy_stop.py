@@ -103,7 +103,7 @@ def test_second_signal_ends_at_once(identity: Identity) -> None:
             client.recv(1)
         proxy.signal(signal.SIGINT)
         assert proxy.wait() == 1
-        assert proxy.event("notice", 1)["text"] == "connections that had not ended were cut"
+        assert proxy.event("notice", 1)["text"] == "connections that were still open were cut"
         assert_cut(proxy.event("connection"))
 
 

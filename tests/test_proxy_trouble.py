@@ -39,7 +39,7 @@ def test_full_disk_loses_lines_and_no_connection(identity: Identity) -> None:
     # That the last connection is still open at the stop is told as well, if it is.
     assert [text for text in told if not text.startswith("stopping")] == [
         "cannot write the log /dev/full: no space left on device;"
-        " connections go on, and the lines that are lost are counted",
+        " connections continue, and lost lines are counted",
         "5 lines of the log /dev/full were lost",
     ]
 

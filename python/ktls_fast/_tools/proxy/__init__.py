@@ -1,4 +1,4 @@
-"""The TLS proxy: TLS in and plain out, or plain in and TLS out."""
+"""The TLS proxy, which terminates or originates TLS."""
 
 from ktls_fast._tools.failure import Failure, reason
 

@@ -1,4 +1,4 @@
-"""The handshakes under way, of which the oldest makes room for a newer client."""
+"""The pending handshakes, the oldest of which are dropped for newer clients."""
 
 import contextlib
 import itertools
@@ -11,46 +11,46 @@ from dataclasses import dataclass, field
 __all__ = ["Handshake", "Handshakes"]
 
 GRACE = 1.0
-"""Seconds that a client which has sent something has for its handshake, whoever else waits."""
+"""Seconds before the handshake of a client that has sent data may be dropped."""
 
 TCP_INFO_BYTES_RECEIVED = slice(128, 136)
-"""Where ``struct tcp_info`` has ``tcpi_bytes_received``."""
+"""Position of ``tcpi_bytes_received`` in ``struct tcp_info``."""
 
 
 @dataclass(eq=False, slots=True)
 class Handshake:
-    """One handshake, with a descriptor of its own of the client's socket."""
+    """A pending handshake, with its own descriptor of the client's socket."""
 
     client: socket.socket
     begin: float = field(default_factory=time.monotonic)
     dropped: bool = False
 
     def may_be_dropped(self) -> bool:
-        """Tell whether it has had its time: none for a client that has said nothing."""
+        """Return True if the client has sent nothing yet, or the grace period is over."""
         return time.monotonic() - self.begin >= GRACE or _is_silent(self.client)
 
     def drop(self) -> None:
-        """End it: whoever waits for the client sees the end of its stream."""
+        """Shut the connection down; the thread of the handshake then sees the end of the stream."""
         self.dropped = True
-        with contextlib.suppress(OSError):  # the client is gone already
+        with contextlib.suppress(OSError):  # the client has already disconnected
             self.client.shutdown(socket.SHUT_RDWR)
 
 
 class Handshakes:
-    """All handshakes of one process, oldest first."""
+    """The pending handshakes of a process, oldest first."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Create an empty collection."""
         self._lock = threading.Lock()
         self._waiting: dict[Handshake, None] = {}
         self._dropping = 0
 
     @contextlib.contextmanager
     def under_way(self, client: socket.socket) -> Iterator[Handshake]:
-        """Count ``client`` among those that may be dropped, for as long as the block runs."""
+        """Make the handshake of ``client`` eligible to be dropped while the block runs."""
         try:
             own = client.dup()
-        except OSError:  # no descriptor is left for it: it has as much time as any
+        except OSError:  # no descriptor is left: this handshake cannot be dropped
             yield Handshake(client)
             return
         with own:
@@ -65,11 +65,11 @@ class Handshakes:
                     self._dropping -= handshake.dropped
 
     def may_drop(self) -> bool:
-        """Tell whether there are some, and those that were dropped have ended."""
+        """Return True if there are handshakes and all dropped ones have ended."""
         return bool(self._waiting) and not self._dropping
 
     def drop_oldest(self, most: int) -> int:
-        """Drop the oldest ones that may be dropped, up to ``most``; returns how many it found."""
+        """Drop up to ``most`` of the oldest eligible handshakes; return how many were dropped."""
         with self._lock:
             may_go = (each for each in self._waiting if each.may_be_dropped())
             oldest = list(itertools.islice(may_go, most))
@@ -81,7 +81,7 @@ class Handshakes:
 
 
 def _is_silent(client: socket.socket) -> bool:
-    """Tell whether no byte has come yet. Where the system cannot say so, one has."""
+    """Return True if no byte has been received; False if the system cannot tell."""
     try:
         info = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
     except (AttributeError, OSError):

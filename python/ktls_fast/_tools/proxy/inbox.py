@@ -1,4 +1,4 @@
-"""Signals, and wake-ups by other threads, as one readable descriptor."""
+"""Delivery of signals, and of wake-ups by other threads, through one readable descriptor."""
 
 import contextlib
 import signal
@@ -12,23 +12,22 @@ __all__ = ["Inbox"]
 STOPPING = {signal.SIGTERM, signal.SIGINT}
 
 SAME_ORDER = 0.1
-"""Seconds within which two signals are one order: some senders mean both us and our group."""
+"""Seconds within which two signals count as one: some senders signal both us and our group."""
 
 
 class Inbox:
-    """Counts signals, and becomes readable with each.
+    """A counter of signals whose descriptor becomes readable with each signal.
 
-    The counts are kept beside the descriptor, so that one which is full loses no signal.
+    The counts are kept apart from the descriptor, so that no signal is lost if its buffer is full.
     """
 
     def __init__(self, *signals: signal.Signals, at_once_by: signal.Signals | None = None) -> None:
-        """Take over ``signals``, for the rest of the process's life.
+        """Handle ``signals`` for the rest of the process.
 
-        SIGHUP stays ignored where it is, as under ``nohup``. It never means to end at once: a
-        terminal that goes, a shell and a service manager may send one each.
+        An ignored SIGHUP stays ignored, as under ``nohup``. SIGHUP never means to stop at once: a
+        closing terminal, a shell and a service manager may send one each.
 
-        :param at_once_by: the signal that means that nothing is waited for; default: a second order
-            to stop.
+        :param at_once_by: the signal to stop at once; default: a second SIGTERM or SIGINT.
         """
         self._counts: Counter[int] = Counter()
         self._stops = 0
@@ -42,33 +41,33 @@ class Inbox:
         for signum in signals:
             if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
                 signal.signal(signum, self._count)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # what came early is counted now
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # pending signals are counted now
 
     @property
     def stop(self) -> bool:
-        """We have been told to stop."""
+        """Whether a signal to stop has been received."""
         return self._stops > 0
 
     @property
     def stop_at_once(self) -> bool:
-        """We have been told not to wait."""
+        """Whether a signal to stop at once has been received."""
         return self._at_once
 
     def take(self, signum: signal.Signals) -> bool:
-        """Tell whether ``signum`` has come since the last call."""
+        """Return True if ``signum`` has been received since the last call."""
         return self._counts.pop(signum, 0) > 0
 
     def fileno(self) -> int:
-        """Readable when something has come."""
+        """Return the descriptor, which is readable after a signal or a wake-up."""
         return self._reader.fileno()
 
     def wake(self) -> None:
-        """Make the descriptor readable; any thread may."""
-        with contextlib.suppress(BlockingIOError):  # full, so readable already
+        """Make the descriptor readable. Any thread may call it."""
+        with contextlib.suppress(BlockingIOError):  # full, and therefore readable
             self._writer.send(b"\0")
 
     def clear(self) -> None:
-        """Make the descriptor unreadable; call it before looking at what it may tell of."""
+        """Make the descriptor unreadable; call this before checking the signals."""
         with contextlib.suppress(BlockingIOError):
             self._reader.recv(65536)
 

@@ -1,4 +1,4 @@
-"""Everything that a proxy tells: notices, counters, and a line for each connection."""
+"""The output of a proxy: notices, counters, and a line for each connection."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ __all__ = [
 Event = Literal["start", "notice"]
 
 TRUNCATED = "ended without close_notify"
-"""Many programs end their connections so: all data is passed on, and it is no failure."""
+"""Result of a connection without close_notify. It is no failure, as many programs end so."""
 
 CUT = "cut: the proxy had to end at once"
 
@@ -39,7 +39,7 @@ MAX_TEXT = 1000
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 CAPACITY = 10_000
-"""Lines that may wait; what comes on top is lost, and counted."""
+"""Maximum number of queued lines; further lines are lost and counted."""
 
 FLUSH_TIMEOUT = 2.0
 
@@ -47,25 +47,25 @@ NAME_WIDTH = 32
 
 
 class Journal:
-    """Notices and counters go to standard error, connections to the log, which may be the same."""
+    """The writer of notices and counters (to standard error) and of connections (to the log)."""
 
     def __init__(self, log_format: LogFormat, log_fd: int | None, log_name: str) -> None:
-        """Start writing; without ``log_fd`` to standard error only."""
+        """Start writing; without ``log_fd``, the log goes to standard error, too."""
         self._format = log_format
         self._name = log_name
         self._notices = LineWriter(sys.stderr.fileno())
         self._log = self._notices if log_fd is None else LineWriter(log_fd, self._report_trouble)
 
     def notice(self, text: str) -> None:
-        """Say something that the user should know."""
+        """Write a notice for the user."""
         self._notices.write(notice_line(self._format, text))
 
     def connection(self, report: "Report") -> None:
-        """Log a connection that has ended."""
+        """Write the report of a connection that has ended to the log."""
         self._log.write(report.as_json() if self._format == "json" else report.as_text())
 
     def counters(self, activity: Mapping[str, int], tls_stat: Mapping[str, int]) -> None:
-        """Print the counters of this process."""
+        """Write the counters of this process."""
         if self._format == "json":
             event = {"event": "stats", "pid": os.getpid(), **activity, "tls_stat": dict(tls_stat)}
             self._notices.write(json.dumps(event))
@@ -75,7 +75,7 @@ class Journal:
         self._notices.write(f"{title}\n{format_counters(tls_stat)}".rstrip("\n"))
 
     def close(self) -> None:
-        """Write what is left, and tell how much could not be written."""
+        """Write the queued lines, and a notice of the number of lost ones."""
         self._log.close()
         if self._log is self._notices:
             return
@@ -86,35 +86,35 @@ class Journal:
     def _report_trouble(self, why: str) -> None:
         self.notice(
             f"cannot write the log {self._name}: {why};"
-            " connections go on, and the lines that are lost are counted"
+            " connections continue, and lost lines are counted"
         )
 
 
 def notice_line(log_format: LogFormat, text: str, event: Event = "notice", **facts: object) -> str:
-    """Format something that the user should know; ``facts`` are for programs that read JSON."""
+    """Return a notice as a line; ``facts`` are added in the format JSON."""
     if log_format == "json":
         return json.dumps({"event": event, "text": text, **facts})
     return f"ktls-fast proxy: {text}"
 
 
 def format_counters(counters: Mapping[str, int]) -> str:
-    """Lay counters out as ``/proc/net/tls_stat`` does, one line each."""
+    """Return the counters in the format of ``/proc/net/tls_stat``, one per line."""
     return "".join(f"{name:<{NAME_WIDTH}}\t{value}\n" for name, value in counters.items())
 
 
 @dataclass(slots=True)
 class Report:
-    """One connection. Directions are those of its TLS side: received from the peer, sent to it."""
+    """The report of a connection. "Sent" and "received" refer to its TLS side."""
 
     client: str
-    """The address that connected to us."""
+    """The address of the client."""
     started: str = field(default_factory=lambda: time.strftime(TIME_FORMAT, time.gmtime()))
     version: str | None = None
     cipher: str | None = None
     alpn: str | None = None
     server_name: str | None = None
     received: int = 0
-    """Bytes of application data."""
+    """The number of bytes of application data."""
     sent: int = 0
     records_received: int = 0
     records_sent: int = 0
@@ -122,10 +122,10 @@ class Report:
     key_updates_sent: int = 0
     seconds: float = 0.0
     result: str = "internal error"
-    """What went wrong, or ``ok``, ``stopped`` (the proxy was told to), :data:`TRUNCATED`."""
+    """``ok``, ``stopped`` (the proxy was stopped), :data:`TRUNCATED`, or the error."""
 
     def describe(self, connection: Connection) -> None:
-        """Take over what ``connection`` knows about itself."""
+        """Copy the parameters and counters of ``connection``."""
         self.version = connection.version
         self.cipher = connection.cipher
         self.alpn = connection.alpn
@@ -138,11 +138,11 @@ class Report:
         self.key_updates_sent = connection.tx_generation
 
     def as_text(self) -> str:
-        """One line of ``name=value`` pairs; ``-`` stands for what is not known."""
+        """Return a line of ``name=value`` pairs; ``-`` stands for an unknown value."""
         return " ".join(f"{name}={_plain(value)}" for name, value in self._values().items())
 
     def as_json(self) -> str:
-        """One line of JSON."""
+        """Return a line of JSON."""
         return json.dumps({"event": "connection", **self._values()})
 
     def _values(self) -> dict[str, str | float | None]:
@@ -150,14 +150,14 @@ class Report:
 
 
 def _bounded(value: str | float | None) -> str | float | None:
-    """Cut what is too long for a line of a log: some of it is chosen by the peer."""
+    """Shorten text that is too long for a line of the log; the peer chooses some of it."""
     if isinstance(value, str) and len(value) > MAX_TEXT:
         return f"{value[:MAX_TEXT]}..."
     return value
 
 
 def _plain(value: str | float | None) -> str:
-    """Quote what would break the line up: some of it comes from the peer."""
+    """Return ``value`` as text, quoted if it could break the line; the peer chooses some of it."""
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -167,10 +167,13 @@ def _plain(value: str | float | None) -> str:
 
 
 class LineWriter:
-    """Writes lines to a descriptor; a full disk or a stalled reader harms nobody but the lines."""
+    """A thread that writes lines to a descriptor.
+
+    On a full disk, or if the reader stalls, lines are lost, but no caller is delayed.
+    """
 
     def __init__(self, fd: int, on_trouble: Callable[[str], None] | None = None) -> None:
-        """Start the thread; ``on_trouble`` is called once, with the reason of the first loss."""
+        """Start the thread; ``on_trouble`` is called with the reason of the first lost line."""
         self.lost = 0
         self._fd = fd
         self._on_trouble = on_trouble
@@ -179,14 +182,14 @@ class LineWriter:
         self._thread.start()
 
     def write(self, line: str) -> None:
-        """Queue ``line`` and its line feed; never waits, never raises."""
+        """Queue ``line`` and a line feed, without waiting or raising an exception."""
         try:
             self._lines.put_nowait(line)
         except queue.Full:
             self._lose("its reader does not keep up")
 
     def close(self) -> None:
-        """Wait a moment for what is queued. The descriptor stays open."""
+        """Wait up to a few seconds for the queued lines. The descriptor stays open."""
         with contextlib.suppress(queue.Full):
             self._lines.put(None, timeout=FLUSH_TIMEOUT)
         self._thread.join(FLUSH_TIMEOUT)
@@ -199,7 +202,7 @@ class LineWriter:
                 self._lose(reason(error))
 
     def _write_all(self, data: bytes) -> None:
-        """Write in one piece where possible: other processes may append to the same file."""
+        """Write ``data``, in one call if possible: other processes may append to the same file."""
         while data:
             data = data[os.write(self._fd, data) :]
 

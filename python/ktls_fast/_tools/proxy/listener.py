@@ -1,4 +1,4 @@
-"""Listening sockets, and the room they need."""
+"""Listening sockets, and the limit of open files."""
 
 import contextlib
 import errno
@@ -23,31 +23,31 @@ __all__ = [
 ]
 
 BACKLOG = 4096
-"""What Linux allows by default. A client that finds the queue full tries again after a second."""
+"""Linux allows this many by default. A client that finds the queue full retries after a second."""
 FILES_PER_CONNECTION = 4
 FILES_BESIDES = 24
-"""Descriptors that a process needs for everything else."""
+"""Number of descriptors that a process needs for everything else."""
 STANDARD_STREAMS = 3
 
 TCP_INFO_UNACKED = slice(24, 28)
-"""Where ``struct tcp_info`` has ``tcpi_unacked``, of a listening socket the length of its queue."""
+"""Position of ``tcpi_unacked`` in ``struct tcp_info``: a listening socket's queue length."""
 
 
 class FileLimit(NamedTuple):
-    """How many files a process may have open, and what that means."""
+    """The limit of open files of a process, and the connections that it allows."""
 
     limit: int
     need: int
-    """What was asked for takes this many."""
+    """The limit that the requested number of connections needs."""
     connections: int
-    """There is room for this many."""
+    """The number of connections that the limit allows, up to the requested number."""
 
 
 def open_listeners(address: Address, *, workers: int = 1) -> list[list[socket.socket]]:
-    """Listen on every address of a host: one list of sockets for each worker.
+    """Listen on every address of a host; return a list of sockets for each worker.
 
-    Several workers listen by ``SO_REUSEPORT``, which would also share the port with a stranger
-    who uses it. So the port is first bound alone, to learn that it is free.
+    Several workers use ``SO_REUSEPORT``, which would also share the port with another program
+    that uses it. Therefore the port is first bound without it, which fails if it is in use.
     """
     alone = _listen_everywhere(address, reuse_port=False)
     if workers == 1:
@@ -60,19 +60,19 @@ def open_listeners(address: Address, *, workers: int = 1) -> list[list[socket.so
 
 
 def name_of(sockname: Sequence[object]) -> str:
-    """``HOST:PORT`` of what ``getsockname`` and ``accept`` return."""
+    """Return an address of ``getsockname`` or ``accept`` as ``HOST:PORT``."""
     return str(Address(str(sockname[0]), int(str(sockname[1]))))
 
 
 def check_resolves(address: Address) -> None:
-    """Fail now if a name is not known, rather than in every connection."""
+    """Raise Failure if the host is unknown, at start rather than in every connection."""
     _resolve(address, "--connect")
 
 
 def raise_file_limit(connections: int) -> FileLimit:
-    """Raise the soft limit of open files, as far as the hard one allows.
+    """Raise the soft limit of open files as far as needed, up to the hard limit.
 
-    :raises Failure: there is no room for a single connection.
+    :raises Failure: the limit is too low for a single connection.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     besides = FILES_BESIDES + _count_inherited()
@@ -95,19 +95,19 @@ def raise_file_limit(connections: int) -> FileLimit:
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """Turn what the system refuses to a process that starts into a :class:`Failure`."""
+    """Convert errors of the system during start into :class:`Failure`."""
     try:
         yield
     except OSError as error:
         msg = f"cannot start: {reason(error)}{_file_limit_advice(error)}"
         raise Failure(msg) from error
-    except RuntimeError as error:  # of a thread
+    except RuntimeError as error:  # a thread cannot be started
         msg = f"cannot start: {error}"
         raise Failure(msg) from error
 
 
 def count_waiting(listener: socket.socket) -> int:
-    """Tell how many clients wait to be accepted; one where the system does not say."""
+    """Return the number of clients waiting to be accepted; 1 if the system does not report it."""
     try:
         info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_UNACKED.stop)
     except (AttributeError, OSError):
@@ -116,9 +116,9 @@ def count_waiting(listener: socket.socket) -> int:
 
 
 def _count_inherited() -> int:
-    """Tell how many descriptors were left open for us, where the system tells."""
+    """Return the number of inherited descriptors; 0 if the system does not report it."""
     try:
-        own = len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208 - that of the list itself
+        own = len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208 - listdir opens one itself
     except OSError:
         return 0
     return max(0, own - STANDARD_STREAMS)
@@ -172,14 +172,14 @@ def _resolve(address: Address, option: str) -> list[tuple[int, str]]:
 def _cannot_listen(address: Address, error: OSError) -> Failure:
     advice = _file_limit_advice(error) or {
         errno.EADDRINUSE: "; stop the program that listens there, or choose another port",
-        errno.EACCES: "; choose a port from 1024 up, or give the program CAP_NET_BIND_SERVICE",
-        errno.EADDRNOTAVAIL: "; --listen needs an address of this machine",
+        errno.EACCES: "; choose a port of 1024 or above, or grant CAP_NET_BIND_SERVICE",
+        errno.EADDRNOTAVAIL: "; --listen requires an address of this machine",
     }.get(error.errno or 0, "")
     return Failure(f"cannot listen on {address}: {reason(error)}{advice}")
 
 
 def _file_limit_advice(error: OSError) -> str:
-    """What to do when there was more to open than was thought."""
+    """Return advice for an error that the limit of open files has caused, otherwise ``""``."""
     if error.errno != errno.EMFILE:
         return ""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""What a proxy is told to do."""
+"""The options of a proxy."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,42 +17,42 @@ class Address(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        """Write it as it is parsed."""
+        """Return the address in the form that ``--listen`` accepts."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options of ``ktls-fast proxy``; times in seconds."""
+    """The options of ``ktls-fast proxy``. Times are in seconds."""
 
     listen: Address
     connect: Address
     originate: bool = False
-    """Plain in, TLS out; otherwise TLS in, plain out."""
+    """Accept connections without TLS and forward them over TLS, instead of the reverse."""
     cert: Path | None = None
     key: Path | None = None
     key_password_file: Path | None = None
-    """Its first line opens the key."""
+    """A file whose first line is the password of the key."""
     ca: str = "system"
-    """``"system"``, ``"webpki"`` or the path of a PEM file."""
+    """The root certificates: ``"system"``, ``"webpki"`` or the path of a PEM file."""
     server_name: str | None = None
     alpn: tuple[str, ...] = ()
     rekey_every: int | None = None
     rekey_peer: bool = False
-    """Let those KeyUpdates ask the peer for one in return."""
+    """Request a KeyUpdate of the peer by each KeyUpdate of ``rekey_every``."""
     rekey_interval: float = 0.15
-    """Least time between KeyUpdates that only ``rekey_every`` asks for."""
+    """The minimum time between two KeyUpdates of ``rekey_every``."""
     key_update_limit: tuple[int, float] = (32, 1.0)
-    """KeyUpdates of a peer in a row without data between them, and after what time as many more."""
+    """The maximum of consecutive KeyUpdates of a peer without data, and when it is renewed."""
     workers: int = 1
     max_connections: int = 1000
-    """Connections open at a time, in each worker."""
+    """The maximum number of open connections of each worker."""
     handshake_timeout: float = 10.0
     connect_timeout: float = 10.0
     idle_timeout: float | None = 600.0
     drain: float = 30.0
     truncation: Truncation = "reset"
-    """What follows behind all data of a TLS peer that ends without close_notify."""
+    """How to end the other side if a TLS peer ends without close_notify."""
     stats: bool = False
     log: Path | None = None
     log_format: LogFormat = "text"

@@ -1,4 +1,4 @@
-"""The two roles of a proxy: from an accepted socket to both sides of a relay."""
+"""The two roles of a proxy, which turn an accepted socket into both sides of a connection."""
 
 import contextlib
 import errno
@@ -23,61 +23,65 @@ DROPPED = "dropped for a newer client"
 
 
 class Link(NamedTuple):
-    """Both sides of a connection through the proxy, ready to be pumped between."""
+    """Both sides of a connection through the proxy, ready to be relayed."""
 
     connection: Connection
     plain: socket.socket
 
     def close(self) -> None:
-        """Close both sides, of which a relay has told the end."""
+        """Close both sides after the relay has ended."""
         self.plain.close()
         self.connection.close()
 
     def abandon(self, error: OSError) -> None:
-        """Close both sides so that neither peer takes what it got for all there was."""
+        """Close both sides by a reset and an alert, so that the peers know that data is missing."""
         reset(self.plain)
         with contextlib.suppress(OSError), self.connection:
             raise error
 
 
 class Role(Protocol):
-    """What a proxy does with a connection that it has accepted."""
+    """The handling of an accepted connection."""
 
     def open(self, client: socket.socket, report: Report, handshakes: Handshakes) -> Link:
-        """Take over ``client`` and find its other side.
+        """Take over ``client``, connect to the upstream and return both sides.
 
-        :raises OSError: it ended badly, ``report.result`` says how, and all is closed.
+        :raises OSError: the connection failed; everything is closed, and ``report.result`` says
+            why.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Terminate:
-    """TLS in, plain out."""
+    """The role that accepts TLS connections and forwards them without TLS."""
 
     options: Options
     config: ServerConfig
 
     def open(self, client: socket.socket, report: Report, handshakes: Handshakes) -> Link:
-        """Shake hands first: a client that cannot do that costs the upstream nothing."""
+        """Perform the handshake, and then connect to the upstream.
+
+        A client whose handshake fails causes no connection to the upstream.
+        """
         with client, _accepted(client, report, self.options, handshakes):
             connection = ktls_fast.accept(client, self.config)
         try:
             return _link(connection, _connect(self.options, report))
         except OSError:
-            # Left by an exception, the connection tells its peer of it by an alert.
+            # A connection that is left by an exception sends an alert to its peer.
             with connection, _described(connection, report):
                 raise
 
 
 @dataclass(frozen=True, slots=True)
 class Originate:
-    """Plain in, TLS out."""
+    """The role that accepts connections without TLS and forwards them over TLS."""
 
     options: Options
     config: ClientConfig
 
     def open(self, client: socket.socket, report: Report, handshakes: Handshakes) -> Link:
-        """Connect for each client anew; the handshake proves the upstream's name."""
+        """Connect to the upstream and perform the handshake, which verifies its name."""
         server_name = self.options.server_name or self.options.connect.host
         try:
             with (
@@ -108,7 +112,7 @@ def _connect(options: Options, report: Report) -> socket.socket:
 
 
 def reset(sock: socket.socket) -> None:
-    """Close so that the peer does not take what it got for all there was."""
+    """Close ``sock`` by a TCP reset, so that the peer knows that data is missing."""
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
@@ -133,7 +137,7 @@ def _shake_hands(sock: socket.socket, report: Report, options: Options) -> Itera
     try:
         yield
     except TimeoutError:
-        report.result = f"handshake failed: not done in {options.handshake_timeout:g} s"
+        report.result = f"handshake failed: not finished within {options.handshake_timeout:g} s"
         raise
     except OSError as error:
         report.result = f"handshake failed: {reason(error)}"

@@ -1,4 +1,4 @@
-"""A proxy from its options to its exit status."""
+"""The start of a proxy from its options, and its exit status."""
 
 import contextlib
 import dataclasses
@@ -25,9 +25,9 @@ __all__ = ["run"]
 
 
 def run(options: Options) -> int:
-    """Run a proxy until it is told to stop; returns the exit status.
+    """Run a proxy until a signal stops it, and return the exit status.
 
-    :raises Failure: it cannot start.
+    :raises Failure: the proxy cannot start.
     """
     options, shortage = _fit_to_file_limit(options)
     role, facts = _make_role(options)
@@ -75,7 +75,7 @@ def _work(
     log_fd: int | None,
     ready: Ready,
 ) -> int:
-    """Be one of several workers: our parent alone decides when to end at once."""
+    """Run one of several workers; only its parent decides when to stop at once."""
     try:
         with starting():
             inbox = Inbox(
@@ -96,7 +96,7 @@ def _prepare(
     inbox: Inbox,
     log_fd: int | None,
 ) -> tuple[Server, Journal]:
-    """Make everything that serving needs."""
+    """Create the server and its journal."""
     journal = Journal(options.log_format, log_fd, str(options.log))
     return Server(listeners, role, options, inbox=inbox, journal=journal), journal
 
@@ -104,21 +104,24 @@ def _prepare(
 def _serve(server: Server, journal: Journal) -> int:
     drained = server.run()
     if not drained:
-        journal.notice("connections that had not ended were cut")
+        journal.notice("connections that were still open were cut")
     journal.close()
     if not drained:
-        os._exit(1)  # their threads are somewhere in compiled code, and cannot be waited for
+        os._exit(1)  # their threads may be blocked in compiled code, so they cannot be joined
     return 0
 
 
 def _fit_to_file_limit(options: Options) -> tuple[Options, str | None]:
-    """Take no more connections at a time than there are descriptors for, and say so."""
+    """Reduce ``max_connections`` to what the limit of open files allows.
+
+    Return the options, and a notice if they were changed.
+    """
     limit, need, room = raise_file_limit(options.max_connections)
     if room == options.max_connections:
         return options, None
     shortage = (
         f"the limit of {limit} open files allows --max-connections {room},"
-        f" not {options.max_connections}: more have to wait;"
+        f" not {options.max_connections}: further connections wait;"
         f" raise `ulimit -n` to {need}"
     )
     return dataclasses.replace(options, max_connections=room), shortage
@@ -143,5 +146,5 @@ def _announce(
 
 
 def _tell(line: str) -> None:
-    with contextlib.suppress(OSError):  # nobody is left to read it
+    with contextlib.suppress(OSError):  # standard error has no reader
         print(line, file=sys.stderr, flush=True)

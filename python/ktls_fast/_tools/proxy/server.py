@@ -1,4 +1,4 @@
-"""The accept loop of one process, and its end, which is bounded in time."""
+"""The accept loop of a process, and its shutdown, which is bounded in time."""
 
 import selectors
 import signal
@@ -19,23 +19,23 @@ from .sessions import EXHAUSTED, Sessions
 __all__ = ["Server"]
 
 ACCEPT_PAUSE = 0.5
-"""Seconds without accepting after the system had nothing left for a connection."""
+"""Seconds without accepting after the system ran out of resources."""
 
 ACCEPTED_AT_ONCE = 64
-"""Clients taken in, or handshakes dropped for them, before anything else is looked at."""
+"""Maximum number of clients to accept, or handshakes to drop for them, in a turn of the loop."""
 
 LONGEST_WAIT = 3600.0
-"""Seconds; the system takes 24 days at most, and an option may be longer."""
+"""Maximum timeout of a wait in seconds: the system's limit is 24 days, options may be longer."""
 
 STOP_GRACE = 3.0
-"""Seconds that connections have for their close_notify once they are told to stop."""
+"""Seconds that connections have to send close_notify and end after they are stopped."""
 
 FULL_NOTICE_PAUSE = 60.0
-"""Seconds between two notices that no more connections are taken."""
+"""Seconds between two notices that the limit of connections is reached."""
 
 
 class Server:
-    """Serves what its listeners accept until its inbox tells it to stop."""
+    """A server that accepts and serves connections until its inbox receives a signal to stop."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Server:
         inbox: Inbox,
         journal: Journal,
     ) -> None:
-        """Prepare; :meth:`run` serves."""
+        """Prepare to serve; see :meth:`run`."""
         self._listeners = listeners
         self._options = options
         self._inbox = inbox
@@ -62,7 +62,10 @@ class Server:
         self._next_full_notice = 0.0
 
     def run(self) -> bool:
-        """Serve, and drain at the end; False when connections had to be cut, which is logged."""
+        """Serve until a signal to stop, then wait for the connections to end.
+
+        Return False if connections had to be cut, which is logged.
+        """
         while not self._inbox.stop:
             self._set_accepting(accepting := self._may_accept())
             self._turn(None if accepting else ACCEPT_PAUSE)
@@ -97,7 +100,7 @@ class Server:
         return not self._sessions.open
 
     def _turn(self, timeout: float | None) -> None:
-        """Wait for something to happen, and see to it."""
+        """Wait for an event and handle it."""
         timeout = None if timeout is None else min(timeout, LONGEST_WAIT)
         for key, _ in self._selector.select(timeout):
             if isinstance(key.fileobj, socket.socket):
@@ -108,17 +111,17 @@ class Server:
             self._print_counters()
 
     def _accept(self, listener: socket.socket) -> None:
-        """Take in those that wait, within bounds: signals and ends wait, too."""
+        """Accept waiting clients, up to a limit, so that signals are handled in time."""
         if self._may_accept() and self._is_full():
             self._make_room(min(count_waiting(listener), ACCEPTED_AT_ONCE))
             return
         for _ in range(ACCEPTED_AT_ONCE):
-            # Once it is full, nobody knows whether another one waits before the listener tells.
+            # Once the limit is reached, only the next event of the listener shows another client.
             if self._is_full() or not self._may_accept() or not self._accept_one(listener):
                 return
 
     def _accept_one(self, listener: socket.socket) -> bool:
-        """Begin with a client; False when none waits."""
+        """Accept a client and start to serve it; return False if no client waits."""
         try:
             self._sessions.start(*listener.accept())
         except BlockingIOError:
@@ -126,7 +129,7 @@ class Server:
         except OSError as error:
             if error.errno in EXHAUSTED:
                 self._pause(reason(error))
-            # Anything else is over with this connection, as when its client is gone already.
+            # Other errors concern only this connection, for example if its client has gone.
         except RuntimeError as error:
             self._pause(str(error))
         else:
@@ -134,7 +137,7 @@ class Server:
         return True
 
     def _pause(self, why: str) -> None:
-        """Let some time pass: the listener stays readable, and asking it again would spin."""
+        """Stop accepting for a while: the listener stays readable, and the loop would spin."""
         self._pause_ends = time.monotonic() + ACCEPT_PAUSE
         if not self._starved:
             self._starved = True
@@ -152,7 +155,7 @@ class Server:
         return self._sessions.open >= self._options.max_connections
 
     def _make_room(self, clients: int) -> None:
-        """Drop the oldest unfinished handshakes; their ends let those in that wait."""
+        """Drop the oldest unfinished handshakes, whose ends make room for waiting clients."""
         if not self._sessions.handshakes.drop_oldest(clients):
             self._pause_ends = time.monotonic() + ACCEPT_PAUSE
         self._notice_full()
@@ -162,8 +165,8 @@ class Server:
             return
         self._next_full_notice = time.monotonic() + FULL_NOTICE_PAUSE
         self._journal.notice(
-            f"{self._options.max_connections} connections are open, as many as are allowed:"
-            " a new client waits, or takes the place of the oldest unfinished handshake;"
+            f"the limit of {self._options.max_connections} open connections is reached:"
+            " a new client waits, or replaces the oldest unfinished handshake;"
             " raise --max-connections if this is no attack"
         )
 

@@ -1,4 +1,4 @@
-"""The connections of one process: a thread for each handshake, and a relay for all the rest."""
+"""The connections of a process: a thread performs each handshake, then a relay moves the data."""
 
 import errno
 import os
@@ -22,21 +22,21 @@ __all__ = ["EXHAUSTED", "Sessions"]
 MAX_RELAY_THREADS = 4
 
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-"""What the system says when it has nothing left for a connection."""
+"""Errors that mean that the system has run out of resources."""
 
 
 @dataclass(eq=False, slots=True)
 class Session:
-    """A connection from its start on."""
+    """A connection, from its accept to its report."""
 
     report: Report
     begin: float
     connection: Connection | None = None
-    """Once its handshake is done."""
+    """The TLS side, after the handshake."""
 
 
 class Sessions:
-    """Serves connections, counts them, and tells all of them to stop."""
+    """The open connections of a process, which can be counted and stopped."""
 
     def __init__(
         self,
@@ -47,10 +47,12 @@ class Sessions:
         on_end: Callable[[], None],
         on_exhausted: Callable[[str], None],
     ) -> None:
-        """Serve by ``role``. Some thread calls the functions.
+        """Prepare to serve connections by ``role``.
 
-        :param on_end: when a connection has ended.
-        :param on_exhausted: with the reason, when the system had nothing left for one.
+        Any thread may call the functions.
+
+        :param on_end: is called when a connection has ended.
+        :param on_exhausted: is called with the reason when the system has run out of resources.
         """
         self._role = role
         self._idle_timeout = options.idle_timeout
@@ -70,17 +72,17 @@ class Sessions:
 
     @property
     def open(self) -> int:
-        """How many have not ended."""
+        """The number of open connections."""
         return self._open
 
     def activity(self) -> dict[str, int]:
-        """How many are open, were accepted, and ended badly."""
+        """Return the numbers of open, accepted and failed connections."""
         return {"open": self._open, "accepted": self._accepted, "failed": self._failed}
 
     def start(self, client: socket.socket, address: tuple[object, ...]) -> None:
-        """Serve ``client``, which is ours from now on.
+        """Take over ``client`` and serve it in a thread.
 
-        :raises RuntimeError: the system has no more threads; ``client`` is closed.
+        :raises RuntimeError: no thread can be started; ``client`` is closed.
         """
         thread = threading.Thread(target=self._run, args=(client, name_of(address)), daemon=True)
         with self._lock:
@@ -94,7 +96,7 @@ class Sessions:
             raise
 
     def stop(self) -> None:
-        """Have each send its close_notify and end within a second or so."""
+        """Make all connections send close_notify and end, within about a second."""
         with self._lock:
             self._stopping = True
             pumped = list(self._pumped)
@@ -102,7 +104,7 @@ class Sessions:
             handle.stop()
 
     def cut(self) -> None:
-        """Log those that have not ended: the process is about to, and cuts them."""
+        """Log the open connections as cut; the process is about to exit."""
         with self._lock:
             left = list(self._unreported)
         for session in left:
@@ -112,7 +114,7 @@ class Sessions:
             self._report(session)
 
     def close(self) -> None:
-        """Let the relay's threads end, once all connections have."""
+        """Stop the relay's threads, after all connections have ended."""
         self._relay.close(drain=0)
 
     def _run(self, client: socket.socket, address: str) -> None:
@@ -164,7 +166,7 @@ class Sessions:
             handle.stop()
 
     def _ended(self, link: Link, session: Session, handle: RelayHandle) -> None:
-        """Note how it was: this is a thread of the relay, which must not wait for a peer."""
+        """Record the result. A thread of the relay calls it, so it must not wait for a peer."""
         with self._lock:
             self._pumped.discard(handle)
         session.report.result = self._result(handle)
@@ -192,7 +194,7 @@ class Sessions:
         self._end(failed=report.result not in ("ok", TRUNCATED))
 
     def _report(self, session: Session) -> None:
-        """Log a connection, once."""
+        """Log a connection, unless it was logged before."""
         with self._lock:
             if session not in self._unreported:
                 return
@@ -208,5 +210,5 @@ class Sessions:
 
 
 def _relay_threads(workers: int) -> int:
-    """The processors that a worker has to itself, within reason."""
+    """Return the number of relay threads: a worker's share of the processors, at most 4."""
     return max(1, min(MAX_RELAY_THREADS, (os.cpu_count() or 1) // workers))

@@ -1,4 +1,4 @@
-"""TLS configurations from a proxy's options, and clear words for what is wrong with them."""
+"""TLS configurations from a proxy's options, and messages for invalid ones."""
 
 import socket
 from pathlib import Path
@@ -15,7 +15,7 @@ __all__ = ["Identity", "check_server_name", "client_config", "load_identity", "s
 
 
 class Identity(NamedTuple):
-    """A certificate chain and its private key, as PEM, and where they are from."""
+    """A certificate chain and its private key, as PEM, and their origin."""
 
     cert: bytes
     key: bytes
@@ -24,12 +24,12 @@ class Identity(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """The SHA-256 of the certificate."""
+        """The SHA-256 of the certificate, as OpenSSL prints it."""
         return certs.fingerprint(self.cert)
 
 
 def load_identity(options: Options) -> Identity:
-    """Read the certificate and the key, or make them."""
+    """Read the certificate and the key, or create them if none are configured."""
     if options.cert is None or options.key is None:
         return Identity(*_self_signed(options), None, "self-signed")
     return Identity(
@@ -48,13 +48,13 @@ def _self_signed(options: Options) -> tuple[bytes, bytes]:
     except ValueError as error:
         msg = (
             f"cannot make a certificate for {options.listen.host!r} of --listen: {error};"
-            " give --cert and --key, or another name"
+            " use --cert and --key, or another name"
         )
         raise Failure(msg) from error
 
 
 def server_config(options: Options, identity: Identity) -> ServerConfig:
-    """Build the configuration of a proxy that takes TLS connections."""
+    """Return the configuration of a proxy that accepts TLS connections."""
     try:
         return ServerConfig(
             identity.cert,
@@ -77,14 +77,14 @@ def server_config(options: Options, identity: Identity) -> ServerConfig:
 
 def _advice(options: Options, why: str) -> str:
     if "password is needed" in why:
-        return "give --key-password-file a file with the password on its first line"
+        return "pass a file with the password on its first line to --key-password-file"
     if "password does not open" in why:
-        return f"it is read from the first line of {options.key_password_file}"
-    return "give a certificate chain, leaf first, and its private key as PEM"
+        return f"it is the first line of {options.key_password_file}"
+    return "use a certificate chain, leaf first, and its private key as PEM"
 
 
 def client_config(options: Options) -> ClientConfig:
-    """Build the configuration of a proxy that makes TLS connections."""
+    """Return the configuration of a proxy that originates TLS connections."""
     named = options.ca in ("system", "webpki")
     roots = options.ca if named else _read(Path(options.ca), "root certificates")
     try:
@@ -103,14 +103,14 @@ def client_config(options: Options) -> ClientConfig:
 
 def _cannot_originate(options: Options, why: str) -> str:
     if "ALPN" in why:
-        return f"cannot use --alpn: {why}; give fewer protocols"
+        return f"cannot use --alpn: {why}; use fewer protocols"
     return (
-        f"cannot use root certificates {options.ca}: {why}; give --ca a PEM file, system or webpki"
+        f"cannot use root certificates {options.ca}: {why}; --ca takes a PEM file, system or webpki"
     )
 
 
 def check_server_name(options: Options, config: ClientConfig) -> None:
-    """Fail now, rather than in every connection, if no certificate can prove the server's name."""
+    """Raise Failure at start if the server's name is no DNS name and no IP address."""
     name = options.server_name or options.connect.host
     with socket.socket() as unconnected:
         unconnected.setblocking(False)
@@ -119,11 +119,11 @@ def check_server_name(options: Options, config: ClientConfig) -> None:
         except ConfigError as error:
             msg = (
                 f"cannot check the certificate of {options.connect}: {reason(error)};"
-                " give --server-name the DNS name or IP address that the certificate has"
+                " pass the DNS name or IP address of the certificate to --server-name"
             )
             raise Failure(msg) from error
         except OSError:
-            pass  # a handshake cannot begin here: the name was looked at before
+            pass  # the handshake fails without a connection, but the name is valid
 
 
 def _own_names(options: Options) -> list[str]:
@@ -136,7 +136,7 @@ def _is_name(host: str) -> bool:
 
 
 def _keylog(options: Options) -> str | None:
-    """The key log, which can be written; a failure here has a sentence of its own."""
+    """Return the path of the key log, or None; raise Failure if it cannot be written."""
     if options.keylog is None:
         return None
     check_key_log(options.keylog)
@@ -144,7 +144,7 @@ def _keylog(options: Options) -> str | None:
 
 
 def _read_password(path: Path | None) -> bytes | None:
-    """The first line of a file, as the other programs with such an option read it."""
+    """Return the first line of a file, as other programs with such an option do."""
     if path is None:
         return None
     lines = _read(path, "password of the key").splitlines()

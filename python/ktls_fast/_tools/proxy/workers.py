@@ -1,4 +1,4 @@
-"""Several processes on one port, and the one that watches over them."""
+"""Several worker processes on one port, and their supervisor."""
 
 import contextlib
 import os
@@ -18,29 +18,29 @@ from .inbox import Inbox
 __all__ = ["AT_ONCE", "Ready", "Supervisor"]
 
 AT_ONCE = signal.SIGUSR2
-"""Tells a worker to cut its connections; SIGTERM may also come from others, for a whole group."""
+"""Signal for a worker to cut its connections. Others may send SIGTERM to the whole group."""
 
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, AT_ONCE)
 
 LAST_WORDS = 5.0
-"""Seconds that workers have to log the connections that they cut, and to end."""
+"""Seconds that workers have to log the connections that they cut, and to exit."""
 
 Ready = Callable[[], None]
-"""Called by a worker that has everything it needs to serve."""
+"""A function that a worker calls when it is ready to serve."""
 
 Serve = Callable[[Sequence[socket.socket], Ready], int]
 Notice = Callable[[str], None]
 
 
 class Supervisor:
-    """Starts the workers, passes signals on to them, and ends when they have ended.
+    """The parent of the workers, which forwards signals to them and waits for their end.
 
-    A worker that ends unasked takes the others with it: whoever started us must learn of it, and
-    decide.
+    If a worker ends unexpectedly, the others are stopped. The exit status then reports the failure
+    to the program that started the proxy.
     """
 
     def __init__(self, notice: Notice) -> None:
-        """Tell what happens to ``notice``."""
+        """Handle the signals of this process; messages are passed to ``notice``."""
         self._notice = notice
         self._workers: set[int] = set()
         self._failed = False
@@ -57,9 +57,9 @@ class Supervisor:
         _close(listeners)
 
     def watch(self, announce: Callable[[], None]) -> int:
-        """Wait for their end; returns the exit status.
+        """Wait for the workers to end, and return the exit status.
 
-        :param announce: called once all are ready to serve.
+        :param announce: is called when all workers are ready to serve.
         """
         told = False
         deadline: float | None = None
@@ -108,7 +108,7 @@ class Supervisor:
 
 
 class _NotReady:
-    """Counts the workers that are not ready; readable when one has told that it is."""
+    """The count of workers that are not ready. It is readable when one has become ready."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -118,12 +118,12 @@ class _NotReady:
         return self._reader.fileno()
 
     def tell(self) -> None:
-        """Tell the parent, in a worker."""
+        """Notify the parent that this worker is ready."""
         self._writer.send(b"\0")
         self._writer.close()
 
     def take(self) -> bool:
-        """Count those that have told; True when they are the last."""
+        """Count the workers that have become ready; return True if all are."""
         self.count -= len(self._reader.recv(65536))
         return self.count == 0
 
@@ -135,7 +135,7 @@ def _fork(
     serve: Serve,
 ) -> int:
     parent = os.getpid()
-    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # until the worker's own inbox is there
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # until the worker has its own inbox
     pid = os.fork()
     if not pid:
         others = [listeners for listeners in every if listeners is not own]
@@ -151,11 +151,11 @@ def _be_worker(
 ) -> NoReturn:
     status = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of us
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the whole group
         end_with_parent(parent, signal.SIGTERM)
         _close(others)
         status = serve()
-        _finish_closing()  # what os._exit would cut off
+        _finish_closing()  # os._exit would drop what is still being sent
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
@@ -163,7 +163,7 @@ def _be_worker(
 
 
 def _close(listeners: Sequence[Sequence[socket.socket]]) -> None:
-    """Close what others listen on: clients would be given to a socket that nobody accepts from."""
+    """Close the listeners of other workers, or clients would wait at sockets that do not accept."""
     for group in listeners:
         for listener in group:
             listener.close()
