@@ -262,7 +262,7 @@ def test_misuse_is_one_sentence_and_status_2(
         ),
         (
             ("demo", "--size", "3MiB", "--connections", "4"),
-            "--size 3145728 is too little for --connections 4; give at least 4MiB",
+            "--size 3145728 is too little for --connections 4; use at least 4MiB",
         ),
     ],
 )

@@ -112,11 +112,11 @@ def test_all_equal_is_no_fault() -> None:
 @pytest.mark.parametrize(
     ("outcome", "upstream", "line", "fault"),
     [
-        ({"received": "bb"}, "aa", {}, "what came back is not what was sent"),
-        ({}, "bb", {}, "what reached the upstream is not what was sent"),
-        ({}, None, {}, "what reached the upstream is not what was sent"),
+        ({"received": "bb"}, "aa", {}, "the data received is not the data sent"),
+        ({}, "bb", {}, "the data received by the upstream is not the data sent"),
+        ({}, None, {}, "the data received by the upstream is not the data sent"),
         ({"error": "no luck"}, "aa", {}, "no luck"),
-        ({}, "aa", {"result": "truncated"}, "the proxy says: truncated"),
+        ({}, "aa", {"result": "truncated"}, "the proxy reported: truncated"),
         ({}, "aa", {"key_updates_sent": 0}, "the proxy sent no KeyUpdate"),
         ({}, "aa", {"key_updates_received": 0}, "the client sent no KeyUpdate"),
     ],
@@ -181,5 +181,5 @@ def test_what_comes_back_wrong_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     send = over_queue.End.send
     monkeypatch.setattr(over_queue.End, "send", lambda end, data: send(end, b"\0" + data[1:]))
     assert over_queue.measure(1 << 20, 1).faults == [
-        "KtlsSocket: other bytes came back than were sent"
+        "KtlsSocket: the data received is not the data sent"
     ]

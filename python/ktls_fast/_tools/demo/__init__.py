@@ -1,4 +1,4 @@
-"""The demo: a proxy of ours between clients and an upstream that know nothing of it."""
+"""The demo: a proxy of this package between independent clients and an upstream server."""
 
 from .run import run
 

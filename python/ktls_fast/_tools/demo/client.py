@@ -1,4 +1,4 @@
-"""One client, in a process of its own."""
+"""A client of the demo, which runs in its own process."""
 
 import time
 from collections.abc import Callable
@@ -25,27 +25,27 @@ PROGRESS_STEP = 4 * 2**20
 
 
 class Teller:
-    """Passes the progress on, in steps that are worth a message."""
+    """A counter of bytes that sends its progress to a pipe in steps of several MiB."""
 
     def __init__(self, pipe: Pipe) -> None:
-        """Tell it to ``pipe``."""
+        """Create a counter that sends to ``pipe``."""
         self._pipe = pipe
         self._untold = 0
 
     def __call__(self, count: int) -> None:
-        """Count ``count`` bytes more."""
+        """Count ``count`` more bytes."""
         self._untold += count
         if self._untold >= PROGRESS_STEP:
             self.flush()
 
     def flush(self) -> None:
-        """Tell what is left."""
+        """Send what has been counted since the last message."""
         self._pipe.send(self._untold)
         self._untold = 0
 
 
 def run_job(job: Job, pipe: Pipe) -> None:
-    """Do ``job``; sends numbers of bytes to ``pipe``, and an :class:`Outcome` at the end."""
+    """Perform ``job``; send numbers of bytes to ``pipe``, and an :class:`Outcome` at the end."""
     teller = Teller(pipe)
     payload = Payload(
         job.number, job.size, without=OPENSSL_COMMANDS if job.kind == "openssl" else b""
@@ -54,7 +54,7 @@ def run_job(job: Job, pipe: Pipe) -> None:
     begin = time.monotonic()
     try:
         RUNS[job.kind](job, payload, echo)
-    except Exception as error:  # whatever it is, the demo goes on and tells
+    except Exception as error:  # the demo continues and reports any error
         pipe.send(Outcome(number=job.number, error=str(error) or repr(error)))
         return
     teller.flush()

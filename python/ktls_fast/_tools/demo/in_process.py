@@ -1,4 +1,4 @@
-"""Clients that run in Python: the ssl module, and our own."""
+"""Clients written in Python: one on the ssl module, one on ``ktls_fast``."""
 
 import select
 import socket
@@ -19,7 +19,7 @@ TIMEOUT = 60.0
 
 
 def run_ssl(job: Job, payload: Payload, echo: Echo) -> None:
-    """Drive an ``ssl.SSLObject`` in one thread: it may not be used by two at the same time."""
+    """Send and receive by an ``ssl.SSLObject`` in one thread, as two may not use it at once."""
     context = ssl.create_default_context(cafile=job.ca_file)
     with socket.create_connection((HOST, job.port), TIMEOUT) as sock:
         tls = _Tls(sock, context, job.server_name)
@@ -32,15 +32,15 @@ def run_ssl(job: Job, payload: Payload, echo: Echo) -> None:
 
 
 class _Tls:
-    """TLS whose records pass through memory on their way to and from a socket.
+    """A TLS connection whose records pass through memory on their way to and from a socket.
 
-    An ``ssl.SSLSocket`` that sends without blocking fails with BAD_LENGTH now and then: OpenSSL
-    cannot answer a KeyUpdate when another one comes during the same unfinished write.
-    A write to memory is never unfinished.
+    An ``ssl.SSLSocket`` that sends without blocking sometimes fails with BAD_LENGTH: OpenSSL cannot
+    answer a KeyUpdate if another one arrives during the same unfinished write. A write to memory is
+    never unfinished.
     """
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, server_name: str) -> None:
-        """Make ready for the handshake."""
+        """Prepare the connection for the handshake."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
         self._sock = sock
@@ -48,18 +48,18 @@ class _Tls:
 
     @property
     def busy(self) -> bool:
-        """Something sealed has not been sent."""
+        """Whether there are sealed records that have not been sent."""
         return bool(self._unsent) or self._outgoing.pending > 0
 
     def wait_for(self, step: Callable[[], object]) -> None:
-        """Do what needs answers of the peer, on a blocking socket."""
+        """Repeat ``step``, which needs data of the peer, until it succeeds; the socket blocks."""
         while self._wants_more(step):
             self._sock.sendall(self._outgoing.read())
             self._take_in()
         self._sock.sendall(self._outgoing.read())
 
     def send(self) -> bool:
-        """Send what the socket takes; true if that was anything."""
+        """Send as much as the socket accepts; return True if anything was sent."""
         self._unsent = self._unsent or memoryview(self._outgoing.read())
         try:
             sent = self._sock.send(self._unsent) if self._unsent else 0
@@ -69,7 +69,7 @@ class _Tls:
         return sent > 0
 
     def receive(self, buffer: memoryview, echo: Echo) -> bool:
-        """Open what has come; true if that was anything."""
+        """Open the records that have arrived; return True if any data was read."""
         try:
             self._take_in()
         except BlockingIOError:
@@ -84,9 +84,9 @@ class _Tls:
         echo.feed(buffer[:count])
 
     def wait(self) -> None:
-        """Wait until the socket gives or, if something is to be sent, takes bytes.
+        """Wait until the socket is readable or, if there are records to send, writable.
 
-        :raises TimeoutError: that took too long.
+        :raises TimeoutError: it took longer than ``TIMEOUT``.
         """
         writing = [self._sock] if self.busy else []
         readable, writable, _ = select.select([self._sock], writing, [], TIMEOUT)
@@ -121,7 +121,7 @@ def _pump(tls: _Tls, payload: Payload, echo: Echo) -> None:
 
 
 def run_ktls_fast(job: Job, payload: Payload, echo: Echo) -> None:
-    """Drive a ``ktls_fast.Connection``: one thread writes while the other reads."""
+    """Send and receive by a ``ktls_fast.Connection``, with a thread for each direction."""
     config = ktls_fast.ClientConfig(
         Path(job.ca_file).read_bytes(), rekey_bytes=job.rekey_every, rekey_interval=0
     )

@@ -1,4 +1,4 @@
-"""What a client of the demo is to do, and what it has to say afterwards."""
+"""The task of a client of the demo, and its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ HOST = "127.0.0.1"
 ClientKind = Literal["ssl", "curl", "openssl", "ktls_fast"]
 
 Progress = Callable[[int], None]
-"""Called with the number of bytes that have come back since the last call."""
+"""A function to call with the number of bytes received since its last call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Send ``size`` bytes through the proxy and read them back at the same time."""
+    """The task to send ``size`` bytes through the proxy and to read them back meanwhile."""
 
     kind: ClientKind
     number: int
     port: int
     size: int
     rekey_every: int
-    """Bytes sent between two KeyUpdates of the client, where it can send any."""
+    """The number of bytes between two KeyUpdates of the client, if it can send them."""
     ca_file: str
 
     @property
     def server_name(self) -> str:
-        """The name that this client asks for: it finds the connection in the proxy's log."""
+        """The server name that this client sends; it identifies the connection in the log."""
         return server_name(self.number)
 
     @property
     def head(self) -> bytes:
-        """The head of the HTTP request; the bytes follow."""
+        """The head of the HTTP request, which precedes the data."""
         lines = (
             f"PUT /{self.number} HTTP/1.1",
             f"Host: {self.server_name}",
@@ -44,16 +44,19 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The SHA-256 of what was sent and of what came back, and when; or what went wrong."""
+    """The result of a client."""
 
     number: int
     sent: str = ""
+    """The SHA-256 of the data sent."""
     received: str = ""
+    """The SHA-256 of the data received."""
     begin: float = 0.0
     end: float = 0.0
     error: str | None = None
+    """The reason of a failure; the other values are then missing."""
 
 
 def server_name(number: int) -> str:
-    """The name by which client ``number`` knows the proxy."""
+    """Return the server name that client ``number`` sends."""
     return f"demo-{number}.localhost"

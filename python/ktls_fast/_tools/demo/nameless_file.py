@@ -1,4 +1,4 @@
-"""Files that are gone with the processes that use them, however those end."""
+"""Files that disappear with the processes that use them, even if those are killed."""
 
 import os
 import tempfile
@@ -9,14 +9,14 @@ __all__ = ["NamelessFile"]
 
 
 class NamelessFile:
-    """A file in memory that others open by the number it has in this process.
+    """A file in memory that other processes open through ``/proc``.
 
-    Nothing is left of it when the last process that has it open ends, even by SIGKILL. Outside of
-    Linux it is an ordinary temporary file, for its owner alone, which its close removes.
+    It disappears when the last process that has it open ends, even by SIGKILL. Outside of Linux it
+    is a temporary file that only its owner can read, and that is removed when it is closed.
     """
 
     def __init__(self, name: str, content: bytes = b"") -> None:
-        """Make it; ``name`` is for whoever looks at the open files of a process."""
+        """Create the file; ``name`` appears in lists of a process's open files."""
         if hasattr(os, "memfd_create"):
             self._file: IO[bytes] = os.fdopen(os.memfd_create(name), "w+b")
             self.path = Path(f"/proc/{os.getpid()}/fd/{self._file.fileno()}")
@@ -27,9 +27,9 @@ class NamelessFile:
         self._file.flush()
 
     def __enter__(self) -> Self:
-        """Nothing: it is there already."""
+        """Return the file."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it here; who has it open elsewhere keeps it."""
+        """Close the file; other processes that have it open keep it."""
         self._file.close()

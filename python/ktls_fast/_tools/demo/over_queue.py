@@ -1,4 +1,4 @@
-"""The same transfer by KtlsSockets whose device is an offload queue, keys changing all the time."""
+"""The demo without a proxy: KtlsSockets on an offload queue, with frequent key updates."""
 
 import os
 import socket
@@ -38,17 +38,20 @@ PATIENCE = 60.0
 INFO_SIZE = 40
 
 REMARK = """
-Both ends are KtlsSockets over one queue; there is no handshake, their keys are made here. Each end
-sends a KeyUpdate and renews its key after every MiB. Sent and received by the first end."""
+Both ends are KtlsSockets on the same queue. There is no handshake; their keys are random. Each end
+sends a KeyUpdate and renews its key after every MiB. Sent and received refer to the first end."""
 
 
 class End:
-    """A KtlsSocket over the queue that renews its key after every MiB."""
+    """A KtlsSocket on the queue that renews its key after every MiB."""
 
     def __init__(
         self, sock: socket.socket, queue: OffloadQueue, namespace: Namespace, *secrets: bytes
     ) -> None:
-        """Take over ``sock``; the two secrets are of what it sends and of what it receives."""
+        """Take over ``sock``.
+
+        :param secrets: the traffic secrets for sending and for receiving.
+        """
         sock.settimeout(PATIENCE)
         self.sock = KtlsSocket(sock, device=queue, namespace=namespace)
         self.sock.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
@@ -62,7 +65,7 @@ class End:
         self.key_updates = [0, 0]
 
     def send(self, data: bytes) -> None:
-        """Send, and renew the key where it is time."""
+        """Send ``data``, and renew the key after every MiB."""
         while data:
             piece, data = data[: self._left], data[self._left :]
             self.sock.sendall(piece)
@@ -71,7 +74,7 @@ class End:
                 self._renew()
 
     def receive(self) -> bytes:
-        """The next data; follow the peer's KeyUpdates before it."""
+        """Receive data, and follow the KeyUpdates that precede it."""
         while True:
             data, control, _, _ = self.sock.recvmsg(PIECE, 32)
             if not control or control[0][2][0] == ContentType.APPLICATION_DATA:
@@ -79,7 +82,7 @@ class End:
             self._follow(data)
 
     def records(self) -> list[int]:
-        """Sent and received so far, KeyUpdates included."""
+        """Return the numbers of records sent and received, including KeyUpdates."""
         return [self._records[0] + self._number(TLS_TX), self._records[1] + self._number(TLS_RX)]
 
     def _renew(self) -> None:
@@ -93,7 +96,7 @@ class End:
 
     def _follow(self, message: bytes) -> None:
         if message != KEY_UPDATE:
-            msg = f"a KeyUpdate was due, and {message[:8].hex()} came"
+            msg = f"expected a KeyUpdate, but received {message[:8].hex()}"
             raise ConnectionError(msg)
         self._records[1] += self._number(TLS_RX)
         self._rx = self._rx.next()
@@ -107,12 +110,12 @@ class End:
 
 
 def run(size: int, connections: int, *, as_json: bool = False) -> int:
-    """Run the demo; returns the exit status."""
+    """Run the demo and return the exit status."""
     return report(measure(size, connections), as_json=as_json, remark=REMARK)
 
 
 def measure(size: int, connections: int) -> DemoResult:
-    """Move ``size`` bytes each way, and look what became of them."""
+    """Send ``size`` bytes in each direction and check them."""
     parts, namespace, lock = shares(size, connections), Namespace(), threading.Lock()
     with ExitStack() as stack:
         queue = stack.enter_context(OffloadQueue())
@@ -162,7 +165,7 @@ def _transfer(
 
 
 def _move(pool: ThreadPoolExecutor, first: End, second: End, payload: Payload, echo: Echo) -> str:
-    """There and back; ``ok``, or what is wrong."""
+    """Send the payload and receive its echo; return ``ok`` or the error."""
     sending = pool.submit(_send, first, payload)
     echoing = pool.submit(_echo, second)
     try:
@@ -174,7 +177,7 @@ def _move(pool: ThreadPoolExecutor, first: End, second: End, payload: Payload, e
     finally:
         first.sock.shutdown(socket.SHUT_RDWR)
         echoing.result(PATIENCE)
-    return "ok" if echo.digest == payload.digest else "other bytes came back than were sent"
+    return "ok" if echo.digest == payload.digest else "the data received is not the data sent"
 
 
 def _send(end: End, payload: Payload) -> None:

@@ -1,4 +1,4 @@
-"""Bytes to send, and a look at those that come back."""
+"""Random data to send, and the check of the data that comes back."""
 
 import hashlib
 import random
@@ -16,14 +16,14 @@ HEAD_END = b"\r\n\r\n"
 
 
 class Payload:
-    """Pseudorandom bytes, never twice the same piece in a row.
+    """Pseudorandom data, as an iterable of pieces.
 
-    Making fresh ones would cost more than sending them, so that each piece is cut from a random
-    place of a random pool: bytes that are lost, doubled or swapped change the digest.
+    Generating new bytes would be slower than sending them. Therefore each piece starts at a random
+    position of a random pool, so that lost, duplicated or reordered bytes change the digest.
     """
 
     def __init__(self, seed: int, size: int, *, without: bytes = b"") -> None:
-        """Prepare ``size`` bytes, none of them one of ``without``."""
+        """Prepare ``size`` bytes that contain none of the bytes of ``without``."""
         self._random = random.Random(seed)
         pool = self._random.randbytes(POOL)
         self._pool = memoryview(pool.translate(bytes.maketrans(without, b"-" * len(without))))
@@ -31,7 +31,7 @@ class Payload:
         self._digest = hashlib.sha256()
 
     def __iter__(self) -> Iterator[memoryview]:
-        """Cut the pieces; each counts as sent once it is taken."""
+        """Yield the pieces; each is added to the digest when it is taken."""
         while self._left:
             start = self._random.randrange(POOL - PIECE)
             piece = self._pool[start : start + min(PIECE, self._left)]
@@ -41,15 +41,19 @@ class Payload:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of everything taken."""
+        """The SHA-256 of all pieces taken so far."""
         return self._digest.hexdigest()
 
 
 class Echo:
-    """Takes what comes back, and knows when that was all."""
+    """The receiver of the data that comes back."""
 
     def __init__(self, size: int, progress: Progress, *, head: bool = True) -> None:
-        """Expect ``size`` bytes, after the head of an HTTP response unless somebody has cut it."""
+        """Expect ``size`` bytes.
+
+        :param progress: is called with the number of bytes of each piece.
+        :param head: whether the head of an HTTP response precedes the data.
+        """
         self._left = size
         self._progress = progress
         self._digest = hashlib.sha256()
@@ -58,18 +62,18 @@ class Echo:
 
     @property
     def done(self) -> bool:
-        """All of it has come."""
+        """Whether all bytes have been received."""
         return not self._in_head and self._left == 0
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the body."""
+        """The SHA-256 of the data, without the head."""
         return self._digest.hexdigest()
 
     def feed(self, data: memoryview) -> None:
-        """Take what was read.
+        """Process data that was received.
 
-        :raises ValueError: it is the end, or not the expected answer.
+        :raises ValueError: the data is empty, as at the end of a stream, or its head is wrong.
         """
         if not len(data):
             msg = f"the connection ended {self._left} bytes early"

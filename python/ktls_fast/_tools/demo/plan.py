@@ -1,4 +1,4 @@
-"""Which clients do how much."""
+"""The distribution of the data among the clients."""
 
 import shutil
 from itertools import chain, islice, repeat
@@ -14,7 +14,11 @@ UPDATES_PER_CONNECTION = 32
 
 
 def client_kinds(connections: int) -> list[ClientKind]:
-    """The first client is the one that can send KeyUpdates itself; curl comes third."""
+    """Return the kinds of the clients.
+
+    The first client sends KeyUpdates itself: openssl if installed, otherwise ktls_fast. The third
+    is curl if installed.
+    """
     rekeying: ClientKind = "openssl" if shutil.which("openssl") else "ktls_fast"
     third: ClientKind = "curl" if shutil.which("curl") else "ssl"
     kinds: chain[ClientKind] = chain((rekeying, "ssl", third), repeat("ssl"))
@@ -22,20 +26,20 @@ def client_kinds(connections: int) -> list[ClientKind]:
 
 
 def shares(size: int, connections: int) -> list[int]:
-    """Cut ``size`` into nearly equal parts.
+    """Divide ``size`` into nearly equal parts.
 
-    :raises Failure: they would be too small to change a key in.
+    :raises Failure: a part is less than 1 MiB, which is too little for key updates.
     """
     share, rest = divmod(size, connections)
     if share < SMALLEST_SHARE:
         msg = (
             f"--size {size} is too little for --connections {connections};"
-            f" give at least {connections}MiB"
+            f" use at least {connections}MiB"
         )
         raise Failure(msg)
     return [share + (number < rest) for number in range(connections)]
 
 
 def rekey_every(share: int) -> int:
-    """Bytes between two KeyUpdates, so that each connection sees some dozens."""
+    """Return the number of bytes between two KeyUpdates, for about 32 in each connection."""
     return share // UPDATES_PER_CONNECTION

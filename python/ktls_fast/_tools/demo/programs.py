@@ -1,4 +1,4 @@
-"""Clients that are programs: curl and ``openssl s_client``."""
+"""Clients that are external programs: curl and ``openssl s_client``."""
 
 import contextlib
 import os
@@ -18,26 +18,26 @@ BUFFER = 256 * 2**10
 TIMEOUT = 60.0
 
 OPENSSL_MESSAGE = 8192
-"""Bytes that ``s_client`` reads at a time."""
+"""Number of bytes that ``s_client`` reads at a time."""
 
 OPENSSL_COMMANDS: Final = b"QRCkKB"
-"""Letters that are commands where they are the first that it reads."""
+"""Letters that ``s_client`` takes as commands if one starts the data it reads."""
 
 KEY_UPDATES = (b"k", b"K")
-"""Two of these: a KeyUpdate, and one that asks for another in return."""
+"""The commands to send a KeyUpdate without and with a request for one in return."""
 
 
 class ProgramError(Exception):
-    """A program did not do what it should; the text holds what it said itself."""
+    """A program failed; the text contains its own error messages."""
 
 
 def run_curl(job: Job, payload: Payload, echo: Echo) -> None:
-    """Upload from a pipe and download to a pipe, at the same time."""
+    """Upload from a socket and download to a pipe at the same time, by curl."""
     command = (
         *("curl", "--silent", "--show-error", "--fail", "--http1.1", "--no-buffer"),
         *("--noproxy", "*", "--cacert", job.ca_file),
         *("--resolve", f"{job.server_name}:{job.port}:{HOST}"),
-        # Of known length, so not in chunks; and sent without asking first.
+        # The length is known: do not use chunks, and do not wait for "100 Continue".
         *("-H", "Transfer-Encoding:", "-H", f"Content-Length: {job.size}", "-H", "Expect:"),
         *("--upload-file", "-", f"https://{job.server_name}:{job.port}/{job.number}"),
     )
@@ -46,10 +46,11 @@ def run_curl(job: Job, payload: Payload, echo: Echo) -> None:
 
 
 def run_openssl(job: Job, payload: Payload, echo: Echo) -> None:
-    """Have ``s_client`` send KeyUpdates between the bytes.
+    """Send data and KeyUpdates by ``openssl s_client``.
 
-    It looks for a command at the start of what it reads, and reads by a socket that keeps messages
-    apart. So a letter sent alone is a command, and the payload has none of these letters.
+    ``s_client`` takes a letter at the start of its input as a command. Its input is a socket that
+    preserves message boundaries, so a letter sent alone is a command. The payload contains none of
+    these letters.
     """
     command = (
         *("openssl", "s_client", "-quiet", "-no_ign_eof", "-verify_quiet"),
@@ -79,10 +80,10 @@ def _send_with_key_updates(stdin: socket.socket, job: Job, payload: Payload) -> 
 
 
 def _exchange(feed: Callable[[], None], stdout: IO[bytes], echo: Echo) -> None:
-    """Feed in a thread, since reading must never wait for it."""
+    """Call ``feed`` in a thread, and read from ``stdout`` meanwhile."""
 
     def feed_while_it_reads() -> None:
-        with contextlib.suppress(OSError):  # if it has gone, its output tells
+        with contextlib.suppress(OSError):  # if the program has ended, its output shows why
             feed()
 
     feeder = threading.Thread(target=feed_while_it_reads, daemon=True)
@@ -96,7 +97,12 @@ def _exchange(feed: Callable[[], None], stdout: IO[bytes], echo: Echo) -> None:
 def _started(
     command: Sequence[str], kind: socket.SocketKind
 ) -> Iterator[tuple[socket.socket, IO[bytes]]]:
-    """Run a program that reads from a socket; its end of input is the end of the block."""
+    """Run a program in the block, which yields its input socket and its output.
+
+    The input is closed at the end of the block.
+
+    :raises ProgramError: the program or the block failed.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
     with ours, tempfile.TemporaryFile() as errors:
         with theirs:
@@ -116,7 +122,7 @@ def _started(
 
 
 def _present(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None, "asked for by PIPE"
+    assert stream is not None, "requested by PIPE"
     return stream
 
 

@@ -1,4 +1,4 @@
-"""The proxy of the demo: ``ktls-fast proxy``, in a process whose counters are its own."""
+"""The proxy of the demo: ``ktls-fast proxy`` in its own process, which has its own counters."""
 
 import json
 import os
@@ -24,18 +24,18 @@ STOP_TIMEOUT = 20.0
 
 @dataclass(frozen=True, slots=True)
 class ProxyStory:
-    """What a proxy told until its end."""
+    """The output of a proxy."""
 
     connections: dict[str, dict[str, Any]]
-    """The log's line of each connection, by server name."""
+    """The log line of each connection, by server name."""
     tls_stat: dict[str, int]
 
 
 class ProxyProcess:
-    """A running proxy with a certificate of its own; leave the block to be sure that it is gone."""
+    """A running proxy with its own certificate. It is a context manager that kills the process."""
 
     def __init__(self, names: list[str], *, upstream: int, rekey_every: int) -> None:
-        """Start it, and wait until it listens; it ends when this process does."""
+        """Start the proxy and wait until it listens. It ends when this process ends."""
         cert, key = certs.self_signed(names)
         self._files = ExitStack()
         self._log = self._files.enter_context(NamelessFile("connections.log")).path
@@ -57,31 +57,31 @@ class ProxyProcess:
         self.port = self._read_port()
 
     def stop(self) -> ProxyStory:
-        """Have it end as it should, and read what it told."""
+        """Stop the proxy by SIGTERM, and return its output."""
         self._process.terminate()
         _, told = self._process.communicate(timeout=STOP_TIMEOUT)
         if self._process.returncode or not all(line[0] == "{" for line in told.splitlines()):
-            msg = f"the proxy ended with status {self._process.returncode}, and said:\n{told}"
+            msg = f"the proxy exited with status {self._process.returncode} and printed:\n{told}"
             raise Failure(msg)
         stats = next(event for event in _events(told) if event["event"] == "stats")
         lines = _events(self._log.read_text())
         return ProxyStory({line["server_name"]: line for line in lines}, stats["tls_stat"])
 
     def _read_port(self) -> int:
-        assert self._process.stderr is not None, "asked for by PIPE"
+        assert self._process.stderr is not None, "requested by PIPE"
         line = self._process.stderr.readline()
         if not line.startswith("{"):
             self._process.kill()
-            msg = f"the proxy did not start: {line.strip() or 'it said nothing'}"
+            msg = f"the proxy did not start: {line.strip() or 'it printed nothing'}"
             raise Failure(msg)
         return int(json.loads(line)["listen"][0].rpartition(":")[2])
 
     def __enter__(self) -> Self:
-        """Nothing: it runs already."""
+        """Return the process, which is already running."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Kill it if it still runs."""
+        """Kill the process if it is still running."""
         with self._files, self._process:
             self._process.kill()
 

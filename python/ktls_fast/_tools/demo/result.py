@@ -1,4 +1,4 @@
-"""What came of a demo."""
+"""The result of a demo."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ __all__ = ["ConnectionResult", "DemoResult", "judge"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionResult:
-    """One connection; records and key updates as the proxy counted them."""
+    """The result of a connection, with records and key updates as counted by the proxy."""
 
     client: str
     bytes_each_way: int
@@ -21,17 +21,17 @@ class ConnectionResult:
     key_updates_sent: int
     key_updates_received: int
     verdict: str
-    """``ok``, or what is wrong."""
+    """``ok``, or the error."""
 
     @property
     def gigabytes_per_second(self) -> float:
-        """In one direction; the other one ran at the same time."""
+        """The rate in one direction; both directions ran at the same time."""
         return _rate(self.bytes_each_way, self.seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoResult:
-    """All connections, and the counters of the proxy."""
+    """The results of all connections, and the counters of the proxy."""
 
     connections: list[ConnectionResult]
     seconds: float
@@ -39,24 +39,28 @@ class DemoResult:
 
     @property
     def bytes_each_way(self) -> int:
-        """The sum over all connections."""
+        """The number of bytes in each direction, summed over all connections."""
         return sum(one.bytes_each_way for one in self.connections)
 
     @property
     def gigabytes_per_second(self) -> float:
-        """In one direction, all connections together."""
+        """The rate in one direction, of all connections together."""
         return _rate(self.bytes_each_way, self.seconds)
 
     @property
     def faults(self) -> list[str]:
-        """Everything that is wrong; empty is what the demo is for."""
+        """The errors of all connections; empty if the demo succeeded."""
         return [f"{one.client}: {one.verdict}" for one in self.connections if one.verdict != "ok"]
 
 
 def judge(
     jobs: list[Job], outcomes: dict[int, Outcome], upstream: dict[int, str], proxy: ProxyStory
 ) -> DemoResult:
-    """Compare what the clients, the upstream and the proxy say."""
+    """Compare the results of the clients, the upstream and the proxy.
+
+    :param outcomes: the result of each client, by its number.
+    :param upstream: the SHA-256 of what the upstream received, by the number of the client.
+    """
     done = [outcome for outcome in outcomes.values() if outcome.error is None]
     begin = min((outcome.begin for outcome in done), default=0.0)
     end = max((outcome.end for outcome in done), default=0.0)
@@ -94,11 +98,11 @@ def _verdict(outcome: Outcome, upstream: str | None, line: dict[str, Any]) -> st
     if outcome.error is not None:
         return outcome.error
     if upstream != outcome.sent:
-        return "what reached the upstream is not what was sent"
+        return "the data received by the upstream is not the data sent"
     if outcome.received != outcome.sent:
-        return "what came back is not what was sent"
+        return "the data received is not the data sent"
     if line.get("result") != "ok":
-        return f"the proxy says: {line.get('result', 'nothing')}"
+        return f"the proxy reported: {line.get('result', 'nothing')}"
     if not line["key_updates_sent"]:
         return "the proxy sent no KeyUpdate"
     return "ok" if line["key_updates_received"] else "the client sent no KeyUpdate"

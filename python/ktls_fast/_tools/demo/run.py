@@ -1,4 +1,4 @@
-"""The demo from its size to its exit status."""
+"""The demo with a proxy, from its options to its exit status."""
 
 import multiprocessing
 import os
@@ -24,18 +24,18 @@ __all__ = ["run"]
 
 START_TIMEOUT = 30.0
 SLOWEST = 10 * 10**6
-"""Bytes per second; whoever is slower is taken for dead."""
+"""Minimum rate in bytes per second; a slower demo is aborted."""
 
 PROCESSES = multiprocessing.get_context("spawn")
 
 
 def run(size: int, connections: int, *, as_json: bool = False) -> int:
-    """Run the demo; returns the exit status."""
+    """Run the demo and return the exit status."""
     return report(measure(size, connections), as_json=as_json)
 
 
 def measure(size: int, connections: int) -> DemoResult:
-    """Move ``size`` bytes each way, and look what became of them."""
+    """Send ``size`` bytes in each direction and check them."""
     parts = shares(size, connections)
     with (
         _process(serve) as upstream,
@@ -48,7 +48,7 @@ def measure(size: int, connections: int) -> DemoResult:
         jobs = _plan_jobs(parts, proxy)
         with progress_bar(size) as progress:
             outcomes = _do(jobs, progress)
-        story = proxy.stop()  # from now on the upstream has told all that it will
+        story = proxy.stop()  # afterwards the upstream has reported all its digests
         return judge(jobs, outcomes, _digests(upstream), story)
 
 
@@ -67,7 +67,7 @@ def _plan_jobs(parts: Sequence[int], proxy: ProxyProcess) -> list[Job]:
 
 
 def _do(jobs: Sequence[Job], progress: Progress) -> dict[int, Outcome]:
-    """Run all jobs at once; every one of them gets an outcome."""
+    """Run all jobs at the same time, and return an outcome for each."""
     outcomes: dict[int, Outcome] = {}
     with ExitStack() as stack:
         running = {stack.enter_context(_process(run_job, job)): job.number for job in jobs}
@@ -81,7 +81,7 @@ def _do(jobs: Sequence[Job], progress: Progress) -> dict[int, Outcome]:
                 else:
                     progress(message)
     for number in running.values():
-        outcomes[number] = Outcome(number=number, error="it did not come to an end")
+        outcomes[number] = Outcome(number=number, error="it did not finish in time")
     return outcomes
 
 
@@ -89,7 +89,7 @@ def _receive(pipe: Pipe, number: int) -> int | Outcome:
     try:
         message: int | Outcome = pipe.recv()
     except EOFError:
-        return Outcome(number=number, error="its process ended without a word")
+        return Outcome(number=number, error="its process ended without a result")
     return message
 
 
@@ -110,7 +110,10 @@ def _digests(upstream: Pipe) -> dict[int, str]:
 
 
 def _run_until_told(parent: int, target: Callable[..., None], *arguments: object) -> None:
-    """Leave Ctrl-C, which a terminal sends to all of us, to the parent, and end when that ends."""
+    """Call ``target`` in a child process that ignores Ctrl-C and ends when its parent ends.
+
+    A terminal sends Ctrl-C to the whole group; only the parent handles it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(0o077)  # a client may write the file that SSLKEYLOGFILE names
     end_with_parent(parent, signal.SIGKILL)
@@ -119,7 +122,10 @@ def _run_until_told(parent: int, target: Callable[..., None], *arguments: object
 
 @contextmanager
 def _process(target: Callable[..., None], *arguments: object) -> Iterator[Pipe]:
-    """Run ``target(*arguments, pipe)`` in a process, until the end of the block at most."""
+    """Run ``target(*arguments, pipe)`` in a process, which is killed at the end of the block.
+
+    Yield the other end of the pipe.
+    """
     ours, theirs = PROCESSES.Pipe()
     arguments = (os.getpid(), target, *arguments, theirs)
     process = PROCESSES.Process(target=_run_until_told, args=arguments, daemon=True)

@@ -1,4 +1,4 @@
-"""The result on paper, and the progress on a terminal."""
+"""The output of the demo: its result, and a progress bar."""
 
 import json
 from collections.abc import Iterator
@@ -29,13 +29,16 @@ COLUMNS = (
 
 
 REMARK = """
-Sent and received by the proxy. Each KeyUpdate of its own asks the client for one in return,
-and the first client sends some unasked."""
+Sent and received refer to the proxy. Each of its KeyUpdates requests one of the client, and the
+first client also sends some unrequested."""
 
 
 @contextmanager
 def progress_bar(total: int) -> Iterator[Advance]:
-    """Show a bar on standard error while the block runs, if that is a terminal."""
+    """Show a progress bar on standard error during the block, if that is a terminal.
+
+    Yield a function to call with the number of bytes transferred since its last call.
+    """
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
@@ -47,12 +50,12 @@ def progress_bar(total: int) -> Iterator[Advance]:
         transient=True,
     )
     with bar:
-        task = bar.add_task("there and back", total=total)
+        task = bar.add_task("sending and receiving", total=total)
         yield lambda count: bar.advance(task, count)
 
 
 def show(result: DemoResult, remark: str = REMARK) -> None:
-    """Print the table, what it is about, the counters and the faults."""
+    """Print the table, a remark about it, the counters and the errors."""
     Console(highlight=False).print(_table(result))
     print(remark)
     print(f"\ncounters:\n{format_counters(result.tls_stat)}", end="")
@@ -61,7 +64,7 @@ def show(result: DemoResult, remark: str = REMARK) -> None:
 
 
 def report(result: DemoResult, *, as_json: bool, remark: str = REMARK) -> int:
-    """Print the result, and give the exit status."""
+    """Print the result and return the exit status."""
     if as_json:
         print(to_json(result))
     else:
@@ -70,7 +73,7 @@ def report(result: DemoResult, *, as_json: bool, remark: str = REMARK) -> int:
 
 
 def to_json(result: DemoResult) -> str:
-    """One JSON object."""
+    """Return the result as a JSON object."""
     return json.dumps(
         {
             **asdict(result),

@@ -1,4 +1,4 @@
-"""The plain upstream: an HTTP server that sends back what it is sent, while it is sent."""
+"""The upstream of the demo: an HTTP server without TLS that echoes the data of a request."""
 
 import contextlib
 import hashlib
@@ -16,7 +16,10 @@ TIMEOUT = 60.0
 
 
 def serve(pipe: Pipe) -> None:
-    """Serve until the process is ended; tells ``pipe`` its port, then a digest for each request."""
+    """Serve until the process is killed.
+
+    Send the port to ``pipe``, and then the number and the digest of each request.
+    """
     telling = threading.Lock()
     with socket.create_server((HOST, 0), backlog=128) as listener:
         pipe.send(listener.getsockname()[1])
@@ -34,7 +37,7 @@ def _answer(client: socket.socket, pipe: Pipe, telling: threading.Lock) -> None:
         digest = _echo(client, body, size)
         with telling:
             pipe.send((number, digest))
-        while client.recv(BUFFER):  # the client is the one to hang up
+        while client.recv(BUFFER):  # the client closes the connection first
             pass
 
 
@@ -51,14 +54,17 @@ def _read_head(client: socket.socket) -> tuple[bytes, bytes]:
 
 
 def _parse(head: bytes) -> tuple[int, int]:
-    """Find the number in ``PUT /NUMBER`` and the length."""
+    """Return the number in ``PUT /NUMBER`` and the length of the body."""
     first, *fields = head.decode("latin-1").split("\r\n")
     values = dict(field.lower().split(": ", 1) for field in fields)
     return int(first.split(" ")[1].strip("/")), int(values["content-length"])
 
 
 def _echo(client: socket.socket, body: bytes, size: int) -> str:
-    """Send back as much as was read before reading on: a slow reader stops us, memory stays."""
+    """Echo the body and return its digest.
+
+    Data is sent before more is read, so that memory stays bounded if the client reads slowly.
+    """
     digest = hashlib.sha256(body)
     client.sendall(body)
     left = size - len(body)
