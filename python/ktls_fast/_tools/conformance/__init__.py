@@ -1,1 +1,1 @@
-"""Scenarios recorded on a real kernel, replayed on the engine and on the kernel of this host."""
+"""Scenarios recorded on a real kernel, and their replay on the engine and on the host's kernel."""

@@ -1,4 +1,4 @@
-"""Doing something as soon as a thread waits in a blocking call."""
+"""Actions that are performed as soon as a thread waits in a blocking call."""
 
 import threading
 import time
@@ -10,12 +10,12 @@ __all__ = ["blocked", "once_blocked", "wait_until", "wait_until_blocked"]
 
 PATIENCE = 2.0
 WAITS = ("poll", "wait_woken")
-"""Where the system sleeps in a poll, and in a receive of its own."""
+"""Parts of the kernel's function names in which a poll and a receive sleep."""
 
 
 @contextmanager
 def once_blocked(act: Callable[[], object], thread_id: int | None = None) -> Iterator[None]:
-    """Call ``act`` from another thread once thread ``thread_id`` (or this one) waits."""
+    """Call ``act`` in another thread when thread ``thread_id`` blocks; default: this thread."""
     waiter = threading.get_native_id() if thread_id is None else thread_id
 
     def run() -> None:
@@ -32,7 +32,10 @@ def once_blocked(act: Callable[[], object], thread_id: int | None = None) -> Ite
 
 @contextmanager
 def blocked(call: Callable[[], object]) -> Iterator[list[object]]:
-    """A thread that waits in ``call``; the list holds its result or error afterwards."""
+    """Run ``call`` in a thread, and the block while that thread waits.
+
+    Yield a list, which contains the result or the ``OSError`` of ``call`` after the block.
+    """
     results: list[object] = []
     started = threading.Event()
     number = []
@@ -55,7 +58,7 @@ def blocked(call: Callable[[], object]) -> Iterator[list[object]]:
 
 
 def wait_until_blocked(thread_id: int) -> None:
-    """Return when the thread of this process waits or ended, at the latest after 2 s."""
+    """Return when a thread of this process waits in a call or has ended, or after 2 seconds."""
     place = Path(f"/proc/self/task/{thread_id}/wchan")
 
     def waits_or_ended() -> bool:
@@ -69,7 +72,7 @@ def wait_until_blocked(thread_id: int) -> None:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Return when this is so, at the latest after two seconds."""
+    """Return when ``condition`` returns True, or after 2 seconds."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and not condition():
         pass

@@ -1,4 +1,4 @@
-"""What two sides make of the same scenario."""
+"""Comparison of the results of two sides for the same scenario."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -15,7 +15,7 @@ from .time_limit import TimeLimitError, time_limit
 __all__ = ["SECONDS", "Comparison", "Difference", "MakeSide", "compare"]
 
 SECONDS = 10.0
-"""For each scenario on each side."""
+"""Default time limit of a scenario on each side."""
 
 MakeSide: TypeAlias = Callable[[], Side]
 Calls: TypeAlias = list[tuple[Step, Outcome]]
@@ -23,10 +23,10 @@ Calls: TypeAlias = list[tuple[Step, Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A call with two results."""
+    """A call with different results on the two sides."""
 
     number: int
-    """Counted from 1."""
+    """The number of the call, counted from 1."""
     call: Step
     ours: Outcome
     theirs: Outcome
@@ -34,23 +34,26 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came of a scenario."""
+    """The result of comparing a scenario on two sides."""
 
     scenario: str
     differences: tuple[Difference, ...] = ()
     not_played: str | None = None
-    """Why not."""
+    """The reason why the scenario was not played, or None."""
 
     @property
     def known(self) -> str | None:
-        """Why it may differ."""
+        """The reason why the scenario may differ, or None."""
         return KNOWN.get(self.scenario)
 
 
 def compare(
     scenario: Step, ours: MakeSide, theirs: MakeSide, seconds: float = SECONDS
 ) -> Comparison:
-    """Play ``scenario`` on one side, then on the other; for the main thread only."""
+    """Play ``scenario`` on one side and then on the other, and return the differences.
+
+    Only the main thread may call it, as the time limit uses SIGALRM.
+    """
     name = scenario["name"]
     if name in NOT_REPLAYED:
         return Comparison(name, not_played=NOT_REPLAYED[name])
@@ -67,7 +70,7 @@ def compare(
 
 
 def _play(scenario: Step, side: Side, seconds: float) -> Calls:
-    """The results; the last of them may be that there was none in time."""
+    """Return the calls with their results; the last result may be that the time was over."""
     calls: Calls = []
     try:
         with closing(replay(scenario, side)) as played, time_limit(seconds):

@@ -1,4 +1,4 @@
-"""A program whose records are made by hand, the wrong ones too."""
+"""Random programs in which one end sends crafted records, including invalid ones."""
 
 import struct
 from collections.abc import Callable
@@ -26,10 +26,10 @@ BAD_HEADER: Final = bytes.fromhex("170303ffff")
 
 
 class CraftedProgram(Program):
-    """One end sends records by hand, good and bad ones; the other has two keys, one or none."""
+    """One end sends crafted records, valid and invalid; the other has two keys, one or none."""
 
     def __init__(self, random: Random) -> None:
-        """Draw all that is chosen from ``random``."""
+        """Use ``random`` for all random choices."""
         super().__init__(random)
         self.directions = random.choice(
             (["TLS_RX"], ["TLS_RX"], ["TLS_TX"], [], ["TLS_RX", "TLS_TX"])
@@ -40,7 +40,7 @@ class CraftedProgram(Program):
         self._rest = b""
 
     def begin(self) -> list[Step]:
-        """The ULP and keys for B alone."""
+        """Attach the ULP at B and install its keys."""
         made = [self._option("B", "TCP_ULP", "tls")]
         for name in self.directions:
             number, seq = (0, 0) if name == "TLS_RX" else (1, self.first)
@@ -48,13 +48,13 @@ class CraftedProgram(Program):
         return made
 
     def calls(self) -> list[Callable[[], list[Step]]]:
-        """What is made at B, and what A sends and sees."""
+        """Return the functions that make the next call; repeated ones are chosen more often."""
         often = [self.craft, self.craft, self.send, self.send_typed, self.recv, self.recvmsg]
         rare = [self.send_badly, self.take_error, self.look, self.look, self.see_wire]
         return [*often, *often, *rare, self.splice, self.shut_down, self.reset, self.low_water]
 
     def craft(self) -> list[Step]:
-        """A record of A's, its first or second half, or one that is bad."""
+        """Send a record from A, a part of one, or an invalid one."""
         if "A" in self.closed or self.sent["A"] > SENT_AT_MOST:
             return []
         data = self._rest or self._record()
@@ -66,24 +66,24 @@ class CraftedProgram(Program):
         return [{"op": "rawsend", "on": "A", "data_in": data.hex(), "n": len(data)}, settled("A")]
 
     def splice(self) -> list[Step]:
-        """Into a pipe; without a key that would wait for TCP."""
+        """Splice from B into a pipe; not without a key, as it would wait for TCP."""
         if "TLS_RX" not in self.directions:
             return []
         return [{"op": "splice_to_pipe", "on": "B", "n": self.random.choice((1, 5, 100))}]
 
     def see_wire(self) -> list[Step]:
-        """All that B has sent."""
+        """Read everything that B has sent."""
         return [] if "A" in self.closed else [{"op": "wire", "on": "A"}]
 
     def low_water(self) -> list[Step]:
-        """SO_RCVLOWAT, before anything has come: TCP looks at it as bytes come."""
+        """Set SO_RCVLOWAT at B before data arrives, as TCP checks it when data arrives."""
         if self.sent["A"]:
             return []
         value = struct.pack("=i", self.random.choice((1, 27, 100))).hex()
         return [{"op": "setsockopt", "on": "B", "level": 1, "opt": 18, "val": value}]
 
     def reset(self) -> list[Step]:
-        """A goes, and B gets a reset."""
+        """Close A by a TCP reset, rarely."""
         if "A" in self.closed or self.random.random() < 0.7:
             return []
         self.closed.add("A")

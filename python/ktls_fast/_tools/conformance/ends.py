@@ -1,4 +1,4 @@
-"""The sockets that a scenario begins with."""
+"""The sockets that a scenario starts with."""
 
 import socket
 from collections.abc import Callable
@@ -9,19 +9,19 @@ IPPROTO_MPTCP = 262
 
 
 class NotHereError(Exception):
-    """This host cannot make what a scenario begins with; the text says why."""
+    """The host does not support the sockets of a scenario; the text says why."""
 
 
 def sockets_of(name: str) -> list[socket.socket]:
-    """The sockets A and B of a scenario, or only A.
+    """Return the sockets A and B of a scenario, or only A.
 
-    :raises NotHereError: the host has none of the kind.
+    :raises NotHereError: the host does not support sockets of this kind.
     """
     return KINDS.get(name, _tcp)()
 
 
 def _tcp(family: int = socket.AF_INET, protocol: int = 0) -> list[socket.socket]:
-    """A connection on the loopback interface."""
+    """Return both ends of a connection on the loopback interface."""
     with socket.socket(family, socket.SOCK_STREAM, protocol) as listener:
         listener.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
         listener.listen(1)
@@ -42,7 +42,7 @@ def _tcp_over_ipv6() -> list[socket.socket]:
 
 
 def _mptcp() -> list[socket.socket]:
-    """A connection that may use several paths."""
+    """Return both ends of a Multipath TCP connection."""
     try:
         return _tcp(protocol=IPPROTO_MPTCP)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The calls of a scenario that move bytes between a socket and a pipe or a file."""
+"""The calls of a scenario that transfer data between a socket and a pipe or a file."""
 
 import fcntl
 import os
@@ -13,28 +13,28 @@ SPLICE_F_NONBLOCK, SPLICE_F_MORE = 2, 4
 
 
 class FileCalls:
-    """Sockets by their names, and a pipe."""
+    """Sockets by name and a pipe, with the calls that transfer data between them."""
 
     def __init__(self, ends: dict[str, End]) -> None:
-        """The ends belong to others."""
+        """Create the pipe; ``ends`` are not closed by this object."""
         self.ends = ends
         self.pipe = os.pipe()
 
     def close(self) -> None:
-        """Close the pipe, which is all that is ours."""
+        """Close the pipe."""
         for fd in self.pipe:
             os.close(fd)
 
     def op_splice_to_pipe(self, step: Step) -> Outcome:
-        """Into the player's pipe, never waiting."""
+        """Splice from a socket into the pipe, without waiting."""
         return {"ret": self.ends[step["on"]].splice_to(self.pipe[1], step["n"], SPLICE_F_NONBLOCK)}
 
     def op_pipe_read(self, _step: Step) -> Outcome:
-        """What was spliced."""
+        """Read from the pipe."""
         return {"data": os.read(self.pipe[0], 100).decode(errors="replace")}
 
     def op_splice_loop(self, step: Step) -> Outcome:
-        """A full record through a pipe of one page."""
+        """Splice a full record through a pipe of one page."""
         fcntl.fcntl(self.pipe[1], fcntl.F_SETPIPE_SZ, 4096)
         got = b""
         while len(got) < 16384:
@@ -43,21 +43,21 @@ class FileCalls:
         return {"ret": len(got), "right": got == pattern(16384)}
 
     def op_splice(self, step: Step) -> Outcome:
-        """From the player's pipe."""
+        """Splice from the pipe into a socket."""
         more = "SPLICE_F_MORE" in step.get("flags", [])
         os.write(self.pipe[1], b"pipe2" if more else b"pipe1")
         flags = SPLICE_F_MORE if more else 0
         return {"ret": self.ends[step["on"]].splice_from(self.pipe[0], step["n"], flags)}
 
     def op_sendfile(self, step: Step) -> Outcome:
-        """A file with the pattern."""
+        """Send a file that contains the pattern."""
         with TemporaryFile() as file:
             file.write(pattern(step["n"]))
             file.flush()
             return {"ret": self.ends[step["on"]].sendfile(file, 0, step["n"])}
 
     def op_sendfile_pipe(self, step: Step) -> Outcome:
-        """What a pipe holds up to its end."""
+        """Send the contents of a pipe up to its end."""
         reading, writing = os.pipe()
         os.write(writing, given(step["data_in"]))
         os.close(writing)

@@ -1,7 +1,7 @@
 """Replay of scenarios that were recorded on a real kernel, call by call.
 
-A step of a scenario is one call with its arguments and results; :class:`Player` makes the same call
-on sockets of one side and gives its results in the same form.
+A step of a scenario is a call with its arguments and results. :class:`Player` makes the same call
+on sockets of one side and returns its results in the same form.
 """
 
 import errno
@@ -44,16 +44,16 @@ HELD_BACK_BY_TCP = 5.0
 
 
 def option_number(step: Step) -> int:
-    """Unknown options are recorded by their number."""
+    """Return the number of a TLS option; a scenario has the numbers of unknown options."""
     name = step["opt"]
     return name if isinstance(name, int) else TLS_OPTIONS[name]
 
 
 class Player(FileCalls):
-    """Two connected ends, and what counts for them."""
+    """Two connected sockets and their counters, with the calls of scenarios."""
 
     def __init__(self, ends: dict[str, End], counters: Counters) -> None:
-        """Begin to count; the ends belong to others."""
+        """Record the current counters; ``ends`` are not closed by this object."""
         super().__init__(ends)
         self._counters = counters
         self._before = counters()
@@ -61,7 +61,7 @@ class Player(FileCalls):
         self.last_key = b""
 
     def play(self, step: Step) -> Outcome:
-        """Make the call of ``step``; gives its results."""
+        """Make the call of ``step`` and return its results."""
         if step["op"] in PLAIN_OPTIONS:
             self.ends[step["on"]].setsockopt(*PLAIN_OPTIONS[step["op"]])
             return {"ret": 0}
@@ -73,7 +73,7 @@ class Player(FileCalls):
         return outcome
 
     def op_setsockopt(self, step: Step) -> Outcome:
-        """A ULP or a TLS option; a null value has a length."""
+        """Attach a ULP or set a TLS option; a null value has a length."""
         end, value = self.ends[step["on"]], step["val"]
         if step["opt"] == "TCP_ULP":
             end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, value.encode("latin1"))
@@ -87,7 +87,7 @@ class Player(FileCalls):
         return {"ret": 0}
 
     def op_getsockopt(self, step: Step) -> Outcome:
-        """The answer, and for TLS options its length."""
+        """Return the value of an option, and for TLS options its length."""
         end = self.ends[step["on"]]
         if step["opt"] == "TCP_ULP":
             answer = end.getsockopt(socket.IPPROTO_TCP, TCP_ULP, step["len"])
@@ -96,15 +96,15 @@ class Player(FileCalls):
         return {"len_out": len(answer), "data": shown(answer)}
 
     def op_send(self, step: Step) -> Outcome:
-        """Bytes without a record type."""
+        """Send data without a record type."""
         return {"ret": self.ends[step["on"]].send(given(step["data_in"]), flags_of(step))}
 
     def op_rawsend(self, step: Step) -> Outcome:
-        """Crafted records from an end without a key."""
+        """Send crafted records from an end without a key."""
         return self.op_send({**step, "flags": []})
 
     def op_sendmsg(self, step: Step) -> Outcome:
-        """Buffers and control messages."""
+        """Send several buffers with control messages."""
         data, buffers = given(step["data_in"]), []
         for size in step["iov"]:
             buffers.append(data[:size])
@@ -117,18 +117,18 @@ class Player(FileCalls):
         return {"ret": end.sendmsg(*arguments)}
 
     def op_sendto(self, step: Step) -> Outcome:
-        """To an address that nobody looks at."""
+        """Send to an address, which TCP ignores."""
         end: Any = self.ends[step["on"]]
         address = tuple(step["address"])
         return {"ret": end.sendto(given(step["data_in"]), flags_of(step), address)}
 
     def op_recv(self, step: Step) -> Outcome:
-        """Plain receive."""
+        """Receive data without control messages."""
         data = self.ends[step["on"]].recv(step["n"], flags_of(step))
         return {"ret": len(data), "data": shown(data)}
 
     def op_read(self, step: Step) -> Outcome:
-        """read(2) is a receive without flags, here on a non-blocking descriptor."""
+        """Receive as read(2) does on a non-blocking descriptor, without flags."""
         return self.op_recv({**step, "flags": ["DONTWAIT"]})
 
     def op_recvmsg(self, step: Step) -> Outcome:
@@ -149,53 +149,53 @@ class Player(FileCalls):
         }
 
     def op_connect(self, step: Step) -> Outcome:
-        """To the peer, once more."""
+        """Connect again, although the socket is connected."""
         end = self.ends[step["on"]]
         end.connect(end.getsockname())
         return {"ret": 0}
 
     def op_listen(self, step: Step) -> Outcome:
-        """For one connection."""
+        """Listen with a backlog of 1."""
         self.ends[step["on"]].listen(1)
         return {"ret": 0}
 
     def op_bind(self, step: Step) -> Outcome:
-        """To any port."""
+        """Bind to any port."""
         self.ends[step["on"]].bind(("127.0.0.1", 0))
         return {"ret": 0}
 
     def op_poll(self, step: Step) -> Outcome:
-        """What poll says now."""
+        """Return the events that a poll reports without waiting."""
         mask = self.ends[step["on"]].poll(POLLED, 0)
         return {"ret": "|".join(name for bit, name in POLL.items() if mask & bit) or "0"}
 
     def op_settle(self, step: Step) -> Outcome:
-        """All that an end has sent is with its peer's TCP, or so is its end."""
+        """Wait until everything that an end has sent, or its close, has reached the peer's TCP."""
         settle(self.ends[step["on"]], self.ends["B" if step["on"] == "A" else "A"])
         return {"ret": 0}
 
     def op_settimeout(self, step: Step) -> Outcome:
-        """Python's own."""
+        """Set Python's timeout."""
         self.ends[step["on"]].settimeout(step["seconds"])
         return {"ret": 0}
 
     def op_info(self, step: Step) -> Outcome:
-        """What is the same for every kernel that tells it."""
+        """Return the state of TLS, limited to what every kernel with sock_diag reports."""
         info = self.ends[step["on"]].info()
-        told = ("version", "cipher_type", "tx_conf", "rx_conf")
-        return {"ret": info and {name: getattr(info, name) for name in told}}
+        names = ("version", "cipher_type", "tx_conf", "rx_conf")
+        return {"ret": info and {name: getattr(info, name) for name in names}}
 
     def op_epoll_wait(self, step: Step) -> Outcome:
-        """What a level-triggered epoll for EPOLLIN tells."""
+        """Return what a level-triggered epoll for EPOLLIN reports without waiting."""
         mask = self.ends[step["on"]].poll(select.POLLIN, 0)
         return {"ret": str([hex(mask)] if mask else [])}
 
     def op_epoll_wait_blocking(self, step: Step) -> Outcome:
-        """The same, waiting; the rekey comes meanwhile, with the key that the peer set last."""
+        """Wait as epoll for EPOLLIN does, and install the last key meanwhile."""
         end = self.ends[step["on"]]
 
         def rekey() -> None:
-            with suppress(OSError):  # without it the poll finds nothing, and that is told
+            with suppress(OSError):  # if it fails, the poll times out, which the result shows
                 end.setsockopt(SOL_TLS, TLS_OPTIONS["TLS_RX"], self.last_key)
 
         with once_blocked(rekey):
@@ -203,58 +203,58 @@ class Player(FileCalls):
         return {"ret": f"{[hex(mask)]} woken by the rekey"}
 
     def op_so_error(self, step: Step) -> Outcome:
-        """Take the error out."""
+        """Return the pending error of the socket, and clear it."""
         code = self.ends[step["on"]].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         return {"ret": errno.errorcode[int(code)] if code else 0}
 
     def op_fionread(self, step: Step) -> Outcome:
-        """Bytes that TCP holds for us."""
+        """Return the number of received bytes in TCP's buffer."""
         return {"ret": self._ioctl(step["on"], termios.FIONREAD)}
 
     def op_siocoutq(self, step: Step) -> Outcome:
-        """Bytes that TCP has to send."""
+        """Return the number of bytes that TCP has not sent or that are not acknowledged."""
         return {"ret": self._ioctl(step["on"], termios.TIOCOUTQ)}
 
     def op_shutdown(self, step: Step) -> Outcome:
-        """Half or whole."""
+        """Shut down one direction or both."""
         self.ends[step["on"]].shutdown({"RD": 0, "WR": 1, "RDWR": 2}[step["how"]])
         return {"ret": 0}
 
     def op_close(self, step: Step) -> Outcome:
-        """Close."""
+        """Close the socket."""
         self.ends[step["on"]].close()
         return {"ret": 0}
 
     def op_close_with_rst(self, step: Step) -> Outcome:
-        """Close so that the peer gets a reset."""
+        """Close the socket by a TCP reset."""
         linger = struct.pack("ii", 1, 0)
         self.ends[step["on"]].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         return self.op_close(step)
 
     def op_tls_stat(self, _step: Step) -> Outcome:
-        """Counters that moved since the scenario began."""
+        """Return the counters that have changed since the start of the scenario."""
         moved = {name: now - self._before[name] for name, now in self._counters().items()}
         return {"delta": {name: count for name, count in moved.items() if count}}
 
     def op_tls_stat_names(self, _step: Step) -> Outcome:
-        """The counters' names, in order."""
+        """Return the names of the counters, in order."""
         return {"ret": " ".join(self._counters())}
 
     def op_mptcp_pair(self, _step: Step) -> Outcome:
-        """Made before the scenario began."""
+        """Do nothing; the sockets were created before the scenario."""
         return {"ret": 0}
 
     def op_note(self, _step: Step) -> Outcome:
-        """A remark of the recording."""
+        """Do nothing for a remark of the recording."""
         return {}
 
     def op_sleep(self, _step: Step) -> Outcome:
-        """TCP may hold the next bytes back for a while: they are waited for where they are read."""
+        """Note that TCP may delay the next data; reading it then waits."""
         self.waited = True
         return {"ret": 0}
 
     def op_100_records_sent(self, _step: Step) -> Outcome:
-        """Ten bytes each; all are there before the next step."""
+        """Send 100 records of ten bytes, and wait until all have arrived."""
         for number in range(100):
             self.ends["A"].send(b"%010d" % number)
         while self._ioctl("B", termios.FIONREAD) < 100 * (10 + 22):
@@ -262,7 +262,7 @@ class Player(FileCalls):
         return {"ret": 0}
 
     def op_wire(self, step: Step) -> Outcome:
-        """All that lies on a plain end, cut into records."""
+        """Read everything that an end without a key has received, and split it into records."""
         if self.waited and step.get("records"):
             select.select([self.ends[step["on"]].fileno()], [], [], HELD_BACK_BY_TCP)
         wire, end = self._drain(self.ends[step["on"]])

@@ -1,4 +1,4 @@
-"""A program of random calls on two sockets, and what such programs are made of."""
+"""Random programs: scenarios of random calls on two sockets that have keys."""
 
 import hashlib
 import struct
@@ -25,7 +25,7 @@ DATA_KINDS: Final = (KEY_UPDATE, b"\x18", b"\0\0", b"a\x16", b"\x18\x16\0")
 RECEIVE_SIZES: Final = (0, 1, 2, 5, 6, 100, 16384, 65536)
 TYPES: Final = (HANDSHAKE, HANDSHAKE, ALERT, DATA, 20, 99, 255)
 SENT_AT_MOST: Final = 60_000
-"""Bytes on their way that nobody may have read: TCP has room for so many."""
+"""Maximum number of bytes sent by an end, so that they fit into TCP's buffers unread."""
 BAD_CONTROL: Final = (
     [[SOL_TLS, 1, ""]],
     [[SOL_TLS, 2, "16"]],
@@ -36,26 +36,26 @@ BAD_CONTROL: Final = (
 
 
 def key_struct(number: int, version: int, seq: int = 0, cipher: int = AES_GCM_128) -> bytes:
-    """The kernel's struct of key ``number``, as the recorded scenarios derive it."""
+    """Return the kernel's struct for key ``number``, which is derived as in the recordings."""
     blob = hashlib.sha512(b"oracle key %d gcm128" % number).digest()
     head = struct.pack("=HH", version, cipher)
     return head + blob[32:40] + blob[:16] + blob[48:52] + struct.pack(">Q", seq)
 
 
 class Program:
-    """Both ends have both keys."""
+    """Both ends have keys for sending and receiving."""
 
     def __init__(self, random: Random) -> None:
-        """Draw all that is chosen from ``random``."""
+        """Use ``random`` for all random choices."""
         self.random = random
         self.version = random.choice((TLS13, TLS13, TLS13, TLS12))
         self.sent = {"A": 0, "B": 0}
         self.closed: set[str] = set()
         self.keys = {"A": (0, 0), "B": (1, 0)}
-        """The key that each end sends with, and the number it began with."""
+        """The key that each end sends with, and its first sequence number."""
 
     def steps(self, length: int) -> list[Step]:
-        """The scenario, from its set-up to the counters."""
+        """Return about ``length`` steps: the set-up, random calls, and the counters."""
         made = [{**step, "setup": True} for step in self.begin()]
         while len(made) < length:
             made += self.random.choice(self.calls())()
@@ -70,7 +70,7 @@ class Program:
         return made
 
     def calls(self) -> list[Callable[[], list[Step]]]:
-        """What the next call may be; what stands here often is made often."""
+        """Return the functions that make the next call; repeated ones are chosen more often."""
         often = [self.send, self.send_typed, self.recv, self.recvmsg, self.recvmsg]
         return [
             *often,
@@ -91,51 +91,51 @@ class Program:
         ]
 
     def send(self) -> list[Step]:
-        """Data, perhaps in pieces, with flags that are taken or not."""
+        """Send data with random flags, some of which are refused."""
         end, data = self._end(), self._data()
         flags = self.random.choice(([], [], ["MORE"], ["MORE"], ["EOR"], ["MORE", "EOR"], ["OOB"]))
         return self._sending(end, {"op": "send", "data_in": data, "flags": flags})
 
     def send_typed(self) -> list[Step]:
-        """A record of some type."""
+        """Send a record of a random type."""
         flags = self.random.choice(([], [], ["EOR"], ["MORE"]))
         control = [[SOL_TLS, 1, f"{self.random.choice(TYPES):02x}"]]
         return self._message(self._end(), self._data(), control, flags)
 
     def send_key_update(self) -> list[Step]:
-        """A KeyUpdate, and nothing else."""
+        """Send a KeyUpdate without installing a key."""
         return self._message(self._end(), KEY_UPDATE.hex(), [[SOL_TLS, 1, "16"]], [])
 
     def send_badly(self) -> list[Step]:
-        """Control messages that are refused."""
+        """Send with a control message that is refused."""
         return self._message(self._end(), b"x".hex(), self.random.choice(BAD_CONTROL), [])
 
     def recv(self) -> list[Step]:
-        """Receive without room for control messages."""
+        """Receive without space for control messages."""
         flags = ["DONTWAIT"]
         flags += [name for name in ("PEEK", "WAITALL") if self.random.random() < 0.3]
         size = self.random.choice(RECEIVE_SIZES)
         return [{"op": "recv", "on": self._end(), "n": size, "flags": flags}]
 
     def recvmsg(self) -> list[Step]:
-        """Receive with some room for them."""
+        """Receive with random space for control messages."""
         flags = ["DONTWAIT"] + ["PEEK"] * (self.random.random() < 0.3)
         size, room = self.random.choice(RECEIVE_SIZES), self.random.choice((0, 15, 16, 17, 64, 64))
         return [{"op": "recvmsg", "on": self._end(), "n": size, "anc": room, "flags": flags}]
 
     def receive_into_several(self) -> list[Step]:
-        """Receive into some buffers."""
+        """Receive into one to three buffers."""
         sizes = [self.random.choice(RECEIVE_SIZES) for _ in range(self.random.randrange(1, 4))]
         step = {"op": "recvmsg", "on": self._end(), "iov": sizes, "anc": 64}
         return [{**step, "flags": ["DONTWAIT"]}]
 
     def renew_sending(self) -> list[Step]:
-        """The next key of a sender, of which the peer knows nothing."""
+        """Install a key for sending, without notifying the peer."""
         end = self._end()
         return [self._next_key(end)]
 
     def renew_receiving(self) -> list[Step]:
-        """A key for a receiver: the one that its peer sends with, or near it."""
+        """Install a key for receiving: the one that the peer sends with, or a similar one."""
         end = self._end()
         number, seq = self.keys[other(end)]
         if self.random.random() < 0.4:
@@ -143,15 +143,15 @@ class Program:
         return [self.key(end, "TLS_RX", number, seq + self.random.choice((0, 0, 0, 1)))]
 
     def renew_both(self) -> list[Step]:
-        """A key update as it should be."""
+        """Perform a complete key update."""
         end = self._end()
-        told = self._message(end, KEY_UPDATE.hex(), [[SOL_TLS, 1, "16"]], [])
+        announcement = self._message(end, KEY_UPDATE.hex(), [[SOL_TLS, 1, "16"]], [])
         read = {"op": "recvmsg", "on": other(end), "n": 65536, "anc": 64, "flags": ["DONTWAIT"]}
         sending = self._next_key(end)
-        return [*told, sending, read, self.key(other(end), "TLS_RX", *self.keys[end])]
+        return [*announcement, sending, read, self.key(other(end), "TLS_RX", *self.keys[end])]
 
     def renew_badly(self) -> list[Step]:
-        """A key that is refused."""
+        """Install a key that is refused."""
         good = key_struct(1, self.version)
         values = (
             good[:3],
@@ -164,29 +164,29 @@ class Program:
         return [self._option(self._end(), name, self.random.choice(values).hex())]
 
     def limit_payload(self) -> list[Step]:
-        """Shorter records, or longer ones."""
+        """Set the maximum size of records."""
         limit = self.random.choice((62, 63, 64, 100, 16384, 16385))
         value = struct.pack("=H", limit).hex()
         return [self._option(self._end(), "TLS_TX_MAX_PAYLOAD_LEN", value)]
 
     def take_error(self) -> list[Step]:
-        """The error of the socket."""
+        """Read the pending error of a socket."""
         return [{"op": "SO_ERROR", "on": self._end()}]
 
     def look(self) -> list[Step]:
-        """What a poll says."""
+        """Poll a socket."""
         return [{"op": "poll", "on": self._end()}]
 
     def ask_key(self) -> list[Step]:
-        """A key with its running number."""
+        """Read a key with its current sequence number."""
         name = self.random.choice(("TLS_TX", "TLS_RX"))
         end = self._end()
         if self.closed and name == "TLS_TX":
-            return []  # a send that meets the end may or may not have spent a number
+            return []  # a send after the peer's close may or may not have used a number
         return [{"op": "getsockopt", "on": end, "level": SOL_TLS, "opt": name, "len": 40}]
 
     def shut_down(self) -> list[Step]:
-        """The end of what one end sends, rarely and never before something was sent."""
+        """Shut down the sending of an end, rarely, and never before data was sent."""
         end = self._end()
         if self.random.random() < 0.8 or not sum(self.sent.values()) or end in self.closed:
             return []
@@ -194,7 +194,7 @@ class Program:
         return [{"op": "shutdown", "on": end, "how": "WR"}, {"op": "settle", "on": end}]
 
     def key(self, end: str, name: str, number: int, seq: int) -> Step:
-        """Install a key."""
+        """Return the step that installs a key."""
         return self._option(end, name, key_struct(number, self.version, seq).hex())
 
     def _next_key(self, end: str) -> Step:
@@ -214,7 +214,7 @@ class Program:
         return self._sending(end, {**step, "cmsg_in": control, "flags": flags})
 
     def _sending(self, end: str, step: Step) -> list[Step]:
-        """A send, behind which all that is sealed is with the peer's TCP."""
+        """Return a send, and the wait until everything sealed has reached the peer's TCP."""
         if end in self.closed or self.sent[end] > SENT_AT_MOST:
             return []
         size = size_of(step["data_in"])
@@ -232,15 +232,15 @@ class Program:
 
 
 def other(end: str) -> str:
-    """The peer."""
+    """Return the name of the peer of ``end``."""
     return "B" if end == "A" else "A"
 
 
 def settled(end: str) -> Step:
-    """The step that waits until what an end has sent is with its peer's TCP."""
+    """Return the step that waits until what ``end`` has sent has reached its peer's TCP."""
     return {"op": "settle", "on": end}
 
 
 def size_of(data: str | Step) -> int:
-    """Bytes of an input."""
+    """Return the number of bytes of the data of a step."""
     return len(data) // 2 if isinstance(data, str) else int(data["pattern"])

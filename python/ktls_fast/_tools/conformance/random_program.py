@@ -1,7 +1,7 @@
-"""Random programs: scenarios made up by chance, for two sides that should give the same results.
+"""Scenarios of random calls, which should have the same results on two sides.
 
-A program depends on its random numbers alone. It knows no results: whether a receive finds
-something or a key fits is for the sides to say, and what matters is that they say the same.
+A program depends only on its random numbers. It contains no results: whether a receive finds data
+or a key is correct follows from playing it. Only equality of the two sides is checked.
 """
 
 from random import Random
@@ -16,7 +16,10 @@ __all__ = ["Program", "key_struct", "random_scenario"]
 def random_scenario(
     seed: int, number: int, length: int = 40, kind: "type[Program] | None" = None
 ) -> Step:
-    """Program ``number`` of ``seed``, with about so many calls; of one kind, or of any."""
+    """Return program ``number`` of ``seed``, with about ``length`` calls.
+
+    :param kind: the class of the program; default: a random one.
+    """
     random = Random(f"{seed}.{number}")
     kind = kind or random.choice((Program, Program, CraftedProgram))
     steps = kind(random).steps(length)

@@ -1,4 +1,4 @@
-"""A thread that waits for data while the scenario goes on."""
+"""A thread that waits for data while the scenario continues."""
 
 import threading
 
@@ -12,10 +12,10 @@ PATIENCE = 5.0
 
 
 class Reader:
-    """A thread that sits in recv."""
+    """A thread that is blocked in ``recv``."""
 
     def __init__(self, end: End, size: int, flags: int) -> None:
-        """Start it; returns when it waits."""
+        """Start the thread, and return when it waits."""
         self._end, self._size, self._flags = end, size, flags
         self._got: bytes | None = None
         self._error = "TIMEOUT"
@@ -25,7 +25,7 @@ class Reader:
         wait_until_blocked(self._thread.native_id)
 
     def result(self) -> str | int:
-        """What it got: text, or how many bytes of ciphertext; or the name of the error."""
+        """Return the data received as text, or its size if it is ciphertext, or the error."""
         self._thread.join(PATIENCE)
         if self._got is None:
             return self._error

@@ -1,4 +1,4 @@
-"""A scenario from its first call to its last, or to the first that cannot be made."""
+"""Replay of a scenario up to its last call, or to the first that cannot be made."""
 
 import os
 import signal
@@ -18,18 +18,18 @@ from .steps import Outcome, Step
 
 __all__ = ["NOT_REPLAYED", "replay"]
 
-ADDRESS = "Python hands over no bad addresses"
-FULL = "fills a socket by a loop: test_ktls_socket_send.py does the same"
+ADDRESS = "Python cannot pass an invalid address"
+FULL = "fills a socket in a loop, as test_ktls_socket_send.py does"
 
-# A scenario is replayed up to the first call that we cannot make; the reason says which.
+# A scenario is replayed up to the first of these calls, which cannot be made for the given reason.
 CUT_AT = {
     "recvmsg_bad_address": ADDRESS,
     "send_bad_address": ADDRESS,
     "connect_AF_UNSPEC": "Python has no such call",
-    "child_recv": "a fork shares the engine's state with nobody",
+    "child_recv": "a forked process does not share the engine's state",
     "fill": FULL,
-    "recvmsg_3_bufs": "leaves padding behind the data: ours never writes it there",
-    "recv_after_poll": "Python polls first there, and so hides EKEYEXPIRED until its timeout",
+    "recvmsg_3_bufs": "leaves padding behind the data, which the engine never writes",
+    "recv_after_poll": "Python polls first, which hides EKEYEXPIRED until its timeout",
 }
 NOT_REPLAYED = {
     "ku.epoll_et": "KtlsSocket.poll is level-triggered",
@@ -39,14 +39,14 @@ KEY_UPDATE = key_update_message()
 
 SEEN_THROUGH_A_DUP = {"ku.pending_fork"}
 
-# What the peer sends while a receive waits, receive by receive; then nothing: it returns by itself.
+# What the peer sends while each receive of a scenario waits; further receives end by themselves.
 SENT_MEANWHILE = {
     "recv.blocking_wakes": [(b"data", DATA), (b"\1\0", ALERT), (b"\1\0", ALERT)],
     "backend.waitall_timeout": [(b"def", DATA)],
     "ku.blocked_reader": [(KEY_UPDATE, HANDSHAKE)],
     "ku.blocked_recv": [(KEY_UPDATE, HANDSHAKE)],
 }
-# A reader that is blocked before this step: size and flags of its recv.
+# The step before which a reader is started and blocks, with the size and flags of its recv.
 READER = {
     "ku.rekey_under_blocked_reader": (4, 100, 0),
     "recv.data_steal": (2, 20, socket.MSG_WAITALL),
@@ -54,9 +54,9 @@ READER = {
 
 
 def replay(scenario: Step, side: Side) -> Generator[tuple[Step, Outcome], None, None]:
-    """Play the scenario's calls on ``side``; each with its results.
+    """Play the calls of a scenario on ``side``, and yield each with its results.
 
-    :raises NotHereError: this host has no such sockets.
+    :raises NotHereError: the host does not support the sockets of the scenario.
     """
     name, meanwhile = scenario["name"], iter(SENT_MEANWHILE.get(scenario["name"], []))
     reader: Reader | None = None
@@ -77,7 +77,7 @@ def replay(scenario: Step, side: Side) -> Generator[tuple[Step, Outcome], None, 
 def _wakes(
     name: str, step: Step, player: Player, meanwhile: Iterator[tuple[bytes, int]]
 ) -> AbstractContextManager[None]:
-    """What happens while a receive without MSG_DONTWAIT waits."""
+    """Return a context in which the peer wakes up a receive without MSG_DONTWAIT."""
     if step["op"] not in {"recv", "recvmsg"} or "DONTWAIT" in step.get("flags", []):
         return nullcontext()
     if name == "recv.eintr":
@@ -89,14 +89,14 @@ def _wakes(
 
 
 def _send(end: End, data: bytes, record_type: int) -> None:
-    """Send; if that fails, the receive that waits for it tells."""
+    """Send a record; if that fails, the result of the waiting receive shows it."""
     with suppress(OSError):
         end.sendmsg([data], [(SOL_TLS, TLS_SET_RECORD_TYPE, bytes([record_type]))])
 
 
 @contextmanager
 def _player(name: str, side: Side) -> Iterator[Player]:
-    """The two ends that the scenario starts with; nobody waits at them afterwards."""
+    """Yield a player with the two ends that the scenario starts with, and close them."""
     with ExitStack() as stack:
         ends: dict[str, End] = {}
         for letter, sock in zip("AB", sockets_of(name), strict=False):
@@ -112,17 +112,17 @@ def _player(name: str, side: Side) -> Iterator[Player]:
 
 
 def _release(end: End) -> None:
-    """Let a reader return that waits still: closing a descriptor does not wake it."""
+    """Shut down ``end``, so that a waiting reader returns; closing would not wake it up."""
     with suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let SIGUSR1 end a call, which Python would retry otherwise (PEP 475)."""
+    """Make SIGUSR1 interrupt a call, which Python would otherwise retry (PEP 475)."""
 
     def interrupted(*_: object) -> None:
-        raise InterruptedError(4, "a signal came")
+        raise InterruptedError(4, "a signal was received")
 
     old = signal.signal(signal.SIGUSR1, interrupted)
     try:

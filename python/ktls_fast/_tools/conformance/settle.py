@@ -1,4 +1,4 @@
-"""Waiting until what one end of a connection has sent is with the other end's TCP."""
+"""A wait until what one end of a connection has sent has reached the other end's TCP."""
 
 import os
 import select
@@ -15,13 +15,13 @@ PATIENCE = 1.0
 RDHUP = 0x2000
 TCP_INFO_SIZE = 232
 BYTES_RECEIVED, NOT_SENT, BYTES_SENT, SENT_AGAIN = 128, 144, 200, 208
-"""Offsets in ``struct tcp_info``."""
+"""Offsets of fields in ``struct tcp_info``."""
 
 
 def settle(near: End, far: End) -> None:
-    """Push what ``near`` holds back, and wait until ``far`` has it; at most a second.
+    """Flush what TCP delays at ``near``, and wait up to a second until ``far`` has received it.
 
-    An end without a descriptor is closed: its peer has to see that.
+    If ``near`` is closed, wait until ``far`` sees the end. If ``far`` is closed, do nothing.
     """
     if far.fileno() < 0:
         return
@@ -47,7 +47,7 @@ def _wait_for_end(end: End) -> None:
 
 
 def _tcp_info(end: End) -> bytes:
-    """What TCP tells of a connection; zeros where it tells nothing."""
+    """Return ``struct tcp_info`` of a connection; fields that are not reported are zero."""
     answer = b""
     with suppress(OSError):
         answer = bytes(end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE))

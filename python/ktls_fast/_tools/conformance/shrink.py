@@ -1,4 +1,4 @@
-"""Making a scenario smaller whose results differ."""
+"""Reduction of a scenario whose results differ."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,14 @@ from .steps import Step
 __all__ = ["MOST_TRIES", "shrink"]
 
 MOST_TRIES = 200
-"""Times that a smaller scenario is played."""
+"""Maximum number of smaller scenarios that are played."""
 
 
 def shrink(scenario: Step, differs: Callable[[Step], bool], tries: int = MOST_TRIES) -> Step:
-    """Leave out steps, many at a time at first, while ``differs`` stays true; the set-up stays."""
+    """Remove steps while ``differs`` returns True, and return the shortest scenario found.
+
+    At first many steps are removed at a time, later fewer. The set-up is kept.
+    """
     begin = [step for step in scenario["steps"] if step.get("setup")]
     steps = scenario["steps"][len(begin) :]
     size = max(1, len(steps) // 2)

@@ -1,4 +1,4 @@
-"""The two that are compared: how each takes over a socket, and what it counted."""
+"""The two sides of a comparison: how each takes over a socket, and its counters."""
 
 import socket
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Counters: TypeAlias = Callable[[], dict[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What makes the ends of a scenario."""
+    """An implementation of TLS sockets that scenarios are played on."""
 
     name: str
     take: Callable[[socket.socket], End]
@@ -24,9 +24,9 @@ class Side:
 
 
 def engine() -> Side:
-    """This package's engine, counting from zero."""
+    """Return the engine of this package, with counters that start at zero."""
     namespace = Namespace()
-    # A counter that the kernel does not have is listed only once it is not zero.
+    # Counters that the kernel does not have are listed only if they are not zero.
     kernel_counters = namespace.tls_stat().keys()
 
     def take(sock: socket.socket) -> End:
@@ -40,5 +40,5 @@ def engine() -> Side:
 
 
 def kernel() -> Side:
-    """The host's kernel, whose counters others may move as well."""
+    """Return the kernel of this host, whose counters other programs may change, too."""
     return Side("kernel", KernelSocket.over, _kernel_tls.counters)

@@ -1,4 +1,4 @@
-"""Steps of recorded scenarios: their arguments and results as bytes and numbers, and back."""
+"""Conversion of the arguments and results of recorded steps to bytes and numbers, and back."""
 
 import errno
 import hashlib
@@ -43,14 +43,14 @@ SHOWN = 96
 
 
 def scenarios() -> list[Step]:
-    """All recorded scenarios."""
+    """Return all recorded scenarios."""
     traces = Path(__file__).with_name("kernel_traces.json")
     recorded: list[Step] = json.loads(traces.read_text())["traces"]
     return recorded
 
 
 def shown(data: bytes) -> str | Step:
-    """Output bytes as the recording has them."""
+    """Return output data in the form of the recording: in hex, or long data as a digest."""
     if len(data) <= SHOWN:
         return data.hex()
     return {
@@ -61,7 +61,7 @@ def shown(data: bytes) -> str | Step:
 
 
 def given(data: str | Step) -> bytes:
-    """Input bytes of a step."""
+    """Return the input data of a step as bytes."""
     if isinstance(data, str):
         return bytes.fromhex(data)
     if "pattern" in data:
@@ -70,22 +70,22 @@ def given(data: str | Step) -> bytes:
 
 
 def pattern(size: int) -> bytes:
-    """Bytes without a short period, so that a shifted copy is seen."""
+    """Return bytes without a short period, so that a shifted copy differs."""
     return bytes((i * 7 + i // 251) & 255 for i in range(size))
 
 
 def flags_of(step: Step) -> int:
-    """The flags of a step as a number."""
+    """Return the flags of a step as a number."""
     return sum(MSG[name] for name in step.get("flags", []))
 
 
 def flag_names(flags: int) -> list[str]:
-    """A number as the flags it holds."""
+    """Return the names of the flags in a number."""
     return [name for name, bit in MSG.items() if flags & bit]
 
 
 def cut(wire: bytes) -> tuple[list[Step], bytes]:
-    """Records of a stream as the recording has them, and what is none."""
+    """Split a stream into records in the form of the recording; return them and the rest."""
     records = []
     while len(wire) >= 5 and wire[1] == 3:
         size = 5 + int.from_bytes(wire[3:5], "big")
@@ -98,14 +98,14 @@ def cut(wire: bytes) -> tuple[list[Step], bytes]:
 
 
 def errno_name(error: OSError) -> str:
-    """The recording's name of an error."""
+    """Return the name of an error in the form of the recording."""
     if error.errno == errno.EOPNOTSUPP:
         return "EOPNOTSUPP"
     return errno.errorcode.get(error.errno or 0, str(error))
 
 
 def expected(step: Step) -> Outcome:
-    """The results of a step, without what only helps people to read them."""
+    """Return the results of a step, without remarks for readers."""
     results = {key: step[key] for key in RESULTS if key in step}
     if "records" in results:
         results["records"] = [

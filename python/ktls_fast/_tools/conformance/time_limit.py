@@ -1,4 +1,4 @@
-"""An end for calls that may wait for ever."""
+"""A time limit for calls that may wait forever."""
 
 import signal
 import time
@@ -11,14 +11,17 @@ SOON = 0.001
 
 
 class TimeLimitError(Exception):
-    """The time is over. It is no ``OSError``, which would be taken for a call's result."""
+    """The time is over.
+
+    It is not an ``OSError``, which would be taken for the result of a call.
+    """
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeLimitError in the block after ``seconds``; for the main thread, as SIGALRM is used.
+    """Raise TimeLimitError in the block after ``seconds``.
 
-    A timer that somebody else had set runs on.
+    Only the main thread may call it, as it uses SIGALRM. A timer set before continues afterwards.
     """
 
     def over(*_: object) -> None:
