@@ -1,6 +1,6 @@
-"""The benches: what records, sockets and proxies cost here and elsewhere, measured in one run.
+"""Benchmarks of records, sockets and proxies, against other implementations in the same run.
 
-``python -m benches`` runs them all, ``python -m benches records scan`` those two. Each prints a
-table, and writes JSON and SVG into ``benches/results``. ``bench.py`` says what a bench is,
-``registry.py`` which there are.
+``python -m benches`` runs all of them, ``python -m benches records scan`` only these two. Each
+prints a table, and writes JSON and SVG to ``benches/results``. ``bench.py`` defines what a bench
+is, ``registry.py`` lists them.
 """

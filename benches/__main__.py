@@ -1,4 +1,4 @@
-"""Run the benches, print their tables, write JSON and SVG."""
+"""Run the benches, print their tables, and write JSON and SVG."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ QUIET = [
 
 
 def main() -> int:
-    """Return pytest's exit status; without a complete run there is no table."""
+    """Run the chosen benches and return pytest's exit status.
+
+    After a failed run no table is printed.
+    """
     arguments = _arguments()
     print(machine.header(f"python -m benches {' '.join(sys.argv[1:])}".rstrip()))
     reports = {}
@@ -42,7 +45,7 @@ def main() -> int:
 
 
 def measure(name: str, *, quick: bool) -> int:
-    """Run pytest-benchmark, which writes the JSON."""
+    """Run a bench by pytest-benchmark, which writes the JSON, and return the exit status."""
     RESULTS.mkdir(exist_ok=True)
     path = Path(f"{_stem(name, quick=quick)}.json")
     if all(case.missing for group in BENCHES[name].groups(quick) for case in group):
@@ -55,7 +58,7 @@ def measure(name: str, *, quick: bool) -> int:
 
 
 def show(name: str, *, quick: bool) -> report.Report:
-    """Print the table of a run and draw it."""
+    """Print the table of a run, draw it, and return its report."""
     stem = _stem(name, quick=quick)
     result = report.read(BENCHES[name], Path(f"{stem}.json"), quick=quick)
     print(f"\n{table.table(result)}", flush=True)
@@ -72,11 +75,13 @@ def _stem(name: str, *, quick: bool) -> Path:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
     parser.add_argument("benches", nargs="*", metavar="BENCH", help=", ".join(BENCHES))
-    parser.add_argument("--quick", action="store_true", help="under two minutes, less precise")
+    parser.add_argument(
+        "--quick", action="store_true", help="take less than two minutes, with less precision"
+    )
     arguments = parser.parse_args()
     for name in arguments.benches:
         if name not in BENCHES:
-            parser.error(f"no bench is called {name}; there are {', '.join(BENCHES)}")
+            parser.error(f"there is no bench {name}; choose from {', '.join(BENCHES)}")
     return arguments
 
 

@@ -1,4 +1,4 @@
-"""What a bench is: cases that compete in groups, and how their numbers are shown."""
+"""The parts of a bench: cases, which are compared in groups, and the columns of its table."""
 
 from __future__ import annotations
 
@@ -12,80 +12,80 @@ if TYPE_CHECKING:
     from benches.report import Row
 
 OURS = "ktls_fast"
-SECONDS = "seconds"  # the measure that every case has: of one round
+SECONDS = "seconds"  # the measure that every case has: the duration of a round
 
 
 class Role(StrEnum):
-    """What a case is to the others of its group."""
+    """The role of a case in its group."""
 
     OURS = "ours"
-    PEER = "peer"  # who does the same work otherwise
-    LIMIT = "limit"  # what the machine could do
-    SCALE = "scale"  # shown, and compared with nobody
+    PEER = "peer"  # another implementation of the same work
+    LIMIT = "limit"  # the limit of the machine
+    SCALE = "scale"  # shown for scale, without a comparison
 
 
 class Work(Protocol):
-    """A case at work. Only :meth:`run` is timed."""
+    """The work of a case. Only :meth:`run` is timed."""
 
     def reset(self) -> None:
-        """Make ready for the next round."""
+        """Prepare the next round."""
 
     def run(self) -> None:
-        """Do one round."""
+        """Perform a round."""
 
     def check(self) -> None:
-        """Raise AssertionError unless the last round did what it should."""
+        """Raise AssertionError if the result of the last round is wrong."""
 
     def close(self) -> None:
-        """End what was started."""
+        """Release all resources."""
 
 
 class Measured(Protocol):
-    """Work that also has numbers of its own, each of the round that was last."""
+    """Work with additional measures of its last round."""
 
     def measures(self) -> dict[str, float]:
-        """Give the numbers by name."""
+        """Return the measures by name."""
 
 
 class Timed(Protocol):
-    """Work whose own clock times it, since it happens in another process."""
+    """Work that is timed by its own clock, for example as it runs in another process."""
 
     def now(self) -> float:
-        """Give the seconds that it has worked."""
+        """Return the seconds worked so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One line of a table."""
+    """A row of a table."""
 
     panel: str
-    """The first half of its group: one panel of the picture."""
+    """The first part of the group, which is the panel of the plot."""
     x: str
-    """The other half: a place on the panel's axis."""
+    """The second part of the group, which is the position on the panel's x axis."""
     series: str
-    """Who does it, and how."""
+    """The implementation, and its variant."""
     role: Role
     units: Mapping[str, float]
-    """What one round moves, e.g. ``{"records": 64, "bytes": 4096}``."""
+    """The amount of work of a round, e.g. ``{"records": 64, "bytes": 4096}``."""
     start: Callable[[], Work] | None
-    """Sets it up; None when it is missing here."""
+    """The function that sets up the work; None if the case is missing."""
     missing: str = ""
-    """Why it is missing, and what to do about it."""
+    """The reason why the case is missing and how to install it, or an empty string."""
 
     @property
     def group(self) -> str:
-        """Those with the same group compete."""
+        """The name of the group; cases of the same group are compared."""
         return f"{self.panel}/{self.x}"
 
     @property
     def name(self) -> str:
-        """Its name in tables and files."""
+        """The name in tables and files."""
         return f"{self.group}/{self.series}"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of numbers."""
+    """A column of numbers in a table."""
 
     title: str
     value: Callable[[Row], float]
@@ -94,28 +94,28 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long to measure."""
+    """The duration of a measurement."""
 
     turns: int
-    """How often each case has its turn."""
+    """The number of turns of each case."""
     budget: float = 0.0
-    """Seconds per case and turn; 0 for a single round, which then decides itself."""
+    """Seconds per turn of a case; 0 for a single round, which determines its own duration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """One table."""
+    """A benchmark, which results in a table."""
 
     name: str
     about: str
     groups: Callable[[bool], Iterator[list[Case]]]
-    """The cases, by group; told whether to be quick."""
+    """A function that returns the cases by group; its argument is True for a quick run."""
     columns: tuple[Column, ...]
-    """The first is drawn."""
+    """The columns of the table, the first of which is plotted."""
     pace: Pace
     quick: Pace
     compared: tuple[str, ...] = (SECONDS,)
-    """The measures by which the members of a group are compared; less is better."""
+    """The measures by which the cases of a group are compared; lower is better."""
     log_scale: bool = True
     notes: tuple[str, ...] = field(default=())
-    """Lines under the table."""
+    """Lines below the table."""

@@ -1,4 +1,4 @@
-"""The one bench function: every case of every table goes through here."""
+"""The pytest function that runs every case of every bench."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def bench_case(case: Case, pace: Pace, stage: Stage, benchmark: BenchmarkFixture
 
 
 def _rounds(seconds: float, pace: Pace) -> int:
-    """How many fit the budget; a single one where there is none."""
+    """Return the number of rounds that fit the budget, or 1 without a budget."""
     if not pace.budget:
         return 1
     return min(max(int(pace.budget / seconds), MIN_ROUNDS), MAX_ROUNDS)

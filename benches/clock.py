@@ -1,4 +1,4 @@
-"""The clock of the benches: this process's, or that of work which is done elsewhere."""
+"""The clock that times the benches: that of this process, or the work's own."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _source: Callable[[], float] = perf_counter
 
 
 def now() -> float:
-    """Seconds; pytest-benchmark calls it before and after a round."""
+    """Return the time in seconds. pytest-benchmark calls it before and after each round."""
     return _source()
 
 
 def follow(work: Work) -> None:
-    """Time by the clock of the work from now on, if it has one."""
+    """Use the clock of ``work`` from now on, or that of this process if it has none."""
     global _source
     _source = getattr(work, "now", perf_counter)

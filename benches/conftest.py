@@ -1,4 +1,4 @@
-"""The options of the benches, the order of their cases, and the line that says how far."""
+"""The options of the benches, the order of their cases, and the progress line."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let one table be chosen, and be made fast."""
+    """Add the options that choose a bench and a quick run."""
     options = parser.getgroup("ktls_fast benches")
-    options.addoption("--bench", choices=tuple(BENCHES), default="records", help="the table")
+    options.addoption("--bench", choices=tuple(BENCHES), default="records", help="the bench")
     options.addoption("--quick-bench", action="store_true", help="fewer turns, less precise")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Let the members of a group take turns, forth and back, so that a drift hits all of them."""
+    """Let the cases of a group take turns, back and forth, so that a drift affects all of them."""
     if "case" in metafunc.fixturenames:
         metafunc.parametrize("case", _in_turns(metafunc.config))
 
 
 @pytest.fixture
 def pace(request: pytest.FixtureRequest) -> Pace:
-    """How long to measure."""
+    """Return the duration of the measurement."""
     return _pace(request.config)
 
 
 @pytest.fixture(scope="session")
 def stage() -> Iterator[Stage]:
-    """Where the cases work."""
+    """Yield the holder of the cases that are set up."""
     stage = Stage()
     yield stage
     stage.clear()
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
-    """Put the versions of everybody into the JSON."""
+    """Add the machine and all versions to the JSON."""
     machine_info["ktls_fast_benches"] = machine.facts()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell each case its number, for the line that says how far."""
+    """Store the number of each case, for the progress line."""
     for nth, item in enumerate(items, 1):
         item.stash[NUMBER] = f"{nth}/{len(items)}"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Say how far we are, on a terminal."""
+    """Update the progress line, if standard error is a terminal."""
     if sys.stderr.isatty():
         case = item.name.removeprefix("bench_case").strip("[]")
         bench = _bench(item.config).name
@@ -72,7 +72,7 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 
 def pytest_sessionfinish() -> None:
-    """Clear that line."""
+    """Clear the progress line."""
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")
 

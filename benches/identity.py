@@ -1,4 +1,4 @@
-"""What ends in other processes need to trust each other and to use one suite, in a folder."""
+"""A directory with the certificate and the cipher suite of ends in different processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUITE: Final = "TLS_AES_128_GCM_SHA256"
-# Python cannot choose the TLS 1.3 suite of an SSLContext, but its library reads this file.
+# Python cannot set the TLS 1.3 cipher suite of an SSLContext, but OpenSSL reads this file.
 OPENSSL_CONF: Final = f"""\
 openssl_conf = init
 [init]
@@ -25,7 +25,7 @@ Ciphersuites = {SUITE}
 
 
 def write(folder: Path) -> None:
-    """Make a certificate for the loopback names, its key, and OpenSSL's configuration."""
+    """Write a certificate for the loopback names, its key, and OpenSSL's configuration."""
     cert, key = certs.self_signed()
     (folder / "cert.pem").write_bytes(cert)
     (folder / "key.pem").write_bytes(key)
@@ -34,17 +34,17 @@ def write(folder: Path) -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What makes OpenSSL read the configuration."""
+    """Return the environment variables that make OpenSSL read the configuration."""
     return {"OPENSSL_CONF": str(folder / "openssl.cnf")}
 
 
 def server_context(folder: Path) -> ssl.SSLContext:
-    """The stdlib's server."""
+    """Return a server context of the standard library."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "both.pem")
     return context
 
 
 def client_context(folder: Path) -> ssl.SSLContext:
-    """The stdlib's client, which trusts the certificate."""
+    """Return a client context of the standard library that trusts the certificate."""
     return ssl.create_default_context(cafile=folder / "cert.pem")

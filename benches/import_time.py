@@ -1,8 +1,8 @@
-"""Time `import numpy` and then `import ktls_fast`, each in a new interpreter.
+"""Time `import numpy` and then `import ktls_fast`, in a new interpreter for each run.
 
-Nothing is held against a limit, since a clock depends on the machine: the test of what the import
-loads is in `tests/test_package.py`. `python -X importtime -c "import numpy, ktls_fast"` tells
-which module costs what.
+There is no limit, since times depend on the machine: the test of what the import loads is in
+`tests/test_package.py`. `python -X importtime -c "import numpy, ktls_fast"` shows the time of each
+module.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ for name in {MODULES}:
 def main() -> int:
     """Print a line for each module, in milliseconds."""
     parser = argparse.ArgumentParser(prog="python -m benches.import_time", description=__doc__)
-    parser.add_argument("--runs", type=int, default=20, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--runs", type=int, default=20, metavar="N", help="number of runs (default: %(default)s)"
+    )
     runs = [measure() for _ in range(parser.parse_args().runs)]
     print("import\tbest_ms\tmedian_ms\tbest_cpu_ms")
     for module, times in zip(MODULES, zip(*runs, strict=True), strict=True):
@@ -37,7 +39,7 @@ def main() -> int:
 
 
 def measure() -> list[tuple[float, float]]:
-    """Milliseconds of each import, and those of CPU time."""
+    """Return the wall time and the CPU time of each import in milliseconds."""
     command = (sys.executable, "-c", CODE)
     said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
     lines = [line.split() for line in said.stdout.splitlines()]

@@ -1,7 +1,7 @@
-"""Count the instructions of the record path per record, and hold them against the table.
+"""Count the instructions of the record path per record, and compare them with the table.
 
-Counted by callgrind around a cipher that does nothing, so that a noisy machine, its caches and its
-AES do not matter. ``--update`` writes the table, ``instructions.tsv``.
+They are counted by callgrind, with a cipher that does nothing, so that load, caches and AES of the
+machine do not matter. ``--update`` writes the table, ``instructions.tsv``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PATIENCE: Final = 60
 
 
 def main() -> int:
-    """Return 1 when a case needs over 5 % more than its table says, or is not in it."""
+    """Return 1 if a case needs over 5 % more than the table states, or is not in the table."""
     parser = argparse.ArgumentParser(prog="python -m benches.instructions", description=__doc__)
     parser.add_argument("--update", action="store_true", help="write the table")
     update = parser.parse_args().update
@@ -41,20 +41,23 @@ def main() -> int:
 
 
 def cases() -> dict[str, int]:
-    """Names, and the records of a round."""
+    """Return the number of records of a round for each case, by name."""
     said = subprocess.run((PROGRAM,), check=True, capture_output=True, text=True, timeout=PATIENCE)
     lines = (line.split("\t") for line in said.stdout.splitlines())
     return {name: int(records) for name, records in lines}
 
 
 def count(name: str, records: int) -> float:
-    """Instructions per record, those of the process itself taken off."""
+    """Return the instructions per record, without those of starting the process."""
     few, many = (_count(name, rounds) for rounds in ROUNDS)
     return (many - few) / (ROUNDS[1] - ROUNDS[0]) / records
 
 
 def compare(counted: dict[str, float], table: dict[str, float]) -> int:
-    """Print each case with its table's number; 1 if one is worse, missing or too many."""
+    """Print each case with its number in the table.
+
+    Return 1 if a case is worse than the table or the sets of cases differ, otherwise 0.
+    """
     worse = [name for name in counted if counted[name] > table.get(name, 0) * MORE_ALLOWED]
     gone = sorted(table.keys() - counted.keys())
     print(f"{'case':22}\t{'counted':>9}\t{'table':>9}\tratio")
@@ -64,10 +67,10 @@ def compare(counted: dict[str, float], table: dict[str, float]) -> int:
         print(f"{name:22}\t{now:9.1f}\t{before or 0:9.1f}\t{ratio}")
     if not worse and not gone:
         return 0
-    print(f"over 5 % more than {TABLE.name}: {', '.join(worse) or '-'}", file=sys.stderr)
-    print(f"in the table and nowhere else: {', '.join(gone) or '-'}", file=sys.stderr)
+    print(f"over 5 % more than in {TABLE.name}: {', '.join(worse) or '-'}", file=sys.stderr)
+    print(f"only in the table: {', '.join(gone) or '-'}", file=sys.stderr)
     print(
-        f"the table is for {_compiler_of_table()}, this was built by {_compiler()};"
+        f"the table is for {_compiler_of_table()}, the program was built by {_compiler()};"
         " if only the compiler changed, run python -m benches.instructions --update",
         file=sys.stderr,
     )
@@ -75,7 +78,7 @@ def compare(counted: dict[str, float], table: dict[str, float]) -> int:
 
 
 def read_table() -> dict[str, float]:
-    """What it should be."""
+    """Return the instructions per record in the table, by case."""
     lines = (line.split("\t") for line in TABLE.read_text().splitlines()[2:])
     return {name: float(number) for name, number in lines}
 
@@ -101,7 +104,7 @@ def _compiler_of_table() -> str:
 
 
 def _compiler() -> str:
-    """The number changes with the compiler: a table is for one."""
+    """Return the version of the compiler, as a table is valid only for one."""
     said = subprocess.run(("rustc", "--version"), check=True, capture_output=True, text=True)
     return said.stdout.strip()
 

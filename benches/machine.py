@@ -1,4 +1,4 @@
-"""Where the benches ran, and with what: printed on top of the tables, and part of the JSON."""
+"""The machine and all versions: printed above the tables, and part of the JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VERSION = re.compile(r"\d+(?:\.\d+)+\S*")
 
 @cache
 def facts() -> dict[str, str]:
-    """Everything that the numbers depend on, in words."""
+    """Return everything that the numbers depend on, as text by name."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": f"{_cpu()}, {os.cpu_count()} cores, Linux {platform.release()}",
@@ -35,13 +35,13 @@ def facts() -> dict[str, str]:
 
 
 def header(command: str) -> str:
-    """The lines on top of the tables."""
+    """Return the lines above the tables."""
     lines = {"command": command, **facts()}
     return "\n".join(f"{name:13} {value}" for name, value in lines.items())
 
 
 def has_avx512() -> bool:
-    """True where the targets were set."""
+    """Return True if the CPU has AVX-512, as the machine that the targets were set on."""
     return "avx512f" in ktls_fast.cpu_features()
 
 
@@ -63,7 +63,7 @@ def _package(name: str) -> str:
 
 
 def _program(name: str) -> str:
-    """The first version number that it says of itself."""
+    """Return the first version number that a program prints."""
     path = shutil.which(name, path=PROGRAMS[name].path)
     if path is None:
         return "missing"

@@ -1,4 +1,4 @@
-"""A table as a picture: its first column in grouped bars, one panel per half of a group's name."""
+"""The plot of a table: its first column as grouped bars, with a panel for each half of a name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benches.bench import Column
     from benches.report import Report, Row
 
-# Ours in shades of one colour, so that it stands out.
+# The cases of ktls_fast have shades of one colour, so that they stand out.
 OURS_COLOURS = ("#9ecae1", "#6baed6", "#3182bd", "#08519c")
 PEER_COLOURS = ("#fdae6b", "#a1d99b", "#bcbddc", "#fdd0a2", "#c7c7c7", "#e7969c", "#dbdb8d")
 SCALE_COLOURS = ("#d9d9d9", "#f0f0f0")
@@ -28,7 +28,7 @@ MAX_COLUMNS, MAX_LEVEL_LABELS = 3, 8
 
 
 def draw(report: Report, path: Path) -> None:
-    """Write the picture of a report; the suffix of ``path`` says in which format."""
+    """Write the plot of a report to ``path``, whose suffix determines the format."""
     with mpl.rc_context({"svg.hashsalt": "ktls_fast", "svg.fonttype": "none", "font.size": 9}):
         figure = _figure(report)
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
@@ -66,12 +66,12 @@ def _legend(figure: Figure, axes: list[Axes]) -> None:
 
 
 def _colours(report: Report) -> dict[str, str]:
-    """A colour for every series that is drawn as bars."""
+    """Return a colour for each series that is drawn as bars."""
     roles = {row.case.series: row.case.role for row in report.rows.values()}
     colours: dict[str, str] = {}
     for role, shades in COLOURS.items():
         series = [name for name, its in roles.items() if its is role]
-        # The last of ours is the darkest.
+        # The last case of ktls_fast is the darkest.
         start = len(shades) - len(series) if role is Role.OURS else 0
         for nth, name in enumerate(series, start):
             colours[name] = shades[nth % len(shades)]
@@ -106,7 +106,7 @@ def _bars(
 
 
 def _limits(axes: Axes, rows: list[Row], places: dict[str, int], column: Column) -> None:
-    """The limit is a line, since it is no peer."""
+    """Draw each limit as a line, as it is not an implementation to compare."""
     for nth, row in enumerate(rows):
         at, label = places[row.case.x], row.case.series if nth == 0 else "_"
         axes.hlines(column.value(row), at - 0.45, at + 0.45, colors=LIMIT_COLOUR, label=label)

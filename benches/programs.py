@@ -1,4 +1,4 @@
-"""The programs of others that the benches call: Debian packages, which nobody installs unasked."""
+"""The external programs that the benches run: Debian packages, which have to be installed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SEARCH_PATH: Final = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One of them."""
+    """An external program."""
 
     package: str
     version: tuple[str, ...]
-    """The arguments by which it tells its version."""
+    """The arguments that make it print its version."""
     path: str = SEARCH_PATH
 
 
@@ -29,11 +29,11 @@ PROGRAMS: Final = {
 
 
 def find(name: str) -> str | None:
-    """The path of a program, or None."""
+    """Return the path of a program, or None if it is not installed."""
     return shutil.which(name, path=PROGRAMS[name].path)
 
 
 def why_missing(*names: str) -> str:
-    """A sentence for the table; empty when all are there."""
+    """Return the reason for the table, or an empty string if all programs are installed."""
     packages = [PROGRAMS[name].package for name in names if find(name) is None]
     return f"not installed (Debian: apt install {' '.join(packages)})" if packages else ""

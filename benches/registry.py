@@ -1,4 +1,4 @@
-"""The benches that there are: a further one is a module and a line here."""
+"""The list of all benches. Another bench is a module and an entry here."""
 
 from __future__ import annotations
 

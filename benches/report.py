@@ -1,4 +1,4 @@
-"""From pytest-benchmark's JSON to rows: what each case cost, and against the others."""
+"""Reports from the JSON of pytest-benchmark: the cost of each case, and comparisons."""
 
 from __future__ import annotations
 
@@ -20,33 +20,36 @@ Turns = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case, with the measures of each of its turns."""
+    """A case with the measures of each of its turns."""
 
     case: Case
     turns: dict[str, Turns]
 
     def measure(self, name: str = SECONDS) -> float:
-        """The median of the turns, for one round."""
+        """Return the median over the turns, for a round."""
         return median(self.turns[name])
 
     def per(self, unit: str, name: str = SECONDS) -> float:
-        """The same for one of what a round moves."""
+        """Return the median over the turns, for one ``unit``."""
         return self.measure(name) / self.case.units[unit]
 
     def cost(self, name: str) -> Turns:
-        """Turn by turn, for one of the units in which those of a group compare."""
+        """Return the measure of each turn, for one of the case's first unit."""
         unit = next(iter(self.case.units))
         return tuple(value / self.case.units[unit] for value in self.turns[name])
 
     def times_as_good_as(self, other: Row, name: str = SECONDS) -> float:
-        """Compare turn by turn, since the machine's speed drifts, and take the median."""
+        """Return how many times better this row is than ``other``, as the median over the turns.
+
+        Turns are compared one by one, since the speed of the machine drifts.
+        """
         pairs = zip(self.cost(name), other.cost(name), strict=True)
         return median(theirs / mine for mine, theirs in pairs if mine)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The rows of a run, and the cases that were missing."""
+    """The rows of a run, and all cases including the missing ones."""
 
     bench: Bench
     quick: bool
@@ -54,7 +57,7 @@ class Report:
     cases: tuple[Case, ...]
 
     def others(self, row: Row, role: Role) -> list[Row]:
-        """Those of the row's group that have a role."""
+        """Return the rows of the same group that have ``role``."""
         return [
             other
             for other in self.rows.values()
@@ -62,17 +65,17 @@ class Report:
         ]
 
     def against(self, row: Row, role: Role, name: str = SECONDS) -> float | None:
-        """How the row does against the best with that role; None without one."""
+        """Return the ratio of the row to the best one with ``role``, or None without one."""
         ratios = [row.times_as_good_as(other, name) for other in self.others(row, role)]
         return min(ratios, default=None)
 
     def find(self, group: str, series: str) -> Row | None:
-        """The row of a group by its series."""
+        """Return the row of a group by its series, or None."""
         return self.rows.get(f"{group}/{series}")
 
 
 def read(bench: Bench, path: Path, *, quick: bool) -> Report:
-    """The report of a run, in the order of its cases."""
+    """Read the report of a run, in the order of its cases."""
     turns: dict[str, list[Any]] = defaultdict(list)
     for entry in json.loads(path.read_text())["benchmarks"]:
         turns[entry["extra_info"]["case"]].append(entry)

@@ -1,4 +1,4 @@
-"""The cases of one group, set up and checked once for all their turns."""
+"""The cases of a group, which are set up and checked once for all their turns."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A case at work, and how long a round of it takes about."""
+    """A case that is set up, with the approximate duration of a round."""
 
     work: Work
     seconds: float
 
 
 class Stage:
-    """Holds the work of the group that has its turns; the next group begins when it has ended.
+    """The holder of the work of the current group, which is closed before the next group starts.
 
-    Each is checked before its first turn and after its last.
+    Each case is checked before its first turn and after its last.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Stage:
         self._ends = ExitStack()
 
     def player(self, case: Case) -> Player:
-        """The case at work, set up and checked when it is seen first."""
+        """Return the case with its work, which is set up and checked on first use."""
         if case.group != self._group:
             self.clear()
             self._group = case.group
@@ -44,13 +44,13 @@ class Stage:
         return self._players[case.name]
 
     def clear(self) -> None:
-        """Check what the last rounds did, and end all work."""
+        """Check the last rounds, and close all work."""
         self._players.clear()
         self._ends.close()
 
 
 def _checked_round(work: Work) -> float:
-    """Do one round before the clock starts, and check it; returns how long it took."""
+    """Perform and check a round before the measurement; return its duration in seconds."""
     work.reset()
     start = perf_counter()
     work.run()

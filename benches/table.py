@@ -1,4 +1,4 @@
-"""The table of a report: one tab-separated line per case, padded for the eye."""
+"""The table of a report: a line for each case, separated by tabs and padded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NONE = "-"
 
 
 def table(report: Report) -> str:
-    """All lines, the missing cases with the reason in place of numbers."""
+    """Return the table; missing cases have the reason in place of numbers."""
     lines = [_header(report), *(_line(report, case) for case in report.cases)]
     widths = [max(len(cell) for cell in column) for column in _columns(lines)]
     title = f"{report.bench.name}: {report.bench.about}"
@@ -47,7 +47,7 @@ def _ratios(report: Report, row: Row) -> Iterator[str]:
 
 
 def _columns(lines: list[list[str]]) -> list[list[str]]:
-    """The cells of each column; a reason is no cell of its column."""
+    """Return the cells of each column, without the reasons of missing cases."""
     full = len(lines[0])
     names = [line[0] for line in lines]
     return [names, *([line[at] for line in lines if len(line) == full] for at in range(1, full))]

@@ -1,4 +1,4 @@
-"""What the tables should show, as ratios within one run, and whether they do."""
+"""The targets of the benches, which are ratios within a run, and whether they are reached."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Ours must be so many times as good as another series of the same group."""
+    """A minimum ratio of a series of ktls_fast to another series of the same group."""
 
     what: str
     bench: str
@@ -29,7 +29,7 @@ class Target:
     measure: str = SECONDS
 
     def ratio(self, reports: Mapping[str, Report]) -> float | None:
-        """What was measured; None when one of the two was not."""
+        """Return the measured ratio, or None if one of the two series was not measured."""
         report = reports.get(self.bench)
         mine = report and report.find(self.group, self.ours)
         theirs = report and report.find(self.group, self.other)
@@ -37,7 +37,10 @@ class Target:
 
 
 def _records() -> list[Target]:
-    """For each size the batch, and the least ratios to the limit and to ``cryptography``."""
+    """Return the targets of the bench ``records``.
+
+    Each size has a batch size and the minimum ratios to the limit and to ``cryptography``.
+    """
     wanted = {16384: (8, 0.92, 1.5), 1400: (64, 0.85, 4.0), 64: (64, 1.2, 12.0)}
     return [
         Target(
@@ -58,7 +61,7 @@ TARGETS: Final = (
         *("sockets", "bulk/loopback", f"{OURS} Connection", "ssl", 2.5),
     ),
     Target(
-        "the same, CPU of both ends against plain TCP (at most 1.35 times as much)",
+        "bulk over one loopback connection, CPU of both ends against plain TCP (at most 1.35)",
         *("sockets", "bulk/loopback", f"{OURS} Connection", "plain TCP", 1 / 1.35, "cpu"),
     ),
     *(
@@ -93,13 +96,13 @@ TARGETS: Final = (
 
 
 def table(reports: Mapping[str, Report]) -> str:
-    """One line per target whose bench was run."""
+    """Return a table with a line for each target whose bench was run."""
     wanted = [target for target in TARGETS if target.bench in reports]
     if not wanted:
         return ""
-    lines = ["\ntargets: ratios of ours to another in this run, more is better"]
+    lines = ["\ntargets: ratios of ktls_fast to others in this run, higher is better"]
     if not machine.has_avx512():
-        lines.append("they were set for machines with AVX-512, which this one has not")
+        lines.append("they were set for machines with AVX-512, which this machine does not have")
     width = max(len(target.what) for target in wanted)
     lines += [_line(target, reports, width) for target in wanted]
     return "\n".join(lines)

@@ -1,1 +1,1 @@
-"""TLS proxies before the same upstream, under the same load."""
+"""Bench of TLS proxies in front of the same upstream, under the same load."""

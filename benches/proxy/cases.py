@@ -1,4 +1,4 @@
-"""Which proxies, under which load."""
+"""Cases: the proxies, and their load."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CPU: Final = "cpu"
 
 
 class Loaded:
-    """A proxy with its upstream, and a load that comes and goes."""
+    """A proxy with its upstream, under load in each round."""
 
     def __init__(
         self, start: Callable[[Setting], Server], size: int, connections: int, length: float
@@ -64,11 +64,11 @@ class Loaded:
         self._seconds += done.seconds / done.requests
 
     def check(self) -> None:
-        """Fetch the file again: it must be the same after the load."""
+        """Fetch the file again, which must be unchanged after the load."""
         load.fetch_checked(self._folder, self._proxy.port, self._name)
 
     def now(self) -> float:
-        """Seconds per request, by the clock of the load."""
+        """Return the sum of the seconds per request of all rounds, by the clock of wrk."""
         return self._seconds
 
     def measures(self) -> dict[str, float]:
@@ -90,7 +90,7 @@ class Loaded:
 
 
 def groups(quick: bool) -> Iterator[list[Case]]:
-    """By size and number of connections."""
+    """Yield the cases by size and number of connections."""
     connections = CONNECTIONS[1:] if quick else CONNECTIONS
     for size, count in product(SIZES, connections):
         yield [_case(name, size, count, QUICK_LOAD if quick else LOAD) for name in PROXIES]
@@ -116,13 +116,16 @@ def _why_missing(name: str) -> str:
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:
-    """In memory where that is possible."""
+    """Return a temporary directory, in memory if possible."""
     memory = Path("/dev/shm")
     return tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
 
 
 def _write_file(folder: Path, size: int) -> str:
-    """What the upstream serves; its worker, another user, must be able to read it."""
+    """Write the file to serve, readable for the upstream's worker, which is another user.
+
+    Return its name.
+    """
     files = folder / "files"
     files.mkdir()
     (files / "file").write_bytes(random.Random(size).randbytes(size))
@@ -132,7 +135,7 @@ def _write_file(folder: Path, size: int) -> str:
 
 BENCH = Bench(
     name="proxy",
-    about=f"TLS proxies with one worker before nginx, HTTP keep-alive, {identity.SUITE}",
+    about=f"TLS proxies with one worker in front of nginx, HTTP keep-alive, {identity.SUITE}",
     groups=groups,
     columns=(
         Column("cpu_s_per_GB", lambda row: 1e9 * row.per("bytes", CPU), ".3f"),
@@ -142,7 +145,5 @@ BENCH = Bench(
     quick=Pace(turns=1),
     compared=(CPU, SECONDS),
     log_scale=False,
-    notes=(
-        "CPU time is the proxy's alone, its handshakes included; wrk and upstream share the cores.",
-    ),
+    notes=("CPU time is that of the proxy with its handshakes; wrk and upstream share the cores.",),
 )

@@ -1,4 +1,4 @@
-"""Fetch a file through a TLS proxy: prints the suite and the file's SHA-256.
+"""Fetch a file through a TLS proxy, and print the cipher suite and the file's SHA-256.
 
 ``python -m benches.proxy.fetch FOLDER PORT NAME``
 """
@@ -14,7 +14,7 @@ from benches import identity
 
 
 def main() -> None:
-    """Print them."""
+    """Fetch the file that the arguments name."""
     folder, port, name = sys.argv[1:]
     context = identity.client_context(Path(folder))
     connection = http.client.HTTPSConnection("localhost", int(port), timeout=20, context=context)

@@ -1,4 +1,4 @@
-"""A TLS proxy as one would write it in Python: ``ssl`` in asyncio's loop or in uvloop.
+"""A TLS proxy in Python, with ``ssl`` in the loop of asyncio or of uvloop.
 
 ``python -m benches.proxy.in_python asyncio|uvloop FOLDER PORT UPSTREAM_PORT``
 """
@@ -19,7 +19,7 @@ ROOM = 1 << 18
 
 
 class Half(asyncio.BufferedProtocol):
-    """Passes what it gets to the other half, and pauses while that one cannot write."""
+    """One side of a connection, which forwards data to the other and pauses while it is full."""
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
@@ -27,7 +27,7 @@ class Half(asyncio.BufferedProtocol):
         self._room = memoryview(bytearray(ROOM))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # A stream's transport is always one; uvloop's are so without saying it.
+        # uvloop's transports are not subclasses of asyncio.Transport, but have its methods.
         self.transport = cast("asyncio.Transport", transport)
 
     def get_buffer(self, _: int) -> memoryview:
@@ -36,7 +36,7 @@ class Half(asyncio.BufferedProtocol):
     def buffer_updated(self, size: int) -> None:
         assert self.other is not None
         assert self.other.transport is not None
-        # A transport may keep what it is given, and the room is used again.
+        # A transport may keep the data, but the buffer is reused.
         self.other.transport.write(bytes(self._room[:size]))
 
     def pause_writing(self) -> None:
@@ -53,7 +53,7 @@ class Half(asyncio.BufferedProtocol):
 
 
 class Front(Half):
-    """The half that faces the client."""
+    """The side of the client."""
 
     def __init__(self, upstream: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Front(Half):
 
 
 async def serve(folder: Path, port: int, upstream: int) -> None:
-    """Until SIGTERM."""
+    """Serve until SIGTERM."""
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
     context = identity.server_context(folder)

@@ -1,4 +1,4 @@
-"""The load: wrk, and before it one request whose every byte is compared."""
+"""The load by wrk, and a request before it whose response is checked."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PATIENCE: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What wrk did."""
+    """The result of a run of wrk."""
 
     seconds: float
     requests: int
 
 
 def fetch_checked(folder: Path, port: int, name: str) -> None:
-    """Fetch a file once, in a process whose OpenSSL knows but one suite, and compare it."""
+    """Fetch a file in a process whose OpenSSL has only one cipher suite, and check it."""
     said = subprocess.run(
         (sys.executable, "-m", "benches.proxy.fetch", str(folder), str(port), name),
         check=True,
@@ -46,10 +46,10 @@ def fetch_checked(folder: Path, port: int, name: str) -> None:
 
 
 def put(folder: Path, port: int, name: str, connections: int, seconds: float) -> Load:
-    """Load a proxy by so many connections for a time."""
+    """Run wrk with ``connections`` connections for ``seconds`` seconds."""
     wrk = programs.find("wrk")
     assert wrk is not None, programs.why_missing("wrk")
-    # Only whole seconds are possible; a request may take as long as the run.
+    # wrk takes whole seconds only. A request may take as long as the run.
     options = (f"-c{connections}", "-t1", f"-d{max(round(seconds), 1)}s", "--timeout", "30s")
     said = subprocess.run(
         (wrk, *options, "-s", str(SCRIPT), f"https://{HOST}:{port}/{name}"),

@@ -1,4 +1,4 @@
-"""The proxies and their upstream: how each is configured, started and watched."""
+"""The proxies and their upstream: their configuration, start and CPU time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOST: Final = "127.0.0.1"
 PATIENCE: Final = 20.0
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 
-# nginx and haproxy have larger buffers than by default, which makes them faster.
+# nginx and haproxy are faster with larger buffers than their defaults.
 NGINX: Final = """\
 daemon off; worker_processes 1; pid {folder}/{name}.pid; error_log {folder}/{name}.log;
 events {{ worker_connections 1024; }}
@@ -75,27 +75,27 @@ sslVersion = TLSv1.3
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a server's configuration speaks of."""
+    """The values in a server's configuration."""
 
     folder: Path
     port: int
     upstream: int = 0
 
     def fill(self, template: str) -> str:
-        """A configuration."""
+        """Return a configuration from a template."""
         return template.format(
             host=HOST, folder=self.folder, port=self.port, upstream=self.upstream, suite=SUITE
         )
 
     def write(self, name: str, text: str) -> Path:
-        """Write it into the folder."""
+        """Write a configuration into the directory, and return its path."""
         path = self.folder / f"{name}.conf"
         path.write_text(text)
         return path
 
 
 class Server:
-    """A server in a process of its own."""
+    """A server in its own process."""
 
     def __init__(self, command: tuple[str, ...], setting: Setting) -> None:
         self.name, self.port = command[0], setting.port
@@ -112,11 +112,11 @@ class Server:
         self._await_port()
 
     def cpu_seconds(self) -> float:
-        """What it and its children have computed, threads included."""
+        """Return the CPU time of the process and its children, including all threads."""
         return sum(map(_cpu_seconds, self._processes()))
 
     def close(self) -> None:
-        """End it."""
+        """Terminate the process."""
         self._process.terminate()
         try:
             self._process.wait(PATIENCE)
@@ -130,7 +130,7 @@ class Server:
         return [pid, *map(int, children.split())]
 
     def _await_port(self) -> None:
-        """Connect until it listens; each refusal costs it nothing, and the tries are bounded."""
+        """Wait until the server listens, by a bounded number of attempts to connect."""
         for _ in range(int(PATIENCE / 0.02)):
             assert self._process.poll() is None, f"{self.name} ended: {self._log.read_text()}"
             with suppress(OSError), socket.create_connection((HOST, self.port), PATIENCE):
@@ -143,7 +143,7 @@ class Server:
 
 
 def upstream(setting: Setting) -> Server:
-    """nginx, serving files in plain."""
+    """Start nginx, which serves files without TLS."""
     return _nginx("upstream", SERVING, setting)
 
 
@@ -176,7 +176,7 @@ def asyncio_ssl(setting: Setting, loop: str = "asyncio") -> Server:
 
 
 def free_port() -> int:
-    """A port on which nobody listens, for servers that cannot choose one."""
+    """Return an unused port, for servers that cannot choose one."""
     with socket.create_server((HOST, 0)) as listening:
         port: int = listening.getsockname()[1]
     return port

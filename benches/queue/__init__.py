@@ -1,1 +1,1 @@
-"""The offload queue against the software path."""
+"""Bench of the offload queue against the software path."""

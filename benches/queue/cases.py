@@ -1,4 +1,4 @@
-"""What a submit costs the caller, and what moves when he has other work."""
+"""Cases: the time of a submit, and the throughput of a caller that has other work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SUBMIT, PRODUCE = "submit, 16 KiB records", "send and hash, 16 KiB records"
 
 
 def groups(quick: bool) -> Iterator[list[Case]]:
-    """The software path first, which the queue competes with."""
+    """Yield the cases by group, first the software path, which the queue is compared with."""
     for records in BATCHES:
         work, size = partial(Submit, records), records * RECORD
         yield [_case(SUBMIT, f"{records} a call", work, size, workers) for workers in (0, *WORKERS)]
@@ -50,8 +50,8 @@ BENCH = Bench(
     pace=Pace(turns=24, budget=0.05),
     quick=Pace(turns=6, budget=0.02),
     notes=(
-        "submit: the time of the caller's thread alone, waking a worker that sleeps included; the",
-        "software path seals and writes in it.",
-        "send and hash: SHA-256 of each block, then send it; until the reader has it all.",
+        "submit: the time of the caller's thread only, including the wake-up of a sleeping worker;",
+        "the software path seals and writes in this thread.",
+        "send and hash: SHA-256 of each block, then its send, until the reader has received all.",
     ),
 )

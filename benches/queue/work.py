@@ -1,4 +1,4 @@
-"""Senders over an offload queue, or in software, and a reader that throws all away."""
+"""Senders on an offload queue or in software, and a reader that discards all data."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.ktls_ends import SOL_TLS, TCP_ULP, TLS_TX, generation
 
 RECORD = 16384
 OVERHEAD = 22
-BLOCK = 1 << 18  # what is hashed and sent at a time
-BLOCKS = 32  # a round
+BLOCK = 1 << 18  # bytes hashed and sent at a time
+BLOCKS = 32  # blocks of a round
 PATIENCE = 60.0
 LOOK_AGAIN = 0.0002
 
 
 class Ends:
-    """A sender, and a process that reads its wire without copying it."""
+    """A sender, and a process that reads its records without copying them."""
 
     def __init__(self, workers: int) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -47,14 +47,14 @@ class Ends:
         self.sender.sendall(data)
 
     def wait(self) -> None:
-        """Until the reader's TCP has all."""
+        """Wait until the reader's TCP has received everything."""
         end = time.monotonic() + PATIENCE
         while (stats := self.queue.stats()).submitted != stats.completed or self._unacknowledged():
             assert time.monotonic() < end
             time.sleep(LOOK_AGAIN)
 
     def close(self) -> None:
-        """End the connection, the threads and the reader, which tells how much it saw."""
+        """Close the connection and the queue, and check how much the reader has received."""
         self.sender.close()
         self.queue.close()
         told = os.read(self._told, 32)
@@ -78,50 +78,50 @@ def _drain(sock: socket.socket, tell: int) -> NoReturn:
 
 
 class Submit:
-    """One send of full records, when the workers sleep: the time of the caller's thread."""
+    """A send of full records while the workers sleep: the time of the caller's thread."""
 
     def __init__(self, records: int, workers: int) -> None:
         self._ends = Ends(workers)
         self._data = os.urandom(records * RECORD)
 
     def reset(self) -> None:
-        """Let the rings run empty."""
+        """Wait until the rings are empty."""
         self._ends.wait()
 
     def run(self) -> None:
-        """Send."""
+        """Send the records."""
         self._ends.send(self._data)
 
     def check(self) -> None:
-        """All of it arrives."""
+        """Wait until everything has been received."""
         self._ends.wait()
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._ends.close()
 
 
 class Produce:
-    """A sender that hashes each block before it sends it, until the reader has all."""
+    """A sender that hashes each block before sending it, until the reader has received all."""
 
     def __init__(self, workers: int) -> None:
         self._ends = Ends(workers)
         self._block = os.urandom(BLOCK)
 
     def reset(self) -> None:
-        """Nothing is left over."""
+        """Do nothing, as a round leaves nothing to send."""
 
     def run(self) -> None:
-        """Hash, send, wait."""
+        """Hash and send the blocks, and wait for the reader."""
         for _ in range(BLOCKS):
             hashlib.sha256(self._block).digest()
             self._ends.send(self._block)
         self._ends.wait()
 
     def check(self) -> None:
-        """All of it has arrived."""
+        """Wait until everything has been received."""
         self._ends.wait()
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._ends.close()

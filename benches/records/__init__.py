@@ -1,1 +1,1 @@
-"""Sealing and opening TLS 1.3 records in memory."""
+"""Bench of sealing and opening TLS 1.3 records in memory."""

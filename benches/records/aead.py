@@ -1,4 +1,4 @@
-"""``cryptography``: the AEAD alone, nonces and headers made before the clock starts; and memcpy."""
+"""``cryptography``: the AEAD only, with nonces and headers computed before; and memcpy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class IntoAead(Protocol):
-    """The AEAD classes of ``cryptography``, writing into a buffer of the caller."""
+    """The methods of the AEAD classes of ``cryptography`` that write into a given buffer."""
 
     def encrypt_into(
         self, nonce: bytes, data: bytes, associated_data: bytes, buf: memoryview
@@ -37,7 +37,7 @@ AEADS: dict[str, Callable[[bytes], IntoAead]] = {
 
 
 class Sealing:
-    """``encrypt_into`` alone."""
+    """Calls of ``encrypt_into`` only."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -64,7 +64,7 @@ class Sealing:
 
 
 class Opening:
-    """``decrypt_into`` alone."""
+    """Calls of ``decrypt_into`` only."""
 
     def __init__(self, job: Job) -> None:
         self._aead = AEADS[job.cipher.name](job.key.key)
@@ -88,7 +88,7 @@ class Opening:
 
 
 class Copying:
-    """Slice assignment between two buffers: the same bytes moved, not protected."""
+    """Slice assignments between two buffers, which copy the data without protection."""
 
     def __init__(self, job: Job) -> None:
         self._out = bytearray(job.records * job.size)

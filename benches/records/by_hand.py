@@ -1,4 +1,4 @@
-"""A whole record layer as one would write it by hand in Python over ``cryptography``."""
+"""A complete record layer written in Python on ``cryptography``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RecordLayer:
-    """A TLS 1.3 record layer by hand: header, nonce, inner plaintext, tag (RFC 8446 §5.2, §5.3)."""
+    """A TLS 1.3 record layer: header, nonce, inner plaintext, tag (RFC 8446 §5.2, §5.3)."""
 
     def __init__(self, key: TrafficKey) -> None:
         self._aead = AEADS[key.cipher.name](key.key)
@@ -22,7 +22,7 @@ class RecordLayer:
         self._seq = key.rec_seq
 
     def seal_into(self, data: memoryview, out: memoryview) -> int:
-        """Seal one record of application data; returns its length."""
+        """Seal a record of application data, and return its length."""
         header = b"\x17\x03\x03" + (len(data) + 1 + TAG_SIZE).to_bytes(2, "big")
         out[:HEADER_SIZE] = header
         inner = b"".join((data, b"\x17"))
@@ -31,7 +31,7 @@ class RecordLayer:
         )
 
     def open_into(self, record: memoryview, out: memoryview) -> int:
-        """Open one record of application data; returns the length of the plaintext."""
+        """Open a record of application data, and return the length of the plaintext."""
         header = bytes(record[:HEADER_SIZE])
         size = self._aead.decrypt_into(self._next_nonce(), record[HEADER_SIZE:], header, out)
         while not out[size - 1]:
@@ -48,7 +48,7 @@ class RecordLayer:
 
 
 class Sealing:
-    """Sealing into a reused buffer."""
+    """Seals records into a reused buffer."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -70,7 +70,7 @@ class Sealing:
 
 
 class Opening:
-    """Opening into a reused buffer."""
+    """Opens records into a reused buffer."""
 
     def __init__(self, job: Job) -> None:
         self._job = job

@@ -1,4 +1,4 @@
-"""Who seals and opens, and what."""
+"""Cases: the implementations, ciphers, sizes and batches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from benches.records.work import Worker
 
-CIPHERS = (AES_GCM_128, AES_GCM_256, CHACHA20_POLY1305)  # those that every member has
+CIPHERS = (AES_GCM_128, AES_GCM_256, CHACHA20_POLY1305)  # those of every implementation
 SIZES = (16, 64, 256, 1400, 4096, 16384)
 BATCHES = (1, 8, 64, 512)
 LIMIT = "libipsec-mb"
@@ -35,7 +35,7 @@ PROGRAMS = {"aws-lc-rs": raw.AWS_LC, LIMIT: raw.IPSEC_MB}
 
 
 class RecordWork:
-    """A worker, checked against the plaintext that it was given or should find."""
+    """A worker whose result is checked against the plaintext."""
 
     def __init__(self, job: Job, worker: Worker) -> None:
         self._job, self._worker = job, worker
@@ -49,7 +49,7 @@ class RecordWork:
 
 
 def groups(quick: bool) -> Iterator[list[Case]]:
-    """All cases; those of a list have operation, cipher and size in common."""
+    """Yield the cases by operation, cipher and size."""
     sizes = SIZES[1::2] if quick else SIZES
     for op, cipher, size in product(("seal", "open"), CIPHERS, sizes):
         yield [
@@ -78,7 +78,7 @@ def _series(name: str, batch: int) -> str:
 
 
 def _batches(op: str, size: int, name: str) -> tuple[int, ...]:
-    """The batches that an implementation knows: ``ssl`` cuts one long ``write`` into records."""
+    """Return the batch sizes of an implementation; ``ssl`` splits a long write into records."""
     if name == OURS or (name == "ssl" and op == "seal" and size == MAX_PLAINTEXT):
         return BATCHES
     return (1,)
@@ -86,7 +86,7 @@ def _batches(op: str, size: int, name: str) -> tuple[int, ...]:
 
 BENCH = Bench(
     name="records",
-    about="TLS 1.3 records sealed and opened in memory, one core",
+    about="TLS 1.3 records, sealed and opened in memory on one core",
     groups=groups,
     columns=(
         Column("MB_per_s", lambda row: 1e-6 / row.per("bytes"), ".0f"),
@@ -96,7 +96,7 @@ BENCH = Bench(
     quick=Pace(turns=5, budget=0.002),
     compared=(SECONDS,),
     notes=(
-        "cryptography, aws-lc-rs and libipsec-mb are bare AEADs, nonces and headers ready-made.",
-        "vs_limit: against libipsec-mb, one record at a time; memcpy moves the bytes and no more.",
+        "cryptography, aws-lc-rs and libipsec-mb are AEADs only, nonces and headers precomputed.",
+        "vs_limit: against libipsec-mb with one record at a time; memcpy only copies the data.",
     ),
 )

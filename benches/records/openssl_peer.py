@@ -1,6 +1,6 @@
 """pyOpenSSL without sockets: a client whose records a server opens, both in memory.
 
-The client is the one that seals, since no session ticket takes a record number of its direction.
+The client seals, since session tickets use sequence numbers of the other direction only.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Pair:
         self._secrets[label] = bytes.fromhex(secret.decode())
 
     def _shake_hands(self) -> None:
-        """Client hello, server's flight, client's Finished, and the tickets."""
+        """Perform the handshake, and read the session tickets."""
         ends = (self.client, self.server)
         for here, there in (ends, ends[::-1]) * 2:
             _go_on(here)

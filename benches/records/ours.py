@@ -1,4 +1,4 @@
-"""``ktls_fast``: batches from one buffer into another."""
+"""``ktls_fast``: batches from a buffer into another."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""AEADs without Python: small programs that are told a job on their standard input.
+"""AEADs without Python: small programs that read commands from their standard input.
 
-They know three lines. ``job OP CIPHER SIZE RECORDS KEY IV AAD`` and, on the next line, the input of
-all records, both in hex, is answered by ``ready``; ``run`` by the nanoseconds of one round by the
-program's own clock; ``show`` by the output of the last round in hex. A sealer is given the inner
-plaintexts, and shows ciphertexts and tags; an opener the other way round.
+There are three commands, and data is in hex. ``job OP CIPHER SIZE RECORDS KEY IV AAD`` is followed
+by a line with the input of all records, and answered by ``ready``. ``run`` performs a round, and is
+answered by its nanoseconds by the program's own clock. ``show`` is answered by the output of the
+last round. To seal, the input is the inner plaintexts, and the output is ciphertexts with tags. To
+open, it is the reverse.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PATIENCE: Final = 60.0
 
 
 class Program:
-    """A program that waits for the next line."""
+    """A running program that answers commands."""
 
     def __init__(self, path: Path) -> None:
         self._process = subprocess.Popen(
@@ -33,7 +34,7 @@ class Program:
         )
 
     def ask(self, line: str) -> str:
-        """Send a line, and return the answer."""
+        """Send a command, and return the answer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(line + "\n")
@@ -43,12 +44,12 @@ class Program:
         return answer.rstrip("\n")
 
     def close(self) -> None:
-        """End it."""
+        """End the program."""
         self._process.communicate(timeout=PATIENCE)
 
 
 class Raw:
-    """One job of a program."""
+    """A job that a program performs."""
 
     def __init__(self, job: Job, path: Path) -> None:
         self._job = job
@@ -69,7 +70,7 @@ class Raw:
         self._nanoseconds += int(self._program.ask("run"))
 
     def now(self) -> float:
-        """Seconds by the program's clock, spent in rounds."""
+        """Return the seconds of all rounds, by the program's clock."""
         return self._nanoseconds / 1e9
 
     def close(self) -> None:
@@ -91,7 +92,7 @@ class Raw:
 
 
 def why_missing(path: Path) -> str:
-    """A sentence for the table; empty when the program was built."""
+    """Return the reason for the table, or an empty string if the program is built."""
     if path.exists():
         return ""
     needs = " (Debian: apt install libipsec-mb-dev)" if path == IPSEC_MB else ""

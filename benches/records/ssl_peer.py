@@ -1,8 +1,8 @@
-"""The stdlib's ``ssl`` over ``MemoryBIO``: a TLS 1.3 server whose keys we know.
+"""``ssl`` of the standard library on ``MemoryBIO``: a TLS 1.3 server with known keys.
 
-Python cannot choose the TLS 1.3 suite of an ``SSLContext``, so the handshake is done with a client
-that offers only one. Its library also tells the traffic secrets, which let the reference open what
-``ssl`` sealed, and let records be sealed for ``ssl`` to open.
+Python cannot set the TLS 1.3 cipher suite of an ``SSLContext``, so the client of the handshake
+offers only one. The client's library also exposes the traffic secrets. With these the reference
+opens what ``ssl`` has sealed, and seals records for ``ssl`` to open.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Server:
 
 
 class _BioSocket:
-    """As much of a non-blocking socket as the client needs."""
+    """The methods of a non-blocking socket that the client needs."""
 
     def __init__(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
         self._incoming, self._outgoing = incoming, outgoing
@@ -129,7 +129,7 @@ class _BioSocket:
 
 @cache
 def _context() -> ssl.SSLContext:
-    """A server with a fresh self-signed certificate and no session tickets."""
+    """Return a server context with a new self-signed certificate and no session tickets."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.num_tickets = 0
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The suites of libraries that negotiate: their names, and a traffic key from a secret."""
+"""The cipher suites: their names in two libraries, and traffic keys from secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.reference import (
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A TLS 1.3 suite under the names of two libraries."""
+    """The names of a TLS 1.3 cipher suite in two libraries, and of its hash."""
 
     openssl: str
     tlslite: str
@@ -32,7 +32,7 @@ SUITES = {
 
 
 def traffic_key(cipher: Cipher, secret: bytes) -> TrafficKey:
-    """The traffic key of a secret (RFC 8446 §7.3)."""
+    """Return the traffic key of a secret (RFC 8446 §7.3)."""
     hash_name = SUITES[cipher.name].hash_name
     iv = hkdf_expand_label(hash_name, secret, "iv", 12)
     return TrafficKey(

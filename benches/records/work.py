@@ -1,4 +1,4 @@
-"""What every implementation shares: the job, its bytes, and what it must be able to do."""
+"""The common parts of all implementations: the job, its data, and their interface."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from tests.reference import Cipher
 
 ROOT = Path(__file__).parents[2]
-OVERHEAD = 22  # of a TLS 1.3 record: header, content type, tag
-# A round is long against the clock's grain, and its buffers stay in the second cache of a core,
-# unless a single batch is larger.
+OVERHEAD = 22  # bytes of a TLS 1.3 record for header, content type and tag
+# A round is long compared with the clock's resolution, and its buffers fit into the L2 cache of a
+# core, unless a single batch is larger.
 MIN_RECORDS, MAX_RECORDS, ROUND_BYTES = 8, 512, 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to do, whoever does it."""
+    """The records to seal or open, for any implementation."""
 
     op: str
     cipher: Cipher
@@ -31,56 +31,56 @@ class Job:
 
     @property
     def records(self) -> int:
-        """Records of a round: a power of two, and at least one batch."""
+        """The number of records of a round: a power of two, and at least one batch."""
         fitting = min(max(ROUND_BYTES // self.size, MIN_RECORDS), MAX_RECORDS)
         return max(1 << (fitting.bit_length() - 1), self.batch)
 
     @property
     def key(self) -> TrafficKey:
-        """The traffic key, the same for every implementation that can be given one."""
+        """The traffic key, for implementations that take one."""
         return traffic_key(TLS13, self.cipher)
 
     @property
     def data(self) -> bytes:
-        """All plaintext of a round."""
+        """The plaintext of a round."""
         return _plaintext(self.size, self.records)
 
     @property
     def wire(self) -> bytes:
-        """The records of that plaintext, made by the reference."""
+        """The records of that plaintext, sealed by the reference."""
         return _wire(self.key, self.size, self.records)
 
     def pieces(self) -> list[memoryview]:
-        """The plaintext, record by record."""
+        """Return the plaintext of each record."""
         return cut(self.data, self.size)
 
     def nonces(self) -> list[bytes]:
-        """The per-record nonces of a round."""
+        """Return the nonce of each record."""
         iv = int.from_bytes(self.key.salt + self.key.iv, "big")
         return [(iv ^ seq).to_bytes(12, "big") for seq in range(self.records)]
 
 
 class Worker(Protocol):
-    """An implementation at work on a job."""
+    """An implementation that performs a job."""
 
     def reset(self) -> None:
-        """Make ready for the next round."""
+        """Prepare the next round."""
 
     def run(self) -> None:
         """Seal or open the records of a round."""
 
     def plaintext(self) -> bytes:
-        """Give what the last round made; a sealer's records are opened by the reference."""
+        """Return the plaintext of the last round; sealed records are opened by the reference."""
 
 
 def cut(buffer: bytes | bytearray, size: int) -> list[memoryview]:
-    """Views of ``size`` bytes each, back to back."""
+    """Return consecutive views of ``size`` bytes each."""
     view = memoryview(buffer)
     return [view[start : start + size] for start in range(0, len(view), size)]
 
 
 def unwire(key: TrafficKey, records: bytes, size: int) -> bytes:
-    """The plaintext of records of ``size`` bytes, opened by the reference."""
+    """Open records of ``size`` bytes by the reference, and return their plaintext."""
     opened = [
         key.open(bytes(record), nth=nth) for nth, record in enumerate(cut(records, size + OVERHEAD))
     ]

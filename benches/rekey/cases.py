@@ -1,4 +1,4 @@
-"""How often the key changes."""
+"""Cases: key updates in different intervals."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ SIZES: Final = (64, 16384)
 STRETCHES: Final = sorted([0, 1000, *(1 << k for k in range(21))])
 QUICK: Final = (0, 1, 32, 1000)
 LEAST_RECORDS: Final = 512
-# The most bytes that one round seals; those that are opened are all in memory.
+# The maximum of bytes of a round. It is lower for opening, where all records are in memory.
 MAX_BYTES: Final = {"seal": 1 << 30, "open": 1 << 26}
 WORKERS: Final[dict[str, Callable[[Job], Work]]] = {"seal": Sealing, "open": Opening}
 WITH, WITHOUT = f"{OURS}, rekeying", f"{OURS}, never"
 
 
 def groups(quick: bool) -> Iterator[list[Case]]:
-    """With and without, in pairs that move the same records."""
+    """Yield pairs of cases, with and without key updates, of the same records."""
     for op, size in product(WORKERS, SIZES):
         for stretch in QUICK if quick else STRETCHES:
             if stretch * (size + OVERHEAD) <= MAX_BYTES[op]:
@@ -52,7 +52,7 @@ def _case(op: str, job: Job) -> Case:
 
 BENCH = Bench(
     name="rekey",
-    about="a key update every so many records, AES-128-GCM, up to 64 records a call",
+    about="key updates in different intervals, AES-128-GCM, up to 64 records per call",
     groups=groups,
     columns=(
         Column("records_per_s", lambda row: 1 / row.per("records"), ".0f"),
@@ -62,7 +62,7 @@ BENCH = Bench(
     pace=Pace(turns=12, budget=0.004),
     quick=Pace(turns=6, budget=0.004),
     notes=(
-        "vs_limit: against the same records under one key; CPU time of the thread.",
-        "alone: no data; what is counted are KeyUpdates, each with the next secret and its key.",
+        "vs_limit: against the same records under one key, by CPU time of the thread.",
+        "alone: no data; KeyUpdates are counted, each with the next secret and its key.",
     ),
 )

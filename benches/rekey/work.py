@@ -1,4 +1,4 @@
-"""Sealing and opening with a key update every so many records."""
+"""Sealing and opening of records with a key update after each stretch of records."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ KEY_UPDATE: Final = key_update_message()
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """So many records of a size, in equal stretches, each but for the plain one with a rekey."""
+    """Records of a size in equal stretches, which end with a key update if ``rekeys``."""
 
     size: int
     stretch: int
-    """Records between two key updates; 0 for key updates alone."""
+    """The number of records between two key updates; 0 for key updates only."""
     stretches: int
     rekeys: bool
 
     @property
     def records(self) -> int:
-        """Records of a round, not counting KeyUpdates unless there is nothing else."""
+        """The number of records of a round; KeyUpdates count only without other records."""
         return self.stretches * (self.stretch or 1)
 
     @property
     def plaintext(self) -> bytes:
-        """That of every record."""
+        """The plaintext of each record."""
         return random.Random(self.size).randbytes(self.size)
 
     @property
@@ -50,12 +50,12 @@ class Job:
         return self.plaintext * min(self.stretch, BATCH)
 
     def batches(self) -> list[int]:
-        """The records of each call within a stretch."""
+        """Return the number of records of each call within a stretch."""
         full, rest = divmod(self.stretch, BATCH)
         return [*repeat(BATCH, full), *([rest] if rest else [])]
 
     def last_key(self) -> TrafficKey:
-        """The traffic key of the last stretch, by the reference."""
+        """Return the traffic key of the last stretch, computed by the reference."""
         secret = FIRST
         for _ in range(self.stretches - 1 if self.rekeys else 0):
             secret = hkdf_expand_label("sha256", secret, "traffic upd", 32)
@@ -63,7 +63,7 @@ class Job:
 
 
 class OwnTime:
-    """Work timed by the CPU time of its thread: a round is long enough to be interrupted."""
+    """Work that is timed by the CPU time of its thread, as its rounds are often interrupted."""
 
     def now(self) -> float:
         return thread_time()
@@ -97,9 +97,9 @@ class Sealing(OwnTime):
                 self._rekey()
 
     def check(self) -> None:
-        """The last KeyUpdate, and the first record of the last batch, under the last key."""
+        """Check the last KeyUpdate, and the first record of the last batch."""
         key, batches = self._job.last_key(), self._job.batches()
-        # Without rekeys all stretches are under the first key.
+        # Without key updates, all stretches are sealed by the first key.
         before = 0 if self._job.rekeys else (self._job.stretches - 1) * self._job.stretch
         if self._job.rekeys:
             opened = key.open(self._update, nth=self._job.stretch)
@@ -117,7 +117,7 @@ class Sealing(OwnTime):
 
 
 class Opening(OwnTime):
-    """``open_batch``, which stops at each KeyUpdate; then the next secret, its key."""
+    """``open_batch``, which stops at each KeyUpdate; then the next key is installed."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -144,7 +144,7 @@ class Opening(OwnTime):
                 self._opener.rekey(self._secret.crypto_info())
 
     def check(self) -> None:
-        """Every record was opened, and each KeyUpdate was followed."""
+        """Check that all records were opened and all KeyUpdates were followed."""
         updates = self._job.stretches if self._job.rekeys else 0
         found = (self._opened, self._opener.generation)
         wanted = (self._job.stretches * self._job.stretch + updates, updates)
@@ -156,7 +156,7 @@ class Opening(OwnTime):
 
 
 def _wire(job: Job) -> Iterator[bytes]:
-    """All records of a round; what seals them is checked by its own cases."""
+    """Yield the records of a round, sealed by a Sealer, which other cases check."""
     secret, data = TrafficSecret(0x1301, FIRST), job.data
     sealer = Sealer(secret.crypto_info())
     for _ in range(job.stretches):

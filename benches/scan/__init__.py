@@ -1,1 +1,1 @@
-"""Finding KeyUpdates in what was opened."""
+"""Bench of the search for KeyUpdates in opened records."""

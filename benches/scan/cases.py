@@ -1,4 +1,4 @@
-"""Which records are scanned, and by whom."""
+"""Cases: the records to scan, and the scanners."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCANS: Final = {
 
 
 def groups(_quick: bool) -> Iterator[list[Case]]:
-    """By mix and size."""
+    """Yield the cases by mix and size."""
     for mix, size in product(MIXES, SIZES):
         yield [_case(mix, size, name) for name in SCANS]
 
@@ -46,7 +46,7 @@ def _case(mix: str, size: int, name: str) -> Case:
 
 BENCH = Bench(
     name="scan",
-    about=f"KeyUpdates searched in batches of {RECORDS} opened records",
+    about=f"search for KeyUpdates in batches of {RECORDS} opened records",
     groups=groups,
     columns=(
         Column("GB_per_s", lambda row: 1e-9 / row.per("bytes"), ".2f"),
@@ -54,5 +54,5 @@ BENCH = Bench(
     ),
     pace=Pace(turns=24, budget=0.003),
     quick=Pace(turns=5, budget=0.001),
-    notes=("Only handshake records are read, so that the rate of data alone is none of memory.",),
+    notes=("Only handshake records are read, so the rate for data only is not a memory rate.",),
 )

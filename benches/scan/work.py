@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 RECORDS: Final = 512
 KEY_UPDATE: Final = key_update_message(request=True)
 TICKET_TYPE, KEY_UPDATE_TYPE = 4, 24
-# Record and whether an update is requested; ours tells more.
+# The number of the record, and whether an update is requested. KeyUpdateFound has more values.
 Found = Sequence[tuple[int, bool] | KeyUpdateFound]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What ``open_batch`` has found."""
+    """The arrays of an opened batch, as ``open_batch`` returns them."""
 
     types: NDArray[np.uint8]
     offsets: NDArray[np.int64]
@@ -35,22 +35,22 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Which of the records are handshake records, and what they hold."""
+    """The handshake records among the records, and their contents."""
 
     every: int
-    """Each so-manieth is one; 0 for none."""
+    """Every n-th record is a handshake record; 0 for none."""
     updates: bool
-    """It ends with a KeyUpdate; else it holds whole tickets only."""
+    """Whether a handshake record ends with a KeyUpdate; otherwise it has only tickets."""
 
     def record(self, nth: int, size: int) -> tuple[int, bytes]:
-        """Content type and plaintext of a record."""
+        """Return the content type and the plaintext of a record."""
         if not self.every or (nth + 1) % self.every:
             return APPLICATION_DATA, bytes(size)
         update = KEY_UPDATE if self.updates else b""
         return HANDSHAKE, _tickets(size - len(update)) + update
 
     def batch(self, size: int) -> Batch:
-        """The records as they come from an opener, a KeyUpdate not followed but read on."""
+        """Return all records as one batch, although an opener would stop at a KeyUpdate."""
         pieces = [self.record(nth, size) for nth in range(RECORDS)]
         lengths = np.array([len(data) for _, data in pieces], np.int64)
         types = np.array([record_type for record_type, _ in pieces], np.uint8)
@@ -58,14 +58,14 @@ class Mix:
         return Batch(types, offsets, lengths, memoryview(b"".join(data for _, data in pieces)))
 
     def wanted(self) -> Found:
-        """What a scan must find."""
+        """Return what a scan must find."""
         if not self.every or not self.updates:
             return []
         return [(nth, True) for nth in range(self.every - 1, RECORDS, self.every)]
 
 
 class Scanning:
-    """One scanner, one batch."""
+    """A scanner at work on a batch."""
 
     def __init__(self, mix: Mix, size: int, scan: Callable[[Batch], Found]) -> None:
         self._batch, self._wanted, self._scan = mix.batch(size), mix.wanted(), scan
@@ -86,18 +86,18 @@ class Scanning:
 
 
 def ours(batch: Batch) -> Found:
-    """``scan_key_updates``."""
+    """Scan by ``scan_key_updates``."""
     return scan_key_updates(batch.types, batch.offsets, batch.lengths, batch.data)
 
 
 def in_python(batch: Batch) -> Found:
-    """Every record looked at by Python."""
+    """Scan each record in Python."""
     columns = (batch.types.tolist(), batch.offsets.tolist(), batch.lengths.tolist())
     return _scan(enumerate(zip(*columns, strict=True)), batch.data)
 
 
 def with_numpy(batch: Batch) -> Found:
-    """Only handshake records looked at by Python, which NumPy finds."""
+    """Scan the handshake records in Python, after NumPy has found them."""
     at = np.flatnonzero(batch.types == HANDSHAKE)
     columns = (batch.types[at].tolist(), batch.offsets[at].tolist(), batch.lengths[at].tolist())
     return _scan(zip(at.tolist(), zip(*columns, strict=True), strict=True), batch.data)
@@ -118,7 +118,7 @@ def _scan(records: Iterable[tuple[int, tuple[int, int, int]]], data: memoryview)
 
 
 def _tickets(size: int) -> bytes:
-    """NewSessionTickets of at most 256 bytes that fill ``size`` bytes."""
+    """Return NewSessionTickets of up to 256 bytes each that fill ``size`` bytes."""
     lengths = [256] * (size // 256)
     rest = size - sum(lengths)
     if lengths and rest < 4:

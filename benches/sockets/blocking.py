@@ -1,4 +1,4 @@
-"""Blocking ends: plain TCP, ours, and the stdlib's ``ssl``."""
+"""Blocking ends: plain TCP, ``ktls_fast``, and ``ssl`` of the standard library."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class End(Protocol):
-    """As much of a socket as a transfer needs."""
+    """The methods of a socket that a transfer needs."""
 
     def sendall(self, data: bytes, /) -> None: ...
     def recv_into(self, buffer: bytearray | memoryview, nbytes: int = 0, /) -> int: ...
 
 
 def transfer(plan: Plan, make: Callable[[socket.socket, Plan], End]) -> Cost:
-    """Do one end's part over a connection that ``make`` protects."""
+    """Run one end of a transfer over a connection that ``make`` protects."""
     if plan.role == "send":
         return _send(make(socket.create_connection((HOST, plan.port), PATIENCE), plan), plan)
     with socket.create_server((HOST, 0)) as listening:
@@ -80,12 +80,12 @@ def _count(end: End, total: int) -> None:
 
 
 def plain(sock: socket.socket, _: Plan) -> End:
-    """TCP as it is."""
+    """Return the TCP socket unchanged."""
     return sock
 
 
 def stdlib(sock: socket.socket, plan: Plan) -> End:
-    """An ``ssl.SSLSocket``."""
+    """Return an ``ssl.SSLSocket``."""
     folder = Path(plan.folder)
     if plan.role == "send":
         tls = identity.client_context(folder).wrap_socket(sock, server_hostname="localhost")
@@ -98,7 +98,7 @@ def stdlib(sock: socket.socket, plan: Plan) -> End:
 
 
 def connection(sock: socket.socket, plan: Plan) -> End:
-    """A ``Connection``."""
+    """Return a ``Connection``."""
     cert, key = (Path(plan.folder, name).read_bytes() for name in ("cert.pem", "key.pem"))
     if plan.role == "send":
         client = ktls_fast.ClientConfig(cert, suites=[SUITE])
@@ -107,7 +107,7 @@ def connection(sock: socket.socket, plan: Plan) -> End:
 
 
 def ktls_socket(sock: socket.socket, plan: Plan) -> End:
-    """A ``KtlsSocket``, keyed as by a handshake that somebody else has done."""
+    """Return a ``KtlsSocket`` with fixed keys, as after a handshake."""
     here, there = (ktls_fast.TrafficSecret(0x1301, bytes([side]) * 32) for side in (1, 2))
     tx, rx = (here, there) if plan.role == "send" else (there, here)
     ktls = ktls_fast.KtlsSocket(sock)

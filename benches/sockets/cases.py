@@ -1,4 +1,4 @@
-"""Who carries a transfer, and what it moves."""
+"""Cases: the libraries, and the data to transfer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ QUICKER: Final = 8
 
 
 class Transfer:
-    """Two processes, one connection."""
+    """A transfer between two processes over a connection."""
 
     def __init__(self, plan: Plan) -> None:
         self._folder = tempfile.TemporaryDirectory()
@@ -53,11 +53,14 @@ class Transfer:
         self._seconds += self._sender.seconds
 
     def check(self) -> None:
-        """The ends have compared what they sent, and counted the rest."""
+        """Check that data was sent; the ends themselves check and count the data."""
         assert self._sender.seconds > 0, f"{self._plan.way}: nothing was sent"
 
     def now(self) -> float:
-        """Seconds by the sender's clock, from the first byte to the receiver's answer."""
+        """Return the sum of the seconds from the first byte to the receiver's answer.
+
+        They are measured by the sender's clock.
+        """
         return self._seconds
 
     def measures(self) -> dict[str, float]:
@@ -76,12 +79,12 @@ class Transfer:
             env=os.environ | identity.environment(Path(plan.folder)),
         )
         ends.enter_context(process)
-        ends.callback(process.kill)  # of use when the other end failed
+        ends.callback(process.kill)  # needed if the other end failed
         return process
 
 
 def groups(quick: bool) -> Iterator[list[Case]]:
-    """Bulk and messages, by everybody."""
+    """Yield the cases for bulk data and for messages."""
     for kind, (size, count) in KINDS.items():
         yield [_case(kind, way, size, count // QUICKER if quick else count) for way in WAYS]
 
@@ -120,7 +123,7 @@ def _cost(process: subprocess.Popen[str]) -> Cost:
 
 BENCH = Bench(
     name="sockets",
-    about=f"one loopback TCP connection, {identity.SUITE}, each end a process",
+    about=f"one loopback TCP connection, {identity.SUITE}, a process for each end",
     groups=groups,
     columns=(
         Column("MB_per_s", lambda row: 1e-6 / row.per("bytes"), ".1f"),
@@ -132,5 +135,5 @@ BENCH = Bench(
     quick=Pace(turns=1),
     compared=(SECONDS, "cpu"),
     log_scale=False,
-    notes=("bulk is sent by 256 KiB a call; cpu_vs_… compare the CPU time of both ends together.",),
+    notes=("bulk: 256 KiB per call; cpu_vs_…: compares the CPU time of both ends together.",),
 )

@@ -1,4 +1,7 @@
-"""One end of a transfer, as a process: its plan is the argument, its cost the last line."""
+"""One end of a transfer in its own process.
+
+Its argument is the plan as JSON. The last line of its output is the cost as JSON.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ WAYS = {**blocking.WAYS, **loops.WAYS}
 
 
 def main() -> None:
-    """Do what the plan says."""
+    """Run the end of a transfer that the plan describes."""
     plan = Plan(**json.loads(sys.argv[1]))
     cost = WAYS[plan.way](plan)
     print(json.dumps(asdict(cost)), flush=True)

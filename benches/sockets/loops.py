@@ -1,6 +1,6 @@
-"""Ends in an event loop: ``ssl`` in asyncio's, in uvloop, and with aiofastnet's transports.
+"""Ends in an event loop: ``ssl`` in asyncio, in uvloop, and with the transports of aiofastnet.
 
-Both ends are protocols, the receiver's a buffered one: what a loop does fastest.
+Both ends are buffered protocols, which are the fastest interface of a loop.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Flow(asyncio.BufferedProtocol):
-    """One end: counts what comes, and knows when to pause."""
+    """One end of a transfer, which counts the data received and pauses while it cannot write."""
 
     def __init__(self) -> None:
         self.received = bytearray()
@@ -37,12 +37,15 @@ class Flow(asyncio.BufferedProtocol):
         self._writable.set()
 
     def expect(self, size: int, *, keep: bool) -> asyncio.Future[None]:
-        """Wait for so many bytes; ask before the peer is told to send them."""
+        """Return a future for the arrival of ``size`` bytes.
+
+        It must be called before the peer may send them. With ``keep``, the data is kept.
+        """
         self._awaited, self._keeps, self._arrived = size, keep, _future()
         return self._arrived
 
     async def write_all(self, data: bytes, count: int) -> None:
-        """Write ``data`` so many times, as fast as the transport takes it."""
+        """Write ``data`` ``count`` times, as fast as the transport accepts it."""
         transport = await self.made
         for _ in range(count):
             transport.write(data)
@@ -76,7 +79,7 @@ class Flow(asyncio.BufferedProtocol):
 
 
 def transfer(plan: Plan, factory: Callable[[], Factory]) -> Cost:
-    """Do one end's part in a loop that ``factory`` finds."""
+    """Run one end of a transfer in a loop of the factory that ``factory`` returns."""
     part = _send if plan.role == "send" else _receive
     with asyncio.Runner(loop_factory=factory()) as runner:
         return runner.run(asyncio.wait_for(part(plan), PATIENCE))
@@ -109,7 +112,7 @@ async def _receive(plan: Plan) -> Cost:
     await rest
     cost = meter.cost()
     await flow.write_all(GO, 1)
-    # The answer must have left before the loop ends.
+    # The answer has to be sent before the loop ends.
     (await flow.made).close()
     server.close()
     await asyncio.sleep(0)
@@ -130,7 +133,7 @@ def _uvloop() -> Factory:
 
 
 def _aiofastnet() -> Factory:
-    """As its makers recommend: its transports on uvloop's loop."""
+    """Return the factory for aiofastnet on the loop of uvloop, which its authors recommend."""
     factory: Factory = import_module("aiofastnet").loop_factory(_uvloop())
     return factory
 

@@ -1,4 +1,4 @@
-"""What an end is told to do, and what it tells afterwards; both travel as JSON."""
+"""The plan of an end of a transfer, and its cost. Both are passed as JSON."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ PATIENCE: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One transfer."""
+    """The plan of a transfer for one end."""
 
     way: str
-    """Which library carries it."""
+    """The library that transfers the data."""
     role: str
     """``receive`` listens and serves, ``send`` connects."""
     folder: str
     size: int
-    """Bytes that one call sends."""
+    """The number of bytes of a call."""
     count: int
-    """How many such calls."""
+    """The number of calls."""
     port: int = 0
 
     @property
     def message(self) -> bytes:
-        """What each call sends."""
+        """The data of each call."""
         return random.Random(self.size).randbytes(self.size)
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the transfer has cost an end."""
+    """The duration and the CPU time of a transfer at one end."""
 
     seconds: float
     cpu: float
 
 
 class Meter:
-    """Wall clock and CPU time of this process, threads included, since it was made."""
+    """A meter of wall clock time and CPU time of this process, including all threads."""
 
     def __init__(self) -> None:
         self._seconds, self._cpu = perf_counter(), _cpu()
 
     def cost(self) -> Cost:
-        """Until now."""
+        """Return the cost since the meter was created."""
         return Cost(perf_counter() - self._seconds, _cpu() - self._cpu)
 
 

@@ -1,1 +1,1 @@
-"""What more threads bring: several sealers at once, and one batch in parts."""
+"""Bench of several threads: several sealers at the same time, and a batch in parts."""

@@ -1,4 +1,4 @@
-"""How many threads, and what they share."""
+"""Cases: the number of threads, and what they share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WAYS: Final[tuple[tuple[str, str, Role, Callable[[str], list[Batch]]], ...]] = (
 
 
 def groups(_quick: bool) -> Iterator[list[Case]]:
-    """By what is shared and what is done."""
+    """Yield the cases by what is shared and by operation."""
     for panel in (OWN, BATCH):
         for op in ("seal", "open"):
             ways = [way for way in WAYS if way[0] == panel]
@@ -47,10 +47,10 @@ def _start(make: Callable[[str], list[Batch]], op: str) -> Round:
 
 BENCH = Bench(
     name="threads",
-    about="Records of 16 KiB sealed and opened by one thread and by two",
+    about="records of 16 KiB, sealed and opened by one thread and by two",
     groups=groups,
     columns=(Column("MB_per_s", lambda row: 1e-6 / row.per("bytes"), ".0f"),),
     pace=Pace(turns=24, budget=0.02),
     quick=Pace(turns=7, budget=0.01),
-    notes=("A thread's own buffers of 8 records stay in its cache; a batch of 16 MiB does not.",),
+    notes=("A thread's own buffers of 8 records fit into its cache; a batch of 16 MiB does not.",),
 )

@@ -1,4 +1,4 @@
-"""The same bytes sealed or opened by one thread or by more."""
+"""The same data, sealed or opened by one thread or by several."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 KEY: Final = traffic_key(TLS13, AES_GCM_128)
 INFO: Final = KEY.struct()
 L2_RECORDS: Final = 8
-"""Records of a batch whose plaintext and wire stay in the second cache of a core."""
+"""Number of records of a batch whose plaintext and wire fit into the L2 cache of a core."""
 ROUND: Final = 16 << 20
-"""Bytes of plaintext in a round, whoever does them."""
+"""Number of bytes of plaintext in a round, over all threads."""
 
 
 class Batch:
-    """So many records of 16 KiB, sealed or opened from one buffer into another."""
+    """A batch of records of 16 KiB, sealed or opened from one buffer into another."""
 
     def __init__(self, op: str, records: int, threads: int = 1) -> None:
         self.data = bytes(range(256)) * (records * MAX_PLAINTEXT // 256)
@@ -33,7 +33,7 @@ class Batch:
         self._sealer, self._opener = Sealer(INFO), Opener(INFO)
 
     def run(self) -> None:
-        """Do all of it once, under the first numbers again."""
+        """Seal or open the batch, starting with the first sequence number."""
         if self._seals:
             self._sealer.rekey(INFO)
             self._sealer.seal_batch(self.data, out=self._out, threads=self._threads)
@@ -42,13 +42,13 @@ class Batch:
             self._opener.open_batch(self._wire, self._out, threads=self._threads)
 
     def is_done(self) -> bool:
-        """The output is what it should be."""
+        """Return True if the output is correct."""
         want = self._wire if self._seals else self.data
         return self._out[: len(want)] == want
 
 
 class Round:
-    """A round of batches, in as many threads as there are batches."""
+    """A round of batches, with a thread for each batch."""
 
     def __init__(self, batches: list[Batch]) -> None:
         self._batches = batches
