@@ -149,7 +149,7 @@ def test_a_path_with_a_zero_byte_is_told_so() -> None:
 
 def test_a_suite_that_is_not_known_is_quoted_in_part() -> None:
     with pytest.raises(
-        ktls_fast.ConfigError, match=r'^\[Errno 22\] suite "y{100}…" is none of TLS_'
+        ktls_fast.ConfigError, match=r'^\[Errno 22\] suite "y{100}…" is not one of TLS_'
     ):
         server(suites=[LONG])
 

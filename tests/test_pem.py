@@ -162,7 +162,7 @@ def test_an_old_encryption_is_refused_with_the_command_that_converts_it(
     old_file, new_file = tmp_path / "old.key", tmp_path / "new.key"
     openssl(*old.split(), "-in", str(key_file), "-passout", "pass:x", "-out", str(old_file))
     told = refusal(old_file.read_bytes(), password="x")
-    command = re.search(r"convert it by `openssl (.*)`", told)
+    command = re.search(r"convert it with `openssl (.*)`", told)
     assert command, told
     arguments = command[1].replace("FILE", str(old_file)).replace("NEW", str(new_file))
     openssl(*shlex.split(arguments), "-passin", "pass:x", "-passout", "pass:y")
@@ -185,7 +185,7 @@ def test_a_kind_of_key_that_is_not_supported_is_named(
 ) -> None:
     key = openssl("genpkey", *arguments.split())
     assert refusal(key) == (
-        f"key is not usable: keys of the kind {kind} are not supported;"
+        f"key is not usable: keys of type {kind} are not supported;"
         " RSA of 2048 to 8192 bits, EC on P-256, P-384 or P-521, and Ed25519 are"
     )
 
@@ -196,7 +196,7 @@ def test_a_dsa_key_and_one_of_openssh_are_told_with_the_command_that_converts(
     parameters = tmp_path / "dsa.pem"
     openssl("dsaparam", "-out", str(parameters), "1024")
     key = openssl("gendsa", str(parameters))
-    assert "keys of the kind DSA are not supported" in refusal(key)
+    assert "keys of type DSA are not supported" in refusal(key)
 
     tool, file = require_tool("ssh-keygen"), tmp_path / "id"
     subprocess.run([tool, "-q", "-t", "rsa", "-N", "", "-f", str(file)], check=True)
@@ -216,7 +216,7 @@ def test_a_certificate_with_explicit_curve_parameters_is_named(
     curve = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
     openssl("genpkey", *curve, *form.split(), "-out", str(key))
     openssl("req", "-x509", "-key", str(key), "-out", str(cert), "-subj", "/CN=x", "-days", "2")
-    kind = "keys of the kind EC with explicit curve parameters are not supported"
+    kind = "keys of type EC with explicit curve parameters are not supported"
     assert kind in refusal(key.read_bytes(), cert.read_bytes())
     named = openssl("ec", "-in", str(key), "-param_enc", "named_curve")
     told = refusal(named, cert.read_bytes())
@@ -253,7 +253,7 @@ def test_the_same_in_the_older_formats_is_named(openssl: Openssl) -> None:
         ("genrsa -traditional 1024", "RSA of 1024 bits"),
         ("ecparam -name secp224r1 -genkey -noout", "EC on P-224"),
     ]:
-        assert f"keys of the kind {kind} are not supported" in refusal(openssl(*arguments.split()))
+        assert f"keys of type {kind} are not supported" in refusal(openssl(*arguments.split()))
 
 
 def test_a_chain_in_the_wrong_order_is_told_which_comes_first() -> None:

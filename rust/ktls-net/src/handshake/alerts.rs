@@ -1,9 +1,9 @@
-//! The alerts that RFC 8446 names where rustls sends another one, or none.
+//! Alerts that RFC 8446 requires and rustls does not send, or replaces by other ones.
 //!
-//! What a header or the stream as a whole is guilty of is judged in front of rustls. What only the
-//! plaintext of a record tells is found when rustls has refused it: the record is opened once
-//! more. An alert of ours takes the place of the one that rustls has made and that is not sent, so no
-//! two messages are sent under one number.
+//! Faults in a header or in the stream as a whole are found before rustls gets the bytes. Faults in
+//! the plaintext of a record are found after rustls has refused it: the record is opened once more.
+//! One of our alerts replaces the one that rustls has made, which is then not sent. So no two
+//! messages are sealed under one record number.
 
 use ktls_core::Alert;
 use ktls_core::suite::Suite;
@@ -13,21 +13,21 @@ use zeroize::Zeroizing;
 
 use super::{FATAL, Handshake, HandshakeError, HandshakeState, error};
 
-/// Sealed records of the handshake, and what is known of them.
+/// Counts of the records of a handshake.
 #[derive(Default)]
 pub(super) struct RecordCounts {
-    /// Of the peer, handed to rustls.
+    /// Sealed records of the peer that were passed to rustls.
     pub(super) received: u64,
-    /// Of ours, made by rustls.
+    /// Sealed records that rustls has made.
     sent: u64,
-    /// The peer has sent change_cipher_spec.
+    /// Whether the peer has sent change_cipher_spec.
     peer_changed: bool,
-    /// We have.
+    /// Whether we have sent change_cipher_spec.
     we_changed: bool,
 }
 
 impl RecordCounts {
-    /// A header of the peer was handed to rustls.
+    /// Counts a record of the peer whose header is passed to rustls.
     pub(super) const fn hand_over(&mut self, header: [u8; HEADER_LEN]) {
         match ContentType(header[0]) {
             ContentType::APPLICATION_DATA => self.received += 1,
@@ -36,7 +36,7 @@ impl RecordCounts {
         }
     }
 
-    /// rustls has made these records.
+    /// Counts the records that rustls has made.
     pub(super) fn made(&mut self, mut records: &[u8]) {
         while let &[record_type, _, _, high, low, ref rest @ ..] = records {
             match ContentType(record_type) {
@@ -51,14 +51,14 @@ impl RecordCounts {
 }
 
 impl Handshake {
-    /// Ends the handshake for a reason of ours.
+    /// Ends the handshake with this alert and error text.
     pub(super) fn refuse(&mut self, alert: Alert, text: impl Into<String>) {
         self.state = HandshakeState::Failed(HandshakeError::failed(text));
         self.tell(alert);
         self.side.secrets().forget();
     }
 
-    /// Tells the peer; in TLS 1.2 only while our records are in clear.
+    /// Queues an alert for the peer. In TLS 1.2 only possible while our records are not encrypted.
     pub(super) fn tell(&mut self, alert: Alert) {
         let message = [FATAL, alert.code()];
         let secrets = self.side.secrets();
@@ -74,7 +74,8 @@ impl Handshake {
         }
     }
 
-    /// What is owed for an error of rustls, instead of what rustls has `said`.
+    /// Queues the alert for an error of rustls: the one that the RFC requires, or else the one that
+    /// rustls has made, which is in `said`.
     pub(super) fn tell_after(&mut self, error: &Rustls, said: &[u8], body: &[u8]) {
         match self.better_alert(error, body) {
             Some(alert) => self.tell(alert),
@@ -87,7 +88,8 @@ impl Handshake {
         }
     }
 
-    /// RFC 8446 §5.1 and §5.2: record_overflow for a record that is too long, by its header.
+    /// Returns `true` if the header announces a record that is longer than allowed, for which RFC
+    /// 8446 §5.1 and §5.2 require record_overflow.
     pub(super) fn is_too_long(&self, header: [u8; HEADER_LEN]) -> bool {
         let [record_type, 3, _, high, low] = header else {
             return false;
@@ -102,7 +104,7 @@ impl Handshake {
         usize::from(u16::from_be_bytes([high, low])) > MAX_PLAINTEXT + expansion
     }
 
-    /// The number of the suite, once there is one.
+    /// Returns the number of the cipher suite once it is negotiated.
     pub(super) fn suite(&self) -> Option<u16> {
         let suite = self.side.common().negotiated_cipher_suite()?;
         Some(suite.suite().into())
@@ -112,16 +114,19 @@ impl Handshake {
         self.side.common().protocol_version() == Some(ProtocolVersion::TLSv1_2)
     }
 
-    /// The number of our next record under the key of our alerts.
+    /// Returns the number of our next record under the key that seals our alerts.
     fn own_seq(&self) -> u64 {
         if self.side.is_server() {
-            0 // rustls has just switched to the key, and sends nothing before the handshake is complete.
+            // rustls has just switched to the key, and sends nothing under it before the
+            // handshake is complete.
+            0
         } else {
             self.counts.sent
         }
     }
 
-    /// The alert for what came in clear, or lies in the sealed record that rustls has refused.
+    /// Returns the alert for a fault in a plaintext message, or in the sealed record that rustls
+    /// has refused.
     fn better_alert(&self, error: &Rustls, body: &[u8]) -> Option<Alert> {
         match error {
             Rustls::AlertReceived(_) => None,
@@ -134,7 +139,8 @@ impl Handshake {
         }
     }
 
-    /// RFC 8446 §4.2.1 and §9.2: a client that is too old, or leaves out what TLS 1.3 needs.
+    /// Returns the alert for a client that is too old, or leaves out what TLS 1.3 needs (RFC 8446
+    /// §4.2.1 and §9.2).
     fn alert_of_hello(&self, why: &PeerIncompatible) -> Option<Alert> {
         let hello = self.hello?;
         match why {
@@ -168,13 +174,14 @@ impl Handshake {
                 has_misshapen_finished(messages, want).then_some(Alert::DecodeError)
             }
             ContentType::ALERT | ContentType::APPLICATION_DATA => None,
-            // RFC 8446 §5: a type that is unknown, or is never sealed.
+            // RFC 8446 §5: the type is unknown, or never sealed.
             _ => Some(Alert::UnexpectedMessage),
         }
     }
 }
 
-/// True if the last of these messages is a Finished that is not as long as the hash.
+/// Returns `true` if the last of these messages is a Finished whose length is not `want`, the
+/// length of the hash.
 fn has_misshapen_finished(mut messages: &[u8], want: usize) -> bool {
     while let &[message_type, high, middle, low, ref rest @ ..] = messages {
         let len = u32::from_be_bytes([0, high, middle, low]) as usize;

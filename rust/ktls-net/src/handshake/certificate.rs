@@ -1,4 +1,4 @@
-//! What certificates of our own must be, so that a handshake does not fail by them.
+//! Checks of our own certificates, so that they cannot make a handshake fail later.
 
 use pkcs8::ObjectIdentifier;
 use pkcs8::der::asn1::{AnyRef, BitStringRef, ContextSpecific, UintRef};
@@ -9,12 +9,13 @@ use super::error::HandshakeError;
 use super::private_key::{KeyKind, fields_of};
 use super::words::{RSA_ENCRYPTION, algorithm_name};
 
-/// The longest certificate that the verifiers of rustls read.
+/// The longest certificate, in bytes, that the verifiers of rustls accept.
 const MAX_CERTIFICATE: usize = 0xffff + HEADER;
-/// The tag and the length of a certificate that is almost as long.
+/// The length of a DER header (tag and length) in front of up to 65535 bytes.
 const HEADER: usize = 4;
 
-/// Refuses certificates that do not parse, or are too long for those who verify them.
+/// Refuses certificates that do not parse, or are too long for verifiers. `what` names their source
+/// in error messages.
 pub(super) fn check(what: &str, chain: &[CertificateDer<'_>]) -> Result<(), HandshakeError> {
     for (index, cert) in chain.iter().enumerate() {
         if public_key(cert).is_none() || cert.len() > MAX_CERTIFICATE {
@@ -24,7 +25,7 @@ pub(super) fn check(what: &str, chain: &[CertificateDer<'_>]) -> Result<(), Hand
     Ok(())
 }
 
-/// Why a certificate was refused.
+/// Returns the error that explains why a certificate was refused.
 pub(super) fn unusable(what: &str, index: usize, cert: &[u8]) -> HandshakeError {
     let len = cert.len();
     let why = if len > MAX_CERTIFICATE {
@@ -35,7 +36,7 @@ pub(super) fn unusable(what: &str, index: usize, cert: &[u8]) -> HandshakeError 
     HandshakeError::config(format!("certificate {index} of {what} {why}"))
 }
 
-/// The kind of a certificate's public key; None for one that does not parse.
+/// Returns the kind of a certificate's public key, or `None` if the certificate does not parse.
 pub(super) fn kind_of_key(cert: &[u8]) -> Option<KeyKind> {
     let (algorithm, key) = public_key(cert)?;
     let oid = ObjectIdentifier::decode(&mut SliceReader::new(algorithm).ok()?).ok()?;
@@ -46,7 +47,7 @@ pub(super) fn kind_of_key(cert: &[u8]) -> Option<KeyKind> {
     KeyKind::rsa(modulus)
 }
 
-/// The algorithm and the public key of a certificate (RFC 5280 §4.1).
+/// Returns the algorithm and the public key of a certificate (RFC 5280 §4.1).
 fn public_key(cert: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut certificate = fields_of(cert)?;
     let signed = AnyRef::decode(&mut certificate).ok()?;

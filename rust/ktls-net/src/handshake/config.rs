@@ -1,4 +1,4 @@
-//! What handshakes need, checked once and shared by all connections.
+//! Handshake configurations, checked once and shared by all connections.
 
 use std::fmt;
 use std::path::Path;
@@ -25,14 +25,14 @@ use super::options::{ClientOptions, IdentityOptions, MinVersion, ServerOptions, 
 use super::tickets::RatchetedTickets;
 use super::{certificate, pem, private_key};
 
-/// What a server needs for its handshakes. Immutable; clones share everything.
+/// The configuration of a server. Immutable; clones share everything.
 #[derive(Clone)]
 pub struct ServerConfig {
     pub(super) tls: Arc<rustls::ServerConfig>,
     pub(super) offer: Arc<OurOffer>,
 }
 
-/// What a client needs for its handshakes, its session tickets included; clones share everything.
+/// The configuration of a client, with its stored session tickets. Clones share everything.
 #[derive(Clone)]
 pub struct ClientConfig {
     pub(super) tls: Arc<rustls::ClientConfig>,
@@ -40,10 +40,11 @@ pub struct ClientConfig {
 }
 
 impl ServerConfig {
-    /// Checks the options.
+    /// Checks the options and builds the configuration.
     ///
     /// # Errors
-    /// What does not parse or does not fit together, of kind `Config`.
+    /// Returns an error of kind `Config` if an option does not parse, or options contradict each
+    /// other.
     pub fn new(options: &ServerOptions<'_>) -> Result<Self, HandshakeError> {
         let common = CommonOptions::new(options.min_version, options.suites.as_deref())?;
         let identity = identity(options.identity, &common.provider)?;
@@ -75,10 +76,11 @@ impl ServerConfig {
 }
 
 impl ClientConfig {
-    /// Checks the options.
+    /// Checks the options and builds the configuration.
     ///
     /// # Errors
-    /// What does not parse or does not fit together, of kind `Config`.
+    /// Returns an error of kind `Config` if an option does not parse, or options contradict each
+    /// other.
     pub fn new(options: &ClientOptions<'_>) -> Result<Self, HandshakeError> {
         let common = CommonOptions::new(options.min_version, options.suites.as_deref())?;
         let identity = match options.identity {
@@ -120,7 +122,7 @@ impl fmt::Debug for ClientConfig {
     }
 }
 
-/// A suite's name in the registry, which for TLS 1.3 is not rustls's.
+/// Returns the name of a suite in the IANA registry. For TLS 1.3, rustls uses another name.
 pub(super) fn suite_name(suite: CipherSuite) -> String {
     format!("{suite:?}").replacen("TLS13_", "TLS_", 1)
 }
@@ -128,7 +130,7 @@ pub(super) fn suite_name(suite: CipherSuite) -> String {
 static TLS12_UP: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
 static TLS13_ALONE: [&SupportedProtocolVersion; 1] = [&version::TLS13];
 
-/// What servers and clients choose alike.
+/// The choices that servers and clients have in common.
 struct CommonOptions {
     provider: Arc<CryptoProvider>,
     versions: &'static [&'static SupportedProtocolVersion],
@@ -163,7 +165,7 @@ impl CommonOptions {
     }
 }
 
-/// The named suites, each once, in the order of the names.
+/// Returns the suites with these names in the order of `names`, without duplicates.
 fn suites(
     names: &[String],
     all: &[SupportedCipherSuite],
@@ -178,7 +180,11 @@ fn suites(
             .find(|suite| suite_name(suite.suite()) == *name)
             .copied();
         found.ok_or_else(|| {
-            HandshakeError::config(format!("suite {} is none of {}", quoted(name), joined(all)))
+            HandshakeError::config(format!(
+                "suite {} is not one of {}",
+                quoted(name),
+                joined(all)
+            ))
         })
     };
     let mut suites: Vec<SupportedCipherSuite> = Vec::new();
@@ -207,7 +213,7 @@ fn joined(suites: &[SupportedCipherSuite]) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// A chain and the key that belongs to it.
+/// Returns a certificate chain together with its private key.
 fn identity(
     options: IdentityOptions<'_>,
     provider: &CryptoProvider,
@@ -222,13 +228,13 @@ fn identity(
         .map_err(|_| private_key::explain_refusal("key", &key))?;
     let identity = CertifiedKey::new(chain, signer);
     match identity.keys_match() {
-        // A key that does not tell its public part is taken at its word.
+        // If the public part of a key is not known, the key is accepted without this check.
         Ok(()) | Err(Rustls::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity.into()),
         Err(error) => Err(mismatch(&identity, &error)),
     }
 }
 
-/// Why the key is not that of the first certificate.
+/// Explains why the key does not belong to the first certificate.
 fn mismatch(identity: &CertifiedKey, error: &Rustls) -> HandshakeError {
     let first = "the first certificate of cert";
     if matches!(error, Rustls::InvalidCertificate(_)) {
@@ -282,7 +288,7 @@ fn client_verifier(
     };
     builder
         .build()
-        .map_err(|_| HandshakeError::config("client_roots holds no root that can be used"))
+        .map_err(|_| HandshakeError::config("client_roots holds no usable root certificate"))
 }
 
 fn server_roots(roots: TrustedRoots<'_>) -> Result<RootCertStore, HandshakeError> {
@@ -295,20 +301,22 @@ fn server_roots(roots: TrustedRoots<'_>) -> Result<RootCertStore, HandshakeError
     }
 }
 
-/// The system's store without what does not parse: stores do hold relics.
+/// Returns the system's root certificates. Those that do not parse are left out: stores contain old
+/// ones.
 fn system_roots() -> Result<RootCertStore, HandshakeError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let why = found.errors.first().map_or(String::new(), store_fault);
-        let text = format!("this system has no root certificates{why}: give some as PEM");
+        let text = format!("this system has no root certificates{why}: pass some as PEM");
         return Err(HandshakeError::config(text));
     }
     Ok(roots)
 }
 
-/// Why the system's store could not be read, as a remark.
+/// Returns the reason why the system's store could not be read, in parentheses for an error
+/// message.
 fn store_fault(error: &rustls_native_certs::Error) -> String {
     use rustls_native_certs::ErrorKind;
 
@@ -328,7 +336,8 @@ fn key_log(path: Option<&Path>) -> Result<Arc<dyn KeyLog>, HandshakeError> {
     })
 }
 
-/// For what cannot fail once the options are checked, randomness aside.
+/// Converts an error of a call that cannot fail once the options are checked, unless the system has
+/// no random bytes.
 fn unexpected(error: Rustls) -> HandshakeError {
     HandshakeError::config(failed_inside(&error))
 }

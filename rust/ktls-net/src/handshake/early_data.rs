@@ -1,10 +1,11 @@
 //! Early data that a client sends although this server accepts none (RFC 8446 §4.2.10).
 //!
-//! Such a client has a ticket from elsewhere, or from a time before ours. Its early data lies between
-//! its ClientHello and the rest of its handshake, sealed under a key that we do not have, and is to be
-//! skipped: it is what the handshake key does not open, or, after a HelloRetryRequest, all that
-//! comes before the second ClientHello. rustls would do so too, but without telling that it is done
-//! with a record: it finds the same one again with the next bytes, and counts it once more each time.
+//! Such a client has a ticket of another server, or one from before a change of the configuration.
+//! Its early data comes between its ClientHello and the rest of its handshake, is sealed under a
+//! key that we do not have, and must be skipped. A record is early data if the handshake key does
+//! not open it or, after a HelloRetryRequest, if it comes before the second ClientHello. rustls
+//! would skip early data too, but does not report that it has consumed such a record: it finds the
+//! record again with the next bytes and counts it once more each time.
 
 use ktls_core::Opener;
 use ktls_core::wire::{ContentType, HEADER_LEN};
@@ -13,44 +14,47 @@ use super::MAX_HANDSHAKE;
 
 /// Whether the client's sealed records may be early data.
 pub(super) enum EarlyData {
-    /// The first ClientHello is not complete; its bytes so far.
+    /// The first ClientHello is not complete. Holds its bytes so far.
     Unknown(Vec<u8>),
     /// The client has offered early data.
     Skipping {
-        /// Bytes that may still be skipped.
+        /// The number of bytes that may still be skipped.
         left: usize,
-        /// The handshake key, once there is one.
+        /// Opens records under the handshake key, once there is one.
         opener: Option<Box<Opener>>,
     },
-    /// None was offered, or its end has been reached.
+    /// No early data was offered, or its end has been reached.
     Over,
 }
 
-/// What a ClientHello says of its client.
+/// Facts from a ClientHello.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct ClientHello {
-    /// The newest version that it knows, if that is TLS 1.2 or older (RFC 5246 §7.4.1.2).
+    /// The newest version that the client supports, if that is TLS 1.2 or older (RFC 5246
+    /// §7.4.1.2).
     pub(super) legacy_version: u16,
-    /// It has supported_versions, so that it knows TLS 1.3.
+    /// Whether there is a supported_versions extension, so that the client supports TLS 1.3.
     pub(super) has_versions: bool,
-    /// It has neither a session nor all that a key exchange with a certificate needs (RFC 8446 §9.2).
+    /// Whether the client offers no session, and lacks an extension that a key exchange with a
+    /// certificate needs (RFC 8446 §9.2).
     pub(super) lacks_extensions: bool,
-    /// It offers early data.
+    /// Whether the client offers early data.
     early_data: bool,
 }
 
-/// What a sealed record is.
+/// The kind of a sealed record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum SiftedRecord {
-    /// Early data, to be forgotten.
+    /// Early data, to be discarded.
     EarlyData,
-    /// Early data beyond what is skipped.
+    /// Early data beyond the limit of what is skipped.
     TooMuch,
     /// Part of the handshake.
     Handshake,
 }
 
-/// Plaintext of early data that is skipped: what OpenSSL's tickets allow by default, among others.
+/// The most bytes of early data that are skipped: among others, what OpenSSL's tickets allow by
+/// default.
 pub(super) const MAX_SKIPPED: usize = 16384;
 /// Content type and tag of a record, which do not count as data.
 const OVERHEAD: usize = 17;
@@ -63,20 +67,22 @@ const PRE_SHARED_KEY: u16 = 41;
 const KEY_SHARE: u16 = 51;
 
 impl EarlyData {
-    /// At a server that waits for its client.
+    /// The state of a server that waits for a ClientHello.
     pub(super) const fn expected() -> Self {
         Self::Unknown(Vec::new())
     }
 
-    /// True if the record with this header has to be sifted as a whole.
+    /// Returns `true` if the record with this header has to be checked as a whole by
+    /// [`EarlyData::sift`].
     pub(super) const fn is_to_be_sifted(&self, header: [u8; HEADER_LEN]) -> bool {
         matches!(self, Self::Skipping { .. }) && header[0] == ContentType::APPLICATION_DATA.0
     }
 
-    /// Learns from a handshake record that came in clear; returns the first ClientHello that it ends.
+    /// Reads a plaintext handshake record. Returns the first ClientHello if this record completes
+    /// it.
     pub(super) fn read_in_clear(&mut self, fragment: &[u8]) -> Option<ClientHello> {
         let Self::Unknown(message) = self else {
-            // The second ClientHello: early data ends in front of it.
+            // This is the second ClientHello: early data comes before it.
             *self = Self::Over;
             return None;
         };
@@ -96,7 +102,8 @@ impl EarlyData {
         hello
     }
 
-    /// Tells what a sealed record is; `opener` makes the one of the handshake key, if there is a key.
+    /// Decides what a sealed record is. `make_opener` returns an opener with the handshake key, if
+    /// there is a key.
     pub(super) fn sift(
         &mut self,
         record: &[u8],
@@ -112,7 +119,7 @@ impl EarlyData {
             *self = Self::Over;
             return SiftedRecord::Handshake;
         }
-        // An empty record counts as well, so that there is an end to them.
+        // An empty record counts as well, so that their number is bounded.
         let cost = record.len().saturating_sub(HEADER_LEN + OVERHEAD).max(1);
         match left.checked_sub(cost) {
             Some(rest) => {
@@ -124,7 +131,8 @@ impl EarlyData {
     }
 }
 
-/// Nothing of what it opens is kept: rustls will open it again.
+/// Returns `true` if `opener` opens `record`. The plaintext is discarded: rustls will open the
+/// record again.
 fn opens(opener: &mut Opener, record: &[u8]) -> bool {
     let mut plaintext = zeroize::Zeroizing::new(vec![0; record.len()]);
     opener.open(record, &mut plaintext).is_ok()
@@ -134,7 +142,7 @@ fn opens(opener: &mut Opener, record: &[u8]) -> bool {
 enum ParsedHello {
     Incomplete,
     Hello(ClientHello),
-    /// rustls will say what is wrong with it.
+    /// rustls will report what is wrong with it.
     Malformed,
 }
 
@@ -166,13 +174,13 @@ fn parse_body(body: &[u8]) -> Option<ClientHello> {
     })
 }
 
-/// The numbers of a ClientHello's extensions (RFC 8446 §4.1.2).
+/// Returns the numbers of a ClientHello's extensions (RFC 8446 §4.1.2).
 fn extensions(body: &[u8]) -> Option<impl Iterator<Item = u16>> {
     let mut rest = VectorReader(body.get(2 + 32..)?);
     rest.vector(1)?; // legacy_session_id
     rest.vector(2)?; // cipher_suites
     rest.vector(1)?; // legacy_compression_methods
-    // Before TLS 1.3 there need not be any, nor the length of their list.
+    // Before TLS 1.3, the list of extensions and its length may be missing.
     let mut list = VectorReader(if rest.0.is_empty() {
         &[]
     } else {
@@ -185,7 +193,7 @@ fn extensions(body: &[u8]) -> Option<impl Iterator<Item = u16>> {
     }))
 }
 
-/// Reads numbers and vectors off the front.
+/// Reads numbers and vectors from the front of a byte slice.
 struct VectorReader<'a>(&'a [u8]);
 
 impl<'a> VectorReader<'a> {
@@ -199,7 +207,7 @@ impl<'a> VectorReader<'a> {
         )
     }
 
-    /// A vector whose length is a number of `size` bytes.
+    /// Reads a vector whose length is a number of `size` bytes.
     fn vector(&mut self, size: usize) -> Option<&'a [u8]> {
         let len = self.number(size)?;
         let (vector, rest) = self.0.split_at_checked(len)?;

@@ -1,4 +1,5 @@
-//! Why there is no connection: sentences for the one who configures or runs it.
+//! Errors of configurations and handshakes, with messages for the person who configures or runs
+//! them.
 
 use std::fmt;
 
@@ -9,16 +10,16 @@ use rustls::{
 
 use super::words::{algorithm_name, certified_name, listed, words};
 
-/// Whose turn it is to mend something.
+/// Who has to correct an error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HandshakeErrorKind {
-    /// The caller's: a configuration that does not parse or fit together (EINVAL).
+    /// The caller: the configuration does not parse or contradicts itself (EINVAL).
     Config,
-    /// The handshake with this peer failed (EPROTO).
+    /// Either side: the handshake with this peer failed (EPROTO).
     Failed,
 }
 
-/// Why a configuration was refused or a handshake failed. Never holds key bytes.
+/// The reason why a configuration was refused or a handshake failed. It never contains key bytes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HandshakeError {
     kind: HandshakeErrorKind,
@@ -26,7 +27,7 @@ pub struct HandshakeError {
 }
 
 impl HandshakeError {
-    /// Whose turn it is.
+    /// Returns who has to correct the error.
     #[must_use]
     pub const fn kind(&self) -> HandshakeErrorKind {
         self.kind
@@ -40,7 +41,7 @@ impl HandshakeError {
         }
     }
 
-    /// The stream ended before the handshake did.
+    /// The error for a stream that ended before the handshake did.
     pub(crate) fn closed() -> Self {
         Self::failed("the peer closed the connection during the handshake")
     }
@@ -63,7 +64,7 @@ impl fmt::Display for HandshakeError {
 impl std::error::Error for HandshakeError {}
 
 impl From<Rustls> for HandshakeError {
-    /// For what has no peer to blame.
+    /// Converts an error that the peer did not cause.
     fn from(error: Rustls) -> Self {
         Self::failed(failed_inside(&error))
     }
@@ -82,10 +83,10 @@ pub(super) struct OurOffer {
     pub(super) suites: String,
 }
 
-/// What a sentence about a failure needs to know of us.
+/// The part of our configuration that error messages mention.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FailureContext<'a> {
-    /// The name that the peer's certificate must prove: at a client.
+    /// The name that the peer's certificate must be valid for. `None` at a server.
     pub(super) server_name: Option<&'a str>,
     /// Our ALPN protocols.
     pub(super) alpn: &'a [Vec<u8>],
@@ -94,7 +95,7 @@ pub(super) struct FailureContext<'a> {
 }
 
 impl FailureContext<'_> {
-    /// What `error` means, and what to do about it where that is known.
+    /// Returns a sentence that says what `error` means and, if known, how to correct it.
     pub(super) fn explain(self, error: &Rustls) -> String {
         match error {
             Rustls::AlertReceived(alert) => alert_received(*alert),
@@ -148,12 +149,12 @@ impl FailureContext<'_> {
             PeerIncompatible::NoSignatureSchemesInCommon => {
                 "the peer accepts no signature that our key can make".into()
             }
-            why => format!("the peer lacks what we need: {}", words(why)),
+            why => format!("the peer is not compatible with us: {}", words(why)),
         }
     }
 }
 
-/// What is wrong with a certificate, as the rest of a sentence about it.
+/// Returns a verb phrase that says what is wrong with a certificate.
 fn certificate_fault(why: &CertificateError) -> String {
     match why {
         CertificateError::UnknownIssuer => {
@@ -177,13 +178,14 @@ fn certificate_fault(why: &CertificateError) -> String {
         CertificateError::BadEncoding => {
             "does not parse: it is malformed, or has more than 65535 bytes".into()
         }
-        // Also what the handshake itself is signed by.
+        // Also the error for the signature over the handshake itself.
         CertificateError::BadSignature => {
             "cannot be trusted: a signature by its key, or in its chain, does not verify; \
-             it is forged, or of an RSA key outside of 2048 to 8192 bits, which is not supported"
+             it is forged, or was made with an RSA key outside of 2048 to 8192 bits, which is not \
+             supported"
                 .into()
         }
-        CertificateError::Expired => "is valid at no time".into(),
+        CertificateError::Expired => "is never valid: its validity ends before it begins".into(),
         CertificateError::NotValidForName => "is not valid for that name".into(),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "is for another purpose: its extended key usage does not name this one".into()
@@ -202,29 +204,29 @@ fn certificate_fault(why: &CertificateError) -> String {
             let algorithm = algorithm_name(signature_algorithm_id);
             let key = algorithm_name(public_key_algorithm_id);
             format!(
-                "or its chain is signed by {algorithm} with a key of the kind {key}, \
+                "or its chain is signed by {algorithm} with a key of type {key}, \
                  which is not supported"
             )
         }
-        // The verifier's own error comes as text only.
+        // The verifier's own error is available as text only.
         CertificateError::Other(other) => verifier_fault(&other.to_string()),
         why => format!("is not acceptable: {}", words(why)),
     }
 }
 
-/// What the verifier says by the name of its error.
+/// Returns a verb phrase for the verifier's error of this name.
 fn verifier_fault(name: &str) -> String {
     match name {
         "CaUsedAsEndEntity" => {
-            "is a CA's own (CA:TRUE): a peer needs one that the CA has issued, or \
+            "is a CA certificate (CA:TRUE): a peer needs one that the CA has issued, or \
              a self-signed one made with \
              `openssl req -x509 -addext basicConstraints=critical,CA:FALSE`"
                 .into()
         }
-        "EndEntityUsedAsCa" => "is issued by a certificate that is no CA's (CA:TRUE)".into(),
-        "PathLenConstraintViolated" => "has more CAs above it than one of them allows".into(),
-        "NameConstraintViolation" => "has a name that one of its CAs may not vouch for".into(),
-        "UnsupportedCertVersion" => "or its chain is not of version 3 of X.509".into(),
+        "EndEntityUsedAsCa" => "is issued by a certificate that is not a CA's (CA:TRUE)".into(),
+        "PathLenConstraintViolated" => "has a longer chain than one of its CAs allows".into(),
+        "NameConstraintViolation" => "has a name that one of its CAs must not certify".into(),
+        "UnsupportedCertVersion" => "or its chain is not X.509 version 3".into(),
         "UnsupportedCriticalExtension" => {
             "or its chain has a critical extension that is not supported".into()
         }
@@ -239,7 +241,7 @@ fn alert_received(alert: AlertDescription) -> String {
         | AlertDescription::CertificateExpired
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnknownCA => ": it does not accept our certificate",
-        AlertDescription::CertificateRequired => ": it wants a certificate of ours",
+        AlertDescription::CertificateRequired => ": it requires a certificate from us",
         AlertDescription::HandshakeFailure => ": most likely no suite in common",
         AlertDescription::ProtocolVersion => ": no version in common",
         AlertDescription::NoApplicationProtocol => ": no ALPN protocol in common",
@@ -249,7 +251,7 @@ fn alert_received(alert: AlertDescription) -> String {
     format!("the peer sent the alert {}{hint}", alert_name(alert))
 }
 
-/// The alert's name in the RFC, or its number.
+/// Returns the alert's name in the RFC, or its number.
 fn alert_name(alert: AlertDescription) -> String {
     let code = u8::from(alert);
     Alert::from_code(code).map_or_else(|| code.to_string(), |alert| alert.name().into())
@@ -266,29 +268,31 @@ fn protocol_broken(error: &Rustls) -> String {
             format!("the peer sent a malformed message: {}", words(why))
         }
         Rustls::InappropriateMessage { got_type, .. } => {
-            format!("the peer sent what may not come here: {}", words(got_type))
+            format!("the peer sent an unexpected message: {}", words(got_type))
         }
         Rustls::InappropriateHandshakeMessage { got_type, .. } => {
-            format!("the peer sent what may not come here: {}", words(got_type))
+            format!("the peer sent an unexpected message: {}", words(got_type))
         }
         Rustls::DecryptError => "a record of the peer's handshake does not authenticate".into(),
         error => failed_inside(error),
     }
 }
 
-/// What went wrong at our own end, or in a way that no other text is for.
+/// Describes an error of our own side, or one for which there is no other text.
 pub(super) fn failed_inside(error: &Rustls) -> String {
     match error {
-        Rustls::FailedToGetRandomBytes => "the system gave no random bytes".into(),
+        Rustls::FailedToGetRandomBytes => "the system returned no random bytes".into(),
         Rustls::FailedToGetCurrentTime => "the system's clock cannot be read".into(),
         Rustls::HandshakeNotComplete => "the handshake is not complete".into(),
         Rustls::EncryptError => "a record of the handshake could not be sealed".into(),
-        Rustls::General(_) | Rustls::Other(_) => "the handshake failed inside the library".into(),
+        Rustls::General(_) | Rustls::Other(_) => {
+            "the handshake failed inside the TLS library".into()
+        }
         error => format!("the handshake failed: {}", words(error)),
     }
 }
 
-/// Why the first bytes are no TLS record.
+/// Explains that the first bytes of the peer are not a TLS record.
 pub(super) fn not_tls(first: &[u8]) -> String {
     if HTTP.iter().any(|word| first.starts_with(word)) {
         return "the peer speaks plain HTTP, not TLS".into();
@@ -305,7 +309,7 @@ const HTTP: [&[u8]; 11] = [
     b"HTTP",
 ];
 
-/// True for five bytes that are no header of TLS at all.
+/// Returns `true` if rustls refused five bytes because they cannot be the header of a TLS record.
 pub(super) fn is_no_header(error: &Rustls) -> bool {
     matches!(
         error,
@@ -315,12 +319,13 @@ pub(super) fn is_no_header(error: &Rustls) -> bool {
     )
 }
 
-/// The alert owed where rustls may owe it: for a message too long, or interrupted by another.
+/// Returns the alert for an error for which rustls may make none, such as a message that is too
+/// long or interrupted by another.
 pub(super) const fn unsaid(error: &Rustls) -> Option<Alert> {
     match error {
         Rustls::InvalidMessage(_) => Some(Alert::DecodeError),
         Rustls::PeerMisbehaved(_) => Some(Alert::UnexpectedMessage),
-        // The peer has ended it.
+        // The peer has ended the connection.
         Rustls::AlertReceived(_) => None,
         _ => Some(Alert::InternalError),
     }

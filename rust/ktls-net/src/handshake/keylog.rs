@@ -1,4 +1,4 @@
-//! Secrets to a file, in the format that `SSLKEYLOGFILE` names, for Wireshark and the like.
+//! A key log file in the format of `SSLKEYLOGFILE`, for Wireshark and similar tools.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ use crate::error::system_reason;
 
 use super::error::HandshakeError;
 
-/// Appends one line per secret. A line that cannot be written harms no connection.
+/// Appends one line per secret. A line that cannot be written does not affect the connection.
 #[derive(Debug)]
 pub(super) struct KeyLogFile {
     path: PathBuf,
@@ -24,7 +24,7 @@ pub(super) struct KeyLogFile {
 }
 
 impl KeyLogFile {
-    /// Opens or makes the file; only its owner may read one that is made here.
+    /// Opens or creates the file. A new file is readable by its owner only.
     pub(super) fn open(path: &Path) -> Result<Self, HandshakeError> {
         let file = OpenOptions::new()
             .append(true)
@@ -44,19 +44,20 @@ impl KeyLogFile {
         })
     }
 
-    /// What to tell about a failed write: the first time only.
+    /// Returns the message about a failed write the first time, and `None` afterwards.
     fn report(&self, error: &io::Error) -> Option<String> {
         let path = self.path.display();
         (!self.reported.swap(true, Ordering::Relaxed)).then(|| {
             format!(
-                "ktls_fast: the key log {path} cannot be written, going on without: {}",
+                "ktls_fast: the key log {path} cannot be written; going on without it: {}",
                 system_reason(error)
             )
         })
     }
 }
 
-/// A FIFO that nobody reads is refused, and one that is full loses lines: neither holds anybody up.
+/// A FIFO without a reader is refused when it is opened, and a full one loses lines: neither
+/// blocks.
 const NO_WAITING: i32 = OFlags::NONBLOCK.bits() as i32;
 
 impl KeyLog for KeyLogFile {
@@ -65,13 +66,14 @@ impl KeyLog for KeyLogFile {
         let line = line(label, client_random, secret);
         let written = (&self.file).write_all(&line);
         if let Some(text) = written.err().and_then(|error| self.report(&error)) {
-            // Nobody is left to tell when standard error is gone too.
+            // If standard error fails too, there is no other place for the message.
             let _ = writeln!(io::stderr(), "{text}");
         }
     }
 }
 
-/// `LABEL <client random> <secret>`, made without a copy that is left behind.
+/// Formats `LABEL <client random> <secret>`. The capacity is exact: growing would leave a copy of
+/// the secret behind.
 fn line(label: &str, client_random: &[u8], secret: &[u8]) -> Zeroizing<Vec<u8>> {
     let len = label.len() + 2 * (client_random.len() + secret.len()) + 3;
     let mut line = Zeroizing::new(Vec::with_capacity(len));

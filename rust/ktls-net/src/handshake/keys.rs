@@ -1,4 +1,4 @@
-//! From rustls's keys to the kernel's.
+//! Conversion of rustls's keys to the kernel's structs.
 
 use ktls_core::session::KeySource;
 use ktls_core::suite::Cipher;
@@ -11,7 +11,8 @@ use rustls::{ConnectionTrafficSecrets, ProtocolVersion};
 
 use super::limits::MAX_TICKET;
 
-/// The next keys, and at a client the session store, of a connection that rustls began.
+/// The source of the next keys of a connection that rustls began and, at a client, its session
+/// store.
 pub(super) struct RustlsKeys<Data>(pub(super) KernelConnection<Data>);
 
 impl<Data> RustlsKeys<Data> {
@@ -60,7 +61,7 @@ impl KeySource for RustlsKeys<ClientConnectionData> {
             return Err(NO_TICKET_HERE);
         }
         if body.len() > MAX_TICKET {
-            return Ok(()); // the next ClientHello could not hold it
+            return Ok(()); // The next ClientHello could not hold it.
         }
         self.0
             .handle_new_session_ticket(body)
@@ -68,7 +69,7 @@ impl KeySource for RustlsKeys<ClientConnectionData> {
     }
 }
 
-/// The kernel's struct for a key of which `rec_seq` records are already on the wire.
+/// Returns the kernel's struct for a key under which `rec_seq` records are already on the wire.
 pub(super) fn crypto_info(
     version: u16,
     rec_seq: u64,
@@ -90,14 +91,14 @@ pub(super) fn crypto_info(
     }
 }
 
-/// Where the explicit nonces of TLS 1.2 AES-GCM may start to count.
+/// Returns the first explicit nonce that our sealer may use for TLS 1.2 AES-GCM.
 ///
-/// rustls made the nonces of its records as `start ^ n` for `n < used`; our sealer counts up by one
-/// per record, and under one key no nonce may ever come twice (RFC 5288 §3). All `n < used` fit the
-/// low bits of `used - 1`, so rustls's nonces share all the bits above those with `start`. We begin
-/// with the smallest number after all that share them: counting up from there meets one of them again
-/// only once the 64 bits have gone round, and a key seals far fewer records (RFC 8446 §5.5). At the
-/// receiver the nonce comes with each record, and where we start does not matter.
+/// rustls made the nonces of its records as `start ^ n` for `n < used`. Our sealer counts up by one
+/// per record, and under one key no nonce may repeat (RFC 5288 §3). All `n < used` fit in the low
+/// bits of `used - 1`, so rustls's nonces share all higher bits with `start`. We begin with the
+/// smallest number after all numbers that share these bits. Counting up from there reaches one of
+/// them again only after the 64 bits wrap around, and a key seals far fewer records (RFC 8446
+/// §5.5). A receiver takes the nonce from each record, so it does not matter where we start.
 fn first_unused(start: u64, used: u64) -> u64 {
     let Some(last) = used.checked_sub(1) else {
         return start;

@@ -1,7 +1,7 @@
-//! What fits the length fields of handshake messages.
+//! Limits that follow from the length fields of handshake messages.
 //!
-//! rustls writes a length that does not fit its field cut off, which makes the message malformed.
-//! So everything whose length configuration decides is checked before any handshake.
+//! rustls truncates a length that does not fit its field, which makes the message malformed. So
+//! everything whose length depends on the configuration is checked before any handshake.
 
 use rustls::DistinguishedName;
 use rustls::pki_types::CertificateDer;
@@ -9,27 +9,29 @@ use rustls::server::ProducesTickets;
 
 use super::error::HandshakeError;
 
-/// The longest ticket that is issued or kept: a ClientHello has to hold it.
+/// The longest ticket, in bytes, that is issued or stored: it has to fit in a ClientHello.
 pub(super) const MAX_TICKET: usize = 1 << 15;
 
-/// What a ClientHello's extensions need besides protocol names and a ticket: key shares (1.3 KB with
-/// a post-quantum one), the server's name (at most 253 bytes), a cookie, and fixed lists.
+/// Bytes reserved in a ClientHello for extensions other than protocol names and the ticket: key
+/// shares (1.3 KB with a post-quantum one), the server name (at most 253 bytes), a cookie, and
+/// fixed lists.
 const OTHER_EXTENSIONS: usize = 1 << 12;
 
-/// Bytes that the protocol names may have in all, each with its length in front (RFC 7301 §3.1).
+/// The most bytes of all protocol names, each with its length prefix (RFC 7301 §3.1).
 const MAX_PROTOCOL_LIST: usize = U16_MAX - OTHER_EXTENSIONS - MAX_TICKET;
 
-/// Bytes that the names of authorities may have in all, each with its length in front, so that the
-/// other extensions of a CertificateRequest fit beside them (RFC 8446 §4.3.2).
+/// The most bytes of all names of authorities, each with its length prefix, so that the other
+/// extensions of a CertificateRequest fit beside them (RFC 8446 §4.3.2).
 const MAX_AUTHORITY_LIST: usize = U16_MAX - 1024;
 
-/// A count is one byte where a client asks for a number of tickets (RFC 9149 §2).
+/// The most tickets per handshake: a client that asks for a number of tickets has one byte for it
+/// (RFC 9149 §2).
 const MAX_TICKETS: usize = 255;
 
 const U16_MAX: usize = 0xffff;
 const U24_MAX: usize = 0xff_ffff;
 
-/// Refuses names that are no protocols, and those whose list does not fit a ClientHello.
+/// Refuses protocol names that are empty or longer than 255 bytes.
 pub(super) fn check_protocols(protocols: &[Vec<u8>]) -> Result<(), HandshakeError> {
     if let Some(name) = protocols
         .iter()
@@ -41,7 +43,7 @@ pub(super) fn check_protocols(protocols: &[Vec<u8>]) -> Result<(), HandshakeErro
     Ok(())
 }
 
-/// Refuses a list of protocols that is too long for a client to offer.
+/// Refuses a list of protocols that is too long for a ClientHello.
 pub(super) fn check_offered_protocols(protocols: &[Vec<u8>]) -> Result<(), HandshakeError> {
     let len: usize = protocols.iter().map(|name| 1 + name.len()).sum();
     if len > MAX_PROTOCOL_LIST {
@@ -71,12 +73,12 @@ pub(super) fn check_chain(what: &str, chain: &[CertificateDer<'_>]) -> Result<()
     Ok(())
 }
 
-/// The length of a certificate, and of its extensions in TLS 1.3.
+/// The length prefixes of a certificate and of its extensions in TLS 1.3.
 const CERTIFICATE_OVERHEAD: usize = 3 + 2;
-/// The length of the request context in TLS 1.3, and that of the list.
+/// The length prefixes of the request context in TLS 1.3 and of the list.
 const MESSAGE_OVERHEAD: usize = 1 + 3;
 
-/// Refuses a number of tickets that no client asks for.
+/// Refuses a number of tickets for which no client can ask.
 pub(super) fn check_tickets(count: usize) -> Result<(), HandshakeError> {
     if count > MAX_TICKETS {
         let text = format!("{count} tickets are too many for one handshake: at most {MAX_TICKETS}");
@@ -85,19 +87,19 @@ pub(super) fn check_tickets(count: usize) -> Result<(), HandshakeError> {
     Ok(())
 }
 
-/// True when the names of all authorities fit a CertificateRequest.
+/// Returns `true` if the names of all authorities fit in a CertificateRequest.
 ///
-/// They are hints: a server that sends none asks for a certificate of any authority
-/// (RFC 8446 §4.2.4), and judges it when it comes. Some of the names would be worse than none, as
-/// clients do not offer a certificate of an authority that is missing.
+/// The names are hints. A server that sends none accepts a certificate of any authority (RFC 8446
+/// §4.2.4) and verifies it when it arrives. Sending only some of the names would be worse than
+/// sending none, since clients do not offer a certificate of an authority that is missing.
 pub(super) fn authorities_fit(names: &[DistinguishedName]) -> bool {
     let len: usize = names.iter().map(|name| 2 + name.as_ref().len()).sum();
     len <= MAX_AUTHORITY_LIST
 }
 
-/// Makes no ticket rather than one that is too long to be sent back.
+/// Issues no ticket if it would be too long to be sent back.
 ///
-/// A ticket holds the client's certificate chain.
+/// A ticket contains the client's certificate chain, so its length is not fixed.
 #[derive(Debug)]
 pub(super) struct BoundedTickets<T>(pub(super) T);
 

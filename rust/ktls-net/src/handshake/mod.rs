@@ -1,8 +1,9 @@
-//! The handshake, done by rustls; the records after it are ours.
+//! TLS handshakes, done by rustls. The records after the handshake are sealed and opened by
+//! `ktls-core`.
 //!
-//! [`Handshake`] takes the peer's bytes and gives bytes to send; it never opens application data:
-//! the stream is handed to rustls piece by piece, and what follows the last handshake record stays
-//! sealed in [`EstablishedConnection::received`]. No other module knows rustls.
+//! [`Handshake`] takes the bytes of the peer and returns the bytes to send. It never opens
+//! application data: rustls gets the stream piece by piece, and what follows the last handshake
+//! record stays sealed in [`EstablishedConnection::received`]. No other module uses rustls.
 
 mod alerts;
 mod certificate;
@@ -41,17 +42,18 @@ use side::HandshakeSide;
 pub struct Handshake {
     side: HandshakeSide,
     state: HandshakeState,
-    /// From the peer, not yet handed to rustls: less than a record while the handshake runs.
+    /// Bytes of the peer that rustls does not have yet: less than one record while the handshake
+    /// runs.
     received: Vec<u8>,
-    /// Handed to rustls, which is not done with it.
+    /// Bytes that rustls has seen but not consumed.
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
-    /// What the next piece for rustls is.
+    /// The kind of the next piece for rustls.
     next: IncomingPiece,
-    /// Bytes handed to rustls so far.
+    /// The number of bytes passed to rustls so far.
     total: usize,
     early_data: EarlyData,
-    /// Of the peer, if that is a client.
+    /// The first ClientHello, once it has arrived whole; `None` at a client.
     hello: Option<ClientHello>,
     counts: RecordCounts,
 }
@@ -62,37 +64,40 @@ enum HandshakeState {
     Failed(HandshakeError),
 }
 
-/// rustls judges a header before its body has come: a peer that is no TLS peer at all is told
-/// so at once, although its "length" promises more.
+/// The next piece of the stream for rustls.
+///
+/// rustls gets a header before its body has arrived, so that a peer that does not speak TLS is
+/// refused at once, even if the "length" in its first bytes is large.
 #[derive(Clone, Copy)]
 enum IncomingPiece {
     Header,
     Body { record_type: u8, len: usize },
 }
 
-/// A connection whose handshake is done.
+/// A connection whose handshake is complete.
 pub struct EstablishedConnection {
-    /// The key of our records, numbered on from those of the handshake.
+    /// The key of the records that we send. Its record number continues after those of the
+    /// handshake.
     pub tx: CryptoInfo,
-    /// The key of the peer's records.
+    /// The key of the records that the peer sends.
     pub rx: CryptoInfo,
-    /// Where the next keys come from.
+    /// The source of the next keys.
     pub keys: Box<dyn KeySource>,
-    /// What was read after the handshake, still sealed.
+    /// Bytes that were read after the handshake, still sealed.
     pub received: Vec<u8>,
-    /// 0x0303 or 0x0304.
+    /// The protocol version: 0x0303 or 0x0304.
     pub version: u16,
-    /// The suite's name in the registry.
+    /// The name of the cipher suite in the IANA registry.
     pub suite_name: String,
-    /// The suite's number.
+    /// The number of the cipher suite.
     pub suite: u16,
-    /// The protocol agreed on.
+    /// The ALPN protocol, if one was negotiated.
     pub alpn: Option<Vec<u8>>,
-    /// The name that the client asked for.
+    /// The server name that the client asked for.
     pub server_name: Option<String>,
-    /// The peer's chain as DER, leaf first.
+    /// The peer's certificate chain as DER, leaf first. Empty if the peer sent none.
     pub peer_certificates: Vec<Vec<u8>>,
-    /// A session was resumed.
+    /// Whether a session was resumed.
     pub resumed: bool,
 }
 
@@ -100,15 +105,15 @@ impl Handshake {
     /// Starts a server's handshake.
     ///
     /// # Errors
-    /// When there is no randomness.
+    /// Returns an error if the system has no random bytes.
     pub fn server(config: &ServerConfig) -> Result<Self, HandshakeError> {
         Self::start(HandshakeSide::server(config)?)
     }
 
-    /// Starts a client's handshake with the server that must prove to be `server_name`.
+    /// Starts a client's handshake with a server whose certificate must be valid for `server_name`.
     ///
     /// # Errors
-    /// A `server_name` that is neither a DNS name nor an IP address, of kind `Config`.
+    /// Returns an error of kind `Config` if `server_name` is neither a DNS name nor an IP address.
     pub fn client(config: &ClientConfig, server_name: &str) -> Result<Self, HandshakeError> {
         Self::start(HandshakeSide::client(config, server_name)?)
     }
@@ -135,12 +140,13 @@ impl Handshake {
         handshake.outcome().map(|_| handshake)
     }
 
-    /// Takes bytes that were read from the peer; true once the handshake is complete.
+    /// Takes bytes that were read from the peer. Returns `true` once the handshake is complete.
     ///
-    /// What comes after the handshake is kept, unlimited: read no more than needed then.
+    /// Bytes that follow the handshake are kept, without a limit: do not read more than needed.
     ///
     /// # Errors
-    /// Why there will be no connection, again at each call; [`Handshake::outgoing`] holds the alert.
+    /// Returns the reason if the handshake has failed, again at each later call.
+    /// [`Handshake::outgoing`] then holds the alert.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<bool, HandshakeError> {
         self.received.extend_from_slice(bytes);
         let mut at = 0;
@@ -152,30 +158,32 @@ impl Handshake {
         self.outcome()
     }
 
-    /// Tells that the first `n` bytes of [`Handshake::outgoing`] were sent.
+    /// Removes the first `n` bytes of [`Handshake::outgoing`], which were sent.
     ///
     /// # Panics
-    /// When there are fewer.
+    /// Panics if [`Handshake::outgoing`] has fewer than `n` bytes.
     pub fn sent(&mut self, n: usize) {
         self.outgoing.drain(..n);
     }
 
-    /// Bytes to send to the peer; also after an error, and still when the handshake is complete.
+    /// Returns the bytes to send to the peer. There may be some after an error, and after the
+    /// handshake is complete.
     #[must_use]
     pub fn outgoing(&self) -> &[u8] {
         &self.outgoing
     }
 
-    /// True when nothing more is needed from the peer.
+    /// Returns `true` if nothing more is needed from the peer.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         matches!(self.state, HandshakeState::Complete)
     }
 
-    /// The connection, once the handshake is complete and everything was sent.
+    /// Returns the connection once the handshake is complete and all bytes were sent.
     ///
     /// # Errors
-    /// When it is too early, of kind `Config`; the failure of a handshake that has failed.
+    /// Returns an error of kind `Config` if the handshake is not complete or bytes are still to be
+    /// sent; otherwise the failure of the handshake, if it has failed.
     pub fn finish(self) -> Result<EstablishedConnection, HandshakeError> {
         if !self.outcome()? {
             return Err(HandshakeError::config("the handshake is not complete"));
@@ -212,7 +220,8 @@ impl Handshake {
         })
     }
 
-    /// Where in `received` the next piece for rustls lies, if it is whole and still wanted.
+    /// Returns the range in `received` of the next piece for rustls, or `None` if the piece has not
+    /// arrived completely or the handshake has ended.
     fn next_piece(&self, at: usize) -> Option<Range<usize>> {
         let len = match (self.next, self.header_at(at)) {
             (IncomingPiece::Body { len, .. }, _) => len,
@@ -247,7 +256,7 @@ impl Handshake {
         }
     }
 
-    /// A whole record, which may be early data.
+    /// Handles a whole record that may be early data.
     fn sift(&mut self, record: Range<usize>) {
         let (suite, secrets) = (self.suite(), self.side.secrets());
         let make_opener = || secrets.opener(suite?, 0);
@@ -298,7 +307,7 @@ impl Handshake {
         self.advance(piece);
     }
 
-    /// Lets rustls go on; `piece` is what it was given last.
+    /// Runs rustls until it needs more input. `piece` is the range in `received` that it got last.
     fn advance(&mut self, piece: Range<usize>) {
         let before = self.outgoing.len();
         let advanced = self.side.advance(&mut self.incoming, &mut self.outgoing);
@@ -339,7 +348,7 @@ fn body_len([.., high, low]: [u8; HEADER_LEN]) -> usize {
     usize::from(u16::from_be_bytes([high, low]))
 }
 
-/// What the two sides agreed on.
+/// The parameters that both sides agreed on.
 struct AgreedParameters {
     version: u16,
     suite: u16,
@@ -382,8 +391,9 @@ impl fmt::Debug for EstablishedConnection {
     }
 }
 
-/// What a peer may send before the handshake is done. Certificate chains are bounded to 64 KiB by
-/// rustls; a peer that cuts its messages into tiny records would have it hold far more.
+/// The most bytes that a peer may send before the handshake is complete. rustls bounds a
+/// certificate chain to 64 KiB, but a peer that cuts its messages into tiny records would make it
+/// store far more.
 const MAX_HANDSHAKE: usize = 1 << 18;
 /// The level of an alert that ends the connection.
 const FATAL: u8 = 2;

@@ -1,63 +1,64 @@
-//! What a caller says about handshakes; [`ServerConfig`](super::ServerConfig) and
-//! [`ClientConfig`](super::ClientConfig) are made of it.
+//! The options of handshakes, from which [`ServerConfig`](super::ServerConfig) and
+//! [`ClientConfig`](super::ClientConfig) are built.
 
 use std::path::PathBuf;
 
-/// The oldest version that is spoken.
+/// The oldest protocol version that is accepted.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum MinVersion {
     /// TLS 1.2 and 1.3.
     #[default]
     Tls12,
-    /// TLS 1.3 alone.
+    /// TLS 1.3 only.
     Tls13,
 }
 
-/// Whose certificates a client trusts to vouch for servers.
+/// The root certificates that a client trusts.
 #[derive(Clone, Copy, Debug)]
 pub enum TrustedRoots<'a> {
-    /// These certificates, as PEM.
+    /// The certificates in this PEM file.
     Pem(&'a [u8]),
-    /// The system's store.
+    /// The certificates in the system's store.
     System,
-    /// Mozilla's, compiled in.
+    /// Mozilla's root certificates, which are compiled in.
     WebPki,
 }
 
-/// Who one is: a certificate chain and its key, both as PEM.
+/// A certificate chain and its private key, both as PEM.
 #[derive(Clone, Copy)]
 pub struct IdentityOptions<'a> {
     /// The certificate chain, leaf first.
     pub cert: &'a [u8],
     /// The private key of the leaf: PKCS#8, PKCS#1 or SEC1.
     pub key: &'a [u8],
-    /// What opens the key, if it is encrypted (PKCS#8 with PBES2).
+    /// The password of the key, if it is encrypted (PKCS#8 with PBES2).
     pub password: Option<&'a [u8]>,
 }
 
 /// A server's options.
 #[derive(Clone)]
 pub struct ServerOptions<'a> {
-    /// What proves the server's name.
+    /// The certificate chain of the server and its private key.
     pub identity: IdentityOptions<'a>,
-    /// Protocols in order of preference.
+    /// ALPN protocols in order of preference.
     pub alpn: Vec<Vec<u8>>,
-    /// Roots for client certificates, as PEM; None asks for no certificate.
+    /// Root certificates for client certificates, as PEM. `None`: no client certificate is
+    /// requested.
     pub client_roots: Option<&'a [u8]>,
-    /// With `client_roots`: refuse clients that send no certificate.
+    /// Whether clients that send no certificate are refused. Needs `client_roots`.
     pub require_client_cert: bool,
-    /// The oldest version.
+    /// The oldest protocol version that is accepted.
     pub min_version: MinVersion,
-    /// Names of the suites that are allowed, of which the client's favourite is taken; None: all.
+    /// Names of the allowed suites. The client's order of preference decides. `None` allows all.
     pub suites: Option<Vec<String>>,
-    /// TLS 1.3 tickets per handshake; 0 switches resumption off.
+    /// The number of TLS 1.3 tickets per handshake. 0 turns session resumption off.
     pub tickets: usize,
-    /// A file to append secrets to.
+    /// A file to which the traffic secrets are appended.
     pub keylog: Option<PathBuf>,
 }
 
 impl<'a> ServerOptions<'a> {
-    /// The defaults for this certificate and key.
+    /// Returns the default options for this certificate chain and key.
     #[must_use]
     pub fn new(cert: &'a [u8], key: &'a [u8]) -> Self {
         Self {
@@ -80,24 +81,24 @@ impl<'a> ServerOptions<'a> {
 /// A client's options.
 #[derive(Clone)]
 pub struct ClientOptions<'a> {
-    /// Whom to trust.
+    /// The root certificates to trust.
     pub roots: TrustedRoots<'a>,
-    /// For servers that ask for a certificate.
+    /// The certificate chain and key for servers that request a client certificate.
     pub identity: Option<IdentityOptions<'a>>,
-    /// Protocols in order of preference.
+    /// ALPN protocols in order of preference.
     pub alpn: Vec<Vec<u8>>,
-    /// The oldest version.
+    /// The oldest protocol version that is accepted.
     pub min_version: MinVersion,
-    /// Names of suites in order of preference; None: all.
+    /// Names of the allowed suites in order of preference. `None` allows all.
     pub suites: Option<Vec<String>>,
-    /// Keep tickets and use them.
+    /// Whether session tickets are stored and used.
     pub resumption: bool,
-    /// A file to append secrets to.
+    /// A file to which the traffic secrets are appended.
     pub keylog: Option<PathBuf>,
 }
 
 impl<'a> ClientOptions<'a> {
-    /// The defaults with these roots.
+    /// Returns the default options with these root certificates.
     #[must_use]
     pub fn new(roots: TrustedRoots<'a>) -> Self {
         Self {

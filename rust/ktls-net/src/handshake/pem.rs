@@ -1,8 +1,8 @@
-//! The sections of a PEM file as OpenSSL writes and reads them, and the certificates among them.
+//! PEM files as OpenSSL reads and writes them, and the certificates in them.
 //!
-//! Text outside of sections is a comment, whatever it says: OpenSSL writes "Bag Attributes" and
-//! whole printed certificates there. A section may begin with headers (RFC 1421), its lines may be
-//! of any length and end in LF, CR or both, and it may be of a kind that nobody asked for.
+//! Text outside of sections is a comment: OpenSSL writes "Bag Attributes" and whole printed
+//! certificates there. A section may begin with headers (RFC 1421). Its lines may be of any length
+//! and end in LF, CR or both. Sections of unknown kinds are allowed.
 
 use pkcs8::der::asn1::AnyRef;
 use pkcs8::der::{Decode, Reader, SliceReader};
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::certificate;
 use super::error::HandshakeError;
 
-/// Every certificate, in order; at least one.
+/// Returns all certificates in order: at least one. `what` names the PEM in error messages.
 pub(super) fn chain(
     what: &str,
     pem: &[u8],
@@ -31,7 +31,7 @@ pub(super) fn chain(
     Ok(chain)
 }
 
-/// Every certificate as a root to trust.
+/// Returns all certificates as roots to trust.
 pub(super) fn roots(what: &str, pem: &[u8]) -> Result<RootCertStore, HandshakeError> {
     let mut roots = RootCertStore::empty();
     for (index, cert) in chain(what, pem)?.into_iter().enumerate() {
@@ -41,17 +41,17 @@ pub(super) fn roots(what: &str, pem: &[u8]) -> Result<RootCertStore, HandshakeEr
     Ok(roots)
 }
 
-/// What lies between a BEGIN line and its END line.
+/// The text between a BEGIN line and its END line.
 #[derive(Debug)]
 pub(super) struct PemSection<'a> {
     pub(super) label: &'a str,
-    /// All lines between. They are not kept one by one: a file of empty lines would take many times
-    /// its own size.
+    /// All lines of the section. They are not stored one by one: for a file of empty lines that
+    /// would take many times its size.
     body: &'a [u8],
 }
 
 impl<'a> PemSection<'a> {
-    /// Its lines that are headers, such as `Proc-Type: 4,ENCRYPTED`.
+    /// Returns the lines that are headers, such as `Proc-Type: 4,ENCRYPTED`.
     pub(super) fn headers(&self) -> impl Iterator<Item = &'a [u8]> {
         lines(self.body).filter(|line| line.contains(&b':'))
     }
@@ -60,10 +60,10 @@ impl<'a> PemSection<'a> {
         lines(self.body).filter(|line| !line.contains(&b':'))
     }
 
-    /// The bytes that its base64 stands for.
+    /// Decodes the base64 of the section.
     pub(super) fn decode(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, HandshakeError> {
-        // The decoder wants a whole section of a kind that it knows. With that of a private key it
-        // takes the same time whatever the bytes are.
+        // The decoder accepts only whole sections of a kind that it knows. As a private key, the
+        // section is decoded in constant time.
         let len = self
             .lines_of_base64()
             .map(|line| line.len() + 1)
@@ -78,7 +78,7 @@ impl<'a> PemSection<'a> {
         match <(SectionKind, Vec<u8>)>::from_pem_slice(&pem) {
             Ok((_, der)) => Ok(Zeroizing::new(der)),
             Err(Error::Base64Decode(_)) => Err(broken(what, "its base64 does not decode")),
-            Err(_) => Err(broken(what, "it is no PEM")),
+            Err(_) => Err(broken(what, "it is not PEM")),
         }
     }
 }
@@ -86,7 +86,7 @@ impl<'a> PemSection<'a> {
 const PLAIN_BEGIN: &[u8] = b"-----BEGIN PRIVATE KEY-----\n";
 const PLAIN_END: &[u8] = b"-----END PRIVATE KEY-----\n";
 
-/// All sections, whatever they hold; an error is the last item.
+/// Returns all sections, of any kind. An error is the last item.
 pub(super) fn sections<'a>(
     what: &'a str,
     pem: &'a [u8],
@@ -102,7 +102,8 @@ pub(super) fn sections<'a>(
     })
 }
 
-/// The label of a BEGIN line. What only begins like one is a comment, as it is for OpenSSL.
+/// Returns the label if `line` is a BEGIN line. A line that only starts like one is a comment, as
+/// in OpenSSL.
 fn begun(line: &[u8]) -> Option<&str> {
     line.strip_prefix(BEGIN)?
         .strip_suffix(b"-----")
@@ -155,7 +156,7 @@ fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-/// The certificate in a section, if that is what it holds.
+/// Returns the certificate in a section, or `None` if the section holds something else.
 fn certificate(
     what: &str,
     section: &PemSection<'_>,
@@ -165,24 +166,26 @@ fn certificate(
             let der = section.decode(what)?;
             Ok(Some(CertificateDer::from(der.to_vec())))
         }
-        // What OpenSSL trusts it for follows the certificate; that is not for us.
+        // The certificate is followed by the purposes that OpenSSL trusts it for, which are
+        // ignored.
         "TRUSTED CERTIFICATE" => {
             let der = section.decode(what)?;
-            let first = first_element(&der).ok_or_else(|| broken(what, "it is no X.509"))?;
+            let first = first_element(&der).ok_or_else(|| broken(what, "it is not X.509"))?;
             Ok(Some(CertificateDer::from(first.to_vec())))
         }
         _ => Ok(None),
     }
 }
 
-/// The first of several DER elements in a row, its header included.
+/// Returns the first of several consecutive DER elements, with its header.
 fn first_element(der: &[u8]) -> Option<&[u8]> {
     let mut reader = SliceReader::new(der).ok()?;
     AnyRef::decode(&mut reader).ok()?;
     der.get(..usize::try_from(reader.position()).ok()?)
 }
 
-/// That nothing of a kind was found, and what was.
+/// Returns the error that nothing of the wanted kind was found. It lists the labels that were
+/// found.
 pub(super) fn missing(
     what: &str,
     wanted: &str,
@@ -207,7 +210,8 @@ pub(super) fn missing(
     HandshakeError::config(format!("{what} holds no {wanted}{hint}"))
 }
 
-/// The texts are our own: those of the decoder quote the input, which may be a key.
+/// Returns the error that `what` does not parse. `why` is always our own text: that of the decoder
+/// quotes the input, which may be a key.
 pub(super) fn broken(what: &str, why: &str) -> HandshakeError {
     HandshakeError::config(format!("{what} does not parse: {why}"))
 }

@@ -1,4 +1,4 @@
-//! The private key in a PEM file: found, decrypted, and named when it cannot be used.
+//! Private keys in PEM files: finding, decrypting, and explaining why one cannot be used.
 
 use pkcs8::der::asn1::{AnyRef, ContextSpecific, OctetStringRef, UintRef};
 use pkcs8::der::{Decode, Header, SliceReader, Tag, TagNumber};
@@ -9,14 +9,15 @@ use super::error::HandshakeError;
 use super::pem::{PemSection, missing, sections};
 use super::words::{EC_PUBLIC_KEY, RSA_ENCRYPTION, oid_name};
 
-/// The first private key of `pem`, decrypted by `password` where it is encrypted.
+/// Returns the first private key of `pem`, decrypted with `password` if it is encrypted. `what`
+/// names the PEM in error messages.
 pub(super) fn private_key(
     what: &str,
     pem: &[u8],
     password: Option<&[u8]>,
 ) -> Result<PrivateKeyDer<'static>, HandshakeError> {
     let mut others = Vec::new();
-    // What stands behind the key is not looked at, as OpenSSL does not.
+    // Sections after the key are not parsed, as in OpenSSL.
     for section in sections(what, pem) {
         let section = section?;
         if holds_key(&section) {
@@ -54,7 +55,8 @@ fn key_in(
     }
 }
 
-/// True when the first private key of `pem` needs a password that we can use.
+/// Returns `true` if the first private key of `pem` is encrypted in a format that a password can
+/// open.
 #[must_use]
 pub fn needs_password(pem: &[u8]) -> bool {
     let mut sections = sections("key", pem).map_while(Result::ok);
@@ -68,21 +70,21 @@ fn holds_key(section: &PemSection<'_>) -> bool {
     section.label == "PRIVATE KEY" || section.label.ends_with(" PRIVATE KEY")
 }
 
-/// As `openssl rsa -aes256` and `openssl ec -aes256` do it.
+/// Returns `true` for a key encrypted by `openssl rsa -aes256` or `openssl ec -aes256`.
 fn is_traditionally_encrypted(section: &PemSection<'_>) -> bool {
     let encrypted =
         |header: &[u8]| header.starts_with(b"Proc-Type:") && header.ends_with(b"ENCRYPTED");
     section.headers().any(encrypted)
 }
 
-/// Opens a key that is encrypted by a scheme of PKCS#5.
+/// Decrypts a key that is encrypted by a scheme of PKCS#5.
 fn decrypt(
     what: &str,
     der: &[u8],
     password: Option<&[u8]>,
 ) -> Result<PrivateKeyDer<'static>, HandshakeError> {
     let encrypted = EncryptedPrivateKeyInfoRef::try_from(der)
-        .map_err(|_| unknown_encryption(what, "in a way that is not known here"))?;
+        .map_err(|_| unknown_encryption(what, "by an unknown scheme"))?;
     let Some(password) = password else {
         return Err(HandshakeError::config(format!(
             "{what} is encrypted: its password is needed"
@@ -98,7 +100,7 @@ fn decrypt(
                 | UnsupportedAlgorithm { .. }
                 | AlgorithmParametersInvalid { .. },
             ) => unknown_encryption(what, "by an old scheme (PBES1, or single DES)"),
-            // A wrong password shows in the padding, or else in what is no key.
+            // A wrong password shows as bad padding, or as a result that is not a key.
             _ => HandshakeError::config(format!("the password does not open {what}")),
         }
     })?;
@@ -111,12 +113,12 @@ fn decrypt(
 
 fn unknown_encryption(what: &str, how: &str) -> HandshakeError {
     HandshakeError::config(format!(
-        "{what} is encrypted {how}: convert it by `openssl pkcs8 -topk8 -v2 aes-256-cbc \
+        "{what} is encrypted {how}: convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc \
          -in FILE -out NEW`"
     ))
 }
 
-/// Why a key that was refused cannot be used.
+/// Explains why a key that was refused cannot be used.
 pub(super) fn explain_refusal(what: &str, key: &PrivateKeyDer<'_>) -> HandshakeError {
     match kind_of(key).and_then(KeyKind::unsupported) {
         Some(kind) => unsupported(what, &kind),
@@ -128,7 +130,7 @@ pub(super) fn unsupported(what: &str, kind: &str) -> HandshakeError {
     unusable(
         what,
         &format!(
-            "keys of the kind {kind} are not supported; RSA of 2048 to 8192 bits, EC on P-256, \
+            "keys of type {kind} are not supported; RSA of 2048 to 8192 bits, EC on P-256, \
              P-384 or P-521, and Ed25519 are"
         ),
     )
@@ -147,7 +149,7 @@ pub(super) enum KeyKind {
 }
 
 impl KeyKind {
-    /// RSA of this modulus.
+    /// Returns the kind of an RSA key with this modulus.
     pub(super) fn rsa(modulus: UintRef<'_>) -> Option<Self> {
         let modulus = modulus.as_bytes();
         let unused = modulus.first()?.leading_zeros() as usize;
@@ -156,7 +158,7 @@ impl KeyKind {
         })
     }
 
-    /// Its name, if it is not supported.
+    /// Returns the name of the kind if it is not supported.
     pub(super) fn unsupported(self) -> Option<String> {
         match self {
             Self::Rsa { bits } => {
@@ -167,7 +169,7 @@ impl KeyKind {
     }
 }
 
-/// What kind of key it is; None for one that does not parse.
+/// Returns the kind of a private key, or `None` if it does not parse.
 fn kind_of(key: &PrivateKeyDer<'_>) -> Option<KeyKind> {
     match key {
         PrivateKeyDer::Pkcs1(key) => rsa(key.secret_pkcs1_der()),
@@ -184,14 +186,15 @@ fn kind_of(key: &PrivateKeyDer<'_>) -> Option<KeyKind> {
     }
 }
 
-/// The size of the modulus of an `RSAPrivateKey` (RFC 8017 §A.1.2).
+/// Returns the kind of an `RSAPrivateKey` (RFC 8017 §A.1.2), which is given by the size of its
+/// modulus.
 fn rsa(der: &[u8]) -> Option<KeyKind> {
     let mut reader = fields_of(der)?;
     UintRef::decode(&mut reader).ok()?;
     KeyKind::rsa(UintRef::decode(&mut reader).ok()?)
 }
 
-/// The curve of an `ECPrivateKey` (RFC 5915 §3).
+/// Returns the curve of an `ECPrivateKey` (RFC 5915 §3).
 fn sec1_curve(der: &[u8]) -> Option<String> {
     let mut reader = fields_of(der)?;
     UintRef::decode(&mut reader).ok()?;
@@ -208,7 +211,7 @@ fn curve_name(parameters: AnyRef<'_>) -> String {
     }
 }
 
-/// A reader of what a SEQUENCE holds.
+/// Returns a reader of the contents of a SEQUENCE.
 pub(super) fn fields_of(der: &[u8]) -> Option<SliceReader<'_>> {
     let mut reader = SliceReader::new(der).ok()?;
     let header = Header::decode(&mut reader).ok()?;
@@ -223,7 +226,7 @@ mod tests {
     fn a_key_that_is_missing_or_in_the_way_of_old_times_is_told_so() {
         let legacy = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\
                       DEK-Info: AES-256-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
-        let convert = "convert it by `openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW`";
+        let convert = "convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW`";
         for (pem, text) in [
             (
                 "no PEM at all",
@@ -238,11 +241,11 @@ mod tests {
             ),
             (
                 "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----",
-                format!("key is encrypted in a way that is not known here: {convert}"),
+                format!("key is encrypted by an unknown scheme: {convert}"),
             ),
             (
                 "-----BEGIN DSA PRIVATE KEY-----\nMAA=\n-----END DSA PRIVATE KEY-----\n",
-                "key is not usable: keys of the kind DSA are not supported; RSA of 2048 to 8192 \
+                "key is not usable: keys of type DSA are not supported; RSA of 2048 to 8192 \
                  bits, EC on P-256, P-384 or P-521, and Ed25519 are"
                     .to_owned(),
             ),

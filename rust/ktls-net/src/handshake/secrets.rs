@@ -1,8 +1,8 @@
-//! The traffic secrets of a TLS 1.3 handshake, overheard where rustls logs them.
+//! The traffic secrets of a TLS 1.3 handshake, taken from rustls's key log.
 //!
-//! rustls keeps its keys to itself, and there are things that only keys tell: which records are early
-//! data to be skipped, and what was in a record that it has refused. They also seal the alert that
-//! rustls owes and does not send. The secrets are wiped when the handshake ends.
+//! rustls does not expose its keys, but they are needed to recognize early data that must be
+//! skipped, to open a record that rustls has refused, and to seal an alert that rustls owes and
+//! does not send. The secrets are wiped when the handshake ends.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -15,29 +15,33 @@ use zeroize::Zeroizing;
 
 use crate::descriptor::lock;
 
-/// The secrets that a peer's and our own records of the rest of the handshake are sealed under.
+/// The secrets under which the rest of the handshake is sealed, in both directions.
 #[derive(Default)]
 struct RecordSecrets {
     peer: Option<Zeroizing<Vec<u8>>>,
     own: Option<Zeroizing<Vec<u8>>>,
 }
 
-/// A key log that keeps what one handshake needs, and passes everything on to another one.
+/// A key log that keeps the secrets that one handshake needs, and passes all of them on to another
+/// key log.
 pub(super) struct HandshakeSecrets {
     secrets: Mutex<RecordSecrets>,
-    /// The label of [`RecordSecrets::peer`] and that of [`RecordSecrets::own`].
+    /// The labels of [`RecordSecrets::peer`] and of [`RecordSecrets::own`].
     labels: [&'static str; 2],
     log: Arc<dyn KeyLog>,
 }
 
 impl HandshakeSecrets {
-    /// At a server. Its own alerts are under the key of its application data: its flight is complete
-    /// before it reads anything that is sealed.
+    /// Keeps the secrets of a server's handshake.
+    ///
+    /// A server's alerts are sealed under the key of its application data: its flight is complete
+    /// before it reads any sealed record.
     pub(super) fn of_server(log: Arc<dyn KeyLog>) -> Arc<Self> {
         Self::new(log, [CLIENT_HANDSHAKE, SERVER_APPLICATION])
     }
 
-    /// At a client, which does not send data before its handshake is complete.
+    /// Keeps the secrets of a client's handshake. A client sends no data before its handshake is
+    /// complete.
     pub(super) fn of_client(log: Arc<dyn KeyLog>) -> Arc<Self> {
         Self::new(log, [SERVER_HANDSHAKE, CLIENT_HANDSHAKE])
     }
@@ -50,7 +54,7 @@ impl HandshakeSecrets {
         })
     }
 
-    /// Who opens the peer's records from number `rec_seq` on, once there are keys.
+    /// Returns an opener for the peer's records from number `rec_seq` on, once there are keys.
     pub(super) fn opener(&self, suite: u16, rec_seq: u64) -> Option<Opener> {
         let secret = lock(&self.secrets).peer.clone()?;
         let secret = TrafficSecret::new(suite, &secret, 0).ok()?;
@@ -58,15 +62,16 @@ impl HandshakeSecrets {
         Opener::new(info, &PROVIDER).ok()
     }
 
-    /// True once our alerts have to be sealed.
+    /// Returns `true` once our alerts have to be sealed.
     pub(super) fn are_own_known(&self) -> bool {
         lock(&self.secrets).own.is_some()
     }
 
-    /// An alert as our record number `rec_seq`.
+    /// Seals an alert as our record number `rec_seq`.
     ///
     /// # Errors
-    /// [`Error::NoKey`] before there are keys; [`Error::CipherMissing`]
+    /// - [`Error::NoKey`] if there are no keys yet.
+    /// - [`Error::CipherMissing`] if the suite's cipher is not available.
     pub(super) fn seal_alert(
         &self,
         suite: u16,

@@ -1,4 +1,4 @@
-//! rustls at work: a client's or a server's handshake without I/O.
+//! Client and server handshakes of rustls behind one type, without I/O.
 
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +16,7 @@ use super::error::{FailureContext, HandshakeError};
 use super::keys::RustlsKeys;
 use super::secrets::HandshakeSecrets;
 
-/// The one half of a handshake.
+/// One side of a handshake: the client or the server.
 pub(super) enum HandshakeSide {
     Client {
         conn: Box<UnbufferedClientConnection>,
@@ -75,14 +75,14 @@ impl HandshakeSide {
         matches!(self, Self::Server { .. })
     }
 
-    /// The secrets of this handshake.
+    /// Returns the traffic secrets of this handshake.
     pub(super) fn secrets(&self) -> Arc<HandshakeSecrets> {
         match self {
             Self::Client { secrets, .. } | Self::Server { secrets, .. } => Arc::clone(secrets),
         }
     }
 
-    /// Lets rustls go on until it needs more input; takes what it is done with off `incoming`.
+    /// Runs rustls until it needs more input. Removes from `incoming` what rustls has consumed.
     pub(super) fn advance(
         &mut self,
         incoming: &mut Vec<u8>,
@@ -98,9 +98,9 @@ impl HandshakeSide {
         }
     }
 
-    /// After an error: what is owed to the peer.
+    /// Appends the alert that rustls wants to send after an error, if there is one.
     pub(super) fn collect_alert(&mut self, outgoing: &mut Vec<u8>) {
-        // rustls hands out what it has to send before it looks at any input.
+        // rustls returns what it has to send before it looks at any input.
         while self.common().wants_write() && self.step(&mut [], outgoing).1.is_ok() {}
     }
 
@@ -115,7 +115,7 @@ impl HandshakeSide {
         }
     }
 
-    /// What both sides know of their connection.
+    /// Returns the state that clients and servers have in common.
     pub(super) fn common(&self) -> &CommonState {
         match self {
             Self::Client { conn, .. } => conn,
@@ -123,7 +123,7 @@ impl HandshakeSide {
         }
     }
 
-    /// The name that the client asked for.
+    /// Returns the server name that the client asked for, if there is one.
     pub(super) fn server_name(&self) -> Option<&str> {
         match self {
             Self::Client { name, .. } => Some(name),
@@ -131,7 +131,7 @@ impl HandshakeSide {
         }
     }
 
-    /// Our part in what goes wrong.
+    /// Returns the part of our configuration that error messages mention.
     pub(super) fn ours(&self) -> FailureContext<'_> {
         match self {
             Self::Client { config, name, .. } => FailureContext {
@@ -147,7 +147,7 @@ impl HandshakeSide {
         }
     }
 
-    /// The secrets as they stand, and who makes the next ones.
+    /// Returns the current traffic secrets and the source of the next keys.
     pub(super) fn into_keys(self) -> Result<(ExtractedSecrets, Box<dyn KeySource>), Rustls> {
         match self {
             Self::Client { conn, .. } => {
@@ -168,7 +168,8 @@ enum HandshakeStep {
     GoOn,
 }
 
-/// Does what rustls asks for; tells how many input bytes it is done with.
+/// Carries out what rustls asks for. Returns the number of input bytes that it has consumed as
+/// well.
 fn settle<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
     outgoing: &mut Vec<u8>,
@@ -187,13 +188,14 @@ fn settle<Data>(
             append(outgoing, |out| state.encode(out)).map(|()| HandshakeStep::GoOn)
         }
         _ => Err(Rustls::General(
-            "a state has no place in a handshake".into(),
+            "unexpected state during the handshake".into(),
         )),
     });
     (discard, step)
 }
 
-/// Grows `outgoing` by what `encode` needs, which it tells when it is given no room.
+/// Appends what `encode` writes. The first call gets an empty buffer and returns the size that is
+/// needed.
 fn append(
     outgoing: &mut Vec<u8>,
     mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>,
@@ -211,7 +213,8 @@ fn append(
     Ok(())
 }
 
-/// Remembers the name that a client asks for, which rustls tells the certificate's chooser alone.
+/// Records the server name that a client asks for. rustls passes it to the certificate resolver
+/// only.
 #[derive(Debug)]
 pub(super) struct RequestedServerName {
     certs: Arc<dyn ResolvesServerCert>,
@@ -221,7 +224,7 @@ pub(super) struct RequestedServerName {
 impl ResolvesServerCert for RequestedServerName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         if let Some(name) = hello.server_name() {
-            // Set twice after a HelloRetryRequest; rustls checks that it is the same.
+            // Called twice after a HelloRetryRequest; rustls checks that the name is the same.
             let _ = self.name.set(name.into());
         }
         self.certs.resolve(hello)

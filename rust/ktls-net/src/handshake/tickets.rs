@@ -1,10 +1,10 @@
 //! Session tickets that every process with a copy of one configuration can open.
 //!
-//! A server of several processes makes its configuration once and forks. Each process then renews the
-//! ticket keys by the clock alone: time is cut into periods, and the secret of a period is derived
-//! from that of the one before, which is forgotten a period later. So all processes have the same
-//! keys at the same time without a word to each other, and whoever reads the memory of one of them
-//! learns nothing about tickets that are two periods old.
+//! A server with several processes creates its configuration once and forks. Each process then
+//! renews the ticket keys by the clock alone: time is divided into periods, and the secret of a
+//! period is derived from that of the period before, which is wiped one period later. So all
+//! processes have the same keys at the same time without communicating. An attacker who reads the
+//! memory of one of them learns nothing about tickets that are two periods old.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,8 +21,8 @@ use zeroize::Zeroizing;
 
 /// Makes and opens tickets under keys that change every six hours.
 ///
-/// A ticket is a fresh salt, and the session sealed under a key that is derived from the salt and the
-/// secret of the period. No key is used twice, and so the nonce is zero.
+/// A ticket is a random salt and the session, sealed under a key that is derived from the salt and
+/// the secret of the period. Each key seals one ticket, so the nonce is zero.
 pub(super) struct RatchetedTickets {
     secrets: Mutex<TicketSecrets>,
     random: &'static dyn SecureRandom,
@@ -33,12 +33,12 @@ type TicketSecret = Zeroizing<[u8; SECRET_LEN]>;
 struct TicketSecrets {
     period: u64,
     current: TicketSecret,
-    /// Of the period before, whose tickets are still taken.
+    /// The secret of the period before, whose tickets are still accepted.
     previous: Option<TicketSecret>,
 }
 
 impl RatchetedTickets {
-    /// Begins with a random secret; None when the system has no randomness.
+    /// Starts with a random secret. Returns `None` if the system has no random bytes.
     pub(super) fn new(random: &'static dyn SecureRandom) -> Option<Self> {
         Self::starting_at(unix_time(), random)
     }
@@ -99,7 +99,7 @@ impl RatchetedTickets {
 }
 
 impl TicketSecrets {
-    /// Goes on to `period`; a clock that was set back changes nothing.
+    /// Advances to `period`. Does nothing if the clock was set back.
     fn advance(&mut self, period: u64) {
         let periods = period.saturating_sub(self.period).min(MOST_PERIODS);
         for _ in 0..periods {
@@ -153,9 +153,10 @@ fn unix_time() -> u64 {
     since.map_or(0, |time| time.as_secs())
 }
 
-/// Seconds for which tickets are made under one secret; they are taken for as long again.
+/// The length of a period in seconds. Tickets are accepted until the end of the next period.
 const PERIOD: u64 = 6 * 60 * 60;
-/// After more periods than this, seven years, processes need not agree any more.
+/// The most periods advanced at once: seven years. After a longer jump of the clock, processes may
+/// have different keys.
 const MOST_PERIODS: u64 = 10_000;
 const NONCE: NonceBytes = [0; 12];
 const SECRET_LEN: usize = 32;

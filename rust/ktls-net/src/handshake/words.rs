@@ -1,4 +1,5 @@
-//! What other crates tell by enums, byte strings and unbounded lists, in plain and bounded words.
+//! Plain and bounded descriptions of what other crates report as enums, byte strings and unbounded
+//! lists.
 
 use std::fmt;
 
@@ -6,9 +7,9 @@ use ktls_core::shortened;
 use pkcs8::ObjectIdentifier;
 use pkcs8::der::{Decode, Reader, SliceReader};
 
-/// `NoKxGroupsInCommon` as "no key exchange groups in common".
+/// Describes an enum variant: `NoKxGroupsInCommon` becomes "no key exchange groups in common".
 ///
-/// Only the name of the variant is used: what it holds is text of another crate.
+/// Only the name of the variant is used: its fields contain text of another crate.
 pub(super) fn words(variant: &dyn fmt::Debug) -> String {
     let debug = format!("{variant:?}");
     let name = debug.split(|c: char| !c.is_ascii_alphanumeric()).next();
@@ -65,7 +66,7 @@ const ABBREVIATIONS: [(&str, &str); 24] = [
     ("config", "configuration"),
 ];
 
-/// The first few of `items`, and how many more there are.
+/// Joins the first few of `items` with commas, and states how many more there are.
 pub(super) fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
     let more = items.len().saturating_sub(MOST_LISTED);
     let mut text = items
@@ -81,8 +82,8 @@ pub(super) fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
 
 const MOST_LISTED: usize = 8;
 
-/// A name in a certificate as the verifier prints it, `DnsName("a.test")` or `IpAddress(127.0.0.1)`,
-/// as `"a.test"` or `127.0.0.1`.
+/// Formats a name in a certificate, which the verifier prints as `DnsName("a.test")` or
+/// `IpAddress(127.0.0.1)`, as `"a.test"` or `127.0.0.1`.
 pub(super) fn certified_name(printed: &str) -> String {
     let inside = printed
         .split_once('(')
@@ -93,7 +94,8 @@ pub(super) fn certified_name(printed: &str) -> String {
     }
 }
 
-/// The name of an algorithm, from the contents of its `AlgorithmIdentifier` (RFC 5280 §4.1.1.2).
+/// Returns the name of an algorithm, from the contents of its `AlgorithmIdentifier` (RFC 5280
+/// §4.1.1.2).
 pub(super) fn algorithm_name(identifier: &[u8]) -> String {
     let Ok(mut reader) = SliceReader::new(identifier) else {
         return "an unknown algorithm".into();
@@ -110,7 +112,7 @@ pub(super) fn algorithm_name(identifier: &[u8]) -> String {
     }
 }
 
-/// The common name of an algorithm or curve, or its number.
+/// Returns the common name of an algorithm or curve, or its number.
 pub(super) fn oid_name(oid: ObjectIdentifier) -> String {
     let number = oid.to_string();
     let found = OIDS.iter().find(|(known, _)| *known == number);

@@ -44,7 +44,7 @@ fn suites_must_exist_and_belong_to_an_allowed_version() {
         (
             &["TLS_NULL"][..],
             MinVersion::Tls12,
-            "suite \"TLS_NULL\" is none of TLS_AES_256_GCM",
+            "suite \"TLS_NULL\" is not one of TLS_AES_256_GCM",
         ),
         (
             &[],

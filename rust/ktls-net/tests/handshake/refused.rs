@@ -44,7 +44,7 @@ fn a_certificate_that_proves_nothing_is_refused_by_name() {
             (
                 PKI.authority.server(),
                 PKI.client(),
-                "is a CA's own (CA:TRUE): a peer needs one that the CA has issued, or a \
+                "is a CA certificate (CA:TRUE): a peer needs one that the CA has issued, or a \
                  self-signed one made with \
                  `openssl req -x509 -addext basicConstraints=critical,CA:FALSE`"
                     .to_owned(),
@@ -231,12 +231,12 @@ fn tls_records_out_of_place_are_refused() {
     for (bytes, text, alert) in [
         (
             &b"\x17\x03\x03\x00\x05hello"[..],
-            "the peer sent what may not come here: application data",
+            "the peer sent an unexpected message: application data",
             10,
         ),
         (
             finished,
-            "the peer sent what may not come here: finished",
+            "the peer sent an unexpected message: finished",
             10,
         ),
         (

@@ -52,8 +52,8 @@ fn a_failed_signature_is_no_riddle() {
     assert_eq!(
         text,
         "the certificate of \"a.test\" cannot be trusted: a signature by its key, or in its chain, \
-         does not verify; it is forged, or of an RSA key outside of 2048 to 8192 bits, which is not \
-         supported"
+         does not verify; it is forged, or was made with an RSA key outside of 2048 to 8192 bits, \
+         which is not supported"
     );
 }
 
@@ -151,7 +151,7 @@ fn an_algorithm_that_is_not_supported_is_named() {
     };
     assert_eq!(
         certificate_fault(&error),
-        "or its chain is signed by ECDSA with SHA-256 with a key of the kind EC on P-224, which is \
+        "or its chain is signed by ECDSA with SHA-256 with a key of type EC on P-224, which is \
          not supported"
     );
 }
