@@ -21,27 +21,27 @@ pub(super) struct RecordCounts {
     /// Sealed records that rustls has made.
     sent: u64,
     /// Whether the peer has sent change_cipher_spec.
-    peer_changed: bool,
+    peer_sent_ccs: bool,
     /// Whether we have sent change_cipher_spec.
-    we_changed: bool,
+    we_sent_ccs: bool,
 }
 
 impl RecordCounts {
     /// Counts a record of the peer whose header is passed to rustls.
-    pub(super) const fn hand_over(&mut self, header: [u8; HEADER_LEN]) {
+    pub(super) const fn count_received(&mut self, header: [u8; HEADER_LEN]) {
         match ContentType(header[0]) {
             ContentType::APPLICATION_DATA => self.received += 1,
-            ContentType::CHANGE_CIPHER_SPEC => self.peer_changed = true,
+            ContentType::CHANGE_CIPHER_SPEC => self.peer_sent_ccs = true,
             _ => {}
         }
     }
 
     /// Counts the records that rustls has made.
-    pub(super) fn made(&mut self, mut records: &[u8]) {
+    pub(super) fn count_sent(&mut self, mut records: &[u8]) {
         while let &[record_type, _, _, high, low, ref rest @ ..] = records {
             match ContentType(record_type) {
                 ContentType::APPLICATION_DATA => self.sent += 1,
-                ContentType::CHANGE_CIPHER_SPEC => self.we_changed = true,
+                ContentType::CHANGE_CIPHER_SPEC => self.we_sent_ccs = true,
                 _ => {}
             }
             let len = usize::from(u16::from_be_bytes([high, low]));
@@ -54,20 +54,20 @@ impl Handshake {
     /// Ends the handshake with this alert and error text.
     pub(super) fn refuse(&mut self, alert: Alert, text: impl Into<String>) {
         self.state = HandshakeState::Failed(HandshakeError::failed(text));
-        self.tell(alert);
-        self.side.secrets().forget();
+        self.queue_alert(alert);
+        self.side.secrets().wipe();
     }
 
     /// Queues an alert for the peer. In TLS 1.2 only possible while our records are not encrypted.
-    pub(super) fn tell(&mut self, alert: Alert) {
+    pub(super) fn queue_alert(&mut self, alert: Alert) {
         let message = [FATAL, alert.code()];
         let secrets = self.side.secrets();
-        if secrets.are_own_known() {
+        if secrets.has_own_secret() {
             let sealed = self
                 .suite()
                 .and_then(|suite| secrets.seal_alert(suite, self.own_seq(), message).ok());
             self.outgoing.extend(sealed.unwrap_or_default());
-        } else if !self.is_tls12() || !self.counts.we_changed {
+        } else if !self.is_tls12() || !self.counts.we_sent_ccs {
             let [level, code] = message;
             self.outgoing
                 .extend([ContentType::ALERT.0, 3, 3, 0, 2, level, code]);
@@ -75,14 +75,14 @@ impl Handshake {
     }
 
     /// Queues the alert for an error of rustls: the one that the RFC requires, or else the one that
-    /// rustls has made, which is in `said`.
-    pub(super) fn tell_after(&mut self, error: &Rustls, said: &[u8], body: &[u8]) {
-        match self.better_alert(error, body) {
-            Some(alert) => self.tell(alert),
-            None if !said.is_empty() => self.outgoing.extend_from_slice(said),
+    /// rustls has made, which is in `rustls_alert`.
+    pub(super) fn queue_alert_for(&mut self, error: &Rustls, rustls_alert: &[u8], body: &[u8]) {
+        match self.required_alert(error, body) {
+            Some(alert) => self.queue_alert(alert),
+            None if !rustls_alert.is_empty() => self.outgoing.extend_from_slice(rustls_alert),
             None => {
-                if let Some(alert) = error::unsaid(error) {
-                    self.tell(alert);
+                if let Some(alert) = error::default_alert(error) {
+                    self.queue_alert(alert);
                 }
             }
         }
@@ -94,7 +94,7 @@ impl Handshake {
         let [record_type, 3, _, high, low] = header else {
             return false;
         };
-        let is_protected12 = self.is_tls12() && self.counts.peer_changed;
+        let is_protected12 = self.is_tls12() && self.counts.peer_sent_ccs;
         let expansion = match ContentType(record_type) {
             _ if is_protected12 => 2048,
             ContentType::APPLICATION_DATA => 256,
@@ -127,7 +127,7 @@ impl Handshake {
 
     /// Returns the alert for a fault in a plaintext message, or in the sealed record that rustls
     /// has refused.
-    fn better_alert(&self, error: &Rustls, body: &[u8]) -> Option<Alert> {
+    fn required_alert(&self, error: &Rustls, body: &[u8]) -> Option<Alert> {
         match error {
             Rustls::AlertReceived(_) => None,
             // RFC 8446 §5
@@ -169,9 +169,9 @@ impl Handshake {
                 Some(Alert::UnexpectedMessage)
             }
             ContentType::HANDSHAKE => {
-                let want = Suite::by_id(suite).ok()?.hash.output_len();
+                let expected_len = Suite::by_id(suite).ok()?.hash.output_len();
                 let messages = &plaintext[..inner.len];
-                has_misshapen_finished(messages, want).then_some(Alert::DecodeError)
+                has_malformed_finished(messages, expected_len).then_some(Alert::DecodeError)
             }
             ContentType::ALERT | ContentType::APPLICATION_DATA => None,
             // RFC 8446 §5: the type is unknown, or never sealed.
@@ -180,13 +180,13 @@ impl Handshake {
     }
 }
 
-/// Returns `true` if the last of these messages is a Finished whose length is not `want`, the
-/// length of the hash.
-fn has_misshapen_finished(mut messages: &[u8], want: usize) -> bool {
+/// Returns `true` if the last of these messages is a Finished whose length is not `expected_len`,
+/// the length of the hash.
+fn has_malformed_finished(mut messages: &[u8], expected_len: usize) -> bool {
     while let &[message_type, high, middle, low, ref rest @ ..] = messages {
         let len = u32::from_be_bytes([0, high, middle, low]) as usize;
         match rest.get(len..) {
-            Some([]) => return message_type == FINISHED && len != want,
+            Some([]) => return message_type == FINISHED && len != expected_len,
             Some(behind) => messages = behind,
             None => return false,
         }
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_finished_is_as_long_as_the_hash() {
-        for (messages, misshapen) in [
+        for (messages, malformed) in [
             (message(20, 32), false),
             (message(20, 31), true),
             (message(20, 0), true),
@@ -227,8 +227,8 @@ mod tests {
             (vec![20, 0, 0], false),
         ] {
             assert_eq!(
-                has_misshapen_finished(&messages, 32),
-                misshapen,
+                has_malformed_finished(&messages, 32),
+                malformed,
                 "{messages:?}"
             );
         }
@@ -237,12 +237,12 @@ mod tests {
     #[test]
     fn sealed_records_are_counted_apart_from_those_in_clear() {
         let mut counts = RecordCounts::default();
-        counts.made(
+        counts.count_sent(
             b"\x16\x03\x03\0\x02hi\x14\x03\x03\0\x01\x01\x17\x03\x03\0\x03abc\x17\x03\x03\0\0",
         );
-        assert_eq!((counts.sent, counts.we_changed), (2, true));
-        counts.hand_over([22, 3, 3, 0, 0]);
-        counts.hand_over([23, 3, 3, 0, 0]);
-        assert_eq!((counts.received, counts.peer_changed), (1, false));
+        assert_eq!((counts.sent, counts.we_sent_ccs), (2, true));
+        counts.count_received([22, 3, 3, 0, 0]);
+        counts.count_received([23, 3, 3, 0, 0]);
+        assert_eq!((counts.received, counts.peer_sent_ccs), (1, false));
     }
 }

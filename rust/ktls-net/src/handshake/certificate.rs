@@ -14,26 +14,26 @@ const MAX_CERTIFICATE: usize = 0xffff + HEADER;
 /// The length of a DER header (tag and length) in front of up to 65535 bytes.
 const HEADER: usize = 4;
 
-/// Refuses certificates that do not parse, or are too long for verifiers. `what` names their source
-/// in error messages.
-pub(super) fn check(what: &str, chain: &[CertificateDer<'_>]) -> Result<(), HandshakeError> {
+/// Refuses certificates that do not parse, or are too long for verifiers. `source` names their
+/// origin in error messages.
+pub(super) fn check(source: &str, chain: &[CertificateDer<'_>]) -> Result<(), HandshakeError> {
     for (index, cert) in chain.iter().enumerate() {
         if public_key(cert).is_none() || cert.len() > MAX_CERTIFICATE {
-            return Err(unusable(what, index, cert));
+            return Err(unusable(source, index, cert));
         }
     }
     Ok(())
 }
 
 /// Returns the error that explains why a certificate was refused.
-pub(super) fn unusable(what: &str, index: usize, cert: &[u8]) -> HandshakeError {
+pub(super) fn unusable(source: &str, index: usize, cert: &[u8]) -> HandshakeError {
     let len = cert.len();
     let why = if len > MAX_CERTIFICATE {
         format!("has {len} bytes: at most {MAX_CERTIFICATE} are supported")
     } else {
         "does not parse as X.509".into()
     };
-    HandshakeError::config(format!("certificate {index} of {what} {why}"))
+    HandshakeError::config(format!("certificate {index} of {source} {why}"))
 }
 
 /// Returns the kind of a certificate's public key, or `None` if the certificate does not parse.

@@ -18,7 +18,7 @@ use rustls::{
 
 use crate::error::system_reason;
 
-use super::error::{HandshakeError, OurOffer, failed_inside};
+use super::error::{HandshakeError, OurOffer, internal_failure};
 use super::keylog::KeyLogFile;
 use super::limits::{self, BoundedTickets};
 use super::options::{ClientOptions, IdentityOptions, MinVersion, ServerOptions, TrustedRoots};
@@ -52,7 +52,7 @@ impl ServerConfig {
         let random = common.provider.secure_random;
         let mut tls = rustls::ServerConfig::builder_with_provider(common.provider)
             .with_protocol_versions(common.versions)
-            .map_err(unexpected)?
+            .map_err(internal_error)?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(identity));
         limits::check_protocols(&options.alpn)?;
@@ -63,7 +63,7 @@ impl ServerConfig {
         tls.send_tls13_tickets = options.tickets;
         if options.tickets > 0 {
             let tickets = RatchetedTickets::new(random)
-                .ok_or_else(|| unexpected(Rustls::FailedToGetRandomBytes))?;
+                .ok_or_else(|| internal_error(Rustls::FailedToGetRandomBytes))?;
             tls.ticketer = Arc::new(BoundedTickets(tickets));
         } else {
             tls.session_storage = Arc::new(NoServerSessionStorage {});
@@ -89,7 +89,7 @@ impl ClientConfig {
         };
         let builder = rustls::ClientConfig::builder_with_provider(common.provider)
             .with_protocol_versions(common.versions)
-            .map_err(unexpected)?
+            .map_err(internal_error)?
             .with_root_certificates(server_roots(options.roots)?);
         let mut tls = match identity {
             Some(identity) => builder.with_client_cert_resolver(Arc::new(identity)),
@@ -147,15 +147,15 @@ impl CommonOptions {
             MinVersion::Tls12 => (&TLS12_UP[..], "TLSv1.2 and TLSv1.3"),
             MinVersion::Tls13 => (&TLS13_ALONE[..], "TLSv1.3 alone"),
         };
-        let allowed = usable(&provider.cipher_suites, versions);
+        let allowed = suites_of_versions(&provider.cipher_suites, versions);
         if allowed.is_empty() {
-            let names = joined(&provider.cipher_suites);
+            let names = join_names(&provider.cipher_suites);
             let text = format!("none of the suites {names} belongs to {text}");
             return Err(HandshakeError::config(text));
         }
         let offer = OurOffer {
             versions: text.into(),
-            suites: joined(&allowed),
+            suites: join_names(&allowed),
         };
         Ok(Self {
             provider: Arc::new(provider),
@@ -171,7 +171,7 @@ fn suites(
     all: &[SupportedCipherSuite],
 ) -> Result<Vec<SupportedCipherSuite>, HandshakeError> {
     if names.is_empty() {
-        let text = format!("no suite is allowed: name some of {}", joined(all));
+        let text = format!("no suite is allowed: name some of {}", join_names(all));
         return Err(HandshakeError::config(text));
     }
     let find = |name: &String| {
@@ -183,7 +183,7 @@ fn suites(
             HandshakeError::config(format!(
                 "suite {} is not one of {}",
                 quoted(name),
-                joined(all)
+                join_names(all)
             ))
         })
     };
@@ -197,7 +197,7 @@ fn suites(
     Ok(suites)
 }
 
-fn usable(
+fn suites_of_versions(
     suites: &[SupportedCipherSuite],
     versions: &[&'static SupportedProtocolVersion],
 ) -> Vec<SupportedCipherSuite> {
@@ -208,7 +208,7 @@ fn usable(
         .collect()
 }
 
-fn joined(suites: &[SupportedCipherSuite]) -> String {
+fn join_names(suites: &[SupportedCipherSuite]) -> String {
     let names = suites.iter().map(|suite| suite_name(suite.suite()));
     names.collect::<Vec<_>>().join(", ")
 }
@@ -230,12 +230,12 @@ fn identity(
     match identity.keys_match() {
         // If the public part of a key is not known, the key is accepted without this check.
         Ok(()) | Err(Rustls::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity.into()),
-        Err(error) => Err(mismatch(&identity, &error)),
+        Err(error) => Err(key_mismatch(&identity, &error)),
     }
 }
 
 /// Explains why the key does not belong to the first certificate.
-fn mismatch(identity: &CertifiedKey, error: &Rustls) -> HandshakeError {
+fn key_mismatch(identity: &CertifiedKey, error: &Rustls) -> HandshakeError {
     let first = "the first certificate of cert";
     if matches!(error, Rustls::InvalidCertificate(_)) {
         return HandshakeError::config(format!("{first} is malformed"));
@@ -338,6 +338,6 @@ fn key_log(path: Option<&Path>) -> Result<Arc<dyn KeyLog>, HandshakeError> {
 
 /// Converts an error of a call that cannot fail once the options are checked, unless the system has
 /// no random bytes.
-fn unexpected(error: Rustls) -> HandshakeError {
-    HandshakeError::config(failed_inside(&error))
+fn internal_error(error: Rustls) -> HandshakeError {
+    HandshakeError::config(internal_failure(&error))
 }

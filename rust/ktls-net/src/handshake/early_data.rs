@@ -68,7 +68,7 @@ const KEY_SHARE: u16 = 51;
 
 impl EarlyData {
     /// The state of a server that waits for a ClientHello.
-    pub(super) const fn expected() -> Self {
+    pub(super) const fn awaiting_hello() -> Self {
         Self::Unknown(Vec::new())
     }
 
@@ -80,7 +80,7 @@ impl EarlyData {
 
     /// Reads a plaintext handshake record. Returns the first ClientHello if this record completes
     /// it.
-    pub(super) fn read_in_clear(&mut self, fragment: &[u8]) -> Option<ClientHello> {
+    pub(super) fn read_plaintext(&mut self, fragment: &[u8]) -> Option<ClientHello> {
         let Self::Unknown(message) = self else {
             // This is the second ClientHello: early data comes before it.
             *self = Self::Over;
@@ -177,18 +177,18 @@ fn parse_body(body: &[u8]) -> Option<ClientHello> {
 /// Returns the numbers of a ClientHello's extensions (RFC 8446 §4.1.2).
 fn extensions(body: &[u8]) -> Option<impl Iterator<Item = u16>> {
     let mut rest = VectorReader(body.get(2 + 32..)?);
-    rest.vector(1)?; // legacy_session_id
-    rest.vector(2)?; // cipher_suites
-    rest.vector(1)?; // legacy_compression_methods
+    rest.read_vector(1)?; // legacy_session_id
+    rest.read_vector(2)?; // cipher_suites
+    rest.read_vector(1)?; // legacy_compression_methods
     // Before TLS 1.3, the list of extensions and its length may be missing.
     let mut list = VectorReader(if rest.0.is_empty() {
         &[]
     } else {
-        rest.vector(2)?
+        rest.read_vector(2)?
     });
     Some(std::iter::from_fn(move || {
-        let number = list.number(2)?;
-        list.vector(2)?;
+        let number = list.read_number(2)?;
+        list.read_vector(2)?;
         u16::try_from(number).ok()
     }))
 }
@@ -197,7 +197,7 @@ fn extensions(body: &[u8]) -> Option<impl Iterator<Item = u16>> {
 struct VectorReader<'a>(&'a [u8]);
 
 impl<'a> VectorReader<'a> {
-    fn number(&mut self, size: usize) -> Option<usize> {
+    fn read_number(&mut self, size: usize) -> Option<usize> {
         let (number, rest) = self.0.split_at_checked(size)?;
         self.0 = rest;
         Some(
@@ -208,8 +208,8 @@ impl<'a> VectorReader<'a> {
     }
 
     /// Reads a vector whose length is a number of `size` bytes.
-    fn vector(&mut self, size: usize) -> Option<&'a [u8]> {
-        let len = self.number(size)?;
+    fn read_vector(&mut self, size: usize) -> Option<&'a [u8]> {
+        let len = self.read_number(size)?;
         let (vector, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(vector)
@@ -236,9 +236,9 @@ mod tests {
     }
 
     fn after(fragments: &[&[u8]]) -> EarlyData {
-        let mut early_data = EarlyData::expected();
+        let mut early_data = EarlyData::awaiting_hello();
         for fragment in fragments {
-            early_data.read_in_clear(fragment);
+            early_data.read_plaintext(fragment);
         }
         early_data
     }
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn a_second_client_hello_ends_it() {
         let mut early_data = after(&[&hello(&[(42, &[])])]);
-        early_data.read_in_clear(&hello(&[]));
+        early_data.read_plaintext(&hello(&[]));
         assert_eq!(early_data.sift(&[23; 40], || None), SiftedRecord::Handshake);
     }
 }

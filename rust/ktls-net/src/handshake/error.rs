@@ -8,7 +8,7 @@ use rustls::{
     AlertDescription, CertificateError, Error as Rustls, InvalidMessage, PeerIncompatible,
 };
 
-use super::words::{algorithm_name, certified_name, listed, words};
+use super::words::{algorithm_name, certified_name, join_first, variant_in_words};
 
 /// Who has to correct an error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,7 +66,7 @@ impl std::error::Error for HandshakeError {}
 impl From<Rustls> for HandshakeError {
     /// Converts an error that the peer did not cause.
     fn from(error: Rustls) -> Self {
-        Self::failed(failed_inside(&error))
+        Self::failed(internal_failure(&error))
     }
 }
 
@@ -104,13 +104,13 @@ impl FailureContext<'_> {
             Rustls::NoApplicationProtocol => {
                 format!(
                     "the peer offers none of our ALPN protocols: {}",
-                    listed(self.alpn.iter().map(|name| name.escape_ascii().to_string()))
+                    join_first(self.alpn.iter().map(|name| name.escape_ascii().to_string()))
                 )
             }
             Rustls::NoCertificatesPresented => {
                 "the peer sent no certificate, and one is required".into()
             }
-            error => protocol_broken(error),
+            error => protocol_violation(error),
         }
     }
 
@@ -149,7 +149,10 @@ impl FailureContext<'_> {
             PeerIncompatible::NoSignatureSchemesInCommon => {
                 "the peer accepts no signature that our key can make".into()
             }
-            why => format!("the peer is not compatible with us: {}", words(why)),
+            why => format!(
+                "the peer is not compatible with us: {}",
+                variant_in_words(why)
+            ),
         }
     }
 }
@@ -161,18 +164,18 @@ fn certificate_fault(why: &CertificateError) -> String {
             "is issued by none of our roots: add its issuer to them".into()
         }
         CertificateError::NotValidForNameContext { presented, .. } => {
-            let names = listed(presented.iter().map(|name| certified_name(name)));
+            let names = join_first(presented.iter().map(|name| certified_name(name)));
             format!("is not valid for that name, only for [{names}]")
         }
         CertificateError::ExpiredContext { time, not_after } => {
             let ago = time.as_secs().saturating_sub(not_after.as_secs());
-            format!("expired {} ago", span(ago))
+            format!("expired {} ago", format_duration(ago))
         }
         CertificateError::NotValidYetContext { time, not_before } => {
             let ahead = not_before.as_secs().saturating_sub(time.as_secs());
             format!(
                 "is not valid before {} from now: check the clock",
-                span(ahead)
+                format_duration(ahead)
             )
         }
         CertificateError::BadEncoding => {
@@ -210,7 +213,7 @@ fn certificate_fault(why: &CertificateError) -> String {
         }
         // The verifier's own error is available as text only.
         CertificateError::Other(other) => verifier_fault(&other.to_string()),
-        why => format!("is not acceptable: {}", words(why)),
+        why => format!("is not acceptable: {}", variant_in_words(why)),
     }
 }
 
@@ -230,7 +233,10 @@ fn verifier_fault(name: &str) -> String {
         "UnsupportedCriticalExtension" => {
             "or its chain has a critical extension that is not supported".into()
         }
-        _ => format!("is not acceptable: {}", words(&format_args!("{name}"))),
+        _ => format!(
+            "is not acceptable: {}",
+            variant_in_words(&format_args!("{name}"))
+        ),
     }
 }
 
@@ -257,29 +263,40 @@ fn alert_name(alert: AlertDescription) -> String {
     Alert::from_code(code).map_or_else(|| code.to_string(), |alert| alert.name().into())
 }
 
-fn protocol_broken(error: &Rustls) -> String {
+fn protocol_violation(error: &Rustls) -> String {
     match error {
-        Rustls::PeerMisbehaved(why) => format!("the peer broke the protocol: {}", words(why)),
+        Rustls::PeerMisbehaved(why) => {
+            format!("the peer broke the protocol: {}", variant_in_words(why))
+        }
         Rustls::InvalidMessage(InvalidMessage::MessageTooLarge)
         | Rustls::PeerSentOversizedRecord => {
             "the peer sent a record longer than the protocol allows".into()
         }
         Rustls::InvalidMessage(why) => {
-            format!("the peer sent a malformed message: {}", words(why))
+            format!(
+                "the peer sent a malformed message: {}",
+                variant_in_words(why)
+            )
         }
         Rustls::InappropriateMessage { got_type, .. } => {
-            format!("the peer sent an unexpected message: {}", words(got_type))
+            format!(
+                "the peer sent an unexpected message: {}",
+                variant_in_words(got_type)
+            )
         }
         Rustls::InappropriateHandshakeMessage { got_type, .. } => {
-            format!("the peer sent an unexpected message: {}", words(got_type))
+            format!(
+                "the peer sent an unexpected message: {}",
+                variant_in_words(got_type)
+            )
         }
         Rustls::DecryptError => "a record of the peer's handshake does not authenticate".into(),
-        error => failed_inside(error),
+        error => internal_failure(error),
     }
 }
 
 /// Describes an error of our own side, or one for which there is no other text.
-pub(super) fn failed_inside(error: &Rustls) -> String {
+pub(super) fn internal_failure(error: &Rustls) -> String {
     match error {
         Rustls::FailedToGetRandomBytes => "the system returned no random bytes".into(),
         Rustls::FailedToGetCurrentTime => "the system's clock cannot be read".into(),
@@ -288,7 +305,7 @@ pub(super) fn failed_inside(error: &Rustls) -> String {
         Rustls::General(_) | Rustls::Other(_) => {
             "the handshake failed inside the TLS library".into()
         }
-        error => format!("the handshake failed: {}", words(error)),
+        error => format!("the handshake failed: {}", variant_in_words(error)),
     }
 }
 
@@ -310,7 +327,7 @@ const HTTP: [&[u8]; 11] = [
 ];
 
 /// Returns `true` if rustls refused five bytes because they cannot be the header of a TLS record.
-pub(super) fn is_no_header(error: &Rustls) -> bool {
+pub(super) fn is_invalid_header(error: &Rustls) -> bool {
     matches!(
         error,
         Rustls::InvalidMessage(
@@ -321,7 +338,7 @@ pub(super) fn is_no_header(error: &Rustls) -> bool {
 
 /// Returns the alert for an error for which rustls may make none, such as a message that is too
 /// long or interrupted by another.
-pub(super) const fn unsaid(error: &Rustls) -> Option<Alert> {
+pub(super) const fn default_alert(error: &Rustls) -> Option<Alert> {
     match error {
         Rustls::InvalidMessage(_) => Some(Alert::DecodeError),
         Rustls::PeerMisbehaved(_) => Some(Alert::UnexpectedMessage),
@@ -331,7 +348,7 @@ pub(super) const fn unsaid(error: &Rustls) -> Option<Alert> {
     }
 }
 
-fn span(seconds: u64) -> String {
+fn format_duration(seconds: u64) -> String {
     match seconds {
         0..3_600 => format!("{seconds} seconds"),
         3_600..172_800 => format!("{} hours", seconds / 3_600),

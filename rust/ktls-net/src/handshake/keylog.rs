@@ -30,7 +30,7 @@ impl KeyLogFile {
             .append(true)
             .create(true)
             .mode(0o600)
-            .custom_flags(NO_WAITING)
+            .custom_flags(NONBLOCK)
             .open(path);
         let file = file.map_err(|error| {
             let path = shortened(&path.to_string_lossy());
@@ -45,7 +45,7 @@ impl KeyLogFile {
     }
 
     /// Returns the message about a failed write the first time, and `None` afterwards.
-    fn report(&self, error: &io::Error) -> Option<String> {
+    fn report_once(&self, error: &io::Error) -> Option<String> {
         let path = self.path.display();
         (!self.reported.swap(true, Ordering::Relaxed)).then(|| {
             format!(
@@ -58,14 +58,14 @@ impl KeyLogFile {
 
 /// A FIFO without a reader is refused when it is opened, and a full one loses lines: neither
 /// blocks.
-const NO_WAITING: i32 = OFlags::NONBLOCK.bits() as i32;
+const NONBLOCK: i32 = OFlags::NONBLOCK.bits() as i32;
 
 impl KeyLog for KeyLogFile {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
         // One write per line: with O_APPEND, lines of several threads and processes do not mix.
-        let line = line(label, client_random, secret);
+        let line = format_line(label, client_random, secret);
         let written = (&self.file).write_all(&line);
-        if let Some(text) = written.err().and_then(|error| self.report(&error)) {
+        if let Some(text) = written.err().and_then(|error| self.report_once(&error)) {
             // If standard error fails too, there is no other place for the message.
             let _ = writeln!(io::stderr(), "{text}");
         }
@@ -74,7 +74,7 @@ impl KeyLog for KeyLogFile {
 
 /// Formats `LABEL <client random> <secret>`. The capacity is exact: growing would leave a copy of
 /// the secret behind.
-fn line(label: &str, client_random: &[u8], secret: &[u8]) -> Zeroizing<Vec<u8>> {
+fn format_line(label: &str, client_random: &[u8], secret: &[u8]) -> Zeroizing<Vec<u8>> {
     let len = label.len() + 2 * (client_random.len() + secret.len()) + 3;
     let mut line = Zeroizing::new(Vec::with_capacity(len));
     line.extend_from_slice(label.as_bytes());
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_line_is_label_random_secret() {
-        let line = line("CLIENT_RANDOM", &[0x00, 0xff], &[0x1a]);
+        let line = format_line("CLIENT_RANDOM", &[0x00, 0xff], &[0x1a]);
         assert_eq!(&**line, b"CLIENT_RANDOM 00ff 1a\n");
         assert_eq!(line.len(), line.capacity());
     }
@@ -110,8 +110,8 @@ mod tests {
     fn a_full_disk_is_reported_once() {
         let log = KeyLogFile::open(Path::new("/dev/full")).unwrap();
         let error = (&log.file).write_all(b"x").unwrap_err();
-        let text = log.report(&error).unwrap();
+        let text = log.report_once(&error).unwrap();
         assert!(text.contains("/dev/full cannot be written"), "{text}");
-        assert_eq!(log.report(&error), None);
+        assert_eq!(log.report_once(&error), None);
     }
 }

@@ -24,7 +24,7 @@ impl<Data> RustlsKeys<Data> {
             Direction::Tx => self.0.update_tx_secret(),
             Direction::Rx => self.0.update_rx_secret(),
         };
-        let (rec_seq, secrets) = next.map_err(|_| NO_CIPHER)?;
+        let (rec_seq, secrets) = next.map_err(|_| CIPHER_MISSING)?;
         crypto_info(TLS13, rec_seq, &secrets)
     }
 
@@ -43,7 +43,7 @@ impl KeySource for RustlsKeys<ServerConnectionData> {
     }
 
     fn ticket(&mut self, _body: &[u8]) -> Result<(), Error> {
-        Err(NO_TICKET_HERE)
+        Err(UNEXPECTED_TICKET)
     }
 }
 
@@ -58,7 +58,7 @@ impl KeySource for RustlsKeys<ClientConnectionData> {
 
     fn ticket(&mut self, body: &[u8]) -> Result<(), Error> {
         if !self.is_tls13() {
-            return Err(NO_TICKET_HERE);
+            return Err(UNEXPECTED_TICKET);
         }
         if body.len() > MAX_TICKET {
             return Ok(()); // The next ClientHello could not hold it.
@@ -79,7 +79,7 @@ pub(super) fn crypto_info(
         ConnectionTrafficSecrets::Aes128Gcm { key, iv } => (AES_GCM_128, key, iv),
         ConnectionTrafficSecrets::Aes256Gcm { key, iv } => (AES_GCM_256, key, iv),
         ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => (CHACHA20_POLY1305, key, iv),
-        _ => return Err(NO_CIPHER),
+        _ => return Err(CIPHER_MISSING),
     };
     let (salt, rest) = iv.as_ref().split_at(Cipher::by_type(cipher_type)?.salt_len);
     match <[u8; 8]>::try_from(rest) {
@@ -110,10 +110,10 @@ fn first_unused(start: u64, used: u64) -> u64 {
 const AES_GCM_128: u16 = 51;
 const AES_GCM_256: u16 = 52;
 const CHACHA20_POLY1305: u16 = 54;
-const NO_CIPHER: Error = Error::CipherMissing {
+const CIPHER_MISSING: Error = Error::CipherMissing {
     cipher: "the suite's cipher",
 };
-const NO_TICKET_HERE: Error = Error::UnexpectedMessage {
+const UNEXPECTED_TICKET: Error = Error::UnexpectedMessage {
     message_type: NEW_SESSION_TICKET,
 };
 

@@ -57,14 +57,17 @@ pub(super) fn check_offered_protocols(protocols: &[Vec<u8>]) -> Result<(), Hands
 }
 
 /// Refuses a chain that is too long for a Certificate message (RFC 8446 §4.4.2).
-pub(super) fn check_chain(what: &str, chain: &[CertificateDer<'_>]) -> Result<(), HandshakeError> {
+pub(super) fn check_chain(
+    source: &str,
+    chain: &[CertificateDer<'_>],
+) -> Result<(), HandshakeError> {
     let len: usize = chain
         .iter()
         .map(|cert| CERTIFICATE_OVERHEAD + cert.len())
         .sum();
     if len + MESSAGE_OVERHEAD > U24_MAX {
         return Err(HandshakeError::config(format!(
-            "the {} certificates of {what} have {len} bytes, lengths included: \
+            "the {} certificates of {source} have {len} bytes, lengths included: \
              a Certificate message has room for {}",
             chain.len(),
             U24_MAX - MESSAGE_OVERHEAD

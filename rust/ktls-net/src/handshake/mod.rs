@@ -51,7 +51,7 @@ pub struct Handshake {
     /// The kind of the next piece for rustls.
     next: IncomingPiece,
     /// The number of bytes passed to rustls so far.
-    total: usize,
+    total_passed: usize,
     early_data: EarlyData,
     /// The first ClientHello, once it has arrived whole; `None` at a client.
     hello: Option<ClientHello>,
@@ -120,7 +120,7 @@ impl Handshake {
 
     fn start(side: HandshakeSide) -> Result<Self, HandshakeError> {
         let early_data = if side.is_server() {
-            EarlyData::expected()
+            EarlyData::awaiting_hello()
         } else {
             EarlyData::Over
         };
@@ -131,7 +131,7 @@ impl Handshake {
             incoming: Vec::new(),
             outgoing: Vec::new(),
             next: IncomingPiece::Header,
-            total: 0,
+            total_passed: 0,
             early_data,
             hello: None,
             counts: RecordCounts::default(),
@@ -149,12 +149,12 @@ impl Handshake {
     /// [`Handshake::outgoing`] then holds the alert.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<bool, HandshakeError> {
         self.received.extend_from_slice(bytes);
-        let mut at = 0;
-        while let Some(piece) = self.next_piece(at) {
-            at = piece.end;
-            self.take(piece);
+        let mut start = 0;
+        while let Some(piece) = self.next_piece(start) {
+            start = piece.end;
+            self.handle(piece);
         }
-        self.received.drain(..at);
+        self.received.drain(..start);
         self.outcome()
     }
 
@@ -222,8 +222,8 @@ impl Handshake {
 
     /// Returns the range in `received` of the next piece for rustls, or `None` if the piece has not
     /// arrived completely or the handshake has ended.
-    fn next_piece(&self, at: usize) -> Option<Range<usize>> {
-        let len = match (self.next, self.header_at(at)) {
+    fn next_piece(&self, start: usize) -> Option<Range<usize>> {
+        let len = match (self.next, self.header_at(start)) {
             (IncomingPiece::Body { len, .. }, _) => len,
             (IncomingPiece::Header, Some(header)) if self.is_to_be_sifted(header) => {
                 HEADER_LEN + body_len(header)
@@ -231,33 +231,33 @@ impl Handshake {
             (IncomingPiece::Header, _) => HEADER_LEN,
         };
         let whole =
-            matches!(self.state, HandshakeState::Running) && at + len <= self.received.len();
-        whole.then_some(at..at + len)
+            matches!(self.state, HandshakeState::Running) && start + len <= self.received.len();
+        whole.then_some(start..start + len)
     }
 
-    fn header_at(&self, at: usize) -> Option<[u8; HEADER_LEN]> {
-        self.received.get(at..)?.first_chunk().copied()
+    fn header_at(&self, start: usize) -> Option<[u8; HEADER_LEN]> {
+        self.received.get(start..)?.first_chunk().copied()
     }
 
     fn is_to_be_sifted(&self, header: [u8; HEADER_LEN]) -> bool {
         self.early_data.is_to_be_sifted(header) && !self.is_too_long(header)
     }
 
-    fn take(&mut self, piece: Range<usize>) {
+    fn handle(&mut self, piece: Range<usize>) {
         match (self.next, self.header_at(piece.start)) {
             (IncomingPiece::Header, Some(header)) if self.is_to_be_sifted(header) => {
-                self.sift(piece)
+                self.sift_record(piece)
             }
             (IncomingPiece::Header, Some(header)) if self.is_too_long(header) => self.refuse(
                 Alert::RecordOverflow,
                 "the peer sent a record longer than the protocol allows",
             ),
-            _ => self.feed(piece),
+            _ => self.pass_to_rustls(piece),
         }
     }
 
     /// Handles a whole record that may be early data.
-    fn sift(&mut self, record: Range<usize>) {
+    fn sift_record(&mut self, record: Range<usize>) {
         let (suite, secrets) = (self.suite(), self.side.secrets());
         let make_opener = || secrets.opener(suite?, 0);
         match self
@@ -271,17 +271,17 @@ impl Handshake {
             }
             SiftedRecord::Handshake => {
                 let body = record.start + HEADER_LEN;
-                self.feed(record.start..body);
+                self.pass_to_rustls(record.start..body);
                 if matches!(self.state, HandshakeState::Running) {
-                    self.feed(body..record.end);
+                    self.pass_to_rustls(body..record.end);
                 }
             }
         }
     }
 
-    fn feed(&mut self, piece: Range<usize>) {
-        self.total += piece.len();
-        if self.total > MAX_HANDSHAKE {
+    fn pass_to_rustls(&mut self, piece: Range<usize>) {
+        self.total_passed += piece.len();
+        if self.total_passed > MAX_HANDSHAKE {
             let text = format!("the peer's handshake is longer than {MAX_HANDSHAKE} bytes");
             return self.refuse(Alert::IllegalParameter, text);
         }
@@ -289,7 +289,7 @@ impl Handshake {
             .extend_from_slice(&self.received[piece.clone()]);
         self.next = match (self.next, self.header_at(piece.start)) {
             (IncomingPiece::Header, Some(header)) => {
-                self.counts.hand_over(header);
+                self.counts.count_received(header);
                 IncomingPiece::Body {
                     record_type: header[0],
                     len: body_len(header),
@@ -298,7 +298,7 @@ impl Handshake {
             (IncomingPiece::Body { record_type, .. }, _) => {
                 if record_type == ContentType::HANDSHAKE.0 {
                     let fragment = &self.received[piece.clone()];
-                    self.hello = self.early_data.read_in_clear(fragment).or(self.hello);
+                    self.hello = self.early_data.read_plaintext(fragment).or(self.hello);
                 }
                 IncomingPiece::Header
             }
@@ -311,26 +311,26 @@ impl Handshake {
     fn advance(&mut self, piece: Range<usize>) {
         let before = self.outgoing.len();
         let advanced = self.side.advance(&mut self.incoming, &mut self.outgoing);
-        self.counts.made(&self.outgoing[before..]);
+        self.counts.count_sent(&self.outgoing[before..]);
         match advanced {
             Ok(()) if self.side.common().is_handshaking() => {}
             Ok(()) => self.state = HandshakeState::Complete,
             Err(error) => self.fail(&error, piece),
         }
         if !matches!(self.state, HandshakeState::Running) {
-            self.side.secrets().forget();
+            self.side.secrets().wipe();
         }
     }
 
     fn fail(&mut self, error: &Rustls, piece: Range<usize>) {
-        let mut said = Vec::new();
-        self.side.collect_alert(&mut said);
+        let mut rustls_alert = Vec::new();
+        self.side.collect_alert(&mut rustls_alert);
         let body = self.received[piece].to_vec();
-        self.tell_after(error, &said, &body);
-        let text = if self.total == HEADER_LEN && error::is_no_header(error) {
+        self.queue_alert_for(error, &rustls_alert, &body);
+        let text = if self.total_passed == HEADER_LEN && error::is_invalid_header(error) {
             error::not_tls(&self.incoming)
         } else {
-            self.side.ours().explain(error)
+            self.side.failure_context().explain(error)
         };
         self.state = HandshakeState::Failed(HandshakeError::failed(text));
     }

@@ -14,28 +14,28 @@ use zeroize::Zeroizing;
 use super::certificate;
 use super::error::HandshakeError;
 
-/// Returns all certificates in order: at least one. `what` names the PEM in error messages.
+/// Returns all certificates in order: at least one. `source` names the PEM in error messages.
 pub(super) fn chain(
-    what: &str,
+    source: &str,
     pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, HandshakeError> {
-    let sections = sections(what, pem).collect::<Result<Vec<_>, _>>()?;
+    let sections = sections(source, pem).collect::<Result<Vec<_>, _>>()?;
     let chain: Vec<_> = sections
         .iter()
-        .filter_map(|section| certificate(what, section).transpose())
+        .filter_map(|section| certificate(source, section).transpose())
         .collect::<Result<_, _>>()?;
     if chain.is_empty() {
         let text = "certificate: PEM with \"-----BEGIN CERTIFICATE-----\" is needed";
-        return Err(missing(what, text, pem, &sections));
+        return Err(missing_section(source, text, pem, &sections));
     }
     Ok(chain)
 }
 
 /// Returns all certificates as roots to trust.
-pub(super) fn roots(what: &str, pem: &[u8]) -> Result<RootCertStore, HandshakeError> {
+pub(super) fn roots(source: &str, pem: &[u8]) -> Result<RootCertStore, HandshakeError> {
     let mut roots = RootCertStore::empty();
-    for (index, cert) in chain(what, pem)?.into_iter().enumerate() {
-        let refused = certificate::unusable(what, index, &cert);
+    for (index, cert) in chain(source, pem)?.into_iter().enumerate() {
+        let refused = certificate::unusable(source, index, &cert);
         roots.add(cert).map_err(|_| refused)?;
     }
     Ok(roots)
@@ -61,7 +61,7 @@ impl<'a> PemSection<'a> {
     }
 
     /// Decodes the base64 of the section.
-    pub(super) fn decode(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, HandshakeError> {
+    pub(super) fn decode(&self, source: &str) -> Result<Zeroizing<Vec<u8>>, HandshakeError> {
         // The decoder accepts only whole sections of a kind that it knows. As a private key, the
         // section is decoded in constant time.
         let len = self
@@ -77,8 +77,8 @@ impl<'a> PemSection<'a> {
         pem.extend_from_slice(PLAIN_END);
         match <(SectionKind, Vec<u8>)>::from_pem_slice(&pem) {
             Ok((_, der)) => Ok(Zeroizing::new(der)),
-            Err(Error::Base64Decode(_)) => Err(broken(what, "its base64 does not decode")),
-            Err(_) => Err(broken(what, "it is not PEM")),
+            Err(Error::Base64Decode(_)) => Err(parse_error(source, "its base64 does not decode")),
+            Err(_) => Err(parse_error(source, "it is not PEM")),
         }
     }
 }
@@ -88,14 +88,14 @@ const PLAIN_END: &[u8] = b"-----END PRIVATE KEY-----\n";
 
 /// Returns all sections, of any kind. An error is the last item.
 pub(super) fn sections<'a>(
-    what: &'a str,
+    source: &'a str,
     pem: &'a [u8],
 ) -> impl Iterator<Item = Result<PemSection<'a>, HandshakeError>> {
     let mut rest = pem.strip_prefix(BYTE_ORDER_MARK).unwrap_or(pem);
     std::iter::from_fn(move || {
         while let Some(line) = next_line(&mut rest) {
-            if let Some(label) = begun(line) {
-                return Some(section(what, label, &mut rest));
+            if let Some(label) = begin_label(line) {
+                return Some(section(source, label, &mut rest));
             }
         }
         None
@@ -104,10 +104,10 @@ pub(super) fn sections<'a>(
 
 /// Returns the label if `line` is a BEGIN line. A line that only starts like one is a comment, as
 /// in OpenSSL.
-fn begun(line: &[u8]) -> Option<&str> {
+fn begin_label(line: &[u8]) -> Option<&str> {
     line.strip_prefix(BEGIN)?
         .strip_suffix(b"-----")
-        .and_then(text)
+        .and_then(as_utf8)
 }
 
 const BEGIN: &[u8] = b"-----BEGIN ";
@@ -115,7 +115,7 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 fn section<'a>(
-    what: &str,
+    source: &str,
     label: &'a str,
     rest: &mut &'a [u8],
 ) -> Result<PemSection<'a>, HandshakeError> {
@@ -128,7 +128,7 @@ fn section<'a>(
         }
         body = begin.len() - rest.len();
     }
-    Err(broken(what, "a section has no END line"))
+    Err(parse_error(source, "a section has no END line"))
 }
 
 fn lines(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -152,25 +152,26 @@ fn is_end_of(label: &str, line: &[u8]) -> bool {
         .is_some_and(|end| end == label.as_bytes())
 }
 
-fn text(bytes: &[u8]) -> Option<&str> {
+fn as_utf8(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
 /// Returns the certificate in a section, or `None` if the section holds something else.
 fn certificate(
-    what: &str,
+    source: &str,
     section: &PemSection<'_>,
 ) -> Result<Option<CertificateDer<'static>>, HandshakeError> {
     match section.label {
         "CERTIFICATE" | "X509 CERTIFICATE" => {
-            let der = section.decode(what)?;
+            let der = section.decode(source)?;
             Ok(Some(CertificateDer::from(der.to_vec())))
         }
         // The certificate is followed by the purposes that OpenSSL trusts it for, which are
         // ignored.
         "TRUSTED CERTIFICATE" => {
-            let der = section.decode(what)?;
-            let first = first_element(&der).ok_or_else(|| broken(what, "it is not X.509"))?;
+            let der = section.decode(source)?;
+            let first =
+                first_element(&der).ok_or_else(|| parse_error(source, "it is not X.509"))?;
             Ok(Some(CertificateDer::from(first.to_vec())))
         }
         _ => Ok(None),
@@ -186,8 +187,8 @@ fn first_element(der: &[u8]) -> Option<&[u8]> {
 
 /// Returns the error that nothing of the wanted kind was found. It lists the labels that were
 /// found.
-pub(super) fn missing(
-    what: &str,
+pub(super) fn missing_section(
+    source: &str,
     wanted: &str,
     pem: &[u8],
     sections: &[PemSection<'_>],
@@ -204,16 +205,16 @@ pub(super) fn missing(
         ([], _) => String::new(),
         _ => {
             let labels = sections.iter().map(|section| section.label.to_owned());
-            format!("; it has {}", super::words::listed(labels))
+            format!("; it has {}", super::words::join_first(labels))
         }
     };
-    HandshakeError::config(format!("{what} holds no {wanted}{hint}"))
+    HandshakeError::config(format!("{source} holds no {wanted}{hint}"))
 }
 
-/// Returns the error that `what` does not parse. `why` is always our own text: that of the decoder
-/// quotes the input, which may be a key.
-pub(super) fn broken(what: &str, why: &str) -> HandshakeError {
-    HandshakeError::config(format!("{what} does not parse: {why}"))
+/// Returns the error that `source` does not parse. `why` is always our own text: that of the
+/// decoder quotes the input, which may be a key.
+pub(super) fn parse_error(source: &str, why: &str) -> HandshakeError {
+    HandshakeError::config(format!("{source} does not parse: {why}"))
 }
 
 #[cfg(test)]

@@ -6,51 +6,51 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, ObjectIdentifier, PrivateKeyInfoRef};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 
 use super::error::HandshakeError;
-use super::pem::{PemSection, missing, sections};
+use super::pem::{PemSection, missing_section, sections};
 use super::words::{EC_PUBLIC_KEY, RSA_ENCRYPTION, oid_name};
 
-/// Returns the first private key of `pem`, decrypted with `password` if it is encrypted. `what`
+/// Returns the first private key of `pem`, decrypted with `password` if it is encrypted. `source`
 /// names the PEM in error messages.
 pub(super) fn private_key(
-    what: &str,
+    source: &str,
     pem: &[u8],
     password: Option<&[u8]>,
 ) -> Result<PrivateKeyDer<'static>, HandshakeError> {
     let mut others = Vec::new();
     // Sections after the key are not parsed, as in OpenSSL.
-    for section in sections(what, pem) {
+    for section in sections(source, pem) {
         let section = section?;
-        if holds_key(&section) {
-            return key_in(what, &section, password);
+        if is_private_key(&section) {
+            return decode_key(source, &section, password);
         }
         others.push(section);
     }
     let text = "private key: PEM with PKCS#8, PKCS#1 or SEC1 is needed";
-    Err(missing(what, text, pem, &others))
+    Err(missing_section(source, text, pem, &others))
 }
 
-fn key_in(
-    what: &str,
+fn decode_key(
+    source: &str,
     section: &PemSection<'_>,
     password: Option<&[u8]>,
 ) -> Result<PrivateKeyDer<'static>, HandshakeError> {
     if is_traditionally_encrypted(section) {
         let how = "in OpenSSL's traditional format (Proc-Type: 4,ENCRYPTED)";
-        return Err(unknown_encryption(what, how));
+        return Err(unknown_encryption(source, how));
     }
-    let der = section.decode(what)?;
+    let der = section.decode(source)?;
     match section.label {
-        ENCRYPTED => decrypt(what, &der, password),
+        ENCRYPTED => decrypt(source, &der, password),
         "PRIVATE KEY" => Ok(PrivatePkcs8KeyDer::from(der.to_vec()).into()),
         "RSA PRIVATE KEY" => Ok(PrivatePkcs1KeyDer::from(der.to_vec()).into()),
         "EC PRIVATE KEY" => Ok(PrivateSec1KeyDer::from(der.to_vec()).into()),
         "OPENSSH PRIVATE KEY" => Err(unusable(
-            what,
+            source,
             "it is in the format of OpenSSH, which `ssh-keygen -p -m PKCS8 -f FILE` rewrites",
         )),
         label => {
             let kind = label.trim_end_matches(" PRIVATE KEY");
-            Err(unsupported(what, kind))
+            Err(unsupported(source, kind))
         }
     }
 }
@@ -60,13 +60,13 @@ fn key_in(
 #[must_use]
 pub fn needs_password(pem: &[u8]) -> bool {
     let mut sections = sections("key", pem).map_while(Result::ok);
-    let first = sections.find(holds_key);
+    let first = sections.find(is_private_key);
     first.is_some_and(|section| section.label == ENCRYPTED)
 }
 
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 
-fn holds_key(section: &PemSection<'_>) -> bool {
+fn is_private_key(section: &PemSection<'_>) -> bool {
     section.label == "PRIVATE KEY" || section.label.ends_with(" PRIVATE KEY")
 }
 
@@ -79,15 +79,15 @@ fn is_traditionally_encrypted(section: &PemSection<'_>) -> bool {
 
 /// Decrypts a key that is encrypted by a scheme of PKCS#5.
 fn decrypt(
-    what: &str,
+    source: &str,
     der: &[u8],
     password: Option<&[u8]>,
 ) -> Result<PrivateKeyDer<'static>, HandshakeError> {
     let encrypted = EncryptedPrivateKeyInfoRef::try_from(der)
-        .map_err(|_| unknown_encryption(what, "by an unknown scheme"))?;
+        .map_err(|_| unknown_encryption(source, "by an unknown scheme"))?;
     let Some(password) = password else {
         return Err(HandshakeError::config(format!(
-            "{what} is encrypted: its password is needed"
+            "{source} is encrypted: its password is needed"
         )));
     };
     let opened = encrypted.decrypt(password).map_err(|error| {
@@ -99,36 +99,36 @@ fn decrypt(
                 NoPbes1CryptSupport
                 | UnsupportedAlgorithm { .. }
                 | AlgorithmParametersInvalid { .. },
-            ) => unknown_encryption(what, "by an old scheme (PBES1, or single DES)"),
+            ) => unknown_encryption(source, "by an old scheme (PBES1, or single DES)"),
             // A wrong password shows as bad padding, or as a result that is not a key.
-            _ => HandshakeError::config(format!("the password does not open {what}")),
+            _ => HandshakeError::config(format!("the password does not open {source}")),
         }
     })?;
     if PrivateKeyInfoRef::try_from(opened.as_bytes()).is_err() {
-        let text = format!("the password does not open {what}");
+        let text = format!("the password does not open {source}");
         return Err(HandshakeError::config(text));
     }
     Ok(PrivatePkcs8KeyDer::from(opened.as_bytes().to_vec()).into())
 }
 
-fn unknown_encryption(what: &str, how: &str) -> HandshakeError {
+fn unknown_encryption(source: &str, how: &str) -> HandshakeError {
     HandshakeError::config(format!(
-        "{what} is encrypted {how}: convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc \
+        "{source} is encrypted {how}: convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc \
          -in FILE -out NEW`"
     ))
 }
 
 /// Explains why a key that was refused cannot be used.
-pub(super) fn explain_refusal(what: &str, key: &PrivateKeyDer<'_>) -> HandshakeError {
+pub(super) fn explain_refusal(source: &str, key: &PrivateKeyDer<'_>) -> HandshakeError {
     match kind_of(key).and_then(KeyKind::unsupported) {
-        Some(kind) => unsupported(what, &kind),
-        None => unusable(what, "it is malformed"),
+        Some(kind) => unsupported(source, &kind),
+        None => unusable(source, "it is malformed"),
     }
 }
 
-pub(super) fn unsupported(what: &str, kind: &str) -> HandshakeError {
+pub(super) fn unsupported(source: &str, kind: &str) -> HandshakeError {
     unusable(
-        what,
+        source,
         &format!(
             "keys of type {kind} are not supported; RSA of 2048 to 8192 bits, EC on P-256, \
              P-384 or P-521, and Ed25519 are"
@@ -136,8 +136,8 @@ pub(super) fn unsupported(what: &str, kind: &str) -> HandshakeError {
     )
 }
 
-fn unusable(what: &str, why: &str) -> HandshakeError {
-    HandshakeError::config(format!("{what} is not usable: {why}"))
+fn unusable(source: &str, why: &str) -> HandshakeError {
+    HandshakeError::config(format!("{source} is not usable: {why}"))
 }
 
 const SUPPORTED: [&str; 4] = ["EC on P-256", "EC on P-384", "EC on P-521", "Ed25519"];

@@ -36,13 +36,13 @@ impl HandshakeSecrets {
     ///
     /// A server's alerts are sealed under the key of its application data: its flight is complete
     /// before it reads any sealed record.
-    pub(super) fn of_server(log: Arc<dyn KeyLog>) -> Arc<Self> {
+    pub(super) fn for_server(log: Arc<dyn KeyLog>) -> Arc<Self> {
         Self::new(log, [CLIENT_HANDSHAKE, SERVER_APPLICATION])
     }
 
     /// Keeps the secrets of a client's handshake. A client sends no data before its handshake is
     /// complete.
-    pub(super) fn of_client(log: Arc<dyn KeyLog>) -> Arc<Self> {
+    pub(super) fn for_client(log: Arc<dyn KeyLog>) -> Arc<Self> {
         Self::new(log, [SERVER_HANDSHAKE, CLIENT_HANDSHAKE])
     }
 
@@ -63,7 +63,7 @@ impl HandshakeSecrets {
     }
 
     /// Returns `true` once our alerts have to be sealed.
-    pub(super) fn are_own_known(&self) -> bool {
+    pub(super) fn has_own_secret(&self) -> bool {
         lock(&self.secrets).own.is_some()
     }
 
@@ -87,7 +87,7 @@ impl HandshakeSecrets {
     }
 
     /// Wipes the secrets.
-    pub(super) fn forget(&self) {
+    pub(super) fn wipe(&self) {
         *lock(&self.secrets) = RecordSecrets::default();
     }
 }

@@ -27,7 +27,7 @@ pub(super) enum HandshakeSide {
     Server {
         conn: Box<UnbufferedServerConnection>,
         config: ServerConfig,
-        asked: Arc<RequestedServerName>,
+        requested_name: Arc<RequestedServerName>,
         secrets: Arc<HandshakeSecrets>,
     },
 }
@@ -40,7 +40,7 @@ impl HandshakeSide {
             HandshakeError::config(text)
         })?;
         let mut tls = rustls::ClientConfig::clone(&config.tls);
-        let secrets = HandshakeSecrets::of_client(tls.key_log);
+        let secrets = HandshakeSecrets::for_client(tls.key_log);
         tls.key_log = secrets.clone();
         let conn = UnbufferedClientConnection::new(Arc::new(tls), server_name);
         let conn = Box::new(conn?);
@@ -54,19 +54,19 @@ impl HandshakeSide {
 
     pub(super) fn server(config: &ServerConfig) -> Result<Self, HandshakeError> {
         let mut tls = rustls::ServerConfig::clone(&config.tls);
-        let asked = Arc::new(RequestedServerName {
-            certs: tls.cert_resolver,
+        let requested_name = Arc::new(RequestedServerName {
+            resolver: tls.cert_resolver,
             name: OnceLock::new(),
         });
-        tls.cert_resolver = asked.clone();
-        let secrets = HandshakeSecrets::of_server(tls.key_log);
+        tls.cert_resolver = requested_name.clone();
+        let secrets = HandshakeSecrets::for_server(tls.key_log);
         tls.key_log = secrets.clone();
         let conn = UnbufferedServerConnection::new(Arc::new(tls));
         let conn = Box::new(conn?);
         Ok(Self::Server {
             conn,
             config: config.clone(),
-            asked,
+            requested_name,
             secrets,
         })
     }
@@ -89,9 +89,9 @@ impl HandshakeSide {
         outgoing: &mut Vec<u8>,
     ) -> Result<(), Rustls> {
         loop {
-            let (done_with, step) = self.step(incoming, outgoing);
+            let (consumed, step) = self.step(incoming, outgoing);
             let step = step?;
-            incoming.drain(..done_with);
+            incoming.drain(..consumed);
             if step == HandshakeStep::NeedsInput {
                 return Ok(());
             }
@@ -110,8 +110,8 @@ impl HandshakeSide {
         outgoing: &mut Vec<u8>,
     ) -> (usize, Result<HandshakeStep, Rustls>) {
         match self {
-            Self::Client { conn, .. } => settle(conn.process_tls_records(incoming), outgoing),
-            Self::Server { conn, .. } => settle(conn.process_tls_records(incoming), outgoing),
+            Self::Client { conn, .. } => carry_out(conn.process_tls_records(incoming), outgoing),
+            Self::Server { conn, .. } => carry_out(conn.process_tls_records(incoming), outgoing),
         }
     }
 
@@ -127,12 +127,12 @@ impl HandshakeSide {
     pub(super) fn server_name(&self) -> Option<&str> {
         match self {
             Self::Client { name, .. } => Some(name),
-            Self::Server { asked, .. } => asked.name.get().map(|name| &**name),
+            Self::Server { requested_name, .. } => requested_name.name.get().map(|name| &**name),
         }
     }
 
     /// Returns the part of our configuration that error messages mention.
-    pub(super) fn ours(&self) -> FailureContext<'_> {
+    pub(super) fn failure_context(&self) -> FailureContext<'_> {
         match self {
             Self::Client { config, name, .. } => FailureContext {
                 server_name: Some(name),
@@ -165,12 +165,12 @@ impl HandshakeSide {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum HandshakeStep {
     NeedsInput,
-    GoOn,
+    MadeProgress,
 }
 
 /// Carries out what rustls asks for. Returns the number of input bytes that it has consumed as
 /// well.
-fn settle<Data>(
+fn carry_out<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
     outgoing: &mut Vec<u8>,
 ) -> (usize, Result<HandshakeStep, Rustls>) {
@@ -182,10 +182,10 @@ fn settle<Data>(
         }
         ConnectionState::TransmitTlsData(state) => {
             state.done();
-            Ok(HandshakeStep::GoOn)
+            Ok(HandshakeStep::MadeProgress)
         }
         ConnectionState::EncodeTlsData(mut state) => {
-            append(outgoing, |out| state.encode(out)).map(|()| HandshakeStep::GoOn)
+            encode_into(outgoing, |out| state.encode(out)).map(|()| HandshakeStep::MadeProgress)
         }
         _ => Err(Rustls::General(
             "unexpected state during the handshake".into(),
@@ -196,7 +196,7 @@ fn settle<Data>(
 
 /// Appends what `encode` writes. The first call gets an empty buffer and returns the size that is
 /// needed.
-fn append(
+fn encode_into(
     outgoing: &mut Vec<u8>,
     mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>,
 ) -> Result<(), Rustls> {
@@ -217,7 +217,7 @@ fn append(
 /// only.
 #[derive(Debug)]
 pub(super) struct RequestedServerName {
-    certs: Arc<dyn ResolvesServerCert>,
+    resolver: Arc<dyn ResolvesServerCert>,
     name: OnceLock<Box<str>>,
 }
 
@@ -227,6 +227,6 @@ impl ResolvesServerCert for RequestedServerName {
             // Called twice after a HelloRetryRequest; rustls checks that the name is the same.
             let _ = self.name.set(name.into());
         }
-        self.certs.resolve(hello)
+        self.resolver.resolve(hello)
     }
 }

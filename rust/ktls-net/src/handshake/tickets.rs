@@ -101,7 +101,7 @@ impl RatchetedTickets {
 impl TicketSecrets {
     /// Advances to `period`. Does nothing if the clock was set back.
     fn advance(&mut self, period: u64) {
-        let periods = period.saturating_sub(self.period).min(MOST_PERIODS);
+        let periods = period.saturating_sub(self.period).min(MAX_PERIODS);
         for _ in 0..periods {
             let mut next = TicketSecret::default();
             if expand(&self.current, NEXT_SECRET, &mut *next).is_err() {
@@ -157,7 +157,7 @@ fn unix_time() -> u64 {
 const PERIOD: u64 = 6 * 60 * 60;
 /// The most periods advanced at once: seven years. After a longer jump of the clock, processes may
 /// have different keys.
-const MOST_PERIODS: u64 = 10_000;
+const MAX_PERIODS: u64 = 10_000;
 const NONCE: NonceBytes = [0; 12];
 const SECRET_LEN: usize = 32;
 const SALT_LEN: usize = 32;

@@ -10,7 +10,7 @@ use pkcs8::der::{Decode, Reader, SliceReader};
 /// Describes an enum variant: `NoKxGroupsInCommon` becomes "no key exchange groups in common".
 ///
 /// Only the name of the variant is used: its fields contain text of another crate.
-pub(super) fn words(variant: &dyn fmt::Debug) -> String {
+pub(super) fn variant_in_words(variant: &dyn fmt::Debug) -> String {
     let debug = format!("{variant:?}");
     let name = debug.split(|c: char| !c.is_ascii_alphanumeric()).next();
     let words: Vec<String> = split_camel_case(name.unwrap_or_default())
@@ -67,10 +67,10 @@ const ABBREVIATIONS: [(&str, &str); 24] = [
 ];
 
 /// Joins the first few of `items` with commas, and states how many more there are.
-pub(super) fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
-    let more = items.len().saturating_sub(MOST_LISTED);
+pub(super) fn join_first(items: impl ExactSizeIterator<Item = String>) -> String {
+    let more = items.len().saturating_sub(MAX_LISTED);
     let mut text = items
-        .take(MOST_LISTED)
+        .take(MAX_LISTED)
         .map(|item| shortened(&item))
         .collect::<Vec<_>>()
         .join(", ");
@@ -80,7 +80,7 @@ pub(super) fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
     text
 }
 
-const MOST_LISTED: usize = 8;
+const MAX_LISTED: usize = 8;
 
 /// Formats a name in a certificate, which the verifier prints as `DnsName("a.test")` or
 /// `IpAddress(127.0.0.1)`, as `"a.test"` or `127.0.0.1`.
@@ -192,7 +192,7 @@ mod tests {
                 "duplicate extension",
             ),
         ] {
-            assert_eq!(words(error), text);
+            assert_eq!(variant_in_words(error), text);
         }
     }
 
@@ -232,12 +232,12 @@ mod tests {
 
     #[test]
     fn long_lists_and_items_are_cut() {
-        let numbers = |count: usize| listed((0..count).map(|n| n.to_string()));
+        let numbers = |count: usize| join_first((0..count).map(|n| n.to_string()));
         assert_eq!(numbers(0), "");
         assert_eq!(numbers(3), "0, 1, 2");
         assert_eq!(numbers(8), "0, 1, 2, 3, 4, 5, 6, 7");
         assert_eq!(numbers(900), "0, 1, 2, 3, 4, 5, 6, 7 and 892 more");
-        let long = listed(std::iter::once("ü".repeat(101)));
+        let long = join_first(std::iter::once("ü".repeat(101)));
         assert_eq!(long, format!("{}…", "ü".repeat(100)));
     }
 }

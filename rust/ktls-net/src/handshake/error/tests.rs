@@ -32,7 +32,7 @@ fn plain_protocols_are_named() {
 #[test]
 fn spans_are_told_in_the_unit_that_fits() {
     for (seconds, text) in [(59, "59 seconds"), (7_200, "2 hours"), (864_000, "10 days")] {
-        assert_eq!(span(seconds), text);
+        assert_eq!(format_duration(seconds), text);
     }
 }
 
@@ -43,12 +43,12 @@ fn a_failed_signature_is_no_riddle() {
         versions: String::new(),
         suites: String::new(),
     };
-    let ours = FailureContext {
+    let context = FailureContext {
         server_name: Some("a.test"),
         alpn: &[],
         offer: &offer,
     };
-    let text = ours.explain(&error);
+    let text = context.explain(&error);
     assert_eq!(
         text,
         "the certificate of \"a.test\" cannot be trusted: a signature by its key, or in its chain, \
@@ -91,12 +91,12 @@ fn explained(error: &Rustls) -> String {
         versions: "TLSv1.3 alone".into(),
         suites: "TLS_AES_128_GCM_SHA256".into(),
     };
-    let ours = FailureContext {
+    let context = FailureContext {
         server_name: Some("a.test"),
         alpn: &[b"h2".to_vec()],
         offer: &offer,
     };
-    ours.explain(error)
+    context.explain(error)
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn every_error_of_the_library_becomes_a_plain_sentence() {
         .chain(certificates);
     for error in errors.chain(other_errors()) {
         assert_plain(&explained(&error));
-        assert_plain(&failed_inside(&error));
+        assert_plain(&internal_failure(&error));
     }
 }
 
