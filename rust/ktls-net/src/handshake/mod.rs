@@ -58,6 +58,15 @@ pub struct Handshake {
     counts: RecordCounts,
 }
 
+/// How far a handshake is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HandshakeProgress {
+    /// More bytes of the peer are needed.
+    Running,
+    /// Nothing more is needed from the peer.
+    Complete,
+}
+
 enum HandshakeState {
     Running,
     Complete,
@@ -137,17 +146,17 @@ impl Handshake {
             counts: RecordCounts::default(),
         };
         handshake.advance(0..0);
-        handshake.outcome().map(|_| handshake)
+        handshake.progress().map(|_| handshake)
     }
 
-    /// Takes bytes that were read from the peer. Returns `true` once the handshake is complete.
+    /// Takes bytes that were read from the peer, and returns how far the handshake is.
     ///
     /// Bytes that follow the handshake are kept, without a limit: do not read more than needed.
     ///
     /// # Errors
     /// Returns the reason if the handshake has failed, again at each later call.
     /// [`Handshake::outgoing`] then holds the alert.
-    pub fn receive(&mut self, bytes: &[u8]) -> Result<bool, HandshakeError> {
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<HandshakeProgress, HandshakeError> {
         self.received.extend_from_slice(bytes);
         let mut start = 0;
         while let Some(piece) = self.next_piece(start) {
@@ -155,7 +164,7 @@ impl Handshake {
             self.handle(piece);
         }
         self.received.drain(..start);
-        self.outcome()
+        self.progress()
     }
 
     /// Removes the first `n` bytes of [`Handshake::outgoing`], which were sent.
@@ -185,7 +194,7 @@ impl Handshake {
     /// Returns an error of kind `Config` if the handshake is not complete or bytes are still to be
     /// sent; otherwise the failure of the handshake, if it has failed.
     pub fn finish(self) -> Result<EstablishedConnection, HandshakeError> {
-        if !self.outcome()? {
+        if self.progress()? == HandshakeProgress::Running {
             return Err(HandshakeError::config("the handshake is not complete"));
         }
         if !self.outgoing.is_empty() {
@@ -335,10 +344,10 @@ impl Handshake {
         self.state = HandshakeState::Failed(HandshakeError::failed(text));
     }
 
-    fn outcome(&self) -> Result<bool, HandshakeError> {
+    fn progress(&self) -> Result<HandshakeProgress, HandshakeError> {
         match &self.state {
-            HandshakeState::Running => Ok(false),
-            HandshakeState::Complete => Ok(true),
+            HandshakeState::Running => Ok(HandshakeProgress::Running),
+            HandshakeState::Complete => Ok(HandshakeProgress::Complete),
             HandshakeState::Failed(error) => Err(error.clone()),
         }
     }
@@ -381,7 +390,7 @@ impl AgreedParameters {
 
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Handshake({:?})", self.outcome())
+        write!(f, "Handshake({:?})", self.progress())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use ktls_aead::PROVIDER;
 use ktls_core::{CryptoInfo, Opener, Sealer, TrafficSecret};
-use ktls_net::handshake::{ClientConfig, Handshake, ServerConfig};
+use ktls_net::handshake::{ClientConfig, Handshake, HandshakeProgress, ServerConfig};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -327,7 +327,13 @@ fn a_hello_in_a_record_over_the_limit_is_a_record_overflow() {
 fn a_record_of_exactly_the_limit_is_none_over_it() {
     let config = ServerConfig::new(&PKI.ecdsa.server()).unwrap();
     let mut server = Handshake::server(&config).unwrap();
-    assert_eq!(server.receive(&[22, 3, 1, 0x40, 0]), Ok(false));
+    assert_eq!(
+        server.receive(&[22, 3, 1, 0x40, 0]),
+        Ok(HandshakeProgress::Running)
+    );
     let mut waiting = server_that_waits_for_finished();
-    assert_eq!(waiting.ours.receive(&[23, 3, 3, 0x41, 0]), Ok(false));
+    assert_eq!(
+        waiting.ours.receive(&[23, 3, 3, 0x41, 0]),
+        Ok(HandshakeProgress::Running)
+    );
 }

@@ -1,8 +1,8 @@
 //! Handshakes that fail: the sentence, and the alert for the peer.
 
 use ktls_net::handshake::{
-    ClientConfig, ClientOptions, Handshake, HandshakeError, HandshakeErrorKind, MinVersion,
-    ServerConfig, ServerOptions, TrustedRoots,
+    ClientConfig, ClientOptions, Handshake, HandshakeError, HandshakeErrorKind, HandshakeProgress,
+    MinVersion, ServerConfig, ServerOptions, TrustedRoots,
 };
 
 use crate::pair::{configs, deliver, open, seal, shake, start, take};
@@ -210,7 +210,7 @@ fn peers_that_speak_no_tls_are_told_apart_at_their_fifth_byte() {
     ] {
         take(&mut handshake);
         for byte in &bytes[..4] {
-            assert_eq!(handshake.receive(&[*byte]), Ok(false));
+            assert_eq!(handshake.receive(&[*byte]), Ok(HandshakeProgress::Running));
         }
         assert_eq!(handshake.outgoing(), b"");
         let error = handshake.receive(&bytes[4..]).unwrap_err();
@@ -354,7 +354,11 @@ fn a_changed_byte_anywhere_in_the_servers_flight_is_noticed() {
         let at = at.min(flight.len() - 1);
         flight[at] ^= 1;
         let outcome = client.receive(&flight);
-        assert!(outcome != Ok(true), "byte {at} of {}", flight.len());
+        assert!(
+            outcome != Ok(HandshakeProgress::Complete),
+            "byte {at} of {}",
+            flight.len()
+        );
     }
 }
 
