@@ -10,10 +10,20 @@ pub const MAX_PLAINTEXT: usize = 1 << 14;
 pub const TLS12: u16 = 0x0303;
 /// TLS 1.3's number.
 pub const TLS13: u16 = 0x0304;
+/// The handshake message type of a HelloRequest (RFC 5246 §7.4.1.1).
+pub const HELLO_REQUEST: u8 = 0;
+/// The handshake message type of a ClientHello (RFC 8446 §4.1.2).
+pub const CLIENT_HELLO: u8 = 1;
+/// The handshake message type of a NewSessionTicket (RFC 8446 §4.6.1).
+pub const NEW_SESSION_TICKET: u8 = 4;
+/// The handshake message type of a Finished (RFC 8446 §4.4.4).
+pub const FINISHED: u8 = 20;
 /// The handshake message type of a KeyUpdate (RFC 8446 §4.6.3).
 pub const KEY_UPDATE: u8 = 24;
-/// The handshake message type of a NewSessionTicket.
-pub const NEW_SESSION_TICKET: u8 = 4;
+/// The level of an alert after which the connection may go on (RFC 8446 §6).
+pub const ALERT_WARNING: u8 = 1;
+/// The level of an alert that ends the connection (RFC 8446 §6).
+pub const ALERT_FATAL: u8 = 2;
 
 /// What a record carries (RFC 8446 §5.1). Not an enum: the kernel passes every byte through.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

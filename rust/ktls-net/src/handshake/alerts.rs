@@ -7,11 +7,11 @@
 
 use ktls_core::Alert;
 use ktls_core::suite::Suite;
-use ktls_core::wire::{ContentType, HEADER_LEN, MAX_PLAINTEXT, TLS12};
+use ktls_core::wire::{ALERT_FATAL, ContentType, FINISHED, HEADER_LEN, MAX_PLAINTEXT, TLS12};
 use rustls::{Error as Rustls, InvalidMessage, PeerIncompatible, ProtocolVersion};
 use zeroize::Zeroizing;
 
-use super::{FATAL, Handshake, HandshakeError, HandshakeState, error};
+use super::{Handshake, HandshakeError, HandshakeState, error};
 
 /// Counts of the records of a handshake.
 #[derive(Default)]
@@ -60,7 +60,7 @@ impl Handshake {
 
     /// Queues an alert for the peer. In TLS 1.2 only possible while our records are not encrypted.
     pub(super) fn queue_alert(&mut self, alert: Alert) {
-        let message = [FATAL, alert.code()];
+        let message = [ALERT_FATAL, alert.code()];
         let secrets = self.side.secrets();
         if secrets.has_own_secret() {
             let sealed = self
@@ -193,8 +193,6 @@ fn has_malformed_finished(mut messages: &[u8], expected_len: usize) -> bool {
     }
     false
 }
-
-const FINISHED: u8 = 20;
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@
 //! record again with the next bytes and counts it once more each time.
 
 use ktls_core::Opener;
-use ktls_core::wire::{ContentType, HEADER_LEN};
+use ktls_core::wire::{CLIENT_HELLO, ContentType, HEADER_LEN};
 
 use super::MAX_HANDSHAKE;
 
@@ -58,7 +58,6 @@ pub(super) enum SiftedRecord {
 pub(super) const MAX_SKIPPED: usize = 16384;
 /// Content type and tag of a record, which do not count as data.
 const OVERHEAD: usize = 17;
-const CLIENT_HELLO: u8 = 1;
 const EARLY_DATA: u16 = 42;
 const SUPPORTED_VERSIONS: u16 = 43;
 const SUPPORTED_GROUPS: u16 = 10;

@@ -404,5 +404,3 @@ impl fmt::Debug for EstablishedConnection {
 /// certificate chain to 64 KiB, but a peer that cuts its messages into tiny records would make it
 /// store far more.
 const MAX_HANDSHAKE: usize = 1 << 18;
-/// The level of an alert that ends the connection.
-const FATAL: u8 = 2;
