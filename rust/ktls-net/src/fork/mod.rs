@@ -1,7 +1,7 @@
-//! One connection and two processes: after a fork, the first of the two to use it has it.
+//! Ownership of an object across forks: of the two processes, the first to use the object keeps it.
 //!
-//! Keys, record numbers and bytes half way are memory, so a fork copies them. Two processes that
-//! went on from there would seal different plaintexts under one nonce, and tear the stream apart.
+//! Keys, record numbers and half-processed bytes are memory, so a fork copies them. If both
+//! processes went on, they would seal different plaintexts under one nonce and corrupt the stream.
 
 mod process;
 
@@ -17,66 +17,70 @@ use process::ForkMoment;
 pub use process::HomeProcess;
 pub(crate) use process::birth;
 
-/// A number in memory that a fork does not copy: 0 at first, changed by one process at a time.
+/// A number in memory that both processes of a fork share. It starts at 0 and is changed by one
+/// process at a time.
 pub trait SharedNumber: fmt::Debug + Send + Sync {
-    /// The number now.
+    /// Returns the current number.
     fn load(&self) -> u64;
 
-    /// Puts `new` in the place of `old`; false when another number is there.
+    /// Replaces `old` by `new`. Returns `false` if there is another number by now.
     fn replace(&self, old: u64, new: u64) -> bool;
 }
 
-/// Whether this process may use what the owner guards.
+/// Decides whether this process may use the object that has this owner.
 ///
-/// It may while no fork has come since it last knew that it may. After a fork that [`before`] announced
-/// both processes ask the number, of which they have seen the same value: the first to change it goes
-/// on, the other is refused for ever. The parent goes on without a number (no memory was to be had),
-/// and after a fork that nobody announced: it cannot know of that one, but the child does.
+/// A process may use it as long as no fork has happened since it was last known to be the owner.
+/// After a fork that was announced with [`before`], both processes compare the shared number with
+/// the value that they saw before the fork. The first to change it becomes the owner; the other is
+/// refused forever. The parent remains the owner in two cases: if there was no memory for a number,
+/// and after an unannounced fork, which the child detects and the parent cannot.
 #[derive(Debug)]
 pub struct Ownership {
-    /// The process that made it, by the era with which that began.
+    /// The process that created this, identified by its first era.
     born: u64,
-    /// The era in which this process was last known to have it; [`LOST`] once it has not.
+    /// The era in which this process was last known to be the owner, or [`LOST`] if it is not.
     era: AtomicU64,
-    /// Calls under way, and the era of the last that began: [`EraCalls`].
+    /// The number of running calls, and the era of the last that began, packed as [`EraCalls`].
     calls: AtomicU64,
     claim: Mutex<ForkClaim>,
 }
 
-/// What decides between two processes.
+/// The state that decides between two processes.
 #[derive(Debug, Default)]
 struct ForkClaim {
-    /// None before the first fork, and where no memory could be had for it.
+    /// `None` before the first fork, and if there was no memory for a number.
     number: Option<Box<dyn SharedNumber>>,
-    /// What we saw there last: who finds something else has come too late.
+    /// The number that we saw last. If it has changed, the other process has claimed the object.
     seen: u64,
 }
 
-/// Why a process may not.
+/// The reason why a process may not use an object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ForkRefusal {
-    /// This process uses it.
+    /// The process with this id uses it.
     UsedBy(u32),
-    /// Nobody announced the fork that made this process, so that its parent uses it.
+    /// The fork that made this process was not announced, so the parent keeps the object.
     Unannounced,
-    /// A thread of the parent was in a call at the fork: its locks may be held for ever.
+    /// A thread of the parent was in a call at the time of the fork, so its locks may stay locked
+    /// forever.
     InCall,
-    /// Its threads are in this process.
+    /// The threads of the object run in the process with this id.
     Threads(u32),
 }
 
-/// A call under way.
+/// Counts a running call until it is dropped.
 #[derive(Debug)]
 pub struct CountedCall(Arc<Ownership>);
 
-/// What may need a number. Nobody waits for this lock: a fork may copy it locked.
+/// All owners that may need a number. Only tried, never waited for: a fork may copy this lock while
+/// it is locked.
 static LIVE: Mutex<Vec<Weak<Ownership>>> = Mutex::new(Vec::new());
 
 const LOST: u64 = u64::MAX;
-/// Tries to get the lock, with a pause between two.
+/// The number of attempts to lock [`LIVE`], with a pause between two.
 const TRIES: usize = 1000;
 
-/// An era and how many calls, in one number.
+/// An era and a number of calls, packed into one `u64`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct EraCalls {
     era: u64,
@@ -84,7 +88,7 @@ struct EraCalls {
 }
 
 impl Ownership {
-    /// Ours until a fork.
+    /// Creates an owner that belongs to this process until a fork.
     #[must_use]
     pub fn new() -> Arc<Self> {
         let owner = Arc::new(Self {
@@ -102,13 +106,14 @@ impl Ownership {
         owner
     }
 
-    /// Begins a call, and with the first one after a fork takes what it is about.
+    /// Begins a call. The first call after a fork claims the object for this process.
     ///
     /// # Errors
-    /// EBUSY when the other process was first, or could not let go.
+    /// Returns EBUSY if the other process has claimed the object, or was in a call when it was
+    /// forked.
     pub fn enter(self: &Arc<Self>) -> Result<CountedCall, NetError> {
         let call = self.begin(ForkMoment::now().era())?;
-        // Again: a fork that came before the call was counted does not know of it.
+        // Checked again: a fork before the call was counted does not know about the call.
         let now = ForkMoment::now();
         if self.is_known(now) {
             return Ok(call);
@@ -116,19 +121,21 @@ impl Ownership {
         self.claim(now).map(|()| call)
     }
 
-    /// Begins something that only an owner has to do, and has asked for.
+    /// Counts work of a process that is known to be the owner.
     pub(crate) fn work(self: &Arc<Self>) -> CountedCall {
         self.calls.fetch_add(1, Ordering::SeqCst);
         CountedCall(Arc::clone(self))
     }
 
-    /// True while no fork has made a second owner possible, or this process has claimed it since.
+    /// Returns `true` if this process is the owner, and no fork is in progress or has happened
+    /// since then.
     pub(crate) fn is_ours(&self) -> bool {
         self.is_known(ForkMoment::now())
     }
 
-    /// True when this process has to end what was begun: the last one that used it, if `left` says
-    /// that something is to be done. A child that never used it just lets go.
+    /// Returns `true` if this process has to finish pending work: if it is known to be the owner,
+    /// or if `left` returns `true` and it can claim the object. A child that has not used the
+    /// object only drops its copy.
     pub(crate) fn has_to_finish(&self, left: impl FnOnce() -> bool) -> bool {
         let now = ForkMoment::now();
         match self.era.load(Ordering::SeqCst) {
@@ -138,14 +145,16 @@ impl Ownership {
         }
     }
 
-    /// True in a child whose copy was in the middle of a call.
+    /// Returns `true` in a child whose copy was made in the middle of a call.
     pub(crate) fn is_stuck(&self) -> bool {
         let calls = EraCalls::from(self.calls.load(Ordering::SeqCst));
         calls.era != ForkMoment::now().era() && calls.count > 0 && self.is_inherited(calls.era)
     }
 
+    /// Checks that this copy was not made in the middle of a call.
+    ///
     /// # Errors
-    /// EBUSY in such a child: not even a lock may be tried.
+    /// Returns EBUSY in a child whose copy was. Such a child must not even try a lock.
     pub(crate) fn check_not_stuck(&self) -> Result<(), NetError> {
         if self.is_stuck() {
             return Err(ForkRefusal::InCall.into());
@@ -153,11 +162,12 @@ impl Ownership {
         Ok(())
     }
 
-    /// Checks, without a lock, that this process may use it at all.
+    /// Checks, without taking a lock, that this process can use the object at all.
     ///
     /// # Errors
-    /// EBUSY in a child of a fork that came during a call, and in a child of an unannounced fork. Python does
-    /// not know of the latter either: it would wait for the parent's threads wherever it takes the GIL.
+    /// Returns EBUSY in a child of a fork that happened during a call, and in a child of an
+    /// unannounced fork. Python does not know about the latter either: the child would wait for the
+    /// parent's threads whenever it takes the GIL.
     pub fn check_reachable(&self) -> Result<(), NetError> {
         self.check_not_stuck()?;
         if process::is_cut_off(self.era.load(Ordering::SeqCst)) {
@@ -166,7 +176,8 @@ impl Ownership {
         Ok(())
     }
 
-    /// Counts a call, unless those that a child finds counted are of threads it does not have.
+    /// Counts a call, unless the count was inherited by a child and stands for threads that the
+    /// child does not have.
     fn begin(self: &Arc<Self>, now: u64) -> Result<CountedCall, NetError> {
         let counted = self
             .calls
@@ -182,23 +193,24 @@ impl Ownership {
         }
     }
 
-    /// True when this process was last known to have it in this era, and no fork is under way.
+    /// Returns `true` if this process was last known to be the owner in this era, and no fork is in
+    /// progress.
     fn is_known(&self, now: ForkMoment) -> bool {
         now.is_quiet_in(self.era.load(Ordering::SeqCst))
     }
 
-    /// True for what another process has done in `era`, or made.
+    /// Returns `true` if another process did this in `era`, or created the object.
     fn is_inherited(&self, era: u64) -> bool {
         let birth = process::birth();
         era < birth && self.born != birth
     }
 
     fn claim(&self, now: ForkMoment) -> Result<(), NetError> {
-        // Nor may its lock be tried: the fork may have come in the middle of anything.
+        // Before the lock is taken: the fork may have happened while a thread held it.
         self.check_reachable()?;
         let mut claim = lock(&self.claim);
         if self.is_known(now) {
-            // Another thread of ours was faster.
+            // Another thread of this process has claimed it.
             return Ok(());
         }
         let known = self.era.load(Ordering::SeqCst);
@@ -219,10 +231,11 @@ impl Ownership {
         Ok(())
     }
 
-    /// True for what would have to be decided after a fork, and cannot be for want of a number.
+    /// Returns `true` if this process is the owner and has no number by which a fork could be
+    /// decided.
     fn needs_number(&self) -> bool {
         let known = self.era.load(Ordering::SeqCst);
-        // Who claims it right now goes on without one: the parent keeps it then.
+        // If it is being claimed right now, it gets no number: then the parent keeps it.
         let without = self
             .claim
             .try_lock()
@@ -254,7 +267,8 @@ impl Drop for CountedCall {
     }
 }
 
-/// Before a fork, in the thread that forks; `make` gives so many numbers, or fewer where it cannot.
+/// Prepares for a fork, in the thread that forks. `make` returns up to this many new numbers, or
+/// fewer if there is no memory.
 pub fn before(make: impl FnOnce(usize) -> Vec<Box<dyn SharedNumber>>) {
     if let Some(mut live) = try_live() {
         live.retain(|owner| owner.strong_count() > 0);
@@ -265,14 +279,16 @@ pub fn before(make: impl FnOnce(usize) -> Vec<Box<dyn SharedNumber>>) {
     process::announce();
 }
 
-/// After it, in the same thread of the parent.
+/// Ends the preparations after a fork, in the same thread of the parent.
 pub fn after_in_parent() {
     process::next_era();
     background_sender::go_on_after_fork();
 }
 
-/// After it, in the child, which would find out by itself when it uses something: a fork of its own
-/// before that is then not taken for a part of this one.
+/// Ends the preparations after a fork, in the child.
+///
+/// The child would also notice the fork at the first use of an object. Doing it now keeps the fork
+/// apart from the forks that the child makes itself before that.
 pub fn after_in_child() {
     background_sender::forget_after_fork(process::birth());
 }
@@ -305,7 +321,7 @@ fn give_numbers(owners: &[Arc<Ownership>], make: impl FnOnce(usize) -> Vec<Box<d
 
 fn refusal_of(claim: &ForkClaim) -> NetError {
     let number = claim.number.as_ref().map_or(0, |number| number.load());
-    // Without one the parent keeps it.
+    // Without a number the parent is the owner.
     let user = if number == 0 {
         parent()
     } else {
@@ -323,7 +339,7 @@ impl fmt::Display for ForkRefusal {
         match self {
             Self::UsedBy(pid) => write!(
                 f,
-                "process {pid} has used it since the fork: only one of the two processes may"
+                "process {pid} has used it since the fork: only one of the two processes may use it"
             ),
             Self::Unannounced => f.write_str(
                 "this process was forked without the hooks of os.fork: only the parent can go on with it",

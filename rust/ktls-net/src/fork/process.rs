@@ -1,7 +1,7 @@
-//! Which process this is, and how many forks it has seen.
+//! The identity of this process, and the number of forks so far.
 //!
-//! Process ids tell nothing: both sides of a fork may be number 1, each in a namespace of its own. What
-//! a fork sets to 0 does ([`FORK_NUMBERS`]).
+//! Process ids do not identify a process: both sides of a fork may have number 1, each in its own
+//! namespace. So the identity is derived from memory that a fork sets to 0 ([`FORK_NUMBERS`]).
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -10,31 +10,35 @@ use ktls_sys::FORK_NUMBERS;
 use super::ForkRefusal;
 use crate::NetError;
 
-/// The era now, and on top of it how many announced forks are under way: one number, so that it is
-/// one load. Eras begin with a process and with each announced fork; no era of a process is one of its
-/// ancestors'. 0 in a process that does not know yet that it is one.
+/// The current era and, in the high bits, the number of announced forks in progress: packed into
+/// one number, so that both are read by one load.
+///
+/// An era begins with a process and after each announced fork. The eras of a process differ from
+/// those of its ancestors. 0 in a new process that has not been identified yet.
 static NOW: &AtomicU64 = &FORK_NUMBERS.first;
-/// 1 while some thread of a new process finds out what it is.
+/// 1 while a thread of a new process identifies the process.
 static LOOKING: &AtomicU64 = &FORK_NUMBERS.second;
 
 /// The last era that began, here or in an ancestor.
 static LAST: AtomicU64 = AtomicU64::new(0);
-/// The era with which this process began.
+/// The first era of this process.
 static BIRTH: AtomicU64 = AtomicU64::new(0);
-/// The same of the youngest process, among this one and its ancestors, whose fork nobody announced.
+/// The first era of the youngest process, of this one and its ancestors, whose fork was not
+/// announced.
 static UNANNOUNCED: AtomicU64 = AtomicU64::new(0);
-/// Announced forks under way, where a child finds it. Never more than [`NOW`] counts.
+/// The number of announced forks in progress, in memory that a child inherits. Never more than
+/// [`NOW`] counts.
 static FORKING: AtomicUsize = AtomicUsize::new(0);
 
 /// One announced fork in [`NOW`].
 const ONE_FORK: u64 = 1 << 48;
 
-/// An era, and whether a fork is under way.
+/// An era, and whether a fork is in progress.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct ForkMoment(u64);
 
 impl ForkMoment {
-    /// Now.
+    /// Returns the current era.
     #[inline]
     pub(super) fn now() -> Self {
         match NOW.load(Ordering::SeqCst) {
@@ -47,17 +51,18 @@ impl ForkMoment {
         self.0 % ONE_FORK
     }
 
-    /// True if it is in this era and no fork is under way, which may have happened already.
+    /// Returns `true` if the current era is `era` and no fork is in progress, which may already
+    /// have happened.
     pub(super) const fn is_quiet_in(self, era: u64) -> bool {
         self.0 == era
     }
 }
 
-/// The first look of a new process.
+/// Identifies a new process at its first look.
 #[cold]
 fn find_out() -> ForkMoment {
     while LOOKING.swap(1, Ordering::SeqCst) != 0 {
-        // Another thread does it, in a few steps.
+        // Another thread does it; that takes a few steps.
         if let now @ 1.. = NOW.load(Ordering::SeqCst) {
             return ForkMoment(now);
         }
@@ -77,45 +82,45 @@ fn find_out() -> ForkMoment {
     ForkMoment(birth)
 }
 
-/// Announces a fork: until it is over, whoever begins a call claims what the call is about.
+/// Announces a fork. Until it is over, each call claims its object.
 pub(super) fn announce() {
     let _known = ForkMoment::now();
     NOW.fetch_add(ONE_FORK, Ordering::SeqCst);
     FORKING.fetch_add(1, Ordering::SeqCst);
 }
 
-/// After an announced fork, in the parent: the next era.
+/// Begins the next era after an announced fork, in the parent.
 pub(super) fn next_era() {
     FORKING.fetch_sub(1, Ordering::SeqCst);
     let next = LAST.fetch_add(1, Ordering::SeqCst) + 1;
     let step = |now| Some(now / ONE_FORK * ONE_FORK - ONE_FORK + next.max(now % ONE_FORK));
-    // Never refused: the step is always some.
+    // Cannot fail, since `step` never returns `None`.
     let _done = NOW.fetch_update(Ordering::SeqCst, Ordering::SeqCst, step);
 }
 
-/// The era with which this process began: it tells this process from its ancestors, and grows from parent
-/// to child.
+/// Returns the first era of this process. It differs from that of every ancestor, and grows from
+/// parent to child.
 pub(crate) fn birth() -> u64 {
     let _known = ForkMoment::now();
     BIRTH.load(Ordering::SeqCst)
 }
 
-/// True for what was last known to be owned in an era that an unannounced fork has ended: nobody
-/// made its two owners ask each other.
+/// Returns `true` if an unannounced fork has happened since `era`, so that the two processes cannot
+/// decide who owns what.
 pub(super) fn is_cut_off(era: u64) -> bool {
     era < UNANNOUNCED.load(Ordering::SeqCst)
 }
 
-/// The process in which something was made, whose threads are there.
+/// The process in which an object was created and in which its threads run.
 #[derive(Clone, Copy, Debug)]
 pub struct HomeProcess {
     birth: u64,
-    /// For messages only.
+    /// For error messages only.
     pid: u32,
 }
 
 impl HomeProcess {
-    /// This process.
+    /// Returns this process.
     #[must_use]
     pub fn here() -> Self {
         Self {
@@ -124,14 +129,16 @@ impl HomeProcess {
         }
     }
 
-    /// True in that process.
+    /// Returns `true` if this is the process in which the object was created.
     #[must_use]
     pub fn is_here(&self) -> bool {
         self.birth == birth()
     }
 
+    /// Checks that this is the process in which the object was created.
+    ///
     /// # Errors
-    /// EBUSY in another process, a child of it or a child's child.
+    /// Returns EBUSY in a child of that process, and in a child's child.
     pub fn check(&self) -> Result<(), NetError> {
         if self.is_here() {
             return Ok(());

@@ -1,6 +1,6 @@
 use super::*;
 
-/// In one process a fork is two owners over one number, and two eras.
+/// Within one process, a fork is simulated by two owners with one number and two eras.
 #[derive(Clone, Debug, Default)]
 struct Number(Arc<AtomicU64>);
 
@@ -15,10 +15,10 @@ impl SharedNumber for Number {
     }
 }
 
-/// Of another process: no era is 0.
+/// The birth of another process: no era is 0.
 const ELSEWHERE: u64 = 0;
 
-/// An owner that knows of no fork since an era long past.
+/// Creates an owner that was last used in an old era.
 fn old(born: u64, number: Option<&Number>, count: u64) -> Arc<Ownership> {
     Arc::new(Ownership {
         born,
@@ -31,7 +31,7 @@ fn old(born: u64, number: Option<&Number>, count: u64) -> Arc<Ownership> {
     })
 }
 
-/// The same object in a parent and in its child.
+/// Creates the owners of one object in a parent and in its child.
 fn both(count: u64) -> (Arc<Ownership>, Arc<Ownership>) {
     let number = Number::default();
     let parent = old(process::birth(), Some(&number), count);
@@ -145,7 +145,7 @@ fn a_call_in_the_middle_of_a_fork_is_decided_as_well() {
         assert!(parent.enter().is_ok());
         lock(&child.claim).seen = lock(&parent.claim).seen;
 
-        // The other process may be there already, while this one has not been told that it is.
+        // The other process may exist already, while this one does not know yet that it does.
         before(|_| Vec::new());
         let (first, second) = if child_first {
             (child, parent)
