@@ -9,10 +9,10 @@ use super::{AfterTurn, INLINE, LIMITS};
 use crate::Wait;
 use crate::wait::wait;
 
-/// Tickets and a close_notify fit.
+/// Bytes of the buffer for discarded data: enough for session tickets and a close_notify.
 const SINK: usize = 4 << 10;
 
-/// What can be done without waiting, which is often everything.
+/// Does what can be done without waiting, which often completes the close.
 pub(super) fn first_turn(close: &mut LingeringClose, fd: &Arc<OwnedFd>) -> AfterTurn {
     close.turn(&mut LingerContext {
         fd,
@@ -23,14 +23,14 @@ pub(super) fn first_turn(close: &mut LingeringClose, fd: &Arc<OwnedFd>) -> After
     })
 }
 
-/// All of it, or as much as can be done in [`INLINE`].
+/// Completes the close, or gives it up after [`INLINE`].
 pub(super) fn finish(close: &mut LingeringClose, fd: &Arc<OwnedFd>) {
     let end = Instant::now() + INLINE;
     while let AfterTurn::Wait { events, look_at } = first_turn(close, fd) {
         if Instant::now() >= end {
             return close.give_up(fd);
         }
-        // Whatever ends the wait, the next turn sees what can be done.
+        // Any result will do: the next turn finds out what can be done.
         let _seen = wait(fd.as_fd(), events, Wait::Until(look_at.min(end)));
     }
 }

@@ -1,4 +1,4 @@
-//! A lingering close: one socket on its way from the last byte sealed to the end of its descriptor.
+//! A lingering close: from the last sealed byte to the close of the descriptor.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use super::{AfterTurn, TaskLimits, reset_when_closed};
 use crate::NetError;
 use crate::wait::{read_now, write_now};
 
-/// How the peer learns that no more will come, behind everything that is delivered first.
+/// How the peer learns that the stream has ended, after everything that is delivered first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum EndSignal {
-    /// FIN.
+    /// With a FIN.
     Fin,
-    /// A reset, once the peer has everything and has closed, or has been silent for some time: what was
-    /// delivered is not all there was.
+    /// With a reset, after the peer has received everything and has closed or been silent for some
+    /// time. The peer learns that the stream was truncated.
     Reset,
 }
 
@@ -28,47 +28,49 @@ pub(super) struct LingeringClose {
     unsent: Fifo,
     ending: EndSignal,
     stage: LingerStage,
-    /// The peer's FIN has come: no reset can be caused any more.
+    /// Whether the peer's FIN has arrived. After that, closing cannot cause a reset.
     peer_done: bool,
-    /// What TCP had not got acknowledged at the last look.
+    /// The number of bytes that TCP had not got acknowledged at the last look.
     unacknowledged: u64,
-    /// When TCP accepted bytes or got some acknowledged; in the last stage, when the peer said something.
+    /// The last time that TCP accepted bytes or got some acknowledged. In the last stage, the last
+    /// time that the peer sent something.
     progress: Instant,
-    /// Bytes of the peer that are still read and discarded, until there is progress.
+    /// The number of bytes of the peer that may still be discarded before there is progress.
     patience: usize,
-    /// Time to the next look at what is acknowledged, of which no event tells.
+    /// The time to the next look at what is acknowledged, which no event reports.
     pause: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum LingerStage {
-    /// TCP has no room for all.
+    /// TCP has no room for all bytes.
     Sending,
-    /// The peer has not acknowledged all.
+    /// The peer has not acknowledged all bytes.
     Delivering,
     /// Only the peer's FIN is missing.
     Listening { since: Instant },
 }
 
-/// What a turn needs of its caller.
+/// What a turn gets from its caller.
 pub(super) struct LingerContext<'a> {
     pub(super) fd: &'a Arc<OwnedFd>,
-    /// Memory for what is discarded.
+    /// The buffer for discarded bytes.
     pub(super) sink: &'a mut [u8],
     pub(super) now: Instant,
     pub(super) limits: TaskLimits,
-    /// Somebody else still uses the descriptor.
+    /// Whether the descriptor is still in use elsewhere.
     pub(super) shared: bool,
 }
 
-/// The connection is gone, or given up.
+/// The connection is gone or given up.
 struct LingerOver;
 
 /// The first and the longest pause between two looks.
 const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_secs(1)];
-/// A peer that goes on sending is not read from for ever: more than TCP's buffers hold.
+/// The most bytes that are discarded without progress: more than TCP's buffers hold. Reading from a
+/// peer that never stops sending must end.
 const MOST_DISCARDED: usize = 16 << 20;
-/// Reads in one turn: others want theirs.
+/// The most reads in one turn, so that other tasks get theirs.
 const READS: usize = 16;
 
 impl LingeringClose {
@@ -85,7 +87,8 @@ impl LingeringClose {
         }
     }
 
-    /// Does what can be done now. After [`AfterTurn::Done`] the descriptor is to be closed.
+    /// Does what can be done without waiting. After [`AfterTurn::Done`] the descriptor has to be
+    /// closed.
     pub(super) fn turn(&mut self, around: &mut LingerContext<'_>) -> AfterTurn {
         match self.go_on(around) {
             Err(LingerOver) => AfterTurn::Done,
@@ -101,11 +104,11 @@ impl LingeringClose {
         }
     }
 
-    /// When it will be given up if nothing happens.
+    /// Returns the time at which the close will be given up if nothing happens.
     pub(super) fn deadline(&self, limits: TaskLimits) -> Instant {
         match self.stage {
             LingerStage::Sending | LingerStage::Delivering => self.progress + limits.stalled,
-            // Whoever never stops talking is not listened to for ever.
+            // The peer has sent more than is discarded: it is given up at once.
             LingerStage::Listening { since } if self.patience == 0 => since,
             LingerStage::Listening { since } => {
                 (self.progress + limits.silent).min(since + limits.stalled.max(limits.silent))
@@ -113,7 +116,8 @@ impl LingeringClose {
         }
     }
 
-    /// Loses what TCP does not have: then the peer must not take what it got for all there was.
+    /// Gives up: bytes that TCP has not accepted are lost. A reset tells the peer that the stream
+    /// is incomplete.
     pub(super) fn give_up(&self, fd: &OwnedFd) {
         if self.stage == LingerStage::Sending || self.ending == EndSignal::Reset {
             reset_when_closed(fd);
@@ -164,7 +168,7 @@ impl LingeringClose {
             self.stage = LingerStage::Delivering;
             self.unsent = Fifo::default();
             if self.ending == EndSignal::Fin {
-                // ENOTCONN says that the connection is gone already.
+                // ENOTCONN means that the connection is gone already.
                 let _gone = shutdown(around.fd, Shutdown::Write);
             }
         }
@@ -172,7 +176,8 @@ impl LingeringClose {
     }
 
     fn look_at_acknowledgements(&mut self, around: &LingerContext<'_>) {
-        // Where the system cannot tell, it goes on by itself with what it has.
+        // If the system cannot tell, the count is taken as 0: the system delivers the rest by
+        // itself.
         let waiting = ktls_sys::unacknowledged(around.fd).unwrap_or(0);
         if waiting < self.unacknowledged {
             self.advance(around.now);
@@ -197,12 +202,14 @@ impl LingeringClose {
         self.advance(around.now);
         self.stage = LingerStage::Listening { since: around.now };
         if around.shared {
-            // Whoever waits to read shall see the end. Not before: it makes late bytes a reset.
+            // Wakes threads that wait to read; they read the end of the stream. Not done earlier,
+            // since late bytes would then cause a reset.
             let _gone = shutdown(around.fd, Shutdown::Both);
         }
     }
 
-    /// Nothing that the peer may still do can make the system drop what we have sent.
+    /// Returns `true` if nothing that the peer does can make the system drop bytes that we have
+    /// sent.
     fn is_done(&self) -> bool {
         self.peer_done
             && match self.ending {

@@ -1,38 +1,41 @@
-//! The background sender: one thread of the process that finishes what callers no longer wait for.
+//! The background sender: one thread per process that finishes what callers do not wait for.
 //!
-//! Closing a TCP socket while bytes of the peer lie unread, or before late bytes of the peer arrive, makes
-//! the system send a reset, and a reset destroys what the peer has not been sent yet. A peer nearly always
-//! has such bytes: session tickets, its close_notify, the rest of a request. So a connection is closed as
-//! RFC 1122 §4.2.2.13 and RFC 9112 §9.6 advise, by a *lingering close*: send what is left, send FIN, read and
-//! discard until the peer's FIN, close. That can take as long as the peer likes, and `close` must not.
+//! If a TCP socket is closed while bytes of the peer are unread, or before late bytes arrive, the
+//! system sends a reset. A reset destroys bytes that the peer has not received yet. A peer nearly
+//! always has sent such bytes: session tickets, its close_notify, the rest of a request. So a
+//! connection is closed by a *lingering close*, as RFC 1122 §4.2.2.13 and RFC 9112 §9.6 advise:
+//! send the remaining bytes, send FIN, read and discard until the peer's FIN arrives, close. The
+//! duration is up to the peer, so `close` must not wait for it.
 //!
-//! Likewise a kernel TLS socket goes on sending records behind its caller's back when TCP has no room for
-//! them, and a non-blocking caller may never call again.
+//! Other tasks are:
+//! - Sealed records of a kernel TLS socket that TCP had no room for. A non-blocking caller may
+//!   never make another call that could send them.
+//! - Sealed records of a [`Connection`](crate::Connection) whose caller does not wait. They are
+//!   sent even if the caller only reads from then on.
 //!
-//! So does a [`Connection`](crate::Connection) whose caller does not wait: what it has accepted leaves even if
-//! the caller only waits for an answer from then on.
-//!
-//! All are tasks of the same thread, which waits for all their descriptors with epoll (elsewhere poll). It
-//! is started with the first task and ends a second after the last one, so that most processes have none. It
-//! never takes the GIL, and never waits for one peer.
+//! All tasks run in the same thread, which waits for all descriptors with epoll (elsewhere poll).
+//! It starts with the first task and ends one second after the last, so most processes have no such
+//! thread. It never takes the GIL and never waits for one peer.
 //!
 //! # Limits
-//! A task ends without success when the peer has neither accepted nor acknowledged a byte for
-//! [`TaskLimits::stalled`]. Bytes that TCP had no room for are lost then, and the peer gets a reset. What TCP
-//! has already is left to the system, which goes on without us. When everything is acknowledged, a peer
-//! that says nothing for [`TaskLimits::silent`], or says 16 MiB, is left alone. Of more than [`MOST_CLOSING`] sockets (or a
-//! quarter of the descriptors that the process may have) the one whose limit comes first is given up.
+//! A task fails if the peer has neither accepted nor acknowledged a byte for
+//! [`TaskLimits::stalled`]. Bytes that TCP had no room for are then lost, and the peer gets a
+//! reset. The system continues to send what TCP has accepted. After everything is acknowledged, the
+//! socket is closed if the peer sends nothing for [`TaskLimits::silent`], or sends more than 16
+//! MiB. At most [`MOST_CLOSING`] sockets, or a quarter of the process's limit of descriptors, are
+//! closed at the same time. Beyond that, the one that would reach its limit first is given up.
 //!
 //! # Without the thread
-//! Where no thread or descriptor is to be had, the caller does a lingering close itself, for at most
-//! [`INLINE`]. When the interpreter exits, [`finish_before_exit`] waits for the tasks with shorter limits;
-//! what is closed even later is closed by its caller. `os._exit` and signals end the work without a word;
-//! workers of Python's multiprocessing, which end in that way, wait before (`worker_exit.py`).
+//! If no thread or descriptor is available, the caller performs the lingering close itself for at
+//! most [`INLINE`]. At the interpreter's exit, [`finish_before_exit`] waits for the tasks with
+//! shorter limits; sockets that are closed later are closed by their callers. `os._exit` and
+//! signals end the work without notice. Workers of Python's multiprocessing end by `os._exit`, so
+//! they wait before that (`worker_exit.py`).
 //!
 //! # Fork
-//! The thread stays with the parent, which goes on after a pause ([`pause_for_fork`]). The child closes its
-//! copies of the descriptors, and neither sends nor shuts down anything: [`forget_after_fork`]. Its own tasks
-//! get a thread of its own.
+//! The thread stays in the parent, where it continues after a pause ([`pause_for_fork`]). The child
+//! closes its copies of the descriptors without sending or shutting down anything
+//! ([`forget_after_fork`]). Tasks of the child get a new thread.
 
 mod inline;
 mod lingering_close;
@@ -63,15 +66,16 @@ pub(crate) use stalled_socket::StalledSocket;
 /// How long a task waits for its peer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct TaskLimits {
-    /// Without a byte accepted by TCP or acknowledged by the peer.
+    /// The longest time without a byte accepted by TCP or acknowledged by the peer.
     pub(crate) stalled: Duration,
-    /// Without a byte from the peer, after it has acknowledged everything.
+    /// The longest time without a byte from the peer, after it has acknowledged everything.
     pub(crate) silent: Duration,
-    /// The first limit holds for kernel TLS sockets that are still open as well.
+    /// Whether [`TaskLimits::stalled`] applies to sockets and connections that are still open as
+    /// well.
     pub(crate) for_open_sockets: bool,
 }
 
-/// As long as TCP waits for the acknowledgement of a FIN.
+/// The usual limits. TCP waits as long for the acknowledgement of a FIN.
 pub(crate) const LIMITS: TaskLimits = TaskLimits {
     stalled: if cfg!(test) {
         Duration::from_millis(20)
@@ -81,33 +85,33 @@ pub(crate) const LIMITS: TaskLimits = TaskLimits {
     silent: Duration::from_secs(10),
     for_open_sockets: false,
 };
-/// The same at the interpreter's exit.
+/// The limits at the interpreter's exit.
 const EXIT_LIMITS: TaskLimits = TaskLimits {
     stalled: Duration::from_secs(5),
     silent: Duration::from_secs(1),
     for_open_sockets: true,
 };
-/// An exit waits no longer than this in all.
+/// The longest time that an exit waits for all tasks together.
 const LONGEST_EXIT: Duration = Duration::from_secs(60);
-/// How long a caller may have to close a connection itself.
+/// The longest time for which a caller performs a lingering close itself.
 pub(crate) const INLINE: Duration = Duration::from_secs(1);
-/// Lingering closes and closed kernel TLS sockets at a time.
+/// The most lingering closes, including closed kernel TLS sockets, at a time.
 const MOST_CLOSING: usize = 1024;
-/// Sockets to be closed that the thread has not seen yet: whoever closes more waits for the thread, which
-/// keeps the number of all within its bounds.
+/// The most new tasks that the thread has not taken. A caller that closes more sockets waits for
+/// the thread, which enforces [`MOST_CLOSING`].
 const MOST_FRESH: usize = 8;
-/// A wait at exit returns this often for the caller's signal handlers.
+/// How often a wait at exit returns to run the caller's signal handlers.
 const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The background sender of one process. A fork leaves that of the parent in the child's memory, so that
-/// a process uses the one made since its birth.
+/// The background sender of one process. After a fork the child's memory still contains that of the
+/// parent, so each process uses the one created since its birth.
 struct BackgroundSender {
     birth: u64,
     younger: OnceLock<Box<Self>>,
     state: Mutex<SenderState>,
-    /// Held by the thread while it works on tasks, and before it locks the state.
+    /// Held by the thread while it runs tasks; taken before the lock of the state.
     at_work: Mutex<()>,
-    /// Notified when the thread has taken fresh tasks, and when a task has ended.
+    /// Notified when the thread has taken new tasks, and when a task has ended.
     changed: Condvar,
 }
 
@@ -115,37 +119,37 @@ struct BackgroundSender {
 struct SenderState {
     /// The descriptors of all tasks. The tasks themselves belong to the thread.
     held: HashMap<u64, Arc<OwnedFd>>,
-    /// Tasks that the thread has not seen yet.
+    /// Tasks that the thread has not taken yet.
     fresh: Vec<(u64, BackgroundTask)>,
-    /// Wakes the thread; none when it does not run.
+    /// Wakes the thread. `None` while there is no thread.
     bell: Option<Arc<ReadinessBell>>,
     last_id: u64,
-    /// Every task gets a turn: what it works on may be closed.
+    /// Whether every task gets a turn, because its socket or connection may have been closed.
     look_at_all: bool,
     exit: InterpreterExit,
 }
 
-/// How far the interpreter is from its end.
+/// How close the interpreter is to its end.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum InterpreterExit {
     #[default]
     NotYet,
     Waiting,
-    /// Nobody waits for the thread any more.
+    /// The wait for the thread is over.
     Over,
 }
 
-/// Something that the thread does.
+/// A task of the background thread.
 enum BackgroundTask {
     Close(Box<LingeringClose>),
     Push(StalledSocket),
     Flush(StalledConnection),
 }
 
-/// How a task goes on after a turn.
+/// What a task waits for after a turn.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum AfterTurn {
-    /// When one of the events shows, or at that time.
+    /// Until one of these events occurs, or until this time.
     Wait {
         events: rustix::event::PollFlags,
         look_at: Instant,
@@ -155,8 +159,9 @@ enum AfterTurn {
 
 static OLDEST: OnceLock<BackgroundSender> = OnceLock::new();
 
-/// Sends `unsent` behind what TCP has, ends the stream as `ending` says and closes `fd`, without losing a
-/// byte for as long as the reader makes progress. Returns at once; see the limits of this module.
+/// Sends `unsent` after the bytes that TCP has, ends the stream with `ending` and closes `fd`. No
+/// byte is lost as long as the reader makes progress. Returns at once. See the limits in the
+/// documentation of this module.
 pub(crate) fn deliver_and_close(fd: Arc<OwnedFd>, unsent: Fifo, ending: EndSignal) {
     let mut close = Box::new(LingeringClose::new(unsent, ending, Instant::now()));
     if closes_at_once(&fd) {
@@ -172,27 +177,31 @@ pub(crate) fn deliver_and_close(fd: Arc<OwnedFd>, unsent: Fifo, ending: EndSigna
     }
 }
 
-/// Sends what a kernel TLS socket has sealed when TCP has room for it; false when nobody can.
+/// Sends the sealed records of a kernel TLS socket when TCP has room. Returns `false` if no thread
+/// can be started.
 pub(crate) fn push_later(fd: Arc<OwnedFd>, socket: StalledSocket) -> bool {
     BackgroundSender::here()
         .add(fd, BackgroundTask::Push(socket))
         .is_ok()
 }
 
-/// Sends what a connection has sealed when TCP has room for it; false when nobody can.
+/// Sends the sealed records of a connection when TCP has room. Returns `false` if no thread can be
+/// started.
 pub(crate) fn flush_later(fd: Arc<OwnedFd>, connection: StalledConnection) -> bool {
     let task = BackgroundTask::Flush(connection);
     BackgroundSender::here().add(fd, task).is_ok()
 }
 
-/// Makes the peer learn by a reset that something is missing, once `fd` is closed.
+/// Makes the system send a reset when `fd` is closed, so that the peer learns that bytes are
+/// missing.
 pub(crate) fn reset_when_closed(fd: &OwnedFd) {
-    // It may be gone already.
+    // Fails if the connection is gone already.
     let _gone = set_socket_linger(fd, Some(Duration::ZERO));
 }
 
-/// Waits until the peers have got everything, with short limits, while `keep_waiting` agrees. For the end of
-/// the interpreter: whoever closes a connection later does it alone.
+/// Waits, with short limits, until the peers have received everything, as long as `keep_waiting`
+/// returns `true`. Called at the interpreter's exit: a connection that is closed later is closed by
+/// its caller.
 pub fn finish_before_exit(mut keep_waiting: impl FnMut() -> bool) {
     let sender = BackgroundSender::here();
     let end = Instant::now() + LONGEST_EXIT;
@@ -201,7 +210,8 @@ pub fn finish_before_exit(mut keep_waiting: impl FnMut() -> bool) {
     sender.set_exit(InterpreterExit::Over);
 }
 
-/// In the only thread of a child: closes the copies of the descriptors that the parent's thread works on.
+/// Closes the copies of the descriptors of the parent's tasks. Called in the only thread of a
+/// child.
 pub(crate) fn forget_after_fork(birth: u64) {
     go_on_after_fork();
     let mut sender = OLDEST.get();
@@ -211,13 +221,13 @@ pub(crate) fn forget_after_fork(birth: u64) {
     }
 }
 
-/// A task that sends what a socket or connection had sealed keeps a descriptor of it, which is closed soon
-/// after this: the system makes the reset of `SO_LINGER` with the last one.
+/// Makes the thread look for sockets and connections that were closed. A task has its own duplicate
+/// of the descriptor, and the reset of `SO_LINGER` is sent when the last duplicate is closed.
 pub(crate) fn let_go_of_closed() {
     BackgroundSender::here().look_at_all();
 }
 
-/// The user has asked for a reset by `SO_LINGER`.
+/// Returns `true` if the user has asked for a reset with `SO_LINGER`.
 pub(crate) fn closes_at_once(fd: &OwnedFd) -> bool {
     socket_linger(fd) == Ok(Some(Duration::ZERO))
 }
@@ -233,7 +243,7 @@ impl BackgroundSender {
         }
     }
 
-    /// That of this process.
+    /// Returns the background sender of this process.
     fn here() -> &'static Self {
         let birth = fork::birth();
         let mut sender = OLDEST.get_or_init(|| Self::new(birth));
@@ -243,7 +253,7 @@ impl BackgroundSender {
         sender
     }
 
-    /// Gives a task to the thread, or back to the caller.
+    /// Passes a task to the thread. Returns it as an error if no thread can be started.
     fn add(
         &'static self,
         fd: Arc<OwnedFd>,
@@ -265,7 +275,7 @@ impl BackgroundSender {
         Ok(())
     }
 
-    /// Waits for a thread that is many tasks behind, but not for long.
+    /// Waits for a thread that is many tasks behind, for at most [`INLINE`].
     fn let_thread_catch_up(&self) {
         let state = lock(&self.state);
         let _waited = self
@@ -273,7 +283,7 @@ impl BackgroundSender {
             .wait_timeout_while(state, INLINE, |state| state.fresh.len() > MOST_FRESH);
     }
 
-    /// The bell of the thread, which is started if need be; none when that cannot be.
+    /// Returns the bell of the thread, which is started if needed, or `None` if that fails.
     fn running(&'static self, state: &mut SenderState) -> Option<Arc<ReadinessBell>> {
         if state.exit == InterpreterExit::Over {
             return None;
@@ -286,9 +296,10 @@ impl BackgroundSender {
         state.bell.clone()
     }
 
-    /// In a child: no task is dropped, for that would tell others that it has ended.
+    /// Forgets the parent's tasks in a child. The tasks are leaked: dropping one would report its
+    /// end to others.
     fn forget(&self) {
-        // Another thread of the parent was just adding a task: then the copies stay open.
+        // Fails if another thread of the parent was adding a task. Then the copies stay open.
         if let Ok(mut state) = self.state.try_lock() {
             state.held.clear();
             std::mem::forget(std::mem::take(&mut state.fresh));
@@ -308,7 +319,7 @@ impl BackgroundSender {
         }
     }
 
-    /// True when no task is left, for which it waits at most so long.
+    /// Waits for up to `patience` for the end of all tasks. Returns `true` if none is left.
     fn is_idle_within(&self, patience: Duration) -> bool {
         let state = lock(&self.state);
         let waited = self

@@ -1,9 +1,10 @@
-//! A pause of the thread while its process forks.
+//! A pause of the background thread while its process forks.
 //!
-//! The thread holds descriptors for a moment while it works on them. A child that is forked at such a moment
-//! would keep its copies open, since it has no thread that lets go of them. So the thread that forks first
-//! waits until the background thread has finished its turn, and holds the lock that this takes for each turn
-//! until the fork is over. No other thread waits for the lock, so other fork handlers may run meanwhile.
+//! The thread holds references to descriptors while it runs a turn. A child forked at that time
+//! would keep its copies open, since it has no thread that drops the references. So the thread that
+//! forks first waits until the background thread has finished its turn. Until the fork is over, it
+//! holds the lock that the background thread takes for each turn. No other thread waits for this
+//! lock, so other fork handlers can run meanwhile.
 
 use std::cell::RefCell;
 use std::sync::{MutexGuard, TryLockError};
@@ -12,21 +13,24 @@ use std::time::{Duration, Instant};
 use super::BackgroundSender;
 
 thread_local! {
-    /// The lock, in the thread that forks.
+    /// The lock, held by the thread that forks.
     static HELD: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
 }
 
-/// A fork waits no longer than this: the thread may itself wait for a lock of somebody who waits for us.
+/// The longest time that a fork waits. The background thread may be waiting for a lock held by
+/// another thread that waits for the fork.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// The time between two tries to get the lock.
+/// The time between two attempts to take the lock.
 const RETRY_INTERVAL: Duration = Duration::from_micros(50);
 
-/// Before a fork, in the thread that forks.
+/// Waits for the end of the current turn and stops the thread. Called before a fork, in the thread
+/// that forks.
 pub(crate) fn pause_for_fork() {
     HELD.set(BackgroundSender::here().pause(Instant::now() + LONGEST_PAUSE));
 }
 
-/// After it, in the same thread, of the parent or of the child.
+/// Lets the thread continue. Called after the fork in the same thread, in the parent and in the
+/// child.
 pub(crate) fn go_on_after_fork() {
     HELD.set(None);
 }

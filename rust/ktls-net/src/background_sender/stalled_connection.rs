@@ -1,4 +1,4 @@
-//! A connection whose caller does not wait, and whose sealed bytes TCP has no room for.
+//! A connection whose caller does not wait, with sealed bytes that TCP had no room for.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
@@ -9,15 +9,16 @@ use rustix::event::PollFlags;
 use super::{AfterTurn, TaskLimits};
 use crate::Connection;
 
-/// The connection, which may be dropped or closed meanwhile: that sees to the rest by itself.
+/// The connection. If it is dropped or closed meanwhile, that call takes care of the remaining
+/// bytes.
 pub(crate) struct StalledConnection {
     connection: Weak<Connection>,
-    /// When TCP took bytes last.
+    /// The last time that TCP accepted bytes.
     progress: Instant,
     unsent: usize,
 }
 
-/// Looks at a connection while its peer takes nothing.
+/// How often a connection is checked within the limit while its peer takes nothing.
 const LOOKS: u32 = 8;
 
 impl StalledConnection {
@@ -29,7 +30,7 @@ impl StalledConnection {
         }
     }
 
-    /// Sends what TCP takes.
+    /// Sends what TCP accepts.
     pub(super) fn turn(&mut self, fd: &OwnedFd, now: Instant, limits: TaskLimits) -> AfterTurn {
         let left = self.connection.upgrade();
         let left = left.and_then(|connection| connection.push_in_background(fd));
@@ -42,7 +43,7 @@ impl StalledConnection {
         if limits.for_open_sockets && now >= self.progress + limits.stalled {
             return AfterTurn::Done;
         }
-        // Nothing but a look tells that the connection has been closed.
+        // No event reports that the connection was closed, so it is checked from time to time.
         AfterTurn::Wait {
             events: PollFlags::OUT,
             look_at: now + limits.stalled / LOOKS,

@@ -1,4 +1,4 @@
-//! A kernel TLS socket whose sealed records TCP has no room for.
+//! A kernel TLS socket with sealed records that TCP had no room for.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use super::{AfterTurn, TaskLimits, reset_when_closed};
 use crate::fd_socket::{FdSocketTx, PushOutcome};
 use crate::fork::CountedCall;
 
-/// The sending direction of such a socket.
+/// The sending direction of a kernel TLS socket.
 pub(crate) struct StalledSocket {
     side: Arc<FdSocketTx>,
-    /// A child of a fork finds the socket in the middle of a call: its records are on their way.
+    /// A child of a fork sees the socket in the middle of a call: its records are being sent.
     _call: CountedCall,
-    /// When TCP took bytes last, or the socket was found closed.
+    /// The last time that TCP accepted bytes, or the time at which the socket was found closed.
     progress: Instant,
     closed: bool,
 }
 
-/// Looks at a socket while its peer takes nothing, until it is given up.
+/// How often a socket is checked within the limit while its peer takes nothing.
 const LOOKS: u32 = 8;
 
 impl StalledSocket {
@@ -34,15 +34,15 @@ impl StalledSocket {
         }
     }
 
-    /// True once nobody has the socket any more.
+    /// Returns `true` once the socket was found closed.
     pub(super) const fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Sends what TCP takes.
+    /// Sends what TCP accepts.
     pub(super) fn turn(&mut self, fd: &OwnedFd, now: Instant, limits: TaskLimits) -> AfterTurn {
         if !self.closed && self.side.is_orphaned() {
-            // A wait that began before the close says nothing about the peer's time since then.
+            // The peer's time starts anew: it has not run before the close.
             (self.closed, self.progress) = (true, now);
         }
         match self.side.push_some(fd) {
@@ -54,7 +54,7 @@ impl StalledSocket {
             self.give_up(fd);
             return AfterTurn::Done;
         }
-        // Nothing but a look tells that the socket has been closed.
+        // No event reports that the socket was closed, so it is checked from time to time.
         AfterTurn::Wait {
             events: PollFlags::OUT,
             look_at: now + limits.stalled / LOOKS,
@@ -65,7 +65,7 @@ impl StalledSocket {
         self.progress + limits.stalled
     }
 
-    /// The peer of a closed socket learns by RST that something is missing.
+    /// Gives the socket up. If it is closed, the peer learns from a reset that bytes are missing.
     pub(super) fn give_up(&self, fd: &OwnedFd) {
         if self.closed {
             reset_when_closed(fd);

@@ -1,4 +1,5 @@
-//! The thread: it waits for the descriptors of all tasks at once, and gives each that is ready a turn.
+//! The thread of the background sender. It waits for the descriptors of all tasks at once, and runs
+//! a turn of each task that is ready.
 
 use std::collections::{BTreeSet, HashMap};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,13 +16,13 @@ use crate::ReadinessBell;
 use crate::descriptor::lock;
 use crate::poller::{Poller, WatchedFd};
 
-/// What the thread has.
+/// The state of the thread.
 pub(super) struct BackgroundThread {
     sender: &'static BackgroundSender,
     poller: Poller,
     bell: Arc<ReadinessBell>,
     tasks: HashMap<u64, ScheduledTask>,
-    /// When to give which task a turn even if its descriptor is not ready.
+    /// The times at which tasks get a turn even if their descriptor is not ready.
     timers: BTreeSet<(Instant, u64)>,
     sink: Vec<u8>,
     limits: TaskLimits,
@@ -34,15 +35,15 @@ struct ScheduledTask {
     look_at: Option<Instant>,
 }
 
-/// The bell's number; tasks count from 1.
+/// The id of the bell. Ids of tasks start at 1.
 const BELL: u64 = 0;
-/// The thread ends after so long without a task.
+/// The thread ends after this time without a task.
 const IDLE: Duration = Duration::from_secs(1);
-/// Memory for what is read and discarded.
+/// Bytes of the buffer for data that is read and discarded.
 const SINK: usize = 64 << 10;
 
 impl BackgroundThread {
-    /// None when the system has no thread or descriptor for it.
+    /// Starts the thread. Returns `None` if the system has no thread or descriptor for it.
     pub(super) fn start(sender: &'static BackgroundSender, bell: Arc<ReadinessBell>) -> Option<()> {
         let poller = Poller::new().ok()?;
         let watched = WatchedFd {
@@ -72,7 +73,7 @@ impl BackgroundThread {
             match ready {
                 Ok(ready) => ready.into_iter().for_each(|id| self.serve(id)),
                 Err(Errno::INTR) => {}
-                // Somebody has closed our descriptors: nothing will ever be ready again.
+                // Our descriptors were closed by somebody else: none will ever be ready again.
                 Err(_) => self.give_up_all(),
             }
             self.serve_those_due();
@@ -85,7 +86,7 @@ impl BackgroundThread {
         }
     }
 
-    /// Numbers of what is ready.
+    /// Returns the ids of what is ready.
     fn wait(&mut self) -> Result<Vec<u64>, Errno> {
         let next = self.timers.first().map(|&(look_at, _)| look_at);
         let left = next.map(|next| next.saturating_duration_since(Instant::now()));
@@ -153,14 +154,14 @@ impl BackgroundThread {
         }
         self.timers.extend(look_at.map(|look_at| (look_at, id)));
         let before = std::mem::replace(&mut scheduled.events, events);
-        // Unwatched, it is still looked at now and then.
+        // If the descriptor cannot be watched, its task still gets a turn at `look_at`.
         let _watched = self.poller.watch(&watched(fd.as_fd(), id, events), before);
         if next == AfterTurn::Done {
             self.end(id, fd);
         }
     }
 
-    /// The descriptor is closed before anybody can see that the task has ended.
+    /// Ends a task. The descriptor is closed before the end of the task can be observed.
     fn end(&mut self, id: u64, fd: Arc<OwnedFd>) {
         let task = self.tasks.remove(&id);
         drop(fd);
@@ -187,7 +188,7 @@ impl BackgroundThread {
         all.into_iter().for_each(|id| self.give_up(id));
     }
 
-    /// Gives up those that are nearest to it, as long as there are too many.
+    /// Gives up the tasks that are closest to their limits while there are too many.
     fn keep_number(&mut self) {
         let most = most_closing();
         if self.tasks.len() <= most {
@@ -212,7 +213,7 @@ impl BackgroundSender {
         lock(&self.state).held.get(&id).cloned()
     }
 
-    /// What poll wants to be told each time.
+    /// Returns the descriptors of all tasks if the poller has to get them for each wait.
     fn held_for_poll(&self) -> Vec<(u64, Arc<OwnedFd>)> {
         if !Poller::FORGETS {
             return Vec::new();
@@ -222,7 +223,7 @@ impl BackgroundSender {
         held.map(|(&id, fd)| (id, Arc::clone(fd))).collect()
     }
 
-    /// New tasks, and whether all are to be looked at.
+    /// Returns the new tasks, and whether all tasks get a turn.
     fn take_fresh(&self, limits: &mut TaskLimits) -> (Vec<(u64, BackgroundTask)>, bool) {
         let mut state = lock(&self.state);
         *limits = state.exit.limits();
@@ -237,7 +238,7 @@ impl BackgroundSender {
         self.changed.notify_all();
     }
 
-    /// False when there are new tasks.
+    /// Lets the thread end unless there are new tasks. Returns `true` if it may end.
     fn let_thread_end(&self) -> bool {
         let mut state = lock(&self.state);
         let ends = state.fresh.is_empty();
@@ -260,7 +261,7 @@ impl BackgroundTask {
             Self::Push(socket) => socket.turn(fd, now, limits),
             Self::Flush(connection) => connection.turn(fd, now, limits),
             Self::Close(close) => close.turn(&mut LingerContext {
-                // Ours, and that of the list of held ones.
+                // One reference is ours, and one is in the map of held descriptors.
                 shared: Arc::strong_count(fd) > 2,
                 fd,
                 sink,
@@ -273,13 +274,14 @@ impl BackgroundTask {
     fn give_up(&self, fd: &OwnedFd) {
         match self {
             Self::Push(socket) => socket.give_up(fd),
-            // Its next call will meet the same.
+            // Nothing to do: the next call on the connection gets the same error.
             Self::Flush(_) => {}
             Self::Close(close) => close.give_up(fd),
         }
     }
 
-    /// When it will be given up; none for what nobody has closed.
+    /// Returns the time at which a task will be given up, or `None` if its socket or connection is
+    /// still open.
     fn deadline_of_close(&self, limits: TaskLimits) -> Option<Instant> {
         match self {
             Self::Push(socket) => socket.is_closed().then(|| socket.deadline(limits)),
@@ -293,7 +295,7 @@ fn watched(fd: BorrowedFd<'_>, id: u64, events: PollFlags) -> WatchedFd<'_> {
     WatchedFd { fd, id, events }
 }
 
-/// Sockets on their way to their end at a time: descriptors are left for others.
+/// Returns the most sockets that are closed at a time. Some descriptors are left for others.
 fn most_closing() -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     MOST_CLOSING.min(usize::try_from(limit / 4).unwrap_or(usize::MAX))

@@ -12,7 +12,7 @@ const DATA: &[u8] = &[7; 100_000];
 /// The loopback delivers at once, but not within the call.
 const TURNS: usize = 100_000;
 
-/// One close, its own clock, and the peer.
+/// A lingering close with its own clock, and its peer.
 struct Scene {
     close: LingeringClose,
     fd: Arc<OwnedFd>,
@@ -34,7 +34,7 @@ impl Scene {
         }
     }
 
-    /// The same with a TCP that is full.
+    /// Creates a close whose TCP has no room.
     fn full(ending: EndSignal) -> Self {
         let scene = Self::new(DATA, ending);
         while write_now(scene.fd.as_fd(), &[0; 65536]).is_ok() {}
@@ -51,7 +51,7 @@ impl Scene {
         })
     }
 
-    /// Turns until `holds`; gives what the last one said.
+    /// Runs turns until `holds` returns `true`, and returns the result of the last turn.
     fn turn_until(&mut self, holds: impl Fn(&LingeringClose, AfterTurn) -> bool) -> AfterTurn {
         for _ in 0..TURNS {
             let next = self.turn();
@@ -66,7 +66,7 @@ impl Scene {
         self.turn_until(|close, _| matches!(close.stage, LingerStage::Listening { .. }));
     }
 
-    /// What the peer finds once the descriptor is closed: bytes, and whether a reset is behind them.
+    /// Closes the descriptor. Returns how many bytes the peer reads, and whether a reset follows.
     fn end(self) -> (usize, bool) {
         let Self { fd, mut peer, .. } = self;
         drop(fd);
