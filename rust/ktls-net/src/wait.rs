@@ -1,4 +1,4 @@
-//! Waiting for a descriptor, as patiently as a socket's timeout says.
+//! Waits for a descriptor, for as long as a socket's timeout allows.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -13,39 +13,41 @@ mod limit;
 
 pub use limit::ProgressDeadline;
 
-/// The peer has sent FIN. Where poll cannot say so, reading does.
+/// The event that the peer has sent FIN. Empty on systems where poll cannot report it; there a read
+/// does.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 pub const PEER_DONE: PollFlags = PollFlags::RDHUP;
-/// The peer has sent FIN. Where poll cannot say so, reading does.
+/// The event that the peer has sent FIN. Empty on systems where poll cannot report it; there a read
+/// does.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 pub const PEER_DONE: PollFlags = PollFlags::empty();
 
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Wait {
-    /// Not at all: the call fails with EAGAIN instead.
+    /// It does not wait: it fails with EAGAIN instead.
     Never,
-    /// Until this time; then the call fails with [`NetError::TimedOut`].
+    /// Until this time. Then it fails with [`NetError::TimedOut`].
     Until(Instant),
     /// Until it is done.
     Forever,
 }
 
 impl Wait {
-    /// From a Python timeout: `None` blocks, zero does not.
+    /// Converts a Python timeout: `None` means to wait forever, zero not to wait.
     #[must_use]
     pub fn from_timeout(timeout: Option<Duration>) -> Self {
         match timeout {
             None => Self::Forever,
             Some(Duration::ZERO) => Self::Never,
-            // A timeout too far away to be told as an instant is none.
+            // A timeout too large for an `Instant` counts as none.
             Some(timeout) => Instant::now()
                 .checked_add(timeout)
                 .map_or(Self::Forever, Self::Until),
         }
     }
 
-    /// True when it goes on after `time`.
+    /// Returns `true` if the wait may last beyond `time`.
     fn is_longer(self, time: Instant) -> bool {
         match self {
             Self::Never => false,
@@ -54,10 +56,11 @@ impl Wait {
         }
     }
 
-    /// Time left; `None` is for ever.
+    /// Returns the time left. `None` means forever.
     ///
     /// # Errors
-    /// EAGAIN or [`NetError::TimedOut`] when there is none.
+    /// - EAGAIN for [`Wait::Never`].
+    /// - [`NetError::TimedOut`] if no time is left.
     pub fn left(self) -> Result<Option<Duration>, NetError> {
         match self {
             Self::Never => Err(NetError::Io(Errno::AGAIN)),
@@ -70,20 +73,20 @@ impl Wait {
     }
 }
 
-/// Waits until one of `events`, an error or a hang-up shows at `fd`.
+/// Waits until one of `events`, an error or a hang-up occurs on `fd`, and returns what occurred.
 ///
 /// # Errors
-/// EAGAIN, [`NetError::TimedOut`], [`NetError::Interrupted`].
+/// Returns EAGAIN, [`NetError::TimedOut`] or [`NetError::Interrupted`].
 pub fn wait(fd: BorrowedFd<'_>, events: PollFlags, patience: Wait) -> Result<PollFlags, NetError> {
     let mut fds = [PollFd::from_borrowed_fd(fd, events)];
     wait_for_any(&mut fds, patience)?;
     Ok(fds[0].revents())
 }
 
-/// Waits until something shows at one of `fds`.
+/// Waits until something occurs on one of `fds`.
 ///
 /// # Errors
-/// EAGAIN, [`NetError::TimedOut`], [`NetError::Interrupted`].
+/// Returns EAGAIN, [`NetError::TimedOut`] or [`NetError::Interrupted`].
 pub(crate) fn wait_for_any(fds: &mut [PollFd<'_>], patience: Wait) -> Result<(), NetError> {
     match poll(fds, patience.left()?.map(timespec).as_ref())? {
         0 => Err(NetError::TimedOut),
@@ -91,7 +94,7 @@ pub(crate) fn wait_for_any(fds: &mut [PollFd<'_>], patience: Wait) -> Result<(),
     }
 }
 
-/// A duration as poll wants it; more than it can tell is as good as for ever.
+/// Converts a duration for poll. One that is too large becomes the largest `Timespec`.
 #[must_use]
 pub fn timespec(duration: Duration) -> Timespec {
     Timespec::try_from(duration).unwrap_or(Timespec {
@@ -100,44 +103,45 @@ pub fn timespec(duration: Duration) -> Timespec {
     })
 }
 
-/// What there was to read as data.
+/// The result of a read that does not wait.
 pub(crate) enum ReadNow {
-    /// So many bytes; none is the end.
+    /// This many bytes of data. 0 is the end of the stream.
     Data(usize),
-    /// Nothing has come.
+    /// Nothing has arrived.
     NotYet,
-    /// Much has come and no data among it: look at the clock and at signals, then go on.
+    /// Much has arrived, but no data. Check the timeout and signals, then call again.
     Busy,
 }
 
-/// Reads what is there, never waiting; 0 is the end of the stream.
+/// Reads what has arrived, without waiting. Returns 0 at the end of the stream.
 ///
 /// # Errors
-/// EAGAIN and what the connection says.
+/// Returns EAGAIN if nothing has arrived, or the connection's error.
 pub fn read_now(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, NetError> {
     let (got, _) = recv(fd, buf, RecvFlags::DONTWAIT)?;
     Ok(got)
 }
 
-/// Writes what the socket takes, never waiting and never raising SIGPIPE.
+/// Writes as much as the socket accepts, without waiting and without raising SIGPIPE.
 ///
 /// # Errors
-/// EAGAIN and what the connection says.
+/// Returns EAGAIN if there is no room, or the connection's error.
 pub fn write_now(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, NetError> {
     Ok(send(fd, bytes, send_flags())?)
 }
 
-/// The same for bytes behind which more come at once: the system need not send a short segment.
+/// Writes as [`write_now`] does, with a hint that more bytes follow at once, so that the system
+/// need not send a short segment.
 ///
 /// # Errors
-/// As [`write_now`].
+/// Returns EAGAIN if there is no room, or the connection's error.
 pub fn write_before_more(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, NetError> {
     Ok(send(fd, bytes, send_flags() | MORE)?)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const MORE: SendFlags = SendFlags::MORE;
-/// Elsewhere a short segment leaves.
+/// Without the flag, a short segment is sent.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const MORE: SendFlags = SendFlags::empty();
 
@@ -146,7 +150,7 @@ const fn send_flags() -> SendFlags {
     SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL)
 }
 
-/// Apple has no such flag; Python ignores SIGPIPE anyway.
+/// Apple's systems have no such flag. Python ignores SIGPIPE anyway.
 #[cfg(target_vendor = "apple")]
 const fn send_flags() -> SendFlags {
     SendFlags::DONTWAIT

@@ -1,4 +1,4 @@
-//! How long a call may wait, however often it does, and when its caller looks for signals.
+//! The time that a call with several waits may take, and when its caller checks for signals.
 
 use std::time::{Duration, Instant};
 
@@ -8,22 +8,23 @@ use super::Wait;
 use crate::NetError;
 use crate::descriptor::LOOK_UP;
 
-/// To one end, or from each time on that the other side takes something.
+/// The deadline of a call: fixed, or renewed each time that the other side takes something.
 #[derive(Clone, Copy, Debug)]
 pub struct ProgressDeadline {
     patience: Wait,
     each: Option<Duration>,
-    /// After how long a wait the caller looks for signals: one that came just before the wait has
-    /// interrupted nothing, and would not end it. Each look makes the next wait twice as long, so that
-    /// no handler is late by more than the call has waited. None for a caller that would take an
-    /// interruption for the end of its call.
+    /// How long a wait lasts before the caller checks for signals. A signal that arrived just
+    /// before a wait has interrupted nothing and would not end the wait. Each check doubles the
+    /// time to the next, so no handler is delayed by more than the call has lasted. `None` for a
+    /// caller that would end its call after an interruption.
     look_up: Option<Duration>,
-    /// No looks for signals once something was taken: the call would return early with that.
+    /// Whether the checks for signals stop once something was taken: the call would return early
+    /// with that.
     until_taken: bool,
 }
 
 impl ProgressDeadline {
-    /// As patient as that from the first wait to the last, for a call that returns what it could send.
+    /// A fixed deadline for a call that returns what it has sent when it is interrupted.
     #[must_use]
     pub const fn once(patience: Wait) -> Self {
         Self {
@@ -34,7 +35,8 @@ impl ProgressDeadline {
         }
     }
 
-    /// The same for a call that goes on after an interruption as long as it has taken nothing.
+    /// A fixed deadline for a call that continues after an interruption, as long as it has taken
+    /// nothing.
     #[must_use]
     pub const fn until_taken(patience: Wait) -> Self {
         Self {
@@ -44,7 +46,7 @@ impl ProgressDeadline {
         }
     }
 
-    /// The same for a call that goes on after an interruption.
+    /// A fixed deadline for a call that continues after an interruption.
     #[must_use]
     pub const fn whole(patience: Wait) -> Self {
         Self {
@@ -53,7 +55,7 @@ impl ProgressDeadline {
         }
     }
 
-    /// `timeout` counts from the last time that the other side took something.
+    /// A deadline that is `timeout` after the last time that the other side took something.
     #[must_use]
     pub fn while_stalled(timeout: Option<Duration>) -> Self {
         Self {
@@ -62,39 +64,40 @@ impl ProgressDeadline {
         }
     }
 
-    /// What a wait that begins now gets.
+    /// Returns how long a wait that begins now may last.
     #[must_use]
     pub const fn patience(&self) -> Wait {
         self.patience
     }
 
-    /// Waits that begin later get this.
+    /// Sets how long later waits may last.
     pub(crate) const fn set_patience(&mut self, patience: Wait) {
         self.patience = patience;
     }
 
-    /// True when it makes a difference that the other side takes something.
+    /// Returns `true` if the deadline is renewed when the other side takes something.
     pub(crate) const fn is_renewed(&self) -> bool {
         self.each.is_some()
     }
 
-    /// The other side has taken something.
+    /// Renews the deadline, since the other side has taken something.
     pub(crate) fn renew(&mut self) {
         if self.is_renewed() {
             self.patience = Wait::from_timeout(self.each);
         }
     }
 
-    /// Notes that the call has taken something that it will not give back.
+    /// Notes that the call has taken bytes that it cannot give back.
     pub(crate) fn note_taken(&mut self) {
         self.look_up = self.look_up.filter(|_| !self.until_taken);
     }
 
-    /// Waits by `wait`, at most as patiently as `longest`, and no longer than the caller may go without
-    /// a look for signals.
+    /// Calls `wait` with the time that it may last: up to `longest`, but not beyond the next check
+    /// for signals.
     ///
     /// # Errors
-    /// Those of `wait`; [`NetError::Interrupted`] to be called again.
+    /// - The errors of `wait`.
+    /// - [`NetError::Interrupted`] if it is time to check for signals. Call again.
     pub(crate) fn wait(
         &mut self,
         longest: Wait,
