@@ -1,4 +1,5 @@
-//! A descriptor that can be closed while other threads use it, and turns in using it.
+//! A descriptor that can be closed while other threads use it, and exclusive turns of reading and
+//! writing.
 
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,12 +11,13 @@ use rustix::io::Errno;
 use crate::fork::{CountedCall, Ownership};
 use crate::{NetError, Wait};
 
-/// What the mutex guards, also after a panic elsewhere: our states change only after every check.
+/// Locks a mutex, even if it is poisoned: our states are changed only after all checks, so a panic
+/// leaves them consistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An open descriptor; it goes back to the system when the last call that uses it has returned.
+/// An open descriptor. It is closed when the last call that uses it has returned.
 #[derive(Debug)]
 pub(crate) struct SharedFd {
     fd: Mutex<Option<Arc<OwnedFd>>>,
@@ -44,22 +46,23 @@ impl SharedFd {
         }
     }
 
-    /// For a call that uses the state that belongs to it.
+    /// Returns the descriptor for a call that uses the state of its owner.
     ///
     /// # Errors
-    /// EBADF once closed; EBUSY when another process of a fork uses it.
+    /// - EBADF if it is closed.
+    /// - EBUSY if the other process of a fork uses it.
     pub(crate) fn open(&self) -> Result<OpenFd, NetError> {
         self.owner.check_not_stuck()?;
-        // Before the claim: what is closed belongs to nobody.
+        // Before the claim: a closed descriptor needs no owner.
         let fd = self.number()?;
         let call = self.owner.enter()?;
         Ok(OpenFd { fd, _call: call })
     }
 
-    /// For what TCP alone knows: any process may ask.
+    /// Returns the descriptor for a call that asks TCP only, which any process may do.
     ///
     /// # Errors
-    /// EBADF once closed.
+    /// Returns EBADF if it is closed.
     pub(crate) fn number(&self) -> Result<Arc<OwnedFd>, NetError> {
         lock(&self.fd).clone().ok_or(NetError::Io(Errno::BADF))
     }
@@ -72,12 +75,13 @@ impl SharedFd {
         &self.owner
     }
 
-    /// True while it is open, unless the other process of a fork may have it by now.
+    /// Returns `true` if it is open, and cannot have been claimed by the other process of a fork.
     pub(crate) fn is_left_open(&self) -> bool {
         self.owner.is_ours() && self.number().is_ok()
     }
 
-    /// The first to close gets it. Where locks may be held for ever, what can be had is closed.
+    /// Closes the descriptor. Returns it to the first caller only. In a child forked in the middle
+    /// of a call, where locks may stay locked forever, only tries the lock and returns `None`.
     pub(crate) fn close(&self) -> Option<Arc<OwnedFd>> {
         if self.owner.is_stuck() {
             self.fd.try_lock().ok()?.take();
@@ -88,7 +92,7 @@ impl SharedFd {
 }
 
 impl OpenFd {
-    /// For what outlives the call.
+    /// Returns the shared descriptor, for what outlives the call.
     pub(crate) const fn shared(&self) -> &Arc<OwnedFd> {
         &self.fd
     }
@@ -108,29 +112,32 @@ impl AsFd for OpenFd {
     }
 }
 
-/// One at a time: a right that may be held while waiting for the peer, unlike a mutex.
+/// An exclusive right to read or to write. Unlike a mutex, it may be held while waiting for the
+/// peer.
 #[derive(Debug, Default)]
 pub(crate) struct IoTurn {
     takers: Mutex<TurnTakers>,
     free: Condvar,
 }
 
-/// Who has a turn, and who wants it.
+/// Whether a turn is taken, and how many threads wait for it.
 #[derive(Debug, Default)]
 struct TurnTakers {
     taken: bool,
-    /// Threads that wait: waking nobody would cost a system call at the end of every turn.
+    /// The number of waiting threads. A notification for nobody would cost a system call at the end
+    /// of every turn.
     waiting: usize,
 }
 
-/// Gives the turn back when dropped.
+/// Returns the turn when dropped.
 pub(crate) struct HeldTurn<'a>(&'a IoTurn);
 
-/// Signals do not wake a waiter for a turn: it looks up this often for its caller to run handlers.
+/// How often a thread that waits for a turn returns to run signal handlers, since a signal does not
+/// end such a wait.
 pub(crate) const LOOK_UP: Duration = Duration::from_millis(100);
 
 impl IoTurn {
-    /// True while somebody has it.
+    /// Returns `true` while the turn is taken.
     pub(crate) fn is_taken(&self) -> bool {
         lock(&self.takers).taken
     }
@@ -138,8 +145,8 @@ impl IoTurn {
     /// Waits for the turn.
     ///
     /// # Errors
-    /// EAGAIN, [`NetError::TimedOut`] as `patience` says; [`NetError::Interrupted`] now and then, to be
-    /// called again.
+    /// - EAGAIN or [`NetError::TimedOut`] if the turn is not free within `patience`.
+    /// - [`NetError::Interrupted`] from time to time, so that signal handlers can run. Call again.
     pub(crate) fn take(&self, patience: Wait) -> Result<HeldTurn<'_>, NetError> {
         let mut takers = lock(&self.takers);
         if takers.taken {
@@ -171,7 +178,7 @@ impl IoTurn {
 }
 
 impl HeldTurn<'_> {
-    /// The turn stays taken until [`IoTurn::give_back`].
+    /// Keeps the turn taken until [`IoTurn::give_back`].
     pub(crate) fn keep(self) {
         std::mem::forget(self);
     }
@@ -183,20 +190,20 @@ impl Drop for HeldTurn<'_> {
     }
 }
 
-/// What is read and written in turns.
+/// An object that is read and written in turns.
 pub(crate) trait HasTurns: Send + Sync {
     fn reader(&self) -> &IoTurn;
     fn writer(&self) -> &IoTurn;
 }
 
-/// Both turns, for someone who reads and writes in one thread; given back when it is dropped.
+/// Both turns, for one thread that reads and writes. They end when this is dropped.
 pub(crate) struct BothTurns(Arc<dyn HasTurns>);
 
 impl BothTurns {
-    /// Waits for one and then for the other.
+    /// Waits for the reader's turn and then for the writer's.
     ///
     /// # Errors
-    /// As [`IoTurn::take`]; none is taken then.
+    /// Returns the errors of [`IoTurn::take`]; then no turn is taken.
     pub(crate) fn take(of: Arc<dyn HasTurns>, patience: Wait) -> Result<Self, NetError> {
         let reader = of.reader().take(patience)?;
         of.writer().take(patience)?.keep();

@@ -1,4 +1,4 @@
-//! What can go wrong at a descriptor.
+//! Errors of calls on descriptors.
 
 use std::fmt;
 
@@ -8,33 +8,34 @@ use crate::fd_socket::UnfitForRelay;
 use crate::fork::ForkRefusal;
 use crate::handshake::HandshakeError;
 
-/// Why a call on a socket did not do what it was asked to.
+/// The reason why a call on a socket failed.
 #[derive(Clone, Debug)]
 pub enum NetError {
-    /// The record layer refused, or the peer broke a rule.
+    /// The record layer refused the call, or the peer broke a rule.
     Tls(ktls_core::Error),
-    /// The system call failed; EAGAIN is "not yet" on a non-blocking socket.
+    /// A system call failed. EAGAIN means "not yet" on a non-blocking socket.
     Io(Errno),
-    /// The same on the plain side of a relay.
+    /// A system call failed on the plain side of a relay.
     Plain(Errno),
-    /// The record layer of a relay's side that is a `KtlsSocket`, whose peer is told nothing of it.
+    /// The record layer failed on a relay's side that is a `KtlsSocket`. The peer gets no alert.
     Ktls(ktls_core::Error),
-    /// A relay does not take such a socket.
+    /// A relay does not accept this socket.
     Unfit(UnfitForRelay),
     /// The handshake failed.
     Handshake(HandshakeError),
-    /// Another process has it since a fork.
+    /// Another process uses the object since a fork.
     Forked(ForkRefusal),
-    /// The relay was closed while bytes were on their way.
+    /// The relay was closed while it held bytes.
     Cut,
     /// The socket's timeout has passed.
     TimedOut,
-    /// A signal came while waiting: nothing is lost, call again after its handler has run.
+    /// A signal arrived during a wait. Nothing is lost: call again after the signal handler has
+    /// run.
     Interrupted,
 }
 
 impl NetError {
-    /// True for what says that a wait is over, and nothing else.
+    /// Returns `true` for errors that only mean that a wait has ended.
     pub(crate) const fn ends_a_wait(&self) -> bool {
         matches!(
             self,
@@ -42,13 +43,15 @@ impl NetError {
         )
     }
 
-    /// True when a TLS peer has ended without close_notify, which is no error where programs commonly do so.
+    /// Returns `true` if a TLS peer ended the stream without close_notify. Some protocols do not
+    /// treat that as an error.
     #[must_use]
     pub const fn is_truncation(&self) -> bool {
         matches!(self, Self::Tls(ktls_core::Error::Truncated))
     }
 
-    /// What a write meets whose peer is gone; that says nothing of what the peer has sent.
+    /// Returns the errno if a write failed because the peer is gone. That does not mean that all
+    /// bytes of the peer were read.
     pub(crate) const fn is_gone(&self) -> Option<Errno> {
         match *self {
             Self::Io(errno @ (Errno::PIPE | Errno::CONNRESET))
@@ -58,16 +61,16 @@ impl NetError {
     }
 }
 
-/// What the standard library tells of the system.
+/// Converts an error of the standard library.
 pub(crate) fn system(error: std::io::Error) -> NetError {
     let code = error.raw_os_error().unwrap_or_default();
     NetError::Io(Errno::from_raw_os_error(code))
 }
 
-/// What the system says, without the number that Rust adds: "no such file or directory".
+/// Describes a system error without the number that Rust appends: "no such file or directory".
 pub(crate) fn system_reason(error: &std::io::Error) -> String {
     if error.raw_os_error().is_none() && error.kind() == std::io::ErrorKind::InvalidInput {
-        return "a name with a zero byte in it cannot be given to the system".into();
+        return "a name with a zero byte in it cannot be passed to the system".into();
     }
     let text = error.to_string();
     let text = text.split(" (os error ").next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The core over file descriptors.
+//! TLS sockets and connections over file descriptors: the I/O around `ktls-core`.
 #![forbid(unsafe_code)]
 
 mod background_sender;

@@ -1,4 +1,4 @@
-//! Waiting for many descriptors at once; what is ready is told by a number that the caller chose.
+//! Waits for many descriptors at once. Each is identified by an id that the caller chose.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -8,14 +8,15 @@ use rustix::io::Errno;
 
 pub(crate) use system::Poller;
 
-/// A descriptor, and the events that are wanted of it.
+/// A descriptor, and the events to wait for.
 pub(crate) struct WatchedFd<'a> {
     pub(crate) fd: BorrowedFd<'a>,
     pub(crate) id: u64,
     pub(crate) events: PollFlags,
 }
 
-/// epoll keeps the list of what is watched, so waiting costs what is ready and not what is watched.
+/// The implementation with epoll. epoll keeps the list of watched descriptors, so the cost of a
+/// wait depends on how many are ready, not on how many are watched.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod system {
     use std::mem::MaybeUninit;
@@ -28,19 +29,19 @@ mod system {
 
     pub(crate) struct Poller(OwnedFd);
 
-    /// Events taken at a time.
+    /// The most events that one wait returns.
     const EVENTS: usize = 64;
 
     impl Poller {
-        /// Whether [`Poller::wait`] has to be told of everything each time.
+        /// Whether [`Poller::wait`] has to get all descriptors each time.
         pub(crate) const FORGETS: bool = false;
 
         pub(crate) fn new() -> Result<Self, Errno> {
             epoll::create(epoll::CreateFlags::CLOEXEC).map(Self)
         }
 
-        /// Watches a descriptor for something else than `had`. One that nothing is wanted of is taken out:
-        /// it would wake us for ever after a hang-up.
+        /// Changes the events of a descriptor from `had`. A descriptor without events is removed:
+        /// otherwise a hang-up would end every wait at once.
         pub(crate) fn watch(&self, side: &WatchedFd<'_>, had: PollFlags) -> Result<(), Errno> {
             let data = epoll::EventData::new_u64(side.id);
             let flags = epoll::EventFlags::from_bits_retain(u32::from(side.events.bits()));
@@ -52,7 +53,8 @@ mod system {
             }
         }
 
-        /// Numbers of what is ready, after a wait.
+        /// Waits, and returns the ids of the descriptors that are ready. Without a `timeout`, waits
+        /// forever.
         pub(crate) fn wait<'a>(
             &mut self,
             _watched: impl Iterator<Item = WatchedFd<'a>>,
@@ -66,7 +68,7 @@ mod system {
     }
 }
 
-/// poll is told of everything each time.
+/// The implementation with poll, which gets all descriptors each time.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod system {
     use rustix::event::{PollFd, poll};
@@ -77,7 +79,7 @@ mod system {
     pub(crate) struct Poller;
 
     impl Poller {
-        /// Whether [`Poller::wait`] has to be told of everything each time.
+        /// Whether [`Poller::wait`] has to get all descriptors each time.
         pub(crate) const FORGETS: bool = true;
 
         pub(crate) const fn new() -> Result<Self, Errno> {
@@ -92,8 +94,8 @@ mod system {
             Ok(())
         }
 
-        /// Numbers of what is ready, after a wait. One that nothing is wanted of is left out: it would
-        /// wake us for ever after a hang-up.
+        /// Waits, and returns the ids of the descriptors that are ready. A descriptor without
+        /// events is left out: otherwise a hang-up would end every wait at once.
         pub(crate) fn wait<'a>(
             &mut self,
             watched: impl Iterator<Item = WatchedFd<'a>>,

@@ -1,12 +1,13 @@
-//! Work that is in parts, spread over threads for the time of one call.
+//! Spreads the parts of one call over several threads.
 
 use std::sync::Mutex;
 use std::thread;
 
 use crate::descriptor::lock;
 
-/// Has `work` done on every part by the caller and up to `threads - 1` threads beside it, whoever is
-/// free. They are through when the call returns. Those that cannot be started are not missed.
+/// Calls `work` for every part, in the caller's thread and in up to `threads - 1` others. Each
+/// thread takes the next part when it is free. All parts are done when the call returns. If fewer
+/// threads can be started, the others do all the work.
 pub fn spread<T: Send>(
     parts: impl Iterator<Item = T> + Send,
     threads: usize,
