@@ -4,11 +4,11 @@
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use rustix::io::Errno;
 
 use crate::fork::{CountedCall, Ownership};
+use crate::wait::SIGNAL_CHECK_INTERVAL;
 use crate::{NetError, Wait};
 
 /// Locks a mutex, even if it is poisoned: our states are changed only after all checks, so a panic
@@ -132,10 +132,6 @@ struct TurnTakers {
 /// Returns the turn when dropped.
 pub(crate) struct HeldTurn<'a>(&'a IoTurn);
 
-/// How often a thread that waits for a turn returns to run signal handlers, since a signal does not
-/// end such a wait.
-pub(crate) const LOOK_UP: Duration = Duration::from_millis(100);
-
 impl IoTurn {
     /// Returns `true` while the turn is taken.
     pub(crate) fn is_taken(&self) -> bool {
@@ -150,7 +146,11 @@ impl IoTurn {
     pub(crate) fn take(&self, patience: Wait) -> Result<HeldTurn<'_>, NetError> {
         let mut takers = lock(&self.takers);
         if takers.taken {
-            let left = patience.left()?.unwrap_or(LOOK_UP).min(LOOK_UP);
+            // A signal does not end this wait, so it returns from time to time.
+            let left = patience
+                .left()?
+                .unwrap_or(SIGNAL_CHECK_INTERVAL)
+                .min(SIGNAL_CHECK_INTERVAL);
             takers.waiting += 1;
             let waited = self
                 .free

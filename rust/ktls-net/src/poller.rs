@@ -34,22 +34,26 @@ mod system {
 
     impl Poller {
         /// Whether [`Poller::wait`] has to get all descriptors each time.
-        pub(crate) const FORGETS: bool = false;
+        pub(crate) const NEEDS_ALL_EACH_WAIT: bool = false;
 
         pub(crate) fn new() -> Result<Self, Errno> {
             epoll::create(epoll::CreateFlags::CLOEXEC).map(Self)
         }
 
-        /// Changes the events of a descriptor from `had`. A descriptor without events is removed:
-        /// otherwise a hang-up would end every wait at once.
-        pub(crate) fn watch(&self, side: &WatchedFd<'_>, had: PollFlags) -> Result<(), Errno> {
-            let data = epoll::EventData::new_u64(side.id);
-            let flags = epoll::EventFlags::from_bits_retain(u32::from(side.events.bits()));
-            match (had.is_empty(), side.events.is_empty()) {
-                _ if had == side.events => Ok(()),
-                (true, _) => epoll::add(&self.0, side.fd, data, flags),
-                (false, true) => epoll::delete(&self.0, side.fd),
-                (false, false) => epoll::modify(&self.0, side.fd, data, flags),
+        /// Changes the events of a descriptor from `previous`. A descriptor without events is
+        /// removed: otherwise a hang-up would end every wait at once.
+        pub(crate) fn watch(
+            &self,
+            watched_fd: &WatchedFd<'_>,
+            previous: PollFlags,
+        ) -> Result<(), Errno> {
+            let data = epoll::EventData::new_u64(watched_fd.id);
+            let flags = epoll::EventFlags::from_bits_retain(u32::from(watched_fd.events.bits()));
+            match (previous.is_empty(), watched_fd.events.is_empty()) {
+                _ if previous == watched_fd.events => Ok(()),
+                (true, _) => epoll::add(&self.0, watched_fd.fd, data, flags),
+                (false, true) => epoll::delete(&self.0, watched_fd.fd),
+                (false, false) => epoll::modify(&self.0, watched_fd.fd, data, flags),
             }
         }
 
@@ -80,7 +84,7 @@ mod system {
 
     impl Poller {
         /// Whether [`Poller::wait`] has to get all descriptors each time.
-        pub(crate) const FORGETS: bool = true;
+        pub(crate) const NEEDS_ALL_EACH_WAIT: bool = true;
 
         pub(crate) const fn new() -> Result<Self, Errno> {
             Ok(Self)
@@ -101,9 +105,14 @@ mod system {
             watched: impl Iterator<Item = WatchedFd<'a>>,
             timeout: Option<Duration>,
         ) -> Result<Vec<u64>, Errno> {
-            let wanted = watched.filter(|side| !side.events.is_empty());
+            let wanted = watched.filter(|watched_fd| !watched_fd.events.is_empty());
             let (ids, mut fds): (Vec<_>, Vec<_>) = wanted
-                .map(|side| (side.id, PollFd::from_borrowed_fd(side.fd, side.events)))
+                .map(|watched_fd| {
+                    (
+                        watched_fd.id,
+                        PollFd::from_borrowed_fd(watched_fd.fd, watched_fd.events),
+                    )
+                })
                 .unzip();
             poll(&mut fds, timeout.map(timespec).as_ref())?;
             let ready = ids.into_iter().zip(fds);

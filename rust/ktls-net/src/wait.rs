@@ -22,6 +22,9 @@ pub const PEER_DONE: PollFlags = PollFlags::RDHUP;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 pub const PEER_DONE: PollFlags = PollFlags::empty();
 
+/// How often a wait that a signal does not end returns, so that the caller can run signal handlers.
+pub(crate) const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Wait {

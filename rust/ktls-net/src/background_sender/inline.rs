@@ -10,13 +10,13 @@ use crate::Wait;
 use crate::wait::wait;
 
 /// Bytes of the buffer for discarded data: enough for session tickets and a close_notify.
-const SINK: usize = 4 << 10;
+const SINK_LEN: usize = 4 << 10;
 
 /// Does what can be done without waiting, which often completes the close.
 pub(super) fn first_turn(close: &mut LingeringClose, fd: &Arc<OwnedFd>) -> AfterTurn {
     close.turn(&mut LingerContext {
         fd,
-        sink: &mut [0; SINK],
+        sink: &mut [0; SINK_LEN],
         now: Instant::now(),
         limits: LIMITS,
         shared: Arc::strong_count(fd) > 1,

@@ -36,7 +36,7 @@ pub(super) struct LingeringClose {
     /// time that the peer sent something.
     progress: Instant,
     /// The number of bytes of the peer that may still be discarded before there is progress.
-    patience: usize,
+    discard_budget: usize,
     /// The time to the next look at what is acknowledged, which no event reports.
     pause: Duration,
 }
@@ -65,13 +65,15 @@ pub(super) struct LingerContext<'a> {
 /// The connection is gone or given up.
 struct LingerOver;
 
-/// The first and the longest pause between two looks.
-const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_secs(1)];
+/// The first pause between two looks. Each pause is twice as long as the one before.
+const MIN_PAUSE: Duration = Duration::from_millis(5);
+/// The longest pause between two looks.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// The most bytes that are discarded without progress: more than TCP's buffers hold. Reading from a
 /// peer that never stops sending must end.
-const MOST_DISCARDED: usize = 16 << 20;
+const MAX_DISCARDED: usize = 16 << 20;
 /// The most reads in one turn, so that other tasks get theirs.
-const READS: usize = 16;
+const MAX_READS: usize = 16;
 
 impl LingeringClose {
     pub(super) fn new(unsent: Fifo, ending: EndSignal, now: Instant) -> Self {
@@ -82,25 +84,25 @@ impl LingeringClose {
             peer_done: false,
             unacknowledged: 0,
             progress: now,
-            patience: MOST_DISCARDED,
-            pause: PAUSES[0],
+            discard_budget: MAX_DISCARDED,
+            pause: MIN_PAUSE,
         }
     }
 
     /// Does what can be done without waiting. After [`AfterTurn::Done`] the descriptor has to be
     /// closed.
-    pub(super) fn turn(&mut self, around: &mut LingerContext<'_>) -> AfterTurn {
-        match self.go_on(around) {
+    pub(super) fn turn(&mut self, context: &mut LingerContext<'_>) -> AfterTurn {
+        match self.step(context) {
             Err(LingerOver) => AfterTurn::Done,
             Ok(()) if self.is_done() => {
-                self.tell_end(around.fd);
+                self.reset_if_truncated(context.fd);
                 AfterTurn::Done
             }
-            Ok(()) if around.now >= self.deadline(around.limits) => {
-                self.give_up(around.fd);
+            Ok(()) if context.now >= self.deadline(context.limits) => {
+                self.give_up(context.fd);
                 AfterTurn::Done
             }
-            Ok(()) => self.next(around.now, around.limits),
+            Ok(()) => self.next_wait(context.now, context.limits),
         }
     }
 
@@ -109,7 +111,7 @@ impl LingeringClose {
         match self.stage {
             LingerStage::Sending | LingerStage::Delivering => self.progress + limits.stalled,
             // The peer has sent more than is discarded: it is given up at once.
-            LingerStage::Listening { since } if self.patience == 0 => since,
+            LingerStage::Listening { since } if self.discard_budget == 0 => since,
             LingerStage::Listening { since } => {
                 (self.progress + limits.silent).min(since + limits.stalled.max(limits.silent))
             }
@@ -124,24 +126,24 @@ impl LingeringClose {
         }
     }
 
-    fn go_on(&mut self, around: &mut LingerContext<'_>) -> Result<(), LingerOver> {
-        self.discard_incoming(around)?;
-        self.send_unsent(around)?;
-        self.look_at_acknowledgements(around);
+    fn step(&mut self, context: &mut LingerContext<'_>) -> Result<(), LingerOver> {
+        self.discard_incoming(context)?;
+        self.send_unsent(context)?;
+        self.look_at_acknowledgements(context);
         Ok(())
     }
 
-    fn discard_incoming(&mut self, around: &mut LingerContext<'_>) -> Result<(), LingerOver> {
-        for _ in 0..READS {
-            if !self.reads() {
+    fn discard_incoming(&mut self, context: &mut LingerContext<'_>) -> Result<(), LingerOver> {
+        for _ in 0..MAX_READS {
+            if !self.is_reading() {
                 break;
             }
-            match read_now(around.fd.as_fd(), around.sink) {
+            match read_now(context.fd.as_fd(), context.sink) {
                 Ok(0) => self.peer_done = true,
                 Ok(count) => {
-                    self.patience = self.patience.saturating_sub(count);
+                    self.discard_budget = self.discard_budget.saturating_sub(count);
                     if matches!(self.stage, LingerStage::Listening { .. }) {
-                        self.progress = around.now;
+                        self.progress = context.now;
                     }
                 }
                 Err(NetError::Interrupted) => {}
@@ -152,12 +154,12 @@ impl LingeringClose {
         Ok(())
     }
 
-    fn send_unsent(&mut self, around: &LingerContext<'_>) -> Result<(), LingerOver> {
+    fn send_unsent(&mut self, context: &LingerContext<'_>) -> Result<(), LingerOver> {
         while !self.unsent.is_empty() {
-            match write_now(around.fd.as_fd(), self.unsent.bytes()) {
+            match write_now(context.fd.as_fd(), self.unsent.bytes()) {
                 Ok(count) => {
                     self.unsent.consume(count);
-                    self.advance(around.now);
+                    self.note_progress(context.now);
                 }
                 Err(NetError::Interrupted) => {}
                 Err(NetError::Io(Errno::AGAIN)) => return Ok(()),
@@ -169,42 +171,42 @@ impl LingeringClose {
             self.unsent = Fifo::default();
             if self.ending == EndSignal::Fin {
                 // ENOTCONN means that the connection is gone already.
-                let _gone = shutdown(around.fd, Shutdown::Write);
+                let _gone = shutdown(context.fd, Shutdown::Write);
             }
         }
         Ok(())
     }
 
-    fn look_at_acknowledgements(&mut self, around: &LingerContext<'_>) {
+    fn look_at_acknowledgements(&mut self, context: &LingerContext<'_>) {
         // If the system cannot tell, the count is taken as 0: the system delivers the rest by
         // itself.
-        let waiting = ktls_sys::unacknowledged(around.fd).unwrap_or(0);
+        let waiting = ktls_sys::unacknowledged(context.fd).unwrap_or(0);
         if waiting < self.unacknowledged {
-            self.advance(around.now);
+            self.note_progress(context.now);
         }
         self.unacknowledged = waiting;
         if self.stage == LingerStage::Delivering && waiting == 0 {
-            self.listen(around);
+            self.start_listening(context);
         }
     }
 
-    fn advance(&mut self, now: Instant) {
+    fn note_progress(&mut self, now: Instant) {
         self.progress = now;
-        self.patience = MOST_DISCARDED;
-        self.pause = PAUSES[0];
+        self.discard_budget = MAX_DISCARDED;
+        self.pause = MIN_PAUSE;
     }
 
-    const fn reads(&self) -> bool {
-        !self.peer_done && self.patience > 0
+    const fn is_reading(&self) -> bool {
+        !self.peer_done && self.discard_budget > 0
     }
 
-    fn listen(&mut self, around: &LingerContext<'_>) {
-        self.advance(around.now);
-        self.stage = LingerStage::Listening { since: around.now };
-        if around.shared {
+    fn start_listening(&mut self, context: &LingerContext<'_>) {
+        self.note_progress(context.now);
+        self.stage = LingerStage::Listening { since: context.now };
+        if context.shared {
             // Wakes threads that wait to read; they read the end of the stream. Not done earlier,
             // since late bytes would then cause a reset.
-            let _gone = shutdown(around.fd, Shutdown::Both);
+            let _gone = shutdown(context.fd, Shutdown::Both);
         }
     }
 
@@ -218,22 +220,22 @@ impl LingeringClose {
             }
     }
 
-    fn tell_end(&self, fd: &OwnedFd) {
+    fn reset_if_truncated(&self, fd: &OwnedFd) {
         if self.ending == EndSignal::Reset {
             reset_when_closed(fd);
         }
     }
 
-    fn next(&mut self, now: Instant, limits: TaskLimits) -> AfterTurn {
+    fn next_wait(&mut self, now: Instant, limits: TaskLimits) -> AfterTurn {
         let mut events = PollFlags::empty();
-        events.set(PollFlags::IN, self.reads());
+        events.set(PollFlags::IN, self.is_reading());
         events.set(PollFlags::OUT, self.stage == LingerStage::Sending);
         let deadline = self.deadline(limits);
         let look_at = match self.stage {
             LingerStage::Sending | LingerStage::Delivering => deadline.min(now + self.pause),
             LingerStage::Listening { .. } => deadline,
         };
-        self.pause = (self.pause * 2).min(PAUSES[1]);
+        self.pause = (self.pause * 2).min(MAX_PAUSE);
         AfterTurn::Wait { events, look_at }
     }
 }

@@ -22,7 +22,7 @@
 //! [`TaskLimits::stalled`]. Bytes that TCP had no room for are then lost, and the peer gets a
 //! reset. The system continues to send what TCP has accepted. After everything is acknowledged, the
 //! socket is closed if the peer sends nothing for [`TaskLimits::silent`], or sends more than 16
-//! MiB. At most [`MOST_CLOSING`] sockets, or a quarter of the process's limit of descriptors, are
+//! MiB. At most [`MAX_CLOSING`] sockets, or a quarter of the process's limit of descriptors, are
 //! closed at the same time. Beyond that, the one that would reach its limit first is given up.
 //!
 //! # Without the thread
@@ -55,6 +55,7 @@ use rustix::net::sockopt::{set_socket_linger, socket_linger};
 use crate::ReadinessBell;
 use crate::descriptor::lock;
 use crate::fork;
+use crate::wait::SIGNAL_CHECK_INTERVAL;
 use lingering_close::LingeringClose;
 use thread::BackgroundThread;
 
@@ -92,16 +93,16 @@ const EXIT_LIMITS: TaskLimits = TaskLimits {
     for_open_sockets: true,
 };
 /// The longest time that an exit waits for all tasks together.
-const LONGEST_EXIT: Duration = Duration::from_secs(60);
+const MAX_EXIT_WAIT: Duration = Duration::from_secs(60);
 /// The longest time for which a caller performs a lingering close itself.
 pub(crate) const INLINE: Duration = Duration::from_secs(1);
 /// The most lingering closes, including closed kernel TLS sockets, at a time.
-const MOST_CLOSING: usize = 1024;
+const MAX_CLOSING: usize = 1024;
 /// The most new tasks that the thread has not taken. A caller that closes more sockets waits for
-/// the thread, which enforces [`MOST_CLOSING`].
-const MOST_FRESH: usize = 8;
-/// How often a wait at exit returns to run the caller's signal handlers.
-const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// the thread, which enforces [`MAX_CLOSING`].
+const MAX_NEW_TASKS: usize = 8;
+/// How often a stalled socket or connection is checked within [`TaskLimits::stalled`].
+const CHECKS_PER_LIMIT: u32 = 8;
 
 /// The background sender of one process. After a fork the child's memory still contains that of the
 /// parent, so each process uses the one created since its birth.
@@ -204,7 +205,7 @@ pub(crate) fn reset_when_closed(fd: &OwnedFd) {
 /// its caller.
 pub fn finish_before_exit(mut keep_waiting: impl FnMut() -> bool) {
     let sender = BackgroundSender::here();
-    let end = Instant::now() + LONGEST_EXIT;
+    let end = Instant::now() + MAX_EXIT_WAIT;
     sender.set_exit(InterpreterExit::Waiting);
     while !sender.is_idle_within(SIGNAL_CHECK_INTERVAL) && Instant::now() < end && keep_waiting() {}
     sender.set_exit(InterpreterExit::Over);
@@ -260,7 +261,7 @@ impl BackgroundSender {
         task: BackgroundTask,
     ) -> Result<(), (Arc<OwnedFd>, BackgroundTask)> {
         let mut state = lock(&self.state);
-        let Some(bell) = self.running(&mut state) else {
+        let Some(bell) = self.running_bell(&mut state) else {
             return Err((fd, task));
         };
         state.last_id += 1;
@@ -280,11 +281,11 @@ impl BackgroundSender {
         let state = lock(&self.state);
         let _waited = self
             .changed
-            .wait_timeout_while(state, INLINE, |state| state.fresh.len() > MOST_FRESH);
+            .wait_timeout_while(state, INLINE, |state| state.fresh.len() > MAX_NEW_TASKS);
     }
 
     /// Returns the bell of the thread, which is started if needed, or `None` if that fails.
-    fn running(&'static self, state: &mut SenderState) -> Option<Arc<ReadinessBell>> {
+    fn running_bell(&'static self, state: &mut SenderState) -> Option<Arc<ReadinessBell>> {
         if state.exit == InterpreterExit::Over {
             return None;
         }

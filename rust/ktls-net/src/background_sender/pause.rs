@@ -19,14 +19,14 @@ thread_local! {
 
 /// The longest time that a fork waits. The background thread may be waiting for a lock held by
 /// another thread that waits for the fork.
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+const MAX_PAUSE: Duration = Duration::from_millis(500);
 /// The time between two attempts to take the lock.
 const RETRY_INTERVAL: Duration = Duration::from_micros(50);
 
 /// Waits for the end of the current turn and stops the thread. Called before a fork, in the thread
 /// that forks.
 pub(crate) fn pause_for_fork() {
-    HELD.set(BackgroundSender::here().pause(Instant::now() + LONGEST_PAUSE));
+    HELD.set(BackgroundSender::here().pause(Instant::now() + MAX_PAUSE));
 }
 
 /// Lets the thread continue. Called after the fork in the same thread, in the parent and in the

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rustix::event::PollFlags;
 
-use super::{AfterTurn, TaskLimits};
+use super::{AfterTurn, CHECKS_PER_LIMIT, TaskLimits};
 use crate::Connection;
 
 /// The connection. If it is dropped or closed meanwhile, that call takes care of the remaining
@@ -17,9 +17,6 @@ pub(crate) struct StalledConnection {
     progress: Instant,
     unsent: usize,
 }
-
-/// How often a connection is checked within the limit while its peer takes nothing.
-const LOOKS: u32 = 8;
 
 impl StalledConnection {
     pub(crate) fn new(connection: &Arc<Connection>) -> Self {
@@ -46,7 +43,7 @@ impl StalledConnection {
         // No event reports that the connection was closed, so it is checked from time to time.
         AfterTurn::Wait {
             events: PollFlags::OUT,
-            look_at: now + limits.stalled / LOOKS,
+            look_at: now + limits.stalled / CHECKS_PER_LIMIT,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rustix::event::PollFlags;
 
-use super::{AfterTurn, TaskLimits, reset_when_closed};
+use super::{AfterTurn, CHECKS_PER_LIMIT, TaskLimits, reset_when_closed};
 use crate::fd_socket::{FdSocketTx, PushOutcome};
 use crate::fork::CountedCall;
 
@@ -19,9 +19,6 @@ pub(crate) struct StalledSocket {
     progress: Instant,
     closed: bool,
 }
-
-/// How often a socket is checked within the limit while its peer takes nothing.
-const LOOKS: u32 = 8;
 
 impl StalledSocket {
     pub(crate) fn new(side: Arc<FdSocketTx>) -> Self {
@@ -57,7 +54,7 @@ impl StalledSocket {
         // No event reports that the socket was closed, so it is checked from time to time.
         AfterTurn::Wait {
             events: PollFlags::OUT,
-            look_at: now + limits.stalled / LOOKS,
+            look_at: now + limits.stalled / CHECKS_PER_LIMIT,
         }
     }
 

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use super::lingering_close::LingerContext;
-use super::{AfterTurn, BackgroundSender, BackgroundTask, MOST_CLOSING, TaskLimits};
+use super::{AfterTurn, BackgroundSender, BackgroundTask, MAX_CLOSING, TaskLimits};
 use crate::ReadinessBell;
 use crate::descriptor::lock;
 use crate::poller::{Poller, WatchedFd};
@@ -40,7 +40,7 @@ const BELL: u64 = 0;
 /// The thread ends after this time without a task.
 const IDLE: Duration = Duration::from_secs(1);
 /// Bytes of the buffer for data that is read and discarded.
-const SINK: usize = 64 << 10;
+const SINK_LEN: usize = 64 << 10;
 
 impl BackgroundThread {
     /// Starts the thread. Returns `None` if the system has no thread or descriptor for it.
@@ -58,7 +58,7 @@ impl BackgroundThread {
             bell,
             tasks: HashMap::new(),
             timers: BTreeSet::new(),
-            sink: vec![0; SINK],
+            sink: vec![0; SINK_LEN],
             limits: super::LIMITS,
         };
         let builder = std::thread::Builder::new().name("ktls-send".into());
@@ -76,7 +76,7 @@ impl BackgroundThread {
                 // Our descriptors were closed by somebody else: none will ever be ready again.
                 Err(_) => self.give_up_all(),
             }
-            self.serve_those_due();
+            self.serve_due();
             drop(at_work);
             if !self.tasks.is_empty() {
                 idle_since = Instant::now();
@@ -122,10 +122,10 @@ impl BackgroundThread {
             let all: Vec<_> = self.tasks.keys().copied().collect();
             all.into_iter().for_each(|id| self.give_turn(id));
         }
-        self.keep_number();
+        self.enforce_max_closing();
     }
 
-    fn serve_those_due(&mut self) {
+    fn serve_due(&mut self) {
         let now = Instant::now();
         while let Some(&(look_at, id)) = self.timers.first()
             && look_at <= now
@@ -189,9 +189,9 @@ impl BackgroundThread {
     }
 
     /// Gives up the tasks that are closest to their limits while there are too many.
-    fn keep_number(&mut self) {
-        let most = most_closing();
-        if self.tasks.len() <= most {
+    fn enforce_max_closing(&mut self) {
+        let max = max_closing();
+        if self.tasks.len() <= max {
             return;
         }
         let limits = self.limits;
@@ -201,7 +201,7 @@ impl BackgroundThread {
         });
         let mut closing: Vec<_> = closing.collect();
         closing.sort_unstable();
-        let surplus = closing.len().saturating_sub(most);
+        let surplus = closing.len().saturating_sub(max);
         for &(_, id) in &closing[..surplus] {
             self.give_up(id);
         }
@@ -215,7 +215,7 @@ impl BackgroundSender {
 
     /// Returns the descriptors of all tasks if the poller has to get them for each wait.
     fn held_for_poll(&self) -> Vec<(u64, Arc<OwnedFd>)> {
-        if !Poller::FORGETS {
+        if !Poller::NEEDS_ALL_EACH_WAIT {
             return Vec::new();
         }
         let state = lock(&self.state);
@@ -243,6 +243,7 @@ impl BackgroundSender {
         let mut state = lock(&self.state);
         let ends = state.fresh.is_empty();
         if ends {
+            // Under the lock: a task that is added after this starts another thread.
             state.bell = None;
         }
         ends
@@ -296,7 +297,7 @@ fn watched(fd: BorrowedFd<'_>, id: u64, events: PollFlags) -> WatchedFd<'_> {
 }
 
 /// Returns the most sockets that are closed at a time. Some descriptors are left for others.
-fn most_closing() -> usize {
+fn max_closing() -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    MOST_CLOSING.min(usize::try_from(limit / 4).unwrap_or(usize::MAX))
+    MAX_CLOSING.min(usize::try_from(limit / 4).unwrap_or(usize::MAX))
 }

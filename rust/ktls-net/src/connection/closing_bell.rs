@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::descriptor::{LOOK_UP, lock};
-use crate::wait::{timespec, wait_for_any};
+use crate::descriptor::lock;
+use crate::wait::{SIGNAL_CHECK_INTERVAL, timespec, wait_for_any};
 use crate::{NetError, ReadinessBell, Wait, fork};
 
 /// The bell that has not rung.
@@ -44,7 +44,9 @@ pub(super) fn wait(
     let left = patience.left()?;
     let Some(bell) = current() else {
         // Without a descriptor for a bell one has to look.
-        let left = left.unwrap_or(LOOK_UP).min(LOOK_UP);
+        let left = left
+            .unwrap_or(SIGNAL_CHECK_INTERVAL)
+            .min(SIGNAL_CHECK_INTERVAL);
         let mut fds = [PollFd::from_borrowed_fd(fd, events)];
         poll(&mut fds, Some(&timespec(left)))?;
         return Ok(fds[0].revents());

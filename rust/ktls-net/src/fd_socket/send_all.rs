@@ -4,9 +4,8 @@ use std::time::Instant;
 
 use super::FdSocket;
 use crate::NetError;
-use crate::descriptor::LOOK_UP;
 use crate::queue::{KeptBytes, SendPayload};
-use crate::wait::ProgressDeadline;
+use crate::wait::{ProgressDeadline, SIGNAL_CHECK_INTERVAL};
 
 /// Plaintext between two looks at the clock.
 const PIECE: usize = 1 << 20;
@@ -53,7 +52,7 @@ impl FdSocket {
 /// # Errors
 /// [`NetError::Interrupted`] when the call has not let its caller run handlers for long.
 pub(super) fn look_up_after(begin: Instant) -> Result<(), NetError> {
-    if begin.elapsed() >= LOOK_UP {
+    if begin.elapsed() >= SIGNAL_CHECK_INTERVAL {
         return Err(NetError::Interrupted);
     }
     Ok(())

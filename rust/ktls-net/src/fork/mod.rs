@@ -38,7 +38,7 @@ pub trait SharedNumber: fmt::Debug + Send + Sync {
 pub struct Ownership {
     /// The process that created this, identified by its first era.
     born: u64,
-    /// The era in which this process was last known to be the owner, or [`LOST`] if it is not.
+    /// The era in which this process was last known to be the owner, or [`NOT_OWNER`] if it is not.
     era: AtomicU64,
     /// The number of running calls, and the era of the last that began, packed as [`EraCalls`].
     calls: AtomicU64,
@@ -51,7 +51,7 @@ struct ForkClaim {
     /// `None` before the first fork, and if there was no memory for a number.
     number: Option<Box<dyn SharedNumber>>,
     /// The number that we saw last. If it has changed, the other process has claimed the object.
-    seen: u64,
+    last_seen: u64,
 }
 
 /// The reason why a process may not use an object.
@@ -74,11 +74,11 @@ pub struct CountedCall(Arc<Ownership>);
 
 /// All owners that may need a number. Only tried, never waited for: a fork may copy this lock while
 /// it is locked.
-static LIVE: Mutex<Vec<Weak<Ownership>>> = Mutex::new(Vec::new());
+static OWNERS: Mutex<Vec<Weak<Ownership>>> = Mutex::new(Vec::new());
 
-const LOST: u64 = u64::MAX;
-/// The number of attempts to lock [`LIVE`], with a pause between two.
-const TRIES: usize = 1000;
+const NOT_OWNER: u64 = u64::MAX;
+/// The number of attempts to lock [`OWNERS`], with a pause between two.
+const LOCK_ATTEMPTS: usize = 1000;
 
 /// An era and a number of calls, packed into one `u64`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -97,11 +97,11 @@ impl Ownership {
             calls: AtomicU64::new(0),
             claim: Mutex::default(),
         });
-        if let Some(mut live) = try_live() {
-            if live.len() == live.capacity() {
-                live.retain(|other| other.strong_count() > 0);
+        if let Some(mut owners) = try_lock_owners() {
+            if owners.len() == owners.capacity() {
+                owners.retain(|other| other.strong_count() > 0);
             }
-            live.push(Arc::downgrade(&owner));
+            owners.push(Arc::downgrade(&owner));
         }
         owner
     }
@@ -139,7 +139,7 @@ impl Ownership {
     pub(crate) fn has_to_finish(&self, left: impl FnOnce() -> bool) -> bool {
         let now = ForkMoment::now();
         match self.era.load(Ordering::SeqCst) {
-            LOST => false,
+            NOT_OWNER => false,
             _ if self.is_known(now) => true,
             known => !self.is_inherited(known) && left() && self.claim(now).is_ok(),
         }
@@ -214,18 +214,19 @@ impl Ownership {
             return Ok(());
         }
         let known = self.era.load(Ordering::SeqCst);
-        let mine = u64::from(std::process::id()) << 32 | (claim.seen.wrapping_add(1) & LOW);
+        let mine =
+            u64::from(std::process::id()) << 32 | (claim.last_seen.wrapping_add(1) & LOW_HALF);
         let won = match &claim.number {
-            _ if known == LOST => false,
-            Some(number) => number.replace(claim.seen, mine),
+            _ if known == NOT_OWNER => false,
+            Some(number) => number.replace(claim.last_seen, mine),
             None => !self.is_inherited(known),
         };
         if !won {
-            self.era.store(LOST, Ordering::SeqCst);
+            self.era.store(NOT_OWNER, Ordering::SeqCst);
             return Err(refusal_of(&claim));
         }
         if claim.number.is_some() {
-            claim.seen = mine;
+            claim.last_seen = mine;
         }
         self.era.store(now.era(), Ordering::SeqCst);
         Ok(())
@@ -240,17 +241,17 @@ impl Ownership {
             .claim
             .try_lock()
             .is_ok_and(|claim| claim.number.is_none());
-        without && known != LOST && !self.is_inherited(known)
+        without && known != NOT_OWNER && !self.is_inherited(known)
     }
 }
 
-const LOW: u64 = u32::MAX as u64;
+const LOW_HALF: u64 = u32::MAX as u64;
 
 impl From<u64> for EraCalls {
     fn from(packed: u64) -> Self {
         Self {
             era: packed >> 32,
-            count: packed & LOW,
+            count: packed & LOW_HALF,
         }
     }
 }
@@ -270,10 +271,10 @@ impl Drop for CountedCall {
 /// Prepares for a fork, in the thread that forks. `make` returns up to this many new numbers, or
 /// fewer if there is no memory.
 pub fn before(make: impl FnOnce(usize) -> Vec<Box<dyn SharedNumber>>) {
-    if let Some(mut live) = try_live() {
-        live.retain(|owner| owner.strong_count() > 0);
-        let owners: Vec<_> = live.iter().filter_map(Weak::upgrade).collect();
-        give_numbers(&owners, make);
+    if let Some(mut owners) = try_lock_owners() {
+        owners.retain(|owner| owner.strong_count() > 0);
+        let owners: Vec<_> = owners.iter().filter_map(Weak::upgrade).collect();
+        assign_numbers(&owners, make);
     }
     background_sender::pause_for_fork();
     process::announce();
@@ -293,18 +294,21 @@ pub fn after_in_child() {
     background_sender::forget_after_fork(process::birth());
 }
 
-fn try_live() -> Option<MutexGuard<'static, Vec<Weak<Ownership>>>> {
-    for _ in 0..TRIES {
-        match LIVE.try_lock() {
-            Ok(live) => return Some(live),
-            Err(TryLockError::Poisoned(live)) => return Some(live.into_inner()),
+fn try_lock_owners() -> Option<MutexGuard<'static, Vec<Weak<Ownership>>>> {
+    for _ in 0..LOCK_ATTEMPTS {
+        match OWNERS.try_lock() {
+            Ok(owners) => return Some(owners),
+            Err(TryLockError::Poisoned(owners)) => return Some(owners.into_inner()),
             Err(TryLockError::WouldBlock) => std::thread::yield_now(),
         }
     }
     None
 }
 
-fn give_numbers(owners: &[Arc<Ownership>], make: impl FnOnce(usize) -> Vec<Box<dyn SharedNumber>>) {
+fn assign_numbers(
+    owners: &[Arc<Ownership>],
+    make: impl FnOnce(usize) -> Vec<Box<dyn SharedNumber>>,
+) {
     let without: Vec<_> = owners.iter().filter(|owner| owner.needs_number()).collect();
     if without.is_empty() {
         return;
@@ -313,7 +317,7 @@ fn give_numbers(owners: &[Arc<Ownership>], make: impl FnOnce(usize) -> Vec<Box<d
         if let Ok(mut claim) = owner.claim.try_lock() {
             *claim = ForkClaim {
                 number: Some(number),
-                seen: 0,
+                last_seen: 0,
             };
         }
     }
@@ -323,14 +327,14 @@ fn refusal_of(claim: &ForkClaim) -> NetError {
     let number = claim.number.as_ref().map_or(0, |number| number.load());
     // Without a number the parent is the owner.
     let user = if number == 0 {
-        parent()
+        parent_pid()
     } else {
         (number >> 32) as u32
     };
     ForkRefusal::UsedBy(user).into()
 }
 
-fn parent() -> u32 {
+fn parent_pid() -> u32 {
     std::os::unix::process::parent_id()
 }
 

@@ -17,7 +17,7 @@ use crate::NetError;
 /// those of its ancestors. 0 in a new process that has not been identified yet.
 static NOW: &AtomicU64 = &FORK_NUMBERS.first;
 /// 1 while a thread of a new process identifies the process.
-static LOOKING: &AtomicU64 = &FORK_NUMBERS.second;
+static IDENTIFYING: &AtomicU64 = &FORK_NUMBERS.second;
 
 /// The last era that began, here or in an ancestor.
 static LAST: AtomicU64 = AtomicU64::new(0);
@@ -42,7 +42,7 @@ impl ForkMoment {
     #[inline]
     pub(super) fn now() -> Self {
         match NOW.load(Ordering::SeqCst) {
-            0 => find_out(),
+            0 => identify_process(),
             now => Self(now),
         }
     }
@@ -60,8 +60,8 @@ impl ForkMoment {
 
 /// Identifies a new process at its first look.
 #[cold]
-fn find_out() -> ForkMoment {
-    while LOOKING.swap(1, Ordering::SeqCst) != 0 {
+fn identify_process() -> ForkMoment {
+    while IDENTIFYING.swap(1, Ordering::SeqCst) != 0 {
         // Another thread does it; that takes a few steps.
         if let now @ 1.. = NOW.load(Ordering::SeqCst) {
             return ForkMoment(now);

@@ -19,14 +19,14 @@ impl SharedNumber for Number {
 const ELSEWHERE: u64 = 0;
 
 /// Creates an owner that was last used in an old era.
-fn old(born: u64, number: Option<&Number>, count: u64) -> Arc<Ownership> {
+fn owner_of(born: u64, number: Option<&Number>, count: u64) -> Arc<Ownership> {
     Arc::new(Ownership {
         born,
         era: AtomicU64::new(0),
         calls: AtomicU64::new(EraCalls { era: 0, count }.into()),
         claim: Mutex::new(ForkClaim {
             number: number.map(|number| Box::new(number.clone()) as _),
-            seen: 0,
+            last_seen: 0,
         }),
     })
 }
@@ -34,8 +34,8 @@ fn old(born: u64, number: Option<&Number>, count: u64) -> Arc<Ownership> {
 /// Creates the owners of one object in a parent and in its child.
 fn both(count: u64) -> (Arc<Ownership>, Arc<Ownership>) {
     let number = Number::default();
-    let parent = old(process::birth(), Some(&number), count);
-    (parent, old(ELSEWHERE, Some(&number), count))
+    let parent = owner_of(process::birth(), Some(&number), count);
+    (parent, owner_of(ELSEWHERE, Some(&number), count))
 }
 
 fn is_refused(owner: &Arc<Ownership>) -> bool {
@@ -66,7 +66,7 @@ fn each_fork_asks_again() {
     assert!(parent.enter().is_ok());
     // The next fork: both have seen what the parent put there.
     parent.era.store(0, Ordering::SeqCst);
-    lock(&child.claim).seen = lock(&parent.claim).seen;
+    lock(&child.claim).last_seen = lock(&parent.claim).last_seen;
     assert!(child.enter().is_ok());
     assert!(is_refused(&parent));
 }
@@ -104,31 +104,37 @@ fn an_unused_copy_is_let_go_without_a_claim() {
 
 #[test]
 fn numbers_are_given_once_and_only_to_what_is_ours() {
-    let ours = old(process::birth(), None, 0);
-    let (lost, foreign) = (old(process::birth(), None, 0), old(ELSEWHERE, None, 0));
-    lost.era.store(LOST, Ordering::SeqCst);
+    let ours = owner_of(process::birth(), None, 0);
+    let (lost, foreign) = (
+        owner_of(process::birth(), None, 0),
+        owner_of(ELSEWHERE, None, 0),
+    );
+    lost.era.store(NOT_OWNER, Ordering::SeqCst);
     let owners = [ours, lost, foreign];
     let make = |count| {
         (0..count)
             .map(|_| Box::new(Number::default()) as _)
             .collect()
     };
-    give_numbers(&owners, make);
+    assign_numbers(&owners, make);
     let have = || {
         owners
             .each_ref()
             .map(|one| lock(&one.claim).number.is_some())
     };
     assert_eq!(have(), [true, false, false]);
-    give_numbers(&owners, |_| panic!("the others must not have any"));
+    assign_numbers(&owners, |_| panic!("the others must not have any"));
 }
 
 #[test]
 fn without_a_number_the_parent_keeps_it_through_the_next_fork() {
-    let (parent, child) = (old(process::birth(), None, 0), old(ELSEWHERE, None, 0));
+    let (parent, child) = (
+        owner_of(process::birth(), None, 0),
+        owner_of(ELSEWHERE, None, 0),
+    );
     assert!(is_refused(&child));
     assert!(parent.enter().is_ok());
-    give_numbers(&[Arc::clone(&parent), Arc::clone(&child)], |count| {
+    assign_numbers(&[Arc::clone(&parent), Arc::clone(&child)], |count| {
         (0..count)
             .map(|_| Box::new(Number::default()) as _)
             .collect()
@@ -143,7 +149,7 @@ fn a_call_in_the_middle_of_a_fork_is_decided_as_well() {
     for child_first in [false, true] {
         let (parent, child) = both(0);
         assert!(parent.enter().is_ok());
-        lock(&child.claim).seen = lock(&parent.claim).seen;
+        lock(&child.claim).last_seen = lock(&parent.claim).last_seen;
 
         // The other process may exist already, while this one does not know yet that it does.
         before(|_| Vec::new());
@@ -163,18 +169,18 @@ fn a_call_in_the_middle_of_a_fork_is_decided_as_well() {
 #[test]
 fn two_forks_at_once_are_over_when_both_are() {
     let (parent, _) = both(0);
-    let seen = || lock(&parent.claim).seen;
+    let last_seen = || lock(&parent.claim).last_seen;
     before(|_| Vec::new());
     before(|_| Vec::new());
     after_in_parent();
     for _ in 0..2 {
-        let last = seen();
+        let last = last_seen();
         assert!(parent.enter().is_ok());
-        assert_ne!(seen(), last);
+        assert_ne!(last_seen(), last);
     }
     after_in_parent();
     assert!(parent.enter().is_ok());
-    let last = seen();
+    let last = last_seen();
     assert!(parent.enter().is_ok());
-    assert_eq!(seen(), last);
+    assert_eq!(last_seen(), last);
 }

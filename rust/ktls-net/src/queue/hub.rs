@@ -7,8 +7,9 @@ use ktls_core::slot::SlotTable;
 
 use super::QueueShape;
 use super::worker::{DirectionTask, QueueWorker};
-use crate::descriptor::{LOOK_UP, lock};
+use crate::descriptor::lock;
 use crate::fork::HomeProcess;
+use crate::wait::SIGNAL_CHECK_INTERVAL;
 use crate::{NetError, ReadinessBell, Wait};
 
 #[derive(Debug)]
@@ -109,7 +110,10 @@ impl QueueShared {
         for inbox in &self.inboxes {
             let mut posts = lock(&inbox.posts);
             while posts.running {
-                let left = patience.left()?.unwrap_or(LOOK_UP).min(LOOK_UP);
+                let left = patience
+                    .left()?
+                    .unwrap_or(SIGNAL_CHECK_INTERVAL)
+                    .min(SIGNAL_CHECK_INTERVAL);
                 let waited = self.ended.wait_timeout(posts, left);
                 let (still, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
                 if timeout.timed_out() && still.running {

@@ -15,6 +15,7 @@ use super::worker::PoolWorker;
 use crate::NetError;
 use crate::descriptor::lock;
 use crate::fork::HomeProcess;
+use crate::wait::SIGNAL_CHECK_INTERVAL;
 
 /// Threads that pump between the sides of any number of pairs. Dropped, it ends them at once and
 /// waits for nothing.
@@ -45,9 +46,6 @@ struct RunningThreads {
 
 /// A thread that counts as running.
 struct ThreadRuns(Arc<RunningThreads>);
-
-/// How long a caller waits before it can run its signal handlers.
-const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl RelayPool {
     /// Starts `threads` threads.

@@ -4,20 +4,19 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
-use super::Wait;
+use super::{SIGNAL_CHECK_INTERVAL, Wait};
 use crate::NetError;
-use crate::descriptor::LOOK_UP;
 
 /// The deadline of a call: fixed, or renewed each time that the other side takes something.
 #[derive(Clone, Copy, Debug)]
 pub struct ProgressDeadline {
     patience: Wait,
-    each: Option<Duration>,
+    renewal: Option<Duration>,
     /// How long a wait lasts before the caller checks for signals. A signal that arrived just
     /// before a wait has interrupted nothing and would not end the wait. Each check doubles the
     /// time to the next, so no handler is delayed by more than the call has lasted. `None` for a
     /// caller that would end its call after an interruption.
-    look_up: Option<Duration>,
+    signal_check: Option<Duration>,
     /// Whether the checks for signals stop once something was taken: the call would return early
     /// with that.
     until_taken: bool,
@@ -29,8 +28,8 @@ impl ProgressDeadline {
     pub const fn once(patience: Wait) -> Self {
         Self {
             patience,
-            each: None,
-            look_up: None,
+            renewal: None,
+            signal_check: None,
             until_taken: false,
         }
     }
@@ -40,7 +39,7 @@ impl ProgressDeadline {
     #[must_use]
     pub const fn until_taken(patience: Wait) -> Self {
         Self {
-            look_up: Some(LOOK_UP),
+            signal_check: Some(SIGNAL_CHECK_INTERVAL),
             until_taken: true,
             ..Self::once(patience)
         }
@@ -50,7 +49,7 @@ impl ProgressDeadline {
     #[must_use]
     pub const fn whole(patience: Wait) -> Self {
         Self {
-            look_up: Some(LOOK_UP),
+            signal_check: Some(SIGNAL_CHECK_INTERVAL),
             ..Self::once(patience)
         }
     }
@@ -59,7 +58,7 @@ impl ProgressDeadline {
     #[must_use]
     pub fn while_stalled(timeout: Option<Duration>) -> Self {
         Self {
-            each: timeout.filter(|timeout| !timeout.is_zero()),
+            renewal: timeout.filter(|timeout| !timeout.is_zero()),
             ..Self::whole(Wait::from_timeout(timeout))
         }
     }
@@ -77,19 +76,19 @@ impl ProgressDeadline {
 
     /// Returns `true` if the deadline is renewed when the other side takes something.
     pub(crate) const fn is_renewed(&self) -> bool {
-        self.each.is_some()
+        self.renewal.is_some()
     }
 
     /// Renews the deadline, since the other side has taken something.
     pub(crate) fn renew(&mut self) {
         if self.is_renewed() {
-            self.patience = Wait::from_timeout(self.each);
+            self.patience = Wait::from_timeout(self.renewal);
         }
     }
 
     /// Notes that the call has taken bytes that it cannot give back.
     pub(crate) fn note_taken(&mut self) {
-        self.look_up = self.look_up.filter(|_| !self.until_taken);
+        self.signal_check = self.signal_check.filter(|_| !self.until_taken);
     }
 
     /// Calls `wait` with the time that it may last: up to `longest`, but not beyond the next check
@@ -103,26 +102,28 @@ impl ProgressDeadline {
         longest: Wait,
         wait: impl FnOnce(Wait) -> Result<PollFlags, NetError>,
     ) -> Result<PollFlags, NetError> {
-        let look = self.look_up.map(|after| (after, Instant::now() + after));
+        let look = self
+            .signal_check
+            .map(|after| (after, Instant::now() + after));
         let Some((after, look_at)) = look.filter(|(_, look_at)| longest.is_longer(*look_at)) else {
             let seen = wait(longest)?;
-            self.look_soon();
+            self.reset_signal_check();
             return Ok(seen);
         };
         match wait(Wait::Until(look_at)) {
             Err(NetError::TimedOut) => {
-                self.look_up = Some(after.saturating_mul(2));
+                self.signal_check = Some(after.saturating_mul(2));
                 Err(NetError::Interrupted)
             }
             waited => {
-                self.look_soon();
+                self.reset_signal_check();
                 waited
             }
         }
     }
 
-    fn look_soon(&mut self) {
-        self.look_up = self.look_up.map(|_| LOOK_UP);
+    fn reset_signal_check(&mut self) {
+        self.signal_check = self.signal_check.map(|_| SIGNAL_CHECK_INTERVAL);
     }
 }
 
@@ -138,7 +139,7 @@ mod tests {
     fn waits_between_looks_for_signals_grow_with_the_call() {
         let mut limit = ProgressDeadline::whole(Wait::Forever);
         for number in 0..12 {
-            let earliest = Instant::now() + LOOK_UP * (1 << number);
+            let earliest = Instant::now() + SIGNAL_CHECK_INTERVAL * (1 << number);
             let waited = limit.wait(Wait::Forever, |patience| {
                 assert!(matches!(patience, Wait::Until(end) if end >= earliest));
                 Err(NetError::TimedOut)
@@ -157,11 +158,11 @@ mod tests {
                     Err(NetError::Interrupted)
                 ));
             }
-            assert!(limit.look_up > Some(LOOK_UP));
+            assert!(limit.signal_check > Some(SIGNAL_CHECK_INTERVAL));
             let told = come.is_ok();
             let waited = limit.wait(Wait::Forever, |_| come);
             assert_eq!(waited.is_ok(), told);
-            assert_eq!(limit.look_up, Some(LOOK_UP));
+            assert_eq!(limit.signal_check, Some(SIGNAL_CHECK_INTERVAL));
         }
     }
 
