@@ -65,9 +65,9 @@ impl SharedNumber for ForkNumber {
             .map_or(0, |number| number.load(Ordering::SeqCst))
     }
 
-    fn replace(&self, old: u64, new: u64) -> bool {
+    fn compare_exchange(&self, old: u64, new: u64) -> Result<u64, u64> {
         let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
-        self.number()
-            .is_some_and(|number| number.compare_exchange(old, new, success, failure).is_ok())
+        let number = self.number().ok_or(0_u64)?;
+        number.compare_exchange(old, new, success, failure)
     }
 }

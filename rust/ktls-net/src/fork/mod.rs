@@ -23,8 +23,11 @@ pub trait SharedNumber: fmt::Debug + Send + Sync {
     /// Returns the current number.
     fn load(&self) -> u64;
 
-    /// Replaces `old` by `new`. Returns `false` if there is another number by now.
-    fn replace(&self, old: u64, new: u64) -> bool;
+    /// Replaces `old` by `new`, and returns `old`.
+    ///
+    /// # Errors
+    /// Returns the current number if it is not `old`. Then it is not replaced.
+    fn compare_exchange(&self, old: u64, new: u64) -> Result<u64, u64>;
 }
 
 /// Decides whether this process may use the object that has this owner.
@@ -218,7 +221,7 @@ impl Ownership {
             u64::from(std::process::id()) << 32 | (claim.last_seen.wrapping_add(1) & LOW_HALF);
         let won = match &claim.number {
             _ if known == NOT_OWNER => false,
-            Some(number) => number.replace(claim.last_seen, mine),
+            Some(number) => number.compare_exchange(claim.last_seen, mine).is_ok(),
             None => !self.is_inherited(known),
         };
         if !won {

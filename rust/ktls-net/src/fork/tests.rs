@@ -9,9 +9,9 @@ impl SharedNumber for Number {
         self.0.load(Ordering::SeqCst)
     }
 
-    fn replace(&self, old: u64, new: u64) -> bool {
+    fn compare_exchange(&self, old: u64, new: u64) -> Result<u64, u64> {
         let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
-        self.0.compare_exchange(old, new, success, failure).is_ok()
+        self.0.compare_exchange(old, new, success, failure)
     }
 }
 
