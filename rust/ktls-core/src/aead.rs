@@ -1,20 +1,21 @@
-//! What the record layer asks of a cipher.
+//! The interface between the record layer and cryptography.
 
 use crate::error::Error;
 use crate::suite::{AeadAlgorithm, Hash};
 use crate::wire::TAG_LEN;
 
-/// The 12 bytes that make one use of a key unlike any other; derived, never stored.
+/// The 12 bytes that must differ for each use of a key. Derived, never stored.
 pub type NonceBytes = [u8; 12];
 
-/// Additional data of a record: its header in TLS 1.3 (5 bytes), 13 bytes in TLS 1.2.
+/// The additional data of a record: in TLS 1.3 its header (5 bytes), in TLS 1.2 13 bytes.
 ///
-/// Kept in words and not in bytes: batches write one for each record and compare it soon after.
+/// Stored in words instead of bytes: batches write one for each record and compare it soon after,
+/// and loads of another width than the stores defeat store forwarding.
 #[derive(Clone, Copy, Debug, Eq)]
 pub struct Aad {
     /// The first 8 bytes, least significant first.
     head: u64,
-    /// The next 15, and the length.
+    /// The next 15 bytes and the length.
     rest: [u64; 2],
 }
 
@@ -26,7 +27,8 @@ pub struct AadBytes {
 }
 
 impl Aad {
-    /// More than a record has, so that published vectors fit; 24 bytes with the length.
+    /// The most bytes. More than records need, so that published test vectors fit; with the length,
+    /// 24.
     pub const MAX_LEN: usize = 23;
 
     /// No additional data.
@@ -35,7 +37,7 @@ impl Aad {
         rest: [0; 2],
     };
 
-    /// The five header bytes of a TLS 1.3 record.
+    /// Returns the additional data of a TLS 1.3 record: its five header bytes.
     #[must_use]
     #[inline]
     pub const fn header([a, b, c, d, e]: [u8; 5]) -> Self {
@@ -45,7 +47,8 @@ impl Aad {
         }
     }
 
-    /// The 13 bytes of TLS 1.2: number, type, version, plaintext length (RFC 5246 §6.2.3.3).
+    /// Returns the 13 bytes of TLS 1.2: number, type, version and plaintext length (RFC 5246
+    /// §6.2.3.3).
     #[must_use]
     pub const fn numbered(number: u64, [a, b, c, d, e]: [u8; 5]) -> Self {
         Self {
@@ -57,7 +60,7 @@ impl Aad {
         }
     }
 
-    /// The bytes in their order.
+    /// Returns the additional data as bytes.
     #[must_use]
     #[inline]
     pub fn bytes(&self) -> AadBytes {
@@ -76,7 +79,8 @@ impl Aad {
 }
 
 impl PartialEq for Aad {
-    /// Word by word: a wider load of words that were just written would have to wait.
+    /// Compares word by word: a wider load of words that were just stored would defeat store
+    /// forwarding.
     #[inline]
     fn eq(&self, other: &Self) -> bool {
         let same = |i: usize| self.rest[i] == other.rest[i];
@@ -87,7 +91,7 @@ impl PartialEq for Aad {
 impl TryFrom<&[u8]> for Aad {
     type Error = Error;
 
-    /// Any additional data, as a test vector has it.
+    /// Converts additional data of any kind, such as that of a test vector.
     fn try_from(from: &[u8]) -> Result<Self, Error> {
         if from.len() > Self::MAX_LEN {
             return Err(Error::BadLength {
@@ -115,27 +119,28 @@ impl AsRef<[u8]> for AadBytes {
     }
 }
 
-/// Where the length is in its word.
+/// The position of the length in its word.
 const LEN_SHIFT: u32 = 56;
 
-/// One record to protect: everything between header and end of tag.
+/// One record to seal: everything between the header and the end of the tag.
 #[derive(Debug)]
 pub struct SealJob<'a> {
     /// The nonce.
     pub nonce: NonceBytes,
     /// The additional data.
     pub aad: Aad,
-    /// The fragment.
+    /// The plaintext fragment.
     pub plaintext: &'a [u8],
-    /// The content type that follows it inside, in TLS 1.3.
+    /// The content type that follows the plaintext in TLS 1.3. `None` in TLS 1.2.
     pub inner_type: Option<u8>,
-    /// Exactly ciphertext and tag. What lay there before means nothing, but the ciphertext may be read
-    /// back for the tag: who writes to it meanwhile gets a tag that is valid for what they wrote.
+    /// The output, exactly as long as ciphertext and tag. Its contents are overwritten. The
+    /// ciphertext may be read back for the tag: a thread that writes to it meanwhile makes the tag
+    /// valid for what it wrote.
     pub out: &'a mut [u8],
 }
 
 impl SealJob<'_> {
-    /// Where a job will be.
+    /// Returns an empty job, to be filled in.
     pub const fn none() -> Self {
         Self {
             nonce: [0; 12],
@@ -147,7 +152,7 @@ impl SealJob<'_> {
     }
 }
 
-/// One record to unprotect.
+/// One record to open.
 #[derive(Debug)]
 pub struct OpenJob<'a> {
     /// The nonce.
@@ -158,12 +163,12 @@ pub struct OpenJob<'a> {
     pub ciphertext: &'a [u8],
     /// The tag.
     pub tag: &'a [u8; TAG_LEN],
-    /// As long as the ciphertext.
+    /// The output, as long as the ciphertext.
     pub out: &'a mut [u8],
 }
 
 impl OpenJob<'_> {
-    /// Where a job will be.
+    /// Returns an empty job, to be filled in.
     pub const fn none() -> Self {
         Self {
             nonce: [0; 12],
@@ -175,18 +180,18 @@ impl OpenJob<'_> {
     }
 }
 
-/// One record to unprotect whose last byte, the content type in TLS 1.3, may be kept apart.
+/// One record to open whose last byte, the content type in TLS 1.3, may be stored separately.
 #[derive(Debug)]
 pub struct InnerJob<'a> {
-    /// The record.
+    /// The record to open.
     pub job: OpenJob<'a>,
-    /// None: `out` is as long as the ciphertext. Otherwise it is one byte shorter, and the last byte
-    /// of the inner plaintext comes here.
+    /// If `None`, `out` is as long as the ciphertext. Otherwise `out` is one byte shorter, and the
+    /// last byte of the inner plaintext is stored here.
     pub inner_type: Option<u8>,
 }
 
 impl InnerJob<'_> {
-    /// Where a job will be.
+    /// Returns an empty job, to be filled in.
     pub const fn none() -> Self {
         Self {
             job: OpenJob::none(),
@@ -195,51 +200,55 @@ impl InnerJob<'_> {
     }
 }
 
-/// An expanded key of some AEAD, in use by one direction. One pass over the bytes, no allocation.
+/// An expanded key of an AEAD, in use by one direction. Implementations make one pass over the
+/// bytes and do not allocate.
 pub trait RecordKey: Send + Sync {
-    /// Protects one record, out of place.
+    /// Seals one record, out of place.
     ///
     /// # Panics
-    /// When the lengths of a job do not fit together: a bug of the record layer.
+    /// Panics if the lengths of the job's fields do not match, which is a bug of the record layer.
     fn seal(&self, job: SealJob<'_>);
 
-    /// Unprotects one record, out of place.
+    /// Opens one record, out of place.
     ///
     /// # Errors
-    /// [`Error::BadTag`]; no plaintext is left in `out` then.
+    /// Returns [`Error::BadTag`] if the tag does not match. Then `out` contains no plaintext.
     fn open(&self, job: OpenJob<'_>) -> Result<(), Error>;
 
-    /// This key, if several records together take it less time than one after the other.
+    /// Returns this key as [`Interleaved`] if it processes several records together faster than one
+    /// after the other.
     fn interleaved(&self) -> Option<&dyn Interleaved> {
         None
     }
 }
 
-/// A key that works on several records at once.
+/// A key that processes several records at once.
 pub trait Interleaved {
-    /// As [`RecordKey::seal`] for every job.
+    /// Seals every job as [`RecordKey::seal`] does.
     fn seal_many(&self, jobs: &mut [SealJob<'_>]);
 
-    /// As [`RecordKey::open`] for the jobs in order, until one fails; gives how many were opened.
-    /// No plaintext of the others is left.
+    /// Opens the jobs in order, as [`RecordKey::open`] does, until one fails. Returns the number of
+    /// jobs that were opened. The outputs of the others contain no plaintext.
     fn open_many(&self, jobs: &mut [InnerJob<'_>]) -> usize;
 }
 
-/// All the cryptography that the core needs, handed in from outside.
+/// The cryptography that the core needs, implemented outside of it.
 pub trait Provider: Send + Sync {
     /// Expands a key.
     ///
     /// # Errors
-    /// [`Error::CipherMissing`], [`Error::BadLength`]
+    /// - [`Error::CipherMissing`] if the algorithm is not implemented.
+    /// - [`Error::BadLength`] if `key` has the wrong length.
     fn record_key(&self, algorithm: AeadAlgorithm, key: &[u8])
     -> Result<Box<dyn RecordKey>, Error>;
 
-    /// HKDF-Expand (RFC 5869 §2.3) with `secret` as PRK, filling `out`.
+    /// Computes HKDF-Expand (RFC 5869 §2.3) with `secret` as PRK, and fills `out`.
     ///
     /// # Errors
-    /// [`Error::CipherMissing`] when the hash is not there, [`Error::BadLength`]
+    /// - [`Error::CipherMissing`] if the hash is not implemented.
+    /// - [`Error::BadLength`] if `out` is longer than HKDF allows.
     fn expand(&self, hash: Hash, secret: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error>;
 
-    /// Which implementation serves the algorithm, or None.
+    /// Returns the name of the implementation of the algorithm, or `None` if there is none.
     fn implementation(&self, algorithm: AeadAlgorithm) -> Option<&'static str>;
 }
