@@ -1,4 +1,4 @@
-//! Traffic keys, their numbers and how the next secret comes from this one.
+//! Traffic secrets, traffic keys and record sequence numbers.
 
 mod framed;
 mod secret;

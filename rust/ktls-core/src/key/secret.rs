@@ -1,4 +1,4 @@
-//! `application_traffic_secret_N` (RFC 8446 §7).
+//! Traffic secrets: `application_traffic_secret_N` (RFC 8446 §7).
 
 use std::fmt;
 
@@ -18,10 +18,11 @@ pub struct TrafficSecret {
 }
 
 impl TrafficSecret {
-    /// Holds a secret of a handshake (generation 0) or of a later generation.
+    /// Stores a secret of a handshake (generation 0) or of a later generation.
     ///
     /// # Errors
-    /// [`Error::UnknownSuite`], [`Error::BadLength`]
+    /// - [`Error::UnknownSuite`] if there is no suite with this number.
+    /// - [`Error::BadLength`] if the secret is not as long as the suite's hash.
     pub fn new(suite: u16, secret: &[u8], generation: u64) -> Result<Self, Error> {
         let suite = Suite::by_id(suite)?;
         let want = suite.hash.output_len();
@@ -39,28 +40,28 @@ impl TrafficSecret {
         })
     }
 
-    /// The suite.
+    /// Returns the suite.
     #[must_use]
     pub const fn suite(&self) -> &'static Suite {
         self.suite
     }
 
-    /// How many key updates lie behind this secret.
+    /// Returns the number of key updates before this secret.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The secret itself.
+    /// Returns the bytes of the secret.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.secret
     }
 
-    /// The traffic key and iv of this secret (RFC 8446 §7.3).
+    /// Derives the traffic key and iv of this secret (RFC 8446 §7.3).
     ///
     /// # Errors
-    /// [`Error::CipherMissing`] when the provider lacks the hash.
+    /// Returns [`Error::CipherMissing`] if `provider` has no implementation of the hash.
     pub fn crypto_info(&self, provider: &dyn Provider, rec_seq: u64) -> Result<CryptoInfo, Error> {
         let cipher = Cipher::by_type(self.suite.cipher_type)?;
         let key = self.expand_label(provider, "key", cipher.key_len)?;
@@ -68,10 +69,11 @@ impl TrafficSecret {
         CryptoInfo::from_key_iv(cipher.cipher_type, &key, &iv, rec_seq)
     }
 
-    /// The next generation (RFC 8446 §7.2).
+    /// Derives the secret of the next generation (RFC 8446 §7.2).
     ///
     /// # Errors
-    /// As [`TrafficSecret::crypto_info`].
+    /// - [`Error::CipherMissing`] if `provider` has no implementation of the hash.
+    /// - [`Error::SeqExhausted`] if this is generation 2^64 - 1.
     pub fn next(&self, provider: &dyn Provider) -> Result<Self, Error> {
         let generation = self.generation.checked_add(1).ok_or(Error::SeqExhausted)?;
         Ok(Self {
@@ -80,11 +82,13 @@ impl TrafficSecret {
         })
     }
 
-    /// Refuses that the two directions of a connection have one secret, also when one of them is up to
-    /// three key updates behind the other: it would reach the other's key in the end.
+    /// Checks that two directions have different secrets, even if one of them is up to three key
+    /// updates behind the other. Otherwise one direction would reach the other's key, and nonces
+    /// would repeat.
     ///
     /// # Errors
-    /// [`Error::OneSecret`]; those of [`TrafficSecret::next`].
+    /// - [`Error::OneSecret`] if the secrets are the same.
+    /// - [`Error::CipherMissing`] if `provider` has no implementation of the hash.
     pub fn check_apart(&self, other: &Self, provider: &dyn Provider) -> Result<(), Error> {
         let (mut one, mut two) = (self.clone(), other.clone());
         for _ in 0..=FAR {
@@ -96,14 +100,14 @@ impl TrafficSecret {
         Ok(())
     }
 
-    /// Takes the same time wherever they differ.
+    /// Compares the secrets in constant time.
     fn is_secret_of(&self, other: &Self) -> bool {
         let pairs = std::iter::zip(&*self.secret, &*other.secret);
         let difference = pairs.fold(0, |sum, (a, b)| sum | (a ^ b));
         std::hint::black_box(difference) == 0 && self.secret.len() == other.secret.len()
     }
 
-    /// The next secret, whatever generation the caller thinks that it is.
+    /// Derives the next secret, with the generation unchanged.
     fn following(&self, provider: &dyn Provider) -> Result<Self, Error> {
         let secret = self.expand_label(provider, "traffic upd", self.suite.hash.output_len())?;
         Ok(Self {
@@ -112,7 +116,7 @@ impl TrafficSecret {
         })
     }
 
-    /// HKDF-Expand-Label with an empty context (RFC 8446 §7.1).
+    /// Computes HKDF-Expand-Label with an empty context (RFC 8446 §7.1).
     fn expand_label(
         &self,
         provider: &dyn Provider,
@@ -130,10 +134,11 @@ impl TrafficSecret {
     }
 }
 
-/// How many key updates apart two secrets are known for one.
+/// The most key updates between two secrets that are still recognized as the same.
 const FAR: usize = 3;
 
-/// `HkdfLabel`: length, "tls13 " + label, empty context. Ours are all shorter than 250 bytes.
+/// Encodes `HkdfLabel`: length, "tls13 " + label, empty context. All labels are shorter than 250
+/// bytes.
 fn hkdf_label(label: &str, len: usize) -> Vec<u8> {
     let mut info = vec![0, len as u8, (6 + label.len()) as u8];
     info.extend_from_slice(b"tls13 ");

@@ -4,39 +4,39 @@ use std::ops::Range;
 
 use crate::error::Error;
 
-/// The 64-bit record sequence number of one direction. It stops; it never wraps.
+/// The 64-bit record sequence number of one direction. It ends at its maximum and never wraps.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RecSeq {
     next: u64,
-    /// 2^64 - 1 was taken.
+    /// Whether 2^64 - 1 was taken.
     ended: bool,
 }
 
 impl RecSeq {
-    /// The number of the next record.
+    /// Starts at the number `next`.
     #[must_use]
     pub const fn new(next: u64) -> Self {
         Self { next, ended: false }
     }
 
-    /// The number of the next record.
+    /// Returns the number of the next record.
     #[must_use]
     pub const fn next(self) -> u64 {
         self.next
     }
 
-    /// Takes the next `count` numbers for records of our own, all of them or none.
+    /// Takes the next `count` numbers, for records that we seal. Takes all of them or none.
     ///
     /// # Errors
-    /// [`Error::SeqExhausted`] when fewer are left; 2^64 - 1 is never given out: the kernel does not
-    /// send that record either (`docs/kernel-rules.md`, S2.3-1).
+    /// Returns [`Error::SeqExhausted`] if fewer are left. The number 2^64 - 1 is never used: the
+    /// kernel does not send that record either (`docs/kernel-rules.md`, S2.3-1).
     pub fn reserve(&mut self, count: u64) -> Result<Range<u64>, Error> {
         let start = self.next;
         self.next = start.checked_add(count).ok_or(Error::SeqExhausted)?;
         Ok(start..self.next)
     }
 
-    /// What is left behind `count` numbers, which were all there.
+    /// Returns the sequence after `count` numbers were taken. That many must have been left.
     #[must_use]
     pub(crate) const fn after(self, count: u64) -> Self {
         let (next, ended) = self.next.overflowing_add(count);
@@ -46,11 +46,11 @@ impl RecSeq {
         }
     }
 
-    /// Takes the number of a record of the peer, which may have used 2^64 - 1
+    /// Takes the next number, for a record of the peer, which may have used 2^64 - 1
     /// (`docs/kernel-rules.md`, S2.3-2).
     ///
     /// # Errors
-    /// [`Error::SeqExhausted`] after that.
+    /// Returns [`Error::SeqExhausted`] if 2^64 - 1 was taken before.
     pub fn take(&mut self) -> Result<u64, Error> {
         if self.ended {
             return Err(Error::SeqExhausted);

@@ -1,5 +1,4 @@
-//! A key in use: how one record is sealed and opened under it
-//! (`docs/kernel-rules.md`, S2.1 and S3.2).
+//! Sealing and opening one record under a traffic key (`docs/kernel-rules.md`, S2.1 and S3.2).
 
 use std::fmt;
 
@@ -8,24 +7,24 @@ use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 use crate::wire::{ContentType, HEADER_LEN, Header, MAX_PLAINTEXT, TAG_LEN, TLS12, TLS13};
 
-/// An expanded traffic key with its iv. Knows nothing of which number comes next.
+/// An expanded traffic key with its iv. It does not track record numbers.
 pub struct TrafficKey {
     info: CryptoInfo,
     aead: Box<dyn RecordKey>,
     tls12: bool,
-    /// Of the cipher in this version, looked up once.
+    /// The values of `cipher.explicit` and `cipher.overhead` for this version, looked up once.
     explicit: usize,
     overhead: usize,
 }
 
-/// The plaintext of a record that authenticated: its type and how much of `out` it takes.
+/// The plaintext of an opened record: its content type, and its length in `out`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct InnerPlaintext {
-    /// The content type: the inner one in TLS 1.3.
+    /// The content type. TLS 1.3: the inner one.
     pub record_type: u8,
-    /// Bytes of plaintext, padding and type taken off.
+    /// The length of the plaintext without padding and type, in bytes.
     pub len: usize,
-    /// Bytes of inner plaintext: with type and padding in TLS 1.3.
+    /// The length of the inner plaintext in bytes. TLS 1.3: with type and padding.
     pub inner_len: usize,
 }
 
@@ -33,7 +32,7 @@ impl TrafficKey {
     /// Expands the key of `info`.
     ///
     /// # Errors
-    /// [`Error::CipherMissing`]
+    /// Returns [`Error::CipherMissing`] if `provider` has no implementation of the cipher.
     pub fn new(info: CryptoInfo, provider: &dyn Provider) -> Result<Self, Error> {
         let (cipher, version) = (info.cipher(), info.version());
         Ok(Self {
@@ -45,14 +44,14 @@ impl TrafficKey {
         })
     }
 
-    /// What was installed, with the number it started from.
+    /// Returns the key as it was installed, with its first record number.
     #[must_use]
     pub const fn info(&self) -> &CryptoInfo {
         &self.info
     }
 
-    /// What `getsockopt` tells when `seq` is the next number: the live iv and rec_seq
-    /// (`docs/kernel-rules.md`, S1.5-3).
+    /// Returns the key as `getsockopt` reports it if `seq` is the next number: with the current iv
+    /// and rec_seq (`docs/kernel-rules.md`, S1.5-3).
     #[must_use]
     pub fn live_info(&self, seq: u64) -> CryptoInfo {
         let mut live = self.info.clone();
@@ -72,13 +71,13 @@ impl TrafficKey {
         .unwrap_or(live)
     }
 
-    /// Bytes that a record has on top of its plaintext.
+    /// Returns the number of bytes that a record is longer than its plaintext.
     #[must_use]
     pub const fn overhead(&self) -> usize {
         self.overhead
     }
 
-    /// Bytes in front of the ciphertext.
+    /// Returns the number of bytes in front of the ciphertext.
     #[must_use]
     pub const fn prepend(&self) -> usize {
         HEADER_LEN + self.explicit
@@ -87,7 +86,8 @@ impl TrafficKey {
     /// Checks that `next` may follow this key (`docs/kernel-rules.md`, S1.4-3 and S1.4-4).
     ///
     /// # Errors
-    /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`]
+    /// - [`Error::NoRekeyIn12`] if this key is for TLS 1.2.
+    /// - [`Error::RekeyMismatch`] if `next` has another version or cipher.
     pub fn check_rekey(&self, next: &CryptoInfo) -> Result<(), Error> {
         if self.is_tls12() {
             return Err(Error::NoRekeyIn12);
@@ -100,24 +100,26 @@ impl TrafficKey {
         )
     }
 
-    /// Seals one record into `out`, which is exactly as long as the record.
+    /// Seals one record into `out`.
     ///
     /// # Panics
-    /// When `out` has another length, or the plaintext is over 2^14 bytes.
+    /// Panics if `out` is not exactly as long as the record, or `plaintext` is longer than 2^14
+    /// bytes.
     pub fn seal(&self, seq: u64, record_type: u8, plaintext: &[u8], out: &mut [u8]) {
         self.aead
             .seal(self.seal_job(seq, record_type, plaintext, out));
     }
 
-    /// The key, if it seals or opens several records together in less time.
+    /// Returns the key as [`Interleaved`] if it processes several records together faster than one
+    /// after the other.
     pub(crate) fn interleaved(&self) -> Option<&dyn Interleaved> {
         self.aead.interleaved()
     }
 
-    /// All of a record but the work of the AEAD: header and explicit nonce are written.
+    /// Writes the header and the explicit nonce of a record, and returns the job for the AEAD.
     ///
     /// # Panics
-    /// As [`TrafficKey::seal`].
+    /// Panics as [`TrafficKey::seal`] does.
     #[inline]
     fn seal_job<'a>(
         &self,
@@ -131,11 +133,13 @@ impl TrafficKey {
         job
     }
 
-    /// The same in a place that is there already, field by field: copied as a whole, a job would wait
-    /// for its fields to be written.
+    /// Writes the header and the explicit nonce of a record, and fills in `job`.
+    ///
+    /// The fields are stored one by one into the caller's job. Copying a whole job would load its
+    /// fields with wider loads than they were stored with, which defeats store forwarding.
     ///
     /// # Panics
-    /// As [`TrafficKey::seal`].
+    /// Panics as [`TrafficKey::seal`] does.
     #[inline(always)]
     pub(crate) fn set_job<'a>(
         &self,
@@ -171,7 +175,7 @@ impl TrafficKey {
         let (header_out, out) = out.split_at_mut(HEADER_LEN);
         let (explicit_out, out) = out.split_at_mut(self.explicit);
         header_out.copy_from_slice(&header);
-        // Not read back from the buffer, which another thread may be writing to.
+        // Not read back from the buffer: another thread may be writing to it.
         let explicit = &self.explicit_nonce(seq)[..self.explicit];
         explicit_out.copy_from_slice(explicit);
         job.nonce = self.nonce12(seq, explicit);
@@ -181,22 +185,26 @@ impl TrafficKey {
         job.out = out;
     }
 
-    /// Opens the record in `record`, whose header says its length, into the start of `out`.
+    /// Opens the record in `record` into the start of `out`. The length of `record` is the record's
+    /// length.
     ///
-    /// `out` must hold the inner plaintext: see [`TrafficKey::inner_len`].
+    /// `out` must have room for the inner plaintext: see [`TrafficKey::inner_len`].
     ///
     /// # Errors
-    /// [`Error::BadTag`], [`Error::NoContentType`]; [`Error::RecordTooShort`] and [`Error::NoRoom`]
-    /// for what a deframer lets through and a caller sizes wrongly.
+    /// - [`Error::BadTag`] if the record does not authenticate.
+    /// - [`Error::NoContentType`] if the inner plaintext is empty or all zeros.
+    /// - [`Error::RecordTooShort`] if `record` has no room for nonce and tag.
+    /// - [`Error::NoRoom`] if `out` is too short.
     pub fn open(&self, seq: u64, record: &[u8], out: &mut [u8]) -> Result<InnerPlaintext, Error> {
         let inner = self.open_inner(seq, record, out)?;
         self.strip(record[0], inner)
     }
 
-    /// The same with type and padding: the inner plaintext, at the start of `out`.
+    /// Opens a record into the start of `out`, and returns the inner plaintext with type and
+    /// padding.
     ///
     /// # Errors
-    /// As [`TrafficKey::open`].
+    /// Returns the errors of [`TrafficKey::open`] except [`Error::NoContentType`].
     pub(crate) fn open_inner<'a>(
         &self,
         seq: u64,
@@ -213,10 +221,10 @@ impl TrafficKey {
         Ok(out)
     }
 
-    /// All that the AEAD needs of the record in `record`; `out` is what it gets.
+    /// Returns the AEAD's job to open the record in `record` into `out`.
     ///
     /// # Errors
-    /// [`Error::RecordTooShort`]
+    /// Returns [`Error::RecordTooShort`] if `record` has no room for nonce and tag.
     #[inline]
     pub(crate) fn open_job<'a>(
         &self,
@@ -229,10 +237,11 @@ impl TrafficKey {
         Ok(job)
     }
 
-    /// The same in a place that is there already, as [`TrafficKey::set_job`].
+    /// Fills in `job`, the AEAD's job to open the record in `record` into `out`. See
+    /// [`TrafficKey::set_job`] for why the fields are stored one by one.
     ///
     /// # Errors
-    /// [`Error::RecordTooShort`]
+    /// Returns [`Error::RecordTooShort`] if `record` has no room for nonce and tag.
     #[inline(always)]
     pub(crate) fn set_open_job<'a>(
         &self,
@@ -253,10 +262,10 @@ impl TrafficKey {
         Ok(())
     }
 
-    /// Bytes of inner plaintext in a record of `record_len` bytes.
+    /// Returns the length of the inner plaintext in a record of `record_len` bytes.
     ///
     /// # Errors
-    /// [`Error::RecordTooShort`]
+    /// Returns [`Error::RecordTooShort`] if such a record has no room for nonce and tag.
     #[inline]
     pub fn inner_len(&self, record_len: usize) -> Result<usize, Error> {
         let min = self.prepend() + TAG_LEN;
@@ -266,7 +275,8 @@ impl TrafficKey {
         })
     }
 
-    /// Nonce and additional data of a received record: `prepend` is its header and explicit nonce.
+    /// Returns nonce and additional data of a received record. `prepend` is its header and explicit
+    /// nonce.
     #[inline(always)]
     pub(super) fn protection(
         &self,
@@ -286,7 +296,7 @@ impl TrafficKey {
         &*self.aead
     }
 
-    /// Takes type and padding off an inner plaintext (RFC 8446 §5.4).
+    /// Removes type and padding from an inner plaintext (RFC 8446 §5.4).
     pub(super) fn strip(&self, opaque_type: u8, inner: &[u8]) -> Result<InnerPlaintext, Error> {
         let inner_len = inner.len();
         if self.is_tls12() {
@@ -311,8 +321,8 @@ impl TrafficKey {
         self.tls12
     }
 
-    /// The iv counted up by one per record since the key was installed, whatever rec_seq is
-    /// (`docs/kernel-rules.md`, S2.1-3).
+    /// Returns the explicit nonce of a record: the iv plus the number of records since the key was
+    /// installed, independent of rec_seq (`docs/kernel-rules.md`, S2.1-3).
     pub(super) fn explicit_nonce(&self, seq: u64) -> [u8; 8] {
         let mut start = [0; 8];
         start.copy_from_slice(&self.info.nonce()[4..]);
@@ -332,9 +342,10 @@ impl TrafficKey {
         nonce
     }
 
-    /// RFC 8446 §5.3, and RFC 7905 §2 for ChaCha20-Poly1305 in TLS 1.2.
+    /// Computes the nonce of RFC 8446 §5.3, and of RFC 7905 §2 for ChaCha20-Poly1305 in TLS 1.2.
     fn nonce_xor(&self, seq: u64) -> NonceBytes {
-        // As two numbers, for an AEAD reads it so: byte by byte it would have to wait for the writing.
+        // Stored as two numbers, since the AEAD loads it so: stores byte by byte would defeat store
+        // forwarding.
         let [a, b, c, d, tail @ ..] = *self.info.nonce();
         let (head, tail) = (u32::from_be_bytes([a, b, c, d]), u64::from_be_bytes(tail));
         let mut nonce = [0; 12];
@@ -348,8 +359,8 @@ fn aad12(seq: u64, record_type: u8, len: usize) -> Aad {
     Aad::numbered(seq, header12(record_type, len))
 }
 
-/// That of a protected record of TLS 1.3, which is all of its additional data: made of constants and
-/// not taken from the wire, as in the kernel (`docs/kernel-rules.md`, S2.1-5).
+/// Returns the header of a protected TLS 1.3 record, which is its additional data. It is made of
+/// constants and not taken from the wire, as in the kernel (`docs/kernel-rules.md`, S2.1-5).
 fn outer_header(len: usize) -> [u8; HEADER_LEN] {
     header12(ContentType::APPLICATION_DATA.0, len)
 }
