@@ -1,4 +1,4 @@
-//! Key updates: the two small machines, and finding the message.
+//! Key updates: a state machine for each direction, and a scanner that finds KeyUpdate messages.
 
 mod rx;
 mod scan;
@@ -8,7 +8,7 @@ pub use rx::{RxRekey, RxRekeyEvent};
 pub use scan::{FoundKeyUpdate, KeyUpdateFault, KeyUpdateScanner};
 pub use tx::{TxRekey, TxRekeyEvent};
 
-/// The one byte of a KeyUpdate (RFC 8446 §4.6.3).
+/// The `request_update` byte of a KeyUpdate (RFC 8446 §4.6.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reply {
     /// `update_not_requested`
@@ -18,7 +18,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// A whole KeyUpdate message with this byte.
+    /// Returns a complete KeyUpdate message with this byte.
     #[must_use]
     pub const fn message(self) -> [u8; 5] {
         [crate::wire::KEY_UPDATE, 0, 0, 1, self as u8]

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 
-/// Where the receive key stands (RFC 8446 §4.6.3, and the kernel's pause rule K-9).
+/// The state of a receive key (RFC 8446 §4.6.3, and the kernel's pause rule K-9).
 ///
 /// | state  | `KeyInstalled` | `KeyUpdateRead` |
 /// |--------|----------------|-----------------|
@@ -11,29 +11,30 @@ use crate::error::Error;
 /// | Paused | Ready          | `KeyExpired`    |
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum RxRekey {
-    /// Nothing can be opened yet.
+    /// No key is installed, so no record can be opened.
     #[default]
     NoKey,
-    /// Records open under the current key.
+    /// Records are opened under the current key.
     Ready,
-    /// The peer moved on; nothing opens until the next key is installed.
+    /// The peer uses a new key. No record is opened until that key is installed.
     Paused,
 }
 
-/// What happens to a receive key.
+/// An event of a receive key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RxRekeyEvent {
-    /// A key was given (`TLS_RX`).
+    /// A key was installed (`TLS_RX`).
     KeyInstalled,
     /// A KeyUpdate was opened.
     KeyUpdateRead,
 }
 
 impl RxRekey {
-    /// The state after `event`.
+    /// Returns the state after `event`.
     ///
     /// # Errors
-    /// Why `event` cannot happen here: [`Error::NoKey`], [`Error::KeyExpired`].
+    /// - [`Error::NoKey`] for a KeyUpdate if no key is installed.
+    /// - [`Error::KeyExpired`] for a KeyUpdate while paused.
     pub fn on(self, event: RxRekeyEvent) -> Result<Self, Error> {
         match (self, event) {
             (Self::NoKey | Self::Ready | Self::Paused, RxRekeyEvent::KeyInstalled) => {

@@ -1,33 +1,33 @@
-//! Finding KeyUpdates in handshake plaintext (RFC 8446 §4.6.3, §5.1).
+//! Finds KeyUpdates in handshake plaintext (RFC 8446 §4.6.3, §5.1).
 
 use crate::wire::{ContentType, KEY_UPDATE};
 
-/// A KeyUpdate, or what stands where one may not.
+/// A KeyUpdate that was found, or its violation of the protocol.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FoundKeyUpdate {
-    /// Index of the record in which the message ends, from the scanner's first.
+    /// The index of the record in which the message ends. The scanner's first record has index 0.
     pub record: u64,
-    /// The peer wants a KeyUpdate in return.
+    /// Whether the peer requests a KeyUpdate in return.
     pub update_requested: bool,
-    /// What the RFC forbids about it.
+    /// The violation of the protocol, if there is one.
     pub fault: Option<KeyUpdateFault>,
 }
 
-/// What makes a KeyUpdate unacceptable.
+/// How a KeyUpdate violates the protocol.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeyUpdateFault {
-    /// Handshake bytes follow it in its record: the key would change off a record boundary.
+    /// Handshake bytes follow it in its record: the key would not change at a record boundary.
     DataAfter,
-    /// Another content type came inside the message.
+    /// A record of another content type arrived inside the message.
     Interleaved,
     /// Its length is not 1.
     BadLength,
-    /// Its byte is neither 0 nor 1.
+    /// Its `request_update` is neither 0 nor 1.
     BadValue,
 }
 
 impl KeyUpdateFault {
-    /// The name that Python sees.
+    /// Returns the name that Python uses.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -39,22 +39,22 @@ impl KeyUpdateFault {
     }
 }
 
-/// Walks over the handshake messages of one direction, record by record, holding at most five bytes.
+/// Scans the handshake messages of one direction record by record. It stores at most five bytes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct KeyUpdateScanner {
-    /// Records seen.
+    /// The number of records scanned.
     records: u64,
-    /// The message header as far as it is there, and a KeyUpdate's byte behind it.
+    /// The bytes of the message header so far, followed by the `request_update` of a KeyUpdate.
     head: [u8; 5],
     have: usize,
-    /// Bytes of a message body that are still to be skipped.
+    /// The number of bytes of a message body that are still to be skipped.
     skip: usize,
 }
 
 const HEAD: usize = 4;
 
 impl KeyUpdateScanner {
-    /// Scans the next record.
+    /// Scans the next record, and calls `found` for each KeyUpdate.
     pub fn feed(
         &mut self,
         record_type: u8,
@@ -73,13 +73,13 @@ impl KeyUpdateScanner {
         }
     }
 
-    /// True when no message is half read.
+    /// Returns `true` if no message is incomplete.
     #[must_use]
     pub const fn at_boundary(&self) -> bool {
         self.have == 0 && self.skip == 0
     }
 
-    /// Takes what belongs to the current message off `bytes`.
+    /// Scans bytes of the current message at the start of `bytes`, and returns the rest.
     fn advance<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -100,7 +100,8 @@ impl KeyUpdateScanner {
         rest
     }
 
-    /// The header is whole: skip an ordinary message, wait for a KeyUpdate's byte, or report it.
+    /// Handles a complete message header: skips an ordinary message, waits for the byte of a
+    /// KeyUpdate, or reports the KeyUpdate.
     fn judge(&mut self, rest: &[u8], record: u64, found: &mut impl FnMut(FoundKeyUpdate)) {
         let [message_type, a, b, c, value] = self.head;
         let len = u32::from_be_bytes([0, a, b, c]) as usize;

@@ -3,43 +3,46 @@
 use crate::error::Error;
 use crate::rekey::Reply;
 
-/// Where our own key updates stand (RFC 8446 §4.6.3, RFC 9846 §4.7.3: one outstanding request).
+/// The state of our own key updates (RFC 8446 §4.6.3, RFC 9846 §4.7.3: at most one outstanding
+/// request).
 ///
 /// | state     | `Start`                 | `KeyInstalled`              | `PeerUpdated` |
 /// |-----------|-------------------------|-----------------------------|---------------|
 /// | Idle      | Sending(reply)          | Idle                        | Idle          |
 /// | Requested | Sending(`Requested`)    | Requested                   | Idle          |
-/// | Sending   | `Busy`: still Sending   | Idle, or Requested if asked | Sending(`NotRequested`) |
+/// | Sending   | `KeyExpired`            | Idle, or Requested if asked | Sending(`NotRequested`) |
 ///
-/// `Start` in Requested keeps waiting for the first answer; the message itself then asks for none
-/// (see [`TxRekey::may_request`]). `KeyInstalled` out of Sending is a key that user space set by itself (K-23).
+/// After `Start` in Requested, we still wait for the first answer, so the new message must not
+/// request another (see [`TxRekey::may_request`]). `KeyInstalled` in Idle or Requested means that
+/// user space has installed a key itself (K-23).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum TxRekey {
-    /// Nothing is under way.
+    /// No key update is in progress.
     #[default]
     Idle,
-    /// We asked the peer to update and it has not yet.
+    /// We have requested a KeyUpdate of the peer that has not arrived yet.
     Requested,
-    /// The KeyUpdate is on its way under the old key; the new one waits. `Requested`: an answer will be owed to us.
+    /// The KeyUpdate is being sent under the old key, and the new key is not in use yet.
+    /// `Requested`: the peer will have to answer.
     Sending(Reply),
 }
 
-/// What happens to a send key.
+/// An event of a send key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TxRekeyEvent {
     /// A KeyUpdate is about to be sealed.
     Start(Reply),
-    /// It was, and the next key is in use.
+    /// The KeyUpdate was sealed and the next key is in use.
     KeyInstalled,
-    /// A KeyUpdate of the peer came in: it answers what we asked.
+    /// A KeyUpdate of the peer arrived, which answers our request.
     PeerUpdated,
 }
 
 impl TxRekey {
-    /// The state after `event`.
+    /// Returns the state after `event`.
     ///
     /// # Errors
-    /// [`Error::KeyExpired`] for a second `Start` before the key of the first is installed.
+    /// Returns [`Error::KeyExpired`] for a second `Start` before the key of the first is installed.
     pub fn on(self, event: TxRekeyEvent) -> Result<Self, Error> {
         match (self, event) {
             (Self::Idle, TxRekeyEvent::Start(reply)) => Ok(Self::Sending(reply)),
@@ -56,7 +59,8 @@ impl TxRekey {
         }
     }
 
-    /// False while a request of ours is outstanding: no second one may be sent.
+    /// Returns `true` if a KeyUpdate may request one of the peer: no earlier request is
+    /// outstanding.
     #[must_use]
     pub const fn may_request(self) -> bool {
         matches!(self, Self::Idle | Self::Sending(Reply::NotRequested))
