@@ -119,7 +119,7 @@ def test_both_directions_of_a_connection_never_have_one_secret(tcp_pair: Pair) -
         (one, one.next()),
         (later, one),
     ):
-        with pytest.raises(KtlsError, match="both directions have one secret") as refused:
+        with pytest.raises(KtlsError, match="both directions have the same secret") as refused:
             Connection.from_secrets(near, server_side=False, tx=tx, rx=rx)
         assert refused.value.errno == errno.EINVAL
     # The socket is still the caller's.

@@ -183,7 +183,7 @@ fn what_the_rfc_forbids_is_refused_with_its_alert() {
             "content type 20",
             Alert::UnexpectedMessage,
         ),
-        (&[(22, &[])], "without content", Alert::UnexpectedMessage),
+        (&[(22, &[])], "has no content", Alert::UnexpectedMessage),
         (&[(21, &[1])], "alert of 1 bytes", Alert::DecodeError),
         (
             &[(22, &[24, 0, 0, 2])],

@@ -1,10 +1,10 @@
-//! Alerts.
+//! TLS alerts.
 
 use std::fmt;
 
 macro_rules! alerts {
     ($($name:ident = $code:literal $text:literal,)*) => {
-        /// The alerts of RFC 8446 §6 that we send or name.
+        /// The alerts of RFC 8446 §6 that we send or name in messages.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         #[repr(u8)]
         pub enum Alert {
@@ -12,7 +12,7 @@ macro_rules! alerts {
         }
 
         impl Alert {
-            /// The alert with this code, if it has a name.
+            /// Returns the alert with this code, or `None` if it has no name here.
             #[must_use]
             pub const fn from_code(code: u8) -> Option<Self> {
                 match code {
@@ -21,7 +21,7 @@ macro_rules! alerts {
                 }
             }
 
-            /// The name in the RFC.
+            /// Returns the name in the RFC.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -65,7 +65,7 @@ alerts! {
 }
 
 impl Alert {
-    /// The number on the wire.
+    /// Returns the code of the alert.
     #[must_use]
     pub const fn code(self) -> u8 {
         self as u8

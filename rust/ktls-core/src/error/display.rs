@@ -1,4 +1,5 @@
-//! The sentences: lower case, no full stop, the value in them, never key or plaintext.
+//! Error messages: lower case, without a full stop, with the values, and never with a key or
+//! plaintext.
 
 use std::fmt;
 
@@ -37,19 +38,13 @@ impl fmt::Display for Error {
                 )
             }
             Self::UnexpectedRecord { record_type } => {
-                write!(
-                    f,
-                    "a record of content type {record_type} may not come here"
-                )
+                write!(f, "unexpected record of content type {record_type}")
             }
             Self::UnexpectedMessage { message_type } => {
-                write!(
-                    f,
-                    "a handshake message of type {message_type} may not come here"
-                )
+                write!(f, "unexpected handshake message of type {message_type}")
             }
             Self::EmptyFragment { record_type } => {
-                write!(f, "a record of content type {record_type} without content")
+                write!(f, "a record of content type {record_type} has no content")
             }
             Self::Interleaved { record_type } => {
                 write!(
@@ -78,7 +73,7 @@ impl fmt::Display for Error {
                     "a handshake message of {len} bytes, at most {max} are accepted"
                 )
             }
-            Self::BadTicket => f.write_str("a NewSessionTicket that does not parse"),
+            Self::BadTicket => f.write_str("a NewSessionTicket does not parse"),
             Self::BadAlertLength { len } => write!(f, "an alert of {len} bytes instead of 2"),
             Self::AlertReceived(code) => match Alert::from_code(code) {
                 Some(alert) => write!(f, "the peer sent the alert {alert} ({code})"),
@@ -113,14 +108,14 @@ impl fmt::Display for Error {
             } => {
                 write!(
                     f,
-                    "a rekey keeps the {what}: {installed:#06x} is installed, {given:#06x} given"
+                    "a rekey keeps the {what}: {installed:#06x} is installed, not {given:#06x}"
                 )
             }
             Self::KeyUsed => f.write_str(
-                "this key is in use here or was before: its record numbers would come a second time",
+                "this key is in use here or was before: its record numbers would repeat",
             ),
             Self::OneSecret => f.write_str(
-                "both directions have one secret: each needs its own, or nonces come twice",
+                "both directions have the same secret: each needs its own, or nonces repeat",
             ),
             Self::NoRecordTypeZero => f.write_str(
                 "content type 0 is padding in TLS 1.3: the last data byte would be the type",
@@ -141,22 +136,22 @@ impl fmt::Display for Error {
                 f,
                 "piece {index}, {length} bytes at {offset}, lies outside the buffer of {len} bytes"
             ),
-            Self::SendClosed => f.write_str("close_notify has been sent: nothing more can be"),
+            Self::SendClosed => f.write_str("close_notify has been sent: nothing more can be sent"),
             Self::Dead => f.write_str("the connection has failed before"),
             Self::StaleSlot { index } => write!(f, "key slot {index} was deleted or replaced"),
-            Self::SeqExhausted => f.write_str("the record sequence number has come to its end"),
+            Self::SeqExhausted => f.write_str("the record sequence numbers are used up"),
             Self::KeyExhausted { limit } => {
-                write!(f, "the key may seal {limit} records and has: rekey")
+                write!(f, "the key has sealed {limit} records, its limit: rekey")
             }
             Self::SlotsFull { capacity } => write!(f, "all {capacity} key slots are taken"),
             Self::NoMemory { bytes } => write!(f, "there is no memory for {bytes} bytes"),
             Self::UnknownUlp => f.write_str("the only upper layer protocol here is \"tls\""),
             Self::NoUlpName => f.write_str("the name of the upper layer protocol is empty"),
-            Self::UlpAttached => f.write_str("the socket has its upper layer protocol already"),
+            Self::UlpAttached => f.write_str("the socket already has an upper layer protocol"),
             Self::NotEstablished => {
                 f.write_str("the connection is not established, or is being closed")
             }
-            Self::NotTcp => f.write_str("only a TCP socket takes the upper layer protocol"),
+            Self::NotTcp => f.write_str("only a TCP socket supports the upper layer protocol"),
             Self::NoUlp => f.write_str("set TCP_ULP to \"tls\" before any TLS option"),
             Self::UlpUnsupported => f.write_str("the socket has no upper layer protocol"),
             Self::UnknownOption { optname } => write!(f, "SOL_TLS has no option {optname} here"),
@@ -169,7 +164,7 @@ impl fmt::Display for Error {
                 write!(f, "{what} is {value}, not {least} to {most}")
             }
             Self::OptionNotNow { what } => {
-                write!(f, "{what} is for receivers of TLS 1.3 that have their key")
+                write!(f, "{what} is only for a TLS 1.3 receiver that has its key")
             }
             Self::OpenRecord { len } => {
                 write!(f, "a record with {len} bytes is open (MSG_MORE)")
@@ -181,10 +176,10 @@ impl fmt::Display for Error {
             } => {
                 write!(
                     f,
-                    "the other direction has {what} {installed:#06x}, {given:#06x} given"
+                    "the other direction has {what} {installed:#06x}, not {given:#06x}"
                 )
             }
-            Self::BadFlags { flags } => write!(f, "a send does not take the flags {flags:#x}"),
+            Self::BadFlags { flags } => write!(f, "a send does not accept the flags {flags:#x}"),
             Self::MoreAndEor => f.write_str("MSG_MORE and MSG_EOR exclude each other"),
             Self::TypeWithMore => {
                 f.write_str("a record with a type cannot be kept open (MSG_MORE)")
@@ -192,19 +187,24 @@ impl fmt::Display for Error {
             Self::BadControlType { cmsg_type } => {
                 write!(f, "a SOL_TLS control message of type {cmsg_type}, not 1")
             }
-            Self::EmptyControl => f.write_str("TLS_SET_RECORD_TYPE without its byte"),
+            Self::EmptyControl => f.write_str("TLS_SET_RECORD_TYPE has no byte"),
             Self::BadSocketControl { cmsg_type, len } => write!(
                 f,
-                "TCP takes no SOL_SOCKET control message of type {cmsg_type} with {len} bytes"
+                "TCP does not accept a SOL_SOCKET control message of type {cmsg_type} with {len} bytes"
             ),
-            Self::NoRecordType => f.write_str("control messages, but none sets the record type"),
+            Self::NoRecordType => {
+                f.write_str("there are control messages, but none sets the record type")
+            }
             Self::ControlSpliced { record_type } => {
-                write!(f, "splice moves no record of type {record_type}")
+                write!(
+                    f,
+                    "splice does not move a record of content type {record_type}"
+                )
             }
             Self::NoControlRoom { record_type } => {
                 write!(
                     f,
-                    "a record of content type {record_type} waits: receive it with room for a control message"
+                    "a record of content type {record_type} is next: receive it with room for a control message"
                 )
             }
         }

@@ -1,6 +1,6 @@
-//! Errnos.
+//! Error numbers of the operating system.
 
-/// Errnos by name; [`Errno::code`] is the number of the platform.
+/// Error numbers by name. [`Errno::code`] returns the number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Errno {
     /// EAGAIN
@@ -50,7 +50,8 @@ pub enum Errno {
 }
 
 impl Errno {
-    /// The number: Linux's on Linux, the BSD family's elsewhere (which lacks EKEYEXPIRED: Linux's 127).
+    /// Returns the number: Linux's on Linux, that of the BSDs elsewhere. The BSDs have no
+    /// EKEYEXPIRED; it is 127 there, as on Linux.
     #[must_use]
     pub const fn code(self) -> i32 {
         let (linux, bsd) = match self {

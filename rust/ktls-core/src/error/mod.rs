@@ -1,4 +1,4 @@
-//! The one error type; errno, alert and blame are total functions of it.
+//! The error type of the crate. errno, alert and blame are functions of it.
 
 mod alert;
 mod display;
@@ -8,7 +8,7 @@ mod total;
 pub use alert::Alert;
 pub use errno::Errno;
 
-/// Why something was refused or failed. Never holds key or plaintext bytes.
+/// The reason why something was refused or failed. It never contains key or plaintext bytes.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(
@@ -18,39 +18,39 @@ pub use errno::Errno;
 pub enum Error {
     /// The tag does not match.
     BadTag,
-    /// A record's length field is over the limit.
+    /// The length in a record header is over the limit.
     RecordTooLong { len: usize, max: usize },
-    /// A record's length field leaves no room for nonce and tag.
+    /// The length in a record header leaves no room for nonce and tag.
     RecordTooShort { len: usize, min: usize },
-    /// A record header does not carry 0x0303.
+    /// The version in a record header is not 0x0303.
     BadRecordVersion { version: u16 },
-    /// A whole record was asked for and the buffer holds less, or more.
+    /// The buffer does not contain exactly one record.
     NotOneRecord { len: usize },
     /// The inner plaintext has no content type: it is empty or all zeros.
     NoContentType,
-    /// The inner plaintext is longer than 2^14 + 1 (RFC 8446 §5.4).
+    /// The inner plaintext is longer than 2^14 + 1 bytes (RFC 8446 §5.4).
     PlaintextTooLong { len: usize, max: usize },
-    /// A content type that may not come here.
+    /// A record of this content type is not allowed here.
     UnexpectedRecord { record_type: u8 },
-    /// A handshake message that may not come here.
+    /// A handshake message of this type is not allowed here.
     UnexpectedMessage { message_type: u8 },
-    /// A handshake or alert record without content.
+    /// A handshake or alert record has no content.
     EmptyFragment { record_type: u8 },
-    /// Another content type inside a handshake message (RFC 8446 §5.1).
+    /// A record of another content type arrived inside a handshake message (RFC 8446 §5.1).
     Interleaved { record_type: u8 },
     /// Handshake bytes follow a KeyUpdate in its record (RFC 8446 §5.1).
     DataAfterKeyUpdate,
-    /// A KeyUpdate whose length is not 1.
+    /// The length of a KeyUpdate is not 1.
     BadKeyUpdateLength { len: usize },
-    /// A KeyUpdate that asks for something unknown.
+    /// The `request_update` of a KeyUpdate is neither 0 nor 1.
     BadKeyUpdateValue { value: u8 },
-    /// More KeyUpdates in a row, without data between them, than the policy tolerates.
+    /// The peer sent more KeyUpdates without data between them than the policy allows.
     KeyUpdateStorm { count: u32 },
-    /// A handshake message longer than we are willing to hold.
+    /// A handshake message is longer than we accept.
     HandshakeTooLong { len: usize, max: usize },
-    /// A session ticket that does not parse.
+    /// A session ticket does not parse.
     BadTicket,
-    /// An alert record that is not two bytes long.
+    /// An alert is not two bytes long.
     BadAlertLength { len: usize },
     /// The peer ended the connection with this alert.
     AlertReceived(u8),
@@ -61,15 +61,15 @@ pub enum Error {
     NoKey,
     /// A KeyUpdate was received and the next key is not installed.
     KeyExpired,
-    /// Not 0x0303 or 0x0304.
+    /// The version is neither 0x0303 nor 0x0304.
     UnknownVersion { version: u16 },
-    /// Not a cipher id of the kernel.
+    /// The kernel has no cipher with this number.
     UnknownCipher { cipher_type: u16 },
-    /// No such TLS 1.3 suite.
+    /// There is no TLS 1.3 suite with this number.
     UnknownSuite { suite: u16 },
-    /// The cipher exists and has no implementation here.
+    /// There is no implementation of the cipher.
     CipherMissing { cipher: &'static str },
-    /// A setting of the environment that cannot be honoured.
+    /// An environment variable has a value that cannot be used.
     BadSetting {
         name: &'static str,
         value: &'static str,
@@ -77,114 +77,115 @@ pub enum Error {
     },
     /// The kernel has this cipher in TLS 1.2 only.
     CipherNotIn13 { cipher: &'static str },
-    /// A key, iv, salt, secret or struct of the wrong length.
+    /// A key, iv, salt, secret or struct has the wrong length.
     BadLength {
         what: &'static str,
         len: usize,
         want: usize,
     },
-    /// A rekey to another version or cipher.
+    /// A rekey would change the version or the cipher.
     RekeyMismatch {
         what: &'static str,
         installed: u16,
         given: u16,
     },
-    /// A key that the object has or had: its record numbers would come again.
+    /// The object uses or has used this key, so record numbers would repeat.
     KeyUsed,
-    /// One secret for both directions.
+    /// Both directions have the same secret.
     OneSecret,
-    /// Content type 0 in TLS 1.3, where it is padding.
+    /// Content type 0, which means padding in TLS 1.3.
     NoRecordTypeZero,
-    /// TLS 1.2 has no key update.
+    /// A key update in TLS 1.2, which has none.
     NoRekeyIn12,
-    /// A plaintext that does not fit one record.
+    /// The plaintext does not fit in one record.
     FragmentTooLong { len: usize, max: usize },
     /// The output buffer is too small.
     NoRoom { need: usize, have: usize },
-    /// A piece lies outside its buffer.
+    /// A piece is not inside its buffer.
     PieceOutside {
         index: usize,
         offset: i64,
         length: i64,
         len: usize,
     },
-    /// Sending after close_notify.
+    /// A send after close_notify.
     SendClosed,
-    /// The connection has failed before; the text of that failure was given then.
+    /// The connection has failed before. The first call that failed returned the reason.
     Dead,
-    /// A key slot that was deleted or replaced.
+    /// The key of this slot was deleted or replaced.
     StaleSlot { index: usize },
 
-    /// A ULP by this name does not exist.
+    /// There is no ULP with this name.
     UnknownUlp,
-    /// An empty ULP name.
+    /// The ULP name is empty.
     NoUlpName,
-    /// The socket has its ULP already.
+    /// The socket already has a ULP.
     UlpAttached,
-    /// The ULP needs an established connection.
+    /// The socket is not connected, which the ULP needs.
     NotEstablished,
-    /// The socket is not one that takes the ULP.
+    /// The socket is of a kind that does not support the ULP.
     NotTcp,
-    /// A TLS option is set on a socket without the ULP.
+    /// A TLS option was set on a socket without the ULP.
     NoUlp,
-    /// A TLS option is asked for on a socket without the ULP, or a Unix socket is to get it.
+    /// A TLS option was read from a socket without the ULP, or the ULP was requested for a Unix
+    /// socket.
     UlpUnsupported,
-    /// No such option.
+    /// There is no such option.
     UnknownOption { optname: i32 },
-    /// An option whose value or moment is wrong.
+    /// The value of an option is out of range.
     BadOption {
         what: &'static str,
         value: u32,
         least: u32,
         most: u32,
     },
-    /// An option of TLS 1.3 receivers on a socket that is none.
+    /// The option is only for a TLS 1.3 receiver that has its key.
     OptionNotNow { what: &'static str },
-    /// An option that may not change while a record is open.
+    /// The option cannot change while a record is open.
     OpenRecord { len: usize },
-    /// The two directions of a socket have the same version and cipher.
+    /// The other direction of the socket has another version or cipher.
     DirectionsDiffer {
         what: &'static str,
         installed: u16,
         given: u16,
     },
-    /// Flags that a send does not take.
+    /// A send does not accept these flags.
     BadFlags { flags: u32 },
-    /// A record cannot be kept open and ended by the same call.
+    /// A call must not both keep a record open and end it.
     MoreAndEor,
-    /// A typed record cannot be kept open.
+    /// A record with a content type cannot be kept open.
     TypeWithMore,
-    /// A TLS control message of another type than `TLS_SET_RECORD_TYPE`.
+    /// The type of a TLS control message is not `TLS_SET_RECORD_TYPE`.
     BadControlType { cmsg_type: i32 },
-    /// `TLS_SET_RECORD_TYPE` without its byte.
+    /// A `TLS_SET_RECORD_TYPE` message has no byte.
     EmptyControl,
-    /// Control messages, and none of them sets the record type.
+    /// There are control messages, but none sets the record type.
     NoRecordType,
-    /// A control message of `SOL_SOCKET` that TCP does not know, or of the wrong length.
+    /// A `SOL_SOCKET` control message is unknown to TCP, or has the wrong length.
     BadSocketControl { cmsg_type: i32, len: usize },
-    /// A control record and no room for its type.
+    /// The next record is a control record, and the caller has no room for its type.
     NoControlRoom { record_type: u8 },
-    /// Splice moves data only.
+    /// The next record is a control record, which splice does not move.
     ControlSpliced { record_type: u8 },
 
-    /// The 64-bit record sequence number has come to its end.
+    /// All 64-bit record sequence numbers are used up.
     SeqExhausted,
     /// The key has sealed as many records as it may (RFC 8446 §5.5).
     KeyExhausted { limit: u64 },
-    /// Every key slot is taken.
+    /// All key slots are in use.
     SlotsFull { capacity: usize },
-    /// The system has no memory for what was asked for.
+    /// The system has no memory for a request.
     NoMemory { bytes: usize },
 }
 
-/// Who is to blame, and so what is owed.
+/// Who caused an error, which decides what follows from it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Blame {
-    /// The peer broke a rule: it gets an alert.
+    /// The peer broke a rule. It gets an alert.
     Peer,
-    /// The caller misused the interface: no alert, nothing changed.
+    /// The caller misused the interface. No alert is sent and nothing has changed.
     Caller,
-    /// A limit is reached.
+    /// A limit was reached.
     Limit,
 }
 

@@ -1,9 +1,10 @@
-//! Blame, errno and alert of every error: no `_`, so that a new one must say.
+//! Blame, errno and alert of every error. The matches have no `_`, so each new error must be added
+//! to them.
 
 use crate::error::{Alert, Blame, Errno, Error};
 
 impl Error {
-    /// Who is to blame.
+    /// Returns who caused the error.
     #[must_use]
     pub const fn blame(self) -> Blame {
         match self {
@@ -75,7 +76,8 @@ impl Error {
         }
     }
 
-    /// The errno that a kernel TLS socket gives, or the closest where the kernel has no such case.
+    /// Returns the errno of a kernel TLS socket in this case, or the closest one if the kernel has
+    /// no such case.
     #[must_use]
     pub const fn errno(self) -> Errno {
         match self {
@@ -138,7 +140,7 @@ impl Error {
         }
     }
 
-    /// The alert owed to the peer, where one is owed (RFC 8446 §6.2).
+    /// Returns the alert to send to the peer, if one is required (RFC 8446 §6.2).
     #[must_use]
     pub const fn alert(self) -> Option<Alert> {
         match self {
