@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::suite::{Cipher, Hash};
 use crate::wire::{TLS12, TLS13};
 
-/// A direction of one socket.
+/// A direction of a socket.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Direction {
     /// `TLS_TX`
@@ -18,7 +18,7 @@ pub enum Direction {
     Rx,
 }
 
-/// One traffic key as user space hands it to the kernel. Wiped when dropped.
+/// A traffic key in the form in which user space passes it to the kernel. Wiped when dropped.
 #[derive(Clone)]
 pub struct CryptoInfo {
     version: u16,
@@ -28,22 +28,26 @@ pub struct CryptoInfo {
     pub rec_seq: u64,
 }
 
-/// Longest key and iv of any cipher, so that a `CryptoInfo` never allocates.
+/// The longest key of any cipher in bytes. The arrays are fixed, so that a `CryptoInfo` never
+/// allocates.
 const MAX_KEY: usize = 32;
 const NONCE_LEN: usize = 12;
 
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 struct CryptoInfoSecret {
     key: [u8; MAX_KEY],
-    /// salt ‖ iv: the 12 bytes that nonces are made of.
+    /// salt ‖ iv: the 12 bytes from which nonces are made.
     nonce: [u8; NONCE_LEN],
 }
 
 impl CryptoInfo {
-    /// Describes one key.
+    /// Creates the description of a key whose next record has the number `rec_seq`.
     ///
     /// # Errors
-    /// [`Error::UnknownVersion`], [`Error::UnknownCipher`], [`Error::CipherNotIn13`], [`Error::BadLength`]
+    /// - [`Error::UnknownVersion`] if `version` is neither TLS 1.2 nor TLS 1.3.
+    /// - [`Error::UnknownCipher`] if the kernel has no cipher with this number.
+    /// - [`Error::CipherNotIn13`] if the kernel has the cipher in TLS 1.2 only.
+    /// - [`Error::BadLength`] if `iv`, `key` or `salt` has the wrong length.
     pub fn new(
         version: u16,
         cipher_type: u16,
@@ -71,10 +75,11 @@ impl CryptoInfo {
         })
     }
 
-    /// A TLS 1.3 key with its whole 12-byte iv, which the kernel splits into salt and iv.
+    /// Creates the description of a TLS 1.3 key from its 12-byte iv, which the kernel splits into
+    /// salt and iv.
     ///
     /// # Errors
-    /// As [`CryptoInfo::new`].
+    /// Returns the errors of [`CryptoInfo::new`].
     pub fn from_key_iv(
         cipher_type: u16,
         key: &[u8],
@@ -86,10 +91,11 @@ impl CryptoInfo {
         Self::new(TLS13, cipher_type, rest, key, salt, rec_seq)
     }
 
-    /// Reads the kernel's struct.
+    /// Parses the kernel's struct.
     ///
     /// # Errors
-    /// As [`CryptoInfo::new`]; [`Error::BadLength`] when `data` is not exactly the struct.
+    /// - The errors of [`CryptoInfo::new`].
+    /// - [`Error::BadLength`] if `data` is shorter or longer than the struct.
     pub fn from_bytes(data: &[u8]) -> Result<Self, Error> {
         let (version, cipher_type) = head(data)?;
         let cipher = check(version, cipher_type)?;
@@ -109,7 +115,8 @@ impl CryptoInfo {
         )
     }
 
-    /// The kernel's struct, in the host's byte order where the kernel has it so. Holds the key.
+    /// Returns the bytes of the kernel's struct, in which version and cipher are in the host's byte
+    /// order. They contain the key.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(self.cipher.info_len()));
@@ -122,46 +129,46 @@ impl CryptoInfo {
         out
     }
 
-    /// 0x0303 or 0x0304.
+    /// Returns the protocol version: 0x0303 or 0x0304.
     #[must_use]
     pub const fn version(&self) -> u16 {
         self.version
     }
 
-    /// The cipher.
+    /// Returns the cipher.
     #[must_use]
     pub const fn cipher(&self) -> &'static Cipher {
         self.cipher
     }
 
-    /// The traffic key.
+    /// Returns the traffic key.
     #[must_use]
     pub fn key(&self) -> &[u8] {
         &self.secret.key[..self.cipher.key_len]
     }
 
-    /// The part of the nonce after the salt.
+    /// Returns the part of the nonce after the salt.
     #[must_use]
     pub fn iv(&self) -> &[u8] {
         &self.secret.nonce[self.cipher.salt_len..]
     }
 
-    /// The first bytes of the nonce.
+    /// Returns the first bytes of the nonce.
     #[must_use]
     pub fn salt(&self) -> &[u8] {
         &self.secret.nonce[..self.cipher.salt_len]
     }
 
-    /// salt ‖ iv.
+    /// Returns salt ‖ iv.
     #[must_use]
     pub const fn nonce(&self) -> &[u8; NONCE_LEN] {
         &self.secret.nonce
     }
 
-    /// What stands for the key where it must not be kept: 8 bytes of a one-way function of it.
+    /// Returns 8 bytes of a one-way function of the key, to recognize it later without storing it.
     ///
     /// # Errors
-    /// [`Error::CipherMissing`] without SHA-256.
+    /// Returns [`Error::CipherMissing`] if `provider` has no SHA-256.
     pub(crate) fn key_digest(&self, provider: &dyn Provider) -> Result<u64, Error> {
         let mut digest = [0; 8];
         let label = b"ktls_fast key digest";
@@ -169,7 +176,7 @@ impl CryptoInfo {
         Ok(u64::from_ne_bytes(digest))
     }
 
-    /// True when both describe the same key; takes the same time wherever they differ.
+    /// Returns `true` if both describe the same key. Compares secrets in constant time.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
         let difference = std::iter::zip(&self.secret.key, &other.secret.key)
@@ -182,10 +189,10 @@ impl CryptoInfo {
     }
 }
 
-/// Version and cipher number at the start of a struct.
+/// Parses the version and the cipher number at the start of a struct.
 ///
 /// # Errors
-/// [`Error::BadLength`] when there are fewer than four bytes.
+/// Returns [`Error::BadLength`] if `data` has fewer than four bytes.
 pub fn head(data: &[u8]) -> Result<(u16, u16), Error> {
     let &[a, b, c, d, ..] = data else {
         return Err(Error::BadLength {
@@ -210,10 +217,11 @@ fn check(version: u16, cipher_type: u16) -> Result<&'static Cipher, Error> {
     Ok(cipher)
 }
 
-/// Refuses a content type that a record of this version cannot carry.
+/// Checks that a record of this version can have this content type.
 ///
 /// # Errors
-/// [`Error::NoRecordTypeZero`]: zeros behind the plaintext of TLS 1.3 are padding (RFC 8446 §5.4).
+/// Returns [`Error::NoRecordTypeZero`] for type 0 in TLS 1.3: zeros after the plaintext are padding
+/// (RFC 8446 §5.4).
 pub const fn check_record_type(version: u16, record_type: u8) -> Result<(), Error> {
     if version == TLS13 && record_type == 0 {
         return Err(Error::NoRecordTypeZero);

@@ -1,27 +1,28 @@
-//! Bytes on their way in or out.
+//! A queue of bytes, such as those to be sent or those received.
 
 use std::fmt;
 
 use crate::wiped::wipe;
 
-/// A queue of bytes in one piece; memory is kept and never cleared twice.
+/// A queue of bytes in contiguous memory. The memory is reused, and cleared only when it is
+/// allocated.
 ///
-/// It begins at a page. What a system copies in a read often does, too, while large blocks of many
-/// allocators begin 16 bytes into one: and a copy to a place just that far into its page takes some CPUs
-/// seven times as long as any other.
+/// The queue starts at a page boundary. The system often copies what it reads from page boundaries,
+/// too, while many allocators start large blocks 16 bytes after one. If source and destination are
+/// at slightly different offsets of their pages, some CPUs copy seven times slower (4K aliasing).
 #[derive(Default)]
 pub struct Fifo {
     memory: Vec<u8>,
-    /// Where the first page begins in `memory`; `start` and `end` count from there.
+    /// The offset of the first page in `memory`. `start` and `end` count from there.
     page: usize,
     start: usize,
     end: usize,
-    /// It holds plaintext: what was taken out is wiped.
+    /// Whether the queue holds plaintext, so that removed bytes are wiped.
     wipes: bool,
 }
 
 impl Fifo {
-    /// A queue that wipes what was taken out of it, and the rest when it is dropped.
+    /// Creates a queue that wipes bytes when they are removed and when it is dropped.
     #[must_use]
     pub fn for_plaintext() -> Self {
         let mut fifo = Self::default();
@@ -29,36 +30,37 @@ impl Fifo {
         fifo
     }
 
-    /// What is queued.
+    /// Returns the queued bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.memory[self.page..][self.start..self.end]
     }
 
-    /// What is queued, to be worked on in place.
+    /// Returns the queued bytes, to be changed in place.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.memory[self.page..][self.start..self.end]
     }
 
-    /// Bytes queued.
+    /// Returns the number of queued bytes.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.end - self.start
     }
 
-    /// True when nothing is queued.
+    /// Returns `true` if nothing is queued.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    /// Bytes of memory that it keeps.
+    /// Returns the size in bytes of the queue's memory.
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.memory.len() - self.page
     }
 
-    /// Room for `len` more bytes behind what is queued, of any contents; [`Fifo::commit`] queues them.
+    /// Returns `len` bytes of memory after the queued ones, with any contents. [`Fifo::commit`]
+    /// queues them.
     pub fn space(&mut self, len: usize) -> &mut [u8] {
         if self.capacity() - self.end < len {
             self.make_room(len);
@@ -66,7 +68,7 @@ impl Fifo {
         &mut self.memory[self.page..][self.end..self.end + len]
     }
 
-    /// Queues the first `len` bytes of the space last given.
+    /// Queues the first `len` bytes of the memory that [`Fifo::space`] returned last.
     pub fn commit(&mut self, len: usize) {
         debug_assert!(self.end + len <= self.capacity());
         self.end += len;
@@ -78,7 +80,7 @@ impl Fifo {
         self.commit(bytes.len());
     }
 
-    /// Drops the first `len` bytes.
+    /// Removes the first `len` bytes.
     pub fn consume(&mut self, len: usize) {
         debug_assert!(len <= self.len());
         if self.wipes {
@@ -90,14 +92,14 @@ impl Fifo {
         }
     }
 
-    /// Drops the last `len` bytes.
+    /// Removes the last `len` bytes.
     pub fn truncate_by(&mut self, len: usize) {
         debug_assert!(len <= self.len());
         self.end -= len;
         self.consume(0);
     }
 
-    /// Moves what is queued to the front, of other memory if that is not enough.
+    /// Moves the queued bytes to the front, or to new memory if there is not enough.
     fn make_room(&mut self, len: usize) {
         let queued = self.page + self.start..self.page + self.end;
         let need = self.len() + len;
@@ -116,7 +118,7 @@ impl Fifo {
         (self.start, self.end) = (0, self.len());
     }
 
-    /// Before its memory goes back.
+    /// Wipes plaintext before the memory is freed.
     fn wipe_if_plaintext(&mut self) {
         if self.wipes {
             wipe(self.bytes_mut());
@@ -130,18 +132,18 @@ impl Drop for Fifo {
     }
 }
 
-/// Memory of empty queues, lent to those that need some.
+/// A pool of memory for queues that are empty most of the time.
 ///
-/// A queue without bytes needs no memory. Who serves many queues, of which most are empty at a time, lends
-/// memory before it works on one and collects it afterwards.
+/// An empty queue needs no memory. A user of many queues lends memory to a queue before it works on
+/// it, and collects the memory afterwards.
 #[derive(Debug, Default)]
 pub struct FifoPool(Vec<Fifo>);
 
-/// Queues of memory that a pool keeps.
+/// The most queues whose memory a pool keeps.
 const KEPT: usize = 8;
 
 impl FifoPool {
-    /// Lends memory to `fifo` if it has none and there is some.
+    /// Lends memory to `fifo` if it has none and the pool has some.
     pub fn lend(&mut self, fifo: &mut Fifo) {
         if fifo.memory.is_empty()
             && let Some(mut spare) = self.0.pop()
@@ -150,7 +152,7 @@ impl FifoPool {
         }
     }
 
-    /// Takes the memory of `fifo` if nothing is queued; frees it if there is enough already.
+    /// Takes the memory of `fifo` if nothing is queued. Frees it if the pool is full.
     pub fn collect(&mut self, fifo: &mut Fifo) {
         if !fifo.is_empty() || fifo.memory.is_empty() {
             return;
@@ -180,15 +182,15 @@ impl fmt::Debug for Fifo {
     }
 }
 
-/// Memory for `len` bytes and where in it a page begins.
+/// Allocates memory for `len` bytes. Returns it with the offset of the first page boundary in it.
 fn pages(len: usize) -> (Vec<u8>, usize) {
     let memory = vec![0; len.next_multiple_of(PAGE) + PAGE];
-    // An address may be unknown, to an interpreter for one.
+    // The alignment may be unknown, for example to Miri.
     let page = memory.as_ptr().align_offset(PAGE).min(PAGE);
     (memory, page)
 }
 
-/// Memory begins at a multiple of this, and grows in steps of it.
+/// Queues start at a multiple of this, and grow in steps of it.
 const PAGE: usize = 4096;
 
 #[cfg(test)]

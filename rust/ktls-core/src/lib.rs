@@ -1,7 +1,8 @@
 //! The record layer of kernel TLS as pure logic.
 //!
-//! No I/O, no clock, no thread, no cipher: bytes, time and the [`aead::Provider`] come in as
-//! arguments. A TCP socket, a Python buffer and a simulated link drive the same state machines.
+//! The crate has no I/O, no clock, no threads and no ciphers: bytes, time and the
+//! [`aead::Provider`] are arguments. A TCP socket, a Python buffer and a simulated link drive the
+//! same state machines.
 #![forbid(unsafe_code)]
 
 pub mod aead;

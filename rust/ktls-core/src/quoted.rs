@@ -1,12 +1,12 @@
-//! Values of a caller or a peer, as messages repeat them: never longer than anybody reads.
+//! Shortens values of a caller or a peer before error messages repeat them.
 
-/// `text` in quotes, cut where it is too long.
+/// Returns `text` in quotes, shortened to 100 characters.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     format!("{:?}", shortened(text))
 }
 
-/// `text`, cut where it is too long.
+/// Returns `text`, shortened to 100 characters.
 #[must_use]
 pub fn shortened(text: &str) -> String {
     let mut short: String = text.chars().take(LONGEST).collect();

@@ -1,4 +1,5 @@
-//! Key slots with generations: a device has few places for keys, and a handle must not outlive its key.
+//! Key slots with generations: a device has few slots for keys, and a handle must not outlive its
+//! key.
 
 use crate::error::Error;
 
@@ -15,7 +16,7 @@ struct KeySlot<K> {
     key: Option<K>,
 }
 
-/// A handle of one key; stale once the key was deleted or replaced.
+/// The handle of one key. It becomes stale when the key is deleted or replaced.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct SlotId {
     index: usize,
@@ -23,7 +24,7 @@ pub struct SlotId {
 }
 
 impl<K> SlotTable<K> {
-    /// An empty table.
+    /// Creates an empty table.
     #[must_use]
     pub const fn new(capacity: usize) -> Self {
         Self {
@@ -32,10 +33,10 @@ impl<K> SlotTable<K> {
         }
     }
 
-    /// Puts a key into a free slot.
+    /// Puts a key into a free slot and returns its handle.
     ///
     /// # Errors
-    /// [`Error::SlotsFull`]
+    /// Returns [`Error::SlotsFull`] if there is no free slot.
     pub fn add(&mut self, key: K) -> Result<SlotId, Error> {
         let index = self.free_index()?;
         let slot = &mut self.slots[index];
@@ -46,10 +47,10 @@ impl<K> SlotTable<K> {
         })
     }
 
-    /// The key behind a handle.
+    /// Returns the key of a handle.
     ///
     /// # Errors
-    /// [`Error::StaleSlot`]
+    /// Returns [`Error::StaleSlot`] if the key was deleted or replaced.
     pub fn key(&self, id: SlotId) -> Result<&K, Error> {
         let slot = self
             .slots
@@ -59,10 +60,10 @@ impl<K> SlotTable<K> {
             .ok_or(Error::StaleSlot { index: id.index })
     }
 
-    /// The key behind a handle, to change what it holds.
+    /// Returns the key of a handle, to be changed.
     ///
     /// # Errors
-    /// [`Error::StaleSlot`]
+    /// Returns [`Error::StaleSlot`] if the key was deleted or replaced.
     pub fn key_mut(&mut self, id: SlotId) -> Result<&mut K, Error> {
         let slot = self
             .slots
@@ -72,7 +73,7 @@ impl<K> SlotTable<K> {
             .ok_or(Error::StaleSlot { index: id.index })
     }
 
-    /// All keys with their handles.
+    /// Returns an iterator over all handles and their keys.
     pub fn iter(&self) -> impl Iterator<Item = (SlotId, &K)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
             let generation = slot.generation;
@@ -82,10 +83,10 @@ impl<K> SlotTable<K> {
         })
     }
 
-    /// Puts another key into the slot; the old handle goes stale.
+    /// Replaces the key of a handle and returns the new handle. The old handle becomes stale.
     ///
     /// # Errors
-    /// [`Error::StaleSlot`]; nothing changed.
+    /// Returns [`Error::StaleSlot`] if the key was deleted or replaced. Then nothing changes.
     pub fn replace(&mut self, id: SlotId, key: K) -> Result<SlotId, Error> {
         self.delete(id)?;
         let slot = &mut self.slots[id.index];
@@ -96,10 +97,10 @@ impl<K> SlotTable<K> {
         })
     }
 
-    /// Takes the key out; the handle goes stale.
+    /// Removes the key and returns it. The handle becomes stale.
     ///
     /// # Errors
-    /// [`Error::StaleSlot`]
+    /// Returns [`Error::StaleSlot`] if the key was deleted or replaced.
     pub fn delete(&mut self, id: SlotId) -> Result<K, Error> {
         let stale = Error::StaleSlot { index: id.index };
         let slot = self.slots.get_mut(id.index).ok_or(stale)?;
@@ -111,13 +112,13 @@ impl<K> SlotTable<K> {
         Ok(key)
     }
 
-    /// Keys in the table.
+    /// Returns the number of keys in the table.
     #[must_use]
     pub fn len(&self) -> usize {
         self.slots.iter().filter(|slot| slot.key.is_some()).count()
     }
 
-    /// True when no slot is taken.
+    /// Returns `true` if the table has no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 macro_rules! counters {
     ($($name:ident,)*) => {
-        /// One line of `/proc/net/tls_stat`.
+        /// One counter of `/proc/net/tls_stat`.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         #[expect(missing_docs, reason = "the kernel's names; docs/kernel-rules.md, S6.1")]
         pub enum Counter {
@@ -13,11 +13,11 @@ macro_rules! counters {
         }
 
         impl Counter {
-            /// All of them: the kernel's in its order, then those of a rekey under offload, and the
-            /// records that a key sealed beyond the limit of its AEAD.
+            /// All counters: the kernel's in its order, then those of key updates under offload,
+            /// and the number of records that were sealed beyond the limit of an AEAD key.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The kernel's name.
+            /// Returns the kernel's name of the counter.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -56,11 +56,11 @@ counters! {
 }
 
 impl Counter {
-    /// How many of [`Counter::ALL`] the kernel has.
+    /// The number of counters in [`Counter::ALL`] that the kernel has.
     const IN_KERNEL: usize = Self::TlsRxRekeyReceived as usize + 1;
 }
 
-/// The counters of one namespace.
+/// The counters of one network namespace.
 #[derive(Debug)]
 pub struct Stats([AtomicI64; Counter::ALL.len()]);
 
@@ -71,30 +71,30 @@ impl Default for Stats {
 }
 
 impl Stats {
-    /// All zero.
+    /// Creates counters with the value 0.
     #[must_use]
     pub const fn new() -> Self {
         Self([const { AtomicI64::new(0) }; Counter::ALL.len()])
     }
 
-    /// Counts one more.
+    /// Adds 1 to a counter.
     pub fn add(&self, counter: Counter) {
         self.0[counter as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts `more` at once.
+    /// Adds `more` to a counter.
     pub fn add_many(&self, counter: Counter, more: u64) {
         let more = i64::try_from(more).unwrap_or(i64::MAX);
         self.0[counter as usize].fetch_add(more, Ordering::Relaxed);
     }
 
-    /// Takes one off a gauge.
+    /// Subtracts 1 from a gauge.
     pub fn sub(&self, gauge: Counter) {
         self.0[gauge as usize].fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// What `/proc/net/tls_stat` lists: the kernel's counters, and behind them those that the kernel
-    /// does not have, if they are not zero.
+    /// Returns the counters that `/proc/net/tls_stat` lists, with their values: the kernel's,
+    /// followed by those of our own that are not zero.
     pub fn listed(&self) -> impl Iterator<Item = (Counter, i64)> + '_ {
         let (kernel, ours) = Counter::ALL.split_at(Counter::IN_KERNEL);
         let all = |&counter| (counter, self.value(counter));
@@ -102,14 +102,14 @@ impl Stats {
         kernel.iter().map(all).chain(ours)
     }
 
-    /// The value now.
+    /// Returns the current value of a counter.
     #[must_use]
     pub fn value(&self, counter: Counter) -> i64 {
         self.0[counter as usize].load(Ordering::Relaxed)
     }
 }
 
-/// The text of `/proc/net/tls_stat`.
+/// Formats the counters as `/proc/net/tls_stat` does.
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (counter, value) in self.listed() {

@@ -1,9 +1,9 @@
-//! One table of the kernel's ciphers, and the TLS 1.3 suites that use them.
+//! The kernel's ciphers, and the TLS 1.3 suites that use them.
 
 use crate::error::Error;
 use crate::wire::{HEADER_LEN, TAG_LEN, TLS13};
 
-/// The AEAD behind a cipher.
+/// The AEAD algorithm of a cipher.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum AeadAlgorithm {
     /// AES-128-GCM
@@ -24,49 +24,50 @@ pub enum AeadAlgorithm {
     Aria256Gcm,
 }
 
-/// One of the kernel's ciphers: layout of its `tls12_crypto_info_*` and how it frames records.
+/// One of the kernel's ciphers: the layout of its `tls12_crypto_info_*` struct and its record
+/// format.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Cipher {
-    /// The kernel's number, 51 to 58.
+    /// The kernel's number: 51 to 58.
     pub cipher_type: u16,
     /// The kernel's name without `TLS_CIPHER_`.
     pub name: &'static str,
-    /// The AEAD.
+    /// The AEAD algorithm.
     pub algorithm: AeadAlgorithm,
-    /// Bytes of `iv`.
+    /// The length of the struct's `iv` in bytes.
     pub iv_len: usize,
-    /// Bytes of `key`.
+    /// The length of the struct's `key` in bytes.
     pub key_len: usize,
-    /// Bytes of `salt`: the first bytes of the nonce.
+    /// The length of the struct's `salt` in bytes: the first bytes of the nonce.
     pub salt_len: usize,
-    /// Bytes of nonce that a TLS 1.2 record carries.
+    /// The length in bytes of the explicit nonce that a TLS 1.2 record carries.
     pub explicit_len: usize,
-    /// False where the kernel has the cipher in TLS 1.2 only.
+    /// Whether the kernel supports the cipher in TLS 1.3.
     pub in_tls13: bool,
-    /// How much one key may seal.
+    /// The number of records that one key may seal.
     pub limits: KeyLimits,
 }
 
 /// How many records one key may seal (RFC 8446 §5.5).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct KeyLimits {
-    /// From here on the key should be renewed.
+    /// After this many records the key should be replaced.
     pub soft: u64,
-    /// No more than this.
+    /// The most records.
     pub hard: u64,
 }
 
-/// AES-GCM: 2^24.5 full-size records keep the margin of RFC 8446 §5.5.
+/// AES-GCM: with 2^24.5 full-size records the safety margin of RFC 8446 §5.5 is kept.
 const GCM: KeyLimits = KeyLimits {
     soft: 1 << 24,
     hard: 23_726_566,
 };
-/// CCM: 2^23 records (RFC 9147 §4.5.3, the same bound for the same AEAD).
+/// CCM: 2^23 records (RFC 9147 §4.5.3, which has the same AEAD).
 const CCM: KeyLimits = KeyLimits {
     soft: 1 << 22,
     hard: 1 << 23,
 };
-/// ChaCha20-Poly1305: the sequence number ends before the margin does.
+/// ChaCha20-Poly1305: the record numbers end before the safety margin is reached.
 const CHACHA: KeyLimits = KeyLimits {
     soft: 1 << 62,
     hard: u64::MAX,
@@ -130,10 +131,10 @@ const fn gcm_like(
 }
 
 impl Cipher {
-    /// The cipher with this number.
+    /// Returns the cipher with this number.
     ///
     /// # Errors
-    /// [`Error::UnknownCipher`]
+    /// Returns [`Error::UnknownCipher`] if the kernel has no such cipher.
     pub fn by_type(cipher_type: u16) -> Result<&'static Self, Error> {
         CIPHERS
             .iter()
@@ -141,19 +142,20 @@ impl Cipher {
             .ok_or(Error::UnknownCipher { cipher_type })
     }
 
-    /// Bytes of the kernel's struct.
+    /// Returns the length of the kernel's struct in bytes.
     #[must_use]
     pub const fn info_len(&self) -> usize {
         4 + self.iv_len + self.key_len + self.salt_len + 8
     }
 
-    /// Bytes in front of the ciphertext: the header, and in TLS 1.2 the explicit nonce.
+    /// Returns the number of bytes in front of the ciphertext: the header and, in TLS 1.2, the
+    /// explicit nonce.
     #[must_use]
     pub const fn prepend(&self, version: u16) -> usize {
         HEADER_LEN + self.explicit(version)
     }
 
-    /// Bytes of nonce that each record carries.
+    /// Returns the number of nonce bytes that each record carries.
     #[must_use]
     pub const fn explicit(&self, version: u16) -> usize {
         if version == TLS13 {
@@ -163,14 +165,14 @@ impl Cipher {
         }
     }
 
-    /// Bytes that a record has on top of its plaintext.
+    /// Returns the number of bytes that a record is longer than its plaintext.
     #[must_use]
     pub const fn overhead(&self, version: u16) -> usize {
         self.prepend(version) + TAG_LEN + (version == TLS13) as usize
     }
 }
 
-/// The hash of a suite.
+/// The hash function of a suite.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Hash {
     /// SHA-256
@@ -182,7 +184,7 @@ pub enum Hash {
 }
 
 impl Hash {
-    /// Bytes of the digest, and so of a traffic secret.
+    /// Returns the length of the digest in bytes, which is also that of a traffic secret.
     #[must_use]
     pub const fn output_len(self) -> usize {
         match self {
@@ -195,17 +197,17 @@ impl Hash {
 /// A TLS 1.3 suite: a cipher and a hash (RFC 8446 §B.4, RFC 8998).
 #[derive(Debug, Eq, PartialEq)]
 pub struct Suite {
-    /// The number in the registry.
+    /// The number in the IANA registry.
     pub id: u16,
-    /// The name in the registry.
+    /// The name in the IANA registry.
     pub name: &'static str,
     /// The kernel's number of the cipher.
     pub cipher_type: u16,
-    /// The hash.
+    /// The hash function.
     pub hash: Hash,
 }
 
-/// The TLS 1.3 suites that have a kernel cipher.
+/// The TLS 1.3 suites whose cipher the kernel has.
 pub static SUITES: [Suite; 6] = [
     suite(0x1301, "TLS_AES_128_GCM_SHA256", 51, Hash::Sha256),
     suite(0x1302, "TLS_AES_256_GCM_SHA384", 52, Hash::Sha384),
@@ -225,10 +227,10 @@ const fn suite(id: u16, name: &'static str, cipher_type: u16, hash: Hash) -> Sui
 }
 
 impl Suite {
-    /// The suite with this number.
+    /// Returns the suite with this number.
     ///
     /// # Errors
-    /// [`Error::UnknownSuite`]
+    /// Returns [`Error::UnknownSuite`] if there is no such suite here.
     pub fn by_id(id: u16) -> Result<&'static Self, Error> {
         SUITES
             .iter()

@@ -1,42 +1,43 @@
-//! Memory that is wiped when it goes back, for what must not outlive its use.
+//! Memory that is wiped before it is freed, for bytes that must not outlive their use.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-/// Bytes whose memory is wiped before it is given back: plaintext, mostly.
+/// Bytes, mostly plaintext, whose memory is wiped before it is freed.
 #[derive(Default)]
 pub struct WipedBytes(Vec<u8>);
 
-/// Overwrites `bytes` with zeros, also where nobody will read them.
+/// Overwrites `bytes` with zeros, even if nobody reads them afterwards.
 ///
-/// `zeroize` writes byte by byte, which costs more than opening the record did.
+/// `zeroize` writes byte by byte, which takes longer than opening the record.
 pub fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);
-    // The compiler must take them for read.
+    // Makes the compiler assume that the zeros are read.
     std::hint::black_box(bytes);
 }
 
 impl WipedBytes {
-    /// No bytes, and no memory.
+    /// Creates a value without bytes, which needs no memory.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// So many zeros.
+    /// Creates `len` zeros.
     #[must_use]
     pub fn zeros(len: usize) -> Self {
         Self(vec![0; len])
     }
 
-    /// Makes it at least `len` bytes long, of any contents: what was in it may be lost.
+    /// Makes this at least `len` bytes long. The previous contents may be lost; new contents may be
+    /// anything.
     pub fn make_room(&mut self, len: usize) {
         if self.0.len() < len {
             *self = Self::zeros(len);
         }
     }
 
-    /// Puts `more` behind what is there.
+    /// Appends `more`.
     pub fn extend_from_slice(&mut self, more: &[u8]) {
         let need = self.0.len() + more.len();
         if self.0.capacity() < need {
@@ -47,7 +48,7 @@ impl WipedBytes {
         self.0.extend_from_slice(more);
     }
 
-    /// Makes it exactly `len` bytes long: what is behind them is wiped, new ones are zeros.
+    /// Makes this exactly `len` bytes long. Removed bytes are wiped, new ones are zeros.
     pub fn resize(&mut self, len: usize) {
         if len > self.0.capacity() {
             let mut grown = Vec::with_capacity(len);
@@ -59,13 +60,13 @@ impl WipedBytes {
         self.0.resize(len, 0);
     }
 
-    /// Removes the first `len` bytes; what lies behind the others then is wiped.
+    /// Removes the first `len` bytes and wipes the memory that becomes free.
     pub fn remove_front(&mut self, len: usize) {
         self.0.copy_within(len.., 0);
         self.resize(self.0.len() - len);
     }
 
-    /// Wipes and removes all bytes; the memory is kept.
+    /// Wipes and removes all bytes. The memory is kept.
     pub fn clear(&mut self) {
         wipe(&mut self.0);
         self.0.clear();

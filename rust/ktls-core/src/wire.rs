@@ -1,14 +1,14 @@
-//! What lies on the wire: record headers and content types (RFC 8446 §5.1).
+//! The format of TLS records: headers, content types and message types (RFC 8446 §5.1).
 
-/// Bytes of a record header.
+/// The length of a record header in bytes.
 pub const HEADER_LEN: usize = 5;
-/// Bytes of the tag, for every cipher.
+/// The length of the tag in bytes, for every cipher.
 pub const TAG_LEN: usize = 16;
-/// Most plaintext that one record carries.
+/// The most bytes of plaintext in one record.
 pub const MAX_PLAINTEXT: usize = 1 << 14;
-/// `legacy_record_version`, and TLS 1.2's own number.
+/// The value of `legacy_record_version`, and the version number of TLS 1.2.
 pub const TLS12: u16 = 0x0303;
-/// TLS 1.3's number.
+/// The version number of TLS 1.3.
 pub const TLS13: u16 = 0x0304;
 /// The handshake message type of a HelloRequest (RFC 5246 §7.4.1.1).
 pub const HELLO_REQUEST: u8 = 0;
@@ -25,7 +25,7 @@ pub const ALERT_WARNING: u8 = 1;
 /// The level of an alert that ends the connection (RFC 8446 §6).
 pub const ALERT_FATAL: u8 = 2;
 
-/// What a record carries (RFC 8446 §5.1). Not an enum: the kernel passes every byte through.
+/// The content type of a record (RFC 8446 §5.1). Not an enum, since the kernel accepts every byte.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ContentType(pub u8);
 
@@ -43,16 +43,16 @@ impl ContentType {
 /// The five bytes in front of every record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Header {
-    /// The outer content type: the real one in TLS 1.2, 23 in TLS 1.3.
+    /// The outer content type. TLS 1.2: the real one. TLS 1.3: 23.
     pub opaque_type: u8,
-    /// `legacy_record_version`, 0x0303.
+    /// The value of `legacy_record_version`: 0x0303.
     pub version: u16,
-    /// Bytes that follow.
+    /// The number of bytes that follow the header.
     pub len: usize,
 }
 
 impl Header {
-    /// Reads the header at the start of `wire`, if all of it is there.
+    /// Reads the header at the start of `wire`. Returns `None` if `wire` has fewer than five bytes.
     #[must_use]
     pub fn read(wire: &[u8]) -> Option<Self> {
         let &[opaque_type, major, minor, high, low, ..] = wire else {
@@ -65,11 +65,11 @@ impl Header {
         })
     }
 
-    /// The bytes as they stand on the wire.
+    /// Returns the bytes of the header.
     #[must_use]
     pub fn to_bytes(self) -> [u8; HEADER_LEN] {
         let [major, minor] = self.version.to_be_bytes();
-        // A record's length was checked to be at most 2^14 + 256 before a header is made.
+        // Cannot truncate: a header is made only for lengths of at most 2^14 + 256 bytes.
         let [high, low] = (self.len as u16).to_be_bytes();
         [self.opaque_type, major, minor, high, low]
     }
