@@ -56,10 +56,10 @@ impl CryptoInfo {
         salt: &[u8],
         rec_seq: u64,
     ) -> Result<Self, Error> {
-        let cipher = check(version, cipher_type)?;
-        exact("iv", iv, cipher.iv_len)?;
-        exact("key", key, cipher.key_len)?;
-        exact("salt", salt, cipher.salt_len)?;
+        let cipher = check_cipher(version, cipher_type)?;
+        check_len("iv", iv, cipher.iv_len)?;
+        check_len("key", key, cipher.key_len)?;
+        check_len("salt", salt, cipher.salt_len)?;
         let mut secret = CryptoInfoSecret {
             key: [0; MAX_KEY],
             nonce: [0; NONCE_LEN],
@@ -86,7 +86,7 @@ impl CryptoInfo {
         iv: &[u8],
         rec_seq: u64,
     ) -> Result<Self, Error> {
-        exact("iv", iv, NONCE_LEN)?;
+        check_len("iv", iv, NONCE_LEN)?;
         let (salt, rest) = iv.split_at(Cipher::by_type(cipher_type)?.salt_len);
         Self::new(TLS13, cipher_type, rest, key, salt, rec_seq)
     }
@@ -98,8 +98,8 @@ impl CryptoInfo {
     /// - [`Error::BadLength`] if `data` is shorter or longer than the struct.
     pub fn from_bytes(data: &[u8]) -> Result<Self, Error> {
         let (version, cipher_type) = head(data)?;
-        let cipher = check(version, cipher_type)?;
-        exact("the crypto_info struct", data, cipher.info_len())?;
+        let cipher = check_cipher(version, cipher_type)?;
+        check_len("the crypto_info struct", data, cipher.info_len())?;
         let (iv, rest) = data[4..].split_at(cipher.iv_len);
         let (key, rest) = rest.split_at(cipher.key_len);
         let (salt, rec_seq) = rest.split_at(cipher.salt_len);
@@ -204,7 +204,7 @@ pub fn head(data: &[u8]) -> Result<(u16, u16), Error> {
     Ok((u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d])))
 }
 
-fn check(version: u16, cipher_type: u16) -> Result<&'static Cipher, Error> {
+fn check_cipher(version: u16, cipher_type: u16) -> Result<&'static Cipher, Error> {
     if !matches!(version, TLS12 | TLS13) {
         return Err(Error::UnknownVersion { version });
     }
@@ -229,14 +229,14 @@ pub const fn check_record_type(version: u16, record_type: u8) -> Result<(), Erro
     Ok(())
 }
 
-fn exact(what: &'static str, bytes: &[u8], want: usize) -> Result<(), Error> {
-    if bytes.len() == want {
+fn check_len(what: &'static str, bytes: &[u8], expected_len: usize) -> Result<(), Error> {
+    if bytes.len() == expected_len {
         return Ok(());
     }
     Err(Error::BadLength {
         what,
         len: bytes.len(),
-        want,
+        want: expected_len,
     })
 }
 

@@ -14,7 +14,7 @@ use crate::wiped::wipe;
 pub struct Fifo {
     memory: Vec<u8>,
     /// The offset of the first page in `memory`. `start` and `end` count from there.
-    page: usize,
+    page_start: usize,
     start: usize,
     end: usize,
     /// Whether the queue holds plaintext, so that removed bytes are wiped.
@@ -33,12 +33,12 @@ impl Fifo {
     /// Returns the queued bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.memory[self.page..][self.start..self.end]
+        &self.memory[self.page_start..][self.start..self.end]
     }
 
     /// Returns the queued bytes, to be changed in place.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.memory[self.page..][self.start..self.end]
+        &mut self.memory[self.page_start..][self.start..self.end]
     }
 
     /// Returns the number of queued bytes.
@@ -56,7 +56,7 @@ impl Fifo {
     /// Returns the size in bytes of the queue's memory.
     #[must_use]
     pub const fn capacity(&self) -> usize {
-        self.memory.len() - self.page
+        self.memory.len() - self.page_start
     }
 
     /// Returns `len` bytes of memory after the queued ones, with any contents. [`Fifo::commit`]
@@ -65,7 +65,7 @@ impl Fifo {
         if self.capacity() - self.end < len {
             self.make_room(len);
         }
-        &mut self.memory[self.page..][self.end..self.end + len]
+        &mut self.memory[self.page_start..][self.end..self.end + len]
     }
 
     /// Queues the first `len` bytes of the memory that [`Fifo::space`] returned last.
@@ -101,19 +101,20 @@ impl Fifo {
 
     /// Moves the queued bytes to the front, or to new memory if there is not enough.
     fn make_room(&mut self, len: usize) {
-        let queued = self.page + self.start..self.page + self.end;
+        let queued = self.page_start + self.start..self.page_start + self.end;
         let need = self.len() + len;
         if need <= self.capacity() {
-            self.memory.copy_within(queued.clone(), self.page);
+            self.memory.copy_within(queued.clone(), self.page_start);
             if self.wipes {
-                let moved = self.page + self.len();
+                let moved = self.page_start + self.len();
                 wipe(&mut self.memory[queued.start.max(moved)..queued.end]);
             }
         } else {
-            let (mut memory, page) = pages(need.max(self.capacity() + self.capacity() / 2));
-            memory[page..][..self.len()].copy_from_slice(&self.memory[queued]);
+            let (mut memory, page_start) =
+                allocate_pages(need.max(self.capacity() + self.capacity() / 2));
+            memory[page_start..][..self.len()].copy_from_slice(&self.memory[queued]);
             self.wipe_if_plaintext();
-            (self.memory, self.page) = (memory, page);
+            (self.memory, self.page_start) = (memory, page_start);
         }
         (self.start, self.end) = (0, self.len());
     }
@@ -140,7 +141,7 @@ impl Drop for Fifo {
 pub struct FifoPool(Vec<Fifo>);
 
 /// The most queues whose memory a pool keeps.
-const KEPT: usize = 8;
+const MAX_KEPT: usize = 8;
 
 impl FifoPool {
     /// Lends memory to `fifo` if it has none and the pool has some.
@@ -148,7 +149,7 @@ impl FifoPool {
         if fifo.memory.is_empty()
             && let Some(mut spare) = self.0.pop()
         {
-            (fifo.memory, fifo.page) = (std::mem::take(&mut spare.memory), spare.page);
+            (fifo.memory, fifo.page_start) = (std::mem::take(&mut spare.memory), spare.page_start);
         }
     }
 
@@ -159,10 +160,10 @@ impl FifoPool {
         }
         let spare = Fifo {
             memory: std::mem::take(&mut fifo.memory),
-            page: std::mem::take(&mut fifo.page),
+            page_start: std::mem::take(&mut fifo.page_start),
             ..Fifo::default()
         };
-        if self.0.len() < KEPT {
+        if self.0.len() < MAX_KEPT {
             self.0.push(spare);
         }
     }
@@ -183,11 +184,11 @@ impl fmt::Debug for Fifo {
 }
 
 /// Allocates memory for `len` bytes. Returns it with the offset of the first page boundary in it.
-fn pages(len: usize) -> (Vec<u8>, usize) {
+fn allocate_pages(len: usize) -> (Vec<u8>, usize) {
     let memory = vec![0; len.next_multiple_of(PAGE) + PAGE];
     // The alignment may be unknown, for example to Miri.
-    let page = memory.as_ptr().align_offset(PAGE).min(PAGE);
-    (memory, page)
+    let page_start = memory.as_ptr().align_offset(PAGE).min(PAGE);
+    (memory, page_start)
 }
 
 /// Queues start at a multiple of this, and grow in steps of it.
@@ -252,12 +253,12 @@ mod tests {
     #[test]
     fn a_pool_keeps_a_bounded_number_of_queues() {
         let mut pool = FifoPool::default();
-        for _ in 0..10 * KEPT {
+        for _ in 0..10 * MAX_KEPT {
             let mut fifo = Fifo::default();
             fifo.space(1);
             pool.collect(&mut fifo);
         }
-        assert_eq!(pool.0.len(), KEPT);
+        assert_eq!(pool.0.len(), MAX_KEPT);
     }
 
     #[test]

@@ -9,14 +9,14 @@ pub fn quoted(text: &str) -> String {
 /// Returns `text`, shortened to 100 characters.
 #[must_use]
 pub fn shortened(text: &str) -> String {
-    let mut short: String = text.chars().take(LONGEST).collect();
+    let mut short: String = text.chars().take(MAX_CHARS).collect();
     if short.len() < text.len() {
         short.push('…');
     }
     short
 }
 
-const LONGEST: usize = 100;
+const MAX_CHARS: usize = 100;
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,8 @@ pub const MAX_PLAINTEXT: usize = 1 << 14;
 pub const TLS12: u16 = 0x0303;
 /// The version number of TLS 1.3.
 pub const TLS13: u16 = 0x0304;
+/// The length of the header of a handshake message in bytes: type and length (RFC 8446 §4).
+pub const MESSAGE_HEADER_LEN: usize = 4;
 /// The handshake message type of a HelloRequest (RFC 5246 §7.4.1.1).
 pub const HELLO_REQUEST: u8 = 0;
 /// The handshake message type of a ClientHello (RFC 8446 §4.1.2).

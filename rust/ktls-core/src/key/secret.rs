@@ -78,7 +78,7 @@ impl TrafficSecret {
         let generation = self.generation.checked_add(1).ok_or(Error::SeqExhausted)?;
         Ok(Self {
             generation,
-            ..self.following(provider)?
+            ..self.derive_next(provider)?
         })
     }
 
@@ -91,24 +91,24 @@ impl TrafficSecret {
     /// - [`Error::CipherMissing`] if `provider` has no implementation of the hash.
     pub fn check_apart(&self, other: &Self, provider: &dyn Provider) -> Result<(), Error> {
         let (mut one, mut two) = (self.clone(), other.clone());
-        for _ in 0..=FAR {
-            if one.is_secret_of(other) || two.is_secret_of(self) {
+        for _ in 0..=MAX_UPDATES_APART {
+            if one.has_same_secret(other) || two.has_same_secret(self) {
                 return Err(Error::OneSecret);
             }
-            (one, two) = (one.following(provider)?, two.following(provider)?);
+            (one, two) = (one.derive_next(provider)?, two.derive_next(provider)?);
         }
         Ok(())
     }
 
     /// Compares the secrets in constant time.
-    fn is_secret_of(&self, other: &Self) -> bool {
+    fn has_same_secret(&self, other: &Self) -> bool {
         let pairs = std::iter::zip(&*self.secret, &*other.secret);
         let difference = pairs.fold(0, |sum, (a, b)| sum | (a ^ b));
         std::hint::black_box(difference) == 0 && self.secret.len() == other.secret.len()
     }
 
     /// Derives the next secret, with the generation unchanged.
-    fn following(&self, provider: &dyn Provider) -> Result<Self, Error> {
+    fn derive_next(&self, provider: &dyn Provider) -> Result<Self, Error> {
         let secret = self.expand_label(provider, "traffic upd", self.suite.hash.output_len())?;
         Ok(Self {
             secret,
@@ -135,7 +135,7 @@ impl TrafficSecret {
 }
 
 /// The most key updates between two secrets that are still recognized as the same.
-const FAR: usize = 3;
+const MAX_UPDATES_APART: usize = 3;
 
 /// Encodes `HkdfLabel`: length, "tls13 " + label, empty context. All labels are shorter than 250
 /// bytes.

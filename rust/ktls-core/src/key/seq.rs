@@ -9,14 +9,17 @@ use crate::error::Error;
 pub struct RecSeq {
     next: u64,
     /// Whether 2^64 - 1 was taken.
-    ended: bool,
+    exhausted: bool,
 }
 
 impl RecSeq {
     /// Starts at the number `next`.
     #[must_use]
     pub const fn new(next: u64) -> Self {
-        Self { next, ended: false }
+        Self {
+            next,
+            exhausted: false,
+        }
     }
 
     /// Returns the number of the next record.
@@ -39,10 +42,10 @@ impl RecSeq {
     /// Returns the sequence after `count` numbers were taken. That many must have been left.
     #[must_use]
     pub(crate) const fn after(self, count: u64) -> Self {
-        let (next, ended) = self.next.overflowing_add(count);
+        let (next, exhausted) = self.next.overflowing_add(count);
         Self {
-            next: if ended { u64::MAX } else { next },
-            ended: self.ended | ended,
+            next: if exhausted { u64::MAX } else { next },
+            exhausted: self.exhausted | exhausted,
         }
     }
 
@@ -52,13 +55,13 @@ impl RecSeq {
     /// # Errors
     /// Returns [`Error::SeqExhausted`] if 2^64 - 1 was taken before.
     pub fn take(&mut self) -> Result<u64, Error> {
-        if self.ended {
+        if self.exhausted {
             return Err(Error::SeqExhausted);
         }
         let number = self.next;
         match number.checked_add(1) {
             Some(next) => self.next = next,
-            None => self.ended = true,
+            None => self.exhausted = true,
         }
         Ok(number)
     }

@@ -92,8 +92,8 @@ impl TrafficKey {
         if self.is_tls12() {
             return Err(Error::NoRekeyIn12);
         }
-        same("version", self.info.version(), next.version())?;
-        same(
+        check_same("version", self.info.version(), next.version())?;
+        check_same(
             "cipher",
             self.info.cipher().cipher_type,
             next.cipher().cipher_type,
@@ -375,7 +375,7 @@ fn header12(opaque_type: u8, len: usize) -> [u8; HEADER_LEN] {
     .to_bytes()
 }
 
-fn same(what: &'static str, installed: u16, given: u16) -> Result<(), Error> {
+fn check_same(what: &'static str, installed: u16, given: u16) -> Result<(), Error> {
     if installed == given {
         return Ok(());
     }

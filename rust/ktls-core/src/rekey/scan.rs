@@ -1,6 +1,6 @@
 //! Finds KeyUpdates in handshake plaintext (RFC 8446 §4.6.3, §5.1).
 
-use crate::wire::{ContentType, KEY_UPDATE};
+use crate::wire::{ContentType, KEY_UPDATE, MESSAGE_HEADER_LEN};
 
 /// A KeyUpdate that was found, or its violation of the protocol.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,13 +45,11 @@ pub struct KeyUpdateScanner {
     /// The number of records scanned.
     records: u64,
     /// The bytes of the message header so far, followed by the `request_update` of a KeyUpdate.
-    head: [u8; 5],
-    have: usize,
+    header: [u8; 5],
+    filled: usize,
     /// The number of bytes of a message body that are still to be skipped.
     skip: usize,
 }
-
-const HEAD: usize = 4;
 
 impl KeyUpdateScanner {
     /// Scans the next record, and calls `found` for each KeyUpdate.
@@ -64,23 +62,23 @@ impl KeyUpdateScanner {
         let record = self.records;
         self.records += 1;
         if record_type != ContentType::HANDSHAKE.0 {
-            self.interrupted(record, &mut found);
+            self.report_interruption(record, &mut found);
             return;
         }
         let mut rest = plaintext;
         while !rest.is_empty() {
-            rest = self.advance(rest, record, &mut found);
+            rest = self.scan_part(rest, record, &mut found);
         }
     }
 
     /// Returns `true` if no message is incomplete.
     #[must_use]
     pub const fn at_boundary(&self) -> bool {
-        self.have == 0 && self.skip == 0
+        self.filled == 0 && self.skip == 0
     }
 
     /// Scans bytes of the current message at the start of `bytes`, and returns the rest.
-    fn advance<'a>(
+    fn scan_part<'a>(
         &mut self,
         bytes: &'a [u8],
         record: u64,
@@ -91,25 +89,25 @@ impl KeyUpdateScanner {
             self.skip -= step;
             return &bytes[step..];
         }
-        self.head[self.have] = bytes[0];
-        self.have += 1;
+        self.header[self.filled] = bytes[0];
+        self.filled += 1;
         let rest = &bytes[1..];
-        if self.have >= HEAD {
-            self.judge(rest, record, found);
+        if self.filled >= MESSAGE_HEADER_LEN {
+            self.finish_header(rest, record, found);
         }
         rest
     }
 
     /// Handles a complete message header: skips an ordinary message, waits for the byte of a
     /// KeyUpdate, or reports the KeyUpdate.
-    fn judge(&mut self, rest: &[u8], record: u64, found: &mut impl FnMut(FoundKeyUpdate)) {
-        let [message_type, a, b, c, value] = self.head;
+    fn finish_header(&mut self, rest: &[u8], record: u64, found: &mut impl FnMut(FoundKeyUpdate)) {
+        let [message_type, a, b, c, value] = self.header;
         let len = u32::from_be_bytes([0, a, b, c]) as usize;
         let fault = if message_type != KEY_UPDATE {
             None
         } else if len != 1 {
             Some(KeyUpdateFault::BadLength)
-        } else if self.have == HEAD {
+        } else if self.filled == MESSAGE_HEADER_LEN {
             return;
         } else {
             let fault = (value > 1).then_some(KeyUpdateFault::BadValue);
@@ -119,10 +117,10 @@ impl KeyUpdateScanner {
                 update_requested: value == 1,
                 fault,
             });
-            self.have = 0;
+            self.filled = 0;
             return;
         };
-        self.have = 0;
+        self.filled = 0;
         self.skip = len;
         if fault.is_some() {
             found(FoundKeyUpdate {
@@ -133,14 +131,14 @@ impl KeyUpdateScanner {
         }
     }
 
-    fn interrupted(&mut self, record: u64, found: &mut impl FnMut(FoundKeyUpdate)) {
-        if self.have > 0 && self.head[0] == KEY_UPDATE {
+    fn report_interruption(&mut self, record: u64, found: &mut impl FnMut(FoundKeyUpdate)) {
+        if self.filled > 0 && self.header[0] == KEY_UPDATE {
             found(FoundKeyUpdate {
                 record,
                 update_requested: false,
                 fault: Some(KeyUpdateFault::Interleaved),
             });
-            self.have = 0;
+            self.filled = 0;
         }
     }
 }
