@@ -30,7 +30,7 @@ pub trait SharedNumber: fmt::Debug + Send + Sync {
     fn compare_exchange(&self, old: u64, new: u64) -> Result<u64, u64>;
 }
 
-/// Decides whether this process may use the object that has this owner.
+/// Decides whether this process may use the object to which this belongs.
 ///
 /// A process may use it as long as no fork has happened since it was last known to be the owner.
 /// After a fork that was announced with [`before`], both processes compare the shared number with
