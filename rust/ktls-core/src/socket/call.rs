@@ -1,6 +1,7 @@
 //! What one call asks for: flags and control messages (`docs/kernel-rules.md`, S2.2 and S3.3).
 
 use crate::error::Error;
+use crate::socket::options::INT_LEN;
 
 /// `SOL_TLS`
 pub const SOL_TLS: i32 = 282;
@@ -151,7 +152,6 @@ const SO_TIMESTAMPING_OLD: i32 = 37;
 const SCM_TXTIME: i32 = 61;
 const SO_TIMESTAMPING_NEW: i32 = 65;
 const SCM_TS_OPT_ID: i32 = 81;
-const INT_LEN: usize = 4;
 
 fn one_type(control: SendControl<'_>, flags: SendFlags) -> Result<u8, Error> {
     if control.kind != SET_RECORD_TYPE {

@@ -266,7 +266,8 @@ const ULP_NAME_LEN: usize = 16;
 const ULP_ANSWER: [u8; ULP_NAME_LEN] = *b"tls\0\0\0\0\0\0\0\0\0\0\0\0\0";
 /// Version and cipher.
 const HEAD_LEN: usize = 4;
-const INT_LEN: usize = 4;
+/// The length of a C `int` in bytes.
+pub(super) const INT_LEN: usize = 4;
 const U16_LEN: usize = 2;
 /// RFC 8449 §4
 const SMALLEST_LIMIT: u32 = 64;
