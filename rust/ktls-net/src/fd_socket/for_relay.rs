@@ -64,18 +64,18 @@ impl FdSocket {
     pub(crate) fn borrow_memory(&self, pool: &mut FifoPool) {
         self.tx.state().borrow_memory(pool);
         let mut side = lock(&self.rx);
-        side.keyed_now()
-            .into_iter()
-            .for_each(|rx| rx.borrow_memory(pool));
+        if let Some(rx) = side.keyed_now() {
+            rx.borrow_memory(pool);
+        }
     }
 
     /// Gives memory that holds nothing back to `pool`.
     pub(crate) fn return_memory(&self, pool: &mut FifoPool) {
         self.tx.state().return_memory(pool);
         let mut side = lock(&self.rx);
-        side.keyed_now()
-            .into_iter()
-            .for_each(|rx| rx.return_memory(pool));
+        if let Some(rx) = side.keyed_now() {
+            rx.return_memory(pool);
+        }
     }
 
     /// Whole data records into `out`, whose last byte is for the type behind the last one.

@@ -207,7 +207,9 @@ impl FdSocket {
         let in_a_call = Arc::strong_count(&fd) > 1;
         let owner = self.fd.owner();
         if !owner.has_to_finish(|| in_a_call || self.tx.has_unsent()) {
-            lane.iter().for_each(|lane| lane.close());
+            if let Some(lane) = lane {
+                lane.close();
+            }
             return;
         }
         let at_once = closes_at_once(&fd);
@@ -219,7 +221,9 @@ impl FdSocket {
         if at_once {
             self.tx.discard_unsent();
         }
-        lane.iter().for_each(|lane| lane.close());
+        if let Some(lane) = lane {
+            lane.close();
+        }
         if in_a_call {
             // A call that waits at the descriptor has to see that it is over.
             let _ = self.tx.shutdown(&fd, Shutdown::Both);
