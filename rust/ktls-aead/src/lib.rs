@@ -13,24 +13,24 @@ use ktls_core::aead::{Provider, RecordKey};
 use ktls_core::suite::{AeadAlgorithm, Hash};
 
 pub use crate::select::AesGcmPreference;
-use crate::select::choice;
+use crate::select::implementation_of;
 
 /// The provider that everything above uses.
-pub static PROVIDER: Aead = Aead { wanted: None };
+pub static PROVIDER: Aead = Aead { preference: None };
 
 /// Every AEAD and hash of the kernel's table, each by the implementation chosen for it.
 #[derive(Debug)]
 pub struct Aead {
     /// None: as the environment says.
-    wanted: Option<AesGcmPreference>,
+    preference: Option<AesGcmPreference>,
 }
 
 impl Aead {
     /// A provider that does not ask the environment who shall do AES-GCM.
     #[must_use]
-    pub const fn with(wanted: AesGcmPreference) -> Self {
+    pub const fn with(preference: AesGcmPreference) -> Self {
         Self {
-            wanted: Some(wanted),
+            preference: Some(preference),
         }
     }
 }
@@ -41,7 +41,7 @@ impl Provider for Aead {
         algorithm: AeadAlgorithm,
         key: &[u8],
     ) -> Result<Box<dyn RecordKey>, Error> {
-        let expanded = (choice(algorithm, self.wanted)?.record_key)(key);
+        let expanded = (implementation_of(algorithm, self.preference)?.record_key)(key);
         wipe_stack();
         expanded
     }
@@ -51,8 +51,8 @@ impl Provider for Aead {
     }
 
     fn implementation(&self, algorithm: AeadAlgorithm) -> Option<&'static str> {
-        let choice = choice(algorithm, self.wanted).ok()?;
-        Some(choice.implementation)
+        let chosen = implementation_of(algorithm, self.preference).ok()?;
+        Some(chosen.implementation)
     }
 }
 

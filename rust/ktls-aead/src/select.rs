@@ -32,13 +32,15 @@ pub(crate) struct AeadImplementation {
     pub(crate) record_key: ExpandAnyKey,
 }
 
-/// The table: AES-GCM as wanted, aws-lc where it has the AEAD with a 12-byte nonce and a 16-byte tag.
-pub(crate) fn choice(
+/// The table: AES-GCM as preferred, aws-lc where it has the AEAD with a 12-byte nonce and a 16-byte tag.
+pub(crate) fn implementation_of(
     algorithm: AeadAlgorithm,
-    wanted: Option<AesGcmPreference>,
+    preference: Option<AesGcmPreference>,
 ) -> Result<AeadImplementation, Error> {
     Ok(match algorithm {
-        AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm => return gcm(algorithm, wanted),
+        AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm => {
+            return aes_gcm(algorithm, preference);
+        }
         AeadAlgorithm::Aes128Ccm => by_rustcrypto(rustcrypto::record_key::<Aes128Ccm>),
         AeadAlgorithm::ChaCha20Poly1305 => {
             by_aws_lc(|key| aws_lc::record_key(&CHACHA20_POLY1305, key))
@@ -51,16 +53,16 @@ pub(crate) fn choice(
 }
 
 /// AES-GCM: without a wish that of the environment counts.
-fn gcm(
+fn aes_gcm(
     algorithm: AeadAlgorithm,
-    wanted: Option<AesGcmPreference>,
+    preference: Option<AesGcmPreference>,
 ) -> Result<AeadImplementation, Error> {
-    match wanted.map_or_else(from_environment, Ok)? {
+    match preference.map_or_else(from_environment, Ok)? {
         AesGcmPreference::AwsLc => Ok(gcm_by_aws_lc(algorithm)),
-        AesGcmPreference::Vaes => vaes::found()
+        AesGcmPreference::Vaes => vaes::detected_engine()
             .map(|found| gcm_by(found, algorithm))
             .map_err(refused),
-        AesGcmPreference::Auto => Ok(vaes::found().map_or_else(
+        AesGcmPreference::Auto => Ok(vaes::detected_engine().map_or_else(
             |_| gcm_by_aws_lc(algorithm),
             |found| gcm_by(found, algorithm),
         )),
@@ -88,7 +90,7 @@ fn gcm_by_aws_lc(algorithm: AeadAlgorithm) -> AeadImplementation {
 
 fn refused(problem: &'static str) -> Error {
     Error::BadSetting {
-        name: SETTING,
+        name: VARIABLE,
         value: "vaes",
         problem,
     }
@@ -98,19 +100,19 @@ fn refused(problem: &'static str) -> Error {
 fn from_environment() -> Result<AesGcmPreference, Error> {
     static VALUE: OnceLock<String> = OnceLock::new();
     let value = VALUE.get_or_init(|| {
-        let value = std::env::var_os(SETTING).unwrap_or_default();
+        let value = std::env::var_os(VARIABLE).unwrap_or_default();
         value.to_string_lossy().into_owned()
     });
-    wanted(value)
+    parse_preference(value)
 }
 
-fn wanted(value: &'static str) -> Result<AesGcmPreference, Error> {
+fn parse_preference(value: &'static str) -> Result<AesGcmPreference, Error> {
     match value {
         "" | "auto" => Ok(AesGcmPreference::Auto),
         "vaes" => Ok(AesGcmPreference::Vaes),
         "aws-lc" => Ok(AesGcmPreference::AwsLc),
         _ => Err(Error::BadSetting {
-            name: SETTING,
+            name: VARIABLE,
             value,
             problem: "it is auto, vaes or aws-lc",
         }),
@@ -132,4 +134,4 @@ fn by_rustcrypto(record_key: ExpandAnyKey) -> AeadImplementation {
 }
 
 /// The environment variable.
-const SETTING: &str = "KTLS_FAST_AEAD";
+const VARIABLE: &str = "KTLS_FAST_AEAD";

@@ -18,6 +18,6 @@ pub(crate) struct DetectedEngine {
 ///
 /// # Errors
 /// Always.
-pub(crate) fn found() -> Result<DetectedEngine, &'static str> {
+pub(crate) fn detected_engine() -> Result<DetectedEngine, &'static str> {
     Err("this CPU is no x86-64")
 }

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroize;
 
-use super::schedule::ExpandedKey;
+use super::expanded_key::ExpandedKey;
 use super::simd::Simd;
 
 /// Encrypts every block of `blocks`.

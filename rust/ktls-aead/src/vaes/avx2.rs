@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use ktls_core::aead::{InnerJob, SealJob};
 
 use super::engine::{Engine, entry_points};
-use super::schedule::ExpandedKey;
+use super::expanded_key::ExpandedKey;
 use super::simd::Simd;
 
 /// Proof that the CPU has AVX2, VAES and VPCLMULQDQ.
@@ -159,8 +159,8 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn shuffle_bytes(self, v: __m256i, order: __m256i) -> __m256i {
-        on_cpu!(_mm256_shuffle_epi8(v, order))
+    fn shuffle_bytes(self, v: __m256i, indices: __m256i) -> __m256i {
+        on_cpu!(_mm256_shuffle_epi8(v, indices))
     }
 }
 

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use ktls_core::aead::{InnerJob, SealJob};
 
 use super::engine::{Engine, entry_points};
-use super::schedule::ExpandedKey;
+use super::expanded_key::ExpandedKey;
 use super::simd::Simd;
 
 /// Proof that the CPU has AVX-512, VAES and VPCLMULQDQ.
@@ -164,8 +164,8 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn shuffle_bytes(self, v: __m512i, order: __m512i) -> __m512i {
-        on_cpu!(_mm512_shuffle_epi8(v, order))
+    fn shuffle_bytes(self, v: __m512i, indices: __m512i) -> __m512i {
+        on_cpu!(_mm512_shuffle_epi8(v, indices))
     }
 }
 

@@ -7,7 +7,7 @@
     clippy::pointers_in_nomem_asm_block,
     reason = "the assembly is empty: it reads nothing"
 )]
-pub(super) fn from_here<T>(places: &[T]) -> &[T] {
+pub(super) fn opaque_slice<T>(places: &[T]) -> &[T] {
     #[cfg(not(miri))]
     {
         let mut first = places.as_ptr();
@@ -21,8 +21,8 @@ pub(super) fn from_here<T>(places: &[T]) -> &[T] {
     places
 }
 
-/// As [`from_here`].
+/// As [`opaque_slice`].
 #[inline(always)]
-pub(super) fn one_from_here<T>(place: &T) -> &T {
-    &from_here(std::slice::from_ref(place))[0]
+pub(super) fn opaque<T>(place: &T) -> &T {
+    &opaque_slice(std::slice::from_ref(place))[0]
 }

@@ -2,7 +2,7 @@
 
 use ktls_core::aead::{InnerJob, SealJob};
 
-use super::schedule::ExpandedKey;
+use super::expanded_key::ExpandedKey;
 use super::simd::Simd;
 
 /// The algorithm on one vector unit. `ROUNDS` is 10 for keys of 16 bytes and 14 for 32.

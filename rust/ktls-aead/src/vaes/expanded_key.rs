@@ -17,7 +17,7 @@ pub(super) struct ExpandedKey {
     /// H^36 down to H^1, then zeros.
     powers: [u8; 16 * (POWERS + ZEROS)],
     /// The sum of the halves of each power, in its low half.
-    power_sums: [u8; 16 * (POWERS + ZEROS)],
+    half_sums: [u8; 16 * (POWERS + ZEROS)],
     /// Each round key as often as the widest vector has blocks.
     rounds: [[u8; 64]; 15],
 }
@@ -30,10 +30,10 @@ impl ExpandedKey {
         let mut block = [s.splat(0)];
         aes::encrypt::<S, 1, ROUNDS>(s, self, &mut block);
         let h = times_x(s.to_u128(block[0]).swap_bytes());
-        self.put_power(1, h);
+        self.set_power(1, h);
         for n in 2..=POWERS {
-            let power = product(s, self.one_power(n / 2), self.one_power(n - n / 2));
-            self.put_power(n, power);
+            let power = product(s, self.power_value(n / 2), self.power_value(n - n / 2));
+            self.set_power(n, power);
         }
     }
 
@@ -45,35 +45,35 @@ impl ExpandedKey {
 
     /// The sums of the halves of H^n, H^(n-1) and so on.
     #[inline(always)]
-    pub(super) fn power_sum(&self, n: usize) -> &[u8] {
-        &self.power_sums[16 * (POWERS - n)..]
+    pub(super) fn half_sum(&self, n: usize) -> &[u8] {
+        &self.half_sums[16 * (POWERS - n)..]
     }
 
     /// Vector by vector from H^n on: powers, and the sums of their halves.
     #[inline(always)]
-    pub(super) fn powers_from<S: Simd>(
+    pub(super) fn power_vectors<S: Simd>(
         &self,
         n: usize,
     ) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
         let powers = self.power(n).chunks_exact(width::<S>());
-        powers.zip(self.power_sum(n).chunks_exact(width::<S>()))
+        powers.zip(self.half_sum(n).chunks_exact(width::<S>()))
     }
 
     /// H^n, H^(n-1) and so on, `count` of them, with the sums of their halves.
     #[inline(always)]
-    pub(super) fn every_power_from(
+    pub(super) fn power_blocks(
         &self,
         n: usize,
         count: usize,
     ) -> impl Iterator<Item = (&[u8; 16], &[u8; 16])> {
         let powers = &self.power(n).as_chunks().0[..count];
-        powers.iter().zip(&self.power_sum(n).as_chunks().0[..count])
+        powers.iter().zip(&self.half_sum(n).as_chunks().0[..count])
     }
 
     /// H^2, with the sum of its halves.
     #[inline(always)]
     pub(super) fn square(&self) -> (&[u8], &[u8]) {
-        (self.power(2), self.power_sum(2))
+        (self.power(2), self.half_sum(2))
     }
 
     /// The key of a round.
@@ -82,16 +82,16 @@ impl ExpandedKey {
         &self.rounds[n]
     }
 
-    fn one_power(&self, n: usize) -> u128 {
+    fn power_value(&self, n: usize) -> u128 {
         let (first, _) = self.power(n).split_first_chunk().expect("n <= POWERS");
         u128::from_le_bytes(*first)
     }
 
-    fn put_power(&mut self, n: usize, power: u128) {
+    fn set_power(&mut self, n: usize, power: u128) {
         let at = 16 * (POWERS - n);
-        let both = (power ^ (power >> 64)) & u128::from(u64::MAX);
+        let half_sum = (power ^ (power >> 64)) & u128::from(u64::MAX);
         self.powers[at..at + 16].copy_from_slice(&power.to_le_bytes());
-        self.power_sums[at..at + 16].copy_from_slice(&both.to_le_bytes());
+        self.half_sums[at..at + 16].copy_from_slice(&half_sum.to_le_bytes());
     }
 }
 
@@ -99,7 +99,7 @@ impl Default for ExpandedKey {
     fn default() -> Self {
         Self {
             powers: [0; _],
-            power_sums: [0; _],
+            half_sums: [0; _],
             rounds: [[0; 64]; 15],
         }
     }
@@ -109,7 +109,7 @@ impl Drop for ExpandedKey {
     fn drop(&mut self) {
         // As slices, which are wiped at once; arrays are byte by byte.
         self.powers.as_mut_slice().zeroize();
-        self.power_sums.as_mut_slice().zeroize();
+        self.half_sums.as_mut_slice().zeroize();
         self.rounds.as_flattened_mut().zeroize();
     }
 }

@@ -3,7 +3,7 @@
 //! Blocks are byte-reversed, so that the field's bit order is the machine's but for a factor x, which
 //! the powers of H carry. A sum of products stays unreduced in three parts (Karatsuba).
 
-use super::schedule::ExpandedKey;
+use super::expanded_key::ExpandedKey;
 use super::simd::Simd;
 
 /// Unreduced products: each block of the vectors is the sum of some.
@@ -33,25 +33,31 @@ impl<V: Copy> UnreducedSum<V> {
             s,
             x,
             s.load_unaligned(key.power(n)),
-            s.load_unaligned(key.power_sum(n)),
+            s.load_unaligned(key.half_sum(n)),
         );
     }
 
     /// Adds `x`, a single block, times H^n.
     #[inline(always)]
-    pub(super) fn add_one<S: Simd<V = V>>(&mut self, s: S, key: &ExpandedKey, x: V, n: usize) {
-        self.add_product(s, x, s.load_one(key.power(n)), s.load_one(key.power_sum(n)));
+    pub(super) fn add_block<S: Simd<V = V>>(&mut self, s: S, key: &ExpandedKey, x: V, n: usize) {
+        self.add_product(s, x, s.load_one(key.power(n)), s.load_one(key.half_sum(n)));
     }
 
     /// Adds each block of `x` times the same power, which comes with the sum of its halves.
     #[inline(always)]
-    pub(super) fn add_every<S: Simd<V = V>>(&mut self, s: S, x: V, power: &[u8], both: &[u8]) {
-        self.add_product(s, x, s.load_broadcast(power), s.load_broadcast(both));
+    pub(super) fn add_broadcast<S: Simd<V = V>>(
+        &mut self,
+        s: S,
+        x: V,
+        power: &[u8],
+        half_sum: &[u8],
+    ) {
+        self.add_product(s, x, s.load_broadcast(power), s.load_broadcast(half_sum));
     }
 
     /// The first block everywhere.
     #[inline(always)]
-    pub(super) fn spread<S: Simd<V = V>>(self, s: S) -> Self {
+    pub(super) fn broadcast<S: Simd<V = V>>(self, s: S) -> Self {
         Self {
             low: s.broadcast(self.low),
             mid: s.broadcast(self.mid),
@@ -62,28 +68,28 @@ impl<V: Copy> UnreducedSum<V> {
     /// Adds `x` times the powers of its blocks, which come with the sums of their halves.
     #[inline(always)]
     pub(super) fn add_vector<S: Simd<V = V>>(&mut self, s: S, x: V, powers: (&[u8], &[u8])) {
-        let (power, both) = powers;
-        self.add_product(s, x, s.load_unaligned(power), s.load_unaligned(both));
+        let (power, half_sum) = powers;
+        self.add_product(s, x, s.load_unaligned(power), s.load_unaligned(half_sum));
     }
 
-    /// Adds `x` times `power`; the low halves of `both` are the sums of the halves of `power`.
+    /// Adds `x` times `power`; the low halves of `half_sum` are the sums of the halves of `power`.
     #[inline(always)]
-    fn add_product<S: Simd<V = V>>(&mut self, s: S, x: V, power: V, both: V) {
+    fn add_product<S: Simd<V = V>>(&mut self, s: S, x: V, power: V, half_sum: V) {
         self.low = s.xor(self.low, s.clmul_low(x, power));
         self.high = s.xor(self.high, s.clmul_high(x, power));
         let x = s.xor(x, s.swap_halves(x));
-        self.mid = s.xor(self.mid, s.clmul_low(x, both));
+        self.mid = s.xor(self.mid, s.clmul_low(x, half_sum));
     }
 
     /// The sum of everything in the field, in the first block.
     #[inline(always)]
     pub(super) fn reduce<S: Simd<V = V>>(self, s: S) -> V {
-        s.reduce_xor(self.reduce_each(s))
+        s.reduce_xor(self.reduce_blocks(s))
     }
 
     /// Each block's sum in the field.
     #[inline(always)]
-    pub(super) fn reduce_each<S: Simd<V = V>>(self, s: S) -> V {
+    pub(super) fn reduce_blocks<S: Simd<V = V>>(self, s: S) -> V {
         let Self { low, mid, high } = self;
         let poly = s.splat(POLYNOMIAL);
         let mid = s.xor(mid, s.xor(low, high));
@@ -104,11 +110,11 @@ pub(super) fn times_x(h: u128) -> u128 {
 /// The product of two elements that carry the factor x, which carries it too.
 #[inline(always)]
 pub(super) fn product<S: Simd>(s: S, a: u128, b: u128) -> u128 {
-    let both = s.set_low((a ^ (a >> 64)) & u128::from(u64::MAX));
+    let half_sum = s.set_low((a ^ (a >> 64)) & u128::from(u64::MAX));
     let (a, b) = (s.set_low(a), s.set_low(b));
     let sum = UnreducedSum {
         low: s.clmul_low(a, b),
-        mid: s.clmul_low(s.xor(b, s.swap_halves(b)), both),
+        mid: s.clmul_low(s.xor(b, s.swap_halves(b)), half_sum),
         high: s.clmul_high(a, b),
     };
     s.to_u128(sum.reduce(s))

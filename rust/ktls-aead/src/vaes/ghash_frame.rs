@@ -2,9 +2,9 @@
 
 use ktls_core::aead::Aad;
 
-use super::bytes::load_short;
+use super::expanded_key::{ExpandedKey, POWERS};
 use super::ghash::UnreducedSum;
-use super::schedule::{ExpandedKey, POWERS};
+use super::partial_block::load_partial;
 use super::simd::Simd;
 
 /// Kept from record to record: in TLS 1.3 it is the same for all that are equally long.
@@ -13,11 +13,11 @@ pub(super) struct GhashFrame<V> {
     aad: Aad,
     len: usize,
     /// The GHASH of the additional data.
-    pub(super) hash: V,
+    pub(super) aad_hash: V,
     /// The block of lengths times H.
-    pub(super) lengths: UnreducedSum<V>,
+    pub(super) length_product: UnreducedSum<V>,
     /// The same with the additional data times its power, where the powers reach that far.
-    pub(super) short: UnreducedSum<V>,
+    pub(super) aad_and_lengths: UnreducedSum<V>,
 }
 
 impl<V: Copy> GhashFrame<V> {
@@ -26,37 +26,43 @@ impl<V: Copy> GhashFrame<V> {
     pub(super) fn new<S: Simd<V = V>>(s: S, key: &ExpandedKey, aad: Aad, len: usize) -> Self {
         let aad_bytes = aad.bytes();
         let bytes = aad_bytes.as_ref();
-        let mut hash = s.splat(0);
+        let mut aad_hash = s.splat(0);
         for block in bytes.chunks(16) {
             let mut sum = UnreducedSum::zero(s);
             let block = match block.first_chunk() {
                 Some(block) => u128::from_le_bytes(*block),
-                None => load_short(block),
+                None => load_partial(block),
             };
             let x = s.set_low(block.swap_bytes());
-            sum.add(s, key, s.xor(hash, x), 1);
-            hash = sum.reduce(s);
+            sum.add(s, key, s.xor(aad_hash, x), 1);
+            aad_hash = sum.reduce(s);
         }
-        let mut lengths = UnreducedSum::zero(s);
+        let mut length_product = UnreducedSum::zero(s);
         let bits = (bytes.len() as u128) << 67 | (len as u128) << 3;
-        lengths.add(s, key, s.set_low(bits), 1);
-        let mut short = lengths;
+        length_product.add(s, key, s.set_low(bits), 1);
+        let mut aad_and_lengths = length_product;
         let power = len.div_ceil(16) + 1;
         if power <= POWERS {
-            short.add(s, key, hash, power);
+            aad_and_lengths.add(s, key, aad_hash, power);
         }
         Self {
             aad,
             len,
-            hash,
-            lengths,
-            short,
+            aad_hash,
+            length_product,
+            aad_and_lengths,
         }
     }
 
     /// Makes it that of another record.
     #[inline(always)]
-    pub(super) fn fit<S: Simd<V = V>>(&mut self, s: S, key: &ExpandedKey, aad: &Aad, len: usize) {
+    pub(super) fn update_for<S: Simd<V = V>>(
+        &mut self,
+        s: S,
+        key: &ExpandedKey,
+        aad: &Aad,
+        len: usize,
+    ) {
         if self.len != len || self.aad != *aad {
             *self = Self::new(s, key, *aad, len);
         }

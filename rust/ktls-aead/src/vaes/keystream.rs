@@ -5,21 +5,21 @@ use std::mem::MaybeUninit;
 use zeroize::Zeroize;
 
 use super::aes;
-use super::bulk::NUMBERS;
-use super::order::one_from_here;
-use super::schedule::ExpandedKey;
+use super::barrier::opaque;
+use super::expanded_key::ExpandedKey;
 use super::simd::{Simd, width};
+use super::stitched::BLOCK_NUMBERS;
 
 /// Most records that are worked on together.
-pub(super) const GROUP: usize = 8;
+pub(super) const MAX_TOGETHER: usize = 8;
 /// Bytes of keystream: the end of one record in each lane, with the blocks that hide the tags.
-const SIZE: usize = 2304;
+const CAPACITY: usize = 2304;
 /// The last step may go over it.
 const SLACK: usize = 3 * 64;
 
 /// Counter blocks, then the keystream in their place.
 pub(super) struct KeystreamBuffer {
-    bytes: [MaybeUninit<u8>; SIZE + SLACK],
+    bytes: [MaybeUninit<u8>; CAPACITY + SLACK],
     /// Bytes in use.
     used: usize,
     /// Bytes that were ever written: all before are initialized.
@@ -31,7 +31,7 @@ impl KeystreamBuffer {
     #[inline(always)]
     pub(super) fn new() -> Self {
         Self {
-            bytes: [const { MaybeUninit::uninit() }; SIZE + SLACK],
+            bytes: [const { MaybeUninit::uninit() }; CAPACITY + SLACK],
             used: 0,
             written: 0,
         }
@@ -47,44 +47,50 @@ impl KeystreamBuffer {
     #[inline(always)]
     fn written_bytes(&mut self) -> &mut [u8] {
         let bytes = &mut self.bytes[..self.written];
-        // SAFETY: `fill` was called for all before `written`.
+        // SAFETY: `store_vector` was called for all before `written`.
         unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [u8]) }
     }
 
-    /// True if [`KeystreamBuffer::push_lanes`] may be called with `count`.
+    /// True if [`KeystreamBuffer::push_lane_counters`] may be called with `count`.
     #[inline(always)]
     pub(super) fn fits_lanes<S: Simd>(&self, count: usize) -> bool {
-        self.used + (count + 1) * width::<S>() <= SIZE
+        self.used + (count + 1) * width::<S>() <= CAPACITY
     }
 
-    /// True if [`KeystreamBuffer::push`] may be called with `count`.
+    /// True if [`KeystreamBuffer::push_counters`] may be called with `count`.
     #[inline(always)]
     pub(super) fn fits<S: Simd>(&self, count: usize) -> bool {
-        self.used + (count / S::BLOCKS + 1) * width::<S>() <= SIZE
+        self.used + (count / S::BLOCKS + 1) * width::<S>() <= CAPACITY
     }
 
     /// Adds `count` blocks with counters from `counter` on, and behind them the block that hides the
     /// tag, counter 1; gives where they start.
     #[inline(always)]
-    pub(super) fn push<S: Simd>(&mut self, s: S, nonce: u128, counter: u32, count: usize) -> usize {
+    pub(super) fn push_counters<S: Simd>(
+        &mut self,
+        s: S,
+        nonce: u128,
+        counter: u32,
+        count: usize,
+    ) -> usize {
         let start = self.used;
         let step = s.splat(S::BLOCKS as u128);
-        let numbers = s.load_unaligned(&NUMBERS);
+        let numbers = s.load_unaligned(&BLOCK_NUMBERS);
         let mut counters = s.add_u32(s.splat(nonce | u128::from(counter)), numbers);
         let rest = count % S::BLOCKS;
         let (whole, last) = self
-            .grow(16 * (count - rest) + width::<S>())
+            .append(16 * (count - rest) + width::<S>())
             .split_at_mut(16 * (count - rest));
         for place in whole.chunks_exact_mut(width::<S>()) {
-            fill(s, place, s.reverse_bytes(counters));
+            store_vector(s, place, s.reverse_bytes(counters));
             counters = s.add_u32(counters, step);
         }
         let behind_one = u128::from(counter - 1) + (count - rest) as u128;
         let more = s.and(
             s.add_u32(s.splat(behind_one), numbers),
-            s.load_unaligned(&LANES[64 - 16 * rest..]),
+            s.load_unaligned(&BLOCK_MASKS[64 - 16 * rest..]),
         );
-        fill(
+        store_vector(
             s,
             last,
             s.reverse_bytes(s.add_u32(s.splat(nonce | 1), more)),
@@ -95,20 +101,25 @@ impl KeystreamBuffer {
     /// Adds `count` blocks for each lane, behind the one that hides its tag, with counters from 1 on;
     /// gives where they start.
     #[inline(always)]
-    pub(super) fn push_lanes<S: Simd>(&mut self, s: S, nonces: S::V, count: usize) -> usize {
+    pub(super) fn push_lane_counters<S: Simd>(
+        &mut self,
+        s: S,
+        nonces: S::V,
+        count: usize,
+    ) -> usize {
         let (start, one) = (self.used, s.splat(1));
         let mut counters = nonces;
-        let places = self.grow((count + 1) * width::<S>());
+        let places = self.append((count + 1) * width::<S>());
         for place in places.chunks_exact_mut(width::<S>()) {
             counters = s.add_u32(counters, one);
-            fill(s, place, s.reverse_bytes(counters));
+            store_vector(s, place, s.reverse_bytes(counters));
         }
         start
     }
 
     /// The next `len` bytes, which the caller fills at once.
     #[inline(always)]
-    fn grow(&mut self, len: usize) -> &mut [MaybeUninit<u8>] {
+    fn append(&mut self, len: usize) -> &mut [MaybeUninit<u8>] {
         let start = self.used;
         self.used += len;
         self.written = self.written.max(self.used);
@@ -121,24 +132,24 @@ impl KeystreamBuffer {
         let (wide, half) = (8 * width::<S>(), 4 * width::<S>());
         while !self.used.is_multiple_of(half) {
             let zero = s.splat(0);
-            fill(s, self.grow(width::<S>()), zero);
+            store_vector(s, self.append(width::<S>()), zero);
         }
         let used = self.used;
         let bytes = &mut self.written_bytes()[..used];
         let (whole, rest) = bytes.split_at_mut(bytes.len() - bytes.len() % wide);
         for bytes in whole.chunks_exact_mut(wide) {
-            encrypt_at::<S, 8, ROUNDS>(s, key, bytes);
+            encrypt_vectors::<S, 8, ROUNDS>(s, key, bytes);
         }
         if !rest.is_empty() {
-            encrypt_at::<S, 4, ROUNDS>(s, key, rest);
+            encrypt_vectors::<S, 4, ROUNDS>(s, key, rest);
         }
     }
 
     /// The keystream from `at` on.
     #[inline(always)]
-    pub(super) fn at(&self, at: usize) -> &[u8] {
+    pub(super) fn starting_at(&self, at: usize) -> &[u8] {
         let bytes = &self.bytes[at..self.written];
-        // SAFETY: `fill` was called for all before `written`.
+        // SAFETY: `store_vector` was called for all before `written`.
         unsafe { &*(std::ptr::from_ref(bytes) as *const [u8]) }
     }
 }
@@ -152,7 +163,7 @@ impl Drop for KeystreamBuffer {
 
 /// Fills a place as long as a vector.
 #[inline(always)]
-fn fill<S: Simd>(s: S, place: &mut [MaybeUninit<u8>], v: S::V) {
+fn store_vector<S: Simd>(s: S, place: &mut [MaybeUninit<u8>], v: S::V) {
     let place = &mut place[..width::<S>()];
     place.fill(MaybeUninit::new(0));
     // SAFETY: just filled. (The compiler drops that, for the vector comes over it.)
@@ -161,13 +172,13 @@ fn fill<S: Simd>(s: S, place: &mut [MaybeUninit<u8>], v: S::V) {
 }
 
 #[inline(always)]
-fn encrypt_at<S: Simd, const N: usize, const ROUNDS: usize>(
+fn encrypt_vectors<S: Simd, const N: usize, const ROUNDS: usize>(
     s: S,
     key: &ExpandedKey,
     bytes: &mut [u8],
 ) {
     let bytes = &mut bytes[..N * width::<S>()];
-    let key = one_from_here(key);
+    let key = opaque(key);
     let mut blocks = [s.splat(0); N];
     for i in 0..N {
         blocks[i] = s.load_unaligned(&bytes[i * width::<S>()..]);
@@ -179,7 +190,7 @@ fn encrypt_at<S: Simd, const N: usize, const ROUNDS: usize>(
 }
 
 /// From its middle on zeros, before it ones: which blocks of a vector are kept.
-const LANES: [u8; 128] = {
+const BLOCK_MASKS: [u8; 128] = {
     let mut lanes = [0; 128];
     let mut i = 0;
     while i < 64 {

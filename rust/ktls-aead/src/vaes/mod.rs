@@ -14,21 +14,21 @@ mod avx2;
     reason = "intrinsics, and functions compiled for a CPU that has them"
 )]
 mod avx512;
-mod batch;
-mod bulk;
-mod bytes;
-mod end;
-mod engine;
-mod frame;
-mod ghash;
-mod lanes;
 #[expect(unsafe_code, reason = "an empty line of assembly")]
-mod order;
+mod barrier;
+mod batch;
+mod engine;
+mod expanded_key;
+mod ghash;
+mod ghash_frame;
 #[expect(unsafe_code, reason = "memory that is not cleared before it is used")]
-mod room;
-mod schedule;
+mod keystream;
+mod lanes;
+mod partial_block;
 mod self_test;
 mod simd;
+mod stitched;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -42,7 +42,7 @@ use ktls_core::aead::{InnerJob, Interleaved, OpenJob, RecordKey, SealJob};
 use self::avx2::Avx2;
 use self::avx512::Avx512;
 use self::engine::Engine;
-use self::schedule::ExpandedKey;
+use self::expanded_key::ExpandedKey;
 
 /// Expands a key.
 type ExpandKey = fn(&[u8]) -> Result<Box<dyn RecordKey>, Error>;
@@ -59,13 +59,14 @@ pub(crate) struct DetectedEngine {
 ///
 /// # Errors
 /// Why there is none.
-pub(crate) fn found() -> Result<DetectedEngine, &'static str> {
+pub(crate) fn detected_engine() -> Result<DetectedEngine, &'static str> {
     static FOUND: OnceLock<Result<DetectedEngine, String>> = OnceLock::new();
-    let found = FOUND.get_or_init(|| find::<Avx512>().or_else(|_| find::<Avx2>()));
+    let found =
+        FOUND.get_or_init(|| detect_engine::<Avx512>().or_else(|_| detect_engine::<Avx2>()));
     found.as_ref().copied().map_err(String::as_str)
 }
 
-fn find<S: Engine>() -> Result<DetectedEngine, String> {
+fn detect_engine<S: Engine>() -> Result<DetectedEngine, String> {
     S::detect().map_err(|missing| format!("this CPU lacks {}", missing.join(", ")))?;
     let found = DetectedEngine {
         implementation: S::NAME,

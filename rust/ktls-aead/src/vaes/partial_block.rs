@@ -6,20 +6,20 @@ use super::simd::Simd;
 #[inline(always)]
 pub(super) fn load_last<S: Simd>(s: S, data: &[u8], len: usize) -> S::V {
     match data.last_chunk::<16>() {
-        Some(last) => s.shuffle_bytes(s.load_one(last), s.load_one(&SHIFT[16 - len..])),
-        None => s.set_low(load_short(data)),
+        Some(last) => s.shuffle_bytes(s.load_one(last), s.load_one(&SHIFT_INDICES[16 - len..])),
+        None => s.set_low(load_partial(data)),
     }
 }
 
 /// The first `len` bytes of a block, zeros behind.
 #[inline(always)]
-pub(super) fn cut_to<S: Simd>(s: S, block: S::V, len: usize) -> S::V {
-    s.and(block, s.load_one(&KEEP[16 - len..]))
+pub(super) fn keep_first<S: Simd>(s: S, block: S::V, len: usize) -> S::V {
+    s.and(block, s.load_one(&KEEP_MASKS[16 - len..]))
 }
 
 /// Fewer than 16 bytes.
 #[inline(always)]
-pub(super) fn load_short(data: &[u8]) -> u128 {
+pub(super) fn load_partial(data: &[u8]) -> u128 {
     let len = data.len();
     if let (Some(low), Some(high)) = (data.first_chunk(), data.last_chunk()) {
         let high = u128::from(u64::from_le_bytes(*high));
@@ -38,7 +38,7 @@ pub(super) fn load_short(data: &[u8]) -> u128 {
 
 /// Copies fewer than 17 bytes.
 #[inline(always)]
-pub(super) fn store_last(from: &[u8], to: &mut [u8]) {
+pub(super) fn store_partial(from: &[u8], to: &mut [u8]) {
     let len = from.len();
     let (from, to) = (&from[..len], &mut to[..len]);
     if len >= 8 {
@@ -55,7 +55,7 @@ pub(super) fn store_last(from: &[u8], to: &mut [u8]) {
 }
 
 /// From 16 - n on an order that moves the last n bytes of a block to its front, zeros behind.
-pub(super) const SHIFT: [u8; 32] = {
+pub(super) const SHIFT_INDICES: [u8; 32] = {
     let mut order = [0x80; 32];
     let mut i = 0;
     while i < 16 {
@@ -66,14 +66,14 @@ pub(super) const SHIFT: [u8; 32] = {
 };
 
 /// From 16 - n on an order that moves the first byte to place n, and zeros everywhere else.
-pub(super) const PLACE: [u8; 32] = {
+pub(super) const PLACE_INDICES: [u8; 32] = {
     let mut order = [0x80; 32];
     order[16] = 0;
     order
 };
 
 /// From 16 - n on a mask of n bytes.
-pub(super) const KEEP: [u8; 32] = {
+pub(super) const KEEP_MASKS: [u8; 32] = {
     let mut mask = [0; 32];
     let mut i = 0;
     while i < 16 {

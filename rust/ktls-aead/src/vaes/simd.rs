@@ -52,7 +52,7 @@ pub(super) trait Simd: Copy {
     fn swap_halves(self, v: Self::V) -> Self::V;
     /// Bytes of each block in the order that the same block of `order` gives: the numbers of places,
     /// or 0x80 for a zero.
-    fn shuffle_bytes(self, v: Self::V, order: Self::V) -> Self::V;
+    fn shuffle_bytes(self, v: Self::V, indices: Self::V) -> Self::V;
 
     /// A vector of the first blocks of others.
     #[inline(always)]

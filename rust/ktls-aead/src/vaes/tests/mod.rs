@@ -2,9 +2,9 @@
 //!
 //! Under Miri, which cannot call aws-lc, the engines run too, AVX-512 included: `docs/aead.md` says how.
 
-mod bytes;
 mod differential;
 mod model;
+mod partial_block;
 mod random;
 mod run;
 mod standard;

@@ -5,7 +5,7 @@ use ktls_core::aead::{InnerJob, SealJob};
 use super::standard::{mix, substitute_and_shift};
 use crate::vaes::batch;
 use crate::vaes::engine::Engine;
-use crate::vaes::schedule::ExpandedKey;
+use crate::vaes::expanded_key::ExpandedKey;
 use crate::vaes::simd::Simd;
 
 /// Vectors of `B` blocks.
@@ -105,16 +105,16 @@ impl<const B: usize> Simd for Model<B> {
         v.map(|block| block.rotate_left(64))
     }
 
-    fn shuffle_bytes(self, v: [u128; B], order: [u128; B]) -> [u128; B] {
+    fn shuffle_bytes(self, v: [u128; B], indices: [u128; B]) -> [u128; B] {
         let take = |block: [u8; 16], place: u8| match place {
             0x80.. => 0,
             place => block[usize::from(place & 15)],
         };
-        let shuffle = |block: u128, order: u128| {
+        let shuffle = |block: u128, indices: u128| {
             let block = block.to_le_bytes();
-            u128::from_le_bytes(order.to_le_bytes().map(|place| take(block, place)))
+            u128::from_le_bytes(indices.to_le_bytes().map(|place| take(block, place)))
         };
-        std::array::from_fn(|i| shuffle(v[i], order[i]))
+        std::array::from_fn(|i| shuffle(v[i], indices[i]))
     }
 }
 

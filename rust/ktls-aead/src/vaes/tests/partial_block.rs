@@ -1,7 +1,7 @@
 //! Blocks that are cut short, at every length.
 
 use super::model::Model;
-use crate::vaes::bytes::{PLACE, cut_to, load_last, store_last};
+use crate::vaes::partial_block::{PLACE_INDICES, keep_first, load_last, store_partial};
 use crate::vaes::simd::Simd;
 
 const S: Model<2> = Model;
@@ -38,7 +38,7 @@ fn the_start_of_a_block_is_kept() {
     for len in 0..=16 {
         let mut want: [u8; 16] = counting();
         want[len..].fill(0);
-        assert_eq!(only(cut_to(S, block, len)), want);
+        assert_eq!(only(keep_first(S, block, len)), want);
     }
 }
 
@@ -47,7 +47,7 @@ fn the_start_of_a_block_is_stored_and_nothing_behind_it() {
     let bytes: [u8; 16] = counting();
     for len in 0..=16 {
         let mut to = [0xa5; 16];
-        store_last(&bytes[..len], &mut to[..len]);
+        store_partial(&bytes[..len], &mut to[..len]);
         assert_eq!(to[..len], bytes[..len]);
         assert_eq!(to[len..], [0xa5; 16][len..]);
     }
@@ -58,7 +58,7 @@ fn one_byte_is_put_in_its_place() {
     for at in 0..16 {
         let mut want = [0; 16];
         want[at] = 23;
-        let order = S.load_one(&PLACE[16 - at..]);
-        assert_eq!(only(S.shuffle_bytes(S.set_low(23), order)), want);
+        let indices = S.load_one(&PLACE_INDICES[16 - at..]);
+        assert_eq!(only(S.shuffle_bytes(S.set_low(23), indices)), want);
     }
 }
