@@ -1,160 +1,163 @@
-//! Short records of one length, each in a lane of its own: as many at once as a vector has blocks, so
-//! that whatever depends on the length is done once for all of them.
+//! Short records of one length, each in a lane of its own: as many at once as a vector has blocks.
+//!
+//! Vector n holds block n of every record. Whatever depends on the length, such as masks and powers
+//! of H, is computed once for all of them, and no block of a vector is unused.
 
-use ktls_core::aead::{InnerJob, SealJob};
 use ktls_core::wire::TAG_LEN;
 
 use super::expanded_key::ExpandedKey;
-use super::ghash::UnreducedSum;
 use super::ghash_frame::GhashFrame;
-use super::partial_block::{KEEP_MASKS, PLACE_INDICES, SHIFT_INDICES, load_partial, store_partial};
+use super::partial_block::{KEEP_MASKS, PLACE_INDICES, SHIFT_INDICES, load_partial};
+use super::record_job::{self, RecordJob};
 use super::simd::{Simd, width};
 
 /// Most blocks that a vector has.
 const MAX_LANES: usize = 4;
 
-/// A place in each lane; those that a vector has no block for stay empty.
-type PerLane<'a> = [&'a [u8]; MAX_LANES];
-/// The same, to be written.
-type PerLaneMut<'a> = [&'a mut [u8]; MAX_LANES];
-
-/// Seals one record in each lane: they are alike. `keystream` is their keystream, that of the tags first.
-#[inline(always)]
-pub(super) fn seal<S: Simd>(
-    s: S,
-    key: &ExpandedKey,
-    jobs: &mut [SealJob<'_>],
-    frame: &GhashFrame<S::V>,
-    keystream: &[u8],
-) {
-    let (len, inner_type) = (jobs[0].plaintext.len(), jobs[0].inner_type);
-    let inner_len = len + usize::from(inner_type.is_some());
-    let (mut from, mut out): (PerLane<'_>, PerLaneMut<'_>) = Default::default();
-    let mut jobs = jobs.iter_mut();
-    for i in 0..S::BLOCKS {
-        let job = jobs.next().expect("a job for each lane");
-        assert_eq!(
-            job.out.len(),
-            inner_len + TAG_LEN,
-            "out is as long as ciphertext and tag"
-        );
-        (from[i], out[i]) = (&job.plaintext[..len], &mut *job.out);
-    }
-    let (tag_mask, keystream) = keystream.split_at(width::<S>());
-    let mut sum = frame.aad_and_lengths.broadcast(s);
-    let whole = len / 16;
-    let powers = key.power_blocks(inner_len.div_ceil(16) + 1, whole);
-    let places = keystream.chunks_exact(width::<S>()).zip(powers);
-    for (at, (keystream, (power, half_sum))) in (0..).step_by(16).zip(places) {
-        let sealed = s.xor(load(s, &from, at), s.load_unaligned(keystream));
-        store(s, sealed, &mut out, at);
-        sum.add_broadcast(s, s.reverse_bytes(sealed), power, half_sum);
-    }
-    let at = 16 * whole;
-    if inner_len > at {
-        let mut block = load_last(s, &from, len - at);
-        if let Some(inner_type) = inner_type {
-            let inner_type = s.splat(u128::from(inner_type));
-            let place = s.load_broadcast(&PLACE_INDICES[16 - (len - at)..]);
-            block = s.xor(block, s.shuffle_bytes(inner_type, place));
-        }
-        let kept = s.load_broadcast(&KEEP_MASKS[16 - (inner_len - at)..]);
-        let sealed = s.and(
-            s.xor(block, s.load_unaligned(&keystream[width::<S>() * whole..])),
-            kept,
-        );
-        // It goes over the end of the ciphertext, where the tag comes next.
-        store(s, sealed, &mut out, at);
-        let (power, half_sum) = key.square();
-        sum.add_broadcast(s, s.reverse_bytes(sealed), power, half_sum);
-    }
-    store(s, tags(s, &sum, tag_mask), &mut out, inner_len);
+/// The buffers and content types of one record in each lane; beyond [`Simd::BLOCKS`] they are
+/// empty.
+#[derive(Default)]
+pub(super) struct Lanes<'a> {
+    input: [&'a [u8]; MAX_LANES],
+    output: [&'a mut [u8]; MAX_LANES],
+    inner_types: [Option<&'a mut Option<u8>>; MAX_LANES],
 }
 
-/// Opens one record in each lane, as [`seal`]; gives how many are good before the first that is not.
+impl<'a> Lanes<'a> {
+    /// Returns the lanes of records that are alike.
+    ///
+    /// # Panics
+    /// If the lengths of a job's buffers contradict each other.
+    #[inline(always)]
+    fn new<S: Simd, J: RecordJob>(jobs: &'a mut [J]) -> Self {
+        jobs[0].check_lengths();
+        let (first_input, first_output, _) = jobs[0].parts();
+        let (input_len, output_len) = (first_input.len(), first_output.len());
+        let mut lanes = Self::default();
+        for (i, job) in jobs[..S::BLOCKS].iter_mut().enumerate() {
+            let (input, output, inner_type) = job.parts();
+            // From here on the compiler knows that they are alike, and checks bounds once for all.
+            assert_eq!(input.len(), input_len, "inputs of alike records");
+            assert_eq!(output.len(), output_len, "outputs of alike records");
+            lanes.input[i] = &input[..input_len];
+            lanes.output[i] = &mut output[..output_len];
+            lanes.inner_types[i] = Some(inner_type);
+        }
+        lanes
+    }
+
+    /// Returns the block at `at` of each lane.
+    #[inline(always)]
+    fn load<S: Simd>(&self, s: S, at: usize) -> S::V {
+        s.gather(|i| s.load_one(&self.input[i][at..]))
+    }
+
+    /// Returns the last `len` bytes of each lane, at most 16, followed by zeros.
+    #[inline(always)]
+    fn load_last<S: Simd>(&self, s: S, len: usize) -> S::V {
+        let all = self.input[0].len();
+        if all < 16 {
+            return s.gather(|i| s.set_low(load_partial(self.input[i])));
+        }
+        let blocks = self.load(s, all - 16);
+        s.shuffle_bytes(blocks, s.load_broadcast(&SHIFT_INDICES[16 - len..]))
+    }
+
+    /// Stores a block to `at` of each lane.
+    #[inline(always)]
+    fn store<S: Simd>(&mut self, s: S, v: S::V, at: usize) {
+        for (i, output) in self.output.iter_mut().take(S::BLOCKS).enumerate() {
+            s.store_one(s.extract(v, i), &mut output[at..]);
+        }
+    }
+}
+
+/// Seals or opens one record in each lane; the records are alike. `keystream` is that of all of
+/// them, vector by vector; the first vector masks the tags.
+///
+/// Returns how many records come before the first whose tag is wrong.
+///
+/// # Panics
+/// If the lengths of a job's buffers contradict each other.
 #[inline(always)]
-pub(super) fn open<S: Simd>(
+pub(super) fn process<S: Simd, J: RecordJob>(
     s: S,
     key: &ExpandedKey,
-    jobs: &mut [InnerJob<'_>],
+    jobs: &mut [J],
     frame: &GhashFrame<S::V>,
     keystream: &[u8],
 ) -> usize {
-    let (len, out_len) = (jobs[0].job.ciphertext.len(), jobs[0].job.out.len());
-    let (mut from, mut given, mut out): (PerLane<'_>, PerLane<'_>, PerLaneMut<'_>) =
-        Default::default();
-    let mut types = [const { None }; MAX_LANES];
-    let mut jobs = jobs.iter_mut();
-    for i in 0..S::BLOCKS {
-        let InnerJob { job, inner_type } = jobs.next().expect("a job for each lane");
-        let with_type = job.out.len() + usize::from(inner_type.is_some());
-        assert_eq!(with_type, len, "out is as long as the ciphertext");
-        (from[i], out[i]) = (&job.ciphertext[..len], &mut *job.out);
-        (types[i], given[i]) = (inner_type.as_mut(), job.tag);
-    }
-    let (tag_mask, keystream) = keystream.split_at(width::<S>());
+    let jobs = &mut jobs[..S::BLOCKS];
+    let (data_len, ciphertext_len) = (jobs[0].data_len(), jobs[0].ciphertext_len());
+    let (tag_masks, keystream) = keystream.split_at(width::<S>());
     let mut sum = frame.aad_and_lengths.broadcast(s);
-    let whole = out_len / 16;
-    let powers = key.power_blocks(len.div_ceil(16) + 1, whole);
-    let places = keystream.chunks_exact(width::<S>()).zip(powers);
-    for (at, (keystream, (power, half_sum))) in (0..).step_by(16).zip(places) {
-        let sealed = load(s, &from, at);
-        sum.add_broadcast(s, s.reverse_bytes(sealed), power, half_sum);
-        store(s, s.xor(sealed, s.load_unaligned(keystream)), &mut out, at);
+    let whole = data_len / 16;
+    let powers = key.power_blocks(ciphertext_len.div_ceil(16) + 1, whole);
+    let mut lanes = Lanes::new::<S, J>(jobs);
+    let steps = keystream.chunks_exact(width::<S>()).zip(powers);
+    for (at, (keystream, (power, half_sum))) in (0..).step_by(16).zip(steps) {
+        let from = lanes.load(s, at);
+        let result = s.xor(from, s.load_unaligned(keystream));
+        lanes.store(s, result, at);
+        let ciphertext = J::ciphertext_of(from, result);
+        sum.add_broadcast(s, s.reverse_bytes(ciphertext), power, half_sum);
     }
-    let at = 16 * whole;
-    if len > at {
-        let sealed = load_last(s, &from, len - at);
+    if ciphertext_len > 16 * whole {
+        let keystream = s.load_unaligned(&keystream[width::<S>() * whole..]);
+        let ciphertext = J::last_blocks(s, &mut lanes, 16 * whole, keystream);
         let (power, half_sum) = key.square();
-        sum.add_broadcast(s, s.reverse_bytes(sealed), power, half_sum);
-        let block = s.xor(sealed, s.load_unaligned(&keystream[width::<S>() * whole..]));
-        for i in 0..S::BLOCKS {
-            let mut bytes = [0; 16];
-            s.store_one(s.extract(block, i), &mut bytes);
-            store_partial(&bytes[..out_len - at], &mut out[i][at..]);
-            if let Some(inner_type) = &mut types[i] {
-                **inner_type = bytes[out_len - at];
-            }
+        sum.add_broadcast(s, s.reverse_bytes(ciphertext), power, half_sum);
+    }
+    let hashes = s.reverse_bytes(sum.reduce_blocks(s));
+    let tags = s.xor(hashes, s.load_unaligned(tag_masks));
+    // A loop and not an adapter of iterators: the compiler might not inline that, and would compile
+    // it without the features of this CPU.
+    for (i, job) in jobs.iter_mut().enumerate() {
+        if !job.finish(s, s.extract(tags, i)) {
+            return i;
         }
     }
-    // Whole numbers are compared: how many bytes differ, and which, takes no time of its own.
-    let wrong = s.xor(tags(s, &sum, tag_mask), load(s, &given, 0));
-    let wrong = (0..S::BLOCKS).map(|i| s.to_u128(s.extract(wrong, i)));
-    wrong.take_while(|&wrong| wrong == 0).count()
+    S::BLOCKS
 }
 
-/// The tags, from all products and what hides them.
+/// Seals the last bytes of each lane; see [`RecordJob::last_blocks`].
 #[inline(always)]
-fn tags<S: Simd>(s: S, sum: &UnreducedSum<S::V>, tag_mask: &[u8]) -> S::V {
-    s.xor(
-        s.reverse_bytes(sum.reduce_blocks(s)),
-        s.load_unaligned(tag_mask),
-    )
-}
-
-/// The block at `at` of each lane.
-#[inline(always)]
-fn load<S: Simd>(s: S, from: &PerLane<'_>, at: usize) -> S::V {
-    s.gather(|i| s.load_one(&from[i][at..]))
-}
-
-/// The last `len` bytes of each lane, with zeros behind.
-#[inline(always)]
-fn load_last<S: Simd>(s: S, from: &PerLane<'_>, len: usize) -> S::V {
-    let all = from[0].len();
-    if all < 16 {
-        return s.gather(|i| s.set_low(load_partial(from[i])));
+pub(super) fn seal_last_blocks<S: Simd>(
+    s: S,
+    lanes: &mut Lanes<'_>,
+    at: usize,
+    keystream: S::V,
+) -> S::V {
+    let len = lanes.input[0].len() - at;
+    let ciphertext_len = lanes.output[0].len() - TAG_LEN - at;
+    let mut block = lanes.load_last(s, len);
+    if let Some(Some(inner_type)) = &lanes.inner_types[0] {
+        let inner_type = s.splat(u128::from(*inner_type));
+        let place = s.load_broadcast(&PLACE_INDICES[16 - len..]);
+        block = s.xor(block, s.shuffle_bytes(inner_type, place));
     }
-    s.shuffle_bytes(
-        load(s, from, all - 16),
-        s.load_broadcast(&SHIFT_INDICES[16 - len..]),
-    )
+    let kept = s.load_broadcast(&KEEP_MASKS[16 - ciphertext_len..]);
+    let ciphertext = s.and(s.xor(block, keystream), kept);
+    // Whole blocks are stored: what is over lies where the tags will be.
+    lanes.store(s, ciphertext, at);
+    ciphertext
 }
 
-/// Writes a block to each lane.
+/// Opens the last bytes of each lane; see [`RecordJob::last_blocks`].
 #[inline(always)]
-fn store<S: Simd>(s: S, v: S::V, out: &mut PerLaneMut<'_>, at: usize) {
-    for (i, out) in out.iter_mut().take(S::BLOCKS).enumerate() {
-        s.store_one(s.extract(v, i), &mut out[at..]);
+pub(super) fn open_last_blocks<S: Simd>(
+    s: S,
+    lanes: &mut Lanes<'_>,
+    at: usize,
+    keystream: S::V,
+) -> S::V {
+    let ciphertext = lanes.load_last(s, lanes.input[0].len() - at);
+    let blocks = s.xor(ciphertext, keystream);
+    for i in 0..S::BLOCKS {
+        if let Some(inner_type) = &mut lanes.inner_types[i] {
+            let out = &mut lanes.output[i][at..];
+            record_job::store_last(s, s.extract(blocks, i), out, inner_type);
+        }
     }
+    ciphertext
 }

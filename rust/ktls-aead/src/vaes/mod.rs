@@ -25,6 +25,7 @@ mod ghash_frame;
 mod keystream;
 mod lanes;
 mod partial_block;
+mod record_job;
 mod self_test;
 mod simd;
 mod stitched;
