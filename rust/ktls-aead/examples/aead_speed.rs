@@ -1,7 +1,7 @@
-//! AES-GCM of ours against aws-lc: nanoseconds per record, and how many times as fast ours is.
+//! Measures our own AES-GCM against aws-lc: nanoseconds per record, and the ratio of the two.
 //!
-//! The two take turns in short rounds, and medians are printed, so that a busy machine slows both.
-//! An argument picks cases: those whose name contains it, e.g. `"AES-256 open 64"`.
+//! The two take turns in short rounds, so that a busy machine slows both; medians are printed. An
+//! argument selects the cases whose name contains it, for instance `"AES-256 open 64"`.
 
 use std::time::Instant;
 
@@ -17,10 +17,10 @@ const ALGORITHMS: [(&str, AeadAlgorithm, usize); 2] = [
 const SIZES: [usize; 6] = [16, 64, 256, 1400, 4096, 16384];
 const BATCHES: [usize; 3] = [1, 8, 64];
 const ROUNDS: usize = 101;
-/// Bytes of plaintext in a round, at least one batch.
+/// Bytes of plaintext in a round, unless one batch has more.
 const WORK: usize = 1 << 17;
-/// Records in one call, as the record layer does it.
-const TOGETHER: usize = 16;
+/// Most records in one call, as in the record layer.
+const MAX_GROUP: usize = 16;
 
 fn main() {
     let wanted = std::env::args().nth(1).unwrap_or_default();
@@ -52,7 +52,7 @@ fn main() {
 /// Seals or opens all records.
 type SealOrOpenAll = fn(&mut BenchRecords, &dyn RecordKey);
 
-/// Medians of nanoseconds per record.
+/// Returns the median of nanoseconds per record for each key.
 fn compare(
     records: &mut BenchRecords,
     keys: &[Box<dyn RecordKey>; 2],
@@ -81,13 +81,13 @@ fn compare(
     })
 }
 
-/// Records of one size, plain and sealed.
+/// Records of one size, as plaintext and as ciphertext.
 struct BenchRecords {
     size: usize,
     batch: usize,
     plain: Vec<u8>,
     wire: Vec<u8>,
-    /// For keys that open one record at a time, type included.
+    /// The output of a key that opens one record at a time, content type included.
     inner: Vec<u8>,
 }
 
@@ -166,7 +166,7 @@ impl BenchRecords {
 
 fn seal_together<'a>(many: &dyn Interleaved, mut jobs: impl Iterator<Item = SealJob<'a>>) {
     loop {
-        let mut group = [const { SealJob::none() }; TOGETHER];
+        let mut group = [const { SealJob::none() }; MAX_GROUP];
         let mut count = 0;
         for (place, job) in group.iter_mut().zip(&mut jobs) {
             *place = job;
@@ -181,7 +181,7 @@ fn seal_together<'a>(many: &dyn Interleaved, mut jobs: impl Iterator<Item = Seal
 
 fn open_together<'a>(many: &dyn Interleaved, mut jobs: impl Iterator<Item = InnerJob<'a>>) {
     loop {
-        let mut group = [const { InnerJob::none() }; TOGETHER];
+        let mut group = [const { InnerJob::none() }; MAX_GROUP];
         let mut count = 0;
         for (place, job) in group.iter_mut().zip(&mut jobs) {
             *place = job;

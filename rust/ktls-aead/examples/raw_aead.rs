@@ -1,5 +1,5 @@
-//! aws-lc-rs without a record layer and without Python, for the benches: `benches/records/raw.py`
-//! tells what the lines on standard input mean.
+//! Runs aws-lc-rs without a record layer and without Python, for the benches.
+//! `benches/records/raw.py` describes the lines on standard input.
 
 use std::io::{self, BufRead, Write};
 use std::time::Instant;
@@ -29,7 +29,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// All records of a round.
+/// The records of a round, and how to process them.
 struct RoundOfRecords {
     seals: bool,
     key: LessSafeKey,
@@ -64,7 +64,7 @@ impl RoundOfRecords {
         })
     }
 
-    /// One round; gives its nanoseconds.
+    /// Does one round; returns its nanoseconds.
     fn run(&mut self) -> u128 {
         let start = Instant::now();
         if self.seals {
@@ -109,7 +109,7 @@ fn algorithm(cipher: &str) -> Option<&'static Algorithm> {
     }
 }
 
-/// RFC 8446 §5.3
+/// Returns the nonce of a record (RFC 8446 §5.3).
 fn nonce(mut iv: [u8; 12], seq: u64) -> [u8; 12] {
     for (byte, seq) in iv[4..].iter_mut().zip(seq.to_be_bytes()) {
         *byte ^= seq;

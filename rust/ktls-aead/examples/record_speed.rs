@@ -1,7 +1,7 @@
-//! What the record layer costs on top of the AEAD: nanoseconds per record of `Sealer` and `Opener`
-//! in batches, of the bare AEAD on jobs that lie ready, and the difference.
+//! Measures the cost of the record layer on top of the AEAD: nanoseconds per record of `Sealer` and
+//! `Opener` in batches, of the bare AEAD on prepared jobs, and the difference.
 //!
-//! They take turns in short rounds, and minima are printed, which a busy machine disturbs least.
+//! The two take turns in short rounds. Minima are printed, which a busy machine affects least.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,9 @@ use ktls_core::{CryptoInfo, Opener, Sealer};
 
 const SIZES: [usize; 5] = [16, 64, 256, 1400, 16384];
 const BATCH: usize = 64;
-/// Bytes of plaintext in all rounds of a case.
+/// Bytes of plaintext in all rounds of a case together.
 const WORK: usize = 1 << 27;
-/// Header, content type and tag.
+/// Bytes that a record has besides its plaintext: header, content type and tag.
 const OVERHEAD: usize = HEADER_LEN + 1 + TAG_LEN;
 const APPLICATION_DATA: u8 = 23;
 
@@ -94,7 +94,7 @@ fn open(size: usize) -> (f64, f64) {
     )
 }
 
-/// Nanoseconds per record of the fastest round of each.
+/// Returns nanoseconds per record in the fastest round of each.
 fn minima(
     size: usize,
     mut layer: impl FnMut() -> Duration,

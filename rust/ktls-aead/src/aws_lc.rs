@@ -1,4 +1,5 @@
-//! AES-GCM and ChaCha20-Poly1305 by aws-lc: one pass, out of place, no allocation per record.
+//! AES-GCM and ChaCha20-Poly1305 by aws-lc: in one pass, out of place, without allocation per
+//! record.
 
 use std::fmt;
 
@@ -7,6 +8,9 @@ use ktls_core::Error;
 use ktls_core::aead::{OpenJob, RecordKey, SealJob};
 
 /// Expands a key.
+///
+/// # Errors
+/// [`Error::BadLength`] if the key has another length than the algorithm wants.
 pub(crate) fn record_key(
     algorithm: &'static Algorithm,
     key: &[u8],
@@ -20,7 +24,7 @@ pub(crate) fn record_key(
     Ok(Box::new(AwsLcKey(LessSafeKey::new(key))))
 }
 
-/// An expanded key; aws-lc wipes it when it is freed.
+/// An expanded key, which aws-lc wipes when it is dropped.
 struct AwsLcKey(LessSafeKey);
 
 impl RecordKey for AwsLcKey {
@@ -59,7 +63,7 @@ impl RecordKey for AwsLcKey {
             self.0
                 .open_separate_gather(nonce, Aad::from(aad.bytes()), ciphertext, tag, &mut *out);
         opened.map_err(|_| {
-            // The AEAD decrypts while it authenticates: nothing of it may be seen.
+            // aws-lc decrypts while it authenticates: nothing of a forgery may be seen.
             out.fill(0);
             Error::BadTag
         })

@@ -1,4 +1,4 @@
-//! HKDF-Expand: with SHA-2 by aws-lc, with SM3 by RustCrypto.
+//! HKDF-Expand (RFC 5869 §2.3): with SHA-2 by aws-lc, with SM3 by RustCrypto.
 
 use aws_lc_rs::hkdf::{Algorithm, HKDF_SHA256, HKDF_SHA384, KeyType, Prk};
 use hkdf::Hkdf;
@@ -6,7 +6,11 @@ use ktls_core::Error;
 use ktls_core::suite::Hash;
 use sm3::Sm3;
 
-/// As [`ktls_core::aead::Provider::expand`].
+/// Fills `out` by HKDF-Expand with `secret` as PRK. See [`ktls_core::aead::Provider::expand`].
+///
+/// # Errors
+/// [`Error::BadLength`] if `secret` is shorter than the output of the hash, or `out` is longer than
+/// 255 times that.
 pub(crate) fn expand(hash: Hash, secret: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error> {
     if secret.len() < hash.output_len() {
         return Err(Error::BadLength {
@@ -40,6 +44,7 @@ fn by_rustcrypto(secret: &[u8], info: &[u8], out: &mut [u8]) -> Option<()> {
     prk.expand(info, out).ok()
 }
 
+/// The length of the output, in bytes, as aws-lc takes it.
 struct OutLen(usize);
 
 impl KeyType for OutLen {

@@ -1,4 +1,5 @@
-//! The only cryptography of the project: record keys for every suite, behind [`ktls_core::aead`].
+//! The only cryptography of the project: record keys for every suite, behind the traits of
+//! [`ktls_core::aead`].
 #![deny(unsafe_code)]
 
 mod aws_lc;
@@ -15,18 +16,19 @@ use ktls_core::suite::{AeadAlgorithm, Hash};
 pub use crate::select::AesGcmPreference;
 use crate::select::implementation_of;
 
-/// The provider that everything above uses.
+/// The provider that everything above uses. It serves AES-GCM as the environment variable
+/// `KTLS_FAST_AEAD` says.
 pub static PROVIDER: Aead = Aead { preference: None };
 
-/// Every AEAD and hash of the kernel's table, each by the implementation chosen for it.
+/// Every AEAD and hash of the kernel's table of ciphers, each by the implementation chosen for it.
 #[derive(Debug)]
 pub struct Aead {
-    /// None: as the environment says.
+    /// `None`: the environment variable decides.
     preference: Option<AesGcmPreference>,
 }
 
 impl Aead {
-    /// A provider that does not ask the environment who shall do AES-GCM.
+    /// Returns a provider that serves AES-GCM as `preference` says, whatever the environment says.
     #[must_use]
     pub const fn with(preference: AesGcmPreference) -> Self {
         Self {
@@ -56,15 +58,15 @@ impl Provider for Aead {
     }
 }
 
-/// Overwrites what functions that have returned left on the stack: constructors of expanded keys give
-/// them back by value, so that a copy of each lies there.
+/// Overwrites what functions that have returned left on the stack. Constructors of expanded keys
+/// return them by value, so a copy of each may be there.
 #[inline(never)]
 fn wipe_stack() {
     let mut below = [0_u8; 8192];
     std::hint::black_box(&mut below);
 }
 
-/// The features of this CPU that matter for record speed.
+/// Returns the features of this CPU that matter for the speed of records.
 #[must_use]
 pub fn cpu_features() -> Vec<&'static str> {
     #[cfg(target_arch = "x86_64")]

@@ -1,7 +1,8 @@
-//! AES-CCM, SM4 and ARIA by RustCrypto: no allocation per record, expanded keys wiped when freed.
+//! AES-CCM, SM4 and ARIA by RustCrypto: without allocation per record; expanded keys are wiped when
+//! they are dropped.
 //!
-//! Sealing copies the plaintext to its place and works there, since a content type may have to
-//! follow it; opening is out of place.
+//! Sealing copies the plaintext to the output and encrypts it there, since a content type may have
+//! to follow it. Opening is out of place.
 
 use std::fmt;
 
@@ -14,9 +15,10 @@ use ktls_core::Error;
 use ktls_core::aead::{OpenJob, RecordKey, SealJob};
 use ktls_core::wire::TAG_LEN;
 
-/// CCM with the nonce and tag of RFC 6655 §4 and RFC 8998 §3.2.
+/// CCM with the lengths of nonce and tag of RFC 6655 §4 and RFC 8998 §3.2.
 type RecordCcm<C> = Ccm<C, U16, U12>;
-/// GCM over any cipher with 16-byte blocks, whatever the crate calls it (RFC 6209, RFC 8998).
+/// GCM over any cipher with blocks of 16 bytes, despite the name of the crate's type (RFC 6209, RFC
+/// 8998).
 type RecordGcm<C> = AesGcm<C, U12>;
 
 pub(crate) type Aes128Ccm = RecordCcm<aes::Aes128>;
@@ -25,7 +27,7 @@ pub(crate) type Sm4Gcm = RecordGcm<sm4::Sm4>;
 pub(crate) type Aria128Gcm = RecordGcm<aria::Aria128>;
 pub(crate) type Aria256Gcm = RecordGcm<aria::Aria256>;
 
-/// An AEAD with the nonce and tag of a record.
+/// An AEAD with a nonce of 12 bytes and a tag of 16, as records have.
 pub(crate) trait RecordAead:
     KeyInit + AeadInOut + AeadCore<NonceSize = U12, TagSize = U16> + Send + Sync + 'static
 {
@@ -37,6 +39,9 @@ impl<A> RecordAead for A where
 }
 
 /// Expands a key.
+///
+/// # Errors
+/// [`Error::BadLength`] if the key has another length than the algorithm wants.
 pub(crate) fn record_key<A: RecordAead>(key: &[u8]) -> Result<Box<dyn RecordKey>, Error> {
     let wrong = Error::BadLength {
         what: "key",
@@ -47,6 +52,7 @@ pub(crate) fn record_key<A: RecordAead>(key: &[u8]) -> Result<Box<dyn RecordKey>
     Ok(Box::new(RustCryptoKey(key)))
 }
 
+/// An expanded key, which RustCrypto wipes when it is dropped.
 struct RustCryptoKey<A>(A);
 
 impl<A: RecordAead> RecordKey for RustCryptoKey<A> {
@@ -82,7 +88,7 @@ impl<A: RecordAead> RecordKey for RustCryptoKey<A> {
             self.0
                 .decrypt_inout_detached(&nonce.into(), aad.bytes().as_ref(), buffer, tag.into());
         opened.map_err(|_| {
-            // CCM decrypts before it authenticates: nothing of it may be seen.
+            // CCM decrypts before it authenticates: nothing of a forgery may be seen.
             out.fill(0);
             Error::BadTag
         })
@@ -101,16 +107,16 @@ mod tests {
 
     use super::*;
 
-    /// Compiles only where a `T` is wiped when it is freed; CCM adds no state to its cipher.
-    fn wiped<T: ZeroizeOnDrop>() {}
+    /// Compiles only if a `T` is wiped when it is dropped. CCM has no state besides its cipher.
+    fn assert_wiped<T: ZeroizeOnDrop>() {}
 
     #[test]
     fn expanded_keys_are_wiped() {
-        wiped::<aes::Aes128>();
-        wiped::<sm4::Sm4>();
-        wiped::<Sm4Gcm>();
-        wiped::<Aria128Gcm>();
-        wiped::<Aria256Gcm>();
+        assert_wiped::<aes::Aes128>();
+        assert_wiped::<sm4::Sm4>();
+        assert_wiped::<Sm4Gcm>();
+        assert_wiped::<Aria128Gcm>();
+        assert_wiped::<Aria256Gcm>();
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Which implementation serves which algorithm: one table, and what `KTLS_FAST_AEAD` says of it.
+//! Which implementation serves which algorithm: one table, and the environment variable
+//! `KTLS_FAST_AEAD`.
 
 use std::sync::OnceLock;
 
@@ -11,18 +12,18 @@ use crate::rustcrypto::{Aes128Ccm, Aria128Gcm, Aria256Gcm, Sm4Ccm, Sm4Gcm};
 use crate::vaes::{self, DetectedEngine};
 use crate::{aws_lc, rustcrypto};
 
-/// Who shall do AES-GCM.
+/// Which implementation of AES-GCM to use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AesGcmPreference {
-    /// The fastest that works here.
+    /// The fastest that works on this CPU.
     Auto,
-    /// Our own, or nobody.
+    /// Our own; keys are refused if this CPU cannot run it.
     Vaes,
     /// aws-lc.
     AwsLc,
 }
 
-/// Expands a key of one algorithm.
+/// Expands a key of one algorithm, by one implementation.
 type ExpandAnyKey = fn(&[u8]) -> Result<Box<dyn RecordKey>, Error>;
 
 /// One implementation of one algorithm.
@@ -32,7 +33,12 @@ pub(crate) struct AeadImplementation {
     pub(crate) record_key: ExpandAnyKey,
 }
 
-/// The table: AES-GCM as preferred, aws-lc where it has the AEAD with a 12-byte nonce and a 16-byte tag.
+/// Returns the implementation of an algorithm: for AES-GCM the preferred one, else aws-lc if it has
+/// the AEAD with a nonce of 12 bytes and a tag of 16, else RustCrypto.
+///
+/// # Errors
+/// [`Error::BadSetting`] if the environment variable has an unknown value, or if our own AES-GCM is
+/// preferred and this CPU cannot run it.
 pub(crate) fn implementation_of(
     algorithm: AeadAlgorithm,
     preference: Option<AesGcmPreference>,
@@ -52,7 +58,11 @@ pub(crate) fn implementation_of(
     })
 }
 
-/// AES-GCM: without a wish that of the environment counts.
+/// Returns the implementation of AES-GCM. Without a preference, the environment variable decides.
+///
+/// # Errors
+/// [`Error::BadSetting`] if the environment variable has an unknown value, or if our own AES-GCM is
+/// preferred and this CPU cannot run it.
 fn aes_gcm(
     algorithm: AeadAlgorithm,
     preference: Option<AesGcmPreference>,
@@ -60,22 +70,22 @@ fn aes_gcm(
     match preference.map_or_else(from_environment, Ok)? {
         AesGcmPreference::AwsLc => Ok(gcm_by_aws_lc(algorithm)),
         AesGcmPreference::Vaes => vaes::detected_engine()
-            .map(|found| gcm_by(found, algorithm))
+            .map(|engine| gcm_by(engine, algorithm))
             .map_err(refused),
         AesGcmPreference::Auto => Ok(vaes::detected_engine().map_or_else(
             |_| gcm_by_aws_lc(algorithm),
-            |found| gcm_by(found, algorithm),
+            |engine| gcm_by(engine, algorithm),
         )),
     }
 }
 
-fn gcm_by(found: DetectedEngine, algorithm: AeadAlgorithm) -> AeadImplementation {
+fn gcm_by(engine: DetectedEngine, algorithm: AeadAlgorithm) -> AeadImplementation {
     AeadImplementation {
-        implementation: found.implementation,
+        implementation: engine.implementation,
         record_key: if algorithm == AeadAlgorithm::Aes128Gcm {
-            found.aes_128
+            engine.aes_128
         } else {
-            found.aes_256
+            engine.aes_256
         },
     }
 }
@@ -96,7 +106,10 @@ fn refused(problem: &'static str) -> Error {
     }
 }
 
-/// What the environment said when it was first asked.
+/// Returns the preference of the environment variable, which is read once per process.
+///
+/// # Errors
+/// [`Error::BadSetting`] if the value is unknown.
 fn from_environment() -> Result<AesGcmPreference, Error> {
     static VALUE: OnceLock<String> = OnceLock::new();
     let value = VALUE.get_or_init(|| {
@@ -133,5 +146,5 @@ fn by_rustcrypto(record_key: ExpandAnyKey) -> AeadImplementation {
     }
 }
 
-/// The environment variable.
+/// The name of the environment variable.
 const VARIABLE: &str = "KTLS_FAST_AEAD";

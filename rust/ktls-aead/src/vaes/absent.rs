@@ -1,4 +1,4 @@
-//! Where there is no x86-64 there is no VAES.
+//! Stands in for the engine where the CPU is not x86-64.
 
 use ktls_core::Error;
 use ktls_core::aead::RecordKey;
@@ -6,7 +6,7 @@ use ktls_core::aead::RecordKey;
 /// Expands a key.
 type ExpandKey = fn(&[u8]) -> Result<Box<dyn RecordKey>, Error>;
 
-/// An engine that this CPU has.
+/// An engine that this CPU has: never, here.
 #[derive(Clone, Copy)]
 pub(crate) struct DetectedEngine {
     pub(crate) implementation: &'static str,
@@ -14,10 +14,10 @@ pub(crate) struct DetectedEngine {
     pub(crate) aes_256: ExpandKey,
 }
 
-/// There is none.
+/// Finds no engine.
 ///
 /// # Errors
-/// Always.
+/// Always, with the reason.
 pub(crate) fn detected_engine() -> Result<DetectedEngine, &'static str> {
     Err("this CPU is no x86-64")
 }

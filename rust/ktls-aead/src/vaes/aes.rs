@@ -19,7 +19,7 @@ pub(super) fn encrypt<S: Simd, const N: usize, const ROUNDS: usize>(
     last_round(s, key, blocks, ROUNDS);
 }
 
-/// Adds the first round key.
+/// Adds the first round key to every block.
 #[inline(always)]
 pub(super) fn add_key<S: Simd, const N: usize>(s: S, key: &ExpandedKey, blocks: &mut [S::V; N]) {
     let round_key = s.load_unaligned(key.round(0));
@@ -28,7 +28,7 @@ pub(super) fn add_key<S: Simd, const N: usize>(s: S, key: &ExpandedKey, blocks: 
     }
 }
 
-/// Round `n`, neither the first nor the last.
+/// Does round `n`, neither the first nor the last, on every block.
 #[inline(always)]
 pub(super) fn round<S: Simd, const N: usize>(
     s: S,
@@ -42,7 +42,7 @@ pub(super) fn round<S: Simd, const N: usize>(
     }
 }
 
-/// The last round.
+/// Does the last round on every block.
 #[inline(always)]
 pub(super) fn last_round<S: Simd, const N: usize>(
     s: S,
@@ -56,7 +56,7 @@ pub(super) fn last_round<S: Simd, const N: usize>(
     }
 }
 
-/// The round keys (FIPS 197 §5.2), each repeated.
+/// Computes the round keys (FIPS 197 §5.2), each repeated to fill 64 bytes.
 #[inline(always)]
 pub(super) fn expand<S: Simd, const ROUNDS: usize>(s: S, key: &[u8], rounds: &mut [[u8; 64]; 15]) {
     let mut words = [0_u32; 60];
@@ -69,7 +69,7 @@ pub(super) fn expand<S: Simd, const ROUNDS: usize>(s: S, key: &[u8], rounds: &mu
         let mut word = words[i - 1];
         if i % key_words == 0 {
             word = substitute(s, word.rotate_right(8)) ^ u32::from(constant);
-            // Doubling in AES's field; the constants are no secret.
+            // Doubling in AES's field. The constants are not secret.
             constant = (constant << 1) ^ ((constant >> 7) * 0x1b);
         } else if key_words == 8 && i % 8 == 4 {
             word = substitute(s, word);
@@ -84,8 +84,10 @@ pub(super) fn expand<S: Simd, const ROUNDS: usize>(s: S, key: &[u8], rounds: &mu
     words.zeroize();
 }
 
-/// The S-box on each byte. A block of equal columns is the same after ShiftRows, so the last round
-/// of AES with a key of zeros is just that: no table, so no index that depends on the key.
+/// Applies the S-box to each byte of `word`.
+///
+/// ShiftRows does not change a block of equal columns, so the last round of AES with a key of zeros
+/// is the S-box alone. Unlike a table, it has no index that depends on the key.
 #[inline(always)]
 fn substitute<S: Simd>(s: S, word: u32) -> u32 {
     let column = u128::from(word);

@@ -12,16 +12,17 @@ use super::simd::Simd;
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(());
 
-/// An intrinsic, where a value of [`Avx512`] is at hand.
+/// Evaluates an expression of intrinsics, in a function that has a value of [`Avx512`].
 macro_rules! on_cpu {
     ($op:expr) => {
         // SAFETY: only `detect` makes an `Avx512`, after it has found every feature that the
-        // intrinsics of this file need. The pointers are those of arrays of a vector's size.
+        // intrinsics of this file need. The pointers point to arrays of the size that they access.
         unsafe { $op }
     };
 }
 
-/// A block in a register, without a detour through memory, where a load would wait for two stores.
+/// Puts a block into a register without a detour through memory: there, store forwarding would fail
+/// for the one load that spans two stores.
 macro_rules! in_register {
     ($block:expr) => {
         _mm_set_epi64x(($block >> 64) as i64, $block as i64)

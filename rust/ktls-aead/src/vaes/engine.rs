@@ -1,4 +1,4 @@
-//! Where the algorithm is compiled for one vector unit.
+//! The algorithm, compiled for one vector unit.
 
 use ktls_core::aead::{InnerJob, SealJob};
 
@@ -7,23 +7,24 @@ use super::simd::Simd;
 
 /// The algorithm on one vector unit. `ROUNDS` is 10 for keys of 16 bytes and 14 for 32.
 pub(super) trait Engine: Simd + Send + Sync + 'static {
-    /// What `aead_in_use` calls it.
+    /// The name that `aead_in_use` returns.
     const NAME: &'static str;
 
-    /// The vector unit of this CPU.
+    /// Returns the vector unit, if this CPU has it.
     ///
     /// # Errors
-    /// The features that it lacks.
+    /// The features that the CPU lacks.
     fn detect() -> Result<Self, Vec<&'static str>>;
     /// Expands a key.
     fn expand<const ROUNDS: usize>(self, schedule: &mut ExpandedKey, key: &[u8]);
     /// Seals every job.
     fn seal<const ROUNDS: usize>(self, key: &ExpandedKey, jobs: &mut [SealJob<'_>]);
-    /// Opens jobs until one fails; gives how many.
+    /// Opens jobs until one fails; returns how many were opened. No plaintext of the others is
+    /// left.
     fn open<const ROUNDS: usize>(self, key: &ExpandedKey, jobs: &mut [InnerJob<'_>]) -> usize;
 }
 
-/// Implements [`Engine`]: everything below these functions is inlined into them, so that it is
+/// Implements [`Engine`]. Everything that these functions call is inlined into them, so that it is
 /// compiled for the features named here.
 macro_rules! entry_points {
     ($token:ident, $name:literal, $($feature:tt)*) => {
@@ -57,12 +58,12 @@ macro_rules! entry_points {
             }
 
             fn expand<const ROUNDS: usize>(self, schedule: &mut ExpandedKey, key: &[u8]) {
-                // SAFETY: who has a `$token` has a CPU with these features: see `detect`.
+                // SAFETY: only `detect` makes a `$token`, after it has found these features.
                 unsafe { expand::<ROUNDS>(self, schedule, key) }
             }
 
             fn seal<const ROUNDS: usize>(self, key: &ExpandedKey, jobs: &mut [SealJob<'_>]) {
-                // SAFETY: as above.
+                // SAFETY: only `detect` makes a `$token`, after it has found these features.
                 unsafe { seal::<ROUNDS>(self, key, jobs) }
             }
 
@@ -71,7 +72,7 @@ macro_rules! entry_points {
                 key: &ExpandedKey,
                 jobs: &mut [InnerJob<'_>],
             ) -> usize {
-                // SAFETY: as above.
+                // SAFETY: only `detect` makes a `$token`, after it has found these features.
                 unsafe { open::<ROUNDS>(self, key, jobs) }
             }
         }

@@ -1,4 +1,4 @@
-//! An expanded key: round keys and powers of H, once per key.
+//! An expanded key: round keys and powers of H.
 
 use zeroize::Zeroize;
 
@@ -6,19 +6,19 @@ use super::aes;
 use super::ghash::{product, times_x};
 use super::simd::{Simd, width};
 
-/// Most blocks that are multiplied before a reduction.
+/// Most blocks that are multiplied before a reduction: the highest power of H.
 pub(super) const POWERS: usize = 36;
-/// Zeros behind the powers, for the blocks of a vector that are not there.
+/// Zeros after the powers: the factors of a vector's unused blocks.
 const ZEROS: usize = 4;
 
-/// Everything that is computed from a key. Wiped when it is freed.
+/// Everything that is computed from a key. Wiped when it is dropped.
 #[repr(C, align(64))]
 pub(super) struct ExpandedKey {
-    /// H^36 down to H^1, then zeros.
+    /// H^36 down to H^1, then [`ZEROS`].
     powers: [u8; 16 * (POWERS + ZEROS)],
-    /// The sum of the halves of each power, in its low half.
+    /// The sum of the halves of each power, in the low half of a block.
     half_sums: [u8; 16 * (POWERS + ZEROS)],
-    /// Each round key as often as the widest vector has blocks.
+    /// The round keys, each repeated to fill the widest vector.
     rounds: [[u8; 64]; 15],
 }
 
@@ -37,19 +37,19 @@ impl ExpandedKey {
         }
     }
 
-    /// H^n, H^(n-1) and so on.
+    /// Returns H^n, H^(n-1) and so on.
     #[inline(always)]
     pub(super) fn power(&self, n: usize) -> &[u8] {
         &self.powers[16 * (POWERS - n)..]
     }
 
-    /// The sums of the halves of H^n, H^(n-1) and so on.
+    /// Returns the sums of the halves of H^n, H^(n-1) and so on.
     #[inline(always)]
     pub(super) fn half_sum(&self, n: usize) -> &[u8] {
         &self.half_sums[16 * (POWERS - n)..]
     }
 
-    /// Vector by vector from H^n on: powers, and the sums of their halves.
+    /// Returns vectors of powers from H^n on, each with the sums of the halves of its powers.
     #[inline(always)]
     pub(super) fn power_vectors<S: Simd>(
         &self,
@@ -59,7 +59,7 @@ impl ExpandedKey {
         powers.zip(self.half_sum(n).chunks_exact(width::<S>()))
     }
 
-    /// H^n, H^(n-1) and so on, `count` of them, with the sums of their halves.
+    /// Returns `count` powers from H^n on, each with the sum of its halves.
     #[inline(always)]
     pub(super) fn power_blocks(
         &self,
@@ -70,13 +70,13 @@ impl ExpandedKey {
         powers.iter().zip(&self.half_sum(n).as_chunks().0[..count])
     }
 
-    /// H^2, with the sum of its halves.
+    /// Returns H^2 and the sum of its halves.
     #[inline(always)]
     pub(super) fn square(&self) -> (&[u8], &[u8]) {
         (self.power(2), self.half_sum(2))
     }
 
-    /// The key of a round.
+    /// Returns the key of round `n`, repeated to fill the widest vector.
     #[inline(always)]
     pub(super) fn round(&self, n: usize) -> &[u8; 64] {
         &self.rounds[n]
@@ -107,7 +107,7 @@ impl Default for ExpandedKey {
 
 impl Drop for ExpandedKey {
     fn drop(&mut self) {
-        // As slices, which are wiped at once; arrays are byte by byte.
+        // Arrays would be wiped byte by byte; slices are wiped in one go.
         self.powers.as_mut_slice().zeroize();
         self.half_sums.as_mut_slice().zeroize();
         self.rounds.as_flattened_mut().zeroize();

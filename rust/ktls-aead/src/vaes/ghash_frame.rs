@@ -1,4 +1,5 @@
-//! What GHASH takes of a record beside its ciphertext: the additional data before, the lengths behind.
+//! What GHASH takes of a record besides its ciphertext: the additional data before it, the block of
+//! lengths after it.
 
 use ktls_core::aead::Aad;
 
@@ -7,21 +8,24 @@ use super::ghash::UnreducedSum;
 use super::partial_block::load_partial;
 use super::simd::Simd;
 
-/// Kept from record to record: in TLS 1.3 it is the same for all that are equally long.
+/// The parts of GHASH that depend on additional data and length only.
+///
+/// They are kept from record to record: in TLS 1.3 they are the same for all records of one length.
 #[derive(Clone, Copy)]
 pub(super) struct GhashFrame<V> {
     aad: Aad,
     len: usize,
-    /// The GHASH of the additional data.
+    /// GHASH of the additional data.
     pub(super) aad_hash: V,
-    /// The block of lengths times H.
+    /// The product of the block of lengths and H.
     pub(super) length_product: UnreducedSum<V>,
-    /// The same with the additional data times its power, where the powers reach that far.
+    /// [`Self::length_product`] and the product of the additional data with its power of H, which
+    /// is missing if the record has more blocks than there are powers.
     pub(super) aad_and_lengths: UnreducedSum<V>,
 }
 
 impl<V: Copy> GhashFrame<V> {
-    /// For `len` bytes of ciphertext.
+    /// Returns the parts for `len` bytes of ciphertext.
     #[inline(always)]
     pub(super) fn new<S: Simd<V = V>>(s: S, key: &ExpandedKey, aad: Aad, len: usize) -> Self {
         let aad_bytes = aad.bytes();
@@ -54,7 +58,7 @@ impl<V: Copy> GhashFrame<V> {
         }
     }
 
-    /// Makes it that of another record.
+    /// Computes the parts for another record, unless they are the same.
     #[inline(always)]
     pub(super) fn update_for<S: Simd<V = V>>(
         &mut self,

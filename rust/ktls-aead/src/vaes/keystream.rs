@@ -1,4 +1,5 @@
-//! Keystream of the ends of a few records, made together so that their AES runs interleaved.
+//! Keystream of the tails of a few records, encrypted together: whatever record the blocks belong
+//! to, they fill the pipeline of the AES unit.
 
 use std::mem::MaybeUninit;
 
@@ -10,24 +11,25 @@ use super::expanded_key::ExpandedKey;
 use super::simd::{Simd, width};
 use super::stitched::BLOCK_NUMBERS;
 
-/// Most records that are worked on together.
+/// Most records whose tails are processed together.
 pub(super) const MAX_TOGETHER: usize = 8;
-/// Bytes of keystream: the end of one record in each lane, with the blocks that hide the tags.
+/// Most bytes of keystream. The longest tail in each lane needs 33 vectors of 64 bytes, one of them
+/// to mask the tags.
 const CAPACITY: usize = 2304;
-/// The last step may go over it.
+/// Bytes that [`KeystreamBuffer::encrypt`] may add to fill up its last step.
 const SLACK: usize = 3 * 64;
 
-/// Counter blocks, then the keystream in their place.
+/// A buffer of counter blocks, and of the keystream that replaces them. Wiped when it is dropped.
 pub(super) struct KeystreamBuffer {
     bytes: [MaybeUninit<u8>; CAPACITY + SLACK],
-    /// Bytes in use.
+    /// Bytes in use, from the start.
     used: usize,
-    /// Bytes that were ever written: all before are initialized.
+    /// Bytes that were ever in use, from the start: all of them are initialized.
     written: usize,
 }
 
 impl KeystreamBuffer {
-    /// An empty room.
+    /// Returns an empty buffer.
     #[inline(always)]
     pub(super) fn new() -> Self {
         Self {
@@ -37,34 +39,34 @@ impl KeystreamBuffer {
         }
     }
 
-    /// Forgets the records before.
+    /// Empties the buffer for the next records.
     #[inline(always)]
     pub(super) fn clear(&mut self) {
         self.used = 0;
     }
 
-    /// All that was written.
+    /// Returns all bytes that were ever in use.
     #[inline(always)]
     fn written_bytes(&mut self) -> &mut [u8] {
         let bytes = &mut self.bytes[..self.written];
-        // SAFETY: `store_vector` was called for all before `written`.
+        // SAFETY: each call of `append` was followed by `store_vector` for all of its bytes.
         unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [u8]) }
     }
 
-    /// True if [`KeystreamBuffer::push_lane_counters`] may be called with `count`.
+    /// Returns `true` if there is room for [`KeystreamBuffer::push_lane_counters`] with `count`.
     #[inline(always)]
     pub(super) fn fits_lanes<S: Simd>(&self, count: usize) -> bool {
         self.used + (count + 1) * width::<S>() <= CAPACITY
     }
 
-    /// True if [`KeystreamBuffer::push_counters`] may be called with `count`.
+    /// Returns `true` if there is room for [`KeystreamBuffer::push_counters`] with `count`.
     #[inline(always)]
     pub(super) fn fits<S: Simd>(&self, count: usize) -> bool {
         self.used + (count / S::BLOCKS + 1) * width::<S>() <= CAPACITY
     }
 
-    /// Adds `count` blocks with counters from `counter` on, and behind them the block that hides the
-    /// tag, counter 1; gives where they start.
+    /// Appends `count` blocks with counters from `counter` on, and the block with counter 1, which
+    /// masks the tag. Returns the offset at which they start.
     #[inline(always)]
     pub(super) fn push_counters<S: Simd>(
         &mut self,
@@ -85,6 +87,8 @@ impl KeystreamBuffer {
             store_vector(s, place, s.reverse_bytes(counters));
             counters = s.add_u32(counters, step);
         }
+        // The last vector: added to counter 1, the masked numbers make the counters of the `rest`
+        // blocks, and leave 1 in the block after them.
         let behind_one = u128::from(counter - 1) + (count - rest) as u128;
         let more = s.and(
             s.add_u32(s.splat(behind_one), numbers),
@@ -98,8 +102,9 @@ impl KeystreamBuffer {
         start
     }
 
-    /// Adds `count` blocks for each lane, behind the one that hides its tag, with counters from 1 on;
-    /// gives where they start.
+    /// Appends `count` + 1 blocks for each lane, with counters from 1 on; the first masks the tag.
+    /// `nonces` has the counter block of each lane, with a counter of 0. Returns the offset at
+    /// which they start.
     #[inline(always)]
     pub(super) fn push_lane_counters<S: Simd>(
         &mut self,
@@ -117,7 +122,7 @@ impl KeystreamBuffer {
         start
     }
 
-    /// The next `len` bytes, which the caller fills at once.
+    /// Returns the next `len` bytes. The caller has to initialize all of them at once.
     #[inline(always)]
     fn append(&mut self, len: usize) -> &mut [MaybeUninit<u8>] {
         let start = self.used;
@@ -126,7 +131,7 @@ impl KeystreamBuffer {
         &mut self.bytes[start..self.used]
     }
 
-    /// Turns the counter blocks into keystream.
+    /// Encrypts the counter blocks in place.
     #[inline(always)]
     pub(super) fn encrypt<S: Simd, const ROUNDS: usize>(&mut self, s: S, key: &ExpandedKey) {
         let (wide, half) = (8 * width::<S>(), 4 * width::<S>());
@@ -145,11 +150,11 @@ impl KeystreamBuffer {
         }
     }
 
-    /// The keystream from `at` on.
+    /// Returns the keystream from the offset `at` on.
     #[inline(always)]
     pub(super) fn starting_at(&self, at: usize) -> &[u8] {
         let bytes = &self.bytes[at..self.written];
-        // SAFETY: `store_vector` was called for all before `written`.
+        // SAFETY: each call of `append` was followed by `store_vector` for all of its bytes.
         unsafe { &*(std::ptr::from_ref(bytes) as *const [u8]) }
     }
 }
@@ -161,16 +166,18 @@ impl Drop for KeystreamBuffer {
     }
 }
 
-/// Fills a place as long as a vector.
+/// Stores a vector at the start of `place`, which thereby is initialized.
 #[inline(always)]
 fn store_vector<S: Simd>(s: S, place: &mut [MaybeUninit<u8>], v: S::V) {
     let place = &mut place[..width::<S>()];
     place.fill(MaybeUninit::new(0));
-    // SAFETY: just filled. (The compiler drops that, for the vector comes over it.)
+    // SAFETY: all of it was just filled. (The compiler removes that, since the vector overwrites
+    // it.)
     let place = unsafe { &mut *(std::ptr::from_mut(place) as *mut [u8]) };
     s.store_unaligned(v, place);
 }
 
+/// Encrypts `N` vectors in place.
 #[inline(always)]
 fn encrypt_vectors<S: Simd, const N: usize, const ROUNDS: usize>(
     s: S,
@@ -189,7 +196,7 @@ fn encrypt_vectors<S: Simd, const N: usize, const ROUNDS: usize>(
     }
 }
 
-/// From its middle on zeros, before it ones: which blocks of a vector are kept.
+/// Masks of the first n blocks of a vector: that mask starts at byte 64 - 16 n.
 const BLOCK_MASKS: [u8; 128] = {
     let mut lanes = [0; 128];
     let mut i = 0;

@@ -1,7 +1,7 @@
 //! AES-GCM for x86-64 with VAES and VPCLMULQDQ; `docs/aead.md` explains it.
 //!
-//! The algorithm is written once, over [`simd::Simd`], and compiled for each vector unit by
-//! [`engine::entry_points`]. Nothing branches or indexes by what is secret.
+//! The algorithm is written once, over [`simd::Simd`] and [`record_job::RecordJob`], and compiled
+//! for each vector unit by [`engine::entry_points`]. No branch and no index depends on a secret.
 
 mod aes;
 #[expect(
@@ -21,7 +21,7 @@ mod engine;
 mod expanded_key;
 mod ghash;
 mod ghash_frame;
-#[expect(unsafe_code, reason = "memory that is not cleared before it is used")]
+#[expect(unsafe_code, reason = "a buffer that is not cleared before use")]
 mod keystream;
 mod lanes;
 mod partial_block;
@@ -48,7 +48,7 @@ use self::expanded_key::ExpandedKey;
 /// Expands a key.
 type ExpandKey = fn(&[u8]) -> Result<Box<dyn RecordKey>, Error>;
 
-/// An engine that this CPU has.
+/// An engine that this CPU has, and that passed its self-test.
 #[derive(Clone, Copy)]
 pub(crate) struct DetectedEngine {
     pub(crate) implementation: &'static str,
@@ -56,10 +56,10 @@ pub(crate) struct DetectedEngine {
     pub(crate) aes_256: ExpandKey,
 }
 
-/// The engine for this CPU, looked for and tested once: the widest vectors first.
+/// Returns the engine of this CPU with the widest vectors. It is detected and tested once.
 ///
 /// # Errors
-/// Why there is none.
+/// The reason why there is none.
 pub(crate) fn detected_engine() -> Result<DetectedEngine, &'static str> {
     static FOUND: OnceLock<Result<DetectedEngine, String>> = OnceLock::new();
     let found =
@@ -67,6 +67,10 @@ pub(crate) fn detected_engine() -> Result<DetectedEngine, &'static str> {
     found.as_ref().copied().map_err(String::as_str)
 }
 
+/// Returns the engine of one vector unit.
+///
+/// # Errors
+/// The reason why this CPU does not have it.
 fn detect_engine<S: Engine>() -> Result<DetectedEngine, String> {
     S::detect().map_err(|missing| format!("this CPU lacks {}", missing.join(", ")))?;
     let found = DetectedEngine {
@@ -91,9 +95,9 @@ fn record_key<S: Engine, const ROUNDS: usize>(key: &[u8]) -> Result<Box<dyn Reco
     Ok(Box::new(VaesKey::<S, ROUNDS> { schedule, s }))
 }
 
-/// An expanded key; it is wiped when it is freed.
+/// An expanded key. It is wiped when it is dropped.
 struct VaesKey<S, const ROUNDS: usize> {
-    /// Apart, so that it never moves and leaves no copy behind.
+    /// On the heap, so that moving the key leaves no copy behind.
     schedule: Box<ExpandedKey>,
     s: S,
 }

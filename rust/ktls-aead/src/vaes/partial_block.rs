@@ -1,8 +1,10 @@
-//! Blocks that the end of a record cuts short, by a few moves that depend on its length alone.
+//! Partial blocks, at the end of a record. Branches and table offsets depend on lengths only.
 
 use super::simd::Simd;
 
-/// The last `len` bytes of `data`, fewer than 17, with zeros behind.
+/// Returns the last `len` bytes of `data`, at most 16, followed by zeros.
+///
+/// `data` shorter than 16 bytes is taken as a whole.
 #[inline(always)]
 pub(super) fn load_last<S: Simd>(s: S, data: &[u8], len: usize) -> S::V {
     match data.last_chunk::<16>() {
@@ -11,13 +13,13 @@ pub(super) fn load_last<S: Simd>(s: S, data: &[u8], len: usize) -> S::V {
     }
 }
 
-/// The first `len` bytes of a block, zeros behind.
+/// Returns the first `len` bytes of a block, at most 16, followed by zeros.
 #[inline(always)]
 pub(super) fn keep_first<S: Simd>(s: S, block: S::V, len: usize) -> S::V {
     s.and(block, s.load_one(&KEEP_MASKS[16 - len..]))
 }
 
-/// Fewer than 16 bytes.
+/// Returns `data`, fewer than 16 bytes, as a block that ends with zeros.
 #[inline(always)]
 pub(super) fn load_partial(data: &[u8]) -> u128 {
     let len = data.len();
@@ -36,7 +38,7 @@ pub(super) fn load_partial(data: &[u8]) -> u128 {
     block
 }
 
-/// Copies fewer than 17 bytes.
+/// Copies `from`, at most 16 bytes, to the start of `to`.
 #[inline(always)]
 pub(super) fn store_partial(from: &[u8], to: &mut [u8]) {
     let len = from.len();
@@ -54,25 +56,27 @@ pub(super) fn store_partial(from: &[u8], to: &mut [u8]) {
     }
 }
 
-/// From 16 - n on an order that moves the last n bytes of a block to its front, zeros behind.
+/// Indices for [`Simd::shuffle_bytes`]: those from 16 - n on move the last n bytes of a block to
+/// its front, followed by zeros.
 pub(super) const SHIFT_INDICES: [u8; 32] = {
-    let mut order = [0x80; 32];
+    let mut indices = [0x80; 32];
     let mut i = 0;
     while i < 16 {
-        order[i] = i as u8;
+        indices[i] = i as u8;
         i += 1;
     }
-    order
+    indices
 };
 
-/// From 16 - n on an order that moves the first byte to place n, and zeros everywhere else.
+/// Indices for [`Simd::shuffle_bytes`]: those from 16 - n on move the first byte of a block to
+/// place n, among zeros.
 pub(super) const PLACE_INDICES: [u8; 32] = {
-    let mut order = [0x80; 32];
-    order[16] = 0;
-    order
+    let mut indices = [0x80; 32];
+    indices[16] = 0;
+    indices
 };
 
-/// From 16 - n on a mask of n bytes.
+/// Masks of the first n bytes of a block: that mask starts at byte 16 - n.
 pub(super) const KEEP_MASKS: [u8; 32] = {
     let mut mask = [0; 32];
     let mut i = 0;

@@ -1,4 +1,4 @@
-//! Before the first use: does the engine seal and open as aws-lc does, on this very CPU?
+//! The self-test before the first use: does the engine seal and open as aws-lc does, on this CPU?
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM};
 use ktls_core::aead::{Aad, InnerJob, Interleaved, OpenJob, RecordKey, SealJob};
@@ -7,16 +7,17 @@ use ktls_core::wire::{HEADER_LEN, TAG_LEN};
 use super::DetectedEngine;
 use crate::aws_lc;
 
-/// True if every record comes out the same, opens, and is refused when a bit of it is wrong.
-pub(super) fn passes(found: &DetectedEngine) -> bool {
+/// Returns `true` if every record is sealed as by aws-lc, opens, and is refused if a bit is
+/// flipped.
+pub(super) fn passes(engine: &DetectedEngine) -> bool {
     let bytes: Vec<u8> = (0..LONGEST).map(|i| (i * 7 + i / 251) as u8).collect();
     let pairs = [
         (
-            (found.aes_128)(&bytes[..16]),
+            (engine.aes_128)(&bytes[..16]),
             aws_lc::record_key(&AES_128_GCM, &bytes[..16]),
         ),
         (
-            (found.aes_256)(&bytes[..32]),
+            (engine.aes_256)(&bytes[..32]),
             aws_lc::record_key(&AES_256_GCM, &bytes[..32]),
         ),
     ];
@@ -26,6 +27,7 @@ pub(super) fn passes(found: &DetectedEngine) -> bool {
     })
 }
 
+/// Returns `true` if `ours` seals and opens records of all lengths as `theirs` does.
 fn agree(ours: &dyn RecordKey, theirs: &dyn RecordKey, bytes: &[u8]) -> bool {
     let Some(interleaved) = ours.interleaved() else {
         return false;
@@ -50,8 +52,8 @@ fn agree(ours: &dyn RecordKey, theirs: &dyn RecordKey, bytes: &[u8]) -> bool {
         .all(|&len| alike(interleaved, theirs, &bytes[..len]))
 }
 
-/// True if records of one length, which go through the lanes, are sealed as `theirs` are, and open as
-/// far as they are good.
+/// Returns `true` if `ours` seals records that are alike, which go through the lanes, as `theirs`
+/// does, and opens them up to the first forged one.
 fn alike(ours: &dyn Interleaved, theirs: &dyn RecordKey, plain: &[u8]) -> bool {
     let mut outs = vec![vec![0; plain.len() + 1 + TAG_LEN]; RECORDS];
     let numbered = outs.iter_mut().enumerate();
@@ -75,7 +77,7 @@ fn alike(ours: &dyn Interleaved, theirs: &dyn RecordKey, plain: &[u8]) -> bool {
         && behind.iter().flatten().all(|&byte| byte == 0)
 }
 
-/// How many open, and what is left of each.
+/// Returns how many of the records open, and the output of each.
 fn opened(key: &dyn Interleaved, sealed: &[Vec<u8>], len: usize) -> (usize, Vec<Vec<u8>>) {
     let mut outs = vec![vec![0xa5; len]; sealed.len()];
     let records = sealed.iter().zip(&mut outs).enumerate();
@@ -109,7 +111,8 @@ fn nonce(number: usize) -> [u8; 12] {
     nonce
 }
 
-/// True if the record opens to `plain`, and with a flipped bit does not and leaves nothing.
+/// Returns `true` if the record opens to `plain`, and if it does not open and leaves only zeros
+/// after a bit was flipped.
 fn opens(key: &dyn Interleaved, sealed: &[u8], plain: &[u8]) -> bool {
     let (good, out) = open(key, sealed, plain.len());
     let mut forged = sealed.to_vec();
@@ -148,7 +151,8 @@ fn seal_job<'a>(plaintext: &'a [u8], out: &'a mut [u8]) -> SealJob<'a> {
     }
 }
 
-/// Of TLS 1.3 for some lengths and as long as that of TLS 1.2 for the others.
+/// Returns additional data: that of TLS 1.3 for even lengths, as long as that of TLS 1.2 for odd
+/// ones.
 fn aad(len: usize) -> Aad {
     match len % 2 {
         0 => Aad::header([len as u8; HEADER_LEN]),
@@ -158,13 +162,15 @@ fn aad(len: usize) -> Aad {
 
 const NONCE: [u8; 12] = *b"ktls_fast aead".first_chunk().expect("12 bytes and more");
 const LONGEST: usize = 4900;
-/// Around every border of the algorithm: blocks, vectors, the room, whole chunks, a carry.
+/// Lengths around every border of the algorithm: blocks, vectors, the keystream buffer, chunks, and
+/// a carry of the block counter.
 const LENGTHS: [usize; 30] = [
     0, 1, 7, 8, 15, 16, 17, 30, 31, 32, 33, 47, 63, 64, 65, 127, 128, 255, 256, 257, 510, 511, 512,
     513, 767, 768, 1025, 1400, 4095, 4897,
 ];
 /// Lengths of records that go through the lanes.
 const ALIKE: [usize; 7] = [0, 1, 15, 16, 17, 64, 511];
-/// As many as leave some over, whatever the width of the vectors; and which of them is forged.
+/// How many records are sealed together: no multiple of the lanes, whatever the vector's width.
 const RECORDS: usize = 11;
+/// Which of them is forged.
 const FORGED: usize = 5;

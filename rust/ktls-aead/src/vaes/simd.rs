@@ -1,60 +1,60 @@
-//! What the algorithm asks of a vector unit: the one thing that differs between machines.
+//! The operations of a vector unit that the algorithm uses: all that differs between CPUs.
 
-/// A vector unit that is there: who has the value may use it.
+/// A vector unit. A value of the type is the proof that this CPU has it.
 ///
-/// A vector is a row of 16-byte blocks. A block is a number as the machine has it, least significant
-/// byte first; GHASH works on blocks of reversed byte order.
+/// A vector is an array of blocks of 16 bytes. A block is a number, least significant byte first;
+/// GHASH uses blocks of reversed byte order.
 pub(super) trait Simd: Copy {
     /// A vector.
     type V: Copy;
-    /// Blocks of a vector.
+    /// How many blocks a vector has.
     const BLOCKS: usize;
 
-    /// The vector at the start of `from`.
+    /// Returns the vector at the start of `from`.
     fn load_unaligned(self, from: &[u8]) -> Self::V;
-    /// Writes to the start of `to`.
+    /// Stores `v` at the start of `to`.
     fn store_unaligned(self, v: Self::V, to: &mut [u8]);
-    /// The block at the start of `from` first, zeros behind it.
+    /// Returns the block at the start of `from` as the first block, followed by zeros.
     fn load_one(self, from: &[u8]) -> Self::V;
-    /// Writes the first block to the start of `to`.
+    /// Stores the first block of `v` at the start of `to`.
     fn store_one(self, v: Self::V, to: &mut [u8]);
-    /// The block at the start of `from` everywhere.
+    /// Returns the block at the start of `from` in all blocks.
     fn load_broadcast(self, from: &[u8]) -> Self::V;
-    /// `v` with its block `i` replaced by the first block of `block`.
+    /// Returns `v` with its block `i` replaced by the first block of `block`.
     fn insert(self, v: Self::V, i: usize, block: Self::V) -> Self::V;
-    /// The block `i` first; what stands behind it does not count.
+    /// Returns block `i` as the first block, followed by anything.
     fn extract(self, v: Self::V, i: usize) -> Self::V;
-    /// The first block everywhere.
+    /// Returns the first block of `v` in all blocks.
     fn broadcast(self, v: Self::V) -> Self::V;
-    /// This block first, zeros behind it.
+    /// Returns `block` as the first block, followed by zeros.
     fn set_low(self, block: u128) -> Self::V;
-    /// This block everywhere.
+    /// Returns `block` in all blocks.
     fn splat(self, block: u128) -> Self::V;
-    /// The first block.
+    /// Returns the first block.
     fn to_u128(self, v: Self::V) -> u128;
-    /// The sum of all blocks first, zeros behind it.
+    /// Returns the XOR of all blocks as the first block, followed by zeros.
     fn reduce_xor(self, v: Self::V) -> Self::V;
-    /// Addition in both fields.
+    /// Returns the XOR of `a` and `b`, which is addition in the fields of AES and of GHASH.
     fn xor(self, a: Self::V, b: Self::V) -> Self::V;
-    /// The bits that both have.
+    /// Returns the bitwise AND of `a` and `b`.
     fn and(self, a: Self::V, b: Self::V) -> Self::V;
-    /// Adds to the low 32 bits of each block, without a carry out of them.
+    /// Adds the low 32 bits of each block of `n` to those of `v`, wrapping around.
     fn add_u32(self, v: Self::V, n: Self::V) -> Self::V;
-    /// A round of AES.
+    /// Does a round of AES on each block.
     fn aes_round(self, v: Self::V, key: Self::V) -> Self::V;
-    /// The last round of AES.
+    /// Does the last round of AES on each block.
     fn aes_last_round(self, v: Self::V, key: Self::V) -> Self::V;
-    /// Products of the low halves.
+    /// Returns the carry-less products of the low halves of each block.
     fn clmul_low(self, a: Self::V, b: Self::V) -> Self::V;
-    /// Products of the high halves.
+    /// Returns the carry-less products of the high halves of each block.
     fn clmul_high(self, a: Self::V, b: Self::V) -> Self::V;
     /// Swaps the halves of each block.
     fn swap_halves(self, v: Self::V) -> Self::V;
-    /// Bytes of each block in the order that the same block of `order` gives: the numbers of places,
-    /// or 0x80 for a zero.
+    /// Rearranges the bytes of each block. Byte i of the result is the byte of `v` whose number is
+    /// byte i of `indices`, or zero if that is 0x80.
     fn shuffle_bytes(self, v: Self::V, indices: Self::V) -> Self::V;
 
-    /// A vector of the first blocks of others.
+    /// Returns a vector of which block i is the first block of `block(i)`.
     #[inline(always)]
     fn gather(self, block: impl Fn(usize) -> Self::V) -> Self::V {
         let mut v = block(0);
@@ -71,7 +71,7 @@ pub(super) trait Simd: Copy {
     }
 }
 
-/// Bytes of a vector.
+/// Returns how many bytes a vector has.
 pub(super) const fn width<S: Simd>() -> usize {
     16 * S::BLOCKS
 }

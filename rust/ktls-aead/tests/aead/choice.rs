@@ -1,4 +1,4 @@
-//! Which implementation is chosen, by us or by the environment.
+//! Which implementation is chosen, by preference or by the environment variable.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use ktls_core::suite::{AeadAlgorithm, CIPHERS};
 
 const GCM: [AeadAlgorithm; 2] = [AeadAlgorithm::Aes128Gcm, AeadAlgorithm::Aes256Gcm];
 
-/// What serves AES-GCM best on a CPU with these features.
+/// Returns the fastest implementation of AES-GCM on a CPU with these features.
 fn fastest_gcm(features: &[&str]) -> &'static str {
     let has = |names: &[&str]| names.iter().all(|name| features.contains(name));
     if !has(&["aes", "pclmulqdq", "avx2", "vaes", "vpclmulqdq"]) {
@@ -35,7 +35,7 @@ fn every_cipher_has_the_implementation_that_was_chosen_for_it() {
 }
 
 #[test]
-fn aws_lc_is_there_for_who_wants_it() {
+fn aws_lc_serves_aes_gcm_where_it_is_preferred() {
     for algorithm in GCM {
         let provider = Aead::with(AesGcmPreference::AwsLc);
         assert_eq!(provider.implementation(algorithm), Some("aws-lc"));
@@ -43,7 +43,7 @@ fn aws_lc_is_there_for_who_wants_it() {
 }
 
 #[test]
-fn vaes_is_used_or_its_lack_is_named() {
+fn vaes_is_used_or_the_refusal_names_what_the_cpu_lacks() {
     let provider = Aead::with(AesGcmPreference::Vaes);
     for algorithm in GCM {
         match fastest_gcm(&cpu_features()) {
@@ -61,7 +61,7 @@ fn vaes_is_used_or_its_lack_is_named() {
     }
 }
 
-/// Runs in a process of its own for each value: the environment is asked once.
+/// Runs in a process of its own for each value, since the variable is read once per process.
 #[test]
 #[ignore = "run by the_environment_chooses, which sets KTLS_FAST_AEAD"]
 fn chosen_by_the_environment() {

@@ -1,4 +1,4 @@
-//! HKDF-Expand with each hash.
+//! HKDF-Expand with every hash.
 
 use ktls_aead::PROVIDER;
 use ktls_core::Error;

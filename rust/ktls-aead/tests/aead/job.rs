@@ -1,4 +1,4 @@
-//! Short ways to seal and open one record.
+//! Helpers that seal and open one record.
 
 use ktls_aead::{Aead, PROVIDER};
 use ktls_core::Error;
@@ -6,10 +6,10 @@ use ktls_core::aead::{Aad, NonceBytes, OpenJob, Provider, RecordKey, SealJob};
 use ktls_core::suite::{AeadAlgorithm, CIPHERS, Cipher};
 use ktls_core::wire::TAG_LEN;
 
-/// What a buffer holds before a job: nothing that a result may be taken for.
+/// The value of every byte of a buffer before a job, unlike any result.
 pub(crate) const STALE: u8 = 0xa5;
 
-/// A key, and what belongs to one record under it.
+/// A key, and the nonce and additional data of one record under it.
 pub(crate) struct Context {
     pub(crate) key: Box<dyn RecordKey>,
     pub(crate) nonce: NonceBytes,
@@ -29,13 +29,13 @@ impl Context {
         Self { key, nonce, aad }
     }
 
-    /// A context made of counted bytes.
+    /// Returns a context whose key and additional data are counted bytes.
     pub(crate) fn counted(cipher: &Cipher) -> Self {
         let key = counted(cipher.key_len);
         Self::new(&PROVIDER, cipher.algorithm, &key, [7; 12], &counted(13))
     }
 
-    /// Ciphertext and tag.
+    /// Returns ciphertext and tag.
     pub(crate) fn seal(&self, plaintext: &[u8], inner_type: Option<u8>) -> Vec<u8> {
         let inner_len = plaintext.len() + usize::from(inner_type.is_some());
         let mut out = vec![STALE; inner_len + TAG_LEN];
@@ -53,7 +53,7 @@ impl Context {
         });
     }
 
-    /// The plaintext; a refusal must leave zeros only.
+    /// Returns the plaintext; a refusal must leave only zeros in the output.
     pub(crate) fn open(&self, sealed: &[u8]) -> Result<Vec<u8>, Error> {
         let mut out = vec![STALE; sealed.len() - TAG_LEN];
         let opened = self.open_into(sealed, &mut out);
@@ -77,12 +77,12 @@ impl Context {
     }
 }
 
-/// The cipher of this name in the kernel's table.
+/// Returns the cipher of this name in the kernel's table.
 pub(crate) fn cipher(name: &str) -> &'static Cipher {
     CIPHERS.iter().find(|cipher| cipher.name == name).unwrap()
 }
 
-/// Bytes without a short period, so that a shifted copy is seen.
+/// Returns bytes without a short period, so that a shifted copy differs.
 pub(crate) fn counted(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 7 + i / 251) as u8).collect()
 }

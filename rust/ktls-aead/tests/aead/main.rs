@@ -1,4 +1,4 @@
-//! Every algorithm of the provider as a [`ktls_core::aead::RecordKey`], and HKDF-Expand.
+//! Tests of the provider: every algorithm as a [`ktls_core::aead::RecordKey`], and HKDF-Expand.
 
 mod choice;
 mod expand;

@@ -1,4 +1,4 @@
-//! AES-GCM by whoever is fastest here, against aws-lc and RustCrypto: any key, any batch, any forgery.
+//! The fastest AES-GCM of this CPU against aws-lc and RustCrypto: any key, any batch, any forgery.
 
 use aes_gcm::AesGcm;
 use ccm::aead::consts::U12;
@@ -19,7 +19,7 @@ struct Record {
     aad: Vec<u8>,
     plaintext: Vec<u8>,
     inner_type: Option<u8>,
-    /// A bit to flip, somewhere in ciphertext and tag.
+    /// The number of a bit to flip in ciphertext and tag, modulo their length.
     forged: Option<usize>,
 }
 
@@ -103,7 +103,7 @@ fn sealed(key: &dyn RecordKey, records: &[Record]) -> Vec<Vec<u8>> {
     outs
 }
 
-/// How many opened, and what every output holds.
+/// Returns how many of the records open, and the output of each.
 fn opened(key: &dyn RecordKey, records: &[Record], sealed: &[Vec<u8>]) -> (usize, Vec<Vec<u8>>) {
     let mut outs: Vec<_> = records
         .iter()

@@ -1,4 +1,4 @@
-//! What every algorithm must do, whoever implements it.
+//! What every algorithm must do, whatever implements it.
 
 use ktls_aead::PROVIDER;
 use ktls_core::Error;
@@ -109,7 +109,7 @@ fn a_large_forgery_leaves_no_plaintext() {
 }
 
 #[test]
-fn neither_alignment_nor_old_bytes_matter() {
+fn the_result_depends_neither_on_alignment_nor_on_old_bytes() {
     let plaintext = counted(100);
     for cipher in &CIPHERS {
         let context = Context::counted(cipher);
@@ -167,7 +167,7 @@ fn a_key_of_another_length_is_refused() {
 }
 
 #[test]
-fn ciphers_with_keys_of_one_length_seal_differently() {
+fn different_ciphers_seal_differently() {
     for (i, one) in CIPHERS.iter().enumerate() {
         for other in &CIPHERS[i + 1..] {
             let sealed = |cipher| Context::counted(cipher).seal(&counted(64), None);

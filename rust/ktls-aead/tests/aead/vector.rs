@@ -1,4 +1,4 @@
-//! Published vectors; `tests/vectors/aead/README.md` says whose.
+//! Published test vectors; `tests/vectors/aead/README.md` names their sources.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use ktls_core::Error;
 
 use crate::job::{Context, cipher};
 
-/// One line of a file.
+/// A test vector: one line of a file.
 struct Vector {
     name: String,
     context: Context,
@@ -42,7 +42,7 @@ impl Vector {
         assert_eq!(opened.as_ref(), Ok(&self.plaintext), "{}", self.name);
         let sealed = self.context.seal(&self.plaintext, None);
         assert_eq!(sealed, self.sealed, "{}", self.name);
-        // The same plaintext as in TLS 1.3, its last byte the content type.
+        // Once more as in TLS 1.3, with the last byte as content type.
         if let Some((&last, data)) = self.plaintext.split_last() {
             let sealed = self.context.seal(data, Some(last));
             assert_eq!(sealed, self.sealed, "{}", self.name);
@@ -50,7 +50,8 @@ impl Vector {
     }
 }
 
-/// Valid and invalid vectors of a cipher, all of them checked, by whoever may do AES-GCM.
+/// Checks all vectors of a cipher, those of AES-GCM by both implementations; returns how many are
+/// valid, and how many are not.
 fn check_all(cipher_name: &str) -> (usize, usize) {
     let [auto, aws_lc] = [AesGcmPreference::Auto, AesGcmPreference::AwsLc].map(Aead::with);
     let vectors = read(&auto, cipher_name);

@@ -1,4 +1,4 @@
-//! The engines against other implementations, record for record and bit for bit.
+//! The engines against other implementations, record by record and bit by bit.
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM};
 use ktls_core::Error;
@@ -20,7 +20,8 @@ fn by_aws_lc(key: &[u8]) -> Box<dyn RecordKey> {
     aws_lc::record_key(algorithm, key).unwrap()
 }
 
-/// Every length in a release build; a thin grid in a debug build, which is slow.
+/// Returns every length in a release build; in a debug build, which is slow, fewer of the longer
+/// ones.
 fn lengths() -> impl Iterator<Item = usize> {
     let step = if cfg!(debug_assertions) { 61 } else { 1 };
     (0..=1100)
@@ -50,7 +51,7 @@ fn every_length_is_sealed_and_opened_as_by_aws_lc() {
 
 #[test]
 #[cfg_attr(miri, ignore = "calls aws-lc")]
-fn every_alignment_and_content_type_is_the_same_to_it() {
+fn every_alignment_and_content_type_is_sealed_and_opened_as_by_aws_lc() {
     let mut random = Random(2);
     let key = random.bytes(16);
     let theirs = by_aws_lc(&key);
@@ -91,10 +92,11 @@ fn batches_of_mixed_lengths_are_sealed_and_opened_as_by_aws_lc() {
     }
 }
 
-/// All lengths that go through the lanes, and some beyond; an odd count leaves some over.
+/// All lengths that go through the lanes, and some longer ones. 19 records are no multiple of the
+/// lanes.
 #[test]
 #[cfg_attr(miri, ignore = "calls aws-lc")]
-fn records_that_are_equally_long_share_their_frame_and_nothing_else() {
+fn records_of_one_length_share_their_ghash_frame_and_nothing_else() {
     let mut random = Random(4);
     let key = random.bytes(32);
     let theirs = by_aws_lc(&key);
@@ -108,7 +110,7 @@ fn records_that_are_equally_long_share_their_frame_and_nothing_else() {
     }
 }
 
-/// The lanes of every engine, under Miri too.
+/// The lanes of every engine; this test runs under Miri too.
 #[test]
 fn records_that_are_alike_are_sealed_as_the_standard_says() {
     let mut random = Random(9);
@@ -133,7 +135,7 @@ fn records_that_are_alike_are_sealed_as_the_standard_says() {
     }
 }
 
-/// Records that differ in one thing only must not be taken for alike.
+/// Records that differ in one property must not go through the lanes together.
 #[test]
 #[cfg_attr(miri, ignore = "calls aws-lc")]
 fn records_that_are_almost_alike_are_kept_apart() {
@@ -160,7 +162,7 @@ fn records_that_are_almost_alike_are_kept_apart() {
     }
 }
 
-/// Ends a carry of the block counter's low byte, or its second, next to the last block.
+/// The block counter carries into its second byte, or its third, around the last block.
 #[test]
 #[cfg_attr(miri, ignore = "calls aws-lc")]
 fn the_block_counter_carries() {
@@ -178,7 +180,7 @@ fn the_block_counter_carries() {
     }
 }
 
-/// The model at both widths and the vector units; these under Miri, too.
+/// The models of both widths and the vector units; the latter run under Miri too.
 #[test]
 fn every_engine_seals_as_the_standard_says() {
     let mut random = Random(6);
@@ -203,7 +205,8 @@ fn every_engine_seals_as_the_standard_says() {
             .iter()
             .map(|record| standard::seal(&aes, record.nonce, &record.aad, &record.inner()));
         let want: Vec<_> = sealed.collect();
-        // Under Miri the CPU is what the compiler was told, and both kinds of vectors must run.
+        // Under Miri the CPU has the features that the compiler was given: both vector units must
+        // run.
         let engines = engines(&key);
         assert!(!cfg!(miri) || engines.len() == 2);
         for (name, ours) in engines {
@@ -242,7 +245,7 @@ fn every_flipped_bit_of_a_short_record_is_refused() {
 }
 
 #[test]
-fn a_bad_record_ends_a_batch_and_nothing_is_left_of_it_and_the_rest() {
+fn a_bad_record_ends_a_batch_and_it_and_the_rest_leave_no_plaintext() {
     let mut random = Random(8);
     let key = random.bytes(16);
     let (count, most) = if cfg!(miri) { (4, 40) } else { (21, 700) };
@@ -270,7 +273,7 @@ fn a_bad_record_ends_a_batch_and_nothing_is_left_of_it_and_the_rest() {
     }
 }
 
-/// Records that differ in nonce and contents only.
+/// Returns records that differ in nonce and plaintext only.
 fn alike(random: &mut Random, count: usize, len: usize, inner_type: Option<u8>) -> Vec<Record> {
     let mut records: Vec<_> = (0..count).map(|_| Record::random(random, len)).collect();
     let aad = records[0].aad.clone();

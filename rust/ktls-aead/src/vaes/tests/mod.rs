@@ -1,6 +1,7 @@
-//! Every engine against aws-lc, RustCrypto and GCM as the standard writes it.
+//! Every engine against aws-lc and against GCM as the standard writes it.
 //!
-//! Under Miri, which cannot call aws-lc, the engines run too, AVX-512 included: `docs/aead.md` says how.
+//! The engines run under Miri too, AVX-512 included, as `docs/aead.md` describes; Miri cannot call
+//! aws-lc.
 
 mod differential;
 mod model;

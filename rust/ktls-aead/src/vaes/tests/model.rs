@@ -1,4 +1,4 @@
-//! A vector unit in plain Rust: the algorithm itself, without an intrinsic, at any width.
+//! A vector unit in plain Rust, of any width: it runs the algorithm without intrinsics.
 
 use ktls_core::aead::{InnerJob, SealJob};
 
@@ -8,7 +8,7 @@ use crate::vaes::engine::Engine;
 use crate::vaes::expanded_key::ExpandedKey;
 use crate::vaes::simd::Simd;
 
-/// Vectors of `B` blocks.
+/// A vector unit whose vectors have `B` blocks.
 #[derive(Clone, Copy)]
 pub(super) struct Model<const B: usize>;
 
@@ -118,7 +118,7 @@ impl<const B: usize> Simd for Model<B> {
     }
 }
 
-/// The product of two polynomials.
+/// Returns the product of two polynomials over GF(2).
 fn product(a: u64, b: u64) -> u128 {
     let ones = (0..64).filter(|i| b >> i & 1 == 1);
     ones.fold(0, |sum, i| sum ^ u128::from(a) << i)

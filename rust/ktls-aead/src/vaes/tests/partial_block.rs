@@ -1,4 +1,4 @@
-//! Blocks that are cut short, at every length.
+//! Partial blocks of every length.
 
 use super::model::Model;
 use crate::vaes::partial_block::{PLACE_INDICES, keep_first, load_last, store_partial};
@@ -10,22 +10,22 @@ fn counting<const N: usize>() -> [u8; N] {
     std::array::from_fn(|i| i as u8 + 1)
 }
 
-/// The first block of a vector; there must be nothing behind it.
-fn only(v: [u128; 2]) -> [u8; 16] {
+/// Returns the first block of a vector, of which the second must be zero.
+fn only_block(v: [u128; 2]) -> [u8; 16] {
     assert_eq!(v[1], 0);
     v[0].to_le_bytes()
 }
 
 #[test]
-fn the_last_bytes_are_a_block_with_zeros_behind() {
+fn the_last_bytes_become_a_block_that_ends_with_zeros() {
     let bytes: [u8; 40] = counting();
     for end in 0..=bytes.len() {
         for len in 0..=end.min(16) {
-            // Fewer than 16 bytes are taken as a whole.
+            // Data shorter than 16 bytes is taken as a whole.
             if end >= 16 || len == end {
                 let mut want = [0; 16];
                 want[..len].copy_from_slice(&bytes[end - len..end]);
-                let got = only(load_last(S, &bytes[..end], len));
+                let got = only_block(load_last(S, &bytes[..end], len));
                 assert_eq!(got, want, "{len} up to {end}");
             }
         }
@@ -38,7 +38,7 @@ fn the_start_of_a_block_is_kept() {
     for len in 0..=16 {
         let mut want: [u8; 16] = counting();
         want[len..].fill(0);
-        assert_eq!(only(keep_first(S, block, len)), want);
+        assert_eq!(only_block(keep_first(S, block, len)), want);
     }
 }
 
@@ -59,6 +59,6 @@ fn one_byte_is_put_in_its_place() {
         let mut want = [0; 16];
         want[at] = 23;
         let indices = S.load_one(&PLACE_INDICES[16 - at..]);
-        assert_eq!(only(S.shuffle_bytes(S.set_low(23), indices)), want);
+        assert_eq!(only_block(S.shuffle_bytes(S.set_low(23), indices)), want);
     }
 }

@@ -1,6 +1,6 @@
-//! Numbers that look random and are the same in every run.
+//! Pseudo-random numbers, the same in every run.
 
-/// A generator (splitmix64).
+/// A generator of pseudo-random numbers (splitmix64).
 pub(super) struct Random(pub(super) u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! Records on their way through a key, in buffers where a byte too much is seen.
+//! Seals and opens records with a key, in buffers in which a write beside a record is noticed.
 
 use ktls_core::Error;
 use ktls_core::aead::{Aad, InnerJob, NonceBytes, OpenJob, RecordKey, SealJob};
@@ -11,17 +11,17 @@ use crate::vaes::avx512::Avx512;
 use crate::vaes::engine::Engine;
 use crate::vaes::record_key;
 
-/// What a buffer holds before, and around what is written.
+/// The value of every byte of a buffer before it is written.
 const STALE: u8 = 0xa5;
 
-/// One record to be.
+/// A record to be sealed.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) nonce: NonceBytes,
     pub(super) aad: Vec<u8>,
     pub(super) plaintext: Vec<u8>,
     pub(super) inner_type: Option<u8>,
-    /// How far its output is from the start of its buffer.
+    /// Where its output starts in its buffer, in bytes.
     pub(super) shift: usize,
 }
 
@@ -37,7 +37,7 @@ impl Record {
         }
     }
 
-    /// With the content type.
+    /// Returns the plaintext and the content type, if there is one.
     pub(super) fn inner(&self) -> Vec<u8> {
         self.plaintext
             .iter()
@@ -82,8 +82,8 @@ fn buffers(records: &[Record]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// What lies at the record's place; around it nothing may have changed.
-fn taken(record: &Record, len: usize, buffer: &[u8]) -> Vec<u8> {
+/// Returns the output of a record; nothing around it may have changed.
+fn output(record: &Record, len: usize, buffer: &[u8]) -> Vec<u8> {
     let (before, rest) = buffer.split_at(record.shift);
     let (out, behind) = rest.split_at(len);
     assert!([before, behind].concat().iter().all(|&byte| byte == STALE));
@@ -100,11 +100,12 @@ pub(super) fn seal(key: &dyn RecordKey, records: &[Record]) -> Vec<Vec<u8>> {
         None => jobs.into_iter().for_each(|job| key.seal(job)),
     }
     let both = records.iter().zip(&outs);
-    both.map(|(record, out)| taken(record, record.sealed_len(), out))
+    both.map(|(record, out)| output(record, record.sealed_len(), out))
         .collect()
 }
 
-/// Opens all in one call; gives how many opened, and what is left of each.
+/// Opens all records in one call; returns how many were opened, and the output and content type of
+/// each.
 pub(super) fn open(
     key: &dyn RecordKey,
     records: &[Record],
@@ -119,14 +120,14 @@ pub(super) fn open(
     let types: Vec<_> = jobs.iter().map(|job| job.inner_type).collect();
     let all = records.iter().zip(&outs).zip(types);
     let inner = all.map(|((record, out), inner_type)| {
-        let mut inner = taken(record, record.plaintext.len(), out);
+        let mut inner = output(record, record.plaintext.len(), out);
         inner.extend(inner_type);
         inner
     });
     (opened, inner.collect())
 }
 
-/// Opens one record whose inner plaintext stays together.
+/// Opens one record into one output, content type included.
 pub(super) fn open_one(
     key: &dyn RecordKey,
     record: &Record,
@@ -145,7 +146,7 @@ pub(super) fn open_one(
     opened.map(|()| out)
 }
 
-/// Seals, compares with `want`, opens again.
+/// Seals records, compares them with `want`, and opens them again.
 pub(super) fn check(key: &dyn RecordKey, records: &[Record], want: &[Vec<u8>], name: &str) {
     let sealed = seal(key, records);
     for ((record, sealed), want) in records.iter().zip(&sealed).zip(want) {
@@ -168,8 +169,8 @@ pub(super) fn check(key: &dyn RecordKey, records: &[Record], want: &[Vec<u8>], n
     }
 }
 
-/// The key in every engine that this CPU has; under Miri, which is slow, without the model, which
-/// has no memory of its own to check.
+/// Returns the key in every engine that this CPU has, and in the models. Under Miri, which is slow,
+/// the models are left out: they access no memory by pointers.
 pub(super) fn engines(key: &[u8]) -> Vec<(&'static str, Box<dyn RecordKey>)> {
     let mut engines = fast(key);
     if !cfg!(miri) {
@@ -179,7 +180,7 @@ pub(super) fn engines(key: &[u8]) -> Vec<(&'static str, Box<dyn RecordKey>)> {
     engines
 }
 
-/// The key in one engine, if this CPU has it.
+/// Returns the key in one engine, if this CPU has it.
 pub(super) fn by<E: Engine>(key: &[u8]) -> Option<(&'static str, Box<dyn RecordKey>)> {
     E::detect().ok()?;
     let expanded = match key.len() {
@@ -189,7 +190,7 @@ pub(super) fn by<E: Engine>(key: &[u8]) -> Option<(&'static str, Box<dyn RecordK
     Some((E::NAME, expanded.unwrap()))
 }
 
-/// The engines that are fast.
+/// Returns the key in every engine that this CPU has.
 pub(super) fn fast(key: &[u8]) -> Vec<(&'static str, Box<dyn RecordKey>)> {
     [by::<Avx2>(key), by::<Avx512>(key)]
         .into_iter()

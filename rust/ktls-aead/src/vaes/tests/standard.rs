@@ -1,6 +1,7 @@
-//! AES (FIPS 197) and GCM (SP 800-38D) word for word: bit by bit, one block at a time. For tests.
+//! AES (FIPS 197) and GCM (SP 800-38D) as the standards write them, bit by bit, one block at a
+//! time.
 
-/// The S-box, computed.
+/// The S-box (FIPS 197 §5.1.1).
 const SBOX: [u8; 256] = {
     let mut sbox = [0; 256];
     let mut i = 0;
@@ -18,7 +19,7 @@ const SBOX: [u8; 256] = {
     sbox
 };
 
-/// FIPS 197 §4.2.
+/// Returns the product of two bytes (FIPS 197 §4.2).
 const fn times(mut a: u8, mut b: u8) -> u8 {
     let mut product = 0;
     while b > 0 {
@@ -31,6 +32,7 @@ const fn times(mut a: u8, mut b: u8) -> u8 {
     product
 }
 
+/// Returns the power of a byte (FIPS 197 §4.2).
 const fn power(a: u8, n: u8) -> u8 {
     let (mut result, mut i) = (1, 0);
     while i < n {
@@ -40,12 +42,12 @@ const fn power(a: u8, n: u8) -> u8 {
     result
 }
 
-/// SubBytes and ShiftRows.
+/// Does SubBytes and ShiftRows (FIPS 197 §5.1.1 and §5.1.2).
 pub(super) fn substitute_and_shift(block: [u8; 16]) -> [u8; 16] {
     std::array::from_fn(|i| SBOX[usize::from(block[(i + 4 * (i % 4)) % 16])])
 }
 
-/// MixColumns.
+/// Does MixColumns (FIPS 197 §5.1.3).
 pub(super) fn mix(block: [u8; 16]) -> [u8; 16] {
     std::array::from_fn(|i| {
         let row = |n: usize| block[i / 4 * 4 + (i + n) % 4];
@@ -53,11 +55,11 @@ pub(super) fn mix(block: [u8; 16]) -> [u8; 16] {
     })
 }
 
-/// The cipher.
+/// The cipher: its round keys.
 pub(super) struct Aes(Vec<[u8; 16]>);
 
 impl Aes {
-    /// FIPS 197 §5.2.
+    /// Expands a key (FIPS 197 §5.2).
     pub(super) fn new(key: &[u8]) -> Self {
         let in_key = key.len() / 4;
         let mut words: Vec<[u8; 4]> = key.as_chunks().0.to_vec();
@@ -83,19 +85,19 @@ impl Aes {
     fn encrypt(&self, block: u128) -> u128 {
         let (first, rest) = self.0.split_first().unwrap();
         let (last, rounds) = rest.split_last().unwrap();
-        let mut block = added(block.to_be_bytes(), first);
+        let mut block = xored(block.to_be_bytes(), first);
         for key in rounds {
-            block = added(mix(substitute_and_shift(block)), key);
+            block = xored(mix(substitute_and_shift(block)), key);
         }
-        u128::from_be_bytes(added(substitute_and_shift(block), last))
+        u128::from_be_bytes(xored(substitute_and_shift(block), last))
     }
 }
 
-fn added(a: [u8; 16], b: &[u8; 16]) -> [u8; 16] {
+fn xored(a: [u8; 16], b: &[u8; 16]) -> [u8; 16] {
     std::array::from_fn(|i| a[i] ^ b[i])
 }
 
-/// SP 800-38D §6.3.
+/// Returns the product of two blocks (SP 800-38D §6.3).
 fn product(x: u128, y: u128) -> u128 {
     let (mut z, mut v) = (0, y);
     for i in (0..128).rev() {
@@ -107,7 +109,7 @@ fn product(x: u128, y: u128) -> u128 {
     z
 }
 
-/// SP 800-38D §7.1: ciphertext and tag.
+/// Returns ciphertext and tag (SP 800-38D §7.1).
 pub(super) fn seal(aes: &Aes, nonce: [u8; 12], aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
     let mut first = [0; 16];
     first[..12].copy_from_slice(&nonce);
