@@ -1,8 +1,10 @@
-//! The record path around a cipher that does nothing: what `benches/instructions.py` counts.
+//! Runs the record path around a cipher that does nothing; `benches/instructions.py` counts its
+//! instructions.
 //!
-//! `record-path CASE ROUNDS` does a case so many times; without arguments it lists the cases and
-//! the records of a round. A count is the difference between two numbers of rounds, so that neither
-//! the start of the process nor the making of buffers is part of it.
+//! `record-path CASE ROUNDS` runs a case this many times. Without arguments it lists the cases,
+//! each with the records of a round. The instructions of a round are the difference between two
+//! runs of different length, so neither the start of the process nor the allocation of buffers is
+//! counted.
 
 mod null;
 
@@ -22,7 +24,7 @@ const RECORDS: usize = 64;
 const APPLICATION_DATA: u8 = 23;
 const HANDSHAKE: u8 = 22;
 
-/// A case's name, the records of a round, and what does the rounds.
+/// The name of a case, the records of a round, and the function that runs this many rounds.
 type Case = (&'static str, usize, fn(u32));
 
 const CASES: &[Case] = &[
@@ -104,7 +106,7 @@ fn open(rounds: u32) {
     }
 }
 
-/// One record without what a sealer counts and checks.
+/// Seals records without the counters and checks of a [`Sealer`].
 fn header_and_nonce(rounds: u32) {
     let key = TrafficKey::new(info(), &NULL).expect("the null cipher knows every key");
     let data = [7; 1400];
@@ -127,7 +129,7 @@ fn deframe(rounds: u32) {
     }
 }
 
-/// Tickets, in which no KeyUpdate is to be found.
+/// Scans session tickets, which contain no KeyUpdate.
 fn scan(rounds: u32) {
     let mut scanner = KeyUpdateScanner::default();
     let ticket = [&[4, 0, 0, 60][..], &[0; 60]].concat();
@@ -160,7 +162,7 @@ fn pieces(data: &[u8], size: usize) -> impl Iterator<Item = RecordPlaintext<'_>>
     })
 }
 
-/// Records as the null cipher leaves them: headers, and room for the rest.
+/// Returns records as the null cipher makes them: a header each, and zeros for the rest.
 fn wire(size: usize, records: usize) -> Vec<u8> {
     let mut sealer = sealer();
     let data = vec![7; size * records];

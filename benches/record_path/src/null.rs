@@ -1,15 +1,16 @@
-//! A cipher that does nothing, so that only what is around a cipher is counted.
+//! A cipher that does nothing, so that only the instructions around a cipher are counted.
 
 use ktls_core::Error;
 use ktls_core::aead::{InnerJob, Interleaved, OpenJob, Provider, RecordKey, SealJob};
 use ktls_core::suite::{AeadAlgorithm, Hash};
 
 /// The provider of the null cipher.
-pub(crate) static NULL: Null = Null;
+pub(crate) static NULL: NullCipher = NullCipher;
 
-pub(crate) struct Null;
+/// The null cipher: its provider, and its only key.
+pub(crate) struct NullCipher;
 
-impl Provider for Null {
+impl Provider for NullCipher {
     fn record_key(&self, _: AeadAlgorithm, _: &[u8]) -> Result<Box<dyn RecordKey>, Error> {
         Ok(Box::new(Self))
     }
@@ -24,11 +25,11 @@ impl Provider for Null {
     }
 }
 
-impl RecordKey for Null {
-    /// Leaves the record as it is.
+impl RecordKey for NullCipher {
+    /// Leaves the output as it is.
     fn seal(&self, _: SealJob<'_>) {}
 
-    /// Finds application data of which only the content type is there.
+    /// Opens every record as application data: writes the content type and nothing else.
     fn open(&self, job: OpenJob<'_>) -> Result<(), Error> {
         if let Some(inner_type) = job.out.last_mut() {
             *inner_type = crate::APPLICATION_DATA;
@@ -36,13 +37,13 @@ impl RecordKey for Null {
         Ok(())
     }
 
-    /// Batches go the way that they go with the engine of our own.
+    /// Batches take the same path as with our own AES-GCM.
     fn interleaved(&self) -> Option<&dyn Interleaved> {
         Some(self)
     }
 }
 
-impl Interleaved for Null {
+impl Interleaved for NullCipher {
     fn seal_many(&self, _: &mut [SealJob<'_>]) {}
 
     fn open_many(&self, jobs: &mut [InnerJob<'_>]) -> usize {

@@ -1,4 +1,4 @@
-//! System calls that no safe crate has.
+//! System calls that no safe crate offers.
 #![deny(unsafe_code)]
 
 mod fork;
@@ -9,37 +9,37 @@ use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 
-/// Bytes that TCP has taken and the peer has not acknowledged (`SIOCOUTQ`).
+/// Returns how many bytes TCP has accepted and the peer has not acknowledged (`SIOCOUTQ`).
 ///
 /// # Errors
-/// What the system says; ENOTSUP where it cannot tell.
+/// The error of the system call.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "rustix leaves the meaning of an ioctl to us")]
 pub fn unacknowledged(fd: impl AsFd) -> Result<u64, Errno> {
     use rustix::ioctl::{Getter, Opcode, ioctl};
     use std::ffi::c_int;
 
-    // The number by which a socket knows SIOCOUTQ.
+    // SIOCOUTQ has the number of TIOCOUTQ.
     const OUTQ: Opcode = libc::TIOCOUTQ as Opcode;
-    // SAFETY: it writes one int and reads nothing; on another kind of descriptor it fails, or tells of
-    // that one's queue.
+    // SAFETY: the call writes one int and reads nothing. On another kind of descriptor it fails, or
+    // returns the length of that one's queue.
     let queued: c_int = unsafe { ioctl(fd, Getter::<OUTQ, c_int>::new())? };
     Ok(u64::try_from(queued).unwrap_or(0))
 }
 
-/// Bytes that TCP has taken and the peer has not acknowledged.
+/// Returns how many bytes TCP has accepted and the peer has not acknowledged.
 ///
 /// # Errors
-/// ENOTSUP
+/// ENOTSUP, always: this is implemented on Linux only.
 #[cfg(not(target_os = "linux"))]
 pub fn unacknowledged(_fd: impl AsFd) -> Result<u64, Errno> {
     Err(Errno::NOTSUP)
 }
 
-/// `SO_RCVLOWAT` of a socket: how many bytes make it readable.
+/// Returns how many bytes make a socket readable (`SO_RCVLOWAT`).
 ///
 /// # Errors
-/// What the system says.
+/// The error of the system call.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "rustix does not have this option")]
 pub fn receive_low_water(fd: impl AsFd) -> Result<usize, Errno> {
@@ -47,9 +47,9 @@ pub fn receive_low_water(fd: impl AsFd) -> Result<usize, Errno> {
 
     let mut bytes: libc::c_int = 0;
     let mut len = INT_LEN;
-    // SAFETY: the descriptor is open for the call, which writes at most `len` bytes to `bytes`, an int of
-    // that length, and what it wrote to `len`.
-    let done = unsafe {
+    // SAFETY: the descriptor is open during the call, which writes at most `len` bytes to `bytes`,
+    // an int of that length, and the number of bytes written to `len`.
+    let result = unsafe {
         libc::getsockopt(
             fd.as_fd().as_raw_fd(),
             libc::SOL_SOCKET,
@@ -58,22 +58,22 @@ pub fn receive_low_water(fd: impl AsFd) -> Result<usize, Errno> {
             &raw mut len,
         )
     };
-    told(done)?;
+    check(result)?;
     Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
-/// Sets `SO_RCVLOWAT`.
+/// Sets how many bytes make a socket readable (`SO_RCVLOWAT`).
 ///
 /// # Errors
-/// What the system says.
+/// The error of the system call.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "rustix does not have this option")]
 pub fn set_receive_low_water(fd: impl AsFd, bytes: i32) -> Result<(), Errno> {
     use std::os::fd::AsRawFd;
 
     let bytes: libc::c_int = bytes;
-    // SAFETY: the descriptor is open for the call, which reads one int, and `bytes` is one.
-    told(unsafe {
+    // SAFETY: the descriptor is open during the call, which reads one int from `bytes`.
+    check(unsafe {
         libc::setsockopt(
             fd.as_fd().as_raw_fd(),
             libc::SOL_SOCKET,
@@ -84,24 +84,24 @@ pub fn set_receive_low_water(fd: impl AsFd, bytes: i32) -> Result<(), Errno> {
     })
 }
 
-/// The length of an int, as options tell it.
+/// The length of an int in bytes, as socket options take it.
 #[cfg(target_os = "linux")]
 const INT_LEN: libc::socklen_t = size_of::<libc::c_int>() as libc::socklen_t;
 
-/// What a call said that gives 0 when it did its work.
+/// Returns the error of a system call, of which 0 is the only successful result.
 #[cfg(target_os = "linux")]
-fn told(done: libc::c_int) -> Result<(), Errno> {
-    if done == 0 {
+fn check(result: libc::c_int) -> Result<(), Errno> {
+    if result == 0 {
         return Ok(());
     }
     let error = std::io::Error::last_os_error();
     Err(Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
-/// The count of bytes that make a socket readable.
+/// Returns how many bytes make a socket readable.
 ///
 /// # Errors
-/// ENOTSUP
+/// ENOTSUP, always: this is implemented on Linux only.
 #[cfg(not(target_os = "linux"))]
 pub fn receive_low_water(_fd: impl AsFd) -> Result<usize, Errno> {
     Err(Errno::NOTSUP)
@@ -110,7 +110,7 @@ pub fn receive_low_water(_fd: impl AsFd) -> Result<usize, Errno> {
 /// Sets how many bytes make a socket readable.
 ///
 /// # Errors
-/// ENOTSUP
+/// ENOTSUP, always: this is implemented on Linux only.
 #[cfg(not(target_os = "linux"))]
 pub fn set_receive_low_water(_fd: impl AsFd, _bytes: i32) -> Result<(), Errno> {
     Err(Errno::NOTSUP)
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_low_water_mark_of_a_socket_is_set_and_told() {
+    fn the_low_water_mark_of_a_socket_is_set_and_returned() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let near = TcpStream::connect(listener.local_addr().expect("an address")).expect("a way");
         assert_eq!(receive_low_water(&near), Ok(1));
