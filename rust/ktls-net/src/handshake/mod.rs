@@ -5,6 +5,7 @@
 //! application data: rustls gets the stream piece by piece, and what follows the last handshake
 //! record stays sealed in [`EstablishedConnection::received`]. No other module uses rustls.
 
+mod agreed;
 mod alerts;
 mod certificate;
 mod config;
@@ -27,13 +28,14 @@ use std::ops::Range;
 use ktls_core::session::KeySource;
 use ktls_core::wire::{ContentType, HEADER_LEN};
 use ktls_core::{Alert, CryptoInfo};
-use rustls::{CommonState, Error as Rustls, HandshakeKind};
+use rustls::Error as Rustls;
 
 pub use config::{ClientConfig, ServerConfig};
 pub use error::{HandshakeError, HandshakeErrorKind};
 pub use options::{ClientOptions, IdentityOptions, MinVersion, ServerOptions, TrustedRoots};
 pub use private_key::needs_password;
 
+use agreed::AgreedParameters;
 use alerts::RecordCounts;
 use early_data::{ClientHello, EarlyData, MAX_SKIPPED, SiftedRecord};
 use side::HandshakeSide;
@@ -355,37 +357,6 @@ impl Handshake {
 
 fn body_len([.., high, low]: [u8; HEADER_LEN]) -> usize {
     usize::from(u16::from_be_bytes([high, low]))
-}
-
-/// The parameters that both sides agreed on.
-struct AgreedParameters {
-    version: u16,
-    suite: u16,
-    suite_name: String,
-    alpn: Option<Vec<u8>>,
-    peer_certificates: Vec<Vec<u8>>,
-    resumed: bool,
-}
-
-impl AgreedParameters {
-    fn of(common: &CommonState) -> Result<Self, Rustls> {
-        let version = common
-            .protocol_version()
-            .ok_or(Rustls::HandshakeNotComplete)?;
-        let suite = common
-            .negotiated_cipher_suite()
-            .ok_or(Rustls::HandshakeNotComplete)?
-            .suite();
-        let certificates = common.peer_certificates().unwrap_or_default();
-        Ok(Self {
-            version: version.into(),
-            suite: suite.into(),
-            suite_name: config::suite_name(suite),
-            alpn: common.alpn_protocol().map(<[u8]>::to_vec),
-            peer_certificates: certificates.iter().map(|cert| cert.to_vec()).collect(),
-            resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
-        })
-    }
 }
 
 impl fmt::Debug for Handshake {
