@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ktls_fast._tools.failure import OPTIONAL, Failure, missing
+from ktls_fast._tools.failure import OPTIONAL, CommandError, missing_package
 from tests.peers.pki import pki
 
 ROOT = Path(__file__).parents[1]
@@ -93,14 +93,14 @@ def test_a_proxy_with_a_certificate_needs_no_extra(tmp_path: Path) -> None:
 def test_another_import_that_fails_is_not_explained_away(name: str | None) -> None:
     error = ImportError("it is broken", name=name)
     with pytest.raises(ImportError) as caught:
-        missing(error, "demo", "demo")
+        missing_package(error, "demo", "demo")
     assert caught.value is error
 
 
 @pytest.mark.parametrize("name", ["rich", "rich.console", "cryptography.x509"])
 def test_a_module_of_an_extra_is_named_by_its_package(name: str) -> None:
-    failure = missing(ImportError(name=name), "it", "all")
-    assert isinstance(failure, Failure)
+    failure = missing_package(ImportError(name=name), "it", "all")
+    assert isinstance(failure, CommandError)
     assert str(failure) == f"it needs {name.partition('.')[0]}: pip install 'ktls_fast[all]'"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ktls_fast._tools.failure import Failure
+from ktls_fast._tools.failure import CommandError
 from ktls_fast._tools.proxy.handshakes import Handshakes
 from ktls_fast._tools.proxy.listener import count_waiting, open_listeners, starting
 from ktls_fast._tools.proxy.options import Address
@@ -159,7 +159,7 @@ def test_descriptors_that_were_left_open_take_room(identity: Identity) -> None:
 def test_what_the_system_refuses_at_start_is_told_in_a_sentence(
     error: Exception, text: str
 ) -> None:
-    with pytest.raises(Failure, match=f"^cannot start: {text}"), starting():
+    with pytest.raises(CommandError, match=f"^cannot start: {text}"), starting():
         raise error
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ktls_fast._tools.cli import main
-from ktls_fast._tools.failure import Failure
+from ktls_fast._tools.failure import CommandError
 from ktls_fast._tools.files import check_key_log, open_log, write_private
 from tests.proxy_support import (
     TIMEOUT,
@@ -156,12 +156,12 @@ def test_what_cannot_be_written_to_is_told_before_anything_starts(
 def test_a_key_log_that_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
     fifo = tmp_path / "keys"
     os.mkfifo(fifo)
-    with pytest.raises(Failure, match="a FIFO without a reader"):
+    with pytest.raises(CommandError, match="a FIFO without a reader"):
         check_key_log(fifo)
 
 
 def test_a_descriptor_that_is_closed_is_told() -> None:
-    with pytest.raises(Failure, match="the descriptor 987 is closed"):
+    with pytest.raises(CommandError, match="the descriptor 987 is closed"):
         open_log(Path("/dev/fd/987"))
 
 

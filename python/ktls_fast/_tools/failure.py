@@ -4,17 +4,17 @@ from typing import Final
 
 from ktls_fast._messages import reason
 
-__all__ = ["Failure", "missing", "reason"]
+__all__ = ["CommandError", "missing_package", "reason"]
 
 OPTIONAL: Final = ("cryptography", "matplotlib", "rich")
 """The packages that the extras of ``ktls_fast`` install."""
 
 
-class Failure(Exception):  # noqa: N818 - it is shown to the user, who is not told of errors
+class CommandError(Exception):
     """A command cannot do what it was asked to do; the text is the message for its user."""
 
 
-def missing(error: ImportError, who: str, extra: str) -> Failure:
+def missing_package(error: ImportError, who: str, extra: str) -> CommandError:
     """Return an error that tells the user which extra to install.
 
     :param error: the failed import.
@@ -25,4 +25,4 @@ def missing(error: ImportError, who: str, extra: str) -> Failure:
     package = (error.name or "").partition(".")[0]
     if package not in OPTIONAL:
         raise error
-    return Failure(f"{who} needs {package}: pip install 'ktls_fast[{extra}]'")
+    return CommandError(f"{who} needs {package}: pip install 'ktls_fast[{extra}]'")

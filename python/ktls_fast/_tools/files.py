@@ -6,7 +6,7 @@ import re
 import stat
 from pathlib import Path
 
-from .failure import Failure, reason
+from .failure import CommandError, reason
 
 __all__ = ["check_key_log", "is_read_by_others", "open_log", "write_private"]
 
@@ -22,7 +22,7 @@ def open_log(path: Path | None) -> int | None:
 
     Return None without a path.
 
-    :raises Failure: the file cannot be opened.
+    :raises CommandError: the file cannot be opened.
     """
     if path is None:
         return None
@@ -30,13 +30,13 @@ def open_log(path: Path | None) -> int | None:
         return _open_to_append(path)
     except OSError as error:
         msg = f"cannot open the log {path}: {reason(error)}; {_advice(path, error)}"
-        raise Failure(msg) from error
+        raise CommandError(msg) from error
 
 
 def check_key_log(path: Path) -> None:
     """Create the key log, readable by its owner only, if it does not exist.
 
-    :raises Failure: the file cannot be written.
+    :raises CommandError: the file cannot be written.
     """
     try:
         os.close(os.open(path, _FLAGS | os.O_NONBLOCK, PRIVATE_MODE))
@@ -48,7 +48,7 @@ def check_key_log(path: Path) -> None:
             f"cannot write the key log {path}: {why};"
             " pass a file in an existing directory to --keylog"
         )
-        raise Failure(msg) from error
+        raise CommandError(msg) from error
 
 
 def is_read_by_others(path: Path) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import ktls_fast
-from ktls_fast._tools.failure import Failure, missing, reason
+from ktls_fast._tools.failure import CommandError, missing_package, reason
 
 from . import demo, doctor, proxy, simulate, stat
 from .streams import check_output, finish_output, prepare_streams, print_error
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             check_output()
         status = _run(parsed)
         finish_output()
-    except (Failure, OSError) as error:
+    except (CommandError, OSError) as error:
         if debug:
             raise
         return _fail(reason(error) if isinstance(error, OSError) else str(error), FAILED)
@@ -54,13 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(parsed: argparse.Namespace) -> int:
     """Run the chosen command and return the exit status.
 
-    :raises Failure: the command failed, or needs a package that is not installed.
+    :raises CommandError: the command failed, or needs a package that is not installed.
     """
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
         return command(parsed)
     except ImportError as error:
-        raise missing(error, parsed.name, parsed.extra) from error
+        raise missing_package(error, parsed.name, parsed.extra) from error
 
 
 def _fail(text: str, status: int) -> int:

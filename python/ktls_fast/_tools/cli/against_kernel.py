@@ -9,7 +9,7 @@ from ktls_fast._kernel_tls import kernel_tls
 from ktls_fast._tools.conformance.compare import SECONDS, Comparison, Difference, compare
 from ktls_fast._tools.conformance.sides import Side, engine, kernel
 from ktls_fast._tools.conformance.steps import Outcome, Step, scenarios
-from ktls_fast._tools.failure import Failure
+from ktls_fast._tools.failure import CommandError
 
 from .doctor import NO_KERNEL_TLS
 
@@ -41,7 +41,7 @@ def run(
     chosen = [scenario for scenario in scenarios() if only in scenario["name"]]
     if not chosen:
         msg = f"no scenario has {only!r} in its name; leave --only out to play all of them"
-        raise Failure(msg)
+        raise CommandError(msg)
     if theirs is None and (why := no_kernel_tls()):
         print(json.dumps({NOT_PLAYED: why}) if as_json else f"{NOT_PLAYED}: {why}")
         return NO_KERNEL_TLS

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ktls_fast._tools.failure import Failure, missing
+from ktls_fast._tools.failure import CommandError, missing_package
 from ktls_fast._tools.files import write_private
 from ktls_fast._tools.simulate import Report, Scenario, run
 
@@ -130,7 +130,7 @@ def _check_directories(parsed: "argparse.Namespace") -> None:
         path: Path | None = getattr(parsed, option)
         if path and not path.absolute().parent.is_dir():
             msg = f"--{option} {path}: there is no directory {path.parent}"
-            raise Failure(msg)
+            raise CommandError(msg)
 
 
 def _write(parsed: "argparse.Namespace", scenario: Scenario, report: Report) -> list[Path]:
@@ -152,12 +152,12 @@ def _write(parsed: "argparse.Namespace", scenario: Scenario, report: Report) -> 
 def _import_draw() -> Callable[[Scenario, Report, Path], None]:
     """Return the function that draws the timeline.
 
-    :raises Failure: matplotlib is not installed.
+    :raises CommandError: matplotlib is not installed.
     """
     try:
         from ktls_fast._tools.simulate.plot import draw
     except ImportError as error:
-        raise missing(error, "--plot", "plot") from error
+        raise missing_package(error, "--plot", "plot") from error
     return draw
 
 
@@ -167,4 +167,4 @@ def _plot(scenario: Scenario, report: Report, path: Path) -> None:
         draw(scenario, report, path)
     except ValueError as error:
         msg = f"--plot {path}: {error}"
-        raise Failure(msg) from error
+        raise CommandError(msg) from error

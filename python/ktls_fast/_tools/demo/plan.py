@@ -3,7 +3,7 @@
 import shutil
 from itertools import chain, islice, repeat
 
-from ktls_fast._tools.failure import Failure
+from ktls_fast._tools.failure import CommandError
 
 from .job import ClientKind
 
@@ -28,7 +28,7 @@ def client_kinds(connections: int) -> list[ClientKind]:
 def shares(size: int, connections: int) -> list[int]:
     """Divide ``size`` into nearly equal parts.
 
-    :raises Failure: a part is less than 1 MiB, which is too little for key updates.
+    :raises CommandError: a part is less than 1 MiB, which is too little for key updates.
     """
     share, rest = divmod(size, connections)
     if share < SMALLEST_SHARE:
@@ -36,7 +36,7 @@ def shares(size: int, connections: int) -> list[int]:
             f"--size {size} is too little for --connections {connections};"
             f" use at least {connections}MiB"
         )
-        raise Failure(msg)
+        raise CommandError(msg)
     return [share + (number < rest) for number in range(connections)]
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Self
 
 from ktls_fast._tools import certs
-from ktls_fast._tools.failure import Failure
+from ktls_fast._tools.failure import CommandError
 from ktls_fast._tools.parent import end_with_parent
 
 from .job import HOST
@@ -62,7 +62,7 @@ class ProxyProcess:
         _, told = self._process.communicate(timeout=STOP_TIMEOUT)
         if self._process.returncode or not all(line[0] == "{" for line in told.splitlines()):
             msg = f"the proxy exited with status {self._process.returncode} and printed:\n{told}"
-            raise Failure(msg)
+            raise CommandError(msg)
         stats = next(event for event in _events(told) if event["event"] == "stats")
         lines = _events(self._log.read_text())
         return ProxyStory({line["server_name"]: line for line in lines}, stats["tls_stat"])
@@ -73,7 +73,7 @@ class ProxyProcess:
         if not line.startswith("{"):
             self._process.kill()
             msg = f"the proxy did not start: {line.strip() or 'it printed nothing'}"
-            raise Failure(msg)
+            raise CommandError(msg)
         return int(json.loads(line)["listen"][0].rpartition(":")[2])
 
     def __enter__(self) -> Self:

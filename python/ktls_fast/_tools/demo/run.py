@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 
-from ktls_fast._tools.failure import Failure
+from ktls_fast._tools.failure import CommandError
 from ktls_fast._tools.parent import end_with_parent
 
 from .client import run_job
@@ -96,7 +96,7 @@ def _receive(pipe: Pipe, number: int) -> int | Outcome:
 def _port_of(upstream: Pipe) -> int:
     if not upstream.poll(START_TIMEOUT):
         msg = f"the upstream did not start within {START_TIMEOUT:g} s"
-        raise Failure(msg)
+        raise CommandError(msg)
     port: int = upstream.recv()
     return port
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ktls_fast._tools.failure import Failure, reason
+from ktls_fast._tools.failure import CommandError, reason
 
 from .options import Address
 
@@ -65,14 +65,14 @@ def name_of(sockname: Sequence[object]) -> str:
 
 
 def check_resolves(address: Address) -> None:
-    """Raise Failure if the host is unknown, at start rather than in every connection."""
+    """Raise CommandError if the host is unknown, at start rather than in every connection."""
     _resolve(address, "--connect")
 
 
 def raise_file_limit(connections: int) -> FileLimit:
     """Raise the soft limit of open files as far as needed, up to the hard limit.
 
-    :raises Failure: the limit is too low for a single connection.
+    :raises CommandError: the limit is too low for a single connection.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     besides = FILES_BESIDES + _count_inherited()
@@ -88,22 +88,22 @@ def raise_file_limit(connections: int) -> FileLimit:
             f"the limit of {limit} open files is too low for a connection;"
             f" raise `ulimit -n` to {fewest} or more, {need} for all of --max-connections"
         )
-        raise Failure(msg)
+        raise CommandError(msg)
     room = (limit - besides) // FILES_PER_CONNECTION
     return FileLimit(limit, need, min(connections, room))
 
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """Convert errors of the system during start into :class:`Failure`."""
+    """Convert errors of the system during start into :class:`CommandError`."""
     try:
         yield
     except OSError as error:
         msg = f"cannot start: {reason(error)}{_file_limit_advice(error)}"
-        raise Failure(msg) from error
+        raise CommandError(msg) from error
     except RuntimeError as error:  # a thread cannot be started
         msg = f"cannot start: {error}"
-        raise Failure(msg) from error
+        raise CommandError(msg) from error
 
 
 def count_waiting(listener: socket.socket) -> int:
@@ -165,17 +165,17 @@ def _resolve(address: Address, option: str) -> list[tuple[int, str]]:
     except (OSError, UnicodeError) as error:
         why = reason(error) if isinstance(error, OSError) else "it is not a host name"
         msg = f"cannot resolve {address.host!r} of {option} {address}: {why}; check the host name"
-        raise Failure(msg) from error
+        raise CommandError(msg) from error
     return list(dict.fromkeys((family, str(sockname[0])) for family, *_, sockname in found))
 
 
-def _cannot_listen(address: Address, error: OSError) -> Failure:
+def _cannot_listen(address: Address, error: OSError) -> CommandError:
     advice = _file_limit_advice(error) or {
         errno.EADDRINUSE: "; stop the program that listens there, or choose another port",
         errno.EACCES: "; choose a port of 1024 or above, or grant CAP_NET_BIND_SERVICE",
         errno.EADDRNOTAVAIL: "; --listen requires an address of this machine",
     }.get(error.errno or 0, "")
-    return Failure(f"cannot listen on {address}: {reason(error)}{advice}")
+    return CommandError(f"cannot listen on {address}: {reason(error)}{advice}")
 
 
 def _file_limit_advice(error: OSError) -> str:

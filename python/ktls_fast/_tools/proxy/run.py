@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from ktls_fast._tools.failure import Failure
+from ktls_fast._tools.failure import CommandError
 from ktls_fast._tools.files import is_read_by_others, open_log
 
 from .inbox import Inbox
@@ -27,7 +27,7 @@ __all__ = ["run"]
 def run(options: Options) -> int:
     """Run a proxy until a signal stops it, and return the exit status.
 
-    :raises Failure: the proxy cannot start.
+    :raises CommandError: the proxy cannot start.
     """
     options, shortage = _fit_to_file_limit(options)
     role, facts = _make_role(options)
@@ -82,7 +82,7 @@ def _work(
                 *(signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, AT_ONCE), at_once_by=AT_ONCE
             )
             server, journal = _prepare(listeners, role, options, inbox, log_fd)
-    except Failure as failure:
+    except CommandError as failure:
         _tell(notice_line(options.log_format, str(failure)))
         return 1
     ready()

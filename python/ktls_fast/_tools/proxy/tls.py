@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ktls_fast import ClientConfig, ConfigError, Connection, KtlsError, ServerConfig
 from ktls_fast._tools import certs
-from ktls_fast._tools.failure import Failure, missing, reason
+from ktls_fast._tools.failure import CommandError, missing_package, reason
 from ktls_fast._tools.files import check_key_log
 
 from .options import Options
@@ -44,13 +44,13 @@ def _self_signed(options: Options) -> tuple[bytes, bytes]:
     try:
         return certs.self_signed(_own_names(options))
     except ImportError as error:
-        raise missing(error, "a proxy without --cert and --key", "proxy") from error
+        raise missing_package(error, "a proxy without --cert and --key", "proxy") from error
     except ValueError as error:
         msg = (
             f"cannot make a certificate for {options.listen.host!r} of --listen: {error};"
             " use --cert and --key, or another name"
         )
-        raise Failure(msg) from error
+        raise CommandError(msg) from error
 
 
 def server_config(options: Options, identity: Identity) -> ServerConfig:
@@ -72,7 +72,7 @@ def server_config(options: Options, identity: Identity) -> ServerConfig:
             f"cannot use certificate {options.cert} with key {options.key}: {reason(error)};"
             f" {_advice(options, reason(error))}"
         )
-        raise Failure(msg) from error
+        raise CommandError(msg) from error
 
 
 def _advice(options: Options, why: str) -> str:
@@ -98,7 +98,7 @@ def client_config(options: Options) -> ClientConfig:
             key_update_limit=options.key_update_limit,
         )
     except KtlsError as error:
-        raise Failure(_cannot_originate(options, reason(error))) from error
+        raise CommandError(_cannot_originate(options, reason(error))) from error
 
 
 def _cannot_originate(options: Options, why: str) -> str:
@@ -110,7 +110,7 @@ def _cannot_originate(options: Options, why: str) -> str:
 
 
 def check_server_name(options: Options, config: ClientConfig) -> None:
-    """Raise Failure at start if the server's name is no DNS name and no IP address."""
+    """Raise CommandError at start if the server's name is no DNS name and no IP address."""
     name = options.server_name or options.connect.host
     with socket.socket() as unconnected:
         unconnected.setblocking(False)
@@ -121,7 +121,7 @@ def check_server_name(options: Options, config: ClientConfig) -> None:
                 f"cannot check the certificate of {options.connect}: {reason(error)};"
                 " pass the DNS name or IP address of the certificate to --server-name"
             )
-            raise Failure(msg) from error
+            raise CommandError(msg) from error
         except OSError:
             pass  # the handshake fails without a connection, but the name is valid
 
@@ -136,7 +136,7 @@ def _is_name(host: str) -> bool:
 
 
 def _keylog(options: Options) -> str | None:
-    """Return the path of the key log, or None; raise Failure if it cannot be written."""
+    """Return the path of the key log, or None; raise CommandError if it cannot be written."""
     if options.keylog is None:
         return None
     check_key_log(options.keylog)
@@ -150,7 +150,7 @@ def _read_password(path: Path | None) -> bytes | None:
     lines = _read(path, "password of the key").splitlines()
     if not lines or not lines[0]:
         msg = f"the password of the key in {path} is empty; write it on the first line"
-        raise Failure(msg)
+        raise CommandError(msg)
     return lines[0]
 
 
@@ -159,4 +159,4 @@ def _read(path: Path, what: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         msg = f"cannot read the {what} {path}: {reason(error)}"
-        raise Failure(msg) from error
+        raise CommandError(msg) from error
