@@ -12,7 +12,7 @@ import pytest
 
 import ktls_fast
 from ktls_fast._tools.cli import main, values
-from ktls_fast._tools.proxy import Address, format_counters
+from ktls_fast._tools.proxy import HostPort, format_counters
 
 PROXY = ("proxy", "--listen", "127.0.0.1:0", "--connect", "127.0.0.1:1")
 
@@ -70,13 +70,13 @@ def test_what_is_no_size_is_refused_by_name(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("127.0.0.1:8443", Address("127.0.0.1", 8443)),
-        ("localhost:0", Address("localhost", 0)),
-        ("[::1]:443", Address("::1", 443)),
-        (":65535", Address("", 65535)),
+        ("127.0.0.1:8443", HostPort("127.0.0.1", 8443)),
+        ("localhost:0", HostPort("localhost", 0)),
+        ("[::1]:443", HostPort("::1", 443)),
+        (":65535", HostPort("", 65535)),
     ],
 )
-def test_addresses_are_read_and_written_alike(text: str, address: Address) -> None:
+def test_addresses_are_read_and_written_alike(text: str, address: HostPort) -> None:
     assert values.address(text) == address
     assert str(address) == text
 

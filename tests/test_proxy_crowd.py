@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from ktls_fast._tools.failure import CommandError
-from ktls_fast._tools.proxy.handshakes import Handshakes
-from ktls_fast._tools.proxy.listener import count_waiting, open_listeners, starting
-from ktls_fast._tools.proxy.options import Address
+from ktls_fast._tools.proxy.handshakes import PendingHandshakes
+from ktls_fast._tools.proxy.listener import converted_start_errors, count_waiting, open_listeners
+from ktls_fast._tools.proxy.options import HostPort
 from tests.ports import free_port
 from tests.proxy_support import (
     HOST,
@@ -60,7 +60,7 @@ def test_clients_that_do_not_shake_hands_lock_nobody_out(identity: Identity, hel
 
 def test_thousands_of_silent_clients_fit_into_the_queue() -> None:
     """Who finds it full tries again after a second or more, while others are let in."""
-    [[listener]] = open_listeners(Address(HOST, 0))
+    [[listener]] = open_listeners(HostPort(HOST, 0))
     with listener:
         info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
     longest_queue = int.from_bytes(info[28:32], sys.byteorder)  # tcpi_sacked
@@ -159,7 +159,7 @@ def test_descriptors_that_were_left_open_take_room(identity: Identity) -> None:
 def test_what_the_system_refuses_at_start_is_told_in_a_sentence(
     error: Exception, text: str
 ) -> None:
-    with pytest.raises(CommandError, match=f"^cannot start: {text}"), starting():
+    with pytest.raises(CommandError, match=f"^cannot start: {text}"), converted_start_errors():
         raise error
 
 
@@ -245,19 +245,18 @@ def test_plain_client_is_told_by_a_reset_that_the_handshake_failed() -> None:
 
 
 def test_as_many_handshakes_are_dropped_as_clients_wait() -> None:
-    handshakes = Handshakes()
+    handshakes = PendingHandshakes()
     with ExitStack() as stack:
         pairs = [socket.socketpair() for _ in range(5)]
-        under_way = [
-            stack.enter_context(handshakes.under_way(stack.enter_context(near)))
-            for near, _ in pairs
+        pending = [
+            stack.enter_context(handshakes.pending(stack.enter_context(near))) for near, _ in pairs
         ]
-        for handshake in under_way:
+        for handshake in pending:
             handshake.begin -= 10
         for _, far in pairs:
             stack.enter_context(far).settimeout(TIMEOUT)
         assert handshakes.drop_oldest(2) == 2
-        assert [handshake.dropped for handshake in under_way] == [True] * 2 + [False] * 3
+        assert [handshake.dropped for handshake in pending] == [True] * 2 + [False] * 3
         assert [far.recv(1) for _, far in pairs[:2]] == [b"", b""]
         assert not handshakes.may_drop()
         assert handshakes.drop_oldest(10) == 3
@@ -266,7 +265,7 @@ def test_as_many_handshakes_are_dropped_as_clients_wait() -> None:
 
 @pytest.mark.parametrize("clients", [0, 1, 5])
 def test_clients_that_wait_are_counted_and_one_is_supposed(clients: int) -> None:
-    [[listener]] = open_listeners(Address(HOST, 0))
+    [[listener]] = open_listeners(HostPort(HOST, 0))
     with listener, ExitStack() as stack:
         for _ in range(clients):
             stack.enter_context(socket.create_connection(listener.getsockname(), TIMEOUT))

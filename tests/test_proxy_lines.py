@@ -9,9 +9,9 @@ from typing import NamedTuple
 import pytest
 
 from ktls_fast._tools.proxy import journal
-from ktls_fast._tools.proxy.journal import LineWriter, Report
+from ktls_fast._tools.proxy.journal import ConnectionReport, LineWriter
 
-REPORT = Report(
+REPORT = ConnectionReport(
     "192.0.2.1:1234",
     started="2026-01-02T03:04:05Z",
     version="TLSv1.3",
@@ -69,7 +69,7 @@ def test_text_of_a_peer_cannot_make_a_line_long(length: int) -> None:
     "name", ["two\nlines", "a b", 'quo"te', "a=b", "back\\slash", "\x1b[2J", "caf\u00e9", "", "-"]
 )
 def test_what_a_peer_chose_cannot_break_the_line_up(name: str) -> None:
-    text = Report("192.0.2.1:1", server_name=name, result="ok").as_text()
+    text = ConnectionReport("192.0.2.1:1", server_name=name, result="ok").as_text()
     value = text.partition(" server_name=")[2].partition(" received=")[0]
     assert text.isascii()
     assert text.isprintable()

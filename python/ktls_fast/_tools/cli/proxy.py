@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from ktls_fast._tools.proxy import Options, run
+from ktls_fast._tools.proxy import ProxyOptions, run
 
 from .values import (
     address,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser"]
 
-DEFAULTS = Options(listen=address(":0"), connect=address(":0"))
+DEFAULTS = ProxyOptions(listen=address(":0"), connect=address(":0"))
 
 DESCRIPTION = """\
 Terminate TLS: accept TLS connections on one address and forward their data without TLS to another.
@@ -226,9 +226,9 @@ def _add_seconds(group: argparse._ArgumentGroup, name: str, what: str, default: 
     )
 
 
-def _options(parsed: argparse.Namespace, parser: "CommandParser") -> Options:
+def _options(parsed: argparse.Namespace, parser: "CommandParser") -> ProxyOptions:
     _check_options(parsed, parser)
-    return Options(
+    return ProxyOptions(
         listen=parsed.listen,
         connect=parsed.connect,
         originate=parsed.originate,

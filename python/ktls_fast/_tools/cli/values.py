@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from ktls_fast._messages import quoted
-from ktls_fast._tools.proxy import Address
+from ktls_fast._tools.proxy import HostPort
 
 __all__ = [
     "address",
@@ -37,13 +37,13 @@ MAX_COUNT = 1_000_000_000
 MAX_PROTOCOL = 255
 
 
-def address(text: str) -> Address:
+def address(text: str) -> HostPort:
     """Parse ``HOST:PORT`` or ``[HOST]:PORT``; an empty host stands for all local addresses."""
     match = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^\[\]:]*)):(\d{1,5})", text, re.ASCII)
     if match is None or int(match[3]) > MAX_PORT:
         msg = f"{quoted(text)} is not HOST:PORT, e.g. 127.0.0.1:8443 or [::1]:8443"
         raise argparse.ArgumentTypeError(msg)
-    return Address(match[1] or match[2], int(match[3]))
+    return HostPort(match[1] or match[2], int(match[3]))
 
 
 def size(text: str) -> int:

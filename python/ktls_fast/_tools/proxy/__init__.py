@@ -3,7 +3,15 @@
 from ktls_fast._tools.failure import CommandError, reason
 
 from .journal import format_counters
-from .options import Address, LogFormat, Options
+from .options import HostPort, LogFormat, ProxyOptions
 from .run import run
 
-__all__ = ["Address", "CommandError", "LogFormat", "Options", "format_counters", "reason", "run"]
+__all__ = [
+    "CommandError",
+    "HostPort",
+    "LogFormat",
+    "ProxyOptions",
+    "format_counters",
+    "reason",
+    "run",
+]

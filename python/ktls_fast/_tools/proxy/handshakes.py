@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-__all__ = ["Handshake", "Handshakes"]
+__all__ = ["PendingHandshake", "PendingHandshakes"]
 
 GRACE = 1.0
 """Seconds before the handshake of a client that has sent data may be dropped."""
@@ -18,7 +18,7 @@ TCP_INFO_BYTES_RECEIVED = slice(128, 136)
 
 
 @dataclass(eq=False, slots=True)
-class Handshake:
+class PendingHandshake:
     """A pending handshake, with its own descriptor of the client's socket."""
 
     client: socket.socket
@@ -27,7 +27,7 @@ class Handshake:
 
     def may_be_dropped(self) -> bool:
         """Return True if the client has sent nothing yet, or the grace period is over."""
-        return time.monotonic() - self.begin >= GRACE or _is_silent(self.client)
+        return time.monotonic() - self.begin >= GRACE or _has_sent_nothing(self.client)
 
     def drop(self) -> None:
         """Shut the connection down; the thread of the handshake then sees the end of the stream."""
@@ -36,25 +36,25 @@ class Handshake:
             self.client.shutdown(socket.SHUT_RDWR)
 
 
-class Handshakes:
+class PendingHandshakes:
     """The pending handshakes of a process, oldest first."""
 
     def __init__(self) -> None:
         """Create an empty collection."""
         self._lock = threading.Lock()
-        self._waiting: dict[Handshake, None] = {}
+        self._waiting: dict[PendingHandshake, None] = {}
         self._dropping = 0
 
     @contextlib.contextmanager
-    def under_way(self, client: socket.socket) -> Iterator[Handshake]:
+    def pending(self, client: socket.socket) -> Iterator[PendingHandshake]:
         """Make the handshake of ``client`` eligible to be dropped while the block runs."""
         try:
             own = client.dup()
         except OSError:  # no descriptor is left: this handshake cannot be dropped
-            yield Handshake(client)
+            yield PendingHandshake(client)
             return
         with own:
-            handshake = Handshake(own)
+            handshake = PendingHandshake(own)
             with self._lock:
                 self._waiting[handshake] = None
             try:
@@ -80,7 +80,7 @@ class Handshakes:
         return len(oldest)
 
 
-def _is_silent(client: socket.socket) -> bool:
+def _has_sent_nothing(client: socket.socket) -> bool:
     """Return True if no byte has been received; False if the system cannot tell."""
     try:
         info = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from types import FrameType
 
-__all__ = ["Inbox"]
+__all__ = ["SignalInbox"]
 
 STOPPING = {signal.SIGTERM, signal.SIGINT}
 
@@ -15,7 +15,7 @@ SAME_ORDER = 0.1
 """Seconds within which two signals count as one: some senders signal both us and our group."""
 
 
-class Inbox:
+class SignalInbox:
     """A counter of signals whose descriptor becomes readable with each signal.
 
     The counts are kept apart from the descriptor, so that no signal is lost if its buffer is full.

@@ -20,21 +20,21 @@ from .options import LogFormat
 __all__ = [
     "CUT",
     "TRUNCATED",
-    "Journal",
+    "ConnectionReport",
     "LineWriter",
-    "Report",
+    "ProxyJournal",
     "format_counters",
     "notice_line",
 ]
 
-Event = Literal["start", "notice"]
+NoticeEvent = Literal["start", "notice"]
 
 TRUNCATED = "ended without close_notify"
 """Result of a connection without close_notify. It is no failure, as many programs end so."""
 
 CUT = "cut: the proxy had to end at once"
 
-HARMLESS = re.compile(r"[\w.,:;/+*()\[\]-]+", re.ASCII)
+UNQUOTED = re.compile(r"[\w.,:;/+*()\[\]-]+", re.ASCII)
 MAX_TEXT = 1000
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -46,7 +46,7 @@ FLUSH_TIMEOUT = 2.0
 NAME_WIDTH = 32
 
 
-class Journal:
+class ProxyJournal:
     """The writer of notices and counters (to standard error) and of connections (to the log)."""
 
     def __init__(self, log_format: LogFormat, log_fd: int | None, log_name: str) -> None:
@@ -60,7 +60,7 @@ class Journal:
         """Write a notice for the user."""
         self._notices.write(notice_line(self._format, text))
 
-    def connection(self, report: "Report") -> None:
+    def connection(self, report: "ConnectionReport") -> None:
         """Write the report of a connection that has ended to the log."""
         self._log.write(report.as_json() if self._format == "json" else report.as_text())
 
@@ -90,7 +90,9 @@ class Journal:
         )
 
 
-def notice_line(log_format: LogFormat, text: str, event: Event = "notice", **facts: object) -> str:
+def notice_line(
+    log_format: LogFormat, text: str, event: NoticeEvent = "notice", **facts: object
+) -> str:
     """Return a notice as a line; ``facts`` are added in the format JSON."""
     if log_format == "json":
         return json.dumps({"event": event, "text": text, **facts})
@@ -103,7 +105,7 @@ def format_counters(counters: Mapping[str, int]) -> str:
 
 
 @dataclass(slots=True)
-class Report:
+class ConnectionReport:
     """The report of a connection. "Sent" and "received" refer to its TLS side."""
 
     client: str
@@ -139,31 +141,31 @@ class Report:
 
     def as_text(self) -> str:
         """Return a line of ``name=value`` pairs; ``-`` stands for an unknown value."""
-        return " ".join(f"{name}={_plain(value)}" for name, value in self._values().items())
+        return " ".join(f"{name}={_format_value(value)}" for name, value in self._values().items())
 
     def as_json(self) -> str:
         """Return a line of JSON."""
         return json.dumps({"event": "connection", **self._values()})
 
     def _values(self) -> dict[str, str | float | None]:
-        return {name: _bounded(value) for name, value in asdict(self).items()}
+        return {name: _shortened(value) for name, value in asdict(self).items()}
 
 
-def _bounded(value: str | float | None) -> str | float | None:
+def _shortened(value: str | float | None) -> str | float | None:
     """Shorten text that is too long for a line of the log; the peer chooses some of it."""
     if isinstance(value, str) and len(value) > MAX_TEXT:
         return f"{value[:MAX_TEXT]}..."
     return value
 
 
-def _plain(value: str | float | None) -> str:
+def _format_value(value: str | float | None) -> str:
     """Return ``value`` as text, quoted if it could break the line; the peer chooses some of it."""
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value:.3f}"
     text = str(value)
-    return text if HARMLESS.fullmatch(text) and text != "-" else json.dumps(text)
+    return text if UNQUOTED.fullmatch(text) and text != "-" else json.dumps(text)
 
 
 class LineWriter:

@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 from ktls_fast._tools.failure import CommandError, reason
 
-from .options import Address
+from .options import HostPort
 
 __all__ = [
     "check_resolves",
+    "converted_start_errors",
     "count_waiting",
-    "name_of",
+    "format_sockname",
     "open_listeners",
     "raise_file_limit",
-    "starting",
 ]
 
 BACKLOG = 4096
@@ -43,7 +43,7 @@ class FileLimit(NamedTuple):
     """The number of connections that the limit allows, up to the requested number."""
 
 
-def open_listeners(address: Address, *, workers: int = 1) -> list[list[socket.socket]]:
+def open_listeners(address: HostPort, *, workers: int = 1) -> list[list[socket.socket]]:
     """Listen on every address of a host; return a list of sockets for each worker.
 
     Several workers use ``SO_REUSEPORT``, which would also share the port with another program
@@ -59,12 +59,12 @@ def open_listeners(address: Address, *, workers: int = 1) -> list[list[socket.so
     return [_listen_everywhere(shared, reuse_port=True) for _ in range(workers)]
 
 
-def name_of(sockname: Sequence[object]) -> str:
+def format_sockname(sockname: Sequence[object]) -> str:
     """Return an address of ``getsockname`` or ``accept`` as ``HOST:PORT``."""
-    return str(Address(str(sockname[0]), int(str(sockname[1]))))
+    return str(HostPort(str(sockname[0]), int(str(sockname[1]))))
 
 
-def check_resolves(address: Address) -> None:
+def check_resolves(address: HostPort) -> None:
     """Raise CommandError if the host is unknown, at start rather than in every connection."""
     _resolve(address, "--connect")
 
@@ -94,7 +94,7 @@ def raise_file_limit(connections: int) -> FileLimit:
 
 
 @contextlib.contextmanager
-def starting() -> Iterator[None]:
+def converted_start_errors() -> Iterator[None]:
     """Convert errors of the system during start into :class:`CommandError`."""
     try:
         yield
@@ -124,7 +124,7 @@ def _count_inherited() -> int:
     return max(0, own - STANDARD_STREAMS)
 
 
-def _listen_everywhere(address: Address, *, reuse_port: bool) -> list[socket.socket]:
+def _listen_everywhere(address: HostPort, *, reuse_port: bool) -> list[socket.socket]:
     listeners: list[socket.socket] = []
     missing: OSError | None = None
     for family, host in _resolve(address, "--listen"):
@@ -156,7 +156,7 @@ def _listen(family: int, sockname: tuple[str, int], *, reuse_port: bool) -> sock
     return listener
 
 
-def _resolve(address: Address, option: str) -> list[tuple[int, str]]:
+def _resolve(address: HostPort, option: str) -> list[tuple[int, str]]:
     flags = socket.AI_PASSIVE if option == "--listen" else 0
     try:
         found = socket.getaddrinfo(
@@ -169,7 +169,7 @@ def _resolve(address: Address, option: str) -> list[tuple[int, str]]:
     return list(dict.fromkeys((family, str(sockname[0])) for family, *_, sockname in found))
 
 
-def _cannot_listen(address: Address, error: OSError) -> CommandError:
+def _cannot_listen(address: HostPort, error: OSError) -> CommandError:
     advice = _file_limit_advice(error) or {
         errno.EADDRINUSE: "; stop the program that listens there, or choose another port",
         errno.EACCES: "; choose a port of 1024 or above, or grant CAP_NET_BIND_SERVICE",

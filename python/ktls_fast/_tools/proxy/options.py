@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-__all__ = ["Address", "LogFormat", "Options", "Truncation"]
+__all__ = ["HostPort", "LogFormat", "ProxyOptions", "Truncation"]
 
 LogFormat = Literal["text", "json"]
 Truncation = Literal["reset", "fin"]
 
 
-class Address(NamedTuple):
+class HostPort(NamedTuple):
     """A host and a port, written ``HOST:PORT`` or ``[HOST]:PORT``."""
 
     host: str
@@ -22,11 +22,11 @@ class Address(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class ProxyOptions:
     """The options of ``ktls-fast proxy``. Times are in seconds."""
 
-    listen: Address
-    connect: Address
+    listen: HostPort
+    connect: HostPort
     originate: bool = False
     """Accept connections without TLS and forward them over TLS, instead of the reverse."""
     cert: Path | None = None

@@ -13,16 +13,16 @@ import ktls_fast
 from ktls_fast import ClientConfig, Connection, ServerConfig
 from ktls_fast._tools.failure import reason
 
-from .handshakes import Handshakes
-from .journal import Report
-from .options import Options
+from .handshakes import PendingHandshakes
+from .journal import ConnectionReport
+from .options import ProxyOptions
 
-__all__ = ["Link", "Originate", "Role", "Terminate", "reset"]
+__all__ = ["ProxyRole", "RelaySides", "TlsOriginator", "TlsTerminator", "reset"]
 
 DROPPED = "dropped for a newer client"
 
 
-class Link(NamedTuple):
+class RelaySides(NamedTuple):
     """Both sides of a connection through the proxy, ready to be relayed."""
 
     connection: Connection
@@ -40,10 +40,12 @@ class Link(NamedTuple):
             raise error
 
 
-class Role(Protocol):
+class ProxyRole(Protocol):
     """The handling of an accepted connection."""
 
-    def open(self, client: socket.socket, report: Report, handshakes: Handshakes) -> Link:
+    def open(
+        self, client: socket.socket, report: ConnectionReport, handshakes: PendingHandshakes
+    ) -> RelaySides:
         """Take over ``client``, connect to the upstream and return both sides.
 
         :raises OSError: the connection failed; everything is closed, and ``report.result`` says
@@ -52,56 +54,60 @@ class Role(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Terminate:
+class TlsTerminator:
     """The role that accepts TLS connections and forwards them without TLS."""
 
-    options: Options
+    options: ProxyOptions
     config: ServerConfig
 
-    def open(self, client: socket.socket, report: Report, handshakes: Handshakes) -> Link:
+    def open(
+        self, client: socket.socket, report: ConnectionReport, handshakes: PendingHandshakes
+    ) -> RelaySides:
         """Perform the handshake, and then connect to the upstream.
 
         A client whose handshake fails causes no connection to the upstream.
         """
-        with client, _accepted(client, report, self.options, handshakes):
+        with client, _droppable_handshake(client, report, self.options, handshakes):
             connection = ktls_fast.accept(client, self.config)
         try:
-            return _link(connection, _connect(self.options, report))
+            return _make_sides(connection, _connect(self.options, report))
         except OSError:
             # A connection that is left by an exception sends an alert to its peer.
-            with connection, _described(connection, report):
+            with connection, _described_at_end(connection, report):
                 raise
 
 
 @dataclass(frozen=True, slots=True)
-class Originate:
+class TlsOriginator:
     """The role that accepts connections without TLS and forwards them over TLS."""
 
-    options: Options
+    options: ProxyOptions
     config: ClientConfig
 
-    def open(self, client: socket.socket, report: Report, handshakes: Handshakes) -> Link:
+    def open(
+        self, client: socket.socket, report: ConnectionReport, handshakes: PendingHandshakes
+    ) -> RelaySides:
         """Connect to the upstream and perform the handshake, which verifies its name."""
         server_name = self.options.server_name or self.options.connect.host
         try:
             with (
                 _connect(self.options, report) as upstream,
-                _shake_hands(upstream, report, self.options),
+                _handshake_errors_reported(upstream, report, self.options),
             ):
                 connection = Connection.client(upstream, self.config, server_name)
         except BaseException:
             reset(client)
             raise
-        return _link(connection, client)
+        return _make_sides(connection, client)
 
 
-def _link(connection: Connection, plain: socket.socket) -> Link:
+def _make_sides(connection: Connection, plain: socket.socket) -> RelaySides:
     connection.settimeout(None)
     plain.settimeout(None)
-    return Link(connection, plain)
+    return RelaySides(connection, plain)
 
 
-def _connect(options: Options, report: Report) -> socket.socket:
+def _connect(options: ProxyOptions, report: ConnectionReport) -> socket.socket:
     try:
         upstream = socket.create_connection(options.connect, options.connect_timeout)
     except OSError as error:
@@ -119,10 +125,16 @@ def reset(sock: socket.socket) -> None:
 
 
 @contextmanager
-def _accepted(
-    client: socket.socket, report: Report, options: Options, handshakes: Handshakes
+def _droppable_handshake(
+    client: socket.socket,
+    report: ConnectionReport,
+    options: ProxyOptions,
+    handshakes: PendingHandshakes,
 ) -> Iterator[None]:
-    with _shake_hands(client, report, options), handshakes.under_way(client) as handshake:
+    with (
+        _handshake_errors_reported(client, report, options),
+        handshakes.pending(client) as handshake,
+    ):
         try:
             yield
         except OSError as error:
@@ -132,7 +144,9 @@ def _accepted(
 
 
 @contextmanager
-def _shake_hands(sock: socket.socket, report: Report, options: Options) -> Iterator[None]:
+def _handshake_errors_reported(
+    sock: socket.socket, report: ConnectionReport, options: ProxyOptions
+) -> Iterator[None]:
     sock.settimeout(options.handshake_timeout)
     try:
         yield
@@ -145,7 +159,7 @@ def _shake_hands(sock: socket.socket, report: Report, options: Options) -> Itera
 
 
 @contextmanager
-def _described(connection: Connection, report: Report) -> Iterator[None]:
+def _described_at_end(connection: Connection, report: ConnectionReport) -> Iterator[None]:
     try:
         yield
     finally:

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 import ktls_fast
 from ktls_fast._tools.failure import reason
 
-from .inbox import Inbox
-from .journal import Journal
+from .inbox import SignalInbox
+from .journal import ProxyJournal
 from .listener import count_waiting
-from .options import Options
-from .roles import Role
-from .sessions import EXHAUSTED, Sessions
+from .options import ProxyOptions
+from .roles import ProxyRole
+from .sessions import EXHAUSTED, OpenSessions
 
-__all__ = ["Server"]
+__all__ = ["ProxyServer"]
 
 ACCEPT_PAUSE = 0.5
 """Seconds without accepting after the system ran out of resources."""
@@ -24,7 +24,7 @@ ACCEPT_PAUSE = 0.5
 ACCEPTED_AT_ONCE = 64
 """Maximum number of clients to accept, or handshakes to drop for them, in a turn of the loop."""
 
-LONGEST_WAIT = 3600.0
+MAX_WAIT = 3600.0
 """Maximum timeout of a wait in seconds: the system's limit is 24 days, options may be longer."""
 
 STOP_GRACE = 3.0
@@ -34,30 +34,30 @@ FULL_NOTICE_PAUSE = 60.0
 """Seconds between two notices that the limit of connections is reached."""
 
 
-class Server:
+class ProxyServer:
     """A server that accepts and serves connections until its inbox receives a signal to stop."""
 
     def __init__(
         self,
         listeners: Sequence[socket.socket],
-        role: Role,
-        options: Options,
+        role: ProxyRole,
+        options: ProxyOptions,
         *,
-        inbox: Inbox,
-        journal: Journal,
+        inbox: SignalInbox,
+        journal: ProxyJournal,
     ) -> None:
         """Prepare to serve; see :meth:`run`."""
         self._listeners = listeners
         self._options = options
         self._inbox = inbox
         self._journal = journal
-        self._sessions = Sessions(
-            role, options, journal, on_end=inbox.wake, on_exhausted=self._pause
+        self._sessions = OpenSessions(
+            role, options, journal, on_end=inbox.wake, on_exhausted=self._pause_accepting
         )
         self._selector = selectors.DefaultSelector()
         self._selector.register(inbox, selectors.EVENT_READ)
         self._accepting = False
-        self._starved = False
+        self._out_of_resources = False
         self._pause_ends = 0.0
         self._next_full_notice = 0.0
 
@@ -68,13 +68,13 @@ class Server:
         """
         while not self._inbox.stop:
             self._set_accepting(accepting := self._may_accept())
-            self._turn(None if accepting else ACCEPT_PAUSE)
+            self._handle_events(None if accepting else ACCEPT_PAUSE)
         self._close_listeners()
         drained = self._drain()
         if drained:
             self._sessions.close()
         else:
-            self._sessions.cut()
+            self._sessions.log_as_cut()
         if self._options.stats:
             self._print_counters()
         return drained
@@ -96,12 +96,12 @@ class Server:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            self._turn(left)
+            self._handle_events(left)
         return not self._sessions.open
 
-    def _turn(self, timeout: float | None) -> None:
+    def _handle_events(self, timeout: float | None) -> None:
         """Wait for an event and handle it."""
-        timeout = None if timeout is None else min(timeout, LONGEST_WAIT)
+        timeout = None if timeout is None else min(timeout, MAX_WAIT)
         for key, _ in self._selector.select(timeout):
             if isinstance(key.fileobj, socket.socket):
                 self._accept(key.fileobj)
@@ -128,19 +128,19 @@ class Server:
             return False
         except OSError as error:
             if error.errno in EXHAUSTED:
-                self._pause(reason(error))
+                self._pause_accepting(reason(error))
             # Other errors concern only this connection, for example if its client has gone.
         except RuntimeError as error:
-            self._pause(str(error))
+            self._pause_accepting(str(error))
         else:
-            self._starved = False
+            self._out_of_resources = False
         return True
 
-    def _pause(self, why: str) -> None:
+    def _pause_accepting(self, why: str) -> None:
         """Stop accepting for a while: the listener stays readable, and the loop would spin."""
         self._pause_ends = time.monotonic() + ACCEPT_PAUSE
-        if not self._starved:
-            self._starved = True
+        if not self._out_of_resources:
+            self._out_of_resources = True
             self._journal.notice(
                 f"cannot accept a connection with {self._sessions.open} open: {why};"
                 " trying again twice a second; raise `ulimit -n` or lower --max-connections"

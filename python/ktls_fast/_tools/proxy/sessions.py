@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from ktls_fast import Connection, Relay, RelayHandle, TruncatedError
 from ktls_fast._tools.failure import reason
 
-from .handshakes import Handshakes
-from .journal import CUT, TRUNCATED, Journal, Report
-from .listener import name_of
-from .options import Options
-from .roles import Link, Role
+from .handshakes import PendingHandshakes
+from .journal import CUT, TRUNCATED, ConnectionReport, ProxyJournal
+from .listener import format_sockname
+from .options import ProxyOptions
+from .roles import ProxyRole, RelaySides
 
-__all__ = ["EXHAUSTED", "Sessions"]
+__all__ = ["EXHAUSTED", "OpenSessions"]
 
 MAX_RELAY_THREADS = 4
 
@@ -26,23 +26,23 @@ EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 @dataclass(eq=False, slots=True)
-class Session:
+class ProxySession:
     """A connection, from its accept to its report."""
 
-    report: Report
+    report: ConnectionReport
     begin: float
     connection: Connection | None = None
     """The TLS side, after the handshake."""
 
 
-class Sessions:
+class OpenSessions:
     """The open connections of a process, which can be counted and stopped."""
 
     def __init__(
         self,
-        role: Role,
-        options: Options,
-        journal: Journal,
+        role: ProxyRole,
+        options: ProxyOptions,
+        journal: ProxyJournal,
         *,
         on_end: Callable[[], None],
         on_exhausted: Callable[[str], None],
@@ -60,15 +60,15 @@ class Sessions:
         self._journal = journal
         self._on_end = on_end
         self._on_exhausted = on_exhausted
-        self.handshakes = Handshakes()
+        self.handshakes = PendingHandshakes()
         self._lock = threading.Lock()
         self._open = 0
-        self._unreported: set[Session] = set()
+        self._unreported: set[ProxySession] = set()
         self._accepted = 0
         self._failed = 0
         self._stopping = False
         self._relay = Relay(_relay_threads(options.workers))
-        self._pumped: set[RelayHandle] = set()
+        self._handles: set[RelayHandle] = set()
 
     @property
     def open(self) -> int:
@@ -84,7 +84,9 @@ class Sessions:
 
         :raises RuntimeError: no thread can be started; ``client`` is closed.
         """
-        thread = threading.Thread(target=self._run, args=(client, name_of(address)), daemon=True)
+        thread = threading.Thread(
+            target=self._run, args=(client, format_sockname(address)), daemon=True
+        )
         with self._lock:
             self._open += 1
             self._accepted += 1
@@ -92,18 +94,18 @@ class Sessions:
             thread.start()
         except RuntimeError:
             client.close()
-            self._end(failed=True)
+            self._count_end(failed=True)
             raise
 
     def stop(self) -> None:
         """Make all connections send close_notify and end, within about a second."""
         with self._lock:
             self._stopping = True
-            pumped = list(self._pumped)
-        for handle in pumped:
+            handles = list(self._handles)
+        for handle in handles:
             handle.stop()
 
-    def cut(self) -> None:
+    def log_as_cut(self) -> None:
         """Log the open connections as cut; the process is about to exit."""
         with self._lock:
             left = list(self._unreported)
@@ -118,11 +120,11 @@ class Sessions:
         self._relay.close(drain=0)
 
     def _run(self, client: socket.socket, address: str) -> None:
-        session = Session(Report(address), time.monotonic())
+        session = ProxySession(ConnectionReport(address), time.monotonic())
         with self._lock:
             self._unreported.add(session)
         try:
-            link = self._role.open(client, session.report, self.handshakes)
+            sides = self._role.open(client, session.report, self.handshakes)
         except OSError as error:
             self._note_exhaustion(error)
             self._finish(session)  # the report says what happened
@@ -130,17 +132,17 @@ class Sessions:
             self._finish(session)
             raise
         else:
-            self._pump(link, session)
+            self._start_relay(sides, session)
 
-    def _pump(self, link: Link, session: Session) -> None:
-        session.connection = link.connection
+    def _start_relay(self, sides: RelaySides, session: ProxySession) -> None:
+        session.connection = sides.connection
 
         def on_close(handle: RelayHandle) -> None:
-            self._ended(link, session, handle)
+            self._on_relay_end(sides, session, handle)
 
         try:
             handle = self._relay.add(
-                *link,
+                *sides,
                 idle_timeout=self._idle_timeout,
                 truncation=self._truncation,
                 on_close=on_close,
@@ -148,29 +150,29 @@ class Sessions:
         except OSError as error:
             self._note_exhaustion(error)
             session.report.result = reason(error)
-            session.report.describe(link.connection)
-            link.abandon(error)
+            session.report.describe(sides.connection)
+            sides.abandon(error)
             self._finish(session)
         else:
-            self._pumps(handle)
+            self._register_handle(handle)
 
     def _note_exhaustion(self, error: OSError) -> None:
         if error.errno in EXHAUSTED:
             self._on_exhausted(reason(error))
 
-    def _pumps(self, handle: RelayHandle) -> None:
+    def _register_handle(self, handle: RelayHandle) -> None:
         with self._lock:
             if not handle.done:
-                self._pumped.add(handle)
+                self._handles.add(handle)
         if self._stopping:
             handle.stop()
 
-    def _ended(self, link: Link, session: Session, handle: RelayHandle) -> None:
+    def _on_relay_end(self, sides: RelaySides, session: ProxySession, handle: RelayHandle) -> None:
         """Record the result. A thread of the relay calls it, so it must not wait for a peer."""
         with self._lock:
-            self._pumped.discard(handle)
+            self._handles.discard(handle)
         session.report.result = self._result(handle)
-        self._let_go(link, session)
+        self._close_and_finish(sides, session)
 
     def _result(self, handle: RelayHandle) -> str:
         match handle.error:
@@ -181,19 +183,19 @@ class Sessions:
             case error:
                 return reason(error)
 
-    def _let_go(self, link: Link, session: Session) -> None:
-        session.report.describe(link.connection)
-        link.close()
+    def _close_and_finish(self, sides: RelaySides, session: ProxySession) -> None:
+        session.report.describe(sides.connection)
+        sides.close()
         self._finish(session)
 
-    def _finish(self, session: Session) -> None:
+    def _finish(self, session: ProxySession) -> None:
         report = session.report
         if self._stopping and report.result == "ok":
             report.result = "stopped"
         self._report(session)
-        self._end(failed=report.result not in ("ok", TRUNCATED))
+        self._count_end(failed=report.result not in ("ok", TRUNCATED))
 
-    def _report(self, session: Session) -> None:
+    def _report(self, session: ProxySession) -> None:
         """Log a connection, unless it was logged before."""
         with self._lock:
             if session not in self._unreported:
@@ -202,7 +204,7 @@ class Sessions:
         session.report.seconds = round(time.monotonic() - session.begin, 3)
         self._journal.connection(session.report)
 
-    def _end(self, *, failed: bool) -> None:
+    def _count_end(self, *, failed: bool) -> None:
         with self._lock:
             self._open -= 1
             self._failed += failed

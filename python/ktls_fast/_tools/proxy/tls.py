@@ -9,12 +9,12 @@ from ktls_fast._tools import certs
 from ktls_fast._tools.failure import CommandError, missing_package, reason
 from ktls_fast._tools.files import check_key_log
 
-from .options import Options
+from .options import ProxyOptions
 
-__all__ = ["Identity", "check_server_name", "client_config", "load_identity", "server_config"]
+__all__ = ["TlsIdentity", "check_server_name", "client_config", "load_identity", "server_config"]
 
 
-class Identity(NamedTuple):
+class TlsIdentity(NamedTuple):
     """A certificate chain and its private key, as PEM, and their origin."""
 
     cert: bytes
@@ -28,11 +28,11 @@ class Identity(NamedTuple):
         return certs.fingerprint(self.cert)
 
 
-def load_identity(options: Options) -> Identity:
+def load_identity(options: ProxyOptions) -> TlsIdentity:
     """Read the certificate and the key, or create them if none are configured."""
     if options.cert is None or options.key is None:
-        return Identity(*_self_signed(options), None, "self-signed")
-    return Identity(
+        return TlsIdentity(*_self_signed(options), None, "self-signed")
+    return TlsIdentity(
         _read(options.cert, "certificate"),
         _read(options.key, "private key"),
         _read_password(options.key_password_file),
@@ -40,9 +40,9 @@ def load_identity(options: Options) -> Identity:
     )
 
 
-def _self_signed(options: Options) -> tuple[bytes, bytes]:
+def _self_signed(options: ProxyOptions) -> tuple[bytes, bytes]:
     try:
-        return certs.self_signed(_own_names(options))
+        return certs.self_signed(_certificate_names(options))
     except ImportError as error:
         raise missing_package(error, "a proxy without --cert and --key", "proxy") from error
     except ValueError as error:
@@ -53,7 +53,7 @@ def _self_signed(options: Options) -> tuple[bytes, bytes]:
         raise CommandError(msg) from error
 
 
-def server_config(options: Options, identity: Identity) -> ServerConfig:
+def server_config(options: ProxyOptions, identity: TlsIdentity) -> ServerConfig:
     """Return the configuration of a proxy that accepts TLS connections."""
     try:
         return ServerConfig(
@@ -75,7 +75,7 @@ def server_config(options: Options, identity: Identity) -> ServerConfig:
         raise CommandError(msg) from error
 
 
-def _advice(options: Options, why: str) -> str:
+def _advice(options: ProxyOptions, why: str) -> str:
     if "password is needed" in why:
         return "pass a file with the password on its first line to --key-password-file"
     if "password does not open" in why:
@@ -83,7 +83,7 @@ def _advice(options: Options, why: str) -> str:
     return "use a certificate chain, leaf first, and its private key as PEM"
 
 
-def client_config(options: Options) -> ClientConfig:
+def client_config(options: ProxyOptions) -> ClientConfig:
     """Return the configuration of a proxy that originates TLS connections."""
     named = options.ca in ("system", "webpki")
     roots = options.ca if named else _read(Path(options.ca), "root certificates")
@@ -98,10 +98,10 @@ def client_config(options: Options) -> ClientConfig:
             key_update_limit=options.key_update_limit,
         )
     except KtlsError as error:
-        raise CommandError(_cannot_originate(options, reason(error))) from error
+        raise CommandError(_client_config_message(options, reason(error))) from error
 
 
-def _cannot_originate(options: Options, why: str) -> str:
+def _client_config_message(options: ProxyOptions, why: str) -> str:
     if "ALPN" in why:
         return f"cannot use --alpn: {why}; use fewer protocols"
     return (
@@ -109,7 +109,7 @@ def _cannot_originate(options: Options, why: str) -> str:
     )
 
 
-def check_server_name(options: Options, config: ClientConfig) -> None:
+def check_server_name(options: ProxyOptions, config: ClientConfig) -> None:
     """Raise CommandError at start if the server's name is no DNS name and no IP address."""
     name = options.server_name or options.connect.host
     with socket.socket() as unconnected:
@@ -126,16 +126,16 @@ def check_server_name(options: Options, config: ClientConfig) -> None:
             pass  # the handshake fails without a connection, but the name is valid
 
 
-def _own_names(options: Options) -> list[str]:
-    extra = [options.listen.host] if _is_name(options.listen.host) else []
+def _certificate_names(options: ProxyOptions) -> list[str]:
+    extra = [options.listen.host] if _is_specific_host(options.listen.host) else []
     return list(dict.fromkeys([*certs.LOOPBACK_NAMES, *extra]))
 
 
-def _is_name(host: str) -> bool:
+def _is_specific_host(host: str) -> bool:
     return host not in ("", "0.0.0.0", "::")
 
 
-def _keylog(options: Options) -> str | None:
+def _keylog(options: ProxyOptions) -> str | None:
     """Return the path of the key log, or None; raise CommandError if it cannot be written."""
     if options.keylog is None:
         return None

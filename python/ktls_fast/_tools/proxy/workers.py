@@ -13,16 +13,16 @@ from typing import NoReturn
 from ktls_fast._core import _finish_closing
 from ktls_fast._tools.parent import end_with_parent
 
-from .inbox import Inbox
+from .inbox import SignalInbox
 
-__all__ = ["AT_ONCE", "Ready", "Supervisor"]
+__all__ = ["AT_ONCE", "Ready", "WorkerSupervisor"]
 
 AT_ONCE = signal.SIGUSR2
 """Signal for a worker to cut its connections. Others may send SIGTERM to the whole group."""
 
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, AT_ONCE)
 
-LAST_WORDS = 5.0
+CUT_TIMEOUT = 5.0
 """Seconds that workers have to log the connections that they cut, and to exit."""
 
 Ready = Callable[[], None]
@@ -32,7 +32,7 @@ Serve = Callable[[Sequence[socket.socket], Ready], int]
 Notice = Callable[[str], None]
 
 
-class Supervisor:
+class WorkerSupervisor:
     """The parent of the workers, which forwards signals to them and waits for their end.
 
     If a worker ends unexpectedly, the others are stopped. The exit status then reports the failure
@@ -44,10 +44,10 @@ class Supervisor:
         self._notice = notice
         self._workers: set[int] = set()
         self._failed = False
-        self._inbox = Inbox(
+        self._inbox = SignalInbox(
             *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
         )
-        self._not_ready = _NotReady()
+        self._not_ready = _UnreadyWorkers()
 
     def start(self, listeners: Sequence[Sequence[socket.socket]], serve: Serve) -> None:
         """Fork a worker for each list of listeners."""
@@ -61,7 +61,7 @@ class Supervisor:
 
         :param announce: is called when all workers are ready to serve.
         """
-        told = False
+        stopping = False
         deadline: float | None = None
         with selectors.DefaultSelector() as selector:
             selector.register(self._inbox, selectors.EVENT_READ)
@@ -69,15 +69,15 @@ class Supervisor:
             while self._workers:
                 left = None if deadline is None else max(0, deadline - time.monotonic())
                 found = [key.fileobj for key, _ in selector.select(left)]
-                if self._not_ready in found and self._not_ready.take() and not told:
+                if self._not_ready in found and self._not_ready.take() and not stopping:
                     announce()
                 self._inbox.clear()
-                self._reap(expected=told)
-                if not told and (self._inbox.stop or self._failed):
-                    told = True
+                self._reap(expected=stopping)
+                if not stopping and (self._inbox.stop or self._failed):
+                    stopping = True
                     self._signal(signal.SIGTERM)
                 if deadline is None and self._inbox.stop_at_once:
-                    deadline = time.monotonic() + LAST_WORDS
+                    deadline = time.monotonic() + CUT_TIMEOUT
                     self._failed = True
                     self._signal(AT_ONCE)
                 elif deadline is not None and time.monotonic() >= deadline:
@@ -91,9 +91,9 @@ class Supervisor:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 self._workers.remove(pid)
-                self._judge(pid, os.waitstatus_to_exitcode(status), expected=expected)
+                self._record_exit(pid, os.waitstatus_to_exitcode(status), expected=expected)
 
-    def _judge(self, pid: int, code: int, *, expected: bool) -> None:
+    def _record_exit(self, pid: int, code: int, *, expected: bool) -> None:
         if expected and code == 0:
             return
         self._failed = True
@@ -107,7 +107,7 @@ class Supervisor:
                 os.kill(pid, signum)
 
 
-class _NotReady:
+class _UnreadyWorkers:
     """The count of workers that are not ready. It is readable when one has become ready."""
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class _NotReady:
     def fileno(self) -> int:
         return self._reader.fileno()
 
-    def tell(self) -> None:
+    def notify_ready(self) -> None:
         """Notify the parent that this worker is ready."""
         self._writer.send(b"\0")
         self._writer.close()
@@ -131,7 +131,7 @@ class _NotReady:
 def _fork(
     own: Sequence[socket.socket],
     every: Sequence[Sequence[socket.socket]],
-    not_ready: _NotReady,
+    not_ready: _UnreadyWorkers,
     serve: Serve,
 ) -> int:
     parent = os.getpid()
@@ -139,12 +139,12 @@ def _fork(
     pid = os.fork()
     if not pid:
         others = [listeners for listeners in every if listeners is not own]
-        _be_worker(parent, others, lambda: serve(own, not_ready.tell))
+        _run_worker(parent, others, lambda: serve(own, not_ready.notify_ready))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
     return pid
 
 
-def _be_worker(
+def _run_worker(
     parent: int,
     others: Sequence[Sequence[socket.socket]],
     serve: Callable[[], int],
