@@ -15,14 +15,14 @@ import pytest
 
 from ktls_fast._tools.cli import main
 from ktls_fast._tools.demo import over_queue, plan
-from ktls_fast._tools.demo.job import Job, Outcome
-from ktls_fast._tools.demo.payload import Echo, Payload
-from ktls_fast._tools.demo.proxy_process import ProxyStory
+from ktls_fast._tools.demo.job import TransferJob, TransferOutcome
+from ktls_fast._tools.demo.payload import EchoReceiver, RandomPayload
+from ktls_fast._tools.demo.proxy_process import ProxyOutput
 from ktls_fast._tools.demo.result import judge
 
 TIMEOUT = 60.0
-JOB = Job(kind="ssl", number=0, port=1, size=100, rekey_every=10, ca_file="")
-OUTCOME = Outcome(number=0, sent="aa", received="aa", begin=1.0, end=2.0)
+JOB = TransferJob(kind="ssl", number=0, port=1, size=100, rekey_every=10, ca_file="")
+OUTCOME = TransferOutcome(number=0, sent="aa", received="aa", begin=1.0, end=2.0)
 LINE: dict[str, Any] = {
     "result": "ok",
     "records_sent": 1,
@@ -99,7 +99,7 @@ def test_first_client_is_the_one_that_can_change_keys(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(("size", "count"), [(2**20, 1), (10**9 + 7, 4), (512 * 2**20, 100)])
 def test_shares_are_nearly_equal_and_add_up(size: int, count: int) -> None:
-    shares = plan.shares(size, count)
+    shares = plan.split_size(size, count)
     assert sum(shares) == size
     assert len(shares) == count
     assert max(shares) - min(shares) <= 1
@@ -128,19 +128,19 @@ def test_each_thing_that_is_wrong_is_a_fault(
 
 
 def test_payload_is_as_long_as_asked_and_its_digest_is_right() -> None:
-    payload = Payload(1, 600_001, without=b"kK")
+    payload = RandomPayload(1, 600_001, without=b"kK")
     data = b"".join(payload)
     assert len(data) == 600_001
     assert not {*b"kK"} & {*data}
     assert payload.digest == hashlib.sha256(data).hexdigest()
-    assert data != b"".join(Payload(2, 600_001, without=b"kK"))
+    assert data != b"".join(RandomPayload(2, 600_001, without=b"kK"))
 
 
 def test_echo_finds_the_body_wherever_the_head_is_cut() -> None:
     response = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
     for cut in range(1, len(response)):
         counted: list[int] = []
-        echo = Echo(5, counted.append)
+        echo = EchoReceiver(5, counted.append)
         echo.feed(memoryview(response[:cut]))
         assert not echo.done
         echo.feed(memoryview(response[cut:]))
@@ -151,9 +151,9 @@ def test_echo_finds_the_body_wherever_the_head_is_cut() -> None:
 
 def test_echo_refuses_an_early_end_and_another_answer() -> None:
     with pytest.raises(ValueError, match="ended 5 bytes early"):
-        Echo(5, print).feed(memoryview(b""))
+        EchoReceiver(5, print).feed(memoryview(b""))
     with pytest.raises(ValueError, match=r"answered b'HTTP/1\.1 500"):
-        Echo(5, print).feed(memoryview(b"HTTP/1.1 500 no\r\n\r\n"))
+        EchoReceiver(5, print).feed(memoryview(b"HTTP/1.1 500 no\r\n\r\n"))
 
 
 def _faults(
@@ -162,7 +162,7 @@ def _faults(
     line: dict[str, Any] | None = None,
 ) -> list[str]:
     digests = {} if upstream is None else {0: upstream}
-    story = ProxyStory({JOB.server_name: LINE | (line or {})}, {})
+    story = ProxyOutput({JOB.server_name: LINE | (line or {})}, {})
     return judge([JOB], {0: replace(OUTCOME, **(outcome or {}))}, digests, story).faults
 
 
@@ -178,8 +178,10 @@ def test_the_queue_carries_the_transfer_with_a_new_key_every_mib() -> None:
 
 
 def test_what_comes_back_wrong_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    send = over_queue.End.send
-    monkeypatch.setattr(over_queue.End, "send", lambda end, data: send(end, b"\0" + data[1:]))
+    send = over_queue.RekeyingSocket.send
+    monkeypatch.setattr(
+        over_queue.RekeyingSocket, "send", lambda end, data: send(end, b"\0" + data[1:])
+    )
     assert over_queue.measure(1 << 20, 1).faults == [
         "KtlsSocket: the data received is not the data sent"
     ]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import ktls_fast
 from ktls_fast._tools.certs import self_signed
 from ktls_fast._tools.demo.in_process import run_ssl
-from ktls_fast._tools.demo.job import HOST, Job
-from ktls_fast._tools.demo.payload import HEAD_END, Echo, Payload
+from ktls_fast._tools.demo.job import HOST, TransferJob
+from ktls_fast._tools.demo.payload import HEAD_END, EchoReceiver, RandomPayload
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,10 +64,10 @@ def test_ssl_client_survives_key_updates_during_an_unfinished_write(
         server = threading.Thread(target=_update_then_echo, args=arguments, daemon=True)
         server.start()
         port = listening.getsockname()[1]
-        job = Job(
+        job = TransferJob(
             kind="ssl", number=0, port=port, size=SIZE, rekey_every=SIZE, ca_file=str(ca_file)
         )
-        payload, echo = Payload(0, SIZE), Echo(SIZE, lambda _: None)
+        payload, echo = RandomPayload(0, SIZE), EchoReceiver(SIZE, lambda _: None)
         run_ssl(job, payload, echo)
         server.join(PATIENCE)
     assert echo.digest == payload.digest

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import ktls_fast
 
-from .job import HOST, Job
-from .payload import Echo, Payload
+from .job import HOST, TransferJob
+from .payload import EchoReceiver, RandomPayload
 
 __all__ = ["run_ktls_fast", "run_ssl"]
 
@@ -18,20 +18,20 @@ BUFFER = 64 * 2**10
 TIMEOUT = 60.0
 
 
-def run_ssl(job: Job, payload: Payload, echo: Echo) -> None:
+def run_ssl(job: TransferJob, payload: RandomPayload, echo: EchoReceiver) -> None:
     """Send and receive by an ``ssl.SSLObject`` in one thread, as two may not use it at once."""
     context = ssl.create_default_context(cafile=job.ca_file)
     with socket.create_connection((HOST, job.port), TIMEOUT) as sock:
-        tls = _Tls(sock, context, job.server_name)
+        tls = _MemoryTls(sock, context, job.server_name)
         tls.wait_for(tls.object.do_handshake)
         tls.object.write(job.head)
         sock.setblocking(False)
-        _pump(tls, payload, echo)
+        _exchange(tls, payload, echo)
         sock.settimeout(TIMEOUT)
         tls.wait_for(tls.object.unwrap)
 
 
-class _Tls:
+class _MemoryTls:
     """A TLS connection whose records pass through memory on their way to and from a socket.
 
     An ``ssl.SSLSocket`` that sends without blocking sometimes fails with BAD_LENGTH: OpenSSL cannot
@@ -53,9 +53,9 @@ class _Tls:
 
     def wait_for(self, step: Callable[[], object]) -> None:
         """Repeat ``step``, which needs data of the peer, until it succeeds; the socket blocks."""
-        while self._wants_more(step):
+        while self._needs_more_data(step):
             self._sock.sendall(self._outgoing.read())
-            self._take_in()
+            self._receive_records()
         self._sock.sendall(self._outgoing.read())
 
     def send(self) -> bool:
@@ -68,17 +68,17 @@ class _Tls:
         self._unsent = self._unsent[sent:]
         return sent > 0
 
-    def receive(self, buffer: memoryview, echo: Echo) -> bool:
+    def receive(self, buffer: memoryview, echo: EchoReceiver) -> bool:
         """Open the records that have arrived; return True if any data was read."""
         try:
-            self._take_in()
+            self._receive_records()
         except BlockingIOError:
             return False
-        while not echo.done and not self._wants_more(lambda: self._read(buffer, echo)):
+        while not echo.done and not self._needs_more_data(lambda: self._read(buffer, echo)):
             pass
         return True
 
-    def _read(self, buffer: memoryview, echo: Echo) -> None:
+    def _read(self, buffer: memoryview, echo: EchoReceiver) -> None:
         count = self.object.read(BUFFER, buffer)
         assert isinstance(count, int)  # with a buffer it always is
         echo.feed(buffer[:count])
@@ -94,14 +94,14 @@ class _Tls:
             msg = f"nothing could be sent or received for {TIMEOUT:g} s"
             raise TimeoutError(msg)
 
-    def _take_in(self) -> None:
+    def _receive_records(self) -> None:
         if data := self._sock.recv(BUFFER):
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
 
     @staticmethod
-    def _wants_more(step: Callable[[], object]) -> bool:
+    def _needs_more_data(step: Callable[[], object]) -> bool:
         try:
             step()
         except ssl.SSLWantReadError:
@@ -109,7 +109,7 @@ class _Tls:
         return False
 
 
-def _pump(tls: _Tls, payload: Payload, echo: Echo) -> None:
+def _exchange(tls: _MemoryTls, payload: RandomPayload, echo: EchoReceiver) -> None:
     pieces = iter(payload)
     buffer = memoryview(bytearray(BUFFER))
     while not echo.done:
@@ -120,7 +120,7 @@ def _pump(tls: _Tls, payload: Payload, echo: Echo) -> None:
             tls.wait()
 
 
-def run_ktls_fast(job: Job, payload: Payload, echo: Echo) -> None:
+def run_ktls_fast(job: TransferJob, payload: RandomPayload, echo: EchoReceiver) -> None:
     """Send and receive by a ``ktls_fast.Connection``, with a thread for each direction."""
     config = ktls_fast.ClientConfig(
         Path(job.ca_file).read_bytes(), rekey_bytes=job.rekey_every, rekey_interval=0
@@ -136,7 +136,7 @@ def run_ktls_fast(job: Job, payload: Payload, echo: Echo) -> None:
         writer.join()
 
 
-def _write_all(connection: ktls_fast.Connection, job: Job, payload: Payload) -> None:
+def _write_all(connection: ktls_fast.Connection, job: TransferJob, payload: RandomPayload) -> None:
     connection.sendall(job.head)
     for piece in payload:
         connection.sendall(piece)

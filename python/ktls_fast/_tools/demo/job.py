@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["HOST", "ClientKind", "Job", "Outcome", "Progress"]
+__all__ = ["HOST", "ClientKind", "Progress", "TransferJob", "TransferOutcome"]
 
 HOST = "127.0.0.1"
 
@@ -15,7 +15,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class TransferJob:
     """The task to send ``size`` bytes through the proxy and to read them back meanwhile."""
 
     kind: ClientKind
@@ -43,7 +43,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class TransferOutcome:
     """The result of a client."""
 
     number: int

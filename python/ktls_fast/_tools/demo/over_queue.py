@@ -24,8 +24,8 @@ from ktls_fast import (
 )
 
 from .job import Progress
-from .payload import Echo, Payload
-from .plan import shares
+from .payload import EchoReceiver, RandomPayload
+from .plan import split_size
 from .result import ConnectionResult, DemoResult
 from .show import progress_bar, report
 
@@ -34,7 +34,7 @@ __all__ = ["run"]
 REKEY_EVERY = 1 << 20
 KEY_UPDATE = key_update_message()
 PIECE = 1 << 18
-PATIENCE = 60.0
+TIMEOUT = 60.0
 INFO_SIZE = 40
 
 REMARK = """
@@ -42,7 +42,7 @@ Both ends are KtlsSockets on the same queue. There is no handshake; their keys a
 sends a KeyUpdate and renews its key after every MiB. Sent and received refer to the first end."""
 
 
-class End:
+class RekeyingSocket:
     """A KtlsSocket on the queue that renews its key after every MiB."""
 
     def __init__(
@@ -52,7 +52,7 @@ class End:
 
         :param secrets: the traffic secrets for sending and for receiving.
         """
-        sock.settimeout(PATIENCE)
+        sock.settimeout(TIMEOUT)
         self.sock = KtlsSocket(sock, device=queue, namespace=namespace)
         self.sock.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
         self._tx, self._rx = (
@@ -71,7 +71,7 @@ class End:
             self.sock.sendall(piece)
             self._left -= len(piece)
             if not self._left:
-                self._renew()
+                self._update_key()
 
     def receive(self) -> bytes:
         """Receive data, and follow the KeyUpdates that precede it."""
@@ -79,31 +79,34 @@ class End:
             data, control, _, _ = self.sock.recvmsg(PIECE, 32)
             if not control or control[0][2][0] == ContentType.APPLICATION_DATA:
                 return data
-            self._follow(data)
+            self._follow_key_update(data)
 
     def records(self) -> list[int]:
         """Return the numbers of records sent and received, including KeyUpdates."""
-        return [self._records[0] + self._number(TLS_TX), self._records[1] + self._number(TLS_RX)]
+        return [
+            self._records[0] + self._record_number(TLS_TX),
+            self._records[1] + self._record_number(TLS_RX),
+        ]
 
-    def _renew(self) -> None:
+    def _update_key(self) -> None:
         handshake = bytes([ContentType.HANDSHAKE])
         self.sock.sendmsg([KEY_UPDATE], [(SOL_TLS, TLS_SET_RECORD_TYPE, handshake)])
-        self._records[0] += self._number(TLS_TX)
+        self._records[0] += self._record_number(TLS_TX)
         self._tx = self._tx.next()
         self.sock.setsockopt(SOL_TLS, TLS_TX, self._tx.crypto_info())
         self._left = REKEY_EVERY
         self.key_updates[0] += 1
 
-    def _follow(self, message: bytes) -> None:
+    def _follow_key_update(self, message: bytes) -> None:
         if message != KEY_UPDATE:
             msg = f"expected a KeyUpdate, but received {message[:8].hex()}"
             raise ConnectionError(msg)
-        self._records[1] += self._number(TLS_RX)
+        self._records[1] += self._record_number(TLS_RX)
         self._rx = self._rx.next()
         self.sock.setsockopt(SOL_TLS, TLS_RX, self._rx.crypto_info())
         self.key_updates[1] += 1
 
-    def _number(self, direction: int) -> int:
+    def _record_number(self, direction: int) -> int:
         answer = self.sock.getsockopt(SOL_TLS, direction, INFO_SIZE)
         assert isinstance(answer, bytes)
         return CryptoInfo.from_bytes(answer).rec_seq
@@ -116,7 +119,7 @@ def run(size: int, connections: int, *, as_json: bool = False) -> int:
 
 def measure(size: int, connections: int) -> DemoResult:
     """Send ``size`` bytes in each direction and check them."""
-    parts, namespace, lock = shares(size, connections), Namespace(), threading.Lock()
+    parts, namespace, lock = split_size(size, connections), Namespace(), threading.Lock()
     with ExitStack() as stack:
         queue = stack.enter_context(OffloadQueue())
         bar = stack.enter_context(progress_bar(size))
@@ -145,12 +148,15 @@ def _transfer(
     progress: Progress,
 ) -> ConnectionResult:
     secrets = [os.urandom(32), os.urandom(32)]
-    near, far = _connected()
-    first, second = End(near, *over, *secrets), End(far, *over, *reversed(secrets))
-    payload, echo = Payload(number, size), Echo(size, progress, head=False)
+    near, far = _connected_pair()
+    first, second = (
+        RekeyingSocket(near, *over, *secrets),
+        RekeyingSocket(far, *over, *reversed(secrets)),
+    )
+    payload, echo = RandomPayload(number, size), EchoReceiver(size, progress, head=False)
     begun = time.monotonic()
     with first.sock, second.sock:
-        verdict = _move(pool, first, second, payload, echo)
+        verdict = _transfer_and_check(pool, first, second, payload, echo)
         records = first.records()
     return ConnectionResult(
         client="KtlsSocket",
@@ -164,35 +170,41 @@ def _transfer(
     )
 
 
-def _move(pool: ThreadPoolExecutor, first: End, second: End, payload: Payload, echo: Echo) -> str:
+def _transfer_and_check(
+    pool: ThreadPoolExecutor,
+    first: RekeyingSocket,
+    second: RekeyingSocket,
+    payload: RandomPayload,
+    echo: EchoReceiver,
+) -> str:
     """Send the payload and receive its echo; return ``ok`` or the error."""
     sending = pool.submit(_send, first, payload)
     echoing = pool.submit(_echo, second)
     try:
         while not echo.done:
             echo.feed(memoryview(first.receive()))
-        sending.result(PATIENCE)
+        sending.result(TIMEOUT)
     except (OSError, ValueError) as error:
         return str(error)
     finally:
         first.sock.shutdown(socket.SHUT_RDWR)
-        echoing.result(PATIENCE)
+        echoing.result(TIMEOUT)
     return "ok" if echo.digest == payload.digest else "the data received is not the data sent"
 
 
-def _send(end: End, payload: Payload) -> None:
+def _send(end: RekeyingSocket, payload: RandomPayload) -> None:
     for piece in payload:
         end.send(bytes(piece))
 
 
-def _echo(end: End) -> None:
+def _echo(end: RekeyingSocket) -> None:
     while data := end.receive():
         end.send(data)
 
 
-def _connected() -> tuple[socket.socket, socket.socket]:
+def _connected_pair() -> tuple[socket.socket, socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        near = socket.create_connection(listener.getsockname(), PATIENCE)
+        near = socket.create_connection(listener.getsockname(), TIMEOUT)
         far, _ = listener.accept()
     for end in (near, far):
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from .job import Progress
 
-__all__ = ["Echo", "Payload"]
+__all__ = ["EchoReceiver", "RandomPayload"]
 
 POOL = 4 * 2**20
 PIECE = 256 * 2**10
@@ -15,7 +15,7 @@ HEAD_BEGIN = b"HTTP/1.1 200 "
 HEAD_END = b"\r\n\r\n"
 
 
-class Payload:
+class RandomPayload:
     """Pseudorandom data, as an iterable of pieces.
 
     Generating new bytes would be slower than sending them. Therefore each piece starts at a random
@@ -45,7 +45,7 @@ class Payload:
         return self._digest.hexdigest()
 
 
-class Echo:
+class EchoReceiver:
     """The receiver of the data that comes back."""
 
     def __init__(self, size: int, progress: Progress, *, head: bool = True) -> None:
@@ -78,12 +78,12 @@ class Echo:
         if not len(data):
             msg = f"the connection ended {self._left} bytes early"
             raise ValueError(msg)
-        body = self._cut_head(data) if self._in_head else data
+        body = self._strip_head(data) if self._in_head else data
         self._digest.update(body)
         self._left -= len(body)
         self._progress(len(body))
 
-    def _cut_head(self, data: memoryview) -> memoryview:
+    def _strip_head(self, data: memoryview) -> memoryview:
         before = len(self._head)
         self._head += data
         end = self._head.find(HEAD_END)

@@ -7,9 +7,9 @@ from ktls_fast._tools.failure import CommandError
 
 from .job import ClientKind
 
-__all__ = ["client_kinds", "rekey_every", "shares"]
+__all__ = ["client_kinds", "rekey_every", "split_size"]
 
-SMALLEST_SHARE = 2**20
+MIN_SHARE = 2**20
 UPDATES_PER_CONNECTION = 32
 
 
@@ -25,13 +25,13 @@ def client_kinds(connections: int) -> list[ClientKind]:
     return list(islice(kinds, connections))
 
 
-def shares(size: int, connections: int) -> list[int]:
+def split_size(size: int, connections: int) -> list[int]:
     """Divide ``size`` into nearly equal parts.
 
     :raises CommandError: a part is less than 1 MiB, which is too little for key updates.
     """
     share, rest = divmod(size, connections)
-    if share < SMALLEST_SHARE:
+    if share < MIN_SHARE:
         msg = (
             f"--size {size} is too little for --connections {connections};"
             f" use at least {connections}MiB"

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Final
 
-from .job import HOST, Job
-from .payload import Echo, Payload
+from .job import HOST, TransferJob
+from .payload import EchoReceiver, RandomPayload
 
 __all__ = ["OPENSSL_COMMANDS", "ProgramError", "run_curl", "run_openssl"]
 
@@ -31,7 +31,7 @@ class ProgramError(Exception):
     """A program failed; the text contains its own error messages."""
 
 
-def run_curl(job: Job, payload: Payload, echo: Echo) -> None:
+def run_curl(job: TransferJob, payload: RandomPayload, echo: EchoReceiver) -> None:
     """Upload from a socket and download to a pipe at the same time, by curl."""
     command = (
         *("curl", "--silent", "--show-error", "--fail", "--http1.1", "--no-buffer"),
@@ -41,11 +41,11 @@ def run_curl(job: Job, payload: Payload, echo: Echo) -> None:
         *("-H", "Transfer-Encoding:", "-H", f"Content-Length: {job.size}", "-H", "Expect:"),
         *("--upload-file", "-", f"https://{job.server_name}:{job.port}/{job.number}"),
     )
-    with _started(command, socket.SOCK_STREAM) as (stdin, stdout):
+    with _running_program(command, socket.SOCK_STREAM) as (stdin, stdout):
         _exchange(lambda: _upload(stdin, payload), stdout, echo)
 
 
-def run_openssl(job: Job, payload: Payload, echo: Echo) -> None:
+def run_openssl(job: TransferJob, payload: RandomPayload, echo: EchoReceiver) -> None:
     """Send data and KeyUpdates by ``openssl s_client``.
 
     ``s_client`` takes a letter at the start of its input as a command. Its input is a socket that
@@ -57,17 +57,17 @@ def run_openssl(job: Job, payload: Payload, echo: Echo) -> None:
         *("-connect", f"{HOST}:{job.port}", "-servername", job.server_name),
         *("-CAfile", job.ca_file, "-verify_hostname", job.server_name, "-verify_return_error"),
     )
-    with _started(command, socket.SOCK_SEQPACKET) as (stdin, stdout):
+    with _running_program(command, socket.SOCK_SEQPACKET) as (stdin, stdout):
         _exchange(lambda: _send_with_key_updates(stdin, job, payload), stdout, echo)
 
 
-def _upload(stdin: socket.socket, payload: Payload) -> None:
+def _upload(stdin: socket.socket, payload: RandomPayload) -> None:
     for piece in payload:
         stdin.sendall(piece)
     stdin.shutdown(socket.SHUT_WR)
 
 
-def _send_with_key_updates(stdin: socket.socket, job: Job, payload: Payload) -> None:
+def _send_with_key_updates(stdin: socket.socket, job: TransferJob, payload: RandomPayload) -> None:
     stdin.send(job.head)
     sent = updates = 0
     for piece in payload:
@@ -79,7 +79,7 @@ def _send_with_key_updates(stdin: socket.socket, job: Job, payload: Payload) -> 
             updates += 1
 
 
-def _exchange(feed: Callable[[], None], stdout: IO[bytes], echo: Echo) -> None:
+def _exchange(feed: Callable[[], None], stdout: IO[bytes], echo: EchoReceiver) -> None:
     """Call ``feed`` in a thread, and read from ``stdout`` meanwhile."""
 
     def feed_while_it_reads() -> None:
@@ -94,7 +94,7 @@ def _exchange(feed: Callable[[], None], stdout: IO[bytes], echo: Echo) -> None:
 
 
 @contextlib.contextmanager
-def _started(
+def _running_program(
     command: Sequence[str], kind: socket.SocketKind
 ) -> Iterator[tuple[socket.socket, IO[bytes]]]:
     """Run a program in the block, which yields its input socket and its output.
@@ -111,22 +111,22 @@ def _started(
             )
         with program:
             try:
-                yield ours, _present(program.stdout)
+                yield ours, _require_stream(program.stdout)
                 ours.close()
                 status = program.wait(TIMEOUT)
             except BaseException as error:
                 program.kill()
-                raise ProgramError(_complaint(command, error, errors)) from error
+                raise ProgramError(_describe_failure(command, error, errors)) from error
         if status:
-            raise ProgramError(_complaint(command, f"exit status {status}", errors))
+            raise ProgramError(_describe_failure(command, f"exit status {status}", errors))
 
 
-def _present(stream: IO[bytes] | None) -> IO[bytes]:
+def _require_stream(stream: IO[bytes] | None) -> IO[bytes]:
     assert stream is not None, "requested by PIPE"
     return stream
 
 
-def _complaint(command: Sequence[str], what: object, errors: IO[bytes]) -> str:
+def _describe_failure(command: Sequence[str], what: object, errors: IO[bytes]) -> str:
     errors.seek(0)
-    said = " ".join(errors.read().decode(errors="replace").split())
-    return f"{command[0]}: {what}" + (f" ({said})" if said else "")
+    printed = " ".join(errors.read().decode(errors="replace").split())
+    return f"{command[0]}: {what}" + (f" ({printed})" if printed else "")

@@ -17,13 +17,13 @@ from ktls_fast._tools.parent import end_with_parent
 from .job import HOST
 from .nameless_file import NamelessFile
 
-__all__ = ["ProxyProcess", "ProxyStory"]
+__all__ = ["ProxyOutput", "ProxyProcess"]
 
 STOP_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class ProxyStory:
+class ProxyOutput:
     """The output of a proxy."""
 
     connections: dict[str, dict[str, Any]]
@@ -56,16 +56,16 @@ class ProxyProcess:
         )
         self.port = self._read_port()
 
-    def stop(self) -> ProxyStory:
+    def stop(self) -> ProxyOutput:
         """Stop the proxy by SIGTERM, and return its output."""
         self._process.terminate()
-        _, told = self._process.communicate(timeout=STOP_TIMEOUT)
-        if self._process.returncode or not all(line[0] == "{" for line in told.splitlines()):
-            msg = f"the proxy exited with status {self._process.returncode} and printed:\n{told}"
+        _, printed = self._process.communicate(timeout=STOP_TIMEOUT)
+        if self._process.returncode or not all(line[0] == "{" for line in printed.splitlines()):
+            msg = f"the proxy exited with status {self._process.returncode} and printed:\n{printed}"
             raise CommandError(msg)
-        stats = next(event for event in _events(told) if event["event"] == "stats")
+        stats = next(event for event in _events(printed) if event["event"] == "stats")
         lines = _events(self._log.read_text())
-        return ProxyStory({line["server_name"]: line for line in lines}, stats["tls_stat"])
+        return ProxyOutput({line["server_name"]: line for line in lines}, stats["tls_stat"])
 
     def _read_port(self) -> int:
         assert self._process.stderr is not None, "requested by PIPE"

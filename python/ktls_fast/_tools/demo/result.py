@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from .job import Job, Outcome
-from .proxy_process import ProxyStory
+from .job import TransferJob, TransferOutcome
+from .proxy_process import ProxyOutput
 
 __all__ = ["ConnectionResult", "DemoResult", "judge"]
 
@@ -54,7 +54,10 @@ class DemoResult:
 
 
 def judge(
-    jobs: list[Job], outcomes: dict[int, Outcome], upstream: dict[int, str], proxy: ProxyStory
+    jobs: list[TransferJob],
+    outcomes: dict[int, TransferOutcome],
+    upstream: dict[int, str],
+    proxy: ProxyOutput,
 ) -> DemoResult:
     """Compare the results of the clients, the upstream and the proxy.
 
@@ -80,7 +83,7 @@ def judge(
 
 
 def _judge_one(
-    job: Job, outcome: Outcome, upstream: str | None, line: dict[str, Any]
+    job: TransferJob, outcome: TransferOutcome, upstream: str | None, line: dict[str, Any]
 ) -> ConnectionResult:
     return ConnectionResult(
         client=f"{job.number} {job.kind}",
@@ -94,7 +97,7 @@ def _judge_one(
     )
 
 
-def _verdict(outcome: Outcome, upstream: str | None, line: dict[str, Any]) -> str:
+def _verdict(outcome: TransferOutcome, upstream: str | None, line: dict[str, Any]) -> str:
     if outcome.error is not None:
         return outcome.error
     if upstream != outcome.sent:

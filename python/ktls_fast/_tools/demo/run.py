@@ -13,8 +13,8 @@ from ktls_fast._tools.failure import CommandError
 from ktls_fast._tools.parent import end_with_parent
 
 from .client import run_job
-from .job import Job, Outcome, Progress, server_name
-from .plan import client_kinds, rekey_every, shares
+from .job import Progress, TransferJob, TransferOutcome, server_name
+from .plan import client_kinds, rekey_every, split_size
 from .proxy_process import ProxyProcess
 from .result import DemoResult, judge
 from .show import progress_bar, report
@@ -23,7 +23,7 @@ from .upstream import serve
 __all__ = ["run"]
 
 START_TIMEOUT = 30.0
-SLOWEST = 10 * 10**6
+MIN_RATE = 10 * 10**6
 """Minimum rate in bytes per second; a slower demo is aborted."""
 
 PROCESSES = multiprocessing.get_context("spawn")
@@ -36,7 +36,7 @@ def run(size: int, connections: int, *, as_json: bool = False) -> int:
 
 def measure(size: int, connections: int) -> DemoResult:
     """Send ``size`` bytes in each direction and check them."""
-    parts = shares(size, connections)
+    parts = split_size(size, connections)
     with (
         _process(serve) as upstream,
         ProxyProcess(
@@ -47,14 +47,14 @@ def measure(size: int, connections: int) -> DemoResult:
     ):
         jobs = _plan_jobs(parts, proxy)
         with progress_bar(size) as progress:
-            outcomes = _do(jobs, progress)
-        story = proxy.stop()  # afterwards the upstream has reported all its digests
-        return judge(jobs, outcomes, _digests(upstream), story)
+            outcomes = _run_jobs(jobs, progress)
+        output = proxy.stop()  # afterwards the upstream has reported all its digests
+        return judge(jobs, outcomes, _digests(upstream), output)
 
 
-def _plan_jobs(parts: Sequence[int], proxy: ProxyProcess) -> list[Job]:
+def _plan_jobs(parts: Sequence[int], proxy: ProxyProcess) -> list[TransferJob]:
     return [
-        Job(
+        TransferJob(
             kind=kind,
             number=number,
             port=proxy.port,
@@ -66,30 +66,30 @@ def _plan_jobs(parts: Sequence[int], proxy: ProxyProcess) -> list[Job]:
     ]
 
 
-def _do(jobs: Sequence[Job], progress: Progress) -> dict[int, Outcome]:
+def _run_jobs(jobs: Sequence[TransferJob], progress: Progress) -> dict[int, TransferOutcome]:
     """Run all jobs at the same time, and return an outcome for each."""
-    outcomes: dict[int, Outcome] = {}
+    outcomes: dict[int, TransferOutcome] = {}
     with ExitStack() as stack:
         running = {stack.enter_context(_process(run_job, job)): job.number for job in jobs}
-        deadline = time.monotonic() + START_TIMEOUT + sum(job.size for job in jobs) / SLOWEST
+        deadline = time.monotonic() + START_TIMEOUT + sum(job.size for job in jobs) / MIN_RATE
         while running and (ready := wait(running, deadline - time.monotonic())):
             for pipe in ready:
                 assert isinstance(pipe, Pipe)
                 message = _receive(pipe, running[pipe])
-                if isinstance(message, Outcome):
+                if isinstance(message, TransferOutcome):
                     outcomes[running.pop(pipe)] = message
                 else:
                     progress(message)
     for number in running.values():
-        outcomes[number] = Outcome(number=number, error="it did not finish in time")
+        outcomes[number] = TransferOutcome(number=number, error="it did not finish in time")
     return outcomes
 
 
-def _receive(pipe: Pipe, number: int) -> int | Outcome:
+def _receive(pipe: Pipe, number: int) -> int | TransferOutcome:
     try:
-        message: int | Outcome = pipe.recv()
+        message: int | TransferOutcome = pipe.recv()
     except EOFError:
-        return Outcome(number=number, error="its process ended without a result")
+        return TransferOutcome(number=number, error="its process ended without a result")
     return message
 
 
@@ -109,7 +109,7 @@ def _digests(upstream: Pipe) -> dict[int, str]:
     return digests
 
 
-def _run_until_told(parent: int, target: Callable[..., None], *arguments: object) -> None:
+def _run_in_child(parent: int, target: Callable[..., None], *arguments: object) -> None:
     """Call ``target`` in a child process that ignores Ctrl-C and ends when its parent ends.
 
     A terminal sends Ctrl-C to the whole group; only the parent handles it.
@@ -128,7 +128,7 @@ def _process(target: Callable[..., None], *arguments: object) -> Iterator[Pipe]:
     """
     ours, theirs = PROCESSES.Pipe()
     arguments = (os.getpid(), target, *arguments, theirs)
-    process = PROCESSES.Process(target=_run_until_told, args=arguments, daemon=True)
+    process = PROCESSES.Process(target=_run_in_child, args=arguments, daemon=True)
     process.start()
     theirs.close()
     with ours:

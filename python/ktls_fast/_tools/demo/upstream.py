@@ -20,22 +20,24 @@ def serve(pipe: Pipe) -> None:
 
     Send the port to ``pipe``, and then the number and the digest of each request.
     """
-    telling = threading.Lock()
+    pipe_lock = threading.Lock()
     with socket.create_server((HOST, 0), backlog=128) as listener:
         pipe.send(listener.getsockname()[1])
         while True:
             client, _ = listener.accept()
-            threading.Thread(target=_answer, args=(client, pipe, telling), daemon=True).start()
+            threading.Thread(
+                target=_handle_request, args=(client, pipe, pipe_lock), daemon=True
+            ).start()
 
 
-def _answer(client: socket.socket, pipe: Pipe, telling: threading.Lock) -> None:
+def _handle_request(client: socket.socket, pipe: Pipe, pipe_lock: threading.Lock) -> None:
     with contextlib.suppress(OSError), client:
         client.settimeout(TIMEOUT)
         head, body = _read_head(client)
         number, size = _parse(head)
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
         digest = _echo(client, body, size)
-        with telling:
+        with pipe_lock:
             pipe.send((number, digest))
         while client.recv(BUFFER):  # the client closes the connection first
             pass
