@@ -9,7 +9,7 @@ from typing import cast
 
 from ktls_fast import tls_stat
 from ktls_fast._tools.conformance.random_program import key_struct
-from ktls_fast._tools.conformance.sides import End, Side
+from ktls_fast._tools.conformance.sides import ComparedSide, TlsEnd
 from tests.ktls_ends import SOL_TLS, TLS_RX, TLS_TX
 from tests.ktls_model import Control, Key, SocketModel, refused
 from tests.reference import TLS13
@@ -126,20 +126,20 @@ def key_of(value: bytes) -> Key:
     return Key(KEYS[value[4:32]], int.from_bytes(value[32:], "big"))
 
 
-def model() -> Side:
+def model() -> ComparedSide:
     """A side whose two ends are models of each other's peers."""
     ends: list[ModelEnd] = []
 
-    def take(sock: socket.socket) -> End:
+    def take(sock: socket.socket) -> TlsEnd:
         sock.close()
         end = ModelEnd()
         if ends:
             end.peer, ends[0].peer = ends[0], end
         ends.append(end)
-        return cast("End", end)
+        return cast("TlsEnd", end)
 
     def counters() -> dict[str, int]:
         counted = sum((end.model.counted for end in ends), Counter())
         return {name: counted[name] for name in tls_stat()}
 
-    return Side("model", take, counters)
+    return ComparedSide("model", take, counters)

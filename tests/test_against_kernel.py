@@ -13,9 +13,9 @@ from ktls_fast import KtlsSocket, Namespace
 from ktls_fast._kernel_socket import KernelSocket
 from ktls_fast._kernel_tls import kernel_tls
 from ktls_fast._tools.cli import against_kernel, main
-from ktls_fast._tools.conformance.compare import Comparison, compare
+from ktls_fast._tools.conformance.compare import ScenarioComparison, compare
 from ktls_fast._tools.conformance.known import KNOWN
-from ktls_fast._tools.conformance.sides import End, Side, engine
+from ktls_fast._tools.conformance.sides import ComparedSide, TlsEnd, engine
 from ktls_fast._tools.conformance.steps import Step, scenarios
 from ktls_fast._tools.conformance.time_limit import TimeLimitError, time_limit
 from tests.rules import ROOT
@@ -49,28 +49,28 @@ class Waiting(Wrong):
         return self._sock.recv(size, flags & ~socket.MSG_DONTWAIT)
 
 
-def side_of(kind: type[Wrong]) -> Callable[[], Side]:
+def side_of(kind: type[Wrong]) -> Callable[[], ComparedSide]:
     """A side whose ends are of this kind, and which counts right."""
 
-    def side() -> Side:
+    def side() -> ComparedSide:
         namespace = Namespace()
         kernel_counters = namespace.tls_stat().keys()
 
-        def take(sock: socket.socket) -> End:
-            return cast("End", kind(sock, namespace))
+        def take(sock: socket.socket) -> TlsEnd:
+            return cast("TlsEnd", kind(sock, namespace))
 
         def counters() -> dict[str, int]:
             counted = namespace.tls_stat()
             return {name: counted[name] for name in kernel_counters}
 
-        return Side("wrong", take, counters)
+        return ComparedSide("wrong", take, counters)
 
     return side
 
 
-def without_ulp() -> Side:
+def without_ulp() -> ComparedSide:
     """This host's kernel, as long as nobody attaches the ULP."""
-    return Side("kernel", KernelSocket.over, Namespace().tls_stat)
+    return ComparedSide("kernel", KernelSocket.over, Namespace().tls_stat)
 
 
 def scenario(name: str) -> Step:
@@ -136,7 +136,7 @@ def test_a_call_that_does_not_return_is_a_difference() -> None:
 @pytest.mark.parametrize("name", ["ulp.udp", "ulp.unix", "ulp.no_ulp"])
 def test_this_hosts_kernel_is_played_without_the_ulp(name: str) -> None:
     found = compare(scenario(name), engine, without_ulp, SHORT)
-    assert found == Comparison(name)
+    assert found == ScenarioComparison(name)
 
 
 @pytest.mark.skipif(HERE != "yes", reason=f"kernel TLS: {HERE}")

@@ -5,10 +5,10 @@ from contextlib import closing
 import pytest
 
 from ktls_fast import aead_in_use
-from ktls_fast._tools.conformance.ends import NotHereError
+from ktls_fast._tools.conformance.ends import UnsupportedSocketsError
 from ktls_fast._tools.conformance.replay import NOT_REPLAYED, replay
 from ktls_fast._tools.conformance.sides import engine
-from ktls_fast._tools.conformance.steps import Outcome, Step, expected, scenarios
+from ktls_fast._tools.conformance.steps import CallResult, Step, expected, scenarios
 
 # How the kernel cut a record into the pages of a pipe.
 UNSAID = {"pieces"}
@@ -34,7 +34,7 @@ def test_scenario_ends_as_on_the_kernel(scenario: Step) -> None:
             for step, got in calls:
                 assert same(got, expected(step)), f"step {played} {step}: {got}"
                 played += 1
-    except NotHereError as error:
+    except UnsupportedSocketsError as error:
         pytest.skip(str(error))
     assert played
 
@@ -46,7 +46,7 @@ def not_replayed(name: str) -> str | None:
     return NOT_REPLAYED.get(name)
 
 
-def same(got: Outcome, want: Outcome) -> bool:
+def same(got: CallResult, want: CallResult) -> bool:
     """Equal results; where the recording has none, none are asked for."""
     return {key: got.get(key) for key in want if key not in UNSAID} == {
         key: want[key] for key in want if key not in UNSAID

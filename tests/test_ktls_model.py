@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ktls_fast._tools.conformance.compare import compare
-from ktls_fast._tools.conformance.random_program import Program, random_scenario
+from ktls_fast._tools.conformance.random_program import RandomProgram, random_scenario
 from ktls_fast._tools.conformance.shrink import shrink
 from ktls_fast._tools.conformance.sides import engine
 from ktls_fast._tools.conformance.steps import Step
@@ -23,7 +23,7 @@ def differs(scenario: Step) -> bool:
 
 @given(st.integers(0, 1 << 64))
 def test_random_calls_end_as_in_the_model(seed: int) -> None:
-    scenario = random_scenario(seed, 0, CALLS, Program)
+    scenario = random_scenario(seed, 0, CALLS, RandomProgram)
     if not differs(scenario):
         return
     small = shrink(scenario, differs)

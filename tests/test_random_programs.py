@@ -14,12 +14,12 @@ from ktls_fast import KeyExpiredError
 from ktls_fast._tools.cli import against_kernel, against_kernel_random, main
 from ktls_fast._tools.conformance.compare import compare
 from ktls_fast._tools.conformance.random_program import random_scenario
-from ktls_fast._tools.conformance.shrink import MOST_TRIES, shrink
-from ktls_fast._tools.conformance.sides import Side, engine
+from ktls_fast._tools.conformance.shrink import MAX_TRIES, shrink
+from ktls_fast._tools.conformance.sides import ComparedSide, engine
 from ktls_fast._tools.conformance.steps import Step
 from tests.test_against_kernel import Reversed, Wrong, side_of
 
-Make = Callable[[], Side]
+Make = Callable[[], ComparedSide]
 PROGRAMS = 60
 
 
@@ -57,7 +57,7 @@ class Forgiving(Wrong):
             return 0
 
 
-def one_count_more() -> Side:
+def one_count_more() -> ComparedSide:
     """A side that counts wrong."""
     right = side_of(Wrong)()
     calls = iter(range(1000))
@@ -65,7 +65,7 @@ def one_count_more() -> Side:
     def counters() -> dict[str, int]:
         return {**right.counters(), "TlsDecryptError": next(calls)}
 
-    return Side("wrong", right.take, counters)
+    return ComparedSide("wrong", right.take, counters)
 
 
 @pytest.mark.parametrize("same", [engine, side_of(Wrong)])
@@ -159,7 +159,7 @@ def test_shrinking_is_bounded() -> None:
         return random.random() < 0.01
 
     shrink({"name": "x", "steps": [{"n": number} for number in range(1000)]}, differs)
-    assert tries <= MOST_TRIES
+    assert tries <= MAX_TRIES
 
 
 @pytest.fixture

@@ -6,9 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from ktls_fast._kernel_tls import kernel_tls
-from ktls_fast._tools.conformance.compare import SECONDS, Comparison, Difference, compare
-from ktls_fast._tools.conformance.sides import Side, engine, kernel
-from ktls_fast._tools.conformance.steps import Outcome, Step, scenarios
+from ktls_fast._tools.conformance.compare import (
+    SECONDS,
+    CallDifference,
+    ScenarioComparison,
+    compare,
+)
+from ktls_fast._tools.conformance.sides import ComparedSide, engine, kernel
+from ktls_fast._tools.conformance.steps import CallResult, Step, scenarios
 from ktls_fast._tools.failure import CommandError
 
 from .doctor import NO_KERNEL_TLS
@@ -22,7 +27,7 @@ __all__ = [
     "with_progress",
 ]
 
-MakeSide = Callable[[], Side]
+MakeSide = Callable[[], ComparedSide]
 Item = TypeVar("Item")
 
 NOT_PLAYED: Final = "skipped"
@@ -80,7 +85,7 @@ def with_progress(items: Sequence[Item], name: Callable[[Item], str]) -> Iterato
             bar.advance(task)
 
 
-def _as_json(found: list[Comparison]) -> str:
+def _as_json(found: list[ScenarioComparison]) -> str:
     return json.dumps(
         {
             "scenarios": len(found),
@@ -102,11 +107,11 @@ def _as_json(found: list[Comparison]) -> str:
     )
 
 
-def _as_text(found: list[Comparison]) -> str:
+def _as_text(found: list[ScenarioComparison]) -> str:
     return "\n".join([*_lines(found), _summary(found)])
 
 
-def _lines(found: Iterable[Comparison]) -> Iterator[str]:
+def _lines(found: Iterable[ScenarioComparison]) -> Iterator[str]:
     for each in found:
         if each.not_played:
             yield f"{each.scenario}: not played: {each.not_played}"
@@ -116,7 +121,7 @@ def _lines(found: Iterable[Comparison]) -> Iterator[str]:
             yield from describe_difference(difference)
 
 
-def describe_difference(difference: Difference) -> Iterator[str]:
+def describe_difference(difference: CallDifference) -> Iterator[str]:
     """Yield the lines that describe a call and its two results."""
     yield f"  call {difference.number}  {format_call(difference.call)}"
     yield f"    engine  {_format_values(difference.ours)}"
@@ -130,7 +135,7 @@ def format_call(step: Step) -> str:
     return f"{step['op']}{where}" + (f", {_format_values(arguments)}" if arguments else "")
 
 
-def _format_values(values: Outcome) -> str:
+def _format_values(values: CallResult) -> str:
     return ", ".join(f"{name} {_format_value(value)}" for name, value in values.items())
 
 
@@ -139,17 +144,17 @@ def _format_value(value: Any) -> str:  # noqa: ANN401 - any value of a scenario
     return value if plain else json.dumps(value)
 
 
-def _summary(found: list[Comparison]) -> str:
+def _summary(found: list[ScenarioComparison]) -> str:
     counts = ", ".join(f"{count} {word}" for word, count in _counts(found).items())
     return f"{len(found)} scenario{'s' if len(found) > 1 else ''}: {counts}"
 
 
-def _counts(found: list[Comparison]) -> dict[str, int]:
+def _counts(found: list[ScenarioComparison]) -> dict[str, int]:
     kinds = [_outcome_kind(each) for each in found]
     return {kind: kinds.count(kind) for kind in KINDS}
 
 
-def _outcome_kind(each: Comparison) -> str:
+def _outcome_kind(each: ScenarioComparison) -> str:
     if each.not_played:
         return "not played"
     if not each.differences:

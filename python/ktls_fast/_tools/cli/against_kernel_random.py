@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ktls_fast._tools.conformance.compare import SECONDS, Comparison, MakeSide, compare
+from ktls_fast._tools.conformance.compare import SECONDS, MakeSide, ScenarioComparison, compare
 from ktls_fast._tools.conformance.random_program import random_scenario
 from ktls_fast._tools.conformance.shrink import shrink
 from ktls_fast._tools.conformance.sides import engine, kernel
@@ -52,11 +52,13 @@ def run(
     return 1 if found else 0
 
 
-def _compare(scenario: Step, sides: tuple[MakeSide, MakeSide]) -> Comparison:
+def _compare(scenario: Step, sides: tuple[MakeSide, MakeSide]) -> ScenarioComparison:
     return compare(scenario, *sides, SECONDS)
 
 
-def _shrink_difference(scenario: Step, sides: tuple[MakeSide, MakeSide]) -> tuple[Step, Comparison]:
+def _shrink_difference(
+    scenario: Step, sides: tuple[MakeSide, MakeSide]
+) -> tuple[Step, ScenarioComparison]:
     """Shrink a program that differs, and cut it after the first call that differs.
 
     The results of that call become those of the other side.
@@ -74,12 +76,12 @@ def _shrink_difference(scenario: Step, sides: tuple[MakeSide, MakeSide]) -> tupl
     return {**small, "steps": steps}, compared
 
 
-def _as_json(seed: int, played: int, found: list[tuple[Step, Comparison]]) -> str:
+def _as_json(seed: int, played: int, found: list[tuple[Step, ScenarioComparison]]) -> str:
     differences = [_difference(scenario, compared) for scenario, compared in found]
     return json.dumps({"seed": seed, "programs": played, "differences": differences})
 
 
-def _difference(scenario: Step, compared: Comparison) -> dict[str, Any]:
+def _difference(scenario: Step, compared: ScenarioComparison) -> dict[str, Any]:
     first = compared.differences[0] if compared.differences else None
     return {
         "scenario": scenario,
@@ -89,12 +91,12 @@ def _difference(scenario: Step, compared: Comparison) -> dict[str, Any]:
     }
 
 
-def _as_text(seed: int, played: int, found: list[tuple[Step, Comparison]]) -> str:
+def _as_text(seed: int, played: int, found: list[tuple[Step, ScenarioComparison]]) -> str:
     summary = f"{played} programs of seed {seed}: {len(found)} differ"
     return "\n".join([*_lines(found), summary])
 
 
-def _lines(found: list[tuple[Step, Comparison]]) -> Iterator[str]:
+def _lines(found: list[tuple[Step, ScenarioComparison]]) -> Iterator[str]:
     for scenario, compared in found:
         yield f"{scenario['name']}: differs" + ("" if compared.differences else ", but not always")
         for number, step in enumerate(scenario["steps"], 1):

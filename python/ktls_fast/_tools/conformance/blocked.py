@@ -8,7 +8,7 @@ from pathlib import Path
 
 __all__ = ["blocked", "once_blocked", "wait_until", "wait_until_blocked"]
 
-PATIENCE = 2.0
+TIMEOUT = 2.0
 WAITS = ("poll", "wait_woken")
 """Parts of the kernel's function names in which a poll and a receive sleep."""
 
@@ -73,6 +73,6 @@ def wait_until_blocked(thread_id: int) -> None:
 
 def wait_until(condition: Callable[[], bool]) -> None:
     """Return when ``condition`` returns True, or after 2 seconds."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while time.monotonic() < end and not condition():
         pass

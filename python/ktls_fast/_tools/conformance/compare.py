@@ -5,39 +5,39 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .ends import NotHereError
+from .ends import UnsupportedSocketsError
 from .known import KNOWN
 from .replay import NOT_REPLAYED, replay
-from .sides import Side
-from .steps import Outcome, Step
+from .sides import ComparedSide
+from .steps import CallResult, Step
 from .time_limit import TimeLimitError, time_limit
 
-__all__ = ["SECONDS", "Comparison", "Difference", "MakeSide", "compare"]
+__all__ = ["SECONDS", "CallDifference", "MakeSide", "ScenarioComparison", "compare"]
 
 SECONDS = 10.0
 """Default time limit of a scenario on each side."""
 
-MakeSide: TypeAlias = Callable[[], Side]
-Calls: TypeAlias = list[tuple[Step, Outcome]]
+MakeSide: TypeAlias = Callable[[], ComparedSide]
+Calls: TypeAlias = list[tuple[Step, CallResult]]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class CallDifference:
     """A call with different results on the two sides."""
 
     number: int
     """The number of the call, counted from 1."""
     call: Step
-    ours: Outcome
-    theirs: Outcome
+    ours: CallResult
+    theirs: CallResult
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ScenarioComparison:
     """The result of comparing a scenario on two sides."""
 
     scenario: str
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[CallDifference, ...] = ()
     not_played: str | None = None
     """The reason why the scenario was not played, or None."""
 
@@ -49,27 +49,27 @@ class Comparison:
 
 def compare(
     scenario: Step, ours: MakeSide, theirs: MakeSide, seconds: float = SECONDS
-) -> Comparison:
+) -> ScenarioComparison:
     """Play ``scenario`` on one side and then on the other, and return the differences.
 
     Only the main thread may call it, as the time limit uses SIGALRM.
     """
     name = scenario["name"]
     if name in NOT_REPLAYED:
-        return Comparison(name, not_played=NOT_REPLAYED[name])
+        return ScenarioComparison(name, not_played=NOT_REPLAYED[name])
     try:
         pairs = zip(*(_play(scenario, make(), seconds) for make in (ours, theirs)), strict=False)
         differences = tuple(
-            Difference(number, call, mine, other)
+            CallDifference(number, call, mine, other)
             for number, ((call, mine), (_, other)) in enumerate(pairs, 1)
             if mine != other
         )
-    except NotHereError as error:
-        return Comparison(name, not_played=str(error))
-    return Comparison(name, differences)
+    except UnsupportedSocketsError as error:
+        return ScenarioComparison(name, not_played=str(error))
+    return ScenarioComparison(name, differences)
 
 
-def _play(scenario: Step, side: Side, seconds: float) -> Calls:
+def _play(scenario: Step, side: ComparedSide, seconds: float) -> Calls:
     """Return the calls with their results; the last result may be that the time was over."""
     calls: Calls = []
     try:

@@ -13,10 +13,10 @@ from .program import (
     HANDSHAKE,
     KEY_UPDATE,
     LAST_NUMBER,
-    SENT_AT_MOST,
-    Program,
+    MAX_UNREAD,
+    RandomProgram,
     key_struct,
-    settled,
+    settle_step,
 )
 from .steps import Step
 
@@ -25,7 +25,7 @@ __all__ = ["CraftedProgram"]
 BAD_HEADER: Final = bytes.fromhex("170303ffff")
 
 
-class CraftedProgram(Program):
+class CraftedProgram(RandomProgram):
     """One end sends crafted records, valid and invalid; the other has two keys, one or none."""
 
     def __init__(self, random: Random) -> None:
@@ -49,13 +49,20 @@ class CraftedProgram(Program):
 
     def calls(self) -> list[Callable[[], list[Step]]]:
         """Return the functions that make the next call; repeated ones are chosen more often."""
-        often = [self.craft, self.craft, self.send, self.send_typed, self.recv, self.recvmsg]
-        rare = [self.send_badly, self.take_error, self.look, self.look, self.see_wire]
+        often = [
+            self.send_crafted,
+            self.send_crafted,
+            self.send,
+            self.send_typed,
+            self.recv,
+            self.recvmsg,
+        ]
+        rare = [self.send_badly, self.take_error, self.poll_socket, self.poll_socket, self.see_wire]
         return [*often, *often, *rare, self.splice, self.shut_down, self.reset, self.low_water]
 
-    def craft(self) -> list[Step]:
+    def send_crafted(self) -> list[Step]:
         """Send a record from A, a part of one, or an invalid one."""
-        if "A" in self.closed or self.sent["A"] > SENT_AT_MOST:
+        if "A" in self.closed or self.sent["A"] > MAX_UNREAD:
             return []
         data = self._rest or self._record()
         self._rest = b""
@@ -63,7 +70,10 @@ class CraftedProgram(Program):
             cut = self.random.randrange(1, len(data))
             data, self._rest = data[:cut], data[cut:]
         self.sent["A"] += len(data)
-        return [{"op": "rawsend", "on": "A", "data_in": data.hex(), "n": len(data)}, settled("A")]
+        return [
+            {"op": "rawsend", "on": "A", "data_in": data.hex(), "n": len(data)},
+            settle_step("A"),
+        ]
 
     def splice(self) -> list[Step]:
         """Splice from B into a pipe; not without a key, as it would wait for TCP."""
@@ -87,7 +97,7 @@ class CraftedProgram(Program):
         if "A" in self.closed or self.random.random() < 0.7:
             return []
         self.closed.add("A")
-        return [{"op": "close_with_rst", "on": "A"}, settled("A")]
+        return [{"op": "close_with_rst", "on": "A"}, settle_step("A")]
 
     def _record(self) -> bytes:
         roll = self.random.random()

@@ -3,19 +3,19 @@
 import socket
 from collections.abc import Callable
 
-__all__ = ["NotHereError", "sockets_of"]
+__all__ = ["UnsupportedSocketsError", "sockets_of"]
 
 IPPROTO_MPTCP = 262
 
 
-class NotHereError(Exception):
+class UnsupportedSocketsError(Exception):
     """The host does not support the sockets of a scenario; the text says why."""
 
 
 def sockets_of(name: str) -> list[socket.socket]:
     """Return the sockets A and B of a scenario, or only A.
 
-    :raises NotHereError: the host does not support sockets of this kind.
+    :raises UnsupportedSocketsError: the host does not support sockets of this kind.
     """
     return KINDS.get(name, _tcp)()
 
@@ -38,7 +38,7 @@ def _tcp_over_ipv6() -> list[socket.socket]:
         return _tcp(socket.AF_INET6)
     except OSError as error:
         msg = f"no IPv6: {error}"
-        raise NotHereError(msg) from error
+        raise UnsupportedSocketsError(msg) from error
 
 
 def _mptcp() -> list[socket.socket]:
@@ -47,7 +47,7 @@ def _mptcp() -> list[socket.socket]:
         return _tcp(protocol=IPPROTO_MPTCP)
     except OSError as error:
         msg = f"no MPTCP: {error}"
-        raise NotHereError(msg) from error
+        raise UnsupportedSocketsError(msg) from error
 
 
 def _udp() -> list[socket.socket]:

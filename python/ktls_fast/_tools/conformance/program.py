@@ -11,7 +11,7 @@ from ktls_fast.constants import SOL_TLS
 
 from .steps import Step
 
-__all__ = ["Program", "key_struct", "settled"]
+__all__ = ["RandomProgram", "key_struct", "settle_step"]
 
 TLS12: Final = 0x0303
 TLS13: Final = 0x0304
@@ -24,7 +24,7 @@ DATA_SIZES: Final = (0, 1, 2, 5, 40, 63, 64, 1000, 16384, 16385, 20_000)
 DATA_KINDS: Final = (KEY_UPDATE, b"\x18", b"\0\0", b"a\x16", b"\x18\x16\0")
 RECEIVE_SIZES: Final = (0, 1, 2, 5, 6, 100, 16384, 65536)
 TYPES: Final = (HANDSHAKE, HANDSHAKE, ALERT, DATA, 20, 99, 255)
-SENT_AT_MOST: Final = 60_000
+MAX_UNREAD: Final = 60_000
 """Maximum number of bytes sent by an end, so that they fit into TCP's buffers unread."""
 BAD_CONTROL: Final = (
     [[SOL_TLS, 1, ""]],
@@ -42,7 +42,7 @@ def key_struct(number: int, version: int, seq: int = 0, cipher: int = AES_GCM_12
     return head + blob[32:40] + blob[:16] + blob[48:52] + struct.pack(">Q", seq)
 
 
-class Program:
+class RandomProgram:
     """Both ends have keys for sending and receiving."""
 
     def __init__(self, random: Random) -> None:
@@ -66,7 +66,7 @@ class Program:
         made = [self._option(end, "TCP_ULP", "tls") for end in ENDS]
         for end in ENDS:
             made.append(self.key(end, "TLS_TX", *self.keys[end]))
-            made.append(self.key(end, "TLS_RX", *self.keys[other(end)]))
+            made.append(self.key(end, "TLS_RX", *self.keys[peer_of(end)]))
         return made
 
     def calls(self) -> list[Callable[[], list[Step]]]:
@@ -84,9 +84,9 @@ class Program:
             self.renew_badly,
             self.limit_payload,
             self.take_error,
-            self.look,
-            self.look,
-            self.ask_key,
+            self.poll_socket,
+            self.poll_socket,
+            self.read_key,
             self.shut_down,
         ]
 
@@ -137,7 +137,7 @@ class Program:
     def renew_receiving(self) -> list[Step]:
         """Install a key for receiving: the one that the peer sends with, or a similar one."""
         end = self._end()
-        number, seq = self.keys[other(end)]
+        number, seq = self.keys[peer_of(end)]
         if self.random.random() < 0.4:
             number, seq = self.random.randrange(4), self.random.randrange(4)
         return [self.key(end, "TLS_RX", number, seq + self.random.choice((0, 0, 0, 1)))]
@@ -146,9 +146,9 @@ class Program:
         """Perform a complete key update."""
         end = self._end()
         announcement = self._message(end, KEY_UPDATE.hex(), [[SOL_TLS, 1, "16"]], [])
-        read = {"op": "recvmsg", "on": other(end), "n": 65536, "anc": 64, "flags": ["DONTWAIT"]}
+        read = {"op": "recvmsg", "on": peer_of(end), "n": 65536, "anc": 64, "flags": ["DONTWAIT"]}
         sending = self._next_key(end)
-        return [*announcement, sending, read, self.key(other(end), "TLS_RX", *self.keys[end])]
+        return [*announcement, sending, read, self.key(peer_of(end), "TLS_RX", *self.keys[end])]
 
     def renew_badly(self) -> list[Step]:
         """Install a key that is refused."""
@@ -173,11 +173,11 @@ class Program:
         """Read the pending error of a socket."""
         return [{"op": "SO_ERROR", "on": self._end()}]
 
-    def look(self) -> list[Step]:
+    def poll_socket(self) -> list[Step]:
         """Poll a socket."""
         return [{"op": "poll", "on": self._end()}]
 
-    def ask_key(self) -> list[Step]:
+    def read_key(self) -> list[Step]:
         """Read a key with its current sequence number."""
         name = self.random.choice(("TLS_TX", "TLS_RX"))
         end = self._end()
@@ -215,7 +215,7 @@ class Program:
 
     def _sending(self, end: str, step: Step) -> list[Step]:
         """Return a send, and the wait until everything sealed has reached the peer's TCP."""
-        if end in self.closed or self.sent[end] > SENT_AT_MOST:
+        if end in self.closed or self.sent[end] > MAX_UNREAD:
             return []
         size = size_of(step["data_in"])
         self.sent[end] += size
@@ -231,12 +231,12 @@ class Program:
         return {"pattern": size} if size > 100 else self.random.randbytes(size).hex()
 
 
-def other(end: str) -> str:
+def peer_of(end: str) -> str:
     """Return the name of the peer of ``end``."""
     return "B" if end == "A" else "A"
 
 
-def settled(end: str) -> Step:
+def settle_step(end: str) -> Step:
     """Return the step that waits until what ``end`` has sent has reached its peer's TCP."""
     return {"op": "settle", "on": end}
 

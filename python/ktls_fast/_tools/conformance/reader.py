@@ -3,18 +3,18 @@
 import threading
 
 from .blocked import wait_until_blocked
-from .sides import End
+from .sides import TlsEnd
 from .steps import errno_name
 
-__all__ = ["Reader"]
+__all__ = ["BlockedReader"]
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 
 
-class Reader:
+class BlockedReader:
     """A thread that is blocked in ``recv``."""
 
-    def __init__(self, end: End, size: int, flags: int) -> None:
+    def __init__(self, end: TlsEnd, size: int, flags: int) -> None:
         """Start the thread, and return when it waits."""
         self._end, self._size, self._flags = end, size, flags
         self._got: bytes | None = None
@@ -26,7 +26,7 @@ class Reader:
 
     def result(self) -> str | int:
         """Return the data received as text, or its size if it is ciphertext, or the error."""
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT)
         if self._got is None:
             return self._error
         return len(self._got) if len(self._got) == 20 else self._got.decode(errors="replace")

@@ -11,17 +11,17 @@ from ktls_fast.constants import SOL_TLS, TLS_SET_RECORD_TYPE
 
 from .blocked import once_blocked
 from .ends import sockets_of
-from .player import Player
-from .reader import Reader
-from .sides import End, Side
-from .steps import Outcome, Step
+from .player import ScenarioPlayer
+from .reader import BlockedReader
+from .sides import ComparedSide, TlsEnd
+from .steps import CallResult, Step
 
 __all__ = ["NOT_REPLAYED", "replay"]
 
 ADDRESS = "Python cannot pass an invalid address"
 FULL = "fills a socket in a loop, as test_ktls_socket_send.py does"
 
-# A scenario is replayed up to the first of these calls, which cannot be made for the given reason.
+# A scenario is replayed up to the first of these calls, which cannot be made for the stated reason.
 CUT_AT = {
     "recvmsg_bad_address": ADDRESS,
     "send_bad_address": ADDRESS,
@@ -53,29 +53,29 @@ READER = {
 }
 
 
-def replay(scenario: Step, side: Side) -> Generator[tuple[Step, Outcome], None, None]:
+def replay(scenario: Step, side: ComparedSide) -> Generator[tuple[Step, CallResult], None, None]:
     """Play the calls of a scenario on ``side``, and yield each with its results.
 
-    :raises NotHereError: the host does not support the sockets of the scenario.
+    :raises UnsupportedSocketsError: the host does not support the sockets of the scenario.
     """
     name, meanwhile = scenario["name"], iter(SENT_MEANWHILE.get(scenario["name"], []))
-    reader: Reader | None = None
+    reader: BlockedReader | None = None
     with _interruptible(), _player(name, side) as player:
         for number, step in enumerate(scenario["steps"]):
             if step["op"] in CUT_AT:
                 return
             if name in READER and READER[name][0] == number:
-                reader = Reader(player.ends["B"], *READER[name][1:])
+                reader = BlockedReader(player.ends["B"], *READER[name][1:])
             if step["op"] == "blocked_recv" and reader:
                 yield step, {"ret": reader.result()}
                 continue
-            with _wakes(name, step, player, meanwhile):
+            with _waker(name, step, player, meanwhile):
                 outcome = player.play(step)
             yield step, outcome
 
 
-def _wakes(
-    name: str, step: Step, player: Player, meanwhile: Iterator[tuple[bytes, int]]
+def _waker(
+    name: str, step: Step, player: ScenarioPlayer, meanwhile: Iterator[tuple[bytes, int]]
 ) -> AbstractContextManager[None]:
     """Return a context in which the peer wakes up a receive without MSG_DONTWAIT."""
     if step["op"] not in {"recv", "recvmsg"} or "DONTWAIT" in step.get("flags", []):
@@ -88,30 +88,30 @@ def _wakes(
     return once_blocked(lambda: _send(player.ends["A"], *sent))
 
 
-def _send(end: End, data: bytes, record_type: int) -> None:
+def _send(end: TlsEnd, data: bytes, record_type: int) -> None:
     """Send a record; if that fails, the result of the waiting receive shows it."""
     with suppress(OSError):
         end.sendmsg([data], [(SOL_TLS, TLS_SET_RECORD_TYPE, bytes([record_type]))])
 
 
 @contextmanager
-def _player(name: str, side: Side) -> Iterator[Player]:
+def _player(name: str, side: ComparedSide) -> Iterator[ScenarioPlayer]:
     """Yield a player with the two ends that the scenario starts with, and close them."""
     with ExitStack() as stack:
-        ends: dict[str, End] = {}
+        ends: dict[str, TlsEnd] = {}
         for letter, sock in zip("AB", sockets_of(name), strict=False):
             ends[letter] = side.take(sock)
             stack.callback(ends[letter].close)
-            stack.callback(_release, ends[letter])
+            stack.callback(_wake_reader, ends[letter])
         if name in SEEN_THROUGH_A_DUP:
             ends["C"] = ends["B"].dup()
             stack.callback(ends["C"].close)
-        player = Player(ends, side.counters)
+        player = ScenarioPlayer(ends, side.counters)
         stack.callback(player.close)
         yield player
 
 
-def _release(end: End) -> None:
+def _wake_reader(end: TlsEnd) -> None:
     """Shut down ``end``, so that a waiting reader returns; closing would not wake it up."""
     with suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)

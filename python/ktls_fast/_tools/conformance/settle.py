@@ -7,18 +7,18 @@ import struct
 import time
 from contextlib import suppress
 
-from .sides import End
+from .sides import TlsEnd
 
 __all__ = ["settle"]
 
-PATIENCE = 1.0
+TIMEOUT = 1.0
 RDHUP = 0x2000
 TCP_INFO_SIZE = 232
 BYTES_RECEIVED, NOT_SENT, BYTES_SENT, SENT_AGAIN = 128, 144, 200, 208
 """Offsets of fields in ``struct tcp_info``."""
 
 
-def settle(near: End, far: End) -> None:
+def settle(near: TlsEnd, far: TlsEnd) -> None:
     """Flush what TCP delays at ``near``, and wait up to a second until ``far`` has received it.
 
     If ``near`` is closed, wait until ``far`` sees the end. If ``far`` is closed, do nothing.
@@ -30,7 +30,7 @@ def settle(near: End, far: End) -> None:
         return
     with suppress(OSError):
         near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT
     while time.monotonic() < until:
         sending, receiving = _tcp_info(near), _tcp_info(far)
         sent = _number(sending, BYTES_SENT, 8) - _number(sending, SENT_AGAIN, 8)
@@ -40,13 +40,13 @@ def settle(near: End, far: End) -> None:
         os.sched_yield()
 
 
-def _wait_for_end(end: End) -> None:
+def _wait_for_end(end: TlsEnd) -> None:
     poller = select.poll()
     poller.register(end.fileno(), RDHUP)
-    poller.poll(PATIENCE * 1000)
+    poller.poll(TIMEOUT * 1000)
 
 
-def _tcp_info(end: End) -> bytes:
+def _tcp_info(end: TlsEnd) -> bytes:
     """Return ``struct tcp_info`` of a connection; fields that are not reported are zero."""
     answer = b""
     with suppress(OSError):

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from .steps import Step
 
-__all__ = ["MOST_TRIES", "shrink"]
+__all__ = ["MAX_TRIES", "shrink"]
 
-MOST_TRIES = 200
+MAX_TRIES = 200
 """Maximum number of smaller scenarios that are played."""
 
 
-def shrink(scenario: Step, differs: Callable[[Step], bool], tries: int = MOST_TRIES) -> Step:
+def shrink(scenario: Step, differs: Callable[[Step], bool], tries: int = MAX_TRIES) -> Step:
     """Remove steps while ``differs`` returns True, and return the shortest scenario found.
 
     At first many steps are removed at a time, later fewer. The set-up is kept.

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
-    "Outcome",
+    "CallResult",
     "Step",
-    "cut",
     "errno_name",
     "expected",
     "flag_names",
     "flags_of",
-    "given",
+    "input_bytes",
+    "output_form",
     "pattern",
     "scenarios",
-    "shown",
+    "split_records",
 ]
 
 Step = dict[str, Any]
-Outcome = dict[str, Any]
+CallResult = dict[str, Any]
 
 MSG = {
     "PEEK": socket.MSG_PEEK,
@@ -39,7 +39,7 @@ MSG = {
     "ZEROCOPY": 0x4000000,
     "FASTOPEN": 0x20000000,
 }
-SHOWN = 96
+MAX_HEX_BYTES = 96
 
 
 def scenarios() -> list[Step]:
@@ -49,9 +49,9 @@ def scenarios() -> list[Step]:
     return recorded
 
 
-def shown(data: bytes) -> str | Step:
+def output_form(data: bytes) -> str | Step:
     """Return output data in the form of the recording: in hex, or long data as a digest."""
-    if len(data) <= SHOWN:
+    if len(data) <= MAX_HEX_BYTES:
         return data.hex()
     return {
         "len": len(data),
@@ -60,7 +60,7 @@ def shown(data: bytes) -> str | Step:
     }
 
 
-def given(data: str | Step) -> bytes:
+def input_bytes(data: str | Step) -> bytes:
     """Return the input data of a step as bytes."""
     if isinstance(data, str):
         return bytes.fromhex(data)
@@ -84,13 +84,13 @@ def flag_names(flags: int) -> list[str]:
     return [name for name, bit in MSG.items() if flags & bit]
 
 
-def cut(wire: bytes) -> tuple[list[Step], bytes]:
+def split_records(wire: bytes) -> tuple[list[Step], bytes]:
     """Split a stream into records in the form of the recording; return them and the rest."""
     records = []
     while len(wire) >= 5 and wire[1] == 3:
         size = 5 + int.from_bytes(wire[3:5], "big")
         record, wire = wire[:size], wire[size:]
-        shape: Step = {"hdr": record[:5].hex(), "len": size - 5, "rec": shown(record)}
+        shape: Step = {"hdr": record[:5].hex(), "len": size - 5, "rec": output_form(record)}
         if len(record) < size:
             shape["cut"] = len(record)
         records.append(shape)
@@ -104,7 +104,7 @@ def errno_name(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, str(error))
 
 
-def expected(step: Step) -> Outcome:
+def expected(step: Step) -> CallResult:
     """Return the results of a step, without remarks for readers."""
     results = {key: step[key] for key in RESULTS if key in step}
     if "records" in results:
