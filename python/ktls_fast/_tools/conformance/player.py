@@ -19,6 +19,7 @@ from .blocked import once_blocked
 from .file_calls import FileCalls
 from .settle import settle
 from .sides import Counters, TlsEnd
+from .socket_options import PLAIN_OPTIONS, TLS_OPTIONS, option_number
 from .steps import (
     CallResult,
     Step,
@@ -33,29 +34,8 @@ from .steps import (
 __all__ = ["ScenarioPlayer"]
 
 POLL = {1: "IN", 2: "PRI", 4: "OUT", 8: "ERR", 0x10: "HUP", 0x2000: "RDHUP"}
-TLS_OPTIONS = {
-    "TLS_TX": 1,
-    "TLS_RX": 2,
-    "TLS_TX_ZEROCOPY_RO": 3,
-    "TLS_RX_EXPECT_NO_PAD": 4,
-    "TLS_TX_MAX_PAYLOAD_LEN": 5,
-}
 POLLED = select.POLLIN | select.POLLPRI | select.POLLOUT | 0x2000
-PLAIN_OPTIONS: dict[str, tuple[int, int, int | bytes]] = {
-    "TCP_CORK": (socket.IPPROTO_TCP, 3, 1),
-    "uncork": (socket.IPPROTO_TCP, 3, 0),
-    "TCP_NODELAY": (socket.IPPROTO_TCP, 1, 1),
-    "SO_LINGER": (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 1)),
-    "SO_RCVTIMEO": (socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("qq", 0, 100_000)),
-    "SO_RCVLOWAT": (socket.SOL_SOCKET, socket.SO_RCVLOWAT, 10),
-}
 MAX_TCP_DELAY = 5.0
-
-
-def option_number(step: Step) -> int:
-    """Return the number of a TLS option; a scenario has the numbers of unknown options."""
-    name = step["opt"]
-    return name if isinstance(name, int) else TLS_OPTIONS[name]
 
 
 class ScenarioPlayer(FileCalls):
