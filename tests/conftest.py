@@ -10,17 +10,17 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.ktls_ends import LEFT_OPEN
+from tests.ktls_ends import LEFT_OPEN, Ends, Pair, ends_over
 from tests.ktls_pipe import Pipe, open_pipe
 from tests.reference import CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_key
 
 IN_CI = bool(os.environ.get("CI"))
 SOCKET_TIMEOUT = 30.0
-# Only its own tests set it.
+# Only the tests of this variable set it.
 os.environ.pop("KTLS_FAST_BACKEND", None)
 
-# The programs that the tests start ignore what this one ignores: SIGHUP below nohup, SIGINT
-# below a shell's "&".
+# The programs that the tests start inherit ignored signals: SIGHUP under nohup, SIGINT in the
+# background of a shell.
 for number in (signal.SIGHUP, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -34,28 +34,31 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "slow" if IN_CI else 
 
 @pytest.fixture(autouse=True)
 def close_what_is_left_open() -> Iterator[None]:
-    """What ``attach`` has made is closed at the end."""
+    """Close the sockets that ``attach`` has created."""
     yield
     while LEFT_OPEN:
         LEFT_OPEN.pop().close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse names that differ between processes: pytest-xdist could not share out the cases."""
+    """Reject names that differ between processes, as pytest-xdist could not distribute them."""
     if unstable := [item.nodeid for item in items if " at 0x" in item.nodeid]:
-        message = f"an address is no name for a case: {unstable[0]}"
+        message = f"the name of a case contains an address: {unstable[0]}"
         raise pytest.UsageError(message)
 
 
 @pytest.fixture(scope="session")
 def require_tool() -> Callable[[str], str]:
-    """``require_tool("openssl")`` is its path; without it the test is skipped, and fails in CI."""
+    """Return a function from the name of a program to its path.
+
+    If the program is not installed, the function skips the test, or lets it fail in CI.
+    """
     return _path_of
 
 
 @pytest.fixture
 def tcp_pair() -> Iterator[Callable[[], tuple[socket.socket, socket.socket]]]:
-    """``tcp_pair()`` makes two connected TCP sockets on 127.0.0.1; all are closed at the end."""
+    """Yield a function that returns two connected TCP sockets on 127.0.0.1; close all of them."""
     with ExitStack() as stack:
 
         def make() -> tuple[socket.socket, socket.socket]:
@@ -69,7 +72,7 @@ def tcp_pair() -> Iterator[Callable[[], tuple[socket.socket, socket.socket]]]:
 
 @pytest.fixture(scope="session", params=CIPHERS, ids=lambda cipher: cipher.name)
 def cipher(request: pytest.FixtureRequest) -> Cipher:
-    """Each cipher of the kernel, in turn."""
+    """Return each cipher of the kernel, in turn."""
     param: Cipher = request.param
     return param
 
@@ -89,21 +92,27 @@ def _id_of(key: TrafficKey) -> str:
 
 @pytest.fixture(scope="session", params=_keys_of(TLS12, TLS13), ids=_id_of)
 def key(request: pytest.FixtureRequest) -> TrafficKey:
-    """One traffic key for each version and cipher; its first record has number 0."""
+    """Return a traffic key for each version and cipher; its first record has number 0."""
     param: TrafficKey = request.param
     return param
 
 
 @pytest.fixture(scope="session", params=_keys_of(TLS13), ids=lambda key: key.cipher.name)
 def key13(request: pytest.FixtureRequest) -> TrafficKey:
-    """One TLS 1.3 traffic key for each cipher; its first record has number 0."""
+    """Return a TLS 1.3 traffic key for each cipher; its first record has number 0."""
     param: TrafficKey = request.param
     return param
 
 
 @pytest.fixture
+def ends(tcp_pair: Pair) -> Ends:
+    """A sender and a receiver, connected KtlsSockets that both have the key of generation 0."""
+    return ends_over(tcp_pair)
+
+
+@pytest.fixture
 def pipe() -> Iterator[Pipe]:
-    """A pipe, closed at the end."""
+    """Yield a pipe, and close it."""
     with open_pipe() as made:
         yield made
 

@@ -19,11 +19,6 @@ EBUSY = str(errno.EBUSY)
 KEY = generation(0)
 
 
-@pytest.fixture
-def ends(tcp_pair: Pair) -> Ends:
-    return ends_over(tcp_pair)
-
-
 def is_refused(call: Callable[[], object], pid: int) -> None:
     with pytest.raises(OSError, match=f"process {pid} has used it since the fork") as refused:
         call()

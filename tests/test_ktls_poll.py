@@ -16,7 +16,6 @@ from tests.ktls_ends import (
     Ends,
     Pair,
     attach,
-    ends_over,
     fails,
     generation,
     raw_over,
@@ -27,11 +26,6 @@ from tests.reference import ALERT
 
 SHORT, LONG = 0.2, 60.0
 ALL = POLLIN | POLLOUT | POLLPRI | POLLRDHUP
-
-
-@pytest.fixture
-def ends(tcp_pair: Pair) -> Ends:
-    return ends_over(tcp_pair)
 
 
 def sleeps_through(end: KtlsSocket, events: int = POLLIN) -> bool:

@@ -35,11 +35,6 @@ def selector() -> Iterator[KtlsSelector]:
 
 
 @pytest.fixture
-def ends(tcp_pair: Pair) -> Ends:
-    return ends_over(tcp_pair)
-
-
-@pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
     made = os.pipe()
     yield made

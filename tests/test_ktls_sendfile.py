@@ -12,8 +12,6 @@ from tests.ktls_ends import (
     DONTWAIT,
     MORE,
     Ends,
-    Pair,
-    ends_over,
     receive,
 )
 from tests.ktls_pipe import Pipe
@@ -21,11 +19,6 @@ from tests.reference import pattern
 
 WAITALL = socket.MSG_WAITALL
 LONG, SHORT = 60.0, 0.05
-
-
-@pytest.fixture
-def ends(tcp_pair: Pair) -> Ends:
-    return ends_over(tcp_pair)
 
 
 def receive_all(ends: Ends, size: int) -> tuple[threading.Thread, list[bytes]]:

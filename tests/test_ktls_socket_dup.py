@@ -11,18 +11,11 @@ from tests.ktls_ends import (
     DONTWAIT,
     TLS_RX,
     Ends,
-    Pair,
-    ends_over,
     fails,
     generation,
     install,
     receive,
 )
-
-
-@pytest.fixture
-def ends(tcp_pair: Pair) -> Ends:
-    return ends_over(tcp_pair)
 
 
 def test_a_duplicate_shares_keys_state_and_timeout(ends: Ends) -> None:

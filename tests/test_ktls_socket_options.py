@@ -28,11 +28,6 @@ ONE = struct.pack("I", 1)
 
 
 @pytest.fixture
-def ends(tcp_pair: Pair) -> Ends:
-    return ends_over(tcp_pair)
-
-
-@pytest.fixture
 def end(tcp_pair: Pair) -> KtlsSocket:
     """An end with the ULP and no key."""
     return attach(tcp_pair()[0])

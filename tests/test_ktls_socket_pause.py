@@ -34,11 +34,6 @@ EXPIRED = errno.EKEYEXPIRED
 TICKET = bytes([4, 0, 0, 2, 0xAB, 0xCD])
 
 
-@pytest.fixture
-def ends(tcp_pair: Pair) -> Ends:
-    return ends_over(tcp_pair)
-
-
 @pytest.mark.parametrize(
     "message",
     [KEY_UPDATE, KEY_UPDATE + b"\0", b"\x18", b"\x18\xff", b"\x18" * 4000],

@@ -17,7 +17,6 @@ from tests.ktls_ends import (
     Ends,
     Pair,
     attach,
-    ends_over,
     fails,
     generation,
     install,
@@ -29,11 +28,6 @@ from tests.reference import ALERT, APPLICATION_DATA, HANDSHAKE, TLS12, TLS13, pa
 
 EOR, CTRUNC = socket.MSG_EOR, socket.MSG_CTRUNC
 HELLO = b"Hello world"
-
-
-@pytest.fixture
-def ends(tcp_pair: Pair) -> Ends:
-    return ends_over(tcp_pair)
 
 
 def test_every_delivery_has_its_type_and_a_finished_record_has_eor(ends: Ends) -> None:
@@ -101,13 +95,13 @@ def test_fionread_does_not_count_what_was_read_ahead(ends: Ends) -> None:
     """A difference from the kernel: see docs/kernel-differences.md."""
     ends.sender.send(b"one")
     ends.sender.send(b"two")
-    assert _lying(ends.receiver) == 2 * (3 + 22)
+    assert _bytes_waiting_in_tcp(ends.receiver) == 2 * (3 + 22)
     assert ends.receiver.recv(3) == b"one"
-    assert _lying(ends.receiver) == 0
+    assert _bytes_waiting_in_tcp(ends.receiver) == 0
     assert ends.receiver.recv(3) == b"two"
 
 
-def _lying(end: KtlsSocket) -> int:
+def _bytes_waiting_in_tcp(end: KtlsSocket) -> int:
     return int.from_bytes(fcntl.ioctl(end.fileno(), termios.FIONREAD, bytes(4)), "little")
 
 

@@ -32,11 +32,6 @@ from tests.reference import (
 EXPIRED = errno.EKEYEXPIRED
 
 
-@pytest.fixture
-def ends(tcp_pair: Pair) -> Ends:
-    return ends_over(tcp_pair)
-
-
 def test_k16_new_key_needs_no_key_update(ends: Ends) -> None:
     ends.rekey_receiver(1)
     ends.rekey_sender(1)

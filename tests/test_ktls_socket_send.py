@@ -30,21 +30,16 @@ TYPE = (SOL_TLS, 1)
 
 
 @pytest.fixture
-def ends(tcp_pair: Pair) -> Ends:
-    return ends_over(tcp_pair)
-
-
-@pytest.fixture
 def tap(tcp_pair: Pair) -> tuple[KtlsSocket, socket.socket]:
-    """A sender with a key, and the plain socket that its records come to."""
+    """Return a sender with a key, and the TCP socket that receives its records."""
     near, far = tcp_pair()
     sender = attach(near)
     install(sender, TLS_TX, generation(0))
     return sender, far
 
 
-def lying(sock: socket.socket) -> bytes:
-    """What has arrived."""
+def read_arrived(sock: socket.socket) -> bytes:
+    """Return the data that has arrived."""
     wire = b""
     sock.setblocking(False)
     with contextlib.suppress(BlockingIOError):
@@ -54,7 +49,7 @@ def lying(sock: socket.socket) -> bytes:
 
 
 def opened(wire: bytes) -> list[tuple[int, bytes]]:
-    """Types and plaintexts of records under the key of generation 0."""
+    """Open records under the key of generation 0; return their types and plaintexts."""
     records: list[tuple[int, bytes]] = []
     while wire:
         size = 5 + int.from_bytes(wire[3:5], "big")
@@ -73,7 +68,7 @@ def test_a_record_is_that_of_the_plain_model(tcp_pair: Pair, version: int, size:
     assert sender.send(pattern(size)) == size
     want = key.seal(pattern(size))
     assert far.recv(len(want), socket.MSG_WAITALL) == want
-    assert lying(far) == b""
+    assert read_arrived(far) == b""
 
 
 @pytest.mark.parametrize("record_type", [None, HANDSHAKE])
@@ -95,7 +90,7 @@ def test_pieces_of_one_call_become_one_record(tap: tuple[KtlsSocket, socket.sock
     """S2.2-16."""
     sender, far = tap
     assert sender.sendmsg([b"a", b"", bytearray(b"bc"), memoryview(b"d")]) == 4
-    assert opened(lying(far)) == [(23, b"abcd")]
+    assert opened(read_arrived(far)) == [(23, b"abcd")]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +112,7 @@ def test_an_open_record_waits_for_its_end(
     sender, far = tap
     for data, flags in calls:
         assert sender.send(data, flags) == len(data)
-    assert opened(lying(far)) == records
+    assert opened(read_arrived(far)) == records
 
 
 @pytest.mark.parametrize("data", [b"", b"cd"])
@@ -128,7 +123,7 @@ def test_a_typed_send_ends_an_open_record(
     sender, far = tap
     sender.send(b"ab", MORE)
     send_typed(sender, data, HANDSHAKE)
-    assert opened(lying(far)) == [(23, b"ab"), (22, b"cd")][: 1 + bool(data)]
+    assert opened(read_arrived(far)) == [(23, b"ab"), (22, b"cd")][: 1 + bool(data)]
 
 
 @pytest.mark.parametrize("how", ["close", "shutdown"])
@@ -169,9 +164,9 @@ def test_a_refused_send_sends_nothing_and_leaves_the_open_record(
     sender.send(b"ab", MORE)
     with fails(code):
         sender.sendmsg([b"x"], control, flags)
-    assert lying(far) == b""
+    assert read_arrived(far) == b""
     sender.send(b"cd")
-    assert opened(lying(far)) == [(23, b"abcd")]
+    assert opened(read_arrived(far)) == [(23, b"abcd")]
 
 
 def test_the_payload_limit_cuts_and_waits_for_the_open_record(
@@ -185,7 +180,7 @@ def test_the_payload_limit_cuts_and_waits_for_the_open_record(
     sender.send(b"ed")
     sender.setsockopt(SOL_TLS, 5, struct.pack("H", 100))
     sender.send(bytes(250))
-    assert [len(data) for _, data in opened(lying(far))] == [6, 100, 100, 50]
+    assert [len(data) for _, data in opened(read_arrived(far))] == [6, 100, 100, 50]
 
 
 def test_the_payload_limit_cuts_control_data_too(tap: tuple[KtlsSocket, socket.socket]) -> None:
@@ -193,7 +188,7 @@ def test_the_payload_limit_cuts_control_data_too(tap: tuple[KtlsSocket, socket.s
     sender, far = tap
     sender.setsockopt(SOL_TLS, 5, struct.pack("H", 100))
     send_typed(sender, bytes(250), HANDSHAKE)
-    kinds_and_sizes = [(kind, len(data)) for kind, data in opened(lying(far))]
+    kinds_and_sizes = [(kind, len(data)) for kind, data in opened(read_arrived(far))]
     assert kinds_and_sizes == [(HANDSHAKE, 100), (HANDSHAKE, 100), (HANDSHAKE, 50)]
 
 

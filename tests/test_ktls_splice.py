@@ -12,7 +12,6 @@ from tests.ktls_ends import (
     Ends,
     Pair,
     attach,
-    ends_over,
     fails,
     raw_over,
     receive,
@@ -21,11 +20,6 @@ from tests.ktls_pipe import Pipe
 
 NONBLOCK = 2
 LONG, SHORT = 60.0, 0.05
-
-
-@pytest.fixture
-def ends(tcp_pair: Pair) -> Ends:
-    return ends_over(tcp_pair)
 
 
 def test_what_is_not_sent_stays_in_the_pipe(ends: Ends, pipe: Pipe) -> None:
