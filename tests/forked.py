@@ -1,4 +1,4 @@
-"""A call in a process forked off."""
+"""Calls in forked processes."""
 
 import ctypes
 import os
@@ -18,14 +18,14 @@ LIBRARY = ctypes.PyDLL(None)
 
 
 def fork() -> int:
-    """As :func:`os.fork`; newer Pythons warn of other threads, those of NumPy among them."""
+    """Fork without the warning of newer Pythons about other threads, such as those of NumPy."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
 
 
 class Child:
-    """A child that makes one call; its answer is the text of the result, or errno and sentence."""
+    """A child process that makes one call."""
 
     def __init__(self, call: Callable[[], object]) -> None:
         self._answer, answer = os.pipe()
@@ -38,7 +38,7 @@ class Child:
         os.close(answer)
 
     def answer(self) -> str:
-        """Wait for it, at most ten seconds."""
+        """Wait for the child, and return the result of its call as text, or errno and message."""
         try:
             ready, _, _ = select.select([self._answer], [], [], PATIENCE)
             assert ready, f"process {self.pid} still waits"
@@ -58,17 +58,17 @@ def _answer(call: Callable[[], object]) -> str:
 
 
 def in_child(call: Callable[[], object]) -> str:
-    """The answer of a child."""
+    """Make a call in a child process, and return its answer. See :class:`Child`."""
     return Child(call).answer()
 
 
 def library_fork() -> int:
-    """What a C library of the program may call: it knows nothing of Python."""
+    """Fork by the C library, as a library of the program may do, without the hooks of Python."""
     return int(LIBRARY.fork())
 
 
 def system_call_fork() -> int:
-    """Not even the C library is told."""
+    """Fork by a system call, without the hooks of the C library."""
     number = SYSTEM_CALLS.get(platform.machine())
     if number is None or sys.platform != "linux":
         pytest.skip(f"the number of clone on {platform.machine()} is not here")
@@ -76,7 +76,7 @@ def system_call_fork() -> int:
 
 
 def unannounced(make_child: Callable[[], int], call: Callable[[], object]) -> str:
-    """The answer of a child that ``make_child`` has forked, as :func:`in_child`."""
+    """Make a call in a child that ``make_child`` forks, and return its answer."""
     answer, say = os.pipe()
     pid = make_child()
     if pid == 0:

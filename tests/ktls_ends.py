@@ -1,4 +1,4 @@
-"""Two ends of a TCP connection as KtlsSockets, and short words for what they are asked to do."""
+"""Two ends of a TCP connection as KtlsSockets, and shorthands for their calls."""
 
 import errno
 import socket
@@ -19,42 +19,42 @@ LEFT_OPEN: list[KtlsSocket] = []
 
 
 def generation(number: int, version: int = TLS13, cipher: Cipher = AES_GCM_128) -> TrafficKey:
-    """The key of a generation, its first record number 0."""
+    """Return the key of a generation; its first record has number 0."""
     return traffic_key(version, cipher, seed=number)
 
 
 def attach(sock: socket.socket, namespace: Namespace | None = None) -> KtlsSocket:
-    """Take over a socket and attach the ULP."""
+    """Take over a socket and attach the ULP; the result is closed after the test."""
     end = closed_at_the_end(KtlsSocket(sock, namespace=namespace))
     end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
     return end
 
 
 def closed_at_the_end(end: KtlsSocket) -> KtlsSocket:
-    """The end itself, which is open until the test is over: dropped open it would warn."""
+    """Register ``end`` to be closed after the test, as dropping it open would warn; return it."""
     LEFT_OPEN.append(end)
     return end
 
 
 def install(end: KtlsSocket, direction: int, key: TrafficKey) -> None:
-    """Set a key, the first or the next."""
+    """Install a key, the first or the next."""
     end.setsockopt(SOL_TLS, direction, key.struct())
 
 
 def send_typed(end: KtlsSocket, data: bytes, record_type: int) -> int:
-    """Send ``data`` as records of a type."""
+    """Send ``data`` as records of a type; return the number of bytes."""
     return end.sendmsg([data], [(SOL_TLS, 1, bytes([record_type]))])
 
 
 def receive(end: KtlsSocket, size: int = 100, flags: int = DONTWAIT) -> tuple[bytes, int | None]:
-    """The next data and the type of its records, None where none came."""
+    """Receive data; return it with the type of its records, or None without a type."""
     data, control, _, _ = end.recvmsg(size, 64, flags)
     return data, control[0][2][0] if control else None
 
 
 @contextmanager
 def fails(code: int) -> Iterator[None]:
-    """The call fails with this errno."""
+    """Check that the block raises an OSError with the errno ``code``."""
     with pytest.raises(OSError, match=r".") as caught:
         yield
     assert errno.errorcode.get(caught.value.errno or 0) == errno.errorcode[code]
@@ -62,7 +62,7 @@ def fails(code: int) -> Iterator[None]:
 
 @dataclass
 class Ends:
-    """A sender and a receiver with the same key, and the counters since they have it."""
+    """A sender and a receiver, and their counters."""
 
     sender: KtlsSocket
     receiver: KtlsSocket
@@ -70,11 +70,11 @@ class Ends:
     before: dict[str, int] = field(default_factory=dict)
 
     def counted(self, name: str) -> int:
-        """How far a counter moved since the ends have their keys."""
+        """Return how much a counter has increased since the keys were installed."""
         return self.namespace.tls_stat()[name] - self.before.get(name, 0)
 
     def fill(self, piece: bytes) -> int:
-        """Send until TCP has no room; gives how many bytes were taken."""
+        """Send until TCP's buffers are full; return the number of bytes sent."""
         taken = 0
         try:
             while True:
@@ -83,32 +83,32 @@ class Ends:
             return taken
 
     def send_key_update(self) -> None:
-        """Send a KeyUpdate, and nothing else: the keys stay."""
+        """Send a KeyUpdate without installing a key."""
         assert send_typed(self.sender, KEY_UPDATE, HANDSHAKE) == len(KEY_UPDATE)
 
     def pause(self) -> None:
-        """Let the receiver read a KeyUpdate."""
+        """Send a KeyUpdate and receive it, which pauses the receiver."""
         self.send_key_update()
         assert receive(self.receiver) == (KEY_UPDATE, HANDSHAKE)
 
     def rekey_sender(self, number: int) -> None:
-        """The sender's next key."""
+        """Install the sender's key of a generation."""
         install(self.sender, TLS_TX, generation(number))
 
     def rekey_receiver(self, number: int) -> None:
-        """The receiver's next key."""
+        """Install the receiver's key of a generation."""
         install(self.receiver, TLS_RX, generation(number))
 
 
 def attached(pair: Pair) -> Ends:
-    """Ends with the ULP, that count apart from all others, and no key."""
+    """Return ends with the ULP and their own counters, but without keys."""
     namespace = Namespace()
     near, far = (attach(sock, namespace) for sock in pair())
     return Ends(near, far, namespace)
 
 
 def ends_over(pair: Pair, version: int = TLS13) -> Ends:
-    """Ends that both have the key of generation 0."""
+    """Return ends that both have the key of generation 0."""
     ends = attached(pair)
     install(ends.sender, TLS_TX, generation(0, version))
     install(ends.receiver, TLS_RX, generation(0, version))
@@ -117,7 +117,7 @@ def ends_over(pair: Pair, version: int = TLS13) -> Ends:
 
 
 def raw_over(pair: Pair, version: int = TLS13) -> tuple[socket.socket, KtlsSocket]:
-    """A plain socket for crafted records, and a receiver with the key of generation 0."""
+    """Return a TCP socket for crafted records, and a receiver with the key of generation 0."""
     near, far = pair()
     receiver = attach(far)
     install(receiver, TLS_RX, generation(0, version))

@@ -1,7 +1,8 @@
-"""A plain model of a socket of the kernel with both keys set: rules of ``docs/kernel-rules.md``.
+"""A simple model of a kernel TLS socket with both keys, after ``docs/kernel-rules.md``.
 
-It knows no bytes on the wire and no cipher: a record is its type, its data, and the key and number
-it was sealed with; it opens under the same two. Calls that fail raise ``OSError`` with the errno.
+It has neither wire format nor cipher. A record is its type, its data, and the key and number that
+sealed it, and it opens under the same key and number. Calls that fail raise ``OSError`` with the
+errno.
 """
 
 import errno
@@ -21,19 +22,22 @@ Control = tuple[int, int, bytes]
 
 
 def refused(code: int) -> OSError:
-    """The error of a call."""
+    """Return the error of a call that is refused."""
     return OSError(code, errno.errorcode[code])
 
 
 @dataclass(frozen=True)
 class Key:
-    """Generation and number of the next record."""
+    """The generation of a key, and the number of its next record."""
 
     generation: int
     seq: int
 
     def struct(self, version: int) -> bytes:
-        """What getsockopt tells (S1.5-3): in TLS 1.2, never rekeyed here, the iv counts up too."""
+        """Return the key as getsockopt does (S1.5-3).
+
+        In TLS 1.2, which is never rekeyed here, the iv is incremented as well.
+        """
         told = key_struct(self.generation, version, self.seq)
         if version == TLS12:
             nonce = int.from_bytes(told[4:12], "big") + self.seq
@@ -41,7 +45,7 @@ class Key:
         return told
 
     def next(self) -> "Key":
-        """S2.1-4."""
+        """Return the key with the next record number (S2.1-4)."""
         return replace(self, seq=self.seq + 1)
 
 
@@ -54,7 +58,10 @@ class Sealed:
     data: bytes
 
     def open(self, version: int) -> tuple[int, bytes] | None:
-        """Type and data; None without a type (S3.2-1). In 1.3 the type stands behind the data."""
+        """Return type and data, or None without a type (S3.2-1).
+
+        In TLS 1.3, the type follows the data.
+        """
         if version == TLS12:
             return self.record_type, self.data
         inner = (self.data + bytes([self.record_type])).rstrip(b"\0")
@@ -63,7 +70,7 @@ class Sealed:
 
 @dataclass
 class Opened:
-    """A record on rx_list."""
+    """An opened record on rx_list."""
 
     record_type: int
     data: bytes
@@ -71,7 +78,7 @@ class Opened:
 
 @dataclass
 class Call:
-    """A receive under way."""
+    """A receive call in progress."""
 
     size: int
     room: int
@@ -82,11 +89,14 @@ class Call:
 
     @property
     def left(self) -> int:
-        """Bytes that still fit."""
+        """The number of bytes that still fit."""
         return self.size - len(self.got)
 
     def admit(self, record_type: int) -> bool:
-        """The first record decides (S3.3-4); S3.3-16, S3.3-5."""
+        """Return True if the record's type is that of the first record (S3.3-4).
+
+        Raise an error for the first record as S3.3-16 and S3.3-5 require.
+        """
         if self.record_type is None:
             if record_type == 0:
                 raise refused(errno.EBADMSG)
@@ -96,12 +106,12 @@ class Call:
         return record_type == self.record_type
 
     def end(self, code: int) -> None:
-        """Data come before errors (S3.3-7)."""
+        """Raise the error, unless data was received before it (S3.3-7)."""
         if not self.got:
             raise refused(code)
 
     def result(self) -> tuple[bytes, list[Control], int]:
-        """Data, control messages, flags (S3.3-1, S3.3-2, S3.3-5)."""
+        """Return data, control messages and flags (S3.3-1, S3.3-2, S3.3-5)."""
         flags, control = EOR if self.eor else 0, []
         if self.record_type is not None:
             value = bytes([self.record_type]) if self.room > CONTROL_HEADER else b""
@@ -113,7 +123,7 @@ class Call:
 
 @dataclass
 class SocketModel:
-    """One end; ``arrived`` is what the peer's ``sent`` gives."""
+    """One end of a connection; ``arrived`` are the records that the peer has sent."""
 
     version: int
     tx: Key
@@ -131,7 +141,10 @@ class SocketModel:
     counted: Counter[str] = field(default_factory=Counter)
 
     def send(self, data: bytes, control: Iterable[Control], flags: int) -> list[Sealed]:
-        """The records that leave by a send (S2.2); ``leaving`` has them also when it fails."""
+        """Send, and return the records that leave (S2.2).
+
+        If it fails, ``leaving`` contains the records that leave nevertheless.
+        """
         self.leaving = []
         if flags & ~TAKEN_FLAGS:
             raise refused(errno.EOPNOTSUPP)
@@ -149,33 +162,33 @@ class SocketModel:
         return self.leaving
 
     def recv(self, size: int, room: int, flags: int) -> tuple[bytes, list[Control], int]:
-        """A receive that does not wait (S3.3, S3.4)."""
+        """Receive without waiting (S3.3, S3.4)."""
         call = Call(size, room, bool(flags & PEEK))
         if self._from_opened(call):
             self._from_wire(call)
         return call.result()
 
     def rekey_tx(self, key: Key) -> None:
-        """K-23 to K-25; S1.4-3."""
+        """Install the next key for sending (K-23 to K-25; S1.4-3)."""
         self._check_rekey("Tx")
         self.tx = key
         self.counted["TlsTxRekeyOk"] += 1
 
     def rekey_rx(self, key: Key) -> None:
-        """K-16 to K-19; S1.4-3."""
+        """Install the next key for receiving (K-16 to K-19; S1.4-3)."""
         self._check_rekey("Rx")
         self.rx, self.pending = key, False
         self.counted["TlsRxRekeyOk"] += 1
 
     def refuse_rekey(self, direction: str, value: bytes) -> None:
-        """A value of the wrong length, version or cipher (S1.4-2, S1.4-3, S1.4-4, S1.4-8)."""
+        """Refuse a key of wrong length, version or cipher (S1.4-2, S1.4-3, S1.4-4, S1.4-8)."""
         if len(value) >= 4:
             self._check_rekey(direction)
             self.counted[f"Tls{direction}RekeyError"] += 1
         raise refused(errno.EINVAL)
 
     def set_limit(self, limit: int) -> None:
-        """S1.4-16, S1.4-17."""
+        """Set the maximum payload (S1.4-16, S1.4-17)."""
         if self.unsealed:
             raise refused(errno.EBUSY)
         if not 64 - (self.version == TLS13) <= limit <= MAX_PLAINTEXT:
@@ -183,19 +196,22 @@ class SocketModel:
         self.limit = limit
 
     def take_error(self) -> int:
-        """Take out what ``SO_ERROR`` tells."""
+        """Return the pending error, as ``SO_ERROR`` does, and clear it."""
         code, self.error = self.error, 0
         return code
 
     @property
     def readable(self) -> bool:
-        """S3.6-1, K-13; after its own shutdown what TCP has (S3.6-2)."""
+        """Whether a poll reports POLLIN (S3.6-1, K-13), or after shutdown that of TCP (S3.6-2)."""
         if self.shut:
             return bool(self.arrived)
         return bool(self.opened or self.arrived) and not self.pending
 
     def _record_type(self, control: list[Control], flags: int) -> int | None:
-        """S2.2-4 to S2.2-6: the first good type ends an open record, whatever comes behind."""
+        """Return the record type of control messages (S2.2-4 to S2.2-6).
+
+        The first valid type ends an open record, even if an invalid one follows.
+        """
         found = None
         for level, kind, value in control:
             if level == SOL_TLS:
@@ -208,7 +224,7 @@ class SocketModel:
         return found
 
     def _end_open(self) -> None:
-        """With an error it is sealed and waits for the next record that leaves."""
+        """Seal the open record; with a pending error, hold it back until the next record."""
         if self.unsealed:
             self._seal(APPLICATION_DATA)
             if self.error:
@@ -216,7 +232,7 @@ class SocketModel:
                 self._check_error()
 
     def _check_error(self) -> None:
-        """S2.2-11."""
+        """Raise the pending error (S2.2-11)."""
         if self.error:
             raise refused(self.error)
 
@@ -230,7 +246,7 @@ class SocketModel:
             raise refused(errno.EBUSY)
 
     def _from_opened(self, call: Call) -> bool:
-        """Walk rx_list; True if the call goes on with the wire."""
+        """Receive from rx_list; return True if the call continues with records of the wire."""
         for record in list(self.opened):
             if not call.left:
                 return False
@@ -247,7 +263,7 @@ class SocketModel:
         return bool(call.left) and call.record_type in {None, APPLICATION_DATA}
 
     def _from_wire(self, call: Call) -> None:
-        """Open records in turn (S3.4-1)."""
+        """Open the records of the wire in turn and receive them (S3.4-1)."""
         while call.left:
             if self.pending:
                 return call.end(errno.EKEYEXPIRED)
@@ -266,7 +282,7 @@ class SocketModel:
         raise refused(self.take_error() or errno.EAGAIN)
 
     def _open(self) -> Opened | None:
-        """The record at the head; one that does not open stays (S3.2-2)."""
+        """Open the first record; one that does not open stays (S3.2-2)."""
         head = self.arrived[0]
         inner = head.open(self.version)
         if head.key != self.rx or inner is None:
@@ -281,7 +297,7 @@ class SocketModel:
         return Opened(*inner)
 
     def _deliver(self, record: Opened, call: Call) -> bool:
-        """True if the call goes on behind this record."""
+        """Deliver a record; return True if the call continues after it."""
         self.opened.append(record)
         if not call.admit(record.record_type):
             return False

@@ -1,4 +1,4 @@
-"""The plain model as a side that scenarios are played on, as the engine and the kernel are."""
+"""The model as a side that scenarios are played on, like the engine and the kernel."""
 
 import errno
 import select
@@ -17,20 +17,20 @@ from tests.reference import TLS13
 RDHUP = 0x2000
 MAX_PAYLOAD = 5
 KEYS = {key_struct(number, TLS13)[4:32]: number for number in range(4)}
-"""The number of a key by its iv and key."""
+"""The number of each key, by its iv and key."""
 
 
 class ModelEnd:
-    """One end; what it sends has arrived at once."""
+    """One end of a connection; everything it sends arrives at once."""
 
     def __init__(self) -> None:
-        """Begin without keys and without a peer."""
+        """Create an end without keys and without a peer."""
         self.peer = self
         self.model = SocketModel(TLS13, Key(0, 0), Key(0, 0))
         self.keyed: set[int] = set()
 
     def setsockopt(self, level: int, optname: int, value: bytes, _length: int = 0) -> None:
-        """Keys and the payload limit; all else is TCP's."""
+        """Install a key or set the maximum payload; ignore options of TCP."""
         if level != SOL_TLS:
             return
         if optname == MAX_PAYLOAD:
@@ -41,7 +41,7 @@ class ModelEnd:
             self._next_key(optname, value)
 
     def getsockopt(self, level: int, optname: int, _length: int = 0) -> int | bytes:
-        """Keys, and the error."""
+        """Return a key, or the pending error."""
         if level != SOL_TLS:
             return self.model.take_error()
         key = self.model.tx if optname == TLS_TX else self.model.rx
@@ -52,7 +52,7 @@ class ModelEnd:
         return self.sendmsg([data], [], flags)
 
     def sendmsg(self, buffers: Iterable[bytes], control: Iterable[Control], flags: int = 0) -> int:
-        """Send; also a call that fails may let a record out."""
+        """Send; a call that fails may also send a record."""
         data = b"".join(buffers)
         try:
             self.model.send(data, control, flags)
@@ -61,13 +61,13 @@ class ModelEnd:
         return len(data)
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Receive without room for control messages."""
+        """Receive without space for control messages."""
         return self.model.recv(size, 0, flags)[0]
 
     def recvmsg(
         self, size: int, room: int, flags: int = 0
     ) -> tuple[bytes, list[Control], int, None]:
-        """Receive with room for them."""
+        """Receive with space for control messages."""
         return (*self.model.recv(size, room, flags), None)
 
     def recvmsg_into(
@@ -82,22 +82,22 @@ class ModelEnd:
         return len(data), control, seen, None
 
     def poll(self, _events: int, _timeout: float) -> int:
-        """TCP has always room, and is readable behind FIN."""
+        """Return the events of a poll; TCP is always writable, and readable after FIN."""
         mask = select.POLLOUT | select.POLLIN * (self.model.readable or self.model.ended)
         mask |= select.POLLERR * bool(self.model.error) | RDHUP * self.model.ended
         return mask | select.POLLHUP * (self.model.ended and self.model.shut)
 
     def shutdown(self, how: int) -> None:
-        """The end of what it sends."""
+        """Shut down sending, unless ``how`` is SHUT_RD."""
         if how != socket.SHUT_RD:
             self.model.shut = self.peer.model.ended = True
 
     def fileno(self) -> int:
-        """There is no descriptor."""
+        """Return -1, as there is no descriptor."""
         return -1
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing, as no resources are held."""
 
     def _first_key(self, optname: int, value: bytes) -> None:
         self.model.version = int.from_bytes(value[:2], "little")
@@ -120,14 +120,14 @@ class ModelEnd:
 
 
 def key_of(value: bytes) -> Key:
-    """The key of a struct."""
+    """Return the key of a struct."""
     if value[4:32] not in KEYS:
         raise refused(errno.EINVAL)
     return Key(KEYS[value[4:32]], int.from_bytes(value[32:], "big"))
 
 
 def model() -> ComparedSide:
-    """A side whose two ends are models of each other's peers."""
+    """Return a side whose two ends are models that are each other's peers."""
     ends: list[ModelEnd] = []
 
     def take(sock: socket.socket) -> TlsEnd:

@@ -1,4 +1,4 @@
-"""A pipe, for the tests that splice."""
+"""A pipe, for tests of splice."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ __all__ = ["Pipe", "open_pipe"]
 
 
 class Pipe(NamedTuple):
-    """A pipe's two descriptors."""
+    """The two descriptors of a pipe."""
 
     out: int
     into: int
@@ -21,7 +21,7 @@ class Pipe(NamedTuple):
 
 @contextmanager
 def open_pipe() -> Iterator[Pipe]:
-    """A pipe, closed at the end."""
+    """Yield a pipe, and close it."""
     made = Pipe(*os.pipe())
     try:
         yield made

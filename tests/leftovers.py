@@ -1,6 +1,6 @@
-"""A process that looks for marked bytes in its own memory; ``test_leftovers.py`` starts it.
+"""A program that searches its own memory for marked bytes, for ``test_leftovers.py``.
 
-``python -m tests.leftovers SCENARIO [FD]``: it prints the numbers of the marks that are left.
+``python -m tests.leftovers SCENARIO FD`` prints the numbers of the marks that are left.
 """
 
 import gc
@@ -25,9 +25,9 @@ from ktls_fast import (
 
 HEAD = bytes([0x8B, 0xD5, 0x1F, 0xE9, 0x93, 0x07, 0xC6, 0x5A])
 MARK = struct.Struct("<8sII")
-"""A mark: the head, its number, and that again with all bits turned."""
+"""A mark: the head, its number, and its number with all bits inverted."""
 MARKS = 2048
-"""Two full records of them."""
+"""The number of marks in two full records."""
 CIPHERS = [
     (51, 16, 8, 4),
     (52, 32, 8, 4),
@@ -39,7 +39,7 @@ SOL_TLS, TLS_TX, TLS_RX, TCP_ULP = 282, 1, 2, 31
 
 
 def marked(size: int, first: int = 0) -> bytearray:
-    """Marks side by side, written in place so that nobody else has them."""
+    """Return memory full of marks, which are written in place, so that no copies exist."""
     memory = bytearray(size)
     for number, at in enumerate(range(0, size - MARK.size + 1, MARK.size), first):
         MARK.pack_into(memory, at, HEAD, number, number ^ 0xFFFFFFFF)
@@ -47,20 +47,20 @@ def marked(size: int, first: int = 0) -> bytearray:
 
 
 def wipe(memory: bytearray) -> None:
-    """What Python holds is the caller's to wipe."""
+    """Overwrite memory that Python owns with zeros."""
     for at in range(len(memory)):
         memory[at] = 0
 
 
-def left() -> list[int]:
-    """The numbers of the marks anywhere in this process."""
+def find_marks() -> list[int]:
+    """Return the numbers of all marks in the memory of this process."""
     gc.collect()
     found: set[int] = set()
     pattern = re.compile(re.escape(HEAD) + b"(........)", re.DOTALL)
     with Path("/proc/self/mem").open("rb", buffering=0) as memory:
         for start, end in _regions():
             for at in range(start, end, 1 << 20):
-                # A mark may lie across two pieces.
+                # A mark may span two pieces.
                 size = min(end - at, (1 << 20) + MARK.size)
                 try:
                     piece = os.pread(memory.fileno(), size, at)
@@ -82,7 +82,7 @@ def _regions() -> Iterator[tuple[int, int]]:
 
 
 def drain(receive: Callable[[memoryview], int], size: int) -> None:
-    """Receive so many marks in small pieces, into memory that is wiped."""
+    """Receive ``size`` bytes in small pieces, into memory that is wiped."""
     piece, got = bytearray(1000), 0
     while got < size:
         count = receive(memoryview(piece))
@@ -92,13 +92,13 @@ def drain(receive: Callable[[memoryview], int], size: int) -> None:
 
 
 def connection(sock: socket.socket) -> Connection:
-    """The client's end."""
+    """Return the client's end as a Connection."""
     tx, rx = (TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([i]) * 32) for i in (1, 2))
     return Connection.from_secrets(sock, server_side=False, tx=tx, rx=rx)
 
 
 def ktls(sock: socket.socket) -> KtlsSocket:
-    """A socket with the keys of :func:`connection`."""
+    """Return a KtlsSocket with the keys of :func:`connection`."""
     tx, rx = (TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([i]) * 32) for i in (1, 2))
     end = KtlsSocket(sock)
     end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
@@ -108,34 +108,34 @@ def ktls(sock: socket.socket) -> KtlsSocket:
 
 
 def read_connection(sock: socket.socket) -> list[int]:
-    """Small reads of large records."""
+    """Read large records of a Connection in small pieces."""
     conn = connection(sock)
     drain(conn.recv_into, MARKS * MARK.size)
-    found = left()
+    found = find_marks()
     conn.close()
     return found
 
 
 def read_socket(sock: socket.socket) -> list[int]:
-    """The same of a kTLS socket."""
+    """Read large records of a KtlsSocket in small pieces."""
     end = ktls(sock)
     drain(end.recv_into, MARKS * MARK.size)
-    found = left()
+    found = find_marks()
     end.close()
     return found
 
 
 def read_some_and_drop(sock: socket.socket) -> list[int]:
-    """A record read in part."""
+    """Read a part of a record, and drop the Connection."""
     conn = connection(sock)
     drain(conn.recv_into, 1000)
     conn.close()
     del conn
-    return left()
+    return find_marks()
 
 
 def write_socket(sock: socket.socket) -> list[int]:
-    """Records kept open and ended, and one that is never sent."""
+    """Send records that are kept open, the last of which is never sent."""
     end, data = ktls(sock), marked(MARKS * MARK.size)
     view = memoryview(data)
     for at in range(0, len(data) - 1000, 1000):
@@ -144,11 +144,11 @@ def write_socket(sock: socket.socket) -> list[int]:
     wipe(data)
     end.close()
     del end
-    return left()
+    return find_marks()
 
 
 def pass_on(sock: socket.socket) -> list[int]:
-    """Through a relay to a plain socket."""
+    """Relay a Connection to a plain socket."""
     conn, relay = connection(sock), Relay(threads=1)
     plain, far = socket.socketpair()
     with plain, far:
@@ -156,17 +156,17 @@ def pass_on(sock: socket.socket) -> list[int]:
         drain(lambda piece: far.recv_into(piece), MARKS * MARK.size)
         handle.stop()
         relay.close()
-        return left()
+        return find_marks()
 
 
 def info_of(cipher: tuple[int, int, int, int], key: bytearray) -> CryptoInfo:
-    """The parameters of one of :data:`CIPHERS` with this key."""
+    """Return the CryptoInfo of one of :data:`CIPHERS` with ``key``."""
     number, _, iv_len, salt_len = cipher
     return CryptoInfo(0x0304, number, iv=bytes(iv_len), key=key, salt=bytes(salt_len))
 
 
 def keys(_: socket.socket | None) -> list[int]:
-    """Keys, after they were used."""
+    """Use keys of each cipher, and drop them."""
     for number, cipher in enumerate(CIPHERS):
         key, following = (marked(cipher[1], first + 100 * number) for first in (0, 50))
         sealer, opener = Sealer(info_of(cipher, key)), Opener(info_of(cipher, key))
@@ -176,15 +176,15 @@ def keys(_: socket.socket | None) -> list[int]:
         wipe(key)
         wipe(following)
         del sealer, opener
-    return left()
+    return find_marks()
 
 
 def nothing(_: socket.socket | None) -> list[int]:
-    """That the search finds what is there."""
+    """Keep some marks, to check that the search finds them."""
     kept = marked(5 * MARK.size, 7)
-    found = left()
+    found = find_marks()
     wipe(kept)
-    assert left() == []
+    assert find_marks() == []
     return found
 
 
@@ -203,7 +203,7 @@ SCENARIOS: dict[str, Callable[[socket.socket], list[int]]] = {
 
 
 def main() -> None:
-    """Play the scenario over the socket with this number."""
+    """Run the scenario on the socket with the descriptor FD."""
     scenario = SCENARIOS[sys.argv[1]]
     with socket.socket(fileno=int(sys.argv[2])) as sock:
         print(*scenario(sock))

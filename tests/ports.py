@@ -1,4 +1,4 @@
-"""Ports that nobody listens on, for tools that cannot choose one themselves."""
+"""Unused ports, for programs that cannot choose one themselves."""
 
 import os
 import random
@@ -7,11 +7,11 @@ import socket
 import pytest
 
 FIRST, EACH = 20_000, 500
-"""Below the ports that Linux gives to those who choose none; some for each worker of xdist."""
+"""Ports below Linux's ephemeral ports, and their number for each worker of xdist."""
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on, and that no other test is given meanwhile."""
+    """Return an unused port of 127.0.0.1 that no other test gets at the same time."""
     first = FIRST + EACH * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     for port in random.sample(range(first, first + EACH), EACH):
         try:

@@ -1,4 +1,4 @@
-"""A proxy in a process of its own, upstreams in threads, and what else its tests need."""
+"""A proxy in its own process, upstreams in threads, and helpers for the tests of the proxy."""
 
 import json
 import os
@@ -47,15 +47,15 @@ def make_identity(directory: Path) -> Identity:
 
 
 class Proxy:
-    """``ktls-fast proxy``, and everything that it says, read as it says it.
+    """A process of ``ktls-fast proxy``, whose output is read while it runs.
 
-    It must have ended by the end of the block, else it is killed and the block fails.
+    It has to end before the end of the block; otherwise it is killed and the block fails.
     """
 
     def __init__(
         self, connect: int, *arguments: str, prepare: Callable[[], None] | None = None
     ) -> None:
-        """Start it; ``prepare`` runs in its process before it does."""
+        """Start the proxy; ``prepare`` is called in its process before."""
         self.process = subprocess.Popen(
             (
                 *(sys.executable, "-m", "ktls_fast", "proxy", "--listen", f"{HOST}:0"),
@@ -74,11 +74,11 @@ class Proxy:
         self.port = self._wait_for_port()
 
     def event(self, kind: str, nth: int = 0) -> Event:
-        """Wait for the event number ``nth`` of its kind."""
+        """Wait for event number ``nth`` of a kind, and return it."""
         return self.events(kind, nth + 1)[nth]
 
     def events(self, kind: str, count: int) -> list[Event]:
-        """Wait until there are ``count`` events of a kind; returns all there are."""
+        """Wait until there are ``count`` events of a kind; return all of this kind."""
 
         def found() -> list[Event] | None:
             events = self.said(kind)
@@ -90,47 +90,47 @@ class Proxy:
             return events
 
     def said(self, kind: str) -> list[Event]:
-        """Everything of a kind, up to now."""
+        """Return all events of a kind so far."""
         return [event for event in list(self._events) if event["event"] == kind]
 
     def signal(self, signum: signal.Signals) -> None:
         self.process.send_signal(signum)
 
     def wait(self) -> int:
-        """Wait for the end; returns the exit status."""
+        """Wait for the proxy to end, and return its exit status."""
         status = self.process.wait(TIMEOUT)
         self._reader.join(TIMEOUT)
         return status
 
     def stop(self) -> int:
-        """Have it end as it should; returns the exit status."""
+        """Stop the proxy by SIGTERM, and return its exit status."""
         self.signal(signal.SIGTERM)
         return self.wait()
 
     def resident_bytes(self) -> int:
-        """How much memory it has."""
+        """Return the resident memory of the process."""
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def open_files(self) -> int:
-        """How many descriptors it holds."""
+        """Return the number of open descriptors of the process."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def leave_descriptors(self, count: int) -> None:
-        """Let it open this many more files, until the next call."""
+        """Limit the process to ``count`` more open files than it has."""
         _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE)
         limit = self.open_files() + count
         resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (limit, hard))
 
     def cpu_seconds(self) -> float:
-        """How much it has computed."""
+        """Return the CPU time of the process."""
         stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
     def _wait_for_port(self) -> int:
-        """Find the port in the first line, which names the address, in JSON and in text."""
+        """Return the port in the first line, which contains the address in JSON and in text."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self._events, TIMEOUT), "it says nothing"
+            assert self._changed.wait_for(lambda: self._events, TIMEOUT), "it prints nothing"
             listening = re.search(rf"listening on {HOST}:(\d+) ", self._events[0]["text"])
         assert listening, self._events
         return int(listening[1])
@@ -144,11 +144,11 @@ class Proxy:
                 self._changed.notify_all()
 
     def __enter__(self) -> Self:
-        """Nothing: it runs already."""
+        """Return the proxy, which is already running."""
         return self
 
     def __exit__(self, exc_type: object, *_: object) -> None:
-        """Make sure that it has ended, and that nothing unforeseen happened to it."""
+        """End the proxy, and check that it printed no traceback."""
         if self.process.poll() is None:
             self.signal(signal.SIGINT)
             self.signal(signal.SIGTERM)
@@ -176,7 +176,7 @@ class Upstream:
         self._acceptor.start()
 
     def stop_listening(self) -> None:
-        """Refuse connections from now on; those that are there go on."""
+        """Stop accepting connections; open ones continue."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._acceptor.join(TIMEOUT)
@@ -197,11 +197,11 @@ class Upstream:
             self._serve(client)
 
     def __enter__(self) -> Self:
-        """Nothing: it runs already."""
+        """Return the server, which is already running."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop, and wait for the connections to end."""
+        """Stop listening, and wait for the connections to end."""
         if self._listener.fileno() >= 0:
             self.stop_listening()
         for thread in self._threads:
@@ -210,7 +210,7 @@ class Upstream:
 
 
 def echo(client: socket.socket) -> None:
-    """Send back what comes, to its end."""
+    """Echo all data up to its end."""
     try:
         while data := client.recv(65536):
             client.sendall(data)
@@ -222,7 +222,7 @@ def echo(client: socket.socket) -> None:
 def echo_proxy(
     identity: Identity, *arguments: str, prepare: Callable[[], None] | None = None
 ) -> Iterator[Proxy]:
-    """Run a terminating proxy before an upstream that echoes."""
+    """Run a proxy that terminates TLS in front of an upstream that echoes."""
     with (
         Upstream(echo) as upstream,
         Proxy(upstream.port, *identity.arguments, *arguments, prepare=prepare) as proxy,
@@ -233,7 +233,7 @@ def echo_proxy(
 def connect_tls(
     port: int, identity: Identity, *, alpn: Sequence[str] = (), server_name: str = "localhost"
 ) -> ssl.SSLSocket:
-    """Connect with the stdlib's client, which tells a truncation from an end."""
+    """Connect by the client of the standard library, which raises an error at a truncation."""
     context = identity.client_context()
     if alpn:
         context.set_alpn_protocols(list(alpn))

@@ -1,9 +1,9 @@
-"""A plain model of the TLS record layer, over ``cryptography``: what every result is held against.
+"""A simple reference of the TLS record layer on ``cryptography``, which results are compared with.
 
-It imports nothing of ``ktls_fast`` and is slow on purpose: one record at a time, every byte string
-built anew, each rule in the words of the RFC or of the kernel
-(``docs/kernel-rules.md``, S1.2, S2.1 and S3.2). It is proved by
-``test_vectors_rfc8448.py``, ``test_vectors_aead.py`` and ``test_ciphers.py``.
+It imports nothing of ``ktls_fast``. It is slow on purpose: it handles one record at a time, copies
+all data, and follows the RFCs and the kernel's rules literally (``docs/kernel-rules.md``, S1.2,
+S2.1 and S3.2). It is tested itself by ``test_vectors_rfc8448.py``, ``test_vectors_aead.py`` and
+``test_ciphers.py``.
 """
 
 import hashlib
@@ -27,18 +27,18 @@ SEQ_MODULUS = 1 << 64
 
 
 class Aead(Protocol):
-    """What the AEAD classes of ``cryptography`` share."""
+    """The methods of the AEAD classes of ``cryptography``."""
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """Ciphertext and tag."""
+        """Return the ciphertext and the tag."""
 
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """The plaintext, or ``InvalidTag``."""
+        """Return the plaintext, or raise ``InvalidTag``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cipher:
-    """One line of the kernel's table of ciphers (docs/kernel-rules.md, S1.2-2)."""
+    """An entry of the kernel's table of ciphers (docs/kernel-rules.md, S1.2-2)."""
 
     name: str
     cipher_type: int
@@ -50,7 +50,7 @@ class Cipher:
 
     @property
     def struct_size(self) -> int:
-        """Bytes of the kernel's struct."""
+        """The size of the kernel's struct."""
         return 4 + self.iv_size + self.key_size + self.salt_size + 8
 
 
@@ -78,7 +78,7 @@ CIPHERS = [
 
 @dataclass(frozen=True, slots=True)
 class TrafficKey:
-    """A traffic key and the number of its first record, in the parts of the kernel's struct."""
+    """A traffic key and the number of its first record, as fields of the kernel's struct."""
 
     version: int
     cipher: Cipher
@@ -89,42 +89,42 @@ class TrafficKey:
 
     @property
     def explicit_size(self) -> int:
-        """Nonce bytes that travel in a TLS 1.2 record: 8 but for ChaCha20-Poly1305."""
+        """The number of nonce bytes in a TLS 1.2 record: 8, except for ChaCha20-Poly1305."""
         return 8 if self.version == TLS12 and self.salt else 0
 
     @property
     def tail(self) -> int:
-        """The content type at the end of a TLSInnerPlaintext."""
+        """The size of the content type at the end of a TLSInnerPlaintext."""
         return 1 if self.version == TLS13 else 0
 
     @property
     def overhead(self) -> int:
-        """Bytes that a record has on top of its plaintext (docs/kernel-rules.md, S2.1-1)."""
+        """The bytes that a record adds to its plaintext (docs/kernel-rules.md, S2.1-1)."""
         return HEADER_SIZE + self.explicit_size + self.tail + TAG_SIZE
 
     @property
     def length_limit(self) -> int:
-        """The largest length field that the kernel takes (docs/kernel-rules.md, S3.1-1)."""
+        """The largest length field that the kernel accepts (docs/kernel-rules.md, S3.1-1)."""
         return MAX_PLAINTEXT + self.overhead - HEADER_SIZE
 
     def struct(self) -> bytes:
-        """Version, cipher, iv, key, salt, rec_seq (docs/kernel-rules.md, S1.2-1)."""
+        """Return the kernel's struct of the key (docs/kernel-rules.md, S1.2-1)."""
         head = struct.pack("=HH", self.version, self.cipher.cipher_type)
         return head + self.iv + self.key + self.salt + struct.pack(">Q", self.rec_seq)
 
     def at(self, rec_seq: int) -> Self:
-        """The same key with another first number."""
+        """Return this key with another number of the first record."""
         return replace(self, rec_seq=rec_seq)
 
     def seal(self, data: bytes, record_type: int = 23, *, nth: int = 0, padding: int = 0) -> bytes:
-        """The ``nth`` record under this key; ``padding`` zeros (TLS 1.3 only)."""
+        """Seal the ``nth`` record under this key, in TLS 1.3 with ``padding`` zeros."""
         inner = data
         if self.version == TLS13:
             inner = data + bytes([record_type]) + bytes(padding)
         return self.seal_inner(inner, record_type, nth=nth)
 
     def seal_inner(self, inner: bytes, record_type: int = 23, *, nth: int = 0) -> bytes:
-        """As :meth:`seal`, but for exactly these bytes, well formed or not."""
+        """Seal a record with this inner plaintext, which may be malformed."""
         explicit = self._explicit(nth)
         outer = APPLICATION_DATA if self.version == TLS13 else record_type
         body = explicit + self.cipher.aead(self.key).encrypt(
@@ -133,7 +133,7 @@ class TrafficKey:
         return bytes([outer, 3, 3]) + struct.pack(">H", len(body)) + body
 
     def open(self, record: bytes, *, nth: int = 0) -> tuple[int, bytes]:
-        """Content type and plaintext of the ``nth`` record; ``InvalidTag`` if it is not that."""
+        """Open the ``nth`` record; return its type and plaintext, or raise ``InvalidTag``."""
         explicit = record[HEADER_SIZE : HEADER_SIZE + self.explicit_size]
         sealed = record[HEADER_SIZE + self.explicit_size :]
         aad = self.aad(nth, record[0], len(sealed) - TAG_SIZE)
@@ -144,7 +144,7 @@ class TrafficKey:
         return stripped[-1], stripped[:-1]
 
     def aad(self, nth: int, record_type: int, inner_size: int) -> bytes:
-        """RFC 5246 §6.2.3.3 and RFC 8446 §5.2."""
+        """Return the additional data of a record (RFC 5246 §6.2.3.3 and RFC 8446 §5.2)."""
         if self.version == TLS13:
             return struct.pack(">BHH", APPLICATION_DATA, TLS12, inner_size + TAG_SIZE)
         return struct.pack(">QBHH", self._seq(nth), record_type, TLS12, inner_size)
@@ -153,7 +153,7 @@ class TrafficKey:
         return (self.rec_seq + nth) % SEQ_MODULUS
 
     def _explicit(self, nth: int) -> bytes:
-        """Counts up from the given iv, whatever rec_seq is (docs/kernel-rules.md, S2.1-3)."""
+        """Return the explicit nonce, which starts at the iv (docs/kernel-rules.md, S2.1-3)."""
         if not self.explicit_size:
             return b""
         return struct.pack(">Q", (int.from_bytes(self.iv, "big") + nth) % SEQ_MODULUS)
@@ -166,7 +166,7 @@ class TrafficKey:
 
 
 def traffic_key(version: int, cipher: Cipher, seed: int = 0) -> TrafficKey:
-    """A key made of a hash: different for every argument, the same in every run."""
+    """Return a key derived from a hash: different for all arguments, equal in all runs."""
     stream = hashlib.sha512(f"{version} {cipher.name} {seed}".encode()).digest()
     return TrafficKey(
         version,
@@ -186,14 +186,14 @@ def pattern(size: int) -> bytes:
 
 
 def hkdf_label(label: str, context: bytes, size: int) -> bytes:
-    """The ``HkdfLabel`` of RFC 8446 §7.1."""
+    """Return the ``HkdfLabel`` of RFC 8446 §7.1."""
     full = b"tls13 " + label.encode()
     lengths = struct.pack(">HB", size, len(full))
     return lengths + full + bytes([len(context)]) + context
 
 
 def hkdf_expand_label(hash_name: str, secret: bytes, label: str, size: int) -> bytes:
-    """HKDF-Expand-Label with an empty context, by hand (RFC 5869 §2.3, RFC 8446 §7.1)."""
+    """Return HKDF-Expand-Label with an empty context (RFC 5869 §2.3, RFC 8446 §7.1)."""
     info = hkdf_label(label, b"", size)
     out, block = b"", b""
     while len(out) < size:

@@ -1,4 +1,4 @@
-"""``with refused(...)``: the call is refused, and nothing changed by it."""
+"""Checks that a call is refused and changes nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,10 @@ from tests.reference import TrafficKey
 def seal_refused(
     sealer: Sealer, key: TrafficKey, number: int, *, nth: int = 0, out: bytearray | None = None
 ) -> Iterator[None]:
-    """The block raises ``number``; ``out`` stays as it was, and record ``nth`` is the next one."""
+    """Check that the block raises the errno ``number``, and changes neither ``out`` nor ``sealer``.
+
+    The next record of ``sealer`` must have the number ``nth``.
+    """
     with _raises(number, out):
         yield
     assert sealer.rec_seq == key.rec_seq + nth
@@ -24,7 +27,10 @@ def seal_refused(
 def open_refused(
     opener: Opener, key: TrafficKey, number: int, *, nth: int = 0, out: bytearray | None = None
 ) -> Iterator[None]:
-    """The block raises ``number``; ``out`` stays as it was, and record ``nth`` is the next one."""
+    """Check that the block raises the errno ``number``, and changes neither ``out`` nor ``opener``.
+
+    The next record of ``opener`` must have the number ``nth``.
+    """
     with _raises(number, out):
         yield
     assert opener.rec_seq == key.rec_seq + nth

@@ -1,4 +1,4 @@
-"""Pairs of which one side is a KtlsSocket, and the far ends of both sides."""
+"""Relayed pairs with a KtlsSocket as one side, and the far ends of both sides."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 End: TypeAlias = KtlsSocket | Connection | socket.socket
 
 KINDS = ("plain", "tls", "ktls")
-"""What the other side can be."""
+"""The kinds of the other side."""
 
 ENDLESS = "endless"
-"""KtlsSockets with a cipher that has no limit of records that any machine gets to."""
+"""The kind of KtlsSockets with a cipher whose limit of records cannot be reached."""
 
 THERE, BACK = 10, 20
-"""The generations of the keys from a near end to its far end, and of those back, begin here."""
+"""The first generation of the keys from a near end to its far end, and of those back."""
 
 
 class Pair(NamedTuple):
-    """A pair under way; ``far_a`` and ``far_b`` are the other ends of its sides."""
+    """A pair that is being relayed; ``far_a`` and ``far_b`` are the other ends of its sides."""
 
     a: KtlsSocket
     far_a: KtlsSocket
@@ -42,7 +42,7 @@ class Pair(NamedTuple):
     ended: Future[RelayHandle]
 
     def end(self) -> RelayHandle:
-        """Wait for the end; then close our sides."""
+        """Wait for the end of the relay, close both sides, and return the handle."""
         handle = self.ended.result(DEADLINE)
         self.a.close()
         self.b.close()
@@ -56,7 +56,10 @@ def keyed(
     namespace: Namespace | None = None,
     cipher: Cipher = AES_GCM_128,
 ) -> list[KtlsSocket]:
-    """Both ends of a connection as KtlsSockets with keys both ways; the near one counts there."""
+    """Return both ends of a connection as KtlsSockets with keys in both directions.
+
+    The near end counts in ``namespace``.
+    """
     ends = [attach(near, namespace), attach(far)]
     for end, (tx, rx) in zip(ends, ((THERE, BACK), (BACK, THERE)), strict=True):
         end.settimeout(DEADLINE)
@@ -66,7 +69,7 @@ def keyed(
 
 
 def link(kind: str) -> list[End]:
-    """The near and the far end of a connection: of a kind of KINDS, "ktls12" or ENDLESS."""
+    """Return the near and the far end of a connection of a kind: of KINDS, "ktls12" or ENDLESS."""
     near, far = socket_pair()
     match kind:
         case "ktls":
@@ -86,7 +89,7 @@ def link(kind: str) -> list[End]:
 
 
 def ktls_link() -> tuple[KtlsSocket, KtlsSocket]:
-    """Both ends of a connection between KtlsSockets."""
+    """Return both ends of a connection between KtlsSockets."""
     near, far = keyed(*socket_pair())
     return near, far
 
@@ -95,7 +98,7 @@ def ktls_link() -> tuple[KtlsSocket, KtlsSocket]:
 def pumped(
     relay: Relay, kind: str = "plain", first: str = "ktls", idle_timeout: float | None = None
 ) -> Iterator[Pair]:
-    """A KtlsSocket and another side in a relay."""
+    """Relay a KtlsSocket and another side during the block; yield the pair."""
     with ExitStack() as stack:
         a, far_a, b, far_b = (*link(first), *link(kind))
         for end in (a, far_a, b, far_b):
@@ -104,12 +107,12 @@ def pumped(
         assert isinstance(far_a, KtlsSocket)
         handle, ended = added(relay, a, b, idle_timeout)
         yield Pair(a, far_a, b, far_b, handle, ended)
-        # A peer that is gone spares close() its wait for an alert to be read.
+        # Without a peer, close() does not wait for its alert to be read.
         far_b.close()
 
 
 def narrow(near: KtlsSocket, far: KtlsSocket, room: int = 4096) -> None:
-    """Leave TCP little room from the near end to the far one, so that sealed bytes wait."""
+    """Make TCP's buffers from the near end to the far one small, so that sealed bytes wait."""
     near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
 
@@ -117,14 +120,14 @@ def narrow(near: KtlsSocket, far: KtlsSocket, room: int = 4096) -> None:
 def added(
     relay: Relay, a: End, b: End, idle_timeout: float | None = None
 ) -> tuple[RelayHandle, Future[RelayHandle]]:
-    """Add a pair: its handle, and what tells its end."""
+    """Add a pair to a relay; return its handle, and a future of its end."""
     ended: Future[RelayHandle] = Future()
     handle = relay.add(a, b, idle_timeout=idle_timeout, on_close=ended.set_result)
     return handle, ended
 
 
 def finish(end: End) -> None:
-    """Say that no more will come."""
+    """End the sending of ``end``."""
     if isinstance(end, Connection):
         end.close_notify()
     else:
@@ -132,18 +135,18 @@ def finish(end: End) -> None:
 
 
 def send_and_finish(end: End, data: bytes) -> None:
-    """Send all and say so."""
+    """Send ``data``, and end the sending."""
     end.sendall(data)
     finish(end)
 
 
 def receive_all(end: End) -> bytes:
-    """Read to the end."""
+    """Receive everything up to the end."""
     return b"".join(iter(lambda: end.recv(1 << 16), b""))
 
 
 def receive_exactly(end: End, size: int) -> bytes:
-    """So many bytes, or fewer where the end comes before."""
+    """Receive ``size`` bytes, or fewer if the end comes before."""
     got = bytearray()
     while len(got) < size and (piece := end.recv(size - len(got))):
         got += piece
@@ -151,12 +154,12 @@ def receive_exactly(end: End, size: int) -> bytes:
 
 
 def far_sealer(cipher: Cipher = AES_GCM_128) -> Sealer:
-    """What seals as the far end of a KtlsSocket does from its first record on, and empty ones."""
+    """Return a sealer with the key of a KtlsSocket's far end, which also seals empty records."""
     return Sealer(generation(BACK, cipher=cipher).struct())
 
 
 def send_raw(end: KtlsSocket, data: bytes | memoryview) -> None:
-    """Send bytes that ``end`` has not sealed."""
+    """Send bytes on the connection of ``end`` without sealing them."""
     with socket.socket(fileno=os.dup(end.fileno())) as raw:
         raw.settimeout(DEADLINE)
         raw.sendall(data)

@@ -1,4 +1,4 @@
-"""Pairs of a TLS side and a plain one in a relay of many."""
+"""Relayed pairs of a TLS side and a plain one."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 FATAL_INTERNAL_ERROR = (2, 80)
 ENDLESS = 0x1303
-"""A suite with no limit of records that any machine gets to: that of ChaCha20-Poly1305."""
+"""The suite of ChaCha20-Poly1305, whose limit of records cannot be reached."""
 
 
 class Pair(NamedTuple):
-    """A pair under way and its far ends; ``ended`` has its handle once it has ended."""
+    """A pair that is being relayed, and its far ends; ``ended`` is a future of its end."""
 
     handle: RelayHandle
     conn: Connection
@@ -41,7 +41,7 @@ class Pair(NamedTuple):
     ended: Future[RelayHandle]
 
     def end(self) -> RelayHandle:
-        """Wait for the end; then close our sides."""
+        """Wait for the end of the relay, close both sides, and return the handle."""
         handle = self.ended.result(DEADLINE)
         self.near.close()
         self.conn.close()
@@ -50,7 +50,7 @@ class Pair(NamedTuple):
 
 @contextmanager
 def pumped(relay: Relay, idle_timeout: float | None = None, suite: int = 0x1301) -> Iterator[Pair]:
-    """A TLS side and a plain one."""
+    """Relay a TLS side and a plain one during the block; yield the pair."""
     near, far = socket_pair()
     with near, far, paired(suite=suite) as (conn, peer):
         ended: Future[RelayHandle] = Future()
@@ -59,27 +59,30 @@ def pumped(relay: Relay, idle_timeout: float | None = None, suite: int = 0x1301)
 
 
 def reset(sock: socket.socket) -> None:
-    """Close with RST instead of FIN."""
+    """Close the socket by a TCP reset."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
 
 
 def narrow(pair: Pair) -> None:
-    """Leave TCP little room on the way to the peer, so that sealed bytes wait on our side."""
+    """Make TCP's buffers to the peer small, so that sealed bytes wait on our side."""
     with socket.socket(fileno=os.dup(pair.conn.fileno())) as sender:
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     pair.peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
 
 def send_until_full(sock: socket.socket | KtlsSocket) -> int:
-    """Send until nothing is taken and no relay of this process has work left: how much it was."""
+    """Send until nothing is accepted and the relays of this process are idle.
+
+    Return the number of bytes sent.
+    """
     sock.settimeout(0.3)
     sent = 0
     for _ in range(100_000):
         try:
             sent += sock.send(bytes(65536))
         except TimeoutError:
-            # On a loaded machine a thread may have work and no processor.
+            # On a loaded machine, a thread may have work but no processor.
             if threads_sleep("ktls-relay"):
                 sock.settimeout(DEADLINE)
                 return sent
@@ -87,7 +90,7 @@ def send_until_full(sock: socket.socket | KtlsSocket) -> int:
 
 
 def flood(sock: socket.socket) -> None:
-    """Send empty records, as an ENDLESS peer of ``paired`` seals them, until the other end goes."""
+    """Send empty records of an ENDLESS peer of ``paired`` until the other end closes."""
     sealer = Sealer(TrafficSecret(ENDLESS, secret_for(ENDLESS, PEER_SEED)).crypto_info())
     nothing = np.zeros(50_000, np.int64)
     for _ in range(10_000):
@@ -95,7 +98,7 @@ def flood(sock: socket.socket) -> None:
 
 
 def cpu_of_relays() -> int:
-    """Clock ticks that the threads of this process's relays have used."""
+    """Return the CPU time of the relay threads of this process, in clock ticks."""
     ticks = 0
     for task in Path("/proc/self/task").iterdir():
         fields = (task / "stat").read_text().rpartition(")")

@@ -1,9 +1,9 @@
-"""Moves an AEAD tag to other additional data, by the arithmetic of GHASH and Poly1305 alone.
+"""Computation of an AEAD tag for other additional data, by arithmetic of GHASH and Poly1305 only.
 
-A published vector comes with additional data that no TLS record has. Both tags are a polynomial in
-additional data and ciphertext plus a mask of key and nonce, so the tag over the additional data of
-a record is the vector's tag plus the difference of two polynomials: no AEAD is asked. A tag that is
-wrong in the vector stays wrong by as much.
+The additional data of a published vector is not that of a TLS record. Both kinds of tags are a
+polynomial in additional data and ciphertext, plus a mask of key and nonce. So the tag over the
+additional data of a record is the vector's tag plus the difference of two polynomials, without
+using an AEAD. A tag that is wrong in the vector stays wrong by the same difference.
 """
 
 import struct
@@ -18,7 +18,7 @@ POLY1305_CLAMP = 0x0FFFFFFC_0FFFFFFC_0FFFFFFC_0FFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """One published case of an AEAD with a 12-byte nonce and a 16-byte tag."""
+    """A published case of an AEAD with a 12-byte nonce and a 16-byte tag."""
 
     name: str
     key: bytes
@@ -31,7 +31,7 @@ class Vector:
 
 
 def retag_gcm(vector: Vector, aad: bytes) -> bytes:
-    """The tag of the vector's ciphertext over ``aad`` (SP 800-38D §6.4)."""
+    """Return the AES-GCM tag of the vector's ciphertext over ``aad`` (SP 800-38D §6.4)."""
     encryptor = Cipher(algorithms.AES(vector.key), modes.ECB()).encryptor()
     h = int.from_bytes(encryptor.update(bytes(16)), "big")
     was, becomes = _ghash(h, vector, vector.aad), _ghash(h, vector, aad)
@@ -39,7 +39,7 @@ def retag_gcm(vector: Vector, aad: bytes) -> bytes:
 
 
 def retag_chacha(vector: Vector, aad: bytes) -> bytes:
-    """The same for ChaCha20-Poly1305 (RFC 8439 §2.5, §2.8)."""
+    """Return the ChaCha20-Poly1305 tag of the ciphertext over ``aad`` (RFC 8439 §2.5, §2.8)."""
     stream = Cipher(algorithms.ChaCha20(vector.key, bytes(4) + vector.nonce), mode=None)
     r = int.from_bytes(stream.encryptor().update(bytes(16)), "little") & POLY1305_CLAMP
     was, becomes = _poly1305(r, vector, vector.aad), _poly1305(r, vector, aad)
@@ -73,6 +73,6 @@ def _poly1305(r: int, vector: Vector, aad: bytes) -> int:
 
 
 def _blocks(*parts: bytes) -> list[bytes]:
-    """All parts, each filled up with zeros to whole blocks of 16 bytes."""
+    """Return the blocks of 16 bytes of all parts, each padded with zeros."""
     padded = b"".join(part + bytes(-len(part) % 16) for part in parts)
     return [padded[i : i + 16] for i in range(0, len(padded), 16)]

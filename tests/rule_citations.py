@@ -1,4 +1,4 @@
-"""Finds where the sources cite rules by number, and which tests do."""
+"""A search for citations of rules in the sources, and for the tests that cite them."""
 
 import ast
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 SECTION_ID = r"S\d\.\d"
-# One letter and perhaps a word: K-9, S1.2-3, R-SW-1. P-256 is a curve.
+# A letter and optionally a word: K-9, S1.2-3, R-SW-1. P-256 is a curve, not a rule.
 RULE_ID = rf"(?:{SECTION_ID}|(?!P-)[A-Z](?:-[A-Z]+)?)-\d+"
 CITED = re.compile(rf"(?<![\w-])(?:{RULE_ID}|{SECTION_ID})(?![\w-]|\.\d)")
 IN_NAME = re.compile(r"(?<=_)k(\d+)(?=_)")
@@ -16,7 +16,7 @@ FOLDERS = ("rust", "python", "tests", "docs", "benches", ".ci")
 SUFFIXES = {".rs", ".py", ".pyi", ".pyx", ".c", ".h", ".md", ".toml", ".sh"}
 FILES_WITHOUT_SUFFIX = ("Makefile", ".ci/run", "rust/fuzz/run")
 CODE = ("rust/", "python/")
-# It makes up trees with rules of their own.
+# This test creates source trees with their own rules.
 MADE_UP = "tests/test_rules.py"
 
 RUST_TEST = re.compile(
@@ -30,17 +30,17 @@ RUST_TEST = re.compile(
 
 
 class Citation(NamedTuple):
-    """A rule's or a section's number in a file."""
+    """A citation of a rule or a section in a file."""
 
     number: str
     where: str
     """File and line."""
     is_code: bool
-    """Neither a test nor a document."""
+    """Whether the file is neither a test nor a document."""
 
 
 def citations(root: Path) -> Iterator[Citation]:
-    """All citations in code, tests and documents."""
+    """Yield all citations in code, tests and documents."""
     for path in _sources(root):
         name = path.relative_to(root).as_posix()
         is_code = name.startswith(CODE) and "/tests/" not in name
@@ -50,7 +50,7 @@ def citations(root: Path) -> Iterator[Citation]:
 
 
 def tests_that_cite(root: Path) -> Iterator[tuple[str, str]]:
-    """Pairs of a rule's number and a test that cites it."""
+    """Yield pairs of a rule's number and a test that cites it."""
     for path in _sources(root):
         name = path.relative_to(root).as_posix()
         if path.suffix == ".rs":

@@ -1,9 +1,9 @@
-"""Lists each rule with the code and the tests that cite it; fails if one has no test.
+"""List each rule with the code and the tests that cite it; fail if a rule has no test.
 
 ``python -m tests.rules [--quiet] [FOLDER]``. Rules are the numbered entries of
-``docs/*-rules.md``. A number that is cited anywhere and defined nowhere is a fault, too. A test
-cites a rule by its number in its docstring, its doc comment or its body or, as ``k9``, in its
-name; ``trace_rules.py`` says what the recorded scenarios hold. A rule that cannot be tested is
+``docs/*-rules.md``. It also fails if a number is cited that is not defined. A test cites a rule by
+its number in its docstring, its doc comment or its body or, as ``k9``, in its name.
+``trace_rules.py`` lists the rules that recorded scenarios test. A rule that cannot be tested is
 listed with the reason under "Without a test" in its document.
 """
 
@@ -37,14 +37,14 @@ class Book(NamedTuple):
 
     rules: list[Rule]
     untested: list[Rule]
-    """Their words are the reason."""
+    """Rules without a test; their words are the reason."""
     sections: set[str]
     files: list[tuple[str, str]]
-    """Source files that a document names, each with the place where it does."""
+    """Source files that a document names, each with file and line of the document."""
 
 
 def read_book(root: Path) -> Book:
-    """The rules of ``docs/*-rules.md``."""
+    """Read the rules of ``docs/*-rules.md``."""
     book = Book([], [], set(), [])
     for path in sorted(root.glob("docs/*-rules.md")):
         text = path.read_text()
@@ -63,7 +63,7 @@ def read_book(root: Path) -> Book:
 
 
 def tests_by_rule(root: Path) -> dict[str, list[str]]:
-    """The tests of each rule that has some, without doubles."""
+    """Return the tests of each rule that has tests, without duplicates."""
     tests: dict[str, dict[str, None]] = {}
     for number, test in tests_that_cite(root):
         tests.setdefault(number, {})[test] = None
@@ -71,7 +71,7 @@ def tests_by_rule(root: Path) -> dict[str, list[str]]:
 
 
 def faults(root: Path) -> Iterator[str]:
-    """What is wrong with the rules of a source tree, one line each, with file and line."""
+    """Yield the errors in the rules of a source tree, each with file and line."""
     book, tests = read_book(root), tests_by_rule(root)
     yield from _faults_of_rules(book, tests)
     yield from _faults_of_exemptions(book, tests)
@@ -132,10 +132,10 @@ def print_rules(root: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the rules and what is wrong with them; 1 if something is."""
+    """Print the rules and their errors; return 1 if there are errors, otherwise 0."""
     parser = argparse.ArgumentParser(prog="python -m tests.rules", description=__doc__)
-    parser.add_argument("--quiet", action="store_true", help="print faults only")
-    parser.add_argument("folder", nargs="?", type=Path, default=ROOT, help="of the source tree")
+    parser.add_argument("--quiet", action="store_true", help="print only errors")
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT, help="source tree")
     options = parser.parse_args(arguments)
     if not options.quiet:
         print_rules(options.folder)

@@ -1,4 +1,4 @@
-"""Which rules of ``docs/kernel-rules.md`` the recorded scenarios hold, as far as replayed."""
+"""The rules of ``docs/kernel-rules.md`` that are tested by replaying recorded scenarios."""
 
 TRACE_RULES = {
     "S1.3-1": "ulp.names",

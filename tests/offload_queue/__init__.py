@@ -1,1 +1,1 @@
-"""An OffloadQueue as the device of KtlsSockets: same bytes, same errors, other threads."""
+"""Tests of an OffloadQueue as the device of KtlsSockets: same data and errors, other threads."""

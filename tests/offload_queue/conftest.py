@@ -1,4 +1,4 @@
-"""The queue of a test; no worker waits for a peer that reads nothing."""
+"""The queue of a test, whose workers are not left waiting for a peer."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Sockets over a queue, and plain ones that see their wire."""
+"""Sockets on a queue, and TCP sockets that receive their records."""
 
 import fcntl
 import os
@@ -21,13 +21,13 @@ from tests.ktls_ends import (
 from tests.sleeping import threads_sleep
 
 PATIENCE = 30.0
-SETTLED = 0.05  # nobody made room for so long
+SETTLED = 0.05  # seconds without space after which the buffers count as full
 RECORD = 16384
 WIRES: list[socket.socket] = []
 
 
 class Half:
-    """A sender over a queue (or none) and a plain socket that sees its wire."""
+    """A sender on a queue (or none), and a TCP socket that receives its records."""
 
     def __init__(self, queue: OffloadQueue | None, number: int = 0) -> None:
         near, self.wire = connect_pair()
@@ -37,18 +37,18 @@ class Half:
         install(self.sender, TLS_TX, generation(number))
 
     def counted(self, name: str) -> int:
-        """A counter of this socket."""
+        """Return a counter of the sender."""
         return self.namespace.tls_stat().get(name, 0)
 
     def fill(self, piece: bytes = bytes(RECORD)) -> int:
-        """Send until neither TCP nor the ring has room; gives how many bytes were taken."""
+        """Send until TCP's buffers and the ring are full; return the number of bytes sent."""
         taken = 0
         while self.sender.poll(select.POLLOUT, SETTLED) or not threads_sleep("ktls-queue"):
             taken += try_send(self.sender, piece)
         return taken
 
     def drain(self, count: int) -> bytes:
-        """Read so many bytes off the wire."""
+        """Read ``count`` bytes of the records."""
         pieces = []
         while count:
             pieces.append(self.wire.recv(min(count, 1 << 20)))
@@ -57,12 +57,12 @@ class Half:
         return b"".join(pieces)
 
     def ended(self) -> bytes:
-        """Close the sender and read to the end."""
+        """Close the sender, and read the records up to the end."""
         self.sender.close()
         return self.rest()
 
     def rest(self) -> bytes:
-        """Read to the end."""
+        """Read the records up to the end."""
         pieces = []
         while piece := self.wire.recv(1 << 20):
             pieces.append(piece)
@@ -78,7 +78,7 @@ def attach(
 
 
 def over(queue: OffloadQueue) -> tuple[KtlsSocket, KtlsSocket]:
-    """Sender and receiver, both over a queue."""
+    """Return a sender and a receiver on the queue."""
     near, far = (attach(sock, queue) for sock in connect_pair())
     install(near, TLS_TX, generation(0))
     install(far, TLS_RX, generation(0))
@@ -86,7 +86,7 @@ def over(queue: OffloadQueue) -> tuple[KtlsSocket, KtlsSocket]:
 
 
 def wait_until_idle(queue: OffloadQueue) -> None:
-    """Until TCP has all that was submitted, within PATIENCE seconds."""
+    """Wait until TCP has everything that was submitted, up to PATIENCE seconds."""
     end = time.monotonic() + PATIENCE
     while (stats := queue.stats()).submitted != stats.completed:
         assert time.monotonic() < end, stats
@@ -94,7 +94,7 @@ def wait_until_idle(queue: OffloadQueue) -> None:
 
 
 def wait_until_acknowledged(end: KtlsSocket) -> None:
-    """Until the peer's TCP has all bytes, within PATIENCE seconds."""
+    """Wait until the peer's TCP has received all data, up to PATIENCE seconds."""
     until = time.monotonic() + PATIENCE
     while fcntl.ioctl(end.fileno(), termios.TIOCOUTQ, bytes(4)) != bytes(4):
         assert time.monotonic() < until
@@ -102,7 +102,7 @@ def wait_until_acknowledged(end: KtlsSocket) -> None:
 
 
 def close_wires() -> None:
-    """So that no worker waits for a peer that reads nothing."""
+    """Close the TCP sockets, so that no worker waits for a peer that reads nothing."""
     while WIRES:
         WIRES.pop().close()
 

@@ -1,1 +1,1 @@
-"""Tests with TLS peers of other makers on 127.0.0.1, and the tools that talk to them."""
+"""Tests with other TLS implementations as peers on 127.0.0.1, and helpers for them."""

@@ -1,4 +1,4 @@
-"""The ``ssl`` module without a socket of its own: its records pass through the hands of a test."""
+"""The ``ssl`` module without a socket: a test sends and receives its records itself."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 def whole(flight: bytes) -> list[bytes]:
-    """A flight in one piece."""
+    """Return a flight in one piece."""
     return [flight]
 
 
 def bytewise(flight: bytes) -> list[bytes]:
-    """A flight byte by byte."""
+    """Split a flight into single bytes."""
     return [bytes([byte]) for byte in flight]
 
 
 class BioClient:
-    """A client whose bytes are sent when and as the test wants."""
+    """A client whose data is sent when and in which pieces the test chooses."""
 
     def __init__(
         self, port: int, context: ssl.SSLContext, cut: Callable[[bytes], list[bytes]] = whole
     ) -> None:
-        """Shake hands, each flight in the pieces that ``cut`` makes, but keep the last one."""
+        """Perform the handshake in the pieces that ``cut`` returns, but keep the last flight."""
         self._cut = cut
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
@@ -36,27 +36,27 @@ class BioClient:
         self._until_done(self._tls.do_handshake)
 
     def sealed(self, data: bytes) -> bytes:
-        """The records of ``data``, behind what was kept."""
+        """Seal ``data``; return what was kept, followed by the records."""
         self._tls.write(data)
         return self.kept()
 
     def close_notify(self) -> bytes:
-        """The record of the alert, behind what was kept."""
+        """Seal the alert; return what was kept, followed by its record."""
         with contextlib.suppress(ssl.SSLWantReadError):
             self._tls.unwrap()
         return self.kept()
 
     def kept(self) -> bytes:
-        """What the module wants to have sent."""
+        """Return the data that has to be sent, and keep it no longer."""
         return self._outgoing.read()
 
     def send(self, wire: bytes) -> None:
-        """Send bytes in pieces."""
+        """Send data in the pieces that ``cut`` returns."""
         for piece in self._cut(wire):
             self.sock.sendall(piece)
 
     def receive(self) -> bytes:
-        """Application data of our server; an alert of it is an ``SSLError``."""
+        """Receive application data of our server; raise ``SSLError`` for an alert."""
         received: list[bytes] = []
         self._until_done(lambda: received.append(self._tls.read()))
         return received[0]

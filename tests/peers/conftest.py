@@ -1,4 +1,4 @@
-"""Fixtures for the peers of other makers."""
+"""Fixtures for the tests with other TLS implementations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the certificates and keys as files."""
+    """Return a directory with the certificates and keys as files."""
     folder = tmp_path_factory.mktemp("pki")
     pki().write_to(folder)
     return folder

@@ -1,4 +1,4 @@
-"""The small HTTP/1.1 server that curl visits, on connections of ours."""
+"""A small HTTP/1.1 server for curl, on our connections."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @functools.cache
 def body(size: int) -> bytes:
-    """What ``GET /size`` is answered with."""
+    """Return the response body of ``GET /size``."""
     return octal(size, seed=size)
 
 
 @contextmanager
 def http_server(config: ServerConfig) -> Iterator[int]:
-    """Serve each connection in a thread; at the end, none of them may have failed."""
+    """Serve each connection in a thread; yield the port, and check that no connection failed."""
     listening = listener()
     served: list[Future[None]] = []
     accepting = start(lambda: _accept(listening, config, served))
     try:
         yield port_of(listening)
     finally:
-        # Wakes the accept, which then fails: closing alone would leave it asleep.
+        # Wake up accept, which then fails; closing would not wake it up.
         listening.shutdown(2)
         accepting.result(1)
         listening.close()
@@ -57,7 +57,7 @@ def _serve(sock: socket.socket, config: ServerConfig) -> None:
 
 
 def _respond(conn: Connection, waiting: bytes) -> bytes:
-    """Answer the first request; return what follows it."""
+    """Answer the first request, and return the data that follows it."""
     head, _, rest = waiting.partition(b"\r\n\r\n")
     method, path, _ = head.split(b"\r\n")[0].split()
     length = _content_length(head)

@@ -1,10 +1,10 @@
-"""``openssl s_client`` and ``openssl s_server`` as children, and how they want to be fed.
+"""``openssl s_client`` and ``openssl s_server`` as child processes, and their input.
 
-Both take a command only as the first byte of one ``read``: a key press must be acknowledged before
-anything else is written. For s_client a pipe does as well as a terminal; ``-brief`` leaves only the
-data on its output, while ``-quiet`` and ``-ign_eof`` would switch the commands off. s_server prints
-its acknowledgement through a C stream, prompt on a terminal only, and mixes it with the data: our
-data are digits that its chatter does not have.
+Both take a command only as the first byte of a ``read``: a key press must be acknowledged before
+anything else is written. s_client works with a pipe as well as with a terminal. Its option
+``-brief`` leaves only the data on its output; ``-quiet`` and ``-ign_eof`` would disable commands.
+s_server prints its acknowledgement through a C stream, which is unbuffered on a terminal only, and
+mixes it with the data. Therefore our data consists of digits that its messages do not contain.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ TLS12_SUITES = {
     "ECDHE-ECDSA-AES256-GCM-SHA384": "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
     "ECDHE-ECDSA-CHACHA20-POLY1305": "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
 }
-"""OpenSSL's names of TLS 1.2 suites, and the RFC's."""
+"""The names of TLS 1.2 suites in the RFCs, by OpenSSL's names."""
 
 _NOT_DATA = bytes(set(range(256)) - set(b"23456789"))
 
 
 @contextmanager
 def s_client(openssl: str, port: int, pems: Path, *options: str) -> Iterator[Child]:
-    """A client that trusts the test authority, after its handshake."""
+    """Start a client that trusts the test authority; yield it after its handshake."""
     arguments = [openssl, "s_client", "-brief", "-connect", f"127.0.0.1:{port}"]
     arguments += ["-CAfile", str(pems / "roots.pem"), "-servername", "localhost"]
     arguments += ["-verify_return_error", *options]
@@ -42,20 +42,20 @@ def s_client(openssl: str, port: int, pems: Path, *options: str) -> Iterator[Chi
 
 
 def press_at_client(client: Child, key: str) -> None:
-    """Press ``k`` (KeyUpdate) or ``K`` (with a request) and wait until s_client has seen it."""
+    """Press ``k`` (KeyUpdate) or ``K`` (with a request), and wait until s_client has read it."""
     client.write(key.encode() + b"\n")
     client.errors.until(b"KEYUPDATE\n")
 
 
 def exchange(client: Child, data: bytes) -> None:
-    """Have ``data`` echoed by our server."""
+    """Send ``data`` to our server, and check its echo."""
     client.write(data)
     assert client.output.exactly(len(data)) == data
 
 
 @contextmanager
 def s_server(openssl: str, pems: Path, *options: str) -> Iterator[tuple[Child, int]]:
-    """A server for ``localhost`` that takes one connection, and its port."""
+    """Start a server for ``localhost`` that accepts one connection; yield it and its port."""
     arguments = [openssl, "s_server", "-accept", "127.0.0.1:0", "-naccept", "1"]
     arguments += ["-cert", str(pems / "server.pem"), "-key", str(pems / "server.key"), *options]
     with Child(arguments, terminal=True, keep=_data_only) as server:
@@ -64,19 +64,19 @@ def s_server(openssl: str, pems: Path, *options: str) -> Iterator[tuple[Child, i
 
 
 def await_handshake(server: Child) -> str:
-    """What s_server calls the suite, once it has shaken hands."""
+    """Wait for the handshake, and return s_server's name of the cipher suite."""
     server.output.until(b"CIPHER is ")
     return server.output.until(b"\n").strip().decode()
 
 
 def press_at_server(server: Child, key: str) -> None:
-    """As :func:`press_at_client`; s_server sends its KeyUpdate at once."""
+    """Press ``k`` or ``K`` at s_server, which sends its KeyUpdate at once."""
     server.write(key.encode() + b"\n")
     server.output.until(b"SSL_do_handshake -> 1")
 
 
 def exchange_with_server(conn: Connection, server: Child, data: bytes) -> None:
-    """Send ``data`` both ways between our client and s_server."""
+    """Send ``data`` in both directions between our client and s_server."""
     conn.sendall(data)
     assert server.output.exactly(len(data)) == data
     server.write(data)

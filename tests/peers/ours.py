@@ -1,4 +1,4 @@
-"""Our side of a test: a server in a thread, an echo, a connection without a handshake."""
+"""Our side of a test: a server in a thread, an echo, and connections without a handshake."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOCAL_SEED, PEER_SEED = 1, 101
 
 
 class Limits(TypedDict, total=False):
-    """When keys are renewed, and how often the peer may do so."""
+    """The options that say when keys are renewed, and how often the peer may renew its key."""
 
     rekey_bytes: int
     rekey_records: int
@@ -32,7 +32,7 @@ class Limits(TypedDict, total=False):
 
 
 class Options(Limits, total=False):
-    """What both kinds of configuration take."""
+    """The options of both kinds of configuration."""
 
     alpn: Sequence[str]
     min_version: str
@@ -41,7 +41,7 @@ class Options(Limits, total=False):
 
 
 class ServerOptions(Options, total=False):
-    """What a server takes besides its certificate."""
+    """The options of a server, besides its certificate."""
 
     client_roots: bytes
     require_client_cert: bool
@@ -49,7 +49,7 @@ class ServerOptions(Options, total=False):
 
 
 class ClientOptions(Options, total=False):
-    """What a client takes besides its roots."""
+    """The options of a client, besides its roots."""
 
     cert: bytes
     key: bytes
@@ -58,20 +58,20 @@ class ClientOptions(Options, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a connection looked like at its end."""
+    """The parameters of a connection at its end."""
 
     version: str
     cipher: str
     alpn: str | None
     resumed: bool
     leaf: bytes | None
-    """The peer's own certificate as DER."""
+    """The leaf certificate of the peer as DER."""
     tx_generation: int
     rx_generation: int
 
 
 def summary(conn: Connection) -> Summary:
-    """Write down what can be asked of a connection."""
+    """Return the parameters of a connection."""
     return Summary(
         version=conn.version,
         cipher=conn.cipher,
@@ -86,25 +86,25 @@ def summary(conn: Connection) -> Summary:
 def server_config(
     identity: Identity | None = None, **options: Unpack[ServerOptions]
 ) -> ServerConfig:
-    """A server for ``localhost``."""
+    """Return the configuration of a server for ``localhost``."""
     identity = identity or pki().server
     return ServerConfig(identity.cert, identity.key, **options)
 
 
 def client_config(roots: bytes | None = None, **options: Unpack[ClientOptions]) -> ClientConfig:
-    """A client that trusts the test authority, or ``roots`` only."""
+    """Return the configuration of a client that trusts the test authority, or only ``roots``."""
     return ClientConfig(roots or pki().roots, **options)
 
 
 def connect(port: int, config: ClientConfig | None = None) -> Connection:
-    """Our client, after its handshake with ``localhost``."""
+    """Connect our client to ``localhost``, and return it after its handshake."""
     return Connection.client(dial(port), config or client_config(), "localhost")
 
 
 def serve_once(
     handle: Callable[[Connection], T], config: ServerConfig | None = None
 ) -> tuple[int, Future[T]]:
-    """Our server for one connection: its port, and what ``handle`` will have returned."""
+    """Start our server for one connection; return its port, and a future of ``handle``."""
     listening = listener()
     config = config or server_config()
 
@@ -116,7 +116,10 @@ def serve_once(
 
 
 def echo(conn: Connection, before_reply: Callable[[Connection], None] | None = None) -> Summary:
-    """Send back what comes until the peer closes; ``before_reply`` may rekey in between."""
+    """Echo all data until the peer closes, and return the summary.
+
+    ``before_reply`` is called before each reply, and may rekey.
+    """
     while data := conn.read(65536):
         if before_reply is not None:
             before_reply(conn)
@@ -126,12 +129,12 @@ def echo(conn: Connection, before_reply: Callable[[Connection], None] | None = N
 
 
 def echoing(before_reply: Callable[[Connection], None] | None) -> Callable[[Connection], Summary]:
-    """An :func:`echo` for :func:`serve_once`."""
+    """Return an :func:`echo` for :func:`serve_once`."""
     return lambda conn: echo(conn, before_reply)
 
 
 def read_exactly(conn: Connection, size: int) -> bytes:
-    """So many bytes, or fewer where the peer ends before."""
+    """Read ``size`` bytes, or fewer if the peer ends before."""
     data = bytearray()
     while len(data) < size and (piece := conn.read(size - len(data))):
         data += piece
@@ -139,7 +142,7 @@ def read_exactly(conn: Connection, size: int) -> bytes:
 
 
 def read_all(conn: Connection) -> bytes:
-    """Everything until the peer's close_notify."""
+    """Read everything up to the peer's close_notify."""
     return b"".join(iter(lambda: conn.read(65536), b""))
 
 
@@ -151,7 +154,7 @@ def paired(
     received: bytes = b"",
     **limits: Unpack[Limits],
 ) -> Iterator[tuple[Connection, RawPeer]]:
-    """A connection of ours whose handshake never took place, and the peer that we play."""
+    """Yield a connection of ours without a handshake, and its peer made by hand."""
     near, far = socket_pair()
     with (
         far,
@@ -165,15 +168,15 @@ def paired(
         ) as conn,
     ):
         yield conn, raw_peer(far, suite)
-        # A peer that is gone spares close() its wait for the alert to be read.
+        # Without a peer, close() does not wait for its alert to be read.
         far.close()
 
 
 def raw_peer(sock: socket.socket, suite: int = 0x1301) -> RawPeer:
-    """The far end of a :func:`paired` connection."""
+    """Return the far end of a :func:`paired` connection."""
     return RawPeer(sock, tx=peer_half(suite), rx=Half(suite, secret_for(suite, LOCAL_SEED)))
 
 
 def peer_half(suite: int = 0x1301) -> Half:
-    """What seals as the peer of a :func:`paired` connection does, from its first record on."""
+    """Return the sending direction of the peer of a :func:`paired` connection."""
     return Half(suite, secret_for(suite, PEER_SEED))

@@ -1,4 +1,4 @@
-"""Certificates of a small made-up world, fresh for each run."""
+"""A small test PKI, which is created for each run."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Pki:
-    """What the tests present to each other; servers are ``localhost`` and 127.0.0.1."""
+    """The certificates of the tests; those of servers are for ``localhost`` and 127.0.0.1."""
 
     roots: bytes
-    """The authority that signed all the identities here."""
+    """The authority that has signed all identities."""
     stranger: bytes
-    """Another authority, which signed none of them."""
+    """Another authority, which has signed none of them."""
     server: Identity
     server_rsa: Identity
     expired: Identity
     client: Identity
 
     def write_to(self, folder: Path) -> None:
-        """Store the PEM files that command-line peers take."""
+        """Write the PEM files for command-line programs."""
         (folder / "roots.pem").write_bytes(self.roots)
         (folder / "stranger.pem").write_bytes(self.stranger)
         for name in ("server", "server_rsa", "expired", "client"):
@@ -65,7 +65,7 @@ class Pki:
 
 @functools.cache
 def pki() -> Pki:
-    """The world, made once."""
+    """Return the PKI, which is created once."""
     authority = _Authority("test authority")
     return Pki(
         roots=authority.pem,
@@ -78,13 +78,13 @@ def pki() -> Pki:
 
 
 def key_pem(key: PrivateKey, form: serialization.PrivateFormat) -> bytes:
-    """A private key as PEM: PKCS8, or TraditionalOpenSSL for PKCS#1 and SEC1."""
+    """Return a private key as PEM: PKCS8, or TraditionalOpenSSL for PKCS#1 and SEC1."""
     plain = serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, form, plain)
 
 
 class _Authority:
-    """A root that signs leaves."""
+    """A root authority that signs leaf certificates."""
 
     def __init__(self, name: str) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -95,7 +95,7 @@ class _Authority:
         self.pem = _pem(self._sign(builder))
 
     def issue(self, name: str, key: PrivateKey | None = None, *, days: int = 30) -> Identity:
-        """A leaf for ``name``, good for so many days from now (or until so many days ago)."""
+        """Issue a leaf for ``name`` that expires in ``days`` days, or has expired if negative."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_name(name), self._name, key, days=days)
         for extension in _leaf_extensions(name):
@@ -104,7 +104,10 @@ class _Authority:
         return Identity(_pem(cert), key_pem(key, serialization.PrivateFormat.PKCS8))
 
     def _sign(self, builder: x509.CertificateBuilder) -> x509.Certificate:
-        """Name the key that signs: OpenSSL's strict check, the default since Python 3.13, asks."""
+        """Sign with an Authority Key Identifier, which OpenSSL's strict check requires.
+
+        The strict check is the default since Python 3.13.
+        """
         signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return builder.add_extension(signer, critical=False).sign(self._key, hashes.SHA256())
 

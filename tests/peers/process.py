@@ -1,4 +1,4 @@
-"""Command-line peers: what they print is collected as it comes and waited for with a deadline."""
+"""Command-line programs as peers, whose output is collected and waited for with a deadline."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Stream:
-    """The bytes that come out of a file descriptor, read by a thread until it ends."""
+    """The data of a file descriptor, which a thread reads up to its end."""
 
     def __init__(self, fd: int, keep: Callable[[bytes], bytes] = bytes) -> None:
-        """Own ``fd``; ``keep`` may drop the chatter between the bytes that matter."""
+        """Take over ``fd``; ``keep`` may remove messages between the relevant bytes."""
         self._fd = fd
         self._keep = keep
         self._buffer = bytearray()
@@ -30,17 +30,17 @@ class Stream:
         self._thread.start()
 
     def until(self, needle: bytes) -> bytes:
-        """Everything up to and with ``needle``."""
+        """Wait for ``needle``, and take everything up to and including it."""
         self._wait(lambda: needle in self._buffer, f"{needle!r}")
         return self._take(self._buffer.index(needle) + len(needle))
 
     def exactly(self, size: int) -> bytes:
-        """The next ``size`` bytes that ``keep`` lets through."""
+        """Wait for ``size`` bytes that ``keep`` does not remove, and take them."""
         self._wait(lambda: len(self._keep(bytes(self._buffer))) >= size, f"{size} bytes")
         return self._keep(self._take(len(self._buffer)))
 
     def rest(self) -> bytes:
-        """Everything until the end."""
+        """Wait for the end, and take everything up to it."""
         self._wait(lambda: self._ended, "the end")
         return self._take(len(self._buffer))
 
@@ -76,15 +76,15 @@ class Stream:
     def _read(self) -> bytes:
         try:
             return os.read(self._fd, 65536)
-        except OSError:  # EIO is how a terminal ends
+        except OSError:  # EIO at the end of a terminal
             return b""
 
 
 class Child:
     """A process with its three streams.
 
-    ``openssl s_server`` prints through a C stream that only a terminal makes prompt; with
-    ``terminal`` its output goes to one. Its input is always a pipe.
+    With ``terminal`` its output is a terminal: ``openssl s_server`` prints through a C stream,
+    which is buffered otherwise. Its input is always a pipe.
     """
 
     def __init__(
@@ -108,22 +108,22 @@ class Child:
         self._process.stderr.close()
 
     def write(self, data: bytes) -> None:
-        """Give the process all of ``data``, and it alone, to read."""
+        """Write ``data`` to the input of the process."""
         view = memoryview(data)
         while view:
             view = view[self._stdin.write(view) :]
 
     def finish(self) -> int:
-        """End its input and wait for its exit code."""
+        """Close the input of the process, and return its exit status."""
         self._stdin.close()
         return self._process.wait(DEADLINE)
 
     def __enter__(self) -> Self:
-        """Use it as a context manager: it never outlives the block."""
+        """Return the process, which is killed at the end of the block."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Kill what still runs."""
+        """Kill the process if it still runs."""
         self._process.kill()
         self._process.wait(DEADLINE)
         self._stdin.close()

@@ -1,7 +1,7 @@
-"""A peer made by hand: TLS 1.3 records over ``cryptography``, so that it can break every rule.
+"""A peer made by hand: TLS 1.3 records on ``cryptography``, which can violate any rule.
 
-It shares no code with the package. What it sends is sealed under correct keys unless a test spoils
-it; what it receives is opened under the keys that RFC 8446 §7 prescribes.
+It shares no code with the package. What it sends is sealed under correct keys, unless a test
+corrupts it. What it receives is opened under the keys of RFC 8446 §7.
 """
 
 from __future__ import annotations
@@ -38,38 +38,38 @@ class ClosedError(Exception):
 
 
 def key_update(reply: int) -> bytes:
-    """The KeyUpdate message (RFC 8446 §4.6.3)."""
+    """Return a KeyUpdate message (RFC 8446 §4.6.3)."""
     return handshake_message(_KEY_UPDATE, bytes([reply]))
 
 
 def handshake_message(message_type: int, body: bytes) -> bytes:
-    """A handshake message with its header (RFC 8446 §4)."""
+    """Return a handshake message with its header (RFC 8446 §4)."""
     return bytes([message_type]) + len(body).to_bytes(3, "big") + body
 
 
 def ticket(size: int = 32) -> bytes:
-    """A NewSessionTicket that nobody will redeem (RFC 8446 §4.6.1)."""
+    """Return a NewSessionTicket with zeros as ticket (RFC 8446 §4.6.1)."""
     body = struct.pack(">IIB", 7200, 0, 0) + struct.pack(">H", size) + bytes(size) + b"\x00\x00"
     return handshake_message(4, body)
 
 
 def header(length: int, opaque_type: int = DATA) -> bytes:
-    """The five bytes before every encrypted record."""
+    """Return the header of an encrypted record."""
     return struct.pack(">BHH", opaque_type, 0x0303, length)
 
 
 def hash_of(suite: int) -> hashes.SHA256 | hashes.SHA384:
-    """The hash of a suite."""
+    """Return the hash of a cipher suite."""
     return hashes.SHA384() if suite == 0x1302 else hashes.SHA256()
 
 
 def secret_for(suite: int, seed: int) -> bytes:
-    """A traffic secret for tests; different seeds give different secrets."""
+    """Return a traffic secret for tests, which depends on ``seed``."""
     return bytes((seed + at) & 0xFF for at in range(hash_of(suite).digest_size))
 
 
 class Half:
-    """One direction: seals or opens records under the traffic key of its secret."""
+    """One direction of a connection, which seals or opens records under its traffic key."""
 
     def __init__(self, suite: int, secret: bytes) -> None:
         """Start at generation 0 and record 0."""
@@ -78,22 +78,22 @@ class Half:
         self._install(secret)
 
     def seal(self, data: bytes, record_type: int = DATA, *, padding: int = 0) -> bytes:
-        """One record with ``data`` and so many zeros behind its type."""
+        """Seal a record with ``padding`` zeros after its type."""
         return self.seal_inner(data + bytes([record_type]) + bytes(padding))
 
     def seal_inner(self, inner: bytes) -> bytes:
-        """One record around any inner plaintext, be it allowed or not."""
+        """Seal a record with any inner plaintext, even an invalid one."""
         aad = header(len(inner) + 16)
         return aad + self._aead.encrypt(self._nonce(), inner, aad)
 
     def open(self, record: bytes) -> tuple[int, bytes]:
-        """The content type and the plaintext of one record."""
+        """Open a record; return its content type and plaintext."""
         inner = self._aead.decrypt(self._nonce(), record[_HEADER:], record[:_HEADER])
         content = inner.rstrip(b"\x00")
         return content[-1], content[:-1]
 
     def rekey(self) -> None:
-        """Go to the next generation (RFC 8446 §7.2)."""
+        """Install the key of the next generation (RFC 8446 §7.2)."""
         self.generation += 1
         self._install(self._expand("traffic upd", len(self._secret)))
 
@@ -116,7 +116,7 @@ class Half:
 
 
 class RawPeer:
-    """The far end of a connection: ``tx`` is its sending half, ``rx`` its receiving half."""
+    """The far end of a connection, which sends by ``tx`` and receives by ``rx``."""
 
     def __init__(self, sock: socket.socket, tx: Half, rx: Half) -> None:
         """Take over ``sock``."""
@@ -128,27 +128,27 @@ class RawPeer:
         """The request byte of each KeyUpdate received."""
 
     def send(self, data: bytes, record_type: int = DATA, *, padding: int = 0) -> None:
-        """Seal and send one record."""
+        """Seal and send a record."""
         self.sock.sendall(self.tx.seal(data, record_type, padding=padding))
 
     def sealed_key_update(self, reply: int) -> bytes:
-        """A KeyUpdate's record; what is sealed afterwards is under the next key."""
+        """Seal a KeyUpdate, install the next key, and return the record."""
         record = self.tx.seal(key_update(reply), HANDSHAKE)
         self.tx.rekey()
         return record
 
     def send_key_update(self, reply: int) -> None:
-        """Send a KeyUpdate and switch the sending key."""
+        """Send a KeyUpdate and install the next key for sending."""
         self.sock.sendall(self.sealed_key_update(reply))
 
     def close_notify(self) -> None:
-        """Say that no more will be sent."""
+        """Send close_notify."""
         self.send(CLOSE_NOTIFY, ALERT)
 
     def receive(self) -> tuple[int, bytes]:
-        """The next record, opened; after a KeyUpdate the next key is in place.
+        """Receive and open a record; after a KeyUpdate, install the next key.
 
-        :raises ClosedError: FIN where a record would begin.
+        :raises ClosedError: the connection has ended before the record.
         """
         head = self._exactly(_HEADER)
         record_type, data = self.rx.open(head + self._exactly(int.from_bytes(head[3:], "big")))
@@ -159,7 +159,7 @@ class RawPeer:
         return record_type, data
 
     def receive_data(self, size: int) -> bytes:
-        """So many bytes of application data, over KeyUpdates in between."""
+        """Receive ``size`` bytes of application data, and follow KeyUpdates between them."""
         data = bytearray()
         while len(data) < size:
             record_type, piece = self.receive()
@@ -168,13 +168,13 @@ class RawPeer:
         return bytes(data)
 
     def receive_key_update(self) -> int:
-        """The request byte of a KeyUpdate, which must be the next record."""
+        """Receive a KeyUpdate, which must be the next record; return its request byte."""
         record_type, data = self.receive()
         assert (record_type, len(data)) == (HANDSHAKE, 5), (record_type, data)
         return data[4]
 
     def receive_alert(self) -> tuple[int, int]:
-        """Level and description of the next alert; data and key updates in front are skipped."""
+        """Skip data and KeyUpdates up to an alert; return its level and description."""
         while True:
             record_type, data = self.receive()
             if record_type == ALERT:
@@ -182,7 +182,7 @@ class RawPeer:
                 return level, description
 
     def drain_until_alert(self) -> bytes:
-        """The application data in front of the close_notify that must come."""
+        """Receive application data up to a close_notify, and return it."""
         data = bytearray()
         while True:
             record_type, piece = self.receive()
@@ -192,7 +192,7 @@ class RawPeer:
             data += piece if record_type == DATA else b""
 
     def drain(self) -> tuple[bytes, list[tuple[int, int]]]:
-        """Everything until FIN: the application data and the alerts."""
+        """Receive everything up to FIN; return the application data and the alerts."""
         data, alerts = bytearray(), []
         try:
             while True:

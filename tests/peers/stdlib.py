@@ -20,7 +20,7 @@ TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
 def client_context(pems: Path, version: ssl.TLSVersion = TLS13) -> ssl.SSLContext:
-    """A client that trusts the test authority, and is as strict as Python 3.13 is by default."""
+    """Return a client that trusts the test authority, and is as strict as Python 3.13."""
     context = ssl.create_default_context(cafile=pems / "roots.pem")
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     context.minimum_version = context.maximum_version = version
@@ -28,7 +28,7 @@ def client_context(pems: Path, version: ssl.TLSVersion = TLS13) -> ssl.SSLContex
 
 
 def server_context(pems: Path, version: ssl.TLSVersion = TLS13) -> ssl.SSLContext:
-    """A server for ``localhost``."""
+    """Return the context of a server for ``localhost``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pems / "server.pem", pems / "server.key")
     context.minimum_version = context.maximum_version = version
@@ -38,7 +38,10 @@ def server_context(pems: Path, version: ssl.TLSVersion = TLS13) -> ssl.SSLContex
 def ssl_connect(
     port: int, context: ssl.SSLContext, session: ssl.SSLSession | None = None
 ) -> ssl.SSLSocket:
-    """The standard library's client, after its handshake; a FIN alone is an error to it."""
+    """Connect a client of the standard library, for which a FIN without close_notify is an error.
+
+    Return it after its handshake.
+    """
     return context.wrap_socket(
         dial(port), server_hostname="localhost", session=session, suppress_ragged_eofs=False
     )
@@ -47,7 +50,10 @@ def ssl_connect(
 def ssl_serve(
     handle: Callable[[ssl.SSLSocket], T], context: ssl.SSLContext, connections: int = 1
 ) -> tuple[int, Future[list[T]]]:
-    """The standard library's server: its port, and what ``handle`` returned for each connection."""
+    """Start a server of the standard library; return its port, and a future of its results.
+
+    The results are those of ``handle`` for each connection.
+    """
     listening = listener()
 
     def one() -> T:
@@ -63,15 +69,14 @@ def ssl_serve(
 
 
 def ssl_read_all(sock: ssl.SSLSocket) -> bytes:
-    """Everything until close_notify."""
+    """Read everything up to close_notify."""
     return b"".join(iter(lambda: sock.read(65536), b""))
 
 
 def ssl_swap(sock: ssl.SSLSocket, outgoing: bytes) -> bytes:
-    """Send and receive at once, and return what came.
+    """Send and receive at the same time, until the peer ends; return the data received.
 
-    One thread does both, since the module's sockets are not for two; so it ends by itself only
-    when the peer says that it is done.
+    A single thread does both, since two threads may not use a socket of the module.
     """
     unsent, received, ended = memoryview(outgoing), bytearray(), False
     sock.setblocking(False)
@@ -85,7 +90,7 @@ def ssl_swap(sock: ssl.SSLSocket, outgoing: bytes) -> bytes:
 
 
 def digest(data: bytes) -> str:
-    """What stands for a large transfer in a comparison."""
+    """Return the SHA-256 of ``data``, for comparisons of large data."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -102,7 +107,7 @@ def _send_some(sock: ssl.SSLSocket, unsent: memoryview) -> int:
 
 
 def _receive_some(sock: ssl.SSLSocket, received: bytearray) -> bool:
-    """Take what is there; True at the peer's close_notify."""
+    """Receive what has arrived; return True at the peer's close_notify."""
     try:
         while data := sock.recv(65536):
             received += data

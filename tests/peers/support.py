@@ -1,4 +1,4 @@
-"""Threads and sockets with a deadline, and payloads that every peer can carry."""
+"""Threads and sockets with a deadline, and data that is safe for all peers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEADLINE: Final = 60.0
-"""Seconds after which a wait counts as failed. No test waits that long when all is well."""
+"""Seconds after which a wait fails. No successful test waits that long."""
 
 SUITES: Final = {
     0x1301: "TLS_AES_128_GCM_SHA256",
     0x1302: "TLS_AES_256_GCM_SHA384",
     0x1303: "TLS_CHACHA20_POLY1305_SHA256",
 }
-"""The suites of TLS 1.3 that we speak, by their number on the wire."""
+"""The supported TLS 1.3 cipher suites, by number."""
 
 _OCTAL: Final = bytes(b"23456789"[byte & 7] for byte in range(256))
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def start(call: Callable[[], T]) -> Future[T]:
-    """Run ``call`` in a thread; ``result(DEADLINE)`` gives what it returned or raised."""
+    """Run ``call`` in a thread, and return a future of its result."""
     future: Future[T] = Future()
 
     def run() -> None:
@@ -41,39 +41,39 @@ def start(call: Callable[[], T]) -> Future[T]:
 
 
 def listener() -> socket.socket:
-    """A listening socket on a free port of 127.0.0.1."""
+    """Return a listening socket on a free port of 127.0.0.1."""
     sock = socket.create_server(("127.0.0.1", 0), backlog=64)
     sock.settimeout(DEADLINE)
     return sock
 
 
 def port_of(sock: socket.socket) -> int:
-    """The local port of a socket."""
+    """Return the local port of a socket."""
     port: int = sock.getsockname()[1]
     return port
 
 
 def dial(port: int) -> socket.socket:
-    """A TCP connection to ``port`` on 127.0.0.1 that sends at once and gives up at the deadline."""
+    """Connect to ``port`` on 127.0.0.1, without Nagle's algorithm and with a timeout."""
     return _prompt(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE))
 
 
 def answer(listening: socket.socket) -> socket.socket:
-    """The next connection of a listener, prompt as :func:`dial`'s."""
+    """Accept a connection, without Nagle's algorithm and with a timeout."""
     sock, _ = listening.accept()
     sock.settimeout(DEADLINE)
     return _prompt(sock)
 
 
 def socket_pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends of one TCP connection."""
+    """Return both ends of a TCP connection."""
     with listener() as listening:
         near = dial(port_of(listening))
         return near, answer(listening)
 
 
 def octal(size: int, seed: int = 0) -> bytes:
-    """``size`` random bytes out of ``23456789``: no tool reads a command or a line end in them."""
+    """Return random digits from 2 to 9, which no program takes for a command or a line end."""
     return random.Random(seed).randbytes(size).translate(_OCTAL)
 
 

@@ -1,4 +1,4 @@
-"""tlslite-ng as a peer: a TLS library in pure Python that can also be made to break the rules."""
+"""tlslite-ng as a peer: a TLS library in pure Python, which can also violate rules."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, TypeVar
 
 with warnings.catch_warnings():
-    # tlslite brings a class for asyncore along, which Python 3.11 warns of.
+    # tlslite imports asyncore, which Python 3.11 deprecates.
     warnings.simplefilter("ignore", DeprecationWarning)
     from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
     from tlslite.errors import TLSRemoteAlert
@@ -26,13 +26,13 @@ CIPHERS = {
     "aes256gcm": "TLS_AES_256_GCM_SHA384",
     "chacha20-poly1305": "TLS_CHACHA20_POLY1305_SHA256",
 }
-"""tlslite's names of the suites of TLS 1.3, and the RFC's."""
+"""The names of the TLS 1.3 cipher suites in the RFC, by tlslite's names."""
 
 TLS12, TLS13 = (3, 3), (3, 4)
 
 
 class TlsLite:
-    """A connection of tlslite's, in a form that can be typed."""
+    """A connection of tlslite, with typed methods."""
 
     def __init__(self, wrapped: TLSConnection) -> None:
         """Take over a connection after its handshake."""
@@ -43,7 +43,7 @@ class TlsLite:
         self._wrapped.sendall(data)
 
     def receive_alert(self) -> tuple[int, int]:
-        """Level and description of the alert that must come instead of data."""
+        """Receive an alert, which must come instead of data; return its level and description."""
         try:
             data = self._wrapped.read(1, 1)
         except TLSRemoteAlert as alert:
@@ -52,34 +52,34 @@ class TlsLite:
         raise AssertionError(message)
 
     def receive(self, size: int) -> bytes:
-        """Exactly ``size`` bytes; fewer at the end."""
+        """Receive ``size`` bytes, or fewer at the end."""
         return bytes(self._wrapped.read(size, size))
 
     def key_update(self, reply: int) -> None:
-        """Send a KeyUpdate and switch the sending key."""
+        """Send a KeyUpdate and install the next key for sending."""
         for _ in self._wrapped.send_keyupdate_request(reply):
             pass
 
     def send_message(self, content_type: int, data: bytes) -> None:
-        """Seal and send any bytes as any type of record."""
+        """Seal and send any data as a record of any type."""
         for _ in self._wrapped._sendMsg(Message(content_type, bytearray(data))):
             pass
 
     def pad_by(self, size: int) -> None:
-        """Put so many zeros behind every record from now on."""
+        """Pad all further records by ``size`` zeros."""
         self._wrapped.padding_cb = lambda _length, _type, _limit: size
 
     def close(self) -> None:
-        """Send close_notify, wait for the peer's, close the socket."""
+        """Send close_notify, wait for that of the peer, and close the socket."""
         self._wrapped.close()
 
     def abandon(self) -> None:
-        """Close the socket without a word."""
+        """Close the socket without sending close_notify."""
         self._wrapped.sock.close()
 
 
 def lite_connect(port: int, cipher: str = "aes128gcm", version: tuple[int, int] = TLS13) -> TlsLite:
-    """Tlslite's client, after its handshake."""
+    """Connect a client of tlslite, and return it after its handshake."""
     wrapped = TLSConnection(dial(port))
     wrapped.handshakeClientCert(settings=_settings(cipher, version), serverName="localhost")
     return TlsLite(wrapped)
@@ -88,7 +88,7 @@ def lite_connect(port: int, cipher: str = "aes128gcm", version: tuple[int, int] 
 def lite_serve(
     handle: Callable[[TlsLite], T], cipher: str = "aes128gcm", version: tuple[int, int] = TLS13
 ) -> tuple[int, Future[T]]:
-    """Tlslite's server for one connection: its port, and what ``handle`` will have returned."""
+    """Start a tlslite server for one connection; return its port, and a future of ``handle``."""
     listening = listener()
 
     def run() -> T:

@@ -1,4 +1,4 @@
-"""What the kernel's own selftest of TLS sockets asks, asked of KtlsSocket.
+"""The cases of the kernel's selftest of TLS sockets, run on KtlsSocket.
 
 The selftest is ``tools/testing/selftests/net/tls.c`` of Linux; ``catalogue.py`` lists its cases.
 """

@@ -1,6 +1,6 @@
 """The cases of the kernel's selftest, by fixture (``tools/testing/selftests/net/tls.c``).
 
-A test says which case it is by ``fixture.case`` in its docstring; ``test_catalogue.py`` reads it.
+The docstring of a test names its case as ``fixture.case``, which ``test_catalogue.py`` reads.
 """
 
 __all__ = ["CATALOGUE", "OF_TLS13_ALONE"]
@@ -41,7 +41,7 @@ CATALOGUE = {
     """,
 }
 
-# There is no next key in TLS 1.2; rekey_fail and rekey_getsockopt say so, the others are left out.
+# TLS 1.2 has no next key, which rekey_fail and rekey_getsockopt test; the others are left out.
 OF_TLS13_ALONE = {
     "tls.rekey",
     "tls.rekey_peek",

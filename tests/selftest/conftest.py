@@ -9,13 +9,13 @@ from tests.selftest.ends import VARIANTS, TlsEnds, Variant, tls_ends
 
 @pytest.fixture
 def tls_basic(tcp_pair: Pair) -> Ends:
-    """Ends with the ULP and no keys."""
+    """Return ends with the ULP and no keys."""
     return attached(tcp_pair)
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda variant: variant.name)
 def tls(request: pytest.FixtureRequest, tcp_pair: Pair) -> TlsEnds:
-    """A sender and a receiver with their keys, in all variants."""
+    """Return a sender and a receiver with their keys, in all variants."""
     variant: Variant = request.param
     return tls_ends(tcp_pair, variant)
 
@@ -25,6 +25,6 @@ def tls(request: pytest.FixtureRequest, tcp_pair: Pair) -> TlsEnds:
     ids=lambda variant: variant.name,
 )
 def tls13(request: pytest.FixtureRequest, tcp_pair: Pair) -> TlsEnds:
-    """As ``tls``, in the variants of TLS 1.3."""
+    """Return a sender and a receiver with their keys, in the variants of TLS 1.3."""
     variant: Variant = request.param
     return tls_ends(tcp_pair, variant)

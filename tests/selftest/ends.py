@@ -33,7 +33,7 @@ from tests.reference import (
 EXPECT_NO_PAD = 4
 WAITALL = socket.MSG_WAITALL
 OTHER_TYPE = 100
-SIX_BYTES = KEY_UPDATE + b"\0"  # the selftest's KeyUpdate has a NUL behind it
+SIX_BYTES = KEY_UPDATE + b"\0"  # the selftest's KeyUpdate is followed by a zero byte
 REKEY_COUNTERS = (
     "TlsTxRekeyOk",
     "TlsTxRekeyError",
@@ -46,7 +46,7 @@ REKEY_COUNTERS = (
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One of the thirteen ways in which the selftest runs its cases."""
+    """One of the thirteen variants of the selftest."""
 
     name: str
     version: int
@@ -54,7 +54,7 @@ class Variant:
     no_pad: bool = False
 
     def key(self, number: int) -> TrafficKey:
-        """The key of a generation."""
+        """Return the key of a generation."""
         return filled(self.cipher, number, self.version)
 
 
@@ -77,7 +77,7 @@ VARIANTS = [
 
 @dataclass
 class TlsEnds(Ends):
-    """The ends of the fixture "tls": keys of the variant, and the KeyUpdate of six bytes."""
+    """The ends of the fixture "tls", with keys of the variant and a KeyUpdate of six bytes."""
 
     variant: Variant = field(kw_only=True)
 
@@ -92,14 +92,14 @@ class TlsEnds(Ends):
 
 
 def filled(cipher: Cipher, number: int, version: int = TLS13) -> TrafficKey:
-    """The selftest's key of a generation: every byte is its number, those of rec_seq too."""
+    """Return the selftest's key of a generation: all bytes, also of rec_seq, are its number."""
     fill = bytes([number])
     key, iv, salt = fill * cipher.key_size, fill * cipher.iv_size, fill * cipher.salt_size
     return TrafficKey(version, cipher, key, iv, salt, int.from_bytes(fill * 8, "big"))
 
 
 def tls_ends(pair: Pair, variant: Variant) -> TlsEnds:
-    """TLS_TX on one end, TLS_RX on the other, generation 0."""
+    """Return ends with the key of generation 0 for sending and for receiving."""
     bare = attached(pair)
     ends = TlsEnds(bare.sender, bare.receiver, bare.namespace, variant=variant)
     ends.rekey_sender(0)
@@ -110,5 +110,5 @@ def tls_ends(pair: Pair, variant: Variant) -> TlsEnds:
 
 
 def rekey_counters(ends: Ends) -> list[int]:
-    """What ``REKEY_COUNTERS`` say."""
+    """Return the increases of ``REKEY_COUNTERS``."""
     return [ends.counted(name) for name in REKEY_COUNTERS]

@@ -1,4 +1,4 @@
-"""A second process, for cases in which each process has its own end."""
+"""A second process, for cases in which each process has one end."""
 
 import os
 import select
@@ -14,7 +14,10 @@ PATIENCE = 60.0
 
 @contextmanager
 def in_child(act: Callable[[], None]) -> Iterator[None]:
-    """Run ``act`` in a child process, which must end well; a child that hangs is killed."""
+    """Run ``act`` in a child process during the block.
+
+    The child must exit with status 0 after the block; a child that hangs is killed.
+    """
     child = fork()
     if not child:
         _leave_after(act)
