@@ -3,19 +3,14 @@
 
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use rustix::io::Errno;
 
 use crate::fork::{CountedCall, Ownership};
+use crate::mutex::lock;
 use crate::wait::SIGNAL_CHECK_INTERVAL;
 use crate::{NetError, Wait};
-
-/// Locks a mutex, even if it is poisoned: our states are changed only after all checks, so a panic
-/// leaves them consistent.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// An open descriptor. It is closed when the last call that uses it has returned.
 #[derive(Debug)]

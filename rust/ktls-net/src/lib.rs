@@ -2,12 +2,15 @@
 #![forbid(unsafe_code)]
 
 mod background_sender;
+mod bell;
 mod connection;
 mod descriptor;
 mod error;
 mod fd_socket;
 pub mod fork;
+pub mod fork_hooks;
 pub mod handshake;
+mod mutex;
 mod poller;
 pub mod queue;
 mod relay;
@@ -19,12 +22,13 @@ use std::sync::{Arc, LazyLock};
 use ktls_core::stats::Stats;
 
 pub use background_sender::finish_before_exit;
+pub use bell::ReadinessBell;
 pub use connection::{
     Connection, ConnectionCounts, DirectionCounts, HandshakeFacts, HandshakingSocket,
 };
 pub use descriptor::OpenFd;
-pub use error::NetError;
-pub use fd_socket::{FdSocket, FileSource, ReadinessBell, SocketReadiness, UnfitForRelay};
+pub use error::{NetError, UnfitForRelay};
+pub use fd_socket::{FdSocket, FileSource, SocketReadiness};
 pub use queue::{KeptBytes, OffloadQueue};
 pub use relay::{
     KtlsSide, OnClose, PairEnd, PairOptions, PoolTally, Relay, RelayPair, RelayPool, RelaySide,

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::thread;
 
-use crate::descriptor::lock;
+use crate::mutex::lock;
 
 /// Calls `work` for every part, in the caller's thread and in up to `threads - 1` others. Each
 /// thread takes the next part when it is free. All parts are done when the call returns. If fewer

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ktls_net::fork::{self, SharedNumber};
+use ktls_net::fork::SharedNumber;
+use ktls_net::fork_hooks;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -25,17 +26,17 @@ pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
 #[pyfunction]
 fn before() {
     // Without memory the fork continues: the parent keeps all objects, and its child is refused.
-    fork::before(|count| numbers(count).unwrap_or_default());
+    fork_hooks::before(|count| numbers(count).unwrap_or_default());
 }
 
 #[pyfunction]
 fn after_in_parent() {
-    fork::after_in_parent();
+    fork_hooks::after_in_parent();
 }
 
 #[pyfunction]
 fn after_in_child() {
-    fork::after_in_child();
+    fork_hooks::after_in_child();
 }
 
 fn numbers(count: usize) -> Option<Vec<Box<dyn SharedNumber>>> {

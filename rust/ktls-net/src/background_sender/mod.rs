@@ -40,8 +40,6 @@
 mod inline;
 mod lingering_close;
 mod pause;
-mod stalled_connection;
-mod stalled_socket;
 mod thread;
 
 use std::collections::HashMap;
@@ -52,17 +50,15 @@ use std::time::{Duration, Instant};
 use ktls_core::Fifo;
 use rustix::net::sockopt::{set_socket_linger, socket_linger};
 
-use crate::ReadinessBell;
-use crate::descriptor::lock;
+use crate::bell::ReadinessBell;
 use crate::fork;
+use crate::mutex::lock;
 use crate::wait::SIGNAL_CHECK_INTERVAL;
 use lingering_close::LingeringClose;
 use thread::BackgroundThread;
 
 pub(crate) use lingering_close::EndSignal;
 pub(crate) use pause::{go_on_after_fork, pause_for_fork};
-pub(crate) use stalled_connection::StalledConnection;
-pub(crate) use stalled_socket::StalledSocket;
 
 /// How long a task waits for its peer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -102,7 +98,7 @@ const MAX_CLOSING: usize = 1024;
 /// the thread, which enforces [`MAX_CLOSING`].
 const MAX_NEW_TASKS: usize = 8;
 /// How often a stalled socket or connection is checked within [`TaskLimits::stalled`].
-const CHECKS_PER_LIMIT: u32 = 8;
+pub(crate) const CHECKS_PER_LIMIT: u32 = 8;
 
 /// The background sender of one process. After a fork the child's memory still contains that of the
 /// parent, so each process uses the one created since its birth.
@@ -143,13 +139,23 @@ enum InterpreterExit {
 /// A task of the background thread.
 enum BackgroundTask {
     Close(Box<LingeringClose>),
-    Push(StalledSocket),
-    Flush(StalledConnection),
+    Send(Box<dyn StalledSender>),
+}
+
+/// A socket or connection with sealed records that TCP had no room for.
+pub(crate) trait StalledSender: Send {
+    /// Sends what TCP accepts.
+    fn turn(&mut self, fd: &OwnedFd, now: Instant, limits: TaskLimits) -> AfterTurn;
+    /// Gives the remaining records up.
+    fn give_up(&self, fd: &OwnedFd);
+    /// Returns the time at which it will be given up, or `None` if its socket or connection is still
+    /// open.
+    fn deadline_of_close(&self, limits: TaskLimits) -> Option<Instant>;
 }
 
 /// What a task waits for after a turn.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum AfterTurn {
+pub(crate) enum AfterTurn {
     /// Until one of these events occurs, or until this time.
     Wait {
         events: rustix::event::PollFlags,
@@ -178,18 +184,10 @@ pub(crate) fn deliver_and_close(fd: Arc<OwnedFd>, unsent: Fifo, ending: EndSigna
     }
 }
 
-/// Sends the sealed records of a kernel TLS socket when TCP has room. Returns `false` if no thread
+/// Sends the records of a stalled socket or connection when TCP has room. Returns `false` if no thread
 /// can be started.
-pub(crate) fn push_later(fd: Arc<OwnedFd>, socket: StalledSocket) -> bool {
-    BackgroundSender::here()
-        .add(fd, BackgroundTask::Push(socket))
-        .is_ok()
-}
-
-/// Sends the sealed records of a connection when TCP has room. Returns `false` if no thread can be
-/// started.
-pub(crate) fn flush_later(fd: Arc<OwnedFd>, connection: StalledConnection) -> bool {
-    let task = BackgroundTask::Flush(connection);
+pub(crate) fn send_later(fd: Arc<OwnedFd>, stalled: impl StalledSender + 'static) -> bool {
+    let task = BackgroundTask::Send(Box::new(stalled));
     BackgroundSender::here().add(fd, task).is_ok()
 }
 

@@ -12,8 +12,8 @@ use rustix::process::{Resource, getrlimit};
 
 use super::lingering_close::LingerContext;
 use super::{AfterTurn, BackgroundSender, BackgroundTask, MAX_CLOSING, TaskLimits};
-use crate::ReadinessBell;
-use crate::descriptor::lock;
+use crate::bell::ReadinessBell;
+use crate::mutex::lock;
 use crate::poller::{Poller, WatchedFd};
 
 /// The state of the thread.
@@ -259,8 +259,7 @@ impl BackgroundTask {
         limits: TaskLimits,
     ) -> AfterTurn {
         match self {
-            Self::Push(socket) => socket.turn(fd, now, limits),
-            Self::Flush(connection) => connection.turn(fd, now, limits),
+            Self::Send(stalled) => stalled.turn(fd, now, limits),
             Self::Close(close) => close.turn(&mut LingerContext {
                 // One reference is ours, and one is in the map of held descriptors.
                 shared: Arc::strong_count(fd) > 2,
@@ -274,9 +273,7 @@ impl BackgroundTask {
 
     fn give_up(&self, fd: &OwnedFd) {
         match self {
-            Self::Push(socket) => socket.give_up(fd),
-            // Nothing to do: the next call on the connection gets the same error.
-            Self::Flush(_) => {}
+            Self::Send(stalled) => stalled.give_up(fd),
             Self::Close(close) => close.give_up(fd),
         }
     }
@@ -285,8 +282,7 @@ impl BackgroundTask {
     /// still open.
     fn deadline_of_close(&self, limits: TaskLimits) -> Option<Instant> {
         match self {
-            Self::Push(socket) => socket.is_closed().then(|| socket.deadline(limits)),
-            Self::Flush(_) => None,
+            Self::Send(stalled) => stalled.deadline_of_close(limits),
             Self::Close(close) => Some(close.deadline(limits)),
         }
     }

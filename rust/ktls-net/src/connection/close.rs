@@ -9,7 +9,7 @@ use rustix::net::{Shutdown, shutdown};
 
 use super::{Connection, closing_bell};
 use crate::background_sender::{EndSignal, deliver_and_close};
-use crate::descriptor::lock;
+use crate::mutex::lock;
 
 impl Connection {
     /// Ends the stream in order: the peer gets everything that was accepted, then close_notify, then FIN.

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::descriptor::lock;
+use crate::bell::ReadinessBell;
+use crate::mutex::lock;
 use crate::wait::{SIGNAL_CHECK_INTERVAL, timespec, wait_for_any};
-use crate::{NetError, ReadinessBell, Wait, fork};
+use crate::{NetError, Wait, fork};
 
 /// The bell that has not rung.
 static SILENT: Mutex<Option<SilentBell>> = Mutex::new(None);

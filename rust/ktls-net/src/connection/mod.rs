@@ -8,6 +8,7 @@ mod closing_bell;
 mod handshake;
 mod poll;
 mod read;
+mod stalled;
 mod unsent;
 mod write;
 
@@ -25,9 +26,10 @@ use ktls_core::wire::TLS13;
 use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, FifoPool, TrafficSecret};
 use rustix::event::PollFlags;
 
-use crate::descriptor::{HasTurns, IoTurn, OpenFd, SharedFd, lock};
+use crate::descriptor::{HasTurns, IoTurn, OpenFd, SharedFd};
 use crate::fd_socket::ReadinessWatchers;
 use crate::handshake::EstablishedConnection;
+use crate::mutex::lock;
 use crate::wait::ProgressDeadline;
 use crate::{NetError, STATS, Wait};
 

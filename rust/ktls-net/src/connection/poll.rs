@@ -6,8 +6,9 @@ use rustix::event::PollFlags;
 
 use super::Connection;
 use crate::NetError;
-use crate::descriptor::lock;
-use crate::fd_socket::{ReadinessBell, SocketReadiness, look};
+use crate::bell::ReadinessBell;
+use crate::fd_socket::{SocketReadiness, look};
+use crate::mutex::lock;
 
 impl Connection {
     /// What a selector is to be told now of `events`. What is unsent leaves as far as the socket takes it.

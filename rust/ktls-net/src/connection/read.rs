@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::Connection;
 use super::close::finish_sending;
 use super::write::push;
-use crate::descriptor::lock;
+use crate::mutex::lock;
 use crate::wait::{ReadNow, read_now};
 use crate::{NetError, ProgressDeadline};
 

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 
 use super::Connection;
 use super::close::finish_sending;
+use super::stalled::StalledConnection;
 use super::write::push;
-use crate::background_sender::{self, StalledConnection};
+use crate::background_sender;
 use crate::fork;
 
 impl Connection {
@@ -22,7 +23,7 @@ impl Connection {
         }
         // Of its own, so that the connection's goes back to the system when it is closed.
         let started = fd.try_clone().is_ok_and(|fd| {
-            background_sender::flush_later(Arc::new(fd), StalledConnection::new(self))
+            background_sender::send_later(Arc::new(fd), StalledConnection::new(self))
         });
         if !started {
             self.in_background.store(0, Ordering::Release);

@@ -1,31 +1,21 @@
 //! A socket in the hands of a relay, which has both turns: calls that never wait.
 
-use std::fmt;
 use std::os::fd::OwnedFd;
 
 use ktls_core::socket::call::{ControlRoom, RecvFlags};
 use ktls_core::socket::{PartialRecord, ReceiveBuffers, ReceiveCall, ReceiveStep, SendBuffers};
-use ktls_core::{Direction, Errno as CoreErrno, FifoPool};
+use ktls_core::{Direction, FifoPool};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
 use super::FdSocket;
 use super::recv::FdSocketRx;
 use super::tx_side::{FlushOutcome, seal_at_once};
-use crate::descriptor::{HasTurns, IoTurn, OpenFd, lock};
+use crate::descriptor::{HasTurns, IoTurn, OpenFd};
+use crate::error::UnfitForRelay;
+use crate::mutex::lock;
 use crate::wait::ReadNow;
 use crate::{NetError, Wait};
-
-/// Why a relay does not take a socket.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum UnfitForRelay {
-    /// It would send plaintext, or take ciphertext for data.
-    NoKey(Direction),
-    /// Workers seal and open, whose progress shows at no descriptor.
-    Device,
-    /// Nothing can be received any more.
-    BadHeader,
-}
 
 /// Reads from TCP without data among them before the caller gets to look up.
 const READS_PER_TURN: usize = 4;
@@ -201,34 +191,5 @@ impl FdSocketRx {
             return Err(UnfitForRelay::BadHeader.into());
         }
         Ok(())
-    }
-}
-
-impl UnfitForRelay {
-    /// Its errno.
-    #[must_use]
-    pub const fn errno(self) -> CoreErrno {
-        match self {
-            Self::NoKey(_) => CoreErrno::Inval,
-            Self::Device => CoreErrno::OpNotSupp,
-            Self::BadHeader => CoreErrno::BadMsg,
-        }
-    }
-}
-
-impl fmt::Display for UnfitForRelay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoKey(Direction::Tx) => "a KtlsSocket without a TLS_TX key is not pumped",
-            Self::NoKey(Direction::Rx) => "a KtlsSocket without a TLS_RX key is not pumped",
-            Self::Device => "a KtlsSocket over an OffloadQueue is not pumped",
-            Self::BadHeader => "a bad record header has ended what the KtlsSocket receives",
-        })
-    }
-}
-
-impl From<UnfitForRelay> for NetError {
-    fn from(unfit: UnfitForRelay) -> Self {
-        Self::Unfit(unfit)
     }
 }

@@ -14,9 +14,9 @@ mod send_file;
 mod setup;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod splice;
+mod stalled;
 mod tx_queue;
 mod tx_side;
-mod watch;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,20 +31,19 @@ use rustix::net::Shutdown;
 use rustix::net::sockopt::{Timeout, set_socket_linger, socket_error, socket_timeout};
 
 use crate::background_sender::closes_at_once;
-use crate::descriptor::{IoTurn, SharedFd, lock};
+use crate::descriptor::{IoTurn, SharedFd};
+use crate::mutex::lock;
 use crate::queue::ConnRing;
 use crate::wait::ProgressDeadline;
 use crate::{NetError, OffloadQueue, Wait};
 use recv::FdSocketRx;
 use setup::SocketSetup;
 
-pub use for_relay::UnfitForRelay;
+pub(crate) use crate::bell::ReadinessWatchers;
 pub use poll::SocketReadiness;
 pub(crate) use rx_queue::{ReadAheadNext, RxParts};
 pub use send_file::FileSource;
-pub(crate) use tx_side::{FdSocketTx, ORPHAN, PushOutcome};
-pub use watch::ReadinessBell;
-pub(crate) use watch::ReadinessWatchers;
+pub(crate) use tx_side::{FdSocketTx, ORPHAN};
 
 /// The kernel face over a descriptor. All methods may be called from several threads.
 #[derive(Debug)]

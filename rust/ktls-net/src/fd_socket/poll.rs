@@ -13,9 +13,9 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::ioctl_fionread;
 
 use super::recv::PullOutcome;
-use super::watch::ReadinessBell;
 use super::{FdSocket, look};
-use crate::descriptor::lock;
+use crate::bell::ReadinessBell;
+use crate::mutex::lock;
 use crate::wait::{PEER_DONE, ProgressDeadline, wait_for_any};
 use crate::{NetError, Wait};
 

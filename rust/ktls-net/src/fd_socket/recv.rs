@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use super::rx_queue::RxQueue;
 use super::{FdSocket, look, tcp_error, wait_to_receive};
-use crate::descriptor::lock;
+use crate::mutex::lock;
 use crate::wait::{PEER_DONE, read_now};
 use crate::{NetError, ProgressDeadline, Wait};
 

@@ -12,7 +12,7 @@ use ktls_core::stats::Stats;
 use super::FdSocket;
 use super::recv::{FdSocketRx, PullOutcome};
 use super::tx_side::FdSocketTx;
-use crate::descriptor::lock;
+use crate::mutex::lock;
 use crate::queue::{ConnRing, RxDevice};
 
 /// What a receiving direction has of a queue.

@@ -16,7 +16,7 @@ use rustix::net::{AddressFamily, SocketType, getpeername, ipproto};
 
 use super::{FdSocket, look};
 use crate::NetError;
-use crate::descriptor::lock;
+use crate::mutex::lock;
 use crate::queue::ConnRing;
 use crate::wait::PEER_DONE;
 

@@ -13,7 +13,7 @@ use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice, tee};
 
 use super::send::SendResult;
 use super::{FdSocket, look, wait_at};
-use crate::descriptor::lock;
+use crate::mutex::lock;
 use crate::queue::SendPayload;
 use crate::wait::{PEER_DONE, ProgressDeadline, wait};
 use crate::{NetError, Wait};

@@ -8,7 +8,7 @@ use ktls_core::socket::{CallFault, JobSealer, SocketTx};
 use rustix::io::Errno;
 
 use super::tx_side::FdSocketTx;
-use crate::descriptor::lock;
+use crate::mutex::lock;
 use crate::queue::{ConnRing, SendPayload, TxDevice};
 
 /// What a direction has of a queue.

@@ -11,11 +11,11 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown, send};
 
+use super::stalled::StalledSocket;
 use super::tx_queue::TxQueue;
-use super::watch::ReadinessWatchers;
-use crate::background_sender::StalledSocket;
-use crate::descriptor::lock;
+use crate::bell::ReadinessWatchers;
 use crate::fork::Ownership;
+use crate::mutex::lock;
 use crate::{NetError, Wait, background_sender};
 
 /// Plain TCP until it has a key.
@@ -269,7 +269,7 @@ impl FdSocketTx {
         // Of its own, so that the socket's goes back to the system when the socket is closed.
         let fd = fd.try_clone().map_or_else(|_| Arc::clone(fd), Arc::new);
         let stalled = StalledSocket::new(Arc::clone(self));
-        let started = background_sender::push_later(Arc::clone(&fd), stalled);
+        let started = background_sender::send_later(Arc::clone(&fd), stalled);
         if started {
             *pusher = task;
         } else if self.is_dead() || self.is_orphaned() {

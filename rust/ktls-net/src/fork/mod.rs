@@ -3,15 +3,15 @@
 //! Keys, record numbers and half-processed bytes are memory, so a fork copies them. If both
 //! processes went on, they would seal different plaintexts under one nonce and corrupt the stream.
 
-mod process;
+pub(crate) mod process;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
 
 use crate::NetError;
-use crate::background_sender;
-use crate::descriptor::lock;
+use crate::error::ForkRefusal;
+use crate::mutex::lock;
 
 use process::ForkMoment;
 pub use process::HomeProcess;
@@ -33,10 +33,11 @@ pub trait SharedNumber: fmt::Debug + Send + Sync {
 /// Decides whether this process may use the object to which this belongs.
 ///
 /// A process may use it as long as no fork has happened since it was last known to be the owner.
-/// After a fork that was announced with [`before`], both processes compare the shared number with
-/// the value that they saw before the fork. The first to change it becomes the owner; the other is
-/// refused forever. The parent remains the owner in two cases: if there was no memory for a number,
-/// and after an unannounced fork, which the child detects and the parent cannot.
+/// After a fork that was announced with [`crate::fork_hooks::before`], both processes compare the
+/// shared number with the value that they saw before the fork. The first to change it becomes the
+/// owner; the other is refused forever. The parent remains the owner in two cases: if there was no
+/// memory for a number, and after an unannounced fork, which the child detects and the parent
+/// cannot.
 #[derive(Debug)]
 pub struct Ownership {
     /// The process that created this, identified by its first era.
@@ -55,20 +56,6 @@ struct ForkClaim {
     number: Option<Box<dyn SharedNumber>>,
     /// The number that we saw last. If it has changed, the other process has claimed the object.
     last_seen: u64,
-}
-
-/// The reason why a process may not use an object.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ForkRefusal {
-    /// The process with this id uses it.
-    UsedBy(u32),
-    /// The fork that made this process was not announced, so the parent keeps the object.
-    Unannounced,
-    /// A thread of the parent was in a call at the time of the fork, so its locks may stay locked
-    /// forever.
-    InCall,
-    /// The threads of the object run in the process with this id.
-    Threads(u32),
 }
 
 /// Counts a running call until it is dropped.
@@ -271,30 +258,14 @@ impl Drop for CountedCall {
     }
 }
 
-/// Prepares for a fork, in the thread that forks. `make` returns up to this many new numbers, or
-/// fewer if there is no memory.
-pub fn before(make: impl FnOnce(usize) -> Vec<Box<dyn SharedNumber>>) {
+/// Announces a fork, in the thread that forks. `make` returns up to this many new numbers, or fewer
+/// if there is no memory.
+pub(crate) fn announce(make: impl FnOnce(usize) -> Vec<Box<dyn SharedNumber>>) {
     if let Some(mut owners) = try_lock_owners() {
         owners.retain(|owner| owner.strong_count() > 0);
         let owners: Vec<_> = owners.iter().filter_map(Weak::upgrade).collect();
         assign_numbers(&owners, make);
     }
-    background_sender::pause_for_fork();
-    process::announce();
-}
-
-/// Ends the preparations after a fork, in the same thread of the parent.
-pub fn after_in_parent() {
-    process::next_era();
-    background_sender::go_on_after_fork();
-}
-
-/// Ends the preparations after a fork, in the child.
-///
-/// The child would also notice the fork at the first use of an object. Doing it now keeps the fork
-/// apart from the forks that the child makes itself before that.
-pub fn after_in_child() {
-    background_sender::forget_after_fork(process::birth());
 }
 
 fn try_lock_owners() -> Option<MutexGuard<'static, Vec<Weak<Ownership>>>> {
@@ -339,33 +310,6 @@ fn refusal_of(claim: &ForkClaim) -> NetError {
 
 fn parent_pid() -> u32 {
     std::os::unix::process::parent_id()
-}
-
-impl fmt::Display for ForkRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UsedBy(pid) => write!(
-                f,
-                "process {pid} has used it since the fork: only one of the two processes may use it"
-            ),
-            Self::Unannounced => f.write_str(
-                "this process was forked without the hooks of os.fork: only the parent can go on with it",
-            ),
-            Self::Threads(pid) => write!(
-                f,
-                "its threads are in process {pid}: a fork does not copy them"
-            ),
-            Self::InCall => f.write_str(
-                "another thread was in a call on it at the fork: only the parent can go on with it",
-            ),
-        }
-    }
-}
-
-impl From<ForkRefusal> for NetError {
-    fn from(forked: ForkRefusal) -> Self {
-        Self::Forked(forked)
-    }
 }
 
 #[cfg(test)]

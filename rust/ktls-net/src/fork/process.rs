@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use ktls_sys::FORK_NUMBERS;
 
-use super::ForkRefusal;
 use crate::NetError;
+use crate::error::ForkRefusal;
 
 /// The current era and, in the high bits, the number of announced forks in progress: packed into
 /// one number, so that both are read by one load.
@@ -83,14 +83,14 @@ fn identify_process() -> ForkMoment {
 }
 
 /// Announces a fork. Until it is over, each call claims its object.
-pub(super) fn announce() {
+pub(crate) fn announce() {
     let _known = ForkMoment::now();
     NOW.fetch_add(ONE_FORK, Ordering::SeqCst);
     FORKING.fetch_add(1, Ordering::SeqCst);
 }
 
 /// Begins the next era after an announced fork, in the parent.
-pub(super) fn next_era() {
+pub(crate) fn next_era() {
     FORKING.fetch_sub(1, Ordering::SeqCst);
     let next = LAST.fetch_add(1, Ordering::SeqCst) + 1;
     let step = |now| Some(now / ONE_FORK * ONE_FORK - ONE_FORK + next.max(now % ONE_FORK));

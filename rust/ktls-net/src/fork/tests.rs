@@ -1,4 +1,5 @@
 use super::*;
+use crate::fork_hooks::{after_in_parent, before};
 
 /// Within one process, a fork is simulated by two owners with one number and two eras.
 #[derive(Clone, Debug, Default)]

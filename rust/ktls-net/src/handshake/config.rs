@@ -18,12 +18,13 @@ use rustls::{
 
 use crate::error::system_reason;
 
-use super::error::{HandshakeError, OurOffer, internal_failure};
+use super::error::{OurOffer, internal_failure};
 use super::keylog::KeyLogFile;
 use super::limits::{self, BoundedTickets};
 use super::options::{ClientOptions, IdentityOptions, MinVersion, ServerOptions, TrustedRoots};
 use super::tickets::RatchetedTickets;
 use super::{certificate, pem, private_key};
+use crate::error::HandshakeError;
 
 /// The configuration of a server. Immutable; clones share everything.
 #[derive(Clone)]

@@ -1,67 +1,14 @@
 //! Errors of configurations and handshakes, with messages for the person who configures or runs
 //! them.
 
-use std::fmt;
-
 use ktls_core::Alert;
 use rustls::{
     AlertDescription, CertificateError, Error as Rustls, InvalidMessage, PeerIncompatible,
 };
 
+use crate::error::HandshakeError;
+
 use super::words::{algorithm_name, certified_name, join_first, variant_in_words};
-
-/// Who has to correct an error.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum HandshakeErrorKind {
-    /// The caller: the configuration does not parse or contradicts itself (EINVAL).
-    Config,
-    /// Either side: the handshake with this peer failed (EPROTO).
-    Failed,
-}
-
-/// The reason why a configuration was refused or a handshake failed. It never contains key bytes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct HandshakeError {
-    kind: HandshakeErrorKind,
-    text: String,
-}
-
-impl HandshakeError {
-    /// Returns who has to correct the error.
-    #[must_use]
-    pub const fn kind(&self) -> HandshakeErrorKind {
-        self.kind
-    }
-
-    pub(super) fn config(text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self {
-            kind: HandshakeErrorKind::Config,
-            text,
-        }
-    }
-
-    /// The error for a stream that ended before the handshake did.
-    pub(crate) fn closed() -> Self {
-        Self::failed("the peer closed the connection during the handshake")
-    }
-
-    pub(super) fn failed(text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self {
-            kind: HandshakeErrorKind::Failed,
-            text,
-        }
-    }
-}
-
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for HandshakeError {}
 
 impl From<Rustls> for HandshakeError {
     /// Converts an error that the peer did not cause.

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::error::system_reason;
 
-use super::error::HandshakeError;
+use crate::error::HandshakeError;
 
 /// Appends one line per secret. A line that cannot be written does not affect the connection.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use rustls::DistinguishedName;
 use rustls::pki_types::CertificateDer;
 use rustls::server::ProducesTickets;
 
-use super::error::HandshakeError;
+use crate::error::HandshakeError;
 
 /// The longest ticket, in bytes, that is issued or stored: it has to fit in a ClientHello.
 pub(super) const MAX_TICKET: usize = 1 << 15;

@@ -30,8 +30,8 @@ use ktls_core::wire::{ContentType, HEADER_LEN};
 use ktls_core::{Alert, CryptoInfo};
 use rustls::Error as Rustls;
 
+pub use crate::error::{HandshakeError, HandshakeErrorKind};
 pub use config::{ClientConfig, ServerConfig};
-pub use error::{HandshakeError, HandshakeErrorKind};
 pub use options::{ClientOptions, IdentityOptions, MinVersion, ServerOptions, TrustedRoots};
 pub use private_key::needs_password;
 

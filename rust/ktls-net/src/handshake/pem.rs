@@ -12,7 +12,7 @@ use rustls::pki_types::pem::{Error, PemObject, SectionKind};
 use zeroize::Zeroizing;
 
 use super::certificate;
-use super::error::HandshakeError;
+use crate::error::HandshakeError;
 
 /// Returns all certificates in order: at least one. `source` names the PEM in error messages.
 pub(super) fn chain(

@@ -5,9 +5,9 @@ use pkcs8::der::{Decode, Header, SliceReader, Tag, TagNumber};
 use pkcs8::{EncryptedPrivateKeyInfoRef, ObjectIdentifier, PrivateKeyInfoRef};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 
-use super::error::HandshakeError;
 use super::pem::{PemSection, missing_section, sections};
 use super::words::{EC_PUBLIC_KEY, RSA_ENCRYPTION, oid_name};
+use crate::error::HandshakeError;
 
 /// Returns the first private key of `pem`, decrypted with `password` if it is encrypted. `source`
 /// names the PEM in error messages.

@@ -13,7 +13,7 @@ use ktls_core::{Error, Opener, Sealer, TrafficSecret};
 use rustls::KeyLog;
 use zeroize::Zeroizing;
 
-use crate::descriptor::lock;
+use crate::mutex::lock;
 
 /// The secrets under which the rest of the handshake is sealed, in both directions.
 #[derive(Default)]

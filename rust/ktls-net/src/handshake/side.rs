@@ -12,9 +12,10 @@ use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{CommonState, Error as Rustls, ExtractedSecrets};
 
 use super::config::{ClientConfig, ServerConfig};
-use super::error::{FailureContext, HandshakeError};
+use super::error::FailureContext;
 use super::keys::RustlsKeys;
 use super::secrets::HandshakeSecrets;
+use crate::error::HandshakeError;
 
 /// One side of a handshake: the client or the server.
 pub(super) enum HandshakeSide {

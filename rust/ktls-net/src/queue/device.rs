@@ -10,7 +10,7 @@ use ktls_core::slot::{SlotId, SlotTable};
 use ktls_core::stats::Stats;
 
 use super::hub::QueueShared;
-use crate::descriptor::lock;
+use crate::mutex::lock;
 
 /// A place for a key; it is free again when dropped.
 #[derive(Debug)]

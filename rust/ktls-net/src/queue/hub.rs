@@ -7,10 +7,11 @@ use ktls_core::slot::SlotTable;
 
 use super::QueueShape;
 use super::worker::{DirectionTask, QueueWorker};
-use crate::descriptor::lock;
+use crate::bell::ReadinessBell;
 use crate::fork::HomeProcess;
+use crate::mutex::lock;
 use crate::wait::SIGNAL_CHECK_INTERVAL;
-use crate::{NetError, ReadinessBell, Wait};
+use crate::{NetError, Wait};
 
 #[derive(Debug)]
 pub(crate) struct QueueShared {

@@ -14,10 +14,11 @@ use rustix::net::Shutdown;
 use super::descriptor::{QueuedRecord, SendPayload};
 use super::hub::QueueShared;
 use super::worker::DirectionTask;
-use crate::descriptor::lock;
+use crate::NetError;
+use crate::bell::ReadinessBell;
 use crate::fd_socket::{FdSocketTx, RxParts};
 use crate::fork::CountedCall;
-use crate::{NetError, ReadinessBell};
+use crate::mutex::lock;
 
 /// Descriptors in, sealed records out, in order: one worker has it.
 #[derive(Debug)]

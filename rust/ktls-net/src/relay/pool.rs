@@ -13,8 +13,8 @@ use super::post::PoolInbox;
 use super::side::RelaySide;
 use super::worker::PoolWorker;
 use crate::NetError;
-use crate::descriptor::lock;
 use crate::fork::HomeProcess;
+use crate::mutex::lock;
 use crate::wait::SIGNAL_CHECK_INTERVAL;
 
 /// Threads that pump between the sides of any number of pairs. Dropped, it ends them at once and

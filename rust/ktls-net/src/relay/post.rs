@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::job::PumpJob;
-use crate::descriptor::lock;
-use crate::{NetError, ReadinessBell};
+use crate::NetError;
+use crate::bell::ReadinessBell;
+use crate::mutex::lock;
 
 /// Something for the thread to do.
 pub(super) enum PoolOrder {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::NetError;
-use crate::descriptor::lock;
 use crate::error::system;
+use crate::mutex::lock;
 
 /// A descriptor that is readable from a change until it is silenced.
 #[derive(Debug)]

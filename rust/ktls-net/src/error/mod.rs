@@ -1,12 +1,16 @@
 //! Errors of calls on descriptors.
 
+mod fork;
+mod handshake;
+mod relay;
+
 use std::fmt;
 
 use rustix::io::Errno;
 
-use crate::fd_socket::UnfitForRelay;
-use crate::fork::ForkRefusal;
-use crate::handshake::HandshakeError;
+pub(crate) use fork::ForkRefusal;
+pub use handshake::{HandshakeError, HandshakeErrorKind};
+pub use relay::UnfitForRelay;
 
 /// The reason why a call on a socket failed.
 #[derive(Clone, Debug)]
@@ -102,6 +106,18 @@ impl std::error::Error for NetError {}
 impl From<ktls_core::Error> for NetError {
     fn from(error: ktls_core::Error) -> Self {
         Self::Tls(error)
+    }
+}
+
+impl From<ForkRefusal> for NetError {
+    fn from(refusal: ForkRefusal) -> Self {
+        Self::Forked(refusal)
+    }
+}
+
+impl From<UnfitForRelay> for NetError {
+    fn from(unfit: UnfitForRelay) -> Self {
+        Self::Unfit(unfit)
     }
 }
 

@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use rustix::event::PollFlags;
 
-use super::{AfterTurn, CHECKS_PER_LIMIT, TaskLimits, reset_when_closed};
-use crate::fd_socket::{FdSocketTx, PushOutcome};
+use super::tx_side::{FdSocketTx, PushOutcome};
+use crate::background_sender::{
+    AfterTurn, CHECKS_PER_LIMIT, StalledSender, TaskLimits, reset_when_closed,
+};
 use crate::fork::CountedCall;
 
 /// The sending direction of a kernel TLS socket.
-pub(crate) struct StalledSocket {
+pub(super) struct StalledSocket {
     side: Arc<FdSocketTx>,
     /// A child of a fork sees the socket in the middle of a call: its records are being sent.
     _call: CountedCall,
@@ -21,7 +23,7 @@ pub(crate) struct StalledSocket {
 }
 
 impl StalledSocket {
-    pub(crate) fn new(side: Arc<FdSocketTx>) -> Self {
+    pub(super) fn new(side: Arc<FdSocketTx>) -> Self {
         let call = side.owner().work();
         Self {
             side,
@@ -31,13 +33,13 @@ impl StalledSocket {
         }
     }
 
-    /// Returns `true` once the socket was found closed.
-    pub(super) const fn is_closed(&self) -> bool {
-        self.closed
+    fn deadline(&self, limits: TaskLimits) -> Instant {
+        self.progress + limits.stalled
     }
+}
 
-    /// Sends what TCP accepts.
-    pub(super) fn turn(&mut self, fd: &OwnedFd, now: Instant, limits: TaskLimits) -> AfterTurn {
+impl StalledSender for StalledSocket {
+    fn turn(&mut self, fd: &OwnedFd, now: Instant, limits: TaskLimits) -> AfterTurn {
         if !self.closed && self.side.is_orphaned() {
             // The peer's time starts anew: it has not run before the close.
             (self.closed, self.progress) = (true, now);
@@ -58,14 +60,14 @@ impl StalledSocket {
         }
     }
 
-    pub(super) fn deadline(&self, limits: TaskLimits) -> Instant {
-        self.progress + limits.stalled
-    }
-
-    /// Gives the socket up. If it is closed, the peer learns from a reset that bytes are missing.
-    pub(super) fn give_up(&self, fd: &OwnedFd) {
+    /// If the socket is closed, the peer learns from a reset that bytes are missing.
+    fn give_up(&self, fd: &OwnedFd) {
         if self.closed {
             reset_when_closed(fd);
         }
+    }
+
+    fn deadline_of_close(&self, limits: TaskLimits) -> Option<Instant> {
+        self.closed.then(|| self.deadline(limits))
     }
 }

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use rustix::event::PollFlags;
 
-use super::{AfterTurn, CHECKS_PER_LIMIT, TaskLimits};
-use crate::Connection;
+use super::Connection;
+use crate::background_sender::{AfterTurn, CHECKS_PER_LIMIT, StalledSender, TaskLimits};
 
 /// The connection. If it is dropped or closed meanwhile, that call takes care of the remaining
 /// bytes.
-pub(crate) struct StalledConnection {
+pub(super) struct StalledConnection {
     connection: Weak<Connection>,
     /// The last time that TCP accepted bytes.
     progress: Instant,
@@ -19,16 +19,17 @@ pub(crate) struct StalledConnection {
 }
 
 impl StalledConnection {
-    pub(crate) fn new(connection: &Arc<Connection>) -> Self {
+    pub(super) fn new(connection: &Arc<Connection>) -> Self {
         Self {
             connection: Arc::downgrade(connection),
             progress: Instant::now(),
             unsent: usize::MAX,
         }
     }
+}
 
-    /// Sends what TCP accepts.
-    pub(super) fn turn(&mut self, fd: &OwnedFd, now: Instant, limits: TaskLimits) -> AfterTurn {
+impl StalledSender for StalledConnection {
+    fn turn(&mut self, fd: &OwnedFd, now: Instant, limits: TaskLimits) -> AfterTurn {
         let left = self.connection.upgrade();
         let left = left.and_then(|connection| connection.push_in_background(fd));
         let Some(unsent) = left else {
@@ -45,5 +46,13 @@ impl StalledConnection {
             events: PollFlags::OUT,
             look_at: now + limits.stalled / CHECKS_PER_LIMIT,
         }
+    }
+
+    fn give_up(&self, _fd: &OwnedFd) {
+        // Nothing to do: the next call on the connection gets the same error.
+    }
+
+    fn deadline_of_close(&self, _limits: TaskLimits) -> Option<Instant> {
+        None
     }
 }
