@@ -10,8 +10,10 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import HealthCheck, settings
 
+from ktls_fast import Relay
 from tests.ktls_ends import LEFT_OPEN, Ends, Pair, ends_over
 from tests.ktls_pipe import Pipe, open_pipe
+from tests.proxy_support import Identity, make_identity
 from tests.reference import CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_key
 
 IN_CI = bool(os.environ.get("CI"))
@@ -108,6 +110,19 @@ def key13(request: pytest.FixtureRequest) -> TrafficKey:
 def ends(tcp_pair: Pair) -> Ends:
     """A sender and a receiver, connected KtlsSockets that both have the key of generation 0."""
     return ends_over(tcp_pair)
+
+
+@pytest.fixture
+def relay() -> Iterator[Relay]:
+    """Yield a relay, and close it."""
+    with Relay() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    """Return the certificate and key of a proxy, as files."""
+    return make_identity(tmp_path_factory.mktemp("identity"))
 
 
 @pytest.fixture

@@ -257,3 +257,11 @@ def read_to_end(sock: socket.socket) -> bytes:
     while more := sock.recv(65536):
         data += more
     return bytes(data)
+
+
+def check_echo(proxy: Proxy, identity: Identity) -> None:
+    """Check that a proxy in front of an echo works."""
+    with connect_tls(proxy.port, identity) as client:
+        client.sendall(b"one")
+        assert read_exactly(client, 3) == b"one"
+        client.unwrap().close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.peers.ours import paired, read_exactly
+from tests.peers.ours import await_readable, paired, read_exactly
 from tests.peers.raw import ALERT, CLOSE_NOTIFY, DATA, NOT_REQUESTED, REQUESTED
 from tests.peers.support import DEADLINE, octal, start
 
@@ -59,12 +59,12 @@ def test_read_without_data_is_refused_when_non_blocking() -> None:
         with pytest.raises(BlockingIOError):
             conn.read()
         peer.send_key_update(NOT_REQUESTED)
-        _await_readable(conn)
+        await_readable(conn)
         with pytest.raises(BlockingIOError):
             conn.read()
         assert conn.rx_generation == 1
         peer.send(b"data")
-        _await_readable(conn)
+        await_readable(conn)
         assert conn.read() == b"data"
 
 
@@ -120,7 +120,7 @@ def test_answer_that_finds_a_full_socket_goes_out_later() -> None:
         taken = _write_until_full(conn, data)
         peer.send_key_update(REQUESTED)
         peer.send(b"question")
-        _await_readable(conn)
+        await_readable(conn)
         assert conn.read() == b"question"
         received = start(lambda: peer.receive_data(len(data)))
         _write_all(conn, memoryview(data)[taken:])
@@ -146,7 +146,7 @@ def test_nothing_read_does_not_wait() -> None:
 def test_record_is_read_in_pieces() -> None:
     with paired() as (conn, peer):
         peer.send(octal(1000))
-        _await_readable(conn)
+        await_readable(conn)
         assert conn.read(1) == octal(1000)[:1]
         assert conn.pending() == 999
         target = bytearray(600)
@@ -160,7 +160,7 @@ def test_record_is_read_in_pieces() -> None:
 def test_sealed_bytes_that_were_read_ahead_count_as_pending() -> None:
     with paired() as (conn, peer):
         peer.sock.sendall(peer.tx.seal(b"one") + peer.tx.seal(b"two"))
-        _await_readable(conn)
+        await_readable(conn)
         first = conn.read(3)
         waiting = conn.pending() > 0 or select.select([conn], [], [], 0)[0]
         assert first == b"one"
@@ -301,7 +301,7 @@ def test_owed_answer_goes_out_while_the_application_only_reads() -> None:
         ours = conn.tx_generation
         peer.send_key_update(REQUESTED)
         peer.send(b"question")
-        _await_readable(conn)
+        await_readable(conn)
         assert conn.read() == b"question"
         conn.settimeout(DEADLINE)
         reading = start(conn.read)
@@ -364,8 +364,3 @@ def _flush(conn: Connection) -> None:
     """Send what was taken when the socket was full."""
     conn.settimeout(DEADLINE)
     conn.sendall(b"")
-
-
-def _await_readable(conn: Connection) -> None:
-    readable, _, _ = select.select([conn], [], [], DEADLINE)
-    assert readable

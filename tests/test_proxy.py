@@ -30,11 +30,6 @@ STALLED = 0.7
 """Seconds without progress that mean back-pressure."""
 
 
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return make_identity(tmp_path_factory.mktemp("identity"))
-
-
 def test_bytes_come_back_as_they_were_sent(identity: Identity) -> None:
     data = random.Random(1).randbytes(300_000)
     with echo_proxy(identity) as proxy:

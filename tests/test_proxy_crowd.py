@@ -24,9 +24,9 @@ from tests.proxy_support import (
     Identity,
     Proxy,
     Upstream,
+    check_echo,
     connect_tls,
     echo_proxy,
-    make_identity,
     read_exactly,
     read_to_end,
 )
@@ -34,11 +34,6 @@ from tests.proxy_support import (
 ROOM = 8
 ALERT = r"(?i)alert internal error"
 FIRST_BYTES_OF_A_HELLO = b"\x16\x03\x01\x02\x00\x01"
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return make_identity(tmp_path_factory.mktemp("identity"))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +47,7 @@ def test_clients_that_do_not_shake_hands_lock_nobody_out(identity: Identity, hel
         _silent(proxy, 5 * ROOM, hello),
     ):
         for _ in range(3):
-            _check_echo(proxy, identity)
+            check_echo(proxy, identity)
         assert "the oldest unfinished handshake" in proxy.event("notice")["text"]
         dropped = proxy.events("connection", ROOM)[0]
         assert dropped["result"] == "handshake failed: dropped for a newer client"
@@ -73,7 +68,7 @@ def test_notice_of_a_crowd_is_not_repeated_for_each_client(identity: Identity) -
         echo_proxy(identity, "--max-connections", "1") as proxy,
         _silent(proxy, 2 * ROOM),
     ):
-        _check_echo(proxy, identity)
+        check_echo(proxy, identity)
         assert len(proxy.said("notice")) == 1
 
 
@@ -84,7 +79,7 @@ def test_connections_whose_handshake_is_done_are_not_dropped(identity: Identity)
     ):
         served = [stack.enter_context(connect_tls(proxy.port, identity)) for _ in range(ROOM - 1)]
         with _silent(proxy, 3 * ROOM):
-            _check_echo(proxy, identity)
+            check_echo(proxy, identity)
             for client in served:
                 client.sendall(b"still here")
                 assert read_exactly(client, 10) == b"still here"
@@ -108,7 +103,7 @@ def test_slow_handshake_lives_as_long_as_there_is_room(identity: Identity) -> No
     ):
         slow.sendall(FIRST_BYTES_OF_A_HELLO[:1])
         for _ in range(2 * ROOM):
-            _check_echo(proxy, identity)
+            check_echo(proxy, identity)
         slow.settimeout(0.1)
         with pytest.raises(TimeoutError):
             slow.recv(1)
@@ -167,7 +162,7 @@ def test_limit_of_open_files_that_is_enough_is_not_told(identity: Identity) -> N
     with echo_proxy(
         identity, "--max-connections", "10", "--stats", prepare=_limit_files(64)
     ) as proxy:
-        _check_echo(proxy, identity)
+        check_echo(proxy, identity)
         assert proxy.stop() == 0
         assert not [e for e in proxy.said("notice") if "open files" in e["text"]]
 
@@ -184,7 +179,7 @@ def test_few_descriptors_make_clients_wait_and_fail_none(identity: Identity) -> 
             client.sendall(b"one")
             assert read_exactly(client, 3) == b"one"
             client.unwrap().close()
-            _check_echo(proxy, identity)
+            check_echo(proxy, identity)
 
 
 def test_upstream_that_refuses_is_told_to_the_client_by_an_alert(identity: Identity) -> None:
@@ -210,7 +205,7 @@ def test_no_descriptor_for_the_upstream_is_told_by_an_alert_and_a_notice(
     identity: Identity,
 ) -> None:
     with echo_proxy(identity) as proxy:
-        _check_echo(proxy, identity)
+        check_echo(proxy, identity)
         proxy.event("connection")
         proxy.leave_descriptors(1)
         with (
@@ -222,7 +217,7 @@ def test_no_descriptor_for_the_upstream_is_told_by_an_alert_and_a_notice(
         # The connection before may still have held some, so that it fails a step further.
         assert proxy.event("connection", 1)["result"].endswith("too many open files")
         proxy.leave_descriptors(100)
-        _check_echo(proxy, identity)
+        check_echo(proxy, identity)
 
 
 def test_plain_client_is_told_by_a_reset_that_the_upstream_refuses() -> None:
@@ -303,10 +298,3 @@ def _silent(proxy: Proxy, count: int, hello: bytes = b"") -> Iterator[None]:
             client = stack.enter_context(socket.create_connection((HOST, proxy.port), TIMEOUT))
             client.sendall(hello)
         yield
-
-
-def _check_echo(proxy: Proxy, identity: Identity) -> None:
-    with connect_tls(proxy.port, identity) as client:
-        client.sendall(b"one")
-        assert read_exactly(client, 3) == b"one"
-        client.unwrap().close()

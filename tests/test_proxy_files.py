@@ -19,16 +19,10 @@ from tests.proxy_support import (
     Proxy,
     connect_tls,
     echo_proxy,
-    make_identity,
     read_exactly,
 )
 
 PROXY = ("proxy", "--listen", "127.0.0.1:0", "--connect", "127.0.0.1:1")
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return make_identity(tmp_path_factory.mktemp("identity"))
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,6 @@ from tests.proxy_support import (
     Identity,
     connect_tls,
     echo_proxy,
-    make_identity,
     read_exactly,
 )
 
@@ -18,11 +17,6 @@ EXCHANGES = 4
 BUSY_KIB = 64
 MOST_KIB = 32
 """HAProxy keeps 17 KiB; one buffer that is not given back is 36 KiB or more."""
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return make_identity(tmp_path_factory.mktemp("identity"))
 
 
 @pytest.mark.parametrize("kib", [1, 16, BUSY_KIB])

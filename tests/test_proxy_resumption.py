@@ -11,14 +11,8 @@ from tests.proxy_support import (
     Identity,
     Proxy,
     echo_proxy,
-    make_identity,
     read_exactly,
 )
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return make_identity(tmp_path_factory.mktemp("identity"))
 
 
 def visit(

@@ -18,15 +18,9 @@ from tests.proxy_support import (
     Proxy,
     connect_tls,
     echo_proxy,
-    make_identity,
     read_exactly,
     read_to_end,
 )
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return make_identity(tmp_path_factory.mktemp("identity"))
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -16,17 +16,11 @@ from tests.proxy_support import (
     Proxy,
     connect_tls,
     echo_proxy,
-    make_identity,
     read_exactly,
     read_to_end,
 )
 
 FEW_FILES = 10
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return make_identity(tmp_path_factory.mktemp("identity"))
 
 
 def test_full_disk_loses_lines_and_no_connection(identity: Identity) -> None:

@@ -19,7 +19,6 @@ from tests.proxy_support import (
     Proxy,
     Upstream,
     connect_tls,
-    make_identity,
     read_exactly,
     read_to_end,
 )
@@ -41,11 +40,6 @@ listen through
     bind {host}:{port}
     server next {host}:{upstream}
 """
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return make_identity(tmp_path_factory.mktemp("identity"))
 
 
 class LateReader:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import socket
 import threading
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -30,16 +29,7 @@ from tests.relay_ktls import (
 )
 from tests.relay_pairs import cpu_of_relays, send_until_full
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 MIB = 1 << 20
-
-
-@pytest.fixture
-def relay() -> Iterator[ktls_fast.Relay]:
-    with ktls_fast.Relay() as made:
-        yield made
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "ktls12"])

@@ -33,19 +33,12 @@ from tests.relay_ktls import (
 from tests.relay_pairs import send_until_full
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from concurrent.futures import Future
 
     from ktls_fast import RelayHandle
     from tests.relay_ktls import End
 
 KEY_UPDATES = 12
-
-
-@pytest.fixture
-def relay() -> Iterator[ktls_fast.Relay]:
-    with ktls_fast.Relay() as made:
-        yield made
 
 
 def send_key_update(far: KtlsSocket, number: int) -> None:

@@ -28,15 +28,7 @@ from tests.relay_ktls import (
 from tests.relay_pairs import reset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.relay_ktls import End
-
-
-@pytest.fixture
-def relay() -> Iterator[ktls_fast.Relay]:
-    with ktls_fast.Relay() as made:
-        yield made
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -31,13 +31,7 @@ from tests.peers.support import socket_pair
 from tests.relay_ktls import BACK, THERE, End, added, ktls_link, link, pumped, send_raw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-
-@pytest.fixture
-def relay() -> Iterator[ktls_fast.Relay]:
-    with ktls_fast.Relay() as made:
-        yield made
+    from collections.abc import Callable
 
 
 def refused(

@@ -26,15 +26,7 @@ from tests.relay_pairs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.peers.raw import RawPeer
-
-
-@pytest.fixture
-def relay() -> Iterator[ktls_fast.Relay]:
-    with ktls_fast.Relay() as made:
-        yield made
 
 
 def test_bytes_and_ends_go_both_ways_between_tls_and_plain(relay: ktls_fast.Relay) -> None:

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,15 +18,6 @@ from tests.peers.ours import paired
 from tests.peers.raw import ALERT, CLOSE_NOTIFY, DATA
 from tests.peers.support import DEADLINE, socket_pair, start
 from tests.relay_pairs import ENDLESS, flood, narrow, pumped, send_until_full
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def relay() -> Iterator[ktls_fast.Relay]:
-    with ktls_fast.Relay() as made:
-        yield made
 
 
 def test_stop_sends_close_notify_behind_what_is_in_flight(relay: ktls_fast.Relay) -> None:

@@ -20,18 +20,12 @@ from tests.peers.support import DEADLINE, octal, socket_pair, start
 from tests.relay_pairs import FATAL_INTERNAL_ERROR, narrow, pumped, reset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 SENT = octal(600_000)
 """More than the buffers of the pair hold, and less than TCP does."""
 
 RECORD = 16384
-
-
-@pytest.fixture
-def relay() -> Iterator[ktls_fast.Relay]:
-    with ktls_fast.Relay() as made:
-        yield made
 
 
 def _bad_record(peer: RawPeer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 from ktls_fast import ClientConfig, Connection, ServerConfig, TrafficSecret
 from tests.peers.pki import Identity, pki
 from tests.peers.raw import Half, RawPeer, secret_for
-from tests.peers.support import answer, dial, listener, port_of, socket_pair, start
+from tests.peers.support import DEADLINE, answer, dial, listener, port_of, socket_pair, start
 
 if TYPE_CHECKING:
     import socket
@@ -180,3 +181,9 @@ def raw_peer(sock: socket.socket, suite: int = 0x1301) -> RawPeer:
 def peer_half(suite: int = 0x1301) -> Half:
     """Return the sending direction of the peer of a :func:`paired` connection."""
     return Half(suite, secret_for(suite, PEER_SEED))
+
+
+def await_readable(conn: Connection) -> None:
+    """Wait until the descriptor of a connection is readable."""
+    readable, _, _ = select.select([conn], [], [], DEADLINE)
+    assert readable
