@@ -1,4 +1,4 @@
-"""The thread that finishes what callers do not wait for: its limits, forks, and the exit."""
+"""The thread that sends what is left of closed sockets: its limits, and forks."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import resource
 import select
 import socket
 import struct
-import subprocess
-import sys
-import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -16,22 +13,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ktls_fast import Connection, TrafficSecret
 from tests.conftest import connect_pair
+from tests.connection_delivery import eventually, open_descriptors, send_until_full, threads_named
 from tests.forked import Child, in_child
 from tests.ktls_ends import DONTWAIT, TLS_TX, attach, generation, install
 from tests.peers.ours import paired
 from tests.peers.raw import HANDSHAKE, ticket
-from tests.peers.support import DEADLINE, octal, port_of, start
-from tests.test_connection_delivery import eventually, open_descriptors, taken_of, threads_named
+from tests.peers.support import DEADLINE, octal, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import ktls_fast
+    from ktls_fast import Connection
+
 
 MIB = 1 << 20
+
+
 THREAD = "ktls-send"
+
+
 STALLED = 150
 
 
@@ -133,7 +135,7 @@ def test_without_a_descriptor_for_the_thread_close_delivers_by_itself() -> None:
     with paired() as (conn, peer):
         peer.send(ticket(), HANDSHAKE)
         with no_descriptor_left():
-            taken = taken_of(conn, octal(8 * MIB))
+            taken = send_until_full(conn, octal(8 * MIB))
             received = start(peer.drain)
             conn.close()
             assert threads_named(THREAD) == 0
@@ -143,7 +145,7 @@ def test_without_a_descriptor_for_the_thread_close_delivers_by_itself() -> None:
 def test_without_a_descriptor_for_the_thread_close_is_bounded() -> None:
     with paired() as (conn, peer):
         with no_descriptor_left():
-            taken = taken_of(conn, octal(8 * MIB))
+            taken = send_until_full(conn, octal(8 * MIB))
             conn.close()
         # It did not wait for ever. A part of it never looks like all there was.
         with suppress(ConnectionResetError):
@@ -152,7 +154,7 @@ def test_without_a_descriptor_for_the_thread_close_is_bounded() -> None:
 
 def test_parent_goes_on_after_a_fork_and_its_child_leaves_everything_alone() -> None:
     with paired() as (conn, peer):
-        taken = taken_of(conn, octal(8 * MIB))
+        taken = send_until_full(conn, octal(8 * MIB))
         its_socket = name_of(conn)
         conn.close()
         assert its_socket in open_files()
@@ -165,7 +167,7 @@ def test_parent_goes_on_after_a_fork_and_its_child_leaves_everything_alone() -> 
 def test_a_fork_in_the_middle_of_its_work_leaves_no_copy_behind() -> None:
     with ExitStack() as stack:
         pairs = [stack.enter_context(paired()) for _ in range(8)]
-        sent = [taken_of(conn, octal(8 * MIB)) for conn, _ in pairs]
+        sent = [send_until_full(conn, octal(8 * MIB)) for conn, _ in pairs]
         sockets = {name_of(conn) for conn, _ in pairs}
         for conn, _ in pairs:
             conn.close()
@@ -179,99 +181,16 @@ def test_a_fork_in_the_middle_of_its_work_leaves_no_copy_behind() -> None:
 def test_child_has_a_thread_of_its_own() -> None:
     def deliver() -> bool:
         with paired() as (conn, peer):
-            taken = taken_of(conn, octal(8 * MIB))
+            taken = send_until_full(conn, octal(8 * MIB))
             conn.close()
             started = eventually(lambda: threads_named(THREAD) == 1)
             return started and peer.drain() == (taken, [(1, 0)])
 
     with paired() as (conn, peer):
-        taken = taken_of(conn, octal(8 * MIB))
+        taken = send_until_full(conn, octal(8 * MIB))
         conn.close()
         assert in_child(deliver) == "True"
         assert peer.drain() == (taken, [(1, 0)])
-
-
-PROGRAM = textwrap.dedent(
-    """
-    import contextlib, resource, socket, sys
-    from pathlib import Path
-    from ktls_fast import Connection, TrafficSecret
-    tx, rx = (TrafficSecret(0x1301, bytes([i]) * 32) for i in (1, 2))
-    def stalled():
-        sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-        conn = Connection.from_secrets(sock, server_side=False, tx=tx, rx=rx)
-        conn.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                conn.send(bytes(1 << 20))
-        conn.close()
-        return conn.bytes_sent
-    """
-)
-
-
-def command(body: str, listening: socket.socket) -> list[str]:
-    """Runs ``body`` behind the definition of ``stalled``."""
-    return [sys.executable, "-c", PROGRAM + textwrap.dedent(body), str(port_of(listening))]
-
-
-@contextmanager
-def program(body: str) -> Iterator[subprocess.Popen[str]]:
-    """A process with ``stalled()``, whose peer accepts no connection and reads nothing."""
-    with (
-        socket.create_server(("127.0.0.1", 0), backlog=400) as listening,
-        subprocess.Popen(
-            command(body, listening),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
-    ):
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def test_number_of_sockets_that_are_closing_is_bounded() -> None:
-    """A quarter of the descriptors that the process may have."""
-    body = """
-    resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    for _ in range(300):
-        stalled()
-    print(len(list(Path("/proc/self/fd").iterdir())) - before)
-    import os
-    os._exit(0)
-    """
-    with program(body) as process:
-        out, err = process.communicate(timeout=3 * DEADLINE)
-        assert err == ""
-        # The thread has three descriptors of its own, and may be twice eight sockets behind.
-        assert 45 <= int(out) <= 70
-
-
-def test_exit_waits_for_a_peer_that_takes_nothing_but_not_for_ever() -> None:
-    with program("stalled()") as process:
-        assert process.communicate(timeout=3 * DEADLINE) == ("", "")
-        assert process.returncode == 0
-
-
-def test_signal_ends_the_wait_at_exit() -> None:
-    """What is registered after the import runs before our wait."""
-    body = """
-    import atexit, signal
-    def begin(*_):
-        signal.signal(signal.SIGALRM, interrupt)
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-    def interrupt(*_):
-        raise KeyboardInterrupt
-    atexit.register(begin)
-    stalled()
-    """
-    with program(body) as process:
-        _, err = process.communicate(timeout=DEADLINE)
-        assert "KeyboardInterrupt" in err
 
 
 def test_reset_that_the_user_has_asked_for_by_so_linger_is_made_at_once() -> None:
@@ -288,7 +207,7 @@ def test_reset_by_so_linger_does_not_wait_for_the_background() -> None:
     """The system makes it when the last descriptor of the socket is closed."""
     with paired() as (conn, peer):
         set_option(conn, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        taken_of(conn, octal(8 * MIB))
+        send_until_full(conn, octal(8 * MIB))
         assert eventually(lambda: threads_named(THREAD) == 1)
         conn.close()
         assert hangs_up(peer.sock)
@@ -307,32 +226,6 @@ def hangs_up(sock: socket.socket) -> bool:
     waiting = select.poll()
     waiting.register(sock, 0)
     return bool(waiting.poll(5000))
-
-
-WORKER = """
-    import multiprocessing
-    def work():
-        print(stalled(), flush=True)
-    worker = multiprocessing.get_context("fork").Process(target=work)
-    worker.start()
-    worker.join()
-    """
-
-
-def test_worker_of_multiprocessing_ends_behind_the_last_byte() -> None:
-    """It ends by ``os._exit``, and no ``atexit`` is called."""
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listening,
-        subprocess.Popen(command(WORKER, listening), stdout=subprocess.PIPE) as process,
-    ):
-        far, _ = listening.accept()
-        assert process.stdout
-        taken = int(process.stdout.readline())
-        tx, rx = (TrafficSecret(0x1301, bytes([i]) * 32) for i in (2, 1))
-        with Connection.from_secrets(far, server_side=True, tx=tx, rx=rx) as conn:
-            data = b"".join(iter(lambda: conn.read(MIB), b""))
-        assert len(data) == taken
-        assert process.wait(DEADLINE) == 0
 
 
 def set_option(conn: Connection, option: int, value: bytes) -> None:

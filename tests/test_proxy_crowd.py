@@ -1,21 +1,16 @@
-"""More clients than a proxy has room for, silent ones and others."""
+"""A proxy with more clients than it accepts, including silent ones."""
 
-import errno
-import os
-import resource
 import socket
 import ssl
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from ktls_fast._tools.failure import CommandError
 from ktls_fast._tools.proxy.handshakes import PendingHandshakes
-from ktls_fast._tools.proxy.listener import converted_start_errors, count_waiting, open_listeners
+from ktls_fast._tools.proxy.listener import count_waiting, open_listeners
 from ktls_fast._tools.proxy.options import HostPort
 from tests.ports import free_port
 from tests.proxy_support import (
@@ -32,7 +27,11 @@ from tests.proxy_support import (
 )
 
 ROOM = 8
+
+
 ALERT = r"(?i)alert internal error"
+
+
 FIRST_BYTES_OF_A_HELLO = b"\x16\x03\x01\x02\x00\x01"
 
 
@@ -107,79 +106,6 @@ def test_slow_handshake_lives_as_long_as_there_is_room(identity: Identity) -> No
         slow.settimeout(0.1)
         with pytest.raises(TimeoutError):
             slow.recv(1)
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_low_limit_of_open_files_is_told_at_start(identity: Identity, workers: int) -> None:
-    with echo_proxy(identity, "--workers", str(workers), prepare=_limit_files(64)) as proxy:
-        assert proxy.event("notice")["text"] == (
-            "the limit of 64 open files allows --max-connections 10, not 1000: further"
-            " connections wait; raise `ulimit -n` to 4024"
-        )
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("limit", [6, 13, 27])
-def test_limit_of_open_files_that_allows_no_connection_is_told_and_nothing_listens(
-    identity: Identity, limit: int, workers: int
-) -> None:
-    status, said = _run_in_vain(identity, _limit_files(limit), workers)
-    assert said == (
-        f"ktls-fast: the limit of {limit} open files is too low for a connection;"
-        " raise `ulimit -n` to 28 or more, 4024 for all of --max-connections\n"
-    )
-    assert status == 1
-
-
-def test_descriptors_that_were_left_open_take_room(identity: Identity) -> None:
-    with ExitStack() as stack:
-        files = [stack.enter_context(Path(os.devnull).open()) for _ in range(30)]
-        left_open = [file.fileno() for file in files]
-        _, said = _run_in_vain(identity, _limit_files(57), 1, left_open)
-    assert "the limit of 57 open files is too low" in said
-    assert "to 58 or more, 4054 for all" in said
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (
-            OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
-            "too many open files; the limit is .*: raise `ulimit -n` to",
-        ),
-        (OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)), "resource temporarily unavailable$"),
-        (RuntimeError("can't start new thread"), "can't start new thread$"),
-    ],
-)
-def test_what_the_system_refuses_at_start_is_told_in_a_sentence(
-    error: Exception, text: str
-) -> None:
-    with pytest.raises(CommandError, match=f"^cannot start: {text}"), converted_start_errors():
-        raise error
-
-
-def test_limit_of_open_files_that_is_enough_is_not_told(identity: Identity) -> None:
-    with echo_proxy(
-        identity, "--max-connections", "10", "--stats", prepare=_limit_files(64)
-    ) as proxy:
-        check_echo(proxy, identity)
-        assert proxy.stop() == 0
-        assert not [e for e in proxy.said("notice") if "open files" in e["text"]]
-
-
-def test_few_descriptors_make_clients_wait_and_fail_none(identity: Identity) -> None:
-    with echo_proxy(identity, prepare=_limit_files(64)) as proxy, ExitStack() as stack:
-        served = [stack.enter_context(connect_tls(proxy.port, identity)) for _ in range(10)]
-        raw = socket.create_connection((HOST, proxy.port), TIMEOUT)
-        raw.settimeout(0.3)
-        context = identity.client_context()
-        with raw, pytest.raises(TimeoutError):
-            context.wrap_socket(raw, server_hostname="localhost")
-        for client in served:
-            client.sendall(b"one")
-            assert read_exactly(client, 3) == b"one"
-            client.unwrap().close()
-            check_echo(proxy, identity)
 
 
 def test_upstream_that_refuses_is_told_to_the_client_by_an_alert(identity: Identity) -> None:
@@ -265,30 +191,6 @@ def test_clients_that_wait_are_counted_and_one_is_supposed(clients: int) -> None
         for _ in range(clients):
             stack.enter_context(socket.create_connection(listener.getsockname(), TIMEOUT))
         assert count_waiting(listener) == max(1, clients)
-
-
-def _run_in_vain(
-    identity: Identity,
-    prepare: Callable[[], None],
-    workers: int,
-    leave_open: Sequence[int] = (),
-) -> tuple[int, str]:
-    """Run a proxy that cannot start: its status, and all that it says."""
-    command = (sys.executable, "-m", "ktls_fast", "proxy", "--workers", str(workers))
-    done = subprocess.run(
-        (*command, "--listen", f"{HOST}:0", "--connect", f"{HOST}:9", *identity.arguments),
-        stderr=subprocess.PIPE,
-        preexec_fn=prepare,
-        pass_fds=leave_open,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    return done.returncode, done.stderr
-
-
-def _limit_files(limit: int) -> Callable[[], None]:
-    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Whatever ends a pair: what was received before is delivered, and no part passes for the whole."""
+"""Truncated streams through a relay: what was received is delivered, and the loss is reported."""
 
 from __future__ import annotations
 
@@ -16,16 +16,20 @@ import ktls_fast
 from ktls_fast import KtlsError, PeerError, TruncatedError
 from tests.peers.ours import paired
 from tests.peers.raw import ALERT, CLOSE_NOTIFY, DATA, RawPeer, header
-from tests.peers.support import DEADLINE, octal, socket_pair, start
-from tests.relay_pairs import FATAL_INTERNAL_ERROR, narrow, pumped, reset
+from tests.peers.support import DEADLINE, socket_pair, start
+from tests.relay_pairs import FATAL_INTERNAL_ERROR, pumped, reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-SENT = octal(600_000)
-"""More than the buffers of the pair hold, and less than TCP does."""
-
-RECORD = 16384
+from tests.relay_streams import (
+    RECORD,
+    SENT,
+    leave_little_room,
+    read_exactly,
+    read_to_end,
+    receive_data,
+    send_records,
+)
 
 
 def _bad_record(peer: RawPeer) -> None:
@@ -75,7 +79,7 @@ def test_error_of_the_peer_comes_behind_all_that_it_sent(
     with pumped(relay) as pair:
         pair.ended.add_done_callback(lambda _: pair.near.close())
         sending = start(lambda: _send_and(fail, pair.peer, SENT))
-        got = _read(pair.far, len(SENT))
+        got = read_exactly(pair.far, len(SENT))
         sending.result(DEADLINE)
         # It fails where the reset has come already, and leaves the error to the call that reads.
         with suppress(OSError):
@@ -91,14 +95,14 @@ def test_receiver_that_is_slow_gets_everything_behind_an_error(
     relay: ktls_fast.Relay, fail: Callable[[RawPeer], None]
 ) -> None:
     with pumped(relay) as pair:
-        _leave_little_room(pair.near, pair.far)
+        leave_little_room(pair.near, pair.far)
         pair.ended.add_done_callback(lambda _: pair.near.close())
         sending = start(lambda: _send_and(fail, pair.peer, SENT[:200_000]))
         sending.result(DEADLINE)
-        got = _read(pair.far, 1)
+        got = read_exactly(pair.far, 1)
         for _ in range(20):
-            got += _read(pair.far, 1000)
-        got += _read(pair.far, 200_000 - len(got))
+            got += read_exactly(pair.far, 1000)
+        got += read_exactly(pair.far, 200_000 - len(got))
         assert got == SENT[:200_000]
         pair.far.shutdown(socket.SHUT_WR)
         with pytest.raises(ConnectionResetError):
@@ -110,7 +114,7 @@ def test_reset_of_the_plain_side_comes_behind_all_that_it_sent(relay: ktls_fast.
     with pumped(relay) as pair:
         pair.ended.add_done_callback(lambda _: pair.conn.close())
         pair.far.sendall(SENT)
-        got = b"".join(_data(pair.peer) for _ in range(3))
+        got = b"".join(receive_data(pair.peer) for _ in range(3))
         reset(pair.far)
         record = pair.peer.receive()
         while record[0] == DATA:
@@ -127,7 +131,7 @@ def test_reset_that_a_write_meets_is_no_end_in_order(relay: ktls_fast.Relay) -> 
     """The system tells it once: to the write. A read then finds the end of the stream."""
     with pumped(relay) as pair:
         pair.far.sendall(b"the first half")
-        assert _data(pair.peer) == b"the first half"
+        assert receive_data(pair.peer) == b"the first half"
         records = [pair.peer.tx.seal(bytes(RECORD)) for _ in range(20)]
         reset(pair.far)
         pair.peer.sock.sendall(b"".join(records))
@@ -139,7 +143,7 @@ def test_reset_that_a_write_meets_is_no_end_in_order(relay: ktls_fast.Relay) -> 
 def test_answer_that_came_before_the_peer_was_gone_is_passed_on(relay: ktls_fast.Relay) -> None:
     """A write to a peer that has closed fails; what it sent before is there to be read."""
     with pumped(relay) as pair:
-        _send(pair.peer, SENT[:200_000])
+        send_records(pair.peer, SENT[:200_000])
         pair.peer.close_notify()
         _wait_until_delivered(pair.peer.sock)
         pair.peer.sock.close()
@@ -209,7 +213,7 @@ def test_reset_behind_a_close_notify_is_no_failure(
         pair.peer.close_notify()
         _wait_until_delivered(pair.peer.sock)
         pair.peer.sock.close()
-        assert _read_to_end(pair.far) == b"all that there is"
+        assert read_to_end(pair.far) == b"all that there is"
         with suppress(BrokenPipeError, ConnectionResetError):
             pair.far.sendall(bytes(answer))
         pair.far.close()
@@ -232,9 +236,9 @@ def test_reset_without_a_close_notify_is_a_failure(relay: ktls_fast.Relay) -> No
 def test_truncation_between_two_connections_is_told_by_an_alert(relay: ktls_fast.Relay) -> None:
     with paired() as (first, left), paired() as (second, right):
         handle = relay.add(first, second)
-        _send(left, SENT[:RECORD])
+        send_records(left, SENT[:RECORD])
         left.sock.shutdown(socket.SHUT_WR)
-        assert _data(right) == SENT[:RECORD]
+        assert receive_data(right) == SENT[:RECORD]
         right.send(b"answer")
         assert left.receive() == (DATA, b"answer")
         right.close_notify()
@@ -255,75 +259,12 @@ def test_other_words_for_truncation_are_refused(relay: ktls_fast.Relay) -> None:
         assert conn.read() == b"as before"
 
 
-def test_stalled_receiver_gets_what_was_received_before_an_idle_timeout(
-    relay: ktls_fast.Relay,
-) -> None:
-    with pumped(relay, idle_timeout=0.3) as pair:
-        _leave_little_room(pair.near, pair.far)
-        sending = start(lambda: _send(pair.peer, SENT))
-        assert isinstance(pair.end().error, TimeoutError)
-        got = _read(pair.far, pair.handle.bytes[0])
-        assert SENT.startswith(got)
-        pair.far.shutdown(socket.SHUT_WR)
-        with pytest.raises(ConnectionResetError):
-            _read_to_end(pair.far)
-        pair.peer.sock.close()
-        sending.exception(DEADLINE)
-
-
-def test_stop_loses_nothing_that_was_received(relay: ktls_fast.Relay) -> None:
-    with pumped(relay) as pair:
-        _leave_little_room(pair.near, pair.far)
-        _send(pair.peer, SENT[:50_000])
-        pair.handle.stop()
-        reading = start(lambda: _read_to_end(pair.far))
-        assert pair.peer.receive() == (ALERT, CLOSE_NOTIFY)
-        pair.peer.close_notify()
-        assert pair.end().error is None
-        assert reading.result(DEADLINE) == SENT[:50_000]
-
-
-def test_stop_in_the_middle_of_a_stream_to_the_plain_side_is_told_by_a_reset(
-    relay: ktls_fast.Relay,
-) -> None:
-    with pumped(relay) as pair:
-        pair.ended.add_done_callback(lambda _: pair.near.close())
-        sending = start(lambda: _send_until_refused(pair.peer))
-        _read(pair.far, 100_000)
-        pair.handle.stop()
-        assert isinstance(pair.ended.result(DEADLINE).error, KtlsError)
-        pair.far.shutdown(socket.SHUT_WR)
-        with pytest.raises(ConnectionResetError):
-            _read_to_end(pair.far)
-        pair.end()
-        sending.result(DEADLINE)
-
-
-def test_stop_in_the_middle_of_a_stream_to_the_peer_is_told_by_an_alert(
-    relay: ktls_fast.Relay,
-) -> None:
-    with pumped(relay) as pair:
-        narrow(pair)
-        pair.ended.add_done_callback(lambda _: pair.near.close())
-        pair.ended.add_done_callback(lambda _: pair.conn.close())
-        sending = start(lambda: pair.far.sendall(bytes(8_000_000)))
-        _data(pair.peer)
-        pair.handle.stop()
-        assert isinstance(pair.ended.result(DEADLINE).error, KtlsError)
-        record = pair.peer.receive()
-        while record[0] == DATA:
-            record = pair.peer.receive()
-        assert record == (ALERT, bytes(FATAL_INTERNAL_ERROR))
-        with pytest.raises(OSError, match=r"(?i)pipe|reset"):
-            sending.result(DEADLINE)
-
-
 def test_relay_of_one_pair_delivers_before_it_raises() -> None:
     near, far = socket_pair()
     with near, far, paired() as (conn, peer):
         relaying = start(lambda: conn.relay(near))
         sending = start(lambda: _send_and(_bad_record, peer, SENT))
-        got = _read(far, len(SENT))
+        got = read_exactly(far, len(SENT))
         sending.result(DEADLINE)
         with pytest.raises(PeerError):
             relaying.result(DEADLINE)
@@ -342,47 +283,6 @@ def test_relay_of_one_pair_takes_a_truncation_for_an_end_if_told_to() -> None:
         assert relaying.result(DEADLINE) == (4, 0)
 
 
-def _send(peer: RawPeer, data: bytes) -> None:
-    for at in range(0, len(data), RECORD):
-        peer.send(data[at : at + RECORD])
-
-
 def _send_and(fail: Callable[[RawPeer], None], peer: RawPeer, data: bytes) -> None:
-    _send(peer, data)
+    send_records(peer, data)
     fail(peer)
-
-
-def _data(peer: RawPeer) -> bytes:
-    record_type, text = peer.receive()
-    assert record_type == DATA
-    return text
-
-
-def _send_until_refused(peer: RawPeer) -> None:
-    try:
-        for _ in range(100_000):
-            peer.send(bytes(RECORD))
-    except ConnectionError:
-        return
-    pytest.fail("nobody has stopped it")
-
-
-def _read(sock: socket.socket, count: int) -> bytes:
-    got = bytearray()
-    while len(got) < count:
-        more = sock.recv(min(65536, count - len(got)))
-        assert more, f"the end after {len(got)} of {count} bytes"
-        got += more
-    return bytes(got)
-
-
-def _read_to_end(sock: socket.socket) -> bytes:
-    got = bytearray()
-    while more := sock.recv(65536):
-        got += more
-    return bytes(got)
-
-
-def _leave_little_room(near: socket.socket, far: socket.socket) -> None:
-    near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
-    far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
