@@ -9,116 +9,14 @@ import errno
 import socket
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from ktls_fast._tools.conformance.random_program import key_struct
 from tests.ktls_ends import MORE, PEEK, SOL_TLS
+from tests.ktls_model_records import Control, Key, OpenedRecord, ReceiveCall, SealedRecord, refused
 from tests.reference import APPLICATION_DATA, HANDSHAKE, MAX_PLAINTEXT, TLS12, TLS13
 
-EOR, CTRUNC = socket.MSG_EOR, socket.MSG_CTRUNC
-TAKEN_FLAGS = MORE | EOR | socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-CONTROL_HEADER = 16
-Control = tuple[int, int, bytes]
-
-
-def refused(code: int) -> OSError:
-    """Return the error of a call that is refused."""
-    return OSError(code, errno.errorcode[code])
-
-
-@dataclass(frozen=True)
-class Key:
-    """The generation of a key, and the number of its next record."""
-
-    generation: int
-    seq: int
-
-    def struct(self, version: int) -> bytes:
-        """Return the key as getsockopt does (S1.5-3).
-
-        In TLS 1.2, which is never rekeyed here, the iv is incremented as well.
-        """
-        told = key_struct(self.generation, version, self.seq)
-        if version == TLS12:
-            nonce = int.from_bytes(told[4:12], "big") + self.seq
-            told = told[:4] + (nonce % (1 << 64)).to_bytes(8, "big") + told[12:]
-        return told
-
-    def next(self) -> "Key":
-        """Return the key with the next record number (S2.1-4)."""
-        return replace(self, seq=self.seq + 1)
-
-
-@dataclass(frozen=True)
-class Sealed:
-    """A record on the wire."""
-
-    key: Key
-    record_type: int
-    data: bytes
-
-    def open(self, version: int) -> tuple[int, bytes] | None:
-        """Return type and data, or None without a type (S3.2-1).
-
-        In TLS 1.3, the type follows the data.
-        """
-        if version == TLS12:
-            return self.record_type, self.data
-        inner = (self.data + bytes([self.record_type])).rstrip(b"\0")
-        return (inner[-1], inner[:-1]) if inner else None
-
-
-@dataclass
-class Opened:
-    """An opened record on rx_list."""
-
-    record_type: int
-    data: bytes
-
-
-@dataclass
-class Call:
-    """A receive call in progress."""
-
-    size: int
-    room: int
-    peek: bool
-    got: bytes = b""
-    record_type: int | None = None
-    eor: bool = False
-
-    @property
-    def left(self) -> int:
-        """The number of bytes that still fit."""
-        return self.size - len(self.got)
-
-    def admit(self, record_type: int) -> bool:
-        """Return True if the record's type is that of the first record (S3.3-4).
-
-        Raise an error for the first record as S3.3-16 and S3.3-5 require.
-        """
-        if self.record_type is None:
-            if record_type == 0:
-                raise refused(errno.EBADMSG)
-            self.record_type = record_type
-            if record_type != APPLICATION_DATA and self.room <= CONTROL_HEADER:
-                raise refused(errno.EIO)
-        return record_type == self.record_type
-
-    def end(self, code: int) -> None:
-        """Raise the error, unless data was received before it (S3.3-7)."""
-        if not self.got:
-            raise refused(code)
-
-    def result(self) -> tuple[bytes, list[Control], int]:
-        """Return data, control messages and flags (S3.3-1, S3.3-2, S3.3-5)."""
-        flags, control = EOR if self.eor else 0, []
-        if self.record_type is not None:
-            value = bytes([self.record_type]) if self.room > CONTROL_HEADER else b""
-            if self.room >= CONTROL_HEADER:
-                control.append((SOL_TLS, 2, value))
-            flags |= 0 if value else CTRUNC
-        return self.got, control, flags
+EOR = socket.MSG_EOR
+ACCEPTED_FLAGS = MORE | EOR | socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 
 @dataclass
@@ -130,23 +28,23 @@ class SocketModel:
     rx: Key
     limit: int = MAX_PLAINTEXT
     unsealed: bytes = b""
-    held: list[Sealed] = field(default_factory=list)
-    leaving: list[Sealed] = field(default_factory=list)
-    arrived: deque[Sealed] = field(default_factory=deque)
-    opened: deque[Opened] = field(default_factory=deque)
+    held: list[SealedRecord] = field(default_factory=list)
+    leaving: list[SealedRecord] = field(default_factory=list)
+    arrived: deque[SealedRecord] = field(default_factory=deque)
+    opened: deque[OpenedRecord] = field(default_factory=deque)
     pending: bool = False
     ended: bool = False
     shut: bool = False
     error: int = 0
     counted: Counter[str] = field(default_factory=Counter)
 
-    def send(self, data: bytes, control: Iterable[Control], flags: int) -> list[Sealed]:
+    def send(self, data: bytes, control: Iterable[Control], flags: int) -> list[SealedRecord]:
         """Send, and return the records that leave (S2.2).
 
         If it fails, ``leaving`` contains the records that leave nevertheless.
         """
         self.leaving = []
-        if flags & ~TAKEN_FLAGS:
+        if flags & ~ACCEPTED_FLAGS:
             raise refused(errno.EOPNOTSUPP)
         if flags & MORE and flags & EOR:
             raise refused(errno.EINVAL)
@@ -163,7 +61,7 @@ class SocketModel:
 
     def recv(self, size: int, room: int, flags: int) -> tuple[bytes, list[Control], int]:
         """Receive without waiting (S3.3, S3.4)."""
-        call = Call(size, room, bool(flags & PEEK))
+        call = ReceiveCall(size, room, bool(flags & PEEK))
         if self._from_opened(call):
             self._from_wire(call)
         return call.result()
@@ -237,7 +135,7 @@ class SocketModel:
             raise refused(self.error)
 
     def _seal(self, record_type: int) -> None:
-        self.leaving += [*self.held, Sealed(self.tx, record_type, self.unsealed)]
+        self.leaving += [*self.held, SealedRecord(self.tx, record_type, self.unsealed)]
         self.tx, self.unsealed, self.held = self.tx.next(), b"", []
 
     def _check_rekey(self, direction: str) -> None:
@@ -245,7 +143,7 @@ class SocketModel:
             self.counted[f"Tls{direction}RekeyError"] += 1
             raise refused(errno.EBUSY)
 
-    def _from_opened(self, call: Call) -> bool:
+    def _from_opened(self, call: ReceiveCall) -> bool:
         """Receive from rx_list; return True if the call continues with records of the wire."""
         for record in list(self.opened):
             if not call.left:
@@ -262,13 +160,13 @@ class SocketModel:
             call.eor = True
         return bool(call.left) and call.record_type in {None, APPLICATION_DATA}
 
-    def _from_wire(self, call: Call) -> None:
+    def _from_wire(self, call: ReceiveCall) -> None:
         """Open the records of the wire in turn and receive them (S3.4-1)."""
         while call.left:
             if self.pending:
                 return call.end(errno.EKEYEXPIRED)
             if not self.arrived:
-                return self._starved(call)
+                return self._end_of_arrived(call)
             record = self._open()
             if record is None:
                 return call.end(errno.EBADMSG)
@@ -276,12 +174,12 @@ class SocketModel:
                 return None
         return None
 
-    def _starved(self, call: Call) -> None:
+    def _end_of_arrived(self, call: ReceiveCall) -> None:
         if call.got or (self.ended and not self.error):
             return
         raise refused(self.take_error() or errno.EAGAIN)
 
-    def _open(self) -> Opened | None:
+    def _open(self) -> OpenedRecord | None:
         """Open the first record; one that does not open stays (S3.2-2)."""
         head = self.arrived[0]
         inner = head.open(self.version)
@@ -294,9 +192,9 @@ class SocketModel:
         if inner[0] == HANDSHAKE and inner[1][:1] == b"\x18":  # K-1 to K-3
             self.pending = True
             self.counted["TlsRxRekeyReceived"] += 1
-        return Opened(*inner)
+        return OpenedRecord(*inner)
 
-    def _deliver(self, record: Opened, call: Call) -> bool:
+    def _deliver(self, record: OpenedRecord, call: ReceiveCall) -> bool:
         """Deliver a record; return True if the call continues after it."""
         self.opened.append(record)
         if not call.admit(record.record_type):

@@ -11,7 +11,8 @@ from ktls_fast import tls_stat
 from ktls_fast._tools.conformance.random_program import key_struct
 from ktls_fast._tools.conformance.sides import ComparedSide, TlsEnd
 from tests.ktls_ends import SOL_TLS, TLS_RX, TLS_TX
-from tests.ktls_model import Control, Key, SocketModel, refused
+from tests.ktls_model import SocketModel
+from tests.ktls_model_records import Control, Key, refused
 from tests.reference import TLS13
 
 RDHUP = 0x2000
