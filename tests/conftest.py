@@ -4,15 +4,19 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from ktls_fast import Relay
+from ktls_fast._kernel_socket import KernelSocket
 from tests.ktls_ends import LEFT_OPEN, Ends, Pair, ends_over
 from tests.ktls_pipe import Pipe, open_pipe
+from tests.peers.pki import pki
 from tests.proxy_support import Identity, make_identity
 from tests.reference import CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_key
 
@@ -113,6 +117,14 @@ def ends(tcp_pair: Pair) -> Ends:
 
 
 @pytest.fixture
+def kernel_ends(tcp_pair: Pair) -> Iterator[tuple[KernelSocket, KernelSocket]]:
+    """Yield two connected KernelSockets without the ULP, for which the kernel is plain TCP."""
+    near, far = (KernelSocket.over(sock) for sock in tcp_pair())
+    with near, far:
+        yield near, far
+
+
+@pytest.fixture
 def relay() -> Iterator[Relay]:
     """Yield a relay, and close it."""
     with Relay() as made:
@@ -123,6 +135,27 @@ def relay() -> Iterator[Relay]:
 def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
     """Return the certificate and key of a proxy, as files."""
     return make_identity(tmp_path_factory.mktemp("identity"))
+
+
+@pytest.fixture
+def run_openssl(require_tool: Callable[[str], str]) -> Callable[..., bytes]:
+    """Return a function that runs the program openssl, which must succeed, for its output."""
+    tool = require_tool("openssl")
+
+    def run(*arguments: str, feed: bytes = b"") -> bytes:
+        done = subprocess.run([tool, *arguments], input=feed, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    """Return a file with the private key of the test PKI's server."""
+    file = tmp_path / "plain.key"
+    file.write_bytes(pki().server.key)
+    return file
 
 
 @pytest.fixture

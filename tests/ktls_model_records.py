@@ -33,9 +33,7 @@ class Key:
         value = key_struct(self.generation, version, self.seq)
         if version == TLS12:
             nonce = int.from_bytes(value[4:12], "big") + self.seq
-            value = (
-                value[:4] + (nonce % (1 << 64)).to_bytes(8, "big") + value[12:]
-            )
+            value = value[:4] + (nonce % (1 << 64)).to_bytes(8, "big") + value[12:]
         return value
 
     def next(self) -> "Key":

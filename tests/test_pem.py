@@ -2,50 +2,17 @@
 
 import re
 import shlex
-import ssl
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ktls_fast import ClientConfig, ConfigError, HandshakeError, ServerConfig
+from ktls_fast import ClientConfig
 from tests.peers.pki import pki
+from tests.pem_support import RunOpenssl, accepted, refusal
 
 PASSWORD = "p\u00e4ss word"
-
-Openssl = Callable[..., bytes]
-
-
-@pytest.fixture
-def openssl(require_tool: Callable[[str], str]) -> Openssl:
-    """``openssl("rand", "8")`` is what the program prints; it must succeed."""
-    tool = require_tool("openssl")
-
-    def run(*arguments: str, feed: bytes = b"") -> bytes:
-        done = subprocess.run([tool, *arguments], input=feed, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
-
-    return run
-
-
-@pytest.fixture
-def key_file(tmp_path: Path) -> Path:
-    file = tmp_path / "plain.key"
-    file.write_bytes(pki().server.key)
-    return file
-
-
-def accepted(key: bytes, cert: bytes | None = None, **options: object) -> ServerConfig:
-    return ServerConfig(cert or pki().server.cert, key, **options)  # type: ignore[arg-type]
-
-
-def refusal(key: bytes, cert: bytes | None = None, **options: object) -> str:
-    with pytest.raises(ConfigError) as caught:
-        accepted(key, cert, **options)
-    assert caught.value.strerror is not None
-    return caught.value.strerror
 
 
 @pytest.mark.parametrize(
@@ -74,21 +41,23 @@ def test_a_key_is_found_whatever_stands_around_it(surround: Callable[[bytes], by
     accepted(surround(pki().server.key))
 
 
-def test_what_openssl_writes_is_read(openssl: Openssl, key_file: Path, tmp_path: Path) -> None:
+def test_what_openssl_writes_is_read(
+    run_openssl: RunOpenssl, key_file: Path, tmp_path: Path
+) -> None:
     cert_file, bundle = tmp_path / "cert.pem", tmp_path / "bundle.p12"
     cert_file.write_bytes(pki().server.cert)
     pair = ("-inkey", str(key_file), "-in", str(cert_file))
-    openssl("pkcs12", "-export", *pair, "-passout", "pass:x", "-out", str(bundle))
-    both = openssl("pkcs12", "-in", str(bundle), "-passin", "pass:x", "-nodes")
+    run_openssl("pkcs12", "-export", *pair, "-passout", "pass:x", "-out", str(bundle))
+    both = run_openssl("pkcs12", "-in", str(bundle), "-passin", "pass:x", "-nodes")
     assert b"Bag Attributes" in both
     accepted(both, both)
 
-    printed = openssl("x509", "-in", str(cert_file), "-text")
-    trusted = openssl("x509", "-in", str(cert_file), "-trustout", "-addtrust", "serverAuth")
+    printed = run_openssl("x509", "-in", str(cert_file), "-text")
+    trusted = run_openssl("x509", "-in", str(cert_file), "-trustout", "-addtrust", "serverAuth")
     for cert in (printed, trusted, printed.replace(b" CERTIFICATE-", b" X509 CERTIFICATE-")):
         accepted(pki().server.key, cert)
 
-    curve = openssl("ecparam", "-name", "prime256v1", "-genkey")
+    curve = run_openssl("ecparam", "-name", "prime256v1", "-genkey")
     assert b"EC PARAMETERS" in curve
     assert "does not belong" in refusal(curve)
 
@@ -106,10 +75,10 @@ def test_what_openssl_writes_is_read(openssl: Openssl, key_file: Path, tmp_path:
     ],
 )
 def test_an_encrypted_key_is_opened_by_its_password(
-    how: str, openssl: Openssl, key_file: Path
+    how: str, run_openssl: RunOpenssl, key_file: Path
 ) -> None:
     command = ("pkcs8", "-topk8", "-in", str(key_file), "-passout", f"pass:{PASSWORD}")
-    key = openssl(*command, *how.split())
+    key = run_openssl(*command, *how.split())
     assert b"ENCRYPTED PRIVATE KEY" in key
     for password in (PASSWORD, PASSWORD.encode(), bytearray(PASSWORD.encode()), lambda: PASSWORD):
         accepted(key, password=password)
@@ -120,10 +89,10 @@ def test_an_encrypted_key_is_opened_by_its_password(
     assert refusal(key) == "key is encrypted: its password is needed"
 
 
-def test_every_wrong_password_is_told_as_such(openssl: Openssl, key_file: Path) -> None:
+def test_every_wrong_password_is_told_as_such(run_openssl: RunOpenssl, key_file: Path) -> None:
     """One of 256 leaves a padding that looks right."""
     command = ("pkcs8", "-topk8", "-in", str(key_file), "-passout", "pass:right", "-iter", "1")
-    key = openssl(*command)
+    key = run_openssl(*command)
     told = {refusal(key, password=f"wrong {number}") for number in range(600)}
     assert told == {"the password does not open key"}
 
@@ -142,8 +111,8 @@ def test_a_password_of_another_type_is_a_type_error(password: object) -> None:
         accepted(pki().server.key, password=password)
 
 
-def test_what_a_password_function_raises_is_raised(openssl: Openssl, key_file: Path) -> None:
-    key = openssl("pkcs8", "-topk8", "-in", str(key_file), "-passout", "pass:x")
+def test_what_a_password_function_raises_is_raised(run_openssl: RunOpenssl, key_file: Path) -> None:
+    key = run_openssl("pkcs8", "-topk8", "-in", str(key_file), "-passout", "pass:x")
 
     def ask() -> str:
         msg = "no terminal"
@@ -157,15 +126,15 @@ def test_what_a_password_function_raises_is_raised(openssl: Openssl, key_file: P
 
 @pytest.mark.parametrize("old", ["ec -aes256", "pkcs8 -topk8 -v1 PBE-SHA1-3DES"])
 def test_an_old_encryption_is_refused_with_the_command_that_converts_it(
-    old: str, openssl: Openssl, key_file: Path, tmp_path: Path
+    old: str, run_openssl: RunOpenssl, key_file: Path, tmp_path: Path
 ) -> None:
     old_file, new_file = tmp_path / "old.key", tmp_path / "new.key"
-    openssl(*old.split(), "-in", str(key_file), "-passout", "pass:x", "-out", str(old_file))
+    run_openssl(*old.split(), "-in", str(key_file), "-passout", "pass:x", "-out", str(old_file))
     told = refusal(old_file.read_bytes(), password="x")
     command = re.search(r"convert it with `openssl (.*)`", told)
     assert command, told
     arguments = command[1].replace("FILE", str(old_file)).replace("NEW", str(new_file))
-    openssl(*shlex.split(arguments), "-passin", "pass:x", "-passout", "pass:y")
+    run_openssl(*shlex.split(arguments), "-passin", "pass:x", "-passout", "pass:y")
     accepted(new_file.read_bytes(), password="y")
 
 
@@ -181,9 +150,9 @@ def test_an_old_encryption_is_refused_with_the_command_that_converts_it(
     ],
 )
 def test_a_kind_of_key_that_is_not_supported_is_named(
-    arguments: str, kind: str, openssl: Openssl
+    arguments: str, kind: str, run_openssl: RunOpenssl
 ) -> None:
-    key = openssl("genpkey", *arguments.split())
+    key = run_openssl("genpkey", *arguments.split())
     assert refusal(key) == (
         f"key is not usable: keys of type {kind} are not supported;"
         " RSA of 2048 to 8192 bits, EC on P-256, P-384 or P-521, and Ed25519 are"
@@ -191,11 +160,11 @@ def test_a_kind_of_key_that_is_not_supported_is_named(
 
 
 def test_a_dsa_key_and_one_of_openssh_are_told_with_the_command_that_converts(
-    openssl: Openssl, require_tool: Callable[[str], str], tmp_path: Path
+    run_openssl: RunOpenssl, require_tool: Callable[[str], str], tmp_path: Path
 ) -> None:
     parameters = tmp_path / "dsa.pem"
-    openssl("dsaparam", "-out", str(parameters), "1024")
-    key = openssl("gendsa", str(parameters))
+    run_openssl("dsaparam", "-out", str(parameters), "1024")
+    key = run_openssl("gendsa", str(parameters))
     assert "keys of type DSA are not supported" in refusal(key)
 
     tool, file = require_tool("ssh-keygen"), tmp_path / "id"
@@ -208,112 +177,7 @@ def test_a_dsa_key_and_one_of_openssh_are_told_with_the_command_that_converts(
     assert "does not belong" in refusal(file.read_bytes())
 
 
-@pytest.mark.parametrize("form", ["-pkeyopt ec_param_enc:explicit"])
-def test_a_certificate_with_explicit_curve_parameters_is_named(
-    form: str, openssl: Openssl, tmp_path: Path
-) -> None:
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    curve = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
-    openssl("genpkey", *curve, *form.split(), "-out", str(key))
-    openssl("req", "-x509", "-key", str(key), "-out", str(cert), "-subj", "/CN=x", "-days", "2")
-    kind = "keys of type EC with explicit curve parameters are not supported"
-    assert kind in refusal(key.read_bytes(), cert.read_bytes())
-    named = openssl("ec", "-in", str(key), "-param_enc", "named_curve")
-    told = refusal(named, cert.read_bytes())
-    assert told.startswith(f"the first certificate of cert is not usable: {kind}")
-
-
-@pytest.mark.parametrize("der", [bytes(3), b"\x30\x00", b"\x30\x03\x02\x01\x07", b"not X.509"])
-def test_every_certificate_of_a_chain_is_looked_at(der: bytes) -> None:
-    broken = ssl.DER_cert_to_PEM_cert(der).encode()
-    for chain, index in [(pki().server.cert + broken, 1), (broken + pki().server.cert, 0)]:
-        assert refusal(pki().server.key, chain) == (
-            f"certificate {index} of cert does not parse as X.509"
-        )
-
-
-def test_a_certificate_that_is_too_long_is_told_with_its_length(
-    openssl: Openssl, key_file: Path, tmp_path: Path
-) -> None:
-    config = tmp_path / "long.cnf"
-    names = "\n".join(f"DNS.{n} = {n:0>60}.test" for n in range(1100))
-    config.write_text(f"[req]\ndistinguished_name=d\n[d]\n[v]\nsubjectAltName=@n\n[n]\n{names}\n")
-    make = ("-x509", "-key", str(key_file), "-subj", "/CN=x", "-days", "2")
-    cert = openssl("req", *make, "-config", str(config), "-extensions", "v")
-    size = len(ssl.PEM_cert_to_DER_cert(cert.decode()))
-    assert refusal(key_file.read_bytes(), cert) == (
-        f"certificate 0 of cert has {size} bytes: at most 65539 are supported"
-    )
-    with pytest.raises(ConfigError, match=rf"certificate 0 of roots has {size} bytes"):
-        ClientConfig(cert)
-
-
-def test_the_same_in_the_older_formats_is_named(openssl: Openssl) -> None:
-    for arguments, kind in [
-        ("genrsa -traditional 1024", "RSA of 1024 bits"),
-        ("ecparam -name secp224r1 -genkey -noout", "EC on P-224"),
-    ]:
-        assert f"keys of type {kind} are not supported" in refusal(openssl(*arguments.split()))
-
-
-def test_a_chain_in_the_wrong_order_is_told_which_comes_first() -> None:
-    chain = pki().roots + pki().client.cert + pki().server.cert
-    assert refusal(pki().server.key, chain) == (
-        "key does not belong to the first certificate of cert,"
-        " but to number 3 of 3: put that one first"
-    )
-    text = "key does not belong to the first certificate of cert"
-    assert refusal(pki().server.key, pki().client.cert) == text
-
-
-def test_what_is_no_pem_is_told_how_to_become_one(openssl: Openssl, key_file: Path) -> None:
-    der = openssl("pkey", "-in", str(key_file), "-outform", "DER")
+def test_what_is_no_pem_is_told_how_to_become_one(run_openssl: RunOpenssl, key_file: Path) -> None:
+    der = run_openssl("pkey", "-in", str(key_file), "-outform", "DER")
     assert "looks like DER or PKCS#12" in refusal(der)
     assert refusal(pki().server.cert).endswith("; it has CERTIFICATE")
-
-
-def test_a_ca_as_leaf_is_refused_with_a_command_that_makes_a_usable_one(
-    openssl: Openssl, tmp_path: Path
-) -> None:
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    make = ("-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(cert))
-    about = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2")
-    openssl("req", "-x509", *make, *about)
-    told = _handshake_with(cert, key)
-    assert told is not None
-    command = re.search(r"`openssl (.*)`", told)
-    assert command, told
-    openssl(*command[1].split(), *make, *about)
-    assert _handshake_with(cert, key) is None
-
-
-def _handshake_with(cert: Path, key: Path) -> str | None:
-    """What our client says to a server of the standard library with this certificate."""
-    import socket
-    import threading
-
-    from ktls_fast import Connection
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    ours, theirs = socket.socketpair()
-
-    def serve() -> None:
-        try:
-            with context.wrap_socket(theirs, server_side=True) as tls:
-                tls.recv(1)
-        except OSError:
-            pass
-
-    ours.settimeout(10)
-    theirs.settimeout(10)
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        with ours:
-            Connection.client(ours, ClientConfig(cert.read_bytes()), "localhost").close()
-    except HandshakeError as error:
-        return error.strerror
-    finally:
-        thread.join(10)
-    return None
