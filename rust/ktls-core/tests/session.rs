@@ -6,8 +6,8 @@ use std::time::Duration;
 use ktls_aead::PROVIDER;
 use ktls_core::rekey::Reply;
 use ktls_core::session::{
-    KeyUpdateLimit, KeyUpdatePolicy, SecretChain, SendEnding, SessionEvent, SessionReceiver,
-    SessionSender, SessionSettings,
+    KeyUpdateLimit, KeyUpdatePolicy, SecretChain, SendEnding, SessionEvent, SessionRead,
+    SessionReceiver, SessionSender, SessionSettings,
 };
 use ktls_core::stats::{Counter, Stats};
 use ktls_core::wire::TLS12;
@@ -71,14 +71,18 @@ impl End {
     fn read_all(&mut self, buffer: usize) -> Result<(), Error> {
         let mut out = vec![0; buffer];
         loop {
-            match self.rx.advance(&mut out, NOW)? {
-                SessionEvent::Data(count) => self.got.extend_from_slice(&out[..count]),
-                SessionEvent::KeyUpdate(reply) => {
+            let read = self.rx.read(&mut out, NOW)?;
+            if let SessionRead::Data(count) = read {
+                self.got.extend_from_slice(&out[..count.get()]);
+            }
+            match self.rx.poll() {
+                Some(SessionEvent::KeyUpdate(reply)) => {
                     self.key_updates += 1;
                     self.tx.peer_updated(reply, NOW)?;
                 }
-                SessionEvent::NeedMore | SessionEvent::Closed => return Ok(()),
-                SessionEvent::Renegotiation => panic!("not in TLS 1.3"),
+                Some(SessionEvent::Renegotiation) => panic!("not in TLS 1.3"),
+                None if matches!(read, SessionRead::Data(_)) => {}
+                None => return Ok(()),
             }
         }
     }
@@ -280,13 +284,13 @@ fn one_answer_serves_all_requests_that_came_before_it_and_comes_before_data() {
 fn close_notify_ends_a_direction_and_a_bare_end_is_a_truncation() {
     let policy = KeyUpdatePolicy::default();
     let (mut a, mut b) = (end(1, 2, &policy), end(2, 1, &policy));
-    assert_eq!(b.rx.end_of_stream(), Err(Error::Truncated));
+    assert_eq!(b.rx.check_end(), Err(Error::Truncated));
     a.tx.write(b"last", NOW).unwrap();
     a.tx.close_notify().unwrap();
     assert_eq!(a.tx.write(b"more", NOW), Err(Error::SendClosed));
     b.receive(&mut a, 5, 100).unwrap();
     assert_eq!(b.got, b"last");
-    assert_eq!(b.rx.end_of_stream(), Ok(()));
+    assert_eq!(b.rx.check_end(), Ok(()));
     b.tx.write(b"half-close", NOW).unwrap();
     a.receive(&mut b, 5, 100).unwrap();
     assert_eq!(a.got, b"half-close");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ktls_aead::{Aead, AesGcmPreference, PROVIDER};
 use ktls_core::rekey::Reply;
 use ktls_core::session::{
-    KeyUpdatePolicy, SecretChain, SessionEvent, SessionReceiver, SessionSettings,
+    KeyUpdatePolicy, SecretChain, SessionEvent, SessionRead, SessionReceiver, SessionSettings,
 };
 use ktls_core::stats::{Counter, Stats};
 use ktls_core::{Error, Sealer, TrafficSecret};
@@ -107,7 +107,8 @@ fn secret(byte: u8) -> TrafficSecret {
 #[derive(Clone, Debug, PartialEq)]
 enum Told {
     Data(Vec<u8>),
-    Event(Result<SessionEvent, Error>),
+    Event(SessionEvent),
+    Stop(Result<SessionRead, Error>),
 }
 
 /// A receiver, and what it has told.
@@ -142,28 +143,22 @@ impl End {
             self.rx.filled(piece.len());
             wire = rest;
             loop {
-                let event = self.advance(room, &mut told);
-                told.extend(event.map(Told::Event));
-                match event {
-                    Some(Ok(SessionEvent::NeedMore | SessionEvent::Closed)) => break,
-                    Some(Err(_)) => return (told, self.counts()),
-                    _ => {}
+                match self.read_once(room, &mut told) {
+                    Ok(SessionRead::NeedMore | SessionRead::EndOfStream) => break,
+                    Ok(SessionRead::Data(_) | SessionRead::EventFirst) => {}
+                    Err(_) => return (told, self.counts()),
                 }
             }
         }
         (told, self.counts())
     }
 
-    /// None when there was data, which goes to what was told.
-    fn advance(
-        &mut self,
-        room: usize,
-        told: &mut Vec<Told>,
-    ) -> Option<Result<SessionEvent, Error>> {
+    /// Reads and polls once. Data goes to the data told before.
+    fn read_once(&mut self, room: usize, told: &mut Vec<Told>) -> Result<SessionRead, Error> {
         let mut out = vec![0xee; room];
-        let event = self.rx.advance(&mut out, Duration::ZERO);
-        let len = match event {
-            Ok(SessionEvent::Data(len)) => len,
+        let read = self.rx.read(&mut out, Duration::ZERO);
+        let len = match read {
+            Ok(SessionRead::Data(len)) => len.get(),
             _ => 0,
         };
         let behind = out.split_off(len);
@@ -171,12 +166,14 @@ impl End {
             behind.iter().all(|&byte| byte == 0xee || byte == 0),
             "nothing of a record stands behind the plaintext"
         );
-        match (&event, told.last_mut()) {
-            (Ok(SessionEvent::Data(_)), Some(Told::Data(data))) => data.extend(out),
-            (Ok(SessionEvent::Data(_)), _) => told.push(Told::Data(out)),
-            _ => return Some(event),
+        match (read, told.last_mut()) {
+            (Ok(SessionRead::EventFirst), _) => {}
+            (Ok(SessionRead::Data(_)), Some(Told::Data(data))) => data.extend(out),
+            (Ok(SessionRead::Data(_)), _) => told.push(Told::Data(out)),
+            (stop, _) => told.push(Told::Stop(stop)),
         }
-        None
+        told.extend(self.rx.poll().map(Told::Event));
+        read
     }
 
     fn counts(&self) -> [u64; 5] {
@@ -208,7 +205,7 @@ proptest! {
             rest = behind;
             let (told, want) = (together.read(next, room), alone.read(next, room));
             prop_assert_eq!(&told, &want, "{} bytes at a time", room);
-            if matches!(told.0.last(), Some(Told::Event(Err(_)))) {
+            if matches!(told.0.last(), Some(Told::Stop(Err(_)))) {
                 break;
             }
         }

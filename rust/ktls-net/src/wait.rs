@@ -1,5 +1,6 @@
 //! Waits for a descriptor, for as long as a socket's timeout allows.
 
+use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -106,14 +107,24 @@ pub fn timespec(duration: Duration) -> Timespec {
     })
 }
 
-/// The result of a read that does not wait.
+/// The result of reading without waiting.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ReadNow {
-    /// This many bytes of data. 0 is the end of the stream.
-    Data(usize),
+    /// This many bytes of data.
+    Data(NonZeroUsize),
+    /// The stream has ended: there will be no more data.
+    End,
     /// Nothing has arrived.
     NotYet,
     /// Much has arrived, but no data. Check the timeout and signals, then call again.
     Busy,
+}
+
+impl ReadNow {
+    /// From what `recv` returns for a buffer that is not empty: 0 is the end of the stream.
+    pub(crate) fn from_recv(count: usize) -> Self {
+        NonZeroUsize::new(count).map_or(Self::End, Self::Data)
+    }
 }
 
 /// Reads what has arrived, without waiting. Returns 0 at the end of the stream.

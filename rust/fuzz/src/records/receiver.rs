@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ktls_core::rekey::Reply;
 use ktls_core::session::{
-    KeySource, KeyUpdateLimit, KeyUpdatePolicy, SessionEvent, SessionReceiver, SessionSettings,
+    KeySource, KeyUpdateLimit, KeyUpdatePolicy, SessionEvent, SessionRead, SessionReceiver,
+    SessionSettings,
 };
 use ktls_core::wire::{ContentType, TLS13};
 use ktls_core::{CryptoInfo, Direction, Error};
@@ -17,8 +18,9 @@ use super::script::{MAX_ROOM, PeerScript, ScriptSetup, TOGETHER};
 #[derive(Debug, Default, Eq, PartialEq)]
 struct ReceiverOutcome {
     data: Vec<u8>,
-    /// Everything that is not data, and after how many bytes of data it came.
+    /// The events, and after how many bytes of data each came.
     events: Vec<(usize, SessionEvent)>,
+    /// Why it ended; None at a close_notify.
     end: Option<Error>,
 }
 
@@ -60,27 +62,34 @@ fn told(script: &PeerScript, pieces: [usize; 4], rooms: [usize; 4]) -> ReceiverO
     let (mut told, mut pieces) = (ReceiverOutcome::default(), pieces.into_iter().cycle());
     for room in rooms.into_iter().cycle() {
         let mut out = vec![0; room];
-        match receiver.advance(&mut out, Duration::ZERO) {
-            Ok(SessionEvent::Data(count)) => told.data.extend_from_slice(&out[..count]),
-            Ok(SessionEvent::NeedMore) if wire.is_empty() => {
-                told.end = receiver.end_of_stream().err();
+        match receiver.read(&mut out, Duration::ZERO) {
+            Ok(SessionRead::Data(count)) => told.data.extend_from_slice(&out[..count.get()]),
+            Ok(SessionRead::EventFirst) => {}
+            Ok(SessionRead::EndOfStream) => break,
+            Ok(SessionRead::NeedMore) if wire.is_empty() => {
+                told.end = receiver.check_end().err();
                 break;
             }
-            Ok(SessionEvent::NeedMore) => {
+            Ok(SessionRead::NeedMore) => {
                 wire = fill(&mut receiver, wire, pieces.next().expect("there are four"));
             }
-            Ok(event) => told.events.push((told.data.len(), event)),
             Err(error) => {
                 told.end = Some(error);
                 break;
             }
         }
-        if let Some((_, SessionEvent::Closed)) = told.events.last() {
-            break;
-        }
+        let event = receiver.poll();
+        told.events
+            .extend(event.map(|event| (told.data.len(), event)));
     }
-    // Who goes on after the end gets an answer, whatever it is.
-    let _answer = receiver.advance(&mut [0; 100], Duration::ZERO);
+    // The end is final, also for who goes on reading.
+    let again = receiver.read(&mut [0; 100], Duration::ZERO);
+    match told.end {
+        None => assert_eq!(again, Ok(SessionRead::EndOfStream)),
+        Some(Error::Truncated) => assert_eq!(again, Ok(SessionRead::NeedMore)),
+        Some(error) => assert_eq!(again, Err(error)),
+    }
+    assert_eq!(receiver.poll(), None);
     told
 }
 

@@ -23,7 +23,8 @@ pub struct Opener {
     seq: RecSeq,
     framing: Framing,
     state: RxRekey,
-    scanner: KeyUpdateScanner,
+    /// Finds KeyUpdates, at which it pauses. None if the owner finds them.
+    scanner: Option<KeyUpdateScanner>,
     generation: u64,
     past: PastKeys,
     /// Room for the one record of a batch that does not fit with its type; empty until needed.
@@ -87,10 +88,25 @@ impl Opener {
             key: TrafficKey::new(info, provider)?,
             framing,
             state: RxRekey::Ready,
-            scanner: KeyUpdateScanner::default(),
+            scanner: Some(KeyUpdateScanner::default()),
             generation: 0,
             past: PastKeys::default(),
             apart: Vec::new(),
+        })
+    }
+
+    /// Starts under `info` for an owner that finds KeyUpdates itself: this opener never pauses.
+    ///
+    /// # Errors
+    /// [`Error::CipherMissing`]
+    pub(crate) fn without_scanner(
+        info: CryptoInfo,
+        provider: &dyn Provider,
+        framing: Framing,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            scanner: None,
+            ..Self::with_framing(info, provider, framing)?
         })
     }
 
@@ -125,7 +141,7 @@ impl Opener {
         self.key = key;
         self.seq = seq;
         self.state = state;
-        self.scanner = KeyUpdateScanner::default();
+        self.scanner = self.scanner.map(|_| KeyUpdateScanner::default());
         self.generation += 1;
         Ok(())
     }
@@ -352,8 +368,11 @@ impl Opener {
         if self.key.info().version() != TLS13 || record_type != ContentType::HANDSHAKE.0 {
             return;
         }
+        let Some(scanner) = &mut self.scanner else {
+            return;
+        };
         let mut found = false;
-        self.scanner.feed(record_type, plaintext, |_| found = true);
+        scanner.feed(record_type, plaintext, |_| found = true);
         if found {
             self.state = RxRekey::Paused;
         }

@@ -12,7 +12,7 @@ mod send;
 mod storm;
 
 pub use keys::{KeySource, SecretChain};
-pub use receive::{SessionEvent, SessionReceiver};
+pub use receive::{SessionEvent, SessionRead, SessionReceiver};
 pub use send::{LastWord, SendEnding, SessionSender};
 pub use storm::KeyUpdateLimit;
 

@@ -1,67 +1,122 @@
-//! The receiving half.
+//! The receiving half of a session: wire bytes in, application data and events out.
+//!
+//! # Theory of operation
+//!
+//! The driver owns the socket and the clock. It puts wire bytes into [`SessionReceiver::room`] and takes
+//! two kinds of output, each by its own call: [`SessionReceiver::read`] delivers application data, and
+//! [`SessionReceiver::poll`] returns the [`SessionEvent`]s on which the sending half has to act.
+//!
+//! **How a record goes through.** [`Framing`] finds its end in `wire`. When several records are there and
+//! the cipher gains by it, they are opened together in the caller's buffer (`open_data_records`). Any other
+//! record is opened alone (`open_next_record`): in the caller's buffer if its inner plaintext fits there,
+//! with type and padding; otherwise in `rest`, from which this read and the next ones copy. A read that has
+//! data already leaves such a record sealed for the next read, which may have a larger buffer. The opened
+//! record is checked (`accept_record`: RFC 8446 §5.1 on what may interrupt a message, §5.4 on its length),
+//! and data, handshake fragments and alerts go their ways from there.
+//!
+//! **KeyUpdates.** The [`HandshakeAssembler`] alone decides what is a KeyUpdate: it has to put every message
+//! together anyway, also one that is cut over records, and it knows what to refuse. The opener therefore has
+//! no scanner. Bytes behind a KeyUpdate in its record are an error, so that a KeyUpdate always ends at a
+//! record border. The next key is derived and installed before the call that read the KeyUpdate opens
+//! anything more: no state lies between, and if it fails, the receiver has failed for good.
+//!
+//! **What is told, and when.** Reading stops at an event; nothing more is opened until it is polled. Data
+//! that was read before it is delivered in the same call. The driver polls after every read, so that the
+//! answer to a KeyUpdate leaves before our next data. The end of the stream and errors are not events but
+//! results of `read`, and come only once all data in front of them is delivered. They are final. The record
+//! that brought them stays in `wire` until then, and so does every count of [`SessionReceiver::pending`].
+//!
+//! **What is wiped.** Nothing but delivered application data stays in the caller's buffer: handshake
+//! messages and alerts are moved to memory that is wiped on drop (no caller's buffer keeps a session
+//! ticket), the plaintext of a refused record is overwritten, and so are type and padding. `rest` wipes
+//! what was taken out of it.
 
+mod control;
 mod pending;
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use crate::crypto_info::{CryptoInfo, Direction};
-use crate::error::{Alert, Error};
+use crate::crypto_info::CryptoInfo;
+use crate::error::Error;
 use crate::fifo::Fifo;
 use crate::key::InnerPlaintext;
 use crate::record::{Framing, GroupSize, OpenedData, Opener};
 use crate::rekey::Reply;
-use crate::session::handshake::{HandshakeAssembler, HandshakeMessage};
+use crate::session::handshake::HandshakeAssembler;
 use crate::session::storm::StormGuard;
 use crate::session::{KeySource, SessionSettings};
 use crate::stats::Counter;
 use crate::wiped::{WipedBytes, wipe};
 use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
 
-/// Opens what the peer sends and acts on everything that is not application data.
+/// Opens what the peer of a session sends, and acts on everything that is not application data.
 pub struct SessionReceiver {
     opener: Opener,
     keys: Box<dyn KeySource>,
     setting: SessionSettings,
+    /// Sealed bytes as they came.
     wire: Fifo,
-    /// How much to read ahead: grows while that much comes.
-    ahead: usize,
-    /// How much was asked for last.
+    /// How many wire bytes to ask for; doubled each time that as many come.
+    read_ahead: usize,
+    /// Size of the last [`SessionReceiver::room`].
     asked: usize,
-    /// Plaintext of a record that did not fit the caller's buffer.
+    /// Plaintext of a record that did not fit into the caller's buffer.
     rest: Fifo,
     messages: HandshakeAssembler,
     storm: StormGuard,
-    pace: GroupSize,
-    /// What came behind data that was delivered first.
-    held: Option<Result<SessionEvent, Error>>,
-    closed: bool,
+    group_size: GroupSize,
+    /// Waits for [`SessionReceiver::poll`]; nothing is opened meanwhile.
+    event: Option<SessionEvent>,
+    state: ReceiverState,
     data: u64,
     records: u64,
 }
 
-/// What [`SessionReceiver::advance`] came to.
+/// What the sending half has to act on, because the peer asked for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SessionEvent {
-    /// So many bytes of application data are at the start of the buffer.
-    Data(usize),
+    /// The peer sent a KeyUpdate, and its next key is in use: pass this to
+    /// [`SessionSender::take_peer_update`](super::SessionSender::take_peer_update).
+    KeyUpdate(Reply),
+    /// The peer of a TLS 1.2 session wants to renegotiate: refuse with
+    /// [`SessionSender::refuse_renegotiation`](super::SessionSender::refuse_renegotiation).
+    Renegotiation,
+}
+
+/// The result of one [`SessionReceiver::read`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SessionRead {
+    /// This many bytes of application data are at the start of the buffer.
+    Data(NonZeroUsize),
+    /// There is no data before an event, which [`SessionReceiver::poll`] returns.
+    EventFirst,
     /// More wire bytes are needed.
     NeedMore,
-    /// The peer's KeyUpdate was read and its next key is in use: tell the [`super::SessionSender`].
-    KeyUpdate(Reply),
-    /// The peer wants to renegotiate TLS 1.2: refuse.
-    Renegotiation,
-    /// close_notify: no data will come any more.
+    /// The peer sent close_notify: no data will come any more.
+    EndOfStream,
+}
+
+/// Whether records are still opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum ReceiverState {
+    /// They are.
+    Open,
+    /// The peer sent close_notify.
     Closed,
+    /// The peer did something that ends the connection.
+    Failed(Error),
 }
 
 /// Longest record that RFC 5246 lets through, with its header.
 const MAX_RECORD: usize = MAX_PLAINTEXT + 2048 + 5;
-/// Wire bytes read ahead: the least, which is two records, and the most.
-const LEAST_AHEAD: usize = 2 * MAX_RECORD;
+/// The least to read ahead: two records.
+const MIN_READ_AHEAD: usize = 2 * MAX_RECORD;
+/// The most to read ahead.
 const MAX_READ_AHEAD: usize = (256 << 10) + MAX_RECORD;
 
 impl SessionReceiver {
-    /// Starts under `info`; `received` are bytes that came behind the handshake.
+    /// Starts under the key of `info`; `received` are bytes that came behind the handshake.
     ///
     /// # Errors
     /// [`Error::CipherMissing`]
@@ -73,10 +128,9 @@ impl SessionReceiver {
     ) -> Result<Self, Error> {
         let framing = Framing::rfc(info.cipher(), info.version());
         let mut wire = Fifo::default();
-        wire.space(received.len()).copy_from_slice(received);
-        wire.commit(received.len());
+        wire.push(received);
         let messages = HandshakeAssembler::new(info.version(), keys.is_client());
-        let opener = Opener::with_framing(info, setting.provider, framing)?;
+        let opener = Opener::without_scanner(info, setting.provider, framing)?;
         setting.stats.add(Counter::TlsRxSw);
         setting.stats.add(Counter::TlsCurrRxSw);
         Ok(Self {
@@ -84,77 +138,134 @@ impl SessionReceiver {
             keys,
             setting: setting.clone(),
             wire,
-            ahead: LEAST_AHEAD,
+            read_ahead: MIN_READ_AHEAD,
             asked: 0,
             rest: Fifo::for_plaintext(),
             messages,
             storm: StormGuard::new(setting.policy.key_updates),
-            pace: GroupSize::default(),
-            held: None,
-            closed: false,
+            group_size: GroupSize::default(),
+            event: None,
+            state: ReceiverState::Open,
             data: 0,
             records: 0,
         })
     }
 
-    /// Where the next bytes of the wire go after [`SessionEvent::NeedMore`]: some more than the `wanted` bytes of
-    /// plaintext if so much may be there, and at least one.
+    /// Returns the memory to which the next wire bytes go after [`SessionRead::NeedMore`]. It is never
+    /// empty, and holds a little more than `wanted` bytes of plaintext if the peer keeps sending that much.
     pub fn room(&mut self, wanted: usize) -> &mut [u8] {
-        let enough = wanted.saturating_add(MAX_RECORD).max(LEAST_AHEAD);
-        self.asked = self.ahead.min(enough);
+        let enough = wanted.saturating_add(MAX_RECORD).max(MIN_READ_AHEAD);
+        self.asked = self.read_ahead.min(enough);
         self.wire.space(self.asked)
     }
 
-    /// So many bytes were put into [`SessionReceiver::room`].
+    /// Takes over the first `count` bytes of the last [`SessionReceiver::room`].
     pub fn filled(&mut self, count: usize) {
         self.wire.commit(count);
         if count == self.asked {
-            self.ahead = MAX_READ_AHEAD.min(2 * self.ahead);
+            self.read_ahead = MAX_READ_AHEAD.min(2 * self.read_ahead);
         }
     }
 
-    /// Opens records into `out` until there is something to tell.
+    /// Opens records and puts their application data into `out`, until `out` is full, an event comes, or
+    /// more wire bytes are needed.
     ///
-    /// `now` is a time on any clock that does not go back. An empty `out` gets no data.
+    /// `now` is a time on any clock that does not go back.
     ///
     /// # Errors
-    /// What the peer did wrong, after the data in front of it; the connection cannot go on.
-    pub fn advance(&mut self, out: &mut [u8], now: Duration) -> Result<SessionEvent, Error> {
-        if !self.rest.is_empty() {
-            return Ok(SessionEvent::Data(self.deliver_rest(out)));
+    /// [`Error::NoRoom`] for an empty `out`; nothing changed then. Otherwise what the peer did wrong, after
+    /// all data in front of it: the connection cannot go on, and every further read returns the same.
+    pub fn read(&mut self, out: &mut [u8], now: Duration) -> Result<SessionRead, Error> {
+        if out.is_empty() {
+            return Err(Error::NoRoom { need: 1, have: 0 });
         }
-        if let Some(held) = self.held.take() {
-            return held;
-        }
-        let mut written = 0;
-        loop {
-            let told = match self.open_data(&mut out[written..], now) {
-                Some(count) => Ok(SessionEvent::Data(count)),
-                None => self.step(&mut out[written..], written > 0, now),
-            };
-            if told == Err(Error::BadTag) {
-                self.setting.stats.add(Counter::TlsDecryptError);
-            }
-            match told {
-                Ok(SessionEvent::Data(0)) => {}
-                Ok(SessionEvent::Data(count)) => written += count,
-                told if written == 0 => return told,
-                Ok(SessionEvent::NeedMore) => return Ok(SessionEvent::Data(written)),
-                told => {
-                    self.held = Some(told);
-                    return Ok(SessionEvent::Data(written));
-                }
-            }
-            if !self.rest.is_empty() {
-                return Ok(SessionEvent::Data(self.deliver_rest(out)));
-            }
+        let written = self.open_records(out, now);
+        let count = if written == 0 {
+            self.deliver_rest(out)
+        } else {
+            written
+        };
+        match NonZeroUsize::new(count) {
+            Some(count) => Ok(SessionRead::Data(count)),
+            None if self.event.is_some() => Ok(SessionRead::EventFirst),
+            None => self.tell_state(),
         }
     }
 
-    /// Application data from the records at the head, if several of them gain by it; the next one that
-    /// is something else is left to [`SessionReceiver::step`].
-    fn open_data(&mut self, out: &mut [u8], now: Duration) -> Option<usize> {
-        if self.closed || !self.messages.at_boundary() {
+    /// Takes the event at which reading has stopped, if it has.
+    ///
+    /// Call it after each read, also after one that delivered data: the sending half has to answer a
+    /// KeyUpdate before it sends more data.
+    #[must_use]
+    pub const fn poll(&mut self) -> Option<SessionEvent> {
+        self.event.take()
+    }
+
+    /// Checks that the stream may end where it does: at the end of what the peer sent.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] unless close_notify came first.
+    pub fn check_end(&self) -> Result<(), Error> {
+        if self.state == ReceiverState::Closed {
+            Ok(())
+        } else {
+            Err(Error::Truncated)
+        }
+    }
+
+    /// Excuses the KeyUpdate that was polled last: it answers a request of ours, so it does not count
+    /// against [`KeyUpdateLimit`](super::KeyUpdateLimit).
+    pub const fn excuse_key_update(&mut self) {
+        self.storm.excuse_key_update();
+    }
+
+    /// Key updates of the peer.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.opener.generation()
+    }
+
+    /// Bytes of application data opened.
+    #[must_use]
+    pub const fn data(&self) -> u64 {
+        self.data
+    }
+
+    /// Records opened, those of KeyUpdates and alerts included.
+    #[must_use]
+    pub const fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Opens records until something stops it; returns how many bytes of data it put into `out`.
+    ///
+    /// What has stopped it shows in `rest`, `event` and `state`; if none of them does, `out` is full or the
+    /// next record is not whole.
+    fn open_records(&mut self, out: &mut [u8], now: Duration) -> usize {
+        let mut written = 0;
+        while self.opens_records() {
+            let opened = match self.open_data_records(&mut out[written..], now) {
+                Some(count) => Ok(HeadRecord::Opened(count)),
+                None => self.open_next_record(out, written, now),
+            };
+            match opened {
+                Ok(HeadRecord::Opened(count)) => written += count,
+                Ok(HeadRecord::Left) => break,
+                Err(error) => self.fail(error),
+            }
+        }
+        written
+    }
+
+    fn opens_records(&self) -> bool {
+        self.rest.is_empty() && self.event.is_none() && self.state == ReceiverState::Open
+    }
+
+    /// Opens several records of application data at the head together; None if that gains nothing here.
+    ///
+    /// It ends before a record that is anything else, which is left to `open_next_record`.
+    fn open_data_records(&mut self, out: &mut [u8], now: Duration) -> Option<usize> {
+        if !self.messages.at_boundary() {
             return None;
         }
         let longest = self.longest_inner();
@@ -164,158 +275,81 @@ impl SessionReceiver {
             written,
         } = self
             .opener
-            .open_data(self.wire.bytes(), out, longest, &mut self.pace);
+            .open_data(self.wire.bytes(), out, longest, &mut self.group_size);
         self.wire.consume(consumed);
         self.records += records;
-        self.storm.data(written, now);
+        self.storm.note_data(written, now);
         self.data += written as u64;
         (records > 0).then_some(written)
     }
 
-    /// The stream has ended.
-    ///
-    /// # Errors
-    /// [`Error::Truncated`] unless close_notify came first.
-    pub fn end_of_stream(&self) -> Result<(), Error> {
-        if self.closed {
-            Ok(())
-        } else {
-            Err(Error::Truncated)
-        }
-    }
-
-    /// Opens the next record, if it is there. `OpenedData(0)`: nothing to tell, or it lies in `rest`.
-    ///
-    /// With `direct_only` a record that does not fit `out` is left for the next call.
-    fn step(
+    /// Opens the record at the head behind the first `written` bytes of `out`, or into `rest`.
+    fn open_next_record(
         &mut self,
         out: &mut [u8],
-        direct_only: bool,
+        written: usize,
         now: Duration,
-    ) -> Result<SessionEvent, Error> {
-        if self.closed {
-            return Ok(SessionEvent::Closed);
-        }
+    ) -> Result<HeadRecord, Error> {
         let Some(frame) = self.opener.framing().deframe(self.wire.bytes())? else {
-            return Ok(SessionEvent::NeedMore);
+            return Ok(HeadRecord::Left);
         };
         let inner_len = self.opener.inner_len(frame.len)?;
         let record = &self.wire.bytes()[..frame.len];
-        if inner_len <= out.len() {
+        let out = &mut out[written..];
+        let count = if inner_len <= out.len() {
             let inner = self.opener.open(record, out)?;
-            self.wire.consume(frame.len);
-            let told = self.digest(inner, OpenInto::Direct(out), now);
-            if told.is_err() {
+            self.accept_record(inner, OpenInto::Caller(&mut *out), now)
                 // Nothing of a record that is refused reaches the caller.
-                out[..inner.len].fill(0);
-            }
-            return told;
+                .inspect_err(|_| wipe(&mut out[..inner.len]))?
+        } else if written > 0 {
+            return Ok(HeadRecord::Left);
+        } else {
+            let inner = self.opener.open(record, self.rest.space(inner_len))?;
+            self.accept_record(inner, OpenInto::Rest, now)
+                .inspect_err(|_| wipe(self.rest.space(inner.len)))?
+        };
+        // A record that ends the stream stays, so that it counts as pending until the end is told.
+        if self.state == ReceiverState::Open {
+            self.wire.consume(frame.len);
         }
-        if direct_only {
-            return Ok(SessionEvent::NeedMore);
-        }
-        let inner = self.opener.open(record, self.rest.space(inner_len))?;
-        self.wire.consume(frame.len);
-        let told = self.digest(inner, OpenInto::Rest, now);
-        if told.is_err() {
-            wipe(self.rest.space(inner.len));
-        }
-        told
+        Ok(HeadRecord::Opened(count))
     }
 
-    /// Acts on an opened record; its plaintext lies in `place`.
-    fn digest(
+    /// Acts on an opened record whose plaintext lies in `place`; returns how many bytes of it are data in
+    /// the caller's buffer.
+    fn accept_record(
         &mut self,
         inner: InnerPlaintext,
         place: OpenInto<'_>,
         now: Duration,
-    ) -> Result<SessionEvent, Error> {
+    ) -> Result<usize, Error> {
         self.records += 1;
         self.check_len(inner)?;
         let record_type = ContentType(inner.record_type);
-        if !self.messages.at_boundary()
-            && !matches!(record_type, ContentType::HANDSHAKE | ContentType::ALERT)
-        {
-            return Err(Error::Interleaved {
-                record_type: record_type.0,
-            });
-        }
+        self.check_boundary(record_type)?;
         if record_type == ContentType::APPLICATION_DATA {
-            self.pace.speed_up();
-            self.storm.data(inner.len, now);
+            self.group_size.speed_up();
+            self.storm.note_data(inner.len, now);
             self.data += inner.len as u64;
-            return Ok(SessionEvent::Data(match place {
-                OpenInto::Direct(_) => inner.len,
+            return Ok(match place {
+                OpenInto::Caller(_) => inner.len,
                 OpenInto::Rest => {
                     self.rest.commit(inner.len);
                     0
                 }
-            }));
+            });
         }
         // Copied, since it is short and rare, and no caller's buffer may keep a ticket.
         let message = match place {
-            OpenInto::Direct(out) => take(out, inner.len),
-            OpenInto::Rest => take(self.rest.space(inner.len), inner.len),
+            OpenInto::Caller(out) => take_out(&mut out[..inner.len]),
+            OpenInto::Rest => take_out(self.rest.space(inner.len)),
         };
-        self.control(record_type, &message, now)
+        self.act_on_control(record_type, &message, now)?;
+        Ok(0)
     }
 
-    fn control(
-        &mut self,
-        record_type: ContentType,
-        message: &[u8],
-        now: Duration,
-    ) -> Result<SessionEvent, Error> {
-        match record_type {
-            ContentType::HANDSHAKE | ContentType::ALERT if message.is_empty() => {
-                Err(Error::EmptyFragment {
-                    record_type: record_type.0,
-                })
-            }
-            ContentType::HANDSHAKE => self.handshake(message, now),
-            ContentType::ALERT => self.alert(message),
-            ContentType(record_type) => Err(Error::UnexpectedRecord { record_type }),
-        }
-    }
-
-    fn handshake(&mut self, fragment: &[u8], now: Duration) -> Result<SessionEvent, Error> {
-        let mut event = SessionEvent::Data(0);
-        let keys = &mut self.keys;
-        self.messages.feed(fragment, |message| {
-            match message {
-                HandshakeMessage::Ticket(body) => keys.ticket(body)?,
-                HandshakeMessage::KeyUpdate(reply) => event = SessionEvent::KeyUpdate(reply),
-                HandshakeMessage::Renegotiation => event = SessionEvent::Renegotiation,
-            }
-            Ok(())
-        })?;
-        if let SessionEvent::KeyUpdate(_) = event {
-            self.setting.stats.add(Counter::TlsRxRekeyReceived);
-            self.storm.key_update(now)?;
-            let next = self.keys.next(Direction::Rx)?;
-            self.opener.follow(next, self.setting.provider)?;
-            self.setting.stats.add(Counter::TlsRxRekeyOk);
-        }
-        Ok(event)
-    }
-
-    fn alert(&mut self, message: &[u8]) -> Result<SessionEvent, Error> {
-        let &[level, code] = message else {
-            return Err(Error::BadAlertLength { len: message.len() });
-        };
-        let warning_in_12 = self.opener.version() != TLS13 && level == WARNING;
-        match Alert::from_code(code) {
-            Some(Alert::CloseNotify) => {
-                self.closed = true;
-                Ok(SessionEvent::Closed)
-            }
-            Some(Alert::UserCanceled) => Ok(SessionEvent::Data(0)),
-            _ if warning_in_12 => Ok(SessionEvent::Data(0)),
-            _ => Err(Error::AlertReceived(code)),
-        }
-    }
-
-    /// RFC 8446 §5.4: at most 2^14 + 1 with the type; RFC 5246 §6.2.3: at most 2^14.
+    /// Returns the most bytes of inner plaintext: RFC 8446 §5.4 allows 2^14 + 1 with the type,
+    /// RFC 5246 §6.2.3 allows 2^14.
     fn longest_inner(&self) -> usize {
         MAX_PLAINTEXT + usize::from(self.opener.version() == TLS13)
     }
@@ -331,47 +365,44 @@ impl SessionReceiver {
         Ok(())
     }
 
-    fn deliver_rest(&mut self, out: &mut [u8]) -> usize {
-        let count = self.rest.bytes().len().min(out.len());
-        out[..count].copy_from_slice(&self.rest.bytes()[..count]);
-        self.rest.consume(count);
-        count
+    /// RFC 8446 §5.1: other records must not come inside a handshake message. An alert ends it.
+    fn check_boundary(&self, record_type: ContentType) -> Result<(), Error> {
+        let may_interrupt = matches!(record_type, ContentType::HANDSHAKE | ContentType::ALERT);
+        if self.messages.at_boundary() || may_interrupt {
+            return Ok(());
+        }
+        Err(Error::Interleaved {
+            record_type: record_type.0,
+        })
     }
 
-    /// What was read behind the data of the last [`SessionReceiver::advance`] and the other half must know
-    /// now: the answer to a KeyUpdate comes before our next data. Errors and the end wait their turn.
-    pub fn told_behind(&mut self) -> Option<SessionEvent> {
-        match self.held {
-            Some(Ok(event @ (SessionEvent::KeyUpdate(_) | SessionEvent::Renegotiation))) => {
-                self.held = None;
-                Some(event)
-            }
-            _ => None,
+    /// Ends the receiver: what the peer sent from here on is not looked at.
+    fn fail(&mut self, error: Error) {
+        if error == Error::BadTag {
+            self.setting.stats.add(Counter::TlsDecryptError);
+        }
+        self.state = ReceiverState::Failed(error);
+    }
+
+    /// Says why nothing was read.
+    fn tell_state(&mut self) -> Result<SessionRead, Error> {
+        if self.state != ReceiverState::Open {
+            // The end is told: what was kept for it, and what came behind it, is of no use any more.
+            self.wire.consume(self.wire.len());
+        }
+        match self.state {
+            ReceiverState::Open => Ok(SessionRead::NeedMore),
+            ReceiverState::Closed => Ok(SessionRead::EndOfStream),
+            ReceiverState::Failed(error) => Err(error),
         }
     }
 
-    /// The KeyUpdate that was told last answers a request of ours: it does not count against
-    /// [`super::KeyUpdateLimit`], since the peer had to send it.
-    pub const fn update_was_asked_for(&mut self) {
-        self.storm.answered();
-    }
-
-    /// Key updates of the peer.
-    #[must_use]
-    pub const fn generation(&self) -> u64 {
-        self.opener.generation()
-    }
-
-    /// Bytes of application data opened.
-    #[must_use]
-    pub const fn data(&self) -> u64 {
-        self.data
-    }
-
-    /// Records opened.
-    #[must_use]
-    pub const fn records(&self) -> u64 {
-        self.records
+    /// Copies from `rest` what fits into `out`; returns how many bytes.
+    fn deliver_rest(&mut self, out: &mut [u8]) -> usize {
+        let count = self.rest.len().min(out.len());
+        out[..count].copy_from_slice(&self.rest.bytes()[..count]);
+        self.rest.consume(count);
+        count
     }
 }
 
@@ -381,18 +412,24 @@ impl Drop for SessionReceiver {
     }
 }
 
-/// Where an opened record's plaintext lies.
+/// What became of the record at the head of the wire.
+enum HeadRecord {
+    /// It was opened, and this many bytes of data were put into the caller's buffer.
+    Opened(usize),
+    /// It is not whole, or does not fit behind the data that the read has already.
+    Left,
+}
+
+/// Where the plaintext of an opened record lies.
 enum OpenInto<'a> {
     /// In the caller's buffer.
-    Direct(&'a mut [u8]),
-    /// At the start of the free room of `rest`.
+    Caller(&'a mut [u8]),
+    /// At the start of the free space of `rest`.
     Rest,
 }
 
-const WARNING: u8 = 1;
-
-fn take(buffer: &mut [u8], len: usize) -> WipedBytes {
-    let taken = WipedBytes::from(&buffer[..len]);
-    wipe(&mut buffer[..len]);
+fn take_out(plaintext: &mut [u8]) -> WipedBytes {
+    let taken = WipedBytes::from(&*plaintext);
+    wipe(plaintext);
     taken
 }

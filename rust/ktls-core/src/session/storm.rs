@@ -53,7 +53,7 @@ impl StormGuard {
     }
 
     /// `len` bytes of application data were read at `now`, a time on any clock that does not go back.
-    pub(super) const fn data(&mut self, len: usize, now: Duration) {
+    pub(super) const fn note_data(&mut self, len: usize, now: Duration) {
         // A record without data is no use of the connection.
         if len > 0 {
             self.in_row = 0;
@@ -62,7 +62,7 @@ impl StormGuard {
     }
 
     /// A KeyUpdate was read at `now`.
-    pub(super) fn key_update(&mut self, now: Duration) -> Result<(), Error> {
+    pub(super) fn count_key_update(&mut self, now: Duration) -> Result<(), Error> {
         self.in_row = self.in_row.saturating_add(1);
         if u128::from(self.in_row) <= self.tolerated(now) {
             return Ok(());
@@ -71,7 +71,7 @@ impl StormGuard {
     }
 
     /// The last KeyUpdate answers a request of ours: the peer had to send it.
-    pub(super) const fn answered(&mut self) {
+    pub(super) const fn excuse_key_update(&mut self) {
         self.in_row = self.in_row.saturating_sub(1);
     }
 
@@ -97,7 +97,7 @@ mod tests {
     /// How many KeyUpdates in a row are tolerated at `now`, of at most a thousand.
     fn tolerated(storm: &mut StormGuard, now: Duration) -> usize {
         (0..1000)
-            .take_while(|_| storm.key_update(now).is_ok())
+            .take_while(|_| storm.count_key_update(now).is_ok())
             .count()
     }
 
@@ -107,15 +107,15 @@ mod tests {
         let now = Duration::from_millis(900);
         assert_eq!(tolerated(&mut storm, now), 32);
         let want = Err(Error::KeyUpdateStorm { count: 34 });
-        assert_eq!(storm.key_update(now), want);
+        assert_eq!(storm.count_key_update(now), want);
     }
 
     #[test]
     fn one_byte_between_them_is_enough_however_often_they_come() {
         let mut storm = guard(1, SECOND);
         for _ in 0..100_000 {
-            storm.data(1, Duration::ZERO);
-            assert_eq!(storm.key_update(Duration::ZERO), Ok(()));
+            storm.note_data(1, Duration::ZERO);
+            assert_eq!(storm.count_key_update(Duration::ZERO), Ok(()));
         }
     }
 
@@ -124,8 +124,8 @@ mod tests {
         let mut storm = guard(2, SECOND);
         let told: Vec<_> = (0..3)
             .map(|_| {
-                storm.data(0, Duration::ZERO);
-                storm.key_update(Duration::ZERO).is_ok()
+                storm.note_data(0, Duration::ZERO);
+                storm.count_key_update(Duration::ZERO).is_ok()
             })
             .collect();
         assert_eq!(told, [true, true, false]);
@@ -136,17 +136,17 @@ mod tests {
         let mut storm = guard(2, SECOND);
         for second in 0..10_000 {
             let now = Duration::from_secs(second);
-            assert_eq!(storm.key_update(now), Ok(()), "after {second} s");
-            assert_eq!(storm.key_update(now), Ok(()), "after {second} s");
+            assert_eq!(storm.count_key_update(now), Ok(()), "after {second} s");
+            assert_eq!(storm.count_key_update(now), Ok(()), "after {second} s");
         }
     }
 
     #[test]
     fn a_backlog_read_at_once_is_measured_by_the_time_since_the_last_data() {
         let mut storm = guard(2, SECOND);
-        storm.data(1, 5 * SECOND);
+        storm.note_data(1, 5 * SECOND);
         assert_eq!(tolerated(&mut storm, 15 * SECOND), 22);
-        storm.data(1, 15 * SECOND);
+        storm.note_data(1, 15 * SECOND);
         assert_eq!(tolerated(&mut storm, 15 * SECOND), 2);
     }
 
@@ -154,8 +154,8 @@ mod tests {
     fn an_answer_to_our_own_request_is_not_counted() {
         let mut storm = guard(2, SECOND);
         for _ in 0..100 {
-            assert_eq!(storm.key_update(Duration::ZERO), Ok(()));
-            storm.answered();
+            assert_eq!(storm.count_key_update(Duration::ZERO), Ok(()));
+            storm.excuse_key_update();
         }
         assert_eq!(tolerated(&mut storm, Duration::ZERO), 2);
     }

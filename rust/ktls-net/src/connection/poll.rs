@@ -45,6 +45,6 @@ impl Connection {
 
     fn can_read_at_once(&self) -> bool {
         let rx = lock(&self.rx);
-        rx.pending() > 0 || rx.end_of_stream().is_ok()
+        rx.pending() > 0 || rx.check_end().is_ok()
     }
 }

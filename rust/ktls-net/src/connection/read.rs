@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ktls_core::session::SessionEvent;
+use ktls_core::session::{SessionEvent, SessionRead};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
@@ -17,6 +17,15 @@ use crate::{NetError, ProgressDeadline};
 
 /// Reads and events without data in a row before the caller gets to look up.
 const READS_PER_CALL: usize = 64;
+
+/// What came of asking the socket for wire bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum FillOutcome {
+    /// Some have come.
+    Filled,
+    /// Nothing has come yet.
+    NotYet,
+}
 
 impl Connection {
     /// Application data into `out`; 0 is the peer's close_notify.
@@ -54,7 +63,8 @@ impl Connection {
     ) -> Result<usize, NetError> {
         loop {
             match self.read_now(fd, out)? {
-                ReadNow::Data(count) => return Ok(count),
+                ReadNow::Data(count) => return Ok(count.get()),
+                ReadNow::End => return Ok(0),
                 ReadNow::NotYet => self.wait_to_read(fd, limit)?,
                 ReadNow::Busy => {
                     limit.patience().left()?;
@@ -69,20 +79,18 @@ impl Connection {
         self.check_alive()?;
         for _ in 0..READS_PER_CALL {
             // The lock ends with this statement: what follows may need the other half.
-            let told = lock(&self.rx).advance(out, self.now());
-            match told.map_err(|error| self.fail(fd, error))? {
-                SessionEvent::Data(count) => {
-                    let behind = lock(&self.rx).told_behind();
-                    // The data counts: should the answer fail, the next call says so.
-                    let _told_later = behind.map(|event| self.pass_on(fd, event));
-                    return Ok(ReadNow::Data(count));
-                }
-                SessionEvent::Closed => return Ok(ReadNow::Data(0)),
-                event @ (SessionEvent::KeyUpdate(_) | SessionEvent::Renegotiation) => {
-                    self.pass_on(fd, event)?
-                }
-                SessionEvent::NeedMore => {
-                    if !self.fill(fd, out.len())? {
+            let (read, event) = {
+                let mut rx = lock(&self.rx);
+                (rx.read(out, self.now()), rx.poll())
+            };
+            let passed_on = event.map_or(Ok(()), |event| self.pass_on(fd, event));
+            match read.map_err(|error| self.fail(fd, error))? {
+                // The data counts: should the answer fail, the next call says so.
+                SessionRead::Data(count) => return Ok(ReadNow::Data(count)),
+                SessionRead::EndOfStream => return Ok(ReadNow::End),
+                SessionRead::EventFirst => passed_on?,
+                SessionRead::NeedMore => {
+                    if self.fill(fd, out.len())? == FillOutcome::NotYet {
                         return Ok(ReadNow::NotYet);
                     }
                 }
@@ -91,41 +99,43 @@ impl Connection {
         Ok(ReadNow::Busy)
     }
 
-    /// Reads from the socket; false: nothing is there yet.
-    fn fill(&self, fd: &OwnedFd, wanted: usize) -> Result<bool, NetError> {
+    /// Reads wire bytes from the socket, without waiting.
+    fn fill(&self, fd: &OwnedFd, wanted: usize) -> Result<FillOutcome, NetError> {
         let mut rx = lock(&self.rx);
         match read_now(fd.as_fd(), rx.room(wanted)) {
             // After our own close the bytes, and the end, are another's to read.
             Ok(_) if self.fd.is_closed() => Err(NetError::Io(Errno::BADF)),
-            Ok(0) => rx.end_of_stream().map(|()| false).map_err(NetError::from),
+            Ok(0) => {
+                rx.check_end()?;
+                Ok(FillOutcome::NotYet)
+            }
             Ok(count) => {
                 rx.filled(count);
-                Ok(true)
+                Ok(FillOutcome::Filled)
             }
-            Err(NetError::Io(Errno::AGAIN)) => Ok(false),
+            Err(NetError::Io(Errno::AGAIN)) => Ok(FillOutcome::NotYet),
             Err(error) => Err(error),
         }
     }
 
     /// Lets the sending half act on what the receiving half has read.
     fn pass_on(&self, fd: &OwnedFd, event: SessionEvent) -> Result<(), NetError> {
-        let mut asked_for = false;
-        let told = {
+        let mut was_requested = false;
+        let acted = {
             let mut tx = self.sending_half();
             match event {
                 SessionEvent::KeyUpdate(reply) => {
-                    asked_for = tx.awaits_update();
+                    was_requested = tx.awaits_update();
                     tx.peer_updated(reply, self.now())
                 }
                 // With no room for the warning the peer is not reading; silence refuses as well.
                 SessionEvent::Renegotiation => tx.refuse_renegotiation().or(Ok(())),
-                SessionEvent::Data(_) | SessionEvent::NeedMore | SessionEvent::Closed => Ok(()),
             }
         };
-        if asked_for {
-            lock(&self.rx).update_was_asked_for();
+        if was_requested {
+            lock(&self.rx).excuse_key_update();
         }
-        told.map_err(|error| self.fail(fd, error))?;
+        acted.map_err(|error| self.fail(fd, error))?;
         self.push_quietly(fd);
         Ok(())
     }

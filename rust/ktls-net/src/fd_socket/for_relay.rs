@@ -1,5 +1,6 @@
 //! A socket in the hands of a relay, which has both turns: calls that never wait.
 
+use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 
 use ktls_core::socket::call::{ControlRoom, RecvFlags};
@@ -105,14 +106,16 @@ impl FdSocket {
                 step = self.after_pull(side.keyed()?, pulled, &mut call, &mut target)?;
             }
             let received = call.received();
-            match (received.len, step) {
-                (0, ReceiveStep::Wait) => {
+            if let Some(count) = NonZeroUsize::new(received.len) {
+                return Ok(ReadNow::Data(count));
+            }
+            match (step, received.record_type) {
+                (ReceiveStep::Wait, _) => {
                     return side.check_not_stopped().map(|()| ReadNow::NotYet);
                 }
+                (ReceiveStep::Done, None) => return self.ended(),
                 // Behind empty records a control record ends a call as well: the next one tells.
-                (0, ReceiveStep::Done) if received.record_type.is_none() => return self.ended(),
-                (0, ReceiveStep::Done | ReceiveStep::NeedBytes) => {}
-                (len, _) => return Ok(ReadNow::Data(len)),
+                (ReceiveStep::Done | ReceiveStep::NeedBytes, _) => {}
             }
         }
         Ok(ReadNow::Busy)
@@ -120,7 +123,7 @@ impl FdSocket {
 
     /// Our own close ends a read as well: that is not the peer's doing.
     fn ended(&self) -> Result<ReadNow, NetError> {
-        self.fd.number().map(|_| ReadNow::Data(0))
+        self.fd.number().map(|_| ReadNow::End)
     }
 
     /// Seals some of `data` once all from before is with TCP: gives how much, and whether all is with

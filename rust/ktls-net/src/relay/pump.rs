@@ -273,8 +273,8 @@ impl PairPump {
         // Only what opens in place needs the byte behind whole records.
         let len = if side.is_plain() { BUFFER } else { BUFFER + 1 };
         match side.read(&mut flow.room(spare)[..len]) {
-            Ok(ReadNow::Data(0)) => self.meet_end(from),
-            Ok(ReadNow::Data(count)) => flow.filled(count),
+            Ok(ReadNow::Data(count)) => flow.filled(count.get()),
+            Ok(ReadNow::End) => self.meet_end(from),
             Ok(ReadNow::Busy) | Err(NetError::Interrupted) => self.look_up = true,
             Ok(ReadNow::NotYet) => {
                 self.unsent[from] = side.has_unsent();

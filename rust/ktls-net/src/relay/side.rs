@@ -91,7 +91,7 @@ impl RelaySide {
             Self::Tls { connection, fd } => connection.read_now(fd, out),
             Self::Ktls(side) => side.read(out),
             Self::Plain(fd) => match read_now(fd.as_fd(), out) {
-                Ok(count) => Ok(ReadNow::Data(count)),
+                Ok(count) => Ok(ReadNow::from_recv(count)),
                 Err(NetError::Io(Errno::AGAIN)) => Ok(ReadNow::NotYet),
                 Err(error) => Err(plain_side(error)),
             },

@@ -4,12 +4,10 @@ use super::SessionReceiver;
 use crate::fifo::FifoPool;
 
 impl SessionReceiver {
-    /// Bytes that can be acted on before anything more is read: plaintext, and whole records.
+    /// Returns how many bytes can be acted on before more is read: plaintext, and sealed records that are
+    /// whole. The record that ends the stream counts until the end is told. An event does not: poll first.
     #[must_use]
     pub fn pending(&self) -> usize {
-        if self.closed && self.held.is_none() {
-            return self.rest.bytes().len();
-        }
         let mut rest = self.wire.bytes();
         while let Ok(Some(frame)) = self.opener.framing().deframe(rest) {
             rest = &rest[frame.len..];
@@ -20,8 +18,7 @@ impl SessionReceiver {
         } else {
             0
         };
-        let held = usize::from(self.held.is_some());
-        self.rest.bytes().len() + self.wire.bytes().len() - partial + held
+        self.rest.len() + self.wire.len() - partial
     }
 
     /// Takes memory from `pool` for what will be received.
@@ -29,7 +26,7 @@ impl SessionReceiver {
         pool.lend(&mut self.wire);
     }
 
-    /// Gives memory that holds nothing back to `pool`.
+    /// Returns memory that holds nothing to `pool`.
     pub fn return_memory(&mut self, pool: &mut FifoPool) {
         pool.collect(&mut self.wire);
         pool.collect(&mut self.rest);

@@ -1,0 +1,77 @@
+//! Acting on records that are not application data: handshake messages and alerts.
+
+use std::time::Duration;
+
+use super::{ReceiverState, SessionEvent, SessionReceiver};
+use crate::crypto_info::Direction;
+use crate::error::{Alert, Error};
+use crate::session::handshake::HandshakeMessage;
+use crate::stats::Counter;
+use crate::wire::{ContentType, TLS13};
+
+/// `AlertLevel.warning`, RFC 5246 §7.2.
+const WARNING: u8 = 1;
+
+impl SessionReceiver {
+    /// Acts on the plaintext of one record. What is to be told about it shows in `event` or `state`.
+    pub(super) fn act_on_control(
+        &mut self,
+        record_type: ContentType,
+        message: &[u8],
+        now: Duration,
+    ) -> Result<(), Error> {
+        match record_type {
+            ContentType::HANDSHAKE | ContentType::ALERT if message.is_empty() => {
+                Err(Error::EmptyFragment {
+                    record_type: record_type.0,
+                })
+            }
+            ContentType::HANDSHAKE => self.take_handshake_fragment(message, now),
+            ContentType::ALERT => self.take_alert(message),
+            ContentType(record_type) => Err(Error::UnexpectedRecord { record_type }),
+        }
+    }
+
+    fn take_handshake_fragment(&mut self, fragment: &[u8], now: Duration) -> Result<(), Error> {
+        let mut event = None;
+        let keys = &mut self.keys;
+        self.messages.feed(fragment, |message| {
+            match message {
+                HandshakeMessage::Ticket(body) => keys.ticket(body)?,
+                HandshakeMessage::KeyUpdate(reply) => event = Some(SessionEvent::KeyUpdate(reply)),
+                HandshakeMessage::Renegotiation => event = Some(SessionEvent::Renegotiation),
+            }
+            Ok(())
+        })?;
+        if let Some(SessionEvent::KeyUpdate(_)) = event {
+            self.install_next_key(now)?;
+        }
+        self.event = event;
+        Ok(())
+    }
+
+    /// Puts the peer's next key in use, at the KeyUpdate that ended the record just opened.
+    fn install_next_key(&mut self, now: Duration) -> Result<(), Error> {
+        self.setting.stats.add(Counter::TlsRxRekeyReceived);
+        self.storm.count_key_update(now)?;
+        let next = self.keys.next(Direction::Rx)?;
+        self.opener.follow(next, self.setting.provider)?;
+        self.setting.stats.add(Counter::TlsRxRekeyOk);
+        Ok(())
+    }
+
+    fn take_alert(&mut self, message: &[u8]) -> Result<(), Error> {
+        let &[level, code] = message else {
+            return Err(Error::BadAlertLength { len: message.len() });
+        };
+        let warning_in_12 = self.opener.version() != TLS13 && level == WARNING;
+        match Alert::from_code(code) {
+            Some(Alert::CloseNotify) => self.state = ReceiverState::Closed,
+            // Announces a close_notify, and asks for nothing (RFC 8446 §6.1).
+            Some(Alert::UserCanceled) => {}
+            _ if warning_in_12 => {}
+            _ => return Err(Error::AlertReceived(code)),
+        }
+        Ok(())
+    }
+}
