@@ -199,9 +199,9 @@ impl End {
         let mut under_way = ReceiveCall::new(flags, ControlRoom::new(call.control), room, 1);
         if self.rx.start(&mut under_way, &mut out, &self.shared)? == ReceiveStep::NeedBytes {
             // Whether it would wait can be seen by what it has got.
-            let _step = self
-                .rx
-                .starved(&under_way, NoBytesReason::Yet, &self.shared)?;
+            let _step =
+                self.rx
+                    .go_on_without_bytes(&under_way, NoBytesReason::Yet, &self.shared)?;
         }
         let received = under_way.received();
         let mut data = buffers.concat();

@@ -30,6 +30,15 @@ pub struct ReceiveResult {
     room: ControlRoom,
 }
 
+/// Which call delivers a record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum RecordAdmission {
+    /// The one under way.
+    ThisCall,
+    /// A later one: its type is not that of the records that this call has delivered.
+    LaterCall,
+}
+
 impl ReceiveResult {
     /// The data of the `TLS_GET_RECORD_TYPE` message, as far as there is room for it.
     #[must_use]
@@ -146,11 +155,20 @@ impl ReceiveCall {
         self.end_of_record = true;
     }
 
-    /// May a record of this type be delivered by this call? The first one decides.
-    pub(super) fn admit(&mut self, record_type: u8) -> Result<bool, Error> {
+    /// Decides whether this call may deliver a record of this type. The type of its first record is the
+    /// type of all that it delivers.
+    ///
+    /// # Errors
+    /// [`Error::NoContentType`] for type 0; [`Error::NoControlRoom`] for a control record whose type has no
+    /// room in the caller's control messages.
+    pub(super) fn admit_record(&mut self, record_type: u8) -> Result<RecordAdmission, Error> {
         if let Some(first) = self.record_type {
             self.several = true;
-            return Ok(first == record_type);
+            return Ok(if first == record_type {
+                RecordAdmission::ThisCall
+            } else {
+                RecordAdmission::LaterCall
+            });
         }
         if record_type == 0 {
             return Err(Error::NoContentType);
@@ -159,7 +177,7 @@ impl ReceiveCall {
         if self.is_control() && self.room != ControlRoom::Full {
             return Err(Error::NoControlRoom { record_type });
         }
-        Ok(true)
+        Ok(RecordAdmission::ThisCall)
     }
 }
 
@@ -193,14 +211,18 @@ mod tests {
             let call = || ReceiveCall::new(RecvFlags::default(), room, 10, 1);
 
             let mut data = call();
-            assert_eq!(data.admit(23), Ok(true));
+            assert_eq!(data.admit_record(23), Ok(RecordAdmission::ThisCall));
             assert_eq!(data.received().flags() & CTRUNC == 0, fits);
             assert_eq!(data.received().control() == Some(vec![23]), fits);
-            assert_eq!(data.admit(22), Ok(false));
+            assert_eq!(data.admit_record(22), Ok(RecordAdmission::LaterCall));
 
-            let refused = Err(Error::NoControlRoom { record_type: 22 });
-            assert_eq!(call().admit(22), if fits { Ok(true) } else { refused });
-            assert_eq!(call().admit(0), Err(Error::NoContentType));
+            let want = if fits {
+                Ok(RecordAdmission::ThisCall)
+            } else {
+                Err(Error::NoControlRoom { record_type: 22 })
+            };
+            assert_eq!(call().admit_record(22), want);
+            assert_eq!(call().admit_record(0), Err(Error::NoContentType));
         }
     }
 }

@@ -124,7 +124,7 @@ impl Receiver {
         if step == ReceiveStep::NeedBytes {
             step = self
                 .rx
-                .starved(&call, dry, &self.shared)
+                .go_on_without_bytes(&call, dry, &self.shared)
                 .map_err(CallFault::code)?;
         }
         let received = call.received();

@@ -126,9 +126,11 @@ impl FdSocket {
     ) -> Result<ReceiveStep, NetError> {
         match self.dry(pulled) {
             // A worker of a queue may have been faster.
-            Some(_) if !rx.hungry() && !rx.stopped() => Ok(rx.advance(call, out, &self.shared)?),
-            None => Ok(rx.advance(call, out, &self.shared)?),
-            Some(dry) => Ok(rx.starved(call, dry, &self.shared)?),
+            Some(_) if !rx.hungry() && !rx.stopped() => {
+                Ok(rx.open_records(call, out, &self.shared)?)
+            }
+            None => Ok(rx.open_records(call, out, &self.shared)?),
+            Some(dry) => Ok(rx.go_on_without_bytes(call, dry, &self.shared)?),
         }
     }
 

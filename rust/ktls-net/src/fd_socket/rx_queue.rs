@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use ktls_core::key::TrafficKey;
 use ktls_core::offload::{Carrier, RxOffloadEvent, UnreadStream};
-use ktls_core::socket::{SocketRx, SocketShared};
+use ktls_core::socket::{OpenAheadOutcome, SocketRx, SocketShared};
 use ktls_core::stats::Stats;
 
 use super::FdSocket;
@@ -156,7 +156,7 @@ impl FdSocketRx {
         let Some(rx) = self.rx.as_mut().filter(|_| opens && !self.waits) else {
             return Ok(ReadAheadNext::Over);
         };
-        if rx.open_ahead(MAX_READ_AHEAD) {
+        if rx.open_ahead(MAX_READ_AHEAD) == OpenAheadOutcome::Opened {
             return Ok(ReadAheadNext::Some);
         }
         if rx.unopened() >= MAX_READ_AHEAD || rx.stopped() || rx.paused() {

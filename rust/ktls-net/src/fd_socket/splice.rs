@@ -129,7 +129,11 @@ impl FdSocket {
             let Some(dry) = self.dry(pulled) else {
                 continue;
             };
-            if side.keyed()?.starved(&call, dry, &self.shared)? == ReceiveStep::Done {
+            if side
+                .keyed()?
+                .go_on_without_bytes(&call, dry, &self.shared)?
+                == ReceiveStep::Done
+            {
                 return Ok(0);
             }
             let events = side.events();

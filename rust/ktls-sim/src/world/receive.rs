@@ -117,7 +117,8 @@ impl Host {
         target: &mut ReceiveBuffers<'_, '_>,
     ) -> Result<(), CallFault> {
         if self.rx.start(call, target, &self.shared)? == ReceiveStep::NeedBytes {
-            self.rx.starved(call, NoBytesReason::Yet, &self.shared)?;
+            self.rx
+                .go_on_without_bytes(call, NoBytesReason::Yet, &self.shared)?;
         }
         Ok(())
     }

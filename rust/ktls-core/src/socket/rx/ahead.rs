@@ -20,6 +20,15 @@ pub(super) struct OpenedAhead {
     spare: Vec<WipedBytes>,
 }
 
+/// What came of opening a record ahead of the calls.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OpenAheadOutcome {
+    /// A record was opened.
+    Opened,
+    /// No whole record is there, enough are opened, or the next one needs another key or does not open.
+    NothingToOpen,
+}
+
 #[derive(Debug)]
 struct AheadRecord {
     len: usize,
@@ -52,27 +61,27 @@ impl OpenedAhead {
 }
 
 impl SocketRx {
-    /// Opens the next record that is whole and not opened, while fewer than `most` bytes of wire are; false
-    /// when there is none.
-    pub fn open_ahead(&mut self, most: usize) -> bool {
+    /// Opens the next record that is whole and not opened, while fewer than `most` bytes of wire are opened
+    /// ahead.
+    pub fn open_ahead(&mut self, most: usize) -> OpenAheadOutcome {
         let ahead = &mut self.ahead;
         if ahead.stopped || ahead.len >= most || self.offload.is_some() {
-            return false;
+            return OpenAheadOutcome::NothingToOpen;
         }
         let rest = &self.wire.bytes()[ahead.len..];
         let Ok(Some(frame)) = self.framing.deframe(rest) else {
-            return false;
+            return OpenAheadOutcome::NothingToOpen;
         };
         let record = &rest[..frame.len];
         let Ok(inner_len) = self.key.inner_len(frame.len) else {
-            return false;
+            return OpenAheadOutcome::NothingToOpen;
         };
         let mut plaintext = ahead.spare.pop().unwrap_or_default();
         plaintext.make_room(inner_len);
         let seq = self.seq.wrapping_add(ahead.records.len() as u64);
         let Ok(inner) = self.key.open(seq, record, &mut plaintext) else {
             ahead.stopped = true;
-            return false;
+            return OpenAheadOutcome::NothingToOpen;
         };
         ahead.stopped = is_key_update(inner, &plaintext[..inner.len]);
         ahead.len += frame.len;
@@ -81,6 +90,6 @@ impl SocketRx {
             inner,
             plaintext,
         });
-        true
+        OpenAheadOutcome::Opened
     }
 }

@@ -82,7 +82,7 @@ impl SocketRx {
                 inner,
                 place: OpenDestination::Direct,
             };
-            step = self.settle(head, call, out, shared).map(Some);
+            step = self.accept_head_record(head, call, out, shared).map(Some);
             let delivered = before - out.room();
             left -= delivered;
             gap += place.room - delivered;

@@ -1,8 +1,47 @@
-//! The receiving direction (`docs/kernel-rules.md`, sections 3 and 4).
+//! The receiving direction of the kernel face (`docs/kernel-rules.md`, sections 3 and 4).
+//!
+//! # Theory of operation
+//!
+//! [`SocketRx`] does what the kernel's `tls_sw_recvmsg` and its stream parser do, in the same order wherever
+//! the order can be seen. The caller owns the TCP socket: it puts what TCP has into `wire`
+//! ([`SocketRx::space`], [`SocketRx::fed`]), and describes each `recvmsg` by a [`ReceiveCall`], which lives
+//! through all steps of that call.
+//!
+//! **How a record goes through.** The stream parser reads the header at the head of `wire`: the record is
+//! whole, or not yet, or the header is refused, which stops the parser for good and sets `sk_err`. A call
+//! first takes what is open already, from the kernel's `rx_list` (`opened`), then opens records at the head,
+//! until its buffers are full, a record is not for it, or bytes are missing. For those the caller asks TCP
+//! and goes on with [`SocketRx::open_records`], or with [`SocketRx::go_on_without_bytes`] if TCP has none.
+//! A record is opened in one of three ways:
+//!
+//! - `group`: together with the records behind it, straight into the caller's buffer;
+//! - `open`: alone, into the caller's buffer if it fits in one piece there, else into `scratch`;
+//! - `ahead`: by the worker of an offload queue, before any call. Nothing changes by that until a call comes
+//!   to the record: number, pause, type and errors are the call's.
+//!
+//! Whichever way it was opened, `accept_head_record` takes it off the wire, spends its number, looks for a
+//! KeyUpdate, and delivers it. What the call does not take of it goes to `rx_list`.
+//!
+//! **What a call may have.** Its first record decides the content type of the whole call. A record of
+//! another type goes to `rx_list` and ends the call; a control record ends the call behind itself, and needs
+//! room for a control message.
+//!
+//! **Where a KeyUpdate pauses.** A handshake record that begins with byte 24 pauses the direction (K-1);
+//! nothing else of it is looked at. The record itself is delivered. From then on wire bytes are framed and
+//! not opened, and a call fails with EKEYEXPIRED once `rx_list` is empty, until [`SocketRx::install`] puts the
+//! next key in use. What was opened ahead under the old key is dropped there.
+//!
+//! **When errors are told.** A call that has bytes returns them, and leaves the error to the next call. A
+//! record that does not open stays at the head, and every call tries it again (S3.2-2).
+//!
+//! **What is wiped.** Plaintext that the call may not have is overwritten in the caller's buffer, and so are
+//! type and padding behind the plaintext. `rx_list`, `scratch` and what was opened ahead are wiped as they
+//! are delivered, and when they are dropped.
 
 mod ahead;
 mod group;
 mod open;
+mod parser;
 mod splice;
 
 use std::collections::VecDeque;
@@ -15,11 +54,14 @@ use crate::key::TrafficKey;
 use crate::offload::RxOffload;
 use crate::record::{Framing, GroupSize};
 use crate::rekey::{RxRekey, RxRekeyEvent};
-use crate::socket::{CallFault, ReceiveBuffers, ReceiveCall, SocketShared};
+use crate::socket::{CallFault, ReceiveBuffers, ReceiveCall, RecordAdmission, SocketShared};
 use crate::wiped::{WipedBytes, wipe};
 use ahead::OpenedAhead;
+use parser::StreamParser;
 
-/// Wire bytes in, plaintext out; pauses at a KeyUpdate.
+pub use ahead::OpenAheadOutcome;
+
+/// The receiving direction of a socket: wire bytes in, plaintext out. It pauses at a KeyUpdate.
 #[derive(Debug)]
 pub struct SocketRx {
     key: TrafficKey,
@@ -41,23 +83,6 @@ pub struct SocketRx {
     pub(crate) offload: Option<RxOffload>,
 }
 
-/// The stream parser (`docs/kernel-rules.md`, S3.1).
-///
-/// | state   | bytes came                      | record opened |
-/// |---------|---------------------------------|---------------|
-/// | Hungry  | Hungry, Ready, or Stopped       | –             |
-/// | Ready   | Ready                           | Hungry        |
-/// | Stopped | Stopped                         | –             |
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum StreamParser {
-    /// The record at the head is not whole.
-    Hungry,
-    /// It is, with so many bytes.
-    Ready(usize),
-    /// A header was bad: for good.
-    Stopped,
-}
-
 /// `TLS_RX_EXPECT_NO_PAD`
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum NoPad {
@@ -71,9 +96,9 @@ pub enum NoPad {
 #[derive(Debug)]
 struct RxListRecord {
     record_type: u8,
-    /// Its plaintext, and perhaps more.
+    /// Its plaintext at the start, and perhaps unused memory behind.
     memory: WipedBytes,
-    /// What is not delivered of it.
+    /// The part of the plaintext that is not delivered yet.
     left: Range<usize>,
 }
 
@@ -89,15 +114,15 @@ impl RxListRecord {
 /// How far a receive call came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReceiveStep {
-    /// It is over.
+    /// The call is over.
     Done,
-    /// There is no whole record: give bytes, or say with [`SocketRx::starved`] that there are none.
+    /// No whole record is there: put in bytes and open on, or say with [`SocketRx::go_on_without_bytes`] that there are none.
     NeedBytes,
-    /// It has to wait for bytes.
+    /// The call has to wait for bytes.
     Wait,
 }
 
-/// Why there are no bytes.
+/// Why TCP has no bytes for a receive call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NoBytesReason {
     /// None have come yet.
@@ -131,7 +156,7 @@ impl SocketRx {
     /// Puts the next key in use and ends a pause (K-16 … K-19).
     ///
     /// # Errors
-    /// None today; the table of [`RxRekey`] decides.
+    /// What the table of [`RxRekey`] refuses; today that is nothing.
     pub fn install(&mut self, key: TrafficKey) -> Result<(), Error> {
         let rekey = self.rekey.on(RxRekeyEvent::KeyInstalled)?;
         let next = key.info().rec_seq;
@@ -145,10 +170,10 @@ impl SocketRx {
         Ok(())
     }
 
-    /// Begins a call: what is opened already, then the next records.
+    /// Begins a receive call: delivers what is open already, then opens the next records.
     ///
     /// # Errors
-    /// As [`SocketRx::advance`], and [`Error::NoControlRoom`].
+    /// As [`SocketRx::open_records`], and [`Error::NoControlRoom`].
     pub fn start(
         &mut self,
         call: &mut ReceiveCall,
@@ -159,7 +184,7 @@ impl SocketRx {
         if out.room() == 0 || more == ReceiveStep::Done || call.is_control() {
             return Ok(ReceiveStep::Done);
         }
-        self.advance(call, out, shared)
+        self.open_records(call, out, shared)
     }
 
     /// Opens records until the call is over or bytes are missing.
@@ -167,7 +192,7 @@ impl SocketRx {
     /// # Errors
     /// [`Error::KeyExpired`], [`Error::NoControlRoom`], [`Error::BadTag`], [`Error::NoContentType`];
     /// none of them once bytes were copied.
-    pub fn advance(
+    pub fn open_records(
         &mut self,
         call: &mut ReceiveCall,
         out: &mut ReceiveBuffers<'_, '_>,
@@ -194,32 +219,32 @@ impl SocketRx {
         Ok(ReceiveStep::Done)
     }
 
-    /// Says how a call goes on when no bytes can be had (`docs/kernel-rules.md`, S3.4).
+    /// Ends a call for which TCP has no bytes, or tells that it has to wait (`docs/kernel-rules.md`, S3.4).
     ///
     /// # Errors
     /// What `sk_err` holds, which is taken out only if no bytes were copied.
-    pub fn starved(
+    pub fn go_on_without_bytes(
         &mut self,
         call: &ReceiveCall,
-        dry: NoBytesReason,
+        reason: NoBytesReason,
         shared: &SocketShared,
     ) -> Result<ReceiveStep, CallFault> {
         if call.satisfied() || (call.copied() && shared.error.peek().is_some()) {
             return Ok(ReceiveStep::Done);
         }
-        match (shared.error.take(), dry) {
+        match (shared.error.take(), reason) {
             (Some(fault), _) => Err(fault),
             (None, NoBytesReason::Ended) => Ok(ReceiveStep::Done),
             (None, NoBytesReason::Yet) => Ok(ReceiveStep::Wait),
         }
     }
 
-    /// Room for wire bytes; [`SocketRx::fed`] tells how many came.
+    /// Returns memory for `len` wire bytes; [`SocketRx::fed`] takes over those that came.
     pub fn space(&mut self, len: usize) -> &mut [u8] {
         self.wire.space(len)
     }
 
-    /// `len` bytes of the space last given have come.
+    /// Takes over the first `len` bytes of the last [`SocketRx::space`].
     pub fn fed(&mut self, len: usize, shared: &SocketShared) {
         self.wire.commit(len);
         self.parse(shared);
@@ -230,33 +255,12 @@ impl SocketRx {
         pool.lend(&mut self.wire);
     }
 
-    /// Gives memory that holds nothing back to `pool`.
+    /// Returns memory that holds nothing to `pool`.
     pub fn return_memory(&mut self, pool: &mut FifoPool) {
         pool.collect(&mut self.wire);
         if self.opened.is_empty() {
             (self.scratch, self.spare) = (WipedBytes::new(), WipedBytes::new());
         }
-    }
-
-    /// Judges the header at the head by bytes that stay with TCP: an error is set when it arrives.
-    pub fn foresee(&mut self, next: &[u8], shared: &SocketShared) {
-        let mut head = [0; LONGEST_HEAD];
-        let have = self.wire.bytes();
-        let both = have.iter().chain(next).copied();
-        let len = head
-            .iter_mut()
-            .zip(both)
-            .map(|(to, from)| *to = from)
-            .count();
-        if let Err(error) = self.framing.announced(&head[..len]) {
-            self.stop(error, shared);
-        }
-    }
-
-    /// True while [`SocketRx::foresee`] may find something.
-    #[must_use]
-    pub fn may_foresee(&self) -> bool {
-        self.parser == StreamParser::Hungry && self.framing.announced(self.wire.bytes()) == Ok(None)
     }
 
     /// True when a receive call has something to deliver, as poll sees it (`docs/kernel-rules.md`,
@@ -266,18 +270,6 @@ impl SocketRx {
     pub fn readable(&self, low_water: usize) -> bool {
         let whole = matches!(self.parser, StreamParser::Ready(_)) && self.unopened() >= low_water;
         (whole || self.has_opened()) && !self.paused()
-    }
-
-    /// True while the record at the head is not whole.
-    #[must_use]
-    pub fn hungry(&self) -> bool {
-        self.parser == StreamParser::Hungry
-    }
-
-    /// True once a bad header has stopped the parser.
-    #[must_use]
-    pub fn stopped(&self) -> bool {
-        self.parser == StreamParser::Stopped
     }
 
     /// True from a KeyUpdate to the next key.
@@ -327,23 +319,8 @@ impl SocketRx {
         self.no_pad = no_pad;
     }
 
-    fn parse(&mut self, shared: &SocketShared) -> StreamParser {
-        if self.parser == StreamParser::Hungry {
-            match self.framing.deframe(self.wire.bytes()) {
-                Ok(Some(frame)) => self.parser = StreamParser::Ready(frame.len),
-                Ok(None) => {}
-                Err(error) => self.stop(error, shared),
-            }
-        }
-        self.parser
-    }
-
-    fn stop(&mut self, error: Error, shared: &SocketShared) {
-        self.parser = StreamParser::Stopped;
-        shared.error.set(error);
-    }
-
-    /// Walks `rx_list`; Done when a record is not for this call.
+    /// Delivers from `rx_list`. Returns [`ReceiveStep::Done`] at a record that is not for this call, otherwise
+    /// [`ReceiveStep::NeedBytes`].
     fn deliver_opened(
         &mut self,
         call: &mut ReceiveCall,
@@ -354,7 +331,7 @@ impl SocketRx {
             let Some(record) = self.opened.get_mut(index) else {
                 break;
             };
-            if !call.admit(record.record_type)? {
+            if call.admit_record(record.record_type)? == RecordAdmission::LaterCall {
                 return Ok(ReceiveStep::Done);
             }
             let len = out.copy(&record.memory[record.left.clone()]);
@@ -373,6 +350,3 @@ impl SocketRx {
         Ok(ReceiveStep::NeedBytes)
     }
 }
-
-/// A header and an explicit nonce.
-const LONGEST_HEAD: usize = 13;

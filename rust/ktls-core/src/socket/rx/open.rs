@@ -5,7 +5,9 @@ use crate::key::{InnerPlaintext, TrafficKey};
 use crate::offload::HeadOpener;
 use crate::rekey::RxRekeyEvent;
 use crate::socket::rx::{NoPad, ReceiveStep, RxListRecord, SocketRx, StreamParser};
-use crate::socket::{BehindPlaintext, CallFault, ReceiveBuffers, ReceiveCall, SocketShared};
+use crate::socket::{
+    BehindPlaintext, CallFault, ReceiveBuffers, ReceiveCall, RecordAdmission, SocketShared,
+};
 use crate::stats::Counter;
 use crate::wiped::{WipedBytes, wipe};
 use crate::wire::{ContentType, KEY_UPDATE, TLS13};
@@ -34,10 +36,10 @@ impl SocketRx {
                     // Zeros to the end are padding that was not to be there.
                     count_padded(shared);
                 }
-                return fail(error, call, shared);
+                return leave_at_head(error, call, shared);
             }
         };
-        let step = self.settle(HeadRecord { len, inner, place }, call, out, shared)?;
+        let step = self.accept_head_record(HeadRecord { len, inner, place }, call, out, shared)?;
         if step != ReceiveStep::Done {
             self.pace.speed_up();
         }
@@ -45,7 +47,7 @@ impl SocketRx {
     }
 
     /// Takes the record at the head, which is open, off the wire and delivers what this call may have of it.
-    pub(super) fn settle(
+    pub(super) fn accept_head_record(
         &mut self,
         HeadRecord { len, inner, place }: HeadRecord,
         call: &mut ReceiveCall,
@@ -58,11 +60,11 @@ impl SocketRx {
         }
         let plaintext = self.plaintext(inner, place, out);
         let key_update = is_key_update(inner, plaintext);
-        self.spend(len, shared);
+        self.consume_head_record(len, shared);
         if key_update {
-            self.pause(shared)?;
+            self.pause_at_key_update(shared)?;
         }
-        self.deliver(inner, place, call, out)
+        self.deliver_record(inner, place, call, out)
     }
 
     /// True when the whole plaintext is delivered and taken by this call.
@@ -90,9 +92,9 @@ impl SocketRx {
         let plaintext = &self.scratch[..inner.len];
         let key_update = is_key_update(inner, plaintext);
         self.keep_scratch(inner, 0);
-        self.spend(len, shared);
+        self.consume_head_record(len, shared);
         if key_update {
-            self.pause(shared)?;
+            self.pause_at_key_update(shared)?;
         }
         Ok(())
     }
@@ -143,7 +145,7 @@ impl SocketRx {
     }
 
     /// Takes the opened record off the wire and moves on to the next.
-    fn spend(&mut self, len: usize, shared: &SocketShared) {
+    fn consume_head_record(&mut self, len: usize, shared: &SocketShared) {
         self.wire.consume(len);
         if let Some(offload) = &mut self.offload {
             offload.spent(len);
@@ -161,7 +163,7 @@ impl SocketRx {
     }
 
     /// K-1: nothing but the first byte of a handshake record is looked at, in TLS 1.2 as well (K-3).
-    fn pause(&mut self, shared: &SocketShared) -> Result<(), Error> {
+    fn pause_at_key_update(&mut self, shared: &SocketShared) -> Result<(), Error> {
         self.rekey = self.rekey.on(RxRekeyEvent::KeyUpdateRead)?;
         if let Some(offload) = &mut self.offload {
             offload.key_update_read(&shared.stats);
@@ -170,15 +172,15 @@ impl SocketRx {
         Ok(())
     }
 
-    fn deliver(
+    fn deliver_record(
         &mut self,
         inner: InnerPlaintext,
         place: OpenDestination,
         call: &mut ReceiveCall,
         out: &mut ReceiveBuffers<'_, '_>,
     ) -> Result<ReceiveStep, CallFault> {
-        let admitted = call.admit(inner.record_type);
-        if admitted != Ok(true) {
+        let admitted = call.admit_record(inner.record_type);
+        if admitted != Ok(RecordAdmission::ThisCall) {
             // It is not for this call: nothing of it stays in the caller's buffer.
             match place {
                 OpenDestination::Direct => {
@@ -306,7 +308,11 @@ fn open_direct(
 }
 
 /// The record stays at the head and is tried again by every call (`docs/kernel-rules.md`, S3.2-2).
-fn fail(error: Error, call: &ReceiveCall, shared: &SocketShared) -> Result<ReceiveStep, CallFault> {
+fn leave_at_head(
+    error: Error,
+    call: &ReceiveCall,
+    shared: &SocketShared,
+) -> Result<ReceiveStep, CallFault> {
     note_failure(error, shared);
     end(error, call)
 }

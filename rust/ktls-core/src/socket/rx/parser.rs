@@ -1,0 +1,78 @@
+//! The stream parser: finds whole records at the head of the wire, and judges their headers.
+
+use super::SocketRx;
+use crate::error::Error;
+use crate::socket::SocketShared;
+
+/// Where the stream parser stands (`docs/kernel-rules.md`, S3.1).
+///
+/// | state   | bytes came                      | record opened |
+/// |---------|---------------------------------|---------------|
+/// | Hungry  | Hungry, Ready, or Stopped       | –             |
+/// | Ready   | Ready                           | Hungry        |
+/// | Stopped | Stopped                         | –             |
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum StreamParser {
+    /// The record at the head is not whole.
+    Hungry,
+    /// A whole record of this many bytes is at the head.
+    Ready(usize),
+    /// A bad header has ended parsing for good.
+    Stopped,
+}
+
+/// Bytes of a header with an explicit nonce.
+const LONGEST_HEAD: usize = 13;
+
+impl SocketRx {
+    /// Checks the header of the next record while the bytes `next` still lie in TCP: the kernel sets the error of a
+    /// bad header when it arrives, not when it is read.
+    pub fn foresee(&mut self, next: &[u8], shared: &SocketShared) {
+        let mut head = [0; LONGEST_HEAD];
+        let have = self.wire.bytes();
+        let both = have.iter().chain(next).copied();
+        let len = head
+            .iter_mut()
+            .zip(both)
+            .map(|(to, from)| *to = from)
+            .count();
+        if let Err(error) = self.framing.announced(&head[..len]) {
+            self.stop(error, shared);
+        }
+    }
+
+    /// True while [`SocketRx::foresee`] may find something.
+    #[must_use]
+    pub fn may_foresee(&self) -> bool {
+        self.parser == StreamParser::Hungry && self.framing.announced(self.wire.bytes()) == Ok(None)
+    }
+
+    /// True while the record at the head is not whole.
+    #[must_use]
+    pub fn hungry(&self) -> bool {
+        self.parser == StreamParser::Hungry
+    }
+
+    /// True once a bad header has stopped the parser.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        self.parser == StreamParser::Stopped
+    }
+
+    /// Reads the header at the head, unless that was done.
+    pub(super) fn parse(&mut self, shared: &SocketShared) -> StreamParser {
+        if self.parser == StreamParser::Hungry {
+            match self.framing.deframe(self.wire.bytes()) {
+                Ok(Some(frame)) => self.parser = StreamParser::Ready(frame.len),
+                Ok(None) => {}
+                Err(error) => self.stop(error, shared),
+            }
+        }
+        self.parser
+    }
+
+    fn stop(&mut self, error: Error, shared: &SocketShared) {
+        self.parser = StreamParser::Stopped;
+        shared.error.set(error);
+    }
+}
