@@ -127,6 +127,35 @@ impl ReadNow {
     }
 }
 
+/// The result of writing plaintext without waiting.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct WriteNow {
+    /// Bytes that were taken.
+    pub(crate) taken: usize,
+    /// Whether TCP has all that was sealed.
+    pub(crate) flush: FlushOutcome,
+}
+
+/// How far a write to TCP came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum FlushOutcome {
+    /// TCP has everything.
+    All,
+    /// TCP has no room for the rest.
+    Full,
+}
+
+impl FlushOutcome {
+    /// From the bytes that TCP has not taken.
+    pub(crate) const fn from_unsent(unsent: &[u8]) -> Self {
+        if unsent.is_empty() {
+            Self::All
+        } else {
+            Self::Full
+        }
+    }
+}
+
 /// Reads what has arrived, without waiting. Returns 0 at the end of the stream.
 ///
 /// # Errors

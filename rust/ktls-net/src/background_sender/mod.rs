@@ -164,6 +164,15 @@ pub(crate) enum AfterTurn {
     Done,
 }
 
+/// Whether somebody sends in the background now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TaskStart {
+    /// The background sender does, until everything is sent or its limits are over.
+    Started,
+    /// Nobody does: there is nothing to send, or the system has no thread or descriptor for it.
+    NotStarted,
+}
+
 static OLDEST: OnceLock<BackgroundSender> = OnceLock::new();
 
 /// Sends `unsent` after the bytes that TCP has, ends the stream with `ending` and closes `fd`. No
@@ -184,11 +193,13 @@ pub(crate) fn deliver_and_close(fd: Arc<OwnedFd>, unsent: Fifo, ending: EndSigna
     }
 }
 
-/// Sends the records of a stalled socket or connection when TCP has room. Returns `false` if no thread
-/// can be started.
-pub(crate) fn send_later(fd: Arc<OwnedFd>, stalled: impl StalledSender + 'static) -> bool {
+/// Sends the records of a stalled socket or connection as soon as TCP has room.
+pub(crate) fn send_later(fd: Arc<OwnedFd>, stalled: impl StalledSender + 'static) -> TaskStart {
     let task = BackgroundTask::Send(Box::new(stalled));
-    BackgroundSender::here().add(fd, task).is_ok()
+    match BackgroundSender::here().add(fd, task) {
+        Ok(()) => TaskStart::Started,
+        Err(_) => TaskStart::NotStarted,
+    }
 }
 
 /// Makes the system send a reset when `fd` is closed, so that the peer learns that bytes are

@@ -35,6 +35,23 @@ struct ScheduledTask {
     look_at: Option<Instant>,
 }
 
+/// What others have told the thread since it looked last.
+struct SenderNews {
+    limits: TaskLimits,
+    fresh: Vec<(u64, BackgroundTask)>,
+    /// Every task gets a turn.
+    look_at_all: bool,
+}
+
+/// What becomes of the thread when it has no task.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum IdleThread {
+    /// It ends; the next task starts another.
+    Ends,
+    /// It stays, since a task has come meanwhile.
+    Stays,
+}
+
 /// The id of the bell. Ids of tasks start at 1.
 const BELL: u64 = 0;
 /// The thread ends after this time without a task.
@@ -80,7 +97,9 @@ impl BackgroundThread {
             drop(at_work);
             if !self.tasks.is_empty() {
                 idle_since = Instant::now();
-            } else if idle_since.elapsed() >= IDLE && self.sender.let_thread_end() {
+            } else if idle_since.elapsed() >= IDLE
+                && self.sender.let_thread_end() == IdleThread::Ends
+            {
                 return;
             }
         }
@@ -108,8 +127,9 @@ impl BackgroundThread {
 
     fn take_fresh(&mut self) {
         self.bell.silence();
-        let (fresh, look_at_all) = self.sender.take_fresh(&mut self.limits);
-        for (id, task) in fresh {
+        let news = self.sender.take_news();
+        self.limits = news.limits;
+        for (id, task) in news.fresh {
             let scheduled = ScheduledTask {
                 task,
                 events: PollFlags::empty(),
@@ -118,7 +138,7 @@ impl BackgroundThread {
             self.tasks.insert(id, scheduled);
             self.give_turn(id);
         }
-        if look_at_all {
+        if news.look_at_all {
             let all: Vec<_> = self.tasks.keys().copied().collect();
             all.into_iter().for_each(|id| self.give_turn(id));
         }
@@ -223,13 +243,14 @@ impl BackgroundSender {
         held.map(|(&id, fd)| (id, Arc::clone(fd))).collect()
     }
 
-    /// Returns the new tasks, and whether all tasks get a turn.
-    fn take_fresh(&self, limits: &mut TaskLimits) -> (Vec<(u64, BackgroundTask)>, bool) {
+    fn take_news(&self) -> SenderNews {
         let mut state = lock(&self.state);
-        *limits = state.exit.limits();
-        let look_at_all = std::mem::take(&mut state.look_at_all);
         self.changed.notify_all();
-        (std::mem::take(&mut state.fresh), look_at_all)
+        SenderNews {
+            limits: state.exit.limits(),
+            fresh: std::mem::take(&mut state.fresh),
+            look_at_all: std::mem::take(&mut state.look_at_all),
+        }
     }
 
     fn let_go(&self, id: u64) {
@@ -238,15 +259,14 @@ impl BackgroundSender {
         self.changed.notify_all();
     }
 
-    /// Lets the thread end unless there are new tasks. Returns `true` if it may end.
-    fn let_thread_end(&self) -> bool {
+    /// Decides whether the thread, which has no task, ends.
+    fn let_thread_end(&self) -> IdleThread {
         let mut state = lock(&self.state);
-        let ends = state.fresh.is_empty();
-        if ends {
-            // Under the lock: a task that is added after this starts another thread.
-            state.bell = None;
+        if !state.fresh.is_empty() {
+            return IdleThread::Stays;
         }
-        ends
+        state.bell = None;
+        IdleThread::Ends
     }
 }
 

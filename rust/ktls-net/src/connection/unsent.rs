@@ -8,7 +8,7 @@ use super::Connection;
 use super::close::finish_sending;
 use super::stalled::StalledConnection;
 use super::write::push;
-use crate::background_sender;
+use crate::background_sender::{self, TaskStart};
 use crate::fork;
 
 impl Connection {
@@ -22,10 +22,10 @@ impl Connection {
             return;
         }
         // Of its own, so that the connection's goes back to the system when it is closed.
-        let started = fd.try_clone().is_ok_and(|fd| {
+        let started = fd.try_clone().map_or(TaskStart::NotStarted, |fd| {
             background_sender::send_later(Arc::new(fd), StalledConnection::new(self))
         });
-        if !started {
+        if started == TaskStart::NotStarted {
             self.in_background.store(0, Ordering::Release);
         }
     }

@@ -10,7 +10,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use super::Connection;
-use crate::wait::{ProgressDeadline, write_before_more, write_now};
+use crate::wait::{FlushOutcome, ProgressDeadline, WriteNow, write_before_more, write_now};
 use crate::{NetError, Wait};
 
 /// Plaintext that a call takes at a time if it does not wait until TCP has it.
@@ -51,11 +51,12 @@ impl Connection {
         let mut taken = 0;
         loop {
             let rest = &data[taken..];
-            let (count, flushed) = match self.write_now(fd, &rest[..rest.len().min(most)]) {
+            let written = match self.write_now(fd, &rest[..rest.len().min(most)]) {
                 Err(_) if taken > 0 => return Ok(taken),
-                step => step?,
+                written => written?,
             };
-            taken += count;
+            taken += written.taken;
+            let flushed = written.flush == FlushOutcome::All;
             if taken == data.len() && (flushed || patience == Wait::Never) {
                 return Ok(taken);
             }
@@ -65,23 +66,25 @@ impl Connection {
         }
     }
 
-    /// Seals some of `data` once everything sealed before is sent: gives how much, and whether all is sent.
-    pub(crate) fn write_now(&self, fd: &OwnedFd, data: &[u8]) -> Result<(usize, bool), NetError> {
+    /// Seals some of `data` once TCP has all that was sealed before, and sends it as far as TCP takes it.
+    pub(crate) fn write_now(&self, fd: &OwnedFd, data: &[u8]) -> Result<WriteNow, NetError> {
         self.check_alive()?;
         let mut tx = self.sending_half();
         push(fd, &mut tx)?;
-        if !tx.wire().is_empty() || data.is_empty() {
-            return Ok((0, tx.wire().is_empty()));
+        let flush = FlushOutcome::from_unsent(tx.wire());
+        if flush == FlushOutcome::Full || data.is_empty() {
+            return Ok(WriteNow { taken: 0, flush });
         }
-        let count = tx.write(data, self.now())?;
-        let write = if count < data.len() {
+        let taken = tx.write(data, self.now())?;
+        let write = if taken < data.len() {
             write_before_more
         } else {
             write_now
         };
         // Its bytes are accepted: an error of the socket shows in the next call.
         let _shows_again = push_by(write, fd, &mut tx);
-        Ok((count, tx.wire().is_empty()))
+        let flush = FlushOutcome::from_unsent(tx.wire());
+        Ok(WriteNow { taken, flush })
     }
 
     /// Sends what is sealed.

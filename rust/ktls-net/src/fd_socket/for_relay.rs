@@ -11,11 +11,11 @@ use rustix::net::Shutdown;
 
 use super::FdSocket;
 use super::recv::FdSocketRx;
-use super::tx_side::{FlushOutcome, seal_at_once};
+use super::tx_side::seal_at_once;
 use crate::descriptor::{HasTurns, IoTurn, OpenFd};
 use crate::error::UnfitForRelay;
 use crate::mutex::lock;
-use crate::wait::ReadNow;
+use crate::wait::{FlushOutcome, ReadNow, WriteNow};
 use crate::{NetError, Wait};
 
 /// Reads from TCP without data among them before the caller gets to look up.
@@ -126,8 +126,8 @@ impl FdSocket {
         self.fd.number().map(|_| ReadNow::End)
     }
 
-    /// Seals some of `data` once all from before is with TCP: gives how much, and whether all is with
-    /// TCP. Records that were sealed are counted in `records`.
+    /// Seals some of `data` once TCP has all that was sealed before. Records that were sealed are counted in
+    /// `records`.
     ///
     /// # Errors
     /// As [`FdSocket::send`]; EPIPE after `shutdown(WR)`.
@@ -136,19 +136,19 @@ impl FdSocket {
         fd: &OwnedFd,
         data: &[u8],
         records: &mut u64,
-    ) -> Result<(usize, bool), NetError> {
+    ) -> Result<WriteNow, NetError> {
         let _ring = self.watchers.ring_later();
-        let flushed = self.tx.write(fd, false)? == FlushOutcome::All;
-        if !flushed || data.is_empty() {
-            return Ok((0, flushed));
+        let flush = self.tx.write(fd, false)?;
+        if flush == FlushOutcome::Full || data.is_empty() {
+            return Ok(WriteNow { taken: 0, flush });
         }
         if self.tx.is_dead() {
             self.fd.number()?;
             return Err(NetError::Io(Errno::PIPE));
         }
         let taken = self.seal_now(data, records)?;
-        let flushed = self.tx.write(fd, false)? == FlushOutcome::All;
-        Ok((taken, flushed))
+        let flush = self.tx.write(fd, false)?;
+        Ok(WriteNow { taken, flush })
     }
 
     fn seal_now(&self, data: &[u8], records: &mut u64) -> Result<usize, NetError> {

@@ -11,10 +11,10 @@ use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
 
 use super::tx_queue::TxQueue;
-use super::tx_side::{FlushOutcome, seal_at_once};
+use super::tx_side::seal_at_once;
 use super::{FdSocket, wait_at};
 use crate::queue::{KeptBytes, SendPayload};
-use crate::wait::ProgressDeadline;
+use crate::wait::{FlushOutcome, ProgressDeadline};
 use crate::{NetError, Wait};
 
 /// One send call under way.

@@ -13,9 +13,11 @@ use rustix::net::{SendFlags, Shutdown, send};
 
 use super::stalled::StalledSocket;
 use super::tx_queue::TxQueue;
+use crate::background_sender::TaskStart;
 use crate::bell::ReadinessWatchers;
 use crate::fork::Ownership;
 use crate::mutex::lock;
+use crate::wait::FlushOutcome;
 use crate::{NetError, Wait, background_sender};
 
 /// Plain TCP until it has a key.
@@ -45,15 +47,6 @@ enum BackgroundPusher {
     Running,
     /// The stream is to be shut down behind them.
     RunningToFin,
-}
-
-/// How far a write came.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum FlushOutcome {
-    /// All is with TCP.
-    All,
-    /// TCP has no room.
-    Full,
 }
 
 /// How far a turn in the background came.
@@ -219,10 +212,11 @@ impl FdSocketTx {
         if how == Shutdown::Both {
             rustix::net::shutdown(fd, Shutdown::Read)?;
         }
-        if self.push(fd, BackgroundPusher::RunningToFin) {
-            return Ok(());
+        match self.push(fd, BackgroundPusher::RunningToFin) {
+            // FIN follows behind what is sealed.
+            TaskStart::Started => Ok(()),
+            TaskStart::NotStarted => Ok(rustix::net::shutdown(fd, Shutdown::Write)?),
         }
-        Ok(rustix::net::shutdown(fd, Shutdown::Write)?)
     }
 
     /// What a call could not write leaves when TCP has room.
@@ -251,26 +245,27 @@ impl FdSocketTx {
         background_sender::let_go_of_closed();
     }
 
-    /// Has what is sealed sent in the background; false when there is nothing to send, or nobody to.
-    fn push(self: &Arc<Self>, fd: &Arc<OwnedFd>, task: BackgroundPusher) -> bool {
+    /// Has what is sealed sent in the background. Nothing is started when there is nothing to send, or when
+    /// the system has no thread for it.
+    fn push(self: &Arc<Self>, fd: &Arc<OwnedFd>, task: BackgroundPusher) -> TaskStart {
         if self.queued().is_some_and(|queued| queued.lane.fin_later()) {
-            return true;
+            return TaskStart::Started;
         }
         let mut pusher = lock(&self.pusher);
         if *pusher != BackgroundPusher::Idle {
             if task == BackgroundPusher::RunningToFin {
                 *pusher = task;
             }
-            return true;
+            return TaskStart::Started;
         }
         if !matches!(self.write(fd, false), Ok(FlushOutcome::Full)) {
-            return false;
+            return TaskStart::NotStarted;
         }
         // Of its own, so that the socket's goes back to the system when the socket is closed.
         let fd = fd.try_clone().map_or_else(|_| Arc::clone(fd), Arc::new);
         let stalled = StalledSocket::new(Arc::clone(self));
         let started = background_sender::send_later(Arc::clone(&fd), stalled);
-        if started {
+        if started == TaskStart::Started {
             *pusher = task;
         } else if self.is_dead() || self.is_orphaned() {
             drop(pusher);

@@ -24,6 +24,30 @@ struct PlaintextBuffer {
     used: usize,
 }
 
+/// Whether a step of a pump has changed anything.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum PumpProgress {
+    /// Bytes or news have moved: another step may move more.
+    Moved,
+    /// Nothing has moved: the pump has to wait for a descriptor.
+    Stalled,
+}
+
+impl PumpProgress {
+    /// [`PumpProgress::Moved`] if `moved` holds.
+    pub(super) const fn when(moved: bool) -> Self {
+        if moved { Self::Moved } else { Self::Stalled }
+    }
+
+    /// The progress of two steps that were both taken.
+    pub(super) const fn or(self, other: Self) -> Self {
+        match self {
+            Self::Moved => Self::Moved,
+            Self::Stalled => other,
+        }
+    }
+}
+
 /// One direction.
 #[derive(Default)]
 pub(super) struct DirectionFlow {
@@ -117,10 +141,10 @@ impl DirectionFlow {
         self.total += count as u64;
     }
 
-    /// Forgets what waits; true if anything did.
-    pub(super) const fn discard(&mut self) -> bool {
-        let waited = !self.is_empty();
+    /// Drops what waits.
+    pub(super) const fn discard(&mut self) -> PumpProgress {
+        let progress = PumpProgress::when(!self.is_empty());
         self.start = self.end;
-        waited
+        progress
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
-use super::flow::SpareBuffers;
+use super::flow::{PumpProgress, SpareBuffers};
 use super::pair::{OnClose, PairEnd, PairOptions, RelayPair};
 use super::pump::{GRACE, PairPump};
 use super::side::RelaySide;
@@ -82,11 +82,11 @@ impl PumpJob {
 
     fn take_steps(&mut self, spare: &mut SpareBuffers) -> Result<PumpNext, NetError> {
         for _ in 0..STEPS {
-            let moved = self.pump.step(spare);
+            let progress = self.pump.pump_both(spare);
             if let Some(ending) = self.pump.ending() {
                 return ending.map(PumpNext::End);
             }
-            if !moved {
+            if progress == PumpProgress::Stalled {
                 return Ok(PumpNext::Wait);
             }
             if self.pump.take_look_up() {

@@ -7,7 +7,7 @@ use ktls_core::FifoPool;
 
 use crate::background_sender::reset_when_closed;
 use crate::descriptor::{BothTurns, OpenFd};
-use crate::wait::ReadNow;
+use crate::wait::{ReadNow, WriteNow};
 use crate::{FdSocket, NetError, Wait};
 
 /// A socket of the kernel face, with what it has done for its pair.
@@ -50,7 +50,7 @@ impl KtlsSide {
         read.map_err(ktls_side)
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(usize, bool), NetError> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<WriteNow, NetError> {
         let written = self.socket.write_now(&self.fd, bytes, &mut self.sent);
         written.map_err(ktls_side)
     }

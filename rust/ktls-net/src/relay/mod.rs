@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::wait::timespec;
 use crate::{Connection, NetError, Wait};
-use flow::SpareBuffers;
+use flow::{PumpProgress, SpareBuffers};
 use pump::{GRACE, PairPump};
 
 pub use ktls::KtlsSide;
@@ -94,7 +94,7 @@ impl Relay {
         let mut step = 0_u64;
         loop {
             step += 1;
-            let moved = self.pump.step(&mut self.spare);
+            let progress = self.pump.pump_both(&mut self.spare);
             if let Some(ending) = self.pump.ending() {
                 return ending.map(drop);
             }
@@ -102,11 +102,11 @@ impl Relay {
                 return self.pump.end_stopped().map(drop);
             }
             // Busy sides must not keep us from seeing a stop, or our caller from seeing a signal.
-            if !moved
+            if progress == PumpProgress::Stalled
                 || step.is_multiple_of(STEPS_BETWEEN_SIGNAL_CHECKS)
                 || self.pump.take_look_up()
             {
-                self.wait(!moved)?;
+                self.wait(progress)?;
                 self.pump.borrow_memory(&mut self.spare);
                 if started.elapsed() > SIGNALS {
                     return Err(NetError::Interrupted);
@@ -115,9 +115,10 @@ impl Relay {
         }
     }
 
-    /// Sees whether it is to stop; with `block` waits until something can move.
-    fn wait(&mut self, block: bool) -> Result<(), NetError> {
+    /// Looks whether it is to stop; where nothing has moved, waits until something can.
+    fn wait(&mut self, progress: PumpProgress) -> Result<(), NetError> {
         let mut spare = std::mem::take(&mut self.spare);
+        let block = progress == PumpProgress::Stalled;
         if block {
             self.pump.return_memory(&mut spare);
         }

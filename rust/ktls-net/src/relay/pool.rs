@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::job::PumpJob;
 use super::pair::{OnClose, PairOptions, RelayPair};
-use super::post::PoolInbox;
+use super::post::{PoolAdmission, PoolInbox};
 use super::side::RelaySide;
 use super::worker::PoolWorker;
 use crate::NetError;
@@ -111,10 +111,9 @@ impl RelayPool {
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let pair = RelayPair::new(id, post);
         let job = PumpJob::new(sides, options, Arc::clone(&pair), on_close)?;
-        if post.add(Box::new(job)) {
-            Ok(pair)
-        } else {
-            Err(NetError::Io(Errno::BADF))
+        match post.add(Box::new(job)) {
+            PoolAdmission::Added => Ok(pair),
+            PoolAdmission::Closed => Err(NetError::Io(Errno::BADF)),
         }
     }
 
@@ -135,7 +134,7 @@ impl RelayPool {
     pub fn join(&self) -> Result<(), NetError> {
         self.home.check()?;
         if self.threads.contains(&thread::current().id())
-            || self.running.wait(SIGNAL_CHECK_INTERVAL)
+            || self.running.are_over_within(SIGNAL_CHECK_INTERVAL)
         {
             return Ok(());
         }
@@ -145,7 +144,7 @@ impl RelayPool {
     /// True once all threads have ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.home.is_here() && self.running.wait(Duration::ZERO)
+        self.home.is_here() && self.running.are_over_within(Duration::ZERO)
     }
 
     /// Pairs under way.
@@ -204,8 +203,8 @@ impl PoolTally {
 }
 
 impl RunningThreads {
-    /// Waits at most so long; true when none runs.
-    fn wait(&self, patience: Duration) -> bool {
+    /// Returns true once no thread runs, for which it waits at most for `patience`.
+    fn are_over_within(&self, patience: Duration) -> bool {
         let count = lock(&self.count);
         let waited = self
             .one_less

@@ -24,6 +24,15 @@ pub(super) struct PoolInbox {
     load: AtomicUsize,
 }
 
+/// Whether a pool's thread takes a pair.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum PoolAdmission {
+    /// The thread will pump it.
+    Added,
+    /// The thread was told to close, and takes no more.
+    Closed,
+}
+
 #[derive(Default)]
 struct PendingOrders {
     orders: Vec<PoolOrder>,
@@ -49,17 +58,17 @@ impl PoolInbox {
         self.bell.ring();
     }
 
-    /// Gives the thread one more pair; false once it was told to close.
-    pub(super) fn add(&self, job: Box<PumpJob>) -> bool {
+    /// Gives the thread one more pair.
+    pub(super) fn add(&self, job: Box<PumpJob>) -> PoolAdmission {
         let mut inbox = lock(&self.inbox);
         if inbox.closed {
-            return false;
+            return PoolAdmission::Closed;
         }
         self.load.fetch_add(1, Ordering::SeqCst);
         inbox.orders.push(PoolOrder::Add(job));
         drop(inbox);
         self.bell.ring();
-        true
+        PoolAdmission::Added
     }
 
     /// No pair is added behind this.

@@ -6,11 +6,11 @@ use ktls_core::Error as CoreError;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use super::flow::{BUFFER, DirectionFlow, SpareBuffers};
+use super::flow::{BUFFER, DirectionFlow, PumpProgress, SpareBuffers};
 use super::pair::PairEnd;
 use super::side::RelaySide;
 use crate::descriptor::BothTurns;
-use crate::wait::ReadNow;
+use crate::wait::{FlushOutcome, ReadNow, WriteNow};
 use crate::{NetError, Wait};
 
 /// Two sides and what is on its way between them. Memory is bounded, a slow side slows the other
@@ -87,9 +87,9 @@ impl PairPump {
         Ok([a.turns(patience)?, b.turns(patience)?])
     }
 
-    /// Moves what can be moved; false when one has to wait.
-    pub(super) fn step(&mut self, spare: &mut SpareBuffers) -> bool {
-        self.pump(0, spare) | self.pump(1, spare)
+    /// Moves what can be moved now, in both directions.
+    pub(super) fn pump_both(&mut self, spare: &mut SpareBuffers) -> PumpProgress {
+        self.pump(0, spare).or(self.pump(1, spare))
     }
 
     /// Takes the memory that the sides need for the next steps.
@@ -257,17 +257,17 @@ impl PairPump {
     }
 
     /// The direction that begins at side `from`.
-    fn pump(&mut self, from: usize, spare: &mut SpareBuffers) -> bool {
-        let moved = self.read(from, spare) | self.write(from);
+    fn pump(&mut self, from: usize, spare: &mut SpareBuffers) -> PumpProgress {
+        let moved = self.read(from, spare).or(self.write(from));
         self.flows[from].rest(spare);
-        moved | self.end(from)
+        moved.or(self.end(from))
     }
 
-    fn read(&mut self, from: usize, spare: &mut SpareBuffers) -> bool {
+    fn read(&mut self, from: usize, spare: &mut SpareBuffers) -> PumpProgress {
         let flow = &mut self.flows[from];
         let open = !flow.ended && self.control.is_none();
         if !open || !flow.is_empty() || self.unsent[1 - from] {
-            return false;
+            return PumpProgress::Stalled;
         }
         let side = &mut self.sides[from];
         // Only what opens in place needs the byte behind whole records.
@@ -286,14 +286,14 @@ impl PairPump {
             Err(error) if error.is_truncation() => self.meet_truncation(from, &error),
             Err(error) => self.lose_side(from, &error),
         }
-        true
+        PumpProgress::Moved
     }
 
     /// A stop ends what is on its way to the peer of a connection where it has paused.
-    fn end_if_stopped(&mut self, from: usize) -> bool {
+    fn end_if_stopped(&mut self, from: usize) -> PumpProgress {
         let ends = self.at_stop.is_some() && !self.sides[1 - from].is_plain();
         self.flows[from].ended |= ends;
-        ends
+        PumpProgress::when(ends)
     }
 
     /// From here on only what was read before is passed on.
@@ -332,27 +332,28 @@ impl PairPump {
     }
 
     /// What a side refuses is read on and dropped: its answer may be on its way to the peer.
-    fn write(&mut self, from: usize) -> bool {
+    fn write(&mut self, from: usize) -> PumpProgress {
         let (flow, unsent) = (&mut self.flows[from], &mut self.unsent[1 - from]);
         if flow.refused.is_some() {
             return flow.discard();
         }
         if flow.is_empty() && !*unsent {
-            return false;
+            return PumpProgress::Stalled;
         }
         match self.sides[1 - from].write(flow.waiting()) {
-            Err(NetError::Interrupted) => true,
+            Err(NetError::Interrupted) => PumpProgress::Moved,
             Err(error) => self.meet_refusal(from, error),
-            Ok((count, flushed)) => {
-                flow.wrote(count);
-                let waited = std::mem::replace(unsent, !flushed);
-                count > 0 || (waited && flushed)
+            Ok(WriteNow { taken, flush }) => {
+                flow.wrote(taken);
+                let waits = flush == FlushOutcome::Full;
+                let waited = std::mem::replace(unsent, waits);
+                PumpProgress::when(taken > 0 || (waited && !waits))
             }
         }
     }
 
     /// The receiver of a direction takes no more.
-    fn meet_refusal(&mut self, from: usize, error: NetError) -> bool {
+    fn meet_refusal(&mut self, from: usize, error: NetError) -> PumpProgress {
         let to = 1 - from;
         self.unsent[to] = false;
         match error.is_gone() {
@@ -371,10 +372,10 @@ impl PairPump {
 
     /// Tells the receiver of a direction that it has ended. Once a control record was met not even a stop is
     /// told: both sides go back to their owner as they are.
-    fn end(&mut self, from: usize) -> bool {
+    fn end(&mut self, from: usize) -> PumpProgress {
         let to = 1 - from;
         if !self.flows[from].finished() || self.unsent[to] || self.control.is_some() {
-            return false;
+            return PumpProgress::Stalled;
         }
         if self.flows[from].refused.is_none()
             && let Err(error) = self.sides[to].end()
@@ -387,6 +388,6 @@ impl PairPump {
         if self.flows[to].refused.is_some() && self.give_up.is_none() {
             self.give_up = Some(Instant::now() + GRACE);
         }
-        true
+        PumpProgress::Moved
     }
 }

@@ -10,7 +10,7 @@ use rustix::net::{Shutdown, shutdown};
 use super::ktls::KtlsSide;
 use crate::background_sender::{EndSignal, deliver_and_close, reset_when_closed};
 use crate::descriptor::BothTurns;
-use crate::wait::{ReadNow, read_now, write_now};
+use crate::wait::{FlushOutcome, ReadNow, WriteNow, read_now, write_now};
 use crate::{Connection, FdSocket, NetError, OpenFd, Wait};
 
 /// What one end of a pair is.
@@ -98,16 +98,21 @@ impl RelaySide {
         }
     }
 
-    /// Takes some of `bytes` once all from before is sent: how much, and whether all is sent.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(usize, bool), NetError> {
+    /// Takes some of `bytes` once TCP has all that was taken before.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<WriteNow, NetError> {
         match self {
             Self::Tls { connection, fd } => connection.write_now(fd, bytes),
             Self::Ktls(side) => side.write(bytes),
-            Self::Plain(fd) => match write_now(fd.as_fd(), bytes) {
-                Ok(count) => Ok((count, true)),
-                Err(NetError::Io(Errno::AGAIN)) => Ok((0, true)),
-                Err(error) => Err(plain_side(error)),
-            },
+            Self::Plain(fd) => {
+                let taken = match write_now(fd.as_fd(), bytes) {
+                    Ok(count) => count,
+                    Err(NetError::Io(Errno::AGAIN)) => 0,
+                    Err(error) => return Err(plain_side(error)),
+                };
+                // Nothing is sealed, so that nothing waits.
+                let flush = FlushOutcome::All;
+                Ok(WriteNow { taken, flush })
+            }
         }
     }
 
