@@ -5,7 +5,7 @@ use crate::socket::CallFault;
 use crate::socket::call::{CTRUNC, ControlRoom, EOR, RecvFlags};
 use crate::wire::ContentType;
 
-/// A receive call under way.
+/// A receive call under way: what it asked for, and what it has got so far.
 #[derive(Debug)]
 pub struct ReceiveCall {
     flags: RecvFlags,
@@ -23,7 +23,7 @@ pub struct ReceiveCall {
 pub struct ReceiveResult {
     /// Bytes of plaintext.
     pub len: usize,
-    /// The type for the control message; none when nothing was delivered.
+    /// The content type for the control message. None when nothing was delivered.
     pub record_type: Option<u8>,
     /// `MSG_EOR`: a record was finished.
     pub end_of_record: bool,
@@ -40,7 +40,7 @@ pub(super) enum RecordAdmission {
 }
 
 impl ReceiveResult {
-    /// The data of the `TLS_GET_RECORD_TYPE` message, as far as there is room for it.
+    /// Returns the data of the `TLS_GET_RECORD_TYPE` message, as far as the caller has room for it.
     #[must_use]
     pub fn control(&self) -> Option<Vec<u8>> {
         match self.room {
@@ -50,7 +50,7 @@ impl ReceiveResult {
         }
     }
 
-    /// `msg_flags`
+    /// Returns `msg_flags`.
     #[must_use]
     pub const fn flags(&self) -> u32 {
         let eor = if self.end_of_record { EOR } else { 0 };
@@ -62,7 +62,7 @@ impl ReceiveResult {
 }
 
 impl ReceiveCall {
-    /// A call for `len` bytes. `low_water` is `SO_RCVLOWAT`.
+    /// Begins a call for `len` bytes. `low_water` is `SO_RCVLOWAT`.
     #[must_use]
     pub fn new(flags: RecvFlags, room: ControlRoom, len: usize, low_water: usize) -> Self {
         let target = if flags.wait_all {
@@ -82,7 +82,7 @@ impl ReceiveCall {
         }
     }
 
-    /// Leaves a record that does not fit behind others to the next call, so that none is copied.
+    /// Lets the call end before a record that does not fit behind others, so that no plaintext is copied.
     #[must_use]
     pub const fn whole_records(self) -> Self {
         Self {
@@ -91,13 +91,13 @@ impl ReceiveCall {
         }
     }
 
-    /// True once the call may return although more fits.
+    /// Returns true once the call has got enough to return, although more would fit.
     #[must_use]
     pub const fn satisfied(&self) -> bool {
         self.got >= self.target
     }
 
-    /// What the call returns if it ends now.
+    /// Returns what the call returns if it ends now.
     #[must_use]
     pub fn received(&self) -> ReceiveResult {
         ReceiveResult {
@@ -108,10 +108,10 @@ impl ReceiveCall {
         }
     }
 
-    /// Data comes before errors: the fault counts only if nothing was copied.
+    /// Ends the call at `fault`. Data comes before errors: a call that has got bytes returns them.
     ///
     /// # Errors
-    /// The fault.
+    /// `fault`, if nothing was copied.
     pub fn end(&self, fault: impl Into<CallFault>) -> Result<(), CallFault> {
         if self.got > 0 {
             Ok(())
@@ -120,7 +120,7 @@ impl ReceiveCall {
         }
     }
 
-    /// True when a record that does not fit waits for the next call.
+    /// Returns true if a record that does not fit now is left to the next call.
     pub(super) const fn leaves_cut_records(&self) -> bool {
         self.whole && self.copied()
     }
@@ -129,7 +129,7 @@ impl ReceiveCall {
         self.flags.peek
     }
 
-    /// True when the call has got bytes.
+    /// Returns true once the call has got bytes.
     #[must_use]
     pub const fn copied(&self) -> bool {
         self.got > 0
@@ -140,13 +140,13 @@ impl ReceiveCall {
             .is_some_and(|kind| kind != ContentType::APPLICATION_DATA.0)
     }
 
-    /// True when the call met more than one record.
+    /// Returns true once the call has met more than one record.
     #[must_use]
     pub const fn met_several(&self) -> bool {
         self.several
     }
 
-    /// Counts bytes that were copied.
+    /// Counts `len` bytes that were copied to the caller.
     pub fn add(&mut self, len: usize) {
         self.got += len;
     }

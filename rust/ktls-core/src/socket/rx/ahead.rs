@@ -1,5 +1,7 @@
-//! Records opened before a call comes to them. They change nothing: number, pause, type and errors wait for
-//! the call, and a record that does not open is left to it.
+//! Records opened before a call comes to them, by the worker of an offload queue.
+//!
+//! Opening ahead changes nothing that a caller can see: number, pause, type and errors wait for the call, and
+//! a record that does not open is left to it.
 
 use std::collections::VecDeque;
 
@@ -8,15 +10,15 @@ use crate::socket::rx::SocketRx;
 use crate::socket::rx::open::is_key_update;
 use crate::wiped::WipedBytes;
 
-/// Plaintexts of the next records on the wire.
+/// The plaintexts of the next records on the wire.
 #[derive(Debug, Default)]
 pub(super) struct OpenedAhead {
     records: VecDeque<AheadRecord>,
-    /// Bytes of wire that they are.
+    /// Bytes of wire that these records take.
     len: usize,
-    /// What follows needs another key, or does not open.
+    /// The record behind them needs another key, or does not open.
     stopped: bool,
-    /// Memory to use again.
+    /// Memory for the next plaintexts.
     spare: Vec<WipedBytes>,
 }
 
@@ -41,7 +43,7 @@ impl OpenedAhead {
         self.records.is_empty()
     }
 
-    /// Puts the plaintext of the next record in the place of `scratch`.
+    /// Takes the next record and swaps its plaintext with `scratch`. Returns None if none is opened.
     pub(super) fn take(&mut self, scratch: &mut WipedBytes) -> Option<InnerPlaintext> {
         let AheadRecord {
             len,
@@ -53,7 +55,7 @@ impl OpenedAhead {
         Some(inner)
     }
 
-    /// What was opened was opened under a key that is gone.
+    /// Drops what was opened, under a key that is gone.
     pub(super) fn clear(&mut self) {
         self.records.clear();
         (self.len, self.stopped) = (0, false);

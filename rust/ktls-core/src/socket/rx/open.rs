@@ -67,12 +67,12 @@ impl SocketRx {
         self.deliver_record(inner, place, call, out)
     }
 
-    /// True when the whole plaintext is delivered and taken by this call.
+    /// Returns true if this call takes the whole plaintext of a record.
     fn delivers(&self, inner_len: usize, call: &ReceiveCall, out: &ReceiveBuffers<'_, '_>) -> bool {
         !call.peeks() && self.fits(inner_len, out)
     }
 
-    /// Opens the record of `len` bytes at the head into `rx_list`.
+    /// Opens the record of `len` bytes at the head into `rx_list`, where a later call finds it.
     pub(super) fn open_aside(
         &mut self,
         len: usize,
@@ -123,7 +123,7 @@ impl SocketRx {
         }
     }
 
-    /// True when a device has opened the record at the head; otherwise its ciphertext is there.
+    /// Returns true if a device has opened the record at the head; otherwise its ciphertext is there.
     fn opened_by_device(&mut self, len: usize) -> bool {
         let Some(offload) = &mut self.offload else {
             return false;
@@ -144,7 +144,7 @@ impl SocketRx {
         }
     }
 
-    /// Takes the opened record off the wire and moves on to the next.
+    /// Takes the opened record off the wire, spends its number, and moves on to the next.
     fn consume_head_record(&mut self, len: usize, shared: &SocketShared) {
         self.wire.consume(len);
         if let Some(offload) = &mut self.offload {
@@ -162,7 +162,8 @@ impl SocketRx {
         }
     }
 
-    /// K-1: nothing but the first byte of a handshake record is looked at, in TLS 1.2 as well (K-3).
+    /// Pauses the direction. Nothing but the first byte of a handshake record is looked at (K-1), in TLS 1.2 as
+    /// well (K-3).
     fn pause_at_key_update(&mut self, shared: &SocketShared) -> Result<(), Error> {
         self.rekey = self.rekey.on(RxRekeyEvent::KeyUpdateRead)?;
         if let Some(offload) = &mut self.offload {
@@ -223,7 +224,7 @@ impl SocketRx {
         })
     }
 
-    /// What lies in `scratch` is delivered later, from the byte `start` on.
+    /// Moves the plaintext in `scratch` to `rx_list`; its first `start` bytes are delivered already.
     fn keep_scratch(&mut self, inner: InnerPlaintext, start: usize) {
         let memory = if 2 * inner.len < self.scratch.len() {
             // A peek may keep many: none has much more memory than it needs.
@@ -243,7 +244,7 @@ impl SocketRx {
         self.opened.push_back(opened);
     }
 
-    /// The first opened record is delivered.
+    /// Drops the first record of `rx_list`, which is delivered.
     pub(super) fn forget_opened(&mut self) {
         if let Some(record) = self.opened.pop_front()
             && record.memory.len() > self.spare.len()
@@ -252,26 +253,27 @@ impl SocketRx {
         }
     }
 
-    /// Would the kernel have opened the record at the head straight into the caller's buffer?
+    /// Returns true if the kernel would open the record at the head straight into the caller's buffer, in the
+    /// hope that it is data without padding (`TLS_RX_EXPECT_NO_PAD`).
     fn optimistic(&self) -> bool {
         self.no_pad == NoPad::On
             && self.wire.bytes().first() == Some(&ContentType::APPLICATION_DATA.0)
     }
 
-    /// True when `out` has room for so much plaintext, type and padding.
+    /// Returns true if `out` has room for the plaintext and padding of `inner_len` bytes of inner plaintext.
     pub(super) fn fits(&self, inner_len: usize, out: &ReceiveBuffers<'_, '_>) -> bool {
         inner_len <= out.room() + self.type_len()
     }
 
-    /// Bytes of the type inside a record.
+    /// Returns how many bytes the content type takes inside a record.
     pub(super) fn type_len(&self) -> usize {
         usize::from(self.key.info().version() == TLS13)
     }
 }
 
-/// The record at the head, open.
+/// The record at the head, once it is opened.
 pub(super) struct HeadRecord {
-    /// Bytes of wire.
+    /// Its bytes of wire.
     pub(super) len: usize,
     pub(super) inner: InnerPlaintext,
     pub(super) place: OpenDestination,
@@ -282,12 +284,12 @@ pub(super) struct HeadRecord {
 pub(super) enum OpenDestination {
     /// The caller's buffer.
     Direct,
-    /// Our own.
+    /// `scratch`, from which it is copied or moved to `rx_list`.
     Aside,
 }
 
-/// Opens into the caller's buffer. Of type and padding behind the plaintext nothing stays there: the last
-/// byte, which is all of it in an unpadded record, is put back; the others are zeros.
+/// Opens a record into the caller's buffer. Nothing of type and padding stays behind the plaintext: the last
+/// byte, which is all of it in a record without padding, gets its old value back; the others become zero.
 fn open_direct(
     key: &TrafficKey,
     seq: u64,
@@ -307,7 +309,8 @@ fn open_direct(
     Ok(inner)
 }
 
-/// The record stays at the head and is tried again by every call (`docs/kernel-rules.md`, S3.2-2).
+/// Ends a call at a record that does not open. It stays at the head, and every call tries it again
+/// (`docs/kernel-rules.md`, S3.2-2).
 fn leave_at_head(
     error: Error,
     call: &ReceiveCall,
@@ -332,7 +335,7 @@ fn end(error: Error, call: &ReceiveCall) -> Result<ReceiveStep, CallFault> {
     call.end(error).map(|()| ReceiveStep::Done)
 }
 
-/// What the kernel counts when the last byte of a record that it hoped to be unpadded data is not 23.
+/// Counts what the kernel counts when a record that it hoped to be data without padding does not end in 23.
 fn count_retry(inner: InnerPlaintext, shared: &SocketShared) {
     if inner.len + 1 < inner.inner_len {
         count_padded(shared);

@@ -7,9 +7,9 @@ use crate::socket::{CallFault, SocketShared};
 use crate::wire::ContentType;
 
 impl SocketRx {
-    /// What is left of the next data record, opened if need be; none when it is not whole.
+    /// Returns what is left of the next data record, which it opens if need be, or None while that is not whole.
     ///
-    /// It stays until [`SocketRx::take`].
+    /// The plaintext stays until [`SocketRx::take`].
     ///
     /// # Errors
     /// [`Error::KeyExpired`], [`Error::BadTag`], [`Error::NoContentType`];
@@ -34,7 +34,7 @@ impl SocketRx {
         Ok(Some(&record.memory[record.left.clone()]))
     }
 
-    /// The first `len` bytes of [`SocketRx::head`] are delivered.
+    /// Drops the first `len` bytes of [`SocketRx::head`], which are delivered.
     pub fn take(&mut self, len: usize) {
         if let Some(record) = self.opened.front_mut() {
             record.take(len);
