@@ -78,7 +78,7 @@ impl End {
             match self.rx.poll() {
                 Some(SessionEvent::KeyUpdate(reply)) => {
                     self.key_updates += 1;
-                    self.tx.peer_updated(reply, NOW)?;
+                    self.tx.take_peer_update(reply, NOW)?;
                 }
                 Some(SessionEvent::Renegotiation) => panic!("not in TLS 1.3"),
                 None if matches!(read, SessionRead::Data(_)) => {}
@@ -109,7 +109,7 @@ fn an_owed_answer_goes_out_before_the_next_data() {
     let mut end = end(1, 2, &KeyUpdatePolicy::default());
     let waits = end.tx.write(&[0; 100_000], NOW).unwrap();
     assert!(waits > 0);
-    end.tx.peer_updated(Reply::Requested, NOW).unwrap();
+    end.tx.take_peer_update(Reply::Requested, NOW).unwrap();
     assert_eq!((end.tx.write(b"x", NOW), end.tx.generation()), (Ok(0), 0));
     end.tx.wrote(end.tx.wire().len());
     assert_eq!((end.tx.write(b"x", NOW), end.tx.generation()), (Ok(1), 1));
@@ -295,7 +295,7 @@ fn close_notify_ends_a_direction_and_a_bare_end_is_a_truncation() {
     a.receive(&mut b, 5, 100).unwrap();
     assert_eq!(a.got, b"half-close");
     b.tx.fail(Some(Alert::InternalError));
-    assert_eq!(b.tx.tail(), SendEnding::Failed);
+    assert_eq!(b.tx.ending(), SendEnding::Failed);
     assert_eq!(a.receive(&mut b, 5, 100), Err(Error::AlertReceived(80)));
 }
 

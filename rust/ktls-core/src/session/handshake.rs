@@ -1,35 +1,41 @@
 //! Handshake messages after the handshake, put together from records (RFC 8446 §4.6, §5.1).
+//!
+//! In a session this is the authority on what is a KeyUpdate. It reads every message anyway, also one that
+//! is cut over records, and refuses what stands where no KeyUpdate may.
 
 use crate::error::Error;
 use crate::rekey::Reply;
 use crate::wiped::WipedBytes;
 use crate::wire::{KEY_UPDATE, NEW_SESSION_TICKET, TLS13};
 
-/// Collects the fragments of one message.
+/// Puts handshake messages together from the plaintexts of records.
 #[derive(Debug)]
 pub(super) struct HandshakeAssembler {
     rules: HandshakeRules,
+    /// The start of a message that is not whole yet.
     partial: WipedBytes,
 }
 
-/// Which messages may come at all.
+/// Which messages may come, and how they are cut.
 #[derive(Clone, Copy, Debug)]
 struct HandshakeRules {
     version: u16,
     is_client: bool,
 }
 
-/// A whole message.
+/// A whole handshake message.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum HandshakeMessage<'a> {
     KeyUpdate(Reply),
+    /// The body of a NewSessionTicket.
     Ticket(&'a [u8]),
-    /// TLS 1.2: HelloRequest or ClientHello.
+    /// A HelloRequest or ClientHello of TLS 1.2.
     Renegotiation,
 }
 
+/// Bytes of the type and the length in front of a body.
 const HEAD: usize = 4;
-/// A ticket of 2^16 bytes with all its fields; nothing longer is expected.
+/// The longest body: a ticket of 2^16 bytes with all its fields.
 const MAX_MESSAGE: usize = (1 << 16) + 1024;
 const HELLO_REQUEST: u8 = 0;
 const CLIENT_HELLO: u8 = 1;
@@ -42,26 +48,26 @@ impl HandshakeAssembler {
         }
     }
 
-    /// True when no message is half read: a key may change here.
+    /// Returns true when no message is half read. Only here may the key change.
     pub(super) fn at_boundary(&self) -> bool {
         self.partial.is_empty()
     }
 
-    /// Takes a record's fragment apart and hands every whole message to `each`.
+    /// Takes the plaintext of a handshake record, and calls `each` with every message that is whole now.
     ///
     /// # Errors
-    /// What the RFC forbids, as soon as it shows: before a message is whole where that can be told.
+    /// What the RFC forbids, as soon as it shows: where possible before the message is whole. Those of `each`.
     pub(super) fn feed(
         &mut self,
         fragment: &[u8],
         each: impl FnMut(HandshakeMessage<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         if self.partial.is_empty() {
-            let used = self.rules.walk(fragment, each)?;
+            let used = self.rules.read_messages(fragment, each)?;
             self.partial.extend_from_slice(&fragment[used..]);
         } else {
             self.partial.extend_from_slice(fragment);
-            let used = self.rules.walk(&self.partial, each)?;
+            let used = self.rules.read_messages(&self.partial, each)?;
             self.partial.remove_front(used);
         }
         Ok(())
@@ -71,15 +77,15 @@ impl HandshakeAssembler {
 type MessageSplit<'a> = Option<(u8, &'a [u8], &'a [u8])>;
 
 impl HandshakeRules {
-    /// Hands out the whole messages at the start of `bytes`; tells how many bytes they take.
-    fn walk(
+    /// Calls `each` with the whole messages at the start of `bytes`. Returns how many bytes they take.
+    fn read_messages(
         self,
         bytes: &[u8],
         mut each: impl FnMut(HandshakeMessage<'_>) -> Result<(), Error>,
     ) -> Result<usize, Error> {
         let mut rest = bytes;
-        while let Some((message_type, body, after)) = self.split(rest)? {
-            let message = whole(message_type, body)?;
+        while let Some((message_type, body, after)) = self.split_message(rest)? {
+            let message = parse_message(message_type, body)?;
             if matches!(message, HandshakeMessage::KeyUpdate(_)) && !after.is_empty() {
                 return Err(Error::DataAfterKeyUpdate);
             }
@@ -89,12 +95,12 @@ impl HandshakeRules {
         Ok(bytes.len() - rest.len())
     }
 
-    /// The first message: its type, its body, and what follows; None while it is not whole.
-    fn split(self, bytes: &[u8]) -> Result<MessageSplit<'_>, Error> {
+    /// Returns the type and body of the first message, and the bytes behind it; None while it is not whole.
+    fn split_message(self, bytes: &[u8]) -> Result<MessageSplit<'_>, Error> {
         let Some(&message_type) = bytes.first() else {
             return Ok(None);
         };
-        if !self.allow(message_type) {
+        if !self.allows(message_type) {
             return Err(Error::UnexpectedMessage { message_type });
         }
         let Some((&[_, a, b, c], rest)) = bytes.split_first_chunk::<HEAD>() else {
@@ -115,7 +121,7 @@ impl HandshakeRules {
             .map(|(body, after)| (message_type, body, after)))
     }
 
-    fn allow(self, message_type: u8) -> bool {
+    fn allows(self, message_type: u8) -> bool {
         match (self.version, message_type) {
             (TLS13, KEY_UPDATE) => true,
             (TLS13, NEW_SESSION_TICKET) => self.is_client,
@@ -125,7 +131,7 @@ impl HandshakeRules {
     }
 }
 
-fn whole(message_type: u8, body: &[u8]) -> Result<HandshakeMessage<'_>, Error> {
+fn parse_message(message_type: u8, body: &[u8]) -> Result<HandshakeMessage<'_>, Error> {
     match (message_type, body) {
         (KEY_UPDATE, &[0]) => Ok(HandshakeMessage::KeyUpdate(Reply::NotRequested)),
         (KEY_UPDATE, &[1]) => Ok(HandshakeMessage::KeyUpdate(Reply::Requested)),

@@ -1,29 +1,29 @@
-//! Where keys come from.
+//! Where the keys of a session come from.
 
 use crate::aead::Provider;
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::Error;
 use crate::key::TrafficSecret;
 
-/// Where the next keys come from: a secret chain, or the TLS library that did the handshake.
+/// The source of a session's next keys: a chain of secrets, or the TLS library that did the handshake.
 pub trait KeySource: Send {
-    /// The next key of `direction` (RFC 8446 §7.2).
+    /// Moves `direction` on to its next key and returns it (RFC 8446 §7.2).
     ///
     /// # Errors
     /// [`Error::NoRekeyIn12`], [`Error::CipherMissing`]
     fn next(&mut self, direction: Direction) -> Result<CryptoInfo, Error>;
 
-    /// Only a client is sent tickets.
+    /// Returns true on the client's side: only a client is sent tickets.
     fn is_client(&self) -> bool;
 
-    /// A NewSessionTicket's body, without its 4-byte header, came in.
+    /// Takes the body of a NewSessionTicket, without its 4-byte header.
     ///
     /// # Errors
     /// [`Error::BadTicket`]
     fn ticket(&mut self, body: &[u8]) -> Result<(), Error>;
 }
 
-/// The traffic secrets of both directions, as a key log tells them.
+/// A source of keys that holds the traffic secrets of both directions, as a key log gives them.
 pub struct SecretChain {
     tx: TrafficSecret,
     rx: TrafficSecret,

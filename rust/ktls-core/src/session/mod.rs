@@ -1,8 +1,10 @@
-//! RFC 8446 / RFC 9846 on top of the record layer: who holds the secrets, sends and answers
-//! KeyUpdates, renews keys before the AEAD limit, closes with close_notify and owes alerts.
+//! The RFC face: TLS sessions after their handshake, as RFC 8446 and RFC 9846 (TLS 1.3) and RFC 5246
+//! (TLS 1.2) want them. A session holds the secrets, sends and answers KeyUpdates, changes keys before the
+//! limit of the AEAD, ends with close_notify, and sends the alerts that the RFCs demand.
 //!
-//! Two halves that share nothing but the [`KeySource`]: [`SessionSender`] and [`SessionReceiver`]. What one
-//! learns and the other must act on comes out as an [`SessionEvent`] for the driver to pass on.
+//! Its two halves, [`SessionSender`] and [`SessionReceiver`], share nothing but the [`KeySource`], so that one
+//! thread can read while another writes. What one half learns and the other must act on is a [`SessionEvent`],
+//! which the driver polls from the receiver and passes on to the sender.
 
 mod handshake;
 mod keys;
@@ -22,32 +24,32 @@ use std::time::Duration;
 use crate::aead::Provider;
 use crate::stats::Stats;
 
-/// What both halves are given from outside.
+/// What both halves of a session are given from outside.
 #[derive(Clone)]
 pub struct SessionSettings {
     /// The cryptography.
     pub provider: &'static dyn Provider,
     /// When keys change.
     pub policy: KeyUpdatePolicy,
-    /// Where it is counted.
+    /// The counters for what the session does.
     pub stats: Arc<Stats>,
 }
 
-/// When own keys are renewed, and how many KeyUpdates of the peer are tolerated.
+/// When our keys change, and how many KeyUpdates of the peer are tolerated.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyUpdatePolicy {
-    /// Plaintext bytes under one key after which a KeyUpdate is sent, but not before
-    /// `rekey_interval` has passed since our last one.
+    /// Bytes of plaintext under one key after which a KeyUpdate is sent, but not within `rekey_interval` of
+    /// our last one. None sends no KeyUpdate because of bytes.
     pub rekey_bytes: Option<u64>,
-    /// Records under one key after which a KeyUpdate is sent; default: the suite's soft limit. As a
-    /// limit of the key it does not wait for `rekey_interval`.
+    /// Records under one key after which a KeyUpdate is sent; None is the suite's soft limit. As a limit of
+    /// the key it does not wait for `rekey_interval`.
     pub rekey_records: Option<u64>,
     /// Least time from a KeyUpdate of ours to one that only `rekey_bytes` asks for. Peers refuse
     /// more than a few KeyUpdates a second: GnuTLS tolerates eight.
     pub rekey_interval: Duration,
-    /// Whether such a KeyUpdate asks the peer to renew its key, too.
+    /// Whether these KeyUpdates ask the peer to change its key, too.
     pub rekey_peer: bool,
-    /// What counts as a storm.
+    /// How many KeyUpdates of the peer are a storm.
     pub key_updates: KeyUpdateLimit,
 }
 

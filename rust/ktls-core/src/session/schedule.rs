@@ -1,19 +1,20 @@
-//! When `rekey_bytes` asks for the next key of ours, and how soon after the last one it may.
+//! When our next key is due because of the bytes sealed, and how long after the last one at the earliest.
 
 use std::time::Duration;
 
 use crate::session::KeyUpdatePolicy;
 
-/// Counts plaintext and time under the key in use. The limit of the AEAD is the sealer's business,
-/// and is not subject to the interval.
+/// Counts plaintext and time under the key in use, for [`KeyUpdatePolicy::rekey_bytes`] and
+/// [`KeyUpdatePolicy::rekey_interval`]. The sealer counts records for the limit of the AEAD, which does not
+/// wait for the interval.
 #[derive(Debug)]
 pub(super) struct RekeySchedule {
-    /// Plaintext under one key.
+    /// The most bytes of plaintext under one key.
     limit: u64,
     interval: Duration,
-    /// Plaintext under this key so far.
+    /// Bytes of plaintext under this key so far.
     bytes: u64,
-    /// The last time that was told.
+    /// The last time that the caller has set.
     now: Duration,
     /// When our last KeyUpdate was sealed.
     updated: Option<Duration>,
@@ -30,7 +31,7 @@ impl RekeySchedule {
         }
     }
 
-    /// A schedule for keys that cannot be renewed.
+    /// A schedule for keys that cannot be changed.
     pub(super) fn never() -> Self {
         Self::new(&KeyUpdatePolicy {
             rekey_bytes: None,
@@ -38,24 +39,24 @@ impl RekeySchedule {
         })
     }
 
-    /// It is `now`, a time on any clock that does not go back.
-    pub(super) const fn tell_time(&mut self, now: Duration) {
+    /// Sets the time to `now`, on any clock that does not go back.
+    pub(super) const fn set_time(&mut self, now: Duration) {
         self.now = now;
     }
 
-    /// `count` bytes of plaintext were sealed.
-    pub(super) const fn sealed(&mut self, count: u64) {
+    /// Counts `count` bytes of plaintext that were sealed.
+    pub(super) const fn note_sealed(&mut self, count: u64) {
         self.bytes = self.bytes.saturating_add(count);
     }
 
-    /// A KeyUpdate was sealed and the next key is in use.
-    pub(super) const fn renewed(&mut self) {
+    /// Begins again, for the key that a KeyUpdate has put in use.
+    pub(super) const fn note_key_update(&mut self) {
         self.bytes = 0;
         self.updated = Some(self.now);
     }
 
-    /// Plaintext until the next key is due: none if it is due now.
-    pub(super) fn left(&self) -> u64 {
+    /// Returns how many bytes of plaintext are left until the next key is due; 0 if it is due now.
+    pub(super) fn bytes_left(&self) -> u64 {
         if self.is_too_soon() {
             u64::MAX
         } else {
@@ -86,37 +87,37 @@ mod tests {
     #[test]
     fn the_first_key_is_due_by_its_bytes_alone() {
         let mut schedule = schedule(100, 150 * MS);
-        schedule.sealed(40);
-        assert_eq!(schedule.left(), 60);
-        schedule.sealed(70);
-        assert_eq!(schedule.left(), 0);
+        schedule.note_sealed(40);
+        assert_eq!(schedule.bytes_left(), 60);
+        schedule.note_sealed(70);
+        assert_eq!(schedule.bytes_left(), 0);
     }
 
     #[test]
     fn a_later_key_is_not_due_before_the_interval_has_passed() {
         let mut schedule = schedule(100, 150 * MS);
-        schedule.tell_time(1000 * MS);
-        schedule.renewed();
-        schedule.sealed(1 << 40);
+        schedule.set_time(1000 * MS);
+        schedule.note_key_update();
+        schedule.note_sealed(1 << 40);
         for (now, left) in [(1000, u64::MAX), (1149, u64::MAX), (1150, 0), (9000, 0)] {
-            schedule.tell_time(now * MS);
-            assert_eq!(schedule.left(), left, "at {now} ms");
+            schedule.set_time(now * MS);
+            assert_eq!(schedule.bytes_left(), left, "at {now} ms");
         }
     }
 
     #[test]
     fn without_an_interval_each_key_is_due_by_its_bytes() {
         let mut schedule = schedule(100, Duration::ZERO);
-        schedule.renewed();
-        assert_eq!(schedule.left(), 100);
-        schedule.sealed(100);
-        assert_eq!(schedule.left(), 0);
+        schedule.note_key_update();
+        assert_eq!(schedule.bytes_left(), 100);
+        schedule.note_sealed(100);
+        assert_eq!(schedule.bytes_left(), 0);
     }
 
     #[test]
     fn a_key_that_nothing_asks_to_renew_is_never_due() {
         let mut schedule = RekeySchedule::never();
-        schedule.sealed(u64::MAX - 1);
-        assert_eq!(schedule.left(), 1);
+        schedule.note_sealed(u64::MAX - 1);
+        assert_eq!(schedule.bytes_left(), 1);
     }
 }

@@ -1,9 +1,18 @@
-//! The sending half.
+//! The sending half of a session: plaintext in, wire bytes out.
+//!
+//! Sealed records wait in one buffer of bounded size ([`SessionSender::wire`]) until the driver has sent them.
+//! Data leaves some room in it, so that a KeyUpdate or an alert always fits behind; a KeyUpdate that no limit
+//! demands waits until the peer reads again. A KeyUpdate is sealed under the old key, and everything
+//! behind it under the new one; all that can fail is done before it is sealed.
+//! The answer to the peer's request leaves before any more data (RFC 8446 §4.6.3), and one answer serves all
+//! requests that came before it.
+
+mod ending;
 
 use std::time::Duration;
 
 use crate::crypto_info::{CryptoInfo, Direction};
-use crate::error::{Alert, Error};
+use crate::error::Error;
 use crate::fifo::{Fifo, FifoPool};
 use crate::record::{RecordPlaintext, Sealer};
 use crate::rekey::{Reply, TxRekey, TxRekeyEvent};
@@ -13,7 +22,9 @@ use crate::stats::Counter;
 use crate::suite::KeyLimits;
 use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
 
-/// Seals what the application writes, with KeyUpdates where they are due.
+pub use ending::{LastWord, SendEnding};
+
+/// Seals what the application of a session writes, with KeyUpdates where they are due.
 pub struct SessionSender {
     sealer: Sealer,
     rekey: TxRekey,
@@ -21,45 +32,22 @@ pub struct SessionSender {
     setting: SessionSettings,
     wire: Fifo,
     schedule: RekeySchedule,
-    /// The peer asked for a KeyUpdate that has not been sent.
+    /// The peer has asked for a KeyUpdate that is not sealed yet.
     owed: bool,
-    tail: SendEnding,
+    ending: SendEnding,
     data: u64,
     records: u64,
 }
 
-/// How far the sending direction is from its end.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SendEnding {
-    /// Data may be sent.
-    Open,
-    /// close_notify has been sealed.
-    Closed,
-    /// A fatal alert has been sealed, or the connection is gone.
-    Failed,
-}
-
-/// What the peer is told at the end, behind all data.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LastWord {
-    /// That this was all.
-    CloseNotify,
-    /// That something is missing.
-    Alert(Alert),
-}
-
-/// Room that data leaves for KeyUpdates and alerts.
+/// Wire bytes that data leaves free for KeyUpdates and alerts.
 const SPARE: usize = 256;
-/// Wire bytes held: bounds the memory of a connection. With more at a time, second level caches overflow.
+/// The most wire bytes that wait: bounds the memory of a connection, and fits into second level caches.
 const WIRE: usize = wire_of(16);
-/// Wire bytes behind which a KeyUpdate that is not due waits: the peer does not read.
+/// With more wire bytes waiting than this the peer is not reading: a KeyUpdate that no limit demands waits.
 const CALM: usize = wire_of(4);
 
-const WARNING: u8 = 1;
-const FATAL: u8 = 2;
-
 impl SessionSender {
-    /// Starts under `info`.
+    /// Starts under the key of `info`.
     ///
     /// # Errors
     /// [`Error::CipherMissing`]
@@ -88,24 +76,24 @@ impl SessionSender {
             wire: Fifo::default(),
             schedule,
             owed: false,
-            tail: SendEnding::Open,
+            ending: SendEnding::Open,
             data: 0,
             records: 0,
         })
     }
 
-    /// Seals the front of `data` as far as there is room, renewing the key where it is due.
+    /// Seals the front of `data` as far as there is room, and changes the key where that is due. Returns how
+    /// many bytes of `data` were taken: none while [`SessionSender::wire`] has to be sent first.
     ///
-    /// `now` is a time on any clock that does not go back. Returns the plaintext bytes taken: 0 while
-    /// [`SessionSender::wire`] must be sent first.
+    /// `now` is a time on any clock that does not go back.
     ///
     /// # Errors
     /// [`Error::SendClosed`], [`Error::Dead`]; those of [`SessionSender::key_update`], and
-    /// [`Error::KeyExhausted`] in TLS 1.2, whose keys cannot be renewed. Nothing of `data` is taken then.
+    /// [`Error::KeyExhausted`] in TLS 1.2, whose keys cannot be changed. Nothing of `data` is taken then.
     pub fn write(&mut self, data: &[u8], now: Duration) -> Result<usize, Error> {
-        self.schedule.tell_time(now);
+        self.schedule.set_time(now);
         self.check_open()?;
-        self.settle()?;
+        self.answer_peer_update()?;
         if self.owed {
             // The answer goes out before any data, and what waits goes before the answer.
             return Ok(0);
@@ -124,34 +112,35 @@ impl SessionSender {
     }
 
     fn seal_next(&mut self, data: &[u8]) -> Result<usize, Error> {
-        self.renew_if_due()?;
+        self.update_key_if_due()?;
         self.seal_some(data)
     }
 
-    /// Sends a KeyUpdate and switches our key (RFC 8446 §4.6.3).
+    /// Seals a KeyUpdate and puts our next key in use (RFC 8446 §4.6.3).
     ///
-    /// A request while one is outstanding goes out without (RFC 9846 §4.7.3). `now` is a time on the
+    /// While a request of ours is not answered, the KeyUpdate asks for no answer, whatever `reply` says
+    /// (RFC 9846 §4.7.3). `now` is a time on the
     /// clock of [`SessionSender::write`].
     ///
     /// # Errors
     /// [`Error::NoRekeyIn12`], [`Error::SendClosed`], [`Error::Dead`]; [`Error::NoRoom`] while too much
     /// waits to be sent. Nothing changed then.
     pub fn key_update(&mut self, reply: Reply, now: Duration) -> Result<(), Error> {
-        self.schedule.tell_time(now);
-        self.update(reply)
+        self.schedule.set_time(now);
+        self.update_key(reply)
     }
 
-    fn update(&mut self, reply: Reply) -> Result<(), Error> {
+    fn update_key(&mut self, reply: Reply) -> Result<(), Error> {
         self.check_open()?;
         if self.sealer.version() != TLS13 {
             return Err(Error::NoRekeyIn12);
         }
         self.check_room(reply.message().len(), CALM)?;
-        self.renew(reply)
+        self.seal_key_update(reply)
     }
 
-    /// All of a key update but the question whether it may be.
-    fn renew(&mut self, reply: Reply) -> Result<(), Error> {
+    /// Seals a KeyUpdate, as far as a record number and room are left, and installs the next key.
+    fn seal_key_update(&mut self, reply: Reply) -> Result<(), Error> {
         let reply = if self.rekey.may_request() {
             reply
         } else {
@@ -170,12 +159,13 @@ impl SessionSender {
         self.sealer.install(next);
         self.setting.stats.add(Counter::TlsTxRekeyOk);
         self.rekey = installed;
-        self.schedule.renewed();
+        self.schedule.note_key_update();
         self.owed = false;
         Ok(())
     }
 
-    /// Room and a record number for one more control message, if at most so many bytes wait.
+    /// Checks that a control message of `len` bytes fits, if at most `most` wire bytes may wait, and that a
+    /// record number is left for it.
     fn check_room(&self, len: usize, most: usize) -> Result<(), Error> {
         let (need, have) = (len + self.sealer.overhead(), self.free(most));
         if have < need {
@@ -187,74 +177,34 @@ impl SessionSender {
         Ok(())
     }
 
-    /// True while a request of ours is outstanding: the next KeyUpdate of the peer answers it.
+    /// Returns true while a request of ours is not answered: the peer's next KeyUpdate is the answer.
     #[must_use]
     pub const fn awaits_update(&self) -> bool {
         !self.rekey.may_request()
     }
 
-    /// The peer has sent a KeyUpdate: it answers our request, and may want one in return. `now` is a
-    /// time on the clock of [`SessionSender::write`].
+    /// Takes note of a KeyUpdate of the peer, which answers a request of ours, and answers it if it asks for
+    /// that. `now` is a time on the clock of [`SessionSender::write`].
     ///
     /// # Errors
-    /// As [`SessionSender::key_update`].
-    pub fn peer_updated(&mut self, reply: Reply, now: Duration) -> Result<(), Error> {
-        self.schedule.tell_time(now);
+    /// Those of [`SessionSender::key_update`].
+    pub fn take_peer_update(&mut self, reply: Reply, now: Duration) -> Result<(), Error> {
+        self.schedule.set_time(now);
         self.rekey = self.rekey.on(TxRekeyEvent::PeerUpdated)?;
-        self.owed |= reply == Reply::Requested && self.tail == SendEnding::Open;
-        self.settle()
+        self.owed |= reply == Reply::Requested && self.ending == SendEnding::Open;
+        self.answer_peer_update()
     }
 
-    /// Answers the peer's request as soon as there is room; one answer serves all that came before it.
+    /// Seals the KeyUpdate that the peer has asked for, if it has and there is room; otherwise does nothing.
+    /// One KeyUpdate answers all requests that came before it.
     ///
     /// # Errors
-    /// As [`SessionSender::key_update`].
-    pub fn settle(&mut self) -> Result<(), Error> {
-        if !self.owed || self.tail != SendEnding::Open || self.free(CALM) < SPARE {
+    /// Those of [`SessionSender::key_update`].
+    pub fn answer_peer_update(&mut self) -> Result<(), Error> {
+        if !self.owed || self.ending != SendEnding::Open || self.free(CALM) < SPARE {
             return Ok(());
         }
-        self.update(Reply::NotRequested)
-    }
-
-    /// Says that no more will come. Saying it again changes nothing.
-    ///
-    /// # Errors
-    /// [`Error::NoRoom`] while too much waits to be sent.
-    pub fn close_notify(&mut self) -> Result<(), Error> {
-        if self.tail == SendEnding::Open {
-            self.seal(ContentType::ALERT, &[WARNING, Alert::CloseNotify.code()])?;
-            self.tail = SendEnding::Closed;
-        }
-        Ok(())
-    }
-
-    /// Ends the direction with a fatal alert, if there is still one to be told.
-    pub fn fail(&mut self, alert: Option<Alert>) {
-        if let (Some(alert), SendEnding::Open) = (alert, self.tail) {
-            // Without room for it the peer is not reading, and would not see it either.
-            let _unsaid = self.seal(ContentType::ALERT, &[FATAL, alert.code()]);
-        }
-        self.tail = SendEnding::Failed;
-    }
-
-    /// The socket takes no more: what was sealed is lost, and nothing more can be.
-    pub fn abandon(&mut self) {
-        self.tail = SendEnding::Failed;
-        self.wire.consume(self.wire.len());
-    }
-
-    /// Refuses a renegotiation of TLS 1.2 (RFC 5246 §7.2.2).
-    ///
-    /// # Errors
-    /// [`Error::NoRoom`]
-    pub fn refuse_renegotiation(&mut self) -> Result<(), Error> {
-        if self.tail != SendEnding::Open {
-            return Ok(());
-        }
-        self.seal(
-            ContentType::ALERT,
-            &[WARNING, Alert::NoRenegotiation.code()],
-        )
+        self.update_key(Reply::NotRequested)
     }
 
     /// Takes memory from `pool` for what will be sealed.
@@ -262,43 +212,20 @@ impl SessionSender {
         pool.lend(&mut self.wire);
     }
 
-    /// Gives memory that holds nothing back to `pool`.
+    /// Returns memory that holds nothing to `pool`.
     pub fn return_memory(&mut self, pool: &mut FifoPool) {
         pool.collect(&mut self.wire);
     }
 
-    /// Sealed bytes that wait to be sent.
+    /// Returns the sealed bytes that wait to be sent.
     #[must_use]
     pub fn wire(&self) -> &[u8] {
         self.wire.bytes()
     }
 
-    /// `count` bytes of [`SessionSender::wire`] were sent.
+    /// Drops the first `count` bytes of [`SessionSender::wire`], which were sent.
     pub fn wrote(&mut self, count: usize) {
         self.wire.consume(count);
-    }
-
-    /// Ends the direction, with a last word if one is still to be said, and hands over everything that
-    /// waits to be sent.
-    pub fn finish(&mut self, last_word: Option<LastWord>) -> Fifo {
-        let mut unsent = std::mem::take(&mut self.wire);
-        // Into a buffer that is empty now, so that there is room. What no record number is left for stays
-        // unsaid: the peer finds the end without it.
-        match last_word {
-            Some(LastWord::CloseNotify) => drop(self.close_notify()),
-            Some(LastWord::Alert(alert)) => self.fail(Some(alert)),
-            None => {}
-        }
-        self.tail = SendEnding::Failed;
-        let last = std::mem::take(&mut self.wire);
-        unsent.push(last.bytes());
-        unsent
-    }
-
-    /// How far the direction is from its end.
-    #[must_use]
-    pub const fn tail(&self) -> SendEnding {
-        self.tail
     }
 
     /// Key updates done.
@@ -313,34 +240,26 @@ impl SessionSender {
         self.data
     }
 
-    /// Records sealed.
+    /// Records sealed, those of KeyUpdates and alerts included.
     #[must_use]
     pub const fn records(&self) -> u64 {
         self.records
     }
 
-    fn check_open(&self) -> Result<(), Error> {
-        match self.tail {
-            SendEnding::Open => Ok(()),
-            SendEnding::Closed => Err(Error::SendClosed),
-            SendEnding::Failed => Err(Error::Dead),
-        }
-    }
-
-    fn renew_if_due(&mut self) -> Result<(), Error> {
-        let due = self.sealer.needs_rekey() || self.schedule.left() == 0;
+    fn update_key_if_due(&mut self) -> Result<(), Error> {
+        let due = self.sealer.needs_rekey() || self.schedule.bytes_left() == 0;
         if !due || self.sealer.version() != TLS13 || self.free(WIRE) < SPARE {
             return Ok(());
         }
         let ask = self.setting.policy.rekey_peer;
-        self.renew(if ask {
+        self.seal_key_update(if ask {
             Reply::Requested
         } else {
             Reply::NotRequested
         })
     }
 
-    /// Seals as much under the key in use as there is room for, stopping where it must be renewed.
+    /// Seals as much of `data` under the key in use as fits, up to where the key has to change.
     fn seal_some(&mut self, data: &[u8]) -> Result<usize, Error> {
         let count = data
             .len()
@@ -350,13 +269,13 @@ impl SessionSender {
             return Ok(0);
         }
         self.seal(ContentType::APPLICATION_DATA, &data[..count])?;
-        self.schedule.sealed(count as u64);
+        self.schedule.note_sealed(count as u64);
         self.data += count as u64;
         Ok(count)
     }
 
-    /// Plaintext that there is room for: all of `len`, or else whole records. A short record only
-    /// because the room ends would waste a tag and a system call.
+    /// Returns how many of `len` bytes of plaintext fit: all, or as many as fill whole records. A short record
+    /// only because the room ends would waste a tag and a system call.
     fn fits(&self, len: usize) -> usize {
         let room = self.free(WIRE).saturating_sub(SPARE);
         let overhead = self.sealer.overhead();
@@ -367,12 +286,12 @@ impl SessionSender {
         room / (MAX_PLAINTEXT + overhead) * MAX_PLAINTEXT
     }
 
-    /// How many bytes of wire still fit, if at most so many may wait.
+    /// Returns how many more wire bytes fit, if at most `most` may wait.
     const fn free(&self, most: usize) -> usize {
         most.saturating_sub(self.wire.len())
     }
 
-    /// Plaintext until the key must be renewed; one record is kept for the alert at the very end.
+    /// Returns how many bytes of plaintext the key may still seal. One record is kept for the last alert.
     fn until_renewal(&self) -> Result<usize, Error> {
         let KeyLimits { hard: limit, .. } = self.sealer.limits();
         let left = self.sealer.left().saturating_sub(1);
@@ -380,7 +299,7 @@ impl SessionSender {
             return Err(Error::KeyExhausted { limit });
         }
         let records = self.sealer.until_soft().max(1).min(left);
-        let bytes = self.schedule.left().max(1);
+        let bytes = self.schedule.bytes_left().max(1);
         let bytes = bytes.min(records.saturating_mul(MAX_PLAINTEXT as u64));
         Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
@@ -408,7 +327,7 @@ impl SessionSender {
     }
 }
 
-/// Wire bytes of full records, what they may cost, and the spare.
+/// Wire bytes of this many full records, and [`SPARE`].
 const fn wire_of(records: usize) -> usize {
     records * (MAX_PLAINTEXT + 64) + SPARE
 }

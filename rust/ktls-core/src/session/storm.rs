@@ -1,4 +1,4 @@
-//! KeyUpdate storms: each one costs us more than it costs the peer.
+//! KeyUpdate storms: each KeyUpdate costs us more than it costs the peer.
 //!
 //! A KeyUpdate behind application data is ordinary use, however often it comes: the data between
 //! two of them costs the peer as much as us. Only those without any data between them are counted,
@@ -19,12 +19,12 @@ use crate::error::Error;
 pub struct KeyUpdateLimit {
     /// KeyUpdates tolerated in a row.
     pub count: u32,
-    /// After this time without data `count` more are tolerated; zero is no limit at all.
+    /// After this time without data, `count` more are tolerated. Zero means no limit.
     pub window: Duration,
 }
 
 impl Default for KeyUpdateLimit {
-    /// 32 in a row, as rustls and BoringSSL tolerate, and 32 more each second.
+    /// 32 in a row, as in rustls and BoringSSL, and 32 more each second.
     fn default() -> Self {
         Self {
             count: 32,
@@ -33,7 +33,7 @@ impl Default for KeyUpdateLimit {
     }
 }
 
-/// Counts against a [`KeyUpdateLimit`].
+/// Counts the peer's KeyUpdates against a [`KeyUpdateLimit`].
 #[derive(Debug)]
 pub(super) struct StormGuard {
     limit: KeyUpdateLimit,
@@ -52,7 +52,7 @@ impl StormGuard {
         }
     }
 
-    /// `len` bytes of application data were read at `now`, a time on any clock that does not go back.
+    /// Notes `len` bytes of application data read at `now`, a time on any clock that does not go back.
     pub(super) const fn note_data(&mut self, len: usize, now: Duration) {
         // A record without data is no use of the connection.
         if len > 0 {
@@ -61,7 +61,10 @@ impl StormGuard {
         }
     }
 
-    /// A KeyUpdate was read at `now`.
+    /// Counts a KeyUpdate read at `now`.
+    ///
+    /// # Errors
+    /// [`Error::KeyUpdateStorm`] for one too many.
     pub(super) fn count_key_update(&mut self, now: Duration) -> Result<(), Error> {
         self.in_row = self.in_row.saturating_add(1);
         if u128::from(self.in_row) <= self.tolerated(now) {
@@ -70,7 +73,7 @@ impl StormGuard {
         Err(Error::KeyUpdateStorm { count: self.in_row })
     }
 
-    /// The last KeyUpdate answers a request of ours: the peer had to send it.
+    /// Takes the last KeyUpdate out of the count: it answers a request of ours, so the peer had to send it.
     pub(super) const fn excuse_key_update(&mut self) {
         self.in_row = self.in_row.saturating_sub(1);
     }

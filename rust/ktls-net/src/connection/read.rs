@@ -126,7 +126,7 @@ impl Connection {
             match event {
                 SessionEvent::KeyUpdate(reply) => {
                     was_requested = tx.awaits_update();
-                    tx.peer_updated(reply, self.now())
+                    tx.take_peer_update(reply, self.now())
                 }
                 // With no room for the warning the peer is not reading; silence refuses as well.
                 SessionEvent::Renegotiation => tx.refuse_renegotiation().or(Ok(())),

@@ -171,11 +171,11 @@ fn push_by(
         while !tx.wire().is_empty() {
             match write(fd.as_fd(), tx.wire()) {
                 Ok(count) => tx.wrote(count),
-                Err(NetError::Io(Errno::AGAIN)) => return Ok(tx.settle()?),
+                Err(NetError::Io(Errno::AGAIN)) => return Ok(tx.answer_peer_update()?),
                 Err(error) => return Err(error),
             }
         }
-        tx.settle()?;
+        tx.answer_peer_update()?;
         if tx.wire().is_empty() {
             return Ok(());
         }
