@@ -1,4 +1,4 @@
-//! The end of a connection.
+//! Closing a connection.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -12,23 +12,26 @@ use crate::background_sender::{EndSignal, deliver_and_close};
 use crate::mutex::lock;
 
 impl Connection {
-    /// Ends the stream in order: the peer gets everything that was accepted, then close_notify, then FIN.
-    /// Returns at once; what the socket does not take now is sent in the background. Twice is once.
+    /// Closes the connection: the peer gets everything that was accepted, then close_notify, then FIN.
+    ///
+    /// It returns at once; what the socket does not take now is sent in the background. A second call does
+    /// nothing.
     pub fn close(&self) {
         if let Some(fd) = self.take_descriptor(|| true) {
             self.deliver(fd, Some(LastWord::CloseNotify));
         }
     }
 
-    /// As [`Connection::close`], but the peer is told by an alert that something is missing.
+    /// Closes the connection as [`Connection::close`] does, but with an alert in place of close_notify: the
+    /// peer learns that something is missing.
     pub fn close_incomplete(&self) {
         if let Some(fd) = self.take_descriptor(|| true) {
             self.deliver(fd, Some(LastWord::Alert(Alert::InternalError)));
         }
     }
 
-    /// The descriptor, of which this process has to make an end; `left` says whether that would be so if
-    /// another process might go on with the connection. None closes this process's copy at most.
+    /// Closes the connection for other calls, and returns the descriptor if this process has to end the stream.
+    /// `left` is asked whether it has to where another process of a fork might go on with the connection.
     fn take_descriptor(&self, left: impl FnOnce() -> bool) -> Option<Arc<OwnedFd>> {
         let fd = self.fd.close()?;
         self.fd.owner().has_to_finish(left).then_some(fd)
@@ -45,7 +48,8 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// Dropped without a close it does not say that this was all: the peer gets what was accepted, and FIN.
+    /// Without a close before, the peer gets what was accepted and FIN, but no close_notify: nobody has said
+    /// that this was everything.
     fn drop(&mut self) {
         if let Some(fd) = self.take_descriptor(|| self.unsent() > 0) {
             self.deliver(fd, None);
@@ -53,7 +57,7 @@ impl Drop for Connection {
     }
 }
 
-/// FIN: the peer will see the end behind our last byte.
+/// Sends FIN behind what TCP has.
 pub(crate) fn finish_sending(fd: &impl AsFd) {
     // ENOTCONN says that the connection is gone already.
     let _gone = shutdown(fd, Shutdown::Write);

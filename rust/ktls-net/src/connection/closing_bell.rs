@@ -24,7 +24,7 @@ struct SilentBell {
     birth: u64,
 }
 
-/// Wakes everybody.
+/// Wakes all calls that wait at a connection.
 pub(super) fn ring() {
     let silent = lock(&SILENT).take();
     if let Some(silent) = silent.filter(|silent| silent.birth == fork::birth()) {
@@ -32,7 +32,8 @@ pub(super) fn ring() {
     }
 }
 
-/// Waits as [`crate::wait::wait`] does, or until the bell rings, which shows no events.
+/// Waits until one of `events`, an error or a hang-up shows at `fd`, or until the bell rings; then it returns
+/// no events.
 ///
 /// # Errors
 /// EAGAIN, [`NetError::TimedOut`], [`NetError::Interrupted`].

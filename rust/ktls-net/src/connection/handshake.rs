@@ -1,4 +1,4 @@
-//! Driving a handshake over a socket.
+//! The handshake over a socket.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::handshake::{Handshake, HandshakeError};
 use crate::wait::{read_now, wait, write_now};
 use crate::{NetError, Wait};
 
-/// A socket on which a handshake is under way. Dropped before its end, it closes the socket in the background:
-/// the peer gets what was said up to then, an alert among it.
+/// A socket on which a handshake is under way. If it is dropped before the handshake is complete, it closes the
+/// socket in the background, and the peer gets everything up to then, also an alert.
 pub struct HandshakingSocket {
     /// None once the handshake has become a connection.
     under_way: Option<UnderWay>,
@@ -40,20 +40,20 @@ impl HandshakingSocket {
         }
     }
 
-    /// Goes on until the handshake is complete.
+    /// Sends and receives until the handshake is complete.
     ///
     /// # Errors
-    /// [`NetError::Handshake`], whose alert leaves when `self` is dropped; the system's; those of waiting,
-    /// after which it can be called again.
+    /// [`NetError::Handshake`], whose alert is sent when `self` is dropped; the system's; those of waiting, after
+    /// which it can be called again.
     pub fn run(&mut self, patience: Wait) -> Result<(), NetError> {
         let under_way = self.under_way.as_mut().ok_or(NetError::Io(Errno::BADF))?;
         under_way.run(&mut self.buffer, patience)
     }
 
-    /// The connection, after [`HandshakingSocket::run`].
+    /// Returns the connection, once [`HandshakingSocket::run`] has returned.
     ///
     /// # Errors
-    /// When it is not complete.
+    /// [`NetError::Handshake`] if the handshake is not complete.
     pub fn finish(mut self, policy: &KeyUpdatePolicy) -> Result<Connection, NetError> {
         let under_way = self.under_way.take().ok_or(NetError::Io(Errno::BADF))?;
         let UnderWay { fd, handshake } = under_way;

@@ -1,7 +1,7 @@
-//! The RFC face over a socket: sessions whose handshake is done, carried by our records.
+//! The RFC face over a socket: TLS connections whose handshake is done.
 //!
-//! Lock order: a turn, then one half, then the keys. A half is never locked while waiting for the
-//! peer, so a reader can always answer a KeyUpdate and a blocked reader never stops a writer.
+//! The lock order is: a turn, then one half of the session, then the keys. No half is locked while a call
+//! waits for the peer. So a reader can answer a KeyUpdate at any time, and a reader that waits stops no writer.
 
 mod close;
 mod closing_bell;
@@ -39,9 +39,9 @@ pub use handshake::HandshakingSocket;
 pub struct Connection {
     fd: SharedFd,
     tx: Mutex<SessionSender>,
-    /// Sealed bytes wait in `tx`: told without its lock, which a writer may hold for long.
+    /// Sealed bytes wait in `tx`. It is read without the lock, which a writer may hold for long.
     has_unsent: AtomicBool,
-    /// The process whose background sender has it, by its birth and 1; 0 for none.
+    /// The process whose background sender sends for this connection: its birth plus 1. 0 if there is none.
     in_background: AtomicU64,
     rx: Mutex<SessionReceiver>,
     writer: IoTurn,
@@ -53,7 +53,7 @@ pub struct Connection {
     watchers: ReadinessWatchers,
 }
 
-/// The sending half for a moment.
+/// The locked sending half. When it is dropped, `has_unsent` is brought up to date.
 struct SendingHalf<'a> {
     tx: MutexGuard<'a, SessionSender>,
     has_unsent: &'a AtomicBool,
@@ -76,16 +76,16 @@ pub struct HandshakeFacts {
     pub resumed: bool,
 }
 
-/// Numbers of a connection so far.
+/// What a connection has sent and received so far.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionCounts {
-    /// In our direction.
+    /// What we have sent.
     pub sent: DirectionCounts,
-    /// In the peer's.
+    /// What the peer has sent.
     pub received: DirectionCounts,
 }
 
-/// Numbers of one direction.
+/// What has gone in one direction so far.
 #[derive(Clone, Copy, Debug)]
 pub struct DirectionCounts {
     /// Key updates.
@@ -97,10 +97,10 @@ pub struct DirectionCounts {
 }
 
 impl Connection {
-    /// Carries on where a handshake ended.
+    /// Takes over a socket on which a handshake is complete.
     ///
     /// # Errors
-    /// A cipher that has no implementation.
+    /// `Error::CipherMissing` if the cipher has no implementation.
     pub fn new(
         fd: OwnedFd,
         established: EstablishedConnection,
@@ -124,10 +124,10 @@ impl Connection {
         Self::build(fd, (tx, rx), keys, &received, policy, facts)
     }
 
-    /// Carries on a TLS 1.3 connection whose handshake somebody else has done.
+    /// Takes over a socket on which another TLS library has completed a TLS 1.3 handshake.
     ///
     /// # Errors
-    /// As [`Connection::new`].
+    /// Those of [`Connection::new`].
     pub fn from_secrets(
         fd: OwnedFd,
         server_side: bool,
@@ -184,7 +184,7 @@ impl Connection {
         &self.facts
     }
 
-    /// Numbers so far.
+    /// Returns what was sent and received so far.
     #[must_use]
     pub fn counts(&self) -> ConnectionCounts {
         let sent = {
@@ -204,19 +204,20 @@ impl Connection {
         ConnectionCounts { sent, received }
     }
 
-    /// Bytes that can be acted on before anything more is read from the socket.
+    /// Returns how many bytes can be acted on before anything more is read from the socket: plaintext and
+    /// whole sealed records.
     #[must_use]
     pub fn pending(&self) -> usize {
         lock(&self.rx).pending()
     }
 
-    /// Bytes sealed that the socket has not taken yet.
+    /// Returns how many sealed bytes the socket has not taken yet.
     #[must_use]
     pub fn unsent(&self) -> usize {
         self.sending_half().wire().len()
     }
 
-    /// Checks, before a caller waits for anything else, that this process may use it at all.
+    /// Checks, before a caller waits for anything else, that this process may use the connection.
     ///
     /// # Errors
     /// EBUSY in a child of a fork that can never use it.
@@ -224,7 +225,7 @@ impl Connection {
         self.fd.owner().check_reachable()
     }
 
-    /// True while it is open and no fork has come that may have left it to the other process.
+    /// Returns true while the connection is open, unless a fork may have left it to another process.
     #[must_use]
     pub fn is_left_open(&self) -> bool {
         self.fd.is_left_open()
@@ -236,13 +237,13 @@ impl Connection {
         lock(&self.rx).borrow_memory(pool);
     }
 
-    /// Gives memory that holds nothing back to `pool`.
+    /// Returns memory that holds nothing to `pool`.
     pub(crate) fn return_memory(&self, pool: &mut FifoPool) {
         lock(&self.tx).return_memory(pool);
         lock(&self.rx).return_memory(pool);
     }
 
-    /// The socket, for the duration of one call that reads and writes.
+    /// Returns the socket, which stays open for as long as the result lives.
     ///
     /// # Errors
     /// EBADF once closed; EBUSY when another process of a fork uses it.
@@ -250,7 +251,7 @@ impl Connection {
         self.fd.open()
     }
 
-    /// The socket, for what TCP alone knows.
+    /// Returns the socket for questions to TCP. Unlike [`Connection::socket`] it is no use of the connection.
     ///
     /// # Errors
     /// EBADF once closed.
@@ -258,14 +259,14 @@ impl Connection {
         self.fd.number()
     }
 
-    /// Gives up in the middle: what was sent must not be taken for all there is.
+    /// Ends the connection with an alert, so that the peer does not take what was sent for everything.
     pub(crate) fn abort(&self, fd: &OwnedFd) {
         let mut tx = self.sending_half();
         tx.fail(Some(Alert::InternalError));
         let _unsent = write::push(fd, &mut tx);
     }
 
-    /// Waits for `events`; an end of the connection in another thread ends it as well.
+    /// Waits for `events` at the socket, or until another thread closes the connection.
     fn wait(&self, fd: &OwnedFd, events: PollFlags, patience: Wait) -> Result<PollFlags, NetError> {
         let is_closed = || self.fd.is_closed();
         let seen = closing_bell::wait(fd.as_fd(), events, is_closed, patience)?;
@@ -299,7 +300,7 @@ impl Connection {
         self.failed.get().map_or(Ok(()), |&error| Err(error.into()))
     }
 
-    /// Ends the connection: the peer is told why, as far as the socket takes it at once.
+    /// Ends the connection because of `error`. The peer gets the alert if the socket takes it at once.
     fn fail(&self, fd: &impl AsFd, error: CoreError) -> NetError {
         let error = *self.failed.get_or_init(|| error);
         let mut tx = self.sending_half();
@@ -342,7 +343,7 @@ impl HasTurns for Connection {
     }
 }
 
-/// The one source of keys of both halves.
+/// The source of keys that both halves share.
 #[derive(Clone)]
 struct SharedKeys(Arc<Mutex<Box<dyn KeySource>>>);
 

@@ -1,4 +1,4 @@
-//! Readiness, although plaintext or whole records may wait inside.
+//! Readiness for selectors, which counts plaintext and whole records that wait inside.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use crate::fd_socket::{SocketReadiness, look};
 use crate::mutex::lock;
 
 impl Connection {
-    /// What a selector is to be told now of `events`. What is unsent leaves as far as the socket takes it.
+    /// Returns which of `events` hold now, and which to wait for. Sends what is unsent, as far as the socket
+    /// takes it.
     ///
     /// # Errors
     /// EBADF once closed.
@@ -33,12 +34,12 @@ impl Connection {
         })
     }
 
-    /// Rings `bell` after every call that may have changed what waits inside.
+    /// From now on rings `bell` after every call that may have changed what waits inside.
     pub fn watch(&self, bell: &Arc<ReadinessBell>) {
         self.watchers.add(bell);
     }
 
-    /// No more.
+    /// Ends what [`Connection::watch`] began.
     pub fn unwatch(&self, bell: &Arc<ReadinessBell>) {
         self.watchers.remove(bell);
     }

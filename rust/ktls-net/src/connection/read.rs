@@ -1,4 +1,4 @@
-//! Reading, and what must be sent because of what was read.
+//! Reading, and sending what the bytes read call for.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::mutex::lock;
 use crate::wait::{ReadNow, read_now};
 use crate::{NetError, ProgressDeadline};
 
-/// Reads and events without data in a row before the caller gets to look up.
+/// How often a call reads without finding data before its caller may look at the clock and at signals.
 const READS_PER_CALL: usize = 64;
 
 /// What came of asking the socket for wire bytes.
@@ -28,7 +28,8 @@ enum FillOutcome {
 }
 
 impl Connection {
-    /// Application data into `out`; 0 is the peer's close_notify.
+    /// Reads application data into `out` and returns how many bytes. 0 means that the peer sent close_notify,
+    /// or that `out` is empty.
     ///
     /// # Errors
     /// What the peer did wrong (it was sent the alert), [`ktls_core::Error::Truncated`], the system's errors,
@@ -74,7 +75,10 @@ impl Connection {
         }
     }
 
-    /// As [`Connection::read`] without waiting. The caller has the reader's turn.
+    /// Reads application data into `out`, which is not empty, without waiting. The caller has the reader's turn.
+    ///
+    /// # Errors
+    /// Those of [`Connection::read`], but for those of waiting.
     pub(crate) fn read_now(&self, fd: &OwnedFd, out: &mut [u8]) -> Result<ReadNow, NetError> {
         self.check_alive()?;
         for _ in 0..READS_PER_CALL {
@@ -118,7 +122,7 @@ impl Connection {
         }
     }
 
-    /// Lets the sending half act on what the receiving half has read.
+    /// Has the sending half act on an event of the receiving half, and sends what comes of it.
     fn pass_on(&self, fd: &OwnedFd, event: SessionEvent) -> Result<(), NetError> {
         let mut was_requested = false;
         let acted = {
@@ -140,14 +144,14 @@ impl Connection {
         Ok(())
     }
 
-    /// What another call has left goes out as far as the socket takes it.
+    /// Sends what another call has left unsent, as far as the socket takes it.
     pub(super) fn push_unsent(&self, fd: &OwnedFd) {
         if self.has_unsent.load(Ordering::Acquire) {
             self.push_quietly(fd);
         }
     }
 
-    /// Sends what the socket takes. That sending is at its end must not keep data from being read.
+    /// Sends what the socket takes. An error only ends sending: data can still be read.
     fn push_quietly(&self, fd: &OwnedFd) {
         let mut tx = self.sending_half();
         if push(fd, &mut tx).is_err() {
@@ -158,7 +162,7 @@ impl Connection {
         }
     }
 
-    /// Waits for bytes, and sends what is still unsent meanwhile.
+    /// Waits for bytes to read, and sends meanwhile what is unsent.
     fn wait_to_read(&self, fd: &OwnedFd, limit: &mut ProgressDeadline) -> Result<(), NetError> {
         let mut events = PollFlags::IN;
         if self.has_unsent.load(Ordering::Acquire) {

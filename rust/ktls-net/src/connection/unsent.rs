@@ -1,4 +1,4 @@
-//! Sealed bytes that a call leaves behind because it does not wait: no other call has to come for them.
+//! Sealed bytes that a call leaves behind because it does not wait: they leave without another call.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use crate::background_sender::{self, TaskStart};
 use crate::fork;
 
 impl Connection {
-    /// Has what is unsent sent in the background. Where that cannot be, the next call of any kind does it.
+    /// Has what is unsent sent in the background. If the system has no thread for that, the next call of any
+    /// kind sends it.
     pub(super) fn send_rest_later(self: &Arc<Self>, fd: &OwnedFd) {
         if !self.has_unsent.load(Ordering::Acquire) {
             return;
@@ -21,7 +22,7 @@ impl Connection {
         if self.in_background.swap(here, Ordering::AcqRel) == here {
             return;
         }
-        // Of its own, so that the connection's goes back to the system when it is closed.
+        // A descriptor of its own, so that the connection's goes back to the system when it is closed.
         let started = fd.try_clone().map_or(TaskStart::NotStarted, |fd| {
             background_sender::send_later(Arc::new(fd), StalledConnection::new(self))
         });
@@ -37,7 +38,8 @@ impl Connection {
         }
     }
 
-    /// The background sender's turn: how many bytes are left, or none when there is nothing left to do.
+    /// Takes a turn of the background sender. Returns how many bytes are left, or None when there is nothing
+    /// left to do.
     pub(crate) fn push_in_background(&self, fd: &OwnedFd) -> Option<usize> {
         // A child of a fork finds it in the middle of a call while the lock is held.
         let _call = self.fd.owner().work();

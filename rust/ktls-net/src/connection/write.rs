@@ -1,4 +1,4 @@
-//! Writing and key updates of our own.
+//! Writing, KeyUpdates of our own, and close_notify.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use super::Connection;
 use crate::wait::{FlushOutcome, ProgressDeadline, WriteNow, write_before_more, write_now};
 use crate::{NetError, Wait};
 
-/// Plaintext that a call takes at a time if it does not wait until TCP has it.
+/// The most plaintext that a call takes at a time if it does not wait until TCP has it.
 const AHEAD: usize = 64 << 10;
 
 impl Connection {
-    /// Sends `data`; gives how much was taken: less than all only when waiting came to its end.
+    /// Sends `data` and returns how many bytes were taken: less than all only when the time to wait was over.
     ///
-    /// What was taken and not sent ([`Connection::unsent`]) goes out in the background.
+    /// What was taken and is [unsent](Connection::unsent) is sent in the background.
     ///
     /// # Errors
-    /// When nothing was taken: those of waiting, the system's, or why the connection has failed.
+    /// Only if nothing was taken: those of waiting, the system's, or why the connection has failed.
     pub fn write(
         self: &Arc<Self>,
         data: &[u8],
@@ -87,7 +87,7 @@ impl Connection {
         Ok(WriteNow { taken, flush })
     }
 
-    /// Sends what is sealed.
+    /// Sends what is sealed, and waits until TCP has it.
     ///
     /// # Errors
     /// The system's, and those of waiting.
@@ -111,7 +111,7 @@ impl Connection {
         }
     }
 
-    /// Sends a KeyUpdate and switches our key.
+    /// Sends a KeyUpdate and puts our next key in use.
     ///
     /// # Errors
     /// Those of [`SessionSender::key_update`]; the system's, and those of waiting for room.
@@ -122,7 +122,7 @@ impl Connection {
         done
     }
 
-    /// Says that no more will be sent.
+    /// Sends close_notify: no more data will be sent.
     ///
     /// # Errors
     /// The system's, and those of waiting for room.
@@ -133,7 +133,7 @@ impl Connection {
         done
     }
 
-    /// Does `seal`, waiting while what it seals has no room; then sends what the socket takes.
+    /// Calls `seal`, again and again while what it seals has no room, and sends what the socket takes.
     fn with_room(
         &self,
         fd: &OwnedFd,
@@ -157,7 +157,8 @@ impl Connection {
     }
 }
 
-/// Sends what the socket takes of the sealed bytes, and of the answer that may be owed to the peer.
+/// Sends as many sealed bytes as the socket takes, and seals and sends the KeyUpdate that the peer may have
+/// asked for.
 pub(super) fn push(fd: &impl AsFd, tx: &mut SessionSender) -> Result<(), NetError> {
     push_by(write_now, fd, tx)
 }

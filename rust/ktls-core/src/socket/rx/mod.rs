@@ -116,7 +116,8 @@ impl RxListRecord {
 pub enum ReceiveStep {
     /// The call is over.
     Done,
-    /// No whole record is there: put in bytes and open on, or say with [`SocketRx::go_on_without_bytes`] that there are none.
+    /// No whole record is there: put in bytes and open on, or say with [`SocketRx::go_on_without_bytes`] that
+    /// there are none.
     NeedBytes,
     /// The call has to wait for bytes.
     Wait,

@@ -25,8 +25,8 @@ pub(super) enum StreamParser {
 const LONGEST_HEAD: usize = 13;
 
 impl SocketRx {
-    /// Checks the header of the next record while the bytes `next` still lie in TCP: the kernel sets the error of a
-    /// bad header when it arrives, not when it is read.
+    /// Checks the header of the next record while the bytes `next` still lie in TCP: the kernel sets the error
+    /// of a bad header when it arrives, not when it is read.
     pub fn foresee(&mut self, next: &[u8], shared: &SocketShared) {
         let mut head = [0; LONGEST_HEAD];
         let have = self.wire.bytes();
