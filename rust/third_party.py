@@ -1,4 +1,4 @@
-"""Write ``THIRD-PARTY-NOTICES.txt``: the licences of the crates that the compiled module has in it.
+"""Write ``THIRD-PARTY-NOTICES.txt``: the licences of the crates that the compiled module contains.
 
 ``python3 rust/third_party.py`` writes it; with ``--check`` it fails when the file is not current.
 It goes into the wheel and the sdist as a licence file.
@@ -22,7 +22,7 @@ LINE = "=" * 100
 
 @dataclass(frozen=True, order=True)
 class Crate:
-    """A crate that is linked in."""
+    """A crate that is linked into the module."""
 
     name: str
     version: str
@@ -31,7 +31,7 @@ class Crate:
     folder: Path
 
     def texts(self) -> Iterator[str]:
-        """Its licence files."""
+        """Return the licence files of the crate."""
         found = {path for pattern in PATTERNS for path in self.folder.glob(pattern)}
         for path in sorted(found):
             if path.is_file():
@@ -40,7 +40,7 @@ class Crate:
 
 
 def linked_crates() -> list[Crate]:
-    """What ``ktls-py`` is made of on any platform, without what only builds or tests it."""
+    """Return the crates of ``ktls-py`` on any platform, without build and test dependencies."""
     return sorted({crate for platform in PLATFORMS for crate in _crates_of(platform)})
 
 
@@ -72,7 +72,7 @@ def _crate(package: dict[str, str]) -> Crate:
 
 
 def notices() -> str:
-    """The whole file: the crates, then each text once with the crates that have it."""
+    """Return the whole file: the crates, and each licence text once with its crates."""
     crates = linked_crates()
     users: dict[str, list[str]] = defaultdict(list)
     for crate in crates:
@@ -91,7 +91,7 @@ def notices() -> str:
 
 
 def main() -> int:
-    """Write or check; returns the exit status."""
+    """Write or check the file, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if not current")
     text = notices()

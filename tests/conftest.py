@@ -112,7 +112,7 @@ def key13(request: pytest.FixtureRequest) -> TrafficKey:
 
 @pytest.fixture
 def ends(tcp_pair: Pair) -> Ends:
-    """A sender and a receiver, connected KtlsSockets that both have the key of generation 0."""
+    """Return a sender and a receiver, which both have the key of generation 0."""
     return ends_over(tcp_pair)
 
 

@@ -181,7 +181,7 @@ _PERIOD = bytes((i * 7 + i // 251) & 255 for i in range(251 * 256))
 
 
 def pattern(size: int) -> bytes:
-    """Bytes without a short period, so that a shifted copy is seen."""
+    """Return bytes without a short period, so that a shifted copy differs."""
     return (_PERIOD * (size // len(_PERIOD) + 1))[:size]
 
 

@@ -25,32 +25,32 @@ SHORT = 0.2
 
 
 class Wrong:
-    """A KtlsSocket, one of whose answers is wrong."""
+    """A KtlsSocket with a wrong result."""
 
     def __init__(self, sock: socket.socket, namespace: Namespace) -> None:
         self._sock = KtlsSocket(sock, namespace=namespace)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - every method of the socket
-        """All that is right."""
+        """Return the method of the correct socket."""
         return getattr(self._sock, name)
 
 
 class Reversed(Wrong):
-    """Its plaintext comes backwards."""
+    """A socket whose plaintext is reversed."""
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         return self._sock.recv(size, flags)[::-1]
 
 
 class Waiting(Wrong):
-    """It waits where it must not."""
+    """A socket that waits although it must not."""
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         return self._sock.recv(size, flags & ~socket.MSG_DONTWAIT)
 
 
 def side_of(kind: type[Wrong]) -> Callable[[], ComparedSide]:
-    """A side whose ends are of this kind, and which counts right."""
+    """Return a side whose ends are of ``kind``, with correct counters."""
 
     def side() -> ComparedSide:
         namespace = Namespace()
@@ -69,12 +69,12 @@ def side_of(kind: type[Wrong]) -> Callable[[], ComparedSide]:
 
 
 def without_ulp() -> ComparedSide:
-    """This host's kernel, as long as nobody attaches the ULP."""
+    """Return the kernel of this host, which works as long as no ULP is attached."""
     return ComparedSide("kernel", KernelSocket.over, Namespace().tls_stat)
 
 
 def scenario(name: str) -> Step:
-    """The scenario with this name."""
+    """Return the scenario with this name."""
     return next(each for each in scenarios() if each["name"] == name)
 
 
@@ -150,7 +150,7 @@ def test_this_hosts_kernel_gives_every_scenario_a_verdict(
 
 @pytest.fixture
 def no_ulp(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host without kernel TLS."""
+    """Simulate a host without kernel TLS."""
     answer = {"ulp": "no: the kernel has no module tls", "rekey": "no"}
     monkeypatch.setattr(against_kernel, "kernel_tls", lambda: answer)
 

@@ -39,12 +39,12 @@ STALLED = 150
 
 @pytest.fixture(autouse=True)
 def idle() -> None:
-    """Nothing of an earlier test is under way."""
+    """Wait until the thread of an earlier test has ended."""
     assert eventually(lambda: threads_named(THREAD) == 0)
 
 
 def stalled_socket() -> tuple[ktls_fast.KtlsSocket, socket.socket]:
-    """A ``KtlsSocket`` with sealed records that TCP has no room for."""
+    """Return a ``KtlsSocket`` whose sealed records do not fit into TCP's buffers, and its peer."""
     near, far = connect_pair()
     near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
     sender = attach(near)
@@ -66,7 +66,7 @@ def name_of(conn: Connection) -> str:
 
 
 def open_files() -> set[str]:
-    """What all descriptors of this process stand for."""
+    """Return what the descriptors of this process refer to."""
     names = set()
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):
@@ -75,7 +75,7 @@ def open_files() -> set[str]:
 
 
 def read_to_end(sock: socket.socket) -> int:
-    """Bytes until FIN."""
+    """Read up to FIN, and return the number of bytes."""
     size = 0
     while piece := sock.recv(1 << 16):
         size += len(piece)
@@ -84,7 +84,7 @@ def read_to_end(sock: socket.socket) -> int:
 
 @contextmanager
 def no_descriptor_left() -> Iterator[None]:
-    """The process can open no more."""
+    """Keep the process from opening descriptors during the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     used = [int(link.name) for link in Path("/proc/self/fd").iterdir()]
     free = next(number for number in range(max(used) + 2) if number not in used)

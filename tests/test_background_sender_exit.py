@@ -39,13 +39,13 @@ PROGRAM = textwrap.dedent(
 
 
 def command(body: str, listening: socket.socket) -> list[str]:
-    """Runs ``body`` behind the definition of ``stalled``."""
+    """Return the command that runs ``body`` after the definition of ``stalled``."""
     return [sys.executable, "-c", PROGRAM + textwrap.dedent(body), str(port_of(listening))]
 
 
 @contextmanager
 def program(body: str) -> Iterator[subprocess.Popen[str]]:
-    """A process with ``stalled()``, whose peer accepts no connection and reads nothing."""
+    """Yield a process with ``stalled()``, whose peer neither accepts connections nor reads."""
     with (
         socket.create_server(("127.0.0.1", 0), backlog=400) as listening,
         subprocess.Popen(
@@ -62,7 +62,7 @@ def program(body: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_number_of_sockets_that_are_closing_is_bounded() -> None:
-    """A quarter of the descriptors that the process may have."""
+    """The bound is a quarter of the descriptors that the process may have."""
     body = """
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
     before = len(list(Path("/proc/self/fd").iterdir()))
@@ -86,7 +86,7 @@ def test_exit_waits_for_a_peer_that_takes_nothing_but_not_for_ever() -> None:
 
 
 def test_signal_ends_the_wait_at_exit() -> None:
-    """What is registered after the import runs before our wait."""
+    """Callbacks registered after the import run before the wait."""
     body = """
     import atexit, signal
     def begin(*_):
@@ -113,7 +113,7 @@ WORKER = """
 
 
 def test_worker_of_multiprocessing_ends_behind_the_last_byte() -> None:
-    """It ends by ``os._exit``, and no ``atexit`` is called."""
+    """It ends by ``os._exit``, without calling ``atexit``."""
     with (
         socket.create_server(("127.0.0.1", 0)) as listening,
         subprocess.Popen(command(WORKER, listening), stdout=subprocess.PIPE) as process,

@@ -25,7 +25,7 @@ LAST = 2**64 - 1
 
 
 def records(batch: SealedBatch) -> list[bytes]:
-    """The records of a batch, where it says that they lie."""
+    """Return the records of a batch at the offsets that it states."""
     places = zip(batch.offsets, batch.lengths, strict=True)
     return [bytes(batch.wire[offset : offset + length]) for offset, length in places]
 
@@ -163,7 +163,7 @@ def test_out_that_overlaps_data_is_refused(key: TrafficKey, start: int) -> None:
 
 @pytest.mark.parametrize("column", ["offsets", "lengths", "types"])
 def test_out_may_overlap_a_column(column: str) -> None:
-    """The columns are read before the first record is written: none goes astray."""
+    """The columns are read before the first record is written."""
     memory = np.zeros(1000, np.int64)
     columns: dict[str, Any] = {
         "offsets": np.zeros(100, np.int64),

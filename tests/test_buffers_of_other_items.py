@@ -43,7 +43,7 @@ class BigEndian(ctypes.BigEndianStructure):
 
 
 def filled(empty: Any) -> Any:  # noqa: ANN401
-    """A writable buffer of SIZE bytes, filled with DATA."""
+    """Return a writable buffer of SIZE bytes, filled with DATA."""
     ctypes.memmove((ctypes.c_byte * SIZE).from_buffer(empty), DATA, SIZE)
     return empty
 
@@ -84,7 +84,7 @@ every_buffer = pytest.mark.parametrize("make", BUFFERS.values(), ids=BUFFERS.key
 
 
 def contents(buffer: Any) -> bytes:  # noqa: ANN401
-    """What the standard library sees in it."""
+    """Return the contents as the standard library reads them."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.send(buffer)

@@ -30,7 +30,7 @@ STOP_KEY_UPDATE, STOP_FULL = 1, 2
 def records(
     tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], str]
 ) -> ModuleType:
-    """The module of ``records.pyx``."""
+    """Compile and import the module ``records.pyx``."""
     folder = tmp_path_factory.mktemp("cython")
     source = folder / "records.c"
     cython = [sys.executable, "-m", "cython", "-3", "-I", str(PACKAGE), "-o", str(source)]

@@ -32,7 +32,7 @@ def test_every_cipher_of_the_kernel_is_there() -> None:
 
 
 def fastest_gcm() -> str:
-    """What serves AES-GCM best on a CPU with these features."""
+    """Return the best implementation of AES-GCM on a CPU with these features."""
     if os.environ.get("KTLS_FAST_AEAD") == "aws-lc":
         return "aws-lc"
     features = set(cpu_features())
@@ -43,7 +43,7 @@ def fastest_gcm() -> str:
 
 @pytest.mark.parametrize("value", ["aws-lc", "auto", "aws_lc"])
 def test_the_environment_chooses_who_does_aes_gcm(value: str) -> None:
-    """A value that is not one is refused when a key is made, and names itself."""
+    """An invalid value is refused when a key is created, and the error names it."""
     lines = [
         "import ktls_fast",
         "print(ktls_fast.aead_in_use().get('AES_GCM_128'))",

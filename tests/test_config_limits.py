@@ -102,7 +102,7 @@ def _server(*, cert: bytes | None = None, **options: object) -> ServerConfig:
 
 
 def _filler(size: int) -> bytes:
-    """A certificate of ``size`` bytes that nobody looks into."""
+    """Return a certificate of ``size`` bytes without valid contents."""
     return b"-----BEGIN CERTIFICATE-----\n%b\n-----END CERTIFICATE-----\n" % (
         b"A" * (size // 3 * 4)
     )

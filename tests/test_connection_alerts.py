@@ -38,27 +38,27 @@ Wire = Callable[[Half], bytes]
 
 
 def records(*contents: tuple[int, bytes]) -> Wire:
-    """A record for each type and content."""
+    """Seal a record for each type and content."""
     return lambda tx: b"".join(tx.seal(data, record_type) for record_type, data in contents)
 
 
 def handshakes(*contents: bytes) -> Wire:
-    """A handshake record for each content."""
+    """Seal a handshake record for each content."""
     return records(*((HANDSHAKE, content) for content in contents))
 
 
 def inner(plaintext: bytes) -> Wire:
-    """A record around this inner plaintext."""
+    """Seal a record with this inner plaintext."""
     return lambda tx: tx.seal_inner(plaintext)
 
 
 def unsealed(record: bytes) -> Wire:
-    """A record that nobody sealed."""
+    """Return a record that was not sealed."""
     return lambda _: record
 
 
 def spoiled(at: int) -> Wire:
-    """A record with one byte changed."""
+    """Send a record with a modified byte."""
 
     def make(tx: Half) -> bytes:
         record = bytearray(tx.seal(b"data"))
@@ -69,28 +69,28 @@ def spoiled(at: int) -> Wire:
 
 
 def replayed(tx: Half) -> bytes:
-    """The same record twice; the first one is delivered."""
+    """Send a record twice; the first one is delivered."""
     return tx.seal(b"first") * 2
 
 
 def reordered(tx: Half) -> bytes:
-    """The second record, then the first."""
+    """Send the second record before the first."""
     first, second = tx.seal(b"first"), tx.seal(b"second")
     return second + first
 
 
 def behind_data(last: Wire) -> Wire:
-    """Records that can be opened together, of which the last is bad."""
+    """Send records that can be opened together, the last of which is bad."""
     return lambda tx: tx.seal(b"") + tx.seal(b"") + last(tx)
 
 
 def under_the_old_key(tx: Half) -> bytes:
-    """A record after a KeyUpdate that forgot to change keys."""
+    """Seal a KeyUpdate, and a record under the old key."""
     return tx.seal(key_update(NOT_REQUESTED), HANDSHAKE) + tx.seal(b"late")
 
 
 def under_the_next_key(tx: Half) -> bytes:
-    """A record under a key that no KeyUpdate announced."""
+    """Seal a record under the next key without a KeyUpdate."""
     tx.rekey()
     return tx.seal(b"early")
 
@@ -251,13 +251,13 @@ def test_largest_record_is_taken(inner_plaintext: bytes) -> None:
 
 
 def refused_with(alert: str, conn: Connection, peer: RawPeer) -> None:
-    """Reading fails and names the alert, and the peer gets it."""
+    """Check that reading fails and names the alert, and that the peer receives it."""
     with pytest.raises(PeerError, match=alert):
         conn.read()
     assert peer.receive_alert() == (2, ALERTS[alert])
 
 
 def drain_and_close(peer: RawPeer) -> tuple[bytes, list[tuple[int, int]]]:
-    """What the peer can read before the end of the connection."""
+    """Return what the peer receives before the end of the connection."""
     with peer.sock:
         return peer.drain()

@@ -216,6 +216,6 @@ def _open_descriptors() -> int:
 
 
 def _write_until_refused(conn: Connection) -> None:
-    """The first writes to a closed peer succeed: TCP learns of it by their answers."""
+    """Write until it fails: the first writes to a closed peer succeed, before TCP is reset."""
     for _ in range(1000):
         conn.sendall(bytes(100_000))

@@ -68,7 +68,7 @@ def deliver(conn: Connection, peer: RawPeer, pieces: Sequence[bytes]) -> bytes:
 
 
 def available(conn: Connection) -> Iterator[bytes]:
-    """What can be read without waiting."""
+    """Read as much as possible without waiting."""
     try:
         while data := conn.read():
             yield data
@@ -77,7 +77,7 @@ def available(conn: Connection) -> Iterator[bytes]:
 
 
 def check(pieces: Sequence[bytes], stream: Stream, suite: int = 0x1301) -> None:
-    """The pieces give the stream's data, and its requests are answered."""
+    """Check that the pieces contain the stream's data, and that its requests are answered."""
     with paired(server_side=False, suite=suite) as (conn, peer):
         assert deliver(conn, peer, pieces) == stream.data
         assert conn.rx_generation == stream.generation

@@ -40,7 +40,7 @@ DROPPED_OPEN = pytest.mark.filterwarnings("ignore:unclosed <ktls_fast.Connection
 
 @pytest.fixture
 def pems(tmp_path: Path) -> Path:
-    """The certificates as files."""
+    """Return a directory with the certificates as files."""
     pki().write_to(tmp_path)
     return tmp_path
 
@@ -67,7 +67,7 @@ def _wrapped(context: ssl.SSLContext, sock: socket.socket) -> ssl.SSLSocket:
 
 @contextmanager
 def owned() -> Iterator[tuple[list[Connection], RawPeer]]:
-    """A connection of which the list is the only owner, and its peer."""
+    """Yield a list that is the only owner of a connection, and the peer."""
     near, far = socket_pair()
     tx, rx = (TrafficSecret(0x1301, secret_for(0x1301, seed)) for seed in (LOCAL_SEED, PEER_SEED))
     with far:
@@ -171,7 +171,7 @@ def test_exception_tells_the_standard_library_as_well(pems: Path) -> None:
 @pytest.mark.parametrize("tickets", ["unread", "late"])
 @pytest.mark.parametrize("ending", ["close", "with", "exception", "drop", "global"])
 def test_interpreter_exits_behind_the_last_byte(pems: Path, ending: str, tickets: str) -> None:
-    """The server does its handshake when the client has gone on, or it has tickets to be read."""
+    """The server has sent tickets that lie unread, or performs its handshake late."""
     endings = {
         "close": "conn.sendall(data); conn.close()",
         "with": "with conn: conn.sendall(data)",

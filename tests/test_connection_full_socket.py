@@ -126,7 +126,7 @@ def _small_buffers(conn: Connection) -> None:
 
 
 def _write_until_full(conn: Connection, data: bytes) -> int:
-    """How much of ``data`` was taken before the socket was full."""
+    """Write until the socket is full; return the number of bytes accepted."""
     taken = 0
     try:
         while taken < len(data):

@@ -26,7 +26,7 @@ SOON = 0.05
 
 
 def client_hello() -> bytes:
-    """What the ``ssl`` module sends first."""
+    """Return the first flight of the ``ssl`` module."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = ssl.create_default_context()
     connection = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
@@ -47,7 +47,7 @@ def shake(
 
 
 def read_to_end(sock: socket.socket) -> bytes:
-    """All that comes until FIN; then our own."""
+    """Receive everything up to FIN, and then close."""
     with sock:
         return b"".join(iter(lambda: sock.recv(4096), b""))
 

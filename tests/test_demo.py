@@ -69,7 +69,7 @@ def test_a_killed_demo_leaves_neither_files_nor_processes(tmp_path: Path) -> Non
 
 
 def _wait_for_proxy_and_clients(parent: int) -> list[int]:
-    """The children of the demo: the upstream, the proxy, three clients and Python's own helper."""
+    """Return the children of the demo: upstream, proxy, three clients and a helper of Python."""
     deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()

@@ -71,7 +71,7 @@ def plains(draw: st.DrawFn) -> Plain:
 
 @st.composite
 def sealing_keys(draw: st.DrawFn) -> TrafficKey:
-    """As :func:`traffic_keys`, with as many numbers left as a test seals records at most."""
+    """Draw traffic keys with enough record numbers left for a test."""
     key = draw(traffic_keys())
     end = LAST if key.cipher is CHACHA20_POLY1305 else FEWEST_RECORDS
     return key.at(key.rec_seq % (end - MOST_RECORDS))
@@ -85,7 +85,7 @@ def padding_of(key: TrafficKey, plain: Plain) -> int:
 
 
 def wire_of(key: TrafficKey, plain_list: list[Plain]) -> list[bytes]:
-    """The records of a sender that may pad."""
+    """Draw the records of a sender that may pad."""
     return [
         key.seal(plain.data, plain.record_type, nth=nth, padding=padding_of(key, plain))
         for nth, plain in enumerate(plain_list)
@@ -200,7 +200,7 @@ def test_one_changed_byte_spoils_its_record_and_none_before(
 
 @given(traffic_keys(), st.binary(max_size=200), st.binary(max_size=100))
 def test_garbage_behind_a_record_never_opens(key: TrafficKey, junk: bytes, body: bytes) -> None:
-    """As it comes, and as the body of a header that fits it."""
+    """Open the bytes as they are, and as the body of a matching header."""
     header = b"\x17\3\3" + len(body).to_bytes(2, "big")
     for garbage in (junk, header + body, header + body + junk):
         opener = Opener(key.struct())

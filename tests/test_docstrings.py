@@ -16,7 +16,7 @@ Function = ast.FunctionDef
 
 
 def functions(body: list[ast.stmt]) -> dict[str, Function]:
-    """The functions of a module or class; of several overloads the first, which is documented."""
+    """Return the functions of a module or class; of overloads the first, which is documented."""
     found: dict[str, Function] = {}
     for node in body:
         if isinstance(node, Function):
@@ -25,19 +25,19 @@ def functions(body: list[ast.stmt]) -> dict[str, Function]:
 
 
 def classes() -> dict[str, ast.ClassDef]:
-    """The classes of the stub."""
+    """Return the classes of the stub."""
     return {node.name: node for node in STUB.body if isinstance(node, ast.ClassDef)}
 
 
 def members() -> Iterator[tuple[str, str, Function]]:
-    """Each method and property: its class, its name, and its definition."""
+    """Yield the class, name and definition of each method and property."""
     for name, node in classes().items():
         for member, function in functions(node.body).items():
             yield name, member, function
 
 
 def named(node: Function) -> list[tuple[str, object]]:
-    """The names of the parameters without ``self`` and ``cls``, and their defaults."""
+    """Return the parameters without ``self`` and ``cls``, and their defaults."""
     arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
     missing: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))

@@ -78,7 +78,7 @@ def test_the_tree_in_the_module_names_the_errno(error_class: type[KtlsError], nu
 
 
 def attempts() -> list[Callable[[], object]]:
-    """One misuse or bad record for each class that the record layer raises."""
+    """Return a misuse or bad record for each class that the record layer raises."""
     paused = Opener(KEY.struct())
     paused.open(KEY.seal(ktls_fast.key_update_message(), HANDSHAKE))
     return [
@@ -93,7 +93,7 @@ def attempts() -> list[Callable[[], object]]:
 
 
 def raised_by_the_core() -> list[KtlsError]:
-    """What the attempts raise."""
+    """Return the errors that the attempts raise."""
     errors = []
     for attempt in attempts():
         with pytest.raises(KtlsError) as caught:

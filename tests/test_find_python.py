@@ -12,7 +12,7 @@ SHIM = "echo 'pyenv: python3.99: command not found' >&2; exit 127"
 
 
 def program(path: Path, script: str) -> Path:
-    """A program that does what ``script`` says, whatever it is asked."""
+    """Write a program that runs ``script``, whatever its arguments are."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
@@ -20,7 +20,7 @@ def program(path: Path, script: str) -> Path:
 
 
 def find(folder: Path, version: str = "3.99") -> str | None:
-    """What the script prints, or None if it fails; ``folder`` is all that the machine has."""
+    """Return what the script prints, or None if it fails; only ``folder`` is searched."""
     environment = {
         "PATH": f"{folder / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin",
         "PYENV_ROOT": str(folder / "pyenv"),

@@ -14,7 +14,7 @@ DATA = bytes(range(256)) * (HUGE // 256)
 
 
 def address(batch: SealedBatch) -> int:
-    """Where the wire lies."""
+    """Return the address of the wire."""
     return int(np.frombuffer(batch.wire, np.uint8).ctypes.data)
 
 

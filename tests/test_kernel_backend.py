@@ -57,7 +57,7 @@ def over(sock: socket.socket, **options: object) -> Any:  # noqa: ANN401 - eithe
 
 
 def still_works(pair: tuple[socket.socket, socket.socket]) -> bool:
-    """A refused socket has not been detached."""
+    """Check that a refused socket has not been detached."""
     near, far = pair
     near.sendall(b"data")
     return far.recv(9) == b"data"

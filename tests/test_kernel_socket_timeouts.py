@@ -151,7 +151,7 @@ def test_wait_all_waits_for_all_until_the_timeout(
 
 
 def filled(receive: Callable[[memoryview], int]) -> bytes:
-    """What was received into six bytes."""
+    """Receive into six bytes, and return what was received."""
     room = bytearray(6)
     return bytes(room[: receive(memoryview(room))])
 

@@ -91,7 +91,7 @@ def test_an_opener_does_not_open_the_same_records_again(key13: TrafficKey) -> No
 
 
 def test_a_socket_does_as_the_kernel(tcp_pair: Pair) -> None:
-    """As its documentation warns."""
+    """The documentation warns of it."""
     near, far = tcp_pair()
     sender, receiver = attach(near), attach(far)
     install(sender, TLS_TX, generation(0))

@@ -54,7 +54,7 @@ def reset(sock: socket.socket, seen_by: KtlsSocket) -> None:
 
 
 def wire(sock: socket.socket) -> bytes:
-    """All that has come."""
+    """Return everything that has arrived."""
     sock.setblocking(False)
     try:
         return sock.recv(1 << 16)

@@ -43,12 +43,12 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def ready(selector: KtlsSelector, timeout: float | None = 0) -> dict[object, int]:
-    """What select finds, by what was registered with it."""
+    """Return the events that select reports, by the registered data."""
     return {key.data: events for key, events in selector.select(timeout)}
 
 
 def sleeps_through(selector: KtlsSelector) -> bool:
-    """True when a select finds nothing, and does not burn the time it waits."""
+    """Return True if a select reports nothing, and uses little CPU time while it waits."""
     before = time.thread_time()
     found = selector.select(SHORT)
     return not found and time.thread_time() - before < SHORT / 4

@@ -22,7 +22,7 @@ LONG, SHORT = 60.0, 0.05
 
 
 def receive_all(ends: Ends, size: int) -> tuple[threading.Thread, list[bytes]]:
-    """A thread that receives so many bytes."""
+    """Start a thread that receives ``size`` bytes; return it and a list for the data."""
     got: list[bytes] = []
     thread = threading.Thread(target=lambda: got.append(ends.receiver.recv(size, WAITALL)))
     thread.start()

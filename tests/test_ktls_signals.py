@@ -81,7 +81,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[OffloadQueue | None]:
 
 @pytest.fixture
 def ends(device: OffloadQueue | None) -> Iterator[tuple[KtlsSocket, socket.socket]]:
-    """A sender, and the wire that nobody reads."""
+    """Yield a sender, and its peer, which does not read."""
     near, wire = connect_pair()
     sender = closed_at_the_end(KtlsSocket(near, device=device))
     sender.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
@@ -168,7 +168,7 @@ def test_a_peer_that_reads_nothing_is_waited_for_once(
 
 
 def test_a_slow_reader_does_not_time_a_file_out() -> None:
-    """As with ``socket.sendfile``: only a peer that takes nothing for so long does."""
+    """As in ``socket.sendfile``, the timeout applies to each wait, not to the whole call."""
     near, wire = connect_pair()
     sender = closed_at_the_end(KtlsSocket(near))
     sender.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")

@@ -25,7 +25,7 @@ BARE = TlsInfo(None, None, TlsConf.BASE, TlsConf.BASE, False, False, 16384)
 
 @pytest.fixture
 def end(tcp_pair: Pair) -> KtlsSocket:
-    """An end with the ULP and no key."""
+    """Return a socket with the ULP and no key."""
     return attach(tcp_pair()[0])
 
 

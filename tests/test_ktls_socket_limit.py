@@ -52,7 +52,7 @@ class Limited:
             install(end, direction, generation(0).at(start))
 
     def past(self) -> int:
-        """Records sealed past the limit of the suite."""
+        """Return the number of records sealed beyond the limit of the suite."""
         return self.namespace.tls_stat().get(PAST, 0)
 
 

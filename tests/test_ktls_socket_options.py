@@ -29,7 +29,7 @@ ONE = struct.pack("I", 1)
 
 @pytest.fixture
 def end(tcp_pair: Pair) -> KtlsSocket:
-    """An end with the ULP and no key."""
+    """Return a socket with the ULP and no key."""
     return attach(tcp_pair()[0])
 
 

@@ -25,7 +25,7 @@ from tests.reference import pattern
 
 @pytest.fixture
 def ends(tcp_pair: Pair) -> Ends:
-    """Both directions keyed."""
+    """Return two ends with keys in both directions."""
     ends = ends_over(tcp_pair)
     install(ends.receiver, TLS_TX, generation(9))
     install(ends.sender, TLS_RX, generation(9))

@@ -17,7 +17,7 @@ from tests.ktls_ends import (
 
 
 def keyed(pair: Pair, namespace: Namespace | None) -> tuple[KtlsSocket, KtlsSocket]:
-    """A sender and a receiver that count in ``namespace``."""
+    """Return a sender and a receiver that count in ``namespace``."""
     near, far = (closed_at_the_end(KtlsSocket(sock, namespace=namespace)) for sock in pair())
     for end, direction in ((near, TLS_TX), (far, TLS_RX)):
         end.setsockopt(6, TCP_ULP, b"tls")
@@ -30,7 +30,7 @@ def moved(counters: dict[str, int]) -> dict[str, int]:
 
 
 def totals() -> dict[str, int]:
-    """The counters of the process, but those that fall when a socket goes."""
+    """Return the counters of the process, except those that decrease when a socket is closed."""
     return {name: value for name, value in tls_stat().items() if "Curr" not in name}
 
 

@@ -108,7 +108,7 @@ def test_a_broken_numpy_raises_what_it_raises() -> None:
 
 
 def test_extreme_numbers_are_taken_or_refused() -> None:
-    """Every number of every call, at its ends; ``Exception`` does not catch a panic."""
+    """Test the extreme values of all numbers; ``Exception`` does not catch a panic."""
     run("""
         import socket
         from contextlib import suppress

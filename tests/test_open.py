@@ -101,7 +101,7 @@ def test_an_inner_text_without_type_is_refused(key13: TrafficKey, zeros: int) ->
 
 
 def test_type_0_of_a_sender_makes_the_last_byte_the_type(key13: TrafficKey) -> None:
-    """As the kernel does, on both sides."""
+    """The kernel does the same on both sides."""
     assert Opener(key13.struct()).open(key13.seal(b"a\x17", 0)) == (23, b"a")
 
 
@@ -151,7 +151,7 @@ def test_a_header_with_another_version_is_refused(key: TrafficKey, version_bytes
 
 
 def test_a_plain_change_cipher_spec_is_refused(key: TrafficKey) -> None:
-    """As the kernel: EBADMSG."""
+    """The kernel returns EBADMSG."""
     opener = Opener(key.struct())
     with open_refused(opener, key, errno.EBADMSG):
         opener.open(b"\x14\3\3\0\1\1")

@@ -20,7 +20,7 @@ def wire_of(key: TrafficKey, pieces: list[tuple[int, bytes]] = PIECES) -> bytes:
 
 
 def ends_of(key: TrafficKey) -> list[int]:
-    """Where each record of :func:`wire_of` ends."""
+    """Return the end of each record of :func:`wire_of`."""
     ends, end = [], 0
     for _, data in PIECES:
         end += len(data) + key.overhead
@@ -29,7 +29,7 @@ def ends_of(key: TrafficKey) -> list[int]:
 
 
 def pieces_of(batch: OpenedBatch) -> list[tuple[int, bytes]]:
-    """What a batch holds, where it says that it lies."""
+    """Return the contents of a batch at the offsets that it states."""
     columns = zip(batch.types, batch.offsets, batch.lengths, strict=True)
     return [(int(kind), bytes(batch.data[at : at + length])) for kind, at, length in columns]
 
@@ -215,7 +215,7 @@ def test_a_record_twice_is_refused_the_second_time(key: TrafficKey) -> None:
 
 
 def test_garbage_is_refused(key: TrafficKey) -> None:
-    """A header that could be one, and nothing that authenticates."""
+    """The header is valid, but the record does not authenticate."""
     body = pattern(500)
     garbage = b"\x17\3\3" + struct.pack(">H", len(body)) + body
     with pytest.raises(BadRecordError):
@@ -225,7 +225,7 @@ def test_garbage_is_refused(key: TrafficKey) -> None:
 @pytest.mark.parametrize("size", [1, 16, 100, 1350, 4096, 16384])
 @pytest.mark.parametrize("at", ["tag", "first", "middle"])
 def test_no_plaintext_of_a_bad_record_is_in_out(key: TrafficKey, size: int, at: str) -> None:
-    """What lies behind the data in ``out`` may be zero or as it was, and nothing else."""
+    """The bytes behind the data in ``out`` are either zero or unchanged."""
     secret = bytes(byte | 0x80 for byte in pattern(size))
     good, bad = key.seal(b"good"), bytearray(key.seal(secret, nth=1))
     body = 5 + key.explicit_size

@@ -19,7 +19,7 @@ def next_key(key: TrafficKey) -> TrafficKey:
 
 
 def handshake(key: TrafficKey, *fragments: bytes, nth: int = 0) -> bytes:
-    """Records of type 22 in order."""
+    """Return records of type 22 in order."""
     return b"".join(key.seal(each, HANDSHAKE, nth=nth + i) for i, each in enumerate(fragments))
 
 
@@ -42,12 +42,12 @@ def test_it_stops_after_a_key_update(key13: TrafficKey, message: bytes) -> None:
 
 
 def test_it_stops_after_a_key_update_behind_a_ticket(key13: TrafficKey) -> None:
-    """Where the kernel notices nothing (K-5)."""
+    """The kernel does not notice this KeyUpdate (K-5)."""
     check_stop_and_resume(key13, handshake(key13, TICKET + KEY_UPDATE), 1)
 
 
 def test_it_stops_where_a_fragmented_key_update_ends(key13: TrafficKey) -> None:
-    """Where the kernel stops too early (K-6)."""
+    """The kernel stops too early here (K-6)."""
     message = TICKET + KEY_UPDATE
     for cut in range(1, len(message)):
         check_stop_and_resume(key13, handshake(key13, message[:cut], message[cut:]), 2)
@@ -59,7 +59,7 @@ def test_it_stops_where_a_key_update_in_single_bytes_ends(key13: TrafficKey) -> 
 
 
 def test_it_goes_on_past_a_fragment_that_only_looks_like_one(key13: TrafficKey) -> None:
-    """Where the kernel stops for nothing (K-7)."""
+    """The kernel stops here without a KeyUpdate (K-7)."""
     wire = handshake(key13, TICKET[:4], TICKET[4:]) + key13.seal(b"data", nth=2)
     batch = Opener(key13.struct()).open_batch(wire)
     assert (len(batch), batch.stopped) == (3, None)

@@ -53,7 +53,7 @@ OLD_NAMES = {
 
 
 def in_a_new_process(code: str) -> str:
-    """What a fresh interpreter prints; warnings are errors there."""
+    """Run code in a new interpreter with warnings as errors, and return what it prints."""
     command = [sys.executable, "-W", "error", "-c", code]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
@@ -145,7 +145,7 @@ def test_the_old_module_still_runs_as_the_command() -> None:
 
 
 def spelled_by_hand(node: ast.AST) -> bool:
-    """Whether it is a whole KeyUpdate written as bytes, as hexadecimal digits or as numbers."""
+    """Return True for a KeyUpdate written as bytes, as hexadecimal digits or as numbers."""
     match node:
         case ast.Constant(value=bytes(data)):
             return any(message in data for message in KEY_UPDATES)
@@ -172,7 +172,7 @@ def test_nobody_spells_a_key_update_by_hand() -> None:
 
 
 def loaded_by(modules: str) -> set[str]:
-    """The names of all modules that a process has after an import."""
+    """Return the names of all modules that are loaded after an import."""
     code = f"import sys, {modules}\nprint(*sys.modules)"
     return set(in_a_new_process(code).split())
 

@@ -85,7 +85,7 @@ def test_a_ca_as_leaf_is_refused_with_a_command_that_makes_a_usable_one(
 
 
 def _handshake_with(cert: Path, key: Path) -> str | None:
-    """What our client says to a server of the standard library with this certificate."""
+    """Connect our client to a server of the standard library; return the error, or None."""
     import socket
     import threading
 

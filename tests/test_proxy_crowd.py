@@ -118,7 +118,7 @@ def test_upstream_that_refuses_is_told_to_the_client_by_an_alert(identity: Ident
 
 
 def test_client_that_talks_on_gets_the_alert_of_a_refused_upstream(identity: Identity) -> None:
-    """Bytes that nobody reads must not turn it into a reset."""
+    """Unread data must not turn the alert into a reset."""
     with Proxy(free_port(), *identity.arguments) as proxy:
         for _ in range(5):
             with connect_tls(proxy.port, identity) as client:

@@ -87,7 +87,7 @@ def test_client_that_just_closes_loses_no_byte(
 
 
 def test_upstream_that_has_ended_is_told_at_once(identity: Identity) -> None:
-    """What it does not read may be a part; it need not wait to learn that."""
+    """It learns at once, without reading, that data is missing."""
 
     def answer(sock: socket.socket) -> None:
         assert read_exactly(sock, 7) == b"request"
@@ -235,7 +235,7 @@ def _originating(connect: int, identity: Identity, *arguments: str) -> Proxy:
 
 @contextmanager
 def _closing_server(identity: Identity, head: bytes = HEAD) -> Iterator[Upstream]:
-    """A server that answers with DATA and closes as Python's ssl does: by FIN alone."""
+    """Run a server that answers with DATA and closes as Python's ssl does, without close_notify."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(identity.cert, identity.key)
 

@@ -58,7 +58,7 @@ class Forgiving(Wrong):
 
 
 def one_count_more() -> ComparedSide:
-    """A side that counts wrong."""
+    """Return a side with wrong counters."""
     right = side_of(Wrong)()
     calls = iter(range(1000))
 
@@ -164,7 +164,7 @@ def test_shrinking_is_bounded() -> None:
 
 @pytest.fixture
 def no_ulp(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host without kernel TLS."""
+    """Simulate a host without kernel TLS."""
     answer = {"ulp": "no: the kernel has no module tls", "rekey": "no"}
     monkeypatch.setattr(against_kernel, "kernel_tls", lambda: answer)
 

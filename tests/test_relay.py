@@ -38,7 +38,7 @@ class Relayed(NamedTuple):
 
 @contextmanager
 def relayed(idle_timeout: float | None = None, suite: int = 0x1301) -> Iterator[Relayed]:
-    """A relay with nothing on its way."""
+    """Relay a connection without data in transit during the block."""
     near, far = socket_pair()
     stop_fd, stop = os.pipe()
     try:

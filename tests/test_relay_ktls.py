@@ -137,7 +137,7 @@ def test_plain_reader_that_does_not_read_stops_the_ktls_sender(relay: ktls_fast.
 
 
 def test_last_bytes_arrive_at_a_slow_reader(relay: ktls_fast.Relay) -> None:
-    """Nothing more comes to move what TCP had no room for."""
+    """No further event moves what did not fit into TCP's buffers."""
     near, far = ktls_link()
     other, far_other = link("plain")
     with near, far, other, far_other:

@@ -42,13 +42,13 @@ KEY_UPDATES = 12
 
 
 def send_key_update(far: KtlsSocket, number: int) -> None:
-    """The KeyUpdate that ends generation ``number`` of a far end, and its next key."""
+    """Send the KeyUpdate that ends generation ``number`` of a far end, and install its next key."""
     send_typed(far, KEY_UPDATE, HANDSHAKE)
     install(far, TLS_TX, generation(BACK + number + 1))
 
 
 def read_key_update(near: KtlsSocket, number: int) -> None:
-    """What its owner does at the near end."""
+    """Receive the KeyUpdate at the near end, and install the next key."""
     assert receive(near) == (KEY_UPDATE, HANDSHAKE)
     install(near, TLS_RX, generation(BACK + number + 1))
 
@@ -173,7 +173,7 @@ def test_unread_record_ends_the_pair_again(relay: ktls_fast.Relay) -> None:
 
 
 def _stuck_at_control(pair: Pair) -> int:
-    """A KeyUpdate has come while bytes of the other way have no room: how many were sent."""
+    """Let a KeyUpdate arrive while the other direction is full; return the bytes sent there."""
     assert isinstance(pair.far_b, socket.socket)
     narrow(pair.a, pair.far_a, 1 << 16)
     sent = send_until_full(pair.far_b)

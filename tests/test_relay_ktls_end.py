@@ -138,7 +138,7 @@ def test_socket_that_nobody_holds_is_pumped_and_closed_at_the_end(relay: ktls_fa
 
 
 def _sees_an_abort(far: End) -> None:
-    """A reset, or an alert where there are some: nobody takes a part for the whole."""
+    """Check that the far end sees a reset or an alert, so that it knows that data is missing."""
     if isinstance(far, Connection):
         with pytest.raises(ktls_fast.AlertReceivedError, match="internal_error"):
             far.recv(100)

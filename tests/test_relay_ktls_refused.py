@@ -47,7 +47,7 @@ def refused(
 
 
 def still_usable(near: End, far: End) -> None:
-    """Bytes go both ways as before."""
+    """Check that data still passes in both directions."""
     for one, other in ((near, far), (far, near)):
         one.sendall(b"as before")
         assert other.recv(100) == b"as before"
@@ -55,7 +55,7 @@ def still_usable(near: End, far: End) -> None:
 
 @pytest.mark.parametrize("direction", [TLS_TX, TLS_RX])
 def test_socket_that_has_one_key_only_is_refused(relay: ktls_fast.Relay, direction: int) -> None:
-    """It would send plaintext, or pass ciphertext on."""
+    """It would send plaintext or relay ciphertext."""
     missing = {TLS_TX: "TLS_RX", TLS_RX: "TLS_TX"}[direction]
     numbers = {TLS_TX: THERE, TLS_RX: BACK}
     near, far = (attach(sock) for sock in socket_pair())

@@ -102,7 +102,7 @@ def test_reader_that_does_not_read_stops_its_pair_and_no_other(relay: ktls_fast.
 
 
 def test_last_bytes_arrive_at_a_slow_reader(relay: ktls_fast.Relay) -> None:
-    """Nothing more comes to move what TCP had no room for."""
+    """No further event moves what did not fit into TCP's buffers."""
     with pumped(relay) as pair:
         narrow(pair)
         pair.far.sendall(octal(60_000))
@@ -204,7 +204,7 @@ def test_no_threads_are_refused() -> None:
 
 
 def test_idle_relay_uses_no_processor(relay: ktls_fast.Relay) -> None:
-    """A side that has hung up and that nothing is wanted of must not wake the thread for ever."""
+    """A side that has closed, and that is not waited for, must not wake up the thread forever."""
     with pumped(relay, idle_timeout=600) as pair:
         pair.peer.send(b"x")
         assert pair.far.recv(1) == b"x"

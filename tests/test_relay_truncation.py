@@ -41,7 +41,7 @@ def _fatal_alert(peer: RawPeer) -> None:
 
 
 def _wait_until_delivered(sock: socket.socket) -> None:
-    """Until the other end's TCP has everything: a reset drops what it has not."""
+    """Wait until the other end's TCP has received everything, as a reset drops the rest."""
     for _ in range(10_000):
         unacknowledged = fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))
         if unacknowledged == bytes(4):
@@ -128,7 +128,7 @@ def test_reset_of_the_plain_side_comes_behind_all_that_it_sent(relay: ktls_fast.
 
 
 def test_reset_that_a_write_meets_is_no_end_in_order(relay: ktls_fast.Relay) -> None:
-    """The system tells it once: to the write. A read then finds the end of the stream."""
+    """The system reports it once, to the write. A read then returns the end of the stream."""
     with pumped(relay) as pair:
         pair.far.sendall(b"the first half")
         assert receive_data(pair.peer) == b"the first half"

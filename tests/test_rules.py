@@ -45,7 +45,7 @@ PYTHON = 'def test_k1_is_kept() -> None:\n    """Docs."""\n'
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A small source tree without a fault."""
+    """Return a small source tree without errors."""
     for name, text in {
         "docs/some-rules.md": DOCUMENT,
         "rust/lib.rs": RUST,
@@ -58,7 +58,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def plant(tree: Path, name: str, old: str, new: str) -> list[str]:
-    """The faults after a change to one file."""
+    """Return the errors after a change to a file."""
     path = tree / name
     text = path.read_text()
     assert old in text

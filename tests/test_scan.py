@@ -37,7 +37,7 @@ class NaiveScanner:
     found: list[KeyUpdateFound] = field(default_factory=list)
 
     def feed(self, record_type: int, data: bytes) -> None:
-        """Looks at the next record."""
+        """Scan the next record."""
         if record_type == HANDSHAKE:
             self.unread += data
             while self._take():
@@ -48,7 +48,7 @@ class NaiveScanner:
         self.records += 1
 
     def _take(self) -> bool:
-        """Takes one whole message; a bad length is told as soon as it is read, and only once."""
+        """Take a whole message; a bad length is reported as soon as it is read, and only once."""
         size = 4 + int.from_bytes(self.unread[1:4], "big")
         if self._is_of_bad_length():
             self._add("bad_length")
@@ -73,7 +73,7 @@ class NaiveScanner:
 
 
 def scan(records: list[Record]) -> list[KeyUpdateFound]:
-    """All records in one call."""
+    """Scan all records in one call."""
     return scan_key_updates(
         np.array([record_type for record_type, _ in records], np.uint8),
         *places([len(data) for _, data in records]),

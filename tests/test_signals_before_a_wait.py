@@ -59,7 +59,7 @@ def read(near: socket.socket) -> Call:
 
 
 def full(near: socket.socket, key: Callable[[KtlsSocket], None]) -> KtlsSocket:
-    """A socket whose peer reads nothing, and which has no room for more."""
+    """Return a socket whose peer reads nothing, and whose buffers are full."""
     timeout = near.gettimeout()
     sender = ktls_socket(near)
     key(sender)
@@ -98,7 +98,7 @@ def splice_from(near: socket.socket) -> Call:
 
 
 def pipe() -> tuple[BinaryIO, BinaryIO]:
-    """Both ends of an empty pipe, closed when dropped."""
+    """Return both ends of an empty pipe, which are closed when dropped."""
     out, into = os.pipe()
     return os.fdopen(out, "rb", 0), os.fdopen(into, "wb", 0)
 

@@ -11,13 +11,13 @@ from tests.ktls_ends import fails
 
 
 def attribute(kind: int, value: bytes) -> bytes:
-    """A netlink attribute on the border of four bytes."""
+    """Return a netlink attribute, padded to four bytes."""
     data = struct.pack("=HH", 4 + len(value), kind) + value
     return data.ljust((len(data) + 3) & ~3, b"\0")
 
 
 def answer_with(*attributes: bytes, kind: int = 20) -> bytes:
-    """An answer of sock_diag: header, inet_diag_msg, attributes."""
+    """Return an answer of sock_diag: header, inet_diag_msg, attributes."""
     body = bytes(72) + b"".join(attributes)
     return struct.pack("=IHHII", 16 + len(body), kind, 0, 1, 0) + body
 
@@ -31,7 +31,7 @@ FULL = (u16(1, 0x304), u16(2, 51), u16(3, 2), u16(4, 1), attribute(6, b""), u16(
 
 
 def tls(*nest: bytes) -> bytes:
-    """An answer about a TLS socket, as the kernel orders it."""
+    """Return an answer about a TLS socket, in the order of the kernel."""
     ulp = attribute(1, b"tls\0") + attribute(2 | NESTED, b"".join(nest))
     return answer_with(attribute(15, bytes(4)), attribute(19 | NESTED, ulp), attribute(22, b"xy"))
 

@@ -15,7 +15,7 @@ NOTICES = ROOT / "THIRD-PARTY-NOTICES.txt"
 
 
 def listed(head: str) -> list[str]:
-    """The crates and their versions."""
+    """Return the crates and their versions."""
     return re.findall(r"^(\S+ \d[^:\n]*): ", head, re.MULTILINE)
 
 

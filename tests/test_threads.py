@@ -32,7 +32,7 @@ def in_threads(work: Callable[[int], list[bytes]]) -> list[list[bytes]]:
 
 
 def number_of(key: TrafficKey, record: bytes, count: int) -> int:
-    """The number that ``record`` was sealed with: the one that opens it."""
+    """Return the number that ``record`` was sealed with, which is the one that opens it."""
     for number in range(count):
         try:
             key.open(record, nth=number)
@@ -44,7 +44,7 @@ def number_of(key: TrafficKey, record: bytes, count: int) -> int:
 
 @pytest.fixture
 def no_forced_switches() -> Iterator[None]:
-    """A thread keeps the GIL until it gives it away."""
+    """Make threads keep the GIL until they release it."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1000)
     yield
@@ -124,7 +124,7 @@ def test_the_record_limit_holds_among_threads(key: TrafficKey) -> None:
 
 
 def other_thread_runs_during(call: Callable[[], object], seconds: float = CHANCES) -> bool:
-    """True when a thread that waits for the GIL gets it within one of many calls of ``call``.
+    """Return True if a thread that waits for the GIL gets it during one of many calls.
 
     The caller forbids forced switches, so that nothing but ``call`` itself can give the GIL away.
     """

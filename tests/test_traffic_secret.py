@@ -46,7 +46,7 @@ class Suite:
     hash_size: int
 
     def secret(self) -> bytes:
-        """A secret as long as the hash."""
+        """Return a secret of the size of the hash."""
         return pattern(self.hash_size)
 
 
@@ -79,7 +79,7 @@ def by_openssl(openssl: str, kdf: list[str], hash_name: str, secret: bytes, size
 
 
 def wanted(suite: Suite, secret: bytes, expand: Expand, rec_seq: int = 0) -> bytes:
-    """The struct of the traffic key of ``secret`` (RFC 8446 §7.3)."""
+    """Return the struct of the traffic key of ``secret`` (RFC 8446 §7.3)."""
     key = expand(suite.hash_name, secret, "key", suite.cipher.key_size)
     iv = expand(suite.hash_name, secret, "iv", 12)
     salt, iv = iv[: suite.cipher.salt_size], iv[suite.cipher.salt_size :]

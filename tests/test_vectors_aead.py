@@ -27,7 +27,7 @@ from tests.retag import Vector, retag_chacha, retag_gcm
 
 
 def first_number(cipher: Cipher) -> int:
-    """A number with as many bytes as the AEAD limit of ``cipher`` allows."""
+    """Return a number with as many bytes as the AEAD limit of ``cipher`` allows."""
     return 0x0102030405060708 if cipher is CHACHA20_POLY1305 else 0x010203
 
 
@@ -72,13 +72,13 @@ def source(request: pytest.FixtureRequest) -> Source:
 
 @pytest.fixture(scope="module")
 def cases12(source: Source) -> list[Case]:
-    """Every vector of the source as a TLS 1.2 record."""
+    """Return each vector of the source as a TLS 1.2 record."""
     return [_case(TLS12, source.cipher, vector) for vector in source.load()]
 
 
 @pytest.fixture(scope="module")
 def cases13(source: Source) -> list[Case]:
-    """Every vector as a TLS 1.3 record; an empty plaintext has no room for a content type."""
+    """Return each vector with a plaintext as a TLS 1.3 record, which needs a content type."""
     return [_case(TLS13, source.cipher, vector) for vector in source.load() if vector.plaintext]
 
 
@@ -148,7 +148,7 @@ def _case(version: int, cipher: Cipher, vector: Vector) -> Case:
 
 
 def _traffic_key(version: int, cipher: Cipher, vector: Vector) -> TrafficKey:
-    """The key whose first record has the vector's nonce."""
+    """Return the key whose first record has the vector's nonce."""
     explicit = version == TLS12 and cipher is not CHACHA20_POLY1305
     number = first_number(cipher)
     static = int.from_bytes(vector.nonce, "big") ^ (0 if explicit else number)

@@ -34,7 +34,7 @@ every_record = pytest.mark.parametrize("case", RECORDS.values(), ids=list(RECORD
 
 
 def traffic_key(case: dict[str, Any]) -> TrafficKey:
-    """The key that the record was sealed with, at the record's number."""
+    """Return the key that the record was sealed with, at the record's number."""
     iv = bytes.fromhex(case["iv"])
     key = bytes.fromhex(case["key"])
     return TrafficKey(TLS13, AES_GCM_128, key, iv[4:], iv[:4], case.get("seq", 0))
@@ -67,7 +67,7 @@ def test_open_batch_opens_the_record(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", SEALABLE.values(), ids=list(SEALABLE))
 def test_sealer_seals_the_record(case: dict[str, Any]) -> None:
-    """All but the padded ones, which we never send, and those behind the AEAD limit."""
+    """All except padded records, which we never send, and those beyond the AEAD limit."""
     record_type, plaintext = wanted(case)
     sealed = Sealer(traffic_key(case).struct()).seal(plaintext, record_type)
     assert sealed == bytes.fromhex(case["record"])

@@ -20,7 +20,7 @@ PATIENCE = 10.0
 
 
 def ends_by_itself(pid: int) -> bool:
-    """True when the child ends in time."""
+    """Wait for a child; return True if it ends in time, otherwise kill it."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if os.waitpid(pid, os.WNOHANG)[0]:

@@ -27,7 +27,7 @@ CIPHERS = dict(
 
 @pytest.fixture
 def gnutls_serv(require_tool: Callable[[str], str], pems: Path) -> Iterator[int]:
-    """The port of an echo server."""
+    """Yield the port of an echo server."""
     port = free_port()
     arguments = [require_tool("gnutls-serv"), "--echo", "--disable-client-cert", "-p", str(port)]
     arguments += [f"--x509certfile={pems / 'server.pem'}", f"--x509keyfile={pems / 'server.key'}"]
@@ -39,7 +39,7 @@ def gnutls_serv(require_tool: Callable[[str], str], pems: Path) -> Iterator[int]
 
 @contextmanager
 def gnutls_cli(tool: str, port: int, pems: Path, log: Path, protocol: str) -> Iterator[Child]:
-    """A client with nothing but data on its output."""
+    """Yield a client that prints only data."""
     arguments = [tool, "-p", str(port), "--inline-commands", f"--logfile={log}"]
     arguments += ["--sni-hostname=localhost", "--verify-hostname=localhost", "127.0.0.1"]
     arguments += [f"--x509cafile={pems / 'roots.pem'}", f"--priority={protocol}"]

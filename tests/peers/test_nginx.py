@@ -50,7 +50,7 @@ def nginx(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[int]:
-    """The port of an nginx that serves ``BODY`` as ``/body``."""
+    """Yield the port of an nginx that serves ``BODY`` as ``/body``."""
     monkeypatch.setenv("PATH", "/usr/sbin", prepend=os.pathsep)
     tool, port = require_tool("nginx"), free_port()
     (tmp_path / "root").mkdir()

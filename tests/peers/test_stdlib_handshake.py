@@ -55,13 +55,13 @@ def round_trip(sock: ssl.SSLSocket) -> ssl.SSLSession | None:
 
 
 def use(port: int, context: ssl.SSLContext) -> None:
-    """A client that finds out, at its first read at the latest, whether it is welcome."""
+    """Connect and read, as a client learns at its first read at the latest that it is refused."""
     with ssl_connect(port, context) as sock:
         sock.recv(1)
 
 
 def our_round_trip(conn: Connection) -> Connection:
-    """The same with a connection of ours."""
+    """Send data by a connection of ours, check its echo, and return the connection."""
     with conn:
         conn.sendall(b"ping")
         assert conn.read() == b"ping"

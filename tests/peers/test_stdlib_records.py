@@ -22,19 +22,19 @@ VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=str)
 
 
 def flipped(wire: bytes) -> bytes:
-    """One byte changed in the first of two records: the last of its tag."""
+    """Change the last byte of the tag of the first of two records."""
     at = len(wire) // 2 - 1
     return wire[:at] + bytes([wire[at] ^ 1]) + wire[at + 1 :]
 
 
 def swapped(wire: bytes) -> bytes:
-    """Two records of one length in the wrong order."""
+    """Swap two records of equal length."""
     half = len(wire) // 2
     return wire[half:] + wire[:half]
 
 
 def too_long(wire: bytes) -> bytes:
-    """A header that promises more than 2^14+2048 bytes."""
+    """Set the length in the header to more than 2^14+2048 bytes."""
     return wire[:3] + b"\x48\x01" + wire[5:]
 
 

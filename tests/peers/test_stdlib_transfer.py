@@ -45,13 +45,13 @@ def swap(conn: Connection, outgoing: bytes) -> tuple[str, str, int]:
 
 
 def send_and_end(conn: Connection, outgoing: bytes) -> None:
-    """All that there is to send, and that it is all."""
+    """Send everything, and close_notify."""
     conn.sendall(outgoing)
     conn.close_notify()
 
 
 def updates(version: ssl.TLSVersion, sent: bytes) -> int:
-    """How many key updates a transfer takes."""
+    """Return the number of key updates of a transfer."""
     return len(sent) // REKEY_BYTES if version == TLS13 else 0
 
 

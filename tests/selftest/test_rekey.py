@@ -35,7 +35,7 @@ def update_sender(ends: TlsEnds) -> None:
 
 
 def read_over_the_key_update(ends: TlsEnds) -> None:
-    """Steps 5 to 10 of the case "rekey"."""
+    """Perform steps 5 to 10 of the case "rekey"."""
     with fails(errno.EIO):
         ends.receiver.recv(25)
     assert receive(ends.receiver, 100, 0) == (SIX_BYTES, HANDSHAKE)

@@ -31,12 +31,12 @@ class Wires:
     receiver: KtlsSocket
 
     def sealed(self, data: bytes) -> bytes:
-        """The record of ``data``."""
+        """Return the record of ``data``."""
         assert self.sender.send(data) == len(data)
         return self.tap.recv(1 << 15)
 
     def spoilt(self, data: bytes) -> bytes:
-        """The same, one more in its last byte."""
+        """Return a record of ``data`` whose last byte is wrong."""
         return spoil(self.sealed(data))
 
     def inject(self, wire: bytes) -> None:
@@ -44,7 +44,7 @@ class Wires:
         assert self.injector.send(wire) == len(wire)
 
     def halves(self) -> tuple[bytes, bytes]:
-        """A record of 128 bytes, cut after 100."""
+        """Return the first 100 bytes of a record of 128 bytes."""
         record = self.sealed(pattern(128))
         return record[:100], record[100:]
 
@@ -55,7 +55,7 @@ def spoil(record: bytes) -> bytes:
 
 @pytest.fixture(params=VARIANTS[:2], ids=lambda variant: variant.name)
 def tls_err(request: pytest.FixtureRequest, tcp_pair: Pair) -> Wires:
-    """Two connections with the ULP; one end of each has a key."""
+    """Return two connections with the ULP, one end of each with a key."""
     variant: Variant = request.param
     wires = Wires(*map(attach, (*tcp_pair(), *tcp_pair())))
     install(wires.sender, TLS_TX, variant.key(0))

@@ -32,7 +32,7 @@ RECEIVED: dict[str, list[tuple[bytes, int]]] = {
 
 
 def known_answers() -> dict[tuple[int, int, bytes], bytes]:
-    """The selftest's records under a key of zeros, by number, type and plaintext."""
+    """Return the selftest's records under a key of zeros, by number, type and plaintext."""
     records = {}
     for vector in kernel_records():
         number, record_type, _, _ = struct.unpack(">QBHH", vector.aad)
@@ -46,7 +46,7 @@ RECORDS = known_answers()
 
 
 def wire(layout: str, version: int = TLS12) -> bytes:
-    """Records as a layout has them: the selftest's own, or those of TLS 1.3."""
+    """Return the records of a layout: the selftest's own, or those of TLS 1.3."""
     whole = b""
     for number, word in enumerate(layout.split("_")):
         record_type = HANDSHAKE if word.endswith("ctrl") else DATA
@@ -61,7 +61,7 @@ def wire(layout: str, version: int = TLS12) -> bytes:
 def receiver_of(
     pair: Pair, records: bytes, version: int = TLS12
 ) -> tuple[socket.socket, KtlsSocket]:
-    """A receiver that has got these records from the other end, which must stay open."""
+    """Return a receiver that was sent these records, and the other end, which must stay open."""
     raw, far = pair()
     receiver = attach(far)
     install(receiver, TLS_RX, filled(AES_CCM_128, 0, version))
