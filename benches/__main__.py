@@ -13,7 +13,7 @@ from benches.registry import BENCHES
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-QUIET = [
+PYTEST_OPTIONS = [
     "-qq",
     "--capture=no",
     "--exitfirst",
@@ -54,10 +54,10 @@ def measure(name: str, *, quick: bool) -> int:
     options = [f"--bench={name}", f"--benchmark-json={path}"]
     if quick:
         options.append("--quick-bench")
-    return pytest.main([str(HERE / "bench_cases.py"), *QUIET, *options])
+    return pytest.main([str(HERE / "bench_cases.py"), *PYTEST_OPTIONS, *options])
 
 
-def show(name: str, *, quick: bool) -> report.Report:
+def show(name: str, *, quick: bool) -> report.BenchReport:
     """Print the table of a run, draw it, and return its report."""
     stem = _stem(name, quick=quick)
     result = report.read(BENCHES[name], Path(f"{stem}.json"), quick=quick)

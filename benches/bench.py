@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from benches.report import Row
+    from benches.report import ReportRow
 
 OURS = "ktls_fast"
 SECONDS = "seconds"  # the measure that every case has: the duration of a round
 
 
-class Role(StrEnum):
+class CaseRole(StrEnum):
     """The role of a case in its group."""
 
     OURS = "ours"
@@ -24,7 +24,7 @@ class Role(StrEnum):
     SCALE = "scale"  # shown for scale, without a comparison
 
 
-class Work(Protocol):
+class BenchWork(Protocol):
     """The work of a case. Only :meth:`run` is timed."""
 
     def reset(self) -> None:
@@ -40,14 +40,14 @@ class Work(Protocol):
         """Release all resources."""
 
 
-class Measured(Protocol):
+class MeasuredWork(Protocol):
     """Work with additional measures of its last round."""
 
     def measures(self) -> dict[str, float]:
         """Return the measures by name."""
 
 
-class Timed(Protocol):
+class SelfTimedWork(Protocol):
     """Work that is timed by its own clock, for example as it runs in another process."""
 
     def now(self) -> float:
@@ -55,7 +55,7 @@ class Timed(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class BenchCase:
     """A row of a table."""
 
     panel: str
@@ -64,10 +64,10 @@ class Case:
     """The second part of the group, which is the position on the panel's x axis."""
     series: str
     """The implementation, and its variant."""
-    role: Role
+    role: CaseRole
     units: Mapping[str, float]
     """The amount of work of a round, e.g. ``{"records": 64, "bytes": 4096}``."""
-    start: Callable[[], Work] | None
+    start: Callable[[], BenchWork] | None
     """The function that sets up the work; None if the case is missing."""
     missing: str = ""
     """The reason why the case is missing and how to install it, or an empty string."""
@@ -84,16 +84,16 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A column of numbers in a table."""
 
     title: str
-    value: Callable[[Row], float]
+    value: Callable[[ReportRow], float]
     form: str = ".1f"
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class TimeBudget:
     """The duration of a measurement."""
 
     turns: int
@@ -108,12 +108,12 @@ class Bench:
 
     name: str
     about: str
-    groups: Callable[[bool], Iterator[list[Case]]]
+    groups: Callable[[bool], Iterator[list[BenchCase]]]
     """A function that returns the cases by group; its argument is True for a quick run."""
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     """The columns of the table, the first of which is plotted."""
-    pace: Pace
-    quick: Pace
+    pace: TimeBudget
+    quick: TimeBudget
     compared: tuple[str, ...] = (SECONDS,)
     """The measures by which the cases of a group are compared; lower is better."""
     log_scale: bool = True

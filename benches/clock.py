@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benches.bench import Work
+    from benches.bench import BenchWork
 
 _source: Callable[[], float] = perf_counter
 
@@ -18,7 +18,7 @@ def now() -> float:
     return _source()
 
 
-def follow(work: Work) -> None:
+def follow(work: BenchWork) -> None:
     """Use the clock of ``work`` from now on, or that of this process if it has none."""
     global _source
     _source = getattr(work, "now", perf_counter)

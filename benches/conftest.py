@@ -9,14 +9,14 @@ import pytest
 
 from benches import machine
 from benches.registry import BENCHES
-from benches.stage import Stage
+from benches.stage import CaseStage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from _pytest.mark import ParameterSet
 
-    from benches.bench import Bench, Pace
+    from benches.bench import Bench, TimeBudget
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,15 +33,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def pace(request: pytest.FixtureRequest) -> Pace:
+def pace(request: pytest.FixtureRequest) -> TimeBudget:
     """Return the duration of the measurement."""
     return _pace(request.config)
 
 
 @pytest.fixture(scope="session")
-def stage() -> Iterator[Stage]:
+def stage() -> Iterator[CaseStage]:
     """Yield the holder of the cases that are set up."""
-    stage = Stage()
+    stage = CaseStage()
     yield stage
     stage.clear()
 
@@ -84,7 +84,7 @@ def _bench(config: pytest.Config) -> Bench:
     return BENCHES[config.getoption("--bench")]
 
 
-def _pace(config: pytest.Config) -> Pace:
+def _pace(config: pytest.Config) -> TimeBudget:
     bench = _bench(config)
     return bench.quick if config.getoption("--quick-bench") else bench.pace
 

@@ -41,8 +41,8 @@ def main() -> int:
 def measure() -> list[tuple[float, float]]:
     """Return the wall time and the CPU time of each import in milliseconds."""
     command = (sys.executable, "-c", CODE)
-    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
-    lines = [line.split() for line in said.stdout.splitlines()]
+    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
+    lines = [line.split() for line in output.stdout.splitlines()]
     return [(float(wall) * 1000, float(cpu) * 1000) for wall, cpu in lines]
 
 

@@ -42,8 +42,10 @@ def main() -> int:
 
 def cases() -> dict[str, int]:
     """Return the number of records of a round for each case, by name."""
-    said = subprocess.run((PROGRAM,), check=True, capture_output=True, text=True, timeout=PATIENCE)
-    lines = (line.split("\t") for line in said.stdout.splitlines())
+    output = subprocess.run(
+        (PROGRAM,), check=True, capture_output=True, text=True, timeout=PATIENCE
+    )
+    lines = (line.split("\t") for line in output.stdout.splitlines())
     return {name: int(records) for name, records in lines}
 
 
@@ -105,8 +107,8 @@ def _compiler_of_table() -> str:
 
 def _compiler() -> str:
     """Return the version of the compiler, as a table is valid only for one."""
-    said = subprocess.run(("rustc", "--version"), check=True, capture_output=True, text=True)
-    return said.stdout.strip()
+    output = subprocess.run(("rustc", "--version"), check=True, capture_output=True, text=True)
+    return output.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ def _program(name: str) -> str:
     path = shutil.which(name, path=PROGRAMS[name].path)
     if path is None:
         return "missing"
-    said = subprocess.run(
+    output = subprocess.run(
         (path, *PROGRAMS[name].version), capture_output=True, text=True, timeout=10
     )
-    found = VERSION.search(said.stdout + said.stderr)
+    found = VERSION.search(output.stdout + output.stderr)
     return found[0] if found else "of unknown version"

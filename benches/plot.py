@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from benches.bench import Role
+from benches.bench import CaseRole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from benches.bench import Column
-    from benches.report import Report, Row
+    from benches.bench import TableColumn
+    from benches.report import BenchReport, ReportRow
 
 # The cases of ktls_fast have shades of one colour, so that they stand out.
 OURS_COLOURS = ("#9ecae1", "#6baed6", "#3182bd", "#08519c")
 PEER_COLOURS = ("#fdae6b", "#a1d99b", "#bcbddc", "#fdd0a2", "#c7c7c7", "#e7969c", "#dbdb8d")
 SCALE_COLOURS = ("#d9d9d9", "#f0f0f0")
 LIMIT_COLOUR = "#555555"
-COLOURS = {Role.OURS: OURS_COLOURS, Role.PEER: PEER_COLOURS, Role.SCALE: SCALE_COLOURS}
+COLOURS = {CaseRole.OURS: OURS_COLOURS, CaseRole.PEER: PEER_COLOURS, CaseRole.SCALE: SCALE_COLOURS}
 MAX_COLUMNS, MAX_LEVEL_LABELS = 3, 8
 
 
-def draw(report: Report, path: Path) -> None:
+def draw(report: BenchReport, path: Path) -> None:
     """Write the plot of a report to ``path``, whose suffix determines the format."""
     with mpl.rc_context({"svg.hashsalt": "ktls_fast", "svg.fonttype": "none", "font.size": 9}):
         figure = _figure(report)
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
-def _figure(report: Report) -> Figure:
-    panels: dict[str, list[Row]] = {}
+def _figure(report: BenchReport) -> Figure:
+    panels: dict[str, list[ReportRow]] = {}
     for row in report.rows.values():
         panels.setdefault(row.case.panel, []).append(row)
     columns = min(len(panels), MAX_COLUMNS)
@@ -65,24 +65,26 @@ def _legend(figure: Figure, axes: list[Axes]) -> None:
     )
 
 
-def _colours(report: Report) -> dict[str, str]:
+def _colours(report: BenchReport) -> dict[str, str]:
     """Return a colour for each series that is drawn as bars."""
     roles = {row.case.series: row.case.role for row in report.rows.values()}
     colours: dict[str, str] = {}
     for role, shades in COLOURS.items():
         series = [name for name, its in roles.items() if its is role]
         # The last case of ktls_fast is the darkest.
-        start = len(shades) - len(series) if role is Role.OURS else 0
+        start = len(shades) - len(series) if role is CaseRole.OURS else 0
         for nth, name in enumerate(series, start):
             colours[name] = shades[nth % len(shades)]
     return colours
 
 
-def _panel(axes: Axes, name: str, rows: list[Row], report: Report, colours: dict[str, str]) -> None:
+def _panel(
+    axes: Axes, name: str, rows: list[ReportRow], report: BenchReport, colours: dict[str, str]
+) -> None:
     places = {x: at for at, x in enumerate(dict.fromkeys(row.case.x for row in rows))}
     column = report.bench.columns[0]
     _bars(axes, [row for row in rows if row.case.series in colours], places, column, colours)
-    _limits(axes, [row for row in rows if row.case.role is Role.LIMIT], places, column)
+    _limits(axes, [row for row in rows if row.case.role is CaseRole.LIMIT], places, column)
     axes.set(title=name.replace("/", "  "), ylabel=column.title.replace("_", " "))
     if report.bench.log_scale:
         axes.set_yscale("log")
@@ -95,7 +97,11 @@ def _panel(axes: Axes, name: str, rows: list[Row], report: Report, colours: dict
 
 
 def _bars(
-    axes: Axes, rows: list[Row], places: dict[str, int], column: Column, colours: dict[str, str]
+    axes: Axes,
+    rows: list[ReportRow],
+    places: dict[str, int],
+    column: TableColumn,
+    colours: dict[str, str],
 ) -> None:
     series = list(dict.fromkeys(row.case.series for row in rows))
     width = 0.84 / len(series)
@@ -105,7 +111,7 @@ def _bars(
         axes.bar(at, list(heights.values()), width, color=colours[name], label=name)
 
 
-def _limits(axes: Axes, rows: list[Row], places: dict[str, int], column: Column) -> None:
+def _limits(axes: Axes, rows: list[ReportRow], places: dict[str, int], column: TableColumn) -> None:
     """Draw each limit as a line, as it is not an implementation to compare."""
     for nth, row in enumerate(rows):
         at, label = places[row.case.x], row.case.series if nth == 0 else "_"

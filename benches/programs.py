@@ -11,7 +11,7 @@ SEARCH_PATH: Final = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class ExternalProgram:
     """An external program."""
 
     package: str
@@ -21,10 +21,10 @@ class Program:
 
 
 PROGRAMS: Final = {
-    "nginx": Program("nginx-light", ("-v",)),
-    "haproxy": Program("haproxy", ("-v",)),
-    "stunnel": Program("stunnel4", ("-version",)),
-    "wrk": Program("wrk", ("-v",)),
+    "nginx": ExternalProgram("nginx-light", ("-v",)),
+    "haproxy": ExternalProgram("haproxy", ("-v",)),
+    "stunnel": ExternalProgram("stunnel4", ("-version",)),
+    "wrk": ExternalProgram("wrk", ("-v",)),
 }
 
 

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from benches.bench import SECONDS, Role
+from benches.bench import SECONDS, CaseRole
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benches.bench import Bench, Case
+    from benches.bench import Bench, BenchCase
 
 Turns = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ReportRow:
     """A case with the measures of each of its turns."""
 
-    case: Case
+    case: BenchCase
     turns: dict[str, Turns]
 
     def measure(self, name: str = SECONDS) -> float:
@@ -38,7 +38,7 @@ class Row:
         unit = next(iter(self.case.units))
         return tuple(value / self.case.units[unit] for value in self.turns[name])
 
-    def times_as_good_as(self, other: Row, name: str = SECONDS) -> float:
+    def times_as_good_as(self, other: ReportRow, name: str = SECONDS) -> float:
         """Return how many times better this row is than ``other``, as the median over the turns.
 
         Turns are compared one by one, since the speed of the machine drifts.
@@ -48,15 +48,15 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BenchReport:
     """The rows of a run, and all cases including the missing ones."""
 
     bench: Bench
     quick: bool
-    rows: dict[str, Row]
-    cases: tuple[Case, ...]
+    rows: dict[str, ReportRow]
+    cases: tuple[BenchCase, ...]
 
-    def others(self, row: Row, role: Role) -> list[Row]:
+    def others(self, row: ReportRow, role: CaseRole) -> list[ReportRow]:
         """Return the rows of the same group that have ``role``."""
         return [
             other
@@ -64,28 +64,28 @@ class Report:
             if other.case.group == row.case.group and other.case.role is role
         ]
 
-    def against(self, row: Row, role: Role, name: str = SECONDS) -> float | None:
+    def against(self, row: ReportRow, role: CaseRole, name: str = SECONDS) -> float | None:
         """Return the ratio of the row to the best one with ``role``, or None without one."""
         ratios = [row.times_as_good_as(other, name) for other in self.others(row, role)]
         return min(ratios, default=None)
 
-    def find(self, group: str, series: str) -> Row | None:
+    def find(self, group: str, series: str) -> ReportRow | None:
         """Return the row of a group by its series, or None."""
         return self.rows.get(f"{group}/{series}")
 
 
-def read(bench: Bench, path: Path, *, quick: bool) -> Report:
+def read(bench: Bench, path: Path, *, quick: bool) -> BenchReport:
     """Read the report of a run, in the order of its cases."""
     turns: dict[str, list[Any]] = defaultdict(list)
     for entry in json.loads(path.read_text())["benchmarks"]:
         turns[entry["extra_info"]["case"]].append(entry)
     cases = tuple(case for group in bench.groups(quick) for case in group)
     rows = {case.name: _row(case, turns[case.name]) for case in cases if not case.missing}
-    return Report(bench, quick, rows, cases)
+    return BenchReport(bench, quick, rows, cases)
 
 
-def _row(case: Case, entries: list[Any]) -> Row:
+def _row(case: BenchCase, entries: list[Any]) -> ReportRow:
     measures = [
         {SECONDS: entry["stats"]["median"], **entry["extra_info"]["measures"]} for entry in entries
     ]
-    return Row(case, {name: tuple(turn[name] for turn in measures) for name in measures[0]})
+    return ReportRow(case, {name: tuple(turn[name] for turn in measures) for name in measures[0]})

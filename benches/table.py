@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benches.bench import SECONDS, Role
+from benches.bench import SECONDS, CaseRole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benches.bench import Case
-    from benches.report import Report, Row
+    from benches.bench import BenchCase
+    from benches.report import BenchReport, ReportRow
 
 NONE = "-"
 
 
-def table(report: Report) -> str:
+def table(report: BenchReport) -> str:
     """Return the table; missing cases have the reason in place of numbers."""
     lines = [_header(report), *(_line(report, case) for case in report.cases)]
     widths = [max(len(cell) for cell in column) for column in _columns(lines)]
@@ -23,7 +23,7 @@ def table(report: Report) -> str:
     return "\n".join([title, *(_padded(line, widths) for line in lines), *report.bench.notes])
 
 
-def _header(report: Report) -> list[str]:
+def _header(report: BenchReport) -> list[str]:
     titles = [column.title for column in report.bench.columns]
     for name in report.bench.compared:
         what = "" if name == SECONDS else f"{name}_"
@@ -31,7 +31,7 @@ def _header(report: Report) -> list[str]:
     return ["case", *titles]
 
 
-def _line(report: Report, case: Case) -> list[str]:
+def _line(report: BenchReport, case: BenchCase) -> list[str]:
     if case.missing:
         return [case.name, f"missing: {case.missing}"]
     row = report.rows[case.name]
@@ -39,9 +39,9 @@ def _line(report: Report, case: Case) -> list[str]:
     return [case.name, *numbers, *_ratios(report, row)]
 
 
-def _ratios(report: Report, row: Row) -> Iterator[str]:
+def _ratios(report: BenchReport, row: ReportRow) -> Iterator[str]:
     for name in report.bench.compared:
-        for role in (Role.PEER, Role.LIMIT):
+        for role in (CaseRole.PEER, CaseRole.LIMIT):
             ratio = report.against(row, role, name)
             yield NONE if ratio is None else f"{ratio:.2f}x"
 

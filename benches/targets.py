@@ -13,11 +13,11 @@ from benches.threads import cases as threads
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from benches.report import Report
+    from benches.report import BenchReport
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RatioTarget:
     """A minimum ratio of a series of ktls_fast to another series of the same group."""
 
     what: str
@@ -28,7 +28,7 @@ class Target:
     at_least: float
     measure: str = SECONDS
 
-    def ratio(self, reports: Mapping[str, Report]) -> float | None:
+    def ratio(self, reports: Mapping[str, BenchReport]) -> float | None:
         """Return the measured ratio, or None if one of the two series was not measured."""
         report = reports.get(self.bench)
         mine = report and report.find(self.group, self.ours)
@@ -36,14 +36,14 @@ class Target:
         return mine.times_as_good_as(theirs, self.measure) if mine and theirs else None
 
 
-def _records() -> list[Target]:
+def _records() -> list[RatioTarget]:
     """Return the targets of the bench ``records``.
 
     Each size has a batch size and the minimum ratios to the limit and to ``cryptography``.
     """
     wanted = {16384: (8, 0.92, 1.5), 1400: (64, 0.85, 4.0), 64: (64, 1.2, 12.0)}
     return [
-        Target(
+        RatioTarget(
             f"{op} {cipher}, {size} B, batch {batch}, against {other}",
             *("records", f"{op}/{cipher}/{size}", f"{OURS} x{batch}", other, least),
         )
@@ -56,16 +56,16 @@ def _records() -> list[Target]:
 
 TARGETS: Final = (
     *_records(),
-    Target(
+    RatioTarget(
         "bulk over one loopback connection, speed against ssl",
         *("sockets", "bulk/loopback", f"{OURS} Connection", "ssl", 2.5),
     ),
-    Target(
+    RatioTarget(
         "bulk over one loopback connection, CPU of both ends against plain TCP (at most 1.35)",
         *("sockets", "bulk/loopback", f"{OURS} Connection", "plain TCP", 1 / 1.35, "cpu"),
     ),
     *(
-        Target(
+        RatioTarget(
             f"proxy, 1 MiB responses, {count}, CPU against {other} (at most 0.8)",
             *("proxy", f"1 MiB responses/{count}", OURS, other, 1 / 0.8, "cpu"),
         )
@@ -73,7 +73,7 @@ TARGETS: Final = (
         for other in ("nginx", "haproxy")
     ),
     *(
-        Target(
+        RatioTarget(
             f"{op}, rekey every 1000 records of 16 KiB, against none",
             *(
                 "rekey",
@@ -86,7 +86,7 @@ TARGETS: Final = (
         for op in ("seal", "open")
     ),
     *(
-        Target(
+        RatioTarget(
             f"{op}, two threads with a key and buffers in L2 each, against one",
             *("threads", f"{threads.OWN}/{op}", threads.TWO, threads.ONE, 1.8),
         )
@@ -95,7 +95,7 @@ TARGETS: Final = (
 )
 
 
-def table(reports: Mapping[str, Report]) -> str:
+def table(reports: Mapping[str, BenchReport]) -> str:
     """Return a table with a line for each target whose bench was run."""
     wanted = [target for target in TARGETS if target.bench in reports]
     if not wanted:
@@ -108,7 +108,7 @@ def table(reports: Mapping[str, Report]) -> str:
     return "\n".join(lines)
 
 
-def _line(target: Target, reports: Mapping[str, Report], width: int) -> str:
+def _line(target: RatioTarget, reports: Mapping[str, BenchReport], width: int) -> str:
     ratio = target.ratio(reports)
     wanted = f">= {target.at_least:.2f}"
     if ratio is None:

@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benches import identity, programs
-from benches.bench import OURS, SECONDS, Bench, Case, Column, Pace, Role
+from benches.bench import OURS, SECONDS, Bench, BenchCase, CaseRole, TableColumn, TimeBudget
 from benches.proxy import load, servers
-from benches.proxy.servers import Setting
+from benches.proxy.servers import ServerSetting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from benches.proxy.load import Load
-    from benches.proxy.servers import Server
+    from benches.proxy.load import WrkResult
+    from benches.proxy.servers import ServerProcess
 
 SIZES: Final = {"16 KiB": 1 << 14, "1 MiB": 1 << 20}
 CONNECTIONS: Final = (1, 64)
 LOAD, QUICK_LOAD = 2.0, 1.0  # seconds
-PROXIES: Final[dict[str, Callable[[Setting], Server]]] = {
+PROXIES: Final[dict[str, Callable[[ServerSetting], ServerProcess]]] = {
     OURS: servers.ours,
     "nginx": servers.nginx,
     "haproxy": servers.haproxy,
@@ -37,11 +37,15 @@ NEEDS: Final = ("nginx", "wrk")  # the upstream and the load
 CPU: Final = "cpu"
 
 
-class Loaded:
+class LoadedProxy:
     """A proxy with its upstream, under load in each round."""
 
     def __init__(
-        self, start: Callable[[Setting], Server], size: int, connections: int, length: float
+        self,
+        start: Callable[[ServerSetting], ServerProcess],
+        size: int,
+        connections: int,
+        length: float,
     ) -> None:
         self._size, self._connections, self._length = size, connections, length
         self._seconds = self._cpu = 0.0
@@ -77,33 +81,35 @@ class Loaded:
     def close(self) -> None:
         self._ends.close()
 
-    def _load(self) -> Load:
+    def _load(self) -> WrkResult:
         proxy = (self._folder, self._proxy.port, self._name)
         done = load.put(*proxy, self._connections, self._length)
         assert done.requests, f"no request of {self._size} bytes was answered in time"
         return done
 
-    def _start(self, start: Callable[[Setting], Server], upstream: int, ends: ExitStack) -> Server:
-        server = start(Setting(self._folder, servers.free_port(), upstream))
+    def _start(
+        self, start: Callable[[ServerSetting], ServerProcess], upstream: int, ends: ExitStack
+    ) -> ServerProcess:
+        server = start(ServerSetting(self._folder, servers.free_port(), upstream))
         ends.callback(server.close)
         return server
 
 
-def groups(quick: bool) -> Iterator[list[Case]]:
+def groups(quick: bool) -> Iterator[list[BenchCase]]:
     """Yield the cases by size and number of connections."""
     connections = CONNECTIONS[1:] if quick else CONNECTIONS
     for size, count in product(SIZES, connections):
         yield [_case(name, size, count, QUICK_LOAD if quick else LOAD) for name in PROXIES]
 
 
-def _case(name: str, size: str, connections: int, length: float) -> Case:
-    return Case(
+def _case(name: str, size: str, connections: int, length: float) -> BenchCase:
+    return BenchCase(
         panel=f"{size} responses",
         x="1 connection" if connections == 1 else f"{connections} connections",
         series=name,
-        role=Role.OURS if name == OURS else Role.PEER,
+        role=CaseRole.OURS if name == OURS else CaseRole.PEER,
         units={"bytes": SIZES[size]},
-        start=lambda: Loaded(PROXIES[name], SIZES[size], connections, length),
+        start=lambda: LoadedProxy(PROXIES[name], SIZES[size], connections, length),
         missing=_why_missing(name),
     )
 
@@ -138,11 +144,11 @@ BENCH = Bench(
     about=f"TLS proxies with one worker in front of nginx, HTTP keep-alive, {identity.SUITE}",
     groups=groups,
     columns=(
-        Column("cpu_s_per_GB", lambda row: 1e9 * row.per("bytes", CPU), ".3f"),
-        Column("GB_per_s", lambda row: 1e-9 / row.per("bytes"), ".3f"),
+        TableColumn("cpu_s_per_GB", lambda row: 1e9 * row.per("bytes", CPU), ".3f"),
+        TableColumn("GB_per_s", lambda row: 1e-9 / row.per("bytes"), ".3f"),
     ),
-    pace=Pace(turns=3),
-    quick=Pace(turns=1),
+    pace=TimeBudget(turns=3),
+    quick=TimeBudget(turns=1),
     compared=(CPU, SECONDS),
     log_scale=False,
     notes=("CPU time is that of the proxy with its handshakes; wrk and upstream share the cores.",),

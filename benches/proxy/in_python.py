@@ -18,12 +18,12 @@ HOST = "127.0.0.1"
 ROOM = 1 << 18
 
 
-class Half(asyncio.BufferedProtocol):
+class ForwardingProtocol(asyncio.BufferedProtocol):
     """One side of a connection, which forwards data to the other and pauses while it is full."""
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
-        self.other: Half | None = None
+        self.other: ForwardingProtocol | None = None
         self._room = memoryview(bytearray(ROOM))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -52,7 +52,7 @@ class Half(asyncio.BufferedProtocol):
             self.other.transport.close()
 
 
-class Front(Half):
+class ClientProtocol(ForwardingProtocol):
     """The side of the client."""
 
     def __init__(self, upstream: int) -> None:
@@ -67,7 +67,7 @@ class Front(Half):
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
-        _, self.other = await loop.create_connection(Half, HOST, self._upstream)
+        _, self.other = await loop.create_connection(ForwardingProtocol, HOST, self._upstream)
         self.other.other = self
         assert self.transport is not None
         self.transport.resume_reading()
@@ -78,7 +78,7 @@ async def serve(folder: Path, port: int, upstream: int) -> None:
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
     context = identity.server_context(folder)
-    async with await loop.create_server(lambda: Front(upstream), HOST, port, ssl=context):
+    async with await loop.create_server(lambda: ClientProtocol(upstream), HOST, port, ssl=context):
         await stopped.wait()
 
 

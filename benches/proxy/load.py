@@ -21,7 +21,7 @@ PATIENCE: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class WrkResult:
     """The result of a run of wrk."""
 
     seconds: float
@@ -30,7 +30,7 @@ class Load:
 
 def fetch_checked(folder: Path, port: int, name: str) -> None:
     """Fetch a file in a process whose OpenSSL has only one cipher suite, and check it."""
-    said = subprocess.run(
+    output = subprocess.run(
         (sys.executable, "-m", "benches.proxy.fetch", str(folder), str(port), name),
         check=True,
         capture_output=True,
@@ -39,19 +39,19 @@ def fetch_checked(folder: Path, port: int, name: str) -> None:
         cwd=ROOT,
         env=_environment(folder),
     )
-    suite, digest = said.stdout.split()
+    suite, digest = output.stdout.split()
     assert suite == SUITE, f"the proxy on port {port} chose {suite}, not {SUITE}"
     wanted = sha256((folder / "files" / name).read_bytes()).hexdigest()
     assert digest == wanted, f"wrong bytes from the proxy on port {port}"
 
 
-def put(folder: Path, port: int, name: str, connections: int, seconds: float) -> Load:
+def put(folder: Path, port: int, name: str, connections: int, seconds: float) -> WrkResult:
     """Run wrk with ``connections`` connections for ``seconds`` seconds."""
     wrk = programs.find("wrk")
     assert wrk is not None, programs.why_missing("wrk")
     # wrk takes whole seconds only. A request may take as long as the run.
     options = (f"-c{connections}", "-t1", f"-d{max(round(seconds), 1)}s", "--timeout", "30s")
-    said = subprocess.run(
+    output = subprocess.run(
         (wrk, *options, "-s", str(SCRIPT), f"https://{HOST}:{port}/{name}"),
         check=True,
         capture_output=True,
@@ -59,9 +59,9 @@ def put(folder: Path, port: int, name: str, connections: int, seconds: float) ->
         timeout=PATIENCE + seconds,
         env=_environment(folder),
     )
-    summary = json.loads(said.stdout.splitlines()[-1])
+    summary = json.loads(output.stdout.splitlines()[-1])
     assert not summary["errors"], f"{summary['errors']} requests failed on port {port}"
-    return Load(summary["microseconds"] / 1e6, summary["requests"])
+    return WrkResult(summary["microseconds"] / 1e6, summary["requests"])
 
 
 def _environment(folder: Path) -> dict[str, str]:

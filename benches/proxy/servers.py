@@ -74,7 +74,7 @@ sslVersion = TLSv1.3
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ServerSetting:
     """The values in a server's configuration."""
 
     folder: Path
@@ -94,10 +94,10 @@ class Setting:
         return path
 
 
-class Server:
+class ServerProcess:
     """A server in its own process."""
 
-    def __init__(self, command: tuple[str, ...], setting: Setting) -> None:
+    def __init__(self, command: tuple[str, ...], setting: ServerSetting) -> None:
         self.name, self.port = command[0], setting.port
         self._log = setting.folder / f"{setting.port}.log"
         with self._log.open("wb") as log:
@@ -142,37 +142,37 @@ class Server:
         raise TimeoutError(msg)
 
 
-def upstream(setting: Setting) -> Server:
+def upstream(setting: ServerSetting) -> ServerProcess:
     """Start nginx, which serves files without TLS."""
     return _nginx("upstream", SERVING, setting)
 
 
-def nginx(setting: Setting) -> Server:
+def nginx(setting: ServerSetting) -> ServerProcess:
     return _nginx("nginx", PROXYING, setting)
 
 
-def haproxy(setting: Setting) -> Server:
+def haproxy(setting: ServerSetting) -> ServerProcess:
     config = setting.write("haproxy", setting.fill(HAPROXY))
-    return Server((_path("haproxy"), "-db", "-q", "-f", str(config)), setting)
+    return ServerProcess((_path("haproxy"), "-db", "-q", "-f", str(config)), setting)
 
 
-def stunnel(setting: Setting) -> Server:
+def stunnel(setting: ServerSetting) -> ServerProcess:
     config = setting.write("stunnel", setting.fill(STUNNEL))
-    return Server((_path("stunnel"), str(config)), setting)
+    return ServerProcess((_path("stunnel"), str(config)), setting)
 
 
-def ours(setting: Setting) -> Server:
+def ours(setting: ServerSetting) -> ServerProcess:
     cert, key = (str(setting.folder / name) for name in ("cert.pem", "key.pem"))
     command = (sys.executable, "-m", "ktls_fast", "proxy", "--workers", "1")
     ends = ("--listen", f"{HOST}:{setting.port}", "--connect", f"{HOST}:{setting.upstream}")
     log = ("--log", "/dev/null")
-    return Server((*command, *ends, *log, "--cert", cert, "--key", key), setting)
+    return ServerProcess((*command, *ends, *log, "--cert", cert, "--key", key), setting)
 
 
-def asyncio_ssl(setting: Setting, loop: str = "asyncio") -> Server:
+def asyncio_ssl(setting: ServerSetting, loop: str = "asyncio") -> ServerProcess:
     ports = (str(setting.port), str(setting.upstream))
     module = (sys.executable, "-m", "benches.proxy.in_python", loop)
-    return Server((*module, str(setting.folder), *ports), setting)
+    return ServerProcess((*module, str(setting.folder), *ports), setting)
 
 
 def free_port() -> int:
@@ -182,10 +182,10 @@ def free_port() -> int:
     return port
 
 
-def _nginx(name: str, template: str, setting: Setting) -> Server:
+def _nginx(name: str, template: str, setting: ServerSetting) -> ServerProcess:
     text = NGINX.format(folder=setting.folder, name=name, http=setting.fill(template))
     config = setting.write(name, text)
-    return Server((_path("nginx"), "-p", str(setting.folder), "-c", str(config)), setting)
+    return ServerProcess((_path("nginx"), "-p", str(setting.folder), "-c", str(config)), setting)
 
 
 def _path(name: str) -> str:

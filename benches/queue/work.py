@@ -17,23 +17,23 @@ RECORD = 16384
 OVERHEAD = 22
 BLOCK = 1 << 18  # bytes hashed and sent at a time
 BLOCKS = 32  # blocks of a round
-PATIENCE = 60.0
-LOOK_AGAIN = 0.0002
+TIMEOUT = 60.0
+POLL_INTERVAL = 0.0002
 
 
-class Ends:
+class QueueEnds:
     """A sender, and a process that reads its records without copying them."""
 
     def __init__(self, workers: int) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             near = socket.create_connection(listener.getsockname())
             far, _ = listener.accept()
-        self._told, tell = os.pipe()
+        self._count_pipe, count_writer = os.pipe()
         self._reader = os.fork()
         if not self._reader:
             near.close()
-            _drain(far, tell)
-        os.close(tell)
+            _drain(far, count_writer)
+        os.close(count_writer)
         far.close()
         self.queue = OffloadQueue(workers)
         self.sender = KtlsSocket(near, device=self.queue)
@@ -48,40 +48,40 @@ class Ends:
 
     def wait(self) -> None:
         """Wait until the reader's TCP has received everything."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while (stats := self.queue.stats()).submitted != stats.completed or self._unacknowledged():
             assert time.monotonic() < end
-            time.sleep(LOOK_AGAIN)
+            time.sleep(POLL_INTERVAL)
 
     def close(self) -> None:
         """Close the connection and the queue, and check how much the reader has received."""
         self.sender.close()
         self.queue.close()
-        told = os.read(self._told, 32)
-        os.close(self._told)
+        received = os.read(self._count_pipe, 32)
+        os.close(self._count_pipe)
         os.waitpid(self._reader, 0)
-        assert int(told) == self._sent
+        assert int(received) == self._sent
 
     def _unacknowledged(self) -> bool:
         queued = fcntl.ioctl(self.sender.fileno(), termios.TIOCOUTQ, bytes(4))
         return queued != bytes(4)
 
 
-def _drain(sock: socket.socket, tell: int) -> NoReturn:
+def _drain(sock: socket.socket, count_writer: int) -> NoReturn:
     room, seen = bytearray(1 << 20), 0
     try:
         while count := sock.recv_into(room, len(room), socket.MSG_TRUNC):
             seen += count
-        os.write(tell, str(seen).encode())
+        os.write(count_writer, str(seen).encode())
     finally:
         os._exit(0)
 
 
-class Submit:
+class SubmitWork:
     """A send of full records while the workers sleep: the time of the caller's thread."""
 
     def __init__(self, records: int, workers: int) -> None:
-        self._ends = Ends(workers)
+        self._ends = QueueEnds(workers)
         self._data = os.urandom(records * RECORD)
 
     def reset(self) -> None:
@@ -101,11 +101,11 @@ class Submit:
         self._ends.close()
 
 
-class Produce:
+class HashAndSendWork:
     """A sender that hashes each block before sending it, until the reader has received all."""
 
     def __init__(self, workers: int) -> None:
-        self._ends = Ends(workers)
+        self._ends = QueueEnds(workers)
         self._block = os.urandom(BLOCK)
 
     def reset(self) -> None:

@@ -12,10 +12,10 @@ from tests.reference import AES_GCM_128, AES_GCM_256, CHACHA20_POLY1305, HEADER_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benches.records.work import Job
+    from benches.records.work import RecordJob
 
 
-class IntoAead(Protocol):
+class BufferAead(Protocol):
     """The methods of the AEAD classes of ``cryptography`` that write into a given buffer."""
 
     def encrypt_into(
@@ -29,17 +29,17 @@ class IntoAead(Protocol):
         """Write the plaintext into ``buf``."""
 
 
-AEADS: dict[str, Callable[[bytes], IntoAead]] = {
+AEADS: dict[str, Callable[[bytes], BufferAead]] = {
     AES_GCM_128.name: AESGCM,
     AES_GCM_256.name: AESGCM,
     CHACHA20_POLY1305.name: ChaCha20Poly1305,
 }
 
 
-class Sealing:
+class AeadSealing:
     """Calls of ``encrypt_into`` only."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RecordJob) -> None:
         self._job = job
         self._wire = bytearray(job.wire)
         self._aead = AEADS[job.cipher.name](job.key.key)
@@ -63,10 +63,10 @@ class Sealing:
         return unwire(self._job.key, bytes(self._wire), self._job.size)
 
 
-class Opening:
+class AeadOpening:
     """Calls of ``decrypt_into`` only."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RecordJob) -> None:
         self._aead = AEADS[job.cipher.name](job.key.key)
         records = cut(job.wire, job.size + OVERHEAD)
         outs = cut(bytearray(job.records * (job.size + 1)), job.size + 1)
@@ -87,10 +87,10 @@ class Opening:
         return b"".join(out[:-1] for *_, out in self._calls)
 
 
-class Copying:
+class MemoryCopy:
     """Slice assignments between two buffers, which copy the data without protection."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RecordJob) -> None:
         self._out = bytearray(job.records * job.size)
         self._calls = list(zip(job.pieces(), cut(self._out, job.size), strict=True))
 

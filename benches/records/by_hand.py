@@ -9,7 +9,7 @@ from benches.records.work import OVERHEAD, cut, unwire
 from tests.reference import APPLICATION_DATA, HEADER_SIZE, TAG_SIZE
 
 if TYPE_CHECKING:
-    from benches.records.work import Job
+    from benches.records.work import RecordJob
     from tests.reference import TrafficKey
 
 
@@ -47,10 +47,10 @@ class RecordLayer:
         return nonce
 
 
-class Sealing:
+class PythonSealing:
     """Seals records into a reused buffer."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RecordJob) -> None:
         self._job = job
         self._wire = bytearray(job.records * (job.size + OVERHEAD))
         outs = cut(self._wire, job.size + OVERHEAD)
@@ -69,10 +69,10 @@ class Sealing:
         return unwire(self._job.key, bytes(self._wire), self._job.size)
 
 
-class Opening:
+class PythonOpening:
     """Opens records into a reused buffer."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RecordJob) -> None:
         self._job = job
         records = cut(job.wire, job.size + OVERHEAD)
         outs = cut(bytearray(job.records * (job.size + 1)), job.size + 1)

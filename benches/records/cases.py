@@ -6,30 +6,32 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
-from benches.bench import OURS, SECONDS, Bench, Case, Column, Pace, Role
+from benches.bench import OURS, SECONDS, Bench, BenchCase, CaseRole, TableColumn, TimeBudget
 from benches.records import aead, by_hand, openssl_peer, ours, raw, ssl_peer
-from benches.records.work import Job
+from benches.records.work import RecordJob
 from tests.reference import AES_GCM_128, AES_GCM_256, CHACHA20_POLY1305, MAX_PLAINTEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from benches.records.work import Worker
+    from benches.records.work import RecordWorker
 
 CIPHERS = (AES_GCM_128, AES_GCM_256, CHACHA20_POLY1305)  # those of every implementation
 SIZES = (16, 64, 256, 1400, 4096, 16384)
 BATCHES = (1, 8, 64, 512)
 LIMIT = "libipsec-mb"
-AWS_LC, IPSEC_MB = (partial(raw.Raw, path=path) for path in (raw.AWS_LC, raw.IPSEC_MB))
-WORKERS: dict[str, tuple[Role, Callable[[Job], Worker], Callable[[Job], Worker]]] = {
-    OURS: (Role.OURS, ours.Sealing, ours.Opening),
-    "cryptography": (Role.PEER, aead.Sealing, aead.Opening),
-    "python loop": (Role.PEER, by_hand.Sealing, by_hand.Opening),
-    "ssl": (Role.PEER, ssl_peer.Sealing, ssl_peer.Opening),
-    "pyOpenSSL": (Role.PEER, openssl_peer.Sealing, openssl_peer.Opening),
-    "aws-lc-rs": (Role.SCALE, AWS_LC, AWS_LC),
-    LIMIT: (Role.LIMIT, IPSEC_MB, IPSEC_MB),
-    "memcpy": (Role.SCALE, aead.Copying, aead.Copying),
+AWS_LC, IPSEC_MB = (partial(raw.AeadProgramWork, path=path) for path in (raw.AWS_LC, raw.IPSEC_MB))
+WORKERS: dict[
+    str, tuple[CaseRole, Callable[[RecordJob], RecordWorker], Callable[[RecordJob], RecordWorker]]
+] = {
+    OURS: (CaseRole.OURS, ours.BatchSealing, ours.BatchOpening),
+    "cryptography": (CaseRole.PEER, aead.AeadSealing, aead.AeadOpening),
+    "python loop": (CaseRole.PEER, by_hand.PythonSealing, by_hand.PythonOpening),
+    "ssl": (CaseRole.PEER, ssl_peer.SslSealing, ssl_peer.SslOpening),
+    "pyOpenSSL": (CaseRole.PEER, openssl_peer.PyOpenSslSealing, openssl_peer.PyOpenSslOpening),
+    "aws-lc-rs": (CaseRole.SCALE, AWS_LC, AWS_LC),
+    LIMIT: (CaseRole.LIMIT, IPSEC_MB, IPSEC_MB),
+    "memcpy": (CaseRole.SCALE, aead.MemoryCopy, aead.MemoryCopy),
 }
 PROGRAMS = {"aws-lc-rs": raw.AWS_LC, LIMIT: raw.IPSEC_MB}
 
@@ -37,7 +39,7 @@ PROGRAMS = {"aws-lc-rs": raw.AWS_LC, LIMIT: raw.IPSEC_MB}
 class RecordWork:
     """A worker whose result is checked against the plaintext."""
 
-    def __init__(self, job: Job, worker: Worker) -> None:
+    def __init__(self, job: RecordJob, worker: RecordWorker) -> None:
         self._job, self._worker = job, worker
         self.reset, self.run = worker.reset, worker.run
         self.close = getattr(worker, "close", lambda: None)
@@ -48,21 +50,21 @@ class RecordWork:
         assert self._worker.plaintext() == self._job.data, f"{self._job}: wrong bytes"
 
 
-def groups(quick: bool) -> Iterator[list[Case]]:
+def groups(quick: bool) -> Iterator[list[BenchCase]]:
     """Yield the cases by operation, cipher and size."""
     sizes = SIZES[1::2] if quick else SIZES
     for op, cipher, size in product(("seal", "open"), CIPHERS, sizes):
         yield [
-            _case(Job(op, cipher, size, batch), name)
+            _case(RecordJob(op, cipher, size, batch), name)
             for name in WORKERS
             for batch in _batches(op, size, name)
         ]
 
 
-def _case(job: Job, name: str) -> Case:
+def _case(job: RecordJob, name: str) -> BenchCase:
     role, sealing, opening = WORKERS[name]
     maker = sealing if job.op == "seal" else opening
-    return Case(
+    return BenchCase(
         panel=f"{job.op}/{job.cipher.name}",
         x=str(job.size),
         series=_series(name, job.batch),
@@ -89,11 +91,11 @@ BENCH = Bench(
     about="TLS 1.3 records, sealed and opened in memory on one core",
     groups=groups,
     columns=(
-        Column("MB_per_s", lambda row: 1e-6 / row.per("bytes"), ".0f"),
-        Column("ns_per_record", lambda row: 1e9 * row.per("records")),
+        TableColumn("MB_per_s", lambda row: 1e-6 / row.per("bytes"), ".0f"),
+        TableColumn("ns_per_record", lambda row: 1e9 * row.per("records")),
     ),
-    pace=Pace(turns=24, budget=0.004),
-    quick=Pace(turns=5, budget=0.002),
+    pace=TimeBudget(turns=24, budget=0.004),
+    quick=TimeBudget(turns=5, budget=0.002),
     compared=(SECONDS,),
     notes=(
         "cryptography, aws-lc-rs and libipsec-mb are AEADs only, nonces and headers precomputed.",

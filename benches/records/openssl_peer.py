@@ -17,19 +17,19 @@ from benches.records.work import OVERHEAD, cut, unwire
 from ktls_fast._tools import certs
 
 if TYPE_CHECKING:
-    from benches.records.work import Job
+    from benches.records.work import RecordJob
     from tests.reference import Cipher, TrafficKey
 
 MORE = 1 << 16
 SECRET = b"CLIENT_TRAFFIC_SECRET_0"
 
 
-class Sealing:
+class PyOpenSslSealing:
     """``Connection.send``, then ``Connection.bio_read``."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RecordJob) -> None:
         self._job = job
-        self._pair = Pair(job.cipher)
+        self._pair = PyOpenSslPair(job.cipher)
         self._wires: list[bytes] = []
         self._room = job.size + OVERHEAD
         self._next_seq = 0
@@ -50,12 +50,12 @@ class Sealing:
         return unwire(key, b"".join(self._wires), self._job.size)
 
 
-class Opening:
+class PyOpenSslOpening:
     """``Connection.bio_write``, then ``Connection.recv_into`` a reused buffer."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RecordJob) -> None:
         self._job = job
-        self._pair = Pair(job.cipher)
+        self._pair = PyOpenSslPair(job.cipher)
         self._records: list[bytes] = []
         self._out = bytearray(job.records * job.size)
         self._outs = cut(self._out, job.size)
@@ -77,7 +77,7 @@ class Opening:
         return bytes(self._out)
 
 
-class Pair:
+class PyOpenSslPair:
     """Two connections after their handshake, and the client's traffic key."""
 
     def __init__(self, cipher: Cipher) -> None:

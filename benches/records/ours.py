@@ -8,13 +8,13 @@ from benches.records.work import OVERHEAD, cut, unwire
 from ktls_fast import Opener, Sealer
 
 if TYPE_CHECKING:
-    from benches.records.work import Job
+    from benches.records.work import RecordJob
 
 
-class Sealing:
+class BatchSealing:
     """``Sealer.seal_batch`` into a reused buffer."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RecordJob) -> None:
         self._job = job
         self._wire = bytearray(job.records * (job.size + OVERHEAD))
         pieces = cut(job.data, job.batch * job.size)
@@ -34,10 +34,10 @@ class Sealing:
         return unwire(self._job.key, bytes(self._wire), self._job.size)
 
 
-class Opening:
+class BatchOpening:
     """``Opener.open_batch`` into a reused buffer."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RecordJob) -> None:
         self._job = job
         batches = cut(job.wire, job.batch * (job.size + OVERHEAD))
         outs = cut(bytearray(len(job.wire)), len(batches[0]))

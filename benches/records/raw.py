@@ -18,14 +18,14 @@ from tests.reference import HEADER_SIZE, TAG_SIZE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benches.records.work import Job
+    from benches.records.work import RecordJob
 
 AWS_LC: Final = ROOT / "target" / "release" / "examples" / "raw_aead"
 IPSEC_MB: Final = ROOT / "target" / "benches" / "ipsec_mb"
 PATIENCE: Final = 60.0
 
 
-class Program:
+class AeadProgram:
     """A running program that answers commands."""
 
     def __init__(self, path: Path) -> None:
@@ -48,12 +48,12 @@ class Program:
         self._process.communicate(timeout=PATIENCE)
 
 
-class Raw:
+class AeadProgramWork:
     """A job that a program performs."""
 
-    def __init__(self, job: Job, path: Path) -> None:
+    def __init__(self, job: RecordJob, path: Path) -> None:
         self._job = job
-        self._program = Program(path)
+        self._program = AeadProgram(path)
         self._nanoseconds = 0
         key = job.key
         self._header = job.wire[:HEADER_SIZE]

@@ -22,16 +22,16 @@ from benches.records.work import OVERHEAD, cut, unwire
 from ktls_fast._tools import certs
 
 if TYPE_CHECKING:
-    from benches.records.work import Job
+    from benches.records.work import RecordJob
     from tests.reference import Cipher
 
 
-class Sealing:
+class SslSealing:
     """``SSLObject.write``, then ``MemoryBIO.read``."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RecordJob) -> None:
         self._job = job
-        self._server = Server(job.cipher)
+        self._server = SslServer(job.cipher)
         self._pieces = cut(job.data, job.batch * job.size)
         self._wires: list[bytes] = []
         self._next_seq = 0
@@ -52,12 +52,12 @@ class Sealing:
         return unwire(key, b"".join(self._wires), self._job.size)
 
 
-class Opening:
+class SslOpening:
     """``MemoryBIO.write``, then ``SSLObject.read`` into a reused buffer."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RecordJob) -> None:
         self._job = job
-        self._server = Server(job.cipher)
+        self._server = SslServer(job.cipher)
         self._client = RecordLayer(self._server.rx)
         self._wire = bytearray(job.records * (job.size + OVERHEAD))
         self._out = bytearray(job.records * job.size)
@@ -78,7 +78,7 @@ class Opening:
         return bytes(self._out)
 
 
-class Server:
+class SslServer:
     """An ``SSLObject`` after its handshake, with the traffic keys of both directions."""
 
     def __init__(self, cipher: Cipher) -> None:

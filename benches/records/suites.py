@@ -16,7 +16,7 @@ from tests.reference import (
 
 
 @dataclass(frozen=True, slots=True)
-class Suite:
+class SuiteNames:
     """The names of a TLS 1.3 cipher suite in two libraries, and of its hash."""
 
     openssl: str
@@ -25,9 +25,11 @@ class Suite:
 
 
 SUITES = {
-    AES_GCM_128.name: Suite("TLS_AES_128_GCM_SHA256", "aes128gcm", "sha256"),
-    AES_GCM_256.name: Suite("TLS_AES_256_GCM_SHA384", "aes256gcm", "sha384"),
-    CHACHA20_POLY1305.name: Suite("TLS_CHACHA20_POLY1305_SHA256", "chacha20-poly1305", "sha256"),
+    AES_GCM_128.name: SuiteNames("TLS_AES_128_GCM_SHA256", "aes128gcm", "sha256"),
+    AES_GCM_256.name: SuiteNames("TLS_AES_256_GCM_SHA384", "aes256gcm", "sha384"),
+    CHACHA20_POLY1305.name: SuiteNames(
+        "TLS_CHACHA20_POLY1305_SHA256", "chacha20-poly1305", "sha256"
+    ),
 }
 
 

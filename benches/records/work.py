@@ -21,7 +21,7 @@ MIN_RECORDS, MAX_RECORDS, ROUND_BYTES = 8, 512, 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class RecordJob:
     """The records to seal or open, for any implementation."""
 
     op: str
@@ -60,7 +60,7 @@ class Job:
         return [(iv ^ seq).to_bytes(12, "big") for seq in range(self.records)]
 
 
-class Worker(Protocol):
+class RecordWorker(Protocol):
     """An implementation that performs a job."""
 
     def reset(self) -> None:

@@ -25,7 +25,7 @@ KEY_UPDATE: Final = key_update_message()
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class RekeyJob:
     """Records of a size in equal stretches, which end with a key update if ``rekeys``."""
 
     size: int
@@ -62,7 +62,7 @@ class Job:
         return traffic_key(AES_GCM_128, secret)
 
 
-class OwnTime:
+class ThreadTimedWork:
     """Work that is timed by the CPU time of its thread, as its rounds are often interrupted."""
 
     def now(self) -> float:
@@ -72,10 +72,10 @@ class OwnTime:
         pass
 
 
-class Sealing(OwnTime):
+class RekeySealing(ThreadTimedWork):
     """``seal_batch``, and at each rekey: the KeyUpdate, the next secret, its key."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RekeyJob) -> None:
         self._job = job
         self._data = job.data
         self._out = bytearray(BATCH * (job.size + OVERHEAD))
@@ -116,10 +116,10 @@ class Sealing(OwnTime):
         self._sealer.rekey(self._secret.crypto_info())
 
 
-class Opening(OwnTime):
+class RekeyOpening(ThreadTimedWork):
     """``open_batch``, which stops at each KeyUpdate; then the next key is installed."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RekeyJob) -> None:
         self._job = job
         self._wire = memoryview(b"".join(_wire(job)))
         self._out = bytearray(BATCH * (job.size + OVERHEAD))
@@ -155,7 +155,7 @@ class Opening(OwnTime):
         assert self._last.data == expected, f"{self._job}: wrong bytes"
 
 
-def _wire(job: Job) -> Iterator[bytes]:
+def _wire(job: RekeyJob) -> Iterator[bytes]:
     """Yield the records of a round, sealed by a Sealer, which other cases check."""
     secret, data = TrafficSecret(0x1301, FIRST), job.data
     sealer = Sealer(secret.crypto_info())

@@ -24,7 +24,7 @@ Found = Sequence[tuple[int, bool] | KeyUpdateFound]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ScanBatch:
     """The arrays of an opened batch, as ``open_batch`` returns them."""
 
     types: NDArray[np.uint8]
@@ -34,7 +34,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Mix:
+class RecordMix:
     """The handshake records among the records, and their contents."""
 
     every: int
@@ -49,13 +49,13 @@ class Mix:
         update = KEY_UPDATE if self.updates else b""
         return HANDSHAKE, _tickets(size - len(update)) + update
 
-    def batch(self, size: int) -> Batch:
+    def batch(self, size: int) -> ScanBatch:
         """Return all records as one batch, although an opener would stop at a KeyUpdate."""
         pieces = [self.record(nth, size) for nth in range(RECORDS)]
         lengths = np.array([len(data) for _, data in pieces], np.int64)
         types = np.array([record_type for record_type, _ in pieces], np.uint8)
         offsets = np.cumsum(lengths) - lengths
-        return Batch(types, offsets, lengths, memoryview(b"".join(data for _, data in pieces)))
+        return ScanBatch(types, offsets, lengths, memoryview(b"".join(data for _, data in pieces)))
 
     def wanted(self) -> Found:
         """Return what a scan must find."""
@@ -64,10 +64,10 @@ class Mix:
         return [(nth, True) for nth in range(self.every - 1, RECORDS, self.every)]
 
 
-class Scanning:
+class ScanWork:
     """A scanner at work on a batch."""
 
-    def __init__(self, mix: Mix, size: int, scan: Callable[[Batch], Found]) -> None:
+    def __init__(self, mix: RecordMix, size: int, scan: Callable[[ScanBatch], Found]) -> None:
         self._batch, self._wanted, self._scan = mix.batch(size), mix.wanted(), scan
         self._found: Found = []
 
@@ -85,18 +85,18 @@ class Scanning:
         pass
 
 
-def ours(batch: Batch) -> Found:
+def ours(batch: ScanBatch) -> Found:
     """Scan by ``scan_key_updates``."""
     return scan_key_updates(batch.types, batch.offsets, batch.lengths, batch.data)
 
 
-def in_python(batch: Batch) -> Found:
+def in_python(batch: ScanBatch) -> Found:
     """Scan each record in Python."""
     columns = (batch.types.tolist(), batch.offsets.tolist(), batch.lengths.tolist())
     return _scan(enumerate(zip(*columns, strict=True)), batch.data)
 
 
-def with_numpy(batch: Batch) -> Found:
+def with_numpy(batch: ScanBatch) -> Found:
     """Scan the handshake records in Python, after NumPy has found them."""
     at = np.flatnonzero(batch.types == HANDSHAKE)
     columns = (batch.types[at].tolist(), batch.offsets[at].tolist(), batch.lengths[at].tolist())

@@ -10,22 +10,24 @@ from typing import TYPE_CHECKING, Protocol
 import ktls_fast
 from benches import identity
 from benches.identity import SUITE
-from benches.sockets.plan import CHECKED, GO, HOST, PATIENCE, ROOM, Cost, Meter
+from benches.sockets.plan import BUFFER_SIZE, CHECKED, GO, HOST, PATIENCE, CostMeter, TransferCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benches.sockets.plan import Plan
+    from benches.sockets.plan import TransferPlan
 
 
-class End(Protocol):
+class TransferEnd(Protocol):
     """The methods of a socket that a transfer needs."""
 
     def sendall(self, data: bytes, /) -> None: ...
     def recv_into(self, buffer: bytearray | memoryview, nbytes: int = 0, /) -> int: ...
 
 
-def transfer(plan: Plan, make: Callable[[socket.socket, Plan], End]) -> Cost:
+def transfer(
+    plan: TransferPlan, make: Callable[[socket.socket, TransferPlan], TransferEnd]
+) -> TransferCost:
     """Run one end of a transfer over a connection that ``make`` protects."""
     if plan.role == "send":
         return _send(make(socket.create_connection((HOST, plan.port), PATIENCE), plan), plan)
@@ -36,21 +38,21 @@ def transfer(plan: Plan, make: Callable[[socket.socket, Plan], End]) -> Cost:
         return _receive(make(sock, plan), plan)
 
 
-def _send(end: End, plan: Plan) -> Cost:
+def _send(end: TransferEnd, plan: TransferPlan) -> TransferCost:
     end.sendall(CHECKED)
     _await_go(end)
-    message, meter = plan.message, Meter()
+    message, meter = plan.message, CostMeter()
     for _ in range(plan.count):
         end.sendall(message)
     _await_go(end)
     return meter.cost()
 
 
-def _receive(end: End, plan: Plan) -> Cost:
+def _receive(end: TransferEnd, plan: TransferPlan) -> TransferCost:
     checked = bytearray(len(CHECKED))
     _read(end, memoryview(checked))
     assert checked == CHECKED, f"{plan.way}: wrong bytes"
-    meter = Meter()
+    meter = CostMeter()
     end.sendall(GO)
     _count(end, plan.size * plan.count)
     cost = meter.cost()
@@ -58,20 +60,20 @@ def _receive(end: End, plan: Plan) -> Cost:
     return cost
 
 
-def _await_go(end: End) -> None:
+def _await_go(end: TransferEnd) -> None:
     answer = bytearray(len(GO))
     assert end.recv_into(answer) == len(GO), "end instead of an answer"
 
 
-def _read(end: End, into: memoryview) -> None:
+def _read(end: TransferEnd, into: memoryview) -> None:
     while into:
         size = end.recv_into(into)
         assert size, f"end with {len(into)} bytes to come"
         into = into[size:]
 
 
-def _count(end: End, total: int) -> None:
-    room = bytearray(ROOM)
+def _count(end: TransferEnd, total: int) -> None:
+    room = bytearray(BUFFER_SIZE)
     while total:
         size = end.recv_into(room)
         assert size, f"end with {total} bytes to come"
@@ -79,12 +81,12 @@ def _count(end: End, total: int) -> None:
     assert total == 0, f"{-total} bytes more than were sent"
 
 
-def plain(sock: socket.socket, _: Plan) -> End:
+def plain(sock: socket.socket, _: TransferPlan) -> TransferEnd:
     """Return the TCP socket unchanged."""
     return sock
 
 
-def stdlib(sock: socket.socket, plan: Plan) -> End:
+def stdlib(sock: socket.socket, plan: TransferPlan) -> TransferEnd:
     """Return an ``ssl.SSLSocket``."""
     folder = Path(plan.folder)
     if plan.role == "send":
@@ -97,7 +99,7 @@ def stdlib(sock: socket.socket, plan: Plan) -> End:
     return tls
 
 
-def connection(sock: socket.socket, plan: Plan) -> End:
+def connection(sock: socket.socket, plan: TransferPlan) -> TransferEnd:
     """Return a ``Connection``."""
     cert, key = (Path(plan.folder, name).read_bytes() for name in ("cert.pem", "key.pem"))
     if plan.role == "send":
@@ -106,7 +108,7 @@ def connection(sock: socket.socket, plan: Plan) -> End:
     return ktls_fast.Connection.server(sock, ktls_fast.ServerConfig(cert, key, suites=[SUITE]))
 
 
-def ktls_socket(sock: socket.socket, plan: Plan) -> End:
+def ktls_socket(sock: socket.socket, plan: TransferPlan) -> TransferEnd:
     """Return a ``KtlsSocket`` with fixed keys, as after a handshake."""
     here, there = (ktls_fast.TrafficSecret(0x1301, bytes([side]) * 32) for side in (1, 2))
     tx, rx = (here, there) if plan.role == "send" else (there, here)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benches import identity
-from benches.bench import OURS, SECONDS, Bench, Case, Column, Pace, Role
+from benches.bench import OURS, SECONDS, Bench, BenchCase, CaseRole, TableColumn, TimeBudget
 from benches.records.work import ROOT
 from benches.sockets.blocking import WAYS as BLOCKING
 from benches.sockets.loops import MODULES
 from benches.sockets.loops import WAYS as LOOPS
-from benches.sockets.plan import PATIENCE, Cost, Plan
+from benches.sockets.plan import PATIENCE, TransferCost, TransferPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,15 +29,15 @@ KINDS: Final = {"bulk": (1 << 18, 2048), "64 B messages": (64, 200_000)}
 QUICKER: Final = 8
 
 
-class Transfer:
+class SocketTransfer:
     """A transfer between two processes over a connection."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: TransferPlan) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self._plan = replace(plan, folder=self._folder.name)
         identity.write(Path(self._folder.name))
         self._seconds = 0.0
-        self._sender = self._receiver = Cost(0, 0)
+        self._sender = self._receiver = TransferCost(0, 0)
 
     def reset(self) -> None:
         pass
@@ -70,7 +70,7 @@ class Transfer:
     def close(self) -> None:
         self._folder.cleanup()
 
-    def _start(self, plan: Plan, ends: ExitStack) -> subprocess.Popen[str]:
+    def _start(self, plan: TransferPlan, ends: ExitStack) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             (sys.executable, "-m", "benches.sockets.end", json.dumps(asdict(plan))),
             stdout=subprocess.PIPE,
@@ -83,7 +83,7 @@ class Transfer:
         return process
 
 
-def groups(quick: bool) -> Iterator[list[Case]]:
+def groups(quick: bool) -> Iterator[list[BenchCase]]:
     """Yield the cases for bulk data and for messages."""
     for kind, (size, count) in KINDS.items():
         yield [_case(kind, way, size, count // QUICKER if quick else count) for way in WAYS]
@@ -92,22 +92,22 @@ def groups(quick: bool) -> Iterator[list[Case]]:
 WAYS: Final = (*BLOCKING, *LOOPS)
 
 
-def _case(kind: str, way: str, size: int, count: int) -> Case:
-    return Case(
+def _case(kind: str, way: str, size: int, count: int) -> BenchCase:
+    return BenchCase(
         panel=kind,
         x="loopback",
         series=way,
         role=_role(way),
         units={"bytes": size * count, "messages": count},
-        start=lambda: Transfer(Plan(way, "", "", size, count)),
+        start=lambda: SocketTransfer(TransferPlan(way, "", "", size, count)),
         missing=_why_missing(way),
     )
 
 
-def _role(way: str) -> Role:
+def _role(way: str) -> CaseRole:
     if way == LIMIT:
-        return Role.LIMIT
-    return Role.OURS if way.startswith(OURS) else Role.PEER
+        return CaseRole.LIMIT
+    return CaseRole.OURS if way.startswith(OURS) else CaseRole.PEER
 
 
 def _why_missing(way: str) -> str:
@@ -115,10 +115,10 @@ def _why_missing(way: str) -> str:
     return f"not installed (pip install {' '.join(absent)})" if absent else ""
 
 
-def _cost(process: subprocess.Popen[str]) -> Cost:
-    said, _ = process.communicate(timeout=PATIENCE)
+def _cost(process: subprocess.Popen[str]) -> TransferCost:
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, f"{process.args!r} ended with {process.returncode}"
-    return Cost(**json.loads(said.splitlines()[-1]))
+    return TransferCost(**json.loads(output.splitlines()[-1]))
 
 
 BENCH = Bench(
@@ -126,13 +126,15 @@ BENCH = Bench(
     about=f"one loopback TCP connection, {identity.SUITE}, a process for each end",
     groups=groups,
     columns=(
-        Column("MB_per_s", lambda row: 1e-6 / row.per("bytes"), ".1f"),
-        Column("messages_per_s", lambda row: 1 / row.per("messages"), ".0f"),
-        Column("sender_cpu_s_per_GB", lambda row: 1e9 * row.per("bytes", "send_cpu"), ".3f"),
-        Column("receiver_cpu_s_per_GB", lambda row: 1e9 * row.per("bytes", "receive_cpu"), ".3f"),
+        TableColumn("MB_per_s", lambda row: 1e-6 / row.per("bytes"), ".1f"),
+        TableColumn("messages_per_s", lambda row: 1 / row.per("messages"), ".0f"),
+        TableColumn("sender_cpu_s_per_GB", lambda row: 1e9 * row.per("bytes", "send_cpu"), ".3f"),
+        TableColumn(
+            "receiver_cpu_s_per_GB", lambda row: 1e9 * row.per("bytes", "receive_cpu"), ".3f"
+        ),
     ),
-    pace=Pace(turns=5),
-    quick=Pace(turns=1),
+    pace=TimeBudget(turns=5),
+    quick=TimeBudget(turns=1),
     compared=(SECONDS, "cpu"),
     log_scale=False,
     notes=("bulk: 256 KiB per call; cpu_vs_…: compares the CPU time of both ends together.",),

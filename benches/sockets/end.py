@@ -10,14 +10,14 @@ import sys
 from dataclasses import asdict
 
 from benches.sockets import blocking, loops
-from benches.sockets.plan import Plan
+from benches.sockets.plan import TransferPlan
 
 WAYS = {**blocking.WAYS, **loops.WAYS}
 
 
 def main() -> None:
     """Run the end of a transfer that the plan describes."""
-    plan = Plan(**json.loads(sys.argv[1]))
+    plan = TransferPlan(**json.loads(sys.argv[1]))
     cost = WAYS[plan.way](plan)
     print(json.dumps(asdict(cost)), flush=True)
 

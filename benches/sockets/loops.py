@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 from benches import identity
 from benches.identity import SUITE
-from benches.sockets.plan import CHECKED, GO, HOST, PATIENCE, ROOM, Cost, Meter
+from benches.sockets.plan import BUFFER_SIZE, CHECKED, GO, HOST, PATIENCE, CostMeter, TransferCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benches.sockets.plan import Plan
+    from benches.sockets.plan import TransferPlan
 
     Factory = Callable[[], asyncio.AbstractEventLoop]
 
 
-class Flow(asyncio.BufferedProtocol):
+class TransferProtocol(asyncio.BufferedProtocol):
     """One end of a transfer, which counts the data received and pauses while it cannot write."""
 
     def __init__(self) -> None:
         self.received = bytearray()
         self.made: asyncio.Future[asyncio.Transport] = _future()
-        self._room = memoryview(bytearray(ROOM))
+        self._room = memoryview(bytearray(BUFFER_SIZE))
         self._keeps = True
         self._awaited = 0
         self._arrived: asyncio.Future[None] = _future()
@@ -78,36 +78,36 @@ class Flow(asyncio.BufferedProtocol):
         self._writable.set()
 
 
-def transfer(plan: Plan, factory: Callable[[], Factory]) -> Cost:
+def transfer(plan: TransferPlan, factory: Callable[[], Factory]) -> TransferCost:
     """Run one end of a transfer in a loop of the factory that ``factory`` returns."""
     part = _send if plan.role == "send" else _receive
     with asyncio.Runner(loop_factory=factory()) as runner:
         return runner.run(asyncio.wait_for(part(plan), PATIENCE))
 
 
-async def _send(plan: Plan) -> Cost:
+async def _send(plan: TransferPlan) -> TransferCost:
     context = identity.client_context(Path(plan.folder))
     _, flow = await asyncio.get_running_loop().create_connection(
-        Flow, HOST, plan.port, ssl=context, server_hostname="localhost"
+        TransferProtocol, HOST, plan.port, ssl=context, server_hostname="localhost"
     )
     answer = flow.expect(len(GO), keep=False)
     await flow.write_all(CHECKED, 1)
     await answer
-    answer, meter = flow.expect(len(GO), keep=False), Meter()
+    answer, meter = flow.expect(len(GO), keep=False), CostMeter()
     await flow.write_all(plan.message, plan.count)
     await answer
     return meter.cost()
 
 
-async def _receive(plan: Plan) -> Cost:
-    flow = Flow()
+async def _receive(plan: TransferPlan) -> TransferCost:
+    flow = TransferProtocol()
     checked = flow.expect(len(CHECKED), keep=True)
     context = identity.server_context(Path(plan.folder))
     server = await asyncio.get_running_loop().create_server(lambda: flow, HOST, 0, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await checked
     assert flow.received == CHECKED, f"{plan.way}: wrong bytes"
-    rest, meter = flow.expect(plan.size * plan.count, keep=False), Meter()
+    rest, meter = flow.expect(plan.size * plan.count, keep=False), CostMeter()
     await flow.write_all(GO, 1)
     await rest
     cost = meter.cost()

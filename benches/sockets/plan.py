@@ -10,13 +10,13 @@ from typing import Final
 
 HOST: Final = "127.0.0.1"
 CHECKED: Final = random.Random(1).randbytes(1 << 20)  # sent and compared before the clock starts
-ROOM: Final = 1 << 18
+BUFFER_SIZE: Final = 1 << 18
 GO: Final = b"!"
 PATIENCE: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TransferPlan:
     """The plan of a transfer for one end."""
 
     way: str
@@ -37,22 +37,22 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class TransferCost:
     """The duration and the CPU time of a transfer at one end."""
 
     seconds: float
     cpu: float
 
 
-class Meter:
+class CostMeter:
     """A meter of wall clock time and CPU time of this process, including all threads."""
 
     def __init__(self) -> None:
         self._seconds, self._cpu = perf_counter(), _cpu()
 
-    def cost(self) -> Cost:
+    def cost(self) -> TransferCost:
         """Return the cost since the meter was created."""
-        return Cost(perf_counter() - self._seconds, _cpu() - self._cpu)
+        return TransferCost(perf_counter() - self._seconds, _cpu() - self._cpu)
 
 
 def _cpu() -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from benches.bench import OURS, Bench, Case, Column, Pace, Role
-from benches.threads.work import L2_RECORDS, ROUND, Batch, Round
+from benches.bench import OURS, Bench, BenchCase, CaseRole, TableColumn, TimeBudget
+from benches.threads.work import L2_RECORDS, ROUND, ThreadBatch, ThreadRound
 from tests.reference import MAX_PLAINTEXT
 
 if TYPE_CHECKING:
@@ -15,21 +15,26 @@ if TYPE_CHECKING:
 ONE, TWO, TOGETHER = f"{OURS}, one thread", f"{OURS}, two threads", f"{OURS}, threads=2"
 OWN, BATCH = "each thread its own key", "one batch of 16 MiB"
 # Panel, series, role, and the batches of a round, each in a thread of its own.
-WAYS: Final[tuple[tuple[str, str, Role, Callable[[str], list[Batch]]], ...]] = (
-    (OWN, TWO, Role.OURS, lambda op: [Batch(op, L2_RECORDS) for _ in range(2)]),
-    (OWN, ONE, Role.SCALE, lambda op: [Batch(op, L2_RECORDS)]),
-    (BATCH, TOGETHER, Role.OURS, lambda op: [Batch(op, ROUND // MAX_PLAINTEXT, threads=2)]),
-    (BATCH, ONE, Role.SCALE, lambda op: [Batch(op, ROUND // MAX_PLAINTEXT)]),
+WAYS: Final[tuple[tuple[str, str, CaseRole, Callable[[str], list[ThreadBatch]]], ...]] = (
+    (OWN, TWO, CaseRole.OURS, lambda op: [ThreadBatch(op, L2_RECORDS) for _ in range(2)]),
+    (OWN, ONE, CaseRole.SCALE, lambda op: [ThreadBatch(op, L2_RECORDS)]),
+    (
+        BATCH,
+        TOGETHER,
+        CaseRole.OURS,
+        lambda op: [ThreadBatch(op, ROUND // MAX_PLAINTEXT, threads=2)],
+    ),
+    (BATCH, ONE, CaseRole.SCALE, lambda op: [ThreadBatch(op, ROUND // MAX_PLAINTEXT)]),
 )
 
 
-def groups(_quick: bool) -> Iterator[list[Case]]:
+def groups(_quick: bool) -> Iterator[list[BenchCase]]:
     """Yield the cases by what is shared and by operation."""
     for panel in (OWN, BATCH):
         for op in ("seal", "open"):
             ways = [way for way in WAYS if way[0] == panel]
             yield [
-                Case(
+                BenchCase(
                     panel=panel,
                     x=op,
                     series=series,
@@ -41,16 +46,16 @@ def groups(_quick: bool) -> Iterator[list[Case]]:
             ]
 
 
-def _start(make: Callable[[str], list[Batch]], op: str) -> Round:
-    return Round(make(op))
+def _start(make: Callable[[str], list[ThreadBatch]], op: str) -> ThreadRound:
+    return ThreadRound(make(op))
 
 
 BENCH = Bench(
     name="threads",
     about="records of 16 KiB, sealed and opened by one thread and by two",
     groups=groups,
-    columns=(Column("MB_per_s", lambda row: 1e-6 / row.per("bytes"), ".0f"),),
-    pace=Pace(turns=24, budget=0.02),
-    quick=Pace(turns=7, budget=0.01),
+    columns=(TableColumn("MB_per_s", lambda row: 1e-6 / row.per("bytes"), ".0f"),),
+    pace=TimeBudget(turns=24, budget=0.02),
+    quick=TimeBudget(turns=7, budget=0.01),
     notes=("A thread's own buffers of 8 records fit into its cache; a batch of 16 MiB does not.",),
 )

@@ -20,7 +20,7 @@ ROUND: Final = 16 << 20
 """Number of bytes of plaintext in a round, over all threads."""
 
 
-class Batch:
+class ThreadBatch:
     """A batch of records of 16 KiB, sealed or opened from one buffer into another."""
 
     def __init__(self, op: str, records: int, threads: int = 1) -> None:
@@ -47,16 +47,16 @@ class Batch:
         return self._out[: len(want)] == want
 
 
-class Round:
+class ThreadRound:
     """A round of batches, with a thread for each batch."""
 
-    def __init__(self, batches: list[Batch]) -> None:
+    def __init__(self, batches: list[ThreadBatch]) -> None:
         self._batches = batches
         self._times = ROUND // len(batches[0].data) // len(batches)
         self._pool = ThreadPoolExecutor(len(batches))
         self._work: list[Callable[[], None]] = [self._repeated(batch) for batch in batches]
 
-    def _repeated(self, batch: Batch) -> Callable[[], None]:
+    def _repeated(self, batch: ThreadBatch) -> Callable[[], None]:
         def work() -> None:
             for _ in range(self._times):
                 batch.run()
