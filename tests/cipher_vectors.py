@@ -10,7 +10,7 @@ VECTORS = Path(__file__).parent / "vectors" / "aead"
 
 
 @dataclass(frozen=True, slots=True)
-class Vector:
+class CipherVector:
     """A line of a file in ``tests/vectors/aead``."""
 
     name: str
@@ -29,12 +29,12 @@ class Vector:
         return cls(name, key, nonce, aad, plaintext, ciphertext + tag, result == "valid")
 
 
-def vectors_of(cipher: Cipher) -> list[Vector]:
+def vectors_of(cipher: Cipher) -> list[CipherVector]:
     """Return the vectors of a cipher."""
     lines = (VECTORS / f"{cipher.name.lower()}.tsv").read_text().splitlines()
-    return [Vector.parse(line) for line in lines[1:]]
+    return [CipherVector.parse(line) for line in lines[1:]]
 
 
-def kernel_records() -> list[Vector]:
+def kernel_records() -> list[CipherVector]:
     """Return the AES-CCM records of the kernel's selftest, with their AAD of TLS 1.2."""
     return [each for each in vectors_of(AES_CCM_128) if each.name.startswith("kernel")]

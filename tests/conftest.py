@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, settings
 
 from ktls_fast import Relay
 from ktls_fast._kernel_socket import KernelSocket
-from tests.ktls_ends import LEFT_OPEN, Ends, Pair, ends_over
-from tests.ktls_pipe import Pipe, open_pipe
+from tests.ktls_ends import LEFT_OPEN, KtlsEnds, MakePair, ends_over
+from tests.ktls_pipe import PipeEnds, open_pipe
 from tests.peers.pki import pki
-from tests.proxy_support import Identity, make_identity
+from tests.proxy_support import ProxyIdentity, make_identity
 from tests.reference import CIPHERS, TLS12, TLS13, Cipher, TrafficKey, traffic_key
 
 IN_CI = bool(os.environ.get("CI"))
@@ -111,13 +111,13 @@ def key13(request: pytest.FixtureRequest) -> TrafficKey:
 
 
 @pytest.fixture
-def ends(tcp_pair: Pair) -> Ends:
+def ends(tcp_pair: MakePair) -> KtlsEnds:
     """Return a sender and a receiver, which both have the key of generation 0."""
     return ends_over(tcp_pair)
 
 
 @pytest.fixture
-def kernel_ends(tcp_pair: Pair) -> Iterator[tuple[KernelSocket, KernelSocket]]:
+def kernel_ends(tcp_pair: MakePair) -> Iterator[tuple[KernelSocket, KernelSocket]]:
     """Yield two connected KernelSockets without the ULP, for which the kernel is plain TCP."""
     near, far = (KernelSocket.over(sock) for sock in tcp_pair())
     with near, far:
@@ -132,7 +132,7 @@ def relay() -> Iterator[Relay]:
 
 
 @pytest.fixture(scope="session")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+def identity(tmp_path_factory: pytest.TempPathFactory) -> ProxyIdentity:
     """Return the certificate and key of a proxy, as files."""
     return make_identity(tmp_path_factory.mktemp("identity"))
 
@@ -159,7 +159,7 @@ def key_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pipe() -> Iterator[Pipe]:
+def pipe() -> Iterator[PipeEnds]:
     """Yield a pipe, and close it."""
     with open_pipe() as made:
         yield made

@@ -24,7 +24,7 @@ def fork() -> int:
         return os.fork()
 
 
-class Child:
+class ForkedCall:
     """A child process that makes one call."""
 
     def __init__(self, call: Callable[[], object]) -> None:
@@ -58,8 +58,8 @@ def _answer(call: Callable[[], object]) -> str:
 
 
 def in_child(call: Callable[[], object]) -> str:
-    """Make a call in a child process, and return its answer. See :class:`Child`."""
-    return Child(call).answer()
+    """Make a call in a child process, and return its answer. See :class:`ForkedCall`."""
+    return ForkedCall(call).answer()
 
 
 def library_fork() -> int:

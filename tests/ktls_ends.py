@@ -14,7 +14,7 @@ from tests.reference import AES_GCM_128, HANDSHAKE, TLS13, Cipher, TrafficKey, t
 SOL_TLS, TLS_TX, TLS_RX, TCP_ULP = 282, 1, 2, 31
 KEY_UPDATE = key_update_message()
 DONTWAIT, PEEK, MORE = socket.MSG_DONTWAIT, socket.MSG_PEEK, socket.MSG_MORE
-Pair = Callable[[], tuple[socket.socket, socket.socket]]
+MakePair = Callable[[], tuple[socket.socket, socket.socket]]
 LEFT_OPEN: list[KtlsSocket] = []
 
 
@@ -61,7 +61,7 @@ def fails(code: int) -> Iterator[None]:
 
 
 @dataclass
-class Ends:
+class KtlsEnds:
     """A sender and a receiver, and their counters."""
 
     sender: KtlsSocket
@@ -100,14 +100,14 @@ class Ends:
         install(self.receiver, TLS_RX, generation(number))
 
 
-def attached(pair: Pair) -> Ends:
+def attached(pair: MakePair) -> KtlsEnds:
     """Return ends with the ULP and their own counters, but without keys."""
     namespace = Namespace()
     near, far = (attach(sock, namespace) for sock in pair())
-    return Ends(near, far, namespace)
+    return KtlsEnds(near, far, namespace)
 
 
-def ends_over(pair: Pair, version: int = TLS13) -> Ends:
+def ends_over(pair: MakePair, version: int = TLS13) -> KtlsEnds:
     """Return ends that both have the key of generation 0."""
     ends = attached(pair)
     install(ends.sender, TLS_TX, generation(0, version))
@@ -116,7 +116,7 @@ def ends_over(pair: Pair, version: int = TLS13) -> Ends:
     return ends
 
 
-def raw_over(pair: Pair, version: int = TLS13) -> tuple[socket.socket, KtlsSocket]:
+def raw_over(pair: MakePair, version: int = TLS13) -> tuple[socket.socket, KtlsSocket]:
     """Return a TCP socket for crafted records, and a receiver with the key of generation 0."""
     near, far = pair()
     receiver = attach(far)

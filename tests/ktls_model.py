@@ -12,7 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tests.ktls_ends import MORE, PEEK, SOL_TLS
-from tests.ktls_model_records import Control, Key, OpenedRecord, ReceiveCall, SealedRecord, refused
+from tests.ktls_model_records import (
+    Control,
+    ModelKey,
+    OpenedRecord,
+    ReceiveCall,
+    SealedRecord,
+    refused,
+)
 from tests.reference import APPLICATION_DATA, HANDSHAKE, MAX_PLAINTEXT, TLS12, TLS13
 
 EOR = socket.MSG_EOR
@@ -24,8 +31,8 @@ class SocketModel:
     """One end of a connection; ``arrived`` are the records that the peer has sent."""
 
     version: int
-    tx: Key
-    rx: Key
+    tx: ModelKey
+    rx: ModelKey
     limit: int = MAX_PLAINTEXT
     unsealed: bytes = b""
     held: list[SealedRecord] = field(default_factory=list)
@@ -66,13 +73,13 @@ class SocketModel:
             self._from_wire(call)
         return call.result()
 
-    def rekey_tx(self, key: Key) -> None:
+    def rekey_tx(self, key: ModelKey) -> None:
         """Install the next key for sending (K-23 to K-25; S1.4-3)."""
         self._check_rekey("Tx")
         self.tx = key
         self.counted["TlsTxRekeyOk"] += 1
 
-    def rekey_rx(self, key: Key) -> None:
+    def rekey_rx(self, key: ModelKey) -> None:
         """Install the next key for receiving (K-16 to K-19; S1.4-3)."""
         self._check_rekey("Rx")
         self.rx, self.pending = key, False

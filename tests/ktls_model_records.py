@@ -19,7 +19,7 @@ def refused(code: int) -> OSError:
 
 
 @dataclass(frozen=True)
-class Key:
+class ModelKey:
     """The generation of a key, and the number of its next record."""
 
     generation: int
@@ -36,7 +36,7 @@ class Key:
             value = value[:4] + (nonce % (1 << 64)).to_bytes(8, "big") + value[12:]
         return value
 
-    def next(self) -> "Key":
+    def next(self) -> "ModelKey":
         """Return the key with the next record number (S2.1-4)."""
         return replace(self, seq=self.seq + 1)
 
@@ -45,7 +45,7 @@ class Key:
 class SealedRecord:
     """A record on the wire."""
 
-    key: Key
+    key: ModelKey
     record_type: int
     data: bytes
 

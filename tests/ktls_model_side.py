@@ -12,7 +12,7 @@ from ktls_fast._tools.conformance.random_program import key_struct
 from ktls_fast._tools.conformance.sides import ComparedSide, TlsEnd
 from tests.ktls_ends import SOL_TLS, TLS_RX, TLS_TX
 from tests.ktls_model import SocketModel
-from tests.ktls_model_records import Control, Key, refused
+from tests.ktls_model_records import Control, ModelKey, refused
 from tests.reference import TLS13
 
 RDHUP = 0x2000
@@ -27,7 +27,7 @@ class ModelEnd:
     def __init__(self) -> None:
         """Create an end without keys and without a peer."""
         self.peer = self
-        self.model = SocketModel(TLS13, Key(0, 0), Key(0, 0))
+        self.model = SocketModel(TLS13, ModelKey(0, 0), ModelKey(0, 0))
         self.keyed: set[int] = set()
 
     def setsockopt(self, level: int, optname: int, value: bytes, _length: int = 0) -> None:
@@ -120,11 +120,11 @@ class ModelEnd:
             self.model.rekey_rx(key_of(value))
 
 
-def key_of(value: bytes) -> Key:
+def key_of(value: bytes) -> ModelKey:
     """Return the key of a struct."""
     if value[4:32] not in KEYS:
         raise refused(errno.EINVAL)
-    return Key(KEYS[value[4:32]], int.from_bytes(value[32:], "big"))
+    return ModelKey(KEYS[value[4:32]], int.from_bytes(value[32:], "big"))
 
 
 def model() -> ComparedSide:

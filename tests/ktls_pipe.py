@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-__all__ = ["Pipe", "open_pipe"]
+__all__ = ["PipeEnds", "open_pipe"]
 
 
-class Pipe(NamedTuple):
+class PipeEnds(NamedTuple):
     """The two descriptors of a pipe."""
 
     out: int
@@ -20,9 +20,9 @@ class Pipe(NamedTuple):
 
 
 @contextmanager
-def open_pipe() -> Iterator[Pipe]:
+def open_pipe() -> Iterator[PipeEnds]:
     """Yield a pipe, and close it."""
-    made = Pipe(*os.pipe())
+    made = PipeEnds(*os.pipe())
     try:
         yield made
     finally:

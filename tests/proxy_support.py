@@ -24,7 +24,7 @@ Event = dict[str, Any]
 Serve = Callable[[socket.socket], None]
 
 
-class Identity(NamedTuple):
+class ProxyIdentity(NamedTuple):
     """A self-signed certificate for the loopback names, in files."""
 
     cert: Path
@@ -38,15 +38,15 @@ class Identity(NamedTuple):
         return ssl.create_default_context(cafile=self.cert)
 
 
-def make_identity(directory: Path) -> Identity:
+def make_identity(directory: Path) -> ProxyIdentity:
     """Write a certificate and its key into ``directory``."""
-    identity = Identity(directory / "cert.pem", directory / "key.pem")
+    identity = ProxyIdentity(directory / "cert.pem", directory / "key.pem")
     for file, pem in zip(identity, certs.self_signed(), strict=True):
         file.write_bytes(pem)
     return identity
 
 
-class Proxy:
+class RunningProxy:
     """A process of ``ktls-fast proxy``, whose output is read while it runs.
 
     It has to end before the end of the block; otherwise it is killed and the block fails.
@@ -164,7 +164,7 @@ class Proxy:
         assert exc_type or not tracebacks, self.said("text")
 
 
-class Upstream:
+class UpstreamServer:
     """A plain TCP server that serves each connection in a thread by ``serve``."""
 
     def __init__(self, serve: Serve) -> None:
@@ -220,18 +220,18 @@ def echo(client: socket.socket) -> None:
 
 @contextmanager
 def echo_proxy(
-    identity: Identity, *arguments: str, prepare: Callable[[], None] | None = None
-) -> Iterator[Proxy]:
+    identity: ProxyIdentity, *arguments: str, prepare: Callable[[], None] | None = None
+) -> Iterator[RunningProxy]:
     """Run a proxy that terminates TLS in front of an upstream that echoes."""
     with (
-        Upstream(echo) as upstream,
-        Proxy(upstream.port, *identity.arguments, *arguments, prepare=prepare) as proxy,
+        UpstreamServer(echo) as upstream,
+        RunningProxy(upstream.port, *identity.arguments, *arguments, prepare=prepare) as proxy,
     ):
         yield proxy
 
 
 def connect_tls(
-    port: int, identity: Identity, *, alpn: Sequence[str] = (), server_name: str = "localhost"
+    port: int, identity: ProxyIdentity, *, alpn: Sequence[str] = (), server_name: str = "localhost"
 ) -> ssl.SSLSocket:
     """Connect by the client of the standard library, which raises an error at a truncation."""
     context = identity.client_context()
@@ -259,7 +259,7 @@ def read_to_end(sock: socket.socket) -> bytes:
     return bytes(data)
 
 
-def check_echo(proxy: Proxy, identity: Identity) -> None:
+def check_echo(proxy: RunningProxy, identity: ProxyIdentity) -> None:
     """Check that a proxy in front of an echo works."""
     with connect_tls(proxy.port, identity) as client:
         client.sendall(b"one")

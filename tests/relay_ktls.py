@@ -31,7 +31,7 @@ THERE, BACK = 10, 20
 """The first generation of the keys from a near end to its far end, and of those back."""
 
 
-class Pair(NamedTuple):
+class RelayedKtlsPair(NamedTuple):
     """A pair that is being relayed; ``far_a`` and ``far_b`` are the other ends of its sides."""
 
     a: KtlsSocket
@@ -97,7 +97,7 @@ def ktls_link() -> tuple[KtlsSocket, KtlsSocket]:
 @contextmanager
 def pumped(
     relay: Relay, kind: str = "plain", first: str = "ktls", idle_timeout: float | None = None
-) -> Iterator[Pair]:
+) -> Iterator[RelayedKtlsPair]:
     """Relay a KtlsSocket and another side during the block; yield the pair."""
     with ExitStack() as stack:
         a, far_a, b, far_b = (*link(first), *link(kind))
@@ -106,7 +106,7 @@ def pumped(
         assert isinstance(a, KtlsSocket)
         assert isinstance(far_a, KtlsSocket)
         handle, ended = added(relay, a, b, idle_timeout)
-        yield Pair(a, far_a, b, far_b, handle, ended)
+        yield RelayedKtlsPair(a, far_a, b, far_b, handle, ended)
         # Without a peer, close() does not wait for its alert to be read.
         far_b.close()
 

@@ -30,7 +30,7 @@ ENDLESS = 0x1303
 """The suite of ChaCha20-Poly1305, whose limit of records cannot be reached."""
 
 
-class Pair(NamedTuple):
+class RelayedPair(NamedTuple):
     """A pair that is being relayed, and its far ends; ``ended`` is a future of its end."""
 
     handle: RelayHandle
@@ -49,13 +49,15 @@ class Pair(NamedTuple):
 
 
 @contextmanager
-def pumped(relay: Relay, idle_timeout: float | None = None, suite: int = 0x1301) -> Iterator[Pair]:
+def pumped(
+    relay: Relay, idle_timeout: float | None = None, suite: int = 0x1301
+) -> Iterator[RelayedPair]:
     """Relay a TLS side and a plain one during the block; yield the pair."""
     near, far = socket_pair()
     with near, far, paired(suite=suite) as (conn, peer):
         ended: Future[RelayHandle] = Future()
         handle = relay.add(conn, near, idle_timeout=idle_timeout, on_close=ended.set_result)
-        yield Pair(handle, conn, peer, near, far, ended)
+        yield RelayedPair(handle, conn, peer, near, far, ended)
 
 
 def reset(sock: socket.socket) -> None:
@@ -64,7 +66,7 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
-def narrow(pair: Pair) -> None:
+def narrow(pair: RelayedPair) -> None:
     """Make TCP's buffers to the peer small, so that sealed bytes wait on our side."""
     with socket.socket(fileno=os.dup(pair.conn.fileno())) as sender:
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)

@@ -17,7 +17,7 @@ POLY1305_CLAMP = 0x0FFFFFFC_0FFFFFFC_0FFFFFFC_0FFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
-class Vector:
+class AeadVector:
     """A published case of an AEAD with a 12-byte nonce and a 16-byte tag."""
 
     name: str
@@ -30,7 +30,7 @@ class Vector:
     valid: bool
 
 
-def retag_gcm(vector: Vector, aad: bytes) -> bytes:
+def retag_gcm(vector: AeadVector, aad: bytes) -> bytes:
     """Return the AES-GCM tag of the vector's ciphertext over ``aad`` (SP 800-38D §6.4)."""
     encryptor = Cipher(algorithms.AES(vector.key), modes.ECB()).encryptor()
     h = int.from_bytes(encryptor.update(bytes(16)), "big")
@@ -38,7 +38,7 @@ def retag_gcm(vector: Vector, aad: bytes) -> bytes:
     return (int.from_bytes(vector.tag, "big") ^ was ^ becomes).to_bytes(16, "big")
 
 
-def retag_chacha(vector: Vector, aad: bytes) -> bytes:
+def retag_chacha(vector: AeadVector, aad: bytes) -> bytes:
     """Return the ChaCha20-Poly1305 tag of the ciphertext over ``aad`` (RFC 8439 §2.5, §2.8)."""
     stream = Cipher(algorithms.ChaCha20(vector.key, bytes(4) + vector.nonce), mode=None)
     r = int.from_bytes(stream.encryptor().update(bytes(16)), "little") & POLY1305_CLAMP
@@ -47,7 +47,7 @@ def retag_chacha(vector: Vector, aad: bytes) -> bytes:
     return (tag % (1 << 128)).to_bytes(16, "little")
 
 
-def _ghash(h: int, vector: Vector, aad: bytes) -> int:
+def _ghash(h: int, vector: AeadVector, aad: bytes) -> int:
     total = 0
     lengths = struct.pack(">QQ", len(aad) * 8, len(vector.ciphertext) * 8)
     for block in _blocks(aad, vector.ciphertext, lengths):
@@ -64,7 +64,7 @@ def _gf128_times(x: int, y: int) -> int:
     return product
 
 
-def _poly1305(r: int, vector: Vector, aad: bytes) -> int:
+def _poly1305(r: int, vector: AeadVector, aad: bytes) -> int:
     total = 0
     lengths = struct.pack("<QQ", len(aad), len(vector.ciphertext))
     for block in _blocks(aad, vector.ciphertext, lengths):

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import connect_pair
 from tests.connection_delivery import eventually, open_descriptors, send_until_full, threads_named
-from tests.forked import Child, in_child
+from tests.forked import ForkedCall, in_child
 from tests.ktls_ends import DONTWAIT, TLS_TX, attach, generation, install
 from tests.peers.ours import paired
 from tests.peers.raw import HANDSHAKE, ticket
@@ -159,7 +159,7 @@ def test_parent_goes_on_after_a_fork_and_its_child_leaves_everything_alone() -> 
         conn.close()
         assert its_socket in open_files()
         assert in_child(lambda: its_socket in open_files()) == "False"
-        child = Child(lambda: "there")
+        child = ForkedCall(lambda: "there")
         assert peer.drain() == (taken, [(1, 0)])
         assert child.answer() == "'there'"
 

@@ -15,7 +15,7 @@ import pytest
 
 import ktls_fast
 from ktls_fast import Opener, Sealer
-from tests.forked import Child, library_fork, system_call_fork, unannounced
+from tests.forked import ForkedCall, library_fork, system_call_fork, unannounced
 from tests.ktls_ends import KEY_UPDATE, generation
 from tests.reference import HANDSHAKE, TrafficKey, pattern
 
@@ -123,7 +123,7 @@ def test_a_batch_ends_where_there_is_no_room(records: ModuleType, room: int, mos
 
 def test_a_sealer_of_c_does_not_go_on_in_two_processes(records: ModuleType) -> None:
     held = records.Held(INFO)
-    child = Child(lambda: held.seal(b"x"))
+    child = ForkedCall(lambda: held.seal(b"x"))
     assert child.answer() == repr(Sealer(INFO).seal(b"x"))
     with pytest.raises(records.Refused, match=f"process {child.pid}") as refused:
         held.seal(b"x")

@@ -17,8 +17,8 @@ from tests.peers.raw import (
     DATA,
     HANDSHAKE,
     NOT_REQUESTED,
-    Half,
     RawPeer,
+    RecordDirection,
     handshake_message,
     header,
     key_update,
@@ -34,7 +34,7 @@ ALERTS = {
     "decode_error": 50,
 }
 
-Wire = Callable[[Half], bytes]
+Wire = Callable[[RecordDirection], bytes]
 
 
 def records(*contents: tuple[int, bytes]) -> Wire:
@@ -60,7 +60,7 @@ def unsealed(record: bytes) -> Wire:
 def spoiled(at: int) -> Wire:
     """Send a record with a modified byte."""
 
-    def make(tx: Half) -> bytes:
+    def make(tx: RecordDirection) -> bytes:
         record = bytearray(tx.seal(b"data"))
         record[at] ^= 1
         return bytes(record)
@@ -68,12 +68,12 @@ def spoiled(at: int) -> Wire:
     return make
 
 
-def replayed(tx: Half) -> bytes:
+def replayed(tx: RecordDirection) -> bytes:
     """Send a record twice; the first one is delivered."""
     return tx.seal(b"first") * 2
 
 
-def reordered(tx: Half) -> bytes:
+def reordered(tx: RecordDirection) -> bytes:
     """Send the second record before the first."""
     first, second = tx.seal(b"first"), tx.seal(b"second")
     return second + first
@@ -84,12 +84,12 @@ def behind_data(last: Wire) -> Wire:
     return lambda tx: tx.seal(b"") + tx.seal(b"") + last(tx)
 
 
-def under_the_old_key(tx: Half) -> bytes:
+def under_the_old_key(tx: RecordDirection) -> bytes:
     """Seal a KeyUpdate, and a record under the old key."""
     return tx.seal(key_update(NOT_REQUESTED), HANDSHAKE) + tx.seal(b"late")
 
 
-def under_the_next_key(tx: Half) -> bytes:
+def under_the_next_key(tx: RecordDirection) -> bytes:
     """Seal a record under the next key without a KeyUpdate."""
     tx.rekey()
     return tx.seal(b"early")

@@ -17,7 +17,7 @@ from tests.peers.raw import (
     HANDSHAKE,
     NOT_REQUESTED,
     REQUESTED,
-    Half,
+    RecordDirection,
     key_update,
     ticket,
 )
@@ -39,7 +39,7 @@ class Stream:
     requests: int
 
 
-def everything(tx: Half) -> Stream:
+def everything(tx: RecordDirection) -> Stream:
     """One of each: data, padding, tickets, KeyUpdates whole, in fragments, behind a ticket."""
     wire = tx.seal(b"one") + tx.seal(b"", padding=3) + tx.seal(b"two", padding=5)
     wire += tx.seal(key_update(NOT_REQUESTED), HANDSHAKE)

@@ -10,7 +10,7 @@ import pytest
 import ktls_fast
 from ktls_fast import Connection, PeerError
 from tests.peers.ours import (
-    Limits,
+    RekeyLimits,
     client_config,
     connect,
     paired,
@@ -36,7 +36,7 @@ from tests.peers.support import DEADLINE, octal, start
     ],
     ids=str,
 )
-def test_keys_are_renewed_before_their_limit(limits: Limits, updates: int) -> None:
+def test_keys_are_renewed_before_their_limit(limits: RekeyLimits, updates: int) -> None:
     data = octal(12 * 16_384 + 1)
     with paired(**limits) as (conn, peer):
         sending = start(lambda: conn.sendall(data))
@@ -206,7 +206,7 @@ def test_a_request_of_the_peer_does_not_wait_for_the_interval() -> None:
     ],
     ids=str,
 )
-def test_times_that_are_none_are_refused(limits: Limits) -> None:
+def test_times_that_are_none_are_refused(limits: RekeyLimits) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(limits))}: .* is not a number of seconds"):
         ktls_fast.ClientConfig("webpki", **limits)
 
@@ -216,7 +216,11 @@ def test_times_that_are_none_are_refused(limits: Limits) -> None:
 def test_two_ends_that_renew_keys_all_the_time_do_not_cut_each_other(
     interval: float, *, rekey_peer: bool
 ) -> None:
-    limits: Limits = {"rekey_bytes": 4096, "rekey_interval": interval, "rekey_peer": rekey_peer}
+    limits: RekeyLimits = {
+        "rekey_bytes": 4096,
+        "rekey_interval": interval,
+        "rekey_peer": rekey_peer,
+    }
     size = 64 << 20
     port, served = serve_once(lambda conn: _send_and_end(conn, size), server_config(**limits))
     with connect(port, client_config(**limits)) as conn:

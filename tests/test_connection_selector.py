@@ -19,7 +19,7 @@ from tests.peers.support import DEADLINE, octal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.ktls_ends import Pair
+    from tests.ktls_ends import MakePair
 
 BOTH = EVENT_READ | EVENT_WRITE
 
@@ -111,7 +111,7 @@ def test_a_full_connection_is_not_writable(selector: KtlsSelector) -> None:
 
 
 @pytest.mark.parametrize("handshake", [False, True])
-def test_tls_in_tls_is_refused_and_nothing_changed(tcp_pair: Pair, handshake: bool) -> None:
+def test_tls_in_tls_is_refused_and_nothing_changed(tcp_pair: MakePair, handshake: bool) -> None:
     near, far = tcp_pair()
     context = ssl.create_default_context()
     context.check_hostname = False

@@ -12,8 +12,8 @@ import pytest
 
 from ktls_fast import Connection, KtlsSocket, Opener, Sealer, Suite, TrafficSecret
 from ktls_fast._tools.conformance.blocked import wait_until_blocked
-from tests.forked import Child, in_child
-from tests.ktls_ends import DONTWAIT, Ends, Pair, ends_over, generation
+from tests.forked import ForkedCall, in_child
+from tests.ktls_ends import DONTWAIT, KtlsEnds, MakePair, ends_over, generation
 
 EBUSY = str(errno.EBUSY)
 KEY = generation(0)
@@ -25,9 +25,9 @@ def is_refused(call: Callable[[], object], pid: int) -> None:
     assert refused.value.errno == errno.EBUSY
 
 
-def test_a_child_may_go_on_and_the_parent_is_refused(ends: Ends) -> None:
+def test_a_child_may_go_on_and_the_parent_is_refused(ends: KtlsEnds) -> None:
     ends.sender.send(b"before")
-    child = Child(lambda: ends.sender.send(b"from the child"))
+    child = ForkedCall(lambda: ends.sender.send(b"from the child"))
     assert child.answer() == "14"
     for _ in range(2):
         is_refused(lambda: ends.sender.send(b"from the parent"), child.pid)
@@ -36,9 +36,9 @@ def test_a_child_may_go_on_and_the_parent_is_refused(ends: Ends) -> None:
         ends.receiver.recv(100, DONTWAIT)
 
 
-def test_a_parent_that_goes_on_first_keeps_it(ends: Ends) -> None:
+def test_a_parent_that_goes_on_first_keeps_it(ends: KtlsEnds) -> None:
     asked, go = os.pipe()
-    child = Child(lambda: (os.read(asked, 1), ends.sender.send(b"from the child")))
+    child = ForkedCall(lambda: (os.read(asked, 1), ends.sender.send(b"from the child")))
     ends.sender.send(b"from the parent")
     os.write(go, b".")
     answer = child.answer()
@@ -50,15 +50,15 @@ def test_a_parent_that_goes_on_first_keeps_it(ends: Ends) -> None:
         os.close(fd)
 
 
-def test_the_two_directions_of_two_sockets_may_go_two_ways(ends: Ends) -> None:
-    child = Child(lambda: ends.receiver.recv(100))
+def test_the_two_directions_of_two_sockets_may_go_two_ways(ends: KtlsEnds) -> None:
+    child = ForkedCall(lambda: ends.receiver.recv(100))
     ends.sender.send(b"to the child")
     assert child.answer() == repr(b"to the child")
 
 
 @pytest.mark.parametrize("close", [KtlsSocket.close, lambda sock: sock.__exit__(None, None, None)])
 def test_a_child_that_only_closes_takes_nothing(
-    ends: Ends, close: Callable[[KtlsSocket], None]
+    ends: KtlsEnds, close: Callable[[KtlsSocket], None]
 ) -> None:
     ends.sender.send(b"open ", socket.MSG_MORE)
     assert in_child(lambda: close(ends.sender)) == "None"
@@ -66,9 +66,9 @@ def test_a_child_that_only_closes_takes_nothing(
     assert ends.receiver.recv(100) == b"open record"
 
 
-def test_a_parent_that_only_closes_leaves_it_to_its_child(ends: Ends) -> None:
+def test_a_parent_that_only_closes_leaves_it_to_its_child(ends: KtlsEnds) -> None:
     asked, go = os.pipe()
-    child = Child(lambda: (os.read(asked, 1), ends.sender.send(b"from the child")))
+    child = ForkedCall(lambda: (os.read(asked, 1), ends.sender.send(b"from the child")))
     ends.sender.close()
     os.write(go, b".")
     assert child.answer().endswith("14)")
@@ -77,10 +77,10 @@ def test_a_parent_that_only_closes_leaves_it_to_its_child(ends: Ends) -> None:
         os.close(fd)
 
 
-def test_a_parent_that_closes_with_bytes_unsent_sends_them(ends: Ends) -> None:
+def test_a_parent_that_closes_with_bytes_unsent_sends_them(ends: KtlsEnds) -> None:
     ends.sender.send(b"open record", socket.MSG_MORE)
     asked, go = os.pipe()
-    child = Child(lambda: (os.read(asked, 1), ends.sender.send(b"more")))
+    child = ForkedCall(lambda: (os.read(asked, 1), ends.sender.send(b"more")))
     ends.sender.close()
     os.write(go, b".")
     assert child.answer().startswith(EBUSY)
@@ -88,7 +88,7 @@ def test_a_parent_that_closes_with_bytes_unsent_sends_them(ends: Ends) -> None:
         os.close(fd)
 
 
-def test_what_a_thread_is_in_the_middle_of_stays_with_the_parent(ends: Ends) -> None:
+def test_what_a_thread_is_in_the_middle_of_stays_with_the_parent(ends: KtlsEnds) -> None:
     got: list[bytes] = []
     reader = threading.Thread(target=lambda: got.append(ends.receiver.recv(100)))
     reader.start()
@@ -103,17 +103,17 @@ def test_what_a_thread_is_in_the_middle_of_stays_with_the_parent(ends: Ends) -> 
     assert got == [b"for the parent"]
 
 
-def test_each_fork_asks_again(ends: Ends) -> None:
+def test_each_fork_asks_again(ends: KtlsEnds) -> None:
     for letter in (b"a", b"b", b"c"):
         assert in_child(ends.receiver.fileno) == str(ends.receiver.fileno())
         ends.sender.send(letter)
         assert ends.receiver.recv(100) == letter
-    child = Child(lambda: ends.receiver.poll(1, 0))
+    child = ForkedCall(lambda: ends.receiver.poll(1, 0))
     assert child.answer() == "0"
     is_refused(lambda: ends.receiver.recv(100), child.pid)
 
 
-def test_a_child_forks_as_well(ends: Ends) -> None:
+def test_a_child_forks_as_well(ends: KtlsEnds) -> None:
     def child() -> str:
         return in_child(lambda: ends.sender.send(b"grandchild")) + in_child(
             lambda: ends.sender.send(b"another")
@@ -126,14 +126,14 @@ def test_a_child_forks_as_well(ends: Ends) -> None:
         ends.sender.send(b"parent")
 
 
-def test_what_is_made_after_a_fork_is_free(tcp_pair: Pair) -> None:
+def test_what_is_made_after_a_fork_is_free(tcp_pair: MakePair) -> None:
     assert in_child(lambda: ends_over(tcp_pair).sender.send(b"data")) == "4"
     assert ends_over(tcp_pair).sender.send(b"data") == 4
 
 
 def test_no_nonce_is_used_in_two_processes() -> None:
     sealer, fresh = Sealer(KEY.struct()), Sealer(KEY.struct())
-    child = Child(lambda: sealer.seal(b"one"))
+    child = ForkedCall(lambda: sealer.seal(b"one"))
     assert child.answer() == repr(fresh.seal(b"one"))
     for call in (
         lambda: sealer.seal(b"other"),
@@ -152,7 +152,7 @@ def test_an_opener_has_no_nonces_to_lose() -> None:
     assert opener.open(record) == (23, b"data")
 
 
-def connections(tcp_pair: Pair) -> tuple[Connection, Connection]:
+def connections(tcp_pair: MakePair) -> tuple[Connection, Connection]:
     secrets = [TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([i]) * 32) for i in (1, 2)]
     near, far = tcp_pair()
     return (
@@ -161,9 +161,9 @@ def connections(tcp_pair: Pair) -> tuple[Connection, Connection]:
     )
 
 
-def test_a_connection_goes_to_the_first_as_well(tcp_pair: Pair) -> None:
+def test_a_connection_goes_to_the_first_as_well(tcp_pair: MakePair) -> None:
     near, far = connections(tcp_pair)
-    child = Child(lambda: near.sendall(b"from the child"))
+    child = ForkedCall(lambda: near.sendall(b"from the child"))
     assert child.answer() == "None"
     is_refused(lambda: near.sendall(b"x"), child.pid)
     is_refused(lambda: near.recv(1), child.pid)
@@ -172,7 +172,7 @@ def test_a_connection_goes_to_the_first_as_well(tcp_pair: Pair) -> None:
         assert far.recv(100) == b"from the child"
 
 
-def test_a_child_that_only_closes_says_no_close_notify(tcp_pair: Pair) -> None:
+def test_a_child_that_only_closes_says_no_close_notify(tcp_pair: MakePair) -> None:
     near, far = connections(tcp_pair)
     assert in_child(near.close) == "None"
     near.sendall(b"still here")
@@ -219,7 +219,7 @@ def test_no_fork_hangs_whoever_makes_sealers_meanwhile(program: str) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_closed_socket_is_nobodys(tcp_pair: Pair) -> None:
+def test_a_closed_socket_is_nobodys(tcp_pair: MakePair) -> None:
     ends = ends_over(tcp_pair)
     ends.sender.close()
     bad = str(errno.EBADF)

@@ -12,7 +12,7 @@ import pytest
 
 from ktls_fast import Connection, OffloadQueue, Relay, Sealer, Suite, TrafficSecret
 from tests.forked import fork, library_fork, system_call_fork, unannounced
-from tests.ktls_ends import Ends, Pair, ends_over, generation
+from tests.ktls_ends import KtlsEnds, MakePair, ends_over, generation
 
 KEY = generation(0)
 EBUSY = str(errno.EBUSY)
@@ -22,7 +22,7 @@ FORKS = pytest.mark.parametrize("make_child", [library_fork, system_call_fork])
 
 
 @pytest.fixture
-def ends(tcp_pair: Pair) -> Iterator[Ends]:
+def ends(tcp_pair: MakePair) -> Iterator[KtlsEnds]:
     ends = ends_over(tcp_pair)
     yield ends
     ends.sender.close()
@@ -48,7 +48,7 @@ def test_a_sealer_stays_with_the_parent(make_child: Callable[[], int]) -> None:
 
 
 @FORKS
-def test_a_socket_stays_with_the_parent(make_child: Callable[[], int], ends: Ends) -> None:
+def test_a_socket_stays_with_the_parent(make_child: Callable[[], int], ends: KtlsEnds) -> None:
     ends.sender.send(b"before ")
     is_refused(unannounced(make_child, lambda: ends.sender.send(b"x")))
     is_refused(unannounced(make_child, lambda: ends.receiver.recv(1)))
@@ -57,7 +57,7 @@ def test_a_socket_stays_with_the_parent(make_child: Callable[[], int], ends: End
     assert ends.receiver.recv(100) == b"before and after"
 
 
-def connections(tcp_pair: Pair) -> tuple[Connection, Connection]:
+def connections(tcp_pair: MakePair) -> tuple[Connection, Connection]:
     secrets = [TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([i]) * 32) for i in (1, 2)]
     near, far = tcp_pair()
     return (
@@ -67,7 +67,9 @@ def connections(tcp_pair: Pair) -> tuple[Connection, Connection]:
 
 
 @FORKS
-def test_a_connection_stays_with_the_parent(make_child: Callable[[], int], tcp_pair: Pair) -> None:
+def test_a_connection_stays_with_the_parent(
+    make_child: Callable[[], int], tcp_pair: MakePair
+) -> None:
     near, far = connections(tcp_pair)
     is_refused(unannounced(make_child, lambda: near.sendall(b"x")))
     is_refused(unannounced(make_child, lambda: near.recv(1)))
@@ -80,7 +82,7 @@ def test_a_connection_stays_with_the_parent(make_child: Callable[[], int], tcp_p
 
 
 @FORKS
-def test_threads_stay_with_the_parent(make_child: Callable[[], int], tcp_pair: Pair) -> None:
+def test_threads_stay_with_the_parent(make_child: Callable[[], int], tcp_pair: MakePair) -> None:
     queue, relay = OffloadQueue(workers=1), Relay(threads=1)
     near, far = connections(tcp_pair)
     other, end = socket.socketpair()
@@ -98,7 +100,7 @@ def test_threads_stay_with_the_parent(make_child: Callable[[], int], tcp_pair: P
 
 
 @FORKS
-def test_what_the_child_makes_is_its_own(make_child: Callable[[], int], tcp_pair: Pair) -> None:
+def test_what_the_child_makes_is_its_own(make_child: Callable[[], int], tcp_pair: MakePair) -> None:
     def in_the_child() -> str:
         own = Sealer(KEY.struct())
         first = len(own.seal(b"one"))

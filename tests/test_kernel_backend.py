@@ -25,8 +25,8 @@ from tests.ktls_ends import (
     TCP_ULP,
     TLS_RX,
     TLS_TX,
-    Ends,
-    Pair,
+    KtlsEnds,
+    MakePair,
     generation,
     install,
     receive,
@@ -65,7 +65,7 @@ def still_works(pair: tuple[socket.socket, socket.socket]) -> bool:
 
 @pytest.mark.parametrize(("tls", "backend"), [(True, "kernel"), (False, "engine")])
 def test_auto_is_the_kernel_where_it_can_rekey(
-    tls: bool, backend: str, host: Callable[[bool], None], tcp_pair: Pair
+    tls: bool, backend: str, host: Callable[[bool], None], tcp_pair: MakePair
 ) -> None:
     host(tls)
     for options in ({}, {"backend": "auto"}):
@@ -76,7 +76,9 @@ def test_auto_is_the_kernel_where_it_can_rekey(
             assert f"{type(sock).__module__}.{type(sock).__name__}" == f"ktls_fast.{name}"
 
 
-def test_auto_with_a_namespace_is_the_engine(host: Callable[[bool], None], tcp_pair: Pair) -> None:
+def test_auto_with_a_namespace_is_the_engine(
+    host: Callable[[bool], None], tcp_pair: MakePair
+) -> None:
     host(True)
     with over(tcp_pair()[0], namespace=Namespace()) as sock:
         assert sock.backend == "engine"
@@ -93,7 +95,7 @@ def test_auto_is_the_engine_for_what_is_no_tcp(host: Callable[[bool], None]) -> 
 def test_the_variable_says_what_auto_means(
     backend: str,
     host: Callable[[bool], None],
-    tcp_pair: Pair,
+    tcp_pair: MakePair,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     host(True)
@@ -107,7 +109,7 @@ def test_the_variable_says_what_auto_means(
 def test_ktls_socket_made_by_its_class_is_always_one(
     variable: str | None,
     host: Callable[[bool], None],
-    tcp_pair: Pair,
+    tcp_pair: MakePair,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     host(True)
@@ -122,7 +124,7 @@ def test_ktls_socket_made_by_its_class_is_always_one(
 
 @pytest.mark.parametrize("backend", ["auto", "engine", "kernel"])
 def test_the_old_keyword_warns_and_chooses_as_the_function(
-    backend: str, host: Callable[[bool], None], tcp_pair: Pair
+    backend: str, host: Callable[[bool], None], tcp_pair: MakePair
 ) -> None:
     host(True)
     with pytest.warns(DeprecationWarning, match=KEYWORD) as told:
@@ -133,7 +135,7 @@ def test_the_old_keyword_warns_and_chooses_as_the_function(
 
 
 def test_the_old_keyword_takes_what_the_class_takes(
-    host: Callable[[bool], None], tcp_pair: Pair
+    host: Callable[[bool], None], tcp_pair: MakePair
 ) -> None:
     host(True)
     namespace = Namespace()
@@ -148,7 +150,7 @@ def test_the_old_keyword_takes_what_the_class_takes(
 
 
 def test_the_old_keyword_refuses_as_the_function(
-    host: Callable[[bool], None], tcp_pair: Pair
+    host: Callable[[bool], None], tcp_pair: MakePair
 ) -> None:
     host(True)
     pair = tcp_pair()
@@ -163,7 +165,7 @@ def test_the_old_keyword_refuses_as_the_function(
 
 
 def test_the_kernel_takes_nothing_that_only_the_engine_does(
-    host: Callable[[bool], None], tcp_pair: Pair
+    host: Callable[[bool], None], tcp_pair: MakePair
 ) -> None:
     host(True)
     pair = tcp_pair()
@@ -178,7 +180,7 @@ def test_the_kernel_takes_nothing_that_only_the_engine_does(
 
 
 def test_an_unknown_backend_is_refused_by_name(
-    tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
+    tcp_pair: MakePair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = tcp_pair()
     sentence = "must be 'auto', 'engine' or 'kernel', not 'nic'"
@@ -191,7 +193,7 @@ def test_an_unknown_backend_is_refused_by_name(
 
 
 def test_the_kernel_counts_for_no_namespace_of_ours(
-    host: Callable[[bool], None], tcp_pair: Pair
+    host: Callable[[bool], None], tcp_pair: MakePair
 ) -> None:
     host(True)
     pair = tcp_pair()
@@ -202,7 +204,7 @@ def test_the_kernel_counts_for_no_namespace_of_ours(
 
 
 def test_a_kernel_without_the_ulp_is_refused_with_what_to_do(
-    tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
+    tcp_pair: MakePair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = tcp_pair()
     missing = {"ulp": "no: the kernel has no module tls", "rekey": "no"}
@@ -239,7 +241,9 @@ def test_where_the_host_cannot_be_asked_auto_is_the_engine(monkeypatch: pytest.M
     _kernel_tls._kernel_can_rekey.cache_clear()
 
 
-def test_what_is_no_open_socket_is_refused(host: Callable[[bool], None], tcp_pair: Pair) -> None:
+def test_what_is_no_open_socket_is_refused(
+    host: Callable[[bool], None], tcp_pair: MakePair
+) -> None:
     host(True)
     closed, _ = tcp_pair()
     closed.close()
@@ -251,7 +255,7 @@ def test_what_is_no_open_socket_is_refused(host: Callable[[bool], None], tcp_pai
 
 
 def test_the_descriptor_and_the_timeout_are_taken_over(
-    host: Callable[[bool], None], tcp_pair: Pair
+    host: Callable[[bool], None], tcp_pair: MakePair
 ) -> None:
     host(True)
     near, _ = tcp_pair()
@@ -263,18 +267,18 @@ def test_the_descriptor_and_the_timeout_are_taken_over(
         assert (sock.family, sock.type) == (socket.AF_INET, socket.SOCK_STREAM)
 
 
-def keyed_by_the_kernel(pair: Pair) -> Ends:
+def keyed_by_the_kernel(pair: MakePair) -> KtlsEnds:
     near, far = (over(sock, backend="kernel") for sock in pair())
     for end in (near, far):
         end.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
     install(near, TLS_TX, generation(0))
     install(far, TLS_RX, generation(0))
-    return Ends(near, far, Namespace())
+    return KtlsEnds(near, far, Namespace())
 
 
 @needs_ulp
 @pytest.mark.skipif(HERE["rekey"] != "yes", reason=f"kernel TLS cannot rekey: {HERE['rekey']}")
-def test_the_kernel_rekeys(tcp_pair: Pair) -> None:
+def test_the_kernel_rekeys(tcp_pair: MakePair) -> None:
     ends = keyed_by_the_kernel(tcp_pair)
     with ends.sender, ends.receiver:
         ends.pause()
@@ -287,7 +291,7 @@ def test_the_kernel_rekeys(tcp_pair: Pair) -> None:
 
 
 @needs_ulp
-def test_the_kernel_and_the_engine_understand_each_other(tcp_pair: Pair) -> None:
+def test_the_kernel_and_the_engine_understand_each_other(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     with over(near, backend="kernel") as sender, over(far, backend="engine") as receiver:
         for end, direction in ((sender, TLS_TX), (receiver, TLS_RX)):

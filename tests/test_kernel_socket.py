@@ -23,8 +23,8 @@ from ktls_fast import (
 )
 from ktls_fast._kernel_socket import KernelSocket
 from ktls_fast.selectors import KtlsSelector
-from tests.ktls_ends import SOL_TLS, TCP_ULP, TLS_TX, Pair, fails, generation
-from tests.ktls_pipe import Pipe
+from tests.ktls_ends import SOL_TLS, TCP_ULP, TLS_TX, MakePair, fails, generation
+from tests.ktls_pipe import PipeEnds
 from tests.reference import pattern
 
 Make = Callable[[socket.socket], Any]
@@ -40,7 +40,7 @@ def test_calls_pass_through(kernel_ends: tuple[KernelSocket, KernelSocket]) -> N
     assert b"".join(buffers)[:5] == b"hello"
 
 
-def test_results_are_those_of_the_engine(tcp_pair: Pair) -> None:
+def test_results_are_those_of_the_engine(tcp_pair: MakePair) -> None:
     got = []
     for take in (KernelSocket.over, KtlsSocket):
         near, far = (cast("Make", take)(sock) for sock in tcp_pair())
@@ -56,7 +56,9 @@ def test_results_are_those_of_the_engine(tcp_pair: Pair) -> None:
     assert got[0] == got[1]
 
 
-def test_splice_passes_through(kernel_ends: tuple[KernelSocket, KernelSocket], pipe: Pipe) -> None:
+def test_splice_passes_through(
+    kernel_ends: tuple[KernelSocket, KernelSocket], pipe: PipeEnds
+) -> None:
     near, far = kernel_ends
     os.write(pipe[1], b"spliced")
     assert near.splice_from(pipe[0], 100) == 7

@@ -16,7 +16,7 @@ from ktls_fast import (
 from ktls_fast._kernel_socket import KernelSocket
 from ktls_fast._tools.conformance.blocked import once_blocked
 from tests.ktls_ends import SOL_TLS, fails
-from tests.ktls_pipe import Pipe
+from tests.ktls_pipe import PipeEnds
 
 
 def test_poll_tells_the_mask_and_keeps_the_timeout(
@@ -35,7 +35,7 @@ def test_poll_tells_the_mask_and_keeps_the_timeout(
 
 
 def test_splice_keeps_the_timeout(
-    kernel_ends: tuple[KernelSocket, KernelSocket], pipe: Pipe
+    kernel_ends: tuple[KernelSocket, KernelSocket], pipe: PipeEnds
 ) -> None:
     with pytest.raises(BlockingIOError):
         kernel_ends[1].splice_to(pipe[1], 100, os.SPLICE_F_NONBLOCK)

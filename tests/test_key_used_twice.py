@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from ktls_fast import Connection, CryptoInfo, KtlsError, Opener, Sealer, Suite, TrafficSecret
-from tests.ktls_ends import Pair, attach, generation, install, receive
+from tests.ktls_ends import MakePair, attach, generation, install, receive
 from tests.reference import AES_GCM_256, TLS13, TrafficKey, traffic_key
 
 TLS_TX, TLS_RX = 1, 2
@@ -90,7 +90,7 @@ def test_an_opener_does_not_open_the_same_records_again(key13: TrafficKey) -> No
         opener.open(record)
 
 
-def test_a_socket_does_as_the_kernel(tcp_pair: Pair) -> None:
+def test_a_socket_does_as_the_kernel(tcp_pair: MakePair) -> None:
     """The documentation warns of it."""
     near, far = tcp_pair()
     sender, receiver = attach(near), attach(far)
@@ -109,7 +109,7 @@ def secret(fill: int, generation: int = 0) -> TrafficSecret:
     return TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([fill]) * 32, generation=generation)
 
 
-def test_both_directions_of_a_connection_never_have_one_secret(tcp_pair: Pair) -> None:
+def test_both_directions_of_a_connection_never_have_one_secret(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     one = secret(1)
     later = one.next().next()

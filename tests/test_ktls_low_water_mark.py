@@ -12,7 +12,7 @@ from ktls_fast import KtlsSocket
 from tests.ktls_ends import (
     DONTWAIT,
     TLS_RX,
-    Pair,
+    MakePair,
     attach,
     fails,
     generation,
@@ -28,7 +28,7 @@ KEY = generation(0)
     [lambda end: end.poll(select.POLLIN, 10), lambda end: end.poll(select.POLLIN, 0)],
 )
 def test_the_low_water_mark_counts_ciphertext_for_poll(
-    wait: Callable[[KtlsSocket], int], tcp_pair: Pair
+    wait: Callable[[KtlsSocket], int], tcp_pair: MakePair
 ) -> None:
     near, far = tcp_pair()
     far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 60)
@@ -46,7 +46,7 @@ def test_the_low_water_mark_counts_ciphertext_for_poll(
     assert end.recv(100) == b"helloagainonce"
 
 
-def test_a_low_water_mark_of_the_wrong_kind_is_refused(tcp_pair: Pair) -> None:
+def test_a_low_water_mark_of_the_wrong_kind_is_refused(tcp_pair: MakePair) -> None:
     end = attach(tcp_pair()[0])
     for value in (b"", b"abc"):
         with fails(errno.EINVAL):
@@ -57,7 +57,7 @@ def test_a_low_water_mark_of_the_wrong_kind_is_refused(tcp_pair: Pair) -> None:
     assert end.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == 1
 
 
-def test_after_its_own_shutdown_only_ciphertext_is_readable(tcp_pair: Pair) -> None:
+def test_after_its_own_shutdown_only_ciphertext_is_readable(tcp_pair: MakePair) -> None:
     near, end = raw_over(tcp_pair)
     near.sendall(KEY.seal(b"hello") + KEY.seal(b"again", nth=1)[:9])
     end.shutdown(socket.SHUT_WR)

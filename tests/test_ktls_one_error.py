@@ -16,7 +16,7 @@ from tests.ktls_ends import (
     SOL_TLS,
     TLS_RX,
     TLS_TX,
-    Pair,
+    MakePair,
     attach,
     attached,
     fails,
@@ -25,7 +25,7 @@ from tests.ktls_ends import (
     raw_over,
     send_typed,
 )
-from tests.ktls_pipe import Pipe
+from tests.ktls_pipe import PipeEnds
 from tests.reference import AES_GCM_128, TLS12, traffic_key
 
 LONG = bytes.fromhex("170303ffff")
@@ -62,7 +62,7 @@ def wire(sock: socket.socket) -> bytes:
         return b""
 
 
-def test_a_bad_header_behind_a_record_is_later_than_a_reset(tcp_pair: Pair) -> None:
+def test_a_bad_header_behind_a_record_is_later_than_a_reset(tcp_pair: MakePair) -> None:
     near, end = raw_over(tcp_pair)
     near.sendall(KEY.seal(b"good") + LONG)
     reset(near, end)
@@ -73,7 +73,7 @@ def test_a_bad_header_behind_a_record_is_later_than_a_reset(tcp_pair: Pair) -> N
     assert so_error(end) == 0
 
 
-def test_a_reset_that_a_send_met_is_told_once(tcp_pair: Pair) -> None:
+def test_a_reset_that_a_send_met_is_told_once(tcp_pair: MakePair) -> None:
     near, end = raw_over(tcp_pair)
     install(end, TLS_TX, generation(1))
     near.sendall(LONG)
@@ -87,7 +87,7 @@ def test_a_reset_that_a_send_met_is_told_once(tcp_pair: Pair) -> None:
     assert end.send(b"x") == 1
 
 
-def test_a_record_that_does_not_open_ends_sends_after_a_reset(tcp_pair: Pair) -> None:
+def test_a_record_that_does_not_open_ends_sends_after_a_reset(tcp_pair: MakePair) -> None:
     near, end = raw_over(tcp_pair)
     install(end, TLS_TX, generation(1))
     near.sendall(BAD)
@@ -102,7 +102,7 @@ def test_a_record_that_does_not_open_ends_sends_after_a_reset(tcp_pair: Pair) ->
     assert end.send(b"x") == 1
 
 
-def test_a_reset_after_a_record_that_does_not_open_replaces_its_error(tcp_pair: Pair) -> None:
+def test_a_reset_after_a_record_that_does_not_open_replaces_its_error(tcp_pair: MakePair) -> None:
     near, end = raw_over(tcp_pair)
     near.sendall(BAD)
     with fails(errno.EBADMSG):
@@ -112,7 +112,9 @@ def test_a_reset_after_a_record_that_does_not_open_replaces_its_error(tcp_pair: 
     assert so_error(end) == 0
 
 
-def test_splice_of_a_bad_record_sets_the_error_of_plain_sends(tcp_pair: Pair, pipe: Pipe) -> None:
+def test_splice_of_a_bad_record_sets_the_error_of_plain_sends(
+    tcp_pair: MakePair, pipe: PipeEnds
+) -> None:
     near, end = raw_over(tcp_pair)
     near.sendall(BAD)
     with fails(errno.EBADMSG):
@@ -124,7 +126,7 @@ def test_splice_of_a_bad_record_sets_the_error_of_plain_sends(tcp_pair: Pair, pi
 
 
 def test_a_splice_without_a_key_takes_the_error_behind_what_tcp_has(
-    tcp_pair: Pair, pipe: Pipe
+    tcp_pair: MakePair, pipe: PipeEnds
 ) -> None:
     near, far = tcp_pair()
     end = attach(far)
@@ -139,14 +141,14 @@ def test_a_splice_without_a_key_takes_the_error_behind_what_tcp_has(
         end.splice_to(pipe[1], 100, os.SPLICE_F_NONBLOCK)
 
 
-def test_a_splice_without_a_key_waits(tcp_pair: Pair, pipe: Pipe) -> None:
+def test_a_splice_without_a_key_waits(tcp_pair: MakePair, pipe: PipeEnds) -> None:
     near, far = tcp_pair()
     end = attach(far)
     with once_blocked(lambda: near.send(b"late")):
         assert end.splice_to(pipe[1], 100) == 4
 
 
-def test_fin_leaves_the_error_where_it_is(tcp_pair: Pair) -> None:
+def test_fin_leaves_the_error_where_it_is(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     end = attach(far)
     install(end, TLS_TX, KEY.at(LAST))
@@ -167,7 +169,7 @@ def test_fin_leaves_the_error_where_it_is(tcp_pair: Pair) -> None:
     ],
 )
 def test_tcp_judges_control_messages_without_a_key(
-    control: list[tuple[int, int, bytes]], taken: bool, tcp_pair: Pair
+    control: list[tuple[int, int, bytes]], taken: bool, tcp_pair: MakePair
 ) -> None:
     near, far = tcp_pair()
     end = attach(far)
@@ -182,7 +184,7 @@ def test_tcp_judges_control_messages_without_a_key(
 
 @pytest.mark.parametrize("behind", [[(SOL_TLS, 1, b"")], [(SOL_TLS, 9, b"x")]])
 def test_a_good_type_ends_an_open_record_before_the_call_is_refused(
-    behind: list[tuple[int, int, bytes]], tcp_pair: Pair
+    behind: list[tuple[int, int, bytes]], tcp_pair: MakePair
 ) -> None:
     ends = attached(tcp_pair)
     install(ends.sender, TLS_TX, KEY)
@@ -194,7 +196,7 @@ def test_a_good_type_ends_an_open_record_before_the_call_is_refused(
         assert ends.receiver.recv(100) == text
 
 
-def test_an_open_record_that_meets_an_error_leaves_with_the_next_one(tcp_pair: Pair) -> None:
+def test_an_open_record_that_meets_an_error_leaves_with_the_next_one(tcp_pair: MakePair) -> None:
     near, end = raw_over(tcp_pair)
     install(end, TLS_TX, generation(1))
     end.send(b"open", MORE)
@@ -215,7 +217,7 @@ def test_an_open_record_that_meets_an_error_leaves_with_the_next_one(tcp_pair: P
 @pytest.mark.parametrize("parts", [[b"last"], [b"la", b"st"], [bytes(40_000)]])
 @pytest.mark.parametrize("version", [TLS12, KEY.version])
 def test_nothing_of_a_send_under_the_last_number_reaches_the_wire(
-    parts: list[bytes], version: int, tcp_pair: Pair
+    parts: list[bytes], version: int, tcp_pair: MakePair
 ) -> None:
     near, far = tcp_pair()
     end = attach(far)
@@ -231,7 +233,7 @@ def test_nothing_of_a_send_under_the_last_number_reaches_the_wire(
     assert near.recv(1 << 16) == b""
 
 
-def test_data_in_front_of_the_last_number_count(tcp_pair: Pair) -> None:
+def test_data_in_front_of_the_last_number_count(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     end = attach(far)
     install(end, TLS_TX, KEY.at(LAST - 1))
@@ -243,7 +245,7 @@ def test_data_in_front_of_the_last_number_count(tcp_pair: Pair) -> None:
     assert len(got) == 16384 + KEY.overhead
 
 
-def test_an_address_is_not_looked_at_but_has_to_be_one(tcp_pair: Pair) -> None:
+def test_an_address_is_not_looked_at_but_has_to_be_one(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     end = attach(far)
     install(end, TLS_TX, KEY)

@@ -13,8 +13,8 @@ from ktls_fast import KtlsSocket
 from ktls_fast._tools.conformance.blocked import once_blocked, wait_until_blocked
 from tests.ktls_ends import (
     PEEK,
-    Ends,
-    Pair,
+    KtlsEnds,
+    MakePair,
     attach,
     fails,
     generation,
@@ -35,7 +35,7 @@ def sleeps_through(end: KtlsSocket, events: int = POLLIN) -> bool:
     return seen == 0 and time.thread_time() - before < SHORT / 4
 
 
-def test_plaintext_that_waits_in_the_engine_is_readable(ends: Ends) -> None:
+def test_plaintext_that_waits_in_the_engine_is_readable(ends: KtlsEnds) -> None:
     ends.sender.send(b"one")
     ends.sender.send(b"two")
     send_typed(ends.sender, b"\1\0", ALERT)
@@ -45,14 +45,14 @@ def test_plaintext_that_waits_in_the_engine_is_readable(ends: Ends) -> None:
     assert ends.receiver.poll(ALL, 0) == POLLOUT
 
 
-def test_a_peeked_record_stays_readable(ends: Ends) -> None:
+def test_a_peeked_record_stays_readable(ends: KtlsEnds) -> None:
     ends.sender.send(b"data")
     assert ends.receiver.recv(9, PEEK) == b"data"
     assert ends.receiver.poll(POLLIN, 0) == POLLIN
 
 
 @pytest.mark.parametrize("cut", [1, 4, 5, 20, 25])
-def test_half_a_record_is_slept_through_until_the_rest_comes(tcp_pair: Pair, cut: int) -> None:
+def test_half_a_record_is_slept_through_until_the_rest_comes(tcp_pair: MakePair, cut: int) -> None:
     raw, receiver = raw_over(tcp_pair)
     record = generation(0).seal(b"hello")
     raw.sendall(record[:cut])
@@ -62,7 +62,7 @@ def test_half_a_record_is_slept_through_until_the_rest_comes(tcp_pair: Pair, cut
     assert receiver.recv(10) == b"hello"
 
 
-def test_every_piece_of_a_record_may_wake_and_none_but_the_last_shows(tcp_pair: Pair) -> None:
+def test_every_piece_of_a_record_may_wake_and_none_but_the_last_shows(tcp_pair: MakePair) -> None:
     raw, receiver = raw_over(tcp_pair)
     for byte in generation(0).seal(b"x"):
         assert receiver.poll(POLLIN, 0) == 0
@@ -70,7 +70,7 @@ def test_every_piece_of_a_record_may_wake_and_none_but_the_last_shows(tcp_pair: 
     assert receiver.poll(POLLIN, LONG) == POLLIN
 
 
-def test_k13_a_pending_key_update_hides_records_until_the_rekey(ends: Ends) -> None:
+def test_k13_a_pending_key_update_hides_records_until_the_rekey(ends: KtlsEnds) -> None:
     ends.pause()
     ends.rekey_sender(1)
     ends.sender.send(b"new")
@@ -81,7 +81,7 @@ def test_k13_a_pending_key_update_hides_records_until_the_rekey(ends: Ends) -> N
     assert ends.receiver.recv(9) == b"new"
 
 
-def test_k13_behind_fin_the_mask_is_that_of_tcp(ends: Ends) -> None:
+def test_k13_behind_fin_the_mask_is_that_of_tcp(ends: KtlsEnds) -> None:
     ends.pause()
     ends.sender.shutdown(1)
     assert ends.receiver.poll(ALL, LONG) & POLLIN
@@ -90,7 +90,7 @@ def test_k13_behind_fin_the_mask_is_that_of_tcp(ends: Ends) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x17\3\3", None], ids=["nothing", "half", "a record"])
-def test_fin_is_readable(tcp_pair: Pair, sent: bytes | None) -> None:
+def test_fin_is_readable(tcp_pair: MakePair, sent: bytes | None) -> None:
     raw, receiver = raw_over(tcp_pair)
     raw.sendall(generation(0).seal(b"bye") if sent is None else sent)
     raw.shutdown(1)
@@ -99,14 +99,14 @@ def test_fin_is_readable(tcp_pair: Pair, sent: bytes | None) -> None:
     assert receiver.recv(9) == (b"bye" if sent is None else b"")
 
 
-def test_fin_wakes_a_poll(ends: Ends) -> None:
+def test_fin_wakes_a_poll(ends: KtlsEnds) -> None:
     with once_blocked(lambda: ends.sender.shutdown(1)):
         assert ends.receiver.poll(POLLIN, LONG) == POLLIN
     assert ends.receiver.recv(9) == b""
 
 
 @pytest.mark.parametrize("events", [0, POLLPRI])
-def test_what_was_not_asked_for_is_slept_through(ends: Ends, events: int) -> None:
+def test_what_was_not_asked_for_is_slept_through(ends: KtlsEnds, events: int) -> None:
     ends.sender.send(b"data")
     assert sleeps_through(ends.receiver, events)
     ends.sender.shutdown(1)
@@ -114,7 +114,7 @@ def test_what_was_not_asked_for_is_slept_through(ends: Ends, events: int) -> Non
 
 
 @pytest.mark.parametrize("events", [0, POLLPRI, POLLIN])
-def test_a_bad_header_is_an_error_when_it_arrives(tcp_pair: Pair, events: int) -> None:
+def test_a_bad_header_is_an_error_when_it_arrives(tcp_pair: MakePair, events: int) -> None:
     raw, receiver = raw_over(tcp_pair)
     with once_blocked(lambda: raw.sendall(b"\x17\3\3\xff\xff")):
         assert receiver.poll(events, LONG) == POLLERR
@@ -124,7 +124,7 @@ def test_a_bad_header_is_an_error_when_it_arrives(tcp_pair: Pair, events: int) -
     assert sleeps_through(receiver)
 
 
-def test_a_bad_tag_is_readable_before_it_is_an_error(tcp_pair: Pair) -> None:
+def test_a_bad_tag_is_readable_before_it_is_an_error(tcp_pair: MakePair) -> None:
     raw, receiver = raw_over(tcp_pair)
     raw.sendall(generation(1).seal(b"other key"))
     assert receiver.poll(POLLIN, LONG) == POLLIN
@@ -133,7 +133,7 @@ def test_a_bad_tag_is_readable_before_it_is_an_error(tcp_pair: Pair) -> None:
     assert receiver.poll(POLLIN, 0) == POLLIN | POLLERR
 
 
-def test_a_reset_is_an_error_and_a_hang_up(ends: Ends) -> None:
+def test_a_reset_is_an_error_and_a_hang_up(ends: KtlsEnds) -> None:
     ends.receiver.send(b"plain bytes that the sender never reads")
     ends.sender.poll(POLLIN, LONG)
     with once_blocked(ends.sender.close):
@@ -141,7 +141,7 @@ def test_a_reset_is_an_error_and_a_hang_up(ends: Ends) -> None:
     assert seen == POLLIN | POLLERR | POLLHUP
 
 
-def test_a_full_sender_is_writable_when_the_peer_has_read(ends: Ends) -> None:
+def test_a_full_sender_is_writable_when_the_peer_has_read(ends: KtlsEnds) -> None:
     filled = ends.fill(bytes(16384))
     assert ends.sender.poll(POLLOUT, 0) == 0
     assert sleeps_through(ends.sender, POLLOUT)
@@ -155,7 +155,7 @@ def test_a_full_sender_is_writable_when_the_peer_has_read(ends: Ends) -> None:
         assert ends.sender.poll(POLLOUT, LONG) == POLLOUT
 
 
-def test_without_a_key_it_is_the_poll_of_tcp(tcp_pair: Pair) -> None:
+def test_without_a_key_it_is_the_poll_of_tcp(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     end = attach(far)
     assert end.poll(ALL, 0) == POLLOUT
@@ -164,7 +164,7 @@ def test_without_a_key_it_is_the_poll_of_tcp(tcp_pair: Pair) -> None:
         assert end.poll(POLLIN, LONG) == POLLIN
 
 
-def test_a_poller_takes_no_bytes_from_under_a_blocked_reader(tcp_pair: Pair) -> None:
+def test_a_poller_takes_no_bytes_from_under_a_blocked_reader(tcp_pair: MakePair) -> None:
     raw, receiver = raw_over(tcp_pair)
     record = generation(0).seal(b"hello")
     got: list[bytes] = []
@@ -186,7 +186,7 @@ def test_a_poller_takes_no_bytes_from_under_a_blocked_reader(tcp_pair: Pair) -> 
     assert got == [b"hello"]
 
 
-def test_what_a_reader_leaves_wakes_a_poller(tcp_pair: Pair) -> None:
+def test_what_a_reader_leaves_wakes_a_poller(tcp_pair: MakePair) -> None:
     raw, receiver = raw_over(tcp_pair)
     key = generation(0)
     seen: list[int] = []
@@ -205,7 +205,7 @@ def test_what_a_reader_leaves_wakes_a_poller(tcp_pair: Pair) -> None:
     assert receiver.recv(9) == b"llo"
 
 
-def test_a_signal_handler_runs_and_may_end_the_poll(ends: Ends) -> None:
+def test_a_signal_handler_runs_and_may_end_the_poll(ends: KtlsEnds) -> None:
     class ByeError(Exception):
         pass
 
@@ -232,14 +232,14 @@ def test_a_signal_handler_runs_and_may_end_the_poll(ends: Ends) -> None:
     assert len(calls) == 2
 
 
-def test_close_ends_a_poll(ends: Ends) -> None:
+def test_close_ends_a_poll(ends: KtlsEnds) -> None:
     with once_blocked(ends.receiver.close), fails(errno.EBADF):
         ends.receiver.poll(0, LONG)
     with fails(errno.EBADF):
         ends.receiver.poll(POLLIN, 0)
 
 
-def test_a_timeout_is_in_seconds_and_not_negative(ends: Ends) -> None:
+def test_a_timeout_is_in_seconds_and_not_negative(ends: KtlsEnds) -> None:
     before = time.monotonic()
     assert ends.receiver.poll(POLLIN, timeout=SHORT) == 0
     assert SHORT <= time.monotonic() - before < LONG

@@ -13,8 +13,8 @@ from ktls_fast import KtlsSocket
 from ktls_fast._tools.conformance.blocked import once_blocked, wait_until_blocked
 from ktls_fast.selectors import KtlsSelector
 from tests.ktls_ends import (
-    Ends,
-    Pair,
+    KtlsEnds,
+    MakePair,
     closed_at_the_end,
     ends_over,
     fails,
@@ -54,7 +54,7 @@ def sleeps_through(selector: KtlsSelector) -> bool:
     return not found and time.thread_time() - before < SHORT / 4
 
 
-def test_plaintext_that_waits_inside_is_ready(selector: KtlsSelector, ends: Ends) -> None:
+def test_plaintext_that_waits_inside_is_ready(selector: KtlsSelector, ends: KtlsEnds) -> None:
     selector.register(ends.receiver, EVENT_READ, "end")
     ends.sender.send(b"one")
     ends.sender.send(b"two")
@@ -65,7 +65,9 @@ def test_plaintext_that_waits_inside_is_ready(selector: KtlsSelector, ends: Ends
 
 
 @pytest.mark.parametrize("cut", [3, 5, 20])
-def test_half_a_record_is_slept_through(selector: KtlsSelector, tcp_pair: Pair, cut: int) -> None:
+def test_half_a_record_is_slept_through(
+    selector: KtlsSelector, tcp_pair: MakePair, cut: int
+) -> None:
     raw, receiver = raw_over(tcp_pair)
     selector.register(receiver, EVENT_READ, "end")
     record = generation(0).seal(b"hello")
@@ -77,7 +79,7 @@ def test_half_a_record_is_slept_through(selector: KtlsSelector, tcp_pair: Pair, 
 
 
 def test_k13_a_pending_key_update_hides_what_the_rekey_shows(
-    selector: KtlsSelector, ends: Ends
+    selector: KtlsSelector, ends: KtlsEnds
 ) -> None:
     selector.register(ends.receiver, BOTH, "end")
     ends.send_key_update()
@@ -93,14 +95,16 @@ def test_k13_a_pending_key_update_hides_what_the_rekey_shows(
     assert ends.receiver.recv(9) == b"new"
 
 
-def test_fin_is_ready_even_behind_a_key_update(selector: KtlsSelector, ends: Ends) -> None:
+def test_fin_is_ready_even_behind_a_key_update(selector: KtlsSelector, ends: KtlsEnds) -> None:
     ends.pause()
     selector.register(ends.receiver, EVENT_READ, "end")
     with once_blocked(lambda: ends.sender.shutdown(1)):
         assert ready(selector, LONG) == {"end": EVENT_READ}
 
 
-def test_an_error_is_ready_for_all_that_was_asked(selector: KtlsSelector, tcp_pair: Pair) -> None:
+def test_an_error_is_ready_for_all_that_was_asked(
+    selector: KtlsSelector, tcp_pair: MakePair
+) -> None:
     raw, receiver = raw_over(tcp_pair)
     selector.register(receiver, EVENT_READ, "end")
     with once_blocked(lambda: raw.sendall(b"\x17\3\3\xff\xff")):
@@ -112,7 +116,9 @@ def test_an_error_is_ready_for_all_that_was_asked(selector: KtlsSelector, tcp_pa
     assert ready(selector) == {"end": EVENT_WRITE}
 
 
-def test_a_full_sender_is_ready_when_the_peer_has_read(selector: KtlsSelector, ends: Ends) -> None:
+def test_a_full_sender_is_ready_when_the_peer_has_read(
+    selector: KtlsSelector, ends: KtlsEnds
+) -> None:
     left = ends.fill(bytes(16384))
     selector.register(ends.sender, EVENT_WRITE, "end")
     assert sleeps_through(selector)
@@ -125,7 +131,7 @@ def test_a_full_sender_is_ready_when_the_peer_has_read(selector: KtlsSelector, e
 
 
 def test_ordinary_files_beside(
-    selector: KtlsSelector, tcp_pair: Pair, pipe: tuple[int, int]
+    selector: KtlsSelector, tcp_pair: MakePair, pipe: tuple[int, int]
 ) -> None:
     ends, (near, far) = ends_over(tcp_pair), tcp_pair()
     selector.register(ends.receiver, EVENT_READ, "end")
@@ -147,7 +153,7 @@ def test_ordinary_files_beside(
 
 
 def test_a_ktls_socket_without_a_key_is_ready_as_tcp_is(
-    selector: KtlsSelector, tcp_pair: Pair
+    selector: KtlsSelector, tcp_pair: MakePair
 ) -> None:
     near, far = tcp_pair()
     selector.register(closed_at_the_end(KtlsSocket(far)), EVENT_READ, "end")
@@ -156,7 +162,7 @@ def test_a_ktls_socket_without_a_key_is_ready_as_tcp_is(
         assert ready(selector, LONG) == {"end": EVENT_READ}
 
 
-def test_the_timeout_is_kept(selector: KtlsSelector, ends: Ends) -> None:
+def test_the_timeout_is_kept(selector: KtlsSelector, ends: KtlsEnds) -> None:
     selector.register(ends.receiver, EVENT_READ)
     for timeout in (0, -1, SHORT):
         before = time.monotonic()
@@ -164,13 +170,13 @@ def test_the_timeout_is_kept(selector: KtlsSelector, ends: Ends) -> None:
         assert max(timeout, 0) <= time.monotonic() - before < LONG
 
 
-def test_what_another_thread_registers_is_noticed(selector: KtlsSelector, ends: Ends) -> None:
+def test_what_another_thread_registers_is_noticed(selector: KtlsSelector, ends: KtlsEnds) -> None:
     ends.sender.send(b"data")
     with once_blocked(lambda: selector.register(ends.receiver, EVENT_READ, "end")):
         assert ready(selector, LONG) == {"end": EVENT_READ}
 
 
-def test_what_another_reader_leaves_is_noticed(selector: KtlsSelector, ends: Ends) -> None:
+def test_what_another_reader_leaves_is_noticed(selector: KtlsSelector, ends: KtlsEnds) -> None:
     selector.register(ends.receiver, EVENT_READ, "end")
     reader = threading.Thread(target=ends.receiver.recv, args=(2,))
     reader.start()
@@ -182,7 +188,7 @@ def test_what_another_reader_leaves_is_noticed(selector: KtlsSelector, ends: End
     assert ends.receiver.recv(9) == b"llo"
 
 
-def test_two_selectors_watch_one_socket(selector: KtlsSelector, ends: Ends) -> None:
+def test_two_selectors_watch_one_socket(selector: KtlsSelector, ends: KtlsEnds) -> None:
     ends.pause()
     with KtlsSelector() as other:
         for each in (selector, other):
@@ -195,7 +201,7 @@ def test_two_selectors_watch_one_socket(selector: KtlsSelector, ends: Ends) -> N
 
 
 def test_a_closed_socket_is_ready_and_can_be_unregistered(
-    selector: KtlsSelector, ends: Ends
+    selector: KtlsSelector, ends: KtlsEnds
 ) -> None:
     key = selector.register(ends.receiver, EVENT_READ, "end")
     with once_blocked(ends.receiver.close):
@@ -204,14 +210,14 @@ def test_a_closed_socket_is_ready_and_can_be_unregistered(
     assert ready(selector) == {}
 
 
-def test_an_unregistered_socket_is_not_told_of(selector: KtlsSelector, ends: Ends) -> None:
+def test_an_unregistered_socket_is_not_told_of(selector: KtlsSelector, ends: KtlsEnds) -> None:
     selector.register(ends.receiver, EVENT_READ)
     ends.sender.send(b"data")
     selector.unregister(ends.receiver)
     assert sleeps_through(selector)
 
 
-def test_keys_and_map_are_those_of_the_stdlib(selector: KtlsSelector, ends: Ends) -> None:
+def test_keys_and_map_are_those_of_the_stdlib(selector: KtlsSelector, ends: KtlsEnds) -> None:
     key = selector.register(ends.receiver, EVENT_READ, "data")
     assert tuple(key) == (ends.receiver, ends.receiver.fileno(), EVENT_READ, "data")
     assert selector.get_key(ends.receiver) == selector.get_key(key.fd) == key
@@ -223,7 +229,7 @@ def test_keys_and_map_are_those_of_the_stdlib(selector: KtlsSelector, ends: Ends
     assert files[ends.receiver] == changed
 
 
-def test_refused_calls_change_nothing(selector: KtlsSelector, ends: Ends) -> None:
+def test_refused_calls_change_nothing(selector: KtlsSelector, ends: KtlsEnds) -> None:
     key = selector.register(ends.receiver, EVENT_READ)
     with pytest.raises(KeyError, match="already registered"):
         selector.register(ends.receiver, EVENT_WRITE)
@@ -240,7 +246,7 @@ def test_refused_calls_change_nothing(selector: KtlsSelector, ends: Ends) -> Non
     assert dict(selector.get_map()) == {key.fd: key}
 
 
-def test_a_closed_selector_knows_nothing(ends: Ends) -> None:
+def test_a_closed_selector_knows_nothing(ends: KtlsEnds) -> None:
     selector = KtlsSelector()
     selector.register(ends.receiver, EVENT_READ)
     selector.close()
@@ -252,7 +258,7 @@ def test_a_closed_selector_knows_nothing(ends: Ends) -> None:
 
 
 def test_thousand_records_by_turns_through_one_selector(
-    selector: KtlsSelector, tcp_pair: Pair
+    selector: KtlsSelector, tcp_pair: MakePair
 ) -> None:
     pairs = [ends_over(tcp_pair) for _ in range(4)]
     got = dict.fromkeys(range(4), b"")

@@ -11,17 +11,17 @@ import pytest
 from tests.ktls_ends import (
     DONTWAIT,
     MORE,
-    Ends,
+    KtlsEnds,
     receive,
 )
-from tests.ktls_pipe import Pipe
+from tests.ktls_pipe import PipeEnds
 from tests.reference import pattern
 
 WAITALL = socket.MSG_WAITALL
 LONG, SHORT = 60.0, 0.05
 
 
-def receive_all(ends: Ends, size: int) -> tuple[threading.Thread, list[bytes]]:
+def receive_all(ends: KtlsEnds, size: int) -> tuple[threading.Thread, list[bytes]]:
     """Start a thread that receives ``size`` bytes; return it and a list for the data."""
     got: list[bytes] = []
     thread = threading.Thread(target=lambda: got.append(ends.receiver.recv(size, WAITALL)))
@@ -41,7 +41,12 @@ def receive_all(ends: Ends, size: int) -> tuple[threading.Thread, list[bytes]]:
     ],
 )
 def test_s2_4_all_records_but_the_last_are_full(
-    ends: Ends, pipe: Pipe, tmp_path: Path, offset: int, count: int | None, records: list[int]
+    ends: KtlsEnds,
+    pipe: PipeEnds,
+    tmp_path: Path,
+    offset: int,
+    count: int | None,
+    records: list[int],
 ) -> None:
     """S2.4-1."""
     content = pattern(40_000)
@@ -57,7 +62,7 @@ def test_s2_4_all_records_but_the_last_are_full(
     assert b"".join(got) == content[offset : offset + sum(records)]
 
 
-def test_sendfile_ends_an_open_record(ends: Ends, tmp_path: Path) -> None:
+def test_sendfile_ends_an_open_record(ends: KtlsEnds, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"file")
     ends.sender.send(b"open ", MORE)
     with (tmp_path / "file").open("rb") as file:
@@ -66,7 +71,7 @@ def test_sendfile_ends_an_open_record(ends: Ends, tmp_path: Path) -> None:
 
 
 def test_a_timeout_keeps_what_was_sent_and_the_next_call_goes_on(
-    ends: Ends, tmp_path: Path
+    ends: KtlsEnds, tmp_path: Path
 ) -> None:
     content = pattern(24 << 20)
     (tmp_path / "file").write_bytes(content)
@@ -83,7 +88,7 @@ def test_a_timeout_keeps_what_was_sent_and_the_next_call_goes_on(
     assert got == [content]
 
 
-def test_files_without_offsets_are_sent_as_they_are_read(ends: Ends, pipe: Pipe) -> None:
+def test_files_without_offsets_are_sent_as_they_are_read(ends: KtlsEnds, pipe: PipeEnds) -> None:
     os.write(pipe.into, b"from a pipe")
     with os.fdopen(os.dup(pipe.out), "rb", buffering=0) as file:
         assert ends.sender.sendfile(file, 0, 11) == 11
@@ -92,7 +97,7 @@ def test_files_without_offsets_are_sent_as_they_are_read(ends: Ends, pipe: Pipe)
     assert receive(ends.receiver)[0] == b"from memory"
 
 
-def test_what_sendfile_refuses(ends: Ends, tmp_path: Path) -> None:
+def test_what_sendfile_refuses(ends: KtlsEnds, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"data")
     with (tmp_path / "file").open("rb") as file:
         for count in (0, -1):

@@ -10,7 +10,7 @@ from ktls_fast import KtlsSocket
 from tests.ktls_ends import (
     DONTWAIT,
     TLS_RX,
-    Ends,
+    KtlsEnds,
     fails,
     generation,
     install,
@@ -18,7 +18,7 @@ from tests.ktls_ends import (
 )
 
 
-def test_a_duplicate_shares_keys_state_and_timeout(ends: Ends) -> None:
+def test_a_duplicate_shares_keys_state_and_timeout(ends: KtlsEnds) -> None:
     ends.receiver.settimeout(3)
     with ends.receiver.dup() as other:
         assert other.gettimeout() == 3
@@ -33,7 +33,7 @@ def test_a_duplicate_shares_keys_state_and_timeout(ends: Ends) -> None:
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_the_last_that_is_closed_closes_the_socket(ends: Ends, first: bool) -> None:
+def test_the_last_that_is_closed_closes_the_socket(ends: KtlsEnds, first: bool) -> None:
     other = ends.sender.dup()
     closed, kept = (ends.sender, other) if first else (other, ends.sender)
     closed.close()
@@ -50,7 +50,7 @@ def test_the_last_that_is_closed_closes_the_socket(ends: Ends, first: bool) -> N
     assert receive(ends.receiver, flags=0) == (b"", None)
 
 
-def test_a_duplicate_that_is_forgotten_gives_its_descriptor_back(ends: Ends) -> None:
+def test_a_duplicate_that_is_forgotten_gives_its_descriptor_back(ends: KtlsEnds) -> None:
     with pytest.warns(ResourceWarning, match=r"unclosed <ktls_fast\.KtlsSocket"):
         number = ends.sender.dup().fileno()
     with pytest.raises(OSError, match="Bad file descriptor"):
@@ -58,7 +58,7 @@ def test_a_duplicate_that_is_forgotten_gives_its_descriptor_back(ends: Ends) -> 
     assert ends.sender.send(b"x") == 1
 
 
-def test_with_the_ulp_it_neither_connects_nor_listens(ends: Ends) -> None:
+def test_with_the_ulp_it_neither_connects_nor_listens(ends: KtlsEnds) -> None:
     with fails(errno.EISCONN):
         ends.sender.connect(ends.sender.getpeername())
     with fails(errno.EINVAL):
@@ -80,7 +80,7 @@ def test_without_the_ulp_it_is_a_tcp_socket() -> None:
         far.close()
 
 
-def test_a_closed_socket_has_no_duplicates(ends: Ends) -> None:
+def test_a_closed_socket_has_no_duplicates(ends: KtlsEnds) -> None:
     ends.sender.close()
     for call in (ends.sender.dup, lambda: ends.sender.listen()):
         with fails(errno.EBADF):

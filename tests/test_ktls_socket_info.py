@@ -10,7 +10,7 @@ from tests.ktls_ends import (
     SOL_TLS,
     TLS_RX,
     TLS_TX,
-    Pair,
+    MakePair,
     attach,
     closed_at_the_end,
     ends_over,
@@ -24,12 +24,12 @@ BARE = TlsInfo(None, None, TlsConf.BASE, TlsConf.BASE, False, False, 16384)
 
 
 @pytest.fixture
-def end(tcp_pair: Pair) -> KtlsSocket:
+def end(tcp_pair: MakePair) -> KtlsSocket:
     """Return a socket with the ULP and no key."""
     return attach(tcp_pair()[0])
 
 
-def test_without_the_ulp_there_is_nothing_to_tell(tcp_pair: Pair) -> None:
+def test_without_the_ulp_there_is_nothing_to_tell(tcp_pair: MakePair) -> None:
     assert closed_at_the_end(KtlsSocket(tcp_pair()[0])).info() is None
 
 
@@ -54,7 +54,7 @@ def test_each_direction_is_told_apart(end: KtlsSocket, direction: int, key: Traf
     )
 
 
-def test_options_show(tcp_pair: Pair) -> None:
+def test_options_show(tcp_pair: MakePair) -> None:
     """S6.2-3."""
     ends = ends_over(tcp_pair)
     ends.sender.setsockopt(SOL_TLS, 5, struct.pack("H", 100))
@@ -69,7 +69,7 @@ def test_options_show(tcp_pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
-def test_a_pause_and_a_rekey_do_not_show(tcp_pair: Pair, version: int) -> None:
+def test_a_pause_and_a_rekey_do_not_show(tcp_pair: MakePair, version: int) -> None:
     """S6.2-4."""
     ends = ends_over(tcp_pair, version)
     before = ends.receiver.info()

@@ -13,8 +13,8 @@ from tests.ktls_ends import (
     TCP_ULP,
     TLS_RX,
     TLS_TX,
-    Ends,
-    Pair,
+    KtlsEnds,
+    MakePair,
     attach,
     closed_at_the_end,
     ends_over,
@@ -28,12 +28,12 @@ ONE = struct.pack("I", 1)
 
 
 @pytest.fixture
-def end(tcp_pair: Pair) -> KtlsSocket:
+def end(tcp_pair: MakePair) -> KtlsSocket:
     """Return a socket with the ULP and no key."""
     return attach(tcp_pair()[0])
 
 
-def test_the_socket_is_taken_over_with_its_timeout(tcp_pair: Pair) -> None:
+def test_the_socket_is_taken_over_with_its_timeout(tcp_pair: MakePair) -> None:
     sock, _ = tcp_pair()
     sock.settimeout(7.5)
     fd = sock.fileno()
@@ -44,7 +44,7 @@ def test_the_socket_is_taken_over_with_its_timeout(tcp_pair: Pair) -> None:
         end.recv(1)
 
 
-def test_names_are_those_of_the_connection(ends: Ends) -> None:
+def test_names_are_those_of_the_connection(ends: KtlsEnds) -> None:
     """S1.3-11."""
     assert ends.sender.getpeername() == ends.receiver.getsockname()
 
@@ -69,7 +69,7 @@ def test_options_of_other_levels_go_to_tcp(end: KtlsSocket) -> None:
     assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
-def test_the_ulp_is_attached_once(tcp_pair: Pair) -> None:
+def test_the_ulp_is_attached_once(tcp_pair: MakePair) -> None:
     """S1.3-3, S1.3-7."""
     end = closed_at_the_end(KtlsSocket(tcp_pair()[0]))
     assert end.getsockopt(socket.IPPROTO_TCP, TCP_ULP, 16) == b""
@@ -79,7 +79,7 @@ def test_the_ulp_is_attached_once(tcp_pair: Pair) -> None:
     assert end.getsockopt(socket.IPPROTO_TCP, TCP_ULP, 16) == b"tls".ljust(16, b"\0")
 
 
-def test_the_ulp_needs_an_established_connection(tcp_pair: Pair) -> None:
+def test_the_ulp_needs_an_established_connection(tcp_pair: MakePair) -> None:
     """S1.3-5."""
     near, far = tcp_pair()
     far.shutdown(socket.SHUT_WR)
@@ -89,7 +89,7 @@ def test_the_ulp_needs_an_established_connection(tcp_pair: Pair) -> None:
         closed_at_the_end(KtlsSocket(fresh)).setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
 
 
-def test_without_the_ulp_there_are_no_tls_options(tcp_pair: Pair) -> None:
+def test_without_the_ulp_there_are_no_tls_options(tcp_pair: MakePair) -> None:
     """S1.3-8."""
     end = closed_at_the_end(KtlsSocket(tcp_pair()[0]))
     with fails(errno.ENOPROTOOPT):
@@ -112,7 +112,7 @@ FIRST_KEYS = {
 @pytest.mark.parametrize(("value", "code"), FIRST_KEYS.values(), ids=FIRST_KEYS.keys())
 @pytest.mark.parametrize("direction", [TLS_TX, TLS_RX])
 def test_a_refused_first_key_leaves_nothing_behind(
-    tcp_pair: Pair, direction: int, value: bytes, code: int
+    tcp_pair: MakePair, direction: int, value: bytes, code: int
 ) -> None:
     """S1.4-2, S1.4-5, S1.4-7, S1.4-8, S1.4-9."""
     namespace = Namespace()
@@ -146,7 +146,7 @@ def test_a_refusal_says_what_was_wrong(end: KtlsSocket) -> None:
         end.setsockopt(SOL_TLS, TLS_TX, generation(0).struct()[:-1])
 
 
-def test_tls12_keys_are_set_once(tcp_pair: Pair) -> None:
+def test_tls12_keys_are_set_once(tcp_pair: MakePair) -> None:
     """S1.4-2, S1.4-3."""
     ends = ends_over(tcp_pair, TLS12)
     with fails(errno.EINVAL):
@@ -157,7 +157,7 @@ def test_tls12_keys_are_set_once(tcp_pair: Pair) -> None:
     assert ends.counted("TlsTxRekeyError") == 1
 
 
-def test_every_cipher_carries_records_both_ways(tcp_pair: Pair, key: TrafficKey) -> None:
+def test_every_cipher_carries_records_both_ways(tcp_pair: MakePair, key: TrafficKey) -> None:
     """S1.2-2, S1.4-10."""
     near, far = map(attach, tcp_pair())
     for end, direction in product((near, far), (TLS_TX, TLS_RX)):
@@ -168,7 +168,7 @@ def test_every_cipher_carries_records_both_ways(tcp_pair: Pair, key: TrafficKey)
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
-def test_getsockopt_tells_the_running_number(tcp_pair: Pair, version: int) -> None:
+def test_getsockopt_tells_the_running_number(tcp_pair: MakePair, version: int) -> None:
     """S1.5-3, S1.2-4, S2.1-4."""
     ends, key = ends_over(tcp_pair, version), generation(0, version)
     for number in range(3):
@@ -191,14 +191,14 @@ def test_the_numbers_are_the_kernels() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 39, 41, 56])
-def test_getsockopt_wants_the_head_or_the_struct(ends: Ends, size: int) -> None:
+def test_getsockopt_wants_the_head_or_the_struct(ends: KtlsEnds, size: int) -> None:
     """S1.5-1, S1.5-2."""
     with fails(errno.EINVAL):
         ends.sender.getsockopt(SOL_TLS, TLS_TX, size)
 
 
 @pytest.mark.parametrize("optname", [0, 6, 99])
-def test_unknown_options_are_enoprotoopt(ends: Ends, optname: int) -> None:
+def test_unknown_options_are_enoprotoopt(ends: KtlsEnds, optname: int) -> None:
     """S1.4-1."""
     with fails(errno.ENOPROTOOPT):
         ends.sender.setsockopt(SOL_TLS, optname, ONE)
@@ -206,7 +206,7 @@ def test_unknown_options_are_enoprotoopt(ends: Ends, optname: int) -> None:
         ends.sender.getsockopt(SOL_TLS, optname, 4)
 
 
-def test_no_pad_is_for_tls13_receivers(ends: Ends) -> None:
+def test_no_pad_is_for_tls13_receivers(ends: KtlsEnds) -> None:
     """S1.4-15."""
     with fails(errno.EINVAL):
         ends.sender.setsockopt(SOL_TLS, 4, ONE)
@@ -221,7 +221,9 @@ def test_no_pad_is_for_tls13_receivers(ends: Ends) -> None:
 @pytest.mark.parametrize(
     ("limit", "taken"), [(62, False), (63, True), (16384, True), (16385, False)]
 )
-def test_the_payload_limit_counts_the_type_in_tls13(ends: Ends, limit: int, taken: bool) -> None:
+def test_the_payload_limit_counts_the_type_in_tls13(
+    ends: KtlsEnds, limit: int, taken: bool
+) -> None:
     """S1.4-16."""
     before = ends.sender.getsockopt(SOL_TLS, 5, 2)
     value = struct.pack("H", limit)
@@ -233,7 +235,7 @@ def test_the_payload_limit_counts_the_type_in_tls13(ends: Ends, limit: int, take
     assert ends.sender.getsockopt(SOL_TLS, 5, 2) == (value if taken else before)
 
 
-def test_gauges_fall_when_the_sockets_close(tcp_pair: Pair) -> None:
+def test_gauges_fall_when_the_sockets_close(tcp_pair: MakePair) -> None:
     """S6.1-2."""
     ends = ends_over(tcp_pair)
     gauges = ("TlsCurrTxSw", "TlsCurrRxSw")

@@ -13,8 +13,8 @@ from tests.ktls_ends import (
     PEEK,
     TLS_RX,
     TLS_TX,
-    Ends,
-    Pair,
+    KtlsEnds,
+    MakePair,
     ends_over,
     fails,
     generation,
@@ -39,7 +39,7 @@ TICKET = bytes([4, 0, 0, 2, 0xAB, 0xCD])
     [KEY_UPDATE, KEY_UPDATE + b"\0", b"\x18", b"\x18\xff", b"\x18" * 4000],
     ids=["proper", "selftest", "one byte", "bad length", "4000 bytes"],
 )
-def test_k1_k2_first_byte_24_of_a_handshake_record_pauses(ends: Ends, message: bytes) -> None:
+def test_k1_k2_first_byte_24_of_a_handshake_record_pauses(ends: KtlsEnds, message: bytes) -> None:
     send_typed(ends.sender, message, HANDSHAKE)
     assert receive(ends.receiver, 5000) == (message, HANDSHAKE)
     assert ends.counted("TlsRxRekeyReceived") == 1
@@ -48,14 +48,14 @@ def test_k1_k2_first_byte_24_of_a_handshake_record_pauses(ends: Ends, message: b
 
 
 @pytest.mark.parametrize("record_type", [APPLICATION_DATA, ALERT, 24])
-def test_k1_other_types_do_not_pause(ends: Ends, record_type: int) -> None:
+def test_k1_other_types_do_not_pause(ends: KtlsEnds, record_type: int) -> None:
     send_typed(ends.sender, KEY_UPDATE, record_type)
     assert receive(ends.receiver) == (KEY_UPDATE, record_type)
     with pytest.raises(BlockingIOError):
         ends.receiver.recv(1, DONTWAIT)
 
 
-def test_k3_tls12_pauses_for_ever(tcp_pair: Pair) -> None:
+def test_k3_tls12_pauses_for_ever(tcp_pair: MakePair) -> None:
     ends = ends_over(tcp_pair, TLS12)
     ends.pause()
     with fails(errno.EBUSY):
@@ -65,7 +65,7 @@ def test_k3_tls12_pauses_for_ever(tcp_pair: Pair) -> None:
     assert ends.counted("TlsRxRekeyError") == 1
 
 
-def test_k4_empty_handshake_record_is_nothing(tcp_pair: Pair) -> None:
+def test_k4_empty_handshake_record_is_nothing(tcp_pair: MakePair) -> None:
     raw, receiver = raw_over(tcp_pair)
     raw.send(generation(0).seal(b"", HANDSHAKE))
     assert receive(receiver) == (b"", HANDSHAKE)
@@ -73,7 +73,7 @@ def test_k4_empty_handshake_record_is_nothing(tcp_pair: Pair) -> None:
         receiver.recv(1, DONTWAIT)
 
 
-def test_k5_coalesced_key_update_goes_unnoticed(ends: Ends) -> None:
+def test_k5_coalesced_key_update_goes_unnoticed(ends: KtlsEnds) -> None:
     """K-8."""
     send_typed(ends.sender, TICKET + KEY_UPDATE, HANDSHAKE)
     assert receive(ends.receiver) == (TICKET + KEY_UPDATE, HANDSHAKE)
@@ -84,7 +84,7 @@ def test_k5_coalesced_key_update_goes_unnoticed(ends: Ends) -> None:
     assert ends.counted("TlsRxRekeyReceived") == 0
 
 
-def test_k6_split_key_update_blocks_its_own_rest(ends: Ends) -> None:
+def test_k6_split_key_update_blocks_its_own_rest(ends: KtlsEnds) -> None:
     send_typed(ends.sender, KEY_UPDATE[:1], HANDSHAKE)
     send_typed(ends.sender, KEY_UPDATE[1:], HANDSHAKE)
     assert receive(ends.receiver) == (KEY_UPDATE[:1], HANDSHAKE)
@@ -97,7 +97,7 @@ def test_k6_split_key_update_blocks_its_own_rest(ends: Ends) -> None:
     assert receive(ends.receiver) == (KEY_UPDATE[1:], HANDSHAKE)
 
 
-def test_k7_k8_continuation_that_starts_with_24_pauses(ends: Ends) -> None:
+def test_k7_k8_continuation_that_starts_with_24_pauses(ends: KtlsEnds) -> None:
     message = bytes([11, 0, 64, 1]) + bytes(16384 - 4) + b"\x18tail"
     send_typed(ends.sender, message, HANDSHAKE)
     assert receive(ends.receiver, 20000) == (message[:16384], HANDSHAKE)
@@ -106,7 +106,7 @@ def test_k7_k8_continuation_that_starts_with_24_pauses(ends: Ends) -> None:
         ends.receiver.recv(1)
 
 
-def test_k9_records_wait_sealed_while_paused(ends: Ends) -> None:
+def test_k9_records_wait_sealed_while_paused(ends: KtlsEnds) -> None:
     """R-SW-1."""
     ends.pause()
     ends.rekey_sender(1)
@@ -119,7 +119,7 @@ def test_k9_records_wait_sealed_while_paused(ends: Ends) -> None:
     assert ends.receiver.recv(100) == b"new"
 
 
-def test_k10_k15_data_before_the_key_update_comes_first(ends: Ends) -> None:
+def test_k10_k15_data_before_the_key_update_comes_first(ends: KtlsEnds) -> None:
     ends.sender.send(b"data")
     ends.send_key_update()
     assert receive(ends.receiver) == (b"data", APPLICATION_DATA)
@@ -129,7 +129,7 @@ def test_k10_k15_data_before_the_key_update_comes_first(ends: Ends) -> None:
         receive(ends.receiver)
 
 
-def test_k15_peek_returns_the_data_and_arms_the_pause(ends: Ends) -> None:
+def test_k15_peek_returns_the_data_and_arms_the_pause(ends: KtlsEnds) -> None:
     ends.sender.send(b"data")
     ends.send_key_update()
     for _ in range(2):
@@ -139,7 +139,7 @@ def test_k15_peek_returns_the_data_and_arms_the_pause(ends: Ends) -> None:
 
 
 @pytest.mark.parametrize("flags", [0, DONTWAIT, PEEK, socket.MSG_WAITALL])
-def test_k11_every_receive_fails_at_once_while_paused(ends: Ends, flags: int) -> None:
+def test_k11_every_receive_fails_at_once_while_paused(ends: KtlsEnds, flags: int) -> None:
     """R-SW-2, S3.3-9."""
     ends.pause()
     buffer = bytearray(10)
@@ -154,7 +154,7 @@ def test_k11_every_receive_fails_at_once_while_paused(ends: Ends, flags: int) ->
     assert ends.receiver.recv(0, flags) == b""
 
 
-def test_k11_pause_comes_ahead_of_the_end(ends: Ends) -> None:
+def test_k11_pause_comes_ahead_of_the_end(ends: KtlsEnds) -> None:
     """S3.4-1."""
     ends.pause()
     ends.sender.close()
@@ -164,7 +164,7 @@ def test_k11_pause_comes_ahead_of_the_end(ends: Ends) -> None:
     assert ends.receiver.recv(1) == b""
 
 
-def test_k12_sending_knows_no_pause(tcp_pair: Pair) -> None:
+def test_k12_sending_knows_no_pause(tcp_pair: MakePair) -> None:
     ends = ends_over(tcp_pair)
     install(ends.receiver, TLS_TX, generation(5))
     install(ends.sender, TLS_RX, generation(5))
@@ -173,7 +173,7 @@ def test_k12_sending_knows_no_pause(tcp_pair: Pair) -> None:
     assert ends.sender.recv(10) == b"still"
 
 
-def test_k13_poll_hides_even_the_unread_key_update(ends: Ends) -> None:
+def test_k13_poll_hides_even_the_unread_key_update(ends: KtlsEnds) -> None:
     ends.send_key_update()
     assert ends.receiver.poll(POLLIN, 0) == POLLIN
     with fails(errno.EIO):
@@ -184,7 +184,7 @@ def test_k13_poll_hides_even_the_unread_key_update(ends: Ends) -> None:
     assert ends.receiver.poll(POLLIN, 0) == POLLIN
 
 
-def test_k14_without_control_room_the_key_update_stays(ends: Ends) -> None:
+def test_k14_without_control_room_the_key_update_stays(ends: KtlsEnds) -> None:
     """R-SW-3."""
     ends.send_key_update()
     for _ in range(2):

@@ -14,8 +14,8 @@ from tests.ktls_ends import (
     SOL_TLS,
     TLS_RX,
     TLS_TX,
-    Ends,
-    Pair,
+    KtlsEnds,
+    MakePair,
     attach,
     fails,
     generation,
@@ -30,7 +30,7 @@ EOR, CTRUNC = socket.MSG_EOR, socket.MSG_CTRUNC
 HELLO = b"Hello world"
 
 
-def test_every_delivery_has_its_type_and_a_finished_record_has_eor(ends: Ends) -> None:
+def test_every_delivery_has_its_type_and_a_finished_record_has_eor(ends: KtlsEnds) -> None:
     """S3.3-1, S3.3-2, S3.3-6."""
     ends.sender.send(b"hello")
     data = [(SOL_TLS, 2, b"\x17")]
@@ -39,7 +39,7 @@ def test_every_delivery_has_its_type_and_a_finished_record_has_eor(ends: Ends) -
 
 
 @pytest.mark.parametrize("room", [0, 15, 16, 17, 24])
-def test_data_needs_no_control_room_and_control_needs_17_bytes(ends: Ends, room: int) -> None:
+def test_data_needs_no_control_room_and_control_needs_17_bytes(ends: KtlsEnds, room: int) -> None:
     """S3.3-5."""
     ends.sender.send(b"data")
     send_typed(ends.sender, b"\1\0", ALERT)
@@ -54,7 +54,7 @@ def test_data_needs_no_control_room_and_control_needs_17_bytes(ends: Ends, room:
     assert receive(ends.receiver) == (b"\1\0", ALERT)
 
 
-def test_one_call_goes_over_data_records_and_stops_before_control(ends: Ends) -> None:
+def test_one_call_goes_over_data_records_and_stops_before_control(ends: KtlsEnds) -> None:
     """S3.3-3, S3.3-4."""
     ends.sender.send(b"one")
     ends.sender.send(b"two")
@@ -65,7 +65,7 @@ def test_one_call_goes_over_data_records_and_stops_before_control(ends: Ends) ->
     assert receive(ends.receiver) == (b"\2\0", ALERT)
 
 
-def test_records_behind_those_of_a_call_leave_at_most_zeros_in_its_buffer(ends: Ends) -> None:
+def test_records_behind_those_of_a_call_leave_at_most_zeros_in_its_buffer(ends: KtlsEnds) -> None:
     """S3.3-4; that they are opened there is not the kernel's way."""
     ends.sender.send(b"one")
     send_typed(ends.sender, b"\1\0", ALERT)
@@ -79,7 +79,7 @@ def test_records_behind_those_of_a_call_leave_at_most_zeros_in_its_buffer(ends: 
 
 
 @pytest.mark.parametrize("sizes", [[11], [1] * 11, [3, 0, 5, 100], [0, 12]])
-def test_recvmsg_into_fills_buffers_in_order(ends: Ends, sizes: list[int]) -> None:
+def test_recvmsg_into_fills_buffers_in_order(ends: KtlsEnds, sizes: list[int]) -> None:
     """S3.3-17."""
     ends.sender.send(b"hello ")
     ends.sender.send(b"world")
@@ -91,7 +91,7 @@ def test_recvmsg_into_fills_buffers_in_order(ends: Ends, sizes: list[int]) -> No
     assert set(whole[11:]) <= {0, ord(".")}
 
 
-def test_fionread_does_not_count_what_was_read_ahead(ends: Ends) -> None:
+def test_fionread_does_not_count_what_was_read_ahead(ends: KtlsEnds) -> None:
     """A difference from the kernel: see docs/kernel-differences.md."""
     ends.sender.send(b"one")
     ends.sender.send(b"two")
@@ -105,7 +105,7 @@ def _bytes_waiting_in_tcp(end: KtlsSocket) -> int:
     return int.from_bytes(fcntl.ioctl(end.fileno(), termios.FIONREAD, bytes(4)), "little")
 
 
-def test_overlapping_buffers_are_refused(ends: Ends) -> None:
+def test_overlapping_buffers_are_refused(ends: KtlsEnds) -> None:
     ends.sender.send(b"data")
     buffer = bytearray(8)
     with fails(errno.EINVAL):
@@ -113,14 +113,14 @@ def test_overlapping_buffers_are_refused(ends: Ends) -> None:
     assert ends.receiver.recv(8) == b"data"
 
 
-def test_bytes_behind_a_record_that_just_fits_stay(ends: Ends) -> None:
+def test_bytes_behind_a_record_that_just_fits_stay(ends: KtlsEnds) -> None:
     ends.sender.send(b"data")
     buffer = bytearray(b"." * 8)
     assert ends.receiver.recv_into(buffer) == 4
     assert buffer == b"data...."
 
 
-def test_nothing_of_an_undelivered_record_stays_in_the_callers_buffer(ends: Ends) -> None:
+def test_nothing_of_an_undelivered_record_stays_in_the_callers_buffer(ends: KtlsEnds) -> None:
     ends.sender.send(b"data")
     send_typed(ends.sender, b"secret", HANDSHAKE)
     buffer = bytearray(b"." * 20)
@@ -129,7 +129,7 @@ def test_nothing_of_an_undelivered_record_stays_in_the_callers_buffer(ends: Ends
     assert receive(ends.receiver) == (b"secret", HANDSHAKE)
 
 
-def test_peek_spans_records_and_takes_nothing(ends: Ends) -> None:
+def test_peek_spans_records_and_takes_nothing(ends: KtlsEnds) -> None:
     """S3.5-1, S3.5-2, S3.5-3."""
     ends.sender.send(b"one")
     ends.sender.send(b"two")
@@ -138,13 +138,13 @@ def test_peek_spans_records_and_takes_nothing(ends: Ends) -> None:
     assert ends.receiver.recv(9) == b"onetwo"
 
 
-def test_waitall_waits_over_records(ends: Ends) -> None:
+def test_waitall_waits_over_records(ends: KtlsEnds) -> None:
     """S3.3-10."""
     ends.sender.send(pattern(40000))
     assert ends.receiver.recv(40000, socket.MSG_WAITALL) == pattern(40000)
 
 
-def test_data_comes_before_a_bad_record_which_stays(tcp_pair: Pair) -> None:
+def test_data_comes_before_a_bad_record_which_stays(tcp_pair: MakePair) -> None:
     """S3.3-7, S3.2-2."""
     raw, receiver = raw_over(tcp_pair)
     bad = bytearray(generation(0).seal(b"bad", nth=1))
@@ -166,7 +166,7 @@ HEADERS = {
 
 @pytest.mark.parametrize(("header", "code"), HEADERS.values(), ids=HEADERS.keys())
 def test_a_bad_header_is_told_once_and_then_nothing(
-    tcp_pair: Pair, header: bytes, code: int
+    tcp_pair: MakePair, header: bytes, code: int
 ) -> None:
     """S3.1-1, S3.1-2, S3.1-3, S3.1-5."""
     raw, receiver = raw_over(tcp_pair)
@@ -180,7 +180,7 @@ def test_a_bad_header_is_told_once_and_then_nothing(
     assert receiver.recv(100) == b""
 
 
-def test_a_bad_header_stops_a_send_before_it_is_received(tcp_pair: Pair) -> None:
+def test_a_bad_header_stops_a_send_before_it_is_received(tcp_pair: MakePair) -> None:
     """S3.1-5, S2.2-11."""
     raw, receiver = raw_over(tcp_pair)
     install(receiver, TLS_TX, generation(1))
@@ -192,7 +192,7 @@ def test_a_bad_header_stops_a_send_before_it_is_received(tcp_pair: Pair) -> None
 
 
 @pytest.mark.parametrize("cut", [0, 1, 4, 5, 20, 25])
-def test_the_end_inside_a_record_is_a_plain_end(tcp_pair: Pair, cut: int) -> None:
+def test_the_end_inside_a_record_is_a_plain_end(tcp_pair: MakePair, cut: int) -> None:
     """S3.4-2."""
     raw, receiver = raw_over(tcp_pair)
     raw.send(generation(0).seal(b"whole") + generation(0).seal(b"half", nth=1)[:cut])
@@ -201,7 +201,7 @@ def test_the_end_inside_a_record_is_a_plain_end(tcp_pair: Pair, cut: int) -> Non
     assert receiver.recv(100) == b""
 
 
-def test_bytes_that_came_before_the_key_are_records(tcp_pair: Pair) -> None:
+def test_bytes_that_came_before_the_key_are_records(tcp_pair: MakePair) -> None:
     """S1.4-12."""
     raw, far = tcp_pair()
     raw.send(generation(0).seal(b"early"))
@@ -210,14 +210,14 @@ def test_bytes_that_came_before_the_key_are_records(tcp_pair: Pair) -> None:
     assert receiver.recv(100) == b"early"
 
 
-def test_without_a_key_bytes_pass_through(tcp_pair: Pair) -> None:
+def test_without_a_key_bytes_pass_through(tcp_pair: MakePair) -> None:
     """S1.3-9."""
     near, far = map(attach, tcp_pair())
     assert send_typed(near, b"plain", HANDSHAKE) == 5
     assert far.recvmsg(100, 64) == (b"plain", [], 0, None)
 
 
-def test_a_close_with_unread_records_resets_the_peer(ends: Ends) -> None:
+def test_a_close_with_unread_records_resets_the_peer(ends: KtlsEnds) -> None:
     """S2.5-5."""
     ends.sender.send(b"one")
     ends.sender.send(b"two")
@@ -228,7 +228,7 @@ def test_a_close_with_unread_records_resets_the_peer(ends: Ends) -> None:
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
-def test_records_cut_at_every_byte_arrive_whole(tcp_pair: Pair, version: int) -> None:
+def test_records_cut_at_every_byte_arrive_whole(tcp_pair: MakePair, version: int) -> None:
     raw, receiver = raw_over(tcp_pair, version)
     key = generation(0, version)
     wire = b"".join(key.seal(pattern(size), nth=nth) for nth, size in enumerate((1, 7, 30)))

@@ -13,8 +13,8 @@ from tests.ktls_ends import (
     SOL_TLS,
     TLS_RX,
     TLS_TX,
-    Ends,
-    Pair,
+    KtlsEnds,
+    MakePair,
     ends_over,
     fails,
     generation,
@@ -32,7 +32,7 @@ from tests.reference import (
 EXPIRED = errno.EKEYEXPIRED
 
 
-def test_k16_new_key_needs_no_key_update(ends: Ends) -> None:
+def test_k16_new_key_needs_no_key_update(ends: KtlsEnds) -> None:
     ends.rekey_receiver(1)
     ends.rekey_sender(1)
     ends.sender.send(b"new")
@@ -40,7 +40,7 @@ def test_k16_new_key_needs_no_key_update(ends: Ends) -> None:
     assert ends.counted("TlsRxRekeyReceived") == 0
 
 
-def test_k16_key_update_may_still_be_unread(ends: Ends) -> None:
+def test_k16_key_update_may_still_be_unread(ends: KtlsEnds) -> None:
     ends.sender.send(b"data")
     ends.send_key_update()
     assert ends.receiver.recv(100) == b"data"
@@ -48,7 +48,7 @@ def test_k16_key_update_may_still_be_unread(ends: Ends) -> None:
     assert receive(ends.receiver) == (KEY_UPDATE, HANDSHAKE)
 
 
-def test_k17_number_is_the_given_one(ends: Ends) -> None:
+def test_k17_number_is_the_given_one(ends: KtlsEnds) -> None:
     ends.pause()
     key = generation(1).at(0x0101010101010101)
     install(ends.sender, TLS_TX, key)
@@ -58,7 +58,7 @@ def test_k17_number_is_the_given_one(ends: Ends) -> None:
     assert ends.receiver.recv(100) == b"new"
 
 
-def test_k18_opened_data_survives_the_rekey(ends: Ends) -> None:
+def test_k18_opened_data_survives_the_rekey(ends: KtlsEnds) -> None:
     ends.sender.send(b"abcdef")
     assert ends.receiver.recv(2) == b"ab"
     ends.rekey_receiver(1)
@@ -67,14 +67,14 @@ def test_k18_opened_data_survives_the_rekey(ends: Ends) -> None:
     assert ends.receiver.recv(100) == b"cdefnew"
 
 
-def test_k18_unopened_record_is_tried_with_the_new_key(ends: Ends) -> None:
+def test_k18_unopened_record_is_tried_with_the_new_key(ends: KtlsEnds) -> None:
     ends.sender.send(b"old")
     ends.rekey_receiver(1)
     with fails(errno.EBADMSG):
         ends.receiver.recv(100)
 
 
-def test_k19_rekey_counts_once_and_gauges_stay(ends: Ends) -> None:
+def test_k19_rekey_counts_once_and_gauges_stay(ends: KtlsEnds) -> None:
     """S6.1-3, R-SW-4."""
     ends.pause()
     ends.rekey_receiver(1)
@@ -94,7 +94,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("direction", [TLS_TX, TLS_RX])
 @pytest.mark.parametrize("value", REFUSED.values(), ids=REFUSED.keys())
-def test_k20_k23_refused_rekey_changes_nothing(ends: Ends, direction: int, value: bytes) -> None:
+def test_k20_k23_refused_rekey_changes_nothing(
+    ends: KtlsEnds, direction: int, value: bytes
+) -> None:
     """S1.4-4, S1.4-8."""
     ends.pause()
     end = ends.sender if direction == TLS_TX else ends.receiver
@@ -112,13 +114,13 @@ def test_k20_k23_refused_rekey_changes_nothing(ends: Ends, direction: int, value
 
 
 @pytest.mark.parametrize("value", [b"", b"\4\3\x33"])
-def test_k20_value_without_a_head_is_not_counted(ends: Ends, value: bytes) -> None:
+def test_k20_value_without_a_head_is_not_counted(ends: KtlsEnds, value: bytes) -> None:
     with fails(errno.EINVAL):
         ends.receiver.setsockopt(SOL_TLS, TLS_RX, value)
     assert ends.counted("TlsRxRekeyError") == 0
 
 
-def test_k21_right_key_saves_a_record_that_did_not_open(ends: Ends) -> None:
+def test_k21_right_key_saves_a_record_that_did_not_open(ends: KtlsEnds) -> None:
     ends.pause()
     ends.rekey_sender(1)
     ends.sender.send(b"new")
@@ -133,7 +135,7 @@ def test_k21_right_key_saves_a_record_that_did_not_open(ends: Ends) -> None:
         ends.receiver.recv(100, DONTWAIT)
 
 
-def test_k22_options_survive(ends: Ends) -> None:
+def test_k22_options_survive(ends: KtlsEnds) -> None:
     ends.receiver.setsockopt(SOL_TLS, 4, 1)
     ends.sender.setsockopt(SOL_TLS, 5, (100).to_bytes(2, "little"))
     ends.rekey_sender(1)
@@ -142,7 +144,7 @@ def test_k22_options_survive(ends: Ends) -> None:
     assert ends.sender.getsockopt(SOL_TLS, 5) == 100
 
 
-def test_k23_sender_rekeys_without_a_key_update(ends: Ends) -> None:
+def test_k23_sender_rekeys_without_a_key_update(ends: KtlsEnds) -> None:
     ends.rekey_sender(1)
     ends.sender.send(b"new")
     ends.rekey_receiver(1)
@@ -150,7 +152,7 @@ def test_k23_sender_rekeys_without_a_key_update(ends: Ends) -> None:
     assert ends.counted("TlsTxRekeyOk") == 1
 
 
-def test_k24_open_record_goes_out_under_the_new_key(ends: Ends) -> None:
+def test_k24_open_record_goes_out_under_the_new_key(ends: KtlsEnds) -> None:
     ends.sender.send(b"open", MORE)
     ends.rekey_sender(1)
     ends.sender.send(b"+")
@@ -158,7 +160,7 @@ def test_k24_open_record_goes_out_under_the_new_key(ends: Ends) -> None:
     assert ends.receiver.recv(100) == b"open+"
 
 
-def test_k24_key_update_flushes_an_open_record_under_the_old_key(ends: Ends) -> None:
+def test_k24_key_update_flushes_an_open_record_under_the_old_key(ends: KtlsEnds) -> None:
     ends.sender.send(b"open", MORE)
     ends.send_key_update()
     ends.rekey_sender(1)
@@ -169,7 +171,7 @@ def test_k24_key_update_flushes_an_open_record_under_the_old_key(ends: Ends) -> 
     assert ends.receiver.recv(100) == b"new"
 
 
-def test_k25_sealed_and_unsent_records_keep_the_old_key(tcp_pair: Pair) -> None:
+def test_k25_sealed_and_unsent_records_keep_the_old_key(tcp_pair: MakePair) -> None:
     ends = ends_over(tcp_pair)
     sent = ends.fill(bytes(16384))
     ends.rekey_sender(1)
@@ -180,7 +182,7 @@ def test_k25_sealed_and_unsent_records_keep_the_old_key(tcp_pair: Pair) -> None:
     assert ends.receiver.recv(100) == b"new"
 
 
-def test_k26_send_between_key_update_and_new_key_is_under_the_old(ends: Ends) -> None:
+def test_k26_send_between_key_update_and_new_key_is_under_the_old(ends: KtlsEnds) -> None:
     ends.send_key_update()
     ends.sender.send(b"late")
     assert receive(ends.receiver) == (KEY_UPDATE, HANDSHAKE)
@@ -189,7 +191,7 @@ def test_k26_send_between_key_update_and_new_key_is_under_the_old(ends: Ends) ->
 
 
 @pytest.mark.parametrize("direction", [TLS_TX, TLS_RX])
-def test_k27_getsockopt_tells_the_new_key(ends: Ends, direction: int) -> None:
+def test_k27_getsockopt_tells_the_new_key(ends: KtlsEnds, direction: int) -> None:
     end = ends.sender if direction == TLS_TX else ends.receiver
     end.setsockopt(SOL_TLS, direction, CryptoInfo.from_bytes(generation(1).at(7).struct()))
     assert end.getsockopt(SOL_TLS, direction, 40) == generation(1).at(7).struct()

@@ -13,8 +13,8 @@ from tests.ktls_ends import (
     MORE,
     SOL_TLS,
     TLS_TX,
-    Ends,
-    Pair,
+    KtlsEnds,
+    MakePair,
     attach,
     ends_over,
     fails,
@@ -30,7 +30,7 @@ TYPE = (SOL_TLS, 1)
 
 
 @pytest.fixture
-def tap(tcp_pair: Pair) -> tuple[KtlsSocket, socket.socket]:
+def tap(tcp_pair: MakePair) -> tuple[KtlsSocket, socket.socket]:
     """Return a sender with a key, and the TCP socket that receives its records."""
     near, far = tcp_pair()
     sender = attach(near)
@@ -60,7 +60,7 @@ def opened(wire: bytes) -> list[tuple[int, bytes]]:
 
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
 @pytest.mark.parametrize("size", [1, 100, 16384])
-def test_a_record_is_that_of_the_plain_model(tcp_pair: Pair, version: int, size: int) -> None:
+def test_a_record_is_that_of_the_plain_model(tcp_pair: MakePair, version: int, size: int) -> None:
     """S2.1-1, S2.1-2, S2.1-3."""
     near, far = tcp_pair()
     sender, key = attach(near), generation(0, version)
@@ -192,7 +192,7 @@ def test_the_payload_limit_cuts_control_data_too(tap: tuple[KtlsSocket, socket.s
     assert kinds_and_sizes == [(HANDSHAKE, 100), (HANDSHAKE, 100), (HANDSHAKE, 50)]
 
 
-def test_a_full_socket_loses_nothing(ends: Ends) -> None:
+def test_a_full_socket_loses_nothing(ends: KtlsEnds) -> None:
     """S2.2-12, S2.2-13."""
     sent = ends.fill(pattern(50_000))
     assert sent > 0
@@ -202,7 +202,7 @@ def test_a_full_socket_loses_nothing(ends: Ends) -> None:
     assert received == (piece * (sent // len(piece) + 1))[:sent]
 
 
-def test_what_a_full_socket_took_arrives_without_another_call(ends: Ends) -> None:
+def test_what_a_full_socket_took_arrives_without_another_call(ends: KtlsEnds) -> None:
     """S2.2-13, S2.5-2."""
     sent = ends.fill(pattern(16384))
     ends.sender.shutdown(socket.SHUT_WR)
@@ -212,7 +212,7 @@ def test_what_a_full_socket_took_arrives_without_another_call(ends: Ends) -> Non
     assert received == sent
 
 
-def test_what_a_full_socket_took_arrives_after_close(ends: Ends) -> None:
+def test_what_a_full_socket_took_arrives_after_close(ends: KtlsEnds) -> None:
     """S2.5-2, S2.5-3."""
     sent = ends.fill(pattern(16384))
     ends.sender.close()
@@ -222,7 +222,7 @@ def test_what_a_full_socket_took_arrives_after_close(ends: Ends) -> None:
     assert received == sent
 
 
-def test_a_timeout_ends_a_send_that_takes_nothing(ends: Ends) -> None:
+def test_a_timeout_ends_a_send_that_takes_nothing(ends: KtlsEnds) -> None:
     """S2.2-12."""
     ends.fill(pattern(16384))
     ends.sender.settimeout(0.01)
@@ -230,20 +230,20 @@ def test_a_timeout_ends_a_send_that_takes_nothing(ends: Ends) -> None:
         ends.sender.send(b"x")
 
 
-def test_sendall_sends_all_within_one_timeout(ends: Ends) -> None:
+def test_sendall_sends_all_within_one_timeout(ends: KtlsEnds) -> None:
     ends.sender.settimeout(0.05)
     with pytest.raises(TimeoutError):
         ends.sender.sendall(bytes(64 << 20))
 
 
-def test_after_shutdown_a_send_takes_one_record_and_loses_it(ends: Ends) -> None:
+def test_after_shutdown_a_send_takes_one_record_and_loses_it(ends: KtlsEnds) -> None:
     """S2.5-4."""
     ends.sender.shutdown(socket.SHUT_WR)
     assert ends.sender.send(bytes(40000)) == 16384
     assert ends.receiver.recv(100) == b""
 
 
-def test_a_reset_is_told_to_every_send_until_it_is_read(ends: Ends) -> None:
+def test_a_reset_is_told_to_every_send_until_it_is_read(ends: KtlsEnds) -> None:
     """S2.2-11, S2.2-14."""
     ends.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     ends.receiver.close()
@@ -254,7 +254,7 @@ def test_a_reset_is_told_to_every_send_until_it_is_read(ends: Ends) -> None:
     assert ends.sender.send(b"x") == 1
 
 
-def test_a_send_that_meets_a_reset_has_spent_a_number(ends: Ends) -> None:
+def test_a_send_that_meets_a_reset_has_spent_a_number(ends: KtlsEnds) -> None:
     """A difference from the kernel: see docs/kernel-differences.md."""
     ends.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     ends.receiver.close()
@@ -264,7 +264,7 @@ def test_a_send_that_meets_a_reset_has_spent_a_number(ends: Ends) -> None:
         assert ends.sender.getsockopt(SOL_TLS, TLS_TX, 40) == generation(0).at(1).struct()
 
 
-def test_a_closed_peer_is_a_broken_pipe_once(tcp_pair: Pair) -> None:
+def test_a_closed_peer_is_a_broken_pipe_once(tcp_pair: MakePair) -> None:
     """S2.2-15."""
     ends = ends_over(tcp_pair)
     ends.receiver.close()
@@ -273,13 +273,13 @@ def test_a_closed_peer_is_a_broken_pipe_once(tcp_pair: Pair) -> None:
         ends.sender.send(b"y")
 
 
-def test_type_zero_makes_the_last_data_byte_the_type(ends: Ends) -> None:
+def test_type_zero_makes_the_last_data_byte_the_type(ends: KtlsEnds) -> None:
     """S2.2-7."""
     send_typed(ends.sender, b"a\x17", 0)
     assert receive(ends.receiver) == (b"a", APPLICATION_DATA)
 
 
-def test_what_is_written_to_the_descriptor_itself_is_plaintext(tcp_pair: Pair) -> None:
+def test_what_is_written_to_the_descriptor_itself_is_plaintext(tcp_pair: MakePair) -> None:
     """The documentation warns of it: with the kernel's TLS it would be a record."""
     near, far = tcp_pair()
     sender = attach(near)

@@ -13,8 +13,8 @@ from tests.ktls_ends import (
     DONTWAIT,
     TLS_RX,
     TLS_TX,
-    Ends,
-    Pair,
+    KtlsEnds,
+    MakePair,
     ends_over,
     generation,
     install,
@@ -24,7 +24,7 @@ from tests.reference import pattern
 
 
 @pytest.fixture
-def ends(tcp_pair: Pair) -> Ends:
+def ends(tcp_pair: MakePair) -> KtlsEnds:
     """Return two ends with keys in both directions."""
     ends = ends_over(tcp_pair)
     install(ends.receiver, TLS_TX, generation(9))
@@ -32,7 +32,7 @@ def ends(tcp_pair: Pair) -> Ends:
     return ends
 
 
-def test_a_blocked_reader_blocks_neither_a_writer_nor_a_rekey(ends: Ends) -> None:
+def test_a_blocked_reader_blocks_neither_a_writer_nor_a_rekey(ends: KtlsEnds) -> None:
     with blocked(lambda: ends.receiver.recv(100)) as got:
         assert ends.receiver.send(b"other way") == 9
         assert ends.sender.recv(100) == b"other way"
@@ -42,7 +42,7 @@ def test_a_blocked_reader_blocks_neither_a_writer_nor_a_rekey(ends: Ends) -> Non
     assert got == [b"new"]
 
 
-def test_there_is_one_reader_at_a_time(ends: Ends) -> None:
+def test_there_is_one_reader_at_a_time(ends: KtlsEnds) -> None:
     """S3.3-8."""
     with blocked(lambda: ends.receiver.recv(100)) as got:
         with pytest.raises(BlockingIOError):
@@ -54,20 +54,20 @@ def test_there_is_one_reader_at_a_time(ends: Ends) -> None:
     assert got == [b"for the first"]
 
 
-def test_a_close_ends_a_blocked_reader(ends: Ends) -> None:
+def test_a_close_ends_a_blocked_reader(ends: KtlsEnds) -> None:
     with blocked(lambda: ends.receiver.recv(100)) as got:
         ends.receiver.close()
     assert got == [b""]
 
 
-def test_a_shutdown_ends_a_blocked_reader(ends: Ends) -> None:
+def test_a_shutdown_ends_a_blocked_reader(ends: KtlsEnds) -> None:
     """S3.4-6."""
     with blocked(lambda: ends.receiver.recv(100)) as got:
         ends.receiver.shutdown(socket.SHUT_RD)
     assert got == [b""]
 
 
-def test_a_blocked_reader_behind_a_bad_header_gets_the_end(tcp_pair: Pair) -> None:
+def test_a_blocked_reader_behind_a_bad_header_gets_the_end(tcp_pair: MakePair) -> None:
     raw, receiver = raw_over(tcp_pair)
     raw.send(b"\x17\3\3\xff\xff")
     with pytest.raises(OSError, match="65535") as refused:
@@ -79,7 +79,7 @@ def test_a_blocked_reader_behind_a_bad_header_gets_the_end(tcp_pair: Pair) -> No
     assert got == [b""]
 
 
-def test_a_signal_handler_runs_while_a_reader_waits(ends: Ends) -> None:
+def test_a_signal_handler_runs_while_a_reader_waits(ends: KtlsEnds) -> None:
     """S3.4-5."""
     ran = []
     old = signal.signal(signal.SIGUSR1, lambda *_: ran.append(ends.sender.send(b"data")))
@@ -91,7 +91,7 @@ def test_a_signal_handler_runs_while_a_reader_waits(ends: Ends) -> None:
     assert ran == [4]
 
 
-def test_both_directions_carry_data_at_once(ends: Ends) -> None:
+def test_both_directions_carry_data_at_once(ends: KtlsEnds) -> None:
     data = pattern(3_000_000)
 
     def echo() -> None:
@@ -112,7 +112,7 @@ def test_both_directions_carry_data_at_once(ends: Ends) -> None:
     echoer.join()
 
 
-def test_writers_in_several_threads_lose_and_mix_nothing(ends: Ends) -> None:
+def test_writers_in_several_threads_lose_and_mix_nothing(ends: KtlsEnds) -> None:
     """S2.2-3."""
 
     def write(fill: int) -> None:

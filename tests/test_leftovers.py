@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ktls_fast import Connection, Suite, TrafficSecret
-from tests.ktls_ends import Pair
+from tests.ktls_ends import MakePair
 from tests.leftovers import MARK, MARKS, SCENARIOS, marked
 
 SENDS = {"read_connection", "read_socket", "read_some_and_drop", "pass_on"}
@@ -29,7 +29,7 @@ def peer_of(near_secrets: tuple[int, int], sock: object) -> Connection:
     return Connection.from_secrets(sock, server_side=True, tx=tx, rx=rx)  # type: ignore[arg-type]
 
 
-def marks_left(scenario: str, tcp_pair: Pair) -> list[int]:
+def marks_left(scenario: str, tcp_pair: MakePair) -> list[int]:
     near, far = tcp_pair()
     command = [sys.executable, "-m", "tests.leftovers", scenario, str(near.fileno())]
     process = subprocess.Popen(
@@ -67,10 +67,10 @@ def serve(peer: Connection, scenario: str) -> None:
 
 
 @pytest.mark.parametrize("scenario", sorted(set(SCENARIOS) - {"nothing"}))
-def test_nothing_is_left(scenario: str, tcp_pair: Pair) -> None:
+def test_nothing_is_left(scenario: str, tcp_pair: MakePair) -> None:
     found = marks_left(scenario, tcp_pair)
     assert found == [], f"{len(found)} marks"
 
 
-def test_the_search_finds_what_is_there(tcp_pair: Pair) -> None:
+def test_the_search_finds_what_is_there(tcp_pair: MakePair) -> None:
     assert marks_left("nothing", tcp_pair) == list(range(7, 12))

@@ -9,14 +9,14 @@ from tests.ktls_ends import (
     TCP_ULP,
     TLS_RX,
     TLS_TX,
-    Pair,
+    MakePair,
     closed_at_the_end,
     generation,
     install,
 )
 
 
-def keyed(pair: Pair, namespace: Namespace | None) -> tuple[KtlsSocket, KtlsSocket]:
+def keyed(pair: MakePair, namespace: Namespace | None) -> tuple[KtlsSocket, KtlsSocket]:
     """Return a sender and a receiver that count in ``namespace``."""
     near, far = (closed_at_the_end(KtlsSocket(sock, namespace=namespace)) for sock in pair())
     for end, direction in ((near, TLS_TX), (far, TLS_RX)):
@@ -34,7 +34,7 @@ def totals() -> dict[str, int]:
     return {name: value for name, value in tls_stat().items() if "Curr" not in name}
 
 
-def test_a_namespace_counts_its_own_sockets_alone(tcp_pair: Pair) -> None:
+def test_a_namespace_counts_its_own_sockets_alone(tcp_pair: MakePair) -> None:
     """S6.1-2, S6.1-4."""
     one, other = Namespace(), Namespace()
     before = totals()
@@ -47,7 +47,7 @@ def test_a_namespace_counts_its_own_sockets_alone(tcp_pair: Pair) -> None:
     assert moved(one.tls_stat()) == {"TlsTxSw": 1, "TlsRxSw": 1}
 
 
-def test_a_namespace_counts_rekeys(tcp_pair: Pair) -> None:
+def test_a_namespace_counts_rekeys(tcp_pair: MakePair) -> None:
     """S6.1-3, S6.1-4."""
     namespace = Namespace()
     near, far = keyed(tcp_pair, namespace)
@@ -59,13 +59,13 @@ def test_a_namespace_counts_rekeys(tcp_pair: Pair) -> None:
     assert moved(counted) == {"TlsTxRekeyOk": 1, "TlsRxRekeyError": 1}
 
 
-def test_a_namespace_outlives_its_name(tcp_pair: Pair) -> None:
+def test_a_namespace_outlives_its_name(tcp_pair: MakePair) -> None:
     near, far = keyed(tcp_pair, Namespace())
     near.send(b"data")
     assert far.recv(100) == b"data"
 
 
-def test_the_text_is_that_of_the_kernel(tcp_pair: Pair) -> None:
+def test_the_text_is_that_of_the_kernel(tcp_pair: MakePair) -> None:
     """S6.1-1."""
     namespace = Namespace()
     ends = keyed(tcp_pair, namespace)

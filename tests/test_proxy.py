@@ -13,9 +13,9 @@ import ktls_fast
 from tests.proxy_support import (
     HOST,
     TIMEOUT,
-    Identity,
-    Proxy,
-    Upstream,
+    ProxyIdentity,
+    RunningProxy,
+    UpstreamServer,
     connect_tls,
     echo_proxy,
     read_exactly,
@@ -29,7 +29,7 @@ STALLED = 0.7
 """Seconds without progress that mean back-pressure."""
 
 
-def test_bytes_come_back_as_they_were_sent(identity: Identity) -> None:
+def test_bytes_come_back_as_they_were_sent(identity: ProxyIdentity) -> None:
     data = random.Random(1).randbytes(300_000)
     with echo_proxy(identity) as proxy:
         with connect_tls(proxy.port, identity) as client:
@@ -41,7 +41,7 @@ def test_bytes_come_back_as_they_were_sent(identity: Identity) -> None:
         assert proxy.stop() == 0
 
 
-def test_log_line_tells_what_the_handshake_agreed_on(identity: Identity) -> None:
+def test_log_line_tells_what_the_handshake_agreed_on(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--alpn", "h2,http/1.1") as proxy:
         with connect_tls(proxy.port, identity, alpn=["http/1.1"]) as client:
             here, agreed = client.getsockname(), client.cipher()
@@ -56,7 +56,7 @@ def test_log_line_tells_what_the_handshake_agreed_on(identity: Identity) -> None
     assert line["server_name"] == "localhost"
 
 
-def test_both_sides_change_keys_as_often_as_asked(identity: Identity) -> None:
+def test_both_sides_change_keys_as_often_as_asked(identity: ProxyIdentity) -> None:
     data = random.Random(2).randbytes(MEBIBYTE)
     config = ktls_fast.ClientConfig(identity.cert.read_bytes(), rekey_bytes=65536, rekey_interval=0)
     often = ("--rekey-every", "64KiB", "--rekey-interval", "0")
@@ -76,14 +76,14 @@ def test_both_sides_change_keys_as_often_as_asked(identity: Identity) -> None:
     assert line["key_updates_received"] in (15, 16)
 
 
-def test_client_may_end_first_and_still_read(identity: Identity) -> None:
+def test_client_may_end_first_and_still_read(identity: ProxyIdentity) -> None:
     def answer_at_the_end(client: socket.socket) -> None:
         client.sendall(b"%d bytes" % len(read_to_end(client)))
 
     config = ktls_fast.ClientConfig(identity.cert.read_bytes())
     with (
-        Upstream(answer_at_the_end) as upstream,
-        Proxy(upstream.port, *identity.arguments) as proxy,
+        UpstreamServer(answer_at_the_end) as upstream,
+        RunningProxy(upstream.port, *identity.arguments) as proxy,
         ktls_fast.connect((HOST, proxy.port), config, server_name="localhost") as client,
     ):
         client.settimeout(TIMEOUT)
@@ -94,7 +94,7 @@ def test_client_may_end_first_and_still_read(identity: Identity) -> None:
         assert proxy.event("connection")["result"] == "ok"
 
 
-def test_upstream_may_end_first_and_still_read(identity: Identity) -> None:
+def test_upstream_may_end_first_and_still_read(identity: ProxyIdentity) -> None:
     got: list[bytes] = []
 
     def end_first(client: socket.socket) -> None:
@@ -103,8 +103,8 @@ def test_upstream_may_end_first_and_still_read(identity: Identity) -> None:
         got.append(read_to_end(client))
 
     with (
-        Upstream(end_first) as upstream,
-        Proxy(upstream.port, *identity.arguments) as proxy,
+        UpstreamServer(end_first) as upstream,
+        RunningProxy(upstream.port, *identity.arguments) as proxy,
         connect_tls(proxy.port, identity) as client,
     ):
         assert read_to_end(client) == b"that was all"
@@ -115,7 +115,9 @@ def test_upstream_may_end_first_and_still_read(identity: Identity) -> None:
 
 
 @pytest.mark.parametrize("direction", ["down", "up"])
-def test_slow_reader_stops_the_sender_and_memory_stays(identity: Identity, direction: str) -> None:
+def test_slow_reader_stops_the_sender_and_memory_stays(
+    identity: ProxyIdentity, direction: str
+) -> None:
     plain: list[socket.socket] = []
     connected, finished = threading.Event(), threading.Event()
 
@@ -125,8 +127,8 @@ def test_slow_reader_stops_the_sender_and_memory_stays(identity: Identity, direc
         assert finished.wait(TIMEOUT)
 
     with (
-        Upstream(hold) as upstream,
-        Proxy(upstream.port, *identity.arguments) as proxy,
+        UpstreamServer(hold) as upstream,
+        RunningProxy(upstream.port, *identity.arguments) as proxy,
         connect_tls(proxy.port, identity) as client,
     ):
         try:
@@ -144,14 +146,14 @@ def test_slow_reader_stops_the_sender_and_memory_stays(identity: Identity, direc
 
 @pytest.mark.parametrize("interval", ["0", "0.15"])
 def test_two_proxies_that_renew_keys_all_the_time_pass_on_everything(
-    identity: Identity, interval: str
+    identity: ProxyIdentity, interval: str
 ) -> None:
     size = 30_000_000
     often = ("--rekey-every", "4096", "--rekey-interval", interval, "--rekey-peer")
     with (
-        Upstream(lambda client: client.sendall(_pattern(size))) as upstream,
-        Proxy(upstream.port, *identity.arguments, *often) as inner,
-        Proxy(
+        UpstreamServer(lambda client: client.sendall(_pattern(size))) as upstream,
+        RunningProxy(upstream.port, *identity.arguments, *often) as inner,
+        RunningProxy(
             inner.port,
             *("--originate", "--ca", str(identity.cert), "--server-name", "localhost"),
             *often,
@@ -165,7 +167,7 @@ def test_two_proxies_that_renew_keys_all_the_time_pass_on_everything(
     assert line["key_updates_received"] >= 1
 
 
-def test_the_limit_of_updates_in_a_row_can_be_set(identity: Identity) -> None:
+def test_the_limit_of_updates_in_a_row_can_be_set(identity: ProxyIdentity) -> None:
     config = ktls_fast.ClientConfig(identity.cert.read_bytes())
     with echo_proxy(identity, "--key-update-limit", "2/3600") as proxy:
         with ktls_fast.connect(
@@ -179,7 +181,7 @@ def test_the_limit_of_updates_in_a_row_can_be_set(identity: Identity) -> None:
     assert "KeyUpdate" in line["result"]
 
 
-def test_client_that_speaks_http_is_refused_and_harms_nobody(identity: Identity) -> None:
+def test_client_that_speaks_http_is_refused_and_harms_nobody(identity: ProxyIdentity) -> None:
     with echo_proxy(identity) as proxy, connect_tls(proxy.port, identity) as client:
         with socket.create_connection((HOST, proxy.port), TIMEOUT) as lost:
             lost.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -189,7 +191,7 @@ def test_client_that_speaks_http_is_refused_and_harms_nobody(identity: Identity)
         assert read_exactly(client, 10) == b"still here"
 
 
-def test_silent_client_is_given_up(identity: Identity) -> None:
+def test_silent_client_is_given_up(identity: ProxyIdentity) -> None:
     with (
         echo_proxy(identity, "--handshake-timeout", "0.2") as proxy,
         socket.create_connection((HOST, proxy.port), TIMEOUT) as client,
@@ -198,7 +200,7 @@ def test_silent_client_is_given_up(identity: Identity) -> None:
         assert proxy.event("connection")["result"] == "handshake failed: not finished within 0.2 s"
 
 
-def test_idle_connection_is_closed(identity: Identity) -> None:
+def test_idle_connection_is_closed(identity: ProxyIdentity) -> None:
     with (
         echo_proxy(identity, "--idle-timeout", "0.2") as proxy,
         connect_tls(proxy.port, identity) as client,
@@ -209,7 +211,7 @@ def test_idle_connection_is_closed(identity: Identity) -> None:
         assert proxy.event("connection")["result"] == "idle for 0.2 s"
 
 
-def test_truncated_connection_is_logged_as_such(identity: Identity) -> None:
+def test_truncated_connection_is_logged_as_such(identity: ProxyIdentity) -> None:
     with echo_proxy(identity) as proxy:
         with connect_tls(proxy.port, identity) as client:
             client.sendall(b"one")
@@ -217,7 +219,7 @@ def test_truncated_connection_is_logged_as_such(identity: Identity) -> None:
         assert "close_notify" in proxy.event("connection")["result"]
 
 
-def test_log_holds_no_secret(identity: Identity, tmp_path: Path) -> None:
+def test_log_holds_no_secret(identity: ProxyIdentity, tmp_path: Path) -> None:
     keylog, log = tmp_path / "keys", tmp_path / "log"
     with echo_proxy(identity, "--keylog", str(keylog), "--log", str(log)) as proxy:
         with connect_tls(proxy.port, identity) as client:

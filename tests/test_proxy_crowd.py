@@ -16,9 +16,9 @@ from tests.ports import free_port
 from tests.proxy_support import (
     HOST,
     TIMEOUT,
-    Identity,
-    Proxy,
-    Upstream,
+    ProxyIdentity,
+    RunningProxy,
+    UpstreamServer,
     check_echo,
     connect_tls,
     echo_proxy,
@@ -40,7 +40,9 @@ FIRST_BYTES_OF_A_HELLO = b"\x16\x03\x01\x02\x00\x01"
     [b"", FIRST_BYTES_OF_A_HELLO, FIRST_BYTES_OF_A_HELLO + bytes(400)],
     ids=["silent", "a few bytes", "half a message"],
 )
-def test_clients_that_do_not_shake_hands_lock_nobody_out(identity: Identity, hello: bytes) -> None:
+def test_clients_that_do_not_shake_hands_lock_nobody_out(
+    identity: ProxyIdentity, hello: bytes
+) -> None:
     with (
         echo_proxy(identity, "--max-connections", str(ROOM), "--handshake-timeout", "600") as proxy,
         _silent(proxy, 5 * ROOM, hello),
@@ -62,7 +64,7 @@ def test_thousands_of_silent_clients_fit_into_the_queue() -> None:
     assert longest_queue == min(4096, allowed)
 
 
-def test_notice_of_a_crowd_is_not_repeated_for_each_client(identity: Identity) -> None:
+def test_notice_of_a_crowd_is_not_repeated_for_each_client(identity: ProxyIdentity) -> None:
     with (
         echo_proxy(identity, "--max-connections", "1") as proxy,
         _silent(proxy, 2 * ROOM),
@@ -71,7 +73,7 @@ def test_notice_of_a_crowd_is_not_repeated_for_each_client(identity: Identity) -
         assert len(proxy.said("notice")) == 1
 
 
-def test_connections_whose_handshake_is_done_are_not_dropped(identity: Identity) -> None:
+def test_connections_whose_handshake_is_done_are_not_dropped(identity: ProxyIdentity) -> None:
     with (
         echo_proxy(identity, "--max-connections", str(ROOM)) as proxy,
         ExitStack() as stack,
@@ -84,7 +86,7 @@ def test_connections_whose_handshake_is_done_are_not_dropped(identity: Identity)
                 assert read_exactly(client, 10) == b"still here"
 
 
-def test_last_client_that_fits_is_not_dropped_while_nobody_waits(identity: Identity) -> None:
+def test_last_client_that_fits_is_not_dropped_while_nobody_waits(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--max-connections", "1") as proxy:
         for nth in range(5):
             with socket.create_connection((HOST, proxy.port), TIMEOUT) as client:
@@ -95,7 +97,7 @@ def test_last_client_that_fits_is_not_dropped_while_nobody_waits(identity: Ident
         assert not proxy.said("notice")
 
 
-def test_slow_handshake_lives_as_long_as_there_is_room(identity: Identity) -> None:
+def test_slow_handshake_lives_as_long_as_there_is_room(identity: ProxyIdentity) -> None:
     with (
         echo_proxy(identity, "--max-connections", str(ROOM)) as proxy,
         socket.create_connection((HOST, proxy.port), TIMEOUT) as slow,
@@ -108,8 +110,8 @@ def test_slow_handshake_lives_as_long_as_there_is_room(identity: Identity) -> No
             slow.recv(1)
 
 
-def test_upstream_that_refuses_is_told_to_the_client_by_an_alert(identity: Identity) -> None:
-    with Proxy(free_port(), *identity.arguments) as proxy:
+def test_upstream_that_refuses_is_told_to_the_client_by_an_alert(identity: ProxyIdentity) -> None:
+    with RunningProxy(free_port(), *identity.arguments) as proxy:
         with connect_tls(proxy.port, identity) as client:
             client.sendall(b"in vain")
             with pytest.raises(ssl.SSLError, match=ALERT):
@@ -117,9 +119,9 @@ def test_upstream_that_refuses_is_told_to_the_client_by_an_alert(identity: Ident
         assert "connection refused" in proxy.event("connection")["result"]
 
 
-def test_client_that_talks_on_gets_the_alert_of_a_refused_upstream(identity: Identity) -> None:
+def test_client_that_talks_on_gets_the_alert_of_a_refused_upstream(identity: ProxyIdentity) -> None:
     """Unread data must not turn the alert into a reset."""
-    with Proxy(free_port(), *identity.arguments) as proxy:
+    with RunningProxy(free_port(), *identity.arguments) as proxy:
         for _ in range(5):
             with connect_tls(proxy.port, identity) as client:
                 client.sendall(bytes(200_000))
@@ -128,7 +130,7 @@ def test_client_that_talks_on_gets_the_alert_of_a_refused_upstream(identity: Ide
 
 
 def test_no_descriptor_for_the_upstream_is_told_by_an_alert_and_a_notice(
-    identity: Identity,
+    identity: ProxyIdentity,
 ) -> None:
     with echo_proxy(identity) as proxy:
         check_echo(proxy, identity)
@@ -148,7 +150,7 @@ def test_no_descriptor_for_the_upstream_is_told_by_an_alert_and_a_notice(
 
 def test_plain_client_is_told_by_a_reset_that_the_upstream_refuses() -> None:
     with (
-        Proxy(free_port(), "--originate") as proxy,
+        RunningProxy(free_port(), "--originate") as proxy,
         socket.create_connection((HOST, proxy.port), TIMEOUT) as client,
         pytest.raises(ConnectionResetError),
     ):
@@ -157,8 +159,8 @@ def test_plain_client_is_told_by_a_reset_that_the_upstream_refuses() -> None:
 
 def test_plain_client_is_told_by_a_reset_that_the_handshake_failed() -> None:
     with (
-        Upstream(lambda sock: sock.sendall(b"no TLS")) as upstream,
-        Proxy(upstream.port, "--originate") as proxy,
+        UpstreamServer(lambda sock: sock.sendall(b"no TLS")) as upstream,
+        RunningProxy(upstream.port, "--originate") as proxy,
         socket.create_connection((HOST, proxy.port), TIMEOUT) as client,
         pytest.raises(ConnectionResetError),
     ):
@@ -194,7 +196,7 @@ def test_clients_that_wait_are_counted_and_one_is_supposed(clients: int) -> None
 
 
 @contextmanager
-def _silent(proxy: Proxy, count: int, hello: bytes = b"") -> Iterator[None]:
+def _silent(proxy: RunningProxy, count: int, hello: bytes = b"") -> Iterator[None]:
     with ExitStack() as stack:
         for _ in range(count):
             client = stack.enter_context(socket.create_connection((HOST, proxy.port), TIMEOUT))

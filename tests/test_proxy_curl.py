@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.proxy_support import HOST, Proxy, Upstream, make_identity
+from tests.proxy_support import HOST, RunningProxy, UpstreamServer, make_identity
 
 DOWNLOADS = 200
 SIZE = 5 * 2**18 + 7
@@ -20,8 +20,8 @@ def test_200_parallel_downloads_are_byte_exact(
 ) -> None:
     identity = make_identity(tmp_path)
     with (
-        Upstream(_serve_http) as upstream,
-        Proxy(upstream.port, *identity.arguments, "--rekey-every", "1MiB") as proxy,
+        UpstreamServer(_serve_http) as upstream,
+        RunningProxy(upstream.port, *identity.arguments, "--rekey-every", "1MiB") as proxy,
     ):
         subprocess.run(
             (

@@ -17,7 +17,7 @@ from ktls_fast._tools.proxy.listener import converted_start_errors
 from tests.proxy_support import (
     HOST,
     TIMEOUT,
-    Identity,
+    ProxyIdentity,
     check_echo,
     connect_tls,
     echo_proxy,
@@ -26,7 +26,7 @@ from tests.proxy_support import (
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_low_limit_of_open_files_is_told_at_start(identity: Identity, workers: int) -> None:
+def test_low_limit_of_open_files_is_told_at_start(identity: ProxyIdentity, workers: int) -> None:
     with echo_proxy(identity, "--workers", str(workers), prepare=_limit_files(64)) as proxy:
         assert proxy.event("notice")["text"] == (
             "the limit of 64 open files allows --max-connections 10, not 1000: further"
@@ -37,7 +37,7 @@ def test_low_limit_of_open_files_is_told_at_start(identity: Identity, workers: i
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("limit", [6, 13, 27])
 def test_limit_of_open_files_that_allows_no_connection_is_told_and_nothing_listens(
-    identity: Identity, limit: int, workers: int
+    identity: ProxyIdentity, limit: int, workers: int
 ) -> None:
     status, said = _run_in_vain(identity, _limit_files(limit), workers)
     assert said == (
@@ -47,7 +47,7 @@ def test_limit_of_open_files_that_allows_no_connection_is_told_and_nothing_liste
     assert status == 1
 
 
-def test_descriptors_that_were_left_open_take_room(identity: Identity) -> None:
+def test_descriptors_that_were_left_open_take_room(identity: ProxyIdentity) -> None:
     with ExitStack() as stack:
         files = [stack.enter_context(Path(os.devnull).open()) for _ in range(30)]
         left_open = [file.fileno() for file in files]
@@ -74,7 +74,7 @@ def test_what_the_system_refuses_at_start_is_told_in_a_sentence(
         raise error
 
 
-def test_limit_of_open_files_that_is_enough_is_not_told(identity: Identity) -> None:
+def test_limit_of_open_files_that_is_enough_is_not_told(identity: ProxyIdentity) -> None:
     with echo_proxy(
         identity, "--max-connections", "10", "--stats", prepare=_limit_files(64)
     ) as proxy:
@@ -83,7 +83,7 @@ def test_limit_of_open_files_that_is_enough_is_not_told(identity: Identity) -> N
         assert not [e for e in proxy.said("notice") if "open files" in e["text"]]
 
 
-def test_few_descriptors_make_clients_wait_and_fail_none(identity: Identity) -> None:
+def test_few_descriptors_make_clients_wait_and_fail_none(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, prepare=_limit_files(64)) as proxy, ExitStack() as stack:
         served = [stack.enter_context(connect_tls(proxy.port, identity)) for _ in range(10)]
         raw = socket.create_connection((HOST, proxy.port), TIMEOUT)
@@ -99,7 +99,7 @@ def test_few_descriptors_make_clients_wait_and_fail_none(identity: Identity) -> 
 
 
 def _run_in_vain(
-    identity: Identity,
+    identity: ProxyIdentity,
     prepare: Callable[[], None],
     workers: int,
     leave_open: Sequence[int] = (),

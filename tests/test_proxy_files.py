@@ -15,8 +15,8 @@ from ktls_fast._tools.failure import CommandError
 from ktls_fast._tools.files import check_key_log, open_log, write_private
 from tests.proxy_support import (
     TIMEOUT,
-    Identity,
-    Proxy,
+    ProxyIdentity,
+    RunningProxy,
     connect_tls,
     echo_proxy,
     read_exactly,
@@ -32,7 +32,7 @@ def _usual_umask() -> Iterator[None]:
     os.umask(old)
 
 
-def use_once(proxy: Proxy, identity: Identity) -> None:
+def use_once(proxy: RunningProxy, identity: ProxyIdentity) -> None:
     with connect_tls(proxy.port, identity) as client:
         client.sendall(b"hello")
         assert read_exactly(client, 5) == b"hello"
@@ -46,7 +46,7 @@ def mode_of(path: Path) -> int:
 @pytest.mark.parametrize("log", ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_the_log_goes_to_standard_output_even_if_that_is_a_socket(
-    log: str, workers: str, identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    log: str, workers: str, identity: ProxyIdentity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ours, theirs = socket.socketpair()
@@ -65,7 +65,9 @@ def test_the_log_goes_to_standard_output_even_if_that_is_a_socket(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_fifo_gets_the_log_whenever_its_reader_comes(identity: Identity, tmp_path: Path) -> None:
+def test_a_fifo_gets_the_log_whenever_its_reader_comes(
+    identity: ProxyIdentity, tmp_path: Path
+) -> None:
     fifo = tmp_path / "log"
     os.mkfifo(fifo)
     with echo_proxy(identity, "--log", str(fifo)) as proxy:
@@ -79,16 +81,16 @@ def test_a_fifo_gets_the_log_whenever_its_reader_comes(identity: Identity, tmp_p
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_proxy_without_standard_streams_serves(
-    workers: str, identity: Identity, tmp_path: Path
+    workers: str, identity: ProxyIdentity, tmp_path: Path
 ) -> None:
     """Its port is in its log of no start, so it is asked of the system."""
     log = tmp_path / "log"
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    from tests.proxy_support import Upstream, echo
+    from tests.proxy_support import UpstreamServer, echo
 
     with (
-        Upstream(echo) as upstream,
+        UpstreamServer(echo) as upstream,
         _silent_proxy(
             *("--listen", f"127.0.0.1:{port}", "--connect", f"127.0.0.1:{upstream.port}"),
             *(*identity.arguments, "--log", str(log), "--workers", workers),
@@ -179,7 +181,7 @@ def test_secrets_are_for_their_owner_alone(
 
 @pytest.mark.parametrize(("mode", "told"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1)])
 def test_an_old_key_log_that_others_can_read_is_told_of(
-    mode: int, told: int, identity: Identity, tmp_path: Path
+    mode: int, told: int, identity: ProxyIdentity, tmp_path: Path
 ) -> None:
     keylog = tmp_path / "keys"
     keylog.touch()
@@ -196,11 +198,11 @@ def test_an_old_key_log_that_others_can_read_is_told_of(
 
 @pytest.mark.parametrize("originate", [False, True])
 def test_a_proxys_key_log_is_for_its_owner_alone(
-    originate: bool, identity: Identity, tmp_path: Path
+    originate: bool, identity: ProxyIdentity, tmp_path: Path
 ) -> None:
     keylog = tmp_path / "keys"
     if originate:
-        with Proxy(1, "--originate", "--keylog", str(keylog)) as proxy:
+        with RunningProxy(1, "--originate", "--keylog", str(keylog)) as proxy:
             assert proxy.stop() == 0
     else:
         with echo_proxy(identity, "--keylog", str(keylog)) as proxy:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.proxy_support import (
-    Identity,
+    ProxyIdentity,
     connect_tls,
     echo_proxy,
     read_exactly,
@@ -20,7 +20,7 @@ MOST_KIB = 32
 
 
 @pytest.mark.parametrize("kib", [1, 16, BUSY_KIB])
-def test_idle_connection_keeps_no_buffer(identity: Identity, kib: int) -> None:
+def test_idle_connection_keeps_no_buffer(identity: ProxyIdentity, kib: int) -> None:
     with echo_proxy(identity) as proxy, ExitStack() as stack:
         # What serves all connections, such as the buffers of the relay's threads, counts for none.
         for _ in range(8):
@@ -33,7 +33,7 @@ def test_idle_connection_keeps_no_buffer(identity: Identity, kib: int) -> None:
         assert each < MOST_KIB
 
 
-def test_connection_that_was_idle_goes_on(identity: Identity) -> None:
+def test_connection_that_was_idle_goes_on(identity: ProxyIdentity) -> None:
     """Its buffers come from others, whatever those held."""
     with echo_proxy(identity) as proxy, ExitStack() as stack:
         clients = [stack.enter_context(connect_tls(proxy.port, identity)) for _ in range(12)]

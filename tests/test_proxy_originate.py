@@ -11,9 +11,9 @@ from tests.ports import free_port
 from tests.proxy_support import (
     HOST,
     TIMEOUT,
-    Identity,
-    Proxy,
-    Upstream,
+    ProxyIdentity,
+    RunningProxy,
+    UpstreamServer,
     connect_tls,
     echo,
     echo_proxy,
@@ -25,11 +25,11 @@ from tests.proxy_support import (
 MEBIBYTE = 2**20
 
 
-def test_originating_proxy_speaks_to_a_terminating_one(identity: Identity) -> None:
+def test_originating_proxy_speaks_to_a_terminating_one(identity: ProxyIdentity) -> None:
     data = random.Random(3).randbytes(MEBIBYTE)
     with (
         echo_proxy(identity, "--rekey-every", "128KiB", "--rekey-interval", "0") as inner,
-        Proxy(
+        RunningProxy(
             inner.port,
             *("--originate", "--ca", str(identity.cert), "--server-name", "localhost"),
             *("--rekey-every", "64KiB", "--rekey-interval", "0"),
@@ -49,12 +49,12 @@ def test_originating_proxy_speaks_to_a_terminating_one(identity: Identity) -> No
 
 
 def test_originating_proxy_refuses_an_upstream_that_it_cannot_trust(
-    identity: Identity, tmp_path: Path
+    identity: ProxyIdentity, tmp_path: Path
 ) -> None:
     stranger = make_identity(tmp_path)
     with (
         echo_proxy(identity) as inner,
-        Proxy(
+        RunningProxy(
             inner.port, "--originate", "--ca", str(stranger.cert), "--server-name", "localhost"
         ) as outer,
     ):
@@ -67,10 +67,10 @@ def test_originating_proxy_refuses_an_upstream_that_it_cannot_trust(
         assert inner.event("connection")["result"].startswith("handshake failed: ")
 
 
-def test_client_of_a_refused_upstream_gets_an_alert(identity: Identity) -> None:
+def test_client_of_a_refused_upstream_gets_an_alert(identity: ProxyIdentity) -> None:
     port = free_port()
     with (
-        Proxy(port, *identity.arguments) as proxy,
+        RunningProxy(port, *identity.arguments) as proxy,
         connect_tls(proxy.port, identity) as client,
     ):
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")
@@ -79,10 +79,10 @@ def test_client_of_a_refused_upstream_gets_an_alert(identity: Identity) -> None:
         assert proxy.event("connection")["result"] == f"upstream {HOST}:{port}: connection refused"
 
 
-def test_refused_upstream_leaves_other_connections_alone(identity: Identity) -> None:
+def test_refused_upstream_leaves_other_connections_alone(identity: ProxyIdentity) -> None:
     with (
-        Upstream(echo) as upstream,
-        Proxy(upstream.port, *identity.arguments) as proxy,
+        UpstreamServer(echo) as upstream,
+        RunningProxy(upstream.port, *identity.arguments) as proxy,
         connect_tls(proxy.port, identity) as first,
     ):
         first.sendall(b"before")

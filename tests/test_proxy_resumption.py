@@ -8,15 +8,15 @@ import pytest
 from tests.proxy_support import (
     HOST,
     TIMEOUT,
-    Identity,
-    Proxy,
+    ProxyIdentity,
+    RunningProxy,
     echo_proxy,
     read_exactly,
 )
 
 
 def visit(
-    proxy: Proxy, context: ssl.SSLContext, session: ssl.SSLSession | None
+    proxy: RunningProxy, context: ssl.SSLContext, session: ssl.SSLSession | None
 ) -> tuple[bool | None, ssl.SSLSession | None]:
     """Connect with ``session``; returns whether it was resumed, and what to resume next."""
     raw = socket.create_connection((HOST, proxy.port), TIMEOUT)
@@ -30,7 +30,7 @@ def visit(
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_session_is_resumed_by_whichever_worker_comes_next(
-    version: ssl.TLSVersion, identity: Identity
+    version: ssl.TLSVersion, identity: ProxyIdentity
 ) -> None:
     context = identity.client_context()
     context.maximum_version = version

@@ -14,8 +14,8 @@ from tests.proxy_support import (
     HOST,
     TIMEOUT,
     Event,
-    Identity,
-    Proxy,
+    ProxyIdentity,
+    RunningProxy,
     connect_tls,
     echo_proxy,
     read_exactly,
@@ -25,7 +25,7 @@ from tests.proxy_support import (
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_proxy_that_is_told_to_stop_lets_its_connections_end(
-    identity: Identity, signum: signal.Signals
+    identity: ProxyIdentity, signum: signal.Signals
 ) -> None:
     with echo_proxy(identity) as proxy:
         with connect_tls(proxy.port, identity) as client:
@@ -44,7 +44,7 @@ def test_proxy_that_is_told_to_stop_lets_its_connections_end(
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
 def test_workers_that_are_told_to_stop_let_their_connections_end(
-    identity: Identity, signum: signal.Signals
+    identity: ProxyIdentity, signum: signal.Signals
 ) -> None:
     with echo_proxy(identity, "--workers", "2") as proxy:
         with connect_tls(proxy.port, identity) as client:
@@ -57,7 +57,7 @@ def test_workers_that_are_told_to_stop_let_their_connections_end(
         assert proxy.event("connection")["result"] == "ok"
 
 
-def test_under_nohup_a_hangup_is_ignored(identity: Identity) -> None:
+def test_under_nohup_a_hangup_is_ignored(identity: ProxyIdentity) -> None:
     def ignore() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
@@ -72,7 +72,7 @@ def test_under_nohup_a_hangup_is_ignored(identity: Identity) -> None:
         assert proxy.stop() == 0
 
 
-def test_connection_that_outlasts_the_drain_gets_a_close_notify(identity: Identity) -> None:
+def test_connection_that_outlasts_the_drain_gets_a_close_notify(identity: ProxyIdentity) -> None:
     with (
         echo_proxy(identity, "--drain", "0.2") as proxy,
         connect_tls(proxy.port, identity) as client,
@@ -84,7 +84,7 @@ def test_connection_that_outlasts_the_drain_gets_a_close_notify(identity: Identi
         assert proxy.event("connection")["result"] == "stopped"
 
 
-def test_second_signal_ends_at_once(identity: Identity) -> None:
+def test_second_signal_ends_at_once(identity: ProxyIdentity) -> None:
     with (
         echo_proxy(identity, "--drain", "60") as proxy,
         connect_tls(proxy.port, identity) as client,
@@ -101,7 +101,7 @@ def test_second_signal_ends_at_once(identity: Identity) -> None:
         assert_cut(proxy.event("connection"))
 
 
-def test_two_signals_at_once_are_one_order(identity: Identity) -> None:
+def test_two_signals_at_once_are_one_order(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--workers", "2") as proxy:
         with connect_tls(proxy.port, identity) as client:
             assert_echo(client, b"one")
@@ -123,7 +123,7 @@ def assert_cut(logged: Event) -> None:
     assert (logged["received"], logged["version"]) == (3, "TLSv1.3")
 
 
-def test_a_handshake_that_is_cut_is_logged(identity: Identity) -> None:
+def test_a_handshake_that_is_cut_is_logged(identity: ProxyIdentity) -> None:
     with (
         echo_proxy(identity, "--drain", "60") as proxy,
         socket.create_connection((HOST, proxy.port), TIMEOUT) as client,
@@ -143,7 +143,7 @@ def test_a_handshake_that_is_cut_is_logged(identity: Identity) -> None:
     assert len(proxy.said("connection")) == 1
 
 
-def _activity(proxy: Proxy) -> Event:
+def _activity(proxy: RunningProxy) -> Event:
     before = len(proxy.said("stats"))
     proxy.signal(signal.SIGUSR1)
     return proxy.event("stats", before)
@@ -152,7 +152,7 @@ def _activity(proxy: Proxy) -> Event:
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("first", [signal.SIGHUP, signal.SIGTERM])
 def test_a_second_hangup_changes_nothing(
-    identity: Identity, workers: str, first: signal.Signals
+    identity: ProxyIdentity, workers: str, first: signal.Signals
 ) -> None:
     with echo_proxy(identity, "--workers", workers) as proxy:
         with connect_tls(proxy.port, identity) as client:
@@ -171,7 +171,7 @@ def test_a_second_hangup_changes_nothing(
         assert proxy.event("connection")["result"] == "ok"
 
 
-def test_second_signal_cuts_workers_and_what_they_cut_is_logged(identity: Identity) -> None:
+def test_second_signal_cuts_workers_and_what_they_cut_is_logged(identity: ProxyIdentity) -> None:
     with (
         echo_proxy(identity, "--workers", "2", "--drain", "60") as proxy,
         connect_tls(proxy.port, identity) as client,
@@ -187,7 +187,7 @@ def test_second_signal_cuts_workers_and_what_they_cut_is_logged(identity: Identi
         assert_cut(proxy.event("connection"))
 
 
-def test_signal_prints_the_counters_of_the_running_proxy(identity: Identity) -> None:
+def test_signal_prints_the_counters_of_the_running_proxy(identity: ProxyIdentity) -> None:
     with echo_proxy(identity) as proxy, connect_tls(proxy.port, identity) as client:
         assert_echo(client, b"one")
         proxy.signal(signal.SIGUSR1)
@@ -198,7 +198,7 @@ def test_signal_prints_the_counters_of_the_running_proxy(identity: Identity) -> 
     assert stats["tls_stat"]["TlsTxSw"] == stats["tls_stat"]["TlsCurrTxSw"] == 1
 
 
-def test_stats_option_prints_the_counters_at_the_end(identity: Identity) -> None:
+def test_stats_option_prints_the_counters_at_the_end(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--stats") as proxy:
         for _ in range(3):
             with connect_tls(proxy.port, identity) as client:
@@ -210,7 +210,7 @@ def test_stats_option_prints_the_counters_at_the_end(identity: Identity) -> None
     assert (stats["tls_stat"]["TlsRxSw"], stats["tls_stat"]["TlsCurrRxSw"]) == (3, 0)
 
 
-def test_text_format_is_that_of_the_kernel(identity: Identity, tmp_path: Path) -> None:
+def test_text_format_is_that_of_the_kernel(identity: ProxyIdentity, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with echo_proxy(identity, "--stats", "--log", str(log), "--log-format", "text") as proxy:
         assert proxy.stop() == 0
@@ -221,7 +221,7 @@ def test_text_format_is_that_of_the_kernel(identity: Identity, tmp_path: Path) -
     assert log.read_bytes() == b""
 
 
-def test_workers_share_the_port_and_all_serve(identity: Identity) -> None:
+def test_workers_share_the_port_and_all_serve(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--workers", "2", "--stats") as proxy:
         for _ in range(40):
             with connect_tls(proxy.port, identity) as client:
@@ -235,7 +235,7 @@ def test_workers_share_the_port_and_all_serve(identity: Identity) -> None:
     assert min(served.values()) > 0
 
 
-def test_workers_drain_when_the_parent_is_told_to_stop(identity: Identity) -> None:
+def test_workers_drain_when_the_parent_is_told_to_stop(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--workers", "2") as proxy:
         with connect_tls(proxy.port, identity) as client:
             assert_echo(client, b"one")
@@ -246,7 +246,7 @@ def test_workers_drain_when_the_parent_is_told_to_stop(identity: Identity) -> No
         assert proxy.wait() == 0
 
 
-def test_dead_worker_is_told_of_and_ends_the_proxy(identity: Identity) -> None:
+def test_dead_worker_is_told_of_and_ends_the_proxy(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--workers", "2") as proxy:
         victim = _worker_pids(proxy)[0]
         os.kill(victim, signal.SIGKILL)
@@ -256,7 +256,7 @@ def test_dead_worker_is_told_of_and_ends_the_proxy(identity: Identity) -> None:
         )
 
 
-def test_workers_end_with_a_parent_that_is_killed(identity: Identity) -> None:
+def test_workers_end_with_a_parent_that_is_killed(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--workers", "2") as proxy:
         workers = [os.pidfd_open(pid) for pid in _worker_pids(proxy)]
         proxy.signal(signal.SIGKILL)
@@ -265,7 +265,7 @@ def test_workers_end_with_a_parent_that_is_killed(identity: Identity) -> None:
             _wait_for_end(worker)
 
 
-def _worker_pids(proxy: Proxy) -> list[int]:
+def _worker_pids(proxy: RunningProxy) -> list[int]:
     proxy.signal(signal.SIGUSR1)
     return [event["pid"] for event in proxy.events("stats", 2)]
 

@@ -12,8 +12,8 @@ import pytest
 from tests.proxy_support import (
     HOST,
     TIMEOUT,
-    Identity,
-    Proxy,
+    ProxyIdentity,
+    RunningProxy,
     connect_tls,
     echo_proxy,
     read_exactly,
@@ -23,7 +23,7 @@ from tests.proxy_support import (
 FEW_FILES = 10
 
 
-def test_full_disk_loses_lines_and_no_connection(identity: Identity) -> None:
+def test_full_disk_loses_lines_and_no_connection(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--log", "/dev/full", "--stats") as proxy:
         for _ in range(5):
             _check_echo(proxy, identity)
@@ -38,7 +38,7 @@ def test_full_disk_loses_lines_and_no_connection(identity: Identity) -> None:
     ]
 
 
-def test_log_is_appended_to(identity: Identity, tmp_path: Path) -> None:
+def test_log_is_appended_to(identity: ProxyIdentity, tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("what was there\n")
     with echo_proxy(identity, "--log", str(log)) as proxy:
@@ -49,7 +49,7 @@ def test_log_is_appended_to(identity: Identity, tmp_path: Path) -> None:
     assert '"result": "ok"' in second
 
 
-def test_more_clients_than_allowed_wait_their_turn(identity: Identity) -> None:
+def test_more_clients_than_allowed_wait_their_turn(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--max-connections", "1") as proxy:
         with connect_tls(proxy.port, identity) as first:
             first.sendall(b"one")
@@ -66,7 +66,7 @@ def test_more_clients_than_allowed_wait_their_turn(identity: Identity) -> None:
         assert proxy.events("connection", 2)[1]["result"].startswith("handshake failed: ")
 
 
-def test_proxy_without_descriptors_waits_without_spinning(identity: Identity) -> None:
+def test_proxy_without_descriptors_waits_without_spinning(identity: ProxyIdentity) -> None:
     with echo_proxy(identity) as proxy:
         _check_echo(proxy, identity)
         proxy.leave_descriptors(FEW_FILES)
@@ -83,7 +83,7 @@ def test_proxy_without_descriptors_waits_without_spinning(identity: Identity) ->
         _check_echo(proxy, identity)
 
 
-def test_connections_that_have_ended_leave_no_descriptor_open(identity: Identity) -> None:
+def test_connections_that_have_ended_leave_no_descriptor_open(identity: ProxyIdentity) -> None:
     with echo_proxy(identity) as proxy:
         _check_echo(proxy, identity)
         proxy.event("connection")
@@ -104,7 +104,7 @@ def test_connections_that_have_ended_leave_no_descriptor_open(identity: Identity
 
 
 def test_certificate_made_at_start_is_the_one_that_is_announced() -> None:
-    with Proxy(1) as proxy:
+    with RunningProxy(1) as proxy:
         start = proxy.event("start")
         context = ssl.create_default_context()
         context.check_hostname = False
@@ -117,7 +117,7 @@ def test_certificate_made_at_start_is_the_one_that_is_announced() -> None:
     assert start["fingerprint"].replace(":", "").lower() == hashlib.sha256(der).hexdigest()
 
 
-def _check_echo(proxy: Proxy, identity: Identity) -> None:
+def _check_echo(proxy: RunningProxy, identity: ProxyIdentity) -> None:
     with connect_tls(proxy.port, identity) as client:
         client.sendall(b"one")
         assert read_exactly(client, 3) == b"one"

@@ -15,9 +15,9 @@ from tests.ports import free_port
 from tests.proxy_support import (
     HOST,
     TIMEOUT,
-    Identity,
-    Proxy,
-    Upstream,
+    ProxyIdentity,
+    RunningProxy,
+    UpstreamServer,
     connect_tls,
     read_exactly,
     read_to_end,
@@ -66,11 +66,11 @@ class LateReader:
 
 @pytest.mark.parametrize(("truncation", "end"), [("reset", "reset"), ("fin", "FIN")])
 def test_client_that_just_closes_loses_no_byte(
-    identity: Identity, truncation: str, end: str
+    identity: ProxyIdentity, truncation: str, end: str
 ) -> None:
     reader = LateReader()
     with (
-        Upstream(reader) as upstream,
+        UpstreamServer(reader) as upstream,
         _terminating(upstream.port, identity, "--truncation", truncation, "--stats") as proxy,
     ):
         client = connect_tls(proxy.port, identity)
@@ -86,7 +86,7 @@ def test_client_that_just_closes_loses_no_byte(
         assert proxy.event("stats")["failed"] == 0
 
 
-def test_upstream_that_has_ended_is_told_at_once(identity: Identity) -> None:
+def test_upstream_that_has_ended_is_told_at_once(identity: ProxyIdentity) -> None:
     """It learns at once, without reading, that data is missing."""
 
     def answer(sock: socket.socket) -> None:
@@ -95,7 +95,7 @@ def test_upstream_that_has_ended_is_told_at_once(identity: Identity) -> None:
         with pytest.raises(ConnectionResetError):
             read_to_end(sock)
 
-    with Upstream(answer) as upstream, _terminating(upstream.port, identity) as proxy:
+    with UpstreamServer(answer) as upstream, _terminating(upstream.port, identity) as proxy:
         with connect_tls(proxy.port, identity) as client:
             client.sendall(b"request")
             assert client.recv(1) == b""
@@ -106,14 +106,14 @@ def test_upstream_that_has_ended_is_told_at_once(identity: Identity) -> None:
 
 @pytest.mark.parametrize("truncation", ["reset", "fin"])
 def test_client_that_stops_sending_without_close_notify_gets_its_answer(
-    identity: Identity, truncation: str
+    identity: ProxyIdentity, truncation: str
 ) -> None:
     def answer(sock: socket.socket) -> None:
         assert read_exactly(sock, 7) == b"request"
         sock.sendall(DATA)
 
     with (
-        Upstream(answer) as upstream,
+        UpstreamServer(answer) as upstream,
         _terminating(upstream.port, identity, "--truncation", truncation) as proxy,
     ):
         with connect_tls(proxy.port, identity) as client:
@@ -124,14 +124,14 @@ def test_client_that_stops_sending_without_close_notify_gets_its_answer(
 
 
 def test_s_client_that_just_closes_is_no_failure(
-    identity: Identity, require_tool: Callable[[str], str]
+    identity: ProxyIdentity, require_tool: Callable[[str], str]
 ) -> None:
     def answer(sock: socket.socket) -> None:
         got.append(_read_to_end_or_reset(sock))
 
     got: list[bytes] = []
     with (
-        Upstream(answer) as upstream,
+        UpstreamServer(answer) as upstream,
         _terminating(upstream.port, identity, "--truncation", "fin", "--stats") as proxy,
     ):
         for _ in range(3):
@@ -153,7 +153,7 @@ def test_s_client_that_just_closes_is_no_failure(
 
 @pytest.mark.parametrize("tool", ["curl", "wget"])
 def test_downloads_from_a_server_that_just_closes_arrive_whole(
-    identity: Identity, require_tool: Callable[[str], str], tmp_path: Path, tool: str
+    identity: ProxyIdentity, require_tool: Callable[[str], str], tmp_path: Path, tool: str
 ) -> None:
     with (
         _closing_server(identity) as server,
@@ -163,7 +163,7 @@ def test_downloads_from_a_server_that_just_closes_arrive_whole(
 
 
 def test_downloads_through_two_proxies_arrive_whole(
-    identity: Identity, require_tool: Callable[[str], str], tmp_path: Path
+    identity: ProxyIdentity, require_tool: Callable[[str], str], tmp_path: Path
 ) -> None:
     with (
         _closing_server(identity) as server,
@@ -175,7 +175,7 @@ def test_downloads_through_two_proxies_arrive_whole(
 
 
 def test_downloads_through_haproxy_arrive_whole(
-    identity: Identity, require_tool: Callable[[str], str], tmp_path: Path
+    identity: ProxyIdentity, require_tool: Callable[[str], str], tmp_path: Path
 ) -> None:
     with (
         _closing_server(identity) as server,
@@ -186,7 +186,7 @@ def test_downloads_through_haproxy_arrive_whole(
 
 
 def test_answer_without_a_length_is_not_taken_for_whole(
-    identity: Identity, require_tool: Callable[[str], str]
+    identity: ProxyIdentity, require_tool: Callable[[str], str]
 ) -> None:
     """Its end is all that tells where it ends, and that was not authentic."""
     with (
@@ -224,17 +224,17 @@ def _read_to_end_or_reset(sock: socket.socket) -> bytes:
         return b""
 
 
-def _terminating(connect: int, identity: Identity, *arguments: str) -> Proxy:
-    return Proxy(connect, *identity.arguments, *arguments)
+def _terminating(connect: int, identity: ProxyIdentity, *arguments: str) -> RunningProxy:
+    return RunningProxy(connect, *identity.arguments, *arguments)
 
 
-def _originating(connect: int, identity: Identity, *arguments: str) -> Proxy:
+def _originating(connect: int, identity: ProxyIdentity, *arguments: str) -> RunningProxy:
     arguments = ("--ca", str(identity.cert), "--server-name", "localhost", *arguments)
-    return Proxy(connect, "--originate", *arguments)
+    return RunningProxy(connect, "--originate", *arguments)
 
 
 @contextmanager
-def _closing_server(identity: Identity, head: bytes = HEAD) -> Iterator[Upstream]:
+def _closing_server(identity: ProxyIdentity, head: bytes = HEAD) -> Iterator[UpstreamServer]:
     """Run a server that answers with DATA and closes as Python's ssl does, without close_notify."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(identity.cert, identity.key)
@@ -249,7 +249,7 @@ def _closing_server(identity: Identity, head: bytes = HEAD) -> Iterator[Upstream
                 request += more
             server.sendall(head + DATA)
 
-    with Upstream(serve) as upstream:
+    with UpstreamServer(serve) as upstream:
         yield upstream
 
 

@@ -18,7 +18,7 @@ from tests.relay_ktls import (
     BACK,
     KINDS,
     THERE,
-    Pair,
+    RelayedKtlsPair,
     added,
     far_sealer,
     finish,
@@ -90,7 +90,7 @@ def _send_and_finish(far: End, data: bytes) -> None:
     finish(far)
 
 
-def _go_on_at_key_updates(relay: ktls_fast.Relay, pair: Pair) -> list[RelayHandle]:
+def _go_on_at_key_updates(relay: ktls_fast.Relay, pair: RelayedKtlsPair) -> list[RelayHandle]:
     ended = [pair.ended.result(DEADLINE)]
     while ended[-1].control is not None:
         read_key_update(pair.a, len(ended) - 1)
@@ -172,7 +172,7 @@ def test_unread_record_ends_the_pair_again(relay: ktls_fast.Relay) -> None:
         read_key_update(pair.a, 0)
 
 
-def _stuck_at_control(pair: Pair) -> int:
+def _stuck_at_control(pair: RelayedKtlsPair) -> int:
     """Let a KeyUpdate arrive while the other direction is full; return the bytes sent there."""
     assert isinstance(pair.far_b, socket.socket)
     narrow(pair.a, pair.far_a, 1 << 16)

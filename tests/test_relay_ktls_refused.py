@@ -12,7 +12,7 @@ import pytest
 import ktls_fast
 from ktls_fast import KeyExpiredError, KtlsError, KtlsSocket, OffloadQueue
 from ktls_fast._kernel_socket import KernelSocket
-from tests.forked import Child, in_child
+from tests.forked import ForkedCall, in_child
 from tests.ktls_ends import (
     DONTWAIT,
     KEY_UPDATE,
@@ -220,7 +220,7 @@ def test_socket_that_a_child_uses_is_refused(relay: ktls_fast.Relay) -> None:
     near, far = ktls_link()
     other, far_other = link("plain")
     with near, far, other, far_other:
-        child = Child(lambda: near.send(b"from the child"))
+        child = ForkedCall(lambda: near.send(b"from the child"))
         assert child.answer() == "14"
         refused(relay, near, other, errno.EBUSY, f"process {child.pid} has used it")
         still_usable(other, far_other)

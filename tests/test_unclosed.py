@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from tests.ktls_ends import Pair
+    from tests.ktls_ends import MakePair
 
     Make = Callable[[socket.socket], Connection | KtlsSocket]
 
@@ -49,7 +49,7 @@ MAKERS = [connection, ktls_socket, keyed]
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_what_is_dropped_open_warns_with_its_descriptor(tcp_pair: Pair, make: Make) -> None:
+def test_what_is_dropped_open_warns_with_its_descriptor(tcp_pair: MakePair, make: Make) -> None:
     made = make(tcp_pair()[0])
     kind, number = type(made).__name__, made.fileno()
     with pytest.warns(ResourceWarning, match=rf"^unclosed <ktls_fast\.{kind} fd={number} ") as all_:
@@ -59,7 +59,7 @@ def test_what_is_dropped_open_warns_with_its_descriptor(tcp_pair: Pair, make: Ma
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_tracemalloc_tells_where_it_was_made(tcp_pair: Pair, make: Make) -> None:
+def test_tracemalloc_tells_where_it_was_made(tcp_pair: MakePair, make: Make) -> None:
     tracemalloc.start(5)
     try:
         made = make(tcp_pair()[0])
@@ -73,7 +73,7 @@ def test_tracemalloc_tells_where_it_was_made(tcp_pair: Pair, make: Make) -> None
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_what_was_closed_is_silent(tcp_pair: Pair, make: Make) -> None:
+def test_what_was_closed_is_silent(tcp_pair: MakePair, make: Make) -> None:
     with make(tcp_pair()[0]):
         pass
     made = make(tcp_pair()[0])
@@ -81,7 +81,7 @@ def test_what_was_closed_is_silent(tcp_pair: Pair, make: Make) -> None:
     del made
 
 
-def test_a_drop_does_not_disturb_an_exception_on_its_way(tcp_pair: Pair) -> None:
+def test_a_drop_does_not_disturb_an_exception_on_its_way(tcp_pair: MakePair) -> None:
     def fail() -> None:
         made = connection(tcp_pair()[0])
         raise KeyError(made.fileno())
@@ -92,7 +92,7 @@ def test_a_drop_does_not_disturb_an_exception_on_its_way(tcp_pair: Pair) -> None
             fail()
 
 
-def test_a_failed_handshake_leaves_nothing_open(tcp_pair: Pair) -> None:
+def test_a_failed_handshake_leaves_nothing_open(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     far.close()
     with pytest.raises(OSError, match=r"."):
@@ -100,13 +100,13 @@ def test_a_failed_handshake_leaves_nothing_open(tcp_pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_what_was_left_to_a_child_is_dropped_silently(tcp_pair: Pair, make: Make) -> None:
+def test_what_was_left_to_a_child_is_dropped_silently(tcp_pair: MakePair, make: Make) -> None:
     made = make(tcp_pair()[0])
     assert in_child(made.fileno) == str(made.fileno())
     del made
 
 
-def test_a_relay_closes_what_was_dropped(tcp_pair: Pair) -> None:
+def test_a_relay_closes_what_was_dropped(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     with Relay() as relay:
         made = connection(near)
@@ -134,7 +134,7 @@ def test_every_public_class_can_be_referred_to_weakly() -> None:
             assert each.__weakrefoffset__, each  # below zero where Python manages the list
 
 
-def test_a_weak_reference_dies_with_its_object(tcp_pair: Pair) -> None:
+def test_a_weak_reference_dies_with_its_object(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     for made in (connection(near), keyed(far), OffloadQueue(0), secret(1)):
         gone = weakref.ref(made)

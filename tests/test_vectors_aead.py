@@ -23,7 +23,7 @@ from tests.reference import (
     Cipher,
     TrafficKey,
 )
-from tests.retag import Vector, retag_chacha, retag_gcm
+from tests.retag import AeadVector, retag_chacha, retag_gcm
 
 
 def first_number(cipher: Cipher) -> int:
@@ -36,7 +36,7 @@ class Source:
     """A file of vectors, and how many of its cases fit a TLS record."""
 
     cipher: Cipher
-    load: Callable[[], list[Vector]]
+    load: Callable[[], list[AeadVector]]
     size: int
 
 
@@ -59,7 +59,7 @@ SOURCES = {
 class Case:
     """A vector as a record under a traffic key."""
 
-    vector: Vector
+    vector: AeadVector
     key: TrafficKey
     record: bytes
 
@@ -138,7 +138,7 @@ def _valid(cases: list[Case]) -> list[Case]:
     return [case for case in cases if case.vector.valid]
 
 
-def _case(version: int, cipher: Cipher, vector: Vector) -> Case:
+def _case(version: int, cipher: Cipher, vector: AeadVector) -> Case:
     key = _traffic_key(version, cipher, vector)
     explicit = vector.nonce[12 - key.explicit_size :] if key.explicit_size else b""
     retag = retag_chacha if cipher is CHACHA20_POLY1305 else retag_gcm
@@ -147,7 +147,7 @@ def _case(version: int, cipher: Cipher, vector: Vector) -> Case:
     return Case(vector, key, b"\x17\3\3" + struct.pack(">H", len(body)) + body)
 
 
-def _traffic_key(version: int, cipher: Cipher, vector: Vector) -> TrafficKey:
+def _traffic_key(version: int, cipher: Cipher, vector: AeadVector) -> TrafficKey:
     """Return the key whose first record has the vector's nonce."""
     explicit = version == TLS12 and cipher is not CHACHA20_POLY1305
     number = first_number(cipher)

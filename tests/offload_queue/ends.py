@@ -26,7 +26,7 @@ RECORD = 16384
 WIRES: list[socket.socket] = []
 
 
-class Half:
+class QueueSender:
     """A sender on a queue (or none), and a TCP socket that receives its records."""
 
     def __init__(self, queue: OffloadQueue | None, number: int = 0) -> None:

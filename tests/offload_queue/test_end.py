@@ -17,13 +17,13 @@ from tests.ktls_ends import (
 from tests.offload_queue.ends import (
     PATIENCE,
     RECORD,
-    Half,
+    QueueSender,
     wait_until_idle,
 )
 
 
 def test_a_reset_is_reported_once(queue: OffloadQueue) -> None:
-    half = Half(queue)
+    half = QueueSender(queue)
     half.sender.sendall(bytes(RECORD))
     half.drain(10)
     half.wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -35,7 +35,7 @@ def test_a_reset_is_reported_once(queue: OffloadQueue) -> None:
 
 
 def test_a_reset_amid_a_stream_fails_the_next_send(queue: OffloadQueue) -> None:
-    half = Half(queue)
+    half = QueueSender(queue)
     half.fill()
     half.wire.close()
     with pytest.raises((ConnectionResetError, BrokenPipeError)):
@@ -45,14 +45,14 @@ def test_a_reset_amid_a_stream_fails_the_next_send(queue: OffloadQueue) -> None:
 
 
 def test_what_was_accepted_leaves_after_a_close(queue: OffloadQueue) -> None:
-    half = Half(queue)
+    half = QueueSender(queue)
     taken = half.fill()
     half.sender.close()
     assert len(half.rest()) == taken // RECORD * (RECORD + 22)
 
 
 def test_shutdown_comes_behind_what_was_accepted(queue: OffloadQueue) -> None:
-    half = Half(queue)
+    half = QueueSender(queue)
     taken = half.fill()
     half.sender.shutdown(socket.SHUT_WR)
     assert len(half.rest()) == taken // RECORD * (RECORD + 22)
@@ -61,7 +61,7 @@ def test_shutdown_comes_behind_what_was_accepted(queue: OffloadQueue) -> None:
 def test_closing_the_queue_lets_all_leave_and_sockets_go_on_in_software(
     queue: OffloadQueue,
 ) -> None:
-    half = Half(queue)
+    half = QueueSender(queue)
     half.sender.sendall(bytes(RECORD))
     queue.close()
     assert queue.closed
@@ -73,7 +73,7 @@ def test_closing_the_queue_lets_all_leave_and_sockets_go_on_in_software(
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_is_refused_what_is_in_flight_and_the_queue(queue: OffloadQueue) -> None:
-    half = Half(queue)
+    half = QueueSender(queue)
     half.fill()
     busy = str(errno.EBUSY)
     assert in_child(lambda: half.sender.send(b"x")).startswith(busy)
@@ -84,7 +84,7 @@ def test_a_child_is_refused_what_is_in_flight_and_the_queue(queue: OffloadQueue)
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_goes_on_in_software_where_nothing_is_in_flight(queue: OffloadQueue) -> None:
-    half = Half(queue)
+    half = QueueSender(queue)
     half.sender.send(b"parent")
     half.drain(6 + 22)
     wait_until_idle(queue)
@@ -96,7 +96,7 @@ def test_a_child_goes_on_in_software_where_nothing_is_in_flight(queue: OffloadQu
 def test_an_exit_with_a_live_queue_does_not_hang() -> None:
     code = (
         "import tests.offload_queue.ends as t;"
-        "q = t.OffloadQueue(); h = t.Half(q); h.fill(); a, b = t.over(q); print(q)"
+        "q = t.OffloadQueue(); h = t.QueueSender(q); h.fill(); a, b = t.over(q); print(q)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, timeout=60, text=True

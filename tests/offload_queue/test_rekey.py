@@ -20,7 +20,7 @@ from tests.ktls_ends import (
 from tests.offload_queue.ends import (
     PATIENCE,
     RECORD,
-    Half,
+    QueueSender,
     attach,
     wait_until_acknowledged,
     wait_until_idle,
@@ -31,7 +31,7 @@ from tests.reference import HANDSHAKE
 def test_without_a_free_slot_a_direction_is_software() -> None:
     """D-2, D-4."""
     with OffloadQueue(slots=1) as queue:
-        first, second = Half(queue), Half(queue)
+        first, second = QueueSender(queue), QueueSender(queue)
         for half, conf, name in ((first, 3, "Device"), (second, TlsConf.SW, "Sw")):
             info = half.sender.info()
             assert info is not None
@@ -39,12 +39,12 @@ def test_without_a_free_slot_a_direction_is_software() -> None:
             assert half.counted(f"TlsTx{name}") == half.counted(f"TlsCurrTx{name}") == 1
         first.ended()
         assert queue.stats().slots == 0
-        assert Half(queue).counted("TlsTxDevice") == 1
+        assert QueueSender(queue).counted("TlsTxDevice") == 1
 
 
 def test_a_rekey_waits_for_the_acknowledgement_of_tcp(queue: OffloadQueue) -> None:
     """R-TX-1, R-TX-2, R-TX-3, R-TX-6."""
-    half = Half(queue)
+    half = QueueSender(queue)
     taken = half.fill()
     install(half.sender, TLS_TX, generation(1))
     assert half.counted("TlsCurrTxRekey") == 1
@@ -75,7 +75,7 @@ def test_an_open_record_is_closed_under_the_new_key_before_the_install(
     queue: OffloadQueue,
 ) -> None:
     """R-TX-7, K-24."""
-    half = Half(queue)
+    half = QueueSender(queue)
     half.sender.send(b"open", MORE)
     install(half.sender, TLS_TX, generation(1))
     half.sender.send(b"next")
@@ -87,7 +87,7 @@ def test_an_open_record_is_closed_under_the_new_key_before_the_install(
 
 def test_a_device_that_is_gone_makes_a_rekey_fall_back(queue: OffloadQueue) -> None:
     """R-TX-8."""
-    half = Half(queue)
+    half = QueueSender(queue)
     half.sender.send(b"old")
     wait_until_idle(queue)
     wait_until_acknowledged(half.sender)
@@ -102,7 +102,7 @@ def test_a_device_that_is_gone_makes_a_rekey_fall_back(queue: OffloadQueue) -> N
 
 def test_a_close_amid_a_rekey_aborts_it(queue: OffloadQueue) -> None:
     """V-TX-8."""
-    half = Half(queue)
+    half = QueueSender(queue)
     half.fill()
     install(half.sender, TLS_TX, generation(1))
     half.sender.close()

@@ -17,14 +17,14 @@ from tests.ktls_ends import (
 from tests.offload_queue.ends import (
     PATIENCE,
     RECORD,
-    Half,
+    QueueSender,
     try_send,
 )
 
 
 def test_a_full_ring_is_eagain_and_poll_says_so() -> None:
     with OffloadQueue(depth=4) as queue:
-        half = Half(queue)
+        half = QueueSender(queue)
         taken = half.fill()
         with fails(errno.EAGAIN):
             half.sender.send(b"x", DONTWAIT)
@@ -40,7 +40,7 @@ def test_a_full_ring_is_eagain_and_poll_says_so() -> None:
 
 def test_a_partial_send_tells_how_much_was_taken() -> None:
     with OffloadQueue(depth=4) as queue:
-        half = Half(queue)
+        half = QueueSender(queue)
         half.fill()
         half.drain(RECORD + 22)
         big = bytes(4000 * RECORD)  # more than TCP takes in one go
@@ -53,7 +53,7 @@ def test_a_partial_send_tells_how_much_was_taken() -> None:
 
 def test_a_full_ring_keeps_to_the_timeout() -> None:
     with OffloadQueue(depth=2) as queue:
-        half = Half(queue)
+        half = QueueSender(queue)
         half.fill()
         half.sender.settimeout(0.02)
         with pytest.raises(TimeoutError):
@@ -69,7 +69,7 @@ def test_a_full_ring_keeps_to_the_timeout() -> None:
 
 def test_a_signal_handler_runs_while_a_send_waits() -> None:
     with OffloadQueue(depth=2) as queue:
-        half = Half(queue)
+        half = QueueSender(queue)
         half.fill()
 
         def interrupted(*_: object) -> None:
@@ -86,7 +86,7 @@ def test_a_signal_handler_runs_while_a_send_waits() -> None:
 
 
 def test_a_blocked_connection_does_not_stop_another(queue: OffloadQueue) -> None:
-    blocked, free = Half(queue), Half(queue)
+    blocked, free = QueueSender(queue), QueueSender(queue)
     blocked.fill()
     free.sender.sendall(bytes(RECORD))
     assert len(free.drain(RECORD + 22)) == RECORD + 22

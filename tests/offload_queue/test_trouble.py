@@ -13,7 +13,7 @@ import pytest
 
 from ktls_fast import OffloadQueue
 from tests.forked import fork
-from tests.offload_queue.ends import Half
+from tests.offload_queue.ends import QueueSender
 
 FORKS = 150
 PATIENCE = 10.0
@@ -52,7 +52,7 @@ def in_background(act: Callable[[], object]) -> Callable[[], None]:
 @pytest.mark.parametrize("data", [b"x" * 200, b"x" * 20_000])
 def test_a_child_of_a_fork_runs_while_workers_seal_bytes(data: bytes) -> None:
     with OffloadQueue(2) as queue:
-        halves = [Half(queue) for _ in range(2)]
+        halves = [QueueSender(queue) for _ in range(2)]
         readers = [in_background(partial(half.wire.recv, 1 << 20)) for half in halves]
         writers = [in_background(partial(_send_fresh, half, data)) for half in halves]
         try:
@@ -70,14 +70,14 @@ def test_a_child_of_a_fork_runs_while_workers_seal_bytes(data: bytes) -> None:
                 end()
 
 
-def _send_fresh(half: Half, data: bytes) -> None:
+def _send_fresh(half: QueueSender, data: bytes) -> None:
     """Send bytes that nobody else holds."""
     half.sender.send(bytes(bytearray(data)))
 
 
 def test_bytes_are_let_go_with_the_next_call() -> None:
     with OffloadQueue() as queue:
-        half = Half(queue)
+        half = QueueSender(queue)
         data = bytes(bytearray(1000))
         before = sys.getrefcount(data)
         for _ in range(3):

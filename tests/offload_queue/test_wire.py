@@ -20,7 +20,7 @@ from tests.ktls_ends import (
     receive,
     send_typed,
 )
-from tests.offload_queue.ends import PATIENCE, Half, over
+from tests.offload_queue.ends import PATIENCE, QueueSender, over
 from tests.reference import HANDSHAKE, pattern
 
 Call = tuple[str, int, int]
@@ -37,7 +37,7 @@ CALLS: st.SearchStrategy[list[Call]] = st.lists(
 )
 
 
-def play(half: Half, calls: list[Call]) -> bytes:
+def play(half: QueueSender, calls: list[Call]) -> bytes:
     """Make the calls, and give all that they put on the wire."""
     number = 0
     with half.wire:
@@ -70,7 +70,7 @@ def play(half: Half, calls: list[Call]) -> bytes:
 def test_the_wire_is_that_of_the_software_path(workers: int, depth: int, calls: list[Call]) -> None:
     """D-8, R-API-2."""
     with OffloadQueue(workers, depth=depth) as queue:
-        assert play(Half(queue), calls) == play(Half(None), calls)
+        assert play(QueueSender(queue), calls) == play(QueueSender(None), calls)
 
 
 @pytest.mark.parametrize("policy", ["cover-letter", "v17"])

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 from ktls_fast import ClientConfig, Connection, ServerConfig, TrafficSecret
-from tests.peers.pki import Identity, pki
-from tests.peers.raw import Half, RawPeer, secret_for
+from tests.peers.pki import CertificateAndKey, pki
+from tests.peers.raw import RawPeer, RecordDirection, secret_for
 from tests.peers.support import DEADLINE, answer, dial, listener, port_of, socket_pair, start
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ T = TypeVar("T")
 LOCAL_SEED, PEER_SEED = 1, 101
 
 
-class Limits(TypedDict, total=False):
+class RekeyLimits(TypedDict, total=False):
     """The options that say when keys are renewed, and how often the peer may renew its key."""
 
     rekey_bytes: int
@@ -32,7 +32,7 @@ class Limits(TypedDict, total=False):
     key_update_limit: tuple[int, float]
 
 
-class Options(Limits, total=False):
+class ConfigOptions(RekeyLimits, total=False):
     """The options of both kinds of configuration."""
 
     alpn: Sequence[str]
@@ -41,7 +41,7 @@ class Options(Limits, total=False):
     keylog: str
 
 
-class ServerOptions(Options, total=False):
+class ServerOptions(ConfigOptions, total=False):
     """The options of a server, besides its certificate."""
 
     client_roots: bytes
@@ -49,7 +49,7 @@ class ServerOptions(Options, total=False):
     tickets: int
 
 
-class ClientOptions(Options, total=False):
+class ClientOptions(ConfigOptions, total=False):
     """The options of a client, besides its roots."""
 
     cert: bytes
@@ -58,7 +58,7 @@ class ClientOptions(Options, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class ConnectionSummary:
     """The parameters of a connection at its end."""
 
     version: str
@@ -71,9 +71,9 @@ class Summary:
     rx_generation: int
 
 
-def summary(conn: Connection) -> Summary:
+def summary(conn: Connection) -> ConnectionSummary:
     """Return the parameters of a connection."""
-    return Summary(
+    return ConnectionSummary(
         version=conn.version,
         cipher=conn.cipher,
         alpn=conn.alpn,
@@ -85,7 +85,7 @@ def summary(conn: Connection) -> Summary:
 
 
 def server_config(
-    identity: Identity | None = None, **options: Unpack[ServerOptions]
+    identity: CertificateAndKey | None = None, **options: Unpack[ServerOptions]
 ) -> ServerConfig:
     """Return the configuration of a server for ``localhost``."""
     identity = identity or pki().server
@@ -116,7 +116,9 @@ def serve_once(
     return port_of(listening), start(run)
 
 
-def echo(conn: Connection, before_reply: Callable[[Connection], None] | None = None) -> Summary:
+def echo(
+    conn: Connection, before_reply: Callable[[Connection], None] | None = None
+) -> ConnectionSummary:
     """Echo all data until the peer closes, and return the summary.
 
     ``before_reply`` is called before each reply, and may rekey.
@@ -129,7 +131,9 @@ def echo(conn: Connection, before_reply: Callable[[Connection], None] | None = N
     return summary(conn)
 
 
-def echoing(before_reply: Callable[[Connection], None] | None) -> Callable[[Connection], Summary]:
+def echoing(
+    before_reply: Callable[[Connection], None] | None,
+) -> Callable[[Connection], ConnectionSummary]:
     """Return an :func:`echo` for :func:`serve_once`."""
     return lambda conn: echo(conn, before_reply)
 
@@ -153,7 +157,7 @@ def paired(
     server_side: bool = True,
     suite: int = 0x1301,
     received: bytes = b"",
-    **limits: Unpack[Limits],
+    **limits: Unpack[RekeyLimits],
 ) -> Iterator[tuple[Connection, RawPeer]]:
     """Yield a connection of ours without a handshake, and its peer made by hand."""
     near, far = socket_pair()
@@ -175,12 +179,14 @@ def paired(
 
 def raw_peer(sock: socket.socket, suite: int = 0x1301) -> RawPeer:
     """Return the far end of a :func:`paired` connection."""
-    return RawPeer(sock, tx=peer_half(suite), rx=Half(suite, secret_for(suite, LOCAL_SEED)))
+    return RawPeer(
+        sock, tx=peer_half(suite), rx=RecordDirection(suite, secret_for(suite, LOCAL_SEED))
+    )
 
 
-def peer_half(suite: int = 0x1301) -> Half:
+def peer_half(suite: int = 0x1301) -> RecordDirection:
     """Return the sending direction of the peer of a :func:`paired` connection."""
-    return Half(suite, secret_for(suite, PEER_SEED))
+    return RecordDirection(suite, secret_for(suite, PEER_SEED))
 
 
 def await_readable(conn: Connection) -> None:

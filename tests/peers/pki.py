@@ -33,7 +33,7 @@ _SIGNS_CERTIFICATES = x509.KeyUsage(
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class CertificateAndKey:
     """A certificate and its private key, both as PEM."""
 
     cert: bytes
@@ -48,17 +48,17 @@ class Pki:
     """The authority that has signed all identities."""
     stranger: bytes
     """Another authority, which has signed none of them."""
-    server: Identity
-    server_rsa: Identity
-    expired: Identity
-    client: Identity
+    server: CertificateAndKey
+    server_rsa: CertificateAndKey
+    expired: CertificateAndKey
+    client: CertificateAndKey
 
     def write_to(self, folder: Path) -> None:
         """Write the PEM files for command-line programs."""
         (folder / "roots.pem").write_bytes(self.roots)
         (folder / "stranger.pem").write_bytes(self.stranger)
         for name in ("server", "server_rsa", "expired", "client"):
-            identity: Identity = getattr(self, name)
+            identity: CertificateAndKey = getattr(self, name)
             (folder / f"{name}.pem").write_bytes(identity.cert)
             (folder / f"{name}.key").write_bytes(identity.key)
 
@@ -94,14 +94,16 @@ class _Authority:
             builder = builder.add_extension(extension, critical=True)
         self.pem = _pem(self._sign(builder))
 
-    def issue(self, name: str, key: PrivateKey | None = None, *, days: int = 30) -> Identity:
+    def issue(
+        self, name: str, key: PrivateKey | None = None, *, days: int = 30
+    ) -> CertificateAndKey:
         """Issue a leaf for ``name`` that expires in ``days`` days, or has expired if negative."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_name(name), self._name, key, days=days)
         for extension in _leaf_extensions(name):
             builder = builder.add_extension(extension, critical=False)
         cert = self._sign(builder)
-        return Identity(_pem(cert), key_pem(key, serialization.PrivateFormat.PKCS8))
+        return CertificateAndKey(_pem(cert), key_pem(key, serialization.PrivateFormat.PKCS8))
 
     def _sign(self, builder: x509.CertificateBuilder) -> x509.Certificate:
         """Sign with an Authority Key Identifier, which OpenSSL's strict check requires.

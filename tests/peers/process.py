@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-class Stream:
+class OutputStream:
     """The data of a file descriptor, which a thread reads up to its end."""
 
     def __init__(self, fd: int, keep: Callable[[bytes], bytes] = bytes) -> None:
@@ -80,7 +80,7 @@ class Stream:
             return b""
 
 
-class Child:
+class ProgramProcess:
     """A process with its three streams.
 
     With ``terminal`` its output is a terminal: ``openssl s_server`` prints through a C stream,
@@ -103,8 +103,8 @@ class Child:
         assert self._process.stdin is not None
         assert self._process.stderr is not None
         self._stdin = self._process.stdin
-        self.output = Stream(ours, keep)
-        self.errors = Stream(os.dup(self._process.stderr.fileno()))
+        self.output = OutputStream(ours, keep)
+        self.errors = OutputStream(os.dup(self._process.stderr.fileno()))
         self._process.stderr.close()
 
     def write(self, data: bytes) -> None:

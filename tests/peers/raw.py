@@ -68,7 +68,7 @@ def secret_for(suite: int, seed: int) -> bytes:
     return bytes((seed + at) & 0xFF for at in range(hash_of(suite).digest_size))
 
 
-class Half:
+class RecordDirection:
     """One direction of a connection, which seals or opens records under its traffic key."""
 
     def __init__(self, suite: int, secret: bytes) -> None:
@@ -118,7 +118,7 @@ class Half:
 class RawPeer:
     """The far end of a connection, which sends by ``tx`` and receives by ``rx``."""
 
-    def __init__(self, sock: socket.socket, tx: Half, rx: Half) -> None:
+    def __init__(self, sock: socket.socket, tx: RecordDirection, rx: RecordDirection) -> None:
         """Take over ``sock``."""
         sock.settimeout(DEADLINE)
         self.sock = sock

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.peers.ours import client_config, connect, echoing, read_exactly, serve_once
-from tests.peers.process import Child
+from tests.peers.process import ProgramProcess
 from tests.peers.support import DEADLINE, SUITES, octal
 from tests.ports import free_port
 
@@ -31,23 +31,25 @@ def gnutls_serv(require_tool: Callable[[str], str], pems: Path) -> Iterator[int]
     port = free_port()
     arguments = [require_tool("gnutls-serv"), "--echo", "--disable-client-cert", "-p", str(port)]
     arguments += [f"--x509certfile={pems / 'server.pem'}", f"--x509keyfile={pems / 'server.key'}"]
-    with Child(arguments) as server:
+    with ProgramProcess(arguments) as server:
         server.errors.until(b"listening on IPv4")
         server.errors.until(b"done\n")
         yield port
 
 
 @contextmanager
-def gnutls_cli(tool: str, port: int, pems: Path, log: Path, protocol: str) -> Iterator[Child]:
+def gnutls_cli(
+    tool: str, port: int, pems: Path, log: Path, protocol: str
+) -> Iterator[ProgramProcess]:
     """Yield a client that prints only data."""
     arguments = [tool, "-p", str(port), "--inline-commands", f"--logfile={log}"]
     arguments += ["--sni-hostname=localhost", "--verify-hostname=localhost", "127.0.0.1"]
     arguments += [f"--x509cafile={pems / 'roots.pem'}", f"--priority={protocol}"]
-    with Child(arguments) as client:
+    with ProgramProcess(arguments) as client:
         yield client
 
 
-def exchange(client: Child, data: bytes) -> None:
+def exchange(client: ProgramProcess, data: bytes) -> None:
     """Have a line echoed by our server."""
     client.write(data + b"\n")
     assert client.output.exactly(len(data) + 1) == data + b"\n"

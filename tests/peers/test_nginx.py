@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.peers.ours import client_config, connect
-from tests.peers.process import Child
+from tests.peers.process import ProgramProcess
 from tests.peers.support import octal
 from tests.ports import free_port
 
@@ -57,7 +57,7 @@ def nginx(
     (tmp_path / "root" / "body").write_bytes(BODY)
     config = tmp_path / "nginx.conf"
     config.write_text(CONFIG.format(folder=tmp_path, port=port, pems=pems))
-    with Child([tool, "-p", str(tmp_path), "-c", str(config), "-e", "stderr"]) as server:
+    with ProgramProcess([tool, "-p", str(tmp_path), "-c", str(config), "-e", "stderr"]) as server:
         server.errors.until(b"event method")  # told once it listens
         yield port
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.peers.ours import Limits, Summary
+    from tests.peers.ours import ConnectionSummary, RekeyLimits
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_hundred_requests_with_data_in_between(openssl: str, pems: Path) -> No
 
 
 @pytest.mark.parametrize("limits", [{"rekey_bytes": 4096}, {"rekey_records": 2}], ids=str)
-def test_automatic_updates_are_followed(openssl: str, pems: Path, limits: Limits) -> None:
+def test_automatic_updates_are_followed(openssl: str, pems: Path, limits: RekeyLimits) -> None:
     config = server_config(**limits)
     port, served = serve_once(echoing(None), config)
     with s_client(openssl, port, pems, "-tls1_3") as client:
@@ -136,5 +136,5 @@ def test_rsa_certificate_serves_both_versions(openssl: str, pems: Path) -> None:
         assert served.result(DEADLINE).version == version
 
 
-def _keys(summary: Summary) -> tuple[str, int, int]:
+def _keys(summary: ConnectionSummary) -> tuple[str, int, int]:
     return summary.cipher, summary.tx_generation, summary.rx_generation

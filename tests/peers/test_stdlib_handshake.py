@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ktls_fast import Connection, HandshakeError
-from tests.peers.ours import Summary, client_config, connect, echo, server_config
+from tests.peers.ours import ConnectionSummary, client_config, connect, echo, server_config
 from tests.peers.pki import pki
 from tests.peers.stdlib import (
     TLS12,
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=str)
 
 
-def serve(config: ServerConfig, connections: int) -> tuple[int, Future[list[Summary]]]:
+def serve(config: ServerConfig, connections: int) -> tuple[int, Future[list[ConnectionSummary]]]:
     """Our echo server for several connections, one after the other, with one configuration."""
     listening = listener()
 
-    def one() -> Summary:
+    def one() -> ConnectionSummary:
         with Connection.server(answer(listening), config) as conn:
             return echo(conn)
 
-    def run() -> list[Summary]:
+    def run() -> list[ConnectionSummary]:
         with listening:
             return [one() for _ in range(connections)]
 

@@ -8,8 +8,8 @@ from tests.ktls_ends import (
     SOL_TLS,
     TLS_RX,
     TLS_TX,
-    Ends,
-    Pair,
+    KtlsEnds,
+    MakePair,
     attached,
     install,
     send_typed,
@@ -76,7 +76,7 @@ VARIANTS = [
 
 
 @dataclass
-class TlsEnds(Ends):
+class TlsEnds(KtlsEnds):
     """The ends of the fixture "tls", with keys of the variant and a KeyUpdate of six bytes."""
 
     variant: Variant = field(kw_only=True)
@@ -98,7 +98,7 @@ def filled(cipher: Cipher, number: int, version: int = TLS13) -> TrafficKey:
     return TrafficKey(version, cipher, key, iv, salt, int.from_bytes(fill * 8, "big"))
 
 
-def tls_ends(pair: Pair, variant: Variant) -> TlsEnds:
+def tls_ends(pair: MakePair, variant: Variant) -> TlsEnds:
     """Return ends with the key of generation 0 for sending and for receiving."""
     bare = attached(pair)
     ends = TlsEnds(bare.sender, bare.receiver, bare.namespace, variant=variant)
@@ -109,6 +109,6 @@ def tls_ends(pair: Pair, variant: Variant) -> TlsEnds:
     return ends
 
 
-def rekey_counters(ends: Ends) -> list[int]:
+def rekey_counters(ends: KtlsEnds) -> list[int]:
     """Return the increases of ``REKEY_COUNTERS``."""
     return [ends.counted(name) for name in REKEY_COUNTERS]

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from tests.ktls_ends import SOL_TLS, TLS_RX, TLS_TX, Ends, fails, install
+from tests.ktls_ends import SOL_TLS, TLS_RX, TLS_TX, KtlsEnds, fails, install
 from tests.reference import AES_GCM_128, TLS12, TLS13
 from tests.selftest.ends import filled, rekey_counters
 
@@ -16,7 +16,7 @@ def key(number: int, version: int = TLS13) -> bytes:
     return filled(AES_GCM_128, number, version).struct()
 
 
-def test_without_keys_bytes_pass_as_they_are(tls_basic: Ends) -> None:
+def test_without_keys_bytes_pass_as_they_are(tls_basic: KtlsEnds) -> None:
     """tls_basic.base_base. S1.3-9."""
     assert tls_basic.sender.send(b"test_read\0") == 10
     assert tls_basic.receiver.recv(10) == b"test_read\0"
@@ -26,7 +26,7 @@ def test_without_keys_bytes_pass_as_they_are(tls_basic: Ends) -> None:
     ("version", "cipher_type"), [(200, 51), (TLS12, 50), (TLS12, 59), (TLS12, 10), (TLS12, 70)]
 )
 def test_an_unknown_version_or_cipher_is_refused(
-    tls_basic: Ends, version: int, cipher_type: int
+    tls_basic: KtlsEnds, version: int, cipher_type: int
 ) -> None:
     """tls_basic.bad_cipher. S1.4-5, S1.4-7."""
     with fails(errno.EINVAL):
@@ -35,7 +35,7 @@ def test_an_unknown_version_or_cipher_is_refused(
         )
 
 
-def test_a_send_under_the_last_number_fails(tls_basic: Ends) -> None:
+def test_a_send_under_the_last_number_fails(tls_basic: KtlsEnds) -> None:
     """tls_basic.recseq_wrap. S2.3-1."""
     last = filled(AES_GCM_128, 0, TLS12).at((1 << 64) - 1)
     install(tls_basic.sender, TLS_TX, last)
@@ -44,7 +44,7 @@ def test_a_send_under_the_last_number_fails(tls_basic: Ends) -> None:
         tls_basic.sender.send(b"test_read\0")
 
 
-def test_a_receiver_rekeys_before_any_record(tls_basic: Ends) -> None:
+def test_a_receiver_rekeys_before_any_record(tls_basic: KtlsEnds) -> None:
     """tls_basic.rekey_rx. S1.4-10, S1.4-11, K-16."""
     tls_basic.sender.setsockopt(SOL_TLS, TLS_TX, key(1))
     tls_basic.receiver.setsockopt(SOL_TLS, TLS_RX, key(0))
@@ -54,7 +54,7 @@ def test_a_receiver_rekeys_before_any_record(tls_basic: Ends) -> None:
     assert rekey_counters(tls_basic) == [0, 0, 1, 0, 0, 0]
 
 
-def test_a_sender_rekeys_before_any_record(tls_basic: Ends) -> None:
+def test_a_sender_rekeys_before_any_record(tls_basic: KtlsEnds) -> None:
     """tls_basic.rekey_tx. S1.4-10, S1.4-11, K-23."""
     tls_basic.sender.setsockopt(SOL_TLS, TLS_TX, key(0))
     tls_basic.receiver.setsockopt(SOL_TLS, TLS_RX, key(1))
@@ -64,7 +64,7 @@ def test_a_sender_rekeys_before_any_record(tls_basic: Ends) -> None:
     assert rekey_counters(tls_basic) == [1, 0, 0, 0, 0, 0]
 
 
-def test_a_socket_cannot_be_disconnected_and_early_records_are_read(tls_basic: Ends) -> None:
+def test_a_socket_cannot_be_disconnected_and_early_records_are_read(tls_basic: KtlsEnds) -> None:
     """tls_basic.disconnect, but for connect(AF_UNSPEC), which Python cannot say. S1.4-12."""
     tls_basic.sender.setsockopt(SOL_TLS, TLS_TX, key(0))
     assert tls_basic.sender.send(MESSAGE) == len(MESSAGE)

@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 import pytest
 
 from ktls_fast import KtlsSocket
-from tests.ktls_pipe import Pipe, open_pipe
+from tests.ktls_pipe import PipeEnds, open_pipe
 from tests.reference import MAX_PLAINTEXT, pattern
 from tests.selftest.ends import TlsEnds
 from tests.selftest.processes import in_child
@@ -69,7 +69,7 @@ def test_two_processes_that_do_not_block(tls: TlsEnds) -> None:
             sent += fill(tls.sender, content[sent:])
 
 
-def wait_for_byte(pipe: Pipe) -> None:
+def wait_for_byte(pipe: PipeEnds) -> None:
     assert select([pipe.out], [], [], PATIENCE)[0], "the other process does not answer"
     os.read(pipe.out, 1)
 

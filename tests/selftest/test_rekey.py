@@ -15,7 +15,7 @@ from tests.ktls_ends import (
     install,
     receive,
 )
-from tests.ktls_pipe import Pipe
+from tests.ktls_pipe import PipeEnds
 from tests.reference import AES_GCM_256, CHACHA20_POLY1305, HANDSHAKE, TLS12, TLS13, pattern
 from tests.selftest.ends import SIX_BYTES, TlsEnds, filled, rekey_counters
 
@@ -93,7 +93,7 @@ def test_a_key_update_is_peeked_at(tls13: TlsEnds) -> None:
     assert rekey_counters(tls13) == [1, 0, 1, 0, 1, 0]
 
 
-def test_splice_stops_at_the_key_update(tls13: TlsEnds, pipe: Pipe) -> None:
+def test_splice_stops_at_the_key_update(tls13: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_rekey. S3.7-1, S3.7-2, S3.7-3."""
     content = pattern(16384)
     assert tls13.sender.send(content[:8192]) == 8192
@@ -113,7 +113,7 @@ def test_splice_stops_at_the_key_update(tls13: TlsEnds, pipe: Pipe) -> None:
     assert rekey_counters(tls13) == [1, 0, 1, 0, 1, 0]
 
 
-def test_a_pause_does_not_keep_peeked_data_from_a_pipe(tls13: TlsEnds, pipe: Pipe) -> None:
+def test_a_pause_does_not_keep_peeked_data_from_a_pipe(tls13: TlsEnds, pipe: PipeEnds) -> None:
     """tls.rekey_peek_splice. K-10, K-15."""
     assert tls13.sender.send(BEFORE) == 26
     update_sender(tls13)

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tests.ktls_ends import DONTWAIT, PEEK, fails, receive, send_typed
-from tests.ktls_pipe import Pipe, open_pipe
+from tests.ktls_pipe import PipeEnds, open_pipe
 from tests.reference import MAX_PLAINTEXT, pattern
 from tests.selftest.ends import OTHER_TYPE, WAITALL, TlsEnds
 
@@ -15,14 +15,14 @@ CONTENT = pattern(MAX_PLAINTEXT)
 TEXT = b"test_send\0"
 
 
-def test_what_a_pipe_holds_is_sent(tls: TlsEnds, pipe: Pipe) -> None:
+def test_what_a_pipe_holds_is_sent(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_from_pipe. S2.4-2."""
     os.write(pipe.into, CONTENT)
     assert tls.sender.splice_from(pipe.out, MAX_PLAINTEXT) == MAX_PLAINTEXT
     assert tls.receiver.recv(MAX_PLAINTEXT, WAITALL) == CONTENT
 
 
-def test_bytes_are_spliced_one_by_one_into_an_open_record(tls: TlsEnds, pipe: Pipe) -> None:
+def test_bytes_are_spliced_one_by_one_into_an_open_record(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_more. S2.4-2."""
     os.write(pipe.into, CONTENT[:32])
     for _ in range(32):
@@ -33,7 +33,7 @@ def test_bytes_are_spliced_one_by_one_into_an_open_record(tls: TlsEnds, pipe: Pi
     assert receive(tls.receiver)[0] == CONTENT[:32] + b"end"
 
 
-def test_what_two_pipes_hold_is_sent_in_order(tls: TlsEnds, pipe: Pipe) -> None:
+def test_what_two_pipes_hold_is_sent_in_order(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_from_pipe2."""
     with open_pipe() as other:
         for number, each in enumerate((pipe, other)):
@@ -42,7 +42,7 @@ def test_what_two_pipes_hold_is_sent_in_order(tls: TlsEnds, pipe: Pipe) -> None:
     assert tls.receiver.recv(16000, WAITALL) == CONTENT[:16000]
 
 
-def test_a_pipe_follows_data(tls: TlsEnds, pipe: Pipe) -> None:
+def test_a_pipe_follows_data(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.send_and_splice."""
     assert tls.sender.send(TEXT) == 10
     assert tls.receiver.recv(10, WAITALL) == TEXT
@@ -51,14 +51,14 @@ def test_a_pipe_follows_data(tls: TlsEnds, pipe: Pipe) -> None:
     assert tls.receiver.recv(MAX_PLAINTEXT, WAITALL) == CONTENT
 
 
-def test_a_record_goes_into_a_pipe(tls: TlsEnds, pipe: Pipe) -> None:
+def test_a_record_goes_into_a_pipe(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_to_pipe. S3.7-1."""
     assert tls.sender.send(CONTENT) == MAX_PLAINTEXT
     assert tls.receiver.splice_to(pipe.into, MAX_PLAINTEXT) == MAX_PLAINTEXT
     assert os.read(pipe.out, MAX_PLAINTEXT) == CONTENT
 
 
-def test_control_does_not_go_into_a_pipe(tls: TlsEnds, pipe: Pipe) -> None:
+def test_control_does_not_go_into_a_pipe(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_cmsg_to_pipe. S3.7-2."""
     assert send_typed(tls.sender, TEXT, OTHER_TYPE) == 10
     with fails(errno.EINVAL):
@@ -68,7 +68,7 @@ def test_control_does_not_go_into_a_pipe(tls: TlsEnds, pipe: Pipe) -> None:
     assert receive(tls.receiver, 10, WAITALL) == (TEXT, OTHER_TYPE)
 
 
-def test_control_that_is_open_does_not_go_into_a_pipe(tls: TlsEnds, pipe: Pipe) -> None:
+def test_control_that_is_open_does_not_go_into_a_pipe(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_dec_cmsg_to_pipe. S3.7-2."""
     assert send_typed(tls.sender, TEXT, OTHER_TYPE) == 10
     with fails(errno.EIO):
@@ -78,7 +78,7 @@ def test_control_that_is_open_does_not_go_into_a_pipe(tls: TlsEnds, pipe: Pipe) 
     assert receive(tls.receiver, 10, WAITALL) == (TEXT, OTHER_TYPE)
 
 
-def test_a_pipe_gets_what_a_receive_left(tls: TlsEnds, pipe: Pipe) -> None:
+def test_a_pipe_gets_what_a_receive_left(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.recv_and_splice. S3.3-6."""
     assert tls.sender.send(CONTENT) == MAX_PLAINTEXT
     assert tls.receiver.recv(8192, WAITALL) == CONTENT[:8192]
@@ -86,7 +86,7 @@ def test_a_pipe_gets_what_a_receive_left(tls: TlsEnds, pipe: Pipe) -> None:
     assert os.read(pipe.out, 8192) == CONTENT[8192:]
 
 
-def test_a_pipe_gets_what_was_peeked_at(tls: TlsEnds, pipe: Pipe) -> None:
+def test_a_pipe_gets_what_was_peeked_at(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.peek_and_splice. S3.5-1, S3.7-1."""
     for start in range(0, MAX_PLAINTEXT, 4096):
         assert tls.sender.send(CONTENT[start : start + 4096]) == 4096
@@ -96,7 +96,7 @@ def test_a_pipe_gets_what_was_peeked_at(tls: TlsEnds, pipe: Pipe) -> None:
     assert os.read(pipe.out, MAX_PLAINTEXT) == CONTENT
 
 
-def test_a_small_pipe_gets_a_record_piece_by_piece(tls: TlsEnds, pipe: Pipe) -> None:
+def test_a_small_pipe_gets_a_record_piece_by_piece(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_to_pipe_small. S3.7-1."""
     pipe.resize(4096)
     got = b""
@@ -108,7 +108,7 @@ def test_a_small_pipe_gets_a_record_piece_by_piece(tls: TlsEnds, pipe: Pipe) -> 
     assert got == CONTENT
 
 
-def test_49_buffers_of_a_pipe_make_one_record(tls: TlsEnds, pipe: Pipe) -> None:
+def test_49_buffers_of_a_pipe_make_one_record(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_short, with bytes from other pipes in place of vmsplice."""
     pipe.resize(64 * 4096)
     os.set_blocking(pipe.into, False)

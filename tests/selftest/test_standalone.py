@@ -19,8 +19,8 @@ from tests.ktls_ends import (
     TCP_ULP,
     TLS_RX,
     TLS_TX,
-    Ends,
-    Pair,
+    KtlsEnds,
+    MakePair,
     attach,
     fails,
     install,
@@ -46,7 +46,7 @@ def set_limit(sender: KtlsSocket, limit: int) -> None:
     sender.setsockopt(SOL_TLS, MAX_PAYLOAD_LEN, struct.pack("H", limit))
 
 
-def test_the_payload_limit_cuts_records(tcp_pair: Pair) -> None:
+def test_the_payload_limit_cuts_records(tcp_pair: MakePair) -> None:
     """standalone.tls_12_tx_max_payload_len. S1.4-16."""
     near, raw = tcp_pair()
     sender = attach(near)
@@ -60,7 +60,7 @@ def test_the_payload_limit_cuts_records(tcp_pair: Pair) -> None:
     assert sum(sizes) == 1024
 
 
-def test_the_payload_limit_stays_while_a_record_is_open(tcp_pair: Pair) -> None:
+def test_the_payload_limit_stays_while_a_record_is_open(tcp_pair: MakePair) -> None:
     """standalone.tls_12_tx_max_payload_len_open_rec. S1.4-17."""
     near, raw = tcp_pair()
     sender = attach(near)
@@ -93,13 +93,13 @@ def test_the_ulp_waits_for_the_connection() -> None:
             end.setsockopt(*ULP)
 
 
-def test_the_longest_struct_is_taken(tls_basic: Ends) -> None:
+def test_the_longest_struct_is_taken(tls_basic: KtlsEnds) -> None:
     """standalone.keysizes. S1.2-2."""
     install(tls_basic.sender, TLS_TX, GCM12)
     install(tls_basic.receiver, TLS_RX, GCM12)
 
 
-def test_expect_no_pad_is_told_as_it_was_set(tls_basic: Ends) -> None:
+def test_expect_no_pad_is_told_as_it_was_set(tls_basic: KtlsEnds) -> None:
     """standalone.no_pad. S1.4-15."""
     install(tls_basic.sender, TLS_TX, filled(AES_GCM_256, 0, TLS13))
     install(tls_basic.receiver, TLS_RX, filled(AES_GCM_256, 0, TLS13))
@@ -123,7 +123,7 @@ def test_addresses_of_ipv6_stay() -> None:
         assert end.getsockname() == before == address
 
 
-def test_records_that_came_before_the_ulp_are_read(tcp_pair: Pair) -> None:
+def test_records_that_came_before_the_ulp_are_read(tcp_pair: MakePair) -> None:
     """standalone.prequeue. S1.4-12."""
     near, far = tcp_pair()
     sender = attach(near)
@@ -138,7 +138,7 @@ def unread(end: KtlsSocket) -> int:
     return int.from_bytes(fcntl.ioctl(end.fileno(), termios.FIONREAD, bytes(4)), "little")
 
 
-def test_a_receive_from_before_the_key_takes_sealed_bytes(tls_basic: Ends) -> None:
+def test_a_receive_from_before_the_key_takes_sealed_bytes(tls_basic: KtlsEnds) -> None:
     """standalone.data_steal, with a thread in place of a process. S1.3-9."""
     sender, receiver = tls_basic.sender, tls_basic.receiver
     with blocked(lambda: receiver.recv(10_001, WAITALL)) as got:

@@ -13,7 +13,7 @@ import pytest
 from ktls_fast import KtlsSocket
 from ktls_fast._tools.conformance.blocked import blocked, once_blocked
 from ktls_fast.selectors import KtlsSelector
-from tests.ktls_ends import DONTWAIT, TLS_RX, TLS_TX, Pair, attach, fails, install, send_typed
+from tests.ktls_ends import DONTWAIT, TLS_RX, TLS_TX, MakePair, attach, fails, install, send_typed
 from tests.reference import pattern
 from tests.selftest.ends import OTHER_TYPE, VARIANTS, Variant
 
@@ -54,7 +54,7 @@ def spoil(record: bytes) -> bytes:
 
 
 @pytest.fixture(params=VARIANTS[:2], ids=lambda variant: variant.name)
-def tls_err(request: pytest.FixtureRequest, tcp_pair: Pair) -> Wires:
+def tls_err(request: pytest.FixtureRequest, tcp_pair: MakePair) -> Wires:
     """Return two connections with the ULP, one end of each with a key."""
     variant: Variant = request.param
     wires = Wires(*map(attach, (*tcp_pair(), *tcp_pair())))

@@ -9,8 +9,8 @@ import pytest
 
 from ktls_fast import KtlsSocket
 from tests.cipher_vectors import kernel_records
-from tests.ktls_ends import DONTWAIT, PEEK, TLS_RX, Pair, attach, fails, install, receive
-from tests.ktls_pipe import Pipe
+from tests.ktls_ends import DONTWAIT, PEEK, TLS_RX, MakePair, attach, fails, install, receive
+from tests.ktls_pipe import PipeEnds
 from tests.reference import AES_CCM_128, APPLICATION_DATA, HANDSHAKE, TLS12, TLS13
 from tests.selftest.ends import filled
 
@@ -59,7 +59,7 @@ def wire(layout: str, version: int = TLS12) -> bytes:
 
 
 def receiver_of(
-    pair: Pair, records: bytes, version: int = TLS12
+    pair: MakePair, records: bytes, version: int = TLS12
 ) -> tuple[socket.socket, KtlsSocket]:
     """Return a receiver that was sent these records, and the other end, which must stay open."""
     raw, far = pair()
@@ -71,7 +71,7 @@ def receiver_of(
 
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
 @pytest.mark.parametrize("layout", RECEIVED)
-def test_empty_records_in_every_order(tcp_pair: Pair, layout: str, version: int) -> None:
+def test_empty_records_in_every_order(tcp_pair: MakePair, layout: str, version: int) -> None:
     """S3.3-12, S3.3-13.
 
     zero_len.data_data_data, zero_len.data_0ctrl_data, zero_len.0data_0data_0data,
@@ -85,7 +85,7 @@ def test_empty_records_in_every_order(tcp_pair: Pair, layout: str, version: int)
         receive(receiver, 128)
 
 
-def test_a_peek_passes_over_empty_records(tcp_pair: Pair) -> None:
+def test_a_peek_passes_over_empty_records(tcp_pair: MakePair) -> None:
     """zero_len.peek. S3.3-12, S3.5-1."""
     _, receiver = receiver_of(tcp_pair, wire("0data_0data_data"))
     assert receiver.recv(128, PEEK | DONTWAIT) == HELLO
@@ -94,7 +94,7 @@ def test_a_peek_passes_over_empty_records(tcp_pair: Pair) -> None:
         receiver.recv(128, DONTWAIT)
 
 
-def test_a_peek_of_empty_records_alone_finds_nothing(tcp_pair: Pair) -> None:
+def test_a_peek_of_empty_records_alone_finds_nothing(tcp_pair: MakePair) -> None:
     """zero_len.peek. S3.3-12."""
     _, receiver = receiver_of(tcp_pair, wire("0data_0data_0data"))
     with pytest.raises(BlockingIOError):
@@ -108,7 +108,7 @@ def test_a_peek_of_empty_records_alone_finds_nothing(tcp_pair: Pair) -> None:
     [("0data_data", [0, 11]), ("0data_0data_data", [0, 0, 11]), ("0data_0data_0data", [0, 0, 0])],
 )
 def test_splice_takes_empty_records(
-    tcp_pair: Pair, pipe: Pipe, layout: str, sizes: list[int]
+    tcp_pair: MakePair, pipe: PipeEnds, layout: str, sizes: list[int]
 ) -> None:
     """zero_len.splice. S3.7-1."""
     _, receiver = receiver_of(tcp_pair, wire(layout))
@@ -121,7 +121,7 @@ def test_splice_takes_empty_records(
     assert os.read(pipe.out, 128) == (HELLO if 11 in sizes else b"") + b"."
 
 
-def test_splice_stops_at_an_empty_control_record(tcp_pair: Pair, pipe: Pipe) -> None:
+def test_splice_stops_at_an_empty_control_record(tcp_pair: MakePair, pipe: PipeEnds) -> None:
     """zero_len.splice. S3.7-2, S3.3-13."""
     _, receiver = receiver_of(tcp_pair, wire("0data_0ctrl"))
     assert receiver.splice_to(pipe.into, 128, SPLICE_NONBLOCK) == 0
