@@ -1,4 +1,4 @@
-"""What may hold the bytes: every C-contiguous buffer, and nothing else."""
+"""Arguments for bytes: every C-contiguous buffer, and nothing else."""
 
 import array
 import ctypes

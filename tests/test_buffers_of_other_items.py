@@ -1,4 +1,4 @@
-"""Buffers whose items are no bytes: what ``socket.send`` takes and ``socket.recv_into`` fills."""
+"""Buffers whose items are not bytes, as ``socket.send`` and ``socket.recv_into`` take them."""
 
 import array
 import contextlib

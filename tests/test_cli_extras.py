@@ -1,4 +1,4 @@
-"""Commands without what the extras of the package bring: they say what to install, or need none."""
+"""Commands without the optional packages: they name what to install, or work without it."""
 
 import signal
 import subprocess

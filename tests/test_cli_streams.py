@@ -1,4 +1,4 @@
-"""Commands whose standard streams are closed, full, or read by nobody."""
+"""Commands whose standard streams are closed or full, or have no reader."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ Result = tuple[int, str]
 
 
 def run(arguments: str, redirections: str, *, unbuffered: bool = False) -> Result:
-    """Run a command as a shell does; returns its exit status and what it says on standard error."""
+    """Run a command as a shell does; return its exit status and its standard error."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1" if unbuffered else ""}
     script = f'"$@" {redirections}'
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Configurations that cannot work are refused when they are made, and say what is wrong."""
+"""Invalid configurations are refused when they are created, with the reason."""
 
 from __future__ import annotations
 

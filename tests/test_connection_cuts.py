@@ -1,4 +1,4 @@
-"""TCP may cut a stream of records anywhere: what is read must not depend on where."""
+"""TCP may split a stream of records anywhere, which must not change what is read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What a peer sends, and what it says to who reads it."""
+    """The records that a peer sends, and the expected results of reading them."""
 
     wire: bytes
     data: bytes

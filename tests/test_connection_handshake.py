@@ -1,4 +1,4 @@
-"""Handshakes that cannot succeed: each fails soon, says why, and leaves the peer with an alert."""
+"""Handshakes that fail: each fails soon with the reason, and sends an alert to the peer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def client_hello() -> bytes:
 def shake(
     client: ClientConfig, server: ServerConfig, name: str = "localhost"
 ) -> tuple[Future[str], Future[str]]:
-    """Our client with our server; each tells its version."""
+    """Connect our client to our server; return futures of their versions."""
     near, far = socket_pair()
     return (
         start(lambda: _version(Connection.client(near, client, name))),

@@ -1,4 +1,4 @@
-"""KtlsSelector and Connections: what waits inside is ready, as at a KtlsSocket."""
+"""KtlsSelector with Connections: buffered data makes one ready, as for a KtlsSocket."""
 
 from __future__ import annotations
 

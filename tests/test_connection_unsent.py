@@ -1,4 +1,4 @@
-"""What a call that does not wait leaves unsent goes out, whatever the caller does next."""
+"""Data that a non-blocking call leaves unsent is sent, whatever calls follow."""
 
 from __future__ import annotations
 

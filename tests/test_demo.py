@@ -1,4 +1,4 @@
-"""The demo: a small one for real, and what it would say of a large one that went wrong."""
+"""The demo: a small run, and the results of runs that fail."""
 
 import hashlib
 import json

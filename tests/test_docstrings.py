@@ -1,4 +1,4 @@
-"""``help()`` and ``inspect.signature`` show at run time what the stub says."""
+"""``help()`` and ``inspect.signature`` show the contents of the stub at run time."""
 
 import ast
 import inspect

@@ -1,4 +1,4 @@
-"""Forks while other threads seal: nobody hangs, and never do both processes go on."""
+"""Forks while other threads seal: no process hangs, and never do both continue."""
 
 import errno
 import subprocess

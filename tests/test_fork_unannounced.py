@@ -1,4 +1,4 @@
-"""A fork that Python is not told of: the parent keeps what it has, and the child gets EBUSY."""
+"""Forks without Python's hooks: the parent keeps its objects, and the child gets EBUSY."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Which backend ``ktls_socket`` chooses, and the kernel's where there is one."""
+"""The choice of a backend by ``ktls_socket``, and the kernel's if the host has one."""
 
 import errno
 import socket

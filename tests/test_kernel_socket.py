@@ -1,4 +1,4 @@
-"""KernelSocket: what it has beyond ``socket.socket``, over TCP without the ULP."""
+"""KernelSocket: its methods beyond ``socket.socket``, on TCP without the ULP."""
 
 import errno
 import io

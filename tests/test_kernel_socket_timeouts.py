@@ -89,7 +89,7 @@ def test_a_send_without_room_waits_unless_told_not_to(
 
 
 def fill(end: KernelSocket) -> int:
-    """Send until there is no room; gives how many bytes were taken."""
+    """Send until TCP's buffers are full; return the number of bytes sent."""
     taken = 0
     try:
         while True:
@@ -99,7 +99,7 @@ def fill(end: KernelSocket) -> int:
 
 
 def drain(end: KernelSocket, size: int) -> None:
-    """Receive so many bytes."""
+    """Receive ``size`` bytes."""
     while size:
         size -= len(end.recv(size))
 

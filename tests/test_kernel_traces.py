@@ -40,14 +40,14 @@ def test_scenario_ends_as_on_the_kernel(scenario: Step) -> None:
 
 
 def not_replayed(name: str) -> str | None:
-    """Why a scenario says nothing about us."""
+    """Return why a scenario cannot be compared, or None."""
     if WITHOUT.get(name) in aead_in_use():
         return f"that kernel had no {WITHOUT[name]}, we have"
     return NOT_REPLAYED.get(name)
 
 
 def same(got: CallResult, want: CallResult) -> bool:
-    """Equal results; where the recording has none, none are asked for."""
+    """Return True if the results are equal to those that the recording has."""
     return {key: got.get(key) for key in want if key not in UNSAID} == {
         key: want[key] for key in want if key not in UNSAID
     }

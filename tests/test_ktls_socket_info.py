@@ -1,4 +1,4 @@
-"""``KtlsSocket.info()``: what sock_diag tells (``docs/kernel-rules.md``, S6.2)."""
+"""``KtlsSocket.info()``: the state that sock_diag reports (``docs/kernel-rules.md``, S6.2)."""
 
 import errno
 import struct

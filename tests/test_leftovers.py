@@ -1,4 +1,4 @@
-"""What was plaintext or key is found nowhere in the memory of the process afterwards."""
+"""Plaintext and keys are not left in the memory of the process after their use."""
 
 import os
 import subprocess

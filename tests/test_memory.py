@@ -1,4 +1,4 @@
-"""Without memory for what a caller or a peer asks for: ``MemoryError``, and nothing has changed."""
+"""Requests for more memory than there is: ``MemoryError``, and unchanged state."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Messages are in our words: nothing of Rust, and no text of other libraries."""
+"""Messages are our own: without types of Rust, and without texts of other libraries."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""No panic of Rust reaches Python: none in the sources, without NumPy, or at extreme numbers."""
+"""No panic of Rust reaches Python: in the sources, without NumPy, and at extreme numbers."""
 
 import re
 import subprocess

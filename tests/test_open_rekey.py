@@ -1,4 +1,4 @@
-"""``Opener`` at a KeyUpdate: it stops there, and goes on under the next key."""
+"""``Opener`` at a KeyUpdate: it stops there, and continues under the next key."""
 
 import errno
 from itertools import pairwise
@@ -83,7 +83,7 @@ def test_it_goes_on_past_the_same_bytes_of_another_type(
     "message", [b"\x18\0\0\1\2", b"\x18\0\0\0", b"\x18\0\0\2\0\0", KEY_UPDATE + TICKET]
 )
 def test_it_stops_after_a_faulty_key_update_too(key13: TrafficKey, message: bytes) -> None:
-    """K-2, K-8: what follows is under another key or forbidden; the scanner tells what is wrong."""
+    """K-2, K-8: what follows is under another key or forbidden; the scanner reports the error."""
     opener = Opener(key13.struct())
     batch = opener.open_batch(handshake(key13, message))
     assert (batch.stopped, bytes(batch.data), opener.paused) == ("key_update", message, True)

@@ -1,4 +1,4 @@
-"""The package as its users meet it: names, imports, and what an import brings along."""
+"""The package as a whole: its names, its imports, and the modules that an import loads."""
 
 import ast
 import importlib
@@ -178,7 +178,7 @@ def loaded_by(modules: str) -> set[str]:
 
 
 def test_the_import_loads_nothing_that_costs_time() -> None:
-    """`python -m benches.import_time` tells how much it is."""
+    """`python -m benches.import_time` shows the time."""
     costly = {
         *("argparse", "asyncio", "concurrent", "ctypes", "dataclasses", "email", "importlib.util"),
         *("importlib.metadata", "inspect", "ipaddress", "json", "logging", "multiprocessing"),

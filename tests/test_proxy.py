@@ -1,4 +1,4 @@
-"""Bytes through the proxy, both ways, as it is asked for by its options."""
+"""Data through the proxy in both directions, with various options."""
 
 import random
 import select
@@ -240,7 +240,7 @@ def _pattern(count: int) -> bytes:
 
 
 def _send_until_it_stalls(sock: socket.socket) -> int:
-    """Send the pattern until nobody takes any more of it; returns how much was taken."""
+    """Send the pattern until it stalls; return the number of bytes sent."""
     sock.setblocking(False)
     block = _pattern(65536)
     sent = 0

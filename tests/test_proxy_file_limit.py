@@ -104,7 +104,7 @@ def _run_in_vain(
     workers: int,
     leave_open: Sequence[int] = (),
 ) -> tuple[int, str]:
-    """Run a proxy that cannot start: its status, and all that it says."""
+    """Run a proxy that cannot start; return its exit status and standard error."""
     command = (sys.executable, "-m", "ktls_fast", "proxy", "--workers", str(workers))
     done = subprocess.run(
         (*command, "--listen", f"{HOST}:0", "--connect", f"{HOST}:9", *identity.arguments),

@@ -1,4 +1,4 @@
-"""Where a proxy's log may go, and who may read the secrets that it writes."""
+"""The files that a proxy's log may be, and access to the secrets that it writes."""
 
 import contextlib
 import json

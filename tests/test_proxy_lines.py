@@ -1,4 +1,4 @@
-"""The lines that a proxy writes, and how it writes them."""
+"""The lines that a proxy writes, and their writer."""
 
 import json
 import os

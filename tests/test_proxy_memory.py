@@ -1,4 +1,4 @@
-"""What a proxy keeps in memory for connections through which nothing goes."""
+"""The memory that a proxy uses for idle connections."""
 
 import ssl
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""How a proxy ends, and what it tells on the way."""
+"""The ways in which a proxy ends, and its messages."""
 
 import os
 import select

@@ -43,7 +43,7 @@ listen through
 
 
 class LateReader:
-    """An upstream that reads when it is told to, and notes what it got and how that ended."""
+    """An upstream that reads on request, and records the data and how it ended."""
 
     def __init__(self) -> None:
         self.may_read = threading.Event()
@@ -188,7 +188,7 @@ def test_downloads_through_haproxy_arrive_whole(
 def test_answer_without_a_length_is_not_taken_for_whole(
     identity: ProxyIdentity, require_tool: Callable[[str], str]
 ) -> None:
-    """Its end is all that tells where it ends, and that was not authentic."""
+    """Only the end of the stream marks its end, and that was not authentic."""
     with (
         _closing_server(identity, b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n") as server,
         _originating(server.port, identity) as proxy,

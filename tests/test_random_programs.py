@@ -41,7 +41,7 @@ class Sealing(Wrong):
 
 
 class Silent(Wrong):
-    """It has no error to tell."""
+    """A socket that reports no error."""
 
     def poll(self, events: int, timeout: float) -> int:
         return self._sock.poll(events, timeout) & ~select.POLLERR

@@ -1,4 +1,4 @@
-"""A relay between a connection and a plain socket: its ends, and what each side is told of them."""
+"""A relay between a connection and a plain socket: its ends, and how each side learns of them."""
 
 from __future__ import annotations
 

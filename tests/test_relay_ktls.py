@@ -1,4 +1,4 @@
-"""A relay with a KtlsSocket as a side: what goes through, and how it ends in order."""
+"""A relay with a KtlsSocket as a side: the data, and orderly ends."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def _flood(end: ktls_fast.KtlsSocket) -> None:
 
 
 def test_idle_relay_uses_no_processor(relay: ktls_fast.Relay) -> None:
-    """Neither half a record nor a half-closed side may wake the thread for ever."""
+    """Neither half a record nor a half-closed side may wake up the thread forever."""
     with pumped(relay, idle_timeout=600) as pair:
         pair.far_b.sendall(b"x")
         assert pair.far_a.recv(1) == b"x"

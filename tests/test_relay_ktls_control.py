@@ -1,4 +1,4 @@
-"""A control record at a KtlsSocket side ends its pair; its owner reads it and goes on."""
+"""A control record at a KtlsSocket side ends its pair; its owner reads it and continues."""
 
 from __future__ import annotations
 

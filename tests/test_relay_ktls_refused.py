@@ -1,4 +1,4 @@
-"""KtlsSockets that a relay does not take, and what others may do to one that it has."""
+"""KtlsSockets that a relay refuses, and calls on one that it has accepted."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_paused_socket_is_refused_until_it_has_its_key(relay: ktls_fast.Relay) -
 
 
 def test_socket_behind_a_bad_header_is_refused(relay: ktls_fast.Relay) -> None:
-    """TCP would show bytes for ever that nobody takes."""
+    """TCP would report unread bytes forever."""
     near, far = ktls_link()
     other, far_other = link("plain")
     with near, far, other, far_other:

@@ -1,4 +1,4 @@
-"""A relay of many pairs: what goes through, and what each side is told of the other's end."""
+"""A relay of many pairs: the data, and how each side learns of the other's end."""
 
 from __future__ import annotations
 

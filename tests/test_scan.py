@@ -1,4 +1,4 @@
-"""``scan_key_updates`` and ``KeyUpdateScanner``: every KeyUpdate, however cut, and its faults."""
+"""``scan_key_updates`` and ``KeyUpdateScanner``: each KeyUpdate, however split, and errors."""
 
 import errno
 import pickle

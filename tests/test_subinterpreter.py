@@ -1,4 +1,4 @@
-"""The package lives in the main interpreter only, and says so elsewhere."""
+"""The package works in the main interpreter only, and is refused elsewhere."""
 
 import subprocess
 import sys

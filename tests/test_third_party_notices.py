@@ -1,4 +1,4 @@
-"""The licences of what is compiled in go where the compiled module goes."""
+"""The licences of the compiled crates are distributed with the compiled module."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Errors, closing, forks, and what cannot be made."""
+"""Errors, closing and forks of an offload queue, and calls that it refuses."""
 
 import errno
 import select

@@ -1,4 +1,4 @@
-"""Receiving what workers opened ahead."""
+"""Receiving of records that workers have opened ahead."""
 
 import errno
 import select

@@ -1,4 +1,4 @@
-"""Rings without room, and who waits for it."""
+"""Full rings, and calls that wait for space in them."""
 
 import errno
 import os

@@ -71,7 +71,7 @@ def test_a_child_of_a_fork_runs_while_workers_seal_bytes(data: bytes) -> None:
 
 
 def _send_fresh(half: QueueSender, data: bytes) -> None:
-    """Send bytes that nobody else holds."""
+    """Send bytes to which no other references exist."""
     half.sender.send(bytes(bytearray(data)))
 
 

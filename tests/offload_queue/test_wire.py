@@ -38,7 +38,7 @@ CALLS: st.SearchStrategy[list[Call]] = st.lists(
 
 
 def play(half: QueueSender, calls: list[Call]) -> bytes:
-    """Make the calls, and give all that they put on the wire."""
+    """Make the calls, and return everything that they send."""
     number = 0
     with half.wire:
         for call, size, extra in calls:

@@ -46,7 +46,7 @@ def serve(config: ServerConfig, connections: int) -> tuple[int, Future[list[Conn
 
 
 def round_trip(sock: ssl.SSLSocket) -> ssl.SSLSession | None:
-    """Exchange a little, so that tickets arrive, and end in order; gives the session."""
+    """Exchange data, so that tickets arrive, and end in order; return the session."""
     sock.sendall(b"ping")
     assert sock.recv(4) == b"ping"
     session = sock.session
@@ -71,7 +71,7 @@ def our_round_trip(conn: Connection) -> Connection:
 
 
 def ssl_echo(sock: ssl.SSLSocket) -> bool:
-    """Answer the round trip of our client; tells whether the session was resumed."""
+    """Answer the round trip of our client; return True if the session was resumed."""
     sock.sendall(sock.recv(4))
     assert ssl_read_all(sock) == b""
     resumed = bool(sock.session_reused)

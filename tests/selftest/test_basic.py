@@ -1,4 +1,4 @@
-"""Fixture "tls_basic": ends without keys, and what the first keys do."""
+"""Fixture "tls_basic": ends without keys, and the effect of the first keys."""
 
 import errno
 import struct
@@ -65,7 +65,7 @@ def test_a_sender_rekeys_before_any_record(tls_basic: KtlsEnds) -> None:
 
 
 def test_a_socket_cannot_be_disconnected_and_early_records_are_read(tls_basic: KtlsEnds) -> None:
-    """tls_basic.disconnect, but for connect(AF_UNSPEC), which Python cannot say. S1.4-12."""
+    """tls_basic.disconnect, except connect(AF_UNSPEC), for which Python has no call. S1.4-12."""
     tls_basic.sender.setsockopt(SOL_TLS, TLS_TX, key(0))
     assert tls_basic.sender.send(MESSAGE) == len(MESSAGE)
     tls_basic.receiver.setsockopt(SOL_TLS, TLS_RX, key(0))

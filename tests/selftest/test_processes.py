@@ -75,7 +75,7 @@ def wait_for_byte(pipe: PipeEnds) -> None:
 
 
 def fill(end: KtlsSocket, content: bytes) -> int:
-    """Send until there is no room; gives how many bytes were taken."""
+    """Send until TCP's buffers are full; return the number of bytes sent."""
     sent = 0
     with contextlib.suppress(BlockingIOError):
         while sent < len(content):

@@ -1,4 +1,4 @@
-"""Fixture "tls": what a receive and a peek give of records."""
+"""Fixture "tls": the results of receives and peeks."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Fixture "tls": the next keys, and what /proc/net/tls_stat counts of them."""
+"""Fixture "tls": the next keys, and their counters in /proc/net/tls_stat."""
 
 import errno
 import os

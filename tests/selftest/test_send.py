@@ -1,4 +1,4 @@
-"""Fixture "tls": what is sent arrives, in the records that flags ask for."""
+"""Fixture "tls": sent data arrives, in the records that the flags request."""
 
 import errno
 import socket
