@@ -123,7 +123,7 @@ fn deframe(rounds: u32) {
     for _ in 0..rounds {
         let mut rest = black_box(&wire[..]);
         while let Ok(Some(frame)) = framing.deframe(rest) {
-            rest = &rest[frame.len..];
+            rest = frame.rest();
         }
         assert!(rest.is_empty());
     }

@@ -56,6 +56,7 @@ pub struct Header {
 impl Header {
     /// Reads the header at the start of `wire`. Returns `None` if `wire` has fewer than five bytes.
     #[must_use]
+    #[inline]
     pub fn read(wire: &[u8]) -> Option<Self> {
         let &[opaque_type, major, minor, high, low, ..] = wire else {
             return None;
@@ -74,6 +75,79 @@ impl Header {
         // Cannot truncate: a header is made only for lengths of at most 2^14 + 256 bytes.
         let [high, low] = (self.len as u16).to_be_bytes();
         [self.opaque_type, major, minor, high, low]
+    }
+}
+
+/// A whole record at the start of a buffer, whose header was judged.
+///
+/// Functions that open a record take this token instead of bytes, so that a header is parsed and judged
+/// once. [`Framing::deframe`](crate::record::Framing::deframe) returns it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct WireRecord<'a> {
+    /// The record, and everything behind it.
+    wire: &'a [u8],
+    len: usize,
+    inner_len: usize,
+}
+
+impl<'a> WireRecord<'a> {
+    /// Makes the token of a record of `len` bytes, at least a header, at the start of `wire`.
+    ///
+    /// Returns `None` if the record is not whole.
+    #[inline]
+    pub(crate) const fn new(wire: &'a [u8], len: usize, inner_len: usize) -> Option<Self> {
+        if len < HEADER_LEN || len > wire.len() {
+            return None;
+        }
+        Some(Self {
+            wire,
+            len,
+            inner_len,
+        })
+    }
+
+    /// Returns the length of the record in bytes, header included.
+    #[must_use]
+    #[inline]
+    pub const fn wire_len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns the bytes of the record, header included.
+    #[must_use]
+    #[inline]
+    pub fn bytes(&self) -> &'a [u8] {
+        &self.wire[..self.len]
+    }
+
+    /// Returns the bytes of the buffer behind the record.
+    #[must_use]
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.wire[self.len..]
+    }
+
+    /// Returns the bytes of the record and those behind it.
+    pub(crate) const fn wire(&self) -> &'a [u8] {
+        self.wire
+    }
+
+    /// Returns the header.
+    #[must_use]
+    #[inline]
+    pub const fn header(&self) -> Header {
+        Header {
+            opaque_type: self.wire[0],
+            version: u16::from_be_bytes([self.wire[1], self.wire[2]]),
+            len: self.len - HEADER_LEN,
+        }
+    }
+
+    /// Returns the length of the inner plaintext, type and padding included, in bytes.
+    #[must_use]
+    #[inline]
+    pub const fn inner_len(&self) -> usize {
+        self.inner_len
     }
 }
 

@@ -42,8 +42,8 @@ fn one_by_one(script: &PeerScript) -> OpenerOutcome {
             Ok(None) => break None,
             Err(error) => break Some(error),
         };
-        let (record, behind) = rest.split_at(frame.len);
-        rest = behind;
+        let record = frame.bytes();
+        rest = frame.rest();
         let part = &record[..script.pieces[0] % record.len()];
         let refused = opener.open(part, &mut out);
         assert_eq!(refused, Err(Error::NotOneRecord { len: part.len() }));

@@ -5,7 +5,9 @@ use std::fmt;
 use crate::aead::{Aad, Interleaved, NonceBytes, OpenJob, Provider, RecordKey, SealJob};
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
-use crate::wire::{ContentType, HEADER_LEN, Header, MAX_PLAINTEXT, TAG_LEN, TLS12, TLS13};
+use crate::wire::{
+    ContentType, HEADER_LEN, Header, MAX_PLAINTEXT, TAG_LEN, TLS12, TLS13, WireRecord,
+};
 
 /// An expanded traffic key with its iv. It does not track record numbers.
 pub struct TrafficKey {
@@ -191,57 +193,67 @@ impl TrafficKey {
     /// `out` must have room for the inner plaintext: see [`TrafficKey::inner_len`].
     ///
     /// # Errors
-    /// - [`Error::BadTag`] if the record does not authenticate.
-    /// - [`Error::NoContentType`] if the inner plaintext is empty or all zeros.
-    /// - [`Error::RecordTooShort`] if `record` has no room for nonce and tag.
-    /// - [`Error::NoRoom`] if `out` is too short.
+    /// Returns the errors of [`TrafficKey::open_record`], and [`Error::RecordTooShort`] if `record` is
+    /// shorter than every record of this key.
     pub fn open(&self, seq: u64, record: &[u8], out: &mut [u8]) -> Result<InnerPlaintext, Error> {
-        let inner = self.open_inner(seq, record, out)?;
-        self.strip(record[0], inner)
+        self.open_record(seq, self.record(record, record.len())?, out)
     }
 
-    /// Opens a record into the start of `out`, and returns the inner plaintext with type and
-    /// padding.
+    /// Makes the token of the record of `len` bytes at the start of `wire`, whose header was judged before.
     ///
     /// # Errors
-    /// Returns the errors of [`TrafficKey::open`] except [`Error::NoContentType`].
+    /// [`Error::RecordTooShort`] if `len` is less than the length of every record of this key, or if fewer
+    /// bytes are there.
+    pub(crate) fn record<'a>(&self, wire: &'a [u8], len: usize) -> Result<WireRecord<'a>, Error> {
+        let inner_len = self.inner_len(len)?;
+        WireRecord::new(wire, len, inner_len).ok_or_else(|| self.too_short(wire.len()))
+    }
+
+    /// Opens a deframed record into the start of `out`.
+    ///
+    /// # Errors
+    /// - [`Error::NoRoom`] if `out` is shorter than the inner plaintext.
+    /// - [`Error::BadTag`] if the record does not authenticate; no plaintext is left in `out`.
+    /// - [`Error::NoContentType`] if the inner plaintext is all padding.
+    /// - [`Error::RecordTooShort`] if it was deframed by the rules for another cipher.
+    #[inline]
+    pub fn open_record(
+        &self,
+        seq: u64,
+        record: WireRecord<'_>,
+        out: &mut [u8],
+    ) -> Result<InnerPlaintext, Error> {
+        let inner = self.open_inner(seq, record, out)?;
+        self.strip(record.header().opaque_type, inner)
+    }
+
+    /// Opens a deframed record into the start of `out`; returns its inner plaintext, type and padding
+    /// included.
+    ///
+    /// # Errors
+    /// Returns the errors of [`TrafficKey::open_record`] except for [`Error::NoContentType`].
+    #[inline]
     pub(crate) fn open_inner<'a>(
         &self,
         seq: u64,
-        record: &[u8],
+        record: WireRecord<'_>,
         out: &'a mut [u8],
     ) -> Result<&'a [u8], Error> {
-        let inner_len = self.inner_len(record.len())?;
-        let have = out.len();
-        let out = out.get_mut(..inner_len).ok_or(Error::NoRoom {
-            need: inner_len,
-            have,
-        })?;
-        self.aead.open(self.open_job(seq, record, out)?)?;
+        let (need, have) = (record.inner_len(), out.len());
+        let out = out.get_mut(..need).ok_or(Error::NoRoom { need, have })?;
+        let mut job = OpenJob::none();
+        self.set_open_job(&mut job, seq, record.bytes(), out)?;
+        self.aead.open(job)?;
         Ok(out)
     }
 
-    /// Returns the AEAD's job to open the record in `record` into `out`.
+    /// Fills in everything that the AEAD needs to open the bytes of `record` into `out`.
+    ///
+    /// `job` is written field by field, as in [`TrafficKey::set_job`], which avoids a failed store
+    /// forwarding.
     ///
     /// # Errors
-    /// Returns [`Error::RecordTooShort`] if `record` has no room for nonce and tag.
-    #[inline]
-    pub(crate) fn open_job<'a>(
-        &self,
-        seq: u64,
-        record: &'a [u8],
-        out: &'a mut [u8],
-    ) -> Result<OpenJob<'a>, Error> {
-        let mut job = OpenJob::none();
-        self.set_open_job(&mut job, seq, record, out)?;
-        Ok(job)
-    }
-
-    /// Fills in `job`, the AEAD's job to open the record in `record` into `out`. See
-    /// [`TrafficKey::set_job`] for why the fields are stored one by one.
-    ///
-    /// # Errors
-    /// Returns [`Error::RecordTooShort`] if `record` has no room for nonce and tag.
+    /// [`Error::RecordTooShort`] if `record` is shorter than every record of this key.
     #[inline(always)]
     pub(crate) fn set_open_job<'a>(
         &self,
@@ -250,14 +262,13 @@ impl TrafficKey {
         record: &'a [u8],
         out: &'a mut [u8],
     ) -> Result<(), Error> {
-        let inner_len = self.inner_len(record.len())?;
-        let (head, rest) = record.split_at(self.prepend());
-        let (ciphertext, tag) = rest.split_at(inner_len);
-        job.tag = tag.try_into().map_err(|_| Error::RecordTooShort {
-            len: rest.len(),
-            min: TAG_LEN,
-        })?;
-        (job.nonce, job.aad) = self.protection(seq, head, inner_len);
+        let split = record.split_at_checked(self.prepend());
+        let split = split.and_then(|(head, rest)| Some((head, rest.split_last_chunk()?)));
+        let Some((head, (ciphertext, tag))) = split else {
+            return Err(self.too_short(record.len()));
+        };
+        job.tag = tag;
+        (job.nonce, job.aad) = self.protection(seq, head, ciphertext.len());
         (job.ciphertext, job.out) = (ciphertext, out);
         Ok(())
     }
@@ -268,11 +279,17 @@ impl TrafficKey {
     /// Returns [`Error::RecordTooShort`] if such a record has no room for nonce and tag.
     #[inline]
     pub fn inner_len(&self, record_len: usize) -> Result<usize, Error> {
-        let min = self.prepend() + TAG_LEN;
-        record_len.checked_sub(min).ok_or(Error::RecordTooShort {
+        record_len
+            .checked_sub(self.prepend() + TAG_LEN)
+            .ok_or_else(|| self.too_short(record_len))
+    }
+
+    #[cold]
+    fn too_short(&self, record_len: usize) -> Error {
+        Error::RecordTooShort {
             len: record_len.saturating_sub(HEADER_LEN),
-            min: min - HEADER_LEN,
-        })
+            min: self.explicit + TAG_LEN,
+        }
     }
 
     /// Returns nonce and additional data of a received record. `prepend` is its header and explicit

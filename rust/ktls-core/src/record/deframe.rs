@@ -2,7 +2,9 @@
 
 use crate::error::Error;
 use crate::suite::Cipher;
-use crate::wire::{ContentType, HEADER_LEN, Header, MAX_PLAINTEXT, TAG_LEN, TLS12, TLS13};
+use crate::wire::{
+    ContentType, HEADER_LEN, Header, MAX_PLAINTEXT, TAG_LEN, TLS12, TLS13, WireRecord,
+};
 
 /// Which lengths and headers are let through: the kernel's rules, or the RFCs'.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,15 +16,6 @@ pub struct Framing {
     check_version: bool,
     /// TLS 1.3 by the RFC: every protected record has outer type 23.
     outer: Option<ContentType>,
-}
-
-/// A whole record at the start of a buffer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct WireRecord {
-    /// Its header.
-    pub header: Header,
-    /// Its length, header included.
-    pub len: usize,
 }
 
 impl Framing {
@@ -63,31 +56,35 @@ impl Framing {
         }
     }
 
-    /// The record at the start of `wire`, or None while it is not whole.
+    /// Returns the record at the start of `wire`, or `None` while it is not whole.
     ///
     /// # Errors
-    /// What the header breaks, in the kernel's order: [`Error::UnexpectedRecord`] (RFC only),
+    /// Returns what the header breaks, in the kernel's order: [`Error::UnexpectedRecord`] (RFC only),
     /// [`Error::RecordTooLong`], [`Error::RecordTooShort`], [`Error::BadRecordVersion`].
-    pub fn deframe(&self, wire: &[u8]) -> Result<Option<WireRecord>, Error> {
-        let frame = self.announced(wire)?;
-        Ok(frame.filter(|frame| frame.len <= wire.len()))
+    #[inline]
+    pub fn deframe<'a>(&self, wire: &'a [u8]) -> Result<Option<WireRecord<'a>>, Error> {
+        let Some(header) = self.announced(wire)? else {
+            return Ok(None);
+        };
+        let (len, inner_len) = (HEADER_LEN + header.len, header.len - self.min);
+        Ok(WireRecord::new(wire, len, inner_len))
     }
 
-    /// The record that starts at `wire`, although the rest of it may still be missing.
+    /// Returns the header at the start of `wire`, although the rest of the record may still be missing.
+    /// Returns `None` while too few bytes are there to judge it.
     ///
     /// # Errors
-    /// As [`Framing::deframe`].
-    pub fn announced(&self, wire: &[u8]) -> Result<Option<WireRecord>, Error> {
+    /// Returns the errors of [`Framing::deframe`].
+    #[inline]
+    pub fn announced(&self, wire: &[u8]) -> Result<Option<Header>, Error> {
         let Some(header) = Header::read(wire).filter(|_| wire.len() >= self.judged) else {
             return Ok(None);
         };
         self.check(header)?;
-        Ok(Some(WireRecord {
-            header,
-            len: HEADER_LEN + header.len,
-        }))
+        Ok(Some(header))
     }
 
+    #[inline]
     fn check(&self, header: Header) -> Result<(), Error> {
         let Header {
             opaque_type,
@@ -171,7 +168,15 @@ mod tests {
             assert_eq!(framing(TLS13).deframe(&wire), Ok(None));
             wire.push(0);
         }
-        assert_eq!(framing(TLS13).deframe(&wire).unwrap().unwrap().len, 22);
+        wire.push(9);
+        let record = framing(TLS13).deframe(&wire).unwrap().unwrap();
+        let header = Header {
+            opaque_type: 23,
+            version: TLS12,
+            len: 17,
+        };
+        assert_eq!((record.bytes(), record.rest()), (&wire[..22], &[9][..]));
+        assert_eq!((record.header(), record.inner_len()), (header, 1));
     }
 
     #[test]

@@ -3,18 +3,15 @@
 mod deframe;
 pub(crate) mod group;
 mod open;
-mod pace;
 mod parts;
 mod past;
 mod seal;
 
-pub use deframe::{Framing, WireRecord};
+pub use crate::wire::WireRecord;
+pub use deframe::Framing;
 pub use open::{BatchEnd, BatchStop, OpenedRecord, Opener};
 pub use parts::{OpenPart, SealPart};
 pub use seal::{NextKey, RecordPlaintext, Sealer};
 
+pub(crate) use group::{GroupSize, MAX_GROUP};
 pub(crate) use open::OpenedData;
-pub(crate) use pace::GroupSize;
-
-/// Records handed to an interleaved key in one go.
-pub(crate) const MAX_GROUP: usize = 16;

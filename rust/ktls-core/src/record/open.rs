@@ -1,6 +1,6 @@
 //! Opening in order under one key, pausing at a KeyUpdate.
 
-mod data;
+mod batch;
 
 use zeroize::Zeroizing;
 
@@ -8,13 +8,15 @@ use crate::aead::Provider;
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 use crate::key::{InnerPlaintext, RecSeq, TrafficKey};
-use crate::record::group::{RecordGroup, RecordSpan, two_are_there};
 use crate::record::past::PastKeys;
-use crate::record::{Framing, MAX_GROUP, WireRecord};
+use crate::record::{Framing, WireRecord};
 use crate::rekey::{KeyUpdateScanner, RxRekey, RxRekeyEvent};
 use crate::wire::{ContentType, TLS13};
 
-pub(crate) use data::OpenedData;
+pub use batch::{BatchEnd, BatchStop, OpenedRecord};
+
+pub(in crate::record) use batch::OpenBatch;
+pub(crate) use batch::OpenedData;
 
 /// Opens records in order under one traffic key.
 #[derive(Debug)]
@@ -29,39 +31,6 @@ pub struct Opener {
     past: PastKeys,
     /// Room for the one record of a batch that does not fit with its type; empty until needed.
     apart: Vec<u8>,
-}
-
-/// One opened record of a batch.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct OpenedRecord {
-    /// The content type: the inner one in TLS 1.3.
-    pub record_type: u8,
-    /// Where its plaintext starts in the output.
-    pub offset: usize,
-    /// Bytes of plaintext.
-    pub len: usize,
-}
-
-/// Why a batch ended before the last whole record.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum BatchStop {
-    /// The last record ends a KeyUpdate: the next key is needed.
-    KeyUpdate,
-    /// The next plaintext does not fit.
-    Full,
-    /// The next record is bad.
-    Bad(Error),
-}
-
-/// How far a batch came.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct BatchEnd {
-    /// Bytes of wire that were opened.
-    pub consumed: usize,
-    /// Bytes of output that hold plaintext.
-    pub written: usize,
-    /// None: every whole record was opened.
-    pub stop: Option<BatchStop>,
 }
 
 impl Opener {
@@ -153,182 +122,23 @@ impl Opener {
     pub fn open(&mut self, record: &[u8], out: &mut [u8]) -> Result<InnerPlaintext, Error> {
         self.check_ready()?;
         match self.framing.deframe(record)? {
-            Some(frame) if frame.len == record.len() => self.open_frame(record, out),
+            Some(one) if one.rest().is_empty() => self.open_record(one, out),
             Some(_) | None => Err(Error::NotOneRecord { len: record.len() }),
         }
     }
 
-    /// Opens as many whole records as `wire` holds, plaintexts packed into `out`; `done` learns each.
-    ///
-    /// # Errors
-    /// [`Error::KeyExpired`] while paused. What the peer did wrong is [`BatchStop::Bad`].
-    pub fn open_batch(
+    /// Opens a deframed record, its plaintext at the start of `out`, and pauses if it ends a KeyUpdate.
+    #[inline]
+    fn open_record(
         &mut self,
-        wire: &[u8],
+        record: WireRecord<'_>,
         out: &mut [u8],
-        done: impl FnMut(OpenedRecord),
-    ) -> Result<BatchEnd, Error> {
-        self.open_up_to(usize::MAX, wire, out, done)
-    }
-
-    /// As [`Opener::open_batch`], but no more than `most` records, whatever becomes of `wire` meanwhile.
-    ///
-    /// # Errors
-    /// As [`Opener::open_batch`].
-    pub fn open_up_to(
-        &mut self,
-        most: usize,
-        wire: &[u8],
-        out: &mut [u8],
-        mut done: impl FnMut(OpenedRecord),
-    ) -> Result<BatchEnd, Error> {
-        self.check_ready()?;
-        Ok(self.go_on(most, wire, out, BatchEnd::default(), &mut done))
-    }
-
-    /// Opens at most so many records behind `end`.
-    pub(super) fn go_on(
-        &mut self,
-        most: usize,
-        wire: &[u8],
-        out: &mut [u8],
-        mut end: BatchEnd,
-        done: &mut impl FnMut(OpenedRecord),
-    ) -> BatchEnd {
-        let mut left = most;
-        while end.stop.is_none() && left > 0 {
-            let taken = self.open_together(left, wire, out, &mut end, done);
-            if taken > 0 {
-                left -= taken;
-                continue;
-            }
-            let rest = &wire[end.consumed..];
-            let frame = match self.framing.deframe(rest) {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break,
-                Err(error) => {
-                    end.stop = Some(BatchStop::Bad(error));
-                    break;
-                }
-            };
-            self.step(frame, rest, out, &mut end, done);
-            // One record, or the end.
-            left -= 1;
-        }
-        end
-    }
-
-    fn step(
-        &mut self,
-        frame: WireRecord,
-        rest: &[u8],
-        out: &mut [u8],
-        end: &mut BatchEnd,
-        done: &mut impl FnMut(OpenedRecord),
-    ) {
-        match self.open_frame(&rest[..frame.len], &mut out[end.written..]) {
-            Ok(InnerPlaintext {
-                record_type, len, ..
-            }) => {
-                done(OpenedRecord {
-                    record_type,
-                    offset: end.written,
-                    len,
-                });
-                end.consumed += frame.len;
-                end.written += len;
-                end.stop = self.paused().then_some(BatchStop::KeyUpdate);
-            }
-            Err(Error::NoRoom { .. }) => end.stop = Some(BatchStop::Full),
-            Err(error) => end.stop = Some(BatchStop::Bad(error)),
-        }
-    }
-
-    /// Opens the next few records together, at most so many, if the key gains by that; gives how many.
-    ///
-    /// What is not plain sailing is left to [`Opener::step`], which opens it again, alone.
-    fn open_together(
-        &mut self,
-        most: usize,
-        wire: &[u8],
-        out: &mut [u8],
-        end: &mut BatchEnd,
-        done: &mut impl FnMut(OpenedRecord),
-    ) -> usize {
-        let (wire, from) = (&wire[end.consumed..], end.written);
-        if self.key.interleaved().is_none() || !two_are_there(&self.framing, wire) {
-            return 0;
-        }
-        let mut places = [RecordSpan::default(); MAX_GROUP];
-        let places = &mut places[..most.min(MAX_GROUP)];
-        let opened = self.group().open_front(wire, &mut out[from..], places);
-        let taken = self.accept(&places[..opened], out, from, end, done);
-        // Padding, and what was opened behind a KeyUpdate, is not the caller's.
-        let reach = places[..opened]
-            .iter()
-            .map(|place| place.room)
-            .sum::<usize>();
-        out[end.written..from + reach].fill(0);
-        taken
-    }
-
-    /// What opens the next records.
-    pub(super) const fn group(&self) -> RecordGroup<'_> {
-        RecordGroup {
-            key: &self.key,
-            framing: &self.framing,
-            next: self.seq,
-        }
-    }
-
-    /// Takes records that were opened into `out` from `from` on, as far as nothing speaks against it;
-    /// gives how many.
-    pub(super) fn accept(
-        &mut self,
-        opened: &[RecordSpan],
-        out: &mut [u8],
-        mut from: usize,
-        end: &mut BatchEnd,
-        done: &mut impl FnMut(OpenedRecord),
-    ) -> usize {
-        let (tls12, mut taken) = (self.key.is_tls12(), 0);
-        for place in opened {
-            let inner = &out[from..from + place.room];
-            let Some((record_type, len)) = place.stripped(inner, tls12) else {
-                break;
-            };
-            let offset = end.written;
-            if from != offset {
-                out.copy_within(from..from + len, offset);
-            }
-            from += place.room;
-
-            // Nothing below may fail: the record is spent.
-            self.notice(record_type, &out[offset..offset + len]);
-            done(OpenedRecord {
-                record_type,
-                offset,
-                len,
-            });
-            end.consumed += place.record;
-            end.written += len;
-            taken += 1;
-            if self.paused() {
-                end.stop = Some(BatchStop::KeyUpdate);
-                break;
-            }
-        }
-        self.seq = self.seq.after(taken as u64);
-        taken
-    }
-
-    /// Opens one framed record and notices a KeyUpdate in it.
-    fn open_frame(&mut self, record: &[u8], out: &mut [u8]) -> Result<InnerPlaintext, Error> {
+    ) -> Result<InnerPlaintext, Error> {
         let mut seq = self.seq;
         let number = seq.take()?;
-        let inner = if self.key.inner_len(record.len())? <= out.len() {
-            let inner = self.key.open(number, record, out)?;
-            // Type and padding lie behind the plaintext: they are not the caller's.
+        let inner = if record.inner_len() <= out.len() {
+            let inner = self.key.open_record(number, record, out)?;
+            // Type and padding behind the plaintext are not the caller's.
             out[inner.len..inner.inner_len].fill(0);
             inner
         } else {
@@ -345,18 +155,17 @@ impl Opener {
     fn open_apart(
         &mut self,
         number: u64,
-        record: &[u8],
+        record: WireRecord<'_>,
         out: &mut [u8],
     ) -> Result<InnerPlaintext, Error> {
-        let inner_len = self.key.inner_len(record.len())?;
         let mut apart = Zeroizing::new(std::mem::take(&mut self.apart));
-        let room = inner_len.max(apart.len());
+        let room = record.inner_len().max(apart.len());
         apart.resize(room, 0);
-        let inner = self.key.open(number, record, &mut apart)?;
+        let inner = self.key.open_record(number, record, &mut apart)?;
         let fits = out
             .get_mut(..inner.len)
             .map(|out| out.copy_from_slice(&apart[..inner.len]));
-        apart[..inner_len].fill(0);
+        apart[..inner.inner_len].fill(0);
         self.apart = std::mem::take(&mut apart);
         fits.map(|()| inner).ok_or(Error::NoRoom {
             need: inner.len,

@@ -1,12 +1,13 @@
 //! One batch in parts, which may be worked on in any order and at the same time.
 
 use std::iter::{Skip, Take};
-use std::ops::Range;
+use std::mem;
+use std::ops::{ControlFlow, Range};
 
 use crate::error::Error;
 use crate::key::TrafficKey;
-use crate::record::group::{RecordGroup, RecordSpan};
-use crate::record::seal::seal_numbered;
+use crate::record::group::{GroupOpener, GroupSize, OpenedGroup, RecordSpan, seal_group};
+use crate::record::open::OpenBatch;
 use crate::record::{BatchEnd, MAX_GROUP, OpenedRecord, Opener, RecordPlaintext, Sealer};
 
 /// Records of a batch that are to be sealed, their numbers taken already.
@@ -22,7 +23,7 @@ pub struct SealPart<'a, I> {
 impl<'p, I: Iterator<Item = RecordPlaintext<'p>>> SealPart<'_, I> {
     /// Seals them. Nothing can fail.
     pub fn seal(self) {
-        seal_numbered(self.key, self.numbers, self.pieces, self.out, |_| {});
+        seal_group(self.key, self.numbers, self.pieces, self.out, |_| {});
     }
 }
 
@@ -54,7 +55,7 @@ impl Sealer {
         for (start, first) in starts.zip(numbers.clone().step_by(size)) {
             let pieces = pieces.clone().skip(start).take(size);
             let lengths = pieces.clone().map(|piece| piece.plaintext.len() + overhead);
-            let (out, later) = std::mem::take(&mut rest).split_at_mut(lengths.sum());
+            let (out, later) = mem::take(&mut rest).split_at_mut(lengths.sum());
             rest = later;
             parts.push(SealPart {
                 key,
@@ -67,116 +68,121 @@ impl Sealer {
     }
 }
 
-/// Records of a batch that are to be opened, for an [`Opener`] to judge afterwards.
+/// Records of a batch that are to be opened, and judged by an [`Opener`] afterwards.
 #[derive(Debug)]
 pub struct OpenPart<'a> {
-    group: RecordGroup<'a>,
+    opener: GroupOpener<'a>,
     wire: &'a [u8],
     out: &'a mut [u8],
-    places: &'a mut [RecordSpan],
+    spans: &'a mut [RecordSpan],
     opened: usize,
 }
 
-impl OpenPart<'_> {
-    /// Opens them, as far as they are good.
+impl<'a> OpenPart<'a> {
+    /// Opens the records up to the first that is bad.
     pub fn open(&mut self) {
-        self.opened = self.group.open(self.wire, self.out, self.places);
+        self.opened = self.opener.open_all(self.wire, self.out, self.spans);
+    }
+
+    /// Cuts the records of `spans`, which are at the start of `wire`, into parts of `size` records.
+    fn cut(
+        mut opener: GroupOpener<'a>,
+        mut wire: &'a [u8],
+        mut out: &'a mut [u8],
+        spans: &'a mut [RecordSpan],
+        size: usize,
+    ) -> Result<Vec<Self>, Error> {
+        let mut parts = try_with_capacity(spans.len().div_ceil(size))?;
+        for spans in spans.chunks_mut(size) {
+            let sum = |of: fn(&RecordSpan) -> usize| spans.iter().map(of).sum();
+            let (now, later) = wire.split_at(sum(|span| span.wire_len));
+            let (room, rest) = mem::take(&mut out).split_at_mut(sum(|span| span.room));
+            (wire, out) = (later, rest);
+            let next = opener.next.after(spans.len() as u64);
+            parts.push(Self {
+                opener,
+                wire: now,
+                out: room,
+                spans,
+                opened: 0,
+            });
+            opener.next = next;
+        }
+        Ok(parts)
     }
 }
 
 impl Opener {
-    /// As [`Opener::open_batch`]; `run` opens all of the parts that it is given, about `count`. It is
-    /// called again while that goes well, for twice as many records each time: what is opened in vain
-    /// behind a KeyUpdate or a bad record is no more than what was opened for good, and one window.
+    /// Opens as many whole records as `wire` holds, as [`Opener::open_batch`] does, in parts.
+    ///
+    /// `run` opens all of the parts that it gets, about `count`. It is called again while every record is
+    /// good, with twice as many records each time. So what is opened in vain behind a KeyUpdate or a bad
+    /// record is no more than what was opened before it, and one window.
     ///
     /// # Errors
-    /// As [`Opener::open_batch`].
+    /// Returns the errors of [`Opener::open_batch`].
     pub fn open_parts(
         &mut self,
         wire: &[u8],
         out: &mut [u8],
         count: usize,
         mut run: impl FnMut(&mut [OpenPart<'_>]),
-        mut done: impl FnMut(OpenedRecord),
+        done: impl FnMut(OpenedRecord),
     ) -> Result<BatchEnd, Error> {
         self.check_ready()?;
-        let mut end = BatchEnd::default();
-        let mut window = count.max(1) * WINDOW;
-        while self.open_window(wire, out, (count, window), &mut run, &mut end, &mut done) {
-            window *= 2;
-        }
-        Ok(self.go_on(usize::MAX, wire, out, end, &mut done))
+        let mut batch = OpenBatch::new(wire, out, done);
+        let mut window = GroupSize::unlimited(count.max(1) * WINDOW);
+        while self
+            .open_window(count, &mut batch, &mut window, &mut run)
+            .is_continue()
+        {}
+        Ok(self.go_on(usize::MAX, batch))
     }
 
-    /// True if it went well and there may be more. Without memory for the parts nothing is opened.
-    fn open_window(
+    /// Opens the next records in about `count` parts, up to `window`. Continues if all of them were good;
+    /// the rest of the batch is opened without parts otherwise, as it is without memory for them.
+    fn open_window<F: FnMut(OpenedRecord)>(
         &mut self,
-        wire: &[u8],
-        out: &mut [u8],
-        (count, window): (usize, usize),
+        count: usize,
+        batch: &mut OpenBatch<'_, F>,
+        window: &mut GroupSize,
         run: &mut impl FnMut(&mut [OpenPart<'_>]),
-        end: &mut BatchEnd,
-        done: &mut impl FnMut(OpenedRecord),
-    ) -> bool {
-        let mut from = end.written;
-        let mut places = self
-            .group()
-            .find_up_to(window, &wire[end.consumed..], out.len() - from);
-        if places.len() <= MAX_GROUP {
-            return false;
-        }
-        let size = part_size(places.len(), count);
-        let (wire, room) = (&wire[end.consumed..], &mut out[from..]);
-        let Ok(mut opened) = try_with_capacity(places.len().div_ceil(size)) else {
-            return false;
+    ) -> ControlFlow<()> {
+        let (wire, out, progress) = batch.split();
+        let Ok(Some(first)) = self.framing().deframe(wire) else {
+            return ControlFlow::Break(());
         };
-        let Ok(mut parts) = self.open_jobs(wire, room, &mut places, size) else {
-            return false;
+        let opener = self.group_opener();
+        let mut spans = opener.find_up_to(window.most(), first, out.len());
+        if spans.len() <= MAX_GROUP {
+            return ControlFlow::Break(());
+        }
+        let size = part_size(spans.len(), count);
+        let Ok(mut parts) = OpenPart::cut(opener, wire, &mut *out, &mut spans, size) else {
+            return ControlFlow::Break(());
         };
         run(&mut parts);
-        opened.extend(parts.iter().map(|part| part.opened));
-
-        let mut going = true;
-        for (places, opened) in places.chunks(size).zip(opened) {
-            let room = places.iter().map(|place| place.room).sum::<usize>();
-            if going {
-                let taken = self.accept(&places[..opened], out, from, end, done);
-                going = taken == places.len() && end.stop.is_none();
-            }
-            from += room;
+        let opened = count_opened(&parts);
+        drop(parts);
+        let group = OpenedGroup::new(out, &spans, opened, opener.type_len(), window);
+        let accepted = self.accept(group, progress, |_| true);
+        if accepted == spans.len() && progress.end.stop.is_none() {
+            return ControlFlow::Continue(());
         }
-        // Padding, and what was opened behind a KeyUpdate or a bad record, is not the caller's.
-        out[end.written..from].fill(0);
-        going
+        ControlFlow::Break(())
     }
+}
 
-    fn open_jobs<'a>(
-        &'a self,
-        wire: &'a [u8],
-        out: &'a mut [u8],
-        places: &'a mut [RecordSpan],
-        size: usize,
-    ) -> Result<Vec<OpenPart<'a>>, Error> {
-        let mut parts = try_with_capacity(places.len().div_ceil(size))?;
-        let mut next = self.group();
-        let (mut wire, mut out) = (wire, out);
-        for places in places.chunks_mut(size) {
-            let sum = |of: fn(&RecordSpan) -> usize| places.iter().map(of).sum();
-            let (now, later) = wire.split_at(sum(|place| place.record));
-            let (room, rest) = std::mem::take(&mut out).split_at_mut(sum(|place| place.room));
-            (wire, out) = (later, rest);
-            let group = next;
-            next.next = next.next.after(places.len() as u64);
-            parts.push(OpenPart {
-                group,
-                wire: now,
-                out: room,
-                places,
-                opened: 0,
-            });
+/// Returns how many records were opened before the first that is bad, over all parts.
+fn count_opened(parts: &[OpenPart<'_>]) -> usize {
+    let mut opened = 0;
+    for part in parts {
+        opened += part.opened;
+        if part.opened < part.spans.len() {
+            break;
         }
-        Ok(parts)
     }
+    opened
 }
 
 /// An empty vector with room for `len` items.

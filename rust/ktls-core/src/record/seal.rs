@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use crate::aead::{Interleaved, Provider, SealJob};
+use crate::aead::Provider;
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 use crate::key::{RecSeq, TrafficKey};
-use crate::record::MAX_GROUP;
+use crate::record::group::seal_group;
 use crate::record::past::PastKeys;
 use crate::suite::KeyLimits;
 use crate::wire::MAX_PLAINTEXT;
@@ -125,7 +125,7 @@ impl Sealer {
         let numbers = self.take_numbers(pieces.clone(), out.len())?;
 
         // Nothing below may fail: the sequence numbers are spent.
-        Ok(seal_numbered(&self.key, numbers, pieces, out, done))
+        Ok(seal_group(&self.key, numbers, pieces, out, done))
     }
 
     /// Takes the numbers of all pieces, or none; `room` is what there is for them.
@@ -231,54 +231,5 @@ impl Sealer {
     #[must_use]
     pub const fn version(&self) -> u16 {
         self.key.info().version()
-    }
-}
-
-/// Seals pieces under their numbers into `out`, back to back; gives the bytes written.
-pub(super) fn seal_numbered<'a>(
-    key: &TrafficKey,
-    numbers: Range<u64>,
-    pieces: impl Iterator<Item = RecordPlaintext<'a>>,
-    out: &mut [u8],
-    mut done: impl FnMut(Range<usize>),
-) -> usize {
-    let several = numbers.end - numbers.start > 1;
-    let pieces = numbers.zip(pieces);
-    if let (Some(many), true) = (key.interleaved(), several) {
-        return seal_together(key, many, pieces, out, done);
-    }
-    let mut at = 0;
-    for (seq, piece) in pieces {
-        let end = at + piece.plaintext.len() + key.overhead();
-        key.seal(seq, piece.record_type, piece.plaintext, &mut out[at..end]);
-        done(at..end);
-        at = end;
-    }
-    at
-}
-
-/// Seals a few at a time; gives the bytes written.
-fn seal_together<'a>(
-    key: &TrafficKey,
-    many: &dyn Interleaved,
-    mut pieces: impl Iterator<Item = (u64, RecordPlaintext<'a>)>,
-    mut out: &mut [u8],
-    mut done: impl FnMut(Range<usize>),
-) -> usize {
-    let mut jobs = [const { SealJob::none() }; MAX_GROUP];
-    let mut at = 0;
-    loop {
-        let mut count = 0;
-        for (job, (seq, piece)) in jobs.iter_mut().zip(&mut pieces) {
-            let len = piece.plaintext.len() + key.overhead();
-            let (record, rest) = std::mem::take(&mut out).split_at_mut(len);
-            key.set_job(job, seq, piece.record_type, piece.plaintext, record);
-            done(at..at + len);
-            (out, at, count) = (rest, at + len, count + 1);
-        }
-        if count == 0 {
-            return at;
-        }
-        many.seal_many(&mut jobs[..count]);
     }
 }

@@ -83,8 +83,8 @@ impl SessionReceiver {
         let Some(frame) = self.opener.framing().deframe(self.wire.bytes())? else {
             return Ok(HeadRecord::Left);
         };
-        let inner_len = self.opener.inner_len(frame.len)?;
-        let record = &self.wire.bytes()[..frame.len];
+        let (inner_len, record) = (frame.inner_len(), frame.bytes());
+        let len = record.len();
         let out = &mut out[written..];
         let count = if inner_len <= out.len() {
             let inner = self.opener.open(record, out)?;
@@ -100,7 +100,7 @@ impl SessionReceiver {
         };
         // A record that ends the stream stays, so that it counts as pending until the end is told.
         if self.state == ReceiverState::Open {
-            self.wire.consume(frame.len);
+            self.wire.consume(len);
         }
         Ok(HeadRecord::Opened(count))
     }

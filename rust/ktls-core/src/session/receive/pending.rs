@@ -10,7 +10,7 @@ impl SessionReceiver {
     pub fn pending(&self) -> usize {
         let mut rest = self.wire.bytes();
         while let Ok(Some(frame)) = self.opener.framing().deframe(rest) {
-            rest = &rest[frame.len..];
+            rest = frame.rest();
         }
         // A header that will be refused is something to act on, too.
         let partial = if self.opener.framing().deframe(rest).is_ok() {

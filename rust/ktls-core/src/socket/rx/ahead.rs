@@ -71,24 +71,21 @@ impl SocketRx {
             return OpenAheadOutcome::NothingToOpen;
         }
         let rest = &self.wire.bytes()[ahead.len..];
-        let Ok(Some(frame)) = self.framing.deframe(rest) else {
-            return OpenAheadOutcome::NothingToOpen;
-        };
-        let record = &rest[..frame.len];
-        let Ok(inner_len) = self.key.inner_len(frame.len) else {
+        let Ok(Some(record)) = self.framing.deframe(rest) else {
             return OpenAheadOutcome::NothingToOpen;
         };
         let mut plaintext = ahead.spare.pop().unwrap_or_default();
-        plaintext.make_room(inner_len);
+        plaintext.make_room(record.inner_len());
         let seq = self.seq.wrapping_add(ahead.records.len() as u64);
-        let Ok(inner) = self.key.open(seq, record, &mut plaintext) else {
+        let Ok(inner) = self.key.open_record(seq, record, &mut plaintext) else {
             ahead.stopped = true;
             return OpenAheadOutcome::NothingToOpen;
         };
         ahead.stopped = is_key_update(inner, &plaintext[..inner.len]);
-        ahead.len += frame.len;
+        let len = record.wire_len();
+        ahead.len += len;
         ahead.records.push_back(AheadRecord {
-            len: frame.len,
+            len,
             inner,
             plaintext,
         });

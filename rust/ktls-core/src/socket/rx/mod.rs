@@ -78,7 +78,7 @@ pub struct SocketRx {
     /// Memory for the scratch after next.
     spare: WipedBytes,
     ahead: OpenedAhead,
-    pace: GroupSize,
+    group_size: GroupSize,
     /// What it knows of a device, once it was offered one.
     pub(crate) offload: Option<RxOffload>,
 }
@@ -103,6 +103,15 @@ struct RxListRecord {
 }
 
 impl RxListRecord {
+    /// Makes a record of which all of `plaintext` is left.
+    fn new(record_type: u8, plaintext: WipedBytes) -> Self {
+        Self {
+            record_type,
+            left: 0..plaintext.len(),
+            memory: plaintext,
+        }
+    }
+
     /// The first `len` bytes that are left were delivered.
     fn take(&mut self, len: usize) {
         let start = self.left.start;
@@ -149,7 +158,7 @@ impl SocketRx {
             scratch: WipedBytes::new(),
             spare: WipedBytes::new(),
             ahead: OpenedAhead::default(),
-            pace: GroupSize::default(),
+            group_size: GroupSize::default(),
             offload: None,
         }
     }

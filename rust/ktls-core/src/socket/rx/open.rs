@@ -41,13 +41,13 @@ impl SocketRx {
         };
         let step = self.accept_head_record(HeadRecord { len, inner, place }, call, out, shared)?;
         if step != ReceiveStep::Done {
-            self.pace.speed_up();
+            self.group_size.speed_up();
         }
         Ok(step)
     }
 
     /// Takes the record at the head, which is open, off the wire and delivers what this call may have of it.
-    pub(super) fn accept_head_record(
+    fn accept_head_record(
         &mut self,
         HeadRecord { len, inner, place }: HeadRecord,
         call: &mut ReceiveCall,
@@ -145,7 +145,7 @@ impl SocketRx {
     }
 
     /// Takes the opened record off the wire, spends its number, and moves on to the next.
-    fn consume_head_record(&mut self, len: usize, shared: &SocketShared) {
+    pub(super) fn consume_head_record(&mut self, len: usize, shared: &SocketShared) {
         self.wire.consume(len);
         if let Some(offload) = &mut self.offload {
             offload.spent(len);
@@ -164,7 +164,7 @@ impl SocketRx {
 
     /// Pauses the direction. Nothing but the first byte of a handshake record is looked at (K-1), in TLS 1.2 as
     /// well (K-3).
-    fn pause_at_key_update(&mut self, shared: &SocketShared) -> Result<(), Error> {
+    pub(super) fn pause_at_key_update(&mut self, shared: &SocketShared) -> Result<(), Error> {
         self.rekey = self.rekey.on(RxRekeyEvent::KeyUpdateRead)?;
         if let Some(offload) = &mut self.offload {
             offload.key_update_read(&shared.stats);
@@ -188,11 +188,8 @@ impl SocketRx {
                     let plaintext = self.plaintext(inner, place, out);
                     let memory = WipedBytes::from(&*plaintext);
                     wipe(plaintext);
-                    self.opened.push_back(RxListRecord {
-                        record_type: inner.record_type,
-                        memory,
-                        left: 0..inner.len,
-                    });
+                    self.opened
+                        .push_back(RxListRecord::new(inner.record_type, memory));
                 }
                 OpenDestination::Aside => self.keep_scratch(inner, 0),
             }
@@ -217,11 +214,7 @@ impl SocketRx {
             }
             call.finish_record();
         }
-        Ok(if call.is_control() {
-            ReceiveStep::Done
-        } else {
-            ReceiveStep::NeedBytes
-        })
+        Ok(next_step(call))
     }
 
     /// Moves the plaintext in `scratch` to `rx_list`; its first `start` bytes are delivered already.
@@ -255,7 +248,7 @@ impl SocketRx {
 
     /// Returns true if the kernel would open the record at the head straight into the caller's buffer, in the
     /// hope that it is data without padding (`TLS_RX_EXPECT_NO_PAD`).
-    fn optimistic(&self) -> bool {
+    pub(super) fn optimistic(&self) -> bool {
         self.no_pad == NoPad::On
             && self.wire.bytes().first() == Some(&ContentType::APPLICATION_DATA.0)
     }
@@ -272,16 +265,16 @@ impl SocketRx {
 }
 
 /// The record at the head, once it is opened.
-pub(super) struct HeadRecord {
+struct HeadRecord {
     /// Its bytes of wire.
-    pub(super) len: usize,
-    pub(super) inner: InnerPlaintext,
-    pub(super) place: OpenDestination,
+    len: usize,
+    inner: InnerPlaintext,
+    place: OpenDestination,
 }
 
 /// Where a record is opened into.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum OpenDestination {
+enum OpenDestination {
     /// The caller's buffer.
     Direct,
     /// `scratch`, from which it is copied or moved to `rx_list`.
@@ -331,12 +324,21 @@ pub(super) fn is_key_update(inner: InnerPlaintext, plaintext: &[u8]) -> bool {
     inner.record_type == ContentType::HANDSHAKE.0 && plaintext.first() == Some(&KEY_UPDATE)
 }
 
-fn end(error: Error, call: &ReceiveCall) -> Result<ReceiveStep, CallFault> {
+/// Returns how a call goes on after a record was delivered: a control record ends it.
+pub(super) fn next_step(call: &ReceiveCall) -> ReceiveStep {
+    if call.is_control() {
+        ReceiveStep::Done
+    } else {
+        ReceiveStep::NeedBytes
+    }
+}
+
+pub(super) fn end(error: Error, call: &ReceiveCall) -> Result<ReceiveStep, CallFault> {
     call.end(error).map(|()| ReceiveStep::Done)
 }
 
 /// Counts what the kernel counts when a record that it hoped to be data without padding does not end in 23.
-fn count_retry(inner: InnerPlaintext, shared: &SocketShared) {
+pub(super) fn count_retry(inner: InnerPlaintext, shared: &SocketShared) {
     if inner.len + 1 < inner.inner_len {
         count_padded(shared);
     } else if inner.record_type != ContentType::APPLICATION_DATA.0 {

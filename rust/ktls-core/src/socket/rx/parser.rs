@@ -63,7 +63,7 @@ impl SocketRx {
     pub(super) fn parse(&mut self, shared: &SocketShared) -> StreamParser {
         if self.parser == StreamParser::Hungry {
             match self.framing.deframe(self.wire.bytes()) {
-                Ok(Some(frame)) => self.parser = StreamParser::Ready(frame.len),
+                Ok(Some(record)) => self.parser = StreamParser::Ready(record.wire_len()),
                 Ok(None) => {}
                 Err(error) => self.stop(error, shared),
             }
