@@ -1,14 +1,15 @@
 //! Several records sealed in one call of the AEAD, straight from the caller's buffer.
 
-use crate::aead::SealJob;
-use crate::record::MAX_GROUP;
+use crate::record::group::seal_group;
+use crate::record::{MAX_GROUP, RecordPlaintext};
 use crate::socket::tx::{PartialRecord, SocketTx};
 use crate::socket::{SendBuffers, SocketShared};
 
 impl SocketTx {
-    /// Seals the next records if there are several, as one by one would: true if it did.
+    /// Seals the next records if there are several, with the same result as one by one. Returns `true` if
+    /// it did.
     ///
-    /// The last number ends a send, so its record is left to the one that follows.
+    /// The last number ends a send, so its record is left to the caller.
     pub(super) fn seal_group(
         &mut self,
         source: &mut SendBuffers<'_>,
@@ -25,41 +26,39 @@ impl SocketTx {
         let Some(keyed) = &mut self.keyed else {
             return false;
         };
-        let Some(many) = keyed.key.interleaved() else {
+        if keyed.key.interleaved().is_none() {
             return false;
-        };
+        }
         let rest = whole_records(source, more, self.max_payload);
         let overhead = keyed.key.overhead();
         let room = limit.saturating_sub(self.wire.len());
-        let most = room.div_ceil(self.max_payload + overhead);
-        let most = most
+        let most = room
+            .div_ceil(self.max_payload + overhead)
             .min(MAX_GROUP)
             .min(keyed.numbers_before(self.record_limit));
         let rest = &rest[..rest.len().min(most * self.max_payload)];
-        let count = rest.len().div_ceil(self.max_payload);
+        let pieces = rest
+            .chunks(self.max_payload)
+            .map(|plaintext| RecordPlaintext {
+                record_type,
+                plaintext,
+            });
+        let count = pieces.len() as u64;
         if count < 2 {
             return false;
         }
-        keyed.count_past_limit(count as u64, shared);
-        let need = rest.len() + count * overhead;
-        let mut out = self.wire.space(need);
-        let mut jobs = [const { SealJob::none() }; MAX_GROUP];
-        for (job, plaintext) in jobs.iter_mut().zip(rest.chunks(self.max_payload)) {
-            let (record, behind) = out.split_at_mut(plaintext.len() + overhead);
-            keyed
-                .key
-                .set_job(job, keyed.seq, record_type, plaintext, record);
-            keyed.seq += 1;
-            out = behind;
-        }
-        many.seal_many(&mut jobs[..count]);
-        self.wire.commit(need);
+        keyed.count_past_limit(count, shared);
+        let numbers = keyed.seq..keyed.seq + count;
+        keyed.seq = numbers.end;
+        let out = self.wire.space(rest.len() + pieces.len() * overhead);
+        let written = seal_group(&keyed.key, numbers, pieces, out, |_| {});
+        self.wire.commit(written);
         source.take(rest.len(), |_| {});
         true
     }
 }
 
-/// The front of what is left that is in one piece and makes whole records.
+/// Returns the front of what is left that is in one piece and makes whole records.
 fn whole_records<'a>(
     source: &mut SendBuffers<'a>,
     more: PartialRecord,
