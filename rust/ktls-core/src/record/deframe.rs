@@ -6,20 +6,20 @@ use crate::wire::{
     ContentType, HEADER_LEN, Header, MAX_PLAINTEXT, TAG_LEN, TLS12, TLS13, WireRecord,
 };
 
-/// Which lengths and headers are let through: the kernel's rules, or the RFCs'.
+/// The lengths and headers that a record may have: by the kernel's rules, or by the RFCs'.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Framing {
     max: usize,
     min: usize,
-    /// Bytes that must be there before anything is judged.
+    /// Bytes that must be there before the header is judged.
     judged: usize,
     check_version: bool,
-    /// TLS 1.3 by the RFC: every protected record has outer type 23.
+    /// The only outer type, if it is checked: 23 in TLS 1.3 by the RFC.
     outer: Option<ContentType>,
 }
 
 impl Framing {
-    /// The kernel's stream parser (`docs/kernel-rules.md`, S3.1).
+    /// Returns the rules of the kernel's stream parser (`docs/kernel-rules.md`, S3.1).
     #[must_use]
     pub const fn kernel(cipher: &Cipher, version: u16) -> Self {
         let explicit = cipher.explicit(version);
@@ -32,7 +32,7 @@ impl Framing {
         }
     }
 
-    /// RFC 8446 §5.2, and RFC 5246 §6.2.3 for TLS 1.2.
+    /// Returns the rules of RFC 8446 §5.2, and of RFC 5246 §6.2.3 for TLS 1.2.
     #[must_use]
     pub const fn rfc(cipher: &Cipher, version: u16) -> Self {
         let explicit = cipher.explicit(version);
@@ -59,7 +59,7 @@ impl Framing {
     /// Returns the record at the start of `wire`, or `None` while it is not whole.
     ///
     /// # Errors
-    /// Returns what the header breaks, in the kernel's order: [`Error::UnexpectedRecord`] (RFC only),
+    /// The checks are in the kernel's order: [`Error::UnexpectedRecord`] (RFC only),
     /// [`Error::RecordTooLong`], [`Error::RecordTooShort`], [`Error::BadRecordVersion`].
     #[inline]
     pub fn deframe<'a>(&self, wire: &'a [u8]) -> Result<Option<WireRecord<'a>>, Error> {

@@ -1,4 +1,4 @@
-//! Opening in order under one key, pausing at a KeyUpdate.
+//! Opens records in order under one key, and pauses at a KeyUpdate.
 
 mod batch;
 
@@ -29,24 +29,24 @@ pub struct Opener {
     scanner: Option<KeyUpdateScanner>,
     generation: u64,
     past: PastKeys,
-    /// Room for the one record of a batch that does not fit with its type; empty until needed.
+    /// Memory for a record whose plaintext fits the output and whose content type does not.
     apart: Vec<u8>,
 }
 
 impl Opener {
-    /// Starts under `info`, framing as the kernel does.
+    /// Makes an opener that starts under the key of `info` and deframes by the kernel's rules.
     ///
     /// # Errors
-    /// [`Error::CipherMissing`]
+    /// [`Error::CipherMissing`] if `provider` does not have the cipher.
     pub fn new(info: CryptoInfo, provider: &dyn Provider) -> Result<Self, Error> {
         let framing = Framing::kernel(info.cipher(), info.version());
         Self::with_framing(info, provider, framing)
     }
 
-    /// Starts under `info` with other limits.
+    /// Makes an opener that starts under the key of `info` and deframes by other rules.
     ///
     /// # Errors
-    /// As [`Opener::new`].
+    /// Returns the errors of [`Opener::new`].
     pub fn with_framing(
         info: CryptoInfo,
         provider: &dyn Provider,
@@ -79,10 +79,10 @@ impl Opener {
         })
     }
 
-    /// Installs the next key and resumes.
+    /// Installs the next key, and resumes after a pause.
     ///
     /// # Errors
-    /// [`Error::KeyUsed`] for one that this opener has had, whose records could be played again;
+    /// [`Error::KeyUsed`] if this opener has had the key, since its records could be replayed;
     /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]. Nothing changed then.
     pub fn rekey(&mut self, info: CryptoInfo, provider: &dyn Provider) -> Result<(), Error> {
         self.key.check_rekey(&info)?;
@@ -92,7 +92,7 @@ impl Opener {
         Ok(())
     }
 
-    /// As [`Opener::rekey`], for a key derived from the one in use, which is always new.
+    /// Installs a key that was derived from the one in use, and is therefore new. See [`Opener::rekey`].
     ///
     /// # Errors
     /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]; nothing changed.
@@ -118,7 +118,8 @@ impl Opener {
     /// Opens exactly one record, its plaintext at the start of `out`.
     ///
     /// # Errors
-    /// [`Error::KeyExpired`], [`Error::NotOneRecord`], those of [`Framing::deframe`] and [`TrafficKey::open`].
+    /// [`Error::KeyExpired`] while paused; [`Error::NotOneRecord`] if `record` is longer or shorter than one
+    /// record. Also returns the errors of [`Framing::deframe`] and [`TrafficKey::open_record`].
     pub fn open(&mut self, record: &[u8], out: &mut [u8]) -> Result<InnerPlaintext, Error> {
         self.check_ready()?;
         match self.framing.deframe(record)? {
@@ -151,7 +152,7 @@ impl Opener {
         Ok(inner)
     }
 
-    /// Opens a record of which perhaps only type and padding do not fit `out`.
+    /// Opens a record whose inner plaintext does not fit `out`, although its plaintext may.
     fn open_apart(
         &mut self,
         number: u64,
@@ -195,25 +196,25 @@ impl Opener {
         }
     }
 
-    /// The number of the next record.
+    /// Returns the sequence number of the next record.
     #[must_use]
     pub const fn rec_seq(&self) -> u64 {
         self.seq.next()
     }
 
-    /// How often the key was changed.
+    /// Returns how many times the key was changed.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// True between a KeyUpdate and [`Opener::rekey`].
+    /// Returns `true` between a KeyUpdate and [`Opener::rekey`].
     #[must_use]
     pub fn paused(&self) -> bool {
         self.state == RxRekey::Paused
     }
 
-    /// The rules for the record borders.
+    /// Returns the rules for finding records.
     #[must_use]
     pub const fn framing(&self) -> &Framing {
         &self.framing
@@ -227,7 +228,7 @@ impl Opener {
         self.key.inner_len(record_len)
     }
 
-    /// 0x0303 or 0x0304.
+    /// Returns the protocol version: 0x0303 or 0x0304.
     #[must_use]
     pub const fn version(&self) -> u16 {
         self.key.info().version()

@@ -1,4 +1,4 @@
-//! One batch in parts, which may be worked on in any order and at the same time.
+//! One batch in parts, which threads may seal or open in any order and at the same time.
 
 use std::iter::{Skip, Take};
 use std::mem;
@@ -10,7 +10,7 @@ use crate::record::group::{GroupOpener, GroupSize, OpenedGroup, RecordSpan, seal
 use crate::record::open::OpenBatch;
 use crate::record::{BatchEnd, MAX_GROUP, OpenedRecord, Opener, RecordPlaintext, Sealer};
 
-/// Records of a batch that are to be sealed, their numbers taken already.
+/// Records of a batch that are to be sealed; their sequence numbers are taken already.
 #[must_use]
 #[derive(Debug)]
 pub struct SealPart<'a, I> {
@@ -21,20 +21,19 @@ pub struct SealPart<'a, I> {
 }
 
 impl<'p, I: Iterator<Item = RecordPlaintext<'p>>> SealPart<'_, I> {
-    /// Seals them. Nothing can fail.
+    /// Seals the records. Nothing can fail.
     pub fn seal(self) {
         seal_group(self.key, self.numbers, self.pieces, self.out, |_| {});
     }
 }
 
 impl Sealer {
-    /// As [`Sealer::seal_batch`], but it only takes the numbers: the records are there once every
-    /// part was sealed.
-    ///
-    /// Makes about `count` parts, fewer for few records.
+    /// Takes the sequence numbers of all `pieces`, or of none, and returns about `count` parts, fewer for
+    /// few records. `out` holds the records once every part was sealed. See [`Sealer::seal_batch`].
     ///
     /// # Errors
-    /// As [`Sealer::seal_batch`], and [`Error::NoMemory`]; no number is spent then.
+    /// Returns the errors of [`Sealer::seal_batch`], and [`Error::NoMemory`] if there is no memory for the
+    /// parts. No sequence number is spent then.
     pub fn seal_parts<'s, 'p, I>(
         &'s mut self,
         pieces: I,
@@ -185,7 +184,7 @@ fn count_opened(parts: &[OpenPart<'_>]) -> usize {
     opened
 }
 
-/// An empty vector with room for `len` items.
+/// Returns an empty vector with room for `len` items.
 fn try_with_capacity<T>(len: usize) -> Result<Vec<T>, Error> {
     let mut items = Vec::new();
     items.try_reserve_exact(len).map_err(|_| Error::NoMemory {
@@ -194,10 +193,10 @@ fn try_with_capacity<T>(len: usize) -> Result<Vec<T>, Error> {
     Ok(items)
 }
 
-/// Records for each part to begin with.
+/// Records of each part in the first window.
 const WINDOW: usize = 4 * MAX_GROUP;
 
-/// Records of a part: whole groups, for the AEAD gains by them.
+/// Returns the number of records in a part: a multiple of [`MAX_GROUP`], so that every group is full.
 fn part_size(records: usize, parts: usize) -> usize {
     records
         .div_ceil(parts.max(1))

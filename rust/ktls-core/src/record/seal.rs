@@ -1,4 +1,4 @@
-//! Sealing in order under one key.
+//! Seals records in order under one key.
 
 use std::ops::Range;
 
@@ -13,8 +13,8 @@ use crate::wire::MAX_PLAINTEXT;
 
 /// Seals records in order under one traffic key, and keeps to the limit of its AEAD.
 ///
-/// The number of the next record tells how many the key may have sealed: those before `rec_seq` count,
-/// whoever has sealed them.
+/// The number of the next record is the number of records that the key may have sealed: those before
+/// `rec_seq` count, even if another program has sealed them.
 #[derive(Debug)]
 pub struct Sealer {
     key: TrafficKey,
@@ -24,22 +24,22 @@ pub struct Sealer {
     past: PastKeys,
 }
 
-/// A key that may follow the one in use; only [`Sealer::prepare`] makes it.
+/// A key that may follow the one in use. Only [`Sealer::prepare`] makes it.
 #[derive(Debug)]
 pub struct NextKey(TrafficKey);
 
-/// One record to be: its type and its plaintext.
+/// The content of one record to seal.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordPlaintext<'a> {
-    /// The content type. 0 stands for none in TLS 1.3: then the last byte of `plaintext` that is not 0
-    /// is it, and what follows is padding.
+    /// The content type. The value 0 adds no type in TLS 1.3: the last byte of `plaintext` that is not 0
+    /// is the type then, and the zeros behind it are padding.
     pub record_type: u8,
-    /// At most 2^14 bytes.
+    /// The plaintext, at most 2^14 bytes.
     pub plaintext: &'a [u8],
 }
 
 impl Sealer {
-    /// Starts under `info` with the limits of its cipher.
+    /// Makes a sealer that starts under the key of `info`, with the limits of its cipher.
     ///
     /// # Errors
     /// [`Error::CipherMissing`]
@@ -55,7 +55,7 @@ impl Sealer {
         })
     }
 
-    /// Lowers (or raises) the limits of this and all later keys.
+    /// Sets the limits of this and all later keys.
     #[must_use]
     pub fn with_limits(mut self, limits: KeyLimits) -> Self {
         self.limits = limits;
@@ -65,7 +65,7 @@ impl Sealer {
     /// Installs the next key.
     ///
     /// # Errors
-    /// [`Error::KeyUsed`] for one that this sealer has had; [`Error::NoRekeyIn12`],
+    /// [`Error::KeyUsed`] if this sealer has had the key; [`Error::NoRekeyIn12`],
     /// [`Error::RekeyMismatch`], [`Error::CipherMissing`]. Nothing changed then.
     pub fn rekey(&mut self, info: CryptoInfo, provider: &dyn Provider) -> Result<(), Error> {
         let next = self.prepare(info, provider)?;
@@ -75,8 +75,8 @@ impl Sealer {
         Ok(())
     }
 
-    /// Expands the next key: all of a key update that can fail. That the key is new is not asked here:
-    /// keys that are derived one from the other never repeat.
+    /// Expands the next key, which is everything in a key update that can fail. It does not check that the
+    /// key is new: keys that are derived from each other never repeat.
     ///
     /// # Errors
     /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]
@@ -92,10 +92,10 @@ impl Sealer {
         self.generation += 1;
     }
 
-    /// Seals one record at the start of `out`; gives its length.
+    /// Seals one record into the start of `out`, and returns its length.
     ///
     /// # Errors
-    /// As [`Sealer::seal_batch`].
+    /// Returns the errors of [`Sealer::seal_batch`].
     pub fn seal(
         &mut self,
         record_type: u8,
@@ -109,9 +109,9 @@ impl Sealer {
         self.seal_batch(std::iter::once(piece), out, |_| {})
     }
 
-    /// Seals every piece in order into `out`, back to back, or none of them.
+    /// Seals all `pieces` in order into `out`, back to back, or none of them.
     ///
-    /// `done` learns where each record lies. Gives the bytes written.
+    /// Calls `done` with the place of each record, and returns the bytes written.
     ///
     /// # Errors
     /// [`Error::FragmentTooLong`], [`Error::NoRoom`], [`Error::SeqExhausted`], [`Error::KeyExhausted`];
@@ -128,10 +128,10 @@ impl Sealer {
         Ok(seal_group(&self.key, numbers, pieces, out, done))
     }
 
-    /// Takes the numbers of all pieces, or none; `room` is what there is for them.
+    /// Takes the sequence numbers of all pieces, or none. `room` is the space for them in bytes.
     ///
     /// # Errors
-    /// As [`Sealer::seal_batch`].
+    /// Returns the errors of [`Sealer::seal_batch`].
     pub(super) fn take_numbers<'a>(
         &mut self,
         pieces: impl Iterator<Item = RecordPlaintext<'a>>,
@@ -144,12 +144,12 @@ impl Sealer {
         self.reserve(count)
     }
 
-    /// The key in use.
+    /// Returns the key in use.
     pub(super) const fn key(&self) -> &TrafficKey {
         &self.key
     }
 
-    /// How many records the pieces make, and how many bytes.
+    /// Returns how many records the pieces make, and how many bytes.
     ///
     /// # Errors
     /// [`Error::FragmentTooLong`]
@@ -172,7 +172,7 @@ impl Sealer {
         Ok((count, need))
     }
 
-    /// Takes numbers within the limit, all or none.
+    /// Takes `count` sequence numbers within the limit, or none.
     fn reserve(&mut self, count: u64) -> Result<Range<u64>, Error> {
         let limit = self.limits.hard;
         let mut seq = self.seq;
@@ -184,50 +184,50 @@ impl Sealer {
         Ok(numbers)
     }
 
-    /// The number of the next record.
+    /// Returns the sequence number of the next record.
     #[must_use]
     pub const fn rec_seq(&self) -> u64 {
         self.seq.next()
     }
 
-    /// How often the key was changed.
+    /// Returns how many times the key was changed.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// True once the soft limit is reached.
+    /// Returns `true` once the soft limit is reached.
     #[must_use]
     pub const fn needs_rekey(&self) -> bool {
         self.seq.next() >= self.limits.soft
     }
 
-    /// The limits of this and all later keys.
+    /// Returns the limits of this and all later keys.
     #[must_use]
     pub const fn limits(&self) -> KeyLimits {
         self.limits
     }
 
-    /// Records that this key may still seal.
+    /// Returns how many records this key may still seal.
     #[must_use]
     pub fn left(&self) -> u64 {
         // 2^64 - 1 is never given out, and no limit is higher.
         self.limits.hard.saturating_sub(self.seq.next())
     }
 
-    /// Records until the soft limit.
+    /// Returns how many records are left until the soft limit.
     #[must_use]
     pub const fn until_soft(&self) -> u64 {
         self.limits.soft.saturating_sub(self.seq.next())
     }
 
-    /// Bytes that a record has on top of its plaintext.
+    /// Returns the bytes that a record has on top of its plaintext.
     #[must_use]
     pub const fn overhead(&self) -> usize {
         self.key.overhead()
     }
 
-    /// 0x0303 or 0x0304.
+    /// Returns the protocol version: 0x0303 or 0x0304.
     #[must_use]
     pub const fn version(&self) -> u16 {
         self.key.info().version()

@@ -110,7 +110,7 @@ impl Opener {
     /// with each.
     ///
     /// # Errors
-    /// [`Error::KeyExpired`] while paused. What the peer did wrong is [`BatchStop::Bad`].
+    /// [`Error::KeyExpired`] while paused. An error of the peer is returned as [`BatchStop::Bad`].
     pub fn open_batch(
         &mut self,
         wire: &[u8],
@@ -155,8 +155,8 @@ impl Opener {
         batch.progress.end
     }
 
-    /// Opens the next records together, at most `most`, if that takes less time; otherwise `first` alone.
-    /// Returns how many, and 1 if the batch ends there.
+    /// Opens `first`, and up to `most - 1` records behind it if that takes less time. Returns how many
+    /// records were opened, or 1 if the batch ends here.
     fn open_some<F: FnMut(OpenedRecord)>(
         &mut self,
         first: WireRecord<'_>,
@@ -172,7 +172,7 @@ impl Opener {
                 return accepted;
             }
         }
-        // Anything unusual as well, which a group leaves alone.
+        // A group does not report errors: a bad record is opened again, alone.
         self.open_alone(first, batch);
         1
     }
