@@ -34,14 +34,15 @@ from tests.ktls_ends import (
 from tests.reference import HANDSHAKE
 
 Make = Callable[..., Any]
+SetHost = Callable[[bool], None]
 KEYWORD = r"^KtlsSocket always uses the engine: .* ktls_fast\.ktls_socket\(sock, backend\)$"
 HERE = _kernel_tls.kernel_tls()
 needs_ulp = pytest.mark.skipif(HERE["ulp"] != "yes", reason=f"kernel TLS: {HERE['ulp']}")
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
-    """``host(True)`` has kernel TLS that can rekey, ``host(False)`` none; nothing is set."""
+def host(monkeypatch: pytest.MonkeyPatch) -> SetHost:
+    """Return a function that simulates a host with kernel TLS, or without, for ``False``."""
 
     def has_tls(answer: bool) -> None:
         monkeypatch.delenv(_backends.VARIABLE, raising=False)
@@ -65,7 +66,7 @@ def still_works(pair: tuple[socket.socket, socket.socket]) -> bool:
 
 @pytest.mark.parametrize(("tls", "backend"), [(True, "kernel"), (False, "engine")])
 def test_auto_is_the_kernel_where_it_can_rekey(
-    tls: bool, backend: str, host: Callable[[bool], None], tcp_pair: MakePair
+    tls: bool, backend: str, host: SetHost, tcp_pair: MakePair
 ) -> None:
     host(tls)
     for options in ({}, {"backend": "auto"}):
@@ -76,15 +77,13 @@ def test_auto_is_the_kernel_where_it_can_rekey(
             assert f"{type(sock).__module__}.{type(sock).__name__}" == f"ktls_fast.{name}"
 
 
-def test_auto_with_a_namespace_is_the_engine(
-    host: Callable[[bool], None], tcp_pair: MakePair
-) -> None:
+def test_auto_with_a_namespace_is_the_engine(host: SetHost, tcp_pair: MakePair) -> None:
     host(True)
     with over(tcp_pair()[0], namespace=Namespace()) as sock:
         assert sock.backend == "engine"
 
 
-def test_auto_is_the_engine_for_what_is_no_tcp(host: Callable[[bool], None]) -> None:
+def test_auto_is_the_engine_for_what_is_no_tcp(host: SetHost) -> None:
     host(True)
     for sock in (*socket.socketpair(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)):
         with over(sock) as made:
@@ -94,7 +93,7 @@ def test_auto_is_the_engine_for_what_is_no_tcp(host: Callable[[bool], None]) -> 
 @pytest.mark.parametrize("backend", ["engine", "kernel"])
 def test_the_variable_says_what_auto_means(
     backend: str,
-    host: Callable[[bool], None],
+    host: SetHost,
     tcp_pair: MakePair,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -108,7 +107,7 @@ def test_the_variable_says_what_auto_means(
 @pytest.mark.parametrize("variable", [None, "auto", "engine", "kernel", "nic"])
 def test_ktls_socket_made_by_its_class_is_always_one(
     variable: str | None,
-    host: Callable[[bool], None],
+    host: SetHost,
     tcp_pair: MakePair,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -124,7 +123,7 @@ def test_ktls_socket_made_by_its_class_is_always_one(
 
 @pytest.mark.parametrize("backend", ["auto", "engine", "kernel"])
 def test_the_old_keyword_warns_and_chooses_as_the_function(
-    backend: str, host: Callable[[bool], None], tcp_pair: MakePair
+    backend: str, host: SetHost, tcp_pair: MakePair
 ) -> None:
     host(True)
     with pytest.warns(DeprecationWarning, match=KEYWORD) as told:
@@ -134,9 +133,7 @@ def test_the_old_keyword_warns_and_chooses_as_the_function(
         assert type(old) is type(new)
 
 
-def test_the_old_keyword_takes_what_the_class_takes(
-    host: Callable[[bool], None], tcp_pair: MakePair
-) -> None:
+def test_the_old_keyword_takes_what_the_class_takes(host: SetHost, tcp_pair: MakePair) -> None:
     host(True)
     namespace = Namespace()
     with pytest.warns(DeprecationWarning, match=KEYWORD):
@@ -149,9 +146,7 @@ def test_the_old_keyword_takes_what_the_class_takes(
             near.send(b"data")
 
 
-def test_the_old_keyword_refuses_as_the_function(
-    host: Callable[[bool], None], tcp_pair: MakePair
-) -> None:
+def test_the_old_keyword_refuses_as_the_function(host: SetHost, tcp_pair: MakePair) -> None:
     host(True)
     pair = tcp_pair()
     with (
@@ -165,7 +160,7 @@ def test_the_old_keyword_refuses_as_the_function(
 
 
 def test_the_kernel_takes_nothing_that_only_the_engine_does(
-    host: Callable[[bool], None], tcp_pair: MakePair
+    host: SetHost, tcp_pair: MakePair
 ) -> None:
     host(True)
     pair = tcp_pair()
@@ -192,9 +187,7 @@ def test_an_unknown_backend_is_refused_by_name(
     assert still_works(pair)
 
 
-def test_the_kernel_counts_for_no_namespace_of_ours(
-    host: Callable[[bool], None], tcp_pair: MakePair
-) -> None:
+def test_the_kernel_counts_for_no_namespace_of_ours(host: SetHost, tcp_pair: MakePair) -> None:
     host(True)
     pair = tcp_pair()
     with pytest.raises(KtlsError, match="pass no namespace") as caught:
@@ -241,9 +234,7 @@ def test_where_the_host_cannot_be_asked_auto_is_the_engine(monkeypatch: pytest.M
     _kernel_tls._kernel_can_rekey.cache_clear()
 
 
-def test_what_is_no_open_socket_is_refused(
-    host: Callable[[bool], None], tcp_pair: MakePair
-) -> None:
+def test_what_is_no_open_socket_is_refused(host: SetHost, tcp_pair: MakePair) -> None:
     host(True)
     closed, _ = tcp_pair()
     closed.close()
@@ -254,9 +245,7 @@ def test_what_is_no_open_socket_is_refused(
         over(cast("socket.socket", 1), backend="kernel")
 
 
-def test_the_descriptor_and_the_timeout_are_taken_over(
-    host: Callable[[bool], None], tcp_pair: MakePair
-) -> None:
+def test_the_descriptor_and_the_timeout_are_taken_over(host: SetHost, tcp_pair: MakePair) -> None:
     host(True)
     near, _ = tcp_pair()
     near.settimeout(7.5)
