@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use ktls_core::Errno;
-use ktls_core::offload::{InstallPolicy, ResyncKind, RxPhase, RxTally, TxPhase, TxTally};
-use ktls_core::quoted;
+use ktls_core::offload::{InstallPolicy, RxPhase, TxPhase};
+use ktls_core::{Errno, quoted};
 use ktls_py_macros::from_stub;
+use ktls_sim::device::ResyncKind;
+use ktls_sim::device_socket::{RxTally, TxTally};
 use ktls_sim::{
-    BrokenInvariant, DeviceSettings, EventKind, InvariantViolation, LinkSettings, ReportDetail,
-    RunEvent, RunReport, RunSummary, Scenario, SealedBy, SendingSides,
+    AckNotice, BrokenInvariant, DeviceSettings, EventKind, InvariantViolation, LinkSettings,
+    ReportDetail, RunEvent, RunReport, RunSummary, Scenario, SealedBy, SendingSides,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -163,6 +164,7 @@ impl ScenarioArgs {
             more: part("more", self.more)?,
             send_gap: at_least("send_gap", self.send_gap, 1)?,
             read_lag: at_least("read_lag", self.read_lag, 1)?,
+            acks: AckNotice::AtArrival,
             link,
             device,
             close_at: self.close_at,

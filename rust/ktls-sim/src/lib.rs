@@ -6,15 +6,19 @@
 #![forbid(unsafe_code)]
 
 pub mod device;
+pub mod device_socket;
 pub mod model;
+pub mod nic;
 mod oracle;
 pub mod pcap;
+mod planted;
 mod report;
 mod scenario;
 mod tcp;
 mod world;
 
-pub use oracle::{BrokenInvariant, InvariantViolation};
+pub use oracle::{BrokenInvariant, InvariantViolation, WrongBook};
+pub use planted::{FaultKind, PlantedFault};
 pub use report::{EventKind, RunEvent, RunReport, RunSummary, SealedBy, WirePacket};
-pub use scenario::{DeviceSettings, LinkSettings, ReportDetail, Scenario, SendingSides};
-pub use world::{run, run_traced, run_while, secrets};
+pub use scenario::{AckNotice, DeviceSettings, LinkSettings, ReportDetail, Scenario, SendingSides};
+pub use world::{run, run_planted, run_traced, run_while, secrets};

@@ -56,6 +56,8 @@ pub enum BrokenInvariant {
         /// What it has to be.
         want: i64,
     },
+    /// The socket believes something of its device that is not so.
+    Books(WrongBook),
     /// Not all that was sent has arrived when nothing is left to do.
     Stuck,
     /// The run was given up: it is no failure of the stream.
@@ -63,6 +65,29 @@ pub enum BrokenInvariant {
         /// Steps until then.
         steps: usize,
     },
+}
+
+/// What a socket believes wrongly of its device.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WrongBook {
+    /// The device was given a key while it had one, or was to delete one that it did not have.
+    Confused,
+    /// A call ended between an install and the device's verdict.
+    NoVerdict,
+    /// The phase says that there is a key, and there is none, or the other way round.
+    WrongPhase,
+    /// Records are made for the device outside of its phase, or for software in it.
+    WrongPlace,
+    /// A gauge does not show what carries a direction, or whether a key update is under way.
+    Gauges,
+    /// A key could have been installed and was not.
+    NotInstalled,
+    /// A key was installed while a record was open (R-TX-7).
+    RecordOpen,
+    /// A closed connection has left a key in the device.
+    KeyLeft,
+    /// Refusals of the device and fallbacks that were counted differ.
+    Refusals,
 }
 
 impl fmt::Display for InvariantViolation {

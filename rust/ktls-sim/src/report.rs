@@ -1,8 +1,9 @@
 //! What a run tells.
 
-use ktls_core::offload::{RxPhase, RxTally, SealPath, TxPhase, TxTally};
+use ktls_core::offload::{RxPhase, TxPhase};
 use ktls_core::stats::Counter;
 
+use crate::device_socket::{RxTally, SealPath, TxTally};
 use crate::oracle::InvariantViolation;
 
 /// The outcome of a run.

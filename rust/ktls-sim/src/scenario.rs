@@ -1,7 +1,9 @@
 //! What a run is made of. The same scenario gives the same run.
 
 use fastrand::Rng;
-use ktls_core::offload::{InstallPolicy, ResyncKind};
+use ktls_core::offload::InstallPolicy;
+
+use crate::device::ResyncKind;
 
 /// A connection between two hosts, each with a device, over a bad link. Times are in microseconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,8 @@ pub struct Scenario {
     pub send_gap: u64,
     /// Time between arrival and reading, and between a KeyUpdate and `TLS_RX`, at most.
     pub read_lag: u64,
+    /// When the sending side learns what was acknowledged.
+    pub acks: AckNotice,
     /// The link.
     pub link: LinkSettings,
     /// The devices.
@@ -45,6 +49,15 @@ pub enum SendingSides {
     One,
     /// Both.
     Both,
+}
+
+/// When the driver of a sender's key updates is told of acknowledgements.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AckNotice {
+    /// When they arrive, as in the kernel.
+    AtArrival,
+    /// When it asks, at the next send, as over an `OffloadQueue`.
+    AtSend,
 }
 
 /// How much a report tells.
@@ -118,6 +131,7 @@ impl Default for Scenario {
             more: 0.1,
             send_gap: 40,
             read_lag: 60,
+            acks: AckNotice::AtArrival,
             link: LinkSettings::default(),
             device: DeviceSettings::default(),
             close_at: None,
@@ -194,6 +208,11 @@ impl Scenario {
             link: LinkSettings::random(&mut rng),
             device: DeviceSettings::random(&mut rng),
             close_at: rarely(&mut rng, 10, 4000),
+            acks: if rng.bool() {
+                AckNotice::AtArrival
+            } else {
+                AckNotice::AtSend
+            },
             detail: ReportDetail::Summary,
         }
     }

@@ -1,6 +1,5 @@
 //! Traffic secrets, traffic keys and record sequence numbers.
 
-mod framed;
 mod secret;
 mod seq;
 mod traffic;

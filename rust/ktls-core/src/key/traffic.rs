@@ -295,12 +295,7 @@ impl TrafficKey {
     /// Returns nonce and additional data of a received record. `prepend` is its header and explicit
     /// nonce.
     #[inline(always)]
-    pub(super) fn protection(
-        &self,
-        seq: u64,
-        prepend: &[u8],
-        inner_len: usize,
-    ) -> (NonceBytes, Aad) {
+    pub fn protection(&self, seq: u64, prepend: &[u8], inner_len: usize) -> (NonceBytes, Aad) {
         if self.is_tls12() {
             let nonce = self.nonce12(seq, &prepend[HEADER_LEN..]);
             return (nonce, aad12(seq, prepend[0], inner_len));
@@ -309,12 +304,17 @@ impl TrafficKey {
         (self.nonce_xor(seq), Aad::header(header))
     }
 
-    pub(super) fn aead(&self) -> &dyn RecordKey {
+    /// The cipher under this key, for what is not a whole record.
+    #[must_use]
+    pub fn aead(&self) -> &dyn RecordKey {
         &*self.aead
     }
 
     /// Removes type and padding from an inner plaintext (RFC 8446 §5.4).
-    pub(super) fn strip(&self, opaque_type: u8, inner: &[u8]) -> Result<InnerPlaintext, Error> {
+    ///
+    /// # Errors
+    /// [`Error::NoContentType`]
+    pub fn strip(&self, opaque_type: u8, inner: &[u8]) -> Result<InnerPlaintext, Error> {
         let inner_len = inner.len();
         if self.is_tls12() {
             return Ok(InnerPlaintext {

@@ -1,5 +1,7 @@
 //! Gauges and outcomes of both directions (`docs/offload-rules.md`, D-4, V-TX-6 and V-TX-8).
 
+use std::sync::Arc;
+
 use crate::crypto_info::Direction;
 use crate::offload::policy::RekeyOutcome;
 use crate::stats::{Counter, Stats};
@@ -43,6 +45,7 @@ impl Carrier {
 #[derive(Debug)]
 pub struct OffloadGauges {
     direction: Direction,
+    stats: Arc<Stats>,
     carrier: Carrier,
     rekeying: bool,
 }
@@ -50,9 +53,10 @@ pub struct OffloadGauges {
 impl OffloadGauges {
     /// Nothing counted yet.
     #[must_use]
-    pub const fn new(direction: Direction) -> Self {
+    pub const fn new(direction: Direction, stats: Arc<Stats>) -> Self {
         Self {
             direction,
+            stats,
             carrier: Carrier::Nothing,
             rekeying: false,
         }
@@ -65,23 +69,22 @@ impl OffloadGauges {
     }
 
     /// The first key.
-    pub fn start(&mut self, carrier: Carrier, stats: &Stats) {
-        carrier
-            .total(self.direction)
-            .into_iter()
-            .for_each(|total| stats.add(total));
-        self.show(carrier, false, stats);
+    pub fn start(&mut self, carrier: Carrier) {
+        if let Some(total) = carrier.total(self.direction) {
+            self.stats.add(total);
+        }
+        self.show(carrier, false);
     }
 
     /// What the gauges say from now on.
-    pub fn show(&mut self, carrier: Carrier, rekeying: bool, stats: &Stats) {
+    pub fn show(&mut self, carrier: Carrier, rekeying: bool) {
         if carrier != self.carrier {
-            let (old, new) = (
-                self.carrier.gauge(self.direction),
-                carrier.gauge(self.direction),
-            );
-            old.into_iter().for_each(|gauge| stats.sub(gauge));
-            new.into_iter().for_each(|gauge| stats.add(gauge));
+            if let Some(old) = self.carrier.gauge(self.direction) {
+                self.stats.sub(old);
+            }
+            if let Some(new) = carrier.gauge(self.direction) {
+                self.stats.add(new);
+            }
             self.carrier = carrier;
         }
         if rekeying != self.rekeying {
@@ -90,16 +93,16 @@ impl OffloadGauges {
                 Direction::Rx => Counter::TlsCurrRxRekey,
             };
             if rekeying {
-                stats.add(gauge);
+                self.stats.add(gauge);
             } else {
-                stats.sub(gauge);
+                self.stats.sub(gauge);
             }
             self.rekeying = rekeying;
         }
     }
 
     /// What became of a key update.
-    pub fn count(&self, outcome: Option<RekeyOutcome>, stats: &Stats) {
+    pub fn count(&self, outcome: Option<RekeyOutcome>) {
         let counter = match (self.direction, outcome) {
             (_, None) => return,
             (Direction::Tx, Some(RekeyOutcome::Ok)) => Counter::TlsTxRekeyOk,
@@ -109,6 +112,6 @@ impl OffloadGauges {
             (Direction::Rx, Some(RekeyOutcome::Fallback)) => Counter::TlsRxRekeyFallback,
             (Direction::Rx, Some(RekeyOutcome::Aborted)) => Counter::TlsRxRekeyAborted,
         };
-        stats.add(counter);
+        self.stats.add(counter);
     }
 }

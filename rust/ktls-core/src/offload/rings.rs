@@ -1,31 +1,6 @@
-//! Submission and completion rings of bounded depth, and what lies in them.
+//! Rings of bounded depth.
 
 use std::collections::VecDeque;
-
-use crate::offload::device::DeviceError;
-use crate::slot::SlotId;
-
-/// One segment for a device to seal.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SegmentDescriptor {
-    /// What the submitter knows it by.
-    pub id: u64,
-    /// Under which key.
-    pub slot: SlotId,
-    /// Where the segment starts in the stream.
-    pub offset: u64,
-    /// Framed records, cut anywhere; sealed in place.
-    pub bytes: Vec<u8>,
-}
-
-/// A descriptor that the device is done with.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SegmentCompletion {
-    /// The descriptor, its bytes sealed if `result` is Ok. Otherwise they are plaintext still.
-    pub descriptor: SegmentDescriptor,
-    /// Whether they may leave.
-    pub result: Result<(), DeviceError>,
-}
 
 /// A queue with room for `depth` entries.
 #[derive(Debug)]
@@ -77,12 +52,6 @@ impl<T> BoundedRing<T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
-    }
-
-    /// The error of a full ring.
-    #[must_use]
-    pub const fn full(&self) -> DeviceError {
-        DeviceError::RingFull { depth: self.depth }
     }
 }
 

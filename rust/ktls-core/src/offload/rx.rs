@@ -87,14 +87,14 @@ pub struct RxStep {
     /// The state after.
     pub phase: RxPhase,
     /// What the device is asked.
-    pub deed: Option<RxDeed>,
+    pub deed: Option<KeyDeed>,
     /// What became of a key update.
     pub outcome: Option<RekeyOutcome>,
 }
 
 /// What a device is asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum RxDeed {
+pub enum KeyDeed {
     /// Delete the key.
     Delete,
     /// Delete the key if there is one, and take the newest.
@@ -107,13 +107,13 @@ impl RxPhase {
     pub fn on(self, policy: InstallPolicy, event: RxOffloadEvent) -> RxStep {
         match (self, event) {
             (Self::Offloaded, RxOffloadEvent::KeyUpdateRead) if policy == InstallPolicy::V17 => {
-                to(Self::Deleted).asking(RxDeed::Delete)
+                to(Self::Deleted).asking(KeyDeed::Delete)
             }
             (Self::Closed | Self::Installing, RxOffloadEvent::Key(_)) => to(self),
             (_, RxOffloadEvent::Key(_)) if policy != InstallPolicy::V17 => install(),
             (Self::Software, RxOffloadEvent::Key(_)) => to(self).with(RekeyOutcome::Ok),
             (Self::Offloaded, RxOffloadEvent::Key(queue)) => {
-                drain(0, queue).asking_also(RxDeed::Delete)
+                drain(0, queue).asking_also(KeyDeed::Delete)
             }
             (Self::Deleted | Self::Failed, RxOffloadEvent::Key(queue)) => drain(0, queue),
             (Self::Draining { boundary }, RxOffloadEvent::Key(queue)) => {
@@ -175,13 +175,13 @@ impl RxStep {
         self
     }
 
-    const fn asking(mut self, deed: RxDeed) -> Self {
+    const fn asking(mut self, deed: KeyDeed) -> Self {
         self.deed = Some(deed);
         self
     }
 
     /// An install deletes anyway.
-    const fn asking_also(self, deed: RxDeed) -> Self {
+    const fn asking_also(self, deed: KeyDeed) -> Self {
         match self.deed {
             Some(_) => self,
             None => self.asking(deed),
@@ -198,7 +198,7 @@ const fn to(phase: RxPhase) -> RxStep {
 }
 
 const fn install() -> RxStep {
-    to(RxPhase::Installing).asking(RxDeed::Install)
+    to(RxPhase::Installing).asking(KeyDeed::Install)
 }
 
 /// V-RX-3, V-RX-4.
@@ -241,7 +241,7 @@ mod tests {
     const FALLBACK: Option<RekeyOutcome> = Some(RekeyOutcome::Fallback);
     const ABORTED: Option<RekeyOutcome> = Some(RekeyOutcome::Aborted);
 
-    fn want(phase: RxPhase, deed: Option<RxDeed>, outcome: Option<RekeyOutcome>) -> RxStep {
+    fn want(phase: RxPhase, deed: Option<KeyDeed>, outcome: Option<RekeyOutcome>) -> RxStep {
         RxStep {
             phase,
             deed,
@@ -262,7 +262,7 @@ mod tests {
     /// R-RX-2, R-RX-3.
     #[test]
     fn every_state_answers_every_event_by_the_cover_letter() {
-        let install = Some(RxDeed::Install);
+        let install = Some(KeyDeed::Install);
         check(
             InstallPolicy::CoverLetter,
             &[
@@ -284,7 +284,7 @@ mod tests {
     /// V-RX-1, V-RX-3 to V-RX-6.
     #[test]
     fn every_state_answers_every_event_by_v17() {
-        let (install, delete) = (Some(RxDeed::Install), Some(RxDeed::Delete));
+        let (install, delete) = (Some(KeyDeed::Install), Some(KeyDeed::Delete));
         let drain = |boundary| Draining { boundary };
         check(
             InstallPolicy::V17,

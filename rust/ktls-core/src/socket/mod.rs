@@ -7,8 +7,8 @@
 pub mod call;
 mod fault;
 mod info;
-mod job;
 pub mod options;
+mod queued_record;
 mod receive;
 mod rx;
 mod source;
@@ -17,13 +17,13 @@ mod tx;
 
 pub use fault::{CallFault, SockError};
 pub use info::{DirectionConf, UlpInfo};
-pub use job::{JobPlaintext, JobSealer, QueueJob};
+pub use queued_record::{JobSealer, KeptBytes, QueuedPlaintext, QueuedRecord};
 use receive::RecordAdmission;
 pub use receive::{ReceiveCall, ReceiveResult};
-pub use rx::{NoBytesReason, NoPad, OpenAheadOutcome, ReceiveStep, SocketRx};
+pub use rx::{NoBytesReason, NoPad, OpenAheadOutcome, ReceiveStep, RecordOpener, SocketRx};
 pub use source::SendBuffers;
 pub use target::{BehindPlaintext, ReceiveBuffers};
-pub use tx::{PartialRecord, SocketTx};
+pub use tx::{PartialRecord, RecordFramer, SocketTx};
 
 use std::sync::Arc;
 

@@ -1,11 +1,13 @@
 //! What one send call was given.
 
-use crate::socket::JobPlaintext;
+use crate::socket::{KeptBytes, QueuedPlaintext};
 
 /// The buffers of one send call, and how far they are taken.
 #[derive(Debug)]
 pub struct SendBuffers<'a> {
     slices: &'a [&'a [u8]],
+    /// For each slice, the same bytes if they outlive the call; or nothing at all.
+    kept: &'a [Option<KeptBytes>],
     index: usize,
     offset: usize,
     pub(super) left: usize,
@@ -19,11 +21,20 @@ impl<'a> SendBuffers<'a> {
         let left = slices.iter().map(|slice| slice.len()).sum();
         Self {
             slices,
+            kept: &[],
             index: 0,
             offset: 0,
             left,
             taken: 0,
         }
+    }
+
+    /// Names those of the slices that stay as they are for longer than the call: a queue needs no copy of
+    /// them. `kept` is empty or has an entry for each slice.
+    #[must_use]
+    pub const fn keeping(mut self, kept: &'a [Option<KeptBytes>]) -> Self {
+        self.kept = kept;
+        self
     }
 
     /// Bytes not yet taken.
@@ -86,13 +97,11 @@ impl<'a> SendBuffers<'a> {
         rest.skip(self.offset).eq(bytes)
     }
 
-    /// Where the next `len` bytes are, which lie in one piece.
-    pub(super) const fn place(&self, len: usize) -> JobPlaintext {
-        JobPlaintext::InCall {
-            slice: self.index,
-            start: self.offset,
-            len,
-        }
+    /// The next `len` bytes, which lie in one piece, if they outlive the call.
+    pub(super) fn kept(&self, len: usize) -> Option<QueuedPlaintext> {
+        let kept = self.kept.get(self.index)?.as_ref()?;
+        let bytes = kept.skip(self.offset);
+        Some(QueuedPlaintext::Kept { bytes, len })
     }
 
     /// The last `len` bytes do not count: their record failed.

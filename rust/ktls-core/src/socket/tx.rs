@@ -1,5 +1,6 @@
 //! The sending direction (`docs/kernel-rules.md`, section 2).
 
+mod egress;
 mod group;
 mod held;
 mod limit;
@@ -10,27 +11,23 @@ use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 use crate::fifo::{Fifo, FifoPool};
 use crate::key::TrafficKey;
-use crate::offload::TxOffload;
-use crate::socket::job::PendingJobs;
-use crate::socket::{
-    CallFault, JobPlaintext, JobSealer, QueueJob, SendBuffers, SocketShared, options,
-};
+use crate::socket::{CallFault, SendBuffers, SocketShared, options};
 use crate::wiped::WipedBytes;
 use crate::wire::{ContentType, MAX_PLAINTEXT};
+use egress::Egress;
+
+pub use egress::RecordFramer;
 
 /// Plaintext in, sealed records out; keeps a MSG_MORE record open.
 #[derive(Debug)]
 pub struct SocketTx {
-    pub(crate) keyed: Option<InstalledKey>,
-    /// What it knows of a device, once it was offered one.
-    pub(crate) offload: Option<TxOffload>,
+    keyed: Option<InstalledKey>,
     /// Plaintext of the open record; empty when none is open.
     open: WipedBytes,
     wire: Fifo,
-    /// In place of `wire` where the records leave by a queue.
-    jobs: Option<PendingJobs>,
-    /// Bytes at the end of `wire`, or jobs, that wait for the next transmission.
-    held: usize,
+    /// Bytes at the end of `wire` that wait for the next transmission.
+    held_bytes: usize,
+    egress: Egress,
     /// What is held was sealed under the last number: it never leaves under its own key
     /// (`docs/kernel-rules.md`, S2.3-1).
     held_is_last: bool,
@@ -41,33 +38,21 @@ pub struct SocketTx {
 
 /// A key in use; its number wraps, as the kernel's does.
 #[derive(Debug)]
-pub(crate) struct InstalledKey {
+pub(super) struct InstalledKey {
     pub(super) key: Arc<TrafficKey>,
     pub(super) seq: u64,
     /// The one KeyUpdate that may leave past the record limit has left.
     key_update_sent: bool,
 }
 
-impl InstalledKey {
-    pub(crate) fn key(&self) -> &TrafficKey {
-        &self.key
-    }
-
-    /// The number of the next record.
-    pub(crate) const fn seq(&self) -> u64 {
-        self.seq
-    }
-}
-
 impl Default for SocketTx {
     fn default() -> Self {
         Self {
             keyed: None,
-            offload: None,
             open: WipedBytes::new(),
             wire: Fifo::default(),
-            jobs: None,
-            held: 0,
+            held_bytes: 0,
+            egress: Egress::Wire,
             held_is_last: false,
             max_payload: MAX_PLAINTEXT,
             record_limit: u64::MAX,
@@ -76,7 +61,8 @@ impl Default for SocketTx {
 }
 
 impl SocketTx {
-    /// Takes plaintext and seals records until `limit` bytes of wire, or jobs, wait; a record is never cut.
+    /// Takes plaintext and makes records until `limit` bytes of wire, or records of a queue, wait; a record is
+    /// never cut.
     ///
     /// Call again, after writing, while anything is left in `source`. `record_type` is that of the
     /// call's control message. The records sealed before a fault stay good.
@@ -97,13 +83,13 @@ impl SocketTx {
         }
         let empty = source.left == 0 && source.taken == 0 && more == PartialRecord::Seal;
         let record_type = record_type.unwrap_or(ContentType::APPLICATION_DATA.0);
-        if empty && self.on_device() {
+        if empty && self.seals_empty_calls() {
             self.check_limit()?;
             // A device's socket makes an empty record of it, or closes the open one (D-8).
             return self.seal_open(record_type, shared);
         }
         // What is held back does not count: it is released or dropped when the next record is sealed.
-        while source.left > 0 && self.waiting() - self.held < limit {
+        while source.left > 0 && self.waiting() - self.held() < limit {
             shared.error.check_send()?;
             self.check_limit_of(source, record_type)?;
             if self.seal_group(source, record_type, more, limit, shared) {
@@ -127,7 +113,7 @@ impl SocketTx {
         if self.is_queued() {
             return wire;
         }
-        &wire[..wire.len() - self.held]
+        &wire[..wire.len() - self.held_bytes]
     }
 
     /// TCP took `len` bytes of [`SocketTx::wire`].
@@ -135,58 +121,12 @@ impl SocketTx {
         self.wire.consume(len);
     }
 
-    /// From now on records leave by a queue, in which a worker seals them.
-    pub fn queue(&mut self) {
-        self.jobs.get_or_insert_default();
-    }
-
-    /// Who seals the records of the queue from now on.
-    pub fn set_sealer(&mut self, sealer: JobSealer) {
-        if let Some(jobs) = &mut self.jobs {
-            jobs.sealer = sealer;
-        }
-    }
-
-    /// True while records leave by a queue.
-    #[must_use]
-    pub const fn is_queued(&self) -> bool {
-        self.jobs.is_some()
-    }
-
-    /// Records leave as `wire` again, behind `sealed`: those that nobody took out of the queue.
-    pub fn unqueue_behind(&mut self, sealed: &[u8]) {
-        self.wire.space(sealed.len()).copy_from_slice(sealed);
-        self.wire.commit(sealed.len());
-        self.unqueue();
-    }
-
-    /// Records leave as `wire` again; what still waits is sealed.
-    pub fn unqueue(&mut self) {
-        for job in self.jobs.take().into_iter().flat_map(|jobs| jobs.staged) {
-            if let QueueJob::Sealed(record) = job {
-                self.wire.space(record.len()).copy_from_slice(&record);
-                self.wire.commit(record.len());
-            }
-        }
-        if self.held > 0 {
-            self.held = self.wire.len();
-        }
-    }
-
-    /// Takes the records that were cut, but for one that waits for the next transmission.
-    pub fn jobs(&mut self) -> impl Iterator<Item = QueueJob> + '_ {
-        let held = self.held;
-        self.jobs.iter_mut().flat_map(move |jobs| {
-            let ready = jobs.staged.len() - held;
-            jobs.staged.drain(..ready)
-        })
-    }
-
     /// Drops sealed records that can no longer reach the peer.
     pub fn discard_wire(&mut self) {
-        (self.held, self.held_is_last) = (0, false);
-        if let Some(jobs) = &mut self.jobs {
-            jobs.staged.clear();
+        self.hold(0);
+        self.held_is_last = false;
+        if let Egress::Queue(records) = &mut self.egress {
+            records.staged.clear();
         }
         self.wire.consume(self.wire.len());
     }
@@ -202,8 +142,8 @@ impl SocketTx {
             seq,
             key_update_sent: false,
         });
-        if let (Some(offload), Some(past)) = (&mut self.offload, past) {
-            offload.replaced(past.key);
+        if let (Egress::Framed(framer), Some(past)) = (&mut self.egress, past) {
+            framer.replaced(past.key);
         }
     }
 
@@ -224,7 +164,7 @@ impl SocketTx {
     /// The number of the next record; 0 without a key.
     #[must_use]
     pub fn seq(&self) -> u64 {
-        self.keyed.as_ref().map_or(0, InstalledKey::seq)
+        self.keyed.as_ref().map_or(0, |keyed| keyed.seq)
     }
 
     /// Bytes of the open record.
@@ -250,13 +190,6 @@ impl SocketTx {
     #[must_use]
     pub fn has_sealed(&self) -> bool {
         self.waiting() > 0
-    }
-
-    /// Bytes of wire, or jobs.
-    fn waiting(&self) -> usize {
-        self.jobs
-            .as_ref()
-            .map_or(self.wire.len(), |jobs| jobs.staged.len())
     }
 
     /// The payload limit.
@@ -289,8 +222,7 @@ impl SocketTx {
         shared: &SocketShared,
     ) -> Result<(), CallFault> {
         if let Some(piece) = source.piece(len).filter(|_| self.open.is_empty()) {
-            let place = source.place(len);
-            self.seal_record(record_type, piece, Some(place), shared)?;
+            self.seal_record(record_type, piece, Some(source), shared)?;
             source.take(len, |_| {});
             return Ok(());
         }
@@ -307,65 +239,43 @@ impl SocketTx {
         sealed
     }
 
-    fn on_device(&self) -> bool {
-        self.offload.as_ref().is_some_and(TxOffload::on_device)
+    fn seals_empty_calls(&self) -> bool {
+        matches!(&self.egress, Egress::Framed(framer) if framer.seals_empty_calls())
     }
 
     fn seal_record(
         &mut self,
         record_type: u8,
         plaintext: &[u8],
-        place: Option<JobPlaintext>,
+        source: Option<&SendBuffers<'_>>,
         shared: &SocketShared,
     ) -> Result<(), CallFault> {
         self.release();
         let keyed = self.keyed.as_mut().ok_or(Error::NoKey)?;
         let last = keyed.seq == u64::MAX;
         keyed.count_past_limit(1, shared);
-        self.held = match &mut self.jobs {
-            Some(jobs) => {
-                let job = keyed.job(record_type, plaintext, place, last, jobs.sealer);
-                jobs.staged.push(job);
+        let wire = &mut self.wire;
+        let made = match &mut self.egress {
+            Egress::Wire => keyed.write_record(record_type, plaintext, wire, None),
+            Egress::Framed(framer) => {
+                keyed.write_record(record_type, plaintext, wire, Some(&mut **framer))
+            }
+            Egress::Queue(records) => {
+                let sealer = records.sealer;
+                let record = keyed.queued_record(record_type, plaintext, source, sealer);
+                records.staged.push(record);
                 1
             }
-            None => keyed.seal(record_type, plaintext, &mut self.wire, &mut self.offload),
         };
         keyed.seq = keyed.seq.wrapping_add(1);
         if !last {
-            self.held = 0;
             return Ok(());
         }
-        // A device has counted it.
-        self.held_is_last = self.offload.is_none();
+        self.hold(made);
+        // A framer has counted it.
+        self.held_is_last = !matches!(self.egress, Egress::Framed(_));
         shared.error.set_in_call(Error::SeqExhausted);
         Err(Error::SeqExhausted.into())
-    }
-}
-
-impl InstalledKey {
-    /// Seals a record behind `wire`, or frames it for a device; gives its length.
-    fn seal(
-        &self,
-        record_type: u8,
-        plaintext: &[u8],
-        wire: &mut Fifo,
-        offload: &mut Option<TxOffload>,
-    ) -> usize {
-        let Self { key, seq, .. } = self;
-        let len = plaintext.len() + key.overhead();
-        let out = wire.space(len);
-        match offload {
-            Some(offload) if offload.on_device() => {
-                key.frame(*seq, record_type, plaintext, out);
-                offload.framed(*seq, out);
-            }
-            offload => {
-                key.seal(*seq, record_type, plaintext, out);
-                offload.iter_mut().for_each(|offload| offload.sealed(len));
-            }
-        }
-        wire.commit(len);
-        len
     }
 }
 

@@ -26,8 +26,8 @@ use ktls_core::wire::TLS13;
 use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, FifoPool, TrafficSecret};
 use rustix::event::PollFlags;
 
+use crate::bell::ReadinessWatchers;
 use crate::descriptor::{HasTurns, IoTurn, OpenFd, SharedFd};
-use crate::fd_socket::ReadinessWatchers;
 use crate::handshake::EstablishedConnection;
 use crate::mutex::lock;
 use crate::wait::ProgressDeadline;

@@ -35,7 +35,7 @@ impl FdSocket {
     /// # Errors
     /// [`UnfitForRelay`]; EKEYEXPIRED when a KeyUpdate was received and the next key is not installed.
     pub(crate) fn check_fit(&self) -> Result<(), NetError> {
-        if self.lane.get().is_some() {
+        if self.ring.get().is_some() {
             return Err(UnfitForRelay::Device.into());
         }
         if !self.tx.is_keyed() {
@@ -53,7 +53,7 @@ impl FdSocket {
 
     /// Takes memory from `pool` for what will be sent and received.
     pub(crate) fn borrow_memory(&self, pool: &mut FifoPool) {
-        self.tx.state().borrow_memory(pool);
+        self.tx.state().socket.borrow_memory(pool);
         let mut side = lock(&self.rx);
         if let Some(rx) = side.keyed_now() {
             rx.borrow_memory(pool);
@@ -62,7 +62,7 @@ impl FdSocket {
 
     /// Gives memory that holds nothing back to `pool`.
     pub(crate) fn return_memory(&self, pool: &mut FifoPool) {
-        self.tx.state().return_memory(pool);
+        self.tx.state().socket.return_memory(pool);
         let mut side = lock(&self.rx);
         if let Some(rx) = side.keyed_now() {
             rx.return_memory(pool);
@@ -154,7 +154,7 @@ impl FdSocket {
     fn seal_now(&self, data: &[u8], records: &mut u64) -> Result<usize, NetError> {
         let slices = [data];
         let mut source = SendBuffers::new(&slices);
-        let mut tx = self.tx.state();
+        let tx = &mut self.tx.state().socket;
         let before = tx.seq();
         let limit = seal_at_once(Wait::Never);
         let sealed = tx.send(&mut source, None, PartialRecord::Seal, limit, &self.shared);
@@ -165,14 +165,14 @@ impl FdSocket {
 
     /// True while TCP has not taken all that is sealed.
     pub(crate) fn has_unsent(&self) -> bool {
-        !self.tx.state().wire().is_empty()
+        !self.tx.state().socket.wire().is_empty()
     }
 
     /// FIN behind all that was sent, an open record included. That the connection is gone already shows
     /// elsewhere.
     pub(crate) fn finish_sending(&self, fd: &OpenFd) {
         let _ring = self.watchers.ring_later();
-        let _gone = self.tx.state().close_open(&self.shared);
+        let _gone = self.tx.state().socket.close_open(&self.shared);
         let _gone = self.tx.shutdown(fd.shared(), Shutdown::Write);
     }
 }

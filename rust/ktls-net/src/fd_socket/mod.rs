@@ -31,6 +31,7 @@ use rustix::net::Shutdown;
 use rustix::net::sockopt::{Timeout, set_socket_linger, socket_error, socket_timeout};
 
 use crate::background_sender::closes_at_once;
+use crate::bell::ReadinessWatchers;
 use crate::descriptor::{IoTurn, SharedFd};
 use crate::mutex::lock;
 use crate::queue::ConnRing;
@@ -39,11 +40,9 @@ use crate::{NetError, OffloadQueue, Wait};
 use recv::FdSocketRx;
 use setup::SocketSetup;
 
-pub(crate) use crate::bell::ReadinessWatchers;
 pub use poll::SocketReadiness;
-pub(crate) use rx_queue::{ReadAheadNext, RxParts};
 pub use send_file::FileSource;
-pub(crate) use tx_side::{FdSocketTx, ORPHAN};
+pub(crate) use tx_side::FdSocketTx;
 
 /// The kernel face over a descriptor. All methods may be called from several threads.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ pub struct FdSocket {
     watchers: Arc<ReadinessWatchers>,
     device: Option<Arc<OffloadQueue>>,
     /// The way through the device, once a key was offered to it.
-    lane: OnceLock<Arc<ConnRing>>,
+    ring: OnceLock<Arc<ConnRing>>,
 }
 
 impl FdSocket {
@@ -72,7 +71,7 @@ impl FdSocket {
 
     /// Refuses to seal more than `records` under one key, those before its `rec_seq` among them.
     pub fn set_record_limit(&self, records: u64) {
-        self.tx.state().set_record_limit(records);
+        self.tx.state().socket.set_record_limit(records);
     }
 
     /// A socket of which every call is EBADF.
@@ -100,13 +99,13 @@ impl FdSocket {
             watchers,
             shared,
             device,
-            lane: OnceLock::new(),
+            ring: OnceLock::new(),
         }
     }
 
     /// True when records leave by a queue, so that what needs no copy should come as [`crate::queue::KeptBytes`].
     pub fn is_queued(&self) -> bool {
-        self.tx.queued().is_some()
+        self.tx.ring().is_some()
     }
 
     /// Checks, before a caller waits for anything else, that this process may use it at all.
@@ -202,12 +201,12 @@ impl FdSocket {
             return;
         };
         self.uncount();
-        let lane = self.lane.get();
+        let ring = self.ring.get();
         let in_a_call = Arc::strong_count(&fd) > 1;
         let owner = self.fd.owner();
         if !owner.has_to_finish(|| in_a_call || self.tx.has_unsent()) {
-            if let Some(lane) = lane {
-                lane.close();
+            if let Some(ring) = ring {
+                ring.close();
             }
             return;
         }
@@ -220,8 +219,8 @@ impl FdSocket {
         if at_once {
             self.tx.discard_unsent();
         }
-        if let Some(lane) = lane {
-            lane.close();
+        if let Some(ring) = ring {
+            ring.close();
         }
         if in_a_call {
             // A call that waits at the descriptor has to see that it is over.
@@ -236,7 +235,7 @@ impl FdSocket {
             self.shared.stats.sub(Counter::TlsCurrTxSw);
         }
         let mut rx = lock(&self.rx);
-        if !rx.close_device(&self.shared.stats) && rx.is_keyed() {
+        if !rx.close_device() && rx.is_keyed() {
             self.shared.stats.sub(Counter::TlsCurrRxSw);
         }
     }

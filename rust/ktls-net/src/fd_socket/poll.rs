@@ -97,7 +97,7 @@ impl FdSocket {
                 seen.set(WRITE, room);
                 !room
             }
-            None => !self.tx.state().wire().is_empty(),
+            None => !self.tx.state().socket.wire().is_empty(),
         };
         if full {
             seen.remove(WRITE);

@@ -151,7 +151,7 @@ impl FdSocket {
     pub(super) fn foresee(&self, fd: &OwnedFd) {
         // A reader at work will see it itself, a worker of a queue perhaps not.
         let side = match self.rx.try_lock() {
-            Err(TryLockError::WouldBlock) if self.lane.get().is_some() => Ok(lock(&self.rx)),
+            Err(TryLockError::WouldBlock) if self.ring.get().is_some() => Ok(lock(&self.rx)),
             side => side,
         };
         let Ok(mut side) = side else {

@@ -5,7 +5,10 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, Weak};
 
 use ktls_core::key::TrafficKey;
-use ktls_core::offload::{Carrier, RxOffloadEvent, UnreadStream};
+use ktls_core::offload::{
+    Carrier, OffloadDriver, RxMachine, RxOffloadEvent, RxPhase, UnreadStream,
+};
+use ktls_core::slot::SlotId;
 use ktls_core::socket::{OpenAheadOutcome, SocketRx, SocketShared};
 use ktls_core::stats::Stats;
 
@@ -13,32 +16,44 @@ use super::FdSocket;
 use super::recv::{FdSocketRx, PullOutcome};
 use super::tx_side::FdSocketTx;
 use crate::mutex::lock;
-use crate::queue::{ConnRing, RxDevice};
+use crate::queue::{ConnRing, QueueShared, QueueSlots, ReadAheadNext, RingReceiver};
 
 /// What a receiving direction has of a queue.
 #[derive(Debug)]
 pub(super) struct RxQueue {
-    device: RxDevice,
-    /// The worker has it, or will have.
+    driver: OffloadDriver<RxMachine, SlotId>,
+    shared: Arc<QueueShared>,
+    /// A receive task is queued or running.
     posted: bool,
+}
+
+impl RxQueue {
+    /// Offers the first key. Returns `None` if the device refuses it.
+    fn offer(shared: &Arc<QueueShared>, stats: &Arc<Stats>) -> Option<Self> {
+        let slots = &mut QueueSlots::new(shared);
+        let driver = OffloadDriver::offer(RxMachine(shared.policy()), slots, stats).ok()?;
+        Some(Self {
+            driver,
+            shared: Arc::clone(shared),
+            posted: false,
+        })
+    }
+
+    fn on(&mut self, event: RxOffloadEvent) {
+        self.driver.on(event, &mut QueueSlots::new(&self.shared));
+    }
+
+    /// True while records are opened ahead.
+    fn opens(&self) -> bool {
+        self.driver.phase() == RxPhase::Offloaded && !self.shared.is_down()
+    }
 }
 
 /// What a worker needs of a socket, which may be gone.
 #[derive(Debug)]
-pub(crate) struct RxParts {
+struct RxParts {
     rx: Weak<Mutex<FdSocketRx>>,
     tx: Weak<FdSocketTx>,
-}
-
-/// How a worker goes on with a connection.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum ReadAheadNext {
-    /// There may be more to do.
-    Some,
-    /// When TCP has bytes.
-    Blocked,
-    /// When a reader has made room.
-    Over,
 }
 
 /// Bytes of wire that are taken from TCP or opened ahead of a reader.
@@ -46,19 +61,15 @@ const MAX_READ_AHEAD: usize = 256 << 10;
 
 impl FdSocket {
     /// The first key of the receiving direction.
-    pub(super) fn install_first_rx(&self, key: TrafficKey, lane: Option<&Arc<ConnRing>>) {
-        let device = lane.and_then(|lane| RxDevice::start(lane.hub(), &self.shared.stats));
-        let queued = device.map(|device| RxQueue {
-            device,
-            posted: false,
-        });
-        if let Some(lane) = lane {
+    pub(super) fn install_first_rx(&self, key: TrafficKey, ring: Option<&Arc<ConnRing>>) {
+        let queued = ring.and_then(|ring| RxQueue::offer(ring.shared(), &self.shared.stats));
+        if let Some(ring) = ring {
             let parts = RxParts {
                 rx: Arc::downgrade(&self.rx),
                 tx: Arc::downgrade(&self.tx),
             };
             // There is one first key: nothing is there yet.
-            let _first = lane.rx.set(parts);
+            let _first = ring.receiver.set(Box::new(parts));
         }
         lock(&self.rx).install_first(key, queued);
         self.nudge();
@@ -66,15 +77,15 @@ impl FdSocket {
 
     /// After a call: tells the device how far the reader is, and lets a worker go on ahead of it.
     pub(super) fn nudge(&self) {
-        let Some(lane) = self.lane.get() else {
+        let Some(ring) = self.ring.get() else {
             return;
         };
         let mut side = lock(&self.rx);
-        side.tell_device(&self.shared.stats);
+        side.tell_device();
         if side.wants_worker() {
             side.set_posted(true);
             drop(side);
-            if !lane.post_receive() {
+            if !ring.post_receive() {
                 lock(&self.rx).set_posted(false);
             }
         }
@@ -83,32 +94,28 @@ impl FdSocket {
 
 impl FdSocketRx {
     /// `TLS_RX` with the next key.
-    pub(super) fn rekey(
-        &mut self,
-        key: TrafficKey,
-        shared: &SocketShared,
-    ) -> Result<(), ktls_core::Error> {
+    pub(super) fn rekey(&mut self, key: TrafficKey) -> Result<(), ktls_core::Error> {
         self.keyed()?.install(key)?;
         let queue = UnreadStream {
             head: self.head(),
             received: self.pulled,
         };
         if let Some(queued) = &mut self.queued {
-            queued.device.on(RxOffloadEvent::Key(queue), &shared.stats);
+            queued.on(RxOffloadEvent::Key(queue));
         }
         Ok(())
     }
 
     pub(super) fn carrier(&self) -> Option<Carrier> {
-        self.queued.as_ref().map(|queued| queued.device.carrier())
+        self.queued.as_ref().map(|queued| queued.driver.carrier())
     }
 
     /// False without a device, whose gauges know.
-    pub(super) fn close_device(&mut self, stats: &Stats) -> bool {
+    pub(super) fn close_device(&mut self) -> bool {
         let Some(queued) = &mut self.queued else {
             return false;
         };
-        queued.device.close(stats);
+        queued.driver.close(&mut QueueSlots::new(&queued.shared));
         true
     }
 
@@ -118,7 +125,7 @@ impl FdSocketRx {
         self.pulled - unopened as u64
     }
 
-    fn tell_device(&mut self, stats: &Stats) {
+    fn tell_device(&mut self) {
         let start = self.head();
         let paused = self.rx.as_ref().is_some_and(SocketRx::paused);
         if let Some(queued) = &mut self.queued {
@@ -127,14 +134,14 @@ impl FdSocketRx {
             } else {
                 RxOffloadEvent::Untouched { start }
             };
-            queued.device.on(event, stats);
+            queued.on(event);
         }
     }
 
     fn wants_worker(&self) -> bool {
         self.queued
             .as_ref()
-            .is_some_and(|queued| !queued.posted && queued.device.opens())
+            .is_some_and(|queued| !queued.posted && queued.opens())
     }
 
     fn set_posted(&mut self, posted: bool) {
@@ -149,10 +156,7 @@ impl FdSocketRx {
         fd: &OwnedFd,
         shared: &SocketShared,
     ) -> Result<ReadAheadNext, PullOutcome> {
-        let opens = self
-            .queued
-            .as_ref()
-            .is_some_and(|queued| queued.device.opens());
+        let opens = self.queued.as_ref().is_some_and(RxQueue::opens);
         let Some(rx) = self.rx.as_mut().filter(|_| opens && !self.waits) else {
             return Ok(ReadAheadNext::Over);
         };
@@ -169,16 +173,15 @@ impl FdSocketRx {
     }
 }
 
-impl RxParts {
-    /// A worker's turn.
-    pub(crate) fn open_ahead(&self, fd: &OwnedFd) -> ReadAheadNext {
+impl RingReceiver for RxParts {
+    fn open_ahead(&self, fd: &OwnedFd) -> ReadAheadNext {
         let (Some(rx), Some(tx)) = (self.rx.upgrade(), self.tx.upgrade()) else {
             return ReadAheadNext::Over;
         };
         // A child of a fork may have the connection: nothing is taken before this process claims it.
         let _call = tx.owner().work();
         let mut side = lock(&rx);
-        let turn = if tx.owner().is_ours() && !tx.is_orphaned() {
+        let turn = if tx.owner().is_ours() && !tx.is_closed() {
             side.open_ahead(fd, tx.shared())
         } else {
             Ok(ReadAheadNext::Over)
@@ -197,7 +200,7 @@ impl RxParts {
         }
         drop(side);
         if turn.is_err() {
-            tx.ring_watchers();
+            tx.watchers().ring();
         }
         ahead
     }

@@ -1,7 +1,7 @@
 //! Sending (`docs/kernel-rules.md`, S2.2).
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use ktls_core::socket::call::{DONTWAIT, SendControl, SendControls, SendFlags};
 use ktls_core::socket::{PartialRecord, SendBuffers, SocketTx};
@@ -10,16 +10,14 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
 
-use super::tx_queue::TxQueue;
-use super::tx_side::seal_at_once;
+use super::tx_side::{TxState, seal_at_once};
 use super::{FdSocket, wait_at};
-use crate::queue::{KeptBytes, SendPayload};
+use crate::queue::{ConnRing, KeptBytes};
 use crate::wait::{FlushOutcome, ProgressDeadline};
 use crate::{NetError, Wait};
 
 /// One send call under way.
 struct SendCall<'a, 'b> {
-    payload: SendPayload<'a>,
     source: SendBuffers<'a>,
     record_type: Option<u8>,
     flags: SendFlags,
@@ -32,6 +30,15 @@ struct SendCall<'a, 'b> {
     safe: usize,
     /// Why it waits no longer for TCP to take what is sealed.
     cut: Option<NetError>,
+}
+
+/// What became of the records of a call that has a ring.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum RingOutcome {
+    /// The ring has them all, or they are lost with the connection.
+    All,
+    /// The queue is gone: what is left has to leave without it.
+    Gone,
 }
 
 /// What a send came to.
@@ -79,14 +86,14 @@ impl FdSocket {
         flags: u32,
         limit: &mut ProgressDeadline,
     ) -> Result<usize, NetError> {
-        let payload = SendPayload { slices, kept };
-        Ok(self.send_within(payload, controls, flags, limit)?.taken)
+        let source = SendBuffers::new(slices).keeping(kept);
+        Ok(self.send_within(source, controls, flags, limit)?.taken)
     }
 
     /// The same, telling why it waited no longer than it did.
     pub(super) fn send_within(
         &self,
-        payload: SendPayload<'_>,
+        source: SendBuffers<'_>,
         controls: &[SendControl<'_>],
         flags: u32,
         limit: &mut ProgressDeadline,
@@ -98,7 +105,6 @@ impl FdSocket {
         } else {
             &mut at_once
         };
-        let source = SendBuffers::new(payload.slices);
         if !self.tx.is_keyed() {
             let _turn = self.writer.take(limit.patience())?;
             return self.send_plain(&fd, source, controls, flags, limit);
@@ -122,7 +128,6 @@ impl FdSocket {
             }
         };
         let mut sending = SendCall {
-            payload,
             source,
             record_type,
             flags,
@@ -147,10 +152,6 @@ impl FdSocket {
         limit: &mut ProgressDeadline,
     ) -> Result<(), NetError> {
         let mut sending = SendCall {
-            payload: SendPayload {
-                slices: &[],
-                kept: &[],
-            },
             source: SendBuffers::new(&[]),
             record_type: Some(ContentType::APPLICATION_DATA.0),
             flags,
@@ -170,16 +171,16 @@ impl FdSocket {
     }
 
     fn send_records(&self, sending: &mut SendCall<'_, '_>) -> Result<(), NetError> {
-        let queued = self.tx.queued();
-        if sending.flags.more || self.tx.is_shut() || queued.is_some() {
+        let ring = self.tx.ring();
+        if sending.flags.more || self.tx.is_shut() || ring.is_some() {
             // Nothing may be written in this call, so the error has to be asked for.
             self.collect_error(sending.fd);
         }
         if self.tx.is_dead() {
             return self.swallow(sending);
         }
-        if let Some(queued) = queued
-            && !self.submit_records(sending, queued)?
+        if let Some(ring) = ring
+            && self.submit_records(sending, ring)? == RingOutcome::All
         {
             return Ok(());
         }
@@ -206,61 +207,62 @@ impl FdSocket {
         }
     }
 
-    /// Puts records into the ring of the queue; true when the rest has to leave without it.
+    /// Puts records into the ring of the queue.
     fn submit_records(
         &self,
         sending: &mut SendCall<'_, '_>,
-        queued: &TxQueue,
-    ) -> Result<bool, NetError> {
+        ring: &Arc<ConnRing>,
+    ) -> Result<RingOutcome, NetError> {
         loop {
-            self.wait_for_room(sending, queued)?;
+            let mut state = self.lock_with_room(sending, ring)?;
             if self.tx.is_dead() {
-                return self.swallow(sending).map(|()| false);
+                drop(state);
+                return self.swallow(sending).map(|()| RingOutcome::All);
             }
-            self.tx.begin_send(queued)?;
-            let mut tx = self.tx.state();
-            if !tx.is_queued() {
-                return Ok(true);
+            self.tx.begin_send(&mut state, ring)?;
+            let socket = &mut state.socket;
+            if !socket.is_queued() {
+                return Ok(RingOutcome::Gone);
             }
-            let room = queued.lane.room();
-            let cut = self.cut(&mut tx, sending, room);
-            self.tx.submit(&mut tx, sending.payload);
+            let cut = self.cut(socket, sending, ring.room());
+            self.tx.submit(socket);
             sending.safe = sending.source.taken();
             cut?;
             if sending.source.left() == 0 {
-                return Ok(false);
+                return Ok(RingOutcome::All);
             }
         }
     }
 
-    fn wait_for_room(
+    /// Waits for room in the ring, and locks the direction before anybody else can take it.
+    fn lock_with_room(
         &self,
         sending: &mut SendCall<'_, '_>,
-        queued: &TxQueue,
-    ) -> Result<(), NetError> {
-        let ready = || self.tx.is_dead() || queued.is_ready(&mut self.tx.state());
-        while !ready() {
-            queued.lane.begin_wait();
-            if ready() {
-                break;
+        ring: &ConnRing,
+    ) -> Result<MutexGuard<'_, TxState>, NetError> {
+        loop {
+            if let Some(state) = self.tx.lock_if_ready(ring) {
+                return Ok(state);
+            }
+            ring.begin_wait();
+            if let Some(state) = self.tx.lock_if_ready(ring) {
+                return Ok(state);
             }
             let SendCall {
                 fd, limit, system, ..
             } = sending;
-            let bell = queued.lane.room_bell().as_fd();
+            let bell = ring.room_bell().as_fd();
             match wait_at(bell, fd, PollFlags::IN, limit, system, Timeout::Send) {
                 // Room as well: that does not make up for a handler that has to run.
                 Err(NetError::Interrupted) => return Err(NetError::Interrupted),
-                Err(_) if ready() => break,
-                waited => waited?,
+                Ok(()) => limit.renew(),
+                Err(error) => return self.tx.lock_if_ready(ring).ok_or(error),
             }
-            limit.renew();
         }
-        Ok(())
     }
 
     fn seal(&self, sending: &mut SendCall<'_, '_>, limit: usize) -> Result<(), NetError> {
-        self.cut(&mut self.tx.state(), sending, limit)
+        self.cut(&mut self.tx.state().socket, sending, limit)
     }
 
     fn cut(
@@ -289,7 +291,7 @@ impl FdSocket {
     /// error (traces send.after_shutdown_big, set.after_rst).
     fn swallow(&self, sending: &mut SendCall<'_, '_>) -> Result<(), NetError> {
         let sealed = self.seal(sending, 1);
-        self.tx.state().discard_wire();
+        self.tx.state().socket.discard_wire();
         sealed
     }
 
@@ -309,7 +311,7 @@ impl FdSocket {
         if !sending.limit.is_renewed() {
             return self.tx.write(sending.fd, more);
         }
-        let unsent = || self.tx.state().wire().len();
+        let unsent = || self.tx.state().socket.wire().len();
         let before = unsent();
         let flushed = self.tx.write(sending.fd, more)?;
         if unsent() < before {

@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use ktls_core::socket::SendBuffers;
+
 use super::FdSocket;
 use crate::NetError;
-use crate::queue::{KeptBytes, SendPayload};
+use crate::queue::KeptBytes;
 use crate::wait::{ProgressDeadline, SIGNAL_CHECK_INTERVAL};
 
 /// Plaintext between two looks at the clock.
@@ -30,8 +32,8 @@ impl FdSocket {
             let rest = &data[*taken..];
             let slices = &[&rest[..rest.len().min(self.piece())]];
             let kept = behind(kept, *taken);
-            let kept = &kept[..];
-            let sent = self.send_within(SendPayload { slices, kept }, &[], flags, limit)?;
+            let source = SendBuffers::new(slices).keeping(&kept);
+            let sent = self.send_within(source, &[], flags, limit)?;
             *taken += sent.taken;
             if *taken == data.len() {
                 return Ok(());
@@ -43,7 +45,7 @@ impl FdSocket {
 
     /// As much as full records hold, an open one filled up first.
     fn piece(&self) -> usize {
-        let tx = self.tx.state();
+        let tx = &self.tx.state().socket;
         let records = (PIECE / tx.max_payload()).max(1);
         records * tx.max_payload() - tx.open_len()
     }

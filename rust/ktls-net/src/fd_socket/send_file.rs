@@ -4,13 +4,13 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use ktls_core::WipedBytes;
+use ktls_core::socket::SendBuffers;
 use ktls_core::socket::call::MORE;
 use rustix::io::pread;
 
 use super::FdSocket;
 use super::send_all::look_up_after;
 use crate::NetError;
-use crate::queue::SendPayload;
 use crate::wait::ProgressDeadline;
 
 /// Bytes read and sent at a time: as much as the kernel's sendfile has in its pipe.
@@ -80,11 +80,8 @@ impl FdSocket {
         while !chunk.is_empty() {
             source.read(chunk.len(), &mut next)?;
             let flags = if next.is_empty() { 0 } else { MORE };
-            let payload = SendPayload {
-                slices: &[&chunk],
-                kept: &[],
-            };
-            let sent = self.send_within(payload, &[], flags, limit)?;
+            let slices: &[&[u8]] = &[&chunk];
+            let sent = self.send_within(SendBuffers::new(slices), &[], flags, limit)?;
             source.took(sent.taken);
             chunk.remove_front(sent.taken);
             if chunk.is_empty() {

@@ -91,12 +91,12 @@ impl FdSocket {
             return Err(ktls_core::Error::UlpUnsupported.into());
         }
         let answer = match TlsOption::new(optname)? {
-            TlsOption::Tx => options::key_answer(self.tx.state().live_info(), len),
+            TlsOption::Tx => options::key_answer(self.tx.state().socket.live_info(), len),
             TlsOption::Rx => options::key_answer(lock(&self.rx).live_info(), len),
             TlsOption::ZerocopyRo => options::zerocopy_answer(setup.zerocopy, len),
             TlsOption::ExpectNoPad => lock(&self.rx).no_pad_answer(len),
             TlsOption::MaxPayloadLen => {
-                options::payload_limit_answer(self.tx.state().max_payload(), len)
+                options::payload_limit_answer(self.tx.state().socket.max_payload(), len)
             }
         };
         Ok(answer?)
@@ -119,7 +119,7 @@ impl FdSocket {
             tx_conf: self.conf(Direction::Tx, tx.as_ref()),
             rx_conf: self.conf(Direction::Rx, rx.as_ref()),
             rx_no_pad: lock(&self.rx).no_pad() == NoPad::On,
-            tx_max_payload_len: self.tx.state().max_payload(),
+            tx_max_payload_len: self.tx.state().socket.max_payload(),
         }))
     }
 
@@ -151,11 +151,11 @@ impl FdSocket {
     }
 
     fn install_first(&self, direction: Direction, key: TrafficKey, fd: &OwnedFd) {
-        let lane = self.offered_lane(fd);
+        let ring = self.offered_ring(fd);
         match direction {
-            Direction::Tx => self.tx.install_first(key, lane),
+            Direction::Tx => self.tx.install_first(key, ring),
             Direction::Rx => {
-                self.install_first_rx(key, lane);
+                self.install_first_rx(key, ring);
                 // Where the system has no such mark, nothing was set either.
                 let _no_mark = self.take_low_water(fd, &lock(&self.rx));
                 // What TCP told is older than what the first header says, which is judged now.
@@ -169,7 +169,7 @@ impl FdSocket {
         match direction {
             Direction::Tx => Ok(self.tx.rekey(key)?),
             Direction::Rx => {
-                lock(&self.rx).rekey(key, &self.shared)?;
+                lock(&self.rx).rekey(key)?;
                 self.nudge();
                 Ok(())
             }
@@ -177,13 +177,17 @@ impl FdSocket {
     }
 
     /// The way through the device, where there is one that could take a key.
-    fn offered_lane(&self, fd: &OwnedFd) -> Option<&Arc<ConnRing>> {
-        let hub = self.device.as_ref()?.hub().filter(|hub| !hub.is_down())?;
-        if self.lane.get().is_none() {
+    fn offered_ring(&self, fd: &OwnedFd) -> Option<&Arc<ConnRing>> {
+        let shared = self
+            .device
+            .as_ref()?
+            .shared()
+            .filter(|shared| !shared.is_down())?;
+        if self.ring.get().is_none() {
             // Without a descriptor for it the socket stays in software. Setup is locked: it is the first.
-            let _first = self.lane.set(Arc::new(ConnRing::new(hub, fd).ok()?));
+            let _first = self.ring.set(Arc::new(ConnRing::new(shared, fd).ok()?));
         }
-        self.lane.get()
+        self.ring.get()
     }
 
     /// A direction of a device counts by itself.
@@ -217,7 +221,7 @@ impl FdSocket {
 
     fn set_max_payload(&self, value: &[u8]) -> Result<(), ktls_core::Error> {
         let rx_version = lock(&self.rx).installed().map(|info| info.version());
-        self.tx.state().set_max_payload(value, rx_version)
+        self.tx.state().socket.set_max_payload(value, rx_version)
     }
 
     /// TCP_ESTABLISHED, as far as a descriptor tells it.

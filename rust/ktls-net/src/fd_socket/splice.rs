@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use ktls_core::WipedBytes;
 use ktls_core::socket::call::{ControlRoom, MORE, RecvFlags};
-use ktls_core::socket::{ReceiveCall, ReceiveStep};
+use ktls_core::socket::{ReceiveCall, ReceiveStep, SendBuffers};
 use rustix::event::PollFlags;
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use rustix::io::{Errno, ioctl_fionread, read, write};
@@ -14,7 +14,6 @@ use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice, tee};
 use super::send::SendResult;
 use super::{FdSocket, look, wait_at};
 use crate::mutex::lock;
-use crate::queue::SendPayload;
 use crate::wait::{PEER_DONE, ProgressDeadline, wait};
 use crate::{NetError, Wait};
 
@@ -159,12 +158,9 @@ impl FdSocket {
         }
         let behind = ioctl_fionread(pipe)? > bytes.len() as u64;
         let more = flags.contains(SpliceFlags::MORE) || (behind && bytes.len() < len);
-        let payload = SendPayload {
-            slices: &[&bytes],
-            kept: &[],
-        };
+        let slices: &[&[u8]] = &[&bytes];
         let flags = if more { MORE } else { 0 };
-        let sent = self.send_within(payload, &[], flags, limit)?;
+        let sent = self.send_within(SendBuffers::new(slices), &[], flags, limit)?;
         let mut left = &mut bytes[..sent.taken];
         while !left.is_empty() {
             let len = read(pipe, &mut *left)?;

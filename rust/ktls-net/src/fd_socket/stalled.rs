@@ -40,7 +40,7 @@ impl StalledSocket {
 
 impl StalledSender for StalledSocket {
     fn turn(&mut self, fd: &OwnedFd, now: Instant, limits: TaskLimits) -> AfterTurn {
-        if !self.closed && self.side.is_orphaned() {
+        if !self.closed && self.side.is_closed() {
             // The peer's time starts anew: it has not run before the close.
             (self.closed, self.progress) = (true, now);
         }

@@ -1,45 +1,47 @@
 //! The sending direction over a queue.
+//!
+//! Whether the newest key may be handed over, and which records are made before it is, is decided under one
+//! lock, that of [`TxState`]: a send looks for room, lets the driver act, makes records and puts them into
+//! the ring without letting go of it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, MutexGuard};
 
 use ktls_core::key::TrafficKey;
-use ktls_core::offload::{Carrier, StreamPosition, TxOffloadEvent, TxPhase};
+use ktls_core::offload::{Carrier, KeySlots, OffloadDriver, SendingStream, TxMachine};
+use ktls_core::slot::SlotId;
 use ktls_core::socket::{CallFault, JobSealer, SocketTx};
 use rustix::io::Errno;
 
-use super::tx_side::FdSocketTx;
-use crate::mutex::lock;
-use crate::queue::{ConnRing, SendPayload, TxDevice};
-
-/// What a direction has of a queue.
-#[derive(Debug)]
-pub(super) struct TxQueue {
-    pub(super) lane: Arc<ConnRing>,
-    /// Locked behind [`SocketTx`].
-    device: Mutex<TxDevice>,
-}
+use super::tx_side::{FdSocketTx, TxState};
+use crate::queue::{ConnRing, QueueSlots};
 
 impl FdSocketTx {
-    pub(super) fn queued(&self) -> Option<&TxQueue> {
-        self.queued.get()
+    /// The ring of a direction that leaves, or has left, by a queue.
+    pub(super) fn ring(&self) -> Option<&Arc<ConnRing>> {
+        self.ring.get()
     }
 
-    /// The first key; refused by the device, it stays in software (D-2).
-    pub(super) fn install_first(&self, key: TrafficKey, lane: Option<&Arc<ConnRing>>) {
-        let mut tx = self.state();
-        let device = lane.and_then(|lane| TxDevice::start(lane.hub(), &self.shared().stats));
-        if let (Some(lane), Some(device)) = (lane, device) {
-            let queued = TxQueue {
-                lane: Arc::clone(lane),
-                device: Mutex::new(device),
-            };
-            if self.queued.set(queued).is_ok() {
-                tx.queue();
-            }
+    /// Installs the first key; if the device refuses it, the direction stays in software (D-2).
+    pub(super) fn install_first(&self, key: TrafficKey, ring: Option<&Arc<ConnRing>>) {
+        let mut state = self.state();
+        if let Some(ring) = ring {
+            self.offer_first(&mut state, ring);
         }
-        tx.install(key);
-        drop(tx);
+        state.socket.install(key);
+        drop(state);
         self.set_keyed();
+    }
+
+    fn offer_first(&self, state: &mut TxState, ring: &Arc<ConnRing>) {
+        let machine = TxMachine(ring.shared().policy());
+        let slots = &mut QueueSlots::new(ring.shared());
+        let offered = OffloadDriver::offer(machine, slots, &self.shared().stats);
+        if let Ok(driver) = offered
+            && self.ring.set(Arc::clone(ring)).is_ok()
+        {
+            state.driver = Some(driver);
+            state.socket.queue();
+        }
     }
 
     /// `TLS_TX` with the next key.
@@ -47,120 +49,164 @@ impl FdSocketTx {
     /// # Errors
     /// What sealing the open record says, and EAGAIN when the ring has no room for it (V-TX-2).
     pub(super) fn rekey(self: &Arc<Self>, key: TrafficKey) -> Result<(), CallFault> {
-        let mut tx = self.state();
-        let Some(queued) = self.queued() else {
-            tx.install(key);
-            return Ok(());
-        };
-        let lane = &queued.lane;
-        if lane.hub().flushes_open_record() && tx.open_len() > 0 {
-            if !lane.hub().is_down() && lane.room() == 0 {
-                return Err(CallFault::System(Errno::AGAIN.raw_os_error()));
+        let TxState { socket, driver } = &mut *self.state();
+        match (driver, self.ring()) {
+            (Some(driver), Some(ring)) => {
+                driver.rekey(key, &mut QueuedStream::new(self, ring, socket))
             }
-            tx.close_open(self.shared())?;
-            self.submit_rest(&mut tx);
-        }
-        tx.install(key);
-        let line = StreamPosition {
-            write: lane.write_offset(),
-            acked: lane.acknowledged(),
-            open: tx.open_len(),
-        };
-        self.device_on(queued, TxOffloadEvent::Key(line), &mut tx);
-        Ok(())
-    }
-
-    /// Before a send: where past keys are acknowledged, the open record is closed and the newest key goes to
-    /// the device (R-TX-6, R-TX-7).
-    pub(super) fn begin_send(self: &Arc<Self>, queued: &TxQueue) -> Result<(), CallFault> {
-        let mut tx = self.state();
-        self.submit_rest(&mut tx);
-        let phase = lock(&queued.device).phase();
-        if let TxPhase::Pending { .. } = phase {
-            let acked = TxOffloadEvent::Acked(queued.lane.acknowledged());
-            self.device_on(queued, acked, &mut tx);
-        }
-        if lock(&queued.device).phase() == TxPhase::Ready {
-            tx.close_open(self.shared())?;
-            self.submit_rest(&mut tx);
-            self.device_on(queued, TxOffloadEvent::Send, &mut tx);
-        }
-        Ok(())
-    }
-
-    fn device_on(&self, queued: &TxQueue, event: TxOffloadEvent, tx: &mut SocketTx) {
-        let mut device = lock(&queued.device);
-        device.on(event, &self.shared().stats);
-        tx.set_sealer(if device.phase().on_device() {
-            JobSealer::Worker
-        } else {
-            JobSealer::Caller
-        });
-    }
-
-    /// Gives the records of a call to the queue.
-    pub(super) fn submit(self: &Arc<Self>, tx: &mut SocketTx, payload: SendPayload<'_>) {
-        if let Some(queued) = self.queued() {
-            queued.retire_in_child(tx);
-            if let Some(sealed) = queued.lane.submit(self, tx.jobs(), payload) {
-                tx.unqueue_behind(sealed.bytes());
+            _ => {
+                socket.install(key);
+                Ok(())
             }
         }
     }
 
-    /// Gives a record to the queue that needs nothing of a call.
-    pub(super) fn submit_rest(self: &Arc<Self>, tx: &mut SocketTx) {
-        let payload = SendPayload {
-            slices: &[],
-            kept: &[],
-        };
-        self.submit(tx, payload);
+    /// Before a send: if past keys are acknowledged, the open record is closed and the newest key goes to the
+    /// device (R-TX-6, R-TX-7).
+    ///
+    /// # Errors
+    /// Why the open record could not be sealed; the next send tries again.
+    pub(super) fn begin_send(
+        self: &Arc<Self>,
+        state: &mut TxState,
+        ring: &Arc<ConnRing>,
+    ) -> Result<(), CallFault> {
+        let TxState { socket, driver } = state;
+        self.submit(socket);
+        match driver {
+            Some(driver) => driver.begin_send(&mut QueuedStream::new(self, ring, socket)),
+            None => Ok(()),
+        }
     }
 
-    /// Whether the ring has room; none where TCP's counts.
+    /// Puts the records that were made into the ring.
+    pub(super) fn submit(self: &Arc<Self>, socket: &mut SocketTx) {
+        if let Some(ring) = self.ring() {
+            retire_in_child(ring, socket);
+            if let Some(sealed) = ring.submit(self, socket.take_queued()) {
+                socket.unqueue_behind(sealed.bytes());
+            }
+        }
+    }
+
+    /// Returns whether the ring has room, or `None` where TCP's room counts.
     pub(super) fn room(&self) -> Option<bool> {
-        let queued = self.queued()?;
-        let mut tx = self.state();
-        let ready = self.is_dead() || queued.is_ready(&mut tx);
-        tx.is_queued().then_some(ready)
+        let ring = self.ring()?;
+        let mut state = self.state();
+        let ready = self.is_dead() || is_ready(ring, &mut state.socket);
+        state.socket.is_queued().then_some(ready)
     }
 
-    /// What carries the direction; none without a device.
+    /// Locks the direction if records may be made for the ring, or if none will be any more.
+    pub(super) fn lock_if_ready(&self, ring: &ConnRing) -> Option<MutexGuard<'_, TxState>> {
+        let mut state = self.state();
+        let ready = self.is_dead() || is_ready(ring, &mut state.socket);
+        ready.then_some(state)
+    }
+
+    /// What carries the direction, or `None` without a device.
     pub(super) fn carrier(&self) -> Option<Carrier> {
-        self.queued().map(|queued| lock(&queued.device).carrier())
+        self.state().driver.as_ref().map(OffloadDriver::carrier)
     }
 
-    /// Nothing will be sent. False without a device, whose gauges know.
+    /// Ends the direction at its device. Returns false without a device, whose gauges know.
     pub(super) fn close_device(&self) -> bool {
-        let Some(queued) = self.queued() else {
+        let state = &mut *self.state();
+        let (Some(driver), Some(ring)) = (&mut state.driver, self.ring()) else {
             return false;
         };
-        lock(&queued.device).close(&self.shared().stats);
+        driver.close(&mut QueueSlots::new(ring.shared()));
         true
     }
 }
 
-impl TxQueue {
-    /// True when records may be cut for the queue, or none will be any more: the device is gone and all
-    /// that it had is with TCP.
-    pub(super) fn is_ready(&self, tx: &mut SocketTx) -> bool {
-        if !tx.is_queued() {
-            return true;
+/// Returns true when records may be made for the ring, or when none will be any more: the device is gone and
+/// all that it had is with TCP.
+fn is_ready(ring: &ConnRing, socket: &mut SocketTx) -> bool {
+    if !socket.is_queued() {
+        return true;
+    }
+    if !ring.shared().is_down() {
+        return ring.room() > 0;
+    }
+    let idle = !ring.is_busy();
+    if idle {
+        socket.unqueue();
+    }
+    idle
+}
+
+/// A child of a fork has no workers; its copy has nothing in flight, or it could not be used.
+fn retire_in_child(ring: &ConnRing, socket: &mut SocketTx) {
+    if !ring.shared().is_here() {
+        socket.unqueue();
+    }
+}
+
+/// The sending direction during one call of the driver.
+struct QueuedStream<'a> {
+    side: &'a Arc<FdSocketTx>,
+    ring: &'a Arc<ConnRing>,
+    socket: &'a mut SocketTx,
+    slots: QueueSlots<'a>,
+}
+
+impl<'a> QueuedStream<'a> {
+    fn new(side: &'a Arc<FdSocketTx>, ring: &'a Arc<ConnRing>, socket: &'a mut SocketTx) -> Self {
+        Self {
+            side,
+            ring,
+            socket,
+            slots: QueueSlots::new(ring.shared()),
         }
-        if !self.lane.hub().is_down() {
-            return self.lane.room() > 0;
-        }
-        let idle = !self.lane.is_busy();
-        if idle {
-            tx.unqueue();
-        }
-        idle
+    }
+}
+
+impl KeySlots for QueuedStream<'_> {
+    type Slot = SlotId;
+
+    fn add(&mut self) -> Option<SlotId> {
+        self.slots.add()
     }
 
-    /// A child of a fork has no workers; its copy has nothing in flight, or it could not be used.
-    fn retire_in_child(&self, tx: &mut SocketTx) {
-        if !self.lane.hub().is_here() {
-            tx.unqueue();
+    fn delete(&mut self, slot: SlotId) {
+        self.slots.delete(slot);
+    }
+}
+
+impl SendingStream for QueuedStream<'_> {
+    type Fault = CallFault;
+
+    fn open_len(&self) -> usize {
+        self.socket.open_len()
+    }
+
+    fn check_room(&self) -> Result<(), CallFault> {
+        if !self.ring.shared().is_down() && self.ring.room() == 0 {
+            return Err(CallFault::System(Errno::AGAIN.raw_os_error()));
         }
+        Ok(())
+    }
+
+    fn close_open(&mut self) -> Result<(), CallFault> {
+        self.socket.close_open(self.side.shared())?;
+        self.side.submit(self.socket);
+        Ok(())
+    }
+
+    fn install(&mut self, key: TrafficKey) {
+        self.socket.install(key);
+    }
+
+    fn write_offset(&self) -> u64 {
+        self.ring.write_offset()
+    }
+
+    fn acknowledged(&self) -> u64 {
+        self.ring.acknowledged()
+    }
+
+    fn seal_by(&mut self, sealer: JobSealer) {
+        self.socket.set_sealer(sealer);
     }
 }

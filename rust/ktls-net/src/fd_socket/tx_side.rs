@@ -3,27 +3,28 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::Duration;
 
 use ktls_core::crypto_info::CryptoInfo;
+use ktls_core::offload::{OffloadDriver, TxMachine};
+use ktls_core::slot::SlotId;
 use ktls_core::socket::{CallFault, SocketShared, SocketTx};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown, send};
 
 use super::stalled::StalledSocket;
-use super::tx_queue::TxQueue;
 use crate::background_sender::TaskStart;
 use crate::bell::ReadinessWatchers;
-use crate::fork::Ownership;
+use crate::fork::{CountedCall, Ownership};
 use crate::mutex::lock;
+use crate::queue::{ConnRing, RingSender};
 use crate::wait::FlushOutcome;
 use crate::{NetError, Wait, background_sender};
 
 /// Plain TCP until it has a key.
 #[derive(Debug)]
 pub(crate) struct FdSocketTx {
-    tx: Mutex<SocketTx>,
+    state: Mutex<TxState>,
     shared: Arc<SocketShared>,
     keyed: AtomicBool,
     /// `shutdown(WR)` was called.
@@ -36,7 +37,15 @@ pub(crate) struct FdSocketTx {
     watchers: Arc<ReadinessWatchers>,
     owner: Arc<Ownership>,
     /// The way through a queue, in place of the pusher.
-    pub(super) queued: OnceLock<TxQueue>,
+    pub(super) ring: OnceLock<Arc<ConnRing>>,
+}
+
+/// What one lock protects: the socket, and whether its newest key may be handed to a device.
+#[derive(Debug, Default)]
+pub(super) struct TxState {
+    pub(super) socket: SocketTx,
+    /// Leads the key updates of a direction that has a device.
+    pub(super) driver: Option<OffloadDriver<TxMachine, SlotId>>,
 }
 
 /// Sealed records that TCP had no room for leave by the background sender, in the kernel by a callback.
@@ -69,9 +78,6 @@ pub(super) const fn seal_at_once(patience: Wait) -> usize {
     }
 }
 
-/// How long a closed socket waits for a peer that takes nothing: as long as TCP does for a FIN.
-pub(crate) const ORPHAN: Duration = background_sender::LIMITS.stalled;
-
 impl FdSocketTx {
     pub(super) fn new(
         shared: Arc<SocketShared>,
@@ -79,7 +85,7 @@ impl FdSocketTx {
         owner: Arc<Ownership>,
     ) -> Self {
         Self {
-            tx: Mutex::default(),
+            state: Mutex::default(),
             shared,
             keyed: AtomicBool::new(false),
             shut: AtomicBool::new(false),
@@ -88,24 +94,24 @@ impl FdSocketTx {
             pusher: Mutex::default(),
             watchers,
             owner,
-            queued: OnceLock::new(),
+            ring: OnceLock::new(),
         }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, SocketTx> {
-        lock(&self.tx)
+    pub(super) fn state(&self) -> MutexGuard<'_, TxState> {
+        lock(&self.state)
+    }
+
+    pub(super) fn watchers(&self) -> &ReadinessWatchers {
+        &self.watchers
     }
 
     pub(crate) const fn owner(&self) -> &Arc<Ownership> {
         &self.owner
     }
 
-    pub(crate) fn ring_watchers(&self) {
-        self.watchers.ring();
-    }
-
     /// True once the socket is closed.
-    pub(crate) fn is_orphaned(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.orphaned.load(Ordering::Acquire)
     }
 
@@ -141,14 +147,14 @@ impl FdSocketTx {
 
     /// True when a close has something to do.
     pub(super) fn has_unsent(&self) -> bool {
-        let tx = self.state();
-        let queued = self.queued().is_some_and(|queued| queued.lane.is_busy());
+        let tx = &self.state().socket;
+        let queued = self.ring().is_some_and(|ring| ring.is_busy());
         queued || tx.open_len() > 0 || tx.has_sealed()
     }
 
     /// What was installed.
     pub(super) fn installed(&self) -> Option<CryptoInfo> {
-        self.state().key().map(|key| key.info().clone())
+        self.state().socket.key().map(|key| key.info().clone())
     }
 
     /// TCP gave its error: it goes to `sk_err`.
@@ -166,7 +172,7 @@ impl FdSocketTx {
     pub(super) fn write(&self, fd: &OwnedFd, more: bool) -> Result<FlushOutcome, NetError> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let flags = if more { flags | SendFlags::MORE } else { flags };
-        let mut tx = self.state();
+        let tx = &mut self.state().socket;
         while !tx.wire().is_empty() {
             match send(fd, tx.wire(), flags) {
                 Ok(len) => tx.wrote(len),
@@ -174,7 +180,7 @@ impl FdSocketTx {
                 Err(Errno::INTR) => {}
                 Err(errno) => {
                     tx.discard_wire();
-                    return self.write_failed(errno);
+                    return self.report_failure(errno);
                 }
             }
         }
@@ -182,7 +188,7 @@ impl FdSocketTx {
     }
 
     /// EPIPE behind an error that was reported already is none; elsewhere it is, once.
-    fn write_failed(&self, errno: Errno) -> Result<FlushOutcome, NetError> {
+    fn report_failure(&self, errno: Errno) -> Result<FlushOutcome, NetError> {
         if errno != Errno::PIPE {
             self.tcp_failed(errno);
             return Err(NetError::Io(errno));
@@ -193,13 +199,6 @@ impl FdSocketTx {
         self.set_failed();
         self.shared.error.check_send()?;
         Err(NetError::Io(errno))
-    }
-
-    /// What TCP said to a write behind a call's back: the next send has to report it.
-    pub(crate) fn queue_failed(&self, errno: Errno) {
-        if matches!(self.write_failed(errno), Err(NetError::Io(Errno::PIPE))) {
-            self.tcp_failed(Errno::PIPE);
-        }
     }
 
     /// `shutdown(2)` of the sending direction, behind what is sealed.
@@ -221,7 +220,7 @@ impl FdSocketTx {
 
     /// What a call could not write leaves when TCP has room.
     pub(super) fn push_later(self: &Arc<Self>, fd: &Arc<OwnedFd>) {
-        if !self.state().wire().is_empty() {
+        if !self.state().socket.wire().is_empty() {
             self.push(fd, BackgroundPusher::Running);
         }
     }
@@ -229,26 +228,27 @@ impl FdSocketTx {
     /// The last call: all that is sealed leaves; what waits for the next transmission does if none fails.
     pub(super) fn finish(self: &Arc<Self>, fd: &Arc<OwnedFd>) {
         self.orphaned.store(true, Ordering::Release);
-        let mut tx = self.state();
+        let mut state = self.state();
+        let tx = &mut state.socket;
         match self.shared.error.peek() {
             None => tx.release(),
             Some(_) => tx.drop_held(),
         }
-        self.submit_rest(&mut tx);
-        drop(tx);
+        self.submit(tx);
+        drop(state);
         self.push_later(fd);
     }
 
     /// Nothing more is sent: the system is about to make the reset that the user has asked for.
     pub(super) fn discard_unsent(&self) {
-        self.state().discard_wire();
+        self.state().socket.discard_wire();
         background_sender::let_go_of_closed();
     }
 
     /// Has what is sealed sent in the background. Nothing is started when there is nothing to send, or when
     /// the system has no thread for it.
     fn push(self: &Arc<Self>, fd: &Arc<OwnedFd>, task: BackgroundPusher) -> TaskStart {
-        if self.queued().is_some_and(|queued| queued.lane.fin_later()) {
+        if self.ring().is_some_and(|ring| ring.fin_later()) {
             return TaskStart::Started;
         }
         let mut pusher = lock(&self.pusher);
@@ -267,7 +267,7 @@ impl FdSocketTx {
         let started = background_sender::send_later(Arc::clone(&fd), stalled);
         if started == TaskStart::Started {
             *pusher = task;
-        } else if self.is_dead() || self.is_orphaned() {
+        } else if self.is_dead() || self.is_closed() {
             drop(pusher);
             self.push_here(&fd);
         }
@@ -287,9 +287,9 @@ impl FdSocketTx {
     /// leaves in order, whoever writes it.
     pub(crate) fn push_some(&self, fd: &OwnedFd) -> PushOutcome {
         let mut pusher = lock(&self.pusher);
-        let before = self.state().wire().len();
+        let before = self.state().socket.wire().len();
         match self.write(fd, false) {
-            Ok(FlushOutcome::Full) if self.state().wire().len() < before => {
+            Ok(FlushOutcome::Full) if self.state().socket.wire().len() < before => {
                 return PushOutcome::Some;
             }
             Ok(FlushOutcome::Full) => return PushOutcome::Nothing,
@@ -308,10 +308,31 @@ impl FdSocketTx {
     }
 }
 
+impl RingSender for FdSocketTx {
+    fn begin_work(&self) -> CountedCall {
+        self.owner.work()
+    }
+
+    fn ring_watchers(&self) {
+        self.watchers.ring();
+    }
+
+    fn is_orphaned(&self) -> bool {
+        self.is_closed()
+    }
+
+    fn write_failed(&self, errno: Errno) {
+        if matches!(self.report_failure(errno), Err(NetError::Io(Errno::PIPE))) {
+            self.tcp_failed(Errno::PIPE);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
     use std::os::unix::net::UnixStream;
+    use std::time::Duration;
 
     use ktls_aead::PROVIDER;
     use ktls_core::key::TrafficKey;
@@ -338,9 +359,10 @@ mod tests {
         while near.write(&[0; 4096]).is_ok() {}
         let (near, side) = (Arc::new(OwnedFd::from(near)), keyed());
         let mut source = SendBuffers::new(&[b"data"]);
-        let sent = side
-            .state()
-            .send(&mut source, None, PartialRecord::Seal, 1, &side.shared);
+        let sent =
+            side.state()
+                .socket
+                .send(&mut source, None, PartialRecord::Seal, 1, &side.shared);
         assert_eq!(sent, Ok(()));
         side.finish(&near);
         drop(near);

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ktls_core::Fifo;
+use ktls_core::socket::QueuedRecord;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use super::descriptor::QueuedRecord;
-use super::hub::QueueShared;
-use super::lane::ConnRing;
-use crate::NetError;
-use crate::fd_socket::{ORPHAN, ReadAheadNext};
+use super::ring::ConnRing;
+use super::shared::QueueShared;
+use super::socket::ReadAheadNext;
 use crate::wait::{PEER_DONE, timespec, write_now};
+use crate::{NetError, background_sender};
 
 /// One direction of a connection, until there is nothing left to do for it.
 #[derive(Debug)]
 pub(super) struct DirectionTask {
-    lane: Arc<ConnRing>,
+    ring: Arc<ConnRing>,
     fd: Arc<OwnedFd>,
     kind: DirectionKind,
 }
@@ -48,11 +48,14 @@ enum TaskTurn {
     Over,
 }
 
+/// How long a closed socket waits for a peer that takes nothing: as long as TCP does for a FIN.
+const ORPHAN: Duration = background_sender::LIMITS.stalled;
+
 /// Records sealed for one write.
 const BATCH: usize = 8;
 
 pub(super) struct QueueWorker {
-    hub: Arc<QueueShared>,
+    shared: Arc<QueueShared>,
     index: usize,
     ready: VecDeque<DirectionTask>,
     blocked: Vec<DirectionTask>,
@@ -62,22 +65,22 @@ pub(super) struct QueueWorker {
 }
 
 impl DirectionTask {
-    pub(super) fn send(lane: &Arc<ConnRing>, fd: Arc<OwnedFd>) -> Self {
+    pub(super) fn send(ring: &Arc<ConnRing>, fd: Arc<OwnedFd>) -> Self {
         let kind = DirectionKind::Send {
             wire: Fifo::default(),
             count: 0,
             since: Instant::now(),
         };
         Self {
-            lane: Arc::clone(lane),
+            ring: Arc::clone(ring),
             fd,
             kind,
         }
     }
 
-    pub(super) fn receive(lane: &Arc<ConnRing>, fd: Arc<OwnedFd>) -> Self {
+    pub(super) fn receive(ring: &Arc<ConnRing>, fd: Arc<OwnedFd>) -> Self {
         Self {
-            lane: Arc::clone(lane),
+            ring: Arc::clone(ring),
             fd,
             kind: DirectionKind::Receive,
         }
@@ -92,7 +95,7 @@ impl DirectionTask {
 
     /// Nobody reads any more.
     fn is_gone(&self) -> bool {
-        self.receives() && self.lane.is_closed()
+        self.receives() && self.ring.is_closed()
     }
 
     const fn receives(&self) -> bool {
@@ -102,7 +105,7 @@ impl DirectionTask {
     fn end(self) {
         drop(self.fd);
         if matches!(self.kind, DirectionKind::Receive) {
-            self.lane.receiver_gone();
+            self.ring.receiver_gone();
         }
     }
 
@@ -111,15 +114,15 @@ impl DirectionTask {
         let DirectionKind::Send { since, .. } = &self.kind else {
             return None;
         };
-        let side = self.lane.side()?;
+        let side = self.ring.side()?;
         side.is_orphaned().then(|| *since + ORPHAN)
     }
 }
 
 impl QueueWorker {
-    pub(super) fn new(hub: Arc<QueueShared>, index: usize) -> Self {
+    pub(super) fn new(shared: Arc<QueueShared>, index: usize) -> Self {
         Self {
-            hub,
+            shared,
             index,
             ready: VecDeque::new(),
             blocked: Vec::new(),
@@ -130,14 +133,14 @@ impl QueueWorker {
 
     /// The thread's life: until the queue is closed and nothing is left.
     pub(super) fn run(mut self) {
-        let hub = Arc::clone(&self.hub);
-        let inbox = hub.inbox(self.index);
+        let shared = Arc::clone(&self.shared);
+        let inbox = shared.inbox(self.index);
         loop {
             inbox.take(&mut self.ready);
             self.drop_receivers();
             if !self.ready.is_empty() || !self.blocked.is_empty() {
                 self.turn();
-            } else if hub.is_closed() && hub.end(self.index) {
+            } else if shared.is_closed() && shared.end(self.index) {
                 return;
             }
             if !self.ready.is_empty() {
@@ -153,7 +156,7 @@ impl QueueWorker {
 
     /// A closed queue opens nothing ahead.
     fn drop_receivers(&mut self) {
-        if self.hub.is_closed() {
+        if self.shared.is_closed() {
             self.ready
                 .retain(|task| !matches!(task.kind, DirectionKind::Receive));
             self.blocked
@@ -169,16 +172,16 @@ impl QueueWorker {
         let turn = match &mut task.kind {
             DirectionKind::Send { wire, count, since } => {
                 if wire.is_empty() {
-                    *count = self.seal_some(&task.lane, wire);
+                    *count = self.seal_some(&task.ring, wire);
                 }
                 if *count == 0 {
                     self.spare = std::mem::take(wire);
                     TaskTurn::Over
                 } else {
-                    write_some(&task.lane, &task.fd, wire, count, since)
+                    write_some(&task.ring, &task.fd, wire, count, since)
                 }
             }
-            DirectionKind::Receive => receive_some(&task.lane, &task.fd),
+            DirectionKind::Receive => receive_some(&task.ring, &task.fd),
         };
         match turn {
             TaskTurn::Again => self.ready.push_back(task),
@@ -188,8 +191,8 @@ impl QueueWorker {
     }
 
     /// Seals what is next into `wire`; gives how many records that were.
-    fn seal_some(&mut self, lane: &ConnRing, wire: &mut Fifo) -> usize {
-        lane.take(BATCH, &mut self.batch);
+    fn seal_some(&mut self, ring: &ConnRing, wire: &mut Fifo) -> usize {
+        ring.take(BATCH, &mut self.batch);
         if wire.capacity() == 0 {
             *wire = std::mem::take(&mut self.spare);
         }
@@ -214,7 +217,7 @@ impl QueueWorker {
         let left = first.map(|first| first.saturating_duration_since(now));
         let limit = limit.or(left).map(timespec);
         let ready: Vec<bool> = {
-            let bell = PollFd::new(&self.hub.inbox(self.index).bell, PollFlags::IN);
+            let bell = PollFd::new(&self.shared.inbox(self.index).bell, PollFlags::IN);
             let tasks = self.blocked.iter();
             let mut fds: Vec<_> = tasks
                 .map(|task| PollFd::new(&*task.fd, task.events()))
@@ -240,7 +243,7 @@ impl QueueWorker {
 
 /// Writes what is sealed.
 fn write_some(
-    lane: &ConnRing,
+    ring: &ConnRing,
     fd: &OwnedFd,
     wire: &mut Fifo,
     count: &mut usize,
@@ -248,45 +251,45 @@ fn write_some(
 ) -> TaskTurn {
     match write_now(fd.as_fd(), wire.bytes()) {
         Ok(len) => {
-            lane.wrote(len);
+            ring.wrote(len);
             wire.consume(len);
             *since = Instant::now();
         }
         Err(NetError::Io(Errno::AGAIN)) => return TaskTurn::Blocked,
         Err(NetError::Io(errno)) => {
             wire.consume(wire.len());
-            fail(lane, errno);
+            fail(ring, errno);
         }
         // A write that does not wait is not interrupted.
         Err(_) => {}
     }
     if wire.is_empty() {
-        lane.hub().completed(std::mem::take(count));
+        ring.shared().completed(std::mem::take(count));
     }
     TaskTurn::Again
 }
 
 /// The connection is gone, and with it what is queued; the next call reports it.
-fn fail(lane: &ConnRing, errno: Errno) {
-    if let Some(side) = lane.side() {
-        side.queue_failed(errno);
+fn fail(ring: &ConnRing, errno: Errno) {
+    if let Some(side) = ring.side() {
+        side.write_failed(errno);
     }
-    lane.discard();
+    ring.discard();
 }
 
 /// The peer of a closed socket takes nothing: it learns by RST that something is missing.
 fn give_up(task: &DirectionTask) {
     let _ = rustix::net::sockopt::set_socket_linger(&*task.fd, Some(Duration::ZERO));
     if let DirectionKind::Send { count, .. } = task.kind {
-        task.lane.hub().completed(count);
+        task.ring.shared().completed(count);
     }
-    task.lane.discard();
-    task.lane.take(0, &mut Vec::new());
+    task.ring.discard();
+    task.ring.take(0, &mut Vec::new());
 }
 
-fn receive_some(lane: &ConnRing, fd: &OwnedFd) -> TaskTurn {
-    match lane
-        .rx
+fn receive_some(ring: &ConnRing, fd: &OwnedFd) -> TaskTurn {
+    match ring
+        .receiver
         .get()
         .map_or(ReadAheadNext::Over, |rx| rx.open_ahead(fd))
     {

@@ -2,12 +2,12 @@
 
 use fastrand::Rng;
 use ktls_core::crypto_info::{CryptoInfo, Direction};
-use ktls_core::offload::{
+use ktls_core::slot::SlotId;
+
+use crate::device::{
     DeviceCapabilities, DeviceConnection, DeviceError, NetdevState, OffloadDevice,
     RefusedDescriptor, ResyncRequest, SegmentCompletion, SegmentDescriptor, SegmentMark,
 };
-use ktls_core::slot::SlotId;
-
 use crate::scenario::DeviceSettings;
 
 /// Injects the faults of a scenario into a device.

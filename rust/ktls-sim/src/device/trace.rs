@@ -5,11 +5,12 @@ use std::fmt::Display;
 use std::rc::Rc;
 
 use ktls_core::crypto_info::{CryptoInfo, Direction};
-use ktls_core::offload::{
+use ktls_core::slot::SlotId;
+
+use crate::device::{
     DeviceCapabilities, DeviceConnection, DeviceError, NetdevState, OffloadDevice,
     RefusedDescriptor, ResyncRequest, SegmentCompletion, SegmentDescriptor, SegmentMark,
 };
-use ktls_core::slot::SlotId;
 
 /// The lines, shared with whoever reads them.
 pub type TraceLog = Rc<RefCell<Vec<String>>>;

@@ -1,7 +1,7 @@
 //! The receiving direction: each generation has a record of data and its KeyUpdate.
 
 use ktls_core::offload::{
-    InstallPolicy, RekeyOutcome, RxDeed, RxOffloadEvent, RxPhase, UnreadStream,
+    InstallPolicy, KeyDeed, RekeyOutcome, RxOffloadEvent, RxPhase, UnreadStream,
 };
 
 use super::search::StateModel;
@@ -172,11 +172,11 @@ impl RxModelState {
         self.act(policy, deed, verdict);
     }
 
-    fn act(&mut self, policy: InstallPolicy, deed: Option<RxDeed>, verdict: DeviceVerdict) {
+    fn act(&mut self, policy: InstallPolicy, deed: Option<KeyDeed>, verdict: DeviceVerdict) {
         if deed.is_some() {
             self.device = None;
         }
-        if deed != Some(RxDeed::Install) {
+        if deed != Some(KeyDeed::Install) {
             return;
         }
         let event = match verdict {
@@ -189,7 +189,7 @@ impl RxModelState {
         self.on(policy, event);
     }
 
-    fn on(&mut self, policy: InstallPolicy, event: RxOffloadEvent) -> Option<RxDeed> {
+    fn on(&mut self, policy: InstallPolicy, event: RxOffloadEvent) -> Option<KeyDeed> {
         let step = self.phase.on(policy, event);
         self.phase = step.phase;
         let counted = [

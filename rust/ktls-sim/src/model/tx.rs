@@ -1,10 +1,9 @@
 //! The sending direction: records are one byte of stream, keys are their generations.
 
-use ktls_core::offload::{
-    InstallPolicy, RekeyOutcome, SealPath, StreamPosition, TxOffloadEvent, TxPhase,
-};
+use ktls_core::offload::{InstallPolicy, RekeyOutcome, StreamPosition, TxOffloadEvent, TxPhase};
 
 use super::search::StateModel;
+use crate::device_socket::SealPath;
 
 /// A sender with its device, TCP, and a link that loses and reorders.
 #[derive(Clone, Copy, Debug)]

@@ -6,10 +6,11 @@
 mod frame;
 mod handshake;
 
-use crate::report::WirePacket;
-use crate::scenario::Scenario;
 use frame::{EthernetFrame, FrameFlags};
 use handshake::HandshakeFlights;
+
+use crate::report::WirePacket;
+use crate::scenario::Scenario;
 
 /// A capture file and the `SSLKEYLOGFILE` for it.
 #[derive(Clone, Debug, Eq, PartialEq)]

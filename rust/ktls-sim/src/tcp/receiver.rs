@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ktls_core::offload::{ArrivedStream, SegmentMark};
+use crate::device::SegmentMark;
+use crate::device_socket::ArrivedStream;
 
 /// One receiver.
 #[derive(Debug, Default)]

@@ -1,7 +1,6 @@
 //! The sending side: what is not acknowledged is kept and sent again.
 
-use ktls_core::offload::SealPath;
-
+use crate::device_socket::SealPath;
 use crate::report::SentSegment;
 
 /// One sender. The whole stream is kept: runs are short.

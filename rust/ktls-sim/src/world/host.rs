@@ -4,23 +4,30 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use ktls_aead::PROVIDER;
-use ktls_core::offload::{
-    DeviceCapabilities, DeviceConnection, NicSize, OffloadDevice, RxPhase, SimNic, TxPhase,
-};
+use ktls_core::crypto_info::Direction;
+use ktls_core::offload::{RxPhase, TxPhase};
 use ktls_core::socket::{SocketRx, SocketShared, SocketTx};
 
 use super::key::{DirectionKeys, expand, secrets};
-use crate::device::{FaultyDevice, TraceDevice, TraceLog};
+use crate::device::{
+    DeviceCapabilities, DeviceConnection, FaultyDevice, LedgerDevice, OffloadDevice, SharedLedger,
+    TraceDevice, TraceLog,
+};
+use crate::device_socket::{DeviceSocketRx, DeviceSocketTx};
+use crate::nic::{NicSize, SimNic};
 use crate::oracle::ByteOracle;
+use crate::planted::{self, PlantedFault};
 use crate::report::SentSegment;
 use crate::scenario::Scenario;
 use crate::tcp::{CutSegment, TcpReceiver, TcpSender};
 
 pub(super) struct Host {
-    pub(super) tx: SocketTx,
-    pub(super) rx: SocketRx,
+    pub(super) tx: DeviceSocketTx,
+    pub(super) rx: DeviceSocketRx,
     pub(super) shared: SocketShared,
     pub(super) device: Box<dyn OffloadDevice>,
+    /// The account of the keys in it.
+    pub(super) ledger: SharedLedger,
     pub(super) sender: TcpSender,
     pub(super) receiver: TcpReceiver,
     pub(super) writer: WriterProgram,
@@ -72,15 +79,40 @@ impl Host {
         index: usize,
         rng: &mut Rng,
         log: Option<&TraceLog>,
+        fault: Option<PlantedFault>,
     ) -> Self {
         let [near, far] = secrets(scenario);
         let (own, peer) = if index == 0 { (near, far) } else { (far, near) };
         let (mut keys, mut peer_keys) = (DirectionKeys::new(own), DirectionKeys::new(peer));
-        let mut host = Self {
-            tx: SocketTx::default(),
-            rx: SocketRx::new(expand(peer_keys.info(0))),
-            shared: SocketShared::default(),
-            device: device(scenario, rng.u64(..), log),
+        let (policy, connection) = (scenario.policy, DeviceConnection(1));
+        let shared = SocketShared::default();
+        let ledger = SharedLedger::default();
+        let mut device = device(scenario, rng.u64(..), &ledger, log);
+        let (mut tx, rx) = (
+            SocketTx::default(),
+            SocketRx::new(expand(peer_keys.info(0))),
+        );
+        tx.install(expand(keys.info(0)));
+        Self {
+            tx: DeviceSocketTx::start_with(
+                tx,
+                policy,
+                connection,
+                &mut *device,
+                &shared.stats,
+                planted::of(fault, Direction::Tx),
+            ),
+            rx: DeviceSocketRx::start_with(
+                rx,
+                policy,
+                connection,
+                &mut *device,
+                &shared.stats,
+                planted::of(fault, Direction::Rx),
+            ),
+            ledger,
+            shared,
+            device,
             sender: TcpSender::new(scenario.link.window),
             receiver: TcpReceiver::default(),
             writer: WriterProgram {
@@ -98,19 +130,7 @@ impl Host {
             phases: (TxPhase::Software, RxPhase::Software),
             keys,
             peer_keys,
-        };
-        host.start(scenario);
-        host
-    }
-
-    fn start(&mut self, scenario: &Scenario) {
-        let stats = &self.shared.stats;
-        let (policy, connection) = (scenario.policy, DeviceConnection(1));
-        self.tx.install(expand(self.keys.info(0)));
-        self.tx
-            .start_offload(policy, connection, &mut *self.device, stats);
-        self.rx
-            .start_offload(policy, connection, &mut *self.device, stats);
+        }
     }
 
     pub(super) fn sends_by_device(&self) -> bool {
@@ -142,13 +162,18 @@ impl Host {
 
     /// TCP is done with a closed connection: the device forgets it.
     pub(super) fn release_if_done(&mut self) {
-        if self.closed && self.sender.held() == 0 && self.tx.wire().is_empty() {
+        if self.closed && self.sender.held() == 0 && self.tx.socket().wire().is_empty() {
             self.tx.release_device(&mut *self.device);
         }
     }
 }
 
-fn device(scenario: &Scenario, seed: u64, log: Option<&TraceLog>) -> Box<dyn OffloadDevice> {
+fn device(
+    scenario: &Scenario,
+    seed: u64,
+    ledger: &SharedLedger,
+    log: Option<&TraceLog>,
+) -> Box<dyn OffloadDevice> {
     let capabilities = DeviceCapabilities {
         tx: true,
         rx: true,
@@ -161,8 +186,9 @@ fn device(scenario: &Scenario, seed: u64, log: Option<&TraceLog>) -> Box<dyn Off
     };
     let nic = SimNic::new(&PROVIDER, capabilities, size);
     let faulty = FaultyDevice::new(nic, scenario.device.clone(), seed);
+    let counted = LedgerDevice::new(faulty, SharedLedger::clone(ledger));
     match log {
-        None => Box::new(faulty),
-        Some(log) => Box::new(TraceDevice::new(faulty, TraceLog::clone(log))),
+        None => Box::new(counted),
+        Some(log) => Box::new(TraceDevice::new(counted, TraceLog::clone(log))),
     }
 }

@@ -1,5 +1,6 @@
 //! The run: two hosts, the events between them, and time.
 
+mod books;
 mod host;
 mod key;
 mod link;
@@ -10,11 +11,11 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use fastrand::Rng;
-use ktls_core::offload::NetdevState;
 use ktls_core::stats::Counter;
 
-use crate::device::TraceLog;
+use crate::device::{NetdevState, TraceLog};
 use crate::oracle::{BrokenInvariant, InvariantViolation};
+use crate::planted::PlantedFault;
 use crate::report::{EventKind, RunEvent, RunReport, RunSummary, WirePacket};
 use crate::scenario::{ReportDetail, Scenario, SendingSides};
 use host::Host;
@@ -24,7 +25,13 @@ pub use key::secrets;
 /// Runs a scenario to its end, or to the first broken invariant.
 #[must_use]
 pub fn run(scenario: &Scenario) -> RunReport {
-    World::new(scenario, None).run(&mut || true)
+    World::new(scenario, None, None).run(&mut || true)
+}
+
+/// The same with a fault in the driver of the key updates of one direction, at both hosts.
+#[must_use]
+pub fn run_planted(scenario: &Scenario, fault: PlantedFault) -> RunReport {
+    World::new(scenario, None, Some(fault)).run(&mut || true)
 }
 
 /// The same, with a line for everything that the devices are asked.
@@ -40,7 +47,7 @@ pub fn run_while(
     log: &TraceLog,
     go_on: &mut dyn FnMut() -> bool,
 ) -> RunReport {
-    World::new(scenario, Some(log)).run(go_on)
+    World::new(scenario, Some(log), None).run(go_on)
 }
 
 struct World<'s> {
@@ -93,9 +100,9 @@ enum ScheduledEvent {
 }
 
 impl<'s> World<'s> {
-    fn new(scenario: &'s Scenario, log: Option<&TraceLog>) -> Self {
+    fn new(scenario: &'s Scenario, log: Option<&TraceLog>, fault: Option<PlantedFault>) -> Self {
         let mut rng = Rng::with_seed(scenario.seed);
-        let hosts = [0, 1].map(|index| Host::new(scenario, index, &mut rng, log));
+        let hosts = [0, 1].map(|index| Host::new(scenario, index, &mut rng, log, fault));
         let mut world = Self {
             scenario,
             now: 0,
@@ -147,6 +154,7 @@ impl<'s> World<'s> {
             };
             self.pass(time);
             self.handle(entry);
+            self.check_books();
             self.note_phases();
         }
         self.violate(0, 0, BrokenInvariant::TooLong { steps });
@@ -193,8 +201,8 @@ impl<'s> World<'s> {
         if std::mem::replace(&mut host.closed, true) {
             return;
         }
-        host.tx.close_offload(&host.shared.stats);
-        host.rx.close_offload(&mut *host.device, &host.shared.stats);
+        host.tx.close_offload();
+        host.rx.close_offload(&mut *host.device);
         host.release_if_done();
         self.note(index, EventKind::Closed);
     }
@@ -213,6 +221,7 @@ impl<'s> World<'s> {
         }
         for index in 0..2 {
             self.check_counters(index);
+            self.check_ledger(index);
         }
     }
 

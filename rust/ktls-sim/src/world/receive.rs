@@ -18,12 +18,12 @@ impl World<'_> {
     /// A packet arrives: the device opens it if it can, and TCP puts it in order.
     pub(super) fn packet_arrives(&mut self, index: usize, offset: u64, mut bytes: Vec<u8>) {
         let host = &mut self.hosts[index];
-        let connection = ktls_core::offload::DeviceConnection(1);
+        let connection = crate::device::DeviceConnection(1);
         let mark = host.device.receive(connection, offset, &mut bytes);
         host.receiver.arrive(offset, &bytes, mark);
         if !host.closed {
             host.rx.arrived(host.receiver.arrived());
-            host.rx.serve_device(&mut *host.device, &host.shared.stats);
+            host.rx.serve_device(&mut *host.device);
         }
         self.plan_read(index);
         self.send_ack(index);
@@ -76,7 +76,7 @@ impl World<'_> {
         }
         let key = expand(host.peer_keys.info(generation));
         let device = &mut *host.device;
-        if let Err(error) = host.rx.rekey(key, device, &host.shared.stats) {
+        if let Err(error) = host.rx.rekey(key, device) {
             let errno = error.errno().code();
             return self.violate(1 - index, 0, BrokenInvariant::ReceiveFailed { errno });
         }
@@ -91,9 +91,10 @@ impl Host {
     /// The socket takes what TCP has in order.
     fn feed_socket(&mut self) {
         while let Some((bytes, mark)) = self.receiver.next() {
-            self.rx.space(bytes.len()).copy_from_slice(&bytes);
+            let space = self.rx.socket_mut().space(bytes.len());
+            space.copy_from_slice(&bytes);
             self.rx.marked(bytes.len(), mark);
-            self.rx.fed(bytes.len(), &self.shared);
+            self.rx.socket_mut().fed(bytes.len(), &self.shared);
         }
     }
 
@@ -104,7 +105,7 @@ impl Host {
         let mut target = ReceiveBuffers::new(slices);
         let mut call = ReceiveCall::new(RecvFlags::default(), ControlRoom::Full, len, 1);
         let got = self.call(&mut call, &mut target);
-        self.rx.serve_device(&mut *self.device, &self.shared.stats);
+        self.rx.serve_device(&mut *self.device);
         got?;
         let received = call.received();
         buffer.truncate(received.len);
@@ -116,9 +117,9 @@ impl Host {
         call: &mut ReceiveCall,
         target: &mut ReceiveBuffers<'_, '_>,
     ) -> Result<(), CallFault> {
-        if self.rx.start(call, target, &self.shared)? == ReceiveStep::NeedBytes {
-            self.rx
-                .go_on_without_bytes(call, NoBytesReason::Yet, &self.shared)?;
+        let rx = self.rx.socket_mut();
+        if rx.start(call, target, &self.shared)? == ReceiveStep::NeedBytes {
+            rx.go_on_without_bytes(call, NoBytesReason::Yet, &self.shared)?;
         }
         Ok(())
     }

@@ -1,13 +1,15 @@
 //! The writing program, its socket, and TCP's sending side.
 
-use ktls_core::offload::{InstallPolicy, StreamSegment, TransmitOutcome};
+use ktls_core::offload::InstallPolicy;
 use ktls_core::rekey::Reply;
 use ktls_core::socket::{CallFault, PartialRecord, SendBuffers};
 
 use super::key::expand;
 use super::{ScheduledEvent, World};
+use crate::device_socket::{StreamSegment, TransmitOutcome};
 use crate::oracle::BrokenInvariant;
 use crate::report::{EventKind, SealedBy, SentSegment};
+use crate::scenario::AckNotice;
 use crate::tcp::{AckEffect, CutSegment};
 
 impl World<'_> {
@@ -80,9 +82,14 @@ impl World<'_> {
         let host = &mut self.hosts[index];
         let slices = [data];
         let mut source = SendBuffers::new(&slices);
+        let taken = host.keys_taken();
         host.tx.begin_send(&mut *host.device, &host.shared)?;
+        self.check_installed(index);
+        self.check_open_record(index, taken);
+        let host = &mut self.hosts[index];
         host.oracle.said(record_type.unwrap_or(23), data);
         host.tx
+            .socket_mut()
             .send(&mut source, record_type, more, usize::MAX, &host.shared)?;
         host.tx.end_send(&mut *host.device);
         self.pump(index);
@@ -95,11 +102,14 @@ impl World<'_> {
         let host = &mut self.hosts[index];
         let generation = host.writer.rekeys + 1;
         let key = expand(host.keys.info(generation));
+        let taken = host.keys_taken();
         let done = host.tx.rekey(key, room, &mut *host.device, &host.shared);
         if done == Err(CallFault::System(ktls_core::Errno::Again.code())) {
             return Ok(true);
         }
         done?;
+        self.check_open_record(index, taken);
+        let host = &mut self.hosts[index];
         host.writer.owes_key = false;
         host.writer.rekeys = generation;
         host.writer.messages = self.scenario.messages;
@@ -124,12 +134,12 @@ impl World<'_> {
     fn feed_tcp(&mut self, index: usize) {
         let room = self.room(index);
         let host = &mut self.hosts[index];
-        let mut left = host.tx.wire().len().min(room as usize);
+        let mut left = host.tx.socket().wire().len().min(room as usize);
         while left > 0 {
             let (path, until) = host.tx.path(host.sender.end());
             let len = left.min((until - host.sender.end()) as usize);
-            host.sender.take(&host.tx.wire()[..len], path);
-            host.tx.wrote(len);
+            host.sender.take(&host.tx.socket().wire()[..len], path);
+            host.tx.socket_mut().wrote(len);
             left -= len;
         }
     }
@@ -214,7 +224,10 @@ impl World<'_> {
     pub(super) fn ack_arrives(&mut self, index: usize, acked: u64) {
         let host = &mut self.hosts[index];
         let heard = host.sender.hear(acked);
-        host.tx.acked(host.sender.acked(), &host.shared.stats);
+        match self.scenario.acks {
+            AckNotice::AtArrival => host.tx.acked(host.sender.acked()),
+            AckNotice::AtSend => host.tx.acked_unnoted(host.sender.acked()),
+        }
         host.release_if_done();
         let offset = host.sender.acked();
         self.note(index, EventKind::Acked { offset });
@@ -259,7 +272,7 @@ impl World<'_> {
     }
 
     fn has_room(&self, index: usize) -> bool {
-        self.room(index) > 0 && self.hosts[index].tx.wire().is_empty()
+        self.room(index) > 0 && self.hosts[index].tx.socket().wire().is_empty()
     }
 
     fn room(&self, index: usize) -> u64 {

@@ -67,7 +67,7 @@ impl SocketRx {
     /// ahead.
     pub fn open_ahead(&mut self, most: usize) -> OpenAheadOutcome {
         let ahead = &mut self.ahead;
-        if ahead.stopped || ahead.len >= most || self.offload.is_some() {
+        if ahead.stopped || ahead.len >= most || self.opener.is_some() {
             return OpenAheadOutcome::NothingToOpen;
         }
         let rest = &self.wire.bytes()[ahead.len..];

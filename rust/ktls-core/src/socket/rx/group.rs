@@ -20,7 +20,7 @@ impl SocketRx {
         out: &mut ReceiveBuffers<'_, '_>,
         shared: &SocketShared,
     ) -> Result<Option<ReceiveStep>, CallFault> {
-        if self.offload.is_some() || !self.ahead.is_empty() || call.peeks() {
+        if self.opener.is_some() || !self.ahead.is_empty() || call.peeks() {
             return Ok(None);
         }
         let opener = GroupOpener {

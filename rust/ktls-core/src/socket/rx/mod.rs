@@ -41,6 +41,7 @@
 mod ahead;
 mod group;
 mod open;
+mod opener;
 mod parser;
 mod splice;
 
@@ -51,7 +52,6 @@ use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 use crate::fifo::{Fifo, FifoPool};
 use crate::key::TrafficKey;
-use crate::offload::RxOffload;
 use crate::record::{Framing, GroupSize};
 use crate::rekey::{RxRekey, RxRekeyEvent};
 use crate::socket::{CallFault, ReceiveBuffers, ReceiveCall, RecordAdmission, SocketShared};
@@ -60,6 +60,7 @@ use ahead::OpenedAhead;
 use parser::StreamParser;
 
 pub use ahead::OpenAheadOutcome;
+pub use opener::RecordOpener;
 
 /// The receiving direction of a socket: wire bytes in, plaintext out. It pauses at a KeyUpdate.
 #[derive(Debug)]
@@ -79,8 +80,8 @@ pub struct SocketRx {
     spare: WipedBytes,
     ahead: OpenedAhead,
     group_size: GroupSize,
-    /// What it knows of a device, once it was offered one.
-    pub(crate) offload: Option<RxOffload>,
+    /// Opens the records where they may have been worked on.
+    opener: Option<Box<dyn RecordOpener>>,
 }
 
 /// `TLS_RX_EXPECT_NO_PAD`
@@ -159,7 +160,7 @@ impl SocketRx {
             spare: WipedBytes::new(),
             ahead: OpenedAhead::default(),
             group_size: GroupSize::default(),
-            offload: None,
+            opener: None,
         }
     }
 
@@ -171,8 +172,8 @@ impl SocketRx {
         let rekey = self.rekey.on(RxRekeyEvent::KeyInstalled)?;
         let next = key.info().rec_seq;
         let past = std::mem::replace(&mut self.key, key);
-        if let Some(offload) = &mut self.offload {
-            offload.replaced(past, self.seq);
+        if let Some(opener) = &mut self.opener {
+            opener.replaced(past, self.seq);
         }
         self.ahead.clear();
         self.seq = next;

@@ -2,7 +2,6 @@
 
 use crate::error::Error;
 use crate::key::{InnerPlaintext, TrafficKey};
-use crate::offload::HeadOpener;
 use crate::rekey::RxRekeyEvent;
 use crate::socket::rx::{NoPad, ReceiveStep, RxListRecord, SocketRx, StreamParser};
 use crate::socket::{
@@ -23,7 +22,7 @@ impl SocketRx {
     ) -> Result<ReceiveStep, CallFault> {
         let inner_len = self.key.inner_len(len)?;
         let fits = self.delivers(inner_len, call, out);
-        let direct = fits && self.offload.is_none() && self.ahead.is_empty();
+        let direct = fits && self.opener.is_none() && self.ahead.is_empty();
         let place = if direct && out.next_piece().len() >= inner_len {
             OpenDestination::Direct
         } else {
@@ -109,27 +108,19 @@ impl SocketRx {
         if let Some(inner) = self.ahead.take(&mut self.scratch) {
             return Ok(inner);
         }
-        let opened = self.opened_by_device(len);
+        if let Some(opener) = &mut self.opener {
+            self.scratch.make_room(inner_len);
+            let record = &mut self.wire.bytes_mut()[..len];
+            return opener.open(&self.key, self.seq, record, &mut self.scratch);
+        }
         let record = &self.wire.bytes()[..len];
         match place {
             OpenDestination::Direct => open_direct(&self.key, self.seq, record, inner_len, out),
             OpenDestination::Aside => {
                 self.scratch.make_room(inner_len);
-                if opened {
-                    return self.key.read_opened(record, &mut self.scratch);
-                }
                 self.key.open(self.seq, record, &mut self.scratch)
             }
         }
-    }
-
-    /// Returns true if a device has opened the record at the head; otherwise its ciphertext is there.
-    fn opened_by_device(&mut self, len: usize) -> bool {
-        let Some(offload) = &mut self.offload else {
-            return false;
-        };
-        let record = &mut self.wire.bytes_mut()[..len];
-        offload.judge(record, &self.key, self.seq) == HeadOpener::Opened
     }
 
     fn plaintext<'a>(
@@ -147,8 +138,8 @@ impl SocketRx {
     /// Takes the opened record off the wire, spends its number, and moves on to the next.
     pub(super) fn consume_head_record(&mut self, len: usize, shared: &SocketShared) {
         self.wire.consume(len);
-        if let Some(offload) = &mut self.offload {
-            offload.spent(len);
+        if let Some(opener) = &mut self.opener {
+            opener.spent(len);
         }
         self.parser = StreamParser::Hungry;
         self.seq = self.seq.wrapping_add(1);
@@ -166,8 +157,8 @@ impl SocketRx {
     /// well (K-3).
     pub(super) fn pause_at_key_update(&mut self, shared: &SocketShared) -> Result<(), Error> {
         self.rekey = self.rekey.on(RxRekeyEvent::KeyUpdateRead)?;
-        if let Some(offload) = &mut self.offload {
-            offload.key_update_read(&shared.stats);
+        if let Some(opener) = &mut self.opener {
+            opener.key_update_read();
         }
         shared.stats.add(Counter::TlsRxRekeyReceived);
         Ok(())

@@ -2,6 +2,7 @@
 
 use crate::record::group::seal_group;
 use crate::record::{MAX_GROUP, RecordPlaintext};
+use crate::socket::tx::egress::Egress;
 use crate::socket::tx::{PartialRecord, SocketTx};
 use crate::socket::{SendBuffers, SocketShared};
 
@@ -18,8 +19,10 @@ impl SocketTx {
         limit: usize,
         shared: &SocketShared,
     ) -> bool {
-        let in_software = self.jobs.is_none() && self.offload.is_none();
-        if !in_software || !self.open.is_empty() || source.left <= self.max_payload {
+        if !matches!(self.egress, Egress::Wire)
+            || !self.open.is_empty()
+            || source.left <= self.max_payload
+        {
             return false;
         }
         self.release();

@@ -11,17 +11,13 @@ impl SocketTx {
         if self.held_is_last {
             self.drop_held();
         }
-        self.held = 0;
+        self.hold(0);
     }
 
     /// What waited for the next transmission is lost.
     pub fn drop_held(&mut self) {
-        let lost = std::mem::take(&mut self.held);
         self.held_is_last = false;
-        match &mut self.jobs {
-            Some(jobs) => jobs.staged.truncate(jobs.staged.len() - lost),
-            None => self.wire.truncate_by(lost),
-        }
+        self.forget_held();
     }
 
     /// Seals the open record, if there is one, also when it may not leave before the next transmission.
@@ -33,12 +29,13 @@ impl SocketTx {
             return Ok(());
         }
         self.check_limit()?;
-        let kept = if self.held_is_last { 0 } else { self.held };
+        let kept = if self.held_is_last { 0 } else { self.held() };
         self.release();
         let before = self.waiting() - kept;
         self.seal_open(ContentType::APPLICATION_DATA.0, shared)?;
-        shared.error.check_send().inspect_err(|_| {
-            self.held = self.waiting() - before;
-        })
+        shared
+            .error
+            .check_send()
+            .inspect_err(|_| self.hold(self.waiting() - before))
     }
 }

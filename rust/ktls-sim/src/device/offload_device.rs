@@ -3,10 +3,11 @@
 
 use std::fmt;
 
-use crate::crypto_info::{CryptoInfo, Direction};
-use crate::error::Errno;
-use crate::offload::rings::{SegmentCompletion, SegmentDescriptor};
-use crate::slot::SlotId;
+use ktls_core::crypto_info::{CryptoInfo, Direction};
+use ktls_core::error::Errno;
+use ktls_core::slot::SlotId;
+
+use super::segment::{SegmentCompletion, SegmentDescriptor};
 
 /// One connection, by its number at the host.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

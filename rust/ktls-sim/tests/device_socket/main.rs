@@ -7,10 +7,7 @@ use ktls_aead::PROVIDER;
 use ktls_core::Errno;
 use ktls_core::crypto_info::CryptoInfo;
 use ktls_core::key::TrafficKey;
-use ktls_core::offload::{
-    DeviceCapabilities, DeviceConnection, InstallPolicy, NetdevState, NicSize, OffloadDevice,
-    ResyncKind, RxPhase, SealPath, SegmentMark, SimNic, StreamSegment, TransmitOutcome, TxPhase,
-};
+use ktls_core::offload::{InstallPolicy, RxPhase, TxPhase};
 use ktls_core::socket::call::{ControlRoom, RecvFlags};
 use ktls_core::socket::{
     CallFault, PartialRecord, ReceiveBuffers, ReceiveCall, SendBuffers, SocketRx, SocketShared,
@@ -18,6 +15,13 @@ use ktls_core::socket::{
 };
 use ktls_core::stats::Counter;
 use ktls_core::wire::TLS13;
+use ktls_sim::device::{
+    DeviceCapabilities, DeviceConnection, NetdevState, OffloadDevice, ResyncKind, SegmentMark,
+};
+use ktls_sim::device_socket::{
+    DeviceSocketRx, DeviceSocketTx, SealPath, StreamSegment, TransmitOutcome,
+};
+use ktls_sim::nic::{NicSize, SimNic};
 
 const ONE: DeviceConnection = DeviceConnection(1);
 const KEY_UPDATE: &[u8] = &[24, 0, 0, 1, 0];
@@ -45,16 +49,17 @@ fn nic() -> SimNic {
 
 /// A sender whose first key is in its device.
 struct Sender {
-    tx: SocketTx,
+    tx: DeviceSocketTx,
     nic: SimNic,
     shared: SocketShared,
 }
 
 impl Sender {
     fn new(policy: InstallPolicy) -> Self {
-        let (mut tx, mut nic, shared) = (SocketTx::default(), nic(), SocketShared::default());
-        tx.install(key(0));
-        tx.start_offload(policy, ONE, &mut nic, &shared.stats);
+        let (mut socket, mut nic) = (SocketTx::default(), nic());
+        let shared = SocketShared::default();
+        socket.install(key(0));
+        let tx = DeviceSocketTx::start(socket, policy, ONE, &mut nic, &shared.stats);
         assert_eq!(tx.phase(), TxPhase::Offloaded);
         Self { tx, nic, shared }
     }
@@ -64,6 +69,7 @@ impl Sender {
         let mut source = SendBuffers::new(&slices);
         self.tx.begin_send(&mut self.nic, &self.shared).unwrap();
         self.tx
+            .socket_mut()
             .send(&mut source, None, more, 1 << 16, &self.shared)
             .unwrap();
         self.tx.end_send(&mut self.nic);
@@ -74,7 +80,7 @@ impl Sender {
     }
 
     fn acked(&mut self, offset: u64) {
-        self.tx.acked(offset, &self.shared.stats);
+        self.tx.acked(offset);
     }
 }
 
@@ -95,11 +101,11 @@ fn the_open_record_is_sealed_before_the_device_gets_the_key() {
     let open = first + 4 + 22;
     assert_eq!(sender.tx.path(first), (SealPath::Sealed, open));
     assert_eq!(sender.tx.path(open), (SealPath::Device, u64::MAX));
-    let record = &sender.tx.wire()[first as usize..open as usize];
+    let record = &sender.tx.socket().wire()[first as usize..open as usize];
     let mut out = [0; 32];
     let inner = key(1).open(0, record, &mut out).unwrap();
     assert_eq!(&out[..inner.len], b"open");
-    assert_eq!(sender.tx.live_info().unwrap().rec_seq, 2);
+    assert_eq!(sender.tx.socket().live_info().unwrap().rec_seq, 2);
 }
 
 /// R-TX-4.
@@ -120,11 +126,19 @@ fn v17_flushes_the_open_record_under_the_old_key_or_changes_nothing() {
     let again = CallFault::System(Errno::Again.code());
     assert_eq!(sender.rekey(1, 0), Err(again));
     assert_eq!(sender.tx.phase(), TxPhase::Offloaded);
-    assert_eq!(sender.tx.open_len(), 4);
-    assert!(sender.tx.key().unwrap().info().same_as(key(0).info()));
+    assert_eq!(sender.tx.socket().open_len(), 4);
+    assert!(
+        sender
+            .tx
+            .socket()
+            .key()
+            .unwrap()
+            .info()
+            .same_as(key(0).info())
+    );
 
     sender.rekey(1, 1).unwrap();
-    assert_eq!(sender.tx.open_len(), 0);
+    assert_eq!(sender.tx.socket().open_len(), 0);
     assert_eq!(sender.tx.phase(), TxPhase::Pending { boundary: 26 });
     assert_eq!(sender.tx.path(0), (SealPath::Device, 26));
 }
@@ -149,7 +163,7 @@ fn a_segment_that_waited_while_its_key_went_does_not_leave() {
         let waits = StreamSegment {
             id: 1,
             offset: 0,
-            bytes: sender.tx.wire().to_vec(),
+            bytes: sender.tx.socket().wire().to_vec(),
             path: SealPath::Device,
         };
         sender.acked(27);
@@ -170,7 +184,7 @@ fn the_fallback_seals_after_the_interface_went_down() {
     let segment = StreamSegment {
         id: 1,
         offset: 0,
-        bytes: sender.tx.wire().to_vec(),
+        bytes: sender.tx.socket().wire().to_vec(),
         path: SealPath::Device,
     };
     let want = sealed(0, 0, 23, b"data");
@@ -181,7 +195,7 @@ fn the_fallback_seals_after_the_interface_went_down() {
 
 /// A receiver whose first key is in its device.
 struct Receiver {
-    rx: SocketRx,
+    rx: DeviceSocketRx,
     nic: SimNic,
     shared: SocketShared,
     offset: u64,
@@ -189,8 +203,9 @@ struct Receiver {
 
 impl Receiver {
     fn new(policy: InstallPolicy) -> Self {
-        let (mut rx, mut nic, shared) = (SocketRx::new(key(0)), nic(), SocketShared::default());
-        rx.start_offload(policy, ONE, &mut nic, &shared.stats);
+        let (mut nic, shared) = (nic(), SocketShared::default());
+        let socket = SocketRx::new(key(0));
+        let rx = DeviceSocketRx::start(socket, policy, ONE, &mut nic, &shared.stats);
         assert_eq!(rx.phase(), RxPhase::Offloaded);
         Self {
             rx,
@@ -211,13 +226,14 @@ impl Receiver {
     /// A segment that comes from the device.
     fn takes(&mut self, bytes: &[u8], mark: SegmentMark) {
         self.offset += bytes.len() as u64;
-        self.rx.space(bytes.len()).copy_from_slice(bytes);
+        let space = self.rx.socket_mut().space(bytes.len());
+        space.copy_from_slice(bytes);
         self.rx.marked(bytes.len(), mark);
-        self.rx.arrived(ktls_core::offload::ArrivedStream {
+        self.rx.arrived(ktls_sim::device_socket::ArrivedStream {
             in_order: self.offset,
             farthest: self.offset,
         });
-        self.rx.fed(bytes.len(), &self.shared);
+        self.rx.socket_mut().fed(bytes.len(), &self.shared);
     }
 
     fn receive(&mut self) -> Result<Vec<u8>, CallFault> {
@@ -225,16 +241,18 @@ impl Receiver {
         let slices: &mut [&mut [u8]] = &mut [&mut out];
         let mut call = ReceiveCall::new(RecvFlags::default(), ControlRoom::Full, 100, 1);
         let mut target = ReceiveBuffers::new(slices);
-        let started = self.rx.start(&mut call, &mut target, &self.shared);
-        self.rx.serve_device(&mut self.nic, &self.shared.stats);
+        let started = self
+            .rx
+            .socket_mut()
+            .start(&mut call, &mut target, &self.shared);
+        self.rx.serve_device(&mut self.nic);
         started?;
         out.truncate(call.received().len);
         Ok(out)
     }
 
     fn rekey(&mut self, fill: u8) {
-        let stats = &self.shared.stats;
-        self.rx.rekey(key(fill), &mut self.nic, stats).unwrap();
+        self.rx.rekey(key(fill), &mut self.nic).unwrap();
     }
 }
 

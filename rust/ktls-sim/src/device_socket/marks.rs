@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
-use crate::key::TrafficKey;
-use crate::offload::device::SegmentMark;
-use crate::offload::nic::xor;
-use crate::slot::SlotId;
-use crate::wire::TAG_LEN;
+use ktls_core::key::TrafficKey;
+use ktls_core::slot::SlotId;
+use ktls_core::wire::TAG_LEN;
+
+use crate::device::SegmentMark;
+use crate::nic::framed::keystream;
+use crate::nic::xor;
 
 /// Stretches of the stream with their marks, from the first byte not opened on.
 #[derive(Debug, Default)]
@@ -118,7 +120,7 @@ fn encrypt_again(key: &TrafficKey, seq: u64, record: &mut [u8], from: usize, to:
         return 0;
     }
     let (prepend, body) = record.split_at_mut(head);
-    let stream = key.keystream(seq, prepend, to - head);
+    let stream = keystream(key, seq, prepend, to - head);
     xor(&mut body[from - head..to - head], &stream[from - head..]);
     to - from
 }

@@ -1,7 +1,9 @@
 //! Following records through a stream that is given in order.
 
-use crate::key::TrafficKey;
-use crate::wire::{HEADER_LEN, Header, TAG_LEN};
+use ktls_core::key::TrafficKey;
+use ktls_core::wire::{HEADER_LEN, Header, TAG_LEN};
+
+use crate::nic::framed::{keystream, seal_framed};
 
 /// A place in a stream of records under one key.
 #[derive(Debug)]
@@ -107,7 +109,7 @@ impl RecordWalk {
             // A header that lies about its length is walked as the shortest record.
             self.len = (HEADER_LEN + header.len).max(key.prepend() + TAG_LEN);
             let body = self.len - key.prepend() - TAG_LEN;
-            self.keystream = key.keystream(self.seq, &self.record, body);
+            self.keystream = keystream(key, self.seq, &self.record, body);
             self.tag.clear();
         }
     }
@@ -116,7 +118,7 @@ impl RecordWalk {
         if self.tag.is_empty() {
             let mut framed = self.record.clone();
             framed.resize(self.len, 0);
-            let sealed = key.seal_framed(self.seq, &framed);
+            let sealed = seal_framed(key, self.seq, &framed);
             self.tag.extend_from_slice(&sealed[self.len - TAG_LEN..]);
         }
         &self.tag

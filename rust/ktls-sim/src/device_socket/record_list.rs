@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::wiped::WipedBytes;
+use ktls_core::WipedBytes;
 
 /// Framed records of one key in the order of the stream.
 #[derive(Debug, Default)]

@@ -1,7 +1,8 @@
 //! Finding the records again in a stream whose place was lost (D-13, types 0 and 2).
 
-use crate::offload::device::{ResyncKind, ResyncRequest};
-use crate::wire::HEADER_LEN;
+use ktls_core::wire::HEADER_LEN;
+
+use crate::device::{ResyncKind, ResyncRequest};
 
 /// Looks for headers, asks about one, and counts the records behind it until the answer comes.
 #[derive(Debug, Default)]

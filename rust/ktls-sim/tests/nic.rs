@@ -3,12 +3,14 @@
 use ktls_aead::PROVIDER;
 use ktls_core::crypto_info::{CryptoInfo, Direction};
 use ktls_core::key::TrafficKey;
-use ktls_core::offload::{
-    DeviceCapabilities, DeviceConnection, DeviceError, NetdevState, NicSize, OffloadDevice,
-    RecordList, ResyncKind, ResyncRequest, SegmentDescriptor, SegmentMark, SimNic, seal_segment,
-};
 use ktls_core::slot::SlotId;
 use ktls_core::wire::{TLS12, TLS13};
+use ktls_sim::device::{
+    DeviceCapabilities, DeviceConnection, DeviceError, NetdevState, OffloadDevice, ResyncKind,
+    ResyncRequest, SegmentDescriptor, SegmentMark,
+};
+use ktls_sim::device_socket::{RecordList, seal_segment};
+use ktls_sim::nic::{NicSize, SimNic, frame};
 
 const ONE: DeviceConnection = DeviceConnection(1);
 const KINDS: [ResyncKind; 3] = [
@@ -67,7 +69,7 @@ fn stream(info: &CryptoInfo, lens: &[usize]) -> Stream {
         let plaintext: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
         let mut framed = vec![0; len + key.overhead()];
         let mut sealed = framed.clone();
-        key.frame(seq, 23, &plaintext, &mut framed);
+        frame(&key, seq, 23, &plaintext, &mut framed);
         key.seal(seq, 23, &plaintext, &mut sealed);
         stream.starts.push(stream.framed.len());
         stream.framed.extend(&framed);

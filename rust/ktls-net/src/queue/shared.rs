@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use ktls_core::offload::InstallPolicy;
 use ktls_core::slot::SlotTable;
 
 use super::QueueShape;
@@ -91,9 +92,9 @@ impl QueueShared {
         self.is_closed() || !self.is_here()
     }
 
-    /// V-TX-2
-    pub(crate) const fn flushes_open_record(&self) -> bool {
-        self.shape.policy.flushes_open_record()
+    /// When keys are installed.
+    pub(crate) const fn policy(&self) -> InstallPolicy {
+        self.shape.policy
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -156,9 +157,9 @@ impl QueueShared {
 
     fn start_for(self: &Arc<Self>, worker: usize, posts: &mut PostedTasks) -> bool {
         if !posts.running {
-            let (hub, name) = (Arc::clone(self), format!("ktls-queue-{worker}"));
+            let (shared, name) = (Arc::clone(self), format!("ktls-queue-{worker}"));
             let thread = std::thread::Builder::new().name(name);
-            let started = thread.spawn(move || QueueWorker::new(hub, worker).run());
+            let started = thread.spawn(move || QueueWorker::new(shared, worker).run());
             posts.running = started.is_ok();
         }
         posts.running

@@ -1,6 +1,6 @@
 //! Telling a receiving device where the records are (D-13): the record layer's side of it.
 
-use crate::offload::device::{ResyncKind, ResyncRequest};
+use crate::device::{ResyncKind, ResyncRequest};
 
 /// What the record layer remembers for the device's kind of resync.
 #[derive(Debug)]

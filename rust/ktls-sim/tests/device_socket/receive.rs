@@ -1,9 +1,9 @@
 //! What a receiving direction owes its device, rule by rule of `docs/offload-rules.md`.
 
-use ktls_core::offload::{
-    ArrivedStream, InstallPolicy, NetdevState, OffloadDevice, RxPhase, SegmentMark,
-};
+use ktls_core::offload::{InstallPolicy, RxPhase};
 use ktls_core::stats::Counter;
+use ktls_sim::device::{NetdevState, OffloadDevice, SegmentMark};
+use ktls_sim::device_socket::ArrivedStream;
 
 use super::{KEY_UPDATE, ONE, Receiver, key, sealed};
 
@@ -159,10 +159,7 @@ fn a_key_that_is_replaced_while_it_waits_is_ok_and_one_that_is_closed_is_aborted
     receiver.rekey(1);
     assert_eq!(receiver.counted(Counter::TlsRxRekeyOk), 1);
     assert_eq!(receiver.receive().unwrap(), b"waits", "the newest wins");
-    let Receiver {
-        rx, nic, shared, ..
-    } = &mut receiver;
-    rx.close_offload(nic, &shared.stats);
+    receiver.rx.close_offload(&mut receiver.nic);
     assert_eq!(receiver.counted(Counter::TlsRxRekeyAborted), 1);
     assert_eq!(receiver.counted(Counter::TlsCurrRxRekey), 0);
     assert!(!key(1).info().same_as(key(9).info()));

@@ -3,23 +3,27 @@
 //! It works on segments that come in order for a key, and leaves others alone. Received bytes that
 //! it lost its place in stay ciphertext until a resync.
 
+pub(crate) mod framed;
 mod search;
 mod walk;
 
-use crate::aead::Provider;
-use crate::crypto_info::{CryptoInfo, Direction};
-use crate::key::TrafficKey;
-use crate::offload::device::{
+use ktls_core::aead::Provider;
+use ktls_core::crypto_info::{CryptoInfo, Direction};
+use ktls_core::key::TrafficKey;
+use ktls_core::offload::BoundedRing;
+use ktls_core::slot::{SlotId, SlotTable};
+use ktls_core::suite::AeadAlgorithm;
+use ktls_core::wire::TLS13;
+
+use crate::device::{
     DeviceCapabilities, DeviceConnection, DeviceError, NetdevState, OffloadDevice,
-    RefusedDescriptor, ResyncKind, ResyncRequest, SegmentMark,
+    RefusedDescriptor, ResyncKind, ResyncRequest, SegmentCompletion, SegmentDescriptor,
+    SegmentMark,
 };
-use crate::offload::rings::{BoundedRing, SegmentCompletion, SegmentDescriptor};
-use crate::slot::{SlotId, SlotTable};
-use crate::suite::AeadAlgorithm;
-use crate::wire::TLS13;
 use search::HeaderSearch;
 use walk::{RecordWalk, WalkTask};
 
+pub use framed::{frame, read_opened, seal_framed};
 pub(crate) use walk::xor;
 
 /// The device.
@@ -29,6 +33,7 @@ pub struct SimNic {
     netdev: NetdevState,
     slots: SlotTable<NicContext>,
     capacity: usize,
+    depth: usize,
     submissions: BoundedRing<NicSubmission>,
     completions: BoundedRing<SegmentCompletion>,
 }
@@ -79,6 +84,7 @@ impl SimNic {
             netdev: NetdevState::Up,
             slots: SlotTable::new(size.slots),
             capacity: size.slots,
+            depth: size.depth,
             submissions: BoundedRing::new(size.depth),
             completions: BoundedRing::new(size.depth),
         }
@@ -111,6 +117,10 @@ impl SimNic {
         })
     }
 
+    const fn full(&self) -> DeviceError {
+        DeviceError::RingFull { depth: self.depth }
+    }
+
     fn context(&mut self, slot: SlotId) -> Result<&mut NicContext, DeviceError> {
         self.slots
             .key_mut(slot)
@@ -122,7 +132,7 @@ impl SimNic {
             return Err(DeviceError::Down);
         }
         if self.submissions.is_full() {
-            return Err(self.submissions.full());
+            return Err(self.full());
         }
         self.context(descriptor.slot)?.take_place(descriptor)
     }
@@ -224,7 +234,7 @@ impl OffloadDevice for SimNic {
             rec_seq,
         };
         let submitted = self.submissions.submit(entry);
-        submitted.map_err(|_| self.submissions.full())?;
+        submitted.map_err(|_| self.full())?;
         let context = self.context(slot)?;
         (context.next, context.missed) = (offset, None);
         Ok(())

@@ -1,7 +1,9 @@
 //! Sealing a segment in software that the device was to seal (D-10).
 
-use crate::key::TrafficKey;
-use crate::offload::record_list::RecordList;
+use ktls_core::key::TrafficKey;
+
+use crate::device_socket::record_list::RecordList;
+use crate::nic::framed::seal_framed;
 
 /// Seals `len` bytes at `offset`: each record they lie in is sealed from its first byte on, and what lies
 /// outside is cut off. None when a record is gone: it was acknowledged, and nobody needs the segment.
@@ -17,7 +19,7 @@ pub fn seal_segment(
     let mut at = offset;
     while at < end {
         let record = list.record(at)?;
-        let sealed = key.seal_framed(record.seq, record.framed);
+        let sealed = seal_framed(key, record.seq, record.framed);
         let from = (at - record.start) as usize;
         let to = sealed.len().min((end - record.start) as usize);
         out.extend_from_slice(&sealed[from..to]);

@@ -7,23 +7,22 @@ use std::time::Duration;
 
 use ktls_core::Fifo;
 use ktls_core::offload::BoundedRing;
-use ktls_core::socket::QueueJob;
+use ktls_core::socket::QueuedRecord;
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
-use super::descriptor::{QueuedRecord, SendPayload};
-use super::hub::QueueShared;
+use super::shared::QueueShared;
+use super::socket::{RingReceiver, RingSender};
 use super::worker::DirectionTask;
 use crate::NetError;
 use crate::bell::ReadinessBell;
-use crate::fd_socket::{FdSocketTx, RxParts};
 use crate::fork::CountedCall;
 use crate::mutex::lock;
 
 /// Descriptors in, sealed records out, in order: one worker has it.
 #[derive(Debug)]
 pub(crate) struct ConnRing {
-    hub: Arc<QueueShared>,
+    shared: Arc<QueueShared>,
     worker: usize,
     state: Mutex<RingState>,
     /// The worker that received does not any more.
@@ -35,7 +34,8 @@ pub(crate) struct ConnRing {
     /// Wakes the one writer that waits for room.
     room: ReadinessBell,
     waits: AtomicBool,
-    pub(crate) rx: OnceLock<RxParts>,
+    /// The receiving direction, once it has a key.
+    pub(crate) receiver: OnceLock<Box<dyn RingReceiver>>,
 }
 
 #[derive(Debug)]
@@ -54,7 +54,7 @@ struct RingState {
 /// What keeps a sending direction alive while it has descriptors in flight.
 #[derive(Debug)]
 pub(super) struct WorkInFlight {
-    pub(super) side: Arc<FdSocketTx>,
+    pub(super) side: Arc<dyn RingSender>,
     /// A child of a fork finds it in the middle of a call.
     _call: CountedCall,
 }
@@ -67,17 +67,17 @@ impl ConnRing {
     ///
     /// # Errors
     /// EMFILE and the like; EAGAIN when there is no thread for its worker.
-    pub(crate) fn new(hub: &Arc<QueueShared>, fd: &OwnedFd) -> Result<Self, NetError> {
+    pub(crate) fn new(shared: &Arc<QueueShared>, fd: &OwnedFd) -> Result<Self, NetError> {
         let fd = fd.try_clone().map_err(crate::error::system)?;
-        let worker = hub.pick();
-        if !hub.start(worker) {
+        let worker = shared.pick();
+        if !shared.start(worker) {
             return Err(NetError::Io(Errno::AGAIN));
         }
         Ok(Self {
-            hub: Arc::clone(hub),
+            shared: Arc::clone(shared),
             worker,
             state: Mutex::new(RingState {
-                ring: BoundedRing::new(hub.shape.depth),
+                ring: BoundedRing::new(shared.shape.depth),
                 work: None,
                 fd: Some(Arc::new(fd)),
                 fin: false,
@@ -89,12 +89,12 @@ impl ConnRing {
             written: AtomicU64::new(0),
             room: ReadinessBell::new()?,
             waits: AtomicBool::new(false),
-            rx: OnceLock::new(),
+            receiver: OnceLock::new(),
         })
     }
 
-    pub(crate) const fn hub(&self) -> &Arc<QueueShared> {
-        &self.hub
+    pub(crate) const fn shared(&self) -> &Arc<QueueShared> {
+        &self.shared
     }
 
     pub(crate) const fn room_bell(&self) -> &ReadinessBell {
@@ -103,7 +103,7 @@ impl ConnRing {
 
     /// Places in the ring that are free.
     pub(crate) fn room(&self) -> usize {
-        self.hub.shape.depth - lock(&self.state).ring.len()
+        self.shared.shape.depth - lock(&self.state).ring.len()
     }
 
     /// True while a worker has descriptors, or bytes of them, or none has them yet.
@@ -113,7 +113,7 @@ impl ConnRing {
 
     /// The bell for room will ring from now on.
     pub(crate) fn begin_wait(&self) {
-        self.hub.tally.full.fetch_add(1, Ordering::Relaxed);
+        self.shared.tally.full.fetch_add(1, Ordering::Relaxed);
         self.waits.store(true, Ordering::SeqCst);
         self.room.silence();
     }
@@ -134,37 +134,35 @@ impl ConnRing {
 
     /// Puts records into the ring, of which the caller knows that they fit. Gives them back, sealed, when
     /// there is no worker for them.
-    pub(crate) fn submit(
+    pub(crate) fn submit<S: RingSender + 'static>(
         self: &Arc<Self>,
-        side: &Arc<FdSocketTx>,
-        jobs: impl Iterator<Item = QueueJob>,
-        payload: SendPayload<'_>,
+        side: &Arc<S>,
+        records: impl Iterator<Item = QueuedRecord>,
     ) -> Option<Fifo> {
         let mut state = lock(&self.state);
         let (mut count, mut software, mut bytes) = (0, 0, 0);
-        for job in jobs {
-            let descriptor = QueuedRecord::new(job, payload);
+        for record in records {
             count += 1;
-            software += u64::from(matches!(descriptor, QueuedRecord::Sealed(_)));
-            bytes += descriptor.wire_len() as u64;
-            let submitted = state.ring.submit(descriptor);
+            software += u64::from(matches!(record, QueuedRecord::Sealed(_)));
+            bytes += record.wire_len() as u64;
+            let submitted = state.ring.submit(record);
             debug_assert!(submitted.is_ok());
         }
         if count == 0 {
             return None;
         }
         self.submitted.fetch_add(bytes, Ordering::Release);
-        let tally = &self.hub.tally;
+        let tally = &self.shared.tally;
         tally.submitted.fetch_add(count, Ordering::Relaxed);
         tally.software.fetch_add(software, Ordering::Relaxed);
         tally.depth.fetch_add(count, Ordering::Relaxed);
         let fd = state.fd.clone().filter(|_| state.work.is_none())?;
         state.work = Some(WorkInFlight {
-            _call: side.owner().work(),
-            side: Arc::clone(side),
+            _call: side.begin_work(),
+            side: Arc::<S>::clone(side),
         });
         drop(state);
-        if self.hub.post(self.worker, DirectionTask::send(self, fd)) {
+        if self.shared.post(self.worker, DirectionTask::send(self, fd)) {
             return None;
         }
         let sealed = self.take_back();
@@ -176,8 +174,8 @@ impl ConnRing {
     fn take_back(&self) -> Fifo {
         let mut sealed = Fifo::default();
         let mut state = lock(&self.state);
-        self.hub.left_ring(state.ring.len());
-        self.hub.completed(state.ring.len());
+        self.shared.left_ring(state.ring.len());
+        self.shared.completed(state.ring.len());
         while let Some(descriptor) = state.ring.acquire() {
             descriptor.seal(&mut sealed);
         }
@@ -192,7 +190,9 @@ impl ConnRing {
         };
         state.receives = true;
         drop(state);
-        let posted = self.hub.post(self.worker, DirectionTask::receive(self, fd));
+        let posted = self
+            .shared
+            .post(self.worker, DirectionTask::receive(self, fd));
         if !posted {
             self.receiver_gone();
         }
@@ -220,8 +220,8 @@ impl ConnRing {
             state.fd = None;
         }
         self.room.ring();
-        if state.receives && self.hub.is_here() {
-            self.hub.inbox(self.worker).bell.ring();
+        if state.receives && self.shared.is_here() {
+            self.shared.inbox(self.worker).bell.ring();
             // Then the close shows at the peer when it returns, as it does elsewhere.
             let _state = self
                 .let_go
@@ -245,8 +245,8 @@ impl ConnRing {
         if batch.is_empty() {
             return self.end(state);
         }
-        self.hub.left_ring(batch.len());
-        let room = self.hub.shape.depth - state.ring.len();
+        self.shared.left_ring(batch.len());
+        let room = self.shared.shape.depth - state.ring.len();
         let side = state.work.as_ref().filter(|_| was_full);
         let side = side.map(|work| Arc::clone(&work.side));
         drop(state);
@@ -265,7 +265,7 @@ impl ConnRing {
         let work = state.work.take();
         // Not before: a child of a fork that finds no call under way must find no lock taken either.
         drop(state);
-        self.tell_room(self.hub.shape.depth);
+        self.tell_room(self.shared.shape.depth);
         if let Some(work) = work {
             work.side.ring_watchers();
         }
@@ -274,13 +274,13 @@ impl ConnRing {
     /// Drops what is queued: it cannot reach the peer.
     pub(super) fn discard(&self) {
         let mut state = lock(&self.state);
-        self.hub.left_ring(state.ring.len());
-        self.hub.completed(state.ring.len());
+        self.shared.left_ring(state.ring.len());
+        self.shared.completed(state.ring.len());
         while state.ring.acquire().is_some() {}
     }
 
     /// Who sends, while the work lasts.
-    pub(super) fn side(&self) -> Option<Arc<FdSocketTx>> {
+    pub(super) fn side(&self) -> Option<Arc<dyn RingSender>> {
         let state = lock(&self.state);
         state.work.as_ref().map(|work| Arc::clone(&work.side))
     }
@@ -291,7 +291,7 @@ impl ConnRing {
     }
 
     fn tell_room(&self, room: usize) {
-        let enough = room >= self.hub.shape.depth.div_ceil(2);
+        let enough = room >= self.shared.shape.depth.div_ceil(2);
         if enough && self.waits.swap(false, Ordering::SeqCst) {
             self.room.ring();
         }

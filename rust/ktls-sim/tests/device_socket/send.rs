@@ -1,10 +1,10 @@
 //! What a sending direction owes its device, rule by rule of `docs/offload-rules.md`.
 
-use ktls_core::offload::{
-    InstallPolicy, NetdevState, OffloadDevice, SealPath, StreamSegment, TransmitOutcome, TxPhase,
-};
+use ktls_core::offload::{InstallPolicy, TxPhase};
 use ktls_core::socket::{PartialRecord, SocketShared, SocketTx};
 use ktls_core::stats::Counter;
+use ktls_sim::device::{NetdevState, OffloadDevice};
+use ktls_sim::device_socket::{DeviceSocketTx, SealPath, StreamSegment, TransmitOutcome};
 
 use super::{ONE, Sender, key, nic, sealed};
 
@@ -23,7 +23,7 @@ impl Sender {
         StreamSegment {
             id: from,
             offset: from,
-            bytes: self.tx.wire()[from as usize..to as usize].to_vec(),
+            bytes: self.tx.socket().wire()[from as usize..to as usize].to_vec(),
             path: self.tx.path(from).0,
         }
     }
@@ -36,10 +36,11 @@ impl Sender {
 /// D-2, D-4, R-API-1.
 #[test]
 fn a_sender_that_its_device_refused_stays_in_software_with_the_next_key() {
-    let (mut tx, mut nic, shared) = (SocketTx::default(), nic(), SocketShared::default());
+    let (mut socket, mut nic, shared) = (SocketTx::default(), nic(), SocketShared::default());
     nic.set_netdev(NetdevState::Down);
-    tx.install(key(0));
-    tx.start_offload(InstallPolicy::CoverLetter, ONE, &mut nic, &shared.stats);
+    socket.install(key(0));
+    let policy = InstallPolicy::CoverLetter;
+    let mut tx = DeviceSocketTx::start(socket, policy, ONE, &mut nic, &shared.stats);
     nic.set_netdev(NetdevState::Up);
     tx.rekey(key(1), 1, &mut nic, &shared).unwrap();
     assert_eq!(tx.phase(), TxPhase::Software);
@@ -121,7 +122,7 @@ fn v17_installs_at_a_send_behind_the_acknowledgement_and_at_nothing_else() {
     assert_eq!(sender.counted(Counter::TlsCurrTxRekey), 1);
     let end = boundary + record(3);
     assert_eq!(sender.tx.path(boundary), (SealPath::Sealed, u64::MAX));
-    let new = sender.tx.wire()[boundary as usize..].to_vec();
+    let new = sender.tx.socket().wire()[boundary as usize..].to_vec();
     assert_eq!(new, sealed(1, 0, 23, b"new"));
 
     sender.acked(boundary - 1);
@@ -156,7 +157,7 @@ fn v17_goes_to_software_when_refused_and_tries_again_with_a_later_key() {
     assert_eq!(sender.counted(Counter::TlsCurrTxDevice), 0);
     assert_eq!(sender.counted(Counter::TlsCurrTxSw), 1);
     sender.send(b"by software", PartialRecord::Seal);
-    assert_eq!(sender.tx.wire(), sealed(1, 0, 23, b"by software"));
+    assert_eq!(sender.tx.socket().wire(), sealed(1, 0, 23, b"by software"));
 
     sender.nic.set_netdev(NetdevState::Up);
     sender.rekey(2, 1).unwrap();
@@ -177,11 +178,11 @@ fn v17_keeps_the_boundary_for_a_second_key_and_a_close_aborts_the_last() {
     sender.send(b"open", PartialRecord::KeepOpen);
     sender.rekey(2, 1).unwrap();
     assert_eq!(sender.tx.phase(), TxPhase::Pending { boundary });
-    let flushed = &sender.tx.wire()[boundary as usize..];
+    let flushed = &sender.tx.socket().wire()[boundary as usize..];
     assert_eq!(flushed, sealed(1, 0, 23, b"open"), "under the key before");
     assert_eq!(sender.counted(Counter::TlsTxRekeyOk), 1);
     assert_eq!(sender.counted(Counter::TlsTxRekeyAborted), 0);
-    sender.tx.close_offload(&sender.shared.stats);
+    sender.tx.close_offload();
     assert_eq!(sender.tx.phase(), TxPhase::Closed);
     assert_eq!(sender.counted(Counter::TlsTxRekeyAborted), 1);
     assert_eq!(sender.counted(Counter::TlsCurrTxRekey), 0);

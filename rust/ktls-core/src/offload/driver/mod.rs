@@ -1,0 +1,174 @@
+//! The driver of a direction's key updates, the same for every device.
+//!
+//! A device keeps one key for each direction of a connection. A key update replaces that key, and the
+//! moment matters: TCP may have to send bytes again that the old key sealed. [`TxPhase`](crate::offload::TxPhase) and [`RxPhase`](crate::offload::RxPhase)
+//! are tables that decide the moment. They are pure: they do not know a device, and nothing happens
+//! because of them alone. This module is what acts on them, and nothing else may.
+//!
+//! Every event of a direction goes through [`OffloadDriver::note`]:
+//!
+//! ```text
+//! event ─► step of the table ─► new phase ─► gauges and outcome counters
+//!                                  └─► deed: delete the key, or delete it and add the newest
+//! ```
+//!
+//! [`OffloadDriver::carry_out`] does the deed. It deletes the old key first, so that a direction never
+//! has two keys in a device; it adds the newest one; and it notes the device's verdict as the next event,
+//! which ends the key update. The two are separate because some events come from where no device may be
+//! called, such as the arrival of an acknowledgement (R-TX-6).
+//!
+//! Sending has one more rule: a record has one key, so the open record ends before the key changes
+//! hands. [`OffloadDriver::rekey`] and [`OffloadDriver::begin_send`] are the only two places where a send
+//! key can reach a device, and they fix the order of the calls: flush, install, tell the table; ask for
+//! acknowledgements, close the open record, hand the key over. The caller keeps the stream locked
+//! during each of them, so that no record is made in between.
+//!
+//! The driver sees a device as [`KeySlots`] and a socket as [`SendingStream`]. `OffloadQueue` implements
+//! them over threads and TCP, `ktls-sim` over a simulated network card: its random runs go through the
+//! lines below, and its tests plant faults in each of them.
+
+mod machine;
+mod sending;
+
+use std::sync::Arc;
+
+use crate::offload::count::{Carrier, OffloadGauges};
+use crate::offload::policy::InstallPolicy;
+use crate::offload::rx::KeyDeed;
+use crate::stats::Stats;
+
+pub use machine::{GaugeReading, MachineStep, OffloadMachine, RxMachine, TxMachine};
+pub use sending::SendingStream;
+
+/// The places for keys in a device.
+pub trait KeySlots {
+    /// The handle of a key in the device.
+    type Slot;
+
+    /// Puts the newest key of the direction into the device. Returns `None` if the device refuses it;
+    /// nothing has changed then.
+    fn add(&mut self) -> Option<Self::Slot>;
+
+    /// Takes a key out of the device. A key that is already gone is no error.
+    fn delete(&mut self, slot: Self::Slot);
+}
+
+/// Leads one direction of a connection through its key updates.
+#[derive(Debug)]
+pub struct OffloadDriver<M: OffloadMachine, S> {
+    machine: M,
+    phase: M::Phase,
+    gauges: OffloadGauges,
+    /// The key in the device.
+    slot: Option<S>,
+    /// What the device is to be asked.
+    deed: Option<KeyDeed>,
+}
+
+impl<M: OffloadMachine, S> OffloadDriver<M, S> {
+    /// Offers the first key to a device and counts the direction as the device's.
+    ///
+    /// # Errors
+    /// The machine, when the device refuses the key: nothing is counted.
+    pub fn offer(
+        machine: M,
+        slots: &mut impl KeySlots<Slot = S>,
+        stats: &Arc<Stats>,
+    ) -> Result<Self, M> {
+        match slots.add() {
+            Some(slot) => Ok(Self::start(machine, Some(slot), stats)),
+            None => Err(machine),
+        }
+    }
+
+    /// Starts without a device, and counts the direction as software's.
+    pub fn in_software(machine: M, stats: &Arc<Stats>) -> Self {
+        Self::start(machine, None, stats)
+    }
+
+    fn start(machine: M, slot: Option<S>, stats: &Arc<Stats>) -> Self {
+        let phase = match slot {
+            Some(_) => M::OFFLOADED,
+            None => M::SOFTWARE,
+        };
+        let mut gauges = OffloadGauges::new(M::DIRECTION, Arc::clone(stats));
+        gauges.start(machine.gauges(phase, Carrier::Nothing).carrier);
+        Self {
+            machine,
+            phase,
+            gauges,
+            slot,
+            deed: None,
+        }
+    }
+
+    /// Where the direction stands.
+    pub const fn phase(&self) -> M::Phase {
+        self.phase
+    }
+
+    /// What carries the direction.
+    pub const fn carrier(&self) -> Carrier {
+        self.gauges.carrier()
+    }
+
+    /// When keys are installed.
+    pub fn policy(&self) -> InstallPolicy {
+        self.machine.policy()
+    }
+
+    /// The key in the device.
+    pub const fn slot(&self) -> Option<&S> {
+        self.slot.as_ref()
+    }
+
+    /// What [`OffloadDriver::carry_out`] will ask of the device.
+    pub const fn deed(&self) -> Option<KeyDeed> {
+        self.deed
+    }
+
+    /// Acts on an event: notes it, and carries out what it asks of the device.
+    pub fn on(&mut self, event: M::Event, slots: &mut impl KeySlots<Slot = S>) {
+        self.note(event);
+        self.carry_out(slots);
+    }
+
+    /// Takes note of an event. What it asks of the device waits for [`OffloadDriver::carry_out`].
+    pub fn note(&mut self, event: M::Event) {
+        let step = self.machine.step(self.phase, event);
+        self.phase = step.phase;
+        self.deed = step.deed.or(self.deed);
+        let GaugeReading { carrier, rekeying } =
+            self.machine.gauges(step.phase, self.gauges.carrier());
+        self.gauges.show(carrier, rekeying);
+        self.gauges.count(step.outcome);
+    }
+
+    /// Asks the device for what was noted.
+    pub fn carry_out(&mut self, slots: &mut impl KeySlots<Slot = S>) {
+        let Some(deed) = self.deed.take() else {
+            return;
+        };
+        self.delete(slots);
+        if deed == KeyDeed::Install {
+            self.slot = slots.add();
+            self.note(match self.slot {
+                Some(_) => M::INSTALLED,
+                None => M::REFUSED,
+            });
+        }
+    }
+
+    /// Takes the key, if there is one, out of the device.
+    pub fn delete(&mut self, slots: &mut impl KeySlots<Slot = S>) {
+        if let Some(slot) = self.slot.take() {
+            slots.delete(slot);
+        }
+    }
+
+    /// Ends the direction: the connection is closed and the device forgets its key.
+    pub fn close(&mut self, slots: &mut impl KeySlots<Slot = S>) {
+        self.note(M::CLOSE);
+        self.delete(slots);
+    }
+}

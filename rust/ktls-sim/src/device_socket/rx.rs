@@ -1,0 +1,371 @@
+//! A receiving socket over a device that works inline.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ktls_core::crypto_info::CryptoInfo;
+use ktls_core::error::Error;
+use ktls_core::key::{InnerPlaintext, TrafficKey};
+use ktls_core::offload::{
+    InstallPolicy, KeyDeed, OffloadDriver, RxMachine, RxOffloadEvent, RxPhase, UnreadStream,
+};
+use ktls_core::slot::SlotId;
+use ktls_core::socket::{RecordOpener, SocketRx};
+use ktls_core::stats::{Counter, Stats};
+
+use crate::device::{DeviceConnection, NetdevState, OffloadDevice, SegmentMark};
+use crate::device_socket::marks::{DeviceTouch, StreamMarks};
+use crate::device_socket::resync::{RecordPosition, ResyncHead, ResyncState};
+use crate::device_socket::rx_slots::DevicePlace;
+use crate::nic::framed::read_opened;
+use crate::planted::{FaultKind, PlantedMachine};
+
+/// A receiving socket and what it knows of its device.
+#[derive(Debug)]
+pub struct DeviceSocketRx {
+    socket: SocketRx,
+    offload: SharedRxOffload,
+}
+
+/// What a receiving direction knows of its device, for the socket that opens records and for the calls
+/// that have a device.
+#[derive(Clone, Debug)]
+struct SharedRxOffload(Arc<Mutex<RxOffload>>);
+
+#[derive(Debug)]
+struct RxOffload {
+    driver: OffloadDriver<PlantedMachine<RxMachine>, SlotId>,
+    place: DevicePlace,
+    /// Where the newest key begins in the device, while the driver asks for it.
+    install_at: RecordPosition,
+    marks: StreamMarks,
+    past: Vec<PastKey>,
+    arrived: ArrivedStream,
+    /// A KeyUpdate was read behind the record at which the device is to get the newest key.
+    key_update_waits: bool,
+    tally: RxTally,
+    stats: Arc<Stats>,
+}
+
+/// A key that the device had, while bytes wait that it may have been used on.
+#[derive(Debug)]
+struct PastKey {
+    slot: SlotId,
+    key: TrafficKey,
+    /// The number that the record at the head had under this key.
+    seq: u64,
+    /// Nothing from here on was touched.
+    until: u64,
+}
+
+/// How far the stream has come.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ArrivedStream {
+    /// The offset of the first byte that is missing (`rcv_nxt`).
+    pub in_order: u64,
+    /// The offset behind the last byte that has come, out of order or not.
+    pub farthest: u64,
+}
+
+/// How many records of a receiving direction were opened by whom.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RxTally {
+    /// Records that the device opened.
+    pub device_records: u64,
+    /// Records that software opened.
+    pub software_records: u64,
+    /// Records of which the device had touched a part, or with the wrong key.
+    pub regained_records: u64,
+    /// Bytes that were encrypted again to get the ciphertext back.
+    pub regained_bytes: u64,
+}
+
+/// Who has to open the record at the head.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum HeadOpener {
+    /// The device did.
+    Opened,
+    /// Software does: the ciphertext is there.
+    Sealed,
+}
+
+impl DeviceSocketRx {
+    /// Offers the key of `socket` to a device; refused, the direction stays in software (D-2, D-3).
+    pub fn start(
+        socket: SocketRx,
+        policy: InstallPolicy,
+        connection: DeviceConnection,
+        device: &mut dyn OffloadDevice,
+        stats: &Arc<Stats>,
+    ) -> Self {
+        Self::start_with(socket, policy, connection, device, stats, None)
+    }
+
+    /// The same with a fault in the driver.
+    pub(crate) fn start_with(
+        mut socket: SocketRx,
+        policy: InstallPolicy,
+        connection: DeviceConnection,
+        device: &mut dyn OffloadDevice,
+        stats: &Arc<Stats>,
+        fault: Option<FaultKind>,
+    ) -> Self {
+        let mut place = DevicePlace {
+            connection,
+            key_slot: None,
+            resync: ResyncState::new(device.capabilities().resync),
+            tell: None,
+            fault,
+        };
+        let inner = RxMachine(policy);
+        let machine = PlantedMachine { inner, fault };
+        let info = socket.live_info();
+        let driver = OffloadDriver::offer(machine, &mut place.slots(device, info, 0), stats)
+            .unwrap_or_else(|machine| OffloadDriver::in_software(machine, stats));
+        let offload = SharedRxOffload(Arc::new(Mutex::new(RxOffload {
+            driver,
+            place,
+            install_at: (0, 0),
+            marks: StreamMarks::default(),
+            past: Vec::new(),
+            arrived: ArrivedStream::default(),
+            key_update_waits: false,
+            tally: RxTally::default(),
+            stats: Arc::clone(stats),
+        })));
+        socket.open_by(Box::new(offload.clone()));
+        Self { socket, offload }
+    }
+
+    /// The socket.
+    #[must_use]
+    pub const fn socket(&self) -> &SocketRx {
+        &self.socket
+    }
+
+    /// The socket, to feed it and to receive.
+    pub const fn socket_mut(&mut self) -> &mut SocketRx {
+        &mut self.socket
+    }
+
+    /// The next bytes, of which [`SocketRx::fed`] will tell, came with this mark.
+    pub fn marked(&mut self, len: usize, mark: SegmentMark) {
+        self.offload.lock().marks.push(len, mark);
+    }
+
+    /// The stream has come so far.
+    pub fn arrived(&mut self, arrived: ArrivedStream) {
+        self.offload.lock().arrived = arrived;
+    }
+
+    /// `TLS_RX` with the next key of a direction that may be the device's.
+    ///
+    /// # Errors
+    /// As [`SocketRx::install`].
+    pub fn rekey(&mut self, key: TrafficKey, device: &mut dyn OffloadDevice) -> Result<(), Error> {
+        self.serve_device(device);
+        self.socket.install(key)?;
+        self.offload.lock().rekeyed(self.socket.seq());
+        self.serve_device(device);
+        Ok(())
+    }
+
+    /// After a call: does what it left to be asked of the device, and hears the device's questions.
+    pub fn serve_device(&mut self, device: &mut dyn OffloadDevice) {
+        let info = self.socket.key().info();
+        self.offload.lock().serve(info, device);
+    }
+
+    /// The interface went down: the device's key is gone, software opens (D-5).
+    pub fn netdev_changed(&mut self, device: &mut dyn OffloadDevice) {
+        if device.netdev() == NetdevState::Down {
+            let info = self.socket.live_info();
+            let offload = &mut *self.offload.lock();
+            let slots = &mut offload.place.slots(device, info, 0);
+            offload.driver.delete(slots);
+        }
+    }
+
+    /// The connection is closed (V-RX-6).
+    pub fn close_offload(&mut self, device: &mut dyn OffloadDevice) {
+        let info = self.socket.live_info();
+        let offload = &mut *self.offload.lock();
+        offload
+            .driver
+            .close(&mut offload.place.slots(device, info, 0));
+    }
+
+    /// Where the direction stands.
+    #[must_use]
+    pub fn phase(&self) -> RxPhase {
+        self.offload.lock().driver.phase()
+    }
+
+    /// How much was done where.
+    #[must_use]
+    pub fn tally(&self) -> RxTally {
+        self.offload.lock().tally
+    }
+}
+
+impl SharedRxOffload {
+    fn lock(&self) -> MutexGuard<'_, RxOffload> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RecordOpener for SharedRxOffload {
+    fn open(
+        &mut self,
+        key: &TrafficKey,
+        seq: u64,
+        record: &mut [u8],
+        out: &mut [u8],
+    ) -> Result<InnerPlaintext, Error> {
+        match self.lock().judge(record, key, seq) {
+            HeadOpener::Opened => read_opened(key, record, out),
+            HeadOpener::Sealed => key.open(seq, record, out),
+        }
+    }
+
+    fn spent(&mut self, len: usize) {
+        self.lock().spent(len);
+    }
+
+    fn key_update_read(&mut self) {
+        self.lock().key_update_read();
+    }
+
+    fn replaced(&mut self, past: TrafficKey, seq: u64) {
+        self.lock().replaced(past, seq);
+    }
+}
+
+impl RxOffload {
+    /// Looks at the record at the head; its ciphertext is put back where the device has spoilt it (D-12).
+    fn judge(&mut self, record: &mut [u8], key: &TrafficKey, seq: u64) -> HeadOpener {
+        let touch = self.marks.touch(record.len());
+        self.note_head(touch, record.len() as u64, seq);
+        match touch {
+            DeviceTouch::All(slot) if self.place.key_slot == Some(slot) => {
+                self.tally.device_records += 1;
+                return HeadOpener::Opened;
+            }
+            DeviceTouch::All(_) | DeviceTouch::Some => self.regain(record, key, seq),
+            DeviceTouch::None => {}
+        }
+        self.tally.software_records += 1;
+        HeadOpener::Sealed
+    }
+
+    /// The record at the head was opened.
+    fn spent(&mut self, len: usize) {
+        self.marks.consume(len);
+        let head = self.marks.head();
+        self.past.retain(|past| past.until > head);
+        for past in &mut self.past {
+            past.seq = past.seq.wrapping_add(1);
+        }
+    }
+
+    /// V-RX-1. An install that this call has planned comes first.
+    fn key_update_read(&mut self) {
+        if self.driver.phase() == RxPhase::Installing {
+            self.key_update_waits = true;
+            return;
+        }
+        self.driver.note(RxOffloadEvent::KeyUpdateRead);
+    }
+
+    /// The key that was in use until now, and the number its next record would have had (V-RX-4).
+    fn replaced(&mut self, key: TrafficKey, seq: u64) {
+        if let Some(slot) = self.place.key_slot.take() {
+            let until = self.arrived.farthest;
+            self.past.push(PastKey {
+                slot,
+                key,
+                seq,
+                until,
+            });
+        }
+    }
+
+    /// The next key is in use, from the record at the head on, which has the number `seq`.
+    fn rekeyed(&mut self, seq: u64) {
+        let queue = UnreadStream {
+            head: self.marks.head(),
+            received: self.arrived.farthest.max(self.arrived.in_order),
+        };
+        self.note_at(RxOffloadEvent::Key(queue), (queue.head, seq));
+    }
+
+    fn regain(&mut self, record: &mut [u8], key: &TrafficKey, seq: u64) {
+        let (key_slot, past) = (self.place.key_slot, &self.past);
+        let bytes = self.marks.regain(record, |slot| {
+            if key_slot == Some(slot) {
+                return Some((key, seq));
+            }
+            let past = past.iter().find(|past| past.slot == slot)?;
+            Some((&past.key, past.seq))
+        });
+        self.tally.regained_records += 1;
+        self.tally.regained_bytes += bytes as u64;
+    }
+
+    /// Tells the driver and the resync of the record at the head.
+    fn note_head(&mut self, touch: DeviceTouch, len: u64, seq: u64) {
+        let start = self.marks.head();
+        let head = ResyncHead {
+            start,
+            end: start + len,
+            seq,
+            untouched: touch == DeviceTouch::None,
+            last: self.arrived.in_order <= start + len,
+        };
+        if let Some(place) = self.place.resync.met(head) {
+            self.place.tell = Some(place);
+        }
+        let event = match touch {
+            DeviceTouch::None => RxOffloadEvent::Untouched { start },
+            DeviceTouch::All(_) | DeviceTouch::Some => RxOffloadEvent::Touched { end: start + len },
+        };
+        self.note_at(event, (start, seq));
+    }
+
+    /// An event; a key that it leads to begins at `place`.
+    fn note_at(&mut self, event: RxOffloadEvent, place: RecordPosition) {
+        let before = self.driver.deed();
+        self.driver.note(event);
+        if before != self.driver.deed() && self.driver.deed() == Some(KeyDeed::Install) {
+            self.install_at = place;
+        }
+    }
+
+    fn serve(&mut self, info: &CryptoInfo, device: &mut dyn OffloadDevice) {
+        while self.driver.deed().is_some() {
+            let (start, seq) = self.install_at;
+            let mut info = info.clone();
+            info.rec_seq = seq;
+            self.driver
+                .carry_out(&mut self.place.slots(device, info, start));
+            if std::mem::take(&mut self.key_update_waits) {
+                self.key_update_read();
+            }
+        }
+        self.resynchronise(device);
+    }
+
+    /// Tells the device the place that is due, and hears its questions (D-13).
+    fn resynchronise(&mut self, device: &mut dyn OffloadDevice) {
+        let Some(&slot) = self.driver.slot() else {
+            return;
+        };
+        if let Some((offset, seq)) = self.place.tell.take() {
+            self.stats.add(Counter::TlsRxDeviceResync);
+            // There is no negative answer: a device that did not hear asks again.
+            let _ = device.resync(slot, offset, seq);
+        }
+        while let Some(request) = device.request(slot) {
+            self.place.resync.asked(request);
+        }
+    }
+}

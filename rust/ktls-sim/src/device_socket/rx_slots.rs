@@ -1,0 +1,73 @@
+//! The key slots of a receiving direction's device.
+
+use ktls_core::crypto_info::{CryptoInfo, Direction};
+use ktls_core::offload::KeySlots;
+use ktls_core::slot::SlotId;
+
+use crate::device::{DeviceConnection, OffloadDevice};
+use crate::device_socket::resync::{RecordPosition, ResyncState};
+use crate::planted::{FaultKind, PlantedStream};
+
+/// What the device has of the direction.
+#[derive(Debug)]
+pub(super) struct DevicePlace {
+    pub(super) connection: DeviceConnection,
+    /// The slot that held the newest key, in the device or deleted.
+    pub(super) key_slot: Option<SlotId>,
+    pub(super) resync: ResyncState,
+    /// A place that the device is to be told.
+    pub(super) tell: Option<RecordPosition>,
+    pub(super) fault: Option<FaultKind>,
+}
+
+impl DevicePlace {
+    /// The slots of the device for the key of `info`, from the record that starts at `start` on.
+    pub(super) const fn slots<'a>(
+        &'a mut self,
+        device: &'a mut dyn OffloadDevice,
+        info: CryptoInfo,
+        start: u64,
+    ) -> PlantedStream<RxSlots<'a>> {
+        let fault = self.fault;
+        let slots = RxSlots {
+            place: self,
+            device,
+            info,
+            start,
+        };
+        PlantedStream::new(slots, fault)
+    }
+}
+
+/// The key slots of the device, for one key.
+pub(super) struct RxSlots<'a> {
+    place: &'a mut DevicePlace,
+    device: &'a mut dyn OffloadDevice,
+    info: CryptoInfo,
+    start: u64,
+}
+
+impl KeySlots for RxSlots<'_> {
+    type Slot = SlotId;
+
+    fn add(&mut self) -> Option<SlotId> {
+        let Self {
+            place,
+            device,
+            info,
+            start,
+        } = self;
+        let added = device.dev_add(place.connection, Direction::Rx, info, *start);
+        let slot = added.ok()?;
+        place.key_slot = Some(slot);
+        place.tell = None;
+        place.resync = ResyncState::new(device.capabilities().resync);
+        Some(slot)
+    }
+
+    fn delete(&mut self, slot: SlotId) {
+        // A slot that is gone by itself is as good as deleted.
+        let _ = self.device.dev_del(slot);
+        self.place.tell = None;
+    }
+}
