@@ -29,7 +29,7 @@ FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python test-pythons rules lint lint-rust lint-fuzz lint-python lint-stub lint-rules format proof fuzz \
+.PHONY: help demo test test-rust test-python test-pythons rules lint lint-rust lint-fuzz lint-python lint-stub lint-rules lint-layers format proof fuzz \
 	bench bench-quick bench-programs bench-instructions bench-import \
 	build wheel sdist clean need-rust need-c++ need-python
 
@@ -65,7 +65,7 @@ test-with-%: .venvs/%/installed
 rules: need-python ## list the rules of docs/ with the code and tests that cite them; fails if a rule has no test
 	@$(PYTHON) -m tests.rules
 
-lint: lint-rust lint-fuzz lint-python lint-stub lint-rules ## check the format, lints, types, the stub and the rules
+lint: lint-rust lint-fuzz lint-python lint-stub lint-rules lint-layers ## check the format, lints, types, the stub, the rules and the layers
 
 lint-rust: need-rust ## rustfmt, clippy without a single warning, and rustdoc without a broken link
 	@cargo fmt --check -- --files-with-diff || { echo "not formatted: run make format" >&2; exit 1; }
@@ -86,6 +86,9 @@ lint-stub: $(STAMPS)/built $(STAMPS)/dev ## the stub of the compiled module agai
 
 lint-rules: need-python ## compare the rules of docs/ with the numbers that code, tests and documents cite
 	@$(PYTHON) -m tests.rules --quiet
+
+lint-layers: need-python ## compare imports and module docs with the layers and rooms of ARCHITECTURE.md
+	@$(PYTHON) -m tests.layers
 
 format: need-rust $(STAMPS)/dev ## format all Rust and Python sources
 	@cargo fmt

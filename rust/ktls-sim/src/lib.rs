@@ -7,6 +7,7 @@
 
 pub mod device;
 pub mod device_socket;
+mod faulty_device;
 pub mod model;
 pub mod nic;
 mod oracle;

@@ -1,13 +1,11 @@
-//! Devices: what one offers, and devices around a device, of which one fails on purpose, one writes down
-//! what it is asked, and one keeps account of the keys.
+//! The interface of a device, and two devices around a device: one logs its calls, and one keeps account
+//! of the keys.
 
-mod fault;
 mod ledger;
 mod offload_device;
 mod segment;
 mod trace;
 
-pub use fault::FaultyDevice;
 pub use ledger::{DirectionLedger, KeyLedger, LedgerDevice, SharedLedger};
 pub use offload_device::{
     DeviceCapabilities, DeviceConnection, DeviceError, NetdevState, OffloadDevice,

@@ -10,10 +10,11 @@ use ktls_core::socket::{SocketRx, SocketShared, SocketTx};
 
 use super::key::{DirectionKeys, expand, secrets};
 use crate::device::{
-    DeviceCapabilities, DeviceConnection, FaultyDevice, LedgerDevice, OffloadDevice, SharedLedger,
-    TraceDevice, TraceLog,
+    DeviceCapabilities, DeviceConnection, LedgerDevice, OffloadDevice, SharedLedger, TraceDevice,
+    TraceLog,
 };
 use crate::device_socket::{DeviceSocketRx, DeviceSocketTx};
+use crate::faulty_device::FaultyDevice;
 use crate::nic::{NicSize, SimNic};
 use crate::oracle::ByteOracle;
 use crate::planted::{self, PlantedFault};

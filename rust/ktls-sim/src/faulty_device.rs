@@ -12,7 +12,7 @@ use crate::scenario::DeviceSettings;
 
 /// Injects the faults of a scenario into a device.
 #[derive(Debug)]
-pub struct FaultyDevice<D> {
+pub(crate) struct FaultyDevice<D> {
     inner: D,
     rng: Rng,
     faults: DeviceSettings,
@@ -21,7 +21,7 @@ pub struct FaultyDevice<D> {
 
 impl<D> FaultyDevice<D> {
     /// The same seed gives the same faults.
-    pub fn new(inner: D, faults: DeviceSettings, seed: u64) -> Self {
+    pub(crate) fn new(inner: D, faults: DeviceSettings, seed: u64) -> Self {
         Self {
             inner,
             rng: Rng::with_seed(seed),
