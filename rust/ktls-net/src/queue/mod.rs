@@ -5,7 +5,7 @@
 //! A send call does what a kernel's does before its device takes over: it checks, cuts records and numbers
 //! them. Each record becomes a [`QueuedRecord`](ktls_core::socket::QueuedRecord): key, number, type and
 //! plaintext, which is all that a worker needs. Bytes of a caller that stay as they are are kept, not
-//! copied ([`KeptBytes`]). The record goes into the ring of its connection ([`ConnRing`]). The ring is
+//! copied ([`KeptBytes`]). The record goes into the ring of its connection (`ConnRing`). The ring is
 //! bounded; a call that meets a full one waits at the ring's bell.
 //!
 //! With the first record in an empty ring the connection is posted to its worker, always the same one. The
