@@ -87,6 +87,7 @@ def test_connections_that_have_ended_leave_no_descriptor_open(identity: ProxyIde
     with echo_proxy(identity) as proxy:
         _check_echo(proxy, identity)
         proxy.event("connection")
+        # The first connection may still have some open: fewer than these are no leak.
         before = proxy.open_files()
         for _ in range(10):
             _check_echo(proxy, identity)
@@ -97,10 +98,10 @@ def test_connections_that_have_ended_leave_no_descriptor_open(identity: ProxyIde
                 read_to_end(lost)
         proxy.events("connection", 31)
         for _ in range(200):
-            if proxy.open_files() == before:
+            if proxy.open_files() <= before:
                 return
-            threading.Event().wait(0.1)  # what is closed behind a caller takes its time
-        assert proxy.open_files() == before
+            threading.Event().wait(0.1)  # the background thread may not have closed all yet
+        assert proxy.open_files() <= before
 
 
 def test_certificate_made_at_start_is_the_one_that_is_announced() -> None:
