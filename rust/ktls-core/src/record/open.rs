@@ -174,15 +174,22 @@ impl Opener {
         })
     }
 
+    /// Pauses if the plaintext of an opened record ends a KeyUpdate.
+    #[inline]
     fn notice(&mut self, record_type: u8, plaintext: &[u8]) {
-        if self.key.info().version() != TLS13 || record_type != ContentType::HANDSHAKE.0 {
-            return;
+        if record_type == ContentType::HANDSHAKE.0 && self.key.info().version() == TLS13 {
+            self.scan(plaintext);
         }
+    }
+
+    /// Scans a handshake record. Out of line, since few records are.
+    #[cold]
+    fn scan(&mut self, plaintext: &[u8]) {
         let Some(scanner) = &mut self.scanner else {
             return;
         };
         let mut found = false;
-        scanner.feed(record_type, plaintext, |_| found = true);
+        scanner.feed(ContentType::HANDSHAKE.0, plaintext, |_| found = true);
         if found {
             self.state = RxRekey::Paused;
         }
