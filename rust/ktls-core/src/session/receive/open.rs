@@ -11,7 +11,7 @@ use crate::wiped::{WipedBytes, wipe};
 use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
 
 /// What became of the record at the head of the wire.
-enum HeadRecord {
+enum NextRecordOutcome {
     /// It was opened, and this many bytes of data were put into the caller's buffer.
     Opened(usize),
     /// It is not whole, or does not fit behind the data that the read has already.
@@ -35,12 +35,12 @@ impl SessionReceiver {
         let mut written = 0;
         while self.opens_records() {
             let opened = match self.open_data_records(&mut out[written..], now) {
-                Some(count) => Ok(HeadRecord::Opened(count)),
+                Some(count) => Ok(NextRecordOutcome::Opened(count)),
                 None => self.open_next_record(out, written, now),
             };
             match opened {
-                Ok(HeadRecord::Opened(count)) => written += count,
-                Ok(HeadRecord::Left) => break,
+                Ok(NextRecordOutcome::Opened(count)) => written += count,
+                Ok(NextRecordOutcome::Left) => break,
                 Err(error) => self.fail(error),
             }
         }
@@ -79,9 +79,9 @@ impl SessionReceiver {
         out: &mut [u8],
         written: usize,
         now: Duration,
-    ) -> Result<HeadRecord, Error> {
+    ) -> Result<NextRecordOutcome, Error> {
         let Some(frame) = self.opener.framing().deframe(self.wire.bytes())? else {
-            return Ok(HeadRecord::Left);
+            return Ok(NextRecordOutcome::Left);
         };
         let (inner_len, record) = (frame.inner_len(), frame.bytes());
         let len = record.len();
@@ -92,7 +92,7 @@ impl SessionReceiver {
                 // Nothing of a record that is refused reaches the caller.
                 .inspect_err(|_| wipe(&mut out[..inner.len]))?
         } else if written > 0 {
-            return Ok(HeadRecord::Left);
+            return Ok(NextRecordOutcome::Left);
         } else {
             let inner = self.opener.open(record, self.rest.space(inner_len))?;
             self.accept_record(inner, OpenInto::Rest, now)
@@ -102,7 +102,7 @@ impl SessionReceiver {
         if self.state == ReceiverState::Open {
             self.wire.consume(len);
         }
-        Ok(HeadRecord::Opened(count))
+        Ok(NextRecordOutcome::Opened(count))
     }
 
     /// Acts on an opened record whose plaintext lies in `place`; returns how many bytes of it are data in
