@@ -71,10 +71,7 @@ def at_least_one(text: str) -> int:
     if not re.fullmatch(r"0*[1-9]\d*", text, re.ASCII):
         msg = f"{quoted(text)} is not a positive number"
         raise argparse.ArgumentTypeError(msg)
-    if len(text.lstrip("0")) > len(str(MAX_COUNT)) or int(text) > MAX_COUNT:
-        msg = f"{quoted(text)} is more than {MAX_COUNT}"
-        raise argparse.ArgumentTypeError(msg)
-    return int(text)
+    return _up_to(MAX_COUNT, text)
 
 
 def natural(text: str) -> int:
@@ -82,8 +79,14 @@ def natural(text: str) -> int:
     if not re.fullmatch(r"\d+", text, re.ASCII):
         msg = f"{quoted(text)} is not a number of 0 or more"
         raise argparse.ArgumentTypeError(msg)
-    if len(text.lstrip("0")) > MAX_DIGITS or int(text) > MAX_NATURAL:
-        msg = f"{quoted(text)} is more than {MAX_NATURAL}"
+    return _up_to(MAX_NATURAL, text)
+
+
+def _up_to(limit: int, text: str) -> int:
+    """Convert decimal digits to a number of at most ``limit``."""
+    # The digits are counted first, because Python refuses to convert very many.
+    if len(text.lstrip("0")) > len(str(limit)) or int(text) > limit:
+        msg = f"{quoted(text)} is more than {limit}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
 
