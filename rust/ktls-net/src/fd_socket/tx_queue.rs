@@ -1,8 +1,9 @@
 //! The sending direction over a queue.
 //!
-//! Whether the newest key may be handed over, and which records are made before it is, is decided under one
-//! lock, that of [`TxState`]: a send looks for room, lets the driver act, makes records and puts them into
-//! the ring without letting go of it.
+//! One lock, that of [`TxState`], protects the decision whether the newest key may be handed over,
+//! and which records are made before. A send holds it while it checks for room, lets the driver
+//! act, makes records and puts them into the ring. The lock of the ring is taken inside of it,
+//! never the other way round.
 
 use std::sync::{Arc, MutexGuard};
 
@@ -16,7 +17,7 @@ use super::tx_side::{FdSocketTx, TxState};
 use crate::queue::{ConnRing, QueueSlots};
 
 impl FdSocketTx {
-    /// The ring of a direction that leaves, or has left, by a queue.
+    /// Returns the ring, if the direction uses a queue or has used one.
     pub(super) fn ring(&self) -> Option<&Arc<ConnRing>> {
         self.ring.get()
     }
@@ -44,10 +45,10 @@ impl FdSocketTx {
         }
     }
 
-    /// `TLS_TX` with the next key.
+    /// Installs the next key: `TLS_TX` of a direction that has one.
     ///
     /// # Errors
-    /// What sealing the open record says, and EAGAIN when the ring has no room for it (V-TX-2).
+    /// EAGAIN if the ring has no room for the open record (V-TX-2), or the fault of sealing it.
     pub(super) fn rekey(self: &Arc<Self>, key: TrafficKey) -> Result<(), CallFault> {
         let TxState { socket, driver } = &mut *self.state();
         match (driver, self.ring()) {
@@ -61,11 +62,11 @@ impl FdSocketTx {
         }
     }
 
-    /// Before a send: if past keys are acknowledged, the open record is closed and the newest key goes to the
-    /// device (R-TX-6, R-TX-7).
+    /// Prepares a send. If everything under past keys is acknowledged, the open record is closed
+    /// and the device gets the newest key (R-TX-6, R-TX-7).
     ///
     /// # Errors
-    /// Why the open record could not be sealed; the next send tries again.
+    /// The fault of sealing the open record. The next send tries again.
     pub(super) fn begin_send(
         self: &Arc<Self>,
         state: &mut TxState,
@@ -79,7 +80,7 @@ impl FdSocketTx {
         }
     }
 
-    /// Puts the records that were made into the ring.
+    /// Puts the new records into the ring.
     pub(super) fn submit(self: &Arc<Self>, socket: &mut SocketTx) {
         if let Some(ring) = self.ring() {
             retire_in_child(ring, socket);
@@ -89,7 +90,7 @@ impl FdSocketTx {
         }
     }
 
-    /// Returns whether the ring has room, or `None` where TCP's room counts.
+    /// Returns whether the ring has room, or `None` if records go to TCP directly.
     pub(super) fn room(&self) -> Option<bool> {
         let ring = self.ring()?;
         let mut state = self.state();
@@ -97,19 +98,20 @@ impl FdSocketTx {
         state.socket.is_queued().then_some(ready)
     }
 
-    /// Locks the direction if records may be made for the ring, or if none will be any more.
+    /// Locks the direction if records may be made for the ring, or if the ring is no longer used.
     pub(super) fn lock_if_ready(&self, ring: &ConnRing) -> Option<MutexGuard<'_, TxState>> {
         let mut state = self.state();
         let ready = self.is_dead() || is_ready(ring, &mut state.socket);
         ready.then_some(state)
     }
 
-    /// What carries the direction, or `None` without a device.
+    /// Returns what carries the direction, or `None` without a device.
     pub(super) fn carrier(&self) -> Option<Carrier> {
         self.state().driver.as_ref().map(OffloadDriver::carrier)
     }
 
-    /// Ends the direction at its device. Returns false without a device, whose gauges know.
+    /// Ends the direction at its device. Returns `false` without a device; the caller then updates
+    /// the gauges.
     pub(super) fn close_device(&self) -> bool {
         let state = &mut *self.state();
         let (Some(driver), Some(ring)) = (&mut state.driver, self.ring()) else {
@@ -120,8 +122,8 @@ impl FdSocketTx {
     }
 }
 
-/// Returns true when records may be made for the ring, or when none will be any more: the device is gone and
-/// all that it had is with TCP.
+/// Returns `true` if records may be made for the ring, or if the ring is no longer used, because
+/// the queue is down and TCP has all of its records.
 fn is_ready(ring: &ConnRing, socket: &mut SocketTx) -> bool {
     if !socket.is_queued() {
         return true;
@@ -136,7 +138,8 @@ fn is_ready(ring: &ConnRing, socket: &mut SocketTx) -> bool {
     idle
 }
 
-/// A child of a fork has no workers; its copy has nothing in flight, or it could not be used.
+/// Stops using the queue in a child of a fork, which has no workers. Nothing is in flight in its
+/// copy: otherwise the child could not use the socket.
 fn retire_in_child(ring: &ConnRing, socket: &mut SocketTx) {
     if !ring.shared().is_here() {
         socket.unqueue();

@@ -1,4 +1,4 @@
-//! The sockets of a queue, as its workers need them.
+//! The interface between the workers of a queue and its sockets.
 
 use std::fmt::Debug;
 use std::os::fd::OwnedFd;
@@ -9,26 +9,27 @@ use crate::fork::CountedCall;
 
 /// A sending direction whose records are in a ring.
 pub(crate) trait RingSender: Debug + Send + Sync {
-    /// Counts the records in flight as a call: a child of a fork finds the socket in the middle of it.
+    /// Counts the records in flight as a running call, for the checks after a fork.
     fn begin_work(&self) -> CountedCall;
 
-    /// Wakes those who wait for a change of the socket.
+    /// Notifies the threads that wait for a change of the socket.
     fn ring_watchers(&self);
 
-    /// Returns true once the socket is closed, and a peer that takes nothing is given up in the end.
+    /// Returns `true` if the socket is closed. A peer that accepts nothing is then given up after a
+    /// time.
     fn is_orphaned(&self) -> bool;
 
-    /// TCP refused a record: the next send has to report it.
+    /// Stores the error of a write to TCP, which the next send reports.
     fn write_failed(&self, errno: Errno);
 }
 
 /// A receiving direction of which a worker opens records ahead.
 pub(crate) trait RingReceiver: Debug + Send + Sync {
-    /// Opens one record, or takes bytes from TCP once.
+    /// Opens one record, or reads from TCP once.
     fn open_ahead(&self, fd: &OwnedFd) -> ReadAheadNext;
 }
 
-/// How a worker goes on with a receiving direction.
+/// How a worker continues with a receiving direction.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ReadAheadNext {
     /// There may be more to do.

@@ -1,4 +1,4 @@
-//! The tables that drivers follow, in the form that the driver knows.
+//! The tables of the two directions behind one trait, which the driver uses.
 
 use crate::crypto_info::Direction;
 use crate::offload::count::Carrier;
@@ -8,11 +8,12 @@ use crate::offload::tx::{TxOffloadEvent, TxPhase};
 
 /// The table that a driver follows for one direction.
 ///
-/// [`TxMachine`] and [`RxMachine`] are the two that ship; the tests of `ktls-sim` wrap them to plant faults.
+/// [`TxMachine`] and [`RxMachine`] are the two that ship; the tests of `ktls-sim` wrap them to
+/// plant faults.
 pub trait OffloadMachine {
-    /// Where the direction stands.
+    /// The state of the direction.
     type Phase: Copy;
-    /// What happens to the direction.
+    /// An event of the direction.
     type Event: Copy + PartialEq;
 
     /// The direction.
@@ -28,13 +29,13 @@ pub trait OffloadMachine {
     /// The event that the connection is closed.
     const CLOSE: Self::Event;
 
-    /// When keys are installed.
+    /// Returns the policy, which decides when keys are installed.
     fn policy(&self) -> InstallPolicy;
 
-    /// What an event leads to.
+    /// Returns the phase after `event`, and what is to be done.
     fn step(&mut self, phase: Self::Phase, event: Self::Event) -> MachineStep<Self::Phase>;
 
-    /// What the gauges show in `phase`, given what carried the direction before.
+    /// Returns what the gauges show in `phase`. `before` is what carried the direction until now.
     fn gauges(&self, phase: Self::Phase, before: Carrier) -> GaugeReading;
 }
 
@@ -43,9 +44,9 @@ pub trait OffloadMachine {
 pub struct MachineStep<P> {
     /// The phase after.
     pub phase: P,
-    /// What the device is asked.
+    /// The request to the device, if there is one.
     pub deed: Option<KeyDeed>,
-    /// What became of a key update.
+    /// The outcome of a key update, if one has ended.
     pub outcome: Option<RekeyOutcome>,
 }
 
@@ -54,7 +55,7 @@ pub struct MachineStep<P> {
 pub struct GaugeReading {
     /// What carries the direction.
     pub carrier: Carrier,
-    /// A key update has no outcome yet.
+    /// Whether a key update is under way.
     pub rekeying: bool,
 }
 

@@ -1,9 +1,12 @@
 //! The driver of a direction's key updates, the same for every device.
 //!
-//! A device keeps one key for each direction of a connection. A key update replaces that key, and the
-//! moment matters: TCP may have to send bytes again that the old key sealed. [`TxPhase`](crate::offload::TxPhase) and [`RxPhase`](crate::offload::RxPhase)
-//! are tables that decide the moment. They are pure: they do not know a device, and nothing happens
-//! because of them alone. This module is what acts on them, and nothing else may.
+//! A device keeps one key for each direction of a connection. A key update replaces that key, and
+//! the moment matters: TCP may have to send bytes again that the old key sealed. Two tables decide
+//! the moment, [`TxPhase`] and [`RxPhase`]. They are pure functions, which do not know a device.
+//! Only this module acts on them.
+//!
+//! [`TxPhase`]: crate::offload::TxPhase
+//! [`RxPhase`]: crate::offload::RxPhase
 //!
 //! Every event of a direction goes through [`OffloadDriver::note`]:
 //!
@@ -12,20 +15,20 @@
 //!                                  └─► deed: delete the key, or delete it and add the newest
 //! ```
 //!
-//! [`OffloadDriver::carry_out`] does the deed. It deletes the old key first, so that a direction never
-//! has two keys in a device; it adds the newest one; and it notes the device's verdict as the next event,
-//! which ends the key update. The two are separate because some events come from where no device may be
-//! called, such as the arrival of an acknowledgement (R-TX-6).
+//! [`OffloadDriver::carry_out`] does the deed. It deletes the old key first, so that a direction
+//! never has two keys in a device; it adds the newest one; and it notes the device's verdict as the
+//! next event, which ends the key update. The two are separate because some events come from where
+//! no device may be called, such as the arrival of an acknowledgement (R-TX-6).
 //!
 //! Sending has one more rule: a record has one key, so the open record ends before the key changes
-//! hands. [`OffloadDriver::rekey`] and [`OffloadDriver::begin_send`] are the only two places where a send
-//! key can reach a device, and they fix the order of the calls: flush, install, tell the table; ask for
-//! acknowledgements, close the open record, hand the key over. The caller keeps the stream locked
-//! during each of them, so that no record is made in between.
+//! hands. [`OffloadDriver::rekey`] and [`OffloadDriver::begin_send`] are the only two places where
+//! a send key can reach a device, and they fix the order of the calls: flush, install, tell the
+//! table; ask for acknowledgements, close the open record, hand the key over. The caller keeps the
+//! stream locked during each of them, so that no record is made in between.
 //!
-//! The driver sees a device as [`KeySlots`] and a socket as [`SendingStream`]. `OffloadQueue` implements
-//! them over threads and TCP, `ktls-sim` over a simulated network card: its random runs go through the
-//! lines below, and its tests plant faults in each of them.
+//! The driver sees a device as [`KeySlots`] and a socket as [`SendingStream`]. `OffloadQueue`
+//! implements them over threads and TCP, `ktls-sim` over a simulated network card: its random runs
+//! go through the lines below, and its tests plant faults in each of them.
 
 mod machine;
 mod sending;
@@ -45,8 +48,8 @@ pub trait KeySlots {
     /// The handle of a key in the device.
     type Slot;
 
-    /// Puts the newest key of the direction into the device. Returns `None` if the device refuses it;
-    /// nothing has changed then.
+    /// Puts the newest key of the direction into the device. Returns `None` if the device refuses
+    /// it; nothing has changed then.
     fn add(&mut self) -> Option<Self::Slot>;
 
     /// Takes a key out of the device. A key that is already gone is no error.
@@ -61,7 +64,7 @@ pub struct OffloadDriver<M: OffloadMachine, S> {
     gauges: OffloadGauges,
     /// The key in the device.
     slot: Option<S>,
-    /// What the device is to be asked.
+    /// The request to the device that was noted and not made yet.
     deed: Option<KeyDeed>,
 }
 
@@ -69,7 +72,7 @@ impl<M: OffloadMachine, S> OffloadDriver<M, S> {
     /// Offers the first key to a device and counts the direction as the device's.
     ///
     /// # Errors
-    /// The machine, when the device refuses the key: nothing is counted.
+    /// Returns the machine if the device refuses the key. Nothing is counted then.
     pub fn offer(
         machine: M,
         slots: &mut impl KeySlots<Slot = S>,
@@ -102,27 +105,28 @@ impl<M: OffloadMachine, S> OffloadDriver<M, S> {
         }
     }
 
-    /// Where the direction stands.
+    /// Returns the phase of the direction.
     pub const fn phase(&self) -> M::Phase {
         self.phase
     }
 
-    /// What carries the direction.
+    /// Returns what carries the direction: a device, software, or nothing.
     pub const fn carrier(&self) -> Carrier {
         self.gauges.carrier()
     }
 
-    /// When keys are installed.
+    /// Returns the policy, which decides when keys are installed.
     pub fn policy(&self) -> InstallPolicy {
         self.machine.policy()
     }
 
-    /// The key in the device.
+    /// Returns the handle of the key in the device, if there is one.
     pub const fn slot(&self) -> Option<&S> {
         self.slot.as_ref()
     }
 
-    /// What [`OffloadDriver::carry_out`] will ask of the device.
+    /// Returns the request to the device that [`OffloadDriver::carry_out`] will make, if there is
+    /// one.
     pub const fn deed(&self) -> Option<KeyDeed> {
         self.deed
     }
@@ -133,7 +137,8 @@ impl<M: OffloadMachine, S> OffloadDriver<M, S> {
         self.carry_out(slots);
     }
 
-    /// Takes note of an event. What it asks of the device waits for [`OffloadDriver::carry_out`].
+    /// Notes an event without calling the device. [`OffloadDriver::carry_out`] makes the request
+    /// that it leads to.
     pub fn note(&mut self, event: M::Event) {
         let step = self.machine.step(self.phase, event);
         self.phase = step.phase;
@@ -144,7 +149,7 @@ impl<M: OffloadMachine, S> OffloadDriver<M, S> {
         self.gauges.count(step.outcome);
     }
 
-    /// Asks the device for what was noted.
+    /// Makes the request to the device that was noted, if there is one.
     pub fn carry_out(&mut self, slots: &mut impl KeySlots<Slot = S>) {
         let Some(deed) = self.deed.take() else {
             return;
@@ -159,14 +164,14 @@ impl<M: OffloadMachine, S> OffloadDriver<M, S> {
         }
     }
 
-    /// Takes the key, if there is one, out of the device.
+    /// Deletes the key in the device, if there is one.
     pub fn delete(&mut self, slots: &mut impl KeySlots<Slot = S>) {
         if let Some(slot) = self.slot.take() {
             slots.delete(slot);
         }
     }
 
-    /// Ends the direction: the connection is closed and the device forgets its key.
+    /// Ends the direction of a closed connection, and deletes its key in the device.
     pub fn close(&mut self, slots: &mut impl KeySlots<Slot = S>) {
         self.note(M::CLOSE);
         self.delete(slots);

@@ -1,4 +1,4 @@
-//! The sending direction: who makes records, and when the key changes hands.
+//! The sending direction: what seals the records, and when the device gets the next key.
 
 use crate::key::TrafficKey;
 use crate::offload::driver::{KeySlots, OffloadDriver, OffloadMachine};
@@ -7,36 +7,37 @@ use crate::socket::JobSealer;
 
 /// A sending socket with its device, as the driver needs it.
 ///
-/// The stream stays locked during a call of the driver: nobody else makes records.
+/// The stream stays locked during a call of the driver, so that no other thread makes records.
 pub trait SendingStream: KeySlots {
-    /// Why a record could not be made.
+    /// The error of a record that could not be sealed.
     type Fault;
 
-    /// Plaintext bytes of the open record; 0 if there is none.
+    /// Returns the plaintext bytes of the open record; 0 if there is none.
     fn open_len(&self) -> usize;
 
     /// Checks that there is room for one more record.
     ///
     /// # Errors
-    /// The fault of a call that would have to wait.
+    /// Returns the fault of a call that would have to wait.
     fn check_room(&self) -> Result<(), Self::Fault>;
 
     /// Seals the open record, if there is one, and pushes it.
     ///
     /// # Errors
-    /// Why it could not be sealed: it stays open.
+    /// Returns the fault if it could not be sealed. It stays open then.
     fn close_open(&mut self) -> Result<(), Self::Fault>;
 
     /// Puts a key in use for the next record.
     fn install(&mut self, key: TrafficKey);
 
-    /// The offset behind the last record.
+    /// Returns the offset behind the last record in the stream.
     fn write_offset(&self) -> u64;
 
-    /// The offset up to which the peer has acknowledged the stream.
+    /// Returns the offset up to which the peer has acknowledged the stream.
     fn acknowledged(&self) -> u64;
 
-    /// Tells who seals the next records: the device, here called the worker, or the caller.
+    /// Sets what seals the next records: the device, which is called the worker here, or the
+    /// caller.
     fn seal_by(&mut self, sealer: JobSealer);
 }
 
@@ -45,11 +46,11 @@ impl<M, S> OffloadDriver<M, S>
 where
     M: OffloadMachine<Phase = TxPhase, Event = TxOffloadEvent>,
 {
-    /// `TLS_TX` with the next key.
+    /// Installs the next key: `TLS_TX` of a direction that has one.
     ///
     /// # Errors
-    /// By V17, when a record is open, that there is no room to flush it (V-TX-2), or why it could not be
-    /// sealed. The key was not installed then.
+    /// Under v17 with an open record, returns a fault if there is no room to flush it (V-TX-2), or
+    /// if it could not be sealed. The key is not installed then.
     pub fn rekey<T>(&mut self, key: TrafficKey, stream: &mut T) -> Result<(), T::Fault>
     where
         T: SendingStream<Slot = S>,
@@ -68,11 +69,11 @@ where
         Ok(())
     }
 
-    /// Before a sendmsg: if past keys are acknowledged, closes the open record and gives the newest key
-    /// to the device (R-TX-6, R-TX-7).
+    /// Prepares a sendmsg: closes the open record and gives the newest key to the device if
+    /// everything under past keys is acknowledged (R-TX-6, R-TX-7).
     ///
     /// # Errors
-    /// Why the open record could not be sealed; the next sendmsg tries again.
+    /// Returns the fault if the open record could not be sealed. The next sendmsg tries again.
     pub fn begin_send<T>(&mut self, stream: &mut T) -> Result<(), T::Fault>
     where
         T: SendingStream<Slot = S>,
