@@ -27,7 +27,7 @@ fn main() -> std::io::Result<()> {
     let report = run(&scenario);
     let capture = capture(&scenario, &report.packets);
     std::fs::write(pcap, capture.pcap)?;
-    // Keys are for their owner alone, also those of a connection that never was.
+    // Only the owner may read the keys, even those of a simulated connection.
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)

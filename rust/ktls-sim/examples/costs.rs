@@ -1,6 +1,7 @@
-//! What a key update costs by each policy: `cargo run --release -p ktls-sim --example costs`.
+//! Measures what a key update costs under each policy: `cargo run --release -p ktls-sim --example
+//! costs`.
 //!
-//! Prints the table of `docs/offload.md`: means over many seeds.
+//! Prints the table of `docs/offload.md`, with means over many seeds.
 
 use ktls_core::offload::InstallPolicy;
 use ktls_core::stats::Counter;

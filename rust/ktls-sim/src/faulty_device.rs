@@ -1,4 +1,4 @@
-//! A device that fails on purpose, repeatably.
+//! A device that fails on purpose, in a reproducible way.
 
 use fastrand::Rng;
 use ktls_core::crypto_info::{CryptoInfo, Direction};
@@ -20,7 +20,7 @@ pub(crate) struct FaultyDevice<D> {
 }
 
 impl<D> FaultyDevice<D> {
-    /// The same seed gives the same faults.
+    /// Wraps `inner`. The same `seed` injects the same faults.
     pub(crate) fn new(inner: D, faults: DeviceSettings, seed: u64) -> Self {
         Self {
             inner,

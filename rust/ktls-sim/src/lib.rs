@@ -1,8 +1,9 @@
-//! A connection over devices and a bad link, in virtual time: to watch key updates under offload, and to
-//! prove that they keep the stream whole.
+//! Simulates a connection over network devices and a bad link, in virtual time. It shows how key
+//! updates proceed under TLS offload, and proves that they keep the stream intact.
 //!
-//! Both ends run the socket code of `ktls-core`; only TCP, the link and the devices are simulated. There is
-//! no clock and no thread: [`run`] gives the same [`RunReport`] for the same [`Scenario`].
+//! Both ends run the socket code of `ktls-core`; only TCP, the link and the devices are simulated.
+//! There is no clock and no thread: [`run`] returns the same [`RunReport`] for the same
+//! [`Scenario`].
 #![forbid(unsafe_code)]
 
 pub mod device;

@@ -1,4 +1,5 @@
-//! The invariants of one direction, checked on every byte that goes on the wire and on all that arrives.
+//! Checks the invariants of one direction on every byte that is sent and on every byte that is
+//! delivered.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,37 +8,38 @@ use ktls_core::crypto_info::CryptoInfo;
 use ktls_core::key::TrafficKey;
 use ktls_core::wire::{ContentType, HEADER_LEN, Header, KEY_UPDATE, MAX_PLAINTEXT};
 
-/// An invariant that does not hold.
+/// A broken invariant, and where and when it broke.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InvariantViolation {
-    /// Which.
+    /// The broken invariant.
     pub kind: BrokenInvariant,
-    /// Where in the stream of the sender.
+    /// The offset in the sender's stream.
     pub offset: u64,
-    /// When, in microseconds.
+    /// The time in microseconds.
     pub time: u64,
-    /// The host that sent.
+    /// The host that sent: 0 or 1.
     pub host: usize,
 }
 
-/// What does not hold.
+/// The invariants that can break.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum BrokenInvariant {
-    /// A byte was sent again with another value: another key, or plaintext.
+    /// A byte was sent again with another value, because it was sealed under another key or not
+    /// sealed.
     Changed {
-        /// What was sent first.
+        /// The value that was sent first.
         first: u8,
-        /// What was sent now.
+        /// The value that was sent now.
         now: u8,
     },
-    /// A record on the wire is not sealed under the key of its place.
+    /// A record on the wire is not sealed under the key that belongs to its offset.
     NotSealed {
         /// The generation of that key.
         generation: u32,
     },
-    /// A record on the wire holds something else than was sent.
+    /// A record on the wire does not hold what the program sent.
     WrongRecord,
-    /// The receiver got something else than was sent.
+    /// The receiver was delivered bytes other than those that the program sent.
     WrongDelivery,
     /// A receive call failed.
     ReceiveFailed {
@@ -49,36 +51,38 @@ pub enum BrokenInvariant {
         /// Its errno.
         errno: i32,
     },
-    /// Ok, Fallback and Aborted do not add up to the key updates, or a gauge is not zero at the end.
+    /// The counters Ok, Fallback and Aborted do not add up to the number of key updates, or a gauge
+    /// is not zero at the end.
     Counters {
-        /// The sum, or the gauge.
+        /// The sum of the counters, or the value of the gauge.
         counted: i64,
-        /// What it has to be.
+        /// The expected value.
         want: i64,
     },
-    /// The socket believes something of its device that is not so.
+    /// The socket's record of its device is wrong.
     Books(WrongBook),
-    /// Not all that was sent has arrived when nothing is left to do.
+    /// No event is left, and not everything that was sent has arrived.
     Stuck,
-    /// The run was given up: it is no failure of the stream.
+    /// The run exceeded its limits and was abandoned. This is not a failure of the stream.
     TooLong {
-        /// Steps until then.
+        /// The number of steps taken.
         steps: usize,
     },
 }
 
-/// What a socket believes wrongly of its device.
+/// The ways in which a socket's record of its device can be wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum WrongBook {
-    /// The device was given a key while it had one, or was to delete one that it did not have.
+    /// The device was given a key while it had one, or was asked to delete one that it did not
+    /// have.
     Confused,
     /// A call ended between an install and the device's verdict.
     NoVerdict,
-    /// The phase says that there is a key, and there is none, or the other way round.
+    /// The phase implies that the device has a key and it has none, or the reverse.
     WrongPhase,
-    /// Records are made for the device outside of its phase, or for software in it.
+    /// The socket frames records for the device in a phase of software, or the reverse.
     WrongPlace,
-    /// A gauge does not show what carries a direction, or whether a key update is under way.
+    /// A gauge does not match the carrier of a direction, or whether a key update is in progress.
     Gauges,
     /// A key could have been installed and was not.
     NotInstalled,
@@ -86,7 +90,7 @@ pub enum WrongBook {
     RecordOpen,
     /// A closed connection has left a key in the device.
     KeyLeft,
-    /// Refusals of the device and fallbacks that were counted differ.
+    /// The number of counted fallbacks differs from the number of refusals by the device.
     Refusals,
 }
 
@@ -100,14 +104,15 @@ impl fmt::Display for InvariantViolation {
     }
 }
 
-/// What one sender put into its stream, and what the wire and the receiver make of it.
+/// Compares what one sender put into its stream with what is sent on the wire and delivered to the
+/// receiver.
 #[derive(Debug)]
 pub(crate) struct ByteOracle {
-    /// Each byte as it was sent first; `UNSENT` before.
+    /// The first value that was sent for each byte; `UNSENT` if it was not sent yet.
     image: Vec<u16>,
-    /// All below was sent.
+    /// Every byte below this index was sent.
     solid: usize,
-    /// The first byte of the record to be opened next.
+    /// The index of the first byte of the next record to open.
     head: usize,
     key: TrafficKey,
     seq: u64,
@@ -116,7 +121,7 @@ pub(crate) struct ByteOracle {
     delivered: SentRecords,
 }
 
-/// What was sent and is to be seen, by type, in order.
+/// The messages that were sent and not yet matched, in order, each with its record type.
 #[derive(Debug, Default)]
 struct SentRecords {
     messages: VecDeque<(u8, Vec<u8>)>,
@@ -137,7 +142,7 @@ impl ByteOracle {
         }
     }
 
-    /// A send took these bytes.
+    /// Records that a send call accepted these bytes.
     pub(crate) fn said(&mut self, record_type: u8, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.on_wire
@@ -149,7 +154,7 @@ impl ByteOracle {
         }
     }
 
-    /// These bytes go on the wire; `keys` gives the key of a generation.
+    /// Checks bytes that are sent on the wire at `offset`. `keys` returns the key of a generation.
     pub(crate) fn sent(
         &mut self,
         offset: u64,
@@ -180,7 +185,7 @@ impl ByteOracle {
         Ok(())
     }
 
-    /// A receive call delivered these bytes.
+    /// Checks bytes that a receive call delivered.
     pub(crate) fn received(
         &mut self,
         record_type: u8,
@@ -192,7 +197,8 @@ impl ByteOracle {
         Err(BrokenInvariant::WrongDelivery)
     }
 
-    /// True when all that was sent is delivered, and every byte on the wire was checked.
+    /// Returns `true` if everything that was sent is delivered and every byte on the wire was
+    /// checked.
     pub(crate) fn is_complete(&self) -> bool {
         let heard = self.delivered.messages.is_empty() && self.on_wire.messages.is_empty();
         heard && self.head == self.image.len()
@@ -216,7 +222,8 @@ impl ByteOracle {
         Ok(())
     }
 
-    /// The next whole record. What cannot begin one would hide all that follows.
+    /// Returns the next whole record, or `None` if it is not whole yet. Bytes that cannot begin a
+    /// record are an error, since they would hide everything that follows.
     fn next_record(&self) -> Result<Option<Vec<u8>>, (u64, BrokenInvariant)> {
         let bytes = &self.image[self.head..self.solid];
         let head: Vec<u8> = bytes.iter().take(HEADER_LEN).map(|&b| b as u8).collect();
@@ -249,7 +256,8 @@ impl ByteOracle {
 }
 
 impl SentRecords {
-    /// True when these bytes come next; data may run over messages, other types may not.
+    /// Consumes these bytes if they come next, and returns whether they do. Application data may
+    /// span several messages; other types may not.
     fn hear(&mut self, record_type: u8, mut bytes: &[u8]) -> bool {
         let mut heard = 0;
         while !bytes.is_empty() {

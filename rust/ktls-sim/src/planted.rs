@@ -1,8 +1,8 @@
-//! Faults for the driver of key updates, planted around it by tests.
+//! Faults that tests plant around the driver of key updates.
 //!
-//! The driver reaches everything through three traits: its table, the key slots of a device, and the
-//! sending stream. A wrapper of each does what the driver would do if one of its lines were wrong. Without a
-//! fault the wrappers pass everything on, and that is how each run of the proof uses them.
+//! The driver reaches everything through three traits: its state table, the key slots of a device,
+//! and the sending stream. A wrapper of each behaves as if one line of the driver were wrong.
+//! Without a fault the wrappers forward every call; the runs of the proof use them in this way.
 
 use ktls_core::Direction;
 use ktls_core::key::TrafficKey;
@@ -15,53 +15,53 @@ use ktls_core::socket::JobSealer;
 /// One fault of the driver, in one direction.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PlantedFault {
-    /// The direction whose driver has it.
+    /// The direction whose driver has the fault.
     pub direction: Direction,
-    /// What is wrong.
+    /// The fault.
     pub kind: FaultKind,
 }
 
-/// What the driver does wrong.
+/// The faults that can be planted in the driver.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FaultKind {
-    /// Takes everything that was written for acknowledged, and so installs too early.
+    /// Treats everything that was written as acknowledged, and so installs keys too early.
     AssumesAcknowledged,
-    /// Never learns what was acknowledged, unless it is told.
+    /// Never polls the acknowledged offset, and so learns of it from events only.
     AsksNothing,
-    /// Does not close the open record before the key changes hands.
+    /// Does not close the open record before the key is handed to the device.
     LeavesRecordOpen,
-    /// Never puts the next key in use.
+    /// Never puts the next key into use.
     InstallsNothing,
-    /// Does not tell the socket that software seals now.
+    /// Does not make the socket seal in software.
     KeepsDeviceSealing,
-    /// Does not tell the socket that the device seals again.
+    /// Does not make the socket frame records for the device again.
     KeepsSoftwareSealing,
-    /// Does not take the old key out.
+    /// Does not delete the old key.
     SkipsDelete,
-    /// Takes the old key out after the new one is in.
+    /// Deletes the old key after the new one is added.
     DeletesLate,
-    /// Puts a key in twice.
+    /// Adds a key twice.
     AddsTwice,
-    /// Never asks the device for what the table wants.
+    /// Drops the requests to the device that the table returns.
     LosesDeed,
-    /// Takes a refusal for a consent.
+    /// Treats a refusal by the device as acceptance.
     IgnoresRefusal,
-    /// Takes a consent for a refusal.
+    /// Treats acceptance by the device as a refusal.
     IgnoresConsent,
-    /// Does not tell the table what the device said.
+    /// Does not report the device's verdict to the table.
     LosesVerdict,
-    /// Does not count what became of a key update.
+    /// Does not count the outcome of a key update.
     LosesOutcome,
-    /// Counts a success at events that end no key update.
+    /// Counts a success at events that do not end a key update.
     CountsTooMuch,
-    /// Goes on showing what carried the direction when it ends.
+    /// Leaves the gauge of the carrier set when the direction ends.
     KeepsGauge,
-    /// Goes on showing a key update that has its outcome.
+    /// Leaves the gauge of key updates set after the key update has its outcome.
     KeepsRekeyGauge,
 }
 
 impl FaultKind {
-    /// All of them.
+    /// Every fault.
     pub const ALL: [Self; 17] = [
         Self::AssumesAcknowledged,
         Self::AsksNothing,
@@ -83,14 +83,14 @@ impl FaultKind {
     ];
 }
 
-/// The part of a fault that concerns one direction.
+/// Returns the kind of `fault` if it is planted in `direction`.
 pub(crate) fn of(fault: Option<PlantedFault>, direction: Direction) -> Option<FaultKind> {
     fault
         .filter(|fault| fault.direction == direction)
         .map(|fault| fault.kind)
 }
 
-/// A table with a fault.
+/// A state table with a fault.
 #[derive(Clone, Debug)]
 pub(crate) struct PlantedMachine<M> {
     pub(crate) inner: M,
@@ -151,7 +151,7 @@ impl<M: OffloadMachine> OffloadMachine for PlantedMachine<M> {
     }
 }
 
-/// The slots of a device, or a stream, with a fault.
+/// The key slots of a device, or a sending stream, with a fault.
 pub(crate) struct PlantedStream<T: KeySlots> {
     inner: T,
     fault: Option<FaultKind>,

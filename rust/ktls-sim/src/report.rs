@@ -1,4 +1,4 @@
-//! What a run tells.
+//! The report of a run.
 
 use ktls_core::offload::{RxPhase, TxPhase};
 use ktls_core::stats::Counter;
@@ -9,47 +9,49 @@ use crate::oracle::InvariantViolation;
 /// The outcome of a run.
 #[derive(Clone, Debug)]
 pub struct RunReport {
-    /// The first broken invariant; the run ends there.
+    /// The first broken invariant, if any. The run ends there.
     pub violation: Option<InvariantViolation>,
-    /// Numbers.
+    /// The totals of the run.
     pub summary: RunSummary,
-    /// What happened, in order, when the scenario asked for it.
+    /// The events in order, if the scenario asks for
+    /// [`ReportDetail::Events`](crate::ReportDetail::Events).
     pub events: Vec<RunEvent>,
-    /// What was on the wire, in order, when the scenario asked for it.
+    /// The packets on the wire in order, if the scenario asks for
+    /// [`ReportDetail::Events`](crate::ReportDetail::Events).
     pub packets: Vec<WirePacket>,
 }
 
-/// The numbers of a run. Pairs belong to the two hosts.
+/// The totals of a run. Arrays of two hold one value for each host.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RunSummary {
-    /// The counters that are not zero, both hosts together.
+    /// The counters that are not zero, summed over both hosts.
     pub counters: Vec<(&'static str, i64)>,
-    /// Key updates that `TLS_TX` accepted.
+    /// Key updates that `setsockopt(TLS_TX)` accepted.
     pub tx_rekeys: [u64; 2],
-    /// Key updates that `TLS_RX` accepted.
+    /// Key updates that `setsockopt(TLS_RX)` accepted.
     pub rx_rekeys: [u64; 2],
     /// Where records were sealed.
     pub tx: [TxTally; 2],
     /// Where records were opened.
     pub rx: [RxTally; 2],
-    /// Time that the sending direction was not the device's, in microseconds.
+    /// Time that the sending direction was not offloaded to the device, in microseconds.
     pub tx_without_device: [u64; 2],
-    /// Time that the receiving direction was not the device's, in microseconds.
+    /// Time that the receiving direction was not offloaded to the device, in microseconds.
     pub rx_without_device: [u64; 2],
-    /// Segments sent again.
+    /// Segments that were retransmitted.
     pub retransmissions: u64,
-    /// Segments handed out by TCP.
+    /// Segments that TCP sent, retransmissions included.
     pub segments: u64,
-    /// Packets that the link lost.
+    /// Packets that the link dropped.
     pub lost: u64,
-    /// Length of the run in microseconds.
+    /// Duration of the run in microseconds.
     pub time: u64,
-    /// Bytes of records that reached a receiver's TCP.
+    /// Bytes of records that the receivers' TCP has in order.
     pub bytes: u64,
 }
 
 impl RunSummary {
-    /// One counter.
+    /// Returns the value of a counter; 0 if it was never incremented.
     #[must_use]
     pub fn counter(&self, counter: Counter) -> i64 {
         let found = self
@@ -60,34 +62,34 @@ impl RunSummary {
     }
 }
 
-/// One thing that happened.
+/// One event of a run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RunEvent {
-    /// When, in microseconds.
+    /// The time in microseconds.
     pub time: u64,
-    /// The host that it happened at: 0 or 1.
+    /// The host where it happened: 0 or 1.
     pub host: usize,
-    /// What.
+    /// What happened.
     pub kind: EventKind,
 }
 
 /// What happened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EventKind {
-    /// A segment went on the wire.
+    /// A segment was sent on the wire.
     Segment {
         /// Where it starts in the stream.
         offset: u64,
         /// Its length.
         len: usize,
-        /// The generation of the key that its first record is under.
+        /// The generation of the key that its first record is sealed under.
         generation: u32,
-        /// Who sealed it.
+        /// What sealed it.
         by: SealedBy,
-        /// It was sent before.
+        /// Whether it was sent before.
         retransmission: bool,
     },
-    /// A packet was lost on its way to the other host.
+    /// A packet from this host was lost.
     Lost {
         /// Where it starts in the stream.
         offset: u64,
@@ -96,68 +98,68 @@ pub enum EventKind {
     },
     /// An acknowledgement reached this sender.
     Acked {
-        /// The offset up to which everything has come.
+        /// The offset up to which everything has arrived.
         offset: u64,
     },
     /// The sending direction changed its phase.
     TxPhase {
-        /// The phase now.
+        /// The new phase.
         phase: TxPhase,
-        /// The offset behind the last record.
+        /// The offset after the last record.
         offset: u64,
     },
     /// The receiving direction changed its phase.
     RxPhase {
-        /// The phase now.
+        /// The new phase.
         phase: RxPhase,
     },
-    /// `TLS_TX` with the next key.
+    /// `setsockopt(TLS_TX)` installed the next key.
     TxKey {
-        /// The offset behind the last record.
+        /// The offset after the last record.
         offset: u64,
         /// Its generation.
         generation: u32,
     },
-    /// `TLS_RX` with the next key.
+    /// `setsockopt(TLS_RX)` installed the next key.
     RxKey {
         /// Its generation.
         generation: u32,
     },
     /// The interface went down.
     Down,
-    /// It came back.
+    /// The interface came up again.
     Up,
     /// The socket was closed.
     Closed,
 }
 
-/// Who sealed a segment.
+/// What sealed a segment.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum SealedBy {
     /// The device.
     Device,
     /// The software path, record by record.
     Software,
-    /// The fallback, for the device.
+    /// The fallback, which seals in software what was framed for the device.
     Fallback,
 }
 
 /// One packet on the wire.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WirePacket {
-    /// When it left.
+    /// The time at which it was sent, in microseconds.
     pub time: u64,
     /// The host that sent it.
     pub from: usize,
-    /// Where its bytes start in that host's stream.
+    /// The offset of its first byte in that host's stream.
     pub offset: u64,
-    /// Its bytes; none in an acknowledgement.
+    /// Its bytes; empty in a pure acknowledgement.
     pub bytes: Vec<u8>,
-    /// What it acknowledges.
+    /// The offset that it acknowledges in the other host's stream.
     pub acked: u64,
 }
 
-/// A segment that waits in the device or leaves now.
+/// A segment on its way to the wire.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SentSegment {
     pub(crate) offset: u64,

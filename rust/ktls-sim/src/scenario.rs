@@ -1,48 +1,49 @@
-//! What a run is made of. The same scenario gives the same run.
+//! The parameters of a run. Equal scenarios lead to equal runs.
 
 use fastrand::Rng;
 use ktls_core::offload::InstallPolicy;
 
 use crate::device::ResyncKind;
 
-/// A connection between two hosts, each with a device, over a bad link. Times are in microseconds.
+/// A connection between two hosts, each with a device, over a bad link. Times are in microseconds;
+/// probabilities range from 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
-    /// Of every random choice of the run.
+    /// The seed of every random choice of the run.
     pub seed: u64,
-    /// When a device gets the next key.
+    /// The policy that decides when a device gets the next key.
     pub policy: InstallPolicy,
-    /// How a receiving device finds its place again.
+    /// How a receiving device resynchronises.
     pub resync: ResyncKind,
-    /// The kernel's number of the cipher: 51 or 52.
+    /// The kernel's number of the cipher: 51 (AES-128-GCM) or 52 (AES-256-GCM).
     pub cipher_type: u16,
-    /// Who sends.
+    /// Which hosts send.
     pub ways: SendingSides,
-    /// Key updates of each sender.
+    /// Number of key updates of each sender.
     pub rekeys: u32,
-    /// Messages between two key updates.
+    /// Number of messages between two key updates.
     pub messages: u32,
-    /// Bytes of one message, at most.
+    /// Maximum length of a message in bytes.
     pub message_len: usize,
-    /// Part of the messages that leave their record open (`MSG_MORE`).
+    /// Probability that a message leaves its record open (`MSG_MORE`).
     pub more: f64,
-    /// Time between two sends, at most.
+    /// Maximum time between two sends.
     pub send_gap: u64,
-    /// Time between arrival and reading, and between a KeyUpdate and `TLS_RX`, at most.
+    /// Maximum time between arrival and reading, and between a KeyUpdate and `TLS_RX`.
     pub read_lag: u64,
-    /// When the sending side learns what was acknowledged.
+    /// When the sending side learns of acknowledgements.
     pub acks: AckNotice,
     /// The link.
     pub link: LinkSettings,
     /// The devices.
     pub device: DeviceSettings,
-    /// When the first host closes, whatever is under way.
+    /// When the first host closes its socket, even if data is in flight; `None` for after all data.
     pub close_at: Option<u64>,
     /// Whether the report lists events and packets.
     pub detail: ReportDetail,
 }
 
-/// Who sends.
+/// Which hosts send.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SendingSides {
     /// The first host.
@@ -51,69 +52,69 @@ pub enum SendingSides {
     Both,
 }
 
-/// When the driver of a sender's key updates is told of acknowledgements.
+/// When the driver of a sender's key updates learns of acknowledgements.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AckNotice {
     /// When they arrive, as in the kernel.
     AtArrival,
-    /// When it asks, at the next send, as over an `OffloadQueue`.
+    /// When the driver polls at the next send, as with an `OffloadQueue`.
     AtSend,
 }
 
-/// How much a report tells.
+/// The level of detail of a report.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReportDetail {
-    /// The summary.
+    /// Only the summary.
     Summary,
-    /// Every event and packet as well.
+    /// The summary, and every event and packet.
     Events,
 }
 
-/// The way between the hosts, and TCP's numbers.
+/// The link between the hosts, and the parameters of TCP.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkSettings {
-    /// Part of the packets that vanish, acknowledgements too.
+    /// Probability that a packet, or an acknowledgement, is lost.
     pub loss: f64,
-    /// Part of the packets that are overtaken.
+    /// Probability that a packet is delayed, so that later ones may overtake it.
     pub reorder: f64,
-    /// Part of the packets that arrive twice.
+    /// Probability that a packet is duplicated.
     pub duplicate: f64,
-    /// One way.
+    /// Delay in one direction.
     pub delay: u64,
     /// Time that a segment waits in the host's queue between TCP and device.
     pub queue: u64,
-    /// Most bytes of a packet.
+    /// Maximum number of bytes in a packet.
     pub mss: usize,
-    /// Most packets that TCP hands to the device in one piece.
+    /// Maximum number of packets that TCP hands to the device as one segment.
     pub tso: usize,
-    /// Most bytes in flight.
+    /// Maximum number of bytes in flight.
     pub window: u64,
-    /// Most bytes that TCP holds for a sender.
+    /// Maximum number of bytes that TCP buffers for a sender.
     pub send_buffer: u64,
 }
 
-/// The device of each host, and how it fails.
+/// The device of each host, and its faults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceSettings {
-    /// Key slots; a connection takes one for each direction.
+    /// Number of key slots; a connection uses one for each direction.
     pub slots: usize,
-    /// Places of each ring.
+    /// Number of entries of each ring.
     pub depth: usize,
-    /// Part of the `dev_add` calls that fail.
+    /// Probability that a `dev_add` call fails.
     pub fail_add: f64,
-    /// This `dev_add`, counted from 1, fails as well.
+    /// The number, counted from 1, of one `dev_add` call that fails in addition.
     pub fail_nth_add: Option<u32>,
-    /// Part of the descriptors whose completion is lost.
+    /// Probability that the completion of a descriptor is lost.
     pub lose: f64,
-    /// Part of the descriptors that find the ring full.
+    /// Probability that the ring refuses a descriptor because it is full.
     pub full: f64,
-    /// Most descriptors done at one tick.
+    /// Maximum number of descriptors processed in one tick.
     pub budget: usize,
     /// Time between ticks.
     pub tick: u64,
-    /// When the interface of the first host goes down.
+    /// When the interface of the first host goes down; `None` for never.
     pub down_at: Option<u64>,
-    /// When it comes back.
+    /// When that interface comes up again; `None` for never.
     pub up_at: Option<u64>,
 }
 
@@ -174,7 +175,7 @@ impl Default for DeviceSettings {
 }
 
 impl Scenario {
-    /// Anything that may happen, from one number.
+    /// Returns a random scenario that is determined by `seed`.
     #[must_use]
     pub fn random(seed: u64, policy: InstallPolicy) -> Self {
         let mut rng = Rng::with_seed(seed);
@@ -260,7 +261,7 @@ impl DeviceSettings {
     }
 }
 
-/// A moment in one run of `of`.
+/// Returns a time up to `latest` in one of `of` calls, and `None` otherwise.
 fn rarely(rng: &mut Rng, of: u32, latest: u64) -> Option<u64> {
     (rng.u32(0..of) == 0).then(|| rng.u64(1..=latest))
 }

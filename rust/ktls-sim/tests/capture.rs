@@ -1,4 +1,4 @@
-//! The capture: what Wireshark is given.
+//! The capture file and key log for Wireshark.
 
 use ktls_sim::pcap::capture;
 use ktls_sim::{LinkSettings, ReportDetail, Scenario, SendingSides, run};
@@ -17,7 +17,7 @@ fn scenario() -> Scenario {
     }
 }
 
-/// The frames of a capture file.
+/// Returns the frames of a capture file.
 fn frames(pcap: &[u8]) -> Vec<&[u8]> {
     let (mut rest, mut frames) = (&pcap[24..], Vec::new());
     while !rest.is_empty() {
@@ -28,7 +28,8 @@ fn frames(pcap: &[u8]) -> Vec<&[u8]> {
     frames
 }
 
-/// RFC 1071: over a header that holds its own checksum the sum is all ones.
+/// Returns `true` if the checksum is right: the sum over a header that holds its own checksum is
+/// all ones (RFC 1071).
 fn sums_up(parts: &[&[u8]]) -> bool {
     let bytes: Vec<u8> = parts.concat();
     let sum: u64 = bytes

@@ -1,4 +1,4 @@
-//! The exhaustive search.
+//! Exhaustive search of the small models.
 
 use ktls_core::offload::InstallPolicy;
 use ktls_sim::model::{RxModel, TxModel, search};

@@ -1,4 +1,4 @@
-//! The simulated device against the software path, and the ways it refuses.
+//! Compares the simulated device with the software path, and checks its refusals.
 
 use ktls_aead::PROVIDER;
 use ktls_core::crypto_info::{CryptoInfo, Direction};
@@ -49,7 +49,7 @@ fn roomy(resync: ResyncKind) -> SimNic {
     )
 }
 
-/// Records of these lengths: framed and sealed.
+/// A stream of records, framed and sealed.
 struct Stream {
     framed: Vec<u8>,
     sealed: Vec<u8>,
@@ -285,7 +285,7 @@ fn a_lost_place_is_found_again_by_each_kind_of_resync() {
     }
 }
 
-/// What the record layer answers once the record of this index was read.
+/// Answers the device's requests after the record of this index was read, as the record layer does.
 fn answer(nic: &mut SimNic, kind: ResyncKind, slot: SlotId, index: usize, starts: &[usize]) {
     if kind == ResyncKind::NextHint && index == 3 {
         return nic.resync(slot, starts[4] as u64, 7 + 4).unwrap();

@@ -1,13 +1,14 @@
-//! A proof of the proof: whatever is wrong in the driver of key updates, random runs find it.
+//! Checks the proof itself: random runs find every fault that is planted in the driver of key
+//! updates.
 
 use ktls_core::Direction;
 use ktls_core::offload::InstallPolicy;
 use ktls_sim::{FaultKind, PlantedFault, Scenario, run, run_planted};
 
-/// More runs than any fault has needed; `make proof` has a hundred times as many.
+/// More runs than any fault has needed; `make proof` does a hundred times as many.
 const RUNS: u64 = 1000;
 
-/// Faults of a call that only the sending direction has.
+/// Faults of calls that only the sending direction has.
 const SENDING: [FaultKind; 6] = [
     FaultKind::AssumesAcknowledged,
     FaultKind::AsksNothing,
@@ -17,7 +18,7 @@ const SENDING: [FaultKind; 6] = [
     FaultKind::KeepsSoftwareSealing,
 ];
 
-/// The number of runs until the fault is found.
+/// Returns the number of runs before the fault is found, or `None` if it is not found.
 fn runs_until_found(policy: InstallPolicy, fault: PlantedFault) -> Option<u64> {
     let found = |&seed: &u64| {
         let report = run_planted(&Scenario::random(seed, policy), fault);
@@ -42,7 +43,8 @@ fn faults() -> impl Iterator<Item = PlantedFault> {
     })
 }
 
-/// By V17 the receive key leaves at the KeyUpdate, before the next one comes: none is left to be late.
+/// Returns `false` for a fault without effect: under V17 the receive key is deleted at the
+/// KeyUpdate, before the next key comes, so it cannot be deleted late.
 fn changes_something(policy: InstallPolicy, fault: PlantedFault) -> bool {
     let late = PlantedFault {
         direction: Direction::Rx,

@@ -1,4 +1,4 @@
-//! Random runs: whatever happens, the invariants hold, and a policy that breaks them is caught.
+//! Random runs: the invariants hold in all of them, and a policy that breaks them is detected.
 
 use ktls_core::offload::InstallPolicy;
 use ktls_core::stats::Counter;
@@ -50,7 +50,7 @@ fn two_hundred_key_updates_each_way_survive_a_loss_of_a_fifth() {
     }
 }
 
-/// The runs above prove little unless all of this happens in them.
+/// The runs above prove little unless all of these faults happen in them.
 #[test]
 fn random_runs_go_through_everything_that_can_go_wrong() {
     for policy in SOUND {
@@ -146,7 +146,8 @@ fn keys_that_come_while_one_waits_never_reach_the_device() {
     assert_eq!(report.violation, None);
     let added = |line: &&String| line.starts_with("add Tx");
     let installs = log.borrow().iter().filter(added).count();
-    // One for the first key of each host, and the last of thirty, unless the connection ends first.
+    // One for the first key of each host and one for the last of thirty, unless the connection ends
+    // first.
     let aborted = report.summary.counter(Counter::TlsTxRekeyAborted);
     assert_eq!(installs as i64, 2 + 1 - aborted, "{aborted} aborted");
     assert_eq!(report.summary.counter(Counter::TlsTxRekeyOk), 30 - aborted);

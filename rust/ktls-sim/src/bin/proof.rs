@@ -1,4 +1,5 @@
-//! Runs random scenarios and the exhaustive search; fails at the first broken invariant.
+//! Runs random scenarios and the exhaustive search. The exit status is 1 after the first broken
+//! invariant.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -9,14 +10,14 @@ use ktls_core::offload::InstallPolicy;
 use ktls_sim::model::{ExploredStates, RxModel, TxModel, search};
 use ktls_sim::{InvariantViolation, RunReport, Scenario, run};
 
-/// What is asked for on the command line.
+/// The options of the command line.
 struct ProofOptions {
     runs: u64,
     seed: u64,
     policies: Vec<InstallPolicy>,
 }
 
-/// What all threads of a proof share.
+/// The state that all threads of a proof share.
 #[derive(Default)]
 struct ProofTally {
     next: AtomicU64,
@@ -55,21 +56,23 @@ fn asked(mut args: impl Iterator<Item = String>) -> Result<ProofOptions, String>
             "--runs" => asked.runs = number(&value)?,
             "--seed" => asked.seed = number(&value)?,
             "--policy" => asked.policies = vec![policy(&value)?],
-            _ => return Err(format!("{name} is no option")),
+            _ => return Err(format!("unknown option {name}")),
         }
     }
     Ok(asked)
 }
 
 fn number(value: &str) -> Result<u64, String> {
-    value.parse().map_err(|_| format!("{value:?} is no number"))
+    value
+        .parse()
+        .map_err(|_| format!("{value:?} is not a number"))
 }
 
 fn policy(value: &str) -> Result<InstallPolicy, String> {
     InstallPolicy::named(value).ok_or(format!("{value:?} is not cover-letter, v17 or naive"))
 }
 
-/// Every state of the small models.
+/// Explores every state of the small models. Returns `true` if the invariants hold in all of them.
 fn explore(policy: InstallPolicy) -> bool {
     let (records, rekeys) = (2, 2);
     let sender = search(&TxModel {
@@ -88,14 +91,15 @@ fn explored<S: std::fmt::Debug>(
 ) -> bool {
     let (states, steps) = (found.states, found.steps);
     let Some((broken, way)) = &found.violation else {
-        println!("{policy}: {states} states and {steps} steps of a {side} hold");
+        println!("{policy}: a {side} holds in {states} states and {steps} steps");
         return true;
     };
-    println!("{policy}: a {side} is broken after {way:?}: {broken}");
+    println!("{policy}: a {side} breaks an invariant after {way:?}: {broken}");
     false
 }
 
-/// Half of the runs go to each policy, if both are asked for.
+/// Runs random scenarios of one policy; the runs are divided evenly among the policies. Returns
+/// `true` if all invariants hold.
 fn prove(policy: InstallPolicy, asked: &ProofOptions) -> bool {
     let runs = asked.runs / asked.policies.len() as u64;
     let tally = ProofTally::default();
@@ -140,7 +144,8 @@ impl ProofTally {
         self.bytes.fetch_add(summary.bytes, Ordering::Relaxed);
     }
 
-    /// The failure with the smallest seed is kept.
+    /// Records a failure and stops all threads. Of several failures, the one with the smallest seed
+    /// is kept.
     fn fail(&self, seed: u64, violation: InvariantViolation) {
         self.stop.store(true, Ordering::Relaxed);
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -153,15 +158,15 @@ impl ProofTally {
 fn tell(policy: InstallPolicy, runs: u64, tally: &ProofTally) -> bool {
     let failure = tally.failure.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((seed, violation)) = &*failure {
-        println!("{policy}: broken by seed {seed}: {violation}");
+        println!("{policy}: seed {seed} breaks an invariant {violation}");
         println!(
-            "repeat it: cargo run --release -p ktls-sim --bin proof -- --runs 1 --seed {seed} --policy {policy}"
+            "to repeat it: cargo run --release -p ktls-sim --bin proof -- --runs 1 --seed {seed} --policy {policy}"
         );
         return false;
     }
     let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
     println!(
-        "{policy}: {runs} runs hold: {} key updates, {} segments, {} bytes",
+        "{policy}: {runs} runs hold the invariants: {} key updates, {} segments, {} bytes",
         count(&tally.rekeys),
         count(&tally.segments),
         count(&tally.bytes)

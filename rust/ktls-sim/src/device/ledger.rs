@@ -1,4 +1,4 @@
-//! A device that keeps account of its keys, to compare with what the sockets believe.
+//! A device that keeps a ledger of its keys, to be compared with the sockets' record.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,33 +11,34 @@ use super::{
     RefusedDescriptor, ResyncRequest, SegmentCompletion, SegmentDescriptor, SegmentMark,
 };
 
-/// The keys that one connection has in a device, by direction.
+/// A ledger of the keys that one connection has in a device.
 #[derive(Debug, Default)]
 pub struct KeyLedger {
     tx: DirectionLedger,
     rx: DirectionLedger,
-    /// The interface has been down: keys were lost without a word of their owner.
+    /// Whether the interface has been down, so that keys were lost without a request of their
+    /// owner.
     pub was_down: bool,
 }
 
-/// The same for one direction.
+/// The ledger of one direction.
 #[derive(Debug, Default)]
 pub struct DirectionLedger {
     keys: Vec<SlotId>,
-    /// How often the device was asked to take a key.
+    /// Number of requests to add a key.
     pub asked: u64,
-    /// How often it refused one that was not the first.
+    /// Number of refused requests, the first request not counted.
     pub refused_again: u64,
-    /// How often it took one.
+    /// Number of accepted requests.
     pub taken: u64,
-    /// It was given a key while it had one, or was to delete one that it did not have.
+    /// Whether a key was added while the device had one, or deleted while it had none.
     pub confused: bool,
 }
 
-/// The ledger, shared with who reads it.
+/// A ledger that is shared between the device and its readers.
 pub type SharedLedger = Rc<RefCell<KeyLedger>>;
 
-/// Keeps a ledger of the keys of a device.
+/// A device that records its keys in a ledger.
 #[derive(Debug)]
 pub struct LedgerDevice<D> {
     inner: D,
@@ -45,7 +46,7 @@ pub struct LedgerDevice<D> {
 }
 
 impl KeyLedger {
-    /// The account of a direction.
+    /// Returns the ledger of a direction.
     #[must_use]
     pub const fn of(&self, direction: Direction) -> &DirectionLedger {
         match direction {
@@ -68,7 +69,7 @@ impl KeyLedger {
 }
 
 impl DirectionLedger {
-    /// Returns true while the device has a key.
+    /// Returns `true` while the device has a key.
     #[must_use]
     pub fn has_key(&self) -> bool {
         !self.keys.is_empty()
@@ -95,7 +96,7 @@ impl DirectionLedger {
 }
 
 impl<D> LedgerDevice<D> {
-    /// Writes what `inner` is asked into `ledger`.
+    /// Wraps `inner`, and records the keys that are added and deleted in `ledger`.
     pub const fn new(inner: D, ledger: SharedLedger) -> Self {
         Self { inner, ledger }
     }

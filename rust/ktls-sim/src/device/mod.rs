@@ -1,5 +1,5 @@
-//! The interface of a device, and two devices around a device: one logs its calls, and one keeps account
-//! of the keys.
+//! The interface of a device, and two wrappers: one logs the calls of a device, the other keeps a
+//! ledger of its keys.
 
 mod ledger;
 mod offload_device;

@@ -1,5 +1,5 @@
-//! What a network device offers to the record layer (`docs/offload-rules.md`, D-1 to D-5), and how
-//! it fails.
+//! The interface of a network device for the record layer (`docs/offload-rules.md`, D-1 to D-5),
+//! and its errors.
 
 use std::fmt;
 
@@ -9,27 +9,29 @@ use ktls_core::slot::SlotId;
 
 use super::segment::{SegmentCompletion, SegmentDescriptor};
 
-/// One connection, by its number at the host.
+/// A connection, identified by a number that is unique at its host.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct DeviceConnection(pub u32);
 
-/// A device that seals and opens records on their way. Wrappers of a device are devices, too.
+/// A device that seals and opens records as they are sent and received. Wrappers of a device
+/// implement it too.
 ///
-/// Places in the stream are 64-bit offsets of the connection's bytes, which do not wrap.
+/// Positions in a stream are 64-bit byte offsets, which do not wrap.
 pub trait OffloadDevice {
-    /// What the device can do.
+    /// Returns the capabilities of the device.
     fn capabilities(&self) -> DeviceCapabilities;
 
-    /// Whether the device's network interface is up.
+    /// Returns whether the device's network interface is up.
     fn netdev(&self) -> NetdevState;
 
-    /// The interface goes up or down. Key slots stay until their owners delete them (D-5).
+    /// Sets whether the interface is up. Key slots stay until their owners delete them (D-5).
     fn set_netdev(&mut self, netdev: NetdevState);
 
-    /// Puts a key in use from stream offset `start` on, whose record has the number `info.rec_seq` (D-3).
+    /// Puts a key into use from stream offset `start`. The record there has the number
+    /// `info.rec_seq` (D-3).
     ///
     /// # Errors
-    /// Why the device does not take it; nothing changed then.
+    /// Returns the reason why the device refuses the key; nothing has changed then.
     fn dev_add(
         &mut self,
         connection: DeviceConnection,
@@ -38,34 +40,36 @@ pub trait OffloadDevice {
         start: u64,
     ) -> Result<SlotId, DeviceError>;
 
-    /// Takes a key out; descriptors that name it complete with [`DeviceError::Stale`] (D-3).
+    /// Deletes a key. Descriptors that name it complete with [`DeviceError::Stale`] (D-3).
     ///
     /// # Errors
-    /// [`DeviceError::Stale`]
+    /// [`DeviceError::Stale`] if the slot does not hold this key any more.
     fn dev_del(&mut self, slot: SlotId) -> Result<(), DeviceError>;
 
-    /// Tells that the record at, or asked for by, `offset` has the number `rec_seq` (D-11, D-13).
+    /// Tells the device that the record at `offset`, or the record that it requested with `offset`,
+    /// has the number `rec_seq` (D-11, D-13).
     ///
     /// # Errors
-    /// [`DeviceError::Stale`], [`DeviceError::RingFull`]
+    /// [`DeviceError::Stale`] if the slot does not hold this key any more;
+    /// [`DeviceError::RingFull`] if the ring has no free entry.
     fn resync(&mut self, slot: SlotId, offset: u64, rec_seq: u64) -> Result<(), DeviceError>;
 
-    /// What the device asks about a key it has lost its place with, once.
+    /// Returns the device's next question about a key that it has lost its place with.
     fn request(&mut self, slot: SlotId) -> Option<ResyncRequest>;
 
-    /// The transmit hook: queues a segment to be sealed.
+    /// Queues a segment to be sealed. This is the transmit hook.
     ///
     /// # Errors
-    /// Why it has to be sealed in software; the descriptor comes back.
+    /// Returns the descriptor, and the reason why it has to be sealed in software.
     fn submit(&mut self, descriptor: SegmentDescriptor) -> Result<(), RefusedDescriptor>;
 
-    /// Time goes on: at most `budget` queued descriptors are worked on.
+    /// Processes up to `budget` queued descriptors.
     fn tick(&mut self, budget: usize);
 
-    /// The next finished descriptor.
+    /// Returns the next completed descriptor, if there is one.
     fn complete(&mut self) -> Option<SegmentCompletion>;
 
-    /// The receive hook: opens a segment of ciphertext in place if it is the next one.
+    /// Opens a segment of ciphertext in place if it is the next one. This is the receive hook.
     fn receive(
         &mut self,
         connection: DeviceConnection,
@@ -74,54 +78,54 @@ pub trait OffloadDevice {
     ) -> SegmentMark;
 }
 
-/// What a device can do.
+/// The capabilities of a device.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct DeviceCapabilities {
-    /// It seals (HW-TLS-TX).
+    /// Whether it seals (HW-TLS-TX).
     pub tx: bool,
-    /// It opens (HW-TLS-RX).
+    /// Whether it opens (HW-TLS-RX).
     pub rx: bool,
-    /// It knows TLS 1.3 (the driver has to opt in, D-1).
+    /// Whether it supports TLS 1.3 (the driver has to opt in, D-1).
     pub tls13: bool,
-    /// How it finds its place again when receiving.
+    /// How it resynchronises when receiving.
     pub resync: ResyncKind,
 }
 
-/// How a receiving device finds its place again (D-13).
+/// How a receiving device resynchronises (D-13).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum ResyncKind {
-    /// Type 0: the device asks whether a header that it believes to see is one.
+    /// Type 0: the device asks whether bytes that look like a record header are one.
     #[default]
     DriverRequest,
-    /// Type 1: the record layer tells where the next record starts, unasked.
+    /// Type 1: the record layer tells the device where the next record starts, without being asked.
     NextHint,
-    /// Type 2: the device announces a window first and asks for a place in it later.
+    /// Type 2: the device first announces a window, and later asks for a position in it.
     Async,
 }
 
-/// The network interface of a device.
+/// The state of a device's network interface.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum NetdevState {
-    /// In use.
+    /// The interface is up.
     #[default]
     Up,
-    /// Gone: everything is done in software (D-5).
+    /// The interface is down; software does all the work (D-5).
     Down,
 }
 
-/// What a device has done to a received segment (D-12, V-RX-8).
+/// What a device did to a received segment (D-12, V-RX-8).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum SegmentMark {
-    /// The bytes are as they came.
+    /// The bytes are unchanged.
     Untouched,
-    /// Opened under the key of this slot; tags that the segment holds were right.
+    /// The bytes were decrypted with the key of this slot, and all tags in them were right.
     Opened(SlotId),
-    /// Decrypted under the key of this slot, and a tag was wrong.
+    /// The bytes were decrypted with the key of this slot, and a tag was wrong.
     Failed(SlotId),
 }
 
 impl SegmentMark {
-    /// The key that was used on the bytes.
+    /// Returns the slot of the key that was used on the bytes, if any.
     #[must_use]
     pub const fn slot(self) -> Option<SlotId> {
         match self {
@@ -131,82 +135,82 @@ impl SegmentMark {
     }
 }
 
-/// A question of a device that has lost its place (D-11, D-13).
+/// A request of a device that has lost its place (D-11, D-13).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ResyncRequest {
-    /// Sending: a segment came that was not the next one; `expected` was.
+    /// Sending: the segment at `expected` was missing when a later one was submitted.
     Tx {
-        /// The offset that did not come.
+        /// The offset of the missing segment.
         expected: u64,
     },
-    /// Type 0: is `header_end` the last byte of a header?
+    /// Type 0: asks whether `header_end` is the offset of the last byte of a header.
     Header {
-        /// Offset of the fifth byte of the header that the device believes to see.
+        /// Offset of the fifth byte of what looks like a header.
         header_end: u64,
     },
-    /// Type 2: log the headers that end from `start` on, for `len` bytes.
+    /// Type 2: asks to log the headers that end in the `len` bytes from `start`.
     Window {
-        /// Where the window starts.
+        /// The offset where the window starts.
         start: u64,
-        /// Its length.
+        /// The length of the window in bytes.
         len: u64,
     },
-    /// Type 2: the header that the device meant ends here.
+    /// Type 2: names the header in question by the offset where it ends.
     WindowEnd {
-        /// Offset of the fifth byte.
+        /// Offset of the fifth byte of the header.
         header_end: u64,
     },
 }
 
-/// A descriptor that the device did not take, and why.
+/// A descriptor that the device refused, with the reason.
 #[derive(Debug)]
 pub struct RefusedDescriptor {
-    /// The descriptor.
+    /// The refused descriptor.
     pub descriptor: SegmentDescriptor,
-    /// Why.
+    /// The reason.
     pub error: DeviceError,
 }
 
-/// Why a device did not do something. Never fatal: software does it instead.
+/// The reason why a device did not do something. It is never fatal, since software does it instead.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum DeviceError {
-    /// Every key slot is taken.
+    /// Every key slot is in use.
     NoSlot {
-        /// How many there are.
+        /// Number of key slots.
         capacity: usize,
     },
-    /// The device does not know this cipher or version.
+    /// The device does not support this cipher or version.
     Unsupported {
         /// The kernel's number of the cipher.
         cipher_type: u16,
-        /// 0x0303 or 0x0304.
+        /// The protocol version: 0x0303 or 0x0304.
         version: u16,
     },
     /// The device did not answer.
     Timeout,
     /// The network interface is down.
     Down,
-    /// The slot holds another key, or none, by now.
+    /// The slot holds another key now, or none.
     Stale {
-        /// The handle.
+        /// The slot of the deleted key.
         slot: SlotId,
     },
     /// The segment is not the next one of its key.
     OutOfOrder {
-        /// What is.
+        /// The offset of the next segment.
         expected: u64,
-        /// Where the segment starts.
+        /// The offset where the refused segment starts.
         offset: u64,
     },
-    /// No room in a ring.
+    /// A ring has no free entry.
     RingFull {
-        /// Its depth.
+        /// Number of entries of the ring.
         depth: usize,
     },
 }
 
 impl DeviceError {
-    /// The errno that a driver gives.
+    /// Returns the errno that a driver returns for this error.
     #[must_use]
     pub const fn errno(self) -> Errno {
         match self {

@@ -1,27 +1,27 @@
-//! What lies in the rings of a device.
+//! The entries of the rings of a device.
 
 use ktls_core::slot::SlotId;
 
 use super::DeviceError;
 
-/// One segment for a device to seal.
+/// A segment for a device to seal.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SegmentDescriptor {
-    /// What the submitter knows it by.
+    /// The submitter's number of the segment.
     pub id: u64,
-    /// Under which key.
+    /// The slot of the key to seal it under.
     pub slot: SlotId,
-    /// Where the segment starts in the stream.
+    /// The offset where the segment starts in the stream.
     pub offset: u64,
-    /// Framed records, cut anywhere; sealed in place.
+    /// Framed records, which may be cut at any byte. They are sealed in place.
     pub bytes: Vec<u8>,
 }
 
-/// A descriptor that the device is done with.
+/// A descriptor that the device has completed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SegmentCompletion {
-    /// The descriptor, its bytes sealed if `result` is Ok. Otherwise they are plaintext still.
+    /// The descriptor. Its bytes are sealed if `result` is `Ok`, and plaintext otherwise.
     pub descriptor: SegmentDescriptor,
-    /// Whether they may leave.
+    /// Whether the bytes may be sent.
     pub result: Result<(), DeviceError>,
 }

@@ -1,4 +1,4 @@
-//! A device that writes down what it is asked: one line per call or descriptor.
+//! A device that logs its calls, one line for each call or descriptor.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -12,10 +12,10 @@ use crate::device::{
     RefusedDescriptor, ResyncRequest, SegmentCompletion, SegmentDescriptor, SegmentMark,
 };
 
-/// The lines, shared with whoever reads them.
+/// The lines of a log, shared between the device and its readers.
 pub type TraceLog = Rc<RefCell<Vec<String>>>;
 
-/// Writes the calls of a device into a log.
+/// A device that writes its calls into a log.
 #[derive(Debug)]
 pub struct TraceDevice<D> {
     inner: D,
@@ -23,7 +23,7 @@ pub struct TraceDevice<D> {
 }
 
 impl<D> TraceDevice<D> {
-    /// Traces `inner` into `log`.
+    /// Wraps `inner`, and writes its calls into `log`.
     pub const fn new(inner: D, log: TraceLog) -> Self {
         Self { inner, log }
     }

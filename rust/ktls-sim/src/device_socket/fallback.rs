@@ -1,12 +1,13 @@
-//! Sealing a segment in software that the device was to seal (D-10).
+//! Seals in software a segment that was framed for the device (D-10).
 
 use ktls_core::key::TrafficKey;
 
 use crate::device_socket::record_list::RecordList;
 use crate::nic::framed::seal_framed;
 
-/// Seals `len` bytes at `offset`: each record they lie in is sealed from its first byte on, and what lies
-/// outside is cut off. None when a record is gone: it was acknowledged, and nobody needs the segment.
+/// Returns the `len` sealed bytes at `offset`. Each record that they belong to is sealed as a
+/// whole, and the bytes outside the range are cut off. Returns `None` if a record is no longer in
+/// the list: it was acknowledged, so the segment is not needed.
 #[must_use]
 pub fn seal_segment(
     list: &RecordList,

@@ -1,4 +1,4 @@
-//! What a device did to the bytes that wait to be opened (D-12).
+//! Records what a device did to the bytes that are not opened yet (D-12).
 
 use std::collections::VecDeque;
 
@@ -10,12 +10,12 @@ use crate::device::SegmentMark;
 use crate::nic::framed::keystream;
 use crate::nic::xor;
 
-/// Stretches of the stream with their marks, from the first byte not opened on.
+/// Ranges of the stream with their marks, from the first byte that is not opened.
 #[derive(Debug, Default)]
 pub(super) struct StreamMarks {
-    /// Where the first stretch starts.
+    /// The offset where the first range starts.
     head: u64,
-    /// Where each stretch ends.
+    /// The offset where each range ends, and its mark.
     stretches: VecDeque<(u64, SegmentMark)>,
 }
 
@@ -24,9 +24,9 @@ pub(super) struct StreamMarks {
 pub(super) enum DeviceTouch {
     /// Nothing.
     None,
-    /// All of it is opened under the key of this slot.
+    /// All of it was opened with the key of this slot.
     All(SlotId),
-    /// Some of it was worked on, or all of it and in vain.
+    /// A part of it was decrypted, or all of it without success or with several keys.
     Some,
 }
 
@@ -35,13 +35,13 @@ impl StreamMarks {
         self.head
     }
 
-    /// The next `len` bytes came with this mark.
+    /// Appends `len` bytes with a mark.
     pub(super) fn push(&mut self, len: usize, mark: SegmentMark) {
         let end = self.stretches.back().map_or(self.head, |last| last.0) + len as u64;
         self.stretches.push_back((end, mark));
     }
 
-    /// The first `len` bytes are opened.
+    /// Removes the first `len` bytes, which were opened.
     pub(super) fn consume(&mut self, len: usize) {
         self.head += len as u64;
         while self
@@ -53,7 +53,7 @@ impl StreamMarks {
         }
     }
 
-    /// What the device did to the next `len` bytes.
+    /// Returns what the device did to the next `len` bytes.
     pub(super) fn touch(&self, len: usize) -> DeviceTouch {
         let mut marks = self.stretches_of(len).map(|(_, _, mark)| mark);
         let Some(first) = marks.next() else {
@@ -69,8 +69,8 @@ impl StreamMarks {
         }
     }
 
-    /// Puts the ciphertext of a record back, piece by piece; `keys` knows what a slot held and which number the
-    /// record had there. Gives how many bytes were worked on.
+    /// Restores the ciphertext of a record range by range. `keys` returns the key that a slot held
+    /// and the record's number under it. Returns the number of bytes that were encrypted again.
     pub(super) fn regain<'k>(
         &mut self,
         record: &mut [u8],
@@ -87,7 +87,7 @@ impl StreamMarks {
         worked
     }
 
-    /// The next `len` bytes are as they came again.
+    /// Marks the next `len` bytes as untouched.
     fn forget(&mut self, len: usize) {
         let end = self.head + len as u64;
         while self
@@ -100,7 +100,7 @@ impl StreamMarks {
         self.stretches.push_front((end, SegmentMark::Untouched));
     }
 
-    /// Stretches of the next `len` bytes: from, to, mark; places count from the head.
+    /// Returns the ranges of the next `len` bytes as start, end and mark, relative to the head.
     fn stretches_of(&self, len: usize) -> impl Iterator<Item = (usize, usize, SegmentMark)> + '_ {
         let mut from = 0;
         self.stretches.iter().map_while(move |&(end, mark)| {
@@ -112,7 +112,8 @@ impl StreamMarks {
     }
 }
 
-/// Encrypts the part of `from..to` that is neither header nor tag as the device decrypted it.
+/// Encrypts the part of `from..to` that is neither header nor tag, which undoes the device's
+/// decryption. Returns its length.
 fn encrypt_again(key: &TrafficKey, seq: u64, record: &mut [u8], from: usize, to: usize) -> usize {
     let (head, body_end) = (key.prepend(), record.len() - TAG_LEN);
     let (from, to) = (from.max(head), to.min(body_end));

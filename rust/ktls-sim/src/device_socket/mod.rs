@@ -1,10 +1,10 @@
-//! Sockets over a device that works inline: the socket code of `ktls-core` and what the kernel's device layer
-//! keeps beside it.
+//! Sockets over a device that works inline: the socket code of `ktls-core`, with the state that the
+//! kernel's device layer keeps.
 //!
-//! A sending socket frames its records for the device, keeps them in a list until they are acknowledged, and
-//! seals a segment again when the device cannot. A receiving socket knows what the device did to each
-//! stretch of the stream, and undoes what was done with the wrong key. Key updates of both are led by the
-//! driver that ships, [`ktls_core::offload::OffloadDriver`].
+//! A sending socket frames its records for the device and keeps them in a list until they are
+//! acknowledged. It seals a segment in software if the device cannot. A receiving socket knows what
+//! the device did to each range of the stream, and undoes decryption with the wrong key. The driver
+//! of the product, [`ktls_core::offload::OffloadDriver`], controls the key updates of both.
 
 mod fallback;
 mod marks;

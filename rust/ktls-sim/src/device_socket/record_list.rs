@@ -1,17 +1,18 @@
-//! The records that a device seals, until they are acknowledged (D-6, D-7, D-9).
+//! The list of records that a device seals, until they are acknowledged (D-6, D-7, D-9).
 
 use std::collections::VecDeque;
 
 use ktls_core::WipedBytes;
 
-/// Framed records of one key in the order of the stream.
+/// A list of the framed records of one key, in the order of the stream.
 #[derive(Debug, Default)]
 pub struct RecordList {
-    /// Where the device's records start: the end of the marker without length.
+    /// The offset where the device's records start. In the kernel it is the end of the zero-length
+    /// start marker.
     start: u64,
     /// The number of the first record in `records`.
     unacked_seq: u64,
-    /// Where the first record in `records` starts.
+    /// The offset where the first record in `records` starts.
     unacked: u64,
     records: VecDeque<ListedRecord>,
 }
@@ -19,23 +20,23 @@ pub struct RecordList {
 #[derive(Debug)]
 struct ListedRecord {
     end: u64,
-    /// Plaintext, for the most part.
+    /// The record, most of which is plaintext; it is wiped on drop.
     framed: WipedBytes,
 }
 
-/// A record with its number and its place.
+/// A record with its number and its offset.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LocatedRecord<'a> {
     /// Its number under the key of the list.
     pub seq: u64,
-    /// Where it starts in the stream.
+    /// The offset where it starts in the stream.
     pub start: u64,
     /// Header, plaintext, and room for the tag.
     pub framed: &'a [u8],
 }
 
 impl RecordList {
-    /// An empty list: the next record starts at `start` and has the number `seq`.
+    /// Creates an empty list, whose first record will start at `start` and have the number `seq`.
     #[must_use]
     pub const fn new(start: u64, seq: u64) -> Self {
         Self {
@@ -46,20 +47,20 @@ impl RecordList {
         }
     }
 
-    /// Where the device's records start.
+    /// Returns the offset where the device's records start.
     #[must_use]
     pub const fn start(&self) -> u64 {
         self.start
     }
 
-    /// Adds the next record.
+    /// Appends the next record.
     pub fn push(&mut self, framed: WipedBytes) {
         let start = self.records.back().map_or(self.unacked, |last| last.end);
         let end = start + framed.len() as u64;
         self.records.push_back(ListedRecord { end, framed });
     }
 
-    /// Drops what is wholly below `acked`; gives how many records that are.
+    /// Drops the records that lie wholly below `acked`, and returns their number.
     pub fn trim(&mut self, acked: u64) -> usize {
         let count = self.records.partition_point(|record| record.end <= acked);
         for record in self.records.drain(..count) {
@@ -69,7 +70,7 @@ impl RecordList {
         count
     }
 
-    /// The record that holds the byte at `offset`.
+    /// Returns the record that contains the byte at `offset`, if it is in the list.
     #[must_use]
     pub fn record(&self, offset: u64) -> Option<LocatedRecord<'_>> {
         let index = self.records.partition_point(|record| record.end <= offset);
@@ -82,13 +83,13 @@ impl RecordList {
         })
     }
 
-    /// Records in the list.
+    /// Returns the number of records in the list.
     #[must_use]
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// True when all records are acknowledged.
+    /// Returns `true` if all records are acknowledged.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()

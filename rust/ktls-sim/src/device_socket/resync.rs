@@ -1,49 +1,50 @@
-//! Telling a receiving device where the records are (D-13): the record layer's side of it.
+//! Tells a receiving device where the records are (D-13). This is the record layer's side of a
+//! resync.
 
 use crate::device::{ResyncKind, ResyncRequest};
 
-/// What the record layer remembers for the device's kind of resync.
+/// The record layer's state for the device's kind of resync.
 #[derive(Debug)]
 pub(super) enum ResyncState {
-    /// Type 0: the offset of the last header byte that the device asked about.
+    /// Type 0: the offset of the last byte of the header that the device asked about, if it asked.
     Driver(Option<u64>),
-    /// Type 1.
+    /// Type 1: hints after a number of untouched records.
     Hint {
-        /// Records that came untouched since the last that did not.
+        /// Number of consecutive untouched records.
         untouched: u32,
-        /// A hint is given when more than this came.
+        /// A hint is due when more than this many untouched records came.
         target: u32,
-        /// A hint is due at the next record that nothing is queued behind.
+        /// Whether a hint is due at the next record with nothing queued after it.
         due: bool,
     },
-    /// Type 2.
+    /// Type 2: the window that the device asked for, if it asked.
     Async(Option<ResyncWindow>),
 }
 
-/// The headers that were met in the window of a request.
+/// The headers that were read in the window of a request.
 #[derive(Debug)]
 pub(super) struct ResyncWindow {
     start: u64,
     len: u64,
-    /// Offset of the last header byte, and how many records were met before it.
+    /// For each header, the offset of its last byte and the number of records read before it.
     log: Vec<(u64, u64)>,
     records: u64,
     asked: Option<u64>,
 }
 
-/// The record at the head.
+/// The record at the head of the unread stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ResyncHead {
     pub(super) start: u64,
     pub(super) end: u64,
     pub(super) seq: u64,
-    /// The device has not touched it.
+    /// Whether the device has not touched it.
     pub(super) untouched: bool,
-    /// Nothing is queued behind it.
+    /// Whether nothing is queued after it.
     pub(super) last: bool,
 }
 
-/// A place to tell: an offset and a record number.
+/// A position in the stream: an offset and a record number.
 pub(super) type RecordPosition = (u64, u64);
 
 impl ResyncState {
@@ -59,7 +60,7 @@ impl ResyncState {
         }
     }
 
-    /// The device asks.
+    /// Handles a request of the device.
     pub(super) fn asked(&mut self, request: ResyncRequest) {
         match (self, request) {
             (Self::Driver(wanted), ResyncRequest::Header { header_end }) => {
@@ -77,12 +78,12 @@ impl ResyncState {
             (Self::Async(Some(window)), ResyncRequest::WindowEnd { header_end }) => {
                 window.asked = Some(header_end);
             }
-            // A question of another kind than the device announced is not answered.
+            // A request of a kind other than the device announced is not answered.
             (Self::Driver(_) | Self::Hint { .. } | Self::Async(_), _) => {}
         }
     }
 
-    /// A record is at the head; gives what the device is to be told.
+    /// Handles the record at the head. Returns the position that the device is to be told, if any.
     pub(super) fn met(&mut self, head: ResyncHead) -> Option<RecordPosition> {
         let header_end = head.start + LAST_OF_HEADER;
         match self {
@@ -131,7 +132,8 @@ impl ResyncWindow {
         self.records += 1;
     }
 
-    /// `seq` is the number of the record noted last.
+    /// Returns the position that the device asked for. `seq` is the number of the record noted
+    /// last.
     fn answer(&self, seq: u64) -> Option<RecordPosition> {
         let asked = self.asked?;
         let &(offset, before) = self.log.iter().find(|(offset, _)| *offset == asked)?;

@@ -19,15 +19,15 @@ use crate::device_socket::rx_slots::DevicePlace;
 use crate::nic::framed::read_opened;
 use crate::planted::{FaultKind, PlantedMachine};
 
-/// A receiving socket and what it knows of its device.
+/// A receiving socket and the state that concerns its device.
 #[derive(Debug)]
 pub struct DeviceSocketRx {
     socket: SocketRx,
     offload: SharedRxOffload,
 }
 
-/// What a receiving direction knows of its device, for the socket that opens records and for the calls
-/// that have a device.
+/// The state that concerns the device, shared between the socket that opens records and the calls
+/// that have access to the device.
 #[derive(Clone, Debug)]
 struct SharedRxOffload(Arc<Mutex<RxOffload>>);
 
@@ -35,61 +35,62 @@ struct SharedRxOffload(Arc<Mutex<RxOffload>>);
 struct RxOffload {
     driver: OffloadDriver<PlantedMachine<RxMachine>, SlotId>,
     place: DevicePlace,
-    /// Where the newest key begins in the device, while the driver asks for it.
+    /// The position where the newest key is to begin, while an install is requested.
     install_at: RecordPosition,
     marks: StreamMarks,
     past: Vec<PastKey>,
     arrived: ArrivedStream,
-    /// A KeyUpdate was read behind the record at which the device is to get the newest key.
+    /// Whether a KeyUpdate was read after the record at which the newest key is to be installed.
     key_update_waits: bool,
     tally: RxTally,
     stats: Arc<Stats>,
 }
 
-/// A key that the device had, while bytes wait that it may have been used on.
+/// A key that the device had, kept while there are unread bytes that it may have been used on.
 #[derive(Debug)]
 struct PastKey {
     slot: SlotId,
     key: TrafficKey,
-    /// The number that the record at the head had under this key.
+    /// The number that the record at the head has under this key.
     seq: u64,
-    /// Nothing from here on was touched.
+    /// The offset from which no byte was touched with this key.
     until: u64,
 }
 
-/// How far the stream has come.
+/// How much of the stream has arrived.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ArrivedStream {
-    /// The offset of the first byte that is missing (`rcv_nxt`).
+    /// The offset of the first missing byte (`rcv_nxt`).
     pub in_order: u64,
-    /// The offset behind the last byte that has come, out of order or not.
+    /// The offset after the last byte that has arrived, in order or not.
     pub farthest: u64,
 }
 
-/// How many records of a receiving direction were opened by whom.
+/// The numbers of records of a receiving direction, by what opened them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RxTally {
-    /// Records that the device opened.
+    /// Number of records that the device opened.
     pub device_records: u64,
-    /// Records that software opened.
+    /// Number of records that software opened.
     pub software_records: u64,
-    /// Records of which the device had touched a part, or with the wrong key.
+    /// Number of records that the device had decrypted in part or with the wrong key.
     pub regained_records: u64,
-    /// Bytes that were encrypted again to get the ciphertext back.
+    /// Number of bytes that were encrypted again to restore the ciphertext.
     pub regained_bytes: u64,
 }
 
-/// Who has to open the record at the head.
+/// What opens the record at the head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum HeadOpener {
-    /// The device did.
+    /// The device has opened it.
     Opened,
-    /// Software does: the ciphertext is there.
+    /// Software opens it; the record is ciphertext.
     Sealed,
 }
 
 impl DeviceSocketRx {
-    /// Offers the key of `socket` to a device; refused, the direction stays in software (D-2, D-3).
+    /// Offers the key of `socket` to a device. If the device refuses it, the direction stays in
+    /// software (D-2, D-3).
     pub fn start(
         socket: SocketRx,
         policy: InstallPolicy,
@@ -100,7 +101,7 @@ impl DeviceSocketRx {
         Self::start_with(socket, policy, connection, device, stats, None)
     }
 
-    /// The same with a fault in the driver.
+    /// Starts with a fault planted in the driver. See [`DeviceSocketRx::start`].
     pub(crate) fn start_with(
         mut socket: SocketRx,
         policy: InstallPolicy,
@@ -136,31 +137,31 @@ impl DeviceSocketRx {
         Self { socket, offload }
     }
 
-    /// The socket.
+    /// Returns the socket.
     #[must_use]
     pub const fn socket(&self) -> &SocketRx {
         &self.socket
     }
 
-    /// The socket, to feed it and to receive.
+    /// Returns the socket, to feed it and to receive.
     pub const fn socket_mut(&mut self) -> &mut SocketRx {
         &mut self.socket
     }
 
-    /// The next bytes, of which [`SocketRx::fed`] will tell, came with this mark.
+    /// Records the mark of the next `len` bytes. Call it before [`SocketRx::fed`] for these bytes.
     pub fn marked(&mut self, len: usize, mark: SegmentMark) {
         self.offload.lock().marks.push(len, mark);
     }
 
-    /// The stream has come so far.
+    /// Records how much of the stream has arrived.
     pub fn arrived(&mut self, arrived: ArrivedStream) {
         self.offload.lock().arrived = arrived;
     }
 
-    /// `TLS_RX` with the next key of a direction that may be the device's.
+    /// Does `setsockopt(TLS_RX)` with the next key of a direction that may be offloaded.
     ///
     /// # Errors
-    /// As [`SocketRx::install`].
+    /// Returns the errors of [`SocketRx::install`].
     pub fn rekey(&mut self, key: TrafficKey, device: &mut dyn OffloadDevice) -> Result<(), Error> {
         self.serve_device(device);
         self.socket.install(key)?;
@@ -169,13 +170,15 @@ impl DeviceSocketRx {
         Ok(())
     }
 
-    /// After a call: does what it left to be asked of the device, and hears the device's questions.
+    /// Carries out the requests to the device that the last call left, and takes the device's
+    /// requests. Call it after each receive call.
     pub fn serve_device(&mut self, device: &mut dyn OffloadDevice) {
         let info = self.socket.key().info();
         self.offload.lock().serve(info, device);
     }
 
-    /// The interface went down: the device's key is gone, software opens (D-5).
+    /// Handles a change of the interface. If it is down, the device's key is deleted and software
+    /// opens the records (D-5).
     pub fn netdev_changed(&mut self, device: &mut dyn OffloadDevice) {
         if device.netdev() == NetdevState::Down {
             let info = self.socket.live_info();
@@ -185,7 +188,7 @@ impl DeviceSocketRx {
         }
     }
 
-    /// The connection is closed (V-RX-6).
+    /// Closes the direction and deletes the device's key (V-RX-6).
     pub fn close_offload(&mut self, device: &mut dyn OffloadDevice) {
         let info = self.socket.live_info();
         let offload = &mut *self.offload.lock();
@@ -194,13 +197,13 @@ impl DeviceSocketRx {
             .close(&mut offload.place.slots(device, info, 0));
     }
 
-    /// Where the direction stands.
+    /// Returns the phase of the direction.
     #[must_use]
     pub fn phase(&self) -> RxPhase {
         self.offload.lock().driver.phase()
     }
 
-    /// How much was done where.
+    /// Returns the numbers of records opened so far.
     #[must_use]
     pub fn tally(&self) -> RxTally {
         self.offload.lock().tally
@@ -241,7 +244,8 @@ impl RecordOpener for SharedRxOffload {
 }
 
 impl RxOffload {
-    /// Looks at the record at the head; its ciphertext is put back where the device has spoilt it (D-12).
+    /// Decides what opens the record at the head, and restores its ciphertext if the device
+    /// decrypted it in part or with the wrong key (D-12).
     fn judge(&mut self, record: &mut [u8], key: &TrafficKey, seq: u64) -> HeadOpener {
         let touch = self.marks.touch(record.len());
         self.note_head(touch, record.len() as u64, seq);
@@ -257,7 +261,7 @@ impl RxOffload {
         HeadOpener::Sealed
     }
 
-    /// The record at the head was opened.
+    /// Moves past the record at the head, which was opened.
     fn spent(&mut self, len: usize) {
         self.marks.consume(len);
         let head = self.marks.head();
@@ -267,7 +271,8 @@ impl RxOffload {
         }
     }
 
-    /// V-RX-1. An install that this call has planned comes first.
+    /// Handles a KeyUpdate that was read (V-RX-1). An install that the same call has requested
+    /// comes first.
     fn key_update_read(&mut self) {
         if self.driver.phase() == RxPhase::Installing {
             self.key_update_waits = true;
@@ -276,7 +281,8 @@ impl RxOffload {
         self.driver.note(RxOffloadEvent::KeyUpdateRead);
     }
 
-    /// The key that was in use until now, and the number its next record would have had (V-RX-4).
+    /// Keeps the key that was in use until now, and the number that its next record would have had
+    /// (V-RX-4).
     fn replaced(&mut self, key: TrafficKey, seq: u64) {
         if let Some(slot) = self.place.key_slot.take() {
             let until = self.arrived.farthest;
@@ -289,7 +295,8 @@ impl RxOffload {
         }
     }
 
-    /// The next key is in use, from the record at the head on, which has the number `seq`.
+    /// Handles the next key, which begins with the record at the head; that record has the number
+    /// `seq`.
     fn rekeyed(&mut self, seq: u64) {
         let queue = UnreadStream {
             head: self.marks.head(),
@@ -311,7 +318,7 @@ impl RxOffload {
         self.tally.regained_bytes += bytes as u64;
     }
 
-    /// Tells the driver and the resync of the record at the head.
+    /// Notifies the driver and the resync of the record at the head.
     fn note_head(&mut self, touch: DeviceTouch, len: u64, seq: u64) {
         let start = self.marks.head();
         let head = ResyncHead {
@@ -331,7 +338,8 @@ impl RxOffload {
         self.note_at(event, (start, seq));
     }
 
-    /// An event; a key that it leads to begins at `place`.
+    /// Passes an event to the driver. If the event requests an install, the key is to begin at
+    /// `place`.
     fn note_at(&mut self, event: RxOffloadEvent, place: RecordPosition) {
         let before = self.driver.deed();
         self.driver.note(event);
@@ -354,14 +362,14 @@ impl RxOffload {
         self.resynchronise(device);
     }
 
-    /// Tells the device the place that is due, and hears its questions (D-13).
+    /// Tells the device the position that is due, and takes its requests (D-13).
     fn resynchronise(&mut self, device: &mut dyn OffloadDevice) {
         let Some(&slot) = self.driver.slot() else {
             return;
         };
         if let Some((offset, seq)) = self.place.tell.take() {
             self.stats.add(Counter::TlsRxDeviceResync);
-            // There is no negative answer: a device that did not hear asks again.
+            // An error needs no handling: a device that did not get the position asks again.
             let _ = device.resync(slot, offset, seq);
         }
         while let Some(request) = device.request(slot) {

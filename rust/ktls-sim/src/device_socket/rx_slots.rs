@@ -8,20 +8,21 @@ use crate::device::{DeviceConnection, OffloadDevice};
 use crate::device_socket::resync::{RecordPosition, ResyncState};
 use crate::planted::{FaultKind, PlantedStream};
 
-/// What the device has of the direction.
+/// The state of the direction that concerns its device.
 #[derive(Debug)]
 pub(super) struct DevicePlace {
     pub(super) connection: DeviceConnection,
-    /// The slot that held the newest key, in the device or deleted.
+    /// The slot that holds or held the newest key. The key may be deleted.
     pub(super) key_slot: Option<SlotId>,
     pub(super) resync: ResyncState,
-    /// A place that the device is to be told.
+    /// A position that the device is to be told.
     pub(super) tell: Option<RecordPosition>,
     pub(super) fault: Option<FaultKind>,
 }
 
 impl DevicePlace {
-    /// The slots of the device for the key of `info`, from the record that starts at `start` on.
+    /// Returns the slots of the device for the key of `info`, which begins with the record at
+    /// `start`.
     pub(super) const fn slots<'a>(
         &'a mut self,
         device: &'a mut dyn OffloadDevice,
@@ -66,7 +67,7 @@ impl KeySlots for RxSlots<'_> {
     }
 
     fn delete(&mut self, slot: SlotId) {
-        // A slot that is gone by itself is as good as deleted.
+        // An error means that the slot is deleted already.
         let _ = self.device.dev_del(slot);
         self.place.tell = None;
     }

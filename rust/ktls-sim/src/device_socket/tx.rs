@@ -1,7 +1,7 @@
 //! A sending socket over a device that works inline.
 //!
-//! One send serves both paths (R-API-2): the socket frames records for the device or seals them, as the
-//! driver tells it, and its operations never change (R-TX-2).
+//! One send call serves both paths (R-API-2): the driver decides whether the socket frames records
+//! for the device or seals them. The operations of the socket never change (R-TX-2).
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::device_socket::tx_records::{
 };
 use crate::planted::{FaultKind, PlantedMachine, PlantedStream};
 
-/// A sending socket and what it knows of its device.
+/// A sending socket and the state that concerns its device.
 #[derive(Debug)]
 pub struct DeviceSocketTx {
     end: SendingEnd,
@@ -39,8 +39,8 @@ struct SendingEnd {
 }
 
 impl DeviceSocketTx {
-    /// Offers the first key, which `socket` has, to a device; refused, the direction stays in software
-    /// (D-2, D-6).
+    /// Offers the first key, which `socket` has, to a device. If the device refuses it, the
+    /// direction stays in software (D-2, D-6).
     pub fn start(
         socket: SocketTx,
         policy: InstallPolicy,
@@ -51,7 +51,7 @@ impl DeviceSocketTx {
         Self::start_with(socket, policy, connection, device, stats, None)
     }
 
-    /// The same with a fault in the driver.
+    /// Starts with a fault planted in the driver. See [`DeviceSocketTx::start`].
     pub(crate) fn start_with(
         mut socket: SocketTx,
         policy: InstallPolicy,
@@ -82,22 +82,22 @@ impl DeviceSocketTx {
         }
     }
 
-    /// The socket.
+    /// Returns the socket.
     #[must_use]
     pub const fn socket(&self) -> &SocketTx {
         &self.end.socket
     }
 
-    /// The socket, to send and to take its bytes.
+    /// Returns the socket, to send and to take its bytes.
     pub const fn socket_mut(&mut self) -> &mut SocketTx {
         &mut self.end.socket
     }
 
-    /// `TLS_TX` with the next key of a direction that may be the device's (R-API-1).
+    /// Does `setsockopt(TLS_TX)` with the next key of a direction that may be offloaded (R-API-1).
     ///
     /// # Errors
-    /// EAGAIN by V17, when a record is open and TCP has no `room` to flush it (V-TX-2): nothing
-    /// changed then. What sealing that record says.
+    /// EAGAIN under the policy V17 if a record is open and TCP has no `room` to flush it (V-TX-2);
+    /// nothing has changed then. Returns the errors of sealing that record.
     pub fn rekey(
         &mut self,
         key: TrafficKey,
@@ -110,11 +110,11 @@ impl DeviceSocketTx {
         self.driver.rekey(key, stream)
     }
 
-    /// Before a sendmsg: where past keys are acknowledged, the open record is closed and the newest key
-    /// goes to the device (R-TX-6, R-TX-7).
+    /// Prepares a sendmsg. If the records of past keys are acknowledged, closes the open record and
+    /// installs the newest key in the device (R-TX-6, R-TX-7).
     ///
     /// # Errors
-    /// What closing the record says; the next sendmsg tries again.
+    /// Returns the errors of closing the record; the next sendmsg tries again.
     pub fn begin_send(
         &mut self,
         device: &mut dyn OffloadDevice,
@@ -125,30 +125,32 @@ impl DeviceSocketTx {
         self.driver.begin_send(stream)
     }
 
-    /// After a sendmsg: tells the device the place that it asked for (D-11).
+    /// Completes a sendmsg: tells the device the position that it asked for (D-11).
     pub fn end_send(&mut self, device: &mut dyn OffloadDevice) {
         let mut records = self.end.records.lock();
         if let (Some(&slot), Some((offset, seq))) = (self.driver.slot(), records.resync_at.take())
             && device.resync(slot, offset, seq).is_err()
         {
-            // The flag is cleared on success only.
+            // The flag is cleared on success only, so that the next record tries again.
             records.resync_wanted = true;
         }
     }
 
-    /// The peer has acknowledged everything below `acked`, and the driver takes note (D-7, R-TX-6).
+    /// Handles an acknowledgement of everything below `acked`, and notifies the driver (D-7,
+    /// R-TX-6).
     pub fn acked(&mut self, acked: u64) {
         self.acked_unnoted(acked);
         self.driver.note(TxOffloadEvent::Acked(acked));
     }
 
-    /// The same for a driver that asks at the next send.
+    /// Handles an acknowledgement of everything below `acked` without notifying the driver, which
+    /// polls at the next send.
     pub fn acked_unnoted(&mut self, acked: u64) {
         self.acked = acked;
         self.end.records.lock().list.trim(acked);
     }
 
-    /// A segment leaves: by the device, by the fallback, or as it is (D-10).
+    /// Sends a segment by the device, by the fallback, or unchanged (D-10).
     pub fn transmit(
         &mut self,
         segment: StreamSegment,
@@ -173,50 +175,51 @@ impl DeviceSocketTx {
         }
     }
 
-    /// Who seals the byte at `offset`, and up to where the answer holds.
+    /// Returns the path of the byte at `offset`, and the offset up to which this path holds.
     #[must_use]
     pub fn path(&self, offset: u64) -> (SealPath, u64) {
         self.end.records.lock().path(offset)
     }
 
-    /// The interface went down: the device's key is gone, the fallback does its work (D-5).
+    /// Handles a change of the interface. If it is down, the device's key is deleted and the
+    /// fallback seals the rest (D-5).
     pub fn netdev_changed(&mut self, device: &mut dyn OffloadDevice) {
         if device.netdev() == NetdevState::Down {
             self.release_device(device);
         }
     }
 
-    /// The connection is closed: what is unacknowledged still leaves (V-TX-8).
+    /// Closes the direction. Unacknowledged bytes can still be sent (V-TX-8).
     pub fn close_offload(&mut self) {
         self.driver.note(TxOffloadEvent::Close);
         self.end.records.lock().seal_by(JobSealer::Caller);
     }
 
-    /// Nothing is unacknowledged any more: the device forgets the connection.
+    /// Deletes the device's key. Call it when nothing is unacknowledged any more.
     pub fn release_device(&mut self, device: &mut dyn OffloadDevice) {
         self.driver.delete(&mut self.end.slots(device));
     }
 
-    /// Where the direction stands.
+    /// Returns the phase of the direction.
     #[must_use]
     pub const fn phase(&self) -> TxPhase {
         self.driver.phase()
     }
 
-    /// How much was done where.
+    /// Returns the numbers of records and segments sealed so far.
     #[must_use]
     pub fn tally(&self) -> TxTally {
         self.end.records.lock().tally
     }
 
-    /// The stream offset behind the last record.
+    /// Returns the stream offset after the last record.
     #[must_use]
     pub fn write_offset(&self) -> u64 {
         self.end.records.lock().write
     }
 }
 
-/// Gives a segment to the device; returns it if the device does not take it.
+/// Submits a segment to the device. Returns the segment if the device does not take it.
 fn submit(
     segment: StreamSegment,
     slot: Option<SlotId>,
@@ -296,7 +299,7 @@ impl KeySlots for TxSlots<'_> {
     }
 
     fn delete(&mut self, slot: SlotId) {
-        // A slot that is gone by itself is as good as deleted.
+        // An error means that the slot is deleted already.
         let _ = self.device.dev_del(slot);
     }
 }
@@ -305,7 +308,7 @@ impl KeySlots for TxSlots<'_> {
 struct DeviceStream<'a> {
     slots: TxSlots<'a>,
     shared: &'a SocketShared,
-    /// Bytes that TCP has room for.
+    /// Number of bytes that TCP has room for.
     room: usize,
     acked: u64,
 }

@@ -1,4 +1,4 @@
-//! The records that a sending direction frames for its device, and the segments made of them.
+//! The records that a sending direction frames for its device, and the segments cut from them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,74 +10,76 @@ use crate::device_socket::fallback::seal_segment;
 use crate::device_socket::record_list::RecordList;
 use crate::nic::framed::frame;
 
-/// The records that a sending direction has made and the device may still need.
+/// The records of a sending direction that the device may still need.
 #[derive(Debug)]
 pub(super) struct DeviceRecords {
     policy: InstallPolicy,
-    /// Who seals the next record; the worker is the device.
+    /// What seals the next record. The worker stands for the device.
     sealer: JobSealer,
     pub(super) list: RecordList,
-    /// The offset where the device's records end, once they do.
+    /// The offset where the device's records end, or `None` while they continue.
     list_end: Option<u64>,
-    /// The key of `list` if it is not the newest.
+    /// The key of `list`, if it is not the newest key.
     past: Option<Arc<TrafficKey>>,
-    /// The offset behind the last record.
+    /// The offset after the last record.
     pub(super) write: u64,
-    /// The device has lost its place (D-11).
+    /// Whether the device has lost its place (D-11).
     pub(super) resync_wanted: bool,
     pub(super) resync_at: Option<(u64, u64)>,
     pub(super) tally: TxTally,
 }
 
-/// How many records and segments of a sending direction went which way.
+/// The numbers of records and segments of a sending direction, by the way in which they were
+/// sealed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct TxTally {
-    /// Records framed for the device.
+    /// Number of records framed for the device.
     pub device_records: u64,
-    /// Records sealed in software.
+    /// Number of records sealed in software.
     pub software_records: u64,
-    /// Bytes of segments sealed by the fallback.
+    /// Number of bytes of segments sealed by the fallback.
     pub fallback_bytes: u64,
-    /// Segments that nobody needed any more.
+    /// Number of segments dropped because their records were acknowledged.
     pub dropped_segments: u64,
 }
 
-/// Who seals the bytes of a stretch of the stream.
+/// The form that the socket makes a range of the stream in, which decides what seals it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum SealPath {
-    /// They are sealed.
+    /// Sealed by software.
     Sealed,
-    /// They are plaintext, framed for the device.
+    /// Framed as plaintext for the device to seal.
     Device,
 }
 
-/// A piece of the stream on its way out.
+/// A segment of the stream on its way to the wire.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StreamSegment {
-    /// The caller's name for it.
+    /// The caller's number for it.
     pub id: u64,
-    /// Where it starts.
+    /// The offset where it starts.
     pub offset: u64,
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// Whether they are sealed: as it was when TCP took them.
+    /// Whether they are sealed or framed, determined when TCP took them.
     pub path: SealPath,
 }
 
 /// What became of a segment (D-10).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum TransmitOutcome {
-    /// The device has it.
+    /// The device has queued it.
     Queued,
-    /// It may leave as it is.
+    /// It may be sent unchanged.
     Pass(Vec<u8>),
-    /// It was sealed by the fallback and may leave.
+    /// It was sealed by the fallback and may be sent.
     Fallback(Vec<u8>),
-    /// Its records are acknowledged: it must not leave, since only its plaintext is left (V-TX-9).
+    /// It must not be sent: its records are acknowledged, and only their plaintext is left
+    /// (V-TX-9).
     Dropped,
 }
 
-/// The records, for the socket that makes them and for the calls that send them.
+/// The records, shared between the socket that makes them and the calls that send them.
 #[derive(Clone, Debug)]
 pub(super) struct SharedRecords(Arc<Mutex<DeviceRecords>>);
 
@@ -136,7 +138,7 @@ impl RecordFramer for SharedRecords {
 }
 
 impl DeviceRecords {
-    /// A record was framed for the device (D-6, D-11).
+    /// Adds a record that was framed for the device (D-6, D-11).
     fn framed(&mut self, seq: u64, record: &[u8]) {
         if std::mem::take(&mut self.resync_wanted) {
             self.resync_at = Some((self.write, seq));
@@ -146,7 +148,7 @@ impl DeviceRecords {
         self.tally.device_records += 1;
     }
 
-    /// A record was sealed in software.
+    /// Counts a record that was sealed in software.
     const fn sealed(&mut self, len: usize) {
         self.write += len as u64;
         self.tally.software_records += 1;
@@ -159,7 +161,8 @@ impl DeviceRecords {
         self.sealer = sealer;
     }
 
-    /// The device has taken a key whose first record will have the number `seq`.
+    /// Begins a new list, after the device has accepted a key whose first record has the number
+    /// `seq`.
     pub(super) fn begin_list(&mut self, seq: u64) {
         if !self.is_naive() {
             self.list = RecordList::new(self.write, seq);
@@ -168,7 +171,7 @@ impl DeviceRecords {
         self.forget_past();
     }
 
-    /// The device has refused a key.
+    /// Ends the list, after the device has refused a key.
     pub(super) fn end_list(&mut self) {
         self.list_end.get_or_insert(self.write);
         self.forget_past();
@@ -183,7 +186,7 @@ impl DeviceRecords {
         self.policy == InstallPolicy::Naive
     }
 
-    /// Who seals the byte at `offset`, and up to where the answer holds.
+    /// Returns the path of the byte at `offset`, and the offset up to which this path holds.
     pub(super) fn path(&self, offset: u64) -> (SealPath, u64) {
         let (start, end) = (self.list.start(), self.list_end.unwrap_or(u64::MAX));
         if offset < start.min(end) {

@@ -1,7 +1,9 @@
-//! Exhaustive search of a small model: a few records and rekeys, with everything that can go wrong at any step.
+//! Exhaustive search of a small model: a few records and rekeys, with every fault possible at every
+//! step.
 //!
-//! The models keep the books that the sockets keep, with records for bytes and generations for keys, and ask
-//! the sockets' own machines ([`ktls_core::offload::TxPhase`], [`ktls_core::offload::RxPhase`]) what to do.
+//! The models keep the state that the sockets keep, with records in place of bytes and generations
+//! in place of keys. They use the state machines of the sockets ([`ktls_core::offload::TxPhase`],
+//! [`ktls_core::offload::RxPhase`]) to decide what to do.
 
 mod rx;
 mod search;

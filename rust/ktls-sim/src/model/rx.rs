@@ -1,4 +1,4 @@
-//! The receiving direction: each generation has a record of data and its KeyUpdate.
+//! Model of the receiving direction: each generation has a record of data and a KeyUpdate.
 
 use ktls_core::offload::{
     InstallPolicy, KeyDeed, RekeyOutcome, RxOffloadEvent, RxPhase, UnreadStream,
@@ -7,37 +7,40 @@ use ktls_core::offload::{
 use super::search::StateModel;
 use super::tx::DeviceVerdict;
 
-/// A receiver with a device that touches what arrives or does not, as it likes, and a link that reorders.
+/// A receiver with a device that may or may not decrypt what arrives, and a link that reorders
+/// packets.
 ///
-/// That is more than any kind of resync can lead to.
+/// This covers more than any kind of resync can lead to.
 #[derive(Clone, Copy, Debug)]
 pub struct RxModel {
-    /// The policy to be judged.
+    /// The policy to check.
     pub policy: InstallPolicy,
-    /// Key updates in the stream.
+    /// Number of key updates in the stream.
     pub rekeys: u8,
 }
 
-/// All that matters of the receiver.
+/// The state of the receiver.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct RxModelState {
     phase: RxPhase,
-    /// What came of each record: the generation of the device's key that was used on it, if any.
+    /// For each record, `None` until it arrives, and then the generation of the device's key that
+    /// was used on it, if any.
     came: Vec<Option<Option<u8>>>,
     head: u8,
     generation: u8,
     paused: bool,
     /// The generation in the device's slot.
     device: Option<u8>,
-    /// The newest key has been in a slot.
+    /// Whether the newest key has been in a slot.
     known: bool,
-    /// Generations that the device had, and up to where they may have been used.
+    /// Generations that the device had, each with the end of the records that it may have been used
+    /// on.
     past: Vec<(u8, u8)>,
     rekeys: u8,
     outcomes: u8,
 }
 
-/// One thing that happens.
+/// A step of the receiver.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RxModelStep {
     Arrives(u8),
@@ -143,7 +146,7 @@ impl RxModelState {
         self.check_device(policy)
     }
 
-    /// V-RX-1: once its KeyUpdate is read, v17's device has no key.
+    /// Checks that with V17 the device has no key once the key's KeyUpdate is read (V-RX-1).
     fn check_device(&self, policy: InstallPolicy) -> Result<(), String> {
         match self.device {
             Some(key) if self.paused && policy == InstallPolicy::V17 => {
@@ -153,7 +156,7 @@ impl RxModelState {
         }
     }
 
-    /// `TLS_RX`
+    /// Does `setsockopt(TLS_RX)` with the next key.
     fn install_key(&mut self, policy: InstallPolicy, verdict: DeviceVerdict) {
         let came = |index: &usize| self.came[*index].is_some();
         let farthest = (0..self.came.len()).filter(came).max();
@@ -202,7 +205,8 @@ impl RxModelState {
         step.deed
     }
 
-    /// The record is under the newest key, and what the device used on it can be undone.
+    /// Checks that the record is under the newest key, and that the decryption by the device can be
+    /// undone.
     fn check_open(&self, touched: Option<u8>) -> Result<(), String> {
         let (head, want, have) = (self.head, self.head / 2, self.generation);
         if want != have {

@@ -1,42 +1,43 @@
-//! Breadth-first search: every state that can be reached, and the shortest way to a broken invariant.
+//! Breadth-first search of every reachable state, for the shortest path to a broken invariant.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt::Debug;
 use std::hash::Hash;
 
-/// Something with states, and steps between them.
+/// A model with states, and steps between them.
 pub trait StateModel {
-    /// A state; equal ones are visited once.
+    /// A state. Equal states are visited once.
     type State: Clone + Debug + Eq + Hash;
-    /// What leads from one to the next.
+    /// A step from one state to the next.
     type Step: Clone + Debug;
 
-    /// Where it begins.
+    /// Returns the first state.
     fn start(&self) -> Self::State;
 
-    /// Every step that there is at a state, whether it can be taken or not.
+    /// Returns every step to try at a state, whether it is possible or not.
     fn steps(&self, state: &Self::State) -> Vec<Self::Step>;
 
-    /// The state after a step, or the invariant that it breaks; none if it cannot be taken.
+    /// Returns the state after a step, or the invariant that the step breaks. Returns `None` if the
+    /// step is not possible at this state.
     fn after(&self, state: Self::State, step: &Self::Step) -> Option<Result<Self::State, String>>;
 }
 
-/// What a search has found.
+/// The result of a search.
 #[derive(Clone, Debug)]
 pub struct ExploredStates<S> {
-    /// States visited.
+    /// Number of states visited.
     pub states: usize,
-    /// Steps taken.
+    /// Number of steps taken.
     pub steps: usize,
-    /// The broken invariant, and the shortest way to it.
+    /// The broken invariant, if any, and the shortest path to it.
     pub violation: Option<(String, Vec<S>)>,
 }
 
-/// Visits every state, nearest first, until an invariant breaks or none is left.
+/// Visits every reachable state, nearest first, until an invariant breaks or no state is left.
 pub fn search<M: StateModel>(model: &M) -> ExploredStates<M::Step> {
     let mut known = HashMap::from([(model.start(), 0)]);
-    // State, the number of the state before it, the step between.
+    // Each entry: a state, the index of the state before it, and the step between them.
     let mut order = vec![(model.start(), 0, None)];
     let (mut next, mut steps) = (0, 0);
     while next < order.len() {

@@ -1,44 +1,47 @@
-//! The sending direction: records are one byte of stream, keys are their generations.
+//! Model of the sending direction: a record is one byte of the stream, and a key is its generation.
 
 use ktls_core::offload::{InstallPolicy, RekeyOutcome, StreamPosition, TxOffloadEvent, TxPhase};
 
 use super::search::StateModel;
 use crate::device_socket::SealPath;
 
-/// A sender with its device, TCP, and a link that loses and reorders.
+/// A sender with its device, TCP, and a link that loses and reorders packets.
 #[derive(Clone, Copy, Debug)]
 pub struct TxModel {
-    /// The policy to be judged.
+    /// The policy to check.
     pub policy: InstallPolicy,
-    /// Records that the program sends.
+    /// Number of records that the program sends.
     pub records: u8,
-    /// Key updates that it does.
+    /// Number of key updates that it does.
     pub rekeys: u8,
 }
 
-/// All that matters of the sender.
+/// The state of the sender.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct TxModelState {
     phase: TxPhase,
-    /// Each record: the generation that was newest when it was written, and who is to seal it.
+    /// For each record, the newest generation when it was written, and what is to seal it.
     written: Vec<(u8, SealPath)>,
-    /// The generation that each record had on the wire first.
+    /// The generation that each record was first sent under.
     seen: Vec<Option<u8>>,
     acked: u8,
-    /// The record that is open, if one is.
+    /// Number of open records, 0 or 1.
     open: u8,
     generation: u8,
-    /// The generation in the device's slot, and how many keys it has had.
+    /// The generation in the device's slot.
     device: Option<u8>,
+    /// Number of keys that the device has had.
     added: u8,
-    /// The generation of the records for the device, when it is not the newest.
+    /// The generation of the device's records, if it is not the newest.
     past: Option<u8>,
     list_start: u8,
-    /// A segment between TCP and the device; one in the device, with the key that it names.
+    /// A segment between TCP and the device.
     taken: Option<u8>,
+    /// A segment in the device, with the number of the key that it names.
     queued: Option<(u8, u8)>,
-    /// Records that travel, and that have arrived.
+    /// The records in flight, as a bit set.
     travelling: u8,
+    /// The records that have arrived, as a bit set.
     arrived: u8,
     ack: Option<u8>,
     rekeys: u8,
@@ -46,7 +49,7 @@ pub struct TxModelState {
     left: u8,
 }
 
-/// One thing that happens.
+/// A step of the sender.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TxModelStep {
     Send(DeviceVerdict),
@@ -65,7 +68,7 @@ pub enum TxModelStep {
     Close,
 }
 
-/// What the device says to a key, if it is asked.
+/// The device's answer to a key, if it is asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DeviceVerdict {
     Installed,
@@ -219,7 +222,7 @@ impl TxModelState {
         Ok(())
     }
 
-    /// An event, and the install that it may ask for.
+    /// Handles an event, and the install that the state machine may request.
     fn step(&mut self, policy: InstallPolicy, event: TxOffloadEvent, verdict: DeviceVerdict) {
         if !self.on(policy, event) {
             return;
@@ -272,7 +275,8 @@ impl TxModelState {
         taken && self.device.is_some() && self.queued.is_none()
     }
 
-    /// A sealed segment passes; the fallback seals one for the device, as long as its record is there.
+    /// Sends a segment without the device: a sealed one as it is, and a framed one by the fallback
+    /// while its record is kept.
     fn fall_back(&mut self, i: u8) -> Result<(), String> {
         let (generation, path) = self.written[usize::from(i)];
         if path == SealPath::Sealed {
@@ -284,7 +288,7 @@ impl TxModelState {
         self.put_on_wire(i, self.past.unwrap_or(self.generation))
     }
 
-    /// A descriptor that names a deleted key does not leave.
+    /// Sends a queued segment, unless its descriptor names a deleted key.
     fn device_seals(&mut self, (i, key): (u8, u8)) -> Result<(), String> {
         match self.device {
             Some(generation) if key == self.added => self.put_on_wire(i, generation),

@@ -1,4 +1,4 @@
-//! Records that a device seals or has opened: plaintext in a record's place
+//! Records that a device is to seal or has opened: plaintext in the layout of a record
 //! (`docs/offload-rules.md`, D-8 and D-12).
 
 use ktls_core::aead::SealJob;
@@ -6,10 +6,10 @@ use ktls_core::error::Error;
 use ktls_core::key::{InnerPlaintext, TrafficKey};
 use ktls_core::wire::{ContentType, HEADER_LEN, Header, TAG_LEN, TLS12, TLS13};
 
-/// Writes one record in the clear, with room for the tag, for a device to seal.
+/// Writes a record as plaintext, with room for the tag, for a device to seal.
 ///
 /// # Panics
-/// When `out` is not exactly as long as the record.
+/// Panics if `out` is not exactly as long as the record.
 pub fn frame(key: &TrafficKey, seq: u64, record_type: u8, plaintext: &[u8], out: &mut [u8]) {
     assert_eq!(out.len(), plaintext.len() + key.overhead());
     let tls13 = key.info().version() == TLS13;
@@ -24,7 +24,7 @@ pub fn frame(key: &TrafficKey, seq: u64, record_type: u8, plaintext: &[u8], out:
     };
     let (head, rest) = out.split_at_mut(key.prepend());
     head[..HEADER_LEN].copy_from_slice(&header.to_bytes());
-    // The running iv of TLS 1.2 is its explicit nonce.
+    // The running IV of TLS 1.2 is the record's explicit nonce.
     let info = key.live_info(seq);
     let explicit = &info.nonce()[info.salt().len()..];
     for (to, from) in head[HEADER_LEN..].iter_mut().zip(explicit) {
@@ -38,10 +38,10 @@ pub fn frame(key: &TrafficKey, seq: u64, record_type: u8, plaintext: &[u8], out:
     }
 }
 
-/// Seals a record that [`frame`] wrote; what stands in the tag's place is not read.
+/// Seals a record that [`frame`] wrote. The bytes in the place of the tag are not read.
 ///
 /// # Panics
-/// When `framed` is shorter than any record of this key.
+/// Panics if `framed` is shorter than any record of this key.
 #[must_use]
 pub fn seal_framed(key: &TrafficKey, seq: u64, framed: &[u8]) -> Vec<u8> {
     let inner = &framed[key.prepend()..framed.len() - TAG_LEN];
@@ -54,8 +54,8 @@ pub fn seal_framed(key: &TrafficKey, seq: u64, framed: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What the first `len` bytes behind `prepend` (header and explicit nonce) are XORed with. GCM only:
-/// its ciphertext is CTR mode.
+/// Returns the keystream that the first `len` bytes after `prepend` (header and explicit nonce) are
+/// XORed with. This works for GCM only, whose ciphertext is that of CTR mode.
 #[must_use]
 pub(crate) fn keystream(key: &TrafficKey, seq: u64, prepend: &[u8], len: usize) -> Vec<u8> {
     let (nonce, aad) = key.protection(seq, prepend, len);
@@ -71,10 +71,11 @@ pub(crate) fn keystream(key: &TrafficKey, seq: u64, prepend: &[u8], len: usize) 
     out
 }
 
-/// Takes the plaintext out of a record that a device has opened and authenticated.
+/// Copies the plaintext of a record that a device has opened and authenticated into `out`.
 ///
 /// # Errors
-/// [`Error::NoContentType`], [`Error::RecordTooShort`], [`Error::NoRoom`]
+/// [`Error::NoContentType`] if a TLS 1.3 record holds only padding, [`Error::RecordTooShort`] if it
+/// is shorter than any record of this key, and [`Error::NoRoom`] if `out` is too short.
 pub fn read_opened(
     key: &TrafficKey,
     record: &[u8],

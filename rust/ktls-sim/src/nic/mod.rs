@@ -1,7 +1,7 @@
-//! A network device that seals and opens records, as far as software can tell.
+//! A simulated network device that seals and opens records.
 //!
-//! It works on segments that come in order for a key, and leaves others alone. Received bytes that
-//! it lost its place in stay ciphertext until a resync.
+//! The device processes the segments that come in order for a key, and leaves others unchanged.
+//! After it has lost its place in a received stream, bytes stay ciphertext until a resync.
 
 pub(crate) mod framed;
 mod search;
@@ -26,7 +26,7 @@ use walk::{RecordWalk, WalkTask};
 pub use framed::{frame, read_opened, seal_framed};
 pub(crate) use walk::xor;
 
-/// The device.
+/// A simulated network device.
 pub struct SimNic {
     provider: &'static dyn Provider,
     capabilities: DeviceCapabilities,
@@ -38,26 +38,26 @@ pub struct SimNic {
     completions: BoundedRing<SegmentCompletion>,
 }
 
-/// How much of everything a device has.
+/// The sizes of a device's tables.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NicSize {
-    /// Key slots.
+    /// Number of key slots.
     pub slots: usize,
-    /// Places of each ring.
+    /// Number of entries of each ring.
     pub depth: usize,
 }
 
-/// One key of one connection and direction.
+/// A key of one connection and direction.
 struct NicContext {
     connection: DeviceConnection,
     direction: Direction,
     key: TrafficKey,
     walk: RecordWalk,
-    /// Sending: the offset that may be submitted next.
+    /// Sending: the offset of the next segment that may be submitted.
     next: u64,
-    /// Sending: what did not come, to be asked about.
+    /// Sending: the offset of a missing segment, to be requested.
     missed: Option<u64>,
-    /// Receiving: the place is lost.
+    /// Receiving: the search for a record header, while the place is lost.
     search: Option<HeaderSearch>,
 }
 
@@ -71,7 +71,7 @@ enum NicSubmission {
 }
 
 impl SimNic {
-    /// A device with empty slots and rings, its interface up.
+    /// Creates a device with empty slots and rings, whose interface is up.
     #[must_use]
     pub const fn new(
         provider: &'static dyn Provider,
@@ -90,7 +90,7 @@ impl SimNic {
         }
     }
 
-    /// Keys in use.
+    /// Returns the number of keys in use.
     #[must_use]
     pub fn slots_taken(&self) -> usize {
         self.slots.len()
@@ -141,7 +141,7 @@ impl SimNic {
         match submission {
             NicSubmission::Segment(mut descriptor) => {
                 let result = self.seal(&mut descriptor);
-                // There is room: the caller checked.
+                // The ring has room: the caller checked it.
                 let _ = self
                     .completions
                     .submit(SegmentCompletion { descriptor, result });
@@ -248,7 +248,7 @@ impl OffloadDevice for SimNic {
         if let Err(error) = self.may_submit(&descriptor) {
             return Err(RefusedDescriptor { descriptor, error });
         }
-        // There is room: it was checked.
+        // The ring has room: `may_submit` checked it.
         let _ = self.submissions.submit(NicSubmission::Segment(descriptor));
         Ok(())
     }
@@ -288,7 +288,7 @@ impl OffloadDevice for SimNic {
 }
 
 impl NicContext {
-    /// A segment to be sealed takes its place in the order, or is not the next one.
+    /// Accepts a segment to be sealed if it is the next one, and remembers a gap otherwise.
     fn take_place(&mut self, descriptor: &SegmentDescriptor) -> Result<(), DeviceError> {
         if descriptor.offset == self.next {
             self.next += descriptor.bytes.len() as u64;
@@ -331,8 +331,8 @@ impl NicContext {
         SegmentMark::Untouched
     }
 
-    /// A segment that is not the next one stays as it is. Where the records go on inside it, or a
-    /// record border behind a gap is known, the place is not lost.
+    /// Handles a segment that is not the next one; its bytes stay unchanged. The place is not lost
+    /// if the segment contains the next byte, or if a record boundary after the gap is known.
     fn catch_up(&mut self, kind: ResyncKind, offset: u64, bytes: &[u8]) {
         let end = offset + bytes.len() as u64;
         if offset > self.walk.position {
@@ -354,7 +354,7 @@ impl NicContext {
         self.search = Some(search);
     }
 
-    /// The record layer told a place.
+    /// Handles a position that the record layer has told the device.
     fn found(&mut self, kind: ResyncKind, offset: u64, rec_seq: u64) {
         let Some(search) = &self.search else {
             return;

@@ -1,34 +1,34 @@
-//! Finding the records again in a stream whose place was lost (D-13, types 0 and 2).
+//! Finds the records again after the device lost its place in a stream (D-13, types 0 and 2).
 
 use ktls_core::wire::HEADER_LEN;
 
 use crate::device::{ResyncKind, ResyncRequest};
 
-/// Looks for headers, asks about one, and counts the records behind it until the answer comes.
+/// Looks for headers, asks about one, and counts the records after it until the answer comes.
 #[derive(Debug, Default)]
 pub(super) struct HeaderSearch {
     guess: Option<HeaderGuess>,
     asked: Vec<ResyncRequest>,
 }
 
-/// A header that may be one, and what follows if it is.
+/// Bytes that look like a header, and the records that follow if they are one.
 #[derive(Debug)]
 struct HeaderGuess {
     /// Offset of its last byte.
     header_end: u64,
     /// The next byte expected.
     position: u64,
-    /// Where the next header has to be.
+    /// Where the next header must start.
     next_start: u64,
-    /// What is there of the next header.
+    /// The bytes of the next header that have come.
     header: Vec<u8>,
-    /// Records from the guessed one up to `next_start`.
+    /// Number of records from the guessed header to `next_start`.
     records: u64,
     window_closed: bool,
 }
 
 impl HeaderSearch {
-    /// Looks at a segment that cannot be worked on.
+    /// Searches a segment that the device cannot open.
     pub(super) fn look(&mut self, kind: ResyncKind, offset: u64, bytes: &[u8]) {
         if kind == ResyncKind::NextHint {
             return;
@@ -44,7 +44,7 @@ impl HeaderSearch {
         }
     }
 
-    /// The next question, once.
+    /// Returns the next question to the record layer, if there is one.
     pub(super) fn request(&mut self) -> Option<ResyncRequest> {
         if self.asked.is_empty() {
             return None;
@@ -52,7 +52,9 @@ impl HeaderSearch {
         Some(self.asked.remove(0))
     }
 
-    /// The answer: the header at `header_end` has the number `rec_seq`. Gives where to go on.
+    /// Handles the answer that the header at `header_end` belongs to the record with the number
+    /// `rec_seq`. Returns the offset and the number of the record to continue at, or `None` if
+    /// another header was asked about.
     pub(super) fn confirm(&self, header_end: u64, rec_seq: u64) -> Option<(u64, u64)> {
         let guess = self.guess.as_ref()?;
         (guess.header_end == header_end)
@@ -90,7 +92,8 @@ impl HeaderSearch {
         });
     }
 
-    /// The device is sure which header it meant once the next one is where it has to be.
+    /// The guess is certain once the next header is where it must be; then the window can be
+    /// closed.
     fn close_window(&mut self) {
         let sure = |guess: &&mut HeaderGuess| guess.records > 1 && !guess.window_closed;
         if let Some(guess) = self.guess.as_mut().filter(sure) {
@@ -103,10 +106,10 @@ impl HeaderSearch {
 }
 
 impl HeaderGuess {
-    /// Follows the records through the next bytes; false when the place is lost.
+    /// Follows the records through the next bytes. Returns `false` if the place is lost.
     fn follow(&mut self, offset: u64, mut bytes: &[u8]) -> bool {
         if offset != self.position {
-            // What was seen already tells nothing new; a gap hides headers.
+            // Bytes that were seen already contain nothing new; a gap may hide headers.
             return offset + (bytes.len() as u64) <= self.position;
         }
         self.position += bytes.len() as u64;
@@ -128,7 +131,8 @@ impl HeaderGuess {
         true
     }
 
-    /// The next header is whole: on to the one behind its record.
+    /// Moves from the next header, which is complete, to the one after its record. Returns `false`
+    /// if it is not a header.
     fn step(&mut self) -> bool {
         if !is_header(&self.header) {
             return false;
@@ -141,7 +145,8 @@ impl HeaderGuess {
     }
 }
 
-/// Five bytes that can be a header of a record: 20 to 23, 03 03, a length in range.
+/// Returns `true` if `bytes` can be a record header: a type from 20 to 23, version 03 03, and a
+/// length in range.
 fn is_header(bytes: &[u8]) -> bool {
     let &[kind, 3, 3, high, low] = bytes else {
         return false;

@@ -1,38 +1,38 @@
-//! Following records through a stream that is given in order.
+//! Processes records in a stream whose bytes come in order.
 
 use ktls_core::key::TrafficKey;
 use ktls_core::wire::{HEADER_LEN, Header, TAG_LEN};
 
 use crate::nic::framed::{keystream, seal_framed};
 
-/// A place in a stream of records under one key.
+/// A position in a stream of records under one key.
 #[derive(Debug)]
 pub(super) struct RecordWalk {
-    /// The next byte.
+    /// The offset of the next byte.
     pub(super) position: u64,
     /// The number of the record that the next byte belongs to.
     pub(super) seq: u64,
-    /// That record so far, before it was worked on.
+    /// The bytes of that record so far, before they were processed.
     record: Vec<u8>,
-    /// Its length, once its header is whole; 0 before.
+    /// Its length; 0 until its header is complete.
     len: usize,
-    /// What its inner plaintext is XORed with.
+    /// The keystream that its inner plaintext is XORed with.
     keystream: Vec<u8>,
-    /// Its tag as this key makes it, once the device sealed it.
+    /// Its tag; empty until the device has sealed the record.
     tag: Vec<u8>,
 }
 
-/// What a device makes of the bytes.
+/// What a device does to the bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum WalkTask {
-    /// Framed records become sealed ones.
+    /// It seals framed records.
     Seal,
-    /// Sealed records become opened ones.
+    /// It opens sealed records.
     Open,
 }
 
 impl RecordWalk {
-    /// Starts at the first byte of a record.
+    /// Starts at the first byte of the record with the number `seq`.
     pub(super) const fn new(position: u64, seq: u64) -> Self {
         Self {
             position,
@@ -44,7 +44,7 @@ impl RecordWalk {
         }
     }
 
-    /// Works on the next bytes in place; false when a tag in them was wrong.
+    /// Processes the next bytes in place. Returns `false` if a tag in them was wrong.
     pub(super) fn run(&mut self, key: &TrafficKey, task: WalkTask, mut bytes: &mut [u8]) -> bool {
         let mut authentic = true;
         self.position += bytes.len() as u64;
@@ -60,13 +60,13 @@ impl RecordWalk {
         authentic
     }
 
-    /// Where the next record starts, once the header of this one is known.
+    /// Returns where the next record starts, or `None` if the header of this one is incomplete.
     pub(super) fn next_start(&self) -> Option<u64> {
         let left = self.len.checked_sub(self.record.len())?;
         (self.len > 0).then(|| self.position + left as u64)
     }
 
-    /// Goes on at a later record.
+    /// Moves to the record at `position`, whose number is `ahead` higher.
     pub(super) fn next_record(&mut self, position: u64, ahead: u64) {
         self.position = position;
         self.seq = self.seq.wrapping_add(ahead);
@@ -74,7 +74,8 @@ impl RecordWalk {
         self.len = 0;
     }
 
-    /// Bytes to the end of header, body or tag, whichever comes next.
+    /// Returns the number of bytes to the end of the header, the body or the tag, whichever comes
+    /// next.
     fn next_border(&self, key: &TrafficKey) -> usize {
         let have = self.record.len();
         if self.len == 0 {
@@ -86,7 +87,7 @@ impl RecordWalk {
         }
     }
 
-    /// Works on a piece that lies in one part of the record.
+    /// Processes a piece that lies within the header, the body or the tag.
     fn work(&mut self, key: &TrafficKey, task: WalkTask, piece: &mut [u8]) {
         let have = self.record.len();
         self.record.extend_from_slice(piece);
@@ -106,7 +107,7 @@ impl RecordWalk {
             return;
         };
         if self.record.len() == key.prepend() {
-            // A header that lies about its length is walked as the shortest record.
+            // A header with a length that is too short is treated as that of the shortest record.
             self.len = (HEADER_LEN + header.len).max(key.prepend() + TAG_LEN);
             let body = self.len - key.prepend() - TAG_LEN;
             self.keystream = keystream(key, self.seq, &self.record, body);
@@ -130,7 +131,7 @@ impl RecordWalk {
     }
 }
 
-/// XORs as many bytes as there are.
+/// XORs `stream` into `bytes`, up to the length of the shorter one.
 pub(crate) fn xor(bytes: &mut [u8], stream: &[u8]) {
     for (byte, key) in bytes.iter_mut().zip(stream) {
         *byte ^= key;

@@ -1,17 +1,18 @@
-//! Ethernet, IPv4 and TCP around bytes.
+//! Ethernet frames with IPv4 and TCP headers.
 
-/// One frame of a host: 0 is the client at port 49152, 1 the server at port 443.
+/// A frame of a host. Host 0 is the client at port 49152, host 1 the server at port 443.
 #[derive(Debug)]
 pub(super) struct EthernetFrame<'a> {
     from: usize,
     flags: FrameFlags,
-    /// Offset in the host's stream, and how much of the other's it acknowledges.
+    /// The offset of its bytes in the host's stream.
     offset: u64,
+    /// The offset that it acknowledges in the other host's stream.
     acked: u64,
     bytes: &'a [u8],
 }
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum FrameFlags {
     Syn,
@@ -50,7 +51,7 @@ impl<'a> EthernetFrame<'a> {
         let len = (IP_LEN + TCP_LEN + self.bytes.len()) as u16;
         let mut header = vec![0x45, 0];
         header.extend_from_slice(&len.to_be_bytes());
-        // No identification, not to be fragmented, 64 hops, TCP.
+        // No identification, do not fragment, 64 hops, TCP.
         header.extend_from_slice(&[0, 0, 0x40, 0, 64, 6, 0, 0]);
         header.extend_from_slice(&[10, 0, 0, near, 10, 0, 0, far]);
         let sum = checksum(&[&header]);
@@ -86,12 +87,14 @@ impl<'a> EthernetFrame<'a> {
     }
 }
 
-/// The sequence number of a stream offset: the one place where offsets become 32 bits and wrap.
+/// Returns the sequence number of a stream offset. Only here are offsets truncated to 32 bits,
+/// where they wrap.
 const fn first(offset: u64) -> u32 {
     ISN.wrapping_add(1).wrapping_add(offset as u32)
 }
 
-/// RFC 1071 over parts of which all but the last have an even length.
+/// Returns the checksum of RFC 1071 over `parts`, of which all but the last must have an even
+/// length.
 fn checksum(parts: &[&[u8]]) -> u16 {
     let words = parts.iter().flat_map(|part| part.chunks(2));
     let mut sum: u32 = words
@@ -105,5 +108,5 @@ fn checksum(parts: &[&[u8]]) -> u16 {
 
 const IP_LEN: usize = 20;
 const TCP_LEN: usize = 20;
-/// Near its end, so that sequence numbers wrap in every capture.
+/// The initial sequence number: near the end of the range, so that numbers wrap in every capture.
 const ISN: u32 = u32::MAX - 1000;

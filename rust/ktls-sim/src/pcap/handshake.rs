@@ -1,4 +1,5 @@
-//! The smallest TLS 1.3 handshake that tells Wireshark suite, randoms and where application data starts.
+//! The smallest TLS 1.3 handshake from which Wireshark learns the cipher suite, the randoms and the
+//! start of application data.
 
 use std::fmt::Write;
 
@@ -10,7 +11,7 @@ use ktls_core::key::TrafficKey;
 use crate::scenario::Scenario;
 use crate::world::secrets;
 
-/// The records of both sides, each flight in one piece.
+/// The records of both sides, one buffer for each flight.
 #[derive(Debug)]
 pub(super) struct HandshakeFlights {
     /// ClientHello; Finished.
@@ -47,13 +48,13 @@ impl HandshakeFlights {
         }
     }
 
-    /// Bytes of each host's stream.
+    /// Returns the length of the handshake in each host's stream, in bytes.
     pub(super) fn lens(&self) -> [u64; 2] {
         let client = self.client.iter().map(Vec::len).sum::<usize>();
         [client as u64, self.server.len() as u64]
     }
 
-    /// The lines of `SSLKEYLOGFILE`.
+    /// Returns the lines of the `SSLKEYLOGFILE`.
     pub(super) fn keylog(&self, scenario: &Scenario) -> String {
         let [client, server] = secrets(scenario);
         let [client_hs, server_hs] = &self.secrets;
@@ -76,7 +77,7 @@ impl HandshakeFlights {
 fn client_hello(suite: u16, random: &[u8; 32]) -> Vec<u8> {
     let mut body = vec![3, 3];
     body.extend_from_slice(random);
-    // No session, one suite, no compression.
+    // No session ID, one cipher suite, no compression.
     body.push(0);
     body.extend_from_slice(&[0, 2]);
     body.extend_from_slice(&suite.to_be_bytes());
@@ -96,7 +97,7 @@ fn server_hello(suite: u16, random: &[u8; 32]) -> Vec<u8> {
     message(2, &body)
 }
 
-/// A handshake message (RFC 8446 §4).
+/// Returns a handshake message (RFC 8446 §4).
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let [_, a, b, c] = (body.len() as u32).to_be_bytes();
     let mut out = vec![kind, a, b, c];

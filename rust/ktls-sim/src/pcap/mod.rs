@@ -1,7 +1,8 @@
-//! The wire as Wireshark sees it, with a key log so that it decrypts.
+//! Packet captures for Wireshark, with a key log to decrypt them.
 //!
-//! A TLS 1.3 stream cannot be decrypted without its handshake, so the capture begins with one: as small as
-//! Wireshark accepts, and sealed under handshake secrets of its own, which the key log holds as well.
+//! Wireshark cannot decrypt a TLS 1.3 stream without its handshake, so the capture begins with one.
+//! It is as small as Wireshark accepts, and sealed under handshake secrets of its own, which are in
+//! the key log too.
 
 mod frame;
 mod handshake;
@@ -12,16 +13,17 @@ use handshake::HandshakeFlights;
 use crate::report::WirePacket;
 use crate::scenario::Scenario;
 
-/// A capture file and the `SSLKEYLOGFILE` for it.
+/// A capture file and its `SSLKEYLOGFILE`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WireCapture {
     /// The file, in the format of libpcap.
     pub pcap: Vec<u8>,
-    /// The key log.
+    /// The contents of the key log.
     pub keylog: String,
 }
 
-/// Captures the packets of a report, which must be of this scenario and with events.
+/// Returns a capture of `packets`, which must come from a run of `scenario` with
+/// [`ReportDetail::Events`](crate::ReportDetail::Events).
 #[must_use]
 pub fn capture(scenario: &Scenario, packets: &[WirePacket]) -> WireCapture {
     let handshake = HandshakeFlights::new(scenario);
@@ -41,12 +43,12 @@ pub fn capture(scenario: &Scenario, packets: &[WirePacket]) -> WireCapture {
 
 struct PcapWriter {
     pcap: Vec<u8>,
-    /// Bytes of handshake in front of each host's stream.
+    /// Length of the handshake before each host's stream, in bytes.
     lens: [u64; 2],
 }
 
 impl PcapWriter {
-    /// The connection and the handshake, one packet a flight.
+    /// Writes the TCP connection setup and the handshake, one packet for each flight.
     fn open(&mut self, handshake: &HandshakeFlights) {
         let [hello, finished] = &handshake.client;
         let [client, server] = self.lens;
@@ -87,7 +89,7 @@ impl PcapWriter {
     }
 }
 
-/// Little endian, microseconds, version 2.4, Ethernet.
+/// Returns the header of a little-endian file, version 2.4, with microseconds and Ethernet frames.
 fn file_header() -> Vec<u8> {
     let mut header = Vec::new();
     header.extend_from_slice(&0xa1b2_c3d4_u32.to_le_bytes());
@@ -98,5 +100,5 @@ fn file_header() -> Vec<u8> {
     header
 }
 
-/// The handshake takes these microseconds.
+/// Microseconds that the handshake takes.
 const AFTER_HANDSHAKE: u64 = 10;

@@ -1,4 +1,5 @@
-//! As much of TCP as the rules of a rekey depend on: segments, acknowledgements, sending again.
+//! The parts of TCP that the rules of a rekey depend on: segments, acknowledgements and
+//! retransmission.
 
 mod receiver;
 mod sender;

@@ -1,11 +1,11 @@
-//! The receiving side: segments with their marks, put in order.
+//! TCP's receiving side: it puts segments and their marks in order.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::device::SegmentMark;
 use crate::device_socket::ArrivedStream;
 
-/// One receiver.
+/// The receiving side of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct TcpReceiver {
     in_order: u64,
@@ -15,7 +15,7 @@ pub(crate) struct TcpReceiver {
 }
 
 impl TcpReceiver {
-    /// A segment has come; of each byte the first copy is kept.
+    /// Accepts a segment. The first copy of each byte is kept.
     pub(crate) fn arrive(&mut self, mut offset: u64, mut bytes: &[u8], mark: SegmentMark) {
         self.farthest = self.farthest.max(offset + bytes.len() as u64);
         while !bytes.is_empty() {
@@ -39,12 +39,13 @@ impl TcpReceiver {
         }
     }
 
-    /// The next piece in order.
+    /// Returns the next piece of the stream in order, with its mark.
     pub(crate) fn next(&mut self) -> Option<(Vec<u8>, SegmentMark)> {
         self.ready.pop_front()
     }
 
-    /// How much of the bytes at `offset` is here already, or else how much is not.
+    /// Returns how many of the `len` bytes at `offset` to skip because they have arrived already,
+    /// and how many to take. One of the two is 0.
     fn fitting(&self, offset: u64, len: usize) -> (usize, usize) {
         let before = self.waiting.range(..=offset).next_back();
         let end = before.map_or(0, |(start, (bytes, _))| start + bytes.len() as u64);

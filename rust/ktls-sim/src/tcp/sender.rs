@@ -1,24 +1,24 @@
-//! The sending side: what is not acknowledged is kept and sent again.
+//! TCP's sending side: it keeps the stream and retransmits what is not acknowledged.
 
 use crate::device_socket::SealPath;
 use crate::report::SentSegment;
 
-/// One sender. The whole stream is kept: runs are short.
+/// The sending side of one connection. It keeps the whole stream, since runs are short.
 #[derive(Debug)]
 pub(crate) struct TcpSender {
     stream: Vec<u8>,
-    /// Where each stretch of one path ends.
+    /// The end offset of each range of the stream that has one path.
     paths: Vec<(u64, SealPath)>,
     acked: u64,
     next: u64,
-    /// The offset behind the last byte ever sent.
+    /// The offset after the last byte ever sent.
     highest: u64,
     duplicates: u32,
     backoff: u32,
     window: u64,
-    /// Counts the timer's restarts, so that an old timer is known.
+    /// Counts the timer's restarts, so that an outdated timer is recognised.
     pub(crate) timer: u64,
-    /// The restart that the running timer belongs to.
+    /// The restart that armed the running timer.
     pub(crate) armed: u64,
 }
 
@@ -29,14 +29,14 @@ pub(crate) struct CutSegment {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What an acknowledgement leads to.
+/// The effect of an acknowledgement.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum AckEffect {
-    /// It says nothing new.
+    /// It acknowledges nothing new.
     Nothing,
-    /// More has arrived.
+    /// It acknowledges more bytes.
     Progress,
-    /// The third of the same: the first missing segment goes again.
+    /// It is the third duplicate, so the first missing segment is retransmitted.
     Resend,
 }
 
@@ -56,7 +56,7 @@ impl TcpSender {
         }
     }
 
-    /// Takes the next bytes of the stream.
+    /// Appends the next bytes of the stream.
     pub(crate) fn take(&mut self, bytes: &[u8], path: SealPath) {
         self.stream.extend_from_slice(bytes);
         let end = self.end();
@@ -66,12 +66,12 @@ impl TcpSender {
         }
     }
 
-    /// The offset behind the last byte taken.
+    /// Returns the offset after the last byte of the stream.
     pub(crate) fn end(&self) -> u64 {
         self.stream.len() as u64
     }
 
-    /// Bytes taken and not acknowledged.
+    /// Returns the number of bytes that are buffered and not acknowledged.
     pub(crate) fn held(&self) -> u64 {
         self.end() - self.acked
     }
@@ -80,7 +80,7 @@ impl TcpSender {
         self.acked
     }
 
-    /// The next segment of at most `most` bytes that the window allows. It has one path.
+    /// Returns the next segment that the window allows, of up to `most` bytes with one path.
     pub(crate) fn next_segment(&mut self, most: usize) -> Option<CutSegment> {
         let limit = self.end().min(self.acked + self.window);
         let cut = self.cut(self.next, limit, most)?;
@@ -89,7 +89,7 @@ impl TcpSender {
         Some(cut)
     }
 
-    /// The first segment that is not acknowledged, again.
+    /// Returns the first unacknowledged segment once more, for retransmission.
     pub(crate) fn first_again(&self, most: usize) -> Option<CutSegment> {
         self.cut(self.acked, self.next, most)
     }
@@ -112,7 +112,7 @@ impl TcpSender {
         AckEffect::Nothing
     }
 
-    /// Nothing came for a timeout: all that is not acknowledged goes again.
+    /// Handles a retransmission timeout: everything that is not acknowledged is sent again.
     pub(crate) fn timed_out(&mut self) {
         self.next = self.acked;
         self.duplicates = 0;
@@ -120,7 +120,7 @@ impl TcpSender {
         self.timer += 1;
     }
 
-    /// How many timeouts of normal length to wait.
+    /// Returns the factor by which backoff multiplies the timeout.
     pub(crate) const fn patience(&self) -> u64 {
         1 << self.backoff
     }

@@ -1,4 +1,4 @@
-//! What the sockets believe of their devices, compared with what the devices have: after every event.
+//! Compares the sockets' record of their devices with what the devices have, after every event.
 
 use ktls_core::crypto_info::Direction;
 use ktls_core::offload::{InstallPolicy, RxPhase, TxPhase};
@@ -11,7 +11,7 @@ use crate::device_socket::SealPath;
 use crate::oracle::{BrokenInvariant, WrongBook};
 
 impl World<'_> {
-    /// Checks the books of both hosts.
+    /// Checks the sockets' record of the device at both hosts.
     pub(super) fn check_books(&mut self) {
         for index in 0..2 {
             if let Err(wrong) = self.hosts[index].check_books(self.scenario.policy) {
@@ -20,7 +20,7 @@ impl World<'_> {
         }
     }
 
-    /// Before a send makes records: the newest key is in the device if it could be.
+    /// Checks, before a send makes records, that the newest key is in the device if it may be.
     pub(super) fn check_installed(&mut self, index: usize) {
         let acked = self.hosts[index].sender.acked();
         let due = match self.hosts[index].tx.phase() {
@@ -37,7 +37,8 @@ impl World<'_> {
         }
     }
 
-    /// A call in which the device took a key has left no record open.
+    /// Checks that no record is open after a call in which the device accepted a key.
+    /// `taken_before` is the number of accepted keys before the call.
     pub(super) fn check_open_record(&mut self, index: usize, taken_before: u64) {
         let host = &self.hosts[index];
         if host.keys_taken() > taken_before && host.tx.socket().open_len() > 0 {
@@ -46,7 +47,7 @@ impl World<'_> {
         }
     }
 
-    /// At the end no device has a key, and each refusal was counted.
+    /// Checks at the end of a run that the device has no key and that each refusal was counted.
     pub(super) fn check_ledger(&mut self, index: usize) {
         let host = &self.hosts[index];
         let stats = &host.shared.stats;
@@ -70,7 +71,7 @@ impl World<'_> {
 }
 
 impl Host {
-    /// How often the device took a key to send with.
+    /// Returns how many keys the device accepted for sending.
     pub(super) fn keys_taken(&self) -> u64 {
         self.ledger.borrow().of(Direction::Tx).taken
     }
@@ -89,13 +90,14 @@ impl Host {
         self.check_gauges(&self.shared.stats)
     }
 
-    /// A verdict follows each install in the same call, and the phase tells whether there is a key.
+    /// Checks that the device's verdict followed each install in the same call, and that the phase
+    /// agrees with whether the device has a key.
     fn check_tx(&self, account: &DirectionLedger, was_down: bool) -> Result<(), WrongBook> {
         let holds = match self.tx.phase() {
             TxPhase::Installing => return Err(WrongBook::NoVerdict),
             TxPhase::Software | TxPhase::Failed => !account.has_key(),
             TxPhase::Offloaded => account.has_key() || was_down,
-            // The old key stays for what is unacknowledged.
+            // The old key may stay for the unacknowledged bytes.
             TxPhase::Pending { .. } | TxPhase::Ready | TxPhase::Closed => true,
         };
         holds.then_some(()).ok_or(WrongBook::WrongPhase)
@@ -114,7 +116,8 @@ impl Host {
         holds.then_some(()).ok_or(WrongBook::WrongPhase)
     }
 
-    /// The next record is made for who is to seal it.
+    /// Checks that the next record is framed for the device if, and only if, the device is to seal
+    /// it.
     fn check_placement(&self) -> Result<(), WrongBook> {
         let (path, _) = self.tx.path(self.tx.write_offset());
         if (path == SealPath::Device) != self.tx.phase().on_device() {
@@ -123,7 +126,8 @@ impl Host {
         Ok(())
     }
 
-    /// Exactly one carrier for each direction of an open socket, none of a closed one.
+    /// Checks that an open socket counts exactly one carrier for each direction, and a closed one
+    /// none.
     fn check_gauges(&self, stats: &Stats) -> Result<(), WrongBook> {
         let open = i64::from(!self.closed);
         for (software, device, rekey, rekeying) in [

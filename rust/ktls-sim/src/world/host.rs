@@ -1,4 +1,4 @@
-//! One end: programs, socket, TCP and device.
+//! One end of the connection: programs, socket, TCP and device.
 
 use std::collections::BTreeMap;
 
@@ -27,26 +27,26 @@ pub(super) struct Host {
     pub(super) rx: DeviceSocketRx,
     pub(super) shared: SocketShared,
     pub(super) device: Box<dyn OffloadDevice>,
-    /// The account of the keys in it.
+    /// The ledger of the keys in the device.
     pub(super) ledger: SharedLedger,
     pub(super) sender: TcpSender,
     pub(super) receiver: TcpReceiver,
     pub(super) writer: WriterProgram,
     pub(super) reader: ReaderProgram,
-    /// What this host sent, and what becomes of it.
+    /// Checks what becomes of the bytes that this host sent.
     pub(super) oracle: ByteOracle,
     /// The keys of this host's stream.
     pub(super) keys: DirectionKeys,
-    /// The keys of the other's.
+    /// The keys of the other host's stream.
     pub(super) peer_keys: DirectionKeys,
-    /// Where the stream of each generation starts.
+    /// The offset at which each generation of keys starts.
     pub(super) generations: Vec<u64>,
-    /// The segments that wait between TCP and device, by their number.
+    /// The segments queued between TCP and the device, by their number.
     pub(super) queue: BTreeMap<u64, CutSegment>,
-    /// The segments that wait in the device, by their number.
+    /// The segments queued in the device, with their numbers.
     pub(super) in_device: Vec<(u64, SentSegment)>,
     pub(super) ticking: bool,
-    /// Ticks in a row that completed nothing.
+    /// Number of consecutive ticks that completed nothing.
     idle_ticks: usize,
     pub(super) closed: bool,
     pub(super) phases: (TxPhase, RxPhase),
@@ -55,22 +55,22 @@ pub(super) struct Host {
 /// The writing program.
 #[derive(Debug, Default)]
 pub(super) struct WriterProgram {
-    /// Messages until the next key update.
+    /// Number of messages until the next key update.
     pub(super) messages: u32,
-    /// Key updates done.
+    /// Number of key updates done.
     pub(super) rekeys: u32,
-    /// The KeyUpdate is sent and `TLS_TX` is not done.
+    /// Whether a KeyUpdate was sent and its `TLS_TX` is still to be done.
     pub(super) owes_key: bool,
-    /// What the next message starts with.
+    /// Determines the bytes of the next message.
     pub(super) counter: u8,
 }
 
 /// The reading program.
 #[derive(Debug, Default)]
 pub(super) struct ReaderProgram {
-    /// Its turn is planned.
+    /// Whether its next read is scheduled.
     pub(super) planned: bool,
-    /// The generation that it reads.
+    /// The generation of the key that it reads with.
     pub(super) generation: u32,
 }
 
@@ -142,13 +142,14 @@ impl Host {
         self.rx.phase() == RxPhase::Offloaded
     }
 
-    /// The generation of the key that sealed the byte at `offset`.
+    /// Returns the generation of the key that sealed the byte at `offset`.
     pub(super) fn generation(&self, offset: u64) -> u32 {
         self.generations.partition_point(|&start| start <= offset) as u32 - 1
     }
 
-    /// A tick ended with this completion: what is older is lost in the device, and after as many ticks as
-    /// the ring is deep everything is.
+    /// Drops the segments that were lost in the device, at the end of a tick whose last completion
+    /// was `last`. Older segments are lost; after `depth` ticks without a completion, all of them
+    /// are.
     pub(super) fn forget_lost(&mut self, last: Option<u64>, depth: usize) {
         let Some(last) = last else {
             self.idle_ticks += 1;
@@ -161,7 +162,7 @@ impl Host {
         self.in_device.retain(|(id, _)| *id > last);
     }
 
-    /// TCP is done with a closed connection: the device forgets it.
+    /// Releases the device if the connection is closed and TCP has no more bytes of it.
     pub(super) fn release_if_done(&mut self) {
         if self.closed && self.sender.held() == 0 && self.tx.socket().wire().is_empty() {
             self.tx.release_device(&mut *self.device);

@@ -8,7 +8,7 @@ use ktls_core::key::TrafficKey;
 
 use crate::scenario::Scenario;
 
-/// All generations of one direction, made when they are asked for.
+/// The keys of all generations of one direction, derived on demand.
 #[derive(Debug)]
 pub(super) struct DirectionKeys {
     secret: TrafficSecret,
@@ -33,12 +33,12 @@ impl DirectionKeys {
     }
 }
 
-/// The key of a struct.
+/// Returns the traffic key for a `crypto_info` struct.
 pub(super) fn expand(info: CryptoInfo) -> TrafficKey {
     TrafficKey::new(info, &PROVIDER).expect(KNOWN)
 }
 
-/// The first traffic secrets of both hosts' streams.
+/// Returns the first traffic secrets of both hosts' streams.
 #[must_use]
 pub fn secrets(scenario: &Scenario) -> [TrafficSecret; 2] {
     let mut rng = Rng::with_seed(scenario.seed ^ OF_SECRETS);

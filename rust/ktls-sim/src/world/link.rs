@@ -1,11 +1,11 @@
-//! What a bad link does to packets.
+//! The link: it loses, delays and duplicates packets.
 
 use super::{ScheduledEvent, World};
 use crate::report::{EventKind, SealedBy, SentSegment, WirePacket};
 use crate::scenario::ReportDetail;
 
 impl World<'_> {
-    /// A segment leaves a host: its bytes are checked, and travel in packets.
+    /// Sends a segment of a host: checks its bytes and puts them on the link in packets.
     pub(super) fn put_on_wire(
         &mut self,
         from: usize,
@@ -39,7 +39,7 @@ impl World<'_> {
         }
     }
 
-    /// An acknowledgement of all that has come in order.
+    /// Sends an acknowledgement of everything that has arrived in order.
     pub(super) fn send_ack(&mut self, from: usize) {
         let acked = self.hosts[from].receiver.arrived().in_order;
         self.capture(from, 0, &[]);

@@ -1,4 +1,4 @@
-//! The run: two hosts, the events between them, and time.
+//! A run: two hosts, the events between them, and virtual time.
 
 mod books;
 mod host;
@@ -28,19 +28,22 @@ pub fn run(scenario: &Scenario) -> RunReport {
     World::new(scenario, None, None).run(&mut || true)
 }
 
-/// The same with a fault in the driver of the key updates of one direction, at both hosts.
+/// Runs a scenario with a fault planted in the driver of one direction's key updates, at both
+/// hosts.
 #[must_use]
 pub fn run_planted(scenario: &Scenario, fault: PlantedFault) -> RunReport {
     World::new(scenario, None, Some(fault)).run(&mut || true)
 }
 
-/// The same, with a line for everything that the devices are asked.
+/// Runs a scenario and appends a line to `log` for each call to the devices.
 #[must_use]
 pub fn run_traced(scenario: &Scenario, log: &TraceLog) -> RunReport {
     run_while(scenario, log, &mut || true)
 }
 
-/// The same, as long as `go_on` says so, which is asked now and then.
+/// Runs a scenario, with a line in `log` for each call to the devices, until `go_on` returns
+/// `false`. `go_on` is called every few thousand events; a run that it ends has the violation
+/// [`BrokenInvariant::TooLong`].
 #[must_use]
 pub fn run_while(
     scenario: &Scenario,
@@ -53,7 +56,7 @@ pub fn run_while(
 struct World<'s> {
     scenario: &'s Scenario,
     now: u64,
-    /// Counts the events, so that those of one moment keep their order.
+    /// Counts the scheduled events, so that those of the same time keep their order.
     ticket: u64,
     agenda: BinaryHeap<Reverse<(u64, u64, ScheduledEvent)>>,
     hosts: [Host; 2],
@@ -62,22 +65,22 @@ struct World<'s> {
     events: Vec<RunEvent>,
     packets: Vec<WirePacket>,
     violation: Option<InvariantViolation>,
-    /// A socket was closed while something was under way.
+    /// Whether a socket was closed while data was in flight.
     early: bool,
-    /// Bytes that went on the wire.
+    /// Number of bytes sent on the wire.
     carried: usize,
 }
 
-/// Something to be done at some time.
+/// An event that is scheduled for some time.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum ScheduledEvent {
-    /// The writing program has its turn.
+    /// The writing program runs.
     Write(usize),
-    /// The reading program has its turn.
+    /// The reading program runs.
     Read(usize),
     /// The reading program installs the key of this generation.
     ReadKey(usize, u32),
-    /// Bytes arrive.
+    /// A packet arrives.
     Packet {
         to: usize,
         offset: u64,
@@ -88,11 +91,11 @@ enum ScheduledEvent {
         to: usize,
         acked: u64,
     },
-    /// TCP's timer, of this restart, runs out.
+    /// TCP's timer of this restart expires.
     Timer(usize, u64),
-    /// The segment of this number leaves the host's queue.
+    /// The segment with this number leaves the host's queue.
     Leave(usize, u64),
-    /// The device works.
+    /// The device processes descriptors.
     Tick(usize),
     Down(usize),
     Up(usize),
@@ -180,7 +183,7 @@ impl<'s> World<'s> {
         }
     }
 
-    /// True while something is to be sent, or has not arrived.
+    /// Returns `true` while something is still to be sent or has not arrived.
     fn is_under_way(&self) -> bool {
         let mut entries = self.agenda.iter();
         entries.any(|Reverse((_, _, entry))| matches!(entry, ScheduledEvent::Write(_)))
@@ -195,7 +198,7 @@ impl<'s> World<'s> {
         self.note(index, kind);
     }
 
-    /// The socket is closed; what is unacknowledged still leaves.
+    /// Closes the socket. Unacknowledged bytes are still sent.
     fn close(&mut self, index: usize) {
         let host = &mut self.hosts[index];
         if std::mem::replace(&mut host.closed, true) {
@@ -207,7 +210,7 @@ impl<'s> World<'s> {
         self.note(index, EventKind::Closed);
     }
 
-    /// Everything has been said: both ends close, and the books are checked.
+    /// Closes both ends after the last event, and checks completeness, counters and ledgers.
     fn finish(&mut self) {
         for index in 0..2 {
             self.close(index);
@@ -267,7 +270,7 @@ impl<'s> World<'s> {
         }
     }
 
-    /// Time goes on.
+    /// Advances the clock to `time`, and adds up the time without a device.
     fn pass(&mut self, time: u64) {
         for (index, host) in self.hosts.iter().enumerate() {
             if host.closed {
@@ -338,7 +341,7 @@ const RX_OUTCOMES: [Counter; 3] = [
     Counter::TlsRxRekeyFallback,
     Counter::TlsRxRekeyAborted,
 ];
-/// A run that takes more, or carries more, is given up.
+/// The limits of a run, in events and in bytes on the wire.
 const MOST_STEPS: usize = 1_000_000;
 const MOST_BYTES: usize = 256 << 20;
 const ASK_EVERY: usize = 4096;

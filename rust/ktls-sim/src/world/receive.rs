@@ -11,11 +11,12 @@ use super::{ScheduledEvent, World};
 use crate::oracle::BrokenInvariant;
 use crate::report::EventKind;
 
-/// What one receive call gave.
+/// The record type and the bytes that one receive call returned; `None` if there was nothing to
+/// read.
 type ReceiveOutcome = Result<Option<(u8, Vec<u8>)>, CallFault>;
 
 impl World<'_> {
-    /// A packet arrives: the device opens it if it can, and TCP puts it in order.
+    /// Handles an arriving packet: the device opens it if it can, and TCP puts it in order.
     pub(super) fn packet_arrives(&mut self, index: usize, offset: u64, mut bytes: Vec<u8>) {
         let host = &mut self.hosts[index];
         let connection = crate::device::DeviceConnection(1);
@@ -36,7 +37,7 @@ impl World<'_> {
         }
     }
 
-    /// The program reads until there is nothing more.
+    /// Lets the program read until there is nothing more to read.
     pub(super) fn read(&mut self, index: usize) {
         self.hosts[index].reader.planned = false;
         if self.hosts[index].closed {
@@ -68,7 +69,7 @@ impl World<'_> {
         }
     }
 
-    /// `TLS_RX`
+    /// Does `setsockopt(TLS_RX)` with the key of `generation`.
     pub(super) fn install_read_key(&mut self, index: usize, generation: u32) {
         let host = &mut self.hosts[index];
         if host.closed {
@@ -88,7 +89,7 @@ impl World<'_> {
 }
 
 impl Host {
-    /// The socket takes what TCP has in order.
+    /// Feeds the socket everything that TCP has in order.
     fn feed_socket(&mut self) {
         while let Some((bytes, mark)) = self.receiver.next() {
             let space = self.rx.socket_mut().space(bytes.len());
@@ -98,7 +99,7 @@ impl Host {
         }
     }
 
-    /// One call with room for `len` bytes and a control message; none when there is nothing to read.
+    /// Does one receive call with room for `len` bytes and a control message.
     fn receive(&mut self, len: usize) -> ReceiveOutcome {
         let mut buffer = vec![0; len];
         let slices: &mut [&mut [u8]] = &mut [&mut buffer];

@@ -13,7 +13,7 @@ use crate::scenario::AckNotice;
 use crate::tcp::{AckEffect, CutSegment};
 
 impl World<'_> {
-    /// The program sends a message, a KeyUpdate, or installs the key that it owes.
+    /// Lets the program send a message or a KeyUpdate, or install the key that follows a KeyUpdate.
     pub(super) fn write(&mut self, index: usize) {
         if self.hosts[index].closed {
             return;
@@ -44,7 +44,7 @@ impl World<'_> {
             return Ok(true);
         }
         if writer.rekeys == self.scenario.rekeys {
-            // The last record may be open.
+            // The last record may still be open; another type closes it.
             self.send(index, &[0], Some(21), PartialRecord::Seal)?;
             return Ok(false);
         }
@@ -52,7 +52,8 @@ impl World<'_> {
         let message = Reply::NotRequested.message();
         self.send(index, &message, Some(22), PartialRecord::Seal)?;
         if self.scenario.policy != InstallPolicy::V17 && self.happens(self.scenario.more) {
-            // Data between KeyUpdate and key stays open, and goes under the new key (K-24).
+            // Data between KeyUpdate and key stays in the open record and is sealed under the new
+            // key (K-24).
             self.send(index, &[7; 9], None, PartialRecord::KeepOpen)?;
         }
         Ok(true)
@@ -96,7 +97,8 @@ impl World<'_> {
         Ok(())
     }
 
-    /// `TLS_TX`; V17 may want to be asked again.
+    /// Does `setsockopt(TLS_TX)` with the next key. The call is repeated later if the policy V17
+    /// fails it with EAGAIN.
     fn install_write_key(&mut self, index: usize) -> Result<bool, CallFault> {
         let room = self.room(index) as usize;
         let host = &mut self.hosts[index];
@@ -121,7 +123,7 @@ impl World<'_> {
         Ok(true)
     }
 
-    /// What the socket has goes to TCP, and what TCP's window allows goes out.
+    /// Moves the socket's records to TCP, and sends the segments that TCP's window allows.
     pub(super) fn pump(&mut self, index: usize) {
         self.feed_tcp(index);
         let most = self.scenario.link.mss * self.scenario.link.tso;
@@ -144,7 +146,7 @@ impl World<'_> {
         }
     }
 
-    /// TCP lets a segment go; it may wait in a queue before the device is asked.
+    /// Sends a segment of TCP, which may wait in the host's queue before it reaches the device.
     fn transmit(&mut self, index: usize, cut: CutSegment) {
         self.summary.segments += 1;
         self.summary.retransmissions += u64::from(cut.sent.retransmission);
@@ -193,7 +195,7 @@ impl World<'_> {
         }
     }
 
-    /// The device works on what it was given.
+    /// Lets the device process queued segments, and sends what it completed.
     pub(super) fn tick(&mut self, index: usize) {
         let mut last = None;
         self.hosts[index].ticking = false;
@@ -252,7 +254,8 @@ impl World<'_> {
         }
     }
 
-    /// One timer for each restart: an acknowledgement or a timeout makes the older ones void.
+    /// Schedules one timer for each restart; an acknowledgement or a timeout invalidates the older
+    /// timers.
     fn restart_timer(&mut self, index: usize) {
         let sender = &mut self.hosts[index].sender;
         let due = sender.held() > 0 && sender.timer != sender.armed;

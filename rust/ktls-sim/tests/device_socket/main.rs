@@ -1,4 +1,4 @@
-//! Key updates of the sockets' own directions over a simulated device.
+//! Key updates of sockets over a simulated device.
 
 mod receive;
 mod send;
@@ -215,7 +215,7 @@ impl Receiver {
         }
     }
 
-    /// A record in one segment.
+    /// Receives a record in one segment.
     fn arrives(&mut self, fill: u8, seq: u64, record_type: u8, data: &[u8]) -> SegmentMark {
         let mut bytes = sealed(fill, seq, record_type, data);
         let mark = self.nic.receive(ONE, self.offset, &mut bytes);
@@ -223,7 +223,7 @@ impl Receiver {
         mark
     }
 
-    /// A segment that comes from the device.
+    /// Feeds the socket a segment that comes from the device.
     fn takes(&mut self, bytes: &[u8], mark: SegmentMark) {
         self.offset += bytes.len() as u64;
         let space = self.rx.socket_mut().space(bytes.len());
@@ -266,7 +266,7 @@ fn a_record_that_the_device_opened_is_bad_under_the_next_key() {
         receiver.rekey(1);
         let bad = CallFault::Tls(ktls_core::Error::BadTag);
         assert_eq!(receiver.receive(), Err(bad), "{policy}: as in software");
-        // The key that fits saves it (K-21).
+        // The right key still opens it (K-21).
         receiver.rekey(0);
         assert_eq!(receiver.receive().unwrap(), b"old", "{policy}");
     }

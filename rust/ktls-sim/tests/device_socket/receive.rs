@@ -1,4 +1,4 @@
-//! What a receiving direction owes its device, rule by rule of `docs/offload-rules.md`.
+//! Checks a receiving direction over its device, rule by rule of `docs/offload-rules.md`.
 
 use ktls_core::offload::{InstallPolicy, RxPhase};
 use ktls_core::stats::Counter;
@@ -12,7 +12,7 @@ impl Receiver {
         self.shared.stats.value(counter)
     }
 
-    /// Up to a KeyUpdate that was read, and a record behind it that was not.
+    /// Returns a receiver that has read a KeyUpdate, with an unread record after it.
     fn with_a_record_behind_the_key_update() -> Self {
         let mut receiver = Self::new(InstallPolicy::V17);
         receiver.arrives(0, 0, 22, KEY_UPDATE);
@@ -38,7 +38,7 @@ fn a_record_that_the_device_opened_in_part_is_opened_in_software() {
     assert_eq!((tally.device_records, tally.regained_records), (0, 1));
     assert_eq!(tally.regained_bytes, 12 - 5);
 
-    // The device finds its place at the next record, and opens the one behind it.
+    // The device finds its place at the next record, and opens the one after it.
     assert_eq!(
         receiver.arrives(0, 1, 23, b"sealed"),
         SegmentMark::Untouched

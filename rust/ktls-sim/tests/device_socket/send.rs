@@ -1,4 +1,4 @@
-//! What a sending direction owes its device, rule by rule of `docs/offload-rules.md`.
+//! Checks a sending direction over its device, rule by rule of `docs/offload-rules.md`.
 
 use ktls_core::offload::{InstallPolicy, TxPhase};
 use ktls_core::socket::{PartialRecord, SocketShared, SocketTx};
@@ -8,7 +8,7 @@ use ktls_sim::device_socket::{DeviceSocketTx, SealPath, StreamSegment, TransmitO
 
 use super::{ONE, Sender, key, nic, sealed};
 
-/// Length of a record of `len` bytes.
+/// Returns the length of a record with `len` bytes of plaintext.
 const fn record(len: u64) -> u64 {
     len + 22
 }
@@ -18,7 +18,7 @@ impl Sender {
         self.shared.stats.value(counter)
     }
 
-    /// The segment from `from` to `to`, as TCP has it.
+    /// Returns the segment from `from` to `to`, as TCP has it.
     fn segment(&self, from: u64, to: u64) -> StreamSegment {
         StreamSegment {
             id: from,
@@ -101,7 +101,7 @@ fn a_device_that_lost_its_place_is_told_it_until_it_listens() {
         let segment = segment(&sender, nth);
         assert_eq!(sender.transmit(segment), TransmitOutcome::Queued, "{nth}");
     }
-    // The ring is full: it cannot be told at the ninth record.
+    // The ring is full, so the position cannot be told at the ninth record.
     sender.send(b"a", PartialRecord::Seal);
     sender.nic.tick(8);
     sender.send(b"a", PartialRecord::Seal);
