@@ -40,7 +40,7 @@ fn sums_up(parts: &[&[u8]]) -> bool {
 }
 
 #[test]
-fn every_frame_has_its_checksums_and_every_packet_its_frame() {
+fn every_packet_is_one_frame_with_correct_checksums() {
     let report = run(&scenario());
     let capture = capture(&scenario(), &report.packets);
     let frames = frames(&capture.pcap);

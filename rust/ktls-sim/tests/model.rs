@@ -32,7 +32,7 @@ fn a_receiver_holds_the_invariants_in_every_state() {
 }
 
 #[test]
-fn the_naive_policy_is_caught_by_the_shortest_way() {
+fn the_search_finds_the_shortest_path_to_a_fault_of_the_naive_policy() {
     let (broken, way) = search(&sender(InstallPolicy::Naive)).violation.unwrap();
     println!("{broken}: {way:#?}");
     assert!(broken.contains("now under key"), "{broken}");

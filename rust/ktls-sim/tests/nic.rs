@@ -97,7 +97,7 @@ fn sealed_by(nic: &mut SimNic) -> Result<Vec<u8>, DeviceError> {
 
 /// D-8.
 #[test]
-fn the_device_seals_what_software_seals_however_the_stream_is_cut() {
+fn the_device_seals_as_software_does_wherever_the_stream_is_cut() {
     for version in [TLS12, TLS13] {
         for cipher_type in [51, 52] {
             let info = info(version, cipher_type);
@@ -118,7 +118,7 @@ fn the_device_seals_what_software_seals_however_the_stream_is_cut() {
 
 /// D-9, D-10.
 #[test]
-fn the_fallback_seals_any_piece_as_software_seals_it() {
+fn the_fallback_seals_any_range_as_software_does() {
     let info = info(TLS13, 51);
     let key = TrafficKey::new(info.clone(), &PROVIDER).unwrap();
     let stream = stream(&info, &[5, 0, 30]);
@@ -134,7 +134,7 @@ fn the_fallback_seals_any_piece_as_software_seals_it() {
 
 /// D-12.
 #[test]
-fn the_device_opens_what_software_seals_however_the_stream_is_cut() {
+fn the_device_opens_what_software_seals_wherever_the_stream_is_cut() {
     for version in [TLS12, TLS13] {
         let info = info(version, 51);
         let stream = stream(&info, &[0, 1, 40, 3, 17]);
@@ -154,7 +154,7 @@ fn the_device_opens_what_software_seals_however_the_stream_is_cut() {
 
 /// D-10, D-11.
 #[test]
-fn a_segment_that_is_not_the_next_is_refused_and_a_resync_finds_the_place() {
+fn an_out_of_order_segment_is_refused_until_a_resync() {
     let info = info(TLS13, 51);
     let stream = stream(&info, &[20, 20, 20]);
     let mut nic = roomy(ResyncKind::DriverRequest);
@@ -176,7 +176,7 @@ fn a_segment_that_is_not_the_next_is_refused_and_a_resync_finds_the_place() {
 
 /// D-3.
 #[test]
-fn a_descriptor_of_a_deleted_key_never_leaves() {
+fn a_descriptor_of_a_deleted_key_completes_as_stale() {
     let info = info(TLS13, 51);
     let stream = stream(&info, &[20]);
     let mut nic = roomy(ResyncKind::DriverRequest);
@@ -191,7 +191,7 @@ fn a_descriptor_of_a_deleted_key_never_leaves() {
 
 /// D-1.
 #[test]
-fn a_device_takes_aes_gcm_and_tls13_where_its_driver_says_so() {
+fn a_device_accepts_aes_gcm_and_tls13_only_if_its_driver_opts_in() {
     let size = NicSize { slots: 9, depth: 1 };
     for tls13 in [false, true] {
         let capabilities = DeviceCapabilities {
@@ -219,7 +219,7 @@ fn a_device_takes_aes_gcm_and_tls13_where_its_driver_says_so() {
 
 /// D-2.
 #[test]
-fn a_device_refuses_with_the_errno_of_a_driver() {
+fn each_refusal_has_the_errno_of_a_driver() {
     let mut nic = nic(ResyncKind::DriverRequest, NicSize { slots: 1, depth: 1 });
     let add = |nic: &mut SimNic, cipher| nic.dev_add(ONE, Direction::Tx, &info(TLS13, cipher), 0);
     let refused = |result: Result<SlotId, DeviceError>| {
@@ -264,7 +264,7 @@ fn a_gap_inside_a_record_costs_that_record_only() {
 
 /// D-13.
 #[test]
-fn a_lost_place_is_found_again_by_each_kind_of_resync() {
+fn each_kind_of_resync_finds_a_lost_place() {
     for kind in KINDS {
         let info = info(TLS13, 51);
         let stream = stream(&info, &[50; 8]);

@@ -54,7 +54,7 @@ fn changes_something(policy: InstallPolicy, fault: PlantedFault) -> bool {
 }
 
 #[test]
-fn random_runs_find_each_fault_that_the_driver_could_have() {
+fn random_runs_find_every_planted_fault() {
     for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
         for fault in faults().filter(|&fault| changes_something(policy, fault)) {
             let found = runs_until_found(policy, fault);
@@ -64,7 +64,7 @@ fn random_runs_find_each_fault_that_the_driver_could_have() {
 }
 
 #[test]
-fn without_a_fault_the_same_runs_hold() {
+fn runs_without_a_fault_hold_the_invariants() {
     for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
         for seed in 0..100 {
             let report = run(&Scenario::random(seed, policy));

@@ -28,7 +28,7 @@ fn hundreds_of_random_runs_hold_every_invariant() {
 }
 
 #[test]
-fn two_hundred_key_updates_each_way_survive_a_loss_of_a_fifth() {
+fn two_hundred_key_updates_each_way_survive_twenty_percent_loss() {
     for policy in SOUND {
         let scenario = Scenario {
             policy,
@@ -52,7 +52,7 @@ fn two_hundred_key_updates_each_way_survive_a_loss_of_a_fifth() {
 
 /// The runs above prove little unless all of these faults happen in them.
 #[test]
-fn random_runs_go_through_everything_that_can_go_wrong() {
+fn random_runs_exercise_every_kind_of_fault() {
     for policy in SOUND {
         let mut sum = [0_u64; 12];
         for seed in 0..1500 {
@@ -80,7 +80,7 @@ fn random_runs_go_through_everything_that_can_go_wrong() {
 }
 
 #[test]
-fn the_same_scenario_gives_the_same_run() {
+fn equal_scenarios_lead_to_equal_runs() {
     let scenario = Scenario {
         detail: ReportDetail::Events,
         ..Scenario::random(11, InstallPolicy::V17)
@@ -93,7 +93,7 @@ fn the_same_scenario_gives_the_same_run() {
 }
 
 #[test]
-fn the_naive_policy_breaks_the_stream_and_the_shortest_trace_shows_it() {
+fn the_naive_policy_breaks_the_stream() {
     let broken = (0..300).filter_map(|seed| {
         let log = TraceLog::default();
         let report = run_traced(&Scenario::random(seed, InstallPolicy::Naive), &log);
@@ -132,7 +132,7 @@ fn a_refused_key_leaves_the_direction_in_software() {
 
 /// R-TX-5.
 #[test]
-fn keys_that_come_while_one_waits_never_reach_the_device() {
+fn only_the_last_of_several_pending_keys_reaches_the_device() {
     let scenario = Scenario {
         rekeys: 30,
         messages: 0,
@@ -157,7 +157,7 @@ fn keys_that_come_while_one_waits_never_reach_the_device() {
 
 /// D-3.
 #[test]
-fn a_connection_that_is_over_leaves_no_key_in_its_devices() {
+fn a_finished_connection_leaves_no_key_in_its_devices() {
     for policy in SOUND {
         for seed in 0..200 {
             let log = TraceLog::default();

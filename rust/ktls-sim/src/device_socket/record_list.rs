@@ -102,7 +102,7 @@ mod tests {
 
     /// D-6, D-7, D-9.
     #[test]
-    fn a_byte_is_found_with_its_number_until_its_record_is_acknowledged() {
+    fn a_record_is_found_by_offset_until_it_is_acknowledged() {
         let mut list = RecordList::new(100, 7);
         for len in [10, 1, 20] {
             list.push(vec![len; len.into()].into());

@@ -172,7 +172,7 @@ mod tests {
 
     /// D-13.
     #[test]
-    fn a_driver_gets_an_answer_when_its_header_is_met_and_only_then() {
+    fn a_driver_request_is_answered_when_its_header_is_read() {
         let mut resync = ResyncState::new(ResyncKind::DriverRequest);
         resync.asked(ResyncRequest::Header { header_end: 24 });
         let told: Vec<_> = (0..4).filter_map(|i| resync.met(head(i * 10, i))).collect();
@@ -200,7 +200,7 @@ mod tests {
 
     /// D-13.
     #[test]
-    fn a_hint_waits_for_a_record_that_nothing_is_queued_behind() {
+    fn a_hint_waits_for_a_record_with_nothing_queued_after_it() {
         let mut resync = ResyncState::new(ResyncKind::NextHint);
         for i in 0..5 {
             let queued = ResyncHead {
@@ -214,7 +214,7 @@ mod tests {
 
     /// D-13.
     #[test]
-    fn a_window_is_answered_with_the_number_of_the_header_that_was_meant() {
+    fn a_window_is_answered_with_the_number_of_the_named_header() {
         for asked_after in 1..6 {
             let mut resync = ResyncState::new(ResyncKind::Async);
             resync.asked(ResyncRequest::Window { start: 0, len: 30 });

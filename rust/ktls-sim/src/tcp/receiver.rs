@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_copy_of_each_byte_is_kept_whatever_the_order() {
+    fn the_first_copy_of_each_byte_is_kept_in_any_order() {
         let stream: Vec<u8> = (0..100).collect();
         for seed in 0..200 {
             let mut rng = fastrand::Rng::with_seed(seed);

@@ -156,7 +156,7 @@ fn an_empty_send_makes_a_record_on_the_device_and_none_in_software() {
 
 /// V-TX-9.
 #[test]
-fn a_segment_that_waited_while_its_key_went_does_not_leave() {
+fn a_segment_queued_before_its_key_was_replaced_is_dropped() {
     for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
         let mut sender = Sender::new(policy);
         sender.send(b"first", PartialRecord::Seal);
@@ -258,7 +258,7 @@ impl Receiver {
 
 /// D-12, K-18, K-21.
 #[test]
-fn a_record_that_the_device_opened_is_bad_under_the_next_key() {
+fn a_record_opened_by_the_device_fails_under_the_next_key() {
     for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
         let mut receiver = Receiver::new(policy);
         let mark = receiver.arrives(0, 0, 23, b"old");
@@ -274,7 +274,7 @@ fn a_record_that_the_device_opened_is_bad_under_the_next_key() {
 
 /// R-RX-1, R-RX-2, V-RX-1, V-RX-4, V-RX-8.
 #[test]
-fn records_that_the_device_spoilt_with_the_old_key_come_out_under_the_new_one() {
+fn records_decrypted_with_the_old_key_are_restored_and_opened_with_the_new_one() {
     for policy in [InstallPolicy::CoverLetter, InstallPolicy::V17] {
         let mut receiver = Receiver::new(policy);
         receiver.arrives(0, 0, 22, KEY_UPDATE);

@@ -25,7 +25,7 @@ impl Receiver {
 
 /// D-12.
 #[test]
-fn a_record_that_the_device_opened_in_part_is_opened_in_software() {
+fn a_partly_decrypted_record_is_opened_in_software() {
     let mut receiver = Receiver::new(InstallPolicy::CoverLetter);
     let mut bytes = sealed(0, 0, 23, b"in two segments");
     let (first, second) = bytes.split_at_mut(12);
@@ -54,7 +54,7 @@ fn a_record_that_the_device_opened_in_part_is_opened_in_software() {
 
 /// D-5, D-4.
 #[test]
-fn software_opens_when_the_interface_is_down_and_the_direction_stays_the_devices() {
+fn software_opens_while_the_interface_is_down_and_the_direction_stays_offloaded() {
     let mut receiver = Receiver::new(InstallPolicy::CoverLetter);
     receiver.nic.set_netdev(NetdevState::Down);
     receiver.rx.netdev_changed(&mut receiver.nic);
@@ -69,7 +69,7 @@ fn software_opens_when_the_interface_is_down_and_the_direction_stays_the_devices
 
 /// R-RX-2, R-RX-3.
 #[test]
-fn by_the_cover_letter_a_receiver_changes_to_software_and_back_at_once() {
+fn under_the_cover_letter_policy_a_receiver_changes_to_software_and_back_at_once() {
     let mut receiver = Receiver::new(InstallPolicy::CoverLetter);
     receiver.nic.set_netdev(NetdevState::Down);
     receiver.rekey(1);
@@ -88,7 +88,7 @@ fn by_the_cover_letter_a_receiver_changes_to_software_and_back_at_once() {
 
 /// V-RX-2.
 #[test]
-fn the_boundary_lies_behind_what_came_out_of_order() {
+fn the_boundary_lies_after_bytes_that_came_out_of_order() {
     for queued in [false, true] {
         let mut receiver = Receiver::new(InstallPolicy::V17);
         if queued {
@@ -107,7 +107,7 @@ fn the_boundary_lies_behind_what_came_out_of_order() {
 
 /// V-RX-1, V-RX-3.
 #[test]
-fn with_nothing_queued_the_next_key_is_the_devices_at_once() {
+fn the_next_key_is_installed_at_once_if_nothing_is_queued() {
     let mut receiver = Receiver::new(InstallPolicy::V17);
     receiver.arrives(0, 0, 22, KEY_UPDATE);
     assert_eq!(receiver.receive().unwrap(), KEY_UPDATE);
@@ -120,7 +120,7 @@ fn with_nothing_queued_the_next_key_is_the_devices_at_once() {
 
 /// R-RX-1, V-RX-4, V-RX-5, V-RX-7.
 #[test]
-fn the_first_record_behind_the_boundary_brings_the_key_into_the_device() {
+fn the_first_record_after_the_boundary_installs_the_key() {
     let mut receiver = Receiver::with_a_record_behind_the_key_update();
     receiver.rekey(1);
     let boundary = receiver.offset;
@@ -136,7 +136,7 @@ fn the_first_record_behind_the_boundary_brings_the_key_into_the_device() {
 
 /// V-RX-5, V-RX-6.
 #[test]
-fn a_device_that_refuses_gets_the_direction_back_with_a_later_key() {
+fn a_refused_receiver_is_offloaded_again_with_a_later_key() {
     let mut receiver = Receiver::new(InstallPolicy::V17);
     receiver.nic.set_netdev(NetdevState::Down);
     receiver.rekey(1);
@@ -153,7 +153,7 @@ fn a_device_that_refuses_gets_the_direction_back_with_a_later_key() {
 
 /// V-RX-6.
 #[test]
-fn a_key_that_is_replaced_while_it_waits_is_ok_and_one_that_is_closed_is_aborted() {
+fn a_pending_key_counts_as_ok_if_replaced_and_as_aborted_if_closed() {
     let mut receiver = Receiver::with_a_record_behind_the_key_update();
     receiver.rekey(9);
     receiver.rekey(1);

@@ -35,7 +35,7 @@ impl Sender {
 
 /// D-2, D-4, R-API-1.
 #[test]
-fn a_sender_that_its_device_refused_stays_in_software_with_the_next_key() {
+fn a_refused_sender_stays_in_software_with_the_next_key() {
     let (mut socket, mut nic, shared) = (SocketTx::default(), nic(), SocketShared::default());
     nic.set_netdev(NetdevState::Down);
     socket.install(key(0));
@@ -58,7 +58,7 @@ fn a_sender_that_its_device_refused_stays_in_software_with_the_next_key() {
 
 /// D-9, D-10.
 #[test]
-fn a_segment_leaves_by_the_device_or_by_software_or_as_it_is_or_not_at_all() {
+fn a_segment_is_queued_sealed_in_software_passed_or_dropped() {
     let mut sender = Sender::new(InstallPolicy::CoverLetter);
     sender.send(b"first", PartialRecord::Seal);
     sender.send(b"second", PartialRecord::Seal);
@@ -87,7 +87,7 @@ fn a_segment_leaves_by_the_device_or_by_software_or_as_it_is_or_not_at_all() {
 
 /// D-11.
 #[test]
-fn a_device_that_lost_its_place_is_told_it_until_it_listens() {
+fn a_resync_is_repeated_until_the_device_accepts_it() {
     let mut sender = Sender::new(InstallPolicy::CoverLetter);
     let len = record(1);
     let segment = |sender: &Sender, nth: u64| sender.segment(nth * len, (nth + 1) * len);
@@ -111,7 +111,7 @@ fn a_device_that_lost_its_place_is_told_it_until_it_listens() {
 
 /// V-TX-3, V-TX-4, V-TX-5, V-TX-9.
 #[test]
-fn v17_installs_at_a_send_behind_the_acknowledgement_and_at_nothing_else() {
+fn v17_installs_only_at_a_send_after_the_acknowledgement() {
     let mut sender = Sender::new(InstallPolicy::V17);
     sender.send(b"old", PartialRecord::Seal);
     let boundary = record(3);
@@ -148,7 +148,7 @@ fn v17_installs_at_a_send_behind_the_acknowledgement_and_at_nothing_else() {
 
 /// V-TX-6, V-TX-10.
 #[test]
-fn v17_goes_to_software_when_refused_and_tries_again_with_a_later_key() {
+fn v17_falls_back_to_software_when_refused_and_tries_again_with_a_later_key() {
     let mut sender = Sender::new(InstallPolicy::V17);
     sender.nic.set_netdev(NetdevState::Down);
     sender.rekey(1, 1).unwrap();
