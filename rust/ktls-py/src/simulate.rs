@@ -153,7 +153,7 @@ impl ScenarioArgs {
             )?,
             resync: named("resync", &self.resync, KINDS, kind_name)?,
             cipher_type: offloadable(self.cipher_type)?,
-            ways: if self.both_ways {
+            senders: if self.both_ways {
                 SendingSides::Both
             } else {
                 SendingSides::One

@@ -15,7 +15,7 @@ fn main() -> std::io::Result<()> {
     };
     let scenario = Scenario {
         seed: 7,
-        ways: SendingSides::Both,
+        senders: SendingSides::Both,
         rekeys: 5,
         detail: ReportDetail::Events,
         link: LinkSettings {

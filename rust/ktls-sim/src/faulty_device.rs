@@ -30,8 +30,8 @@ impl<D> FaultyDevice<D> {
         }
     }
 
-    fn happens(&mut self, part: f64) -> bool {
-        part > 0.0 && self.rng.f64() < part
+    fn happens(&mut self, probability: f64) -> bool {
+        probability > 0.0 && self.rng.f64() < probability
     }
 }
 

@@ -111,7 +111,7 @@ pub(crate) struct ByteOracle {
     /// The first value that was sent for each byte; `UNSENT` if it was not sent yet.
     image: Vec<u16>,
     /// Every byte below this index was sent.
-    solid: usize,
+    contiguous_end: usize,
     /// The index of the first byte of the next record to open.
     head: usize,
     key: TrafficKey,
@@ -132,7 +132,7 @@ impl ByteOracle {
     pub(crate) fn new(key: TrafficKey) -> Self {
         Self {
             image: Vec::new(),
-            solid: 0,
+            contiguous_end: 0,
             head: 0,
             key,
             seq: 0,
@@ -143,7 +143,7 @@ impl ByteOracle {
     }
 
     /// Records that a send call accepted these bytes.
-    pub(crate) fn said(&mut self, record_type: u8, bytes: &[u8]) {
+    pub(crate) fn note_sent(&mut self, record_type: u8, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.on_wire
                 .messages
@@ -155,20 +155,20 @@ impl ByteOracle {
     }
 
     /// Checks bytes that are sent on the wire at `offset`. `keys` returns the key of a generation.
-    pub(crate) fn sent(
+    pub(crate) fn check_wire(
         &mut self,
         offset: u64,
         bytes: &[u8],
         mut keys: impl FnMut(u32) -> CryptoInfo,
         expand: impl Fn(CryptoInfo) -> TrafficKey,
     ) -> Result<(), (u64, BrokenInvariant)> {
-        self.paint(offset as usize, bytes)?;
+        self.write_image(offset as usize, bytes)?;
         while self
             .image
-            .get(self.solid)
+            .get(self.contiguous_end)
             .is_some_and(|&byte| byte != UNSENT)
         {
-            self.solid += 1;
+            self.contiguous_end += 1;
         }
         while let Some(record) = self.next_record()? {
             let at = self.head as u64;
@@ -186,12 +186,12 @@ impl ByteOracle {
     }
 
     /// Checks bytes that a receive call delivered.
-    pub(crate) fn received(
+    pub(crate) fn check_delivery(
         &mut self,
         record_type: u8,
         bytes: &[u8],
     ) -> Result<(), BrokenInvariant> {
-        if self.delivered.hear(record_type, bytes) {
+        if self.delivered.take_matching(record_type, bytes) {
             return Ok(());
         }
         Err(BrokenInvariant::WrongDelivery)
@@ -200,11 +200,11 @@ impl ByteOracle {
     /// Returns `true` if everything that was sent is delivered and every byte on the wire was
     /// checked.
     pub(crate) fn is_complete(&self) -> bool {
-        let heard = self.delivered.messages.is_empty() && self.on_wire.messages.is_empty();
-        heard && self.head == self.image.len()
+        let matched = self.delivered.messages.is_empty() && self.on_wire.messages.is_empty();
+        matched && self.head == self.image.len()
     }
 
-    fn paint(&mut self, offset: usize, bytes: &[u8]) -> Result<(), (u64, BrokenInvariant)> {
+    fn write_image(&mut self, offset: usize, bytes: &[u8]) -> Result<(), (u64, BrokenInvariant)> {
         if self.image.len() < offset + bytes.len() {
             self.image.resize(offset + bytes.len(), UNSENT);
         }
@@ -225,7 +225,7 @@ impl ByteOracle {
     /// Returns the next whole record, or `None` if it is not whole yet. Bytes that cannot begin a
     /// record are an error, since they would hide everything that follows.
     fn next_record(&self) -> Result<Option<Vec<u8>>, (u64, BrokenInvariant)> {
-        let bytes = &self.image[self.head..self.solid];
+        let bytes = &self.image[self.head..self.contiguous_end];
         let head: Vec<u8> = bytes.iter().take(HEADER_LEN).map(|&b| b as u8).collect();
         let Some(header) = Header::read(&head) else {
             return Ok(None);
@@ -248,7 +248,7 @@ impl ByteOracle {
         let opened = self.key.open(self.seq, record, &mut out);
         let inner = opened.map_err(|_| not_sealed)?;
         let plaintext = &out[..inner.len];
-        if !self.on_wire.hear(inner.record_type, plaintext) {
+        if !self.on_wire.take_matching(inner.record_type, plaintext) {
             return Err(BrokenInvariant::WrongRecord);
         }
         Ok(inner.record_type == 22 && plaintext.first() == Some(&KEY_UPDATE))
@@ -258,8 +258,8 @@ impl ByteOracle {
 impl SentRecords {
     /// Consumes these bytes if they come next, and returns whether they do. Application data may
     /// span several messages; other types may not.
-    fn hear(&mut self, record_type: u8, mut bytes: &[u8]) -> bool {
-        let mut heard = 0;
+    fn take_matching(&mut self, record_type: u8, mut bytes: &[u8]) -> bool {
+        let mut matched = 0;
         while !bytes.is_empty() {
             let Some((kind, message)) = self.messages.front() else {
                 return false;
@@ -269,10 +269,10 @@ impl SentRecords {
             if *kind != record_type || rest[..len] != bytes[..len] {
                 return false;
             }
-            if heard > 0 && record_type != ContentType::APPLICATION_DATA.0 {
+            if matched > 0 && record_type != ContentType::APPLICATION_DATA.0 {
                 return false;
             }
-            heard += 1;
+            matched += 1;
             bytes = &bytes[len..];
             self.offset += len;
             if self.offset == message.len() {

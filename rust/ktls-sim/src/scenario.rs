@@ -18,7 +18,7 @@ pub struct Scenario {
     /// The kernel's number of the cipher: 51 (AES-128-GCM) or 52 (AES-256-GCM).
     pub cipher_type: u16,
     /// Which hosts send.
-    pub ways: SendingSides,
+    pub senders: SendingSides,
     /// Number of key updates of each sender.
     pub rekeys: u32,
     /// Number of messages between two key updates.
@@ -125,7 +125,7 @@ impl Default for Scenario {
             policy: InstallPolicy::CoverLetter,
             resync: ResyncKind::DriverRequest,
             cipher_type: 51,
-            ways: SendingSides::One,
+            senders: SendingSides::One,
             rekeys: 4,
             messages: 6,
             message_len: 2000,
@@ -191,7 +191,7 @@ impl Scenario {
                 ])
                 .unwrap_or(&ResyncKind::DriverRequest),
             cipher_type: rng.u16(51..=52),
-            ways: if rng.bool() {
+            senders: if rng.bool() {
                 SendingSides::Both
             } else {
                 SendingSides::One

@@ -6,7 +6,7 @@ use ktls_sim::{LinkSettings, ReportDetail, Scenario, SendingSides, run};
 fn scenario() -> Scenario {
     Scenario {
         seed: 7,
-        ways: SendingSides::Both,
+        senders: SendingSides::Both,
         rekeys: 3,
         detail: ReportDetail::Events,
         link: LinkSettings {

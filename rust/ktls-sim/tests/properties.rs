@@ -32,7 +32,7 @@ fn two_hundred_key_updates_each_way_survive_twenty_percent_loss() {
     for policy in SOUND {
         let scenario = Scenario {
             policy,
-            ways: SendingSides::Both,
+            senders: SendingSides::Both,
             rekeys: 200,
             messages: 1,
             message_len: 400,

@@ -29,23 +29,23 @@ struct ProofTally {
 }
 
 fn main() -> ExitCode {
-    let asked = match asked(std::env::args().skip(1)) {
-        Ok(asked) => asked,
-        Err(wrong) => {
-            eprintln!("proof: {wrong}\nusage: proof [--runs N] [--seed N] [--policy NAME]");
+    let options = match parse_options(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("proof: {error}\nusage: proof [--runs N] [--seed N] [--policy NAME]");
             return ExitCode::from(2);
         }
     };
-    let holds = |&policy: &InstallPolicy| explore(policy) && prove(policy, &asked);
-    if asked.policies.iter().all(holds) {
+    let holds = |&policy: &InstallPolicy| explore(policy) && prove(policy, &options);
+    if options.policies.iter().all(holds) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-fn asked(mut args: impl Iterator<Item = String>) -> Result<ProofOptions, String> {
-    let mut asked = ProofOptions {
+fn parse_options(mut args: impl Iterator<Item = String>) -> Result<ProofOptions, String> {
+    let mut options = ProofOptions {
         runs: 1000,
         seed: 0,
         policies: vec![InstallPolicy::CoverLetter, InstallPolicy::V17],
@@ -53,22 +53,22 @@ fn asked(mut args: impl Iterator<Item = String>) -> Result<ProofOptions, String>
     while let Some(name) = args.next() {
         let value = args.next().ok_or(format!("{name} needs a value"))?;
         match name.as_str() {
-            "--runs" => asked.runs = number(&value)?,
-            "--seed" => asked.seed = number(&value)?,
-            "--policy" => asked.policies = vec![policy(&value)?],
+            "--runs" => options.runs = parse_number(&value)?,
+            "--seed" => options.seed = parse_number(&value)?,
+            "--policy" => options.policies = vec![parse_policy(&value)?],
             _ => return Err(format!("unknown option {name}")),
         }
     }
-    Ok(asked)
+    Ok(options)
 }
 
-fn number(value: &str) -> Result<u64, String> {
+fn parse_number(value: &str) -> Result<u64, String> {
     value
         .parse()
         .map_err(|_| format!("{value:?} is not a number"))
 }
 
-fn policy(value: &str) -> Result<InstallPolicy, String> {
+fn parse_policy(value: &str) -> Result<InstallPolicy, String> {
     InstallPolicy::named(value).ok_or(format!("{value:?} is not cover-letter, v17 or naive"))
 }
 
@@ -81,43 +81,49 @@ fn explore(policy: InstallPolicy) -> bool {
         rekeys,
     });
     let receiver = search(&RxModel { policy, rekeys });
-    explored(policy, "sender", &sender) && explored(policy, "receiver", &receiver)
+    print_explored(policy, "sender", &sender) && print_explored(policy, "receiver", &receiver)
 }
 
-fn explored<S: std::fmt::Debug>(
+fn print_explored<S: std::fmt::Debug>(
     policy: InstallPolicy,
     side: &str,
     found: &ExploredStates<S>,
 ) -> bool {
     let (states, steps) = (found.states, found.steps);
-    let Some((broken, way)) = &found.violation else {
+    let Some((broken, path)) = &found.violation else {
         println!("{policy}: a {side} holds in {states} states and {steps} steps");
         return true;
     };
-    println!("{policy}: a {side} breaks an invariant after {way:?}: {broken}");
+    println!("{policy}: a {side} breaks an invariant after {path:?}: {broken}");
     false
 }
 
 /// Runs random scenarios of one policy; the runs are divided evenly among the policies. Returns
 /// `true` if all invariants hold.
-fn prove(policy: InstallPolicy, asked: &ProofOptions) -> bool {
-    let runs = asked.runs / asked.policies.len() as u64;
+fn prove(policy: InstallPolicy, options: &ProofOptions) -> bool {
+    let runs = options.runs / options.policies.len() as u64;
     let tally = ProofTally::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let shows = std::io::stderr().is_terminal();
+    let show_progress = std::io::stderr().is_terminal();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let tally = &tally;
-            scope.spawn(move || work(policy, asked.seed, runs, tally, shows));
+            scope.spawn(move || run_seeds(policy, options.seed, runs, tally, show_progress));
         }
     });
-    if shows {
+    if show_progress {
         eprint!("\r\x1b[K");
     }
-    tell(policy, runs, &tally)
+    print_outcome(policy, runs, &tally)
 }
 
-fn work(policy: InstallPolicy, first: u64, runs: u64, tally: &ProofTally, shows: bool) {
+fn run_seeds(
+    policy: InstallPolicy,
+    first: u64,
+    runs: u64,
+    tally: &ProofTally,
+    show_progress: bool,
+) {
     while !tally.stop.load(Ordering::Relaxed) {
         let number = tally.next.fetch_add(1, Ordering::Relaxed);
         if number >= runs {
@@ -129,7 +135,7 @@ fn work(policy: InstallPolicy, first: u64, runs: u64, tally: &ProofTally, shows:
         if let Some(violation) = report.violation {
             tally.fail(seed, violation);
         }
-        if shows && number.is_multiple_of(1000) {
+        if show_progress && number.is_multiple_of(1000) {
             eprint!("\r{policy}: {number} of {runs} runs");
         }
     }
@@ -155,7 +161,7 @@ impl ProofTally {
     }
 }
 
-fn tell(policy: InstallPolicy, runs: u64, tally: &ProofTally) -> bool {
+fn print_outcome(policy: InstallPolicy, runs: u64, tally: &ProofTally) -> bool {
     let failure = tally.failure.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((seed, violation)) = &*failure {
         println!("{policy}: seed {seed} breaks an invariant {violation}");

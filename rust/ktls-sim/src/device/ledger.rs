@@ -26,11 +26,11 @@ pub struct KeyLedger {
 pub struct DirectionLedger {
     keys: Vec<SlotId>,
     /// Number of requests to add a key.
-    pub asked: u64,
+    pub add_requests: u64,
     /// Number of refused requests, the first request not counted.
     pub refused_again: u64,
     /// Number of accepted requests.
-    pub taken: u64,
+    pub accepted: u64,
     /// Whether a key was added while the device had one, or deleted while it had none.
     pub confused: bool,
 }
@@ -75,17 +75,17 @@ impl DirectionLedger {
         !self.keys.is_empty()
     }
 
-    fn asked(&mut self, added: Result<SlotId, DeviceError>) {
+    fn note_add(&mut self, added: Result<SlotId, DeviceError>) {
         self.confused |= self.has_key();
         match added {
             Ok(slot) => {
                 self.keys.push(slot);
-                self.taken += 1;
+                self.accepted += 1;
             }
-            Err(_) if self.asked > 0 => self.refused_again += 1,
+            Err(_) if self.add_requests > 0 => self.refused_again += 1,
             Err(_) => {}
         }
-        self.asked += 1;
+        self.add_requests += 1;
     }
 
     fn forget(&mut self, slot: SlotId) -> bool {
@@ -124,7 +124,7 @@ impl<D: OffloadDevice> OffloadDevice for LedgerDevice<D> {
         start: u64,
     ) -> Result<SlotId, DeviceError> {
         let added = self.inner.dev_add(connection, direction, info, start);
-        self.ledger.borrow_mut().of_mut(direction).asked(added);
+        self.ledger.borrow_mut().of_mut(direction).note_add(added);
         added
     }
 

@@ -56,7 +56,7 @@ impl<D: OffloadDevice> OffloadDevice for TraceDevice<D> {
     ) -> Result<SlotId, DeviceError> {
         let added = self.inner.dev_add(connection, direction, info, start);
         let (number, seq) = (connection.0, info.rec_seq);
-        let verdict = said(added.as_ref());
+        let verdict = outcome_text(added.as_ref());
         self.write(format!(
             "add {direction:?} connection {number} at {start} record {seq}: {verdict}"
         ));
@@ -100,7 +100,7 @@ impl<D: OffloadDevice> OffloadDevice for TraceDevice<D> {
     fn complete(&mut self) -> Option<SegmentCompletion> {
         let completion = self.inner.complete()?;
         let id = completion.descriptor.id;
-        let verdict = said(completion.result.as_ref().map(|()| &"sealed"));
+        let verdict = outcome_text(completion.result.as_ref().map(|()| &"sealed"));
         self.write(format!("complete {id}: {verdict}"));
         Some(completion)
     }
@@ -118,6 +118,6 @@ impl<D: OffloadDevice> OffloadDevice for TraceDevice<D> {
     }
 }
 
-fn said<T: Display>(result: Result<&T, &DeviceError>) -> String {
+fn outcome_text<T: Display>(result: Result<&T, &DeviceError>) -> String {
     result.map_or_else(ToString::to_string, ToString::to_string)
 }

@@ -71,7 +71,7 @@ impl StreamMarks {
 
     /// Restores the ciphertext of a record range by range. `keys` returns the key that a slot held
     /// and the record's number under it. Returns the number of bytes that were encrypted again.
-    pub(super) fn regain<'k>(
+    pub(super) fn restore_ciphertext<'k>(
         &mut self,
         record: &mut [u8],
         keys: impl Fn(SlotId) -> Option<(&'k TrafficKey, u64)>,

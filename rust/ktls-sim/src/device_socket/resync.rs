@@ -53,7 +53,7 @@ impl ResyncState {
             ResyncKind::DriverRequest => Self::Driver(None),
             ResyncKind::NextHint => Self::Hint {
                 untouched: 0,
-                target: FIRST_TARGET,
+                target: INITIAL_TARGET,
                 due: false,
             },
             ResyncKind::Async => Self::Async(None),
@@ -61,7 +61,7 @@ impl ResyncState {
     }
 
     /// Handles a request of the device.
-    pub(super) fn asked(&mut self, request: ResyncRequest) {
+    pub(super) fn note_request(&mut self, request: ResyncRequest) {
         match (self, request) {
             (Self::Driver(wanted), ResyncRequest::Header { header_end }) => {
                 *wanted = Some(header_end);
@@ -84,7 +84,7 @@ impl ResyncState {
     }
 
     /// Handles the record at the head. Returns the position that the device is to be told, if any.
-    pub(super) fn met(&mut self, head: ResyncHead) -> Option<RecordPosition> {
+    pub(super) fn record_at_head(&mut self, head: ResyncHead) -> Option<RecordPosition> {
         let header_end = head.start + LAST_OF_HEADER;
         match self {
             Self::Driver(wanted) => wanted
@@ -96,7 +96,7 @@ impl ResyncState {
                 due,
             } => {
                 if !head.untouched {
-                    (*untouched, *target, *due) = (0, FIRST_TARGET, false);
+                    (*untouched, *target, *due) = (0, INITIAL_TARGET, false);
                     return None;
                 }
                 *untouched += 1;
@@ -110,7 +110,7 @@ impl ResyncState {
             }
             Self::Async(window) => {
                 let log = window.as_mut()?;
-                if log.records > MOST_RECORDS {
+                if log.records > MAX_RECORDS {
                     *window = None;
                     return None;
                 }
@@ -126,7 +126,7 @@ impl ResyncState {
 impl ResyncWindow {
     fn note(&mut self, header_end: u64) {
         let inside = (self.start..self.start + self.len).contains(&header_end);
-        if inside && self.log.len() < LONGEST_LOG {
+        if inside && self.log.len() < MAX_LOG_LEN {
             self.log.push((header_end, self.records));
         }
         self.records += 1;
@@ -151,10 +151,10 @@ fn next_target(target: u32) -> u32 {
 }
 
 const LAST_OF_HEADER: u64 = 4;
-const FIRST_TARGET: u32 = 2;
+const INITIAL_TARGET: u32 = 2;
 const LINEAR_FROM: u32 = 128;
-const LONGEST_LOG: usize = 13;
-const MOST_RECORDS: u64 = 65_535;
+const MAX_LOG_LEN: usize = 13;
+const MAX_RECORDS: u64 = 65_535;
 
 #[cfg(test)]
 mod tests {
@@ -174,28 +174,30 @@ mod tests {
     #[test]
     fn a_driver_request_is_answered_when_its_header_is_read() {
         let mut resync = ResyncState::new(ResyncKind::DriverRequest);
-        resync.asked(ResyncRequest::Header { header_end: 24 });
-        let told: Vec<_> = (0..4).filter_map(|i| resync.met(head(i * 10, i))).collect();
-        assert_eq!(told, [(24, 2)]);
+        resync.note_request(ResyncRequest::Header { header_end: 24 });
+        let answers: Vec<_> = (0..4)
+            .filter_map(|i| resync.record_at_head(head(i * 10, i)))
+            .collect();
+        assert_eq!(answers, [(24, 2)]);
     }
 
     /// D-13.
     #[test]
     fn a_hint_comes_at_the_third_untouched_record_and_then_less_often() {
         let mut resync = ResyncState::new(ResyncKind::NextHint);
-        let told: Vec<_> = (0..10)
-            .filter_map(|i| resync.met(head(i * 10, i)))
+        let answers: Vec<_> = (0..10)
+            .filter_map(|i| resync.record_at_head(head(i * 10, i)))
             .collect();
-        assert_eq!(told, [(30, 3), (50, 5), (90, 9)]);
+        assert_eq!(answers, [(30, 3), (50, 5), (90, 9)]);
         let opened = ResyncHead {
             untouched: false,
             ..head(100, 10)
         };
-        assert_eq!(resync.met(opened), None);
-        let told: Vec<_> = (11..15)
-            .filter_map(|i| resync.met(head(i * 10, i)))
+        assert_eq!(resync.record_at_head(opened), None);
+        let answers: Vec<_> = (11..15)
+            .filter_map(|i| resync.record_at_head(head(i * 10, i)))
             .collect();
-        assert_eq!(told, [(140, 14)]);
+        assert_eq!(answers, [(140, 14)]);
     }
 
     /// D-13.
@@ -207,9 +209,9 @@ mod tests {
                 last: false,
                 ..head(i * 10, i)
             };
-            assert_eq!(resync.met(queued), None);
+            assert_eq!(resync.record_at_head(queued), None);
         }
-        assert_eq!(resync.met(head(50, 5)), Some((60, 6)));
+        assert_eq!(resync.record_at_head(head(50, 5)), Some((60, 6)));
     }
 
     /// D-13.
@@ -217,15 +219,15 @@ mod tests {
     fn a_window_is_answered_with_the_number_of_the_named_header() {
         for asked_after in 1..6 {
             let mut resync = ResyncState::new(ResyncKind::Async);
-            resync.asked(ResyncRequest::Window { start: 0, len: 30 });
-            let mut told = Vec::new();
+            resync.note_request(ResyncRequest::Window { start: 0, len: 30 });
+            let mut answers = Vec::new();
             for i in 0..7 {
                 if i == asked_after {
-                    resync.asked(ResyncRequest::WindowEnd { header_end: 14 });
+                    resync.note_request(ResyncRequest::WindowEnd { header_end: 14 });
                 }
-                told.extend(resync.met(head(i * 10, 100 + i)));
+                answers.extend(resync.record_at_head(head(i * 10, 100 + i)));
             }
-            assert_eq!(told, [(14, 101)], "asked after {asked_after} records");
+            assert_eq!(answers, [(14, 101)], "asked after {asked_after} records");
         }
     }
 }

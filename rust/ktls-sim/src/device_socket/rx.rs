@@ -114,7 +114,7 @@ impl DeviceSocketRx {
             connection,
             key_slot: None,
             resync: ResyncState::new(device.capabilities().resync),
-            tell: None,
+            position_due: None,
             fault,
         };
         let inner = RxMachine(policy);
@@ -149,7 +149,7 @@ impl DeviceSocketRx {
     }
 
     /// Records the mark of the next `len` bytes. Call it before [`SocketRx::fed`] for these bytes.
-    pub fn marked(&mut self, len: usize, mark: SegmentMark) {
+    pub fn push_mark(&mut self, len: usize, mark: SegmentMark) {
         self.offload.lock().marks.push(len, mark);
     }
 
@@ -224,7 +224,7 @@ impl RecordOpener for SharedRxOffload {
         record: &mut [u8],
         out: &mut [u8],
     ) -> Result<InnerPlaintext, Error> {
-        match self.lock().judge(record, key, seq) {
+        match self.lock().choose_opener(record, key, seq) {
             HeadOpener::Opened => read_opened(key, record, out),
             HeadOpener::Sealed => key.open(seq, record, out),
         }
@@ -246,7 +246,7 @@ impl RecordOpener for SharedRxOffload {
 impl RxOffload {
     /// Decides what opens the record at the head, and restores its ciphertext if the device
     /// decrypted it in part or with the wrong key (D-12).
-    fn judge(&mut self, record: &mut [u8], key: &TrafficKey, seq: u64) -> HeadOpener {
+    fn choose_opener(&mut self, record: &mut [u8], key: &TrafficKey, seq: u64) -> HeadOpener {
         let touch = self.marks.touch(record.len());
         self.note_head(touch, record.len() as u64, seq);
         match touch {
@@ -254,7 +254,7 @@ impl RxOffload {
                 self.tally.device_records += 1;
                 return HeadOpener::Opened;
             }
-            DeviceTouch::All(_) | DeviceTouch::Some => self.regain(record, key, seq),
+            DeviceTouch::All(_) | DeviceTouch::Some => self.restore_ciphertext(record, key, seq),
             DeviceTouch::None => {}
         }
         self.tally.software_records += 1;
@@ -305,9 +305,9 @@ impl RxOffload {
         self.note_at(RxOffloadEvent::Key(queue), (queue.head, seq));
     }
 
-    fn regain(&mut self, record: &mut [u8], key: &TrafficKey, seq: u64) {
+    fn restore_ciphertext(&mut self, record: &mut [u8], key: &TrafficKey, seq: u64) {
         let (key_slot, past) = (self.place.key_slot, &self.past);
-        let bytes = self.marks.regain(record, |slot| {
+        let bytes = self.marks.restore_ciphertext(record, |slot| {
             if key_slot == Some(slot) {
                 return Some((key, seq));
             }
@@ -328,8 +328,8 @@ impl RxOffload {
             untouched: touch == DeviceTouch::None,
             last: self.arrived.in_order <= start + len,
         };
-        if let Some(place) = self.place.resync.met(head) {
-            self.place.tell = Some(place);
+        if let Some(place) = self.place.resync.record_at_head(head) {
+            self.place.position_due = Some(place);
         }
         let event = match touch {
             DeviceTouch::None => RxOffloadEvent::Untouched { start },
@@ -367,13 +367,13 @@ impl RxOffload {
         let Some(&slot) = self.driver.slot() else {
             return;
         };
-        if let Some((offset, seq)) = self.place.tell.take() {
+        if let Some((offset, seq)) = self.place.position_due.take() {
             self.stats.add(Counter::TlsRxDeviceResync);
             // An error needs no handling: a device that did not get the position asks again.
             let _ = device.resync(slot, offset, seq);
         }
         while let Some(request) = device.request(slot) {
-            self.place.resync.asked(request);
+            self.place.resync.note_request(request);
         }
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct DevicePlace {
     pub(super) key_slot: Option<SlotId>,
     pub(super) resync: ResyncState,
     /// A position that the device is to be told.
-    pub(super) tell: Option<RecordPosition>,
+    pub(super) position_due: Option<RecordPosition>,
     pub(super) fault: Option<FaultKind>,
 }
 
@@ -61,7 +61,7 @@ impl KeySlots for RxSlots<'_> {
         let added = device.dev_add(place.connection, Direction::Rx, info, *start);
         let slot = added.ok()?;
         place.key_slot = Some(slot);
-        place.tell = None;
+        place.position_due = None;
         place.resync = ResyncState::new(device.capabilities().resync);
         Some(slot)
     }
@@ -69,6 +69,6 @@ impl KeySlots for RxSlots<'_> {
     fn delete(&mut self, slot: SlotId) {
         // An error means that the slot is deleted already.
         let _ = self.device.dev_del(slot);
-        self.place.tell = None;
+        self.place.position_due = None;
     }
 }

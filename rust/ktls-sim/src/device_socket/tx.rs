@@ -139,13 +139,13 @@ impl DeviceSocketTx {
     /// Handles an acknowledgement of everything below `acked`, and notifies the driver (D-7,
     /// R-TX-6).
     pub fn acked(&mut self, acked: u64) {
-        self.acked_unnoted(acked);
+        self.set_acked(acked);
         self.driver.note(TxOffloadEvent::Acked(acked));
     }
 
     /// Handles an acknowledgement of everything below `acked` without notifying the driver, which
     /// polls at the next send.
-    pub fn acked_unnoted(&mut self, acked: u64) {
+    pub fn set_acked(&mut self, acked: u64) {
         self.acked = acked;
         self.end.records.lock().list.trim(acked);
     }

@@ -49,12 +49,12 @@ pub fn search<M: StateModel>(model: &M) -> ExploredStates<M::Step> {
             steps += 1;
             match after {
                 Err(broken) => {
-                    let mut way = way_to(&order, next);
-                    way.push(step);
+                    let mut path = path_to(&order, next);
+                    path.push(step);
                     return ExploredStates {
                         states: order.len(),
                         steps,
-                        violation: Some((broken, way)),
+                        violation: Some((broken, path)),
                     };
                 }
                 Ok(after) => {
@@ -74,12 +74,12 @@ pub fn search<M: StateModel>(model: &M) -> ExploredStates<M::Step> {
     }
 }
 
-fn way_to<T, S: Clone>(order: &[(T, usize, Option<S>)], mut at: usize) -> Vec<S> {
-    let mut way = Vec::new();
+fn path_to<T, S: Clone>(order: &[(T, usize, Option<S>)], mut at: usize) -> Vec<S> {
+    let mut path = Vec::new();
     while let Some(step) = &order[at].2 {
-        way.push(step.clone());
+        path.push(step.clone());
         at = order[at].1;
     }
-    way.reverse();
-    way
+    path.reverse();
+    path
 }

@@ -24,7 +24,7 @@ pub(super) struct HandshakeFlights {
 
 impl HandshakeFlights {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let mut rng = Rng::with_seed(scenario.seed ^ OF_HANDSHAKE);
+        let mut rng = Rng::with_seed(scenario.seed ^ HANDSHAKE_SEED);
         let suite = secrets(scenario)[0].suite().id;
         let (client_random, server_random) = (random(&mut rng), random(&mut rng));
         let len = secrets(scenario)[0].expose().len();
@@ -113,8 +113,8 @@ fn plain_record(minor: u8, message: &[u8]) -> Vec<u8> {
 }
 
 fn sealed_record(secret: &TrafficSecret, messages: &[u8]) -> Vec<u8> {
-    let info = secret.crypto_info(&PROVIDER, 0).expect(KNOWN);
-    let key = TrafficKey::new(info, &PROVIDER).expect(KNOWN);
+    let info = secret.crypto_info(&PROVIDER, 0).expect(SUPPORTED);
+    let key = TrafficKey::new(info, &PROVIDER).expect(SUPPORTED);
     let mut out = vec![0; messages.len() + key.overhead()];
     key.seal(0, 22, messages, &mut out);
     out
@@ -128,5 +128,5 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-const KNOWN: &str = "the provider has AES-GCM and SHA-2";
-const OF_HANDSHAKE: u64 = 0x0bad_cafe_0000_0000;
+const SUPPORTED: &str = "the provider has AES-GCM and SHA-2";
+const HANDSHAKE_SEED: u64 = 0x0bad_cafe_0000_0000;

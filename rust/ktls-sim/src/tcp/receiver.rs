@@ -19,7 +19,7 @@ impl TcpReceiver {
     pub(crate) fn arrive(&mut self, mut offset: u64, mut bytes: &[u8], mark: SegmentMark) {
         self.farthest = self.farthest.max(offset + bytes.len() as u64);
         while !bytes.is_empty() {
-            let (skip, take) = self.fitting(offset, bytes.len());
+            let (skip, take) = self.skip_and_take(offset, bytes.len());
             if take > 0 {
                 self.waiting.insert(offset, (bytes[..take].to_vec(), mark));
             }
@@ -46,7 +46,7 @@ impl TcpReceiver {
 
     /// Returns how many of the `len` bytes at `offset` to skip because they have arrived already,
     /// and how many to take. One of the two is 0.
-    fn fitting(&self, offset: u64, len: usize) -> (usize, usize) {
+    fn skip_and_take(&self, offset: u64, len: usize) -> (usize, usize) {
         let before = self.waiting.range(..=offset).next_back();
         let end = before.map_or(0, |(start, (bytes, _))| start + bytes.len() as u64);
         let known = end.max(self.in_order);

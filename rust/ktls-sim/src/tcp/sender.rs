@@ -57,7 +57,7 @@ impl TcpSender {
     }
 
     /// Appends the next bytes of the stream.
-    pub(crate) fn take(&mut self, bytes: &[u8], path: SealPath) {
+    pub(crate) fn append(&mut self, bytes: &[u8], path: SealPath) {
         self.stream.extend_from_slice(bytes);
         let end = self.end();
         match self.paths.last_mut() {
@@ -72,7 +72,7 @@ impl TcpSender {
     }
 
     /// Returns the number of bytes that are buffered and not acknowledged.
-    pub(crate) fn held(&self) -> u64 {
+    pub(crate) fn unacked_len(&self) -> u64 {
         self.end() - self.acked
     }
 
@@ -90,11 +90,11 @@ impl TcpSender {
     }
 
     /// Returns the first unacknowledged segment once more, for retransmission.
-    pub(crate) fn first_again(&self, most: usize) -> Option<CutSegment> {
+    pub(crate) fn first_unacked(&self, most: usize) -> Option<CutSegment> {
         self.cut(self.acked, self.next, most)
     }
 
-    pub(crate) fn hear(&mut self, acked: u64) -> AckEffect {
+    pub(crate) fn acknowledge(&mut self, acked: u64) -> AckEffect {
         if acked > self.acked {
             self.acked = acked;
             self.next = self.next.max(acked);
@@ -102,11 +102,11 @@ impl TcpSender {
             self.timer += 1;
             return AckEffect::Progress;
         }
-        if acked < self.acked || self.held() == 0 {
+        if acked < self.acked || self.unacked_len() == 0 {
             return AckEffect::Nothing;
         }
         self.duplicates += 1;
-        if self.duplicates == DUPLICATES {
+        if self.duplicates == DUPLICATES_TO_RESEND {
             return AckEffect::Resend;
         }
         AckEffect::Nothing
@@ -116,12 +116,12 @@ impl TcpSender {
     pub(crate) fn timed_out(&mut self) {
         self.next = self.acked;
         self.duplicates = 0;
-        self.backoff = (self.backoff + 1).min(MOST_BACKOFF);
+        self.backoff = (self.backoff + 1).min(MAX_BACKOFF);
         self.timer += 1;
     }
 
     /// Returns the factor by which backoff multiplies the timeout.
-    pub(crate) const fn patience(&self) -> u64 {
+    pub(crate) const fn backoff_factor(&self) -> u64 {
         1 << self.backoff
     }
 
@@ -142,5 +142,5 @@ impl TcpSender {
     }
 }
 
-const DUPLICATES: u32 = 3;
-const MOST_BACKOFF: u32 = 4;
+const DUPLICATES_TO_RESEND: u32 = 3;
+const MAX_BACKOFF: u32 = 4;

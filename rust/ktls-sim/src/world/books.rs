@@ -38,10 +38,10 @@ impl World<'_> {
     }
 
     /// Checks that no record is open after a call in which the device accepted a key.
-    /// `taken_before` is the number of accepted keys before the call.
-    pub(super) fn check_open_record(&mut self, index: usize, taken_before: u64) {
+    /// `accepted_before` is the number of accepted keys before the call.
+    pub(super) fn check_open_record(&mut self, index: usize, accepted_before: u64) {
         let host = &self.hosts[index];
-        if host.keys_taken() > taken_before && host.tx.socket().open_len() > 0 {
+        if host.keys_accepted() > accepted_before && host.tx.socket().open_len() > 0 {
             let offset = host.tx.write_offset();
             self.violate(index, offset, BrokenInvariant::Books(WrongBook::RecordOpen));
         }
@@ -72,8 +72,8 @@ impl World<'_> {
 
 impl Host {
     /// Returns how many keys the device accepted for sending.
-    pub(super) fn keys_taken(&self) -> u64 {
-        self.ledger.borrow().of(Direction::Tx).taken
+    pub(super) fn keys_accepted(&self) -> u64 {
+        self.ledger.borrow().of(Direction::Tx).accepted
     }
 
     fn check_books(&self, policy: InstallPolicy) -> Result<(), WrongBook> {

@@ -164,7 +164,7 @@ impl Host {
 
     /// Releases the device if the connection is closed and TCP has no more bytes of it.
     pub(super) fn release_if_done(&mut self) {
-        if self.closed && self.sender.held() == 0 && self.tx.socket().wire().is_empty() {
+        if self.closed && self.sender.unacked_len() == 0 && self.tx.socket().wire().is_empty() {
             self.tx.release_device(&mut *self.device);
         }
     }

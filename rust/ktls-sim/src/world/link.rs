@@ -15,7 +15,7 @@ impl World<'_> {
     ) {
         let host = &mut self.hosts[from];
         let keys = &mut host.keys;
-        let checked = host.oracle.sent(
+        let checked = host.oracle.check_wire(
             sent.offset,
             bytes,
             |generation| keys.info(generation),
@@ -45,7 +45,7 @@ impl World<'_> {
         self.capture(from, 0, &[]);
         if !self.happens(self.scenario.link.loss) {
             let delay = self.delay();
-            self.after(
+            self.schedule_after(
                 delay,
                 ScheduledEvent::Ack {
                     to: 1 - from,
@@ -71,7 +71,7 @@ impl World<'_> {
                 offset,
                 bytes: bytes.to_vec(),
             };
-            self.after(delay, entry);
+            self.schedule_after(delay, entry);
         }
     }
 
@@ -84,7 +84,7 @@ impl World<'_> {
     }
 
     fn capture(&mut self, from: usize, offset: u64, bytes: &[u8]) {
-        self.carried += bytes.len();
+        self.bytes_on_wire += bytes.len();
         if self.scenario.detail == ReportDetail::Events {
             let offset = if bytes.is_empty() {
                 self.hosts[from].sender.end()
@@ -101,7 +101,7 @@ impl World<'_> {
         }
     }
 
-    pub(super) fn happens(&mut self, part: f64) -> bool {
-        part > 0.0 && self.rng.f64() < part
+    pub(super) fn happens(&mut self, probability: f64) -> bool {
+        probability > 0.0 && self.rng.f64() < probability
     }
 }

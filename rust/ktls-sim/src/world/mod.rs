@@ -41,23 +41,23 @@ pub fn run_traced(scenario: &Scenario, log: &TraceLog) -> RunReport {
     run_while(scenario, log, &mut || true)
 }
 
-/// Runs a scenario, with a line in `log` for each call to the devices, until `go_on` returns
-/// `false`. `go_on` is called every few thousand events; a run that it ends has the violation
+/// Runs a scenario, with a line in `log` for each call to the devices, until `keep_running` returns
+/// `false`. `keep_running` is called every few thousand events; a run that it ends has the violation
 /// [`BrokenInvariant::TooLong`].
 #[must_use]
 pub fn run_while(
     scenario: &Scenario,
     log: &TraceLog,
-    go_on: &mut dyn FnMut() -> bool,
+    keep_running: &mut dyn FnMut() -> bool,
 ) -> RunReport {
-    World::new(scenario, Some(log), None).run(go_on)
+    World::new(scenario, Some(log), None).run(keep_running)
 }
 
 struct World<'s> {
     scenario: &'s Scenario,
     now: u64,
     /// Counts the scheduled events, so that those of the same time keep their order.
-    ticket: u64,
+    scheduled_count: u64,
     agenda: BinaryHeap<Reverse<(u64, u64, ScheduledEvent)>>,
     hosts: [Host; 2],
     rng: Rng,
@@ -66,9 +66,9 @@ struct World<'s> {
     packets: Vec<WirePacket>,
     violation: Option<InvariantViolation>,
     /// Whether a socket was closed while data was in flight.
-    early: bool,
+    closed_early: bool,
     /// Number of bytes sent on the wire.
-    carried: usize,
+    bytes_on_wire: usize,
 }
 
 /// An event that is scheduled for some time.
@@ -109,7 +109,7 @@ impl<'s> World<'s> {
         let mut world = Self {
             scenario,
             now: 0,
-            ticket: 0,
+            scheduled_count: 0,
             agenda: BinaryHeap::new(),
             hosts,
             rng,
@@ -117,17 +117,17 @@ impl<'s> World<'s> {
             events: Vec::new(),
             packets: Vec::new(),
             violation: None,
-            early: false,
-            carried: 0,
+            closed_early: false,
+            bytes_on_wire: 0,
         };
         world.plan_start();
         world
     }
 
     fn plan_start(&mut self) {
-        self.at(0, ScheduledEvent::Write(0));
-        if self.scenario.ways == SendingSides::Both {
-            self.at(0, ScheduledEvent::Write(1));
+        self.schedule_at(0, ScheduledEvent::Write(0));
+        if self.scenario.senders == SendingSides::Both {
+            self.schedule_at(0, ScheduledEvent::Write(1));
         }
         let device = &self.scenario.device;
         for (at, entry) in [
@@ -136,26 +136,26 @@ impl<'s> World<'s> {
             (self.scenario.close_at, ScheduledEvent::Close(0)),
         ] {
             if let Some(at) = at {
-                self.at(at, entry);
+                self.schedule_at(at, entry);
             }
         }
     }
 
-    fn run(mut self, go_on: &mut dyn FnMut() -> bool) -> RunReport {
+    fn run(mut self, keep_running: &mut dyn FnMut() -> bool) -> RunReport {
         let mut steps = 0;
-        while steps < MOST_STEPS && self.carried < MOST_BYTES {
+        while steps < MAX_STEPS && self.bytes_on_wire < MAX_BYTES {
             if self.violation.is_some() {
                 return self.report();
             }
             steps += 1;
-            if steps.is_multiple_of(ASK_EVERY) && !go_on() {
+            if steps.is_multiple_of(STEPS_PER_CHECK) && !keep_running() {
                 break;
             }
             let Some(Reverse((time, _, entry))) = self.agenda.pop() else {
                 self.finish();
                 return self.report();
             };
-            self.pass(time);
+            self.advance_time(time);
             self.handle(entry);
             self.check_books();
             self.note_phases();
@@ -177,7 +177,7 @@ impl<'s> World<'s> {
             ScheduledEvent::Down(host) => self.set_netdev(host, NetdevState::Down, EventKind::Down),
             ScheduledEvent::Up(host) => self.set_netdev(host, NetdevState::Up, EventKind::Up),
             ScheduledEvent::Close(host) => {
-                self.early |= self.is_under_way();
+                self.closed_early |= self.is_under_way();
                 self.close(host);
             }
         }
@@ -214,7 +214,7 @@ impl<'s> World<'s> {
     fn finish(&mut self) {
         for index in 0..2 {
             self.close(index);
-            if !self.early && !self.hosts[index].oracle.is_complete() {
+            if !self.closed_early && !self.hosts[index].oracle.is_complete() {
                 return self.violate(
                     index,
                     self.hosts[index].sender.acked(),
@@ -271,7 +271,7 @@ impl<'s> World<'s> {
     }
 
     /// Advances the clock to `time`, and adds up the time without a device.
-    fn pass(&mut self, time: u64) {
+    fn advance_time(&mut self, time: u64) {
         for (index, host) in self.hosts.iter().enumerate() {
             if host.closed {
                 continue;
@@ -286,13 +286,14 @@ impl<'s> World<'s> {
         self.now = time;
     }
 
-    fn at(&mut self, time: u64, entry: ScheduledEvent) {
-        self.ticket += 1;
-        self.agenda.push(Reverse((time, self.ticket, entry)));
+    fn schedule_at(&mut self, time: u64, entry: ScheduledEvent) {
+        self.scheduled_count += 1;
+        self.agenda
+            .push(Reverse((time, self.scheduled_count, entry)));
     }
 
-    fn after(&mut self, delay: u64, entry: ScheduledEvent) {
-        self.at(self.now + delay, entry);
+    fn schedule_after(&mut self, delay: u64, entry: ScheduledEvent) {
+        self.schedule_at(self.now + delay, entry);
     }
 
     fn note(&mut self, host: usize, kind: EventKind) {
@@ -342,6 +343,6 @@ const RX_OUTCOMES: [Counter; 3] = [
     Counter::TlsRxRekeyAborted,
 ];
 /// The limits of a run, in events and in bytes on the wire.
-const MOST_STEPS: usize = 1_000_000;
-const MOST_BYTES: usize = 256 << 20;
-const ASK_EVERY: usize = 4096;
+const MAX_STEPS: usize = 1_000_000;
+const MAX_BYTES: usize = 256 << 20;
+const STEPS_PER_CHECK: usize = 4096;

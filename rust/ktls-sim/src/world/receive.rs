@@ -33,7 +33,7 @@ impl World<'_> {
     fn plan_read(&mut self, index: usize) {
         if !std::mem::replace(&mut self.hosts[index].reader.planned, true) {
             let lag = self.rng.u64(1..=self.scenario.read_lag);
-            self.after(lag, ScheduledEvent::Read(index));
+            self.schedule_after(lag, ScheduledEvent::Read(index));
         }
     }
 
@@ -45,7 +45,7 @@ impl World<'_> {
         }
         self.hosts[index].feed_socket();
         loop {
-            let len = self.rng.usize(1..=MOST_READ);
+            let len = self.rng.usize(1..=MAX_READ);
             match self.hosts[index].receive(len) {
                 Ok(Some((record_type, bytes))) => self.deliver(index, record_type, &bytes),
                 Ok(None) | Err(CallFault::Tls(Error::KeyExpired)) => return,
@@ -58,14 +58,16 @@ impl World<'_> {
     }
 
     fn deliver(&mut self, index: usize, record_type: u8, bytes: &[u8]) {
-        let delivered = self.hosts[1 - index].oracle.received(record_type, bytes);
+        let delivered = self.hosts[1 - index]
+            .oracle
+            .check_delivery(record_type, bytes);
         if let Err(broken) = delivered {
             self.violate(1 - index, 0, broken);
         }
         if record_type == 22 && bytes.first() == Some(&KEY_UPDATE) {
             let lag = self.rng.u64(0..=self.scenario.read_lag);
             let generation = self.hosts[index].reader.generation + 1;
-            self.after(lag, ScheduledEvent::ReadKey(index, generation));
+            self.schedule_after(lag, ScheduledEvent::ReadKey(index, generation));
         }
     }
 
@@ -94,7 +96,7 @@ impl Host {
         while let Some((bytes, mark)) = self.receiver.next() {
             let space = self.rx.socket_mut().space(bytes.len());
             space.copy_from_slice(&bytes);
-            self.rx.marked(bytes.len(), mark);
+            self.rx.push_mark(bytes.len(), mark);
             self.rx.socket_mut().fed(bytes.len(), &self.shared);
         }
     }
@@ -126,4 +128,4 @@ impl Host {
     }
 }
 
-const MOST_READ: usize = 20_000;
+const MAX_READ: usize = 20_000;

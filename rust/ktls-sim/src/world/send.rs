@@ -29,7 +29,7 @@ impl World<'_> {
             }
         }
         let gap = self.rng.u64(1..=self.scenario.send_gap);
-        self.after(gap, ScheduledEvent::Write(index));
+        self.schedule_after(gap, ScheduledEvent::Write(index));
     }
 
     /// False when the program has nothing more to do.
@@ -83,12 +83,12 @@ impl World<'_> {
         let host = &mut self.hosts[index];
         let slices = [data];
         let mut source = SendBuffers::new(&slices);
-        let taken = host.keys_taken();
+        let accepted = host.keys_accepted();
         host.tx.begin_send(&mut *host.device, &host.shared)?;
         self.check_installed(index);
-        self.check_open_record(index, taken);
+        self.check_open_record(index, accepted);
         let host = &mut self.hosts[index];
-        host.oracle.said(record_type.unwrap_or(23), data);
+        host.oracle.note_sent(record_type.unwrap_or(23), data);
         host.tx
             .socket_mut()
             .send(&mut source, record_type, more, usize::MAX, &host.shared)?;
@@ -104,13 +104,13 @@ impl World<'_> {
         let host = &mut self.hosts[index];
         let generation = host.writer.rekeys + 1;
         let key = expand(host.keys.info(generation));
-        let taken = host.keys_taken();
+        let accepted = host.keys_accepted();
         let done = host.tx.rekey(key, room, &mut *host.device, &host.shared);
         if done == Err(CallFault::System(ktls_core::Errno::Again.code())) {
             return Ok(true);
         }
         done?;
-        self.check_open_record(index, taken);
+        self.check_open_record(index, accepted);
         let host = &mut self.hosts[index];
         host.writer.owes_key = false;
         host.writer.rekeys = generation;
@@ -140,7 +140,7 @@ impl World<'_> {
         while left > 0 {
             let (path, until) = host.tx.path(host.sender.end());
             let len = left.min((until - host.sender.end()) as usize);
-            host.sender.take(&host.tx.socket().wire()[..len], path);
+            host.sender.append(&host.tx.socket().wire()[..len], path);
             host.tx.socket_mut().wrote(len);
             left -= len;
         }
@@ -160,7 +160,7 @@ impl World<'_> {
         if wait == 0 {
             return self.leave_queue(index, id);
         }
-        self.after(wait, ScheduledEvent::Leave(index, id));
+        self.schedule_after(wait, ScheduledEvent::Leave(index, id));
     }
 
     pub(super) fn leave_queue(&mut self, index: usize, id: u64) {
@@ -191,7 +191,7 @@ impl World<'_> {
 
     fn plan_tick(&mut self, index: usize) {
         if !std::mem::replace(&mut self.hosts[index].ticking, true) {
-            self.after(self.scenario.device.tick, ScheduledEvent::Tick(index));
+            self.schedule_after(self.scenario.device.tick, ScheduledEvent::Tick(index));
         }
     }
 
@@ -203,7 +203,7 @@ impl World<'_> {
         while let Some(completion) = self.hosts[index].device.complete() {
             let id = completion.descriptor.id;
             last = Some(id);
-            let Some(sent) = self.take_out(index, id) else {
+            let Some(sent) = self.remove_from_device(index, id) else {
                 continue;
             };
             if completion.result.is_ok() {
@@ -217,7 +217,7 @@ impl World<'_> {
         }
     }
 
-    fn take_out(&mut self, index: usize, id: u64) -> Option<SentSegment> {
+    fn remove_from_device(&mut self, index: usize, id: u64) -> Option<SentSegment> {
         let waiting = &mut self.hosts[index].in_device;
         let place = waiting.iter().position(|(number, _)| *number == id)?;
         Some(waiting.remove(place).1)
@@ -225,15 +225,15 @@ impl World<'_> {
 
     pub(super) fn ack_arrives(&mut self, index: usize, acked: u64) {
         let host = &mut self.hosts[index];
-        let heard = host.sender.hear(acked);
+        let effect = host.sender.acknowledge(acked);
         match self.scenario.acks {
             AckNotice::AtArrival => host.tx.acked(host.sender.acked()),
-            AckNotice::AtSend => host.tx.acked_unnoted(host.sender.acked()),
+            AckNotice::AtSend => host.tx.set_acked(host.sender.acked()),
         }
         host.release_if_done();
         let offset = host.sender.acked();
         self.note(index, EventKind::Acked { offset });
-        if heard == AckEffect::Resend {
+        if effect == AckEffect::Resend {
             self.resend_first(index);
         }
         self.pump(index);
@@ -241,14 +241,14 @@ impl World<'_> {
 
     fn resend_first(&mut self, index: usize) {
         let most = self.scenario.link.mss;
-        if let Some(cut) = self.hosts[index].sender.first_again(most) {
+        if let Some(cut) = self.hosts[index].sender.first_unacked(most) {
             self.transmit(index, cut);
         }
     }
 
     pub(super) fn timer_runs_out(&mut self, index: usize, restart: u64) {
         let sender = &mut self.hosts[index].sender;
-        if sender.timer == restart && sender.held() > 0 {
+        if sender.timer == restart && sender.unacked_len() > 0 {
             sender.timed_out();
             self.pump(index);
         }
@@ -258,12 +258,12 @@ impl World<'_> {
     /// timers.
     fn restart_timer(&mut self, index: usize) {
         let sender = &mut self.hosts[index].sender;
-        let due = sender.held() > 0 && sender.timer != sender.armed;
+        let due = sender.unacked_len() > 0 && sender.timer != sender.armed;
         if due {
             sender.armed = sender.timer;
             let restart = sender.timer;
-            let wait = self.timeout() * self.hosts[index].sender.patience();
-            self.after(wait, ScheduledEvent::Timer(index, restart));
+            let wait = self.timeout() * self.hosts[index].sender.backoff_factor();
+            self.schedule_after(wait, ScheduledEvent::Timer(index, restart));
         }
     }
 
@@ -279,7 +279,7 @@ impl World<'_> {
     }
 
     fn room(&self, index: usize) -> u64 {
-        let held = self.hosts[index].sender.held();
-        self.scenario.link.send_buffer.saturating_sub(held)
+        let unacked = self.hosts[index].sender.unacked_len();
+        self.scenario.link.send_buffer.saturating_sub(unacked)
     }
 }

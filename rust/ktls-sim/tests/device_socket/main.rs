@@ -228,7 +228,7 @@ impl Receiver {
         self.offset += bytes.len() as u64;
         let space = self.rx.socket_mut().space(bytes.len());
         space.copy_from_slice(bytes);
-        self.rx.marked(bytes.len(), mark);
+        self.rx.push_mark(bytes.len(), mark);
         self.rx.arrived(ktls_sim::device_socket::ArrivedStream {
             in_order: self.offset,
             farthest: self.offset,
