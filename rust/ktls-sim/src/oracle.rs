@@ -128,6 +128,15 @@ struct SentRecords {
     offset: usize,
 }
 
+/// What a record on the wire holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum CheckedRecord {
+    /// A KeyUpdate: the next record is sealed under the next key.
+    KeyUpdate,
+    /// Anything else.
+    Other,
+}
+
 impl ByteOracle {
     pub(crate) fn new(key: TrafficKey) -> Self {
         Self {
@@ -173,10 +182,10 @@ impl ByteOracle {
         while let Some(record) = self.next_record()? {
             let at = self.head as u64;
             let len = record.len();
-            let key_update = self.check(&record).map_err(|broken| (at, broken))?;
+            let checked = self.check(&record).map_err(|broken| (at, broken))?;
             self.head += len;
             self.seq += 1;
-            if key_update {
+            if checked == CheckedRecord::KeyUpdate {
                 self.generation += 1;
                 self.seq = 0;
                 self.key = expand(keys(self.generation));
@@ -239,8 +248,8 @@ impl ByteOracle {
         Ok(record.map(|record| record.iter().map(|&byte| byte as u8).collect()))
     }
 
-    /// Opens a record; true when it is a KeyUpdate.
-    fn check(&mut self, record: &[u8]) -> Result<bool, BrokenInvariant> {
+    /// Opens a record and compares its plaintext with what was sent.
+    fn check(&mut self, record: &[u8]) -> Result<CheckedRecord, BrokenInvariant> {
         let mut out = vec![0; record.len()];
         let not_sealed = BrokenInvariant::NotSealed {
             generation: self.generation,
@@ -251,7 +260,10 @@ impl ByteOracle {
         if !self.on_wire.take_matching(inner.record_type, plaintext) {
             return Err(BrokenInvariant::WrongRecord);
         }
-        Ok(inner.record_type == 22 && plaintext.first() == Some(&KEY_UPDATE))
+        if inner.record_type == 22 && plaintext.first() == Some(&KEY_UPDATE) {
+            return Ok(CheckedRecord::KeyUpdate);
+        }
+        Ok(CheckedRecord::Other)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::device::{
     SegmentMark,
 };
 use search::HeaderSearch;
-use walk::{RecordWalk, WalkTask};
+use walk::{RecordWalk, TagVerdict, WalkTask};
 
 pub use framed::{frame, read_opened, seal_framed};
 pub(crate) use walk::xor;
@@ -323,8 +323,8 @@ impl NicContext {
         }
         if offset == self.walk.position {
             return match self.walk.run(&self.key, WalkTask::Open, bytes) {
-                true => SegmentMark::Opened(slot),
-                false => SegmentMark::Failed(slot),
+                TagVerdict::Authentic => SegmentMark::Opened(slot),
+                TagVerdict::Wrong => SegmentMark::Failed(slot),
             };
         }
         self.catch_up(kind, offset, bytes);

@@ -27,6 +27,15 @@ struct HeaderGuess {
     window_closed: bool,
 }
 
+/// Whether the records could be followed through some bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum SearchPlace {
+    /// The place of the next header is known.
+    Kept,
+    /// A gap, or bytes that are no header, were in the way.
+    Lost,
+}
+
 impl HeaderSearch {
     /// Searches a segment that the device cannot open.
     pub(super) fn look(&mut self, kind: ResyncKind, offset: u64, bytes: &[u8]) {
@@ -36,7 +45,7 @@ impl HeaderSearch {
         let lost = self
             .guess
             .as_mut()
-            .is_none_or(|guess| !guess.follow(offset, bytes));
+            .is_none_or(|guess| guess.follow(offset, bytes) == SearchPlace::Lost);
         if lost {
             self.start(kind, offset, bytes);
         } else if kind == ResyncKind::Async {
@@ -77,7 +86,7 @@ impl HeaderSearch {
             records: 0,
             window_closed: false,
         };
-        if !guess.follow(start, &bytes[at..]) {
+        if guess.follow(start, &bytes[at..]) == SearchPlace::Lost {
             return;
         }
         self.guess = Some(guess);
@@ -106,11 +115,14 @@ impl HeaderSearch {
 }
 
 impl HeaderGuess {
-    /// Follows the records through the next bytes. Returns `false` if the place is lost.
-    fn follow(&mut self, offset: u64, mut bytes: &[u8]) -> bool {
+    /// Follows the records through the next bytes.
+    fn follow(&mut self, offset: u64, mut bytes: &[u8]) -> SearchPlace {
         if offset != self.position {
             // Bytes that were seen already contain nothing new; a gap may hide headers.
-            return offset + (bytes.len() as u64) <= self.position;
+            if offset + (bytes.len() as u64) <= self.position {
+                return SearchPlace::Kept;
+            }
+            return SearchPlace::Lost;
         }
         self.position += bytes.len() as u64;
         let mut at = offset;
@@ -118,30 +130,30 @@ impl HeaderGuess {
             let collected = self.next_start + self.header.len() as u64;
             let skip = usize::try_from(collected.saturating_sub(at)).unwrap_or(usize::MAX);
             let Some(rest) = bytes.get(skip..) else {
-                return true;
+                return SearchPlace::Kept;
             };
             let take = rest.len().min(HEADER_LEN - self.header.len());
             self.header.extend_from_slice(&rest[..take]);
             at += (skip + take) as u64;
             bytes = &rest[take..];
-            if self.header.len() == HEADER_LEN && !self.step() {
-                return false;
+            if self.header.len() == HEADER_LEN && self.step() == SearchPlace::Lost {
+                return SearchPlace::Lost;
             }
         }
-        true
+        SearchPlace::Kept
     }
 
-    /// Moves from the next header, which is complete, to the one after its record. Returns `false`
-    /// if it is not a header.
-    fn step(&mut self) -> bool {
+    /// Moves from the next header, which is complete, to the one after its record. The place is
+    /// lost if it is not a header.
+    fn step(&mut self) -> SearchPlace {
         if !is_header(&self.header) {
-            return false;
+            return SearchPlace::Lost;
         }
         let body = u16::from_be_bytes([self.header[3], self.header[4]]);
         self.next_start += HEADER_LEN as u64 + u64::from(body);
         self.records += 1;
         self.header.clear();
-        true
+        SearchPlace::Kept
     }
 }
 

@@ -31,6 +31,15 @@ pub(super) enum WalkTask {
     Open,
 }
 
+/// The outcome of checking the tags in a piece of the stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum TagVerdict {
+    /// Every tag was right, or there was none to check.
+    Authentic,
+    /// A tag was wrong.
+    Wrong,
+}
+
 impl RecordWalk {
     /// Starts at the first byte of the record with the number `seq`.
     pub(super) const fn new(position: u64, seq: u64) -> Self {
@@ -44,20 +53,27 @@ impl RecordWalk {
         }
     }
 
-    /// Processes the next bytes in place. Returns `false` if a tag in them was wrong.
-    pub(super) fn run(&mut self, key: &TrafficKey, task: WalkTask, mut bytes: &mut [u8]) -> bool {
-        let mut authentic = true;
+    /// Processes the next bytes in place. Returns whether all tags in them were right.
+    pub(super) fn run(
+        &mut self,
+        key: &TrafficKey,
+        task: WalkTask,
+        mut bytes: &mut [u8],
+    ) -> TagVerdict {
+        let mut verdict = TagVerdict::Authentic;
         self.position += bytes.len() as u64;
         while !bytes.is_empty() {
             let (piece, rest) = bytes.split_at_mut(self.next_border(key).min(bytes.len()));
             bytes = rest;
             self.work(key, task, piece);
             if self.len > 0 && self.record.len() == self.len {
-                authentic &= task == WalkTask::Seal || self.is_authentic(key);
+                if task == WalkTask::Open && !self.is_authentic(key) {
+                    verdict = TagVerdict::Wrong;
+                }
                 self.next_record(self.position, 1);
             }
         }
-        authentic
+        verdict
     }
 
     /// Returns where the next record starts, or `None` if the header of this one is incomplete.

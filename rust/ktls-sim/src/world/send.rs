@@ -12,6 +12,15 @@ use crate::report::{EventKind, SealedBy, SentSegment};
 use crate::scenario::AckNotice;
 use crate::tcp::{AckEffect, CutSegment};
 
+/// Whether the writing program has more to do after a turn.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum WriterTurn {
+    /// It has more to do.
+    More,
+    /// It has done everything.
+    Last,
+}
+
 impl World<'_> {
     /// Lets the program send a message or a KeyUpdate, or install the key that follows a KeyUpdate.
     pub(super) fn write(&mut self, index: usize) {
@@ -24,7 +33,7 @@ impl World<'_> {
                 let errno = fault.code();
                 return self.violate(index, 0, BrokenInvariant::SendFailed { errno });
             }
-            if done == Ok(false) {
+            if done == Ok(WriterTurn::Last) {
                 return;
             }
         }
@@ -32,8 +41,8 @@ impl World<'_> {
         self.schedule_after(gap, ScheduledEvent::Write(index));
     }
 
-    /// False when the program has nothing more to do.
-    fn write_next(&mut self, index: usize) -> Result<bool, CallFault> {
+    /// Does the next call of the writing program.
+    fn write_next(&mut self, index: usize) -> Result<WriterTurn, CallFault> {
         let writer = &mut self.hosts[index].writer;
         if writer.owes_key {
             return self.install_write_key(index);
@@ -41,12 +50,12 @@ impl World<'_> {
         if writer.messages > 0 {
             writer.messages -= 1;
             self.send_message(index)?;
-            return Ok(true);
+            return Ok(WriterTurn::More);
         }
         if writer.rekeys == self.scenario.rekeys {
             // The last record may still be open; another type closes it.
             self.send(index, &[0], Some(21), PartialRecord::Seal)?;
-            return Ok(false);
+            return Ok(WriterTurn::Last);
         }
         writer.owes_key = true;
         let message = Reply::NotRequested.message();
@@ -56,7 +65,7 @@ impl World<'_> {
             // key (K-24).
             self.send(index, &[7; 9], None, PartialRecord::KeepOpen)?;
         }
-        Ok(true)
+        Ok(WriterTurn::More)
     }
 
     fn send_message(&mut self, index: usize) -> Result<(), CallFault> {
@@ -99,7 +108,7 @@ impl World<'_> {
 
     /// Does `setsockopt(TLS_TX)` with the next key. The call is repeated later if the policy V17
     /// fails it with EAGAIN.
-    fn install_write_key(&mut self, index: usize) -> Result<bool, CallFault> {
+    fn install_write_key(&mut self, index: usize) -> Result<WriterTurn, CallFault> {
         let room = self.room(index) as usize;
         let host = &mut self.hosts[index];
         let generation = host.writer.rekeys + 1;
@@ -107,7 +116,7 @@ impl World<'_> {
         let accepted = host.keys_accepted();
         let done = host.tx.rekey(key, room, &mut *host.device, &host.shared);
         if done == Err(CallFault::System(ktls_core::Errno::Again.code())) {
-            return Ok(true);
+            return Ok(WriterTurn::More);
         }
         done?;
         self.check_open_record(index, accepted);
@@ -120,7 +129,7 @@ impl World<'_> {
         self.summary.tx_rekeys[index] += 1;
         self.note(index, EventKind::TxKey { offset, generation });
         self.pump(index);
-        Ok(true)
+        Ok(WriterTurn::More)
     }
 
     /// Moves the socket's records to TCP, and sends the segments that TCP's window allows.
