@@ -1,0 +1,1 @@
+"""The interpreter's own TLS tests, run against the front doors of this package."""
