@@ -16,7 +16,7 @@ from pathlib import Path
 import ktls_fast
 from benches.programs import PROGRAMS
 
-PACKAGES = ("ktls_fast", "cryptography", "pyOpenSSL", "uvloop", "aiofastnet", "numpy")
+PACKAGES = ("ktls_fast", "cryptography", "pyOpenSSL", "uvloop", "aiofastnet", "aiohttp", "numpy")
 VERSION = re.compile(r"\d+(?:\.\d+)+\S*")
 
 

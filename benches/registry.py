@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from benches.loops import cases as loops
 from benches.proxy import cases as proxy
 from benches.queue import cases as queue
 from benches.records import cases as records
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _MODULES: Final = (
     records,
     sockets,
+    loops,
     proxy,
     rekey,
     queue,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from benches import machine
 from benches.bench import OURS, SECONDS
+from benches.loops import cases as loops
+from benches.loops import ways
 from benches.records.cases import LIMIT
 from benches.threads import cases as threads
 
@@ -54,8 +57,32 @@ def _records() -> list[RatioTarget]:
     ]
 
 
+def _loops() -> list[RatioTarget]:
+    """Return the targets of the bench ``loops``: the CPU time of the server on the same loop.
+
+    Each line has one of our ways with its size, the peer, and the maximum ratio to the peer.
+    """
+    fastnet = {loop: ways.on(ways.FASTNET, loop) for loop in ways.LOOPS}
+    openssl = {loop: f"{loop} ssl" for loop in ways.LOOPS}
+    wanted = (
+        (ways.NATIVE, "1 MiB", fastnet, 0.7),
+        (ways.NATIVE, "5 B", fastnet, 1.0),
+        (ways.BY_BIO, "1 MiB", openssl, 0.8),
+    )
+    return [
+        RatioTarget(
+            f"{panel}{malloc}, {size}, {ways.on(way, loop)}, CPU against {peer} (at most {most})",
+            *("loops", f"{panel}{malloc}/{size}", ways.on(way, loop), peer, 1 / most, "cpu"),
+        )
+        for way, size, peers, most in wanted
+        for panel, malloc in product(loops.PANELS, loops.MALLOC)
+        for loop, peer in peers.items()
+    ]
+
+
 TARGETS: Final = (
     *_records(),
+    *_loops(),
     RatioTarget(
         "bulk over one loopback connection, speed against ssl",
         *("sockets", "bulk/loopback", f"{OURS} Connection", "ssl", 2.5),

@@ -1,0 +1,1 @@
+"""Servers in event loops: streams, protocols and aiohttp over each TLS implementation."""
