@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from benches import identity
 from benches.bench import SECONDS, Bench, BenchCase, TableColumn, TimeBudget
 from benches.loops.load import LoadingClient, LoopServer, on_another_core
-from benches.loops.ways import WAYS
+from benches.loops.ways import ASYNCIO, WAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,8 +94,9 @@ class LoadedServer:
 def groups(quick: bool) -> Iterator[list[BenchCase]]:
     """Yield the cases by panel, setting of malloc, and size."""
     panels, sizes = (QUICK_PANELS, QUICK_SIZES) if quick else (PANELS, SIZES)
+    chosen = [name for name, way in WAYS.items() if not quick or way.loop == ASYNCIO]
     for panel, malloc, size in product(panels, ("",) if quick else MALLOC, sizes):
-        yield [_case(panel, malloc, size, way, quick=quick) for way in WAYS]
+        yield [_case(panel, malloc, size, name, quick=quick) for name in chosen]
 
 
 def _case(panel: str, malloc: str, size: str, way: str, *, quick: bool) -> BenchCase:
