@@ -91,7 +91,7 @@ def test_the_engine_does_not_differ_from_itself(capsys: pytest.CaptureFixture[st
     assert not_played == len(lines) - 1
 
 
-def test_a_difference_is_told_with_its_call(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_difference_is_reported_with_its_call(capsys: pytest.CaptureFixture[str]) -> None:
     status = against_kernel.run("recv.basic12", as_json=False, theirs=side_of(Reversed))
     assert status == 1
     assert capsys.readouterr().out.splitlines() == [
@@ -104,7 +104,7 @@ def test_a_difference_is_told_with_its_call(capsys: pytest.CaptureFixture[str]) 
     assert scenario("recv.basic12")["steps"][7]["data"] == b"world".hex()
 
 
-def test_a_difference_is_told_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_difference_is_reported_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert against_kernel.run("recv.basic12", as_json=True, theirs=side_of(Reversed)) == 1
     told = json.loads(capsys.readouterr().out)
     assert told["counts"] == {"alike": 0, "differ": 1, "differ as known": 0, "not played": 0}
@@ -116,7 +116,7 @@ def test_a_difference_is_told_as_json(capsys: pytest.CaptureFixture[str]) -> Non
         assert difference["engine"] != difference["kernel"]
 
 
-def test_a_known_difference_is_no_failure(
+def test_a_known_difference_is_not_a_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(KNOWN, "recv.basic12", "it is so")
@@ -134,7 +134,7 @@ def test_a_call_that_does_not_return_is_a_difference() -> None:
 
 
 @pytest.mark.parametrize("name", ["ulp.udp", "ulp.unix", "ulp.no_ulp"])
-def test_this_hosts_kernel_is_played_without_the_ulp(name: str) -> None:
+def test_scenarios_without_the_ulp_run_on_this_hosts_kernel(name: str) -> None:
     found = compare(scenario(name), engine, without_ulp, SHORT)
     assert found == ScenarioComparison(name)
 
@@ -175,13 +175,13 @@ def test_wrong_options_are_refused_in_a_sentence(capsys: pytest.CaptureFixture[s
     assert "--only ku. requires --against-kernel;" in capsys.readouterr().err
 
 
-def test_known_are_the_scenarios_of_the_document() -> None:
+def test_the_known_differences_are_those_of_the_document() -> None:
     document = (ROOT / "docs/kernel-differences.md").read_text()
     there = {each["name"] for each in scenarios()}
     assert set(KNOWN) == set(re.findall(r"`(.+?)`", document)) & there
 
 
-def test_time_that_is_over_ends_a_call_and_leaves_other_timers_alone() -> None:
+def test_a_timeout_ends_a_call_and_leaves_other_timers_alone() -> None:
     handler, rest = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0]
     near, far = socket.socketpair()
     with near, far, pytest.raises(TimeLimitError), time_limit(0.01):

@@ -131,7 +131,7 @@ def test_thread_ends_when_nothing_is_left() -> None:
         assert eventually(lambda: threads_named(THREAD) == 0)
 
 
-def test_without_a_descriptor_for_the_thread_close_delivers_by_itself() -> None:
+def test_close_delivers_by_itself_without_a_descriptor_for_the_thread() -> None:
     with paired() as (conn, peer):
         peer.send(ticket(), HANDSHAKE)
         with no_descriptor_left():
@@ -142,7 +142,7 @@ def test_without_a_descriptor_for_the_thread_close_delivers_by_itself() -> None:
         assert received.result(DEADLINE) == (taken, [(1, 0)])
 
 
-def test_without_a_descriptor_for_the_thread_close_is_bounded() -> None:
+def test_close_is_bounded_without_a_descriptor_for_the_thread() -> None:
     with paired() as (conn, peer):
         with no_descriptor_left():
             taken = send_until_full(conn, octal(8 * MIB))
@@ -152,7 +152,7 @@ def test_without_a_descriptor_for_the_thread_close_is_bounded() -> None:
             assert peer.drain() == (taken, [(1, 0)])
 
 
-def test_parent_goes_on_after_a_fork_and_its_child_leaves_everything_alone() -> None:
+def test_the_parent_continues_after_a_fork_and_the_child_sends_nothing() -> None:
     with paired() as (conn, peer):
         taken = send_until_full(conn, octal(8 * MIB))
         its_socket = name_of(conn)
@@ -164,7 +164,7 @@ def test_parent_goes_on_after_a_fork_and_its_child_leaves_everything_alone() -> 
         assert child.answer() == "'there'"
 
 
-def test_a_fork_in_the_middle_of_its_work_leaves_no_copy_behind() -> None:
+def test_a_fork_while_the_thread_sends_leaves_no_copy_of_a_descriptor() -> None:
     with ExitStack() as stack:
         pairs = [stack.enter_context(paired()) for _ in range(8)]
         sent = [send_until_full(conn, octal(8 * MIB)) for conn, _ in pairs]
@@ -178,7 +178,7 @@ def test_a_fork_in_the_middle_of_its_work_leaves_no_copy_behind() -> None:
         assert [end.result() for end in ends] == [(taken, [(1, 0)]) for taken in sent]
 
 
-def test_child_has_a_thread_of_its_own() -> None:
+def test_a_child_process_has_its_own_thread() -> None:
     def deliver() -> bool:
         with paired() as (conn, peer):
             taken = send_until_full(conn, octal(8 * MIB))
@@ -193,7 +193,7 @@ def test_child_has_a_thread_of_its_own() -> None:
         assert peer.drain() == (taken, [(1, 0)])
 
 
-def test_reset_that_the_user_has_asked_for_by_so_linger_is_made_at_once() -> None:
+def test_a_reset_requested_by_so_linger_is_sent_at_once() -> None:
     with paired() as (conn, peer):
         set_option(conn, socket.SO_LINGER, struct.pack("ii", 1, 0))
         conn.sendall(b"data")
@@ -213,7 +213,7 @@ def test_reset_by_so_linger_does_not_wait_for_the_background() -> None:
         assert hangs_up(peer.sock)
 
 
-def test_reset_by_so_linger_drops_what_a_ktls_socket_has_sealed() -> None:
+def test_a_reset_by_so_linger_drops_what_a_ktls_socket_has_sealed() -> None:
     sender, far = stalled_socket()
     with far:
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

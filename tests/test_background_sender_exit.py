@@ -79,13 +79,13 @@ def test_number_of_sockets_that_are_closing_is_bounded() -> None:
         assert 45 <= int(out) <= 70
 
 
-def test_exit_waits_for_a_peer_that_takes_nothing_but_not_for_ever() -> None:
+def test_the_wait_at_exit_for_a_stalled_peer_is_bounded() -> None:
     with program("stalled()") as process:
         assert process.communicate(timeout=3 * DEADLINE) == ("", "")
         assert process.returncode == 0
 
 
-def test_signal_ends_the_wait_at_exit() -> None:
+def test_a_signal_ends_the_wait_at_exit() -> None:
     """Callbacks registered after the import run before the wait."""
     body = """
     import atexit, signal
@@ -112,7 +112,7 @@ WORKER = """
     """
 
 
-def test_worker_of_multiprocessing_ends_behind_the_last_byte() -> None:
+def test_a_multiprocessing_worker_ends_after_the_last_byte() -> None:
     """It ends by ``os._exit``, without calling ``atexit``."""
     with (
         socket.create_server(("127.0.0.1", 0)) as listening,

@@ -62,12 +62,12 @@ def test_a_multiple_of_record_size_leaves_no_empty_record(key: TrafficKey) -> No
     assert len(batch) == 3
 
 
-def test_record_type_holds_for_every_record(key: TrafficKey) -> None:
+def test_record_type_applies_to_every_record(key: TrafficKey) -> None:
     batch = Sealer(key.struct()).seal_batch(b"abcd", record_size=2, record_type=22)
     assert records(batch) == modelled(key, [b"ab", b"cd"], [22, 22])
 
 
-def test_records_lie_back_to_back(key: TrafficKey) -> None:
+def test_records_are_contiguous(key: TrafficKey) -> None:
     batch = Sealer(key.struct()).seal_batch(DATA[:1000], record_size=300)
     ends = batch.offsets + batch.lengths
     assert list(batch.offsets) == [0, *ends[:-1]]
@@ -104,7 +104,7 @@ def test_pieces_may_overlap_repeat_be_empty_and_come_in_any_order(key: TrafficKe
     assert records(batch) == modelled(key, pieces)
 
 
-def test_every_piece_may_have_its_type(key: TrafficKey) -> None:
+def test_each_piece_may_have_its_own_type(key: TrafficKey) -> None:
     batch = Sealer(key.struct()).seal_batch(
         b"abcdef",
         offsets=int64(0, 2, 4),
@@ -114,21 +114,21 @@ def test_every_piece_may_have_its_type(key: TrafficKey) -> None:
     assert records(batch) == modelled(key, [b"ab", b"cd", b"ef"], [23, 22, 21])
 
 
-def test_record_type_holds_for_pieces_without_types(key: TrafficKey) -> None:
+def test_record_type_applies_to_pieces_without_types(key: TrafficKey) -> None:
     batch = Sealer(key.struct()).seal_batch(
         b"abcd", record_type=21, offsets=int64(2, 0), lengths=int64(2, 2)
     )
     assert records(batch) == modelled(key, [b"cd", b"ab"], [21, 21])
 
 
-def test_batch_and_single_records_share_the_numbers(key: TrafficKey) -> None:
+def test_batches_and_single_records_share_record_numbers(key: TrafficKey) -> None:
     sealer = Sealer(key.struct())
     got = [sealer.seal(b"a"), *records(sealer.seal_batch(b"bcd", record_size=1)), sealer.seal(b"e")]
     assert got == modelled(key, [b"a", b"b", b"c", b"d", b"e"])
     assert sealer.rec_seq == 5
 
 
-def test_wire_is_a_view_of_out_and_the_rest_of_out_stays(key: TrafficKey) -> None:
+def test_wire_is_a_view_of_out_and_the_rest_of_out_is_unchanged(key: TrafficKey) -> None:
     want = b"".join(modelled(key, [DATA[:100], DATA[100:150]]))
     out = bytearray(b"\xa5" * (len(want) + 50))
     batch = Sealer(key.struct()).seal_batch(DATA[:150], record_size=100, out=out)
@@ -189,7 +189,7 @@ def test_a_piece_outside_data_is_refused(key: TrafficKey, offset: int, length: i
         sealer.seal_batch(DATA[:50], offsets=int64(0, offset), lengths=int64(1, length), out=out)
 
 
-def test_a_piece_that_fits_no_record_is_refused(key: TrafficKey) -> None:
+def test_a_piece_longer_than_a_record_is_refused(key: TrafficKey) -> None:
     out = bytearray(b"\xa5" * 40_000)
     sealer = Sealer(key.struct())
     with seal_refused(sealer, key, errno.EMSGSIZE, out=out):
@@ -199,7 +199,7 @@ def test_a_piece_that_fits_no_record_is_refused(key: TrafficKey) -> None:
 
 
 @pytest.mark.parametrize("record_size", [0, 16385, 2**40])
-def test_a_record_size_that_fits_no_record_is_refused(key: TrafficKey, record_size: int) -> None:
+def test_a_record_size_out_of_range_is_refused(key: TrafficKey, record_size: int) -> None:
     sealer = Sealer(key.struct())
     with seal_refused(sealer, key, errno.EINVAL):
         sealer.seal_batch(DATA, record_size=record_size)
@@ -218,13 +218,13 @@ def test_a_record_size_that_fits_no_record_is_refused(key: TrafficKey, record_si
     ],
     ids=str,
 )
-def test_columns_that_do_not_go_together_are_refused(columns: dict[str, Any]) -> None:
+def test_columns_of_unequal_length_or_type_are_refused(columns: dict[str, Any]) -> None:
     sealer = Sealer(KEY.struct())
     with seal_refused(sealer, KEY, errno.EINVAL):
         sealer.seal_batch(DATA, **columns)
 
 
-def test_more_records_than_the_key_may_seal_are_refused(key: TrafficKey) -> None:
+def test_a_batch_beyond_the_key_limit_is_refused(key: TrafficKey) -> None:
     """RFC 8446 §5.5; three of ten are left."""
     out = bytearray(b"\xa5" * 1000)
     sealer = Sealer(key.struct(), record_limit=10)
@@ -237,7 +237,7 @@ def test_more_records_than_the_key_may_seal_are_refused(key: TrafficKey) -> None
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13])
-def test_more_records_than_numbers_are_left_are_refused(version: int) -> None:
+def test_a_batch_beyond_the_last_record_number_is_refused(version: int) -> None:
     """docs/kernel-rules.md, S2.3-1."""
     late = traffic_key(version, CHACHA20_POLY1305).at(LAST - 3)
     sealer = Sealer(late.struct())

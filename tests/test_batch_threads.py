@@ -26,7 +26,9 @@ def all_of(batch: OpenedBatch) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("record_size", [1000, 16384])
-def test_sealed_by_threads_is_sealed_alone(key: TrafficKey, threads: int, record_size: int) -> None:
+def test_a_batch_sealed_by_threads_equals_one_sealed_by_one_thread(
+    key: TrafficKey, threads: int, record_size: int
+) -> None:
     sealer, alone = Sealer(key.struct()), Sealer(key.struct())
     for _ in range(2):
         batch = sealer.seal_batch(DATA, record_size=record_size, threads=threads)
@@ -51,7 +53,9 @@ def test_uneven_pieces_with_types_are_sealed_by_threads(key: TrafficKey) -> None
 
 
 @pytest.mark.parametrize("threads", THREADS)
-def test_opened_by_threads_is_opened_alone(key: TrafficKey, threads: int) -> None:
+def test_a_batch_opened_by_threads_equals_one_opened_by_one_thread(
+    key: TrafficKey, threads: int
+) -> None:
     wire = sealed(key) + b"\x17\x03"
     want = all_of(Opener(key.struct()).open_batch(wire))
     opener = Opener(key.struct())
@@ -59,7 +63,7 @@ def test_opened_by_threads_is_opened_alone(key: TrafficKey, threads: int) -> Non
     assert opener.rec_seq == 300
 
 
-def test_threads_stop_at_a_key_update_and_leave_nothing_behind_it(key: TrafficKey) -> None:
+def test_threads_stop_at_a_key_update_and_open_nothing_after_it(key: TrafficKey) -> None:
     if key.version != TLS13:
         pytest.skip("TLS 1.2 has no KeyUpdate")
     sealer = Sealer(key.struct())
@@ -91,7 +95,9 @@ def test_threads_stop_at_a_bad_record(key: TrafficKey, bad: int) -> None:
 
 
 @pytest.mark.parametrize("bad", [511, 512, 513, 4000, None])
-def test_a_batch_of_many_windows_is_opened_alone_or_not(key: TrafficKey, bad: int | None) -> None:
+def test_a_batch_of_many_windows_is_opened_alike_by_any_number_of_threads(
+    key: TrafficKey, bad: int | None
+) -> None:
     wire = bytearray(sealed(key, DATA[:50_000], 10))
     if bad is not None:
         wire[(bad + 1) * (10 + key.overhead) - 1] ^= 1
@@ -101,7 +107,7 @@ def test_a_batch_of_many_windows_is_opened_alone_or_not(key: TrafficKey, bad: in
 
 
 @pytest.mark.parametrize("room", [0, 999, 1000, 20_000, 299_999])
-def test_threads_stop_where_there_is_no_room(key: TrafficKey, room: int) -> None:
+def test_threads_stop_at_the_end_of_the_output(key: TrafficKey, room: int) -> None:
     wire = sealed(key)
     alone, together = (
         Opener(key.struct()).open_batch(wire, bytearray(room), threads=threads)
@@ -111,7 +117,7 @@ def test_threads_stop_where_there_is_no_room(key: TrafficKey, room: int) -> None
 
 
 @pytest.mark.parametrize("threads", [0, 1025])
-def test_only_one_to_1024_threads_are_taken(key: TrafficKey, threads: int) -> None:
+def test_only_one_to_1024_threads_are_accepted(key: TrafficKey, threads: int) -> None:
     sealer, opener, wire = Sealer(key.struct()), Opener(key.struct()), sealed(key)
     with seal_refused(sealer, key, errno.EINVAL):
         sealer.seal_batch(DATA, threads=threads)

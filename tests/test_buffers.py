@@ -82,21 +82,21 @@ every_reader = pytest.mark.parametrize("read", READERS.values(), ids=READERS.key
 
 @every_readable
 @every_reader
-def test_every_readable_buffer_is_as_good_as_bytes(
+def test_every_readable_buffer_is_accepted_like_bytes(
     read: Callable[[Any], object], make: Maker
 ) -> None:
     assert read(make(DATA)) == read(DATA)
 
 
 @every_readable
-def test_records_may_lie_in_every_readable_buffer(make: Maker) -> None:
+def test_records_are_read_from_every_readable_buffer(make: Maker) -> None:
     record = KEY.seal(DATA)
     assert Opener(KEY.struct()).open(make(record)) == (23, DATA)
     assert Opener(KEY.struct()).open_batch(make(record)).data == DATA
 
 
 @every_readable
-def test_keys_may_lie_in_every_readable_buffer(make: Maker) -> None:
+def test_keys_are_read_from_every_readable_buffer(make: Maker) -> None:
     struct = make(KEY.struct())
     assert Sealer(struct).seal(b"data") == KEY.seal(b"data")
     assert Opener(struct).open(KEY.seal(b"data")) == (23, b"data")
@@ -107,7 +107,7 @@ def test_keys_may_lie_in_every_readable_buffer(make: Maker) -> None:
 
 
 @every_writable
-def test_seal_into_every_writable_buffer(make: Maker) -> None:
+def test_seal_into_accepts_every_writable_buffer(make: Maker) -> None:
     record = KEY.seal(DATA)
     out = make(b"\xa5" * (len(record) + 3))
     assert Sealer(KEY.struct()).seal_into(DATA, out) == len(record)
@@ -115,7 +115,7 @@ def test_seal_into_every_writable_buffer(make: Maker) -> None:
 
 
 @every_writable
-def test_seal_batch_into_every_writable_buffer(make: Maker) -> None:
+def test_seal_batch_accepts_every_writable_buffer(make: Maker) -> None:
     record = KEY.seal(DATA)
     out = make(b"\xa5" * (len(record) + 3))
     batch = Sealer(KEY.struct()).seal_batch(DATA, out=out)
@@ -124,7 +124,7 @@ def test_seal_batch_into_every_writable_buffer(make: Maker) -> None:
 
 
 @every_writable
-def test_open_batch_into_every_writable_buffer(make: Maker) -> None:
+def test_open_batch_accepts_every_writable_buffer(make: Maker) -> None:
     out = make(bytes(len(DATA) + 100))
     batch = Opener(KEY.struct()).open_batch(KEY.seal(DATA), out)
     assert bytes(batch.data) == bytes(memoryview(out))[: len(DATA)] == DATA
@@ -141,13 +141,13 @@ def test_a_buffer_that_is_not_contiguous_is_refused(
 
 @every_other
 @every_reader
-def test_what_is_no_buffer_is_refused(read: Callable[[Any], object], value: object) -> None:
+def test_objects_without_a_buffer_are_refused(read: Callable[[Any], object], value: object) -> None:
     with pytest.raises(TypeError):
         read(value)
 
 
 @every_other
-def test_what_is_no_buffer_is_no_record_and_no_key(value: object) -> None:
+def test_objects_without_a_buffer_are_refused_as_records_and_keys(value: object) -> None:
     bad: Any = value
     for attempt in (
         lambda: Opener(KEY.struct()).open(bad),
@@ -174,7 +174,7 @@ every_bad_output = pytest.mark.parametrize("make", BAD_OUTPUTS.values(), ids=BAD
 
 
 @every_bad_output
-def test_an_output_that_cannot_be_written_is_refused_and_nothing_spent(make: Maker) -> None:
+def test_a_read_only_output_is_refused_before_a_number_is_used(make: Maker) -> None:
     sealer = Sealer(KEY.struct())
     with pytest.raises(REFUSAL):
         sealer.seal_into(b"data", make(bytes(100)))
@@ -184,7 +184,7 @@ def test_an_output_that_cannot_be_written_is_refused_and_nothing_spent(make: Mak
 
 
 @every_bad_output
-def test_an_output_that_cannot_be_written_is_refused_and_nothing_opened(make: Maker) -> None:
+def test_a_read_only_output_is_refused_before_a_record_is_opened(make: Maker) -> None:
     opener = Opener(KEY.struct())
     with pytest.raises(REFUSAL):
         opener.open_batch(KEY.seal(b"data"), make(bytes(100)))
@@ -195,7 +195,7 @@ ODD_DTYPES = [">u4", "<f8", [("a", "u1"), ("b", ">u2")], "S1", "?"]
 
 
 @pytest.mark.parametrize("dtype", ODD_DTYPES, ids=str)
-def test_an_output_of_another_type_is_filled_or_refused_with_nothing_spent(dtype: Any) -> None:  # noqa: ANN401
+def test_an_output_of_another_type_is_filled_or_refused_before_a_number_is_used(dtype: Any) -> None:  # noqa: ANN401
     sealer, opener = Sealer(KEY.struct()), Opener(KEY.struct())
     out = np.zeros(100, dtype)
     try:
@@ -244,7 +244,7 @@ def test_results_are_views_that_keep_their_memory_alive() -> None:
     assert (bytes(wire), bytes(data)) == (KEY.seal(DATA), DATA)
 
 
-def test_a_fresh_buffer_cannot_be_written_behind_the_records() -> None:
+def test_a_result_without_out_is_read_only() -> None:
     """Its views are read-only, as ``bytes`` are."""
     batch = Sealer(KEY.struct()).seal_batch(DATA)
     assert batch.wire.readonly
@@ -258,7 +258,7 @@ def test_out_cannot_be_resized_while_a_result_views_it() -> None:
     assert batch.wire == KEY.seal(b"data")
 
 
-def test_memory_of_objects_is_refused() -> None:
+def test_buffers_of_objects_are_refused() -> None:
     """Bytes written over references would crash the interpreter."""
     out = np.full(100, None, dtype=object)
     with pytest.raises(BufferError, match="objects"):

@@ -102,14 +102,14 @@ def connections() -> Iterator[tuple[Connection, Connection]]:
 
 
 @every_buffer
-def test_what_socket_send_takes_is_sealed(make: Callable[[], Any]) -> None:
+def test_buffers_that_socket_send_accepts_are_sealed(make: Callable[[], Any]) -> None:
     assert contents(make()) == DATA
     assert Sealer(KEY.struct()).seal(make()) == KEY.seal(DATA)
     assert Sealer(KEY.struct()).seal_batch(make(), record_size=SIZE).wire == KEY.seal(DATA)
 
 
 @every_buffer
-def test_what_socket_send_takes_is_sent(make: Callable[[], Any]) -> None:
+def test_buffers_that_socket_send_accepts_are_sent(make: Callable[[], Any]) -> None:
     ours, theirs = socket.socketpair()
     with KtlsSocket(ours) as sock, theirs:
         assert sock.send(make()) == SIZE
@@ -123,7 +123,7 @@ def test_what_socket_send_takes_is_sent(make: Callable[[], Any]) -> None:
 
 
 @every_buffer
-def test_what_recv_into_fills_is_filled_in_place(make: Callable[[], Any]) -> None:
+def test_buffers_that_recv_into_accepts_are_filled_in_place(make: Callable[[], Any]) -> None:
     ours, theirs = socket.socketpair()
     with KtlsSocket(ours) as sock, theirs:
         theirs.send(DATA[::-1])
@@ -138,7 +138,7 @@ def test_what_recv_into_fills_is_filled_in_place(make: Callable[[], Any]) -> Non
 
 
 @every_buffer
-def test_a_batch_is_opened_in_place_and_shown_as_bytes(make: Callable[[], Any]) -> None:
+def test_a_batch_opened_into_any_buffer_is_a_view_of_bytes(make: Callable[[], Any]) -> None:
     out = make()
     batch = Opener(KEY.struct()).open_batch(KEY.seal(b"plaintext"), out)
     assert (batch.data.format, batch.data.shape) == ("B", (9,))
@@ -146,7 +146,7 @@ def test_a_batch_is_opened_in_place_and_shown_as_bytes(make: Callable[[], Any]) 
 
 
 @every_buffer
-def test_a_batch_is_sealed_in_place_and_shown_as_bytes(make: Callable[[], Any]) -> None:
+def test_a_batch_sealed_into_any_buffer_is_a_view_of_bytes(make: Callable[[], Any]) -> None:
     out, record = make(), KEY.seal(b"data")
     batch = Sealer(KEY.struct()).seal_batch(b"data", out=out)
     assert batch.wire == contents(out)[: len(record)] == record
@@ -205,7 +205,7 @@ UINT8S: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("int64s", INT64S.values(), ids=INT64S.keys())
 @pytest.mark.parametrize("uint8s", UINT8S.values(), ids=UINT8S.keys())
-def test_a_column_is_an_array_of_any_kind(
+def test_a_column_may_be_an_array_of_any_kind(
     int64s: Callable[[], Any], uint8s: Callable[[], Any]
 ) -> None:
     batch = Sealer(KEY.struct()).seal_batch(
@@ -232,7 +232,7 @@ def test_a_column_is_an_array_of_any_kind(
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_a_refused_column_is_told_what_is_needed(bad: Any, text: str) -> None:  # noqa: ANN401
+def test_the_error_of_a_refused_column_names_what_is_needed(bad: Any, text: str) -> None:  # noqa: ANN401
     places = array.array("q", [0])
     with pytest.raises(TypeError, match="array of int64 is needed, not") as caught:
         scan_key_updates(b"\x16", bad, places, b"")

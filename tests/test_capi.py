@@ -81,7 +81,7 @@ def test_a_rekey_in_between_changes_the_key(records: ModuleType) -> None:
     )
 
 
-def test_refusals_have_an_errno_and_a_sentence(records: ModuleType) -> None:
+def test_errors_have_an_errno_and_a_message(records: ModuleType) -> None:
     cases: list[tuple[Callable[[], object], int, str]] = [
         (lambda: records.seal(b"abc", b"x", 1), 0, "3 bytes"),
         (lambda: records.seal(INFO, bytes(20_000), 20_000), EMSGSIZE, "20000 bytes"),
@@ -94,7 +94,7 @@ def test_refusals_have_an_errno_and_a_sentence(records: ModuleType) -> None:
         assert refused.value.args[1] == code
 
 
-def test_a_bad_record_behind_good_ones_ends_the_batch(records: ModuleType) -> None:
+def test_a_bad_record_after_good_ones_ends_the_batch(records: ModuleType) -> None:
     wire = bytearray(records.seal(INFO, b"x" * 30, 10))
     wire[-1] ^= 1
     plaintext, found, (consumed, stop), _ = records.open(INFO, bytes(wire), 100, 10)
@@ -104,7 +104,7 @@ def test_a_bad_record_behind_good_ones_ends_the_batch(records: ModuleType) -> No
         records.open(INFO, bytes(wire[:31]) + b"x", 100, 10)
 
 
-def test_key_updates_pause_and_are_found(records: ModuleType) -> None:
+def test_key_updates_pause_the_opener_and_are_found(records: ModuleType) -> None:
     sealer = Sealer(INFO)
     wire = sealer.seal(b"data") + sealer.seal(KEY_UPDATE, HANDSHAKE) + sealer.seal(b"behind")
     plaintext, found, end, updates = records.open(INFO, wire, 100, 10)
@@ -114,14 +114,14 @@ def test_key_updates_pause_and_are_found(records: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(("room", "most"), [(100, 2), (25, 10)])
-def test_a_batch_ends_where_there_is_no_room(records: ModuleType, room: int, most: int) -> None:
+def test_a_batch_ends_when_the_output_is_full(records: ModuleType, room: int, most: int) -> None:
     wire = records.seal(INFO, b"x" * 30, 10)
     plaintext, found, end, _ = records.open(INFO, wire, room, most)
     assert (plaintext, len(found)) == (b"x" * 20, 2)
     assert end == (len(wire) // 3 * 2, STOP_FULL)
 
 
-def test_a_sealer_of_c_does_not_go_on_in_two_processes(records: ModuleType) -> None:
+def test_a_sealer_of_c_works_in_one_of_two_processes_only(records: ModuleType) -> None:
     held = records.Held(INFO)
     child = ForkedCall(lambda: held.seal(b"x"))
     assert child.answer() == repr(Sealer(INFO).seal(b"x"))
@@ -162,7 +162,7 @@ def test_a_key_that_c_has_used_is_refused(records: ModuleType) -> None:
     assert held.seal(b"y") == fresh.seal(b"y")
 
 
-def test_padding_is_no_content_type_for_c(records: ModuleType) -> None:
+def test_content_type_0_is_refused_for_c(records: ModuleType) -> None:
     held = records.Held(INFO)
     with pytest.raises(records.Refused, match="content type 0 is padding") as refused:
         held.seal(b"x", 0)
@@ -171,7 +171,9 @@ def test_padding_is_no_content_type_for_c(records: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("most", [0, 1, 3, 15, 16, 17, 39])
-def test_a_batch_never_fills_more_records_than_there_are(records: ModuleType, most: int) -> None:
+def test_a_batch_fills_no_more_record_entries_than_the_caller_has(
+    records: ModuleType, most: int
+) -> None:
     wire = records.seal(INFO, b"x" * 400, 10)
     plaintext, found, end, _ = records.open(INFO, wire, 1000, most)
     assert (plaintext, len(found)) == (b"x" * 10 * most, most)
@@ -180,7 +182,7 @@ def test_a_batch_never_fills_more_records_than_there_are(records: ModuleType, mo
     assert (len(found), end[1]) == (most, 0)
 
 
-def test_a_c_program_needs_the_header_alone(
+def test_a_c_program_needs_only_the_header(
     tmp_path: Path, require_tool: Callable[[str], str]
 ) -> None:
     library = sysconfig.get_config_var("LDLIBRARY") or ""

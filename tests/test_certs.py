@@ -12,7 +12,7 @@ from cryptography import x509
 from ktls_fast._tools import certs
 
 
-def test_certificate_is_for_its_names_and_for_now() -> None:
+def test_a_certificate_is_valid_now_and_for_its_names() -> None:
     cert, _ = certs.self_signed(["localhost", "127.0.0.1", "::1"])
     parsed = x509.load_pem_x509_certificate(cert)
     names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -23,7 +23,7 @@ def test_certificate_is_for_its_names_and_for_now() -> None:
     parsed.verify_directly_issued_by(parsed)
 
 
-def test_each_certificate_has_a_key_of_its_own() -> None:
+def test_each_certificate_has_its_own_key() -> None:
     assert certs.self_signed()[1] != certs.self_signed()[1]
 
 
@@ -49,7 +49,7 @@ def test_names_that_no_certificate_can_hold_are_refused(names: list[str]) -> Non
         ("a" * 63 + ".test", "a" * 63 + ".test"),
     ],
 )
-def test_a_host_name_is_certified_as_clients_ask_for_it(name: str, certified: str) -> None:
+def test_a_host_name_is_certified_in_the_form_that_clients_use(name: str, certified: str) -> None:
     cert, _ = certs.self_signed([name])
     names = x509.load_pem_x509_certificate(cert).extensions.get_extension_for_class(
         x509.SubjectAlternativeName
@@ -57,7 +57,7 @@ def test_a_host_name_is_certified_as_clients_ask_for_it(name: str, certified: st
     assert names.value.get_values_for_type(x509.DNSName) == [certified]
 
 
-def test_an_address_is_certified_without_its_interface() -> None:
+def test_an_address_is_certified_without_its_zone() -> None:
     cert, _ = certs.self_signed(["fe80::1%lo"])
     names = x509.load_pem_x509_certificate(cert).extensions.get_extension_for_class(
         x509.SubjectAlternativeName

@@ -42,7 +42,7 @@ def fastest_gcm() -> str:
 
 
 @pytest.mark.parametrize("value", ["aws-lc", "auto", "aws_lc"])
-def test_the_environment_chooses_who_does_aes_gcm(value: str) -> None:
+def test_the_environment_variable_chooses_the_aes_gcm_implementation(value: str) -> None:
     """An invalid value is refused when a key is created, and the error names it."""
     lines = [
         "import ktls_fast",
@@ -76,7 +76,7 @@ def test_the_model_agrees_with_the_vectors(cipher: Cipher) -> None:
                 aead.decrypt(vector.nonce, vector.sealed, vector.aad)
 
 
-def test_the_ccm_records_of_the_kernel_are_ours() -> None:
+def test_ccm_records_equal_those_of_the_kernel() -> None:
     """Fixture "zero_len" of the kernel's selftest: key, salt and iv are zeros.
 
     The nth record's explicit nonce is its number.

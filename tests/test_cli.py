@@ -117,7 +117,7 @@ PROXY = ("proxy", "--listen", "127.0.0.1:0", "--connect", "127.0.0.1:1")
         ),
     ],
 )
-def test_misuse_is_one_sentence_and_status_2(
+def test_misuse_is_reported_in_one_sentence_with_status_2(
     arguments: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -186,7 +186,7 @@ def test_misuse_is_one_sentence_and_status_2(
         ),
     ],
 )
-def test_failure_is_one_sentence_and_status_1(
+def test_failure_is_reported_in_one_sentence_with_status_1(
     arguments: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 1
@@ -222,7 +222,7 @@ def test_debug_shows_the_traceback() -> None:
         main(["--debug", *PROXY, "--cert", "/nowhere/c.pem", "--key", "/nowhere/k.pem"])
 
 
-def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0
@@ -232,7 +232,7 @@ def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     "command", [(), ("proxy",), ("demo",), ("simulate",), ("stat",), ("doctor",)]
 )
-def test_help_is_there_for_every_command(
+def test_every_command_has_help(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -255,7 +255,7 @@ def test_stat_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == ktls_fast.tls_stat()
 
 
-def test_doctor_tells_what_the_machine_offers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_reports_what_the_machine_supports(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["ktls_fast"] == ktls_fast.__version__
@@ -273,7 +273,7 @@ def test_doctor_prints_a_line_for_each_thing(capsys: pytest.CaptureFixture[str])
     ]
 
 
-def test_import_is_not_slowed_by_what_only_some_need() -> None:
+def test_modules_of_single_commands_are_imported_on_demand() -> None:
     heavy = "cryptography", "rich", "numpy", "matplotlib", "argparse"
     code = f"import sys, ktls_fast; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)

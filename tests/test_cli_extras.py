@@ -56,7 +56,9 @@ def bare(arguments: tuple[str, ...], folder: Path) -> "subprocess.CompletedProce
 
 
 @pytest.mark.parametrize("arguments", NEEDS, ids=" ".join)
-def test_a_command_says_what_to_install(arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_command_names_the_extra_that_it_lacks(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
     ended = bare(arguments, tmp_path)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == f"ktls-fast: {NEEDS[arguments]}\n"
@@ -72,7 +74,7 @@ def test_a_command_needs_no_extra_that_it_does_not_use(
     assert ended.stdout
 
 
-def test_a_comparison_with_the_kernel_needs_none_where_nobody_sees_its_bar(tmp_path: Path) -> None:
+def test_a_comparison_with_the_kernel_needs_no_extra_without_a_terminal(tmp_path: Path) -> None:
     ended = bare(("doctor", "--against-kernel", "--only", "ku.rekey"), tmp_path)
     assert ended.returncode in (0, 1, 77)
     assert ended.stderr == ""
@@ -90,7 +92,7 @@ def test_a_proxy_with_a_certificate_needs_no_extra(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["numpy", "ktls_fast._tools.nothing", "richer", None])
-def test_another_import_that_fails_is_not_explained_away(name: str | None) -> None:
+def test_another_import_error_is_not_hidden(name: str | None) -> None:
     error = ImportError("it is broken", name=name)
     with pytest.raises(ImportError) as caught:
         missing_package(error, "demo", "demo")
@@ -104,7 +106,7 @@ def test_a_module_of_an_extra_is_named_by_its_package(name: str) -> None:
     assert str(failure) == f"it needs {name.partition('.')[0]}: pip install 'ktls_fast[all]'"
 
 
-def test_the_extras_bring_what_is_optional() -> None:
+def test_the_extras_list_the_optional_packages() -> None:
     extras: dict[str, list[str]] = PROJECT["optional-dependencies"]
     brought = extras["cli"] + extras["proxy"] + extras["plot"]
     assert {each.partition(">")[0] for each in brought} == set(OPTIONAL)

@@ -33,7 +33,7 @@ def run(arguments: str, redirections: str, *, unbuffered: bool = False) -> Resul
     ("redirection", "why"),
     [(">&-", "bad file descriptor"), (">/dev/full", "no space left on device")],
 )
-def test_output_that_cannot_be_written_is_told_in_one_sentence(
+def test_unwritable_output_is_reported_in_one_sentence(
     arguments: str, redirection: str, why: str, unbuffered: bool
 ) -> None:
     told = f"ktls-fast: cannot write standard output: {why}\n"
@@ -41,7 +41,7 @@ def test_output_that_cannot_be_written_is_told_in_one_sentence(
 
 
 @pytest.mark.parametrize("arguments", ["demo --size 100GiB", "simulate --rekeys 1000000000"])
-def test_a_long_run_does_not_begin_without_an_output(arguments: str) -> None:
+def test_a_long_run_does_not_begin_without_a_working_output(arguments: str) -> None:
     told = "ktls-fast: cannot write standard output: {}\n"
     assert run(arguments, ">&-") == (1, told.format("bad file descriptor"))
     reader, writer = os.pipe()
@@ -58,7 +58,7 @@ def test_a_long_run_does_not_begin_without_an_output(arguments: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", PRINTING)
-def test_a_reader_that_has_gone_is_told_in_one_sentence(arguments: str) -> None:
+def test_a_closed_output_pipe_is_reported_in_one_sentence(arguments: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as gone:
@@ -79,12 +79,12 @@ def test_a_command_runs_without_the_streams_that_it_does_not_need(
 
 
 @pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
-def test_without_standard_error_the_status_still_tells(closed: str) -> None:
+def test_the_exit_status_is_right_without_standard_error(closed: str) -> None:
     assert run("stat --nonsense", closed) == (2, "")
     assert run("proxy --listen :0 --connect 127.0.0.1:1 --log /nowhere/log", closed) == (1, "")
 
 
-def test_no_file_takes_the_number_of_a_closed_stream() -> None:
+def test_no_file_reuses_the_number_of_a_closed_stream() -> None:
     code = (
         "import os, sys; from ktls_fast._tools.cli import streams; streams.prepare_streams();"
         "first = os.open('/dev/null', os.O_RDONLY); os.write(1, b'') if first > 2 else os._exit(9)"

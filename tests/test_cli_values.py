@@ -26,7 +26,7 @@ from ktls_fast._tools.proxy import HostPort
         ("1TiB", 2**40),
     ],
 )
-def test_sizes_are_read(text: str, size: int) -> None:
+def test_sizes_are_parsed(text: str, size: int) -> None:
     assert values.size(text) == size
 
 
@@ -34,19 +34,19 @@ def test_sizes_are_read(text: str, size: int) -> None:
     "text",
     ["00", "9223372036854775808", "8388608TiB", "99999999TiB", f"{10**900}", "1" * 20 + "B"],
 )
-def test_a_size_that_64_bits_do_not_hold_is_refused(text: str) -> None:
+def test_a_size_of_more_than_64_bits_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"is more than|is not a number"):
         values.size(text)
 
 
-def test_the_largest_sizes_are_read() -> None:
+def test_the_largest_sizes_are_parsed() -> None:
     assert values.size("9223372036854775807") == 2**63 - 1
     assert values.size("8388607TiB") == 8388607 * 2**40
     assert values.size(f"{1:0>5000}") == 1
 
 
 @pytest.mark.parametrize("text", [str(2**64), "1" * 30, "9" * 5000])
-def test_a_number_that_64_bits_do_not_hold_is_refused(text: str) -> None:
+def test_a_number_of_more_than_64_bits_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is more than 18446744073709551615"):
         values.natural(text)
 
@@ -54,7 +54,7 @@ def test_a_number_that_64_bits_do_not_hold_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "0", "0MiB", "-1", "1.5MiB", "MiB", "1Mb", "1QiB", "1MiB ", "\u0661"]
 )
-def test_what_is_no_size_is_refused_by_name(text: str) -> None:
+def test_an_invalid_size_is_refused_by_name(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=re.escape(repr(text))):
         values.size(text)
 
@@ -68,7 +68,7 @@ def test_what_is_no_size_is_refused_by_name(text: str) -> None:
         (":65535", HostPort("", 65535)),
     ],
 )
-def test_addresses_are_read_and_written_alike(text: str, address: HostPort) -> None:
+def test_addresses_are_formatted_as_they_are_parsed(text: str, address: HostPort) -> None:
     assert values.address(text) == address
     assert str(address) == text
 
@@ -83,6 +83,6 @@ def test_a_limit_of_key_updates_is_a_count_and_seconds(text: str, limit: tuple[i
 @pytest.mark.parametrize(
     "text", ["", "localhost", "8443", "::1:443", "a:", "a:b", "a:65536", "a:-1", "[::1]", "[]:1"]
 )
-def test_what_is_no_address_is_refused_by_name(text: str) -> None:
+def test_an_invalid_address_is_refused_by_name(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=re.escape(repr(text))):
         values.address(text)

@@ -41,7 +41,7 @@ def idle_authorities(count: int) -> bytes:
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("count", [10, 1000])
-def test_clients_prove_themselves_to_a_server_with_many_authorities(
+def test_clients_authenticate_to_a_server_with_many_authorities(
     count: int, version: ssl.TLSVersion, tcp_pair: Pair, tmp_path: Path
 ) -> None:
     roots = idle_authorities(count) + pki().roots
@@ -80,7 +80,7 @@ def test_clients_prove_themselves_to_a_server_with_many_authorities(
         (lambda: _server(cert=pki().server.cert + _filler(17_000_000)), ("2 ", "16777211")),
     ],
 )
-def test_what_does_not_fit_is_a_value_error_with_the_numbers(
+def test_a_length_over_the_limit_is_a_value_error_with_both_numbers(
     make: Callable[[], object], numbers: tuple[str, ...]
 ) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is looked at below
@@ -89,7 +89,7 @@ def test_what_does_not_fit_is_a_value_error_with_the_numbers(
     assert [number for number in numbers if number not in str(caught.value)] == []
 
 
-def test_what_just_fits_is_taken() -> None:
+def test_a_length_at_the_limit_is_accepted() -> None:
     ClientConfig(pki().roots, alpn=["h2"] * 9557)
     ClientConfig(pki().roots, alpn=["x" * 255] * 111)
     ClientConfig(pki().roots, suites=["TLS_AES_128_GCM_SHA256"] * 40_000)

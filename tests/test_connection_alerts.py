@@ -166,13 +166,13 @@ def test_broken_rule_is_answered_by_its_alert(broken: str, server_side: bool) ->
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=SUITES.get)
-def test_bad_tag_is_seen_in_every_suite(suite: int) -> None:
+def test_a_bad_tag_is_detected_in_every_suite(suite: int) -> None:
     with paired(suite=suite) as (conn, peer):
         peer.sock.sendall(spoiled(-1)(peer.tx))
         refused_with("bad_record_mac", conn, peer)
 
 
-def test_only_a_client_takes_tickets() -> None:
+def test_only_a_client_accepts_tickets() -> None:
     with paired(server_side=True) as (conn, peer):
         peer.send(ticket(), HANDSHAKE)
         refused_with("unexpected_message", conn, peer)
@@ -185,7 +185,7 @@ def test_data_before_the_fault_is_delivered_first() -> None:
         refused_with("bad_record_mac", conn, peer)
 
 
-def test_fault_is_final() -> None:
+def test_an_error_of_the_peer_is_final() -> None:
     with paired() as (conn, peer):
         peer.sock.sendall(spoiled(-1)(peer.tx) + peer.tx.seal(b"after the fault"))
         refused_with("bad_record_mac", conn, peer)
@@ -197,7 +197,7 @@ def test_fault_is_final() -> None:
             conn.key_update()
 
 
-def test_alert_is_under_the_key_of_the_moment() -> None:
+def test_an_alert_is_sealed_under_the_current_key() -> None:
     with paired() as (conn, peer):
         conn.key_update()
         conn.sendall(b"data")
@@ -227,7 +227,7 @@ def test_alert_follows_the_data_that_was_sent_before() -> None:
         assert received.result(DEADLINE) == (bytes(100_000), [(2, 20)])
 
 
-def test_message_without_end_is_refused_before_much_of_it_is_kept() -> None:
+def test_an_endless_message_is_refused_before_much_is_buffered() -> None:
     with paired(server_side=False) as (conn, peer):
         # NewSessionTicket, the longest message after a handshake, ends below 2^18 bytes.
         peer.send(b"\x04\xff\xff\xff", HANDSHAKE)
@@ -241,7 +241,7 @@ def test_message_without_end_is_refused_before_much_of_it_is_kept() -> None:
 
 
 @pytest.mark.parametrize("inner_plaintext", [bytes(16384) + b"\x17", b"x\x17" + bytes(16383)])
-def test_largest_record_is_taken(inner_plaintext: bytes) -> None:
+def test_the_largest_record_is_accepted(inner_plaintext: bytes) -> None:
     with paired() as (conn, peer):
         peer.sock.sendall(peer.tx.seal_inner(inner_plaintext) + peer.tx.seal(b"end"))
         received = b""

@@ -67,7 +67,7 @@ def test_read_without_data_is_refused_when_non_blocking() -> None:
         assert conn.read() == b"data"
 
 
-def test_nothing_written_sends_nothing() -> None:
+def test_an_empty_write_sends_nothing() -> None:
     with paired() as (conn, peer):
         assert conn.write(b"") == 0
         conn.sendall(b"")
@@ -76,7 +76,7 @@ def test_nothing_written_sends_nothing() -> None:
         assert conn.records_sent == 1
 
 
-def test_nothing_read_does_not_wait() -> None:
+def test_an_empty_read_does_not_wait() -> None:
     with paired() as (conn, _):
         assert conn.read(0) == b""
 
@@ -134,7 +134,7 @@ def test_close_wakes_a_writer() -> None:
         closing.result(DEADLINE)
 
 
-def test_reader_does_not_keep_the_writer_waiting() -> None:
+def test_a_reader_does_not_block_a_writer() -> None:
     with paired() as (conn, peer):
         reading = start(conn.read)
         for turn in range(20):
@@ -144,7 +144,7 @@ def test_reader_does_not_keep_the_writer_waiting() -> None:
         assert reading.result(DEADLINE) == b"data"
 
 
-def test_writer_does_not_keep_the_reader_waiting() -> None:
+def test_a_writer_does_not_block_a_reader() -> None:
     with paired() as (conn, peer):
         data = octal(8_000_000)
         sending = start(lambda: conn.sendall(data))
@@ -155,7 +155,7 @@ def test_writer_does_not_keep_the_reader_waiting() -> None:
         sending.result(DEADLINE)
 
 
-def test_bytes_read_before_are_taken_first() -> None:
+def test_bytes_that_were_read_before_come_first() -> None:
     with paired() as (_, peer):
         early = peer.tx.seal(b"early")
     with paired(received=early[:9]) as (conn, peer):
@@ -174,7 +174,7 @@ def test_signal_handler_runs_while_a_read_waits() -> None:
             signal.signal(signal.SIGALRM, before)
 
 
-def test_two_readers_share_what_comes() -> None:
+def test_two_readers_share_the_data() -> None:
     with paired() as (conn, peer):
         readers = [start(lambda: read_exactly(conn, 50_000)) for _ in range(2)]
         for _ in range(100):

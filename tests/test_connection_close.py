@@ -27,7 +27,7 @@ FATAL = {
 }
 
 
-def test_close_notify_is_the_end_of_what_is_read() -> None:
+def test_close_notify_ends_the_data() -> None:
     with paired() as (conn, peer):
         peer.send(b"last words")
         peer.close_notify()
@@ -36,7 +36,7 @@ def test_close_notify_is_the_end_of_what_is_read() -> None:
         assert conn.read() == b""
 
 
-def test_half_closed_connection_is_still_written() -> None:
+def test_a_half_closed_connection_can_still_be_written() -> None:
     with paired() as (conn, peer):
         peer.close_notify()
         assert conn.read() == b""
@@ -59,7 +59,7 @@ def test_what_follows_close_notify_is_ignored() -> None:
         assert peer.receive() == (DATA, b"data")
 
 
-def test_fin_after_close_notify_is_no_truncation() -> None:
+def test_fin_after_close_notify_is_not_a_truncation() -> None:
     with paired() as (conn, peer):
         peer.close_notify()
         peer.sock.shutdown(socket.SHUT_WR)
@@ -117,7 +117,7 @@ def test_fin_inside_a_handshake_message_is_truncation() -> None:
             conn.read()
 
 
-def test_reset_is_an_error_of_its_errno() -> None:
+def test_a_reset_is_raised_with_its_errno() -> None:
     with paired() as (conn, peer):
         peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.sock.close()
@@ -126,7 +126,7 @@ def test_reset_is_an_error_of_its_errno() -> None:
         assert caught.value.errno == errno.ECONNRESET
 
 
-def test_write_to_a_peer_that_is_gone_is_an_error_of_its_errno() -> None:
+def test_a_write_to_a_peer_that_is_gone_raises_its_errno() -> None:
     with paired() as (conn, peer):
         peer.sock.close()
         with pytest.raises(OSError, match=r"(?i)reset|pipe") as caught:
@@ -134,7 +134,7 @@ def test_write_to_a_peer_that_is_gone_is_an_error_of_its_errno() -> None:
         assert caught.value.errno in (errno.ECONNRESET, errno.EPIPE)
 
 
-def test_data_is_still_read_when_writing_is_at_its_end() -> None:
+def test_data_can_still_be_read_after_writing_has_failed() -> None:
     with paired() as (conn, peer):
         peer.send(b"good-bye")
         peer.close_notify()
@@ -147,7 +147,7 @@ def test_data_is_still_read_when_writing_is_at_its_end() -> None:
 
 @pytest.mark.parametrize("level", [1, 2])
 @pytest.mark.parametrize("name", FATAL)
-def test_alert_of_the_peer_is_named(name: str, level: int) -> None:
+def test_an_alert_of_the_peer_is_named(name: str, level: int) -> None:
     with paired() as (conn, peer):
         peer.send(bytes([level, FATAL[name]]), ALERT)
         for _ in range(2):
@@ -163,7 +163,7 @@ def test_unknown_alert_is_an_error_with_its_number() -> None:
             conn.read()
 
 
-def test_no_alert_answers_an_alert() -> None:
+def test_an_alert_is_not_answered_by_an_alert() -> None:
     with paired() as (conn, peer):
         peer.send(b"\x02\x28", ALERT)
         with pytest.raises(AlertReceivedError):
@@ -174,7 +174,7 @@ def test_no_alert_answers_an_alert() -> None:
         closing.result(DEADLINE)
 
 
-def test_user_canceled_is_read_over() -> None:
+def test_user_canceled_is_ignored() -> None:
     with paired() as (conn, peer):
         peer.send(b"\x01\x5a", ALERT)
         peer.send(b"data")
@@ -192,14 +192,14 @@ def test_fatal_alert_ends_writing_too() -> None:
             conn.write(b"data")
 
 
-def test_context_manager_closes_in_order() -> None:
+def test_the_context_manager_sends_close_notify() -> None:
     with paired() as (conn, peer):
         with conn:
             conn.sendall(b"data")
         assert peer.drain() == (b"data", [(1, 0)])
 
 
-def test_no_descriptor_is_left_behind() -> None:
+def test_no_descriptor_is_left_open() -> None:
     before = _open_descriptors()
     for _ in range(10):
         with paired() as (conn, peer):

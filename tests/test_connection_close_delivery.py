@@ -24,14 +24,14 @@ from tests.peers.support import DEADLINE, octal, socket_pair, start
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_exception_tells_the_peer_that_something_is_missing(error: type[BaseException]) -> None:
+def test_an_exception_in_a_with_block_sends_an_alert(error: type[BaseException]) -> None:
     with paired() as (conn, peer):
         with pytest.raises(error):
             fail_after_sending(conn, b"half", error)
         assert peer.drain() == (b"half", [(2, 80)])
 
 
-def test_exception_behind_close_notify_takes_nothing_back() -> None:
+def test_an_exception_after_close_notify_sends_no_alert() -> None:
     with paired() as (conn, peer):
         conn.sendall(b"all")
         conn.close_notify()
@@ -40,7 +40,7 @@ def test_exception_behind_close_notify_takes_nothing_back() -> None:
         assert peer.drain() == (b"all", [(1, 0)])
 
 
-def test_exception_loses_nothing_of_what_was_accepted() -> None:
+def test_an_exception_loses_no_accepted_bytes() -> None:
     with paired() as (conn, peer):
         peer.send(ticket(), HANDSHAKE)
         taken = send_until_full(conn, octal(8 * MIB))
@@ -49,7 +49,7 @@ def test_exception_loses_nothing_of_what_was_accepted() -> None:
         assert peer.drain() == (taken, [(2, 80)])
 
 
-def test_error_of_the_peer_is_not_answered_twice() -> None:
+def test_an_error_of_the_peer_is_answered_once() -> None:
     with paired() as (conn, peer):
         peer.send(b"\x02\x28", ALERT)
         with pytest.raises(AlertReceivedError), conn:
@@ -71,7 +71,7 @@ def test_close_wakes_a_reader_and_loses_nothing() -> None:
         assert peer.drain() == (taken, [(1, 0)])
 
 
-def test_close_wakes_a_writer_and_loses_nothing_of_what_was_sealed() -> None:
+def test_close_wakes_a_writer_and_loses_no_sealed_bytes() -> None:
     with paired() as (conn, peer):
         peer.send(ticket(), HANDSHAKE)
         data = octal(50 * MIB)
@@ -85,7 +85,7 @@ def test_close_wakes_a_writer_and_loses_nothing_of_what_was_sealed() -> None:
         assert data.startswith(received)
 
 
-def test_close_waits_for_nobody_and_keeps_no_descriptor_of_a_peer_that_is_done() -> None:
+def test_close_does_not_wait_and_releases_the_descriptor() -> None:
     with paired() as (conn, _):  # the thread is there then, with its descriptors
         conn.close()
     assert eventually(lambda: threads_named("ktls-send") == 0)
@@ -99,7 +99,7 @@ def test_close_waits_for_nobody_and_keeps_no_descriptor_of_a_peer_that_is_done()
     assert eventually(lambda: open_descriptors() <= before)
 
 
-def test_failed_handshake_lets_the_peer_read_its_alert_though_more_lies_unread() -> None:
+def test_the_alert_of_a_failed_handshake_arrives_despite_unread_data() -> None:
     near, far = socket_pair()
     with far:
         far.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10_000)

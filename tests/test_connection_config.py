@@ -101,13 +101,13 @@ def test_every_usual_form_of_key_is_read() -> None:
             ServerConfig(identity.cert, key_pem(key, form))
 
 
-def test_pem_is_taken_from_any_buffer() -> None:
+def test_pem_is_accepted_from_any_buffer() -> None:
     identity = pki().server
     ServerConfig(bytearray(identity.cert), memoryview(identity.key))
     ClientConfig(memoryview(pki().roots))
 
 
-def test_text_around_a_certificate_is_read_over() -> None:
+def test_text_around_a_certificate_is_ignored() -> None:
     identity = pki().server
     ServerConfig(b"subject: a comment\n" + identity.cert + b"\nthe end\n", identity.key)
 

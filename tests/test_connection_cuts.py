@@ -87,23 +87,23 @@ def check(pieces: Sequence[bytes], stream: Stream, suite: int = 0x1301) -> None:
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=SUITES.get)
-def test_stream_in_one_piece(suite: int) -> None:
+def test_a_stream_in_one_piece_arrives(suite: int) -> None:
     stream = everything(peer_half(suite))
     check([stream.wire], stream, suite)
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=SUITES.get)
-def test_stream_byte_by_byte(suite: int) -> None:
+def test_a_stream_arrives_byte_by_byte(suite: int) -> None:
     stream = everything(peer_half(suite))
     check([bytes([byte]) for byte in stream.wire], stream, suite)
 
 
-def test_stream_cut_at_each_offset() -> None:
+def test_a_stream_split_at_each_offset_arrives() -> None:
     for cut in range(1, len(WHOLE.wire)):
         check([WHOLE.wire[:cut], WHOLE.wire[cut:]], WHOLE)
 
 
-def test_stream_begun_before_the_connection_was_made() -> None:
+def test_a_stream_that_began_before_the_connection_object_arrives() -> None:
     for cut in range(len(WHOLE.wire) + 1):
         with paired(server_side=False, received=WHOLE.wire[:cut]) as (conn, peer):
             conn.settimeout(5)
@@ -111,7 +111,7 @@ def test_stream_begun_before_the_connection_was_made() -> None:
             assert read_all(conn) == WHOLE.data
 
 
-def test_much_may_have_been_read_before_the_connection_was_made() -> None:
+def test_many_bytes_may_be_read_before_the_connection_object_is_made() -> None:
     tx = peer_half()
     wire = b"".join(tx.seal(octal(16_384, seed)) for seed in range(20))
     wire += tx.seal(CLOSE_NOTIFY, ALERT)
@@ -160,7 +160,7 @@ cuts = st.lists(st.one_of(st.integers(1, 30), st.integers(1, 20_000)), max_size=
 
 
 @given(script=st.lists(steps, max_size=20), cut_sizes=cuts, suite=st.sampled_from(list(SUITES)))
-def test_any_sequence_cut_anywhere_arrives_as_sent(
+def test_any_sequence_split_anywhere_arrives_as_sent(
     script: list[tuple[str, int, int]], cut_sizes: list[int], suite: int
 ) -> None:
     with paired(server_side=False, suite=suite) as (conn, peer):

@@ -79,7 +79,7 @@ def read_to_close_notify(sock: ssl.SSLSocket, size: int = 65536) -> bytes:
     return b"".join(iter(lambda: sock.recv(size), b""))
 
 
-def test_all_of_sendall_arrives_though_tickets_lie_unread(pems: Path) -> None:
+def test_all_of_sendall_arrives_despite_unread_tickets(pems: Path) -> None:
     data = octal(12 * MIB)
     conn, server = client_and_ssl_server(pems)
 
@@ -96,9 +96,7 @@ def test_all_of_sendall_arrives_though_tickets_lie_unread(pems: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [1000, 65536])
-def test_what_waits_in_our_own_buffer_arrives_however_small_the_pieces(
-    pems: Path, size: int
-) -> None:
+def test_buffered_bytes_arrive_in_pieces_of_any_size(pems: Path, size: int) -> None:
     conn, server = client_and_ssl_server(pems)
     with server:
         taken = send_until_full(conn, octal(12 * MIB))
@@ -106,7 +104,7 @@ def test_what_waits_in_our_own_buffer_arrives_however_small_the_pieces(
         assert read_to_close_notify(server, size) == taken
 
 
-def test_answer_arrives_though_the_request_lies_unread(pems: Path) -> None:
+def test_an_answer_arrives_despite_an_unread_request(pems: Path) -> None:
     conn, client = server_and_ssl_client(pems)
     with client:
         client.send(octal(50_000))
@@ -126,7 +124,7 @@ UNREAD = {
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("name", UNREAD)
-def test_unread_records_destroy_nothing(name: str, when: str) -> None:
+def test_unread_records_lose_no_sent_data(name: str, when: str) -> None:
     with paired() as (conn, peer):
         records = b"".join(peer.tx.seal(*record) for record in UNREAD[name])
         if when == "before":
@@ -140,7 +138,7 @@ def test_unread_records_destroy_nothing(name: str, when: str) -> None:
 
 @pytest.mark.parametrize("records", [b"", b"no record at all, and much of it" * 10_000])
 @DROPPED_OPEN
-def test_dropped_without_close_it_delivers_all_and_says_nothing(records: bytes) -> None:
+def test_a_connection_dropped_without_close_delivers_everything(records: bytes) -> None:
     with owned() as (connections, peer):
         peer.sock.sendall(records)
         taken = send_until_full(connections[0], octal(8 * MIB))
@@ -150,7 +148,7 @@ def test_dropped_without_close_it_delivers_all_and_says_nothing(records: bytes) 
 
 
 @DROPPED_OPEN
-def test_dropped_in_a_thread_it_delivers_all() -> None:
+def test_a_connection_dropped_in_a_thread_delivers_everything() -> None:
     with owned() as (connections, peer):
         peer.send(ticket(), HANDSHAKE)
         taken = send_until_full(connections[0], octal(8 * MIB))
@@ -158,7 +156,7 @@ def test_dropped_in_a_thread_it_delivers_all() -> None:
         assert peer.drain() == (taken, [])
 
 
-def test_exception_tells_the_standard_library_as_well(pems: Path) -> None:
+def test_the_standard_library_sees_the_alert_of_an_exception(pems: Path) -> None:
     conn, server = client_and_ssl_server(pems)
     with server:
         with pytest.raises(ZeroDivisionError):
@@ -170,7 +168,7 @@ def test_exception_tells_the_standard_library_as_well(pems: Path) -> None:
 
 @pytest.mark.parametrize("tickets", ["unread", "late"])
 @pytest.mark.parametrize("ending", ["close", "with", "exception", "drop", "global"])
-def test_interpreter_exits_behind_the_last_byte(pems: Path, ending: str, tickets: str) -> None:
+def test_the_interpreter_exits_after_the_last_byte(pems: Path, ending: str, tickets: str) -> None:
     """The server has sent tickets that lie unread, or performs its handshake late."""
     endings = {
         "close": "conn.sendall(data); conn.close()",

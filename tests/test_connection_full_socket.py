@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ktls_fast import Connection
 
 
-def test_full_socket_takes_what_it_says_and_loses_nothing() -> None:
+def test_a_full_socket_loses_no_accepted_bytes() -> None:
     data = octal(3_000_000)
     with paired() as (conn, peer):
         _small_buffers(conn)
@@ -47,7 +47,7 @@ def test_blocking_key_update_waits_until_it_is_sent() -> None:
         updating.result(DEADLINE)
 
 
-def test_updates_on_a_full_socket_keep_their_place() -> None:
+def test_key_updates_on_a_full_socket_keep_their_place() -> None:
     data = octal(2_000_000)
     with paired(rekey_bytes=50_000, rekey_interval=0) as (conn, peer):
         _small_buffers(conn)
@@ -60,7 +60,7 @@ def test_updates_on_a_full_socket_keep_their_place() -> None:
         assert len(peer.key_updates) >= 20
 
 
-def test_answer_that_finds_a_full_socket_goes_out_later() -> None:
+def test_an_answer_to_a_full_socket_is_sent_later() -> None:
     data = octal(2_000_000)
     with paired() as (conn, peer):
         _small_buffers(conn)
@@ -77,7 +77,7 @@ def test_answer_that_finds_a_full_socket_goes_out_later() -> None:
         assert peer.key_updates == [NOT_REQUESTED]
 
 
-def test_close_neither_waits_for_a_full_socket_nor_loses_what_waits() -> None:
+def test_close_does_not_wait_for_a_full_socket_and_loses_nothing() -> None:
     data = octal(1_000_000)
     with paired() as (conn, peer):
         _small_buffers(conn)
@@ -90,7 +90,7 @@ def test_close_neither_waits_for_a_full_socket_nor_loses_what_waits() -> None:
         assert peer.drain() == (data[:taken], [(1, 0)])
 
 
-def test_write_that_does_not_wait_is_not_far_ahead_of_the_socket() -> None:
+def test_a_non_blocking_write_buffers_little() -> None:
     with paired() as (conn, _):
         _small_buffers(conn)
         conn.setblocking(False)
@@ -98,7 +98,7 @@ def test_write_that_does_not_wait_is_not_far_ahead_of_the_socket() -> None:
         assert 0 < conn.unsent < 70_000
 
 
-def test_owed_answer_goes_out_while_the_application_only_reads() -> None:
+def test_an_owed_answer_is_sent_while_the_application_only_reads() -> None:
     """RFC 8446 §4.6.3: it found no room at first."""
     with paired() as (conn, peer):
         _small_buffers(conn)

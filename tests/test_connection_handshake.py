@@ -102,7 +102,7 @@ def test_http_response_is_recognised() -> None:
             Connection.client(near, client_config(), "localhost")
 
 
-def test_client_that_goes_away_at_each_offset_is_reported() -> None:
+def test_a_client_that_closes_at_each_offset_is_reported() -> None:
     hello, config = client_hello(), server_config()
     for cut in (0, 1, 4, 5, 6, 9, 40, len(hello) // 2, len(hello) - 1, len(hello)):
         near, far = socket_pair()
@@ -121,7 +121,7 @@ def test_client_that_resets_is_reported() -> None:
         Connection.server(near, server_config())
 
 
-def test_server_that_goes_away_is_reported() -> None:
+def test_a_server_that_closes_is_reported() -> None:
     near, far = socket_pair()
     far.shutdown(socket.SHUT_WR)
     with far, pytest.raises(HandshakeError, match="closed"):
@@ -177,7 +177,7 @@ def test_failed_handshake_closes_the_socket() -> None:
         ("roots", "expired", "localhost", "expired"),
     ],
 )
-def test_bad_certificate_is_refused_and_told_to_the_server(
+def test_a_bad_certificate_is_refused_with_an_alert(
     roots: str, identity: str, name: str, reason: str
 ) -> None:
     client = client_config(getattr(pki(), roots))
@@ -203,7 +203,7 @@ def test_no_common_suite_is_refused() -> None:
         shaken_server.result(DEADLINE)
 
 
-def test_client_certificate_of_a_stranger_is_refused() -> None:
+def test_a_client_certificate_of_another_authority_is_refused() -> None:
     server = server_config(client_roots=pki().stranger, require_client_cert=True)
     client = client_config(cert=pki().client.cert, key=pki().client.key)
     shaken_client, shaken_server = shake(client, server)
@@ -240,7 +240,7 @@ def _serve(conn: Connection) -> None:
         echo(conn)
 
 
-def test_one_failed_handshake_leaves_the_next_alone() -> None:
+def test_a_failed_handshake_does_not_affect_the_next() -> None:
     config = server_config()
     for _ in range(3):
         port, served = serve_once(echo, config)

@@ -55,7 +55,7 @@ def test_no_key_seals_more_than_it_may() -> None:
         assert _most_records_under_one_key(peer) <= 3 + 1  # the KeyUpdate itself
 
 
-def test_own_update_restarts_the_count() -> None:
+def test_an_own_update_restarts_the_count() -> None:
     with paired(rekey_records=4) as (conn, peer):
         for _ in range(10):
             conn.sendall(b"abc")
@@ -64,7 +64,7 @@ def test_own_update_restarts_the_count() -> None:
         assert conn.tx_generation == 10
 
 
-def test_storm_of_updates_is_refused() -> None:
+def test_a_storm_of_updates_is_refused() -> None:
     with paired(key_update_limit=(8, 60.0)) as (conn, peer):
         for _ in range(8):
             peer.send_key_update(NOT_REQUESTED)
@@ -77,7 +77,7 @@ def test_storm_of_updates_is_refused() -> None:
         assert peer.receive_alert()[0] == 2
 
 
-def test_updates_among_enough_data_are_no_storm() -> None:
+def test_updates_between_enough_data_are_not_a_storm() -> None:
     with paired(key_update_limit=(8, 60.0)) as (conn, peer):
         for turn in range(40):
             peer.send(octal(16_384, turn))
@@ -102,7 +102,7 @@ def test_updates_with_data_between_them_are_never_a_storm(length: int) -> None:
         assert conn.rx_generation == turns
 
 
-def test_a_backlog_with_little_data_is_no_storm_when_it_is_read_at_once() -> None:
+def test_a_backlog_with_little_data_that_is_read_at_once_is_not_a_storm() -> None:
     with paired() as (conn, peer):
         wire = b"".join(
             peer.tx.seal(b"x") + peer.sealed_key_update(NOT_REQUESTED) for _ in range(1_500)
@@ -122,7 +122,7 @@ def test_thirty_two_updates_in_a_row_are_tolerated(reply: int) -> None:
 
 
 @pytest.mark.parametrize("between", [b"", b"."], ids=["nothing", "data"])
-def test_only_data_between_updates_makes_more_than_32_of_them_legal(between: bytes) -> None:
+def test_more_than_32_updates_need_data_between_them(between: bytes) -> None:
     with paired(key_update_limit=(32, 60.0)) as (conn, peer):
         for _ in range(33):
             peer.sock.sendall(peer.sealed_key_update(NOT_REQUESTED) + peer.tx.seal(between))
@@ -135,7 +135,7 @@ def test_only_data_between_updates_makes_more_than_32_of_them_legal(between: byt
         assert peer.receive_alert() == (2, 10)  # unexpected_message
 
 
-def test_answers_to_our_own_requests_are_no_storm() -> None:
+def test_answers_to_our_own_requests_are_not_a_storm() -> None:
     with paired(key_update_limit=(2, 60.0)) as (conn, peer):
         for turn in range(20):
             conn.key_update(request_peer=True)
@@ -151,14 +151,14 @@ def test_answers_to_our_own_requests_are_no_storm() -> None:
         assert conn.read() == b"end"
 
 
-def test_a_limit_of_no_time_is_no_limit() -> None:
+def test_a_limit_with_a_period_of_zero_is_no_limit() -> None:
     with paired(key_update_limit=(1, 0)) as (conn, peer):
         peer.sock.sendall(b"".join(peer.sealed_key_update(NOT_REQUESTED) for _ in range(300)))
         peer.send(b"end")
         assert conn.read() == b"end"
 
 
-def test_updates_that_only_rekey_bytes_asks_for_keep_their_distance() -> None:
+def test_updates_for_rekey_bytes_alone_keep_the_interval() -> None:
     data = octal(2_000_000)
     with paired(rekey_bytes=4_096, rekey_interval=3600) as (conn, peer):
         sending = start(lambda: conn.sendall(data))
@@ -167,7 +167,7 @@ def test_updates_that_only_rekey_bytes_asks_for_keep_their_distance() -> None:
         assert conn.tx_generation == 1
 
 
-def test_the_interval_counts_from_updates_that_the_caller_asked_for() -> None:
+def test_the_interval_counts_from_updates_of_the_caller() -> None:
     with paired(rekey_bytes=100, rekey_interval=3600) as (conn, peer):
         conn.key_update()
         for _ in range(5):
@@ -206,14 +206,14 @@ def test_a_request_of_the_peer_does_not_wait_for_the_interval() -> None:
     ],
     ids=str,
 )
-def test_times_that_are_none_are_refused(limits: RekeyLimits) -> None:
+def test_invalid_intervals_are_refused(limits: RekeyLimits) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(limits))}: .* is not a number of seconds"):
         ktls_fast.ClientConfig("webpki", **limits)
 
 
 @pytest.mark.parametrize("interval", [0, 0.15])
 @pytest.mark.parametrize("rekey_peer", [False, True])
-def test_two_ends_that_renew_keys_all_the_time_do_not_cut_each_other(
+def test_two_ends_that_renew_keys_constantly_keep_the_connection(
     interval: float, *, rekey_peer: bool
 ) -> None:
     limits: RekeyLimits = {

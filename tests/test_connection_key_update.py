@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=SUITES.get)
-def test_both_directions_through_many_generations(suite: int) -> None:
+def test_both_directions_follow_many_generations(suite: int) -> None:
     with paired(suite=suite) as (conn, peer):
         for generation in range(1, 30):
             conn.key_update()
@@ -39,7 +39,7 @@ def test_both_directions_through_many_generations(suite: int) -> None:
             assert (conn.tx_generation, conn.rx_generation) == (generation, generation)
 
 
-def test_update_goes_out_at_once() -> None:
+def test_an_update_is_sent_at_once() -> None:
     with paired() as (conn, peer):
         conn.key_update()
         assert peer.receive_key_update() == NOT_REQUESTED
@@ -55,7 +55,7 @@ def test_request_is_answered_before_the_next_data() -> None:
         assert peer.receive() == (DATA, b"answer")
 
 
-def test_request_right_behind_data_is_answered_before_the_next_data() -> None:
+def test_a_request_right_after_data_is_answered_before_the_next_data() -> None:
     with paired() as (conn, peer):
         peer.sock.sendall(peer.tx.seal(b"question") + peer.sealed_key_update(REQUESTED))
         assert conn.read() == b"question"
@@ -64,7 +64,7 @@ def test_request_right_behind_data_is_answered_before_the_next_data() -> None:
         assert peer.receive() == (DATA, b"answer")
 
 
-def test_request_right_behind_data_waits_for_no_further_call() -> None:
+def test_a_request_right_after_data_needs_no_further_call() -> None:
     with paired() as (conn, peer):
         peer.sock.sendall(peer.tx.seal(b"data") + peer.sealed_key_update(REQUESTED))
         assert conn.read() == b"data"
@@ -153,7 +153,7 @@ def test_update_in_fragments_is_followed() -> None:
         assert conn.rx_generation == 1
 
 
-def test_client_takes_an_update_behind_a_ticket_in_one_record() -> None:
+def test_a_client_accepts_an_update_after_a_ticket_in_one_record() -> None:
     with paired(server_side=False) as (conn, peer):
         peer.send(ticket() + ticket(200) + key_update(REQUESTED), HANDSHAKE)
         peer.tx.rekey()
@@ -188,7 +188,7 @@ def test_update_after_close_notify_is_refused() -> None:
             conn.key_update()
 
 
-def test_request_after_our_close_notify_is_read_over() -> None:
+def test_a_request_after_our_close_notify_is_ignored() -> None:
     with paired() as (conn, peer):
         conn.close_notify()
         peer.send_key_update(REQUESTED)
@@ -199,7 +199,7 @@ def test_request_after_our_close_notify_is_read_over() -> None:
         assert peer.key_updates == []
 
 
-def test_reading_goes_on_while_an_answer_waits_for_room() -> None:
+def test_reading_continues_while_an_answer_waits_for_room() -> None:
     data = octal(8_000_000)
     with paired() as (conn, peer):
         sending = start(lambda: conn.sendall(data))

@@ -36,9 +36,7 @@ def ready(selector: KtlsSelector, timeout: float = 0) -> dict[Any, int]:
 
 @pytest.mark.parametrize("size", [1, 16384, 16385, 20_000, 40_000, 65_536, 100_000, 262_144])
 @pytest.mark.parametrize("piece", [16384, 100_000])
-def test_a_select_loop_gets_all_of_any_length(
-    selector: KtlsSelector, size: int, piece: int
-) -> None:
+def test_a_select_loop_receives_any_length(selector: KtlsSelector, size: int, piece: int) -> None:
     with paired() as (conn, peer):
         conn.setblocking(False)
         selector.register(conn, EVENT_READ)
@@ -61,7 +59,7 @@ def test_a_select_loop_gets_all_of_any_length(
         assert ready(selector) == {}
 
 
-def test_what_another_thread_leaves_inside_wakes_a_select(selector: KtlsSelector) -> None:
+def test_plaintext_left_by_another_thread_wakes_a_select(selector: KtlsSelector) -> None:
     with paired() as (conn, peer):
         selector.register(conn, EVENT_READ, "conn")
         reading = threading.Thread(target=conn.read, args=[3])
@@ -111,7 +109,7 @@ def test_a_full_connection_is_not_writable(selector: KtlsSelector) -> None:
 
 
 @pytest.mark.parametrize("handshake", [False, True])
-def test_tls_in_tls_is_refused_and_nothing_changed(tcp_pair: MakePair, handshake: bool) -> None:
+def test_tls_in_tls_is_refused_without_a_change(tcp_pair: MakePair, handshake: bool) -> None:
     near, far = tcp_pair()
     context = ssl.create_default_context()
     context.check_hostname = False

@@ -36,7 +36,7 @@ def leave_unsent(conn: Connection) -> int:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_sock_sendall_and_sock_recv_meet_no_hang(size: int) -> None:
+def test_sock_sendall_and_sock_recv_do_not_hang(size: int) -> None:
     with paired() as (conn, peer):
         conn.setblocking(False)
 
@@ -51,7 +51,7 @@ def test_sock_sendall_and_sock_recv_meet_no_hang(size: int) -> None:
         assert asking.result(DEADLINE) == b"answer"
 
 
-def test_an_event_loop_written_in_c_meets_a_blocking_io_error() -> None:
+def test_an_event_loop_written_in_c_gets_a_blocking_io_error() -> None:
     """Such code compares the class of what was raised before Python has made an instance of it."""
     with paired() as (conn, peer):
         conn.setblocking(False)
@@ -70,14 +70,14 @@ def test_an_event_loop_written_in_c_meets_a_blocking_io_error() -> None:
             assert asking.result(DEADLINE) == b"answer"
 
 
-def test_data_goes_out_without_another_call() -> None:
+def test_data_is_sent_without_another_call() -> None:
     with paired() as (conn, peer):
         taken = leave_unsent(conn)
         assert len(peer.receive_data(taken)) == taken
         assert conn.unsent == 0
 
 
-def test_a_queued_close_notify_goes_out_without_another_call() -> None:
+def test_a_queued_close_notify_is_sent_without_another_call() -> None:
     with paired() as (conn, peer):
         taken = leave_unsent(conn)
         conn.close_notify()
@@ -86,7 +86,7 @@ def test_a_queued_close_notify_goes_out_without_another_call() -> None:
         assert (len(data), alerts) == (taken, [(1, 0)])
 
 
-def test_a_queued_key_update_goes_out_without_another_call() -> None:
+def test_a_queued_key_update_is_sent_without_another_call() -> None:
     with paired() as (conn, peer):
         taken = leave_unsent(conn)
         conn.key_update()
@@ -94,7 +94,7 @@ def test_a_queued_key_update_goes_out_without_another_call() -> None:
         assert peer.receive_key_update() == 0
 
 
-def test_an_owed_answer_goes_out_without_another_call() -> None:
+def test_an_owed_answer_is_sent_without_another_call() -> None:
     with paired() as (conn, peer):
         taken = leave_unsent(conn)
         peer.send_key_update(REQUESTED)
@@ -105,7 +105,7 @@ def test_an_owed_answer_goes_out_without_another_call() -> None:
         assert peer.receive_key_update() == 0
 
 
-def test_an_alert_goes_out_and_fin_behind_it() -> None:
+def test_an_alert_is_sent_and_then_fin() -> None:
     with paired() as (conn, peer):
         taken = leave_unsent(conn)
         peer.sock.sendall(peer.tx.seal(b"x")[:-1] + b"?")
@@ -117,7 +117,7 @@ def test_an_alert_goes_out_and_fin_behind_it() -> None:
         assert peer.sock.recv(1) == b""
 
 
-def test_a_timeout_leaves_what_was_taken_to_go_out() -> None:
+def test_accepted_bytes_are_sent_after_a_timeout() -> None:
     with paired() as (conn, peer):
         conn.settimeout(0.05)
         taken = conn.write(bytes(20_000_000))
@@ -125,7 +125,7 @@ def test_a_timeout_leaves_what_was_taken_to_go_out() -> None:
         assert len(peer.receive_data(taken)) == taken
 
 
-def test_calls_and_the_background_keep_the_order() -> None:
+def test_calls_and_the_background_thread_keep_the_order() -> None:
     with paired() as (conn, peer):
         conn.setblocking(False)
         data = octal(6_000_000)

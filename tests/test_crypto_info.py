@@ -46,13 +46,13 @@ def crypto_info(key: TrafficKey) -> CryptoInfo:
 
 
 @every_key
-def test_bytes_are_the_kernels_struct(key: TrafficKey) -> None:
+def test_the_bytes_are_the_kernels_struct(key: TrafficKey) -> None:
     """docs/kernel-rules.md, S1.2-1: version, cipher, iv, key, salt, rec_seq, no padding."""
     assert bytes(crypto_info(key)) == key.struct()
 
 
 @every_key
-def test_each_field_lies_where_the_kernel_has_it(key: TrafficKey) -> None:
+def test_each_field_has_the_kernels_offset(key: TrafficKey) -> None:
     """S1.2-1."""
     data = bytes(crypto_info(key))
     iv, key_at, salt, rec_seq, size = LAYOUT[key.cipher.cipher_type]
@@ -64,7 +64,7 @@ def test_each_field_lies_where_the_kernel_has_it(key: TrafficKey) -> None:
 
 
 @every_key
-def test_the_struct_reads_back(key: TrafficKey) -> None:
+def test_the_struct_is_parsed_back(key: TrafficKey) -> None:
     info = CryptoInfo.from_bytes(key.struct())
     assert info == crypto_info(key)
     assert (info.version, info.cipher_type) == (key.version, key.cipher.cipher_type)
@@ -79,7 +79,7 @@ def test_any_bytes_of_the_right_length_round_trip(rest: bytes, version: int) -> 
 
 
 @pytest.mark.parametrize("rec_seq", [0, 1, 2**32, 2**63, 2**64 - 1])
-def test_rec_seq_takes_all_64_bits(rec_seq: int) -> None:
+def test_rec_seq_accepts_all_64_bits(rec_seq: int) -> None:
     """S1.2-4."""
     key = traffic_key(TLS13, CIPHERS[0]).at(rec_seq)
     assert CryptoInfo.from_bytes(bytes(crypto_info(key))).rec_seq == rec_seq

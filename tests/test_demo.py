@@ -32,7 +32,7 @@ LINE: dict[str, Any] = {
 }
 
 
-def test_small_demo_matches_and_changes_keys_both_ways(
+def test_a_small_demo_transfers_intact_and_changes_keys_both_ways(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["demo", "--size", "8MiB", "--connections", "3", "--json"]) == 0
@@ -89,7 +89,7 @@ def test_without_openssl_our_own_client_sends_the_key_updates(
     assert "TlsTxSw" in out
 
 
-def test_first_client_is_the_one_that_can_change_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_client_can_change_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: "/bin/it")
     assert plan.client_kinds(5) == ["openssl", "ssl", "curl", "ssl", "ssl"]
     assert plan.client_kinds(1) == ["openssl"]
@@ -105,7 +105,7 @@ def test_shares_are_nearly_equal_and_add_up(size: int, count: int) -> None:
     assert max(shares) - min(shares) <= 1
 
 
-def test_all_equal_is_no_fault() -> None:
+def test_equal_transfers_are_no_failure() -> None:
     assert _faults() == []
 
 
@@ -121,13 +121,13 @@ def test_all_equal_is_no_fault() -> None:
         ({}, "aa", {"key_updates_received": 0}, "the client sent no KeyUpdate"),
     ],
 )
-def test_each_thing_that_is_wrong_is_a_fault(
+def test_each_difference_is_a_failure(
     outcome: dict[str, str], upstream: str | None, line: dict[str, Any], fault: str
 ) -> None:
     assert _faults(outcome, upstream, line) == [f"0 ssl: {fault}"]
 
 
-def test_payload_is_as_long_as_asked_and_its_digest_is_right() -> None:
+def test_the_payload_has_its_length_and_digest() -> None:
     payload = RandomPayload(1, 600_001, without=b"kK")
     data = b"".join(payload)
     assert len(data) == 600_001
@@ -136,7 +136,7 @@ def test_payload_is_as_long_as_asked_and_its_digest_is_right() -> None:
     assert data != b"".join(RandomPayload(2, 600_001, without=b"kK"))
 
 
-def test_echo_finds_the_body_wherever_the_head_is_cut() -> None:
+def test_echo_finds_the_body_wherever_the_head_is_split() -> None:
     response = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
     for cut in range(1, len(response)):
         counted: list[int] = []
@@ -177,7 +177,7 @@ def test_the_queue_carries_the_transfer_with_a_new_key_every_mib() -> None:
     assert result.tls_stat["TlsDecryptError"] == 0
 
 
-def test_what_comes_back_wrong_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_echo_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     send = over_queue.RekeyingSocket.send
     monkeypatch.setattr(
         over_queue.RekeyingSocket, "send", lambda end, data: send(end, b"\0" + data[1:])

@@ -103,7 +103,7 @@ def columns_of(plain_list: list[Plain]) -> dict[str, Any]:
 
 
 @given(sealing_keys(), plain_lists)
-def test_sealed_records_are_those_of_the_model(key: TrafficKey, plain_list: list[Plain]) -> None:
+def test_sealed_records_equal_those_of_the_model(key: TrafficKey, plain_list: list[Plain]) -> None:
     sealer = Sealer(key.struct())
     for nth, plain in enumerate(plain_list):
         sealed = sealer.seal(plain.data, plain.record_type)
@@ -158,7 +158,7 @@ def test_open_batch_equals_one_by_one(key: TrafficKey, plain_list: list[Plain]) 
 
 
 @given(traffic_keys(), plain_lists, st.data())
-def test_open_batch_fed_in_pieces_gives_the_same(
+def test_open_batch_in_pieces_equals_one_call(
     key: TrafficKey, plain_list: list[Plain], data: st.DataObject
 ) -> None:
     wire = b"".join(wire_of(key, plain_list))
@@ -173,7 +173,7 @@ def test_open_batch_fed_in_pieces_gives_the_same(
 
 
 @given(sealing_keys(), plain_lists)
-def test_what_we_seal_we_open(key: TrafficKey, plain_list: list[Plain]) -> None:
+def test_sealed_records_can_be_opened(key: TrafficKey, plain_list: list[Plain]) -> None:
     data = b"".join(plain.data for plain in plain_list)
     sealed = Sealer(key.struct()).seal_batch(data, **columns_of(plain_list))
     opened = Opener(key.struct()).open_batch(sealed.wire)
@@ -182,7 +182,7 @@ def test_what_we_seal_we_open(key: TrafficKey, plain_list: list[Plain]) -> None:
 
 
 @given(traffic_keys(), st.lists(plains(), min_size=1, max_size=4), st.data())
-def test_one_changed_byte_spoils_its_record_and_none_before(
+def test_one_changed_byte_makes_its_record_bad_and_none_before(
     key: TrafficKey, plain_list: list[Plain], data: st.DataObject
 ) -> None:
     records = wire_of(key, plain_list)
@@ -199,7 +199,7 @@ def test_one_changed_byte_spoils_its_record_and_none_before(
 
 
 @given(traffic_keys(), st.binary(max_size=200), st.binary(max_size=100))
-def test_garbage_behind_a_record_never_opens(key: TrafficKey, junk: bytes, body: bytes) -> None:
+def test_garbage_after_a_record_never_opens(key: TrafficKey, junk: bytes, body: bytes) -> None:
     """Open the bytes as they are, and as the body of a matching header."""
     header = b"\x17\3\3" + len(body).to_bytes(2, "big")
     for garbage in (junk, header + body, header + body + junk):

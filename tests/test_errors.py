@@ -40,20 +40,20 @@ every_class = pytest.mark.parametrize("error_class", [KtlsError, *ERRNO])
 
 
 @every_class
-def test_each_is_an_os_error_of_this_package(error_class: type[KtlsError]) -> None:
+def test_each_exception_is_an_os_error_of_this_package(error_class: type[KtlsError]) -> None:
     assert issubclass(error_class, KtlsError)
     assert issubclass(error_class, OSError)
 
 
 @pytest.mark.parametrize("error_class", ERRNO)
-def test_each_but_the_base_has_no_class_between(error_class: type[KtlsError]) -> None:
+def test_each_exception_derives_directly_from_the_base(error_class: type[KtlsError]) -> None:
     """Catching one never catches another."""
     beside = (ValueError,) if error_class is ConfigError else ()
     assert error_class.__bases__ == (KtlsError, *beside)
 
 
 @every_class
-def test_each_survives_pickling(error_class: type[KtlsError]) -> None:
+def test_each_exception_survives_pickling(error_class: type[KtlsError]) -> None:
     error = error_class(errno.EBADMSG, "text")
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is error_class
@@ -61,7 +61,7 @@ def test_each_survives_pickling(error_class: type[KtlsError]) -> None:
 
 
 @every_class
-def test_each_is_exported(error_class: type[KtlsError]) -> None:
+def test_each_exception_is_exported(error_class: type[KtlsError]) -> None:
     assert getattr(ktls_fast, error_class.__name__) is error_class
 
 
@@ -120,7 +120,7 @@ def test_errors_of_the_core_survive_pickling() -> None:
         assert (type(again), again.args) == (type(error), error.args)
 
 
-def test_texts_of_the_core_are_lower_case_without_full_stop() -> None:
+def test_messages_of_the_core_are_lower_case_without_a_full_stop() -> None:
     for error in raised_by_the_core():
         assert error.strerror
         assert not error.strerror[0].isupper()

@@ -44,12 +44,12 @@ def test_a_python_of_the_path_is_found(name: str, tmp_path: Path) -> None:
     assert find(tmp_path) == str(made)
 
 
-def test_a_shim_that_only_prints_an_error_is_no_python(tmp_path: Path) -> None:
+def test_a_shim_that_only_prints_an_error_is_skipped(tmp_path: Path) -> None:
     program(tmp_path / "bin" / "python3.99", SHIM)
     assert find(tmp_path) is None
 
 
-def test_a_version_of_pyenv_is_found_behind_its_shim(tmp_path: Path) -> None:
+def test_a_version_of_pyenv_is_found_through_its_shim(tmp_path: Path) -> None:
     program(tmp_path / "bin" / "python3.99", SHIM)
     made = program(tmp_path / "pyenv" / "versions" / "3.99.4" / "bin" / "python3", ANSWERS)
     assert find(tmp_path) == str(made)
@@ -59,14 +59,12 @@ def test_a_version_of_pyenv_is_found_behind_its_shim(tmp_path: Path) -> None:
     "script",
     ["echo cpython 3.9", "echo cpython 3.98", "echo pypy 3.99", "exit 1", "exit 0"],
 )
-def test_a_program_of_another_version_or_of_none_is_not_that_python(
-    script: str, tmp_path: Path
-) -> None:
+def test_a_program_of_another_version_is_skipped(script: str, tmp_path: Path) -> None:
     program(tmp_path / "bin" / "python3.99", script)
     assert find(tmp_path) is None
 
 
-def test_a_python_without_venv_is_of_no_use(tmp_path: Path) -> None:
+def test_a_python_without_venv_is_skipped(tmp_path: Path) -> None:
     """Debian ships one; what the program is asked imports the module."""
     program(tmp_path / "bin" / "python3.99", 'case "$2" in *ensurepip*) exit 1;; esac; ' + ANSWERS)
     assert find(tmp_path) is None

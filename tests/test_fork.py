@@ -25,7 +25,7 @@ def is_refused(call: Callable[[], object], pid: int) -> None:
     assert refused.value.errno == errno.EBUSY
 
 
-def test_a_child_may_go_on_and_the_parent_is_refused(ends: KtlsEnds) -> None:
+def test_a_child_may_use_it_first_and_the_parent_is_refused(ends: KtlsEnds) -> None:
     ends.sender.send(b"before")
     child = ForkedCall(lambda: ends.sender.send(b"from the child"))
     assert child.answer() == "14"
@@ -36,7 +36,7 @@ def test_a_child_may_go_on_and_the_parent_is_refused(ends: KtlsEnds) -> None:
         ends.receiver.recv(100, DONTWAIT)
 
 
-def test_a_parent_that_goes_on_first_keeps_it(ends: KtlsEnds) -> None:
+def test_a_parent_that_uses_it_first_keeps_it(ends: KtlsEnds) -> None:
     asked, go = os.pipe()
     child = ForkedCall(lambda: (os.read(asked, 1), ends.sender.send(b"from the child")))
     ends.sender.send(b"from the parent")
@@ -50,14 +50,14 @@ def test_a_parent_that_goes_on_first_keeps_it(ends: KtlsEnds) -> None:
         os.close(fd)
 
 
-def test_the_two_directions_of_two_sockets_may_go_two_ways(ends: KtlsEnds) -> None:
+def test_two_sockets_may_stay_with_different_processes(ends: KtlsEnds) -> None:
     child = ForkedCall(lambda: ends.receiver.recv(100))
     ends.sender.send(b"to the child")
     assert child.answer() == repr(b"to the child")
 
 
 @pytest.mark.parametrize("close", [KtlsSocket.close, lambda sock: sock.__exit__(None, None, None)])
-def test_a_child_that_only_closes_takes_nothing(
+def test_a_child_that_only_closes_does_not_take_it(
     ends: KtlsEnds, close: Callable[[KtlsSocket], None]
 ) -> None:
     ends.sender.send(b"open ", socket.MSG_MORE)
@@ -77,7 +77,7 @@ def test_a_parent_that_only_closes_leaves_it_to_its_child(ends: KtlsEnds) -> Non
         os.close(fd)
 
 
-def test_a_parent_that_closes_with_bytes_unsent_sends_them(ends: KtlsEnds) -> None:
+def test_a_parent_that_closes_sends_its_unsent_bytes(ends: KtlsEnds) -> None:
     ends.sender.send(b"open record", socket.MSG_MORE)
     asked, go = os.pipe()
     child = ForkedCall(lambda: (os.read(asked, 1), ends.sender.send(b"more")))
@@ -88,7 +88,7 @@ def test_a_parent_that_closes_with_bytes_unsent_sends_them(ends: KtlsEnds) -> No
         os.close(fd)
 
 
-def test_what_a_thread_is_in_the_middle_of_stays_with_the_parent(ends: KtlsEnds) -> None:
+def test_a_call_in_progress_stays_with_the_parent(ends: KtlsEnds) -> None:
     got: list[bytes] = []
     reader = threading.Thread(target=lambda: got.append(ends.receiver.recv(100)))
     reader.start()
@@ -103,7 +103,7 @@ def test_what_a_thread_is_in_the_middle_of_stays_with_the_parent(ends: KtlsEnds)
     assert got == [b"for the parent"]
 
 
-def test_each_fork_asks_again(ends: KtlsEnds) -> None:
+def test_each_fork_is_decided_anew(ends: KtlsEnds) -> None:
     for letter in (b"a", b"b", b"c"):
         assert in_child(ends.receiver.fileno) == str(ends.receiver.fileno())
         ends.sender.send(letter)
@@ -113,7 +113,7 @@ def test_each_fork_asks_again(ends: KtlsEnds) -> None:
     is_refused(lambda: ends.receiver.recv(100), child.pid)
 
 
-def test_a_child_forks_as_well(ends: KtlsEnds) -> None:
+def test_a_child_process_may_fork_too(ends: KtlsEnds) -> None:
     def child() -> str:
         return in_child(lambda: ends.sender.send(b"grandchild")) + in_child(
             lambda: ends.sender.send(b"another")
@@ -126,7 +126,7 @@ def test_a_child_forks_as_well(ends: KtlsEnds) -> None:
         ends.sender.send(b"parent")
 
 
-def test_what_is_made_after_a_fork_is_free(tcp_pair: MakePair) -> None:
+def test_objects_made_after_a_fork_are_not_affected(tcp_pair: MakePair) -> None:
     assert in_child(lambda: ends_over(tcp_pair).sender.send(b"data")) == "4"
     assert ends_over(tcp_pair).sender.send(b"data") == 4
 
@@ -145,7 +145,7 @@ def test_no_nonce_is_used_in_two_processes() -> None:
     assert sealer.rec_seq == 0
 
 
-def test_an_opener_has_no_nonces_to_lose() -> None:
+def test_an_opener_works_in_both_processes() -> None:
     record = Sealer(KEY.struct()).seal(b"data")
     opener = Opener(KEY.struct())
     assert in_child(lambda: opener.open(record)) == repr((23, b"data"))
@@ -161,7 +161,7 @@ def connections(tcp_pair: MakePair) -> tuple[Connection, Connection]:
     )
 
 
-def test_a_connection_goes_to_the_first_as_well(tcp_pair: MakePair) -> None:
+def test_a_connection_belongs_to_the_process_that_uses_it_first(tcp_pair: MakePair) -> None:
     near, far = connections(tcp_pair)
     child = ForkedCall(lambda: near.sendall(b"from the child"))
     assert child.answer() == "None"
@@ -172,7 +172,7 @@ def test_a_connection_goes_to_the_first_as_well(tcp_pair: MakePair) -> None:
         assert far.recv(100) == b"from the child"
 
 
-def test_a_child_that_only_closes_says_no_close_notify(tcp_pair: MakePair) -> None:
+def test_a_child_that_only_closes_sends_no_close_notify(tcp_pair: MakePair) -> None:
     near, far = connections(tcp_pair)
     assert in_child(near.close) == "None"
     near.sendall(b"still here")
@@ -212,14 +212,14 @@ maker.join()
 
 
 @pytest.mark.parametrize("program", [HOOKS, THREADS], ids=["hooks", "threads"])
-def test_no_fork_hangs_whoever_makes_sealers_meanwhile(program: str) -> None:
+def test_a_fork_while_other_threads_make_sealers_does_not_hang(program: str) -> None:
     code = program.format(info=KEY.struct().hex())
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
     done = subprocess.run(command, timeout=60, check=False, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_closed_socket_is_nobodys(tcp_pair: MakePair) -> None:
+def test_a_closed_socket_belongs_to_no_process(tcp_pair: MakePair) -> None:
     ends = ends_over(tcp_pair)
     ends.sender.close()
     bad = str(errno.EBADF)

@@ -20,7 +20,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("way", ALLOWED)
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_of_two_processes_goes_on_whatever_other_threads_do(kind: str, way: str) -> None:
+def test_exactly_one_of_two_processes_continues_under_load(kind: str, way: str) -> None:
     command = [sys.executable, "-m", "tests.fork_storm", kind, way, str(FORKS)]
     done = subprocess.run(
         command,

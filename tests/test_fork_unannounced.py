@@ -100,7 +100,9 @@ def test_threads_stay_with_the_parent(make_child: Callable[[], int], tcp_pair: M
 
 
 @FORKS
-def test_what_the_child_makes_is_its_own(make_child: Callable[[], int], tcp_pair: MakePair) -> None:
+def test_objects_made_by_the_child_are_its_own(
+    make_child: Callable[[], int], tcp_pair: MakePair
+) -> None:
     def in_the_child() -> str:
         own = Sealer(KEY.struct())
         first = len(own.seal(b"one"))
@@ -114,7 +116,7 @@ def test_what_the_child_makes_is_its_own(make_child: Callable[[], int], tcp_pair
 
 
 @FORKS
-def test_it_may_come_after_a_fork_that_was_announced(make_child: Callable[[], int]) -> None:
+def test_an_unannounced_fork_may_follow_an_announced_one(make_child: Callable[[], int]) -> None:
     # There the number that decides between two processes exists already, and both know it.
     sealer, fresh = Sealer(KEY.struct()), Sealer(KEY.struct())
     assert unannounced(fork, lambda: None) == "None"
@@ -134,7 +136,7 @@ def test_it_may_come_after_a_fork_that_was_announced(make_child: Callable[[], in
 
 
 @FORKS
-def test_its_child_may_not_go_on_either(make_child: Callable[[], int]) -> None:
+def test_a_grandchild_is_refused_too(make_child: Callable[[], int]) -> None:
     sealer = Sealer(KEY.struct())
     is_refused(
         unannounced(
@@ -174,7 +176,7 @@ print(its, sealed() if mine is None else mine)
 
 
 @pytest.mark.parametrize("child_first", [False, True], ids=["parent", "child"])
-def test_two_processes_that_are_both_number_one_are_told_apart(child_first: bool) -> None:
+def test_two_processes_with_pid_1_are_distinguished(child_first: bool) -> None:
     unshare = shutil.which("unshare")
     if unshare is None:
         pytest.skip("unshare is not here")

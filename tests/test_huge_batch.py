@@ -18,7 +18,7 @@ def address(batch: SealedBatch) -> int:
     return int(np.frombuffer(batch.wire, np.uint8).ctypes.data)
 
 
-def test_a_huge_batch_is_sealed_and_opened_as_into_a_buffer() -> None:
+def test_a_huge_batch_equals_one_with_an_output_buffer() -> None:
     out = bytearray(len(DATA) + 22 * (len(DATA) // 16384 + 1))
     batch = Sealer(KEY.struct()).seal_batch(DATA)
     into = Sealer(KEY.struct()).seal_batch(DATA, out=out)
@@ -26,7 +26,7 @@ def test_a_huge_batch_is_sealed_and_opened_as_into_a_buffer() -> None:
     assert Opener(KEY.struct()).open_batch(batch.wire).data == DATA
 
 
-def test_memory_of_a_huge_batch_is_used_again_once_nobody_looks_at_it() -> None:
+def test_the_memory_of_a_huge_batch_is_reused_after_its_last_view() -> None:
     sealer = Sealer(KEY.struct())
     first = sealer.seal_batch(DATA)
     second = sealer.seal_batch(DATA)
@@ -40,14 +40,14 @@ def test_memory_of_a_huge_batch_is_used_again_once_nobody_looks_at_it() -> None:
     assert view[:1000] == kept
 
 
-def test_a_shorter_batch_shows_nothing_of_the_longer_one_before() -> None:
+def test_a_shorter_batch_shows_no_bytes_of_the_longer_one_before() -> None:
     sealed = bytes(Sealer(KEY.struct()).seal_batch(DATA + DATA[: 8 << 20]).wire)
     batch = Sealer(KEY.struct()).seal_batch(bytes(HUGE))
     whole = memoryview(batch.wire.obj)
     assert len(whole) == len(batch.wire) < len(sealed)
 
 
-def test_a_huge_output_cannot_be_written_to() -> None:
+def test_a_huge_output_is_read_only() -> None:
     wire = Sealer(KEY.struct()).seal_batch(DATA).wire
     assert wire.readonly
     with pytest.raises(TypeError):

@@ -65,7 +65,7 @@ def still_works(pair: tuple[socket.socket, socket.socket]) -> bool:
 
 
 @pytest.mark.parametrize(("tls", "backend"), [(True, "kernel"), (False, "engine")])
-def test_auto_is_the_kernel_where_it_can_rekey(
+def test_auto_chooses_the_kernel_if_it_can_rekey(
     tls: bool, backend: str, host: SetHost, tcp_pair: MakePair
 ) -> None:
     host(tls)
@@ -77,13 +77,13 @@ def test_auto_is_the_kernel_where_it_can_rekey(
             assert f"{type(sock).__module__}.{type(sock).__name__}" == f"ktls_fast.{name}"
 
 
-def test_auto_with_a_namespace_is_the_engine(host: SetHost, tcp_pair: MakePair) -> None:
+def test_auto_chooses_the_engine_for_a_namespace(host: SetHost, tcp_pair: MakePair) -> None:
     host(True)
     with over(tcp_pair()[0], namespace=Namespace()) as sock:
         assert sock.backend == "engine"
 
 
-def test_auto_is_the_engine_for_what_is_no_tcp(host: SetHost) -> None:
+def test_auto_chooses_the_engine_for_other_sockets_than_tcp(host: SetHost) -> None:
     host(True)
     for sock in (*socket.socketpair(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)):
         with over(sock) as made:
@@ -91,7 +91,7 @@ def test_auto_is_the_engine_for_what_is_no_tcp(host: SetHost) -> None:
 
 
 @pytest.mark.parametrize("backend", ["engine", "kernel"])
-def test_the_variable_says_what_auto_means(
+def test_the_environment_variable_decides_what_auto_means(
     backend: str,
     host: SetHost,
     tcp_pair: MakePair,
@@ -105,7 +105,7 @@ def test_the_variable_says_what_auto_means(
 
 
 @pytest.mark.parametrize("variable", [None, "auto", "engine", "kernel", "nic"])
-def test_ktls_socket_made_by_its_class_is_always_one(
+def test_the_class_always_returns_a_ktls_socket(
     variable: str | None,
     host: SetHost,
     tcp_pair: MakePair,
@@ -122,7 +122,7 @@ def test_ktls_socket_made_by_its_class_is_always_one(
 
 
 @pytest.mark.parametrize("backend", ["auto", "engine", "kernel"])
-def test_the_old_keyword_warns_and_chooses_as_the_function(
+def test_the_deprecated_keyword_warns_and_chooses_like_the_function(
     backend: str, host: SetHost, tcp_pair: MakePair
 ) -> None:
     host(True)
@@ -133,7 +133,9 @@ def test_the_old_keyword_warns_and_chooses_as_the_function(
         assert type(old) is type(new)
 
 
-def test_the_old_keyword_takes_what_the_class_takes(host: SetHost, tcp_pair: MakePair) -> None:
+def test_the_deprecated_keyword_accepts_what_the_class_accepts(
+    host: SetHost, tcp_pair: MakePair
+) -> None:
     host(True)
     namespace = Namespace()
     with pytest.warns(DeprecationWarning, match=KEYWORD):
@@ -146,7 +148,9 @@ def test_the_old_keyword_takes_what_the_class_takes(host: SetHost, tcp_pair: Mak
             near.send(b"data")
 
 
-def test_the_old_keyword_refuses_as_the_function(host: SetHost, tcp_pair: MakePair) -> None:
+def test_the_deprecated_keyword_refuses_what_the_function_refuses(
+    host: SetHost, tcp_pair: MakePair
+) -> None:
     host(True)
     pair = tcp_pair()
     with (
@@ -159,7 +163,7 @@ def test_the_old_keyword_refuses_as_the_function(host: SetHost, tcp_pair: MakePa
     assert still_works(pair)
 
 
-def test_the_kernel_takes_nothing_that_only_the_engine_does(
+def test_the_kernel_backend_refuses_options_of_the_engine(
     host: SetHost, tcp_pair: MakePair
 ) -> None:
     host(True)
@@ -187,7 +191,7 @@ def test_an_unknown_backend_is_refused_by_name(
     assert still_works(pair)
 
 
-def test_the_kernel_counts_for_no_namespace_of_ours(host: SetHost, tcp_pair: MakePair) -> None:
+def test_the_kernel_backend_refuses_a_namespace(host: SetHost, tcp_pair: MakePair) -> None:
     host(True)
     pair = tcp_pair()
     with pytest.raises(KtlsError, match="pass no namespace") as caught:
@@ -213,7 +217,7 @@ def test_a_kernel_without_the_ulp_is_refused_with_what_to_do(
     _kernel_tls.require_ulp.cache_clear()
 
 
-def test_the_host_is_asked_once_for_auto(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_host_is_probed_once_for_auto(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([{"ulp": "yes", "rekey": "yes"}])
     monkeypatch.setattr(_kernel_tls, "kernel_tls", lambda: next(answers))
     _kernel_tls._kernel_can_rekey.cache_clear()
@@ -222,7 +226,9 @@ def test_the_host_is_asked_once_for_auto(monkeypatch: pytest.MonkeyPatch) -> Non
     _kernel_tls._kernel_can_rekey.cache_clear()
 
 
-def test_where_the_host_cannot_be_asked_auto_is_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_chooses_the_engine_if_the_host_cannot_be_probed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fails() -> dict[str, str]:
         raise OSError(errno.ENETUNREACH, "no loopback")
 
@@ -234,7 +240,7 @@ def test_where_the_host_cannot_be_asked_auto_is_the_engine(monkeypatch: pytest.M
     _kernel_tls._kernel_can_rekey.cache_clear()
 
 
-def test_what_is_no_open_socket_is_refused(host: SetHost, tcp_pair: MakePair) -> None:
+def test_a_closed_socket_or_another_object_is_refused(host: SetHost, tcp_pair: MakePair) -> None:
     host(True)
     closed, _ = tcp_pair()
     closed.close()
@@ -280,7 +286,7 @@ def test_the_kernel_rekeys(tcp_pair: MakePair) -> None:
 
 
 @needs_ulp
-def test_the_kernel_and_the_engine_understand_each_other(tcp_pair: MakePair) -> None:
+def test_the_kernel_and_the_engine_interoperate(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     with over(near, backend="kernel") as sender, over(far, backend="engine") as receiver:
         for end, direction in ((sender, TLS_TX), (receiver, TLS_RX)):

@@ -40,7 +40,7 @@ def test_calls_pass_through(kernel_ends: tuple[KernelSocket, KernelSocket]) -> N
     assert b"".join(buffers)[:5] == b"hello"
 
 
-def test_results_are_those_of_the_engine(tcp_pair: MakePair) -> None:
+def test_results_equal_those_of_the_engine(tcp_pair: MakePair) -> None:
     got = []
     for take in (KernelSocket.over, KtlsSocket):
         near, far = (cast("Make", take)(sock) for sock in tcp_pair())
@@ -80,7 +80,7 @@ def test_sendfile_passes_through(
     )
 
 
-def test_options_take_all_that_the_engine_takes(
+def test_options_accept_all_that_the_engine_accepts(
     kernel_ends: tuple[KernelSocket, KernelSocket],
 ) -> None:
     near, _ = kernel_ends
@@ -94,7 +94,9 @@ def test_options_take_all_that_the_engine_takes(
         near.setsockopt(SOL_TLS, TLS_TX, None, 40)
 
 
-def test_refusals_are_of_this_package(kernel_ends: tuple[KernelSocket, KernelSocket]) -> None:
+def test_errors_have_the_classes_of_this_package(
+    kernel_ends: tuple[KernelSocket, KernelSocket],
+) -> None:
     near, _ = kernel_ends
     with pytest.raises(KtlsError, match=r"[Pp]rotocol not available"):
         near.setsockopt(SOL_TLS, TLS_TX, 1)
@@ -116,7 +118,7 @@ def test_refusals_are_of_this_package(kernel_ends: tuple[KernelSocket, KernelSoc
         (errno.EAGAIN, BlockingIOError),
     ],
 )
-def test_an_errno_has_the_class_that_the_engine_gives_it(code: int, kind: type[OSError]) -> None:
+def test_an_errno_has_the_same_class_as_in_the_engine(code: int, kind: type[OSError]) -> None:
     def call() -> None:
         raise OSError(code, os.strerror(code))
 
@@ -126,7 +128,7 @@ def test_an_errno_has_the_class_that_the_engine_gives_it(code: int, kind: type[O
     assert caught.value.errno == code
 
 
-def test_a_selector_takes_it_as_an_ordinary_file(
+def test_a_selector_treats_it_as_an_ordinary_file(
     kernel_ends: tuple[KernelSocket, KernelSocket],
 ) -> None:
     near, far = kernel_ends
@@ -137,7 +139,7 @@ def test_a_selector_takes_it_as_an_ordinary_file(
         assert selector.select(5) == [(key, EVENT_READ)]
 
 
-def test_what_tells_no_size_is_sent_by_sendfile(
+def test_a_file_without_a_size_is_sent_by_sendfile(
     kernel_ends: tuple[KernelSocket, KernelSocket],
 ) -> None:
     near, far = kernel_ends
@@ -163,7 +165,7 @@ def test_what_tells_no_size_is_sent_by_sendfile(
         (lambda end: end.bind(("127.0.0.1", 0)), errno.EINVAL),
     ],
 )
-def test_what_tcp_refuses_is_an_error_of_this_package(
+def test_an_error_of_tcp_has_a_class_of_this_package(
     call: Callable[[KernelSocket], object],
     code: int,
     kernel_ends: tuple[KernelSocket, KernelSocket],

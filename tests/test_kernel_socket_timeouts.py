@@ -19,7 +19,7 @@ from tests.ktls_ends import SOL_TLS, fails
 from tests.ktls_pipe import PipeEnds
 
 
-def test_poll_tells_the_mask_and_keeps_the_timeout(
+def test_poll_returns_the_mask_and_obeys_the_timeout(
     kernel_ends: tuple[KernelSocket, KernelSocket],
 ) -> None:
     near, far = kernel_ends
@@ -34,7 +34,7 @@ def test_poll_tells_the_mask_and_keeps_the_timeout(
         far.poll(select.POLLIN, 0)
 
 
-def test_splice_keeps_the_timeout(
+def test_splice_obeys_the_timeout(
     kernel_ends: tuple[KernelSocket, KernelSocket], pipe: PipeEnds
 ) -> None:
     with pytest.raises(BlockingIOError):
@@ -57,7 +57,7 @@ def test_splice_keeps_the_timeout(
         lambda end, flags: end.recvmsg_into([bytearray(1)], 0, flags),
     ],
 )
-def test_a_receive_waits_for_its_timeout_unless_told_not_to(
+def test_a_receive_obeys_the_timeout_unless_dontwait_is_set(
     call: Callable[[KernelSocket, int], object], kernel_ends: tuple[KernelSocket, KernelSocket]
 ) -> None:
     near, far = kernel_ends
@@ -76,7 +76,7 @@ def test_a_receive_waits_for_its_timeout_unless_told_not_to(
 
 
 @pytest.mark.parametrize("timeout", [5, None])
-def test_a_send_without_room_waits_unless_told_not_to(
+def test_a_send_without_room_waits_unless_dontwait_is_set(
     timeout: float | None, kernel_ends: tuple[KernelSocket, KernelSocket]
 ) -> None:
     near, far = kernel_ends
@@ -104,7 +104,7 @@ def drain(end: KernelSocket, size: int) -> None:
         size -= len(end.recv(size))
 
 
-def test_buffers_of_an_iterator_are_there_for_the_second_try(
+def test_buffers_of_an_iterator_are_kept_for_the_second_try(
     kernel_ends: tuple[KernelSocket, KernelSocket],
 ) -> None:
     near, far = kernel_ends

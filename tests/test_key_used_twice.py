@@ -24,7 +24,7 @@ def is_refused(call: Callable[[], object]) -> None:
     assert refused.value.errno == errno.EINVAL
 
 
-def test_no_keystream_comes_twice(key13: TrafficKey) -> None:
+def test_no_keystream_is_used_twice(key13: TrafficKey) -> None:
     sealer, fresh = Sealer(key13.struct()), Sealer(key13.struct())
     assert sealer.seal(b"one") == fresh.seal(b"one")
     is_refused(lambda: sealer.rekey(key13.struct()))
@@ -34,7 +34,7 @@ def test_no_keystream_comes_twice(key13: TrafficKey) -> None:
 
 
 @pytest.mark.parametrize("make", [Sealer, Opener])
-def test_a_key_is_refused_however_long_ago_it_was(
+def test_a_key_is_refused_after_any_number_of_others(
     make: Callable[[bytes], Keyed], key13: TrafficKey
 ) -> None:
     keyed = make(key13.struct())
@@ -48,7 +48,7 @@ def test_a_key_is_refused_however_long_ago_it_was(
 
 
 @pytest.mark.parametrize("make", [Sealer, Opener])
-def test_neither_another_number_nor_another_iv_makes_it_a_new_key(
+def test_another_number_or_iv_does_not_make_a_new_key(
     make: Callable[[bytes], Keyed], key13: TrafficKey
 ) -> None:
     keyed = make(key13.struct())
@@ -71,7 +71,7 @@ def test_one_bit_makes_it_a_new_key(key13: TrafficKey) -> None:
         assert sealer.seal(b"data") == key.seal(b"data")
 
 
-def test_a_refused_key_is_not_spent(key13: TrafficKey) -> None:
+def test_a_refused_key_is_not_recorded_as_used(key13: TrafficKey) -> None:
     sealer = Sealer(key13.struct())
     other = generation(1) if key13.cipher.cipher_type != 51 else traffic_key(TLS13, OTHER, seed=1)
     with pytest.raises(KtlsError, match="a rekey keeps the cipher"):
@@ -90,7 +90,7 @@ def test_an_opener_does_not_open_the_same_records_again(key13: TrafficKey) -> No
         opener.open(record)
 
 
-def test_a_socket_does_as_the_kernel(tcp_pair: MakePair) -> None:
+def test_a_socket_accepts_a_used_key_as_the_kernel_does(tcp_pair: MakePair) -> None:
     """The documentation warns of it."""
     near, far = tcp_pair()
     sender, receiver = attach(near), attach(far)
@@ -109,7 +109,7 @@ def secret(fill: int, generation: int = 0) -> TrafficSecret:
     return TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([fill]) * 32, generation=generation)
 
 
-def test_both_directions_of_a_connection_never_have_one_secret(tcp_pair: MakePair) -> None:
+def test_the_two_directions_of_a_connection_need_different_secrets(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     one = secret(1)
     later = one.next().next()

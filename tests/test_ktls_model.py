@@ -22,7 +22,7 @@ def differs(scenario: Step) -> bool:
 
 
 @given(st.integers(0, 1 << 64))
-def test_random_calls_end_as_in_the_model(seed: int) -> None:
+def test_random_calls_return_what_the_model_returns(seed: int) -> None:
     scenario = random_scenario(seed, 0, CALLS, RandomProgram)
     if not differs(scenario):
         return

@@ -62,7 +62,7 @@ def wire(sock: socket.socket) -> bytes:
         return b""
 
 
-def test_a_bad_header_behind_a_record_is_later_than_a_reset(tcp_pair: MakePair) -> None:
+def test_a_bad_header_after_a_record_is_reported_after_a_reset(tcp_pair: MakePair) -> None:
     near, end = raw_over(tcp_pair)
     near.sendall(KEY.seal(b"good") + LONG)
     reset(near, end)
@@ -73,7 +73,7 @@ def test_a_bad_header_behind_a_record_is_later_than_a_reset(tcp_pair: MakePair) 
     assert so_error(end) == 0
 
 
-def test_a_reset_that_a_send_met_is_told_once(tcp_pair: MakePair) -> None:
+def test_a_reset_that_a_send_met_is_reported_once(tcp_pair: MakePair) -> None:
     near, end = raw_over(tcp_pair)
     install(end, TLS_TX, generation(1))
     near.sendall(LONG)
@@ -125,7 +125,7 @@ def test_splice_of_a_bad_record_sets_the_error_of_plain_sends(
     assert near.recv(100) == b"plain"
 
 
-def test_a_splice_without_a_key_takes_the_error_behind_what_tcp_has(
+def test_a_splice_without_a_key_reports_the_error_after_the_data_of_tcp(
     tcp_pair: MakePair, pipe: PipeEnds
 ) -> None:
     near, far = tcp_pair()
@@ -148,7 +148,7 @@ def test_a_splice_without_a_key_waits(tcp_pair: MakePair, pipe: PipeEnds) -> Non
         assert end.splice_to(pipe[1], 100) == 4
 
 
-def test_fin_leaves_the_error_where_it_is(tcp_pair: MakePair) -> None:
+def test_fin_does_not_clear_the_error(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     end = attach(far)
     install(end, TLS_TX, KEY.at(LAST))
@@ -168,7 +168,7 @@ def test_fin_leaves_the_error_where_it_is(tcp_pair: MakePair) -> None:
         ([(SOL_TLS, 99, b"x"), (0, 99, b"")], True),
     ],
 )
-def test_tcp_judges_control_messages_without_a_key(
+def test_control_messages_without_a_key_are_passed_to_tcp(
     control: list[tuple[int, int, bytes]], taken: bool, tcp_pair: MakePair
 ) -> None:
     near, far = tcp_pair()
@@ -196,7 +196,7 @@ def test_a_good_type_ends_an_open_record_before_the_call_is_refused(
         assert ends.receiver.recv(100) == text
 
 
-def test_an_open_record_that_meets_an_error_leaves_with_the_next_one(tcp_pair: MakePair) -> None:
+def test_an_open_record_that_met_an_error_is_sent_with_the_next_one(tcp_pair: MakePair) -> None:
     near, end = raw_over(tcp_pair)
     install(end, TLS_TX, generation(1))
     end.send(b"open", MORE)
@@ -233,7 +233,7 @@ def test_nothing_of_a_send_under_the_last_number_reaches_the_wire(
     assert near.recv(1 << 16) == b""
 
 
-def test_data_in_front_of_the_last_number_count(tcp_pair: MakePair) -> None:
+def test_data_before_the_last_number_are_counted(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     end = attach(far)
     install(end, TLS_TX, KEY.at(LAST - 1))
@@ -245,7 +245,7 @@ def test_data_in_front_of_the_last_number_count(tcp_pair: MakePair) -> None:
     assert len(got) == 16384 + KEY.overhead
 
 
-def test_an_address_is_not_looked_at_but_has_to_be_one(tcp_pair: MakePair) -> None:
+def test_an_address_is_ignored_but_must_be_valid(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     end = attach(far)
     install(end, TLS_TX, KEY)

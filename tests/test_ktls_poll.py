@@ -52,7 +52,9 @@ def test_a_peeked_record_stays_readable(ends: KtlsEnds) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 4, 5, 20, 25])
-def test_half_a_record_is_slept_through_until_the_rest_comes(tcp_pair: MakePair, cut: int) -> None:
+def test_half_a_record_does_not_wake_a_poll_until_the_rest_comes(
+    tcp_pair: MakePair, cut: int
+) -> None:
     raw, receiver = raw_over(tcp_pair)
     record = generation(0).seal(b"hello")
     raw.sendall(record[:cut])
@@ -62,7 +64,7 @@ def test_half_a_record_is_slept_through_until_the_rest_comes(tcp_pair: MakePair,
     assert receiver.recv(10) == b"hello"
 
 
-def test_every_piece_of_a_record_may_wake_and_none_but_the_last_shows(tcp_pair: MakePair) -> None:
+def test_only_the_last_piece_of_a_record_makes_it_readable(tcp_pair: MakePair) -> None:
     raw, receiver = raw_over(tcp_pair)
     for byte in generation(0).seal(b"x"):
         assert receiver.poll(POLLIN, 0) == 0
@@ -81,7 +83,7 @@ def test_k13_a_pending_key_update_hides_records_until_the_rekey(ends: KtlsEnds) 
     assert ends.receiver.recv(9) == b"new"
 
 
-def test_k13_behind_fin_the_mask_is_that_of_tcp(ends: KtlsEnds) -> None:
+def test_k13_after_fin_the_mask_is_that_of_tcp(ends: KtlsEnds) -> None:
     ends.pause()
     ends.sender.shutdown(1)
     assert ends.receiver.poll(ALL, LONG) & POLLIN
@@ -106,7 +108,7 @@ def test_fin_wakes_a_poll(ends: KtlsEnds) -> None:
 
 
 @pytest.mark.parametrize("events", [0, POLLPRI])
-def test_what_was_not_asked_for_is_slept_through(ends: KtlsEnds, events: int) -> None:
+def test_events_that_were_not_requested_do_not_wake_a_poll(ends: KtlsEnds, events: int) -> None:
     ends.sender.send(b"data")
     assert sleeps_through(ends.receiver, events)
     ends.sender.shutdown(1)
@@ -133,7 +135,7 @@ def test_a_bad_tag_is_readable_before_it_is_an_error(tcp_pair: MakePair) -> None
     assert receiver.poll(POLLIN, 0) == POLLIN | POLLERR
 
 
-def test_a_reset_is_an_error_and_a_hang_up(ends: KtlsEnds) -> None:
+def test_a_reset_is_reported_as_error_and_hang_up(ends: KtlsEnds) -> None:
     ends.receiver.send(b"plain bytes that the sender never reads")
     ends.sender.poll(POLLIN, LONG)
     with once_blocked(ends.sender.close):
@@ -155,7 +157,7 @@ def test_a_full_sender_is_writable_when_the_peer_has_read(ends: KtlsEnds) -> Non
         assert ends.sender.poll(POLLOUT, LONG) == POLLOUT
 
 
-def test_without_a_key_it_is_the_poll_of_tcp(tcp_pair: MakePair) -> None:
+def test_without_a_key_poll_is_that_of_tcp(tcp_pair: MakePair) -> None:
     near, far = tcp_pair()
     end = attach(far)
     assert end.poll(ALL, 0) == POLLOUT
@@ -164,7 +166,7 @@ def test_without_a_key_it_is_the_poll_of_tcp(tcp_pair: MakePair) -> None:
         assert end.poll(POLLIN, LONG) == POLLIN
 
 
-def test_a_poller_takes_no_bytes_from_under_a_blocked_reader(tcp_pair: MakePair) -> None:
+def test_a_poll_takes_no_bytes_from_a_blocked_reader(tcp_pair: MakePair) -> None:
     raw, receiver = raw_over(tcp_pair)
     record = generation(0).seal(b"hello")
     got: list[bytes] = []
@@ -186,7 +188,7 @@ def test_a_poller_takes_no_bytes_from_under_a_blocked_reader(tcp_pair: MakePair)
     assert got == [b"hello"]
 
 
-def test_what_a_reader_leaves_wakes_a_poller(tcp_pair: MakePair) -> None:
+def test_plaintext_left_by_a_reader_wakes_a_poll(tcp_pair: MakePair) -> None:
     raw, receiver = raw_over(tcp_pair)
     key = generation(0)
     seen: list[int] = []

@@ -65,9 +65,7 @@ def test_plaintext_that_waits_inside_is_ready(selector: KtlsSelector, ends: Ktls
 
 
 @pytest.mark.parametrize("cut", [3, 5, 20])
-def test_half_a_record_is_slept_through(
-    selector: KtlsSelector, tcp_pair: MakePair, cut: int
-) -> None:
+def test_half_a_record_is_not_ready(selector: KtlsSelector, tcp_pair: MakePair, cut: int) -> None:
     raw, receiver = raw_over(tcp_pair)
     selector.register(receiver, EVENT_READ, "end")
     record = generation(0).seal(b"hello")
@@ -78,7 +76,7 @@ def test_half_a_record_is_slept_through(
     assert receiver.recv(9) == b"hello"
 
 
-def test_k13_a_pending_key_update_hides_what_the_rekey_shows(
+def test_k13_a_pending_key_update_hides_records_until_the_rekey(
     selector: KtlsSelector, ends: KtlsEnds
 ) -> None:
     selector.register(ends.receiver, BOTH, "end")
@@ -95,14 +93,14 @@ def test_k13_a_pending_key_update_hides_what_the_rekey_shows(
     assert ends.receiver.recv(9) == b"new"
 
 
-def test_fin_is_ready_even_behind_a_key_update(selector: KtlsSelector, ends: KtlsEnds) -> None:
+def test_fin_is_ready_even_after_a_key_update(selector: KtlsSelector, ends: KtlsEnds) -> None:
     ends.pause()
     selector.register(ends.receiver, EVENT_READ, "end")
     with once_blocked(lambda: ends.sender.shutdown(1)):
         assert ready(selector, LONG) == {"end": EVENT_READ}
 
 
-def test_an_error_is_ready_for_all_that_was_asked(
+def test_an_error_is_ready_for_all_requested_events(
     selector: KtlsSelector, tcp_pair: MakePair
 ) -> None:
     raw, receiver = raw_over(tcp_pair)
@@ -130,7 +128,7 @@ def test_a_full_sender_is_ready_when_the_peer_has_read(
     assert ready(selector, LONG) == {"end": EVENT_WRITE}
 
 
-def test_ordinary_files_beside(
+def test_ordinary_files_work_in_the_same_selector(
     selector: KtlsSelector, tcp_pair: MakePair, pipe: tuple[int, int]
 ) -> None:
     ends, (near, far) = ends_over(tcp_pair), tcp_pair()
@@ -162,7 +160,7 @@ def test_a_ktls_socket_without_a_key_is_ready_as_tcp_is(
         assert ready(selector, LONG) == {"end": EVENT_READ}
 
 
-def test_the_timeout_is_kept(selector: KtlsSelector, ends: KtlsEnds) -> None:
+def test_the_timeout_is_obeyed(selector: KtlsSelector, ends: KtlsEnds) -> None:
     selector.register(ends.receiver, EVENT_READ)
     for timeout in (0, -1, SHORT):
         before = time.monotonic()
@@ -170,13 +168,17 @@ def test_the_timeout_is_kept(selector: KtlsSelector, ends: KtlsEnds) -> None:
         assert max(timeout, 0) <= time.monotonic() - before < LONG
 
 
-def test_what_another_thread_registers_is_noticed(selector: KtlsSelector, ends: KtlsEnds) -> None:
+def test_registrations_by_another_thread_are_noticed(
+    selector: KtlsSelector, ends: KtlsEnds
+) -> None:
     ends.sender.send(b"data")
     with once_blocked(lambda: selector.register(ends.receiver, EVENT_READ, "end")):
         assert ready(selector, LONG) == {"end": EVENT_READ}
 
 
-def test_what_another_reader_leaves_is_noticed(selector: KtlsSelector, ends: KtlsEnds) -> None:
+def test_plaintext_left_by_another_reader_is_noticed(
+    selector: KtlsSelector, ends: KtlsEnds
+) -> None:
     selector.register(ends.receiver, EVENT_READ, "end")
     reader = threading.Thread(target=ends.receiver.recv, args=(2,))
     reader.start()
@@ -210,7 +212,7 @@ def test_a_closed_socket_is_ready_and_can_be_unregistered(
     assert ready(selector) == {}
 
 
-def test_an_unregistered_socket_is_not_told_of(selector: KtlsSelector, ends: KtlsEnds) -> None:
+def test_an_unregistered_socket_is_not_reported(selector: KtlsSelector, ends: KtlsEnds) -> None:
     selector.register(ends.receiver, EVENT_READ)
     ends.sender.send(b"data")
     selector.unregister(ends.receiver)
@@ -246,7 +248,7 @@ def test_refused_calls_change_nothing(selector: KtlsSelector, ends: KtlsEnds) ->
     assert dict(selector.get_map()) == {key.fd: key}
 
 
-def test_a_closed_selector_knows_nothing(ends: KtlsEnds) -> None:
+def test_a_closed_selector_has_no_keys(ends: KtlsEnds) -> None:
     selector = KtlsSelector()
     selector.register(ends.receiver, EVENT_READ)
     selector.close()
@@ -257,7 +259,7 @@ def test_a_closed_selector_knows_nothing(ends: KtlsEnds) -> None:
     assert ends.receiver.poll(4, 0) == 4
 
 
-def test_thousand_records_by_turns_through_one_selector(
+def test_a_thousand_alternating_records_pass_through_one_selector(
     selector: KtlsSelector, tcp_pair: MakePair
 ) -> None:
     pairs = [ends_over(tcp_pair) for _ in range(4)]

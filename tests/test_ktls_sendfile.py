@@ -97,7 +97,7 @@ def test_files_without_offsets_are_sent_as_they_are_read(ends: KtlsEnds, pipe: P
     assert receive(ends.receiver)[0] == b"from memory"
 
 
-def test_what_sendfile_refuses(ends: KtlsEnds, tmp_path: Path) -> None:
+def test_sendfile_refuses_invalid_arguments(ends: KtlsEnds, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"data")
     with (tmp_path / "file").open("rb") as file:
         for count in (0, -1):

@@ -150,7 +150,7 @@ def test_a_handler_that_returns_loses_nothing(
 
 @pytest.mark.parametrize("send", [sendall, sendfile, sendfile_of_reads])
 @pytest.mark.parametrize("interval", [0, 0.02])
-def test_a_peer_that_reads_nothing_is_waited_for_once(
+def test_the_timeout_for_a_stalled_peer_starts_once(
     ends: tuple[KtlsSocket, socket.socket], send: Send, interval: float
 ) -> None:
     """Neither a chunk that was taken nor a signal begins the timeout anew."""
@@ -194,7 +194,7 @@ def test_a_slow_reader_does_not_time_a_file_out() -> None:
     wire.close()
 
 
-def test_an_object_is_left_behind_what_was_sent(ends: tuple[KtlsSocket, socket.socket]) -> None:
+def test_a_file_object_is_left_after_the_sent_bytes(ends: tuple[KtlsSocket, socket.socket]) -> None:
     sender, _wire = ends
     sender.settimeout(0.05)
     file = io.BytesIO(bytes(SIZE))

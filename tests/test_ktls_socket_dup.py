@@ -33,7 +33,7 @@ def test_a_duplicate_shares_keys_state_and_timeout(ends: KtlsEnds) -> None:
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_the_last_that_is_closed_closes_the_socket(ends: KtlsEnds, first: bool) -> None:
+def test_closing_the_last_duplicate_closes_the_socket(ends: KtlsEnds, first: bool) -> None:
     other = ends.sender.dup()
     closed, kept = (ends.sender, other) if first else (other, ends.sender)
     closed.close()
@@ -50,7 +50,7 @@ def test_the_last_that_is_closed_closes_the_socket(ends: KtlsEnds, first: bool) 
     assert receive(ends.receiver, flags=0) == (b"", None)
 
 
-def test_a_duplicate_that_is_forgotten_gives_its_descriptor_back(ends: KtlsEnds) -> None:
+def test_a_dropped_duplicate_closes_its_descriptor(ends: KtlsEnds) -> None:
     with pytest.warns(ResourceWarning, match=r"unclosed <ktls_fast\.KtlsSocket"):
         number = ends.sender.dup().fileno()
     with pytest.raises(OSError, match="Bad file descriptor"):
@@ -58,7 +58,7 @@ def test_a_duplicate_that_is_forgotten_gives_its_descriptor_back(ends: KtlsEnds)
     assert ends.sender.send(b"x") == 1
 
 
-def test_with_the_ulp_it_neither_connects_nor_listens(ends: KtlsEnds) -> None:
+def test_a_socket_with_the_ulp_neither_connects_nor_listens(ends: KtlsEnds) -> None:
     with fails(errno.EISCONN):
         ends.sender.connect(ends.sender.getpeername())
     with fails(errno.EINVAL):
@@ -68,7 +68,7 @@ def test_with_the_ulp_it_neither_connects_nor_listens(ends: KtlsEnds) -> None:
     assert ends.sender.send(b"x") == 1
 
 
-def test_without_the_ulp_it_is_a_tcp_socket() -> None:
+def test_a_socket_without_the_ulp_is_a_tcp_socket() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         KtlsSocket(socket.socket()) as near,

@@ -29,7 +29,7 @@ def end(tcp_pair: MakePair) -> KtlsSocket:
     return attach(tcp_pair()[0])
 
 
-def test_without_the_ulp_there_is_nothing_to_tell(tcp_pair: MakePair) -> None:
+def test_without_the_ulp_info_is_none(tcp_pair: MakePair) -> None:
     assert closed_at_the_end(KtlsSocket(tcp_pair()[0])).info() is None
 
 
@@ -42,7 +42,9 @@ def test_without_a_key_version_and_cipher_are_left_out(end: KtlsSocket) -> None:
 
 
 @pytest.mark.parametrize("direction", [TLS_TX, TLS_RX])
-def test_each_direction_is_told_apart(end: KtlsSocket, direction: int, key: TrafficKey) -> None:
+def test_info_distinguishes_the_directions(
+    end: KtlsSocket, direction: int, key: TrafficKey
+) -> None:
     """S6.2-1, S6.2-2, S1.4-10."""
     install(end, direction, key)
     confs = {TLS_TX: TlsConf.BASE, TLS_RX: TlsConf.BASE, direction: TlsConf.SW}
@@ -54,7 +56,7 @@ def test_each_direction_is_told_apart(end: KtlsSocket, direction: int, key: Traf
     )
 
 
-def test_options_show(tcp_pair: MakePair) -> None:
+def test_info_contains_the_options(tcp_pair: MakePair) -> None:
     """S6.2-3."""
     ends = ends_over(tcp_pair)
     ends.sender.setsockopt(SOL_TLS, 5, struct.pack("H", 100))
@@ -69,7 +71,7 @@ def test_options_show(tcp_pair: MakePair) -> None:
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
-def test_a_pause_and_a_rekey_do_not_show(tcp_pair: MakePair, version: int) -> None:
+def test_info_does_not_contain_a_pause_or_a_rekey(tcp_pair: MakePair, version: int) -> None:
     """S6.2-4."""
     ends = ends_over(tcp_pair, version)
     before = ends.receiver.info()
@@ -80,7 +82,7 @@ def test_a_pause_and_a_rekey_do_not_show(tcp_pair: MakePair, version: int) -> No
         assert ends.receiver.info() == before
 
 
-def test_a_closed_socket_tells_nothing(end: KtlsSocket) -> None:
+def test_info_of_a_closed_socket_raises_ebadf(end: KtlsSocket) -> None:
     end.close()
     with fails(errno.EBADF):
         end.info()

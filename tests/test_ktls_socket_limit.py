@@ -61,7 +61,7 @@ class Limited:
         return self.namespace.tls_stat().get(PAST, 0)
 
 
-def test_a_key_seals_as_many_records_as_allowed_and_a_refused_send_takes_nothing(
+def test_a_key_seals_up_to_its_limit_and_a_refused_send_takes_nothing(
     tcp_pair: MakePair,
 ) -> None:
     ends = Limited(tcp_pair, 3)
@@ -74,7 +74,7 @@ def test_a_key_seals_as_many_records_as_allowed_and_a_refused_send_takes_nothing
     assert b"".join(ends.receiver.recv(5) for _ in range(3)) == b"data0data1data2"
 
 
-def test_the_next_key_starts_anew(tcp_pair: MakePair) -> None:
+def test_the_next_key_starts_a_new_count(tcp_pair: MakePair) -> None:
     ends = Limited(tcp_pair, 2)
     ends.sender.send(b"data")
     send_typed(ends.sender, KEY_UPDATE, HANDSHAKE)
@@ -97,7 +97,7 @@ PIECES = {
 
 @pytest.mark.parametrize("pieces", PIECES.values(), ids=PIECES)
 @pytest.mark.parametrize("queued", [False, True], ids=["alone", "queue"])
-def test_at_the_limit_the_peer_is_still_told_of_the_next_key(
+def test_a_key_update_is_still_sent_at_the_limit(
     tcp_pair: MakePair, pieces: list[bytes], *, queued: bool
 ) -> None:
     with OffloadQueue() if queued else contextlib.nullcontext() as device:
@@ -131,7 +131,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(("data", "record_type"), OTHERS.values(), ids=OTHERS)
-def test_at_the_limit_nothing_but_a_key_update_leaves(
+def test_only_a_key_update_is_sent_at_the_limit(
     tcp_pair: MakePair, data: bytes, record_type: int
 ) -> None:
     ends = Limited(tcp_pair, 1)
@@ -144,7 +144,7 @@ def test_at_the_limit_nothing_but_a_key_update_leaves(
     assert receive(ends.receiver) == (KEY_UPDATE, HANDSHAKE)
 
 
-def test_a_key_that_comes_past_its_limit_tells_the_peer_once(tcp_pair: MakePair) -> None:
+def test_a_key_installed_beyond_its_limit_sends_one_key_update(tcp_pair: MakePair) -> None:
     ends = Limited(tcp_pair, 5, start=100)
     with fails(errno.EKEYEXPIRED):
         ends.sender.send(b"data")
@@ -153,7 +153,7 @@ def test_a_key_that_comes_past_its_limit_tells_the_peer_once(tcp_pair: MakePair)
         send_typed(ends.sender, KEY_UPDATE, HANDSHAKE)
 
 
-def test_tls_12_has_no_key_update_to_let_pass(tcp_pair: MakePair) -> None:
+def test_tls_12_sends_nothing_at_the_limit(tcp_pair: MakePair) -> None:
     sender = closed_at_the_end(KtlsSocket(tcp_pair()[0], record_limit=0))
     sender.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
     install(sender, TLS_TX, generation(0, TLS12))
@@ -162,7 +162,7 @@ def test_tls_12_has_no_key_update_to_let_pass(tcp_pair: MakePair) -> None:
 
 
 @pytest.mark.parametrize("limit", [-1, -(2**70), 2**64])
-def test_a_limit_that_is_no_number_of_records_is_refused(tcp_pair: MakePair, limit: int) -> None:
+def test_an_invalid_limit_is_refused(tcp_pair: MakePair, limit: int) -> None:
     near, _ = tcp_pair()
     for make in (
         lambda: KtlsSocket(near, record_limit=limit),
@@ -174,9 +174,7 @@ def test_a_limit_that_is_no_number_of_records_is_refused(tcp_pair: MakePair, lim
 
 
 @pytest.mark.parametrize("more_than_fits", [False, True])
-def test_what_a_large_send_has_room_for_is_sent(
-    tcp_pair: MakePair, *, more_than_fits: bool
-) -> None:
+def test_a_large_send_is_sent_up_to_the_limit(tcp_pair: MakePair, *, more_than_fits: bool) -> None:
     ends = Limited(tcp_pair, 4)
     size = 4 * 16_384
     data = bytes(size + (1 if more_than_fits else 0))
@@ -187,7 +185,7 @@ def test_what_a_large_send_has_room_for_is_sent(
     assert len(received) == size
 
 
-def test_records_before_rec_seq_count(tcp_pair: MakePair) -> None:
+def test_records_before_rec_seq_are_counted(tcp_pair: MakePair) -> None:
     ends = Limited(tcp_pair, 102, start=100)
     assert ends.sender.send(bytes(3 * 16_384)) == 2 * 16_384
     with fails(errno.EKEYEXPIRED):
@@ -207,7 +205,7 @@ def test_an_open_record_at_the_limit_is_not_lost(tcp_pair: MakePair) -> None:
     assert ends.receiver.recv(100) == b"open again"
 
 
-def test_an_offload_queue_keeps_the_limit(tcp_pair: MakePair) -> None:
+def test_an_offload_queue_obeys_the_limit(tcp_pair: MakePair) -> None:
     with OffloadQueue() as queue:
         ends = Limited(tcp_pair, 3, device=queue)
         assert ends.sender.send(bytes(4 * 16_384)) == 3 * 16_384
@@ -216,7 +214,7 @@ def test_an_offload_queue_keeps_the_limit(tcp_pair: MakePair) -> None:
         ends.sender.close()
 
 
-def test_the_kernels_behaviour_is_the_default_and_is_counted(tcp_pair: MakePair) -> None:
+def test_by_default_keys_seal_past_their_limit_and_are_counted(tcp_pair: MakePair) -> None:
     ends = Limited(tcp_pair, None, start=GCM_LIMIT - 2)
     ends.sender.send(bytes(2 * 16_384))
     assert ends.past() == 0
@@ -226,7 +224,7 @@ def test_the_kernels_behaviour_is_the_default_and_is_counted(tcp_pair: MakePair)
     assert ends.past() == 6
 
 
-def test_a_send_across_the_limit_counts_those_behind_it(tcp_pair: MakePair) -> None:
+def test_a_send_across_the_limit_counts_the_records_after_it(tcp_pair: MakePair) -> None:
     ends = Limited(tcp_pair, None, start=GCM_LIMIT - 2)
     ends.sender.send(bytes(6 * 16_384))
     assert ends.past() == 4

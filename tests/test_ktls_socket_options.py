@@ -44,7 +44,7 @@ def test_the_socket_is_taken_over_with_its_timeout(tcp_pair: MakePair) -> None:
         end.recv(1)
 
 
-def test_names_are_those_of_the_connection(ends: KtlsEnds) -> None:
+def test_addresses_are_those_of_the_connection(ends: KtlsEnds) -> None:
     """S1.3-11."""
     assert ends.sender.getpeername() == ends.receiver.getsockname()
 
@@ -63,7 +63,7 @@ def test_timeouts_are_those_of_sockets(end: KtlsSocket) -> None:
         end.settimeout(-1.0)
 
 
-def test_options_of_other_levels_go_to_tcp(end: KtlsSocket) -> None:
+def test_options_of_other_levels_are_passed_to_tcp(end: KtlsSocket) -> None:
     """S1.3-10."""
     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
@@ -111,7 +111,7 @@ FIRST_KEYS = {
 
 @pytest.mark.parametrize(("value", "code"), FIRST_KEYS.values(), ids=FIRST_KEYS.keys())
 @pytest.mark.parametrize("direction", [TLS_TX, TLS_RX])
-def test_a_refused_first_key_leaves_nothing_behind(
+def test_a_refused_first_key_changes_nothing(
     tcp_pair: MakePair, direction: int, value: bytes, code: int
 ) -> None:
     """S1.4-2, S1.4-5, S1.4-7, S1.4-8, S1.4-9."""
@@ -141,7 +141,7 @@ def test_both_directions_have_one_version_and_cipher(end: KtlsSocket) -> None:
     install(end, TLS_RX, generation(1))
 
 
-def test_a_refusal_says_what_was_wrong(end: KtlsSocket) -> None:
+def test_a_refusal_names_what_was_wrong(end: KtlsSocket) -> None:
     with pytest.raises(KtlsError, match="39 bytes instead of 40"):
         end.setsockopt(SOL_TLS, TLS_TX, generation(0).struct()[:-1])
 
@@ -168,7 +168,7 @@ def test_every_cipher_carries_records_both_ways(tcp_pair: MakePair, key: Traffic
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
-def test_getsockopt_tells_the_running_number(tcp_pair: MakePair, version: int) -> None:
+def test_getsockopt_returns_the_current_record_number(tcp_pair: MakePair, version: int) -> None:
     """S1.5-3, S1.2-4, S2.1-4."""
     ends, key = ends_over(tcp_pair, version), generation(0, version)
     for number in range(3):
@@ -191,7 +191,7 @@ def test_the_numbers_are_the_kernels() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 39, 41, 56])
-def test_getsockopt_wants_the_head_or_the_struct(ends: KtlsEnds, size: int) -> None:
+def test_getsockopt_needs_the_length_of_the_head_or_the_struct(ends: KtlsEnds, size: int) -> None:
     """S1.5-1, S1.5-2."""
     with fails(errno.EINVAL):
         ends.sender.getsockopt(SOL_TLS, TLS_TX, size)

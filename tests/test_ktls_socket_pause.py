@@ -55,7 +55,7 @@ def test_k1_other_types_do_not_pause(ends: KtlsEnds, record_type: int) -> None:
         ends.receiver.recv(1, DONTWAIT)
 
 
-def test_k3_tls12_pauses_for_ever(tcp_pair: MakePair) -> None:
+def test_k3_tls12_pauses_forever(tcp_pair: MakePair) -> None:
     ends = ends_over(tcp_pair, TLS12)
     ends.pause()
     with fails(errno.EBUSY):
@@ -65,7 +65,7 @@ def test_k3_tls12_pauses_for_ever(tcp_pair: MakePair) -> None:
     assert ends.counted("TlsRxRekeyError") == 1
 
 
-def test_k4_empty_handshake_record_is_nothing(tcp_pair: MakePair) -> None:
+def test_k4_an_empty_handshake_record_does_not_pause(tcp_pair: MakePair) -> None:
     raw, receiver = raw_over(tcp_pair)
     raw.send(generation(0).seal(b"", HANDSHAKE))
     assert receive(receiver) == (b"", HANDSHAKE)
@@ -154,7 +154,7 @@ def test_k11_every_receive_fails_at_once_while_paused(ends: KtlsEnds, flags: int
     assert ends.receiver.recv(0, flags) == b""
 
 
-def test_k11_pause_comes_ahead_of_the_end(ends: KtlsEnds) -> None:
+def test_k11_a_pause_precedes_the_end_of_the_stream(ends: KtlsEnds) -> None:
     """S3.4-1."""
     ends.pause()
     ends.sender.close()
@@ -164,7 +164,7 @@ def test_k11_pause_comes_ahead_of_the_end(ends: KtlsEnds) -> None:
     assert ends.receiver.recv(1) == b""
 
 
-def test_k12_sending_knows_no_pause(tcp_pair: MakePair) -> None:
+def test_k12_a_pause_does_not_affect_sending(tcp_pair: MakePair) -> None:
     ends = ends_over(tcp_pair)
     install(ends.receiver, TLS_TX, generation(5))
     install(ends.sender, TLS_RX, generation(5))

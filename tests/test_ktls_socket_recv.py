@@ -39,7 +39,7 @@ def test_every_delivery_has_its_type_and_a_finished_record_has_eor(ends: KtlsEnd
 
 
 @pytest.mark.parametrize("room", [0, 15, 16, 17, 24])
-def test_data_needs_no_control_room_and_control_needs_17_bytes(ends: KtlsEnds, room: int) -> None:
+def test_data_needs_no_control_buffer_and_control_needs_17_bytes(ends: KtlsEnds, room: int) -> None:
     """S3.3-5."""
     ends.sender.send(b"data")
     send_typed(ends.sender, b"\1\0", ALERT)
@@ -54,7 +54,7 @@ def test_data_needs_no_control_room_and_control_needs_17_bytes(ends: KtlsEnds, r
     assert receive(ends.receiver) == (b"\1\0", ALERT)
 
 
-def test_one_call_goes_over_data_records_and_stops_before_control(ends: KtlsEnds) -> None:
+def test_one_call_spans_data_records_and_stops_before_control(ends: KtlsEnds) -> None:
     """S3.3-3, S3.3-4."""
     ends.sender.send(b"one")
     ends.sender.send(b"two")
@@ -65,7 +65,7 @@ def test_one_call_goes_over_data_records_and_stops_before_control(ends: KtlsEnds
     assert receive(ends.receiver) == (b"\2\0", ALERT)
 
 
-def test_records_behind_those_of_a_call_leave_at_most_zeros_in_its_buffer(ends: KtlsEnds) -> None:
+def test_undelivered_records_leave_at_most_zeros_in_the_buffer(ends: KtlsEnds) -> None:
     """S3.3-4; that they are opened there is not the kernel's way."""
     ends.sender.send(b"one")
     send_typed(ends.sender, b"\1\0", ALERT)
@@ -113,7 +113,7 @@ def test_overlapping_buffers_are_refused(ends: KtlsEnds) -> None:
     assert ends.receiver.recv(8) == b"data"
 
 
-def test_bytes_behind_a_record_that_just_fits_stay(ends: KtlsEnds) -> None:
+def test_bytes_after_a_record_that_fits_exactly_are_unchanged(ends: KtlsEnds) -> None:
     ends.sender.send(b"data")
     buffer = bytearray(b"." * 8)
     assert ends.receiver.recv_into(buffer) == 4
@@ -129,7 +129,7 @@ def test_nothing_of_an_undelivered_record_stays_in_the_callers_buffer(ends: Ktls
     assert receive(ends.receiver) == (b"secret", HANDSHAKE)
 
 
-def test_peek_spans_records_and_takes_nothing(ends: KtlsEnds) -> None:
+def test_peek_spans_records_and_consumes_nothing(ends: KtlsEnds) -> None:
     """S3.5-1, S3.5-2, S3.5-3."""
     ends.sender.send(b"one")
     ends.sender.send(b"two")
@@ -138,7 +138,7 @@ def test_peek_spans_records_and_takes_nothing(ends: KtlsEnds) -> None:
     assert ends.receiver.recv(9) == b"onetwo"
 
 
-def test_waitall_waits_over_records(ends: KtlsEnds) -> None:
+def test_waitall_waits_across_records(ends: KtlsEnds) -> None:
     """S3.3-10."""
     ends.sender.send(pattern(40000))
     assert ends.receiver.recv(40000, socket.MSG_WAITALL) == pattern(40000)
@@ -165,9 +165,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize(("header", "code"), HEADERS.values(), ids=HEADERS.keys())
-def test_a_bad_header_is_told_once_and_then_nothing(
-    tcp_pair: MakePair, header: bytes, code: int
-) -> None:
+def test_a_bad_header_is_reported_once(tcp_pair: MakePair, header: bytes, code: int) -> None:
     """S3.1-1, S3.1-2, S3.1-3, S3.1-5."""
     raw, receiver = raw_over(tcp_pair)
     raw.send(header)
@@ -192,7 +190,7 @@ def test_a_bad_header_stops_a_send_before_it_is_received(tcp_pair: MakePair) -> 
 
 
 @pytest.mark.parametrize("cut", [0, 1, 4, 5, 20, 25])
-def test_the_end_inside_a_record_is_a_plain_end(tcp_pair: MakePair, cut: int) -> None:
+def test_the_end_inside_a_record_is_an_ordinary_end(tcp_pair: MakePair, cut: int) -> None:
     """S3.4-2."""
     raw, receiver = raw_over(tcp_pair)
     raw.send(generation(0).seal(b"whole") + generation(0).seal(b"half", nth=1)[:cut])
@@ -228,7 +226,7 @@ def test_a_close_with_unread_records_resets_the_peer(ends: KtlsEnds) -> None:
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
-def test_records_cut_at_every_byte_arrive_whole(tcp_pair: MakePair, version: int) -> None:
+def test_records_split_at_every_byte_arrive(tcp_pair: MakePair, version: int) -> None:
     raw, receiver = raw_over(tcp_pair, version)
     key = generation(0, version)
     wire = b"".join(key.seal(pattern(size), nth=nth) for nth, size in enumerate((1, 7, 30)))

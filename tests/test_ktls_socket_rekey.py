@@ -48,7 +48,7 @@ def test_k16_key_update_may_still_be_unread(ends: KtlsEnds) -> None:
     assert receive(ends.receiver) == (KEY_UPDATE, HANDSHAKE)
 
 
-def test_k17_number_is_the_given_one(ends: KtlsEnds) -> None:
+def test_k17_the_record_number_is_the_given_one(ends: KtlsEnds) -> None:
     ends.pause()
     key = generation(1).at(0x0101010101010101)
     install(ends.sender, TLS_TX, key)
@@ -120,7 +120,7 @@ def test_k20_value_without_a_head_is_not_counted(ends: KtlsEnds, value: bytes) -
     assert ends.counted("TlsRxRekeyError") == 0
 
 
-def test_k21_right_key_saves_a_record_that_did_not_open(ends: KtlsEnds) -> None:
+def test_k21_the_right_key_opens_a_record_that_failed_before(ends: KtlsEnds) -> None:
     ends.pause()
     ends.rekey_sender(1)
     ends.sender.send(b"new")
@@ -191,7 +191,7 @@ def test_k26_send_between_key_update_and_new_key_is_under_the_old(ends: KtlsEnds
 
 
 @pytest.mark.parametrize("direction", [TLS_TX, TLS_RX])
-def test_k27_getsockopt_tells_the_new_key(ends: KtlsEnds, direction: int) -> None:
+def test_k27_getsockopt_returns_the_new_key(ends: KtlsEnds, direction: int) -> None:
     end = ends.sender if direction == TLS_TX else ends.receiver
     end.setsockopt(SOL_TLS, direction, CryptoInfo.from_bytes(generation(1).at(7).struct()))
     assert end.getsockopt(SOL_TLS, direction, 40) == generation(1).at(7).struct()

@@ -60,7 +60,7 @@ def opened(wire: bytes) -> list[tuple[int, bytes]]:
 
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
 @pytest.mark.parametrize("size", [1, 100, 16384])
-def test_a_record_is_that_of_the_plain_model(tcp_pair: MakePair, version: int, size: int) -> None:
+def test_a_record_equals_that_of_the_model(tcp_pair: MakePair, version: int, size: int) -> None:
     """S2.1-1, S2.1-2, S2.1-3."""
     near, far = tcp_pair()
     sender, key = attach(near), generation(0, version)
@@ -72,7 +72,7 @@ def test_a_record_is_that_of_the_plain_model(tcp_pair: MakePair, version: int, s
 
 
 @pytest.mark.parametrize("record_type", [None, HANDSHAKE])
-def test_long_data_is_cut_into_full_records_of_its_type(
+def test_long_data_is_split_into_full_records_of_its_type(
     tap: tuple[KtlsSocket, socket.socket], record_type: int | None
 ) -> None:
     """S2.2-8, S2.1-4."""
@@ -202,7 +202,7 @@ def test_a_full_socket_loses_nothing(ends: KtlsEnds) -> None:
     assert received == (piece * (sent // len(piece) + 1))[:sent]
 
 
-def test_what_a_full_socket_took_arrives_without_another_call(ends: KtlsEnds) -> None:
+def test_accepted_bytes_arrive_without_another_call(ends: KtlsEnds) -> None:
     """S2.2-13, S2.5-2."""
     sent = ends.fill(pattern(16384))
     ends.sender.shutdown(socket.SHUT_WR)
@@ -212,7 +212,7 @@ def test_what_a_full_socket_took_arrives_without_another_call(ends: KtlsEnds) ->
     assert received == sent
 
 
-def test_what_a_full_socket_took_arrives_after_close(ends: KtlsEnds) -> None:
+def test_accepted_bytes_arrive_after_close(ends: KtlsEnds) -> None:
     """S2.5-2, S2.5-3."""
     sent = ends.fill(pattern(16384))
     ends.sender.close()
@@ -222,7 +222,7 @@ def test_what_a_full_socket_took_arrives_after_close(ends: KtlsEnds) -> None:
     assert received == sent
 
 
-def test_a_timeout_ends_a_send_that_takes_nothing(ends: KtlsEnds) -> None:
+def test_a_send_without_progress_times_out(ends: KtlsEnds) -> None:
     """S2.2-12."""
     ends.fill(pattern(16384))
     ends.sender.settimeout(0.01)
@@ -236,14 +236,14 @@ def test_sendall_sends_all_within_one_timeout(ends: KtlsEnds) -> None:
         ends.sender.sendall(bytes(64 << 20))
 
 
-def test_after_shutdown_a_send_takes_one_record_and_loses_it(ends: KtlsEnds) -> None:
+def test_after_shutdown_a_send_accepts_one_record_and_loses_it(ends: KtlsEnds) -> None:
     """S2.5-4."""
     ends.sender.shutdown(socket.SHUT_WR)
     assert ends.sender.send(bytes(40000)) == 16384
     assert ends.receiver.recv(100) == b""
 
 
-def test_a_reset_is_told_to_every_send_until_it_is_read(ends: KtlsEnds) -> None:
+def test_every_send_reports_a_reset_until_it_is_read(ends: KtlsEnds) -> None:
     """S2.2-11, S2.2-14."""
     ends.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     ends.receiver.close()
@@ -254,7 +254,7 @@ def test_a_reset_is_told_to_every_send_until_it_is_read(ends: KtlsEnds) -> None:
     assert ends.sender.send(b"x") == 1
 
 
-def test_a_send_that_meets_a_reset_has_spent_a_number(ends: KtlsEnds) -> None:
+def test_a_send_that_meets_a_reset_has_used_a_record_number(ends: KtlsEnds) -> None:
     """A difference from the kernel: see docs/kernel-differences.md."""
     ends.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     ends.receiver.close()
@@ -279,7 +279,7 @@ def test_type_zero_makes_the_last_data_byte_the_type(ends: KtlsEnds) -> None:
     assert receive(ends.receiver) == (b"a", APPLICATION_DATA)
 
 
-def test_what_is_written_to_the_descriptor_itself_is_plaintext(tcp_pair: MakePair) -> None:
+def test_bytes_written_to_the_descriptor_are_sent_as_plaintext(tcp_pair: MakePair) -> None:
     """The documentation warns of it: with the kernel's TLS it would be a record."""
     near, far = tcp_pair()
     sender = attach(near)

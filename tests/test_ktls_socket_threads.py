@@ -67,7 +67,7 @@ def test_a_shutdown_ends_a_blocked_reader(ends: KtlsEnds) -> None:
     assert got == [b""]
 
 
-def test_a_blocked_reader_behind_a_bad_header_gets_the_end(tcp_pair: MakePair) -> None:
+def test_a_blocked_reader_after_a_bad_header_gets_the_end(tcp_pair: MakePair) -> None:
     raw, receiver = raw_over(tcp_pair)
     raw.send(b"\x17\3\3\xff\xff")
     with pytest.raises(OSError, match="65535") as refused:
@@ -112,7 +112,7 @@ def test_both_directions_carry_data_at_once(ends: KtlsEnds) -> None:
     echoer.join()
 
 
-def test_writers_in_several_threads_lose_and_mix_nothing(ends: KtlsEnds) -> None:
+def test_writers_in_several_threads_neither_lose_nor_mix_data(ends: KtlsEnds) -> None:
     """S2.2-3."""
 
     def write(fill: int) -> None:

@@ -22,7 +22,7 @@ NONBLOCK = 2
 LONG, SHORT = 60.0, 0.05
 
 
-def test_what_is_not_sent_stays_in_the_pipe(ends: KtlsEnds, pipe: PipeEnds) -> None:
+def test_unsent_bytes_stay_in_the_pipe(ends: KtlsEnds, pipe: PipeEnds) -> None:
     ends.fill(bytes(16384))
     os.write(pipe.into, b"stays")
     ends.sender.setblocking(False)
@@ -31,7 +31,7 @@ def test_what_is_not_sent_stays_in_the_pipe(ends: KtlsEnds, pipe: PipeEnds) -> N
     assert os.read(pipe.out, 100) == b"stays"
 
 
-def test_an_empty_pipe_is_waited_for_unless_told_not_to(ends: KtlsEnds, pipe: PipeEnds) -> None:
+def test_splice_waits_for_an_empty_pipe_unless_nonblocking(ends: KtlsEnds, pipe: PipeEnds) -> None:
     with pytest.raises(BlockingIOError):
         ends.sender.splice_from(pipe.out, 9, NONBLOCK)
     ends.sender.settimeout(SHORT)
@@ -45,7 +45,7 @@ def test_an_empty_pipe_is_waited_for_unless_told_not_to(ends: KtlsEnds, pipe: Pi
         ends.sender.splice_from(pipe.out, 9)
 
 
-def test_the_end_of_a_pipe_is_0_and_no_record(ends: KtlsEnds) -> None:
+def test_the_end_of_a_pipe_returns_0_and_sends_no_record(ends: KtlsEnds) -> None:
     out, into = os.pipe()
     os.write(into, b"last")
     os.close(into)
@@ -65,7 +65,7 @@ def test_splice_takes_one_record_a_call(ends: KtlsEnds, pipe: PipeEnds) -> None:
         ends.receiver.splice_to(pipe.into, 9, NONBLOCK)
 
 
-def test_a_full_pipe_is_waited_for_unless_told_not_to(ends: KtlsEnds, pipe: PipeEnds) -> None:
+def test_splice_waits_for_a_full_pipe_unless_nonblocking(ends: KtlsEnds, pipe: PipeEnds) -> None:
     pipe.resize(4096)
     os.write(pipe.into, bytes(4096))
     ends.sender.send(b"data")
@@ -76,7 +76,7 @@ def test_a_full_pipe_is_waited_for_unless_told_not_to(ends: KtlsEnds, pipe: Pipe
     assert os.read(pipe.out, 9) == b"data"
 
 
-def test_a_record_is_waited_for_also_by_a_socket_that_does_not_block(
+def test_splice_waits_for_a_record_even_on_a_non_blocking_socket(
     ends: KtlsEnds, pipe: PipeEnds
 ) -> None:
     ends.receiver.setblocking(False)
@@ -86,7 +86,7 @@ def test_a_record_is_waited_for_also_by_a_socket_that_does_not_block(
         assert ends.receiver.splice_to(pipe.into, 9) == 0
 
 
-def test_a_bad_header_is_told_once_then_only_the_end(tcp_pair: MakePair, pipe: PipeEnds) -> None:
+def test_a_bad_header_is_reported_once_and_then_the_end(tcp_pair: MakePair, pipe: PipeEnds) -> None:
     raw, receiver = raw_over(tcp_pair)
     raw.sendall(b"\x17\3\3\xff\xff")
     assert receiver.poll(POLLIN, LONG)
@@ -98,7 +98,7 @@ def test_a_bad_header_is_told_once_then_only_the_end(tcp_pair: MakePair, pipe: P
     assert receiver.splice_to(pipe.into, 9) == 0
 
 
-def test_without_a_key_bytes_are_spliced_as_they_are(tcp_pair: MakePair, pipe: PipeEnds) -> None:
+def test_without_a_key_bytes_are_spliced_unchanged(tcp_pair: MakePair, pipe: PipeEnds) -> None:
     near, far = map(attach, tcp_pair())
     os.write(pipe.into, b"plain")
     assert near.splice_from(pipe.out, 9) == 5
@@ -106,7 +106,7 @@ def test_without_a_key_bytes_are_spliced_as_they_are(tcp_pair: MakePair, pipe: P
     assert os.read(pipe.out, 9) == b"plain"
 
 
-def test_what_splice_refuses(ends: KtlsEnds, pipe: PipeEnds) -> None:
+def test_splice_refuses_invalid_arguments(ends: KtlsEnds, pipe: PipeEnds) -> None:
     calls = [(ends.sender.splice_from, pipe.out), (ends.receiver.splice_to, pipe.into)]
     near, far = socket.socketpair()
     with near, far:

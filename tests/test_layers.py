@@ -55,11 +55,11 @@ def _append(path: Path, text: str) -> None:
     path.write_text(path.read_text() + text)
 
 
-def test_the_checkout_keeps_to_its_layers() -> None:
+def test_this_checkout_has_no_layer_errors() -> None:
     assert list(layers.errors(layers.ROOT)) == []
 
 
-def test_a_tree_that_keeps_to_its_layers_has_no_errors(tree: Path) -> None:
+def test_a_tree_that_respects_its_layers_has_no_errors(tree: Path) -> None:
     assert list(layers.errors(tree)) == []
     assert "| `ground` | The `Ground`. |" in (tree / "ARCHITECTURE.md").read_text()
 
@@ -92,7 +92,7 @@ def test_an_import_that_does_not_go_down_is_an_error(
     assert error in found
 
 
-def test_what_comments_strings_and_tests_name_is_not_imported(tree: Path) -> None:
+def test_names_in_comments_strings_and_tests_are_not_imports(tree: Path) -> None:
     tests = "#[cfg(test)]\nmod tests { use crate::roof::A; }\n"
     text = '// crate::roof::A\nconst A: &str = "crate::roof";\n' + tests
     _append(tree / "rust/ktls-low/src/ground.rs", text)

@@ -67,10 +67,10 @@ def serve(peer: Connection, scenario: str) -> None:
 
 
 @pytest.mark.parametrize("scenario", sorted(set(SCENARIOS) - {"nothing"}))
-def test_nothing_is_left(scenario: str, tcp_pair: MakePair) -> None:
+def test_the_tests_leave_nothing_behind(scenario: str, tcp_pair: MakePair) -> None:
     found = marks_left(scenario, tcp_pair)
     assert found == [], f"{len(found)} marks"
 
 
-def test_the_search_finds_what_is_there(tcp_pair: MakePair) -> None:
+def test_the_search_finds_leftovers(tcp_pair: MakePair) -> None:
     assert marks_left("nothing", tcp_pair) == list(range(7, 12))

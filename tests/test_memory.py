@@ -185,7 +185,7 @@ TOO_MANY_NAMES = {
 
 
 @pytest.mark.parametrize("call", TOO_MANY_NAMES.values(), ids=TOO_MANY_NAMES.keys())
-def test_names_that_no_handshake_has_room_for_are_refused_before_they_are_copied(
+def test_names_too_long_for_a_handshake_are_refused_before_they_are_copied(
     call: str,
 ) -> None:
     run(f"""
@@ -201,7 +201,7 @@ def test_names_that_no_handshake_has_room_for_are_refused_before_they_are_copied
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_too_much_is_a_memory_error_and_changes_nothing(case: str) -> None:
+def test_an_allocation_that_fails_is_a_memory_error_and_changes_nothing(case: str) -> None:
     run(case)
 
 

@@ -122,7 +122,7 @@ CALLS: dict[str, Callable[..., object]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_refused_argument_is_told_in_words_of_python(
+def test_errors_of_arguments_use_the_names_of_python(
     call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # some of the values are names of files
@@ -142,19 +142,19 @@ def refusal(call: Callable[..., object], value: object) -> Exception | None:
     return None
 
 
-def test_a_path_with_a_zero_byte_is_told_so() -> None:
+def test_a_path_with_a_null_byte_is_reported() -> None:
     with pytest.raises(ktls_fast.ConfigError, match=r"a name with a zero byte in it cannot be"):
         server(keylog="x\0y")
 
 
-def test_a_suite_that_is_not_known_is_quoted_in_part() -> None:
+def test_an_unknown_suite_is_quoted_in_part() -> None:
     with pytest.raises(
         ktls_fast.ConfigError, match=r'^\[Errno 22\] suite "y{100}…" is not one of TLS_'
     ):
         server(suites=[LONG])
 
 
-def test_a_lone_string_is_no_list_of_protocols() -> None:
+def test_a_single_string_is_not_a_list_of_protocols() -> None:
     for name in ("h2", b"h2"):
         with pytest.raises(TypeError, match=r"a sequence of str is needed, not (str|bytes)"):
             server(alpn=name)
@@ -164,18 +164,18 @@ def test_a_lone_string_is_no_list_of_protocols() -> None:
         server(alpn=names)
 
 
-def test_a_number_that_does_not_fit_is_told_with_its_bounds() -> None:
+def test_a_number_out_of_range_is_reported_with_its_bounds() -> None:
     for value in (-1, 256, 2**40):
         with pytest.raises(OverflowError, match=rf"^{value} is not from 0 to 255"):
             Sealer(INFO).seal(b"", record_type=value)
 
 
-def test_pem_as_text_is_told_apart_from_a_name_and_not_repeated() -> None:
+def test_pem_text_in_place_of_a_file_name_is_recognised_and_not_repeated() -> None:
     with pytest.raises(TypeError, match=r"^roots is PEM as str: bytes are needed$"):
         client(roots=pki().roots.decode())
 
 
-def test_a_huge_number_of_seconds_is_told_in_few_digits() -> None:
+def test_a_huge_number_of_seconds_is_reported_in_few_digits() -> None:
     with pytest.raises(ValueError, match=r"^rekey_interval: 1e300 is not a number of seconds$"):
         server(rekey_interval=1e300)
     told = r"^1e300 is not a timeout in seconds$"
@@ -183,7 +183,7 @@ def test_a_huge_number_of_seconds_is_told_in_few_digits() -> None:
         sock.settimeout(1e300)
 
 
-def test_files_that_cannot_be_read_are_told_in_words_of_the_system() -> None:
+def test_unreadable_files_are_reported_with_the_message_of_the_system() -> None:
     with pytest.raises(ktls_fast.ConfigError) as caught:
         server(keylog="/nowhere/keys.log")
     assert caught.value.strerror == (
@@ -194,7 +194,7 @@ def test_files_that_cannot_be_read_are_told_in_words_of_the_system() -> None:
 @pytest.mark.parametrize(
     "name", ["b\u00fccher.example", "\u4f8b\u3048.test", "XN--BCHER-KVA.example"]
 )
-def test_a_host_name_in_any_letters_is_asked_for_in_ascii(name: str) -> None:
+def test_a_host_name_in_any_script_is_sent_in_ascii(name: str) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.close()
@@ -204,7 +204,7 @@ def test_a_host_name_in_any_letters_is_asked_for_in_ascii(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a..b", "", "\u00fc" * 70, "two words", "\u00fc b"])
-def test_what_is_no_host_name_is_refused(name: str) -> None:
+def test_an_invalid_host_name_is_refused(name: str) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(ValueError, match="neither a DNS name nor an IP address"):
         Connection.client(ours, ClientConfig(pki().roots), name)

@@ -34,7 +34,7 @@ def totals() -> dict[str, int]:
     return {name: value for name, value in tls_stat().items() if "Curr" not in name}
 
 
-def test_a_namespace_counts_its_own_sockets_alone(tcp_pair: MakePair) -> None:
+def test_a_namespace_counts_only_its_own_sockets(tcp_pair: MakePair) -> None:
     """S6.1-2, S6.1-4."""
     one, other = Namespace(), Namespace()
     before = totals()

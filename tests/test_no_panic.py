@@ -39,7 +39,7 @@ def test_no_line_of_the_binding_can_panic(way: str, why: str) -> None:
     assert not found, why
 
 
-def test_clippy_refuses_what_panics_in_the_binding() -> None:
+def test_clippy_refuses_panicking_calls_in_the_binding() -> None:
     head = (CRATE / "src" / "lib.rs").read_text()
     for lint in LINTS:
         assert re.search(rf"^    clippy::{lint}\b", head, re.MULTILINE), lint
@@ -54,7 +54,7 @@ def run(script: str) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
-def test_without_numpy_only_its_arrays_are_missing() -> None:
+def test_without_numpy_only_array_results_are_missing() -> None:
     run("""
         import sys
         sys.modules["numpy"] = None  # as if it were not installed
@@ -90,7 +90,7 @@ def test_without_numpy_only_its_arrays_are_missing() -> None:
     """)
 
 
-def test_a_broken_numpy_raises_what_it_raises() -> None:
+def test_an_import_error_of_numpy_is_raised_unchanged() -> None:
     run("""
         import sys, types
         sys.modules["numpy"] = types.ModuleType("numpy")
@@ -107,7 +107,7 @@ def test_a_broken_numpy_raises_what_it_raises() -> None:
     """)
 
 
-def test_extreme_numbers_are_taken_or_refused() -> None:
+def test_extreme_numbers_are_accepted_or_refused() -> None:
     """Test the extreme values of all numbers; ``Exception`` does not catch a panic."""
     run("""
         import socket

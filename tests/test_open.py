@@ -46,7 +46,7 @@ def test_every_record_type_comes_back(key: TrafficKey) -> None:
         assert opener.open(key.seal(b"data", record_type)) == (record_type, b"data")
 
 
-def test_numbers_count_from_rec_seq_on(key: TrafficKey) -> None:
+def test_record_numbers_start_at_rec_seq(key: TrafficKey) -> None:
     late = key.at(2**32 - 2)
     opener = Opener(late.struct())
     for nth in range(5):
@@ -69,7 +69,7 @@ def test_crypto_info_and_its_bytes_make_the_same_opener(key: TrafficKey) -> None
     assert opener.open(key.seal(b"data")) == (23, b"data")
 
 
-def test_explicit_nonce_is_taken_off_the_wire() -> None:
+def test_the_explicit_nonce_is_read_from_the_wire() -> None:
     """docs/kernel-rules.md, S3.2-4: never checked, so a sender may count as it likes."""
     key = traffic_key(TLS12, AES_GCM_128)
     other = TrafficKey(TLS12, AES_GCM_128, key.key, b"anything", key.salt)
@@ -77,13 +77,13 @@ def test_explicit_nonce_is_taken_off_the_wire() -> None:
 
 
 @pytest.mark.parametrize("padding", [1, 15, 16, 255, 1000, MAX_PLAINTEXT - 4])
-def test_padding_is_taken_off(key13: TrafficKey, padding: int) -> None:
+def test_padding_is_removed(key13: TrafficKey, padding: int) -> None:
     """RFC 8446 §5.4."""
     opener = Opener(key13.struct())
     assert opener.open(key13.seal(b"data", padding=padding)) == (23, b"data")
 
 
-def test_zeros_of_the_plaintext_are_kept(key13: TrafficKey) -> None:
+def test_trailing_zeros_of_the_plaintext_are_kept(key13: TrafficKey) -> None:
     opener = Opener(key13.struct())
     assert opener.open(key13.seal(b"a\0\0", padding=7)) == (23, b"a\0\0")
 
@@ -112,7 +112,7 @@ def test_the_longest_record_of_the_kernel_opens(key: TrafficKey) -> None:
     assert Opener(key.struct()).open(record) == (23, pattern(MAX_PLAINTEXT))
 
 
-def test_one_byte_more_than_the_kernel_takes_is_refused(key: TrafficKey) -> None:
+def test_one_byte_more_than_the_kernel_accepts_is_refused(key: TrafficKey) -> None:
     """docs/kernel-rules.md, S3.1-2, although its tag is right."""
     record = key.seal_inner(bytes(MAX_PLAINTEXT) + b"\x17" * (1 + key.tail))
     opener = Opener(key.struct())
@@ -123,7 +123,7 @@ def test_one_byte_more_than_the_kernel_takes_is_refused(key: TrafficKey) -> None
 
 
 @pytest.mark.parametrize("version_bytes", [b"\3\3", b"\0\0", b"UU"])
-def test_length_is_judged_before_version(key: TrafficKey, version_bytes: bytes) -> None:
+def test_the_length_is_checked_before_the_version(key: TrafficKey, version_bytes: bytes) -> None:
     """docs/kernel-rules.md, S3.1-3: random bytes usually give EMSGSIZE."""
     header = b"\x17" + version_bytes + struct.pack(">H", key.length_limit + 1)
     opener = Opener(key.struct())
@@ -179,7 +179,7 @@ def damage_errno(key: TrafficKey, at: int, damaged: bytearray) -> int:
 
 
 @pytest.mark.parametrize("outer", [0, 20, 21, 22, 24, 255])
-def test_the_outer_type_of_tls13_is_not_judged(key13: TrafficKey, outer: int) -> None:
+def test_the_outer_type_of_tls13_is_not_checked(key13: TrafficKey, outer: int) -> None:
     """S2.1-5, S3.1-4: the additional data are built with 23."""
     record = bytes([outer]) + key13.seal(b"data")[1:]
     assert Opener(key13.struct()).open(record) == (23, b"data")
@@ -247,7 +247,7 @@ def test_a_key_update_pauses_until_rekey(key13: TrafficKey) -> None:
     assert opener.open(following.seal(b"data")) == (23, b"data")
 
 
-def test_paused_comes_before_anything_about_the_record(key13: TrafficKey) -> None:
+def test_a_paused_opener_does_not_look_at_the_record(key13: TrafficKey) -> None:
     """K-11."""
     opener = Opener(key13.struct())
     opener.open(key13.seal(KEY_UPDATE, HANDSHAKE))

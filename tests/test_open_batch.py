@@ -56,7 +56,7 @@ def test_columns_have_their_types_and_one_length(key: TrafficKey) -> None:
     assert batch.types.shape == batch.offsets.shape == batch.lengths.shape == (len(PIECES),)
 
 
-def test_padding_is_taken_off_and_leaves_no_gap(key13: TrafficKey) -> None:
+def test_padding_is_removed_and_leaves_no_gap(key13: TrafficKey) -> None:
     """RFC 8446 §5.4."""
     wire = key13.seal(b"one", padding=500) + key13.seal(b"two", nth=1, padding=1)
     batch = Opener(key13.struct()).open_batch(wire)
@@ -69,7 +69,7 @@ def test_an_empty_wire_holds_no_record(key: TrafficKey) -> None:
     assert batch.types.shape == batch.offsets.shape == batch.lengths.shape == (0,)
 
 
-def test_cut_at_each_offset_both_parts_give_the_same(key: TrafficKey) -> None:
+def test_a_batch_split_at_each_offset_equals_the_whole(key: TrafficKey) -> None:
     wire, ends = wire_of(key), ends_of(key)
     for cut in range(0, len(wire) + 1, 1 if len(wire) < 600 else 7):
         opener = Opener(key.struct())
@@ -80,7 +80,7 @@ def test_cut_at_each_offset_both_parts_give_the_same(key: TrafficKey) -> None:
         assert pieces_of(front) + pieces_of(back) == PIECES, cut
 
 
-def test_fed_byte_by_byte_every_record_comes_at_its_last_byte(key: TrafficKey) -> None:
+def test_fed_byte_by_byte_each_record_opens_at_its_last_byte(key: TrafficKey) -> None:
     wire, ends = wire_of(key), ends_of(key)
     opener = Opener(key.struct())
     start, pieces = 0, []
@@ -162,7 +162,7 @@ def test_a_bad_first_record_is_raised(key: TrafficKey) -> None:
         opener.open_batch(wire)
 
 
-def test_a_bad_record_is_bad_again_and_what_follows_stays_closed(key: TrafficKey) -> None:
+def test_a_bad_record_fails_again_and_later_records_stay_sealed(key: TrafficKey) -> None:
     """docs/kernel-rules.md, S3.2-2: the record stays at the head."""
     wire, ends = bytearray(wire_of(key)), ends_of(key)
     wire[ends[2] - 1] ^= 1
@@ -184,7 +184,7 @@ def test_a_bad_record_is_bad_again_and_what_follows_stays_closed(key: TrafficKey
         (b"GET /", KtlsError, errno.EINVAL),
     ],
 )
-def test_a_bad_header_is_told_before_its_record_is_there(
+def test_a_bad_header_is_reported_before_its_record_is_complete(
     key: TrafficKey, header: bytes, error: type[KtlsError], number: int
 ) -> None:
     """docs/kernel-rules.md, S3.1; TLS 1.2 with explicit nonce waits for 13 bytes."""
@@ -203,7 +203,7 @@ def test_an_inner_text_without_type_ends_the_batch(key13: TrafficKey) -> None:
     assert isinstance(batch.error, BadRecordError)
 
 
-def test_swapped_records_are_refused_from_the_first_on(key: TrafficKey) -> None:
+def test_swapped_records_are_refused_from_the_first(key: TrafficKey) -> None:
     records = [key.seal(b"data", nth=nth) for nth in (0, 2, 1)]
     batch = Opener(key.struct()).open_batch(b"".join(records))
     assert (len(batch), batch.stopped) == (1, "error")

@@ -41,7 +41,7 @@ def test_it_stops_after_a_key_update(key13: TrafficKey, message: bytes) -> None:
     check_stop_and_resume(key13, key13.seal(b"data") + handshake(key13, message, nth=1), 2)
 
 
-def test_it_stops_after_a_key_update_behind_a_ticket(key13: TrafficKey) -> None:
+def test_it_stops_after_a_key_update_that_follows_a_ticket(key13: TrafficKey) -> None:
     """The kernel does not notice this KeyUpdate (K-5)."""
     check_stop_and_resume(key13, handshake(key13, TICKET + KEY_UPDATE), 1)
 
@@ -101,7 +101,7 @@ def test_a_paused_opener_opens_nothing(key13: TrafficKey) -> None:
     assert (opener.paused, bytes(out)) == (True, b"\xa5" * 100)
 
 
-def test_an_old_record_behind_the_key_update_is_bad(key13: TrafficKey) -> None:
+def test_an_old_record_after_the_key_update_is_bad(key13: TrafficKey) -> None:
     """RFC 8446 §4.6.3: the sender must use the next key for everything after it."""
     opener = Opener(key13.struct())
     opener.open_batch(handshake(key13, KEY_UPDATE))
@@ -120,7 +120,7 @@ def test_rekey_needs_no_key_update(key13: TrafficKey) -> None:
     assert opener.open(following.seal(b"data")) == (23, b"data")
 
 
-def test_a_wrong_key_can_be_put_right(key13: TrafficKey) -> None:
+def test_a_wrong_key_can_be_replaced(key13: TrafficKey) -> None:
     """K-21: the record is not lost."""
     opener = Opener(key13.struct())
     record = next_key(key13).seal(b"data")
@@ -170,7 +170,7 @@ def test_tls12_has_no_rekey(cipher: Cipher) -> None:
     assert opener.open(key.seal(b"data")) == (23, b"data")
 
 
-def test_a_hundred_generations_in_one_wire(key13: TrafficKey) -> None:
+def test_a_wire_with_a_hundred_generations_is_opened(key13: TrafficKey) -> None:
     keys = [traffic_key(TLS13, key13.cipher, seed=seed) for seed in range(101)]
     wire = b"".join(key.seal(b"data") + handshake(key, KEY_UPDATE, nth=1) for key in keys)
     opener = Opener(keys[0].struct())

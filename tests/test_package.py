@@ -63,13 +63,13 @@ def test_the_public_names_are_these() -> None:
     assert len(ktls_fast.__all__) == len(PUBLIC_NAMES)
 
 
-def test_each_public_name_is_there() -> None:
+def test_each_public_name_exists() -> None:
     for name in ktls_fast.__all__:
         assert getattr(ktls_fast, name) is not None, name
     assert set(ktls_fast.__all__) <= set(dir(ktls_fast))
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="'ktls_fast' has no attribute 'Sealed'"):
         ktls_fast.Sealed  # type: ignore[attr-defined]  # noqa: B018
 
@@ -127,7 +127,7 @@ def test_a_package_that_is_loaded_again_finds_old_names_once() -> None:
 
 @pytest.mark.filterwarnings("ignore:ktls_fast.proxy is:DeprecationWarning")
 @pytest.mark.parametrize("name", ["nothing", "proxy.nothing", "simulate.nothing", "kernel_tl"])
-def test_a_module_that_never_was_is_not_found(name: str) -> None:
+def test_an_unknown_module_is_not_found(name: str) -> None:
     with pytest.raises(ModuleNotFoundError, match=f"ktls_fast.*{name.rpartition('.')[2]}"):
         importlib.import_module(f"ktls_fast.{name}")
 
@@ -158,11 +158,11 @@ def spelled_by_hand(node: ast.AST) -> bool:
 
 
 @pytest.mark.parametrize("spelling", [r"b'\x18\0\0\1\0'", r"b'\4\x18\0\0\1\1'", "[24, 0, 0, 1, 0]"])
-def test_a_key_update_spelled_by_hand_is_found(spelling: str) -> None:
+def test_a_hand_written_key_update_is_found(spelling: str) -> None:
     assert any(map(spelled_by_hand, ast.walk(ast.parse(spelling))))
 
 
-def test_nobody_spells_a_key_update_by_hand() -> None:
+def test_no_file_contains_a_hand_written_key_update() -> None:
     for folder in ("python", "tests", "benches"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
@@ -177,7 +177,7 @@ def loaded_by(modules: str) -> set[str]:
     return set(in_a_new_process(code).split())
 
 
-def test_the_import_loads_nothing_that_costs_time() -> None:
+def test_the_import_loads_no_slow_module() -> None:
     """`python -m benches.import_time` shows the time."""
     costly = {
         *("argparse", "asyncio", "concurrent", "ctypes", "dataclasses", "email", "importlib.util"),

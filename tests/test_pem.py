@@ -37,11 +37,11 @@ PASSWORD = "p\u00e4ss word"
         ),
     ],
 )
-def test_a_key_is_found_whatever_stands_around_it(surround: Callable[[bytes], bytes]) -> None:
+def test_a_key_is_found_among_any_other_text(surround: Callable[[bytes], bytes]) -> None:
     accepted(surround(pki().server.key))
 
 
-def test_what_openssl_writes_is_read(
+def test_files_written_by_openssl_are_read(
     run_openssl: RunOpenssl, key_file: Path, tmp_path: Path
 ) -> None:
     cert_file, bundle = tmp_path / "cert.pem", tmp_path / "bundle.p12"
@@ -89,7 +89,7 @@ def test_an_encrypted_key_is_opened_by_its_password(
     assert refusal(key) == "key is encrypted: its password is needed"
 
 
-def test_every_wrong_password_is_told_as_such(run_openssl: RunOpenssl, key_file: Path) -> None:
+def test_a_wrong_password_is_reported_as_such(run_openssl: RunOpenssl, key_file: Path) -> None:
     """One of 256 leaves a padding that looks right."""
     command = ("pkcs8", "-topk8", "-in", str(key_file), "-passout", "pass:right", "-iter", "1")
     key = run_openssl(*command)
@@ -97,7 +97,7 @@ def test_every_wrong_password_is_told_as_such(run_openssl: RunOpenssl, key_file:
     assert told == {"the password does not open key"}
 
 
-def test_a_password_is_asked_for_only_where_it_is_needed() -> None:
+def test_a_password_is_requested_only_if_needed() -> None:
     def ask() -> str:
         pytest.fail("it was asked for")
 
@@ -111,7 +111,9 @@ def test_a_password_of_another_type_is_a_type_error(password: object) -> None:
         accepted(pki().server.key, password=password)
 
 
-def test_what_a_password_function_raises_is_raised(run_openssl: RunOpenssl, key_file: Path) -> None:
+def test_an_exception_of_a_password_function_is_raised(
+    run_openssl: RunOpenssl, key_file: Path
+) -> None:
     key = run_openssl("pkcs8", "-topk8", "-in", str(key_file), "-passout", "pass:x")
 
     def ask() -> str:
@@ -159,7 +161,7 @@ def test_a_kind_of_key_that_is_not_supported_is_named(
     )
 
 
-def test_a_dsa_key_and_one_of_openssh_are_told_with_the_command_that_converts(
+def test_a_dsa_or_openssh_key_is_refused_with_the_command_that_converts_it(
     run_openssl: RunOpenssl, require_tool: Callable[[str], str], tmp_path: Path
 ) -> None:
     parameters = tmp_path / "dsa.pem"
@@ -177,7 +179,9 @@ def test_a_dsa_key_and_one_of_openssh_are_told_with_the_command_that_converts(
     assert "does not belong" in refusal(file.read_bytes())
 
 
-def test_what_is_no_pem_is_told_how_to_become_one(run_openssl: RunOpenssl, key_file: Path) -> None:
+def test_a_file_that_is_not_pem_is_refused_with_the_command_that_converts_it(
+    run_openssl: RunOpenssl, key_file: Path
+) -> None:
     der = run_openssl("pkey", "-in", str(key_file), "-outform", "DER")
     assert "looks like DER or PKCS#12" in refusal(der)
     assert refusal(pki().server.cert).endswith("; it has CERTIFICATE")

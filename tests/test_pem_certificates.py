@@ -27,7 +27,7 @@ def test_a_certificate_with_explicit_curve_parameters_is_named(
 
 
 @pytest.mark.parametrize("der", [bytes(3), b"\x30\x00", b"\x30\x03\x02\x01\x07", b"not X.509"])
-def test_every_certificate_of_a_chain_is_looked_at(der: bytes) -> None:
+def test_every_certificate_of_a_chain_is_checked(der: bytes) -> None:
     broken = ssl.DER_cert_to_PEM_cert(der).encode()
     for chain, index in [(pki().server.cert + broken, 1), (broken + pki().server.cert, 0)]:
         assert refusal(pki().server.key, chain) == (
@@ -35,7 +35,7 @@ def test_every_certificate_of_a_chain_is_looked_at(der: bytes) -> None:
         )
 
 
-def test_a_certificate_that_is_too_long_is_told_with_its_length(
+def test_a_certificate_that_is_too_long_is_refused_with_its_length(
     run_openssl: RunOpenssl, key_file: Path, tmp_path: Path
 ) -> None:
     config = tmp_path / "long.cnf"
@@ -51,7 +51,7 @@ def test_a_certificate_that_is_too_long_is_told_with_its_length(
         ClientConfig(cert)
 
 
-def test_the_same_in_the_older_formats_is_named(run_openssl: RunOpenssl) -> None:
+def test_unsupported_keys_in_older_formats_are_named(run_openssl: RunOpenssl) -> None:
     for arguments, kind in [
         ("genrsa -traditional 1024", "RSA of 1024 bits"),
         ("ecparam -name secp224r1 -genkey -noout", "EC on P-224"),
@@ -59,7 +59,7 @@ def test_the_same_in_the_older_formats_is_named(run_openssl: RunOpenssl) -> None
         assert f"keys of type {kind} are not supported" in refusal(run_openssl(*arguments.split()))
 
 
-def test_a_chain_in_the_wrong_order_is_told_which_comes_first() -> None:
+def test_a_chain_in_the_wrong_order_is_refused_with_the_certificate_to_put_first() -> None:
     chain = pki().roots + pki().client.cert + pki().server.cert
     assert refusal(pki().server.key, chain) == (
         "key does not belong to the first certificate of cert,"

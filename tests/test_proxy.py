@@ -41,7 +41,7 @@ def test_bytes_come_back_as_they_were_sent(identity: ProxyIdentity) -> None:
         assert proxy.stop() == 0
 
 
-def test_log_line_tells_what_the_handshake_agreed_on(identity: ProxyIdentity) -> None:
+def test_a_log_line_contains_what_the_handshake_negotiated(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--alpn", "h2,http/1.1") as proxy:
         with connect_tls(proxy.port, identity, alpn=["http/1.1"]) as client:
             here, agreed = client.getsockname(), client.cipher()
@@ -56,7 +56,7 @@ def test_log_line_tells_what_the_handshake_agreed_on(identity: ProxyIdentity) ->
     assert line["server_name"] == "localhost"
 
 
-def test_both_sides_change_keys_as_often_as_asked(identity: ProxyIdentity) -> None:
+def test_both_sides_change_keys_as_often_as_configured(identity: ProxyIdentity) -> None:
     data = random.Random(2).randbytes(MEBIBYTE)
     config = ktls_fast.ClientConfig(identity.cert.read_bytes(), rekey_bytes=65536, rekey_interval=0)
     often = ("--rekey-every", "64KiB", "--rekey-interval", "0")
@@ -115,7 +115,7 @@ def test_upstream_may_end_first_and_still_read(identity: ProxyIdentity) -> None:
 
 
 @pytest.mark.parametrize("direction", ["down", "up"])
-def test_slow_reader_stops_the_sender_and_memory_stays(
+def test_a_slow_reader_stops_the_sender_and_memory_stays_bounded(
     identity: ProxyIdentity, direction: str
 ) -> None:
     plain: list[socket.socket] = []
@@ -145,7 +145,7 @@ def test_slow_reader_stops_the_sender_and_memory_stays(
 
 
 @pytest.mark.parametrize("interval", ["0", "0.15"])
-def test_two_proxies_that_renew_keys_all_the_time_pass_on_everything(
+def test_two_proxies_that_renew_keys_constantly_forward_everything(
     identity: ProxyIdentity, interval: str
 ) -> None:
     size = 30_000_000
@@ -181,7 +181,7 @@ def test_the_limit_of_updates_in_a_row_can_be_set(identity: ProxyIdentity) -> No
     assert "KeyUpdate" in line["result"]
 
 
-def test_client_that_speaks_http_is_refused_and_harms_nobody(identity: ProxyIdentity) -> None:
+def test_a_client_that_speaks_http_is_refused_and_affects_no_other(identity: ProxyIdentity) -> None:
     with echo_proxy(identity) as proxy, connect_tls(proxy.port, identity) as client:
         with socket.create_connection((HOST, proxy.port), TIMEOUT) as lost:
             lost.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -191,7 +191,7 @@ def test_client_that_speaks_http_is_refused_and_harms_nobody(identity: ProxyIden
         assert read_exactly(client, 10) == b"still here"
 
 
-def test_silent_client_is_given_up(identity: ProxyIdentity) -> None:
+def test_a_silent_client_times_out(identity: ProxyIdentity) -> None:
     with (
         echo_proxy(identity, "--handshake-timeout", "0.2") as proxy,
         socket.create_connection((HOST, proxy.port), TIMEOUT) as client,

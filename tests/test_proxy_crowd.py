@@ -40,7 +40,7 @@ FIRST_BYTES_OF_A_HELLO = b"\x16\x03\x01\x02\x00\x01"
     [b"", FIRST_BYTES_OF_A_HELLO, FIRST_BYTES_OF_A_HELLO + bytes(400)],
     ids=["silent", "a few bytes", "half a message"],
 )
-def test_clients_that_do_not_shake_hands_lock_nobody_out(
+def test_clients_without_a_handshake_do_not_block_others(
     identity: ProxyIdentity, hello: bytes
 ) -> None:
     with (
@@ -86,7 +86,7 @@ def test_connections_whose_handshake_is_done_are_not_dropped(identity: ProxyIden
                 assert read_exactly(client, 10) == b"still here"
 
 
-def test_last_client_that_fits_is_not_dropped_while_nobody_waits(identity: ProxyIdentity) -> None:
+def test_the_last_client_is_not_dropped_while_none_is_waiting(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--max-connections", "1") as proxy:
         for nth in range(5):
             with socket.create_connection((HOST, proxy.port), TIMEOUT) as client:
@@ -97,7 +97,7 @@ def test_last_client_that_fits_is_not_dropped_while_nobody_waits(identity: Proxy
         assert not proxy.said("notice")
 
 
-def test_slow_handshake_lives_as_long_as_there_is_room(identity: ProxyIdentity) -> None:
+def test_a_slow_handshake_continues_while_there_is_room(identity: ProxyIdentity) -> None:
     with (
         echo_proxy(identity, "--max-connections", str(ROOM)) as proxy,
         socket.create_connection((HOST, proxy.port), TIMEOUT) as slow,
@@ -110,7 +110,9 @@ def test_slow_handshake_lives_as_long_as_there_is_room(identity: ProxyIdentity) 
             slow.recv(1)
 
 
-def test_upstream_that_refuses_is_told_to_the_client_by_an_alert(identity: ProxyIdentity) -> None:
+def test_an_upstream_that_refuses_is_reported_to_the_client_by_an_alert(
+    identity: ProxyIdentity,
+) -> None:
     with RunningProxy(free_port(), *identity.arguments) as proxy:
         with connect_tls(proxy.port, identity) as client:
             client.sendall(b"in vain")
@@ -119,7 +121,9 @@ def test_upstream_that_refuses_is_told_to_the_client_by_an_alert(identity: Proxy
         assert "connection refused" in proxy.event("connection")["result"]
 
 
-def test_client_that_talks_on_gets_the_alert_of_a_refused_upstream(identity: ProxyIdentity) -> None:
+def test_a_client_that_keeps_sending_gets_the_alert_of_a_refused_upstream(
+    identity: ProxyIdentity,
+) -> None:
     """Unread data must not turn the alert into a reset."""
     with RunningProxy(free_port(), *identity.arguments) as proxy:
         for _ in range(5):
@@ -129,7 +133,7 @@ def test_client_that_talks_on_gets_the_alert_of_a_refused_upstream(identity: Pro
                     read_to_end(client)
 
 
-def test_no_descriptor_for_the_upstream_is_told_by_an_alert_and_a_notice(
+def test_a_missing_descriptor_for_the_upstream_is_reported_by_an_alert_and_a_notice(
     identity: ProxyIdentity,
 ) -> None:
     with echo_proxy(identity) as proxy:
@@ -148,7 +152,7 @@ def test_no_descriptor_for_the_upstream_is_told_by_an_alert_and_a_notice(
         check_echo(proxy, identity)
 
 
-def test_plain_client_is_told_by_a_reset_that_the_upstream_refuses() -> None:
+def test_a_plain_client_is_reset_if_the_upstream_refuses() -> None:
     with (
         RunningProxy(free_port(), "--originate") as proxy,
         socket.create_connection((HOST, proxy.port), TIMEOUT) as client,
@@ -157,7 +161,7 @@ def test_plain_client_is_told_by_a_reset_that_the_upstream_refuses() -> None:
         read_to_end(client)
 
 
-def test_plain_client_is_told_by_a_reset_that_the_handshake_failed() -> None:
+def test_a_plain_client_is_reset_if_the_handshake_fails() -> None:
     with (
         UpstreamServer(lambda sock: sock.sendall(b"no TLS")) as upstream,
         RunningProxy(upstream.port, "--originate") as proxy,
@@ -167,7 +171,7 @@ def test_plain_client_is_told_by_a_reset_that_the_handshake_failed() -> None:
         read_to_end(client)
 
 
-def test_as_many_handshakes_are_dropped_as_clients_wait() -> None:
+def test_one_handshake_is_dropped_for_each_waiting_client() -> None:
     handshakes = PendingHandshakes()
     with ExitStack() as stack:
         pairs = [socket.socketpair() for _ in range(5)]

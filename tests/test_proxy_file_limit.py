@@ -26,7 +26,9 @@ from tests.proxy_support import (
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_low_limit_of_open_files_is_told_at_start(identity: ProxyIdentity, workers: int) -> None:
+def test_a_low_limit_of_open_files_is_reported_at_start(
+    identity: ProxyIdentity, workers: int
+) -> None:
     with echo_proxy(identity, "--workers", str(workers), prepare=_limit_files(64)) as proxy:
         assert proxy.event("notice")["text"] == (
             "the limit of 64 open files allows --max-connections 10, not 1000: further"
@@ -36,7 +38,7 @@ def test_low_limit_of_open_files_is_told_at_start(identity: ProxyIdentity, worke
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("limit", [6, 13, 27])
-def test_limit_of_open_files_that_allows_no_connection_is_told_and_nothing_listens(
+def test_a_limit_of_open_files_without_room_for_a_connection_is_refused_at_start(
     identity: ProxyIdentity, limit: int, workers: int
 ) -> None:
     status, said = _run_in_vain(identity, _limit_files(limit), workers)
@@ -47,7 +49,7 @@ def test_limit_of_open_files_that_allows_no_connection_is_told_and_nothing_liste
     assert status == 1
 
 
-def test_descriptors_that_were_left_open_take_room(identity: ProxyIdentity) -> None:
+def test_inherited_descriptors_count_against_the_limit(identity: ProxyIdentity) -> None:
     with ExitStack() as stack:
         files = [stack.enter_context(Path(os.devnull).open()) for _ in range(30)]
         left_open = [file.fileno() for file in files]
@@ -67,14 +69,12 @@ def test_descriptors_that_were_left_open_take_room(identity: ProxyIdentity) -> N
         (RuntimeError("can't start new thread"), "can't start new thread$"),
     ],
 )
-def test_what_the_system_refuses_at_start_is_told_in_a_sentence(
-    error: Exception, text: str
-) -> None:
+def test_a_system_error_at_start_is_reported_in_a_sentence(error: Exception, text: str) -> None:
     with pytest.raises(CommandError, match=f"^cannot start: {text}"), converted_start_errors():
         raise error
 
 
-def test_limit_of_open_files_that_is_enough_is_not_told(identity: ProxyIdentity) -> None:
+def test_a_sufficient_limit_of_open_files_is_not_reported(identity: ProxyIdentity) -> None:
     with echo_proxy(
         identity, "--max-connections", "10", "--stats", prepare=_limit_files(64)
     ) as proxy:

@@ -65,7 +65,7 @@ def test_the_log_goes_to_standard_output_even_if_that_is_a_socket(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_fifo_gets_the_log_whenever_its_reader_comes(
+def test_a_fifo_gets_the_log_even_if_its_reader_comes_later(
     identity: ProxyIdentity, tmp_path: Path
 ) -> None:
     fifo = tmp_path / "log"
@@ -134,7 +134,7 @@ def _silent_proxy(*arguments: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("options", [("--log",), ("--keylog",)])
-def test_what_cannot_be_written_to_is_told_before_anything_starts(
+def test_an_unwritable_file_is_reported_before_anything_starts(
     options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (option,) = options
@@ -149,14 +149,14 @@ def test_what_cannot_be_written_to_is_told_before_anything_starts(
             assert "Traceback" not in told
 
 
-def test_a_key_log_that_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
+def test_a_key_log_without_a_reader_blocks_nothing(tmp_path: Path) -> None:
     fifo = tmp_path / "keys"
     os.mkfifo(fifo)
     with pytest.raises(CommandError, match="a FIFO without a reader"):
         check_key_log(fifo)
 
 
-def test_a_descriptor_that_is_closed_is_told() -> None:
+def test_a_closed_descriptor_is_reported() -> None:
     with pytest.raises(CommandError, match="the descriptor 987 is closed"):
         open_log(Path("/dev/fd/987"))
 
@@ -170,7 +170,7 @@ def test_a_descriptor_that_is_closed_is_told() -> None:
     ],
 )
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_secrets_are_for_their_owner_alone(
+def test_files_with_secrets_are_readable_by_their_owner_only(
     write: Callable[[Path], object], umask: int, tmp_path: Path
 ) -> None:
     os.umask(umask)
@@ -180,7 +180,7 @@ def test_secrets_are_for_their_owner_alone(
 
 
 @pytest.mark.parametrize(("mode", "told"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1)])
-def test_an_old_key_log_that_others_can_read_is_told_of(
+def test_an_existing_key_log_readable_by_others_is_reported(
     mode: int, told: int, identity: ProxyIdentity, tmp_path: Path
 ) -> None:
     keylog = tmp_path / "keys"
@@ -197,7 +197,7 @@ def test_an_old_key_log_that_others_can_read_is_told_of(
 
 
 @pytest.mark.parametrize("originate", [False, True])
-def test_a_proxys_key_log_is_for_its_owner_alone(
+def test_a_proxys_key_log_is_readable_by_its_owner_only(
     originate: bool, identity: ProxyIdentity, tmp_path: Path
 ) -> None:
     keylog = tmp_path / "keys"

@@ -87,7 +87,7 @@ def test_lines_arrive_whole_and_in_order(pipe: PipeEnds) -> None:
     assert lines.lost == 0
 
 
-def test_stalled_reader_costs_lines_and_never_waits(
+def test_a_stalled_reader_loses_lines_and_never_blocks(
     pipe: PipeEnds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "CAPACITY", 3)
@@ -106,7 +106,7 @@ def test_stalled_reader_costs_lines_and_never_waits(
     assert os.read(pipe.reader, 6) == b"line 0"
 
 
-def test_error_is_told_once_and_every_line_counted() -> None:
+def test_an_error_is_reported_once_and_every_lost_line_counted() -> None:
     trouble: list[str] = []
     full = os.open("/dev/full", os.O_WRONLY)
     try:

@@ -33,7 +33,7 @@ def test_idle_connection_keeps_no_buffer(identity: ProxyIdentity, kib: int) -> N
         assert each < MOST_KIB
 
 
-def test_connection_that_was_idle_goes_on(identity: ProxyIdentity) -> None:
+def test_a_connection_continues_after_being_idle(identity: ProxyIdentity) -> None:
     """Its buffers come from others, whatever those held."""
     with echo_proxy(identity) as proxy, ExitStack() as stack:
         clients = [stack.enter_context(connect_tls(proxy.port, identity)) for _ in range(12)]

@@ -29,7 +29,7 @@ def visit(
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_session_is_resumed_by_whichever_worker_comes_next(
+def test_every_worker_can_resume_a_session(
     version: ssl.TLSVersion, identity: ProxyIdentity
 ) -> None:
     context = identity.client_context()

@@ -24,7 +24,7 @@ from tests.proxy_support import (
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_proxy_that_is_told_to_stop_lets_its_connections_end(
+def test_a_stopped_proxy_waits_for_its_connections_to_end(
     identity: ProxyIdentity, signum: signal.Signals
 ) -> None:
     with echo_proxy(identity) as proxy:
@@ -43,7 +43,7 @@ def test_proxy_that_is_told_to_stop_lets_its_connections_end(
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
-def test_workers_that_are_told_to_stop_let_their_connections_end(
+def test_stopped_workers_wait_for_their_connections_to_end(
     identity: ProxyIdentity, signum: signal.Signals
 ) -> None:
     with echo_proxy(identity, "--workers", "2") as proxy:
@@ -101,7 +101,7 @@ def test_second_signal_ends_at_once(identity: ProxyIdentity) -> None:
         assert_cut(proxy.event("connection"))
 
 
-def test_two_signals_at_once_are_one_order(identity: ProxyIdentity) -> None:
+def test_two_signals_at_once_count_as_one(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--workers", "2") as proxy:
         with connect_tls(proxy.port, identity) as client:
             assert_echo(client, b"one")
@@ -235,7 +235,7 @@ def test_workers_share_the_port_and_all_serve(identity: ProxyIdentity) -> None:
     assert min(served.values()) > 0
 
 
-def test_workers_drain_when_the_parent_is_told_to_stop(identity: ProxyIdentity) -> None:
+def test_workers_drain_when_the_parent_is_stopped(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--workers", "2") as proxy:
         with connect_tls(proxy.port, identity) as client:
             assert_echo(client, b"one")
@@ -246,7 +246,7 @@ def test_workers_drain_when_the_parent_is_told_to_stop(identity: ProxyIdentity) 
         assert proxy.wait() == 0
 
 
-def test_dead_worker_is_told_of_and_ends_the_proxy(identity: ProxyIdentity) -> None:
+def test_a_dead_worker_is_reported_and_ends_the_proxy(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--workers", "2") as proxy:
         victim = _worker_pids(proxy)[0]
         os.kill(victim, signal.SIGKILL)

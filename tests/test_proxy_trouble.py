@@ -23,7 +23,7 @@ from tests.proxy_support import (
 FEW_FILES = 10
 
 
-def test_full_disk_loses_lines_and_no_connection(identity: ProxyIdentity) -> None:
+def test_a_full_disk_loses_log_lines_but_no_connection(identity: ProxyIdentity) -> None:
     with echo_proxy(identity, "--log", "/dev/full", "--stats") as proxy:
         for _ in range(5):
             _check_echo(proxy, identity)
@@ -38,7 +38,7 @@ def test_full_disk_loses_lines_and_no_connection(identity: ProxyIdentity) -> Non
     ]
 
 
-def test_log_is_appended_to(identity: ProxyIdentity, tmp_path: Path) -> None:
+def test_the_log_is_appended_to_an_existing_file(identity: ProxyIdentity, tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("what was there\n")
     with echo_proxy(identity, "--log", str(log)) as proxy:
@@ -66,7 +66,7 @@ def test_more_clients_than_allowed_wait_their_turn(identity: ProxyIdentity) -> N
         assert proxy.events("connection", 2)[1]["result"].startswith("handshake failed: ")
 
 
-def test_proxy_without_descriptors_waits_without_spinning(identity: ProxyIdentity) -> None:
+def test_a_proxy_without_descriptors_waits_without_busy_looping(identity: ProxyIdentity) -> None:
     with echo_proxy(identity) as proxy:
         _check_echo(proxy, identity)
         proxy.leave_descriptors(FEW_FILES)

@@ -86,7 +86,7 @@ def test_client_that_just_closes_loses_no_byte(
         assert proxy.event("stats")["failed"] == 0
 
 
-def test_upstream_that_has_ended_is_told_at_once(identity: ProxyIdentity) -> None:
+def test_the_end_of_the_upstream_is_passed_on_at_once(identity: ProxyIdentity) -> None:
     """It learns at once, without reading, that data is missing."""
 
     def answer(sock: socket.socket) -> None:
@@ -123,7 +123,7 @@ def test_client_that_stops_sending_without_close_notify_gets_its_answer(
         assert proxy.event("connection")["result"] == TRUNCATED
 
 
-def test_s_client_that_just_closes_is_no_failure(
+def test_s_client_that_just_closes_is_not_a_failure(
     identity: ProxyIdentity, require_tool: Callable[[str], str]
 ) -> None:
     def answer(sock: socket.socket) -> None:
@@ -152,7 +152,7 @@ def test_s_client_that_just_closes_is_no_failure(
 
 
 @pytest.mark.parametrize("tool", ["curl", "wget"])
-def test_downloads_from_a_server_that_just_closes_arrive_whole(
+def test_downloads_from_a_server_that_just_closes_are_complete(
     identity: ProxyIdentity, require_tool: Callable[[str], str], tmp_path: Path, tool: str
 ) -> None:
     with (
@@ -162,7 +162,7 @@ def test_downloads_from_a_server_that_just_closes_arrive_whole(
         _download(require_tool, tool, proxy.port, tmp_path)
 
 
-def test_downloads_through_two_proxies_arrive_whole(
+def test_downloads_through_two_proxies_are_complete(
     identity: ProxyIdentity, require_tool: Callable[[str], str], tmp_path: Path
 ) -> None:
     with (
@@ -174,7 +174,7 @@ def test_downloads_through_two_proxies_arrive_whole(
         _download(require_tool, "curl", outer.port, tmp_path)
 
 
-def test_downloads_through_haproxy_arrive_whole(
+def test_downloads_through_haproxy_are_complete(
     identity: ProxyIdentity, require_tool: Callable[[str], str], tmp_path: Path
 ) -> None:
     with (
@@ -185,7 +185,7 @@ def test_downloads_through_haproxy_arrive_whole(
         _download(require_tool, "curl", port, tmp_path)
 
 
-def test_answer_without_a_length_is_not_taken_for_whole(
+def test_an_answer_without_a_length_is_not_taken_as_complete(
     identity: ProxyIdentity, require_tool: Callable[[str], str]
 ) -> None:
     """Only the end of the stream marks its end, and that was not authentic."""

@@ -87,7 +87,7 @@ def test_the_engine_does_not_differ_from_itself(
         (one_count_more, {"tls_stat"}),
     ],
 )
-def test_a_wrong_backend_is_found_and_told_as_a_scenario(
+def test_a_wrong_backend_is_found_and_reported_as_a_scenario(
     wrong: Make,
     ops: set[str],
     capsys: pytest.CaptureFixture[str],
@@ -109,7 +109,7 @@ def test_a_wrong_backend_is_found_and_told_as_a_scenario(
     assert not compare(found["scenario"], engine, engine).differences
 
 
-def test_a_difference_is_told_with_its_program(
+def test_a_difference_is_reported_with_its_program(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(against_kernel_random, "MAX_FOUND", 1)
@@ -139,7 +139,7 @@ def test_programs_make_calls_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize("needed", [{0}, {3, 17}, {39}, set(range(10, 20)), {0, 1, 38, 39}])
-def test_shrinking_leaves_what_is_needed_and_the_set_up(needed: set[int]) -> None:
+def test_shrinking_keeps_the_setup_and_what_is_needed(needed: set[int]) -> None:
     begin = [{"op": "setsockopt", "setup": True, "n": -1}]
     scenario: Step = {"name": "x", "steps": [*begin, *({"n": number} for number in range(40))]}
 
@@ -171,7 +171,7 @@ def no_ulp(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_ulp")
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_host_without_kernel_tls_has_a_status_of_its_own(
+def test_a_host_without_kernel_tls_has_its_own_exit_status(
     options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["doctor", "--against-kernel", "--random", "3", *options]) == 77
@@ -200,7 +200,7 @@ def test_wrong_options_are_refused_in_a_sentence(
     assert sentence in capsys.readouterr().err
 
 
-def test_the_status_is_told_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_documents_the_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["doctor", "--help"])
     assert "and 77 if the kernel has no TLS" in " ".join(capsys.readouterr().out.split())

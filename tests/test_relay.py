@@ -78,7 +78,7 @@ def test_both_directions_carry_their_bytes_and_their_ends() -> None:
         assert done.result(DEADLINE) == (20, len(data))
 
 
-def test_reset_of_the_plain_side_is_no_close_notify() -> None:
+def test_a_reset_of_the_plain_side_sends_no_close_notify() -> None:
     """Half a response must not look like a whole one."""
     with relayed() as (peer, plain, done, _):
         plain.sendall(b"half a response")
@@ -111,7 +111,7 @@ def test_idle_relay_ends_with_an_alert() -> None:
             plain.recv(1)
 
 
-def test_stop_is_seen_in_a_flood_of_records_without_data() -> None:
+def test_a_stop_is_noticed_in_a_flood_of_records_without_data() -> None:
     with relayed(suite=ENDLESS) as (peer, _, done, stop):
         flooding = start(lambda: flood(peer.sock))
         os.write(stop, b"x")
@@ -143,7 +143,7 @@ def test_closed_plain_socket_is_refused() -> None:
     assert caught.value.errno == errno.EBADF
 
 
-def test_sockets_whose_bytes_are_not_plain_are_refused() -> None:
+def test_sockets_that_do_not_carry_plain_bytes_are_refused() -> None:
     near, far = socket.socketpair()
     with near, far, paired() as (conn, _):
         layered = KtlsSocket(near)

@@ -34,7 +34,7 @@ MIB = 1 << 20
 
 @pytest.mark.parametrize("kind", [*KINDS, "ktls12"])
 @pytest.mark.parametrize("first", ["ktls", "ktls12"])
-def test_bytes_go_both_ways_at_once(relay: ktls_fast.Relay, first: str, kind: str) -> None:
+def test_bytes_pass_both_ways_at_once(relay: ktls_fast.Relay, first: str, kind: str) -> None:
     there, back = octal(3 * MIB, 1), octal(2 * MIB, 2)
     with pumped(relay, kind, first) as pair:
         sending = [
@@ -52,7 +52,7 @@ def test_bytes_go_both_ways_at_once(relay: ktls_fast.Relay, first: str, kind: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_end_of_a_ktls_peer_goes_on_and_the_other_way_stays_open(
+def test_the_end_of_a_ktls_peer_is_passed_on_and_the_other_way_stays_open(
     relay: ktls_fast.Relay, kind: str
 ) -> None:
     with pumped(relay, kind) as pair:
@@ -147,7 +147,7 @@ def test_last_bytes_arrive_at_a_slow_reader(relay: ktls_fast.Relay) -> None:
         assert receive_exactly(far, 60_000) == octal(60_000)
 
 
-def test_flood_of_records_without_data_starves_nobody() -> None:
+def test_a_flood_of_records_without_data_starves_no_other_pair() -> None:
     relay = ktls_fast.Relay()
     with pumped(relay, first=ENDLESS) as busy, pumped(relay) as other:
         flooding = start(lambda: _flood(busy.far_a))
@@ -180,7 +180,7 @@ def test_idle_relay_uses_no_processor(relay: ktls_fast.Relay) -> None:
         assert cpu_of_relays() - before <= 2
 
 
-def test_open_record_of_before_leaves_with_the_end(relay: ktls_fast.Relay) -> None:
+def test_an_earlier_open_record_is_sent_with_the_end(relay: ktls_fast.Relay) -> None:
     near, far = ktls_link()
     other, far_other = link("plain")
     with near, far, other, far_other:
@@ -190,7 +190,7 @@ def test_open_record_of_before_leaves_with_the_end(relay: ktls_fast.Relay) -> No
         assert receive_all(far) == b"begun"
 
 
-def test_what_was_opened_before_goes_first(relay: ktls_fast.Relay) -> None:
+def test_plaintext_opened_before_goes_first(relay: ktls_fast.Relay) -> None:
     near, far = ktls_link()
     other, far_other = link("plain")
     with near, far, other, far_other:

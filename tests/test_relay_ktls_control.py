@@ -54,7 +54,7 @@ def read_key_update(near: KtlsSocket, number: int) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_pair_goes_on_after_each_key_update_without_a_byte_lost(
+def test_a_pair_continues_after_each_key_update_without_losing_a_byte(
     relay: ktls_fast.Relay, kind: str
 ) -> None:
     there, back = octal(3_000_000, 1), octal(2_000_000, 2)
@@ -100,7 +100,7 @@ def _go_on_at_key_updates(relay: ktls_fast.Relay, pair: RelayedKtlsPair) -> list
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_record_is_left_to_be_read_and_nobody_is_told_anything(
+def test_a_control_record_stays_unread_and_the_peers_are_not_notified(
     relay: ktls_fast.Relay, kind: str
 ) -> None:
     with pumped(relay, kind) as pair:
@@ -134,7 +134,7 @@ def _has_nothing(far: End) -> None:
 @pytest.mark.parametrize(
     ("record_type", "data"), [(ALERT, CLOSE_NOTIFY), (HANDSHAKE, ticket()), (99, b"unknown")]
 )
-def test_any_record_but_data_counts_and_the_side_is_told(
+def test_every_type_but_data_ends_a_pair_and_the_side_is_reported(
     relay: ktls_fast.Relay, record_type: int, data: bytes
 ) -> None:
     near, far = ktls_link()
@@ -196,7 +196,7 @@ def _receive_until(ended: Future[RelayHandle], far: KtlsSocket) -> int:
     return got
 
 
-def test_what_was_read_before_is_passed_on_first(relay: ktls_fast.Relay) -> None:
+def test_data_read_before_is_passed_on_first(relay: ktls_fast.Relay) -> None:
     with pumped(relay) as pair:
         sent = _stuck_at_control(pair)
         got = _receive_until(pair.ended, pair.far_a)
@@ -228,7 +228,7 @@ def test_answer_and_key_of_the_owner_go_before_what_follows(relay: ktls_fast.Rel
         assert pair.far_a.recv(100) == b"under the new key"
 
 
-def test_half_closed_pair_goes_on(relay: ktls_fast.Relay) -> None:
+def test_a_half_closed_pair_continues(relay: ktls_fast.Relay) -> None:
     with pumped(relay) as pair:
         finish(pair.far_b)
         assert pair.far_a.recv(1) == b""
@@ -242,7 +242,7 @@ def test_half_closed_pair_goes_on(relay: ktls_fast.Relay) -> None:
         assert ended.result(DEADLINE).error is None
 
 
-def test_stop_at_a_record_tells_nobody(relay: ktls_fast.Relay) -> None:
+def test_a_stop_at_a_control_record_notifies_no_peer(relay: ktls_fast.Relay) -> None:
     with pumped(relay) as pair:
         _stuck_at_control(pair)
         pair.handle.stop()
@@ -253,7 +253,7 @@ def test_stop_at_a_record_tells_nobody(relay: ktls_fast.Relay) -> None:
         assert len(reading.result(DEADLINE)) == pair.handle.bytes[1] + 15
 
 
-def test_peer_that_answers_a_stop_by_close_notify_is_heard(relay: ktls_fast.Relay) -> None:
+def test_a_close_notify_that_answers_a_stop_is_received(relay: ktls_fast.Relay) -> None:
     with pumped(relay) as pair:
         pair.handle.stop()
         assert pair.far_a.recv(1) == b""
@@ -281,7 +281,7 @@ def test_idle_timeout_counts_at_a_record(relay: ktls_fast.Relay) -> None:
         assert handle.control is None
 
 
-def test_bytes_that_were_refused_are_an_error_also_at_a_record(relay: ktls_fast.Relay) -> None:
+def test_refused_bytes_are_an_error_even_at_a_control_record(relay: ktls_fast.Relay) -> None:
     """A pair that could go on must not have lost any."""
     with pumped(relay) as pair:
         assert isinstance(pair.far_b, socket.socket)

@@ -54,7 +54,7 @@ def test_bad_record_aborts_the_other_side(relay: ktls_fast.Relay, kind: str) -> 
     assert relay.stats()["failed"] == 1
 
 
-def test_bad_header_is_an_error_and_no_busy_wait(relay: ktls_fast.Relay) -> None:
+def test_a_bad_header_is_an_error_without_a_busy_loop(relay: ktls_fast.Relay) -> None:
     with pumped(relay) as pair:
         send_raw(pair.far_a, b"GET / HTTP/1.1\r\n")
         error = pair.end().error
@@ -99,7 +99,7 @@ def test_answer_to_a_request_that_is_not_read_to_its_end_arrives(relay: ktls_fas
         assert isinstance(error, BrokenPipeError | ConnectionResetError)
 
 
-def test_stop_sends_fin_behind_what_is_in_flight(relay: ktls_fast.Relay) -> None:
+def test_a_stop_sends_fin_after_the_data_in_flight(relay: ktls_fast.Relay) -> None:
     with pumped(relay) as pair:
         pair.far_b.sendall(b"in flight")
         assert pair.far_a.recv(9) == b"in flight"
@@ -110,7 +110,7 @@ def test_stop_sends_fin_behind_what_is_in_flight(relay: ktls_fast.Relay) -> None
         assert pair.end().error is None
 
 
-def test_socket_closed_under_way_ends_its_pair(relay: ktls_fast.Relay) -> None:
+def test_a_socket_closed_while_pumped_ends_its_pair(relay: ktls_fast.Relay) -> None:
     with pumped(relay) as pair:
         pair.a.close()
         error = pair.end().error
@@ -118,7 +118,9 @@ def test_socket_closed_under_way_ends_its_pair(relay: ktls_fast.Relay) -> None:
         assert error.errno == errno.EBADF
 
 
-def test_socket_that_nobody_holds_is_pumped_and_closed_at_the_end(relay: ktls_fast.Relay) -> None:
+def test_a_socket_without_references_is_pumped_and_closed_at_the_end(
+    relay: ktls_fast.Relay,
+) -> None:
     namespace = Namespace()
     near, far = keyed(*socket_pair(), namespace=namespace)
     other, far_other = link("plain")

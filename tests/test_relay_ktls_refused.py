@@ -94,7 +94,7 @@ def test_socket_over_a_queue_is_refused(relay: ktls_fast.Relay) -> None:
         still_usable(other, far_other)
 
 
-def test_queue_without_workers_is_no_queue(relay: ktls_fast.Relay) -> None:
+def test_a_queue_without_workers_does_not_count_as_a_queue(relay: ktls_fast.Relay) -> None:
     near, far = socket_pair()
     other, far_other = link("plain")
     with OffloadQueue(0) as queue, far, other, far_other, attach_to(near, queue) as side:
@@ -131,7 +131,7 @@ def test_paused_socket_is_refused_until_it_has_its_key(relay: ktls_fast.Relay) -
         assert far_other.recv(100) == b"through"
 
 
-def test_socket_behind_a_bad_header_is_refused(relay: ktls_fast.Relay) -> None:
+def test_a_socket_after_a_bad_header_is_refused(relay: ktls_fast.Relay) -> None:
     """TCP would report unread bytes forever."""
     near, far = ktls_link()
     other, far_other = link("plain")
@@ -145,7 +145,7 @@ def test_socket_behind_a_bad_header_is_refused(relay: ktls_fast.Relay) -> None:
         still_usable(other, far_other)
 
 
-def test_socket_in_use_is_refused_and_goes_on(relay: ktls_fast.Relay) -> None:
+def test_a_socket_in_use_is_refused_and_keeps_working(relay: ktls_fast.Relay) -> None:
     other, far_other = link("plain")
     with other, far_other, pumped(relay, "ktls") as pair:
         assert isinstance(pair.b, KtlsSocket)
@@ -169,7 +169,7 @@ def test_socket_on_both_sides_is_refused(relay: ktls_fast.Relay) -> None:
         still_usable(near, far)
 
 
-def test_nobody_else_reads_or_writes_meanwhile(relay: ktls_fast.Relay) -> None:
+def test_a_pumped_socket_refuses_other_calls(relay: ktls_fast.Relay) -> None:
     with pumped(relay) as pair:
         calls: list[Callable[[], object]] = [
             lambda: pair.a.recv(1, DONTWAIT),
@@ -203,7 +203,7 @@ def test_refusal_of_one_side_frees_the_other(relay: ktls_fast.Relay) -> None:
         still_usable(near, far)
 
 
-def test_child_of_a_fork_has_no_part_in_it(relay: ktls_fast.Relay) -> None:
+def test_a_child_of_a_fork_cannot_use_a_pumped_socket(relay: ktls_fast.Relay) -> None:
     near, far = ktls_link()
     other, far_other = link("plain")
     busy = f"{errno.EBUSY} "

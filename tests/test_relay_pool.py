@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.peers.raw import RawPeer
 
 
-def test_bytes_and_ends_go_both_ways_between_tls_and_plain(relay: ktls_fast.Relay) -> None:
+def test_bytes_and_ends_pass_both_ways_between_tls_and_plain(relay: ktls_fast.Relay) -> None:
     data = octal(300_000)
     with pumped(relay) as pair:
         sending = start(lambda: _send_and_end(pair.far, data))
@@ -50,7 +50,7 @@ def test_bytes_and_ends_go_both_ways_between_tls_and_plain(relay: ktls_fast.Rela
     assert stats == {"threads": 1, "open": 0, "ended": 1, "failed": 0, "bytes": 20 + len(data)}
 
 
-def test_bytes_and_ends_go_both_ways_between_two_connections(relay: ktls_fast.Relay) -> None:
+def test_bytes_and_ends_pass_both_ways_between_two_connections(relay: ktls_fast.Relay) -> None:
     data = octal(200_000)
     ended: Future[RelayHandle] = Future()
     with paired() as (left, peer), paired(server_side=False, suite=0x1303) as (right, other):
@@ -148,7 +148,7 @@ def test_alert_of_one_peer_is_an_alert_to_the_other(relay: ktls_fast.Relay) -> N
         assert isinstance(ended.result(DEADLINE).error, AlertReceivedError)
 
 
-def test_key_updates_of_both_sides_pass_unseen(relay: ktls_fast.Relay) -> None:
+def test_key_updates_of_both_sides_are_transparent(relay: ktls_fast.Relay) -> None:
     with pumped(relay) as pair:
         for number in range(20):
             pair.peer.send_key_update(REQUESTED if number % 2 else NOT_REQUESTED)
@@ -161,7 +161,7 @@ def test_key_updates_of_both_sides_pass_unseen(relay: ktls_fast.Relay) -> None:
         assert not pair.handle.done
 
 
-def test_connection_in_use_is_refused_and_goes_on(relay: ktls_fast.Relay) -> None:
+def test_a_connection_in_use_is_refused_and_keeps_working(relay: ktls_fast.Relay) -> None:
     near, far = socket_pair()
     with near, far, pumped(relay) as pair:
         with pytest.raises(BlockingIOError, match="another thread or relay"):

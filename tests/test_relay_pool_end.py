@@ -20,7 +20,7 @@ from tests.peers.support import DEADLINE, socket_pair, start
 from tests.relay_pairs import ENDLESS, flood, narrow, pumped, send_until_full
 
 
-def test_stop_sends_close_notify_behind_what_is_in_flight(relay: ktls_fast.Relay) -> None:
+def test_a_stop_sends_close_notify_after_the_data_in_flight(relay: ktls_fast.Relay) -> None:
     with pumped(relay) as pair:
         pair.far.sendall(b"in flight")
         assert pair.peer.receive() == (DATA, b"in flight")
@@ -34,7 +34,7 @@ def test_stop_sends_close_notify_behind_what_is_in_flight(relay: ktls_fast.Relay
         pair.handle.stop()
 
 
-def test_flood_of_records_without_data_starves_nobody() -> None:
+def test_a_flood_of_records_without_data_starves_no_other_pair() -> None:
     relay = ktls_fast.Relay()
     with pumped(relay, suite=ENDLESS) as busy, pumped(relay) as other:
         flooding = start(lambda: flood(busy.peer.sock))
@@ -59,7 +59,7 @@ def test_close_waits_for_peers_to_end() -> None:
         assert pair.far.recv(1) == b""
 
 
-def test_close_without_drain_cuts_what_holds_bytes() -> None:
+def test_close_without_drain_cuts_pairs_with_data_in_flight() -> None:
     relay = ktls_fast.Relay()
     with pumped(relay) as stuck, pumped(relay) as idle:
         narrow(stuck)
@@ -73,7 +73,7 @@ def test_close_without_drain_cuts_what_holds_bytes() -> None:
         assert idle.far.recv(1) == b""
 
 
-def test_closed_relay_takes_no_more() -> None:
+def test_a_closed_relay_accepts_no_pair() -> None:
     relay = ktls_fast.Relay()
     relay.close()
     relay.close()
@@ -134,7 +134,7 @@ def test_connection_is_free_again_after_the_end(relay: ktls_fast.Relay) -> None:
         assert pair.conn.read() == b""
 
 
-def test_connection_closed_under_way_ends_its_pair(relay: ktls_fast.Relay) -> None:
+def test_a_connection_closed_while_pumped_ends_its_pair(relay: ktls_fast.Relay) -> None:
     with pumped(relay) as pair:
         pair.conn.close()
         error = pair.end().error
@@ -142,7 +142,7 @@ def test_connection_closed_under_way_ends_its_pair(relay: ktls_fast.Relay) -> No
         assert error.errno == errno.EBADF
 
 
-def test_child_of_a_fork_is_refused_and_the_parent_goes_on(relay: ktls_fast.Relay) -> None:
+def test_a_child_of_a_fork_is_refused_and_the_parent_continues(relay: ktls_fast.Relay) -> None:
     near, far = socket_pair()
     with near, far, pumped(relay) as pair, paired() as (conn, peer):
         busy = f"{errno.EBUSY} its threads are in process "
@@ -191,7 +191,7 @@ def test_pairs_without_a_handle_or_callback_are_pumped(relay: ktls_fast.Relay) -
         assert peer.receive() == (ALERT, CLOSE_NOTIFY)
 
 
-def test_interpreter_ends_with_a_pair_under_way() -> None:
+def test_the_interpreter_exits_with_an_active_pair() -> None:
     done = subprocess.run(
         [sys.executable, "-c", EXITING], capture_output=True, text=True, timeout=60, check=False
     )

@@ -38,7 +38,7 @@ def test_stalled_receiver_gets_what_was_received_before_an_idle_timeout(
         sending.exception(DEADLINE)
 
 
-def test_stop_loses_nothing_that_was_received(relay: ktls_fast.Relay) -> None:
+def test_a_stop_loses_no_received_data(relay: ktls_fast.Relay) -> None:
     with pumped(relay) as pair:
         leave_little_room(pair.near, pair.far)
         send_records(pair.peer, SENT[:50_000])
@@ -50,7 +50,7 @@ def test_stop_loses_nothing_that_was_received(relay: ktls_fast.Relay) -> None:
         assert reading.result(DEADLINE) == SENT[:50_000]
 
 
-def test_stop_in_the_middle_of_a_stream_to_the_plain_side_is_told_by_a_reset(
+def test_a_stop_during_a_stream_resets_the_plain_side(
     relay: ktls_fast.Relay,
 ) -> None:
     with pumped(relay) as pair:
@@ -66,7 +66,7 @@ def test_stop_in_the_middle_of_a_stream_to_the_plain_side_is_told_by_a_reset(
         sending.result(DEADLINE)
 
 
-def test_stop_in_the_middle_of_a_stream_to_the_peer_is_told_by_an_alert(
+def test_a_stop_during_a_stream_sends_the_peer_an_alert(
     relay: ktls_fast.Relay,
 ) -> None:
     with pumped(relay) as pair:

@@ -73,7 +73,7 @@ def _fin_in_a_record(peer: RawPeer) -> None:
         (_fin_in_a_record, TruncatedError),
     ],
 )
-def test_error_of_the_peer_comes_behind_all_that_it_sent(
+def test_an_error_of_the_peer_follows_all_its_data(
     relay: ktls_fast.Relay, fail: Callable[[RawPeer], None], error: type[OSError]
 ) -> None:
     with pumped(relay) as pair:
@@ -91,7 +91,7 @@ def test_error_of_the_peer_comes_behind_all_that_it_sent(
 
 
 @pytest.mark.parametrize("fail", [_bad_record, _reset, _fin_in_a_record])
-def test_receiver_that_is_slow_gets_everything_behind_an_error(
+def test_a_slow_receiver_gets_everything_before_an_error(
     relay: ktls_fast.Relay, fail: Callable[[RawPeer], None]
 ) -> None:
     with pumped(relay) as pair:
@@ -110,7 +110,7 @@ def test_receiver_that_is_slow_gets_everything_behind_an_error(
         assert pair.end().error is not None
 
 
-def test_reset_of_the_plain_side_comes_behind_all_that_it_sent(relay: ktls_fast.Relay) -> None:
+def test_a_reset_of_the_plain_side_follows_all_its_data(relay: ktls_fast.Relay) -> None:
     with pumped(relay) as pair:
         pair.ended.add_done_callback(lambda _: pair.conn.close())
         pair.far.sendall(SENT)
@@ -127,7 +127,7 @@ def test_reset_of_the_plain_side_comes_behind_all_that_it_sent(relay: ktls_fast.
         assert isinstance(pair.end().error, ConnectionResetError)
 
 
-def test_reset_that_a_write_meets_is_no_end_in_order(relay: ktls_fast.Relay) -> None:
+def test_a_reset_that_a_write_meets_is_not_an_orderly_end(relay: ktls_fast.Relay) -> None:
     """The system reports it once, to the write. A read then returns the end of the stream."""
     with pumped(relay) as pair:
         pair.far.sendall(b"the first half")
@@ -140,7 +140,7 @@ def test_reset_that_a_write_meets_is_no_end_in_order(relay: ktls_fast.Relay) -> 
         assert isinstance(pair.end().error, ConnectionResetError | BrokenPipeError)
 
 
-def test_answer_that_came_before_the_peer_was_gone_is_passed_on(relay: ktls_fast.Relay) -> None:
+def test_an_answer_received_before_the_peer_closed_is_passed_on(relay: ktls_fast.Relay) -> None:
     """A write to a peer that has closed fails; what it sent before is there to be read."""
     with pumped(relay) as pair:
         send_records(pair.peer, SENT[:200_000])
@@ -157,7 +157,7 @@ def test_answer_that_came_before_the_peer_was_gone_is_passed_on(relay: ktls_fast
         pair.end()
 
 
-def test_peer_that_is_silent_after_a_truncation_is_told_within_seconds(
+def test_a_silent_peer_is_notified_of_a_truncation_within_seconds(
     relay: ktls_fast.Relay,
 ) -> None:
     with pumped(relay) as pair:
@@ -177,7 +177,7 @@ def test_peer_that_is_silent_after_a_truncation_is_told_within_seconds(
     assert relay.stats()["failed"] == 0
 
 
-def test_truncation_as_fin_is_an_end_as_any_other(relay: ktls_fast.Relay) -> None:
+def test_truncation_as_fin_is_an_ordinary_end(relay: ktls_fast.Relay) -> None:
     near, far = socket_pair()
     with near, far, paired() as (conn, peer):
         handle = relay.add(conn, near, truncation="fin")
@@ -193,7 +193,7 @@ def test_truncation_as_fin_is_an_end_as_any_other(relay: ktls_fast.Relay) -> Non
         assert (handle.error, handle.truncated) == (None, 0)
 
 
-def test_end_in_order_is_no_truncation(relay: ktls_fast.Relay) -> None:
+def test_an_orderly_end_is_not_a_truncation(relay: ktls_fast.Relay) -> None:
     with pumped(relay) as pair:
         pair.peer.close_notify()
         pair.far.close()
@@ -202,7 +202,7 @@ def test_end_in_order_is_no_truncation(relay: ktls_fast.Relay) -> None:
 
 @pytest.mark.parametrize("answer", [0, 100, 3_000_000])
 @pytest.mark.parametrize("unread", [1, 5, 20_000])
-def test_reset_behind_a_close_notify_is_no_failure(
+def test_a_reset_after_a_close_notify_is_not_a_failure(
     relay: ktls_fast.Relay, unread: int, answer: int
 ) -> None:
     """The system sends it when something, such as session tickets, lies unread at a close."""
@@ -233,7 +233,7 @@ def test_reset_without_a_close_notify_is_a_failure(relay: ktls_fast.Relay) -> No
     assert relay.stats()["failed"] == 1
 
 
-def test_truncation_between_two_connections_is_told_by_an_alert(relay: ktls_fast.Relay) -> None:
+def test_a_truncation_between_two_connections_sends_an_alert(relay: ktls_fast.Relay) -> None:
     with paired() as (first, left), paired() as (second, right):
         handle = relay.add(first, second)
         send_records(left, SENT[:RECORD])
@@ -271,7 +271,7 @@ def test_relay_of_one_pair_delivers_before_it_raises() -> None:
         assert got == SENT
 
 
-def test_relay_of_one_pair_takes_a_truncation_for_an_end_if_told_to() -> None:
+def test_relay_of_one_pair_treats_a_truncation_as_an_end_if_configured() -> None:
     near, far = socket_pair()
     with near, far, paired() as (conn, peer):
         relaying = start(lambda: conn.relay(near, truncation="fin"))

@@ -70,7 +70,7 @@ def test_this_tree_has_no_fault() -> None:
     assert list(faults(ROOT)) == []
 
 
-def test_every_rule_is_read_and_has_a_number_of_its_own() -> None:
+def test_every_rule_is_parsed_and_has_a_unique_number() -> None:
     listed = [
         number
         for path in sorted(ROOT.glob("docs/*-rules.md"))
@@ -81,7 +81,7 @@ def test_every_rule_is_read_and_has_a_number_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("family", sorted({number.rpartition("-")[0] for number in NUMBERS}))
-def test_numbers_run_without_a_gap(family: str) -> None:
+def test_rule_numbers_have_no_gap(family: str) -> None:
     numbers = [int(n.rpartition("-")[2]) for n in NUMBERS if n.rpartition("-")[0] == family]
     assert numbers == list(range(1, len(numbers) + 1))
 
@@ -91,7 +91,7 @@ def test_numbers_run_without_a_gap(family: str) -> None:
     ("name", "comment"),
     [("rust/lib.rs", "// {}"), ("tests/test_some.py", "# {}"), ("docs/some-rules.md", "({})")],
 )
-def test_a_number_that_is_defined_nowhere_is_named_with_its_line(
+def test_an_undefined_number_is_reported_with_its_line(
     tree: Path, name: str, comment: str, number: str
 ) -> None:
     unknown = number.format(77)
@@ -101,21 +101,21 @@ def test_a_number_that_is_defined_nowhere_is_named_with_its_line(
 
 
 @pytest.mark.parametrize("name", ["README.md", "Makefile", "benches/cost.py", "python/a/b.pyi"])
-def test_numbers_are_looked_for_in_every_folder(tree: Path, name: str) -> None:
+def test_numbers_are_searched_in_every_folder(tree: Path, name: str) -> None:
     path = tree / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"# As D-{5} says.")
     assert list(faults(tree)) == [f"{name}:1: D-{5} is defined nowhere"]
 
 
-def test_a_section_that_is_not_there_is_named(tree: Path) -> None:
+def test_an_unknown_section_is_reported(tree: Path) -> None:
     assert plant(tree, "rust/lib.rs", "S2.1 ", f"S2.{9} ") == [
         f"rust/lib.rs:1: S2.{9} is defined nowhere"
     ]
 
 
 @pytest.mark.parametrize("text", ["P-256", "SHA-256", "RFC 8446 §5.1", "v1.2-3", "X.509-1"])
-def test_what_only_looks_like_a_number_is_none(tree: Path, text: str) -> None:
+def test_text_that_only_resembles_a_number_is_ignored(tree: Path, text: str) -> None:
     assert plant(tree, "rust/lib.rs", "fn code", f"// {text}\nfn code") == []
 
 
@@ -139,7 +139,7 @@ def test_what_only_looks_like_a_number_is_none(tree: Path, text: str) -> None:
         ),
     ],
 )
-def test_a_rule_that_no_test_cites_is_named(
+def test_a_rule_without_a_test_is_reported(
     tree: Path, name: str, old: str, new: str, fault: str
 ) -> None:
     assert plant(tree, name, old, new) == [fault]
@@ -153,7 +153,7 @@ def test_a_citation_in_the_body_of_a_rust_test_counts(tree: Path, place: str) ->
 
 
 @pytest.mark.parametrize("place", ["fn no_test() {{ /* {} */ }}", "/// {}\n    fn no_test() {{}}"])
-def test_a_citation_behind_a_rust_test_is_not_that_tests(tree: Path, place: str) -> None:
+def test_a_citation_after_a_rust_test_does_not_belong_to_it(tree: Path, place: str) -> None:
     plant(tree, "rust/lib.rs", "/// Names S2.1-1.", "/// Says.")
     found = plant(tree, "rust/lib.rs", "fn no_test() {}", place.format(f"S2.1-{1}"))
     assert found == ["docs/some-rules.md:7: no test cites S2.1-1"]
@@ -173,7 +173,7 @@ def test_a_citation_behind_a_rust_test_is_not_that_tests(tree: Path, place: str)
         ("`rust/lib.rs`", "`rust/gone.rs`", "3: there is no rust/gone.rs"),
     ],
 )
-def test_a_document_that_is_wrong_is_told_so(tree: Path, old: str, new: str, fault: str) -> None:
+def test_a_wrong_document_is_reported(tree: Path, old: str, new: str, fault: str) -> None:
     assert f"docs/some-rules.md:{fault}" in plant(tree, "docs/some-rules.md", old, new)
 
 
@@ -195,13 +195,13 @@ def test_every_rule_without_a_test_has_a_reason() -> None:
     assert [rule.number for rule in BOOK.untested if len(rule.words.split()) < 3] == []
 
 
-def test_scenarios_that_hold_a_rule_are_replayed() -> None:
+def test_scenarios_that_test_a_rule_are_replayed() -> None:
     recorded = {scenario["name"] for scenario in scenarios()}
     named = {name for names in TRACE_RULES.values() for name in names.split()}
     assert named - recorded == set()
 
 
-def test_what_shows_a_difference_is_there() -> None:
+def test_tests_named_for_known_differences_exist() -> None:
     table = (ROOT / "docs/kernel-differences.md").read_text().split("\n|---")[1]
     rows = [row for row in table.splitlines()[1:] if row.startswith("|")]
     shown = [row.rsplit("|", 2)[1] for row in rows]
@@ -215,7 +215,7 @@ def test_what_shows_a_difference_is_there() -> None:
 
 def test_citations_are_found_in_python_rust_and_traces() -> None:
     tests = tests_by_rule(ROOT)
-    in_python = "tests/test_ktls_socket_pause.py::test_k4_empty_handshake_record_is_nothing"
+    in_python = "tests/test_ktls_socket_pause.py::test_k4_an_empty_handshake_record_does_not_pause"
     assert in_python in tests["K-4"]
     assert "trace ku.zero_len_handshake" in tests["K-4"]
     assert any(test.startswith("rust/") for test in tests["S3.2-3"])

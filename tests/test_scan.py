@@ -114,16 +114,16 @@ def test_a_finding_is_a_named_tuple() -> None:
     assert pickle.loads(pickle.dumps(found)) == found
 
 
-def test_a_key_update_behind_another_message_is_found() -> None:
+def test_a_key_update_after_another_message_is_found() -> None:
     assert scan(handshake(TICKET + KEY_UPDATE)) == [(0, False, None)]
 
 
-def test_what_only_looks_like_one_is_not_found() -> None:
+def test_bytes_that_only_resemble_a_key_update_are_ignored() -> None:
     for cut in range(len(TICKET) + 1):
         assert scan(handshake(TICKET[:cut], TICKET[cut:])) == []
 
 
-def test_a_key_update_is_found_wherever_it_is_cut() -> None:
+def test_a_key_update_is_found_wherever_it_is_split() -> None:
     message = TICKET + REQUEST
     for first in range(len(message) + 1):
         for second in range(first, len(message) + 1):
@@ -136,12 +136,12 @@ def test_a_key_update_in_single_bytes_is_found_in_the_last_record() -> None:
     assert scan(handshake(*(bytes([byte]) for byte in KEY_UPDATE))) == [(4, False, None)]
 
 
-def test_only_handshake_records_are_looked_at() -> None:
+def test_only_handshake_records_are_scanned() -> None:
     for record_type in set(range(256)) - {HANDSHAKE}:
         assert scan([(record_type, KEY_UPDATE)]) == [], record_type
 
 
-def test_no_records_hold_no_key_update() -> None:
+def test_an_empty_input_has_no_key_update() -> None:
     assert scan([]) == []
 
 
@@ -167,7 +167,7 @@ def test_a_request_with_data_after_it_is_still_a_request() -> None:
     assert scan(handshake(REQUEST + TICKET)) == [(0, True, "data_after")]
 
 
-def test_two_key_updates_in_a_record_are_found_and_the_first_is_at_fault() -> None:
+def test_of_two_key_updates_in_a_record_the_first_has_a_fault() -> None:
     assert scan(handshake(KEY_UPDATE + REQUEST)) == [(0, False, "data_after"), (0, True, None)]
 
 
@@ -175,7 +175,7 @@ def test_data_after_is_a_fault_of_the_record_in_which_the_message_ends() -> None
     assert scan(handshake(KEY_UPDATE[:3], KEY_UPDATE[3:] + TICKET)) == [(1, False, "data_after")]
 
 
-def test_a_message_in_the_next_record_is_no_fault() -> None:
+def test_a_message_in_the_next_record_is_not_a_fault() -> None:
     assert scan(handshake(KEY_UPDATE, TICKET, REQUEST)) == [(0, False, None), (2, True, None)]
 
 
@@ -186,19 +186,19 @@ def test_another_type_inside_the_message_is_a_fault(cut: int) -> None:
     assert scan(records) == [(1, False, "interleaved")]
 
 
-def test_another_type_between_messages_is_no_fault() -> None:
+def test_another_type_between_messages_is_not_a_fault() -> None:
     records = [(HANDSHAKE, KEY_UPDATE), (APPLICATION_DATA, b"data"), (HANDSHAKE, REQUEST)]
     assert scan(records) == [(0, False, None), (2, True, None)]
 
 
-def test_after_a_bad_length_the_messages_behind_it_are_found() -> None:
+def test_messages_after_a_bad_length_are_found() -> None:
     assert scan(handshake(b"\x18\0\0\3\0\0\0" + KEY_UPDATE)) == [
         (0, False, "bad_length"),
         (0, False, None),
     ]
 
 
-def test_a_bad_length_is_told_as_soon_as_it_is_read() -> None:
+def test_a_bad_length_is_reported_as_soon_as_it_is_read() -> None:
     """Its announced body may be 16 MiB, and need not come."""
     assert scan(handshake(b"\x18\xff\xff", b"\xff")) == [(1, False, "bad_length")]
 
@@ -221,7 +221,7 @@ def test_the_scanner_is_at_a_boundary_between_messages_only() -> None:
         assert scanner.at_boundary == (end in (len(TICKET), len(message))), end
 
 
-def test_findings_of_an_opened_batch() -> None:
+def test_an_opened_batch_can_be_scanned() -> None:
     """The columns of an ``OpenedBatch`` are what the scan takes."""
     key = traffic_key(TLS13, AES_GCM_128)
     wire = key.seal(b"data") + key.seal(TICKET + REQUEST, HANDSHAKE, nth=1)
@@ -285,7 +285,7 @@ def record_streams(draw: st.DrawFn) -> list[Record]:
 
 
 @given(record_streams())
-def test_random_streams_give_what_the_naive_model_finds(records: list[Record]) -> None:
+def test_random_streams_match_the_naive_model(records: list[Record]) -> None:
     naive = NaiveScanner()
     for record_type, data in records:
         naive.feed(record_type, data)
@@ -293,7 +293,7 @@ def test_random_streams_give_what_the_naive_model_finds(records: list[Record]) -
 
 
 @given(record_streams())
-def test_record_by_record_gives_what_one_call_gives(records: list[Record]) -> None:
+def test_feeding_record_by_record_equals_one_call(records: list[Record]) -> None:
     scanner = KeyUpdateScanner()
     found = [each for record in records for each in scanner.feed(*record)]
     assert found == scan(records)

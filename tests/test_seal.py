@@ -36,11 +36,11 @@ LAST = 2**64 - 1
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_record_is_that_of_the_model(key: TrafficKey, size: int) -> None:
+def test_a_record_equals_that_of_the_model(key: TrafficKey, size: int) -> None:
     assert Sealer(key.struct()).seal(pattern(size)) == key.seal(pattern(size))
 
 
-def test_every_record_type_is_that_of_the_model(key: TrafficKey) -> None:
+def test_every_record_type_equals_that_of_the_model(key: TrafficKey) -> None:
     """docs/kernel-rules.md, S2.2-7: any type is accepted, but 0 where it is padding."""
     for record_type in range(key.tail, 256):
         sealed = Sealer(key.struct()).seal(b"data", record_type)
@@ -78,7 +78,7 @@ def test_a_record_type_of_more_than_a_byte_is_refused(record_type: int) -> None:
         Sealer(traffic_key(TLS13, AES_GCM_128).struct()).seal(b"", record_type)
 
 
-def test_records_are_numbered_from_rec_seq_on(key: TrafficKey) -> None:
+def test_records_are_numbered_from_rec_seq(key: TrafficKey) -> None:
     """docs/kernel-rules.md, S2.1-4: +1 per record."""
     late = key.at(2**16 - 2)
     sealer = Sealer(late.struct())
@@ -96,7 +96,7 @@ def test_records_are_numbered_from_rec_seq_on(key: TrafficKey) -> None:
         (TLS13, CHACHA20_POLY1305, 22),
     ],
 )
-def test_overhead_is_the_kernels(version: int, cipher: Cipher, overhead: int) -> None:
+def test_the_overhead_is_that_of_the_kernel(version: int, cipher: Cipher, overhead: int) -> None:
     """docs/kernel-rules.md, S2.1."""
     sealer = Sealer(traffic_key(version, cipher).struct())
     assert sealer.overhead == overhead == len(sealer.seal(b""))
@@ -104,7 +104,7 @@ def test_overhead_is_the_kernels(version: int, cipher: Cipher, overhead: int) ->
 
 @pytest.mark.parametrize("rec_seq", [0, 7, 2**22])
 @pytest.mark.parametrize("iv", [0, 1000, LAST - 1])
-def test_explicit_nonce_counts_from_iv_whatever_rec_seq_is(rec_seq: int, iv: int) -> None:
+def test_the_explicit_nonce_starts_at_iv_for_any_rec_seq(rec_seq: int, iv: int) -> None:
     """docs/kernel-rules.md, S2.1-3: the nonce of TLS 1.2 GCM wraps before the number."""
     base = traffic_key(TLS12, AES_GCM_128)
     key = TrafficKey(TLS12, AES_GCM_128, base.key, iv.to_bytes(8, "big"), base.salt, rec_seq)
@@ -130,7 +130,7 @@ def test_more_than_one_record_holds_is_refused(key: TrafficKey, size: int) -> No
         sealer.seal(bytes(size))
 
 
-def test_seal_into_writes_the_record_and_no_byte_more(key: TrafficKey) -> None:
+def test_seal_into_writes_nothing_after_the_record(key: TrafficKey) -> None:
     for size in (0, 1, 100, 16384):
         record = key.seal(pattern(size))
         out = bytearray(b"\xa5" * (len(record) + 9))
@@ -138,7 +138,7 @@ def test_seal_into_writes_the_record_and_no_byte_more(key: TrafficKey) -> None:
         assert out == record + b"\xa5" * 9
 
 
-def test_seal_into_takes_a_record_type(key: TrafficKey) -> None:
+def test_seal_into_accepts_a_record_type(key: TrafficKey) -> None:
     out = bytearray(100)
     length = Sealer(key.struct()).seal_into(b"\1\0", out, 21)
     assert out[:length] == key.seal(b"\1\0", 21)
@@ -163,7 +163,7 @@ def test_seal_into_refuses_buffers_that_overlap(key: TrafficKey, shift: int) -> 
         sealer.seal_into(data, out)
 
 
-def test_seal_into_takes_buffers_that_touch(key: TrafficKey) -> None:
+def test_seal_into_accepts_adjacent_buffers(key: TrafficKey) -> None:
     memory = bytearray(pattern(300))
     record = key.seal(bytes(memory[:100]))
     length = Sealer(key.struct()).seal_into(memoryview(memory)[:100], memoryview(memory)[100:])

@@ -87,7 +87,7 @@ def test_a_key_that_starts_beyond_its_limit_seals_nothing(rec_seq: int) -> None:
 
 
 @pytest.mark.parametrize(("limit", "early"), [(1, 1), (2, 1), (8, 1), (9, 2), (64, 8)])
-def test_needs_rekey_while_the_key_update_can_still_be_sealed(
+def test_needs_rekey_is_set_while_the_key_update_can_still_be_sealed(
     key13: TrafficKey, limit: int, early: int
 ) -> None:
     """RFC 8446 §4.6.3: the KeyUpdate itself is sealed under the old key."""
@@ -100,13 +100,13 @@ def test_needs_rekey_while_the_key_update_can_still_be_sealed(
     assert sealer.seal(KEY_UPDATE, 22) == key13.seal(KEY_UPDATE, 22, nth=sealed)
 
 
-def test_chacha20_has_no_limit_but_the_last_number() -> None:
+def test_chacha20_is_limited_only_by_the_last_number() -> None:
     sealer = Sealer(traffic_key(TLS13, CHACHA20_POLY1305).at(2**60).struct())
     sealer.seal(b"")
     assert not sealer.needs_rekey
 
 
-def test_rekey_takes_key_and_number_and_clears_the_limit(key13: TrafficKey) -> None:
+def test_rekey_installs_key_and_number_and_resets_the_limit(key13: TrafficKey) -> None:
     """K-17, K-23."""
     sealer = Sealer(key13.struct(), record_limit=8)
     sealer.seal_batch(bytes(8), record_size=1)
@@ -134,7 +134,7 @@ def test_rekey_to_another_version_is_refused(key13: TrafficKey) -> None:
         sealer.rekey(traffic_key(TLS12, key13.cipher).struct())
 
 
-def test_rekey_by_a_struct_of_another_length_is_refused(key13: TrafficKey) -> None:
+def test_rekey_with_a_struct_of_another_length_is_refused(key13: TrafficKey) -> None:
     """docs/kernel-rules.md, S1.4-8, K-20."""
     for struct in (key13.struct()[:-1], key13.struct() + b"\0", b""):
         sealer = Sealer(key13.struct())

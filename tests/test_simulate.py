@@ -24,14 +24,14 @@ def outcomes(report: Report, direction: str) -> int:
     return sum(report.summary["counters"].get(name, 0) for name in names)
 
 
-def test_a_scenario_always_gives_the_same_report() -> None:
+def test_equal_scenarios_return_equal_reports() -> None:
     assert run(LOSSY) == run(LOSSY)
     assert run(LOSSY) != run(dataclasses.replace(LOSSY, seed=12))
 
 
 @pytest.mark.parametrize("policy", ["cover-letter", "v17"])
 @pytest.mark.parametrize("resync", ["request", "hint", "async"])
-def test_nothing_breaks_and_each_key_update_has_one_outcome(policy: str, resync: str) -> None:
+def test_no_invariant_breaks_and_each_key_update_has_one_outcome(policy: str, resync: str) -> None:
     report = run(dataclasses.replace(LOSSY, policy=policy, resync=resync))
     assert report.violation is None
     for direction in ("tx", "rx"):
@@ -46,7 +46,7 @@ def test_the_naive_policy_breaks_the_stream() -> None:
     assert any("Changed" in violation for violation in broken if violation)
 
 
-def test_events_tell_who_sealed_what_under_which_key() -> None:
+def test_events_contain_what_sealed_each_segment_under_which_key() -> None:
     events = run(LOSSY).events
     assert [event.time for event in events] == sorted(event.time for event in events)
     segments = [event for event in events if event.kind == "segment"]
@@ -100,14 +100,14 @@ def test_the_capture_has_the_packets_of_the_run() -> None:
         ("read_lag", 0),
     ],
 )
-def test_what_is_out_of_range_is_named(name: str, value: object) -> None:
+def test_a_value_out_of_range_is_named(name: str, value: object) -> None:
     with pytest.raises(KtlsError, match=name) as refused:
         dataclasses.replace(Scenario(), **{name: value})  # type: ignore[arg-type]
     assert refused.value.errno == errno.EINVAL
     assert str(value) in str(refused.value)
 
 
-def test_a_run_without_end_is_given_up(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_endless_run_is_cut_off(capsys: pytest.CaptureFixture[str]) -> None:
     assert simulate("--loss", "100%", "--rekeys", "1", "--messages", "3") == 3
     assert "ABORTED after" in capsys.readouterr().out
 
@@ -154,7 +154,9 @@ def test_the_command_prints_numbers_and_writes_files(
     assert trace.read_text().splitlines() == report.trace
 
 
-def test_a_broken_stream_is_told_by_status_and_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_stream_is_reported_by_status_and_message(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert simulate("--policy", "naive", "--loss", "0.05") == 1
     assert "BROKEN: at" in capsys.readouterr().out
 
@@ -168,7 +170,7 @@ def test_json_has_scenario_and_numbers(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize("text", ["101%", "1.1", "x", "-1%", ""])
-def test_a_part_is_from_0_to_1(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_probability_is_from_0_to_1(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         simulate(f"--loss={text}")
     assert "is not from 0% to 100%" in capsys.readouterr().err

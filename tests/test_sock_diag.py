@@ -46,7 +46,7 @@ def tls(*nest: bytes) -> bytes:
         (answer_with(attribute(19, attribute(1, b"mptcp\0"))), None),
     ],
 )
-def test_an_answer_of_sock_diag_is_read(answer: bytes, info: TlsInfo | None) -> None:
+def test_an_answer_of_sock_diag_is_parsed(answer: bytes, info: TlsInfo | None) -> None:
     assert _sock_diag.tls_info(answer) == info
 
 

@@ -67,7 +67,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_an_import_in_a_subinterpreter_is_refused_and_hurts_nobody(case: str) -> None:
+def test_an_import_in_a_subinterpreter_is_refused_and_affects_no_other(case: str) -> None:
     pytest.importorskip("_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters")
     script = PRELUDE + textwrap.dedent(case)
     ran = subprocess.run(

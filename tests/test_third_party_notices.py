@@ -19,7 +19,7 @@ def listed(head: str) -> list[str]:
     return re.findall(r"^(\S+ \d[^:\n]*): ", head, re.MULTILINE)
 
 
-def test_the_notices_are_those_of_the_crates_that_are_linked() -> None:
+def test_the_notices_cover_the_linked_crates() -> None:
     if shutil.which("cargo") is None:
         pytest.skip("cargo, which knows the crates, is not here")
     command = [sys.executable, str(ROOT / "rust" / "third_party.py"), "--check"]

@@ -51,7 +51,7 @@ def no_forced_switches() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
-def test_sealers_of_several_threads_do_not_disturb_each_other(key: TrafficKey) -> None:
+def test_sealers_of_several_threads_are_independent(key: TrafficKey) -> None:
     keys = [traffic_key(key.version, key.cipher, seed) for seed in range(WORKERS)]
 
     def seal(worker: int) -> list[bytes]:
@@ -66,7 +66,7 @@ def test_sealers_of_several_threads_do_not_disturb_each_other(key: TrafficKey) -
 
 
 @pytest.mark.parametrize("size", [10, 5000])
-def test_a_shared_sealer_gives_each_number_once(key: TrafficKey, size: int) -> None:
+def test_a_shared_sealer_uses_each_number_once(key: TrafficKey, size: int) -> None:
     """Below and above the size from which the GIL is released."""
     sealer = Sealer(key.struct())
     each = 12
@@ -76,7 +76,7 @@ def test_a_shared_sealer_gives_each_number_once(key: TrafficKey, size: int) -> N
     assert sealer.rec_seq == WORKERS * each
 
 
-def test_a_batch_of_a_shared_sealer_has_numbers_in_a_row(key: TrafficKey) -> None:
+def test_a_batch_of_a_shared_sealer_has_consecutive_numbers(key: TrafficKey) -> None:
     sealer = Sealer(key.struct())
     count = 6
 
@@ -108,7 +108,7 @@ def test_a_record_is_opened_by_one_thread_only(key: TrafficKey) -> None:
     assert opener.rec_seq == 1
 
 
-def test_the_record_limit_holds_among_threads(key: TrafficKey) -> None:
+def test_the_record_limit_holds_across_threads(key: TrafficKey) -> None:
     sealer = Sealer(key.struct(), record_limit=10)
 
     def seal(_worker: int) -> list[bytes]:

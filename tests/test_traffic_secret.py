@@ -97,19 +97,19 @@ def check_generations(suite: Suite, secret: bytes, expand: Expand) -> None:
 
 
 @every_suite
-def test_generations_are_those_of_the_model(suite: Suite) -> None:
+def test_generations_equal_those_of_the_model(suite: Suite) -> None:
     check_generations(suite, suite.secret(), hkdf_expand_label)
 
 
 @given(st.data())
 @every_suite
-def test_generations_are_those_of_cryptography(suite: Suite, data: st.DataObject) -> None:
+def test_generations_equal_those_of_cryptography(suite: Suite, data: st.DataObject) -> None:
     size = suite.hash_size
     check_generations(suite, data.draw(st.binary(min_size=size, max_size=size)), by_cryptography)
 
 
 @every_suite
-def test_generations_are_those_of_openssl_hkdf(
+def test_generations_equal_those_of_openssl_hkdf(
     suite: Suite, require_tool: Callable[[str], str]
 ) -> None:
     """RFC 5869 by OpenSSL, the ``HkdfLabel`` of RFC 8446 §7.1 by hand."""
@@ -123,7 +123,7 @@ def test_generations_are_those_of_openssl_hkdf(
 
 
 @every_suite
-def test_generations_are_those_of_openssl_tls13_kdf(
+def test_generations_equal_those_of_openssl_tls13_kdf(
     suite: Suite, require_tool: Callable[[str], str]
 ) -> None:
     """The label is made by OpenSSL too."""
@@ -137,25 +137,25 @@ def test_generations_are_those_of_openssl_tls13_kdf(
 
 
 @pytest.mark.parametrize("rec_seq", [0, 1, 2**64 - 1])
-def test_crypto_info_takes_the_number_of_its_first_record(rec_seq: int) -> None:
+def test_crypto_info_accepts_the_number_of_its_first_record(rec_seq: int) -> None:
     info = TrafficSecret(0x1301, AES128.secret()).crypto_info(rec_seq)
     assert bytes(info) == wanted(AES128, AES128.secret(), hkdf_expand_label, rec_seq)
 
 
-def test_next_leaves_the_secret_as_it_was() -> None:
+def test_next_does_not_change_the_secret() -> None:
     secret = TrafficSecret(0x1301, AES128.secret())
     before = bytes(secret.crypto_info())
     secret.next()
     assert (bytes(secret.crypto_info()), secret.generation) == (before, 0)
 
 
-def test_generation_counts_on_from_what_was_given() -> None:
+def test_the_generation_continues_from_the_given_one() -> None:
     secret = TrafficSecret(0x1303, AES128.secret(), generation=41)
     assert (secret.generation, secret.next().generation) == (41, 42)
 
 
 @every_suite
-def test_suite_is_told(suite: Suite) -> None:
+def test_the_suite_is_returned(suite: Suite) -> None:
     assert TrafficSecret(suite.number, suite.secret()).suite == suite.number
 
 

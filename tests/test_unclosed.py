@@ -49,7 +49,7 @@ MAKERS = [connection, ktls_socket, keyed]
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_what_is_dropped_open_warns_with_its_descriptor(tcp_pair: MakePair, make: Make) -> None:
+def test_an_object_dropped_open_warns_with_its_descriptor(tcp_pair: MakePair, make: Make) -> None:
     made = make(tcp_pair()[0])
     kind, number = type(made).__name__, made.fileno()
     with pytest.warns(ResourceWarning, match=rf"^unclosed <ktls_fast\.{kind} fd={number} ") as all_:
@@ -59,7 +59,7 @@ def test_what_is_dropped_open_warns_with_its_descriptor(tcp_pair: MakePair, make
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_tracemalloc_tells_where_it_was_made(tcp_pair: MakePair, make: Make) -> None:
+def test_tracemalloc_shows_where_it_was_made(tcp_pair: MakePair, make: Make) -> None:
     tracemalloc.start(5)
     try:
         made = make(tcp_pair()[0])
@@ -73,7 +73,7 @@ def test_tracemalloc_tells_where_it_was_made(tcp_pair: MakePair, make: Make) -> 
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_what_was_closed_is_silent(tcp_pair: MakePair, make: Make) -> None:
+def test_a_closed_object_does_not_warn(tcp_pair: MakePair, make: Make) -> None:
     with make(tcp_pair()[0]):
         pass
     made = make(tcp_pair()[0])
@@ -81,7 +81,7 @@ def test_what_was_closed_is_silent(tcp_pair: MakePair, make: Make) -> None:
     del made
 
 
-def test_a_drop_does_not_disturb_an_exception_on_its_way(tcp_pair: MakePair) -> None:
+def test_a_drop_does_not_affect_a_pending_exception(tcp_pair: MakePair) -> None:
     def fail() -> None:
         made = connection(tcp_pair()[0])
         raise KeyError(made.fileno())
@@ -100,7 +100,7 @@ def test_a_failed_handshake_leaves_nothing_open(tcp_pair: MakePair) -> None:
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_what_was_left_to_a_child_is_dropped_silently(tcp_pair: MakePair, make: Make) -> None:
+def test_an_object_left_to_a_child_is_dropped_silently(tcp_pair: MakePair, make: Make) -> None:
     made = make(tcp_pair()[0])
     assert in_child(made.fileno) == str(made.fileno())
     del made
@@ -114,7 +114,7 @@ def test_a_relay_closes_what_was_dropped(tcp_pair: MakePair) -> None:
         del made
 
 
-def test_the_end_of_the_interpreter_goes_on() -> None:
+def test_the_interpreter_exits_with_open_objects() -> None:
     code = (
         "import socket; from ktls_fast import KtlsSocket; a, b = socket.socketpair();"
         "k = KtlsSocket(a); b.close(); import atexit; atexit.register(print, 'end')"
@@ -124,7 +124,7 @@ def test_the_end_of_the_interpreter_goes_on() -> None:
     assert done.stdout == "end\n"
 
 
-def test_every_public_class_can_be_referred_to_weakly() -> None:
+def test_every_public_class_supports_weak_references() -> None:
     """Named tuples and numbers cannot, as those of Python itself."""
     public = [getattr(ktls_fast, name) for name in ktls_fast.__all__]
     classes = [value for value in public if inspect.isclass(value)]

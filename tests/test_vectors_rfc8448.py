@@ -75,7 +75,7 @@ def test_sealer_seals_the_record(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("side", ["client", "server"])
 @pytest.mark.parametrize("epoch", ["handshake", "application"])
-def test_traffic_secret_gives_key_and_iv(side: str, epoch: str) -> None:
+def test_traffic_secret_derives_key_and_iv(side: str, epoch: str) -> None:
     """RFC 8446 §7.3, numbers of RFC 8448 §3."""
     name = f"{side}_{epoch}_traffic_secret"
     secrets = VECTORS["secrets"]
@@ -86,7 +86,7 @@ def test_traffic_secret_gives_key_and_iv(side: str, epoch: str) -> None:
 
 
 @pytest.mark.parametrize("side", SIDES, ids=lambda side: side["sender"])
-def test_next_gives_four_generations(side: dict[str, Any]) -> None:
+def test_next_derives_four_generations(side: dict[str, Any]) -> None:
     """RFC 8446 §7.2."""
     secret = TrafficSecret(0x1301, bytes.fromhex(side["generations"][0]["secret"]))
     for generation in side["generations"]:

@@ -34,7 +34,7 @@ def test_a_reset_is_reported_once(queue: OffloadQueue) -> None:
     assert half.sender.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
 
 
-def test_a_reset_amid_a_stream_fails_the_next_send(queue: OffloadQueue) -> None:
+def test_a_reset_during_a_stream_fails_the_next_send(queue: OffloadQueue) -> None:
     half = QueueSender(queue)
     half.fill()
     half.wire.close()
@@ -44,21 +44,21 @@ def test_a_reset_amid_a_stream_fails_the_next_send(queue: OffloadQueue) -> None:
     assert queue.stats().depth == 0
 
 
-def test_what_was_accepted_leaves_after_a_close(queue: OffloadQueue) -> None:
+def test_accepted_bytes_are_sent_after_a_close(queue: OffloadQueue) -> None:
     half = QueueSender(queue)
     taken = half.fill()
     half.sender.close()
     assert len(half.rest()) == taken // RECORD * (RECORD + 22)
 
 
-def test_shutdown_comes_behind_what_was_accepted(queue: OffloadQueue) -> None:
+def test_shutdown_follows_the_accepted_bytes(queue: OffloadQueue) -> None:
     half = QueueSender(queue)
     taken = half.fill()
     half.sender.shutdown(socket.SHUT_WR)
     assert len(half.rest()) == taken // RECORD * (RECORD + 22)
 
 
-def test_closing_the_queue_lets_all_leave_and_sockets_go_on_in_software(
+def test_closing_the_queue_sends_everything_and_sockets_continue_in_software(
     queue: OffloadQueue,
 ) -> None:
     half = QueueSender(queue)
@@ -72,7 +72,9 @@ def test_closing_the_queue_lets_all_leave_and_sockets_go_on_in_software(
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_child_is_refused_what_is_in_flight_and_the_queue(queue: OffloadQueue) -> None:
+def test_a_child_process_cannot_use_the_queue_or_sockets_with_data_in_flight(
+    queue: OffloadQueue,
+) -> None:
     half = QueueSender(queue)
     half.fill()
     busy = str(errno.EBUSY)
@@ -83,7 +85,7 @@ def test_a_child_is_refused_what_is_in_flight_and_the_queue(queue: OffloadQueue)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_child_goes_on_in_software_where_nothing_is_in_flight(queue: OffloadQueue) -> None:
+def test_a_child_process_continues_in_software_if_nothing_is_in_flight(queue: OffloadQueue) -> None:
     half = QueueSender(queue)
     half.sender.send(b"parent")
     half.drain(6 + 22)
@@ -112,6 +114,6 @@ def test_an_exit_with_a_live_queue_does_not_hang() -> None:
         ({"policy": "naive"}, 'policy "naive" is neither "cover-letter" nor "v17"'),
     ],
 )
-def test_a_queue_that_cannot_be_is_refused(kwargs: dict[str, object], text: str) -> None:
+def test_impossible_queue_sizes_are_refused(kwargs: dict[str, object], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         OffloadQueue(**kwargs)  # type: ignore[arg-type]

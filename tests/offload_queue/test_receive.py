@@ -19,7 +19,7 @@ from tests.offload_queue.ends import (
 )
 
 
-def test_a_selector_hears_of_records_that_a_worker_took(queue: OffloadQueue) -> None:
+def test_a_selector_reports_records_that_a_worker_received(queue: OffloadQueue) -> None:
     sender, receiver = over(queue)
     with once_blocked(lambda: sender.send(b"data")):
         assert receiver.poll(select.POLLIN, PATIENCE) == select.POLLIN

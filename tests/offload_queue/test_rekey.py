@@ -28,7 +28,7 @@ from tests.offload_queue.ends import (
 from tests.reference import HANDSHAKE
 
 
-def test_without_a_free_slot_a_direction_is_software() -> None:
+def test_a_direction_without_a_free_slot_stays_in_software() -> None:
     """D-2, D-4."""
     with OffloadQueue(slots=1) as queue:
         first, second = QueueSender(queue), QueueSender(queue)
@@ -85,7 +85,7 @@ def test_an_open_record_is_closed_under_the_new_key_before_the_install(
     assert key.open(wire[4 + 22 :], nth=1)[1] == b"next"
 
 
-def test_a_device_that_is_gone_makes_a_rekey_fall_back(queue: OffloadQueue) -> None:
+def test_a_rekey_falls_back_to_software_if_the_device_is_gone(queue: OffloadQueue) -> None:
     """R-TX-8."""
     half = QueueSender(queue)
     half.sender.send(b"old")
@@ -100,7 +100,7 @@ def test_a_device_that_is_gone_makes_a_rekey_fall_back(queue: OffloadQueue) -> N
     assert generation(1).open(wire[3 + 22 :], nth=0)[1] == b"new"
 
 
-def test_a_close_amid_a_rekey_aborts_it(queue: OffloadQueue) -> None:
+def test_a_close_during_a_rekey_aborts_it(queue: OffloadQueue) -> None:
     """V-TX-8."""
     half = QueueSender(queue)
     half.fill()
@@ -111,7 +111,7 @@ def test_a_close_amid_a_rekey_aborts_it(queue: OffloadQueue) -> None:
     assert half.counted("TlsCurrTxRekey") == half.counted("TlsCurrTxDevice") == 0
 
 
-def test_a_receiver_gets_the_next_key_at_once(queue: OffloadQueue) -> None:
+def test_a_receiver_installs_the_next_key_at_once(queue: OffloadQueue) -> None:
     """R-RX-1, R-RX-2."""
     namespace = Namespace()
     near, far = connect_pair()

@@ -22,7 +22,7 @@ from tests.offload_queue.ends import (
 )
 
 
-def test_a_full_ring_is_eagain_and_poll_says_so() -> None:
+def test_a_full_ring_raises_eagain_and_is_not_writable() -> None:
     with OffloadQueue(depth=4) as queue:
         half = QueueSender(queue)
         taken = half.fill()
@@ -38,7 +38,7 @@ def test_a_full_ring_is_eagain_and_poll_says_so() -> None:
         half.wire.close()
 
 
-def test_a_partial_send_tells_how_much_was_taken() -> None:
+def test_a_partial_send_returns_the_number_of_accepted_bytes() -> None:
     with OffloadQueue(depth=4) as queue:
         half = QueueSender(queue)
         half.fill()
@@ -51,7 +51,7 @@ def test_a_partial_send_tells_how_much_was_taken() -> None:
         half.wire.close()
 
 
-def test_a_full_ring_keeps_to_the_timeout() -> None:
+def test_a_send_to_a_full_ring_times_out() -> None:
     with OffloadQueue(depth=2) as queue:
         half = QueueSender(queue)
         half.fill()

@@ -50,7 +50,7 @@ def in_background(act: Callable[[], object]) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("data", [b"x" * 200, b"x" * 20_000])
-def test_a_child_of_a_fork_runs_while_workers_seal_bytes(data: bytes) -> None:
+def test_a_fork_while_workers_seal_does_not_hang_the_child(data: bytes) -> None:
     with OffloadQueue(2) as queue:
         halves = [QueueSender(queue) for _ in range(2)]
         readers = [in_background(partial(half.wire.recv, 1 << 20)) for half in halves]
@@ -75,7 +75,7 @@ def _send_fresh(half: QueueSender, data: bytes) -> None:
     half.sender.send(bytes(bytearray(data)))
 
 
-def test_bytes_are_let_go_with_the_next_call() -> None:
+def test_sent_bytes_objects_are_released_at_the_next_call() -> None:
     with OffloadQueue() as queue:
         half = QueueSender(queue)
         data = bytes(bytearray(1000))
@@ -119,7 +119,7 @@ sender = t.attach(near, queue)
         "install(sender, TLS_TX, generation(0)); queue.close(); no_more_threads()",
     ],
 )
-def test_without_a_thread_for_a_worker_all_arrives(calls: str) -> None:
+def test_everything_arrives_without_a_thread_for_the_worker(calls: str) -> None:
     _run(
         NO_THREADS
         + calls
@@ -135,7 +135,7 @@ queue.close()
     )
 
 
-def test_an_open_record_of_a_closed_queue_leaves_without_a_worker() -> None:
+def test_an_open_record_of_a_closed_queue_is_sent_without_a_worker() -> None:
     _run(
         NO_THREADS
         + """

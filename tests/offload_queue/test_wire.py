@@ -67,14 +67,16 @@ def play(half: QueueSender, calls: list[Call]) -> bytes:
 
 @pytest.mark.parametrize(("workers", "depth"), [(0, 256), (1, 256), (1, 1), (2, 3)])
 @given(calls=CALLS)
-def test_the_wire_is_that_of_the_software_path(workers: int, depth: int, calls: list[Call]) -> None:
+def test_the_wire_equals_that_of_the_software_path(
+    workers: int, depth: int, calls: list[Call]
+) -> None:
     """D-8, R-API-2."""
     with OffloadQueue(workers, depth=depth) as queue:
         assert play(QueueSender(queue), calls) == play(QueueSender(None), calls)
 
 
 @pytest.mark.parametrize("policy", ["cover-letter", "v17"])
-def test_both_ends_over_a_queue_with_rekeys(policy: str) -> None:
+def test_both_ends_rekey_over_a_queue(policy: str) -> None:
     """R-TX-2, R-API-2."""
     with OffloadQueue(2, policy=policy) as queue:  # type: ignore[arg-type]
         sender, receiver = over(queue)

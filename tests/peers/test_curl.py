@@ -56,7 +56,7 @@ def test_parallel_downloads(curl: Callable[[Sequence[str]], str], tmp_path: Path
         assert (tmp_path / str(number)).read_bytes() == body(size), number
 
 
-def test_upload_comes_back(curl: Callable[[Sequence[str]], str], tmp_path: Path) -> None:
+def test_uploads_are_echoed(curl: Callable[[Sequence[str]], str], tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(body(5_000_000))
     with http_server(server_config(rekey_records=20)) as port:

@@ -22,7 +22,7 @@ def openssl(require_tool: Callable[[str], str]) -> str:
 
 @pytest.mark.parametrize("suite", SUITES.values())
 @pytest.mark.parametrize("size", [1, 5_450, 16_384])
-def test_early_data_that_we_do_not_accept_is_skipped(
+def test_early_data_that_is_not_accepted_is_skipped(
     openssl: str, pems: Path, tmp_path: Path, suite: str, size: int
 ) -> None:
     ticket, data = tmp_path / "ticket.pem", tmp_path / "early"

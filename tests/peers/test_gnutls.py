@@ -56,7 +56,7 @@ def exchange(client: ProgramProcess, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("cipher", CIPHERS)
-def test_client_commands_are_followed(
+def test_key_updates_of_the_client_are_followed(
     require_tool: Callable[[str], str], pems: Path, tmp_path: Path, cipher: str
 ) -> None:
     port, served = serve_once(echoing(None))

@@ -63,7 +63,7 @@ def nginx(
 
 
 @pytest.mark.parametrize("request_peer", [False, True])
-def test_responses_are_whole_around_key_updates(nginx: int, request_peer: bool) -> None:
+def test_responses_are_complete_across_key_updates(nginx: int, request_peer: bool) -> None:
     with connect(nginx) as conn:
         for count in range(1, 6):
             conn.key_update(request_peer=request_peer)
@@ -73,14 +73,14 @@ def test_responses_are_whole_around_key_updates(nginx: int, request_peer: bool) 
         assert conn.rx_generation == (5 if request_peer else 0)
 
 
-def test_tls12_response_is_whole(nginx: int) -> None:
+def test_tls12_response_is_complete(nginx: int) -> None:
     suites = ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]
     with connect(nginx, client_config(suites=suites)) as conn:
         assert conn.version == "TLSv1.2"
         assert _get(conn, "/body") == BODY
 
 
-def test_ticket_of_nginx_resumes(nginx: int) -> None:
+def test_a_ticket_of_nginx_resumes_a_session(nginx: int) -> None:
     config = client_config()
     with connect(nginx, config) as conn:
         assert _get(conn, "/body") == BODY

@@ -26,7 +26,7 @@ def openssl(require_tool: Callable[[str], str]) -> str:
 
 
 @pytest.mark.parametrize("suite", SUITES.values())
-def test_each_key_press_is_followed(openssl: str, pems: Path, suite: str) -> None:
+def test_each_key_update_command_is_followed(openssl: str, pems: Path, suite: str) -> None:
     port, served = serve_once(echoing(None))
     with s_client(openssl, port, pems, "-tls1_3", "-ciphersuites", suite) as client:
         for turn, key in enumerate("kKkKKk"):

@@ -80,7 +80,7 @@ def ssl_echo(sock: ssl.SSLSocket) -> bool:
 
 
 @VERSIONS
-def test_their_client_proves_itself(pems: Path, version: ssl.TLSVersion) -> None:
+def test_their_client_authenticates_with_a_certificate(pems: Path, version: ssl.TLSVersion) -> None:
     config = server_config(client_roots=pki().roots, require_client_cert=True)
     port, served = serve(config, 1)
     context = client_context(pems, version)
@@ -108,7 +108,7 @@ def test_client_certificate_is_optional_if_so_configured(pems: Path) -> None:
 
 
 @VERSIONS
-def test_our_client_proves_itself(pems: Path, version: ssl.TLSVersion) -> None:
+def test_our_client_authenticates_with_a_certificate(pems: Path, version: ssl.TLSVersion) -> None:
     context = server_context(pems, version)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(pems / "roots.pem")
@@ -130,7 +130,7 @@ def test_alpn_is_the_first_that_our_server_prefers(pems: Path, version: ssl.TLSV
     assert served.result(DEADLINE)[0].alpn == "h2"
 
 
-def test_no_common_protocol_is_refused_with_its_alert(pems: Path) -> None:
+def test_no_common_alpn_protocol_is_refused_with_its_alert(pems: Path) -> None:
     port, served = serve(server_config(alpn=["h2"]), 1)
     context = client_context(pems)
     context.set_alpn_protocols(["smtp"])
@@ -167,7 +167,7 @@ def test_their_client_resumes(pems: Path, version: ssl.TLSVersion) -> None:
     assert [summary.resumed for summary in served.result(DEADLINE)] == [False, True]
 
 
-def test_no_tickets_means_no_resumption(pems: Path) -> None:
+def test_without_tickets_there_is_no_resumption(pems: Path) -> None:
     port, served = serve(server_config(tickets=0), 1)
     with ssl_connect(port, client_context(pems)) as sock:
         session = round_trip(sock)
@@ -185,7 +185,7 @@ def test_our_client_resumes(pems: Path, version: ssl.TLSVersion, resumption: boo
 
 
 @VERSIONS
-def test_minimum_version_is_kept(pems: Path, version: ssl.TLSVersion) -> None:
+def test_the_minimum_version_is_enforced(pems: Path, version: ssl.TLSVersion) -> None:
     port, served = serve(server_config(min_version="TLSv1.3"), 1)
     if version == TLS13:
         with ssl_connect(port, client_context(pems, version)) as sock:
@@ -198,7 +198,7 @@ def test_minimum_version_is_kept(pems: Path, version: ssl.TLSVersion) -> None:
             served.result(DEADLINE)
 
 
-def test_key_log_has_the_secrets_of_their_log(pems: Path, tmp_path: Path) -> None:
+def test_both_key_logs_have_the_same_secrets(pems: Path, tmp_path: Path) -> None:
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     port, served = serve(server_config(keylog=str(ours)), 1)
     context = client_context(pems)

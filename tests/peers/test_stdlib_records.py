@@ -46,7 +46,7 @@ SPOILED: list[tuple[Callable[[bytes], bytes], str]] = [
 
 
 @VERSIONS
-def test_everything_byte_by_byte(pems: Path, version: ssl.TLSVersion) -> None:
+def test_everything_arrives_byte_by_byte(pems: Path, version: ssl.TLSVersion) -> None:
     port, served = serve_once(echoing(None))
     client = BioClient(port, client_context(pems, version), bytewise)
     with client.sock:
@@ -61,7 +61,9 @@ def test_everything_byte_by_byte(pems: Path, version: ssl.TLSVersion) -> None:
 
 
 @VERSIONS
-def test_data_and_end_in_one_segment_with_the_finished(pems: Path, version: ssl.TLSVersion) -> None:
+def test_data_and_close_notify_in_one_segment_with_the_finished(
+    pems: Path, version: ssl.TLSVersion
+) -> None:
     port, served = serve_once(read_all)
     client = BioClient(port, client_context(pems, version))
     with client.sock:
@@ -72,7 +74,7 @@ def test_data_and_end_in_one_segment_with_the_finished(pems: Path, version: ssl.
 
 
 @VERSIONS
-def test_records_cut_at_each_offset(pems: Path, version: ssl.TLSVersion) -> None:
+def test_records_split_at_each_offset_arrive(pems: Path, version: ssl.TLSVersion) -> None:
     port, served = serve_once(read_all)
     client = BioClient(port, client_context(pems, version))
     expected = b""
@@ -89,7 +91,7 @@ def test_records_cut_at_each_offset(pems: Path, version: ssl.TLSVersion) -> None
 
 @VERSIONS
 @pytest.mark.parametrize(("spoil", "alert"), SPOILED)
-def test_spoiled_record_is_answered_by_its_alert(
+def test_a_corrupted_record_is_answered_by_its_alert(
     pems: Path, version: ssl.TLSVersion, spoil: Callable[[bytes], bytes], alert: str
 ) -> None:
     port, served = serve_once(echoing(None))

@@ -110,7 +110,7 @@ def test_our_server_ends_first_and_still_receives(pems: Path, version: ssl.TLSVe
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=str)
-def test_their_unwrap_gets_our_close_notify(pems: Path, version: ssl.TLSVersion) -> None:
+def test_their_unwrap_receives_our_close_notify(pems: Path, version: ssl.TLSVersion) -> None:
     def handle(conn: Connection) -> bytes:
         received = read_all(conn)
         conn.close_notify()

@@ -80,7 +80,7 @@ def test_their_server_and_our_client_update(cipher: str) -> None:
     served.result(DEADLINE)
 
 
-def test_padding_is_taken_off() -> None:
+def test_padding_is_removed() -> None:
     port, served = serve_once(echoing(None))
     client = lite_connect(port)
     for size in (1, 255, 4000):

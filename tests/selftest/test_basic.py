@@ -16,7 +16,7 @@ def key(number: int, version: int = TLS13) -> bytes:
     return filled(AES_GCM_128, number, version).struct()
 
 
-def test_without_keys_bytes_pass_as_they_are(tls_basic: KtlsEnds) -> None:
+def test_without_keys_bytes_pass_unchanged(tls_basic: KtlsEnds) -> None:
     """tls_basic.base_base. S1.3-9."""
     assert tls_basic.sender.send(b"test_read\0") == 10
     assert tls_basic.receiver.recv(10) == b"test_read\0"

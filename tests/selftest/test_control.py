@@ -22,7 +22,7 @@ from tests.selftest.ends import OTHER_TYPE, WAITALL, TlsEnds
 TEXT = b"test_read\0"
 
 
-def test_control_is_peeked_at_and_received_with_its_type(tls: TlsEnds) -> None:
+def test_a_control_record_is_peeked_at_and_received_with_its_type(tls: TlsEnds) -> None:
     """tls.control_msg. S3.3-1, S3.3-5."""
     assert send_typed(tls.sender, TEXT, OTHER_TYPE) == 10
     with fails(errno.EIO):
@@ -31,7 +31,7 @@ def test_control_is_peeked_at_and_received_with_its_type(tls: TlsEnds) -> None:
         assert receive(tls.receiver, 10, flags | WAITALL) == (TEXT, OTHER_TYPE)
 
 
-def test_control_records_do_not_run_together(tls: TlsEnds) -> None:
+def test_control_records_are_not_merged(tls: TlsEnds) -> None:
     """tls.control_msg_nomerge. S3.3-3."""
     for text in (b"rec1\0", b"rec2\0"):
         assert send_typed(tls.sender, text, OTHER_TYPE) == 5
@@ -62,14 +62,14 @@ def test_both_ends_shut_down(tls: TlsEnds) -> None:
     assert tls.receiver.recv(10) == b""
 
 
-def test_a_shutdown_loses_what_more_held_back(tls: TlsEnds) -> None:
+def test_a_shutdown_discards_an_open_record(tls: TlsEnds) -> None:
     """tls.shutdown_unsent. S2.5-1."""
     assert tls.sender.send(TEXT, MORE) == 10
     shut_down(tls)
     assert tls.receiver.recv(10, DONTWAIT) == b""
 
 
-def test_after_shutdown_a_socket_is_not_used_again(tls: TlsEnds) -> None:
+def test_a_socket_cannot_be_reused_after_shutdown(tls: TlsEnds) -> None:
     """tls.shutdown_reuse."""
     shut_down(tls)
     tls.receiver.close()
@@ -83,7 +83,7 @@ def test_after_shutdown_a_socket_is_not_used_again(tls: TlsEnds) -> None:
         tls.sender.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
 
 
-def test_getsockopt_tells_the_head_or_the_whole_key(tls: TlsEnds) -> None:
+def test_getsockopt_returns_the_head_or_the_whole_struct(tls: TlsEnds) -> None:
     """tls.getsockopt. S1.5-1, S1.5-2."""
     key = tls.variant.key(0).struct()
     for size in (4, len(key)):

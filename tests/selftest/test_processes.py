@@ -25,7 +25,7 @@ UNIT = 300_000
 READ, WRITTEN = 8001, 60_000
 
 
-def test_two_processes_that_block(tls: TlsEnds) -> None:
+def test_two_blocking_processes_exchange_data(tls: TlsEnds) -> None:
     """tls.blocking."""
     content = pattern(SIZE)
 
@@ -41,7 +41,7 @@ def test_two_processes_that_block(tls: TlsEnds) -> None:
             assert tls.sender.send(piece) == len(piece)
 
 
-def test_two_processes_that_do_not_block(tls: TlsEnds) -> None:
+def test_two_non_blocking_processes_exchange_data(tls: TlsEnds) -> None:
     """tls.nonblocking; the receiver starts when the sender found no room, so both see EAGAIN."""
     content = pattern(SIZE)
     tls.sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 100)

@@ -12,13 +12,13 @@ TEXT = b"test_read\0"
 FIRST, SECOND = b"test_read_peek", b"_mult_recs\0"
 
 
-def test_a_full_record(tls: TlsEnds) -> None:
+def test_a_full_record_is_received(tls: TlsEnds) -> None:
     """tls.recv_max."""
     assert tls.sender.send(pattern(MAX_PLAINTEXT)) == MAX_PLAINTEXT
     assert tls.receiver.recv(MAX_PLAINTEXT) == pattern(MAX_PLAINTEXT)
 
 
-def test_a_small_record(tls: TlsEnds) -> None:
+def test_a_small_record_is_received(tls: TlsEnds) -> None:
     """tls.recv_small."""
     assert tls.sender.send(TEXT) == 10
     assert tls.receiver.recv(10) == TEXT
@@ -41,7 +41,7 @@ def test_1024_buffers(tls: TlsEnds) -> None:
     assert b"".join(buffers) == pattern(MAX_PLAINTEXT)
 
 
-def test_two_receives_of_one_send(tls: TlsEnds) -> None:
+def test_two_receives_take_one_send(tls: TlsEnds) -> None:
     """tls.single_send_multiple_recv. S2.2-8."""
     content = pattern(2 * MAX_PLAINTEXT)
     assert tls.sender.send(content) == len(content)
@@ -49,7 +49,7 @@ def test_two_receives_of_one_send(tls: TlsEnds) -> None:
     assert got == [content[:MAX_PLAINTEXT], content[MAX_PLAINTEXT:]]
 
 
-def test_one_receive_of_two_sends(tls: TlsEnds) -> None:
+def test_one_receive_takes_two_sends(tls: TlsEnds) -> None:
     """tls.multiple_send_single_recv. S3.3-3."""
     for _ in range(2):
         assert tls.sender.send(TEXT) == 10
@@ -62,21 +62,21 @@ def test_the_second_receive_gets_what_the_first_left(tls: TlsEnds) -> None:
     assert [tls.receiver.recv(10) for _ in range(2)] == [pattern(15)[:10], pattern(15)[10:]]
 
 
-def test_a_record_in_parts(tls: TlsEnds) -> None:
+def test_a_record_is_received_in_parts(tls: TlsEnds) -> None:
     """tls.recv_partial. S3.3-6."""
     assert tls.sender.send(b"test_read_partial\0") == 18
     assert tls.receiver.recv(9, WAITALL) == b"test_read"
     assert tls.receiver.recv(8, WAITALL) == b"_partial"
 
 
-def test_nothing_is_not_waited_for(tls: TlsEnds) -> None:
+def test_a_receive_with_dontwait_does_not_wait(tls: TlsEnds) -> None:
     """tls.recv_nonblock. S3.4-1."""
     with pytest.raises(BlockingIOError):
         tls.receiver.recv(100, DONTWAIT)
 
 
 @pytest.mark.parametrize("peeks", [1, 100])
-def test_peeks_see_what_a_receive_gets(tls: TlsEnds, peeks: int) -> None:
+def test_a_peek_returns_what_the_next_receive_returns(tls: TlsEnds, peeks: int) -> None:
     """tls.recv_peek, tls.recv_peek_multiple. S3.5-1."""
     assert tls.sender.send(b"test_read_peek\0") == 15
     for _ in range(peeks):
@@ -84,7 +84,7 @@ def test_peeks_see_what_a_receive_gets(tls: TlsEnds, peeks: int) -> None:
     assert tls.receiver.recv(15) == b"test_read_peek\0"
 
 
-def test_a_peek_sees_the_first_record_and_both_when_they_are_one(tls: TlsEnds) -> None:
+def test_a_peek_returns_the_first_record_or_both_if_they_are_one(tls: TlsEnds) -> None:
     """tls.recv_peek_multiple_records. S3.5-1, S2.2-9."""
     assert tls.sender.send(FIRST) == 14
     assert tls.sender.send(SECOND) == 11
@@ -95,7 +95,7 @@ def test_a_peek_sees_the_first_record_and_both_when_they_are_one(tls: TlsEnds) -
     assert tls.receiver.recv(25, PEEK | WAITALL) == FIRST + SECOND
 
 
-def test_a_peek_goes_over_records(tls: TlsEnds) -> None:
+def test_a_peek_spans_records(tls: TlsEnds) -> None:
     """tls.recv_peek_large_buf_mult_recs. S3.5-2."""
     assert tls.sender.send(FIRST) == 14
     assert tls.sender.send(SECOND) == 11
@@ -122,7 +122,7 @@ def test_both_directions_have_the_same_key(tls: TlsEnds) -> None:
         assert receiver.recv(10) == TEXT
 
 
-def test_after_a_refused_buffer_the_record_is_whole(tls: TlsEnds) -> None:
+def test_a_record_is_complete_after_a_refused_buffer(tls: TlsEnds) -> None:
     """tls.recv_efault, as far as Python lets it: a buffer that is no memory cannot be named."""
     assert tls.sender.send(b"0123456789") == 10
     assert tls.sender.send(b"abcdefghij") == 10

@@ -46,7 +46,7 @@ def read_over_the_key_update(ends: TlsEnds) -> None:
     assert ends.receiver.recv(25) == AFTER
 
 
-def test_both_ends_go_to_the_next_key(tls13: TlsEnds) -> None:
+def test_both_ends_change_to_the_next_key(tls13: TlsEnds) -> None:
     """tls.rekey. K-1, K-11, K-14, K-17, K-19, R-SW-2, R-SW-3, R-SW-4."""
     exchange_first(tls13)
     update_sender(tls13)
@@ -55,7 +55,7 @@ def test_both_ends_go_to_the_next_key(tls13: TlsEnds) -> None:
     assert rekey_counters(tls13) == [1, 0, 1, 0, 1, 0]
 
 
-def test_refused_keys_leave_those_in_use(tls: TlsEnds) -> None:
+def test_refused_keys_do_not_replace_the_current_ones(tls: TlsEnds) -> None:
     """tls.rekey_fail. K-20, S1.4-3, S1.4-4."""
     exchange_first(tls)
     tls.send_key_update()
@@ -131,7 +131,7 @@ def tell_keys(ends: TlsEnds) -> list[int | bytes]:
     ]
 
 
-def test_getsockopt_tells_the_key_of_the_generation(tls: TlsEnds) -> None:
+def test_getsockopt_returns_the_key_of_the_generation(tls: TlsEnds) -> None:
     """tls.rekey_getsockopt. K-27, S1.5-2."""
     assert tell_keys(tls) == [tls.variant.key(0).struct()] * 2
     if tls.variant.version == TLS13:
@@ -142,7 +142,7 @@ def test_getsockopt_tells_the_key_of_the_generation(tls: TlsEnds) -> None:
         assert rekey_counters(tls) == [1, 0, 1, 0, 1, 0]
 
 
-def test_the_rekey_wakes_a_poll_that_a_record_waits_for(tls13: TlsEnds) -> None:
+def test_the_rekey_wakes_a_poll_if_a_record_is_waiting(tls13: TlsEnds) -> None:
     """tls.rekey_poll_pending, with a thread that polls in place of a process. K-13, K-19."""
     update_sender(tls13)
     assert receive(tls13.receiver) == (SIX_BYTES, HANDSHAKE)
@@ -155,7 +155,7 @@ def test_the_rekey_wakes_a_poll_that_a_record_waits_for(tls13: TlsEnds) -> None:
     assert rekey_counters(tls13) == [1, 0, 1, 0, 1, 0]
 
 
-def test_a_poll_sleeps_on_after_the_rekey_until_a_record_comes(tls13: TlsEnds) -> None:
+def test_a_poll_continues_after_the_rekey_until_a_record_arrives(tls13: TlsEnds) -> None:
     """tls.rekey_poll_delay, with a thread that polls in place of a process. K-13, K-19."""
     update_sender(tls13)
     assert receive(tls13.receiver) == (SIX_BYTES, HANDSHAKE)

@@ -28,7 +28,7 @@ def test_a_record_type_and_more_exclude_each_other(tls: TlsEnds) -> None:
         tls.sender.sendmsg([TEXT], [(SOL_TLS, 1, bytes([OTHER_TYPE]))], MORE)
 
 
-def test_a_record_type_sends_what_more_held_back(tls: TlsEnds) -> None:
+def test_a_record_type_sends_the_open_record(tls: TlsEnds) -> None:
     """tls.msg_more_then_cmsg. S2.2-6, S3.3-4."""
     assert tls.sender.send(TEXT, MORE) == 10
     with pytest.raises(BlockingIOError):
@@ -38,7 +38,7 @@ def test_a_record_type_sends_what_more_held_back(tls: TlsEnds) -> None:
     assert receive(tls.receiver, 10, WAITALL) == (TEXT, OTHER_TYPE)
 
 
-def test_what_more_holds_back_is_not_sent_by_close(tls: TlsEnds) -> None:
+def test_close_does_not_send_an_open_record(tls: TlsEnds) -> None:
     """tls.msg_more_unsent. S2.5-1."""
     assert tls.sender.send(TEXT, MORE) == 10
     with pytest.raises(BlockingIOError):
@@ -66,7 +66,7 @@ def test_one_to_64_buffers(tls: TlsEnds) -> None:
         assert tls.receiver.recv(13 * count, WAITALL) == MESSAGE * count
 
 
-def test_two_mebibytes_wait_for_a_reader(tls: TlsEnds) -> None:
+def test_a_send_of_two_mebibytes_waits_for_a_reader(tls: TlsEnds) -> None:
     """tls.sendmsg_large. S2.2-13."""
     record = pattern(MAX_PLAINTEXT)
     for _ in range(128):

@@ -33,7 +33,7 @@ PAIRS = [
 ]
 
 
-def test_a_file_is_taken_without_a_reader(tls: TlsEnds) -> None:
+def test_a_file_is_accepted_without_a_reader(tls: TlsEnds) -> None:
     """tls.sendfile. S2.4-1, S2.2-13."""
     with Path(sys.executable).open("rb") as file:
         assert tls.sender.sendfile(file, 0, len(EXECUTABLE)) == len(EXECUTABLE)
@@ -50,7 +50,7 @@ def test_a_file_follows_data(tls: TlsEnds) -> None:
 
 
 @pytest.mark.parametrize(("chunk", "extra"), PAIRS)
-def test_a_file_goes_in_chunks(tls: TlsEnds, tmp_path: Path, chunk: int, extra: int) -> None:
+def test_a_file_is_sent_in_chunks(tls: TlsEnds, tmp_path: Path, chunk: int, extra: int) -> None:
     """tls.multi_chunk_sendfile. S2.4-1."""
     content, sent = pattern(chunk + extra), 0
     (tmp_path / "file").write_bytes(content)

@@ -15,7 +15,7 @@ CONTENT = pattern(MAX_PLAINTEXT)
 TEXT = b"test_send\0"
 
 
-def test_what_a_pipe_holds_is_sent(tls: TlsEnds, pipe: PipeEnds) -> None:
+def test_the_contents_of_a_pipe_are_sent(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_from_pipe. S2.4-2."""
     os.write(pipe.into, CONTENT)
     assert tls.sender.splice_from(pipe.out, MAX_PLAINTEXT) == MAX_PLAINTEXT
@@ -33,7 +33,7 @@ def test_bytes_are_spliced_one_by_one_into_an_open_record(tls: TlsEnds, pipe: Pi
     assert receive(tls.receiver)[0] == CONTENT[:32] + b"end"
 
 
-def test_what_two_pipes_hold_is_sent_in_order(tls: TlsEnds, pipe: PipeEnds) -> None:
+def test_the_contents_of_two_pipes_are_sent_in_order(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_from_pipe2."""
     with open_pipe() as other:
         for number, each in enumerate((pipe, other)):
@@ -51,14 +51,14 @@ def test_a_pipe_follows_data(tls: TlsEnds, pipe: PipeEnds) -> None:
     assert tls.receiver.recv(MAX_PLAINTEXT, WAITALL) == CONTENT
 
 
-def test_a_record_goes_into_a_pipe(tls: TlsEnds, pipe: PipeEnds) -> None:
+def test_a_record_is_spliced_into_a_pipe(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_to_pipe. S3.7-1."""
     assert tls.sender.send(CONTENT) == MAX_PLAINTEXT
     assert tls.receiver.splice_to(pipe.into, MAX_PLAINTEXT) == MAX_PLAINTEXT
     assert os.read(pipe.out, MAX_PLAINTEXT) == CONTENT
 
 
-def test_control_does_not_go_into_a_pipe(tls: TlsEnds, pipe: PipeEnds) -> None:
+def test_a_control_record_is_not_spliced_into_a_pipe(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_cmsg_to_pipe. S3.7-2."""
     assert send_typed(tls.sender, TEXT, OTHER_TYPE) == 10
     with fails(errno.EINVAL):
@@ -68,7 +68,7 @@ def test_control_does_not_go_into_a_pipe(tls: TlsEnds, pipe: PipeEnds) -> None:
     assert receive(tls.receiver, 10, WAITALL) == (TEXT, OTHER_TYPE)
 
 
-def test_control_that_is_open_does_not_go_into_a_pipe(tls: TlsEnds, pipe: PipeEnds) -> None:
+def test_an_opened_control_record_is_not_spliced_into_a_pipe(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_dec_cmsg_to_pipe. S3.7-2."""
     assert send_typed(tls.sender, TEXT, OTHER_TYPE) == 10
     with fails(errno.EIO):
@@ -78,7 +78,7 @@ def test_control_that_is_open_does_not_go_into_a_pipe(tls: TlsEnds, pipe: PipeEn
     assert receive(tls.receiver, 10, WAITALL) == (TEXT, OTHER_TYPE)
 
 
-def test_a_pipe_gets_what_a_receive_left(tls: TlsEnds, pipe: PipeEnds) -> None:
+def test_the_rest_of_a_record_is_spliced_into_a_pipe(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.recv_and_splice. S3.3-6."""
     assert tls.sender.send(CONTENT) == MAX_PLAINTEXT
     assert tls.receiver.recv(8192, WAITALL) == CONTENT[:8192]
@@ -86,7 +86,7 @@ def test_a_pipe_gets_what_a_receive_left(tls: TlsEnds, pipe: PipeEnds) -> None:
     assert os.read(pipe.out, 8192) == CONTENT[8192:]
 
 
-def test_a_pipe_gets_what_was_peeked_at(tls: TlsEnds, pipe: PipeEnds) -> None:
+def test_a_peeked_record_is_spliced_into_a_pipe(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.peek_and_splice. S3.5-1, S3.7-1."""
     for start in range(0, MAX_PLAINTEXT, 4096):
         assert tls.sender.send(CONTENT[start : start + 4096]) == 4096
@@ -96,7 +96,7 @@ def test_a_pipe_gets_what_was_peeked_at(tls: TlsEnds, pipe: PipeEnds) -> None:
     assert os.read(pipe.out, MAX_PLAINTEXT) == CONTENT
 
 
-def test_a_small_pipe_gets_a_record_piece_by_piece(tls: TlsEnds, pipe: PipeEnds) -> None:
+def test_a_record_is_spliced_into_a_small_pipe_in_pieces(tls: TlsEnds, pipe: PipeEnds) -> None:
     """tls.splice_to_pipe_small. S3.7-1."""
     pipe.resize(4096)
     got = b""

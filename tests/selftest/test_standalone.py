@@ -76,7 +76,7 @@ def test_the_payload_limit_stays_while_a_record_is_open(tcp_pair: MakePair) -> N
     assert sum(sizes) == 1024
 
 
-def test_the_ulp_waits_for_the_connection() -> None:
+def test_the_ulp_needs_a_connection() -> None:
     """standalone.non_established. S1.3-3, S1.3-5."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
@@ -93,13 +93,13 @@ def test_the_ulp_waits_for_the_connection() -> None:
             end.setsockopt(*ULP)
 
 
-def test_the_longest_struct_is_taken(tls_basic: KtlsEnds) -> None:
+def test_the_longest_struct_is_accepted(tls_basic: KtlsEnds) -> None:
     """standalone.keysizes. S1.2-2."""
     install(tls_basic.sender, TLS_TX, GCM12)
     install(tls_basic.receiver, TLS_RX, GCM12)
 
 
-def test_expect_no_pad_is_told_as_it_was_set(tls_basic: KtlsEnds) -> None:
+def test_expect_no_pad_is_returned_as_it_was_set(tls_basic: KtlsEnds) -> None:
     """standalone.no_pad. S1.4-15."""
     install(tls_basic.sender, TLS_TX, filled(AES_GCM_256, 0, TLS13))
     install(tls_basic.receiver, TLS_RX, filled(AES_GCM_256, 0, TLS13))
@@ -108,7 +108,7 @@ def test_expect_no_pad_is_told_as_it_was_set(tls_basic: KtlsEnds) -> None:
         assert tls_basic.receiver.getsockopt(SOL_TLS, EXPECT_NO_PAD, 4) == value
 
 
-def test_addresses_of_ipv6_stay() -> None:
+def test_ipv6_addresses_are_unchanged() -> None:
     """standalone.tls_v6ops. S1.3-11."""
     if not socket.has_dualstack_ipv6():
         pytest.skip("there is no IPv6")
@@ -138,7 +138,7 @@ def unread(end: KtlsSocket) -> int:
     return int.from_bytes(fcntl.ioctl(end.fileno(), termios.FIONREAD, bytes(4)), "little")
 
 
-def test_a_receive_from_before_the_key_takes_sealed_bytes(tls_basic: KtlsEnds) -> None:
+def test_a_receive_that_began_before_the_key_returns_sealed_bytes(tls_basic: KtlsEnds) -> None:
     """standalone.data_steal, with a thread in place of a process. S1.3-9."""
     sender, receiver = tls_basic.sender, tls_basic.receiver
     with blocked(lambda: receiver.recv(10_001, WAITALL)) as got:

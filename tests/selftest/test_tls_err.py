@@ -63,7 +63,7 @@ def tls_err(request: pytest.FixtureRequest, tcp_pair: MakePair) -> Wires:
     return wires
 
 
-def test_what_is_no_record_is_told_once(tls_err: Wires) -> None:
+def test_a_bad_header_is_reported_once(tls_err: Wires) -> None:
     """tls_err.bad_rec. S3.1-1, S3.1-5."""
     tls_err.inject(b"\x55" * 64)
     with fails(errno.EMSGSIZE):
@@ -72,7 +72,7 @@ def test_what_is_no_record_is_told_once(tls_err: Wires) -> None:
         tls_err.receiver.recv(64, DONTWAIT)
 
 
-def test_a_bad_tag_is_told_each_time(tls_err: Wires) -> None:
+def test_a_bad_tag_is_reported_each_time(tls_err: Wires) -> None:
     """tls_err.bad_auth. S3.2-2."""
     tls_err.inject(tls_err.spoilt(TEXT))
     for _ in range(2):
@@ -80,7 +80,7 @@ def test_a_bad_tag_is_told_each_time(tls_err: Wires) -> None:
             tls_err.receiver.recv(64)
 
 
-def test_a_large_receive_gives_what_is_before_a_bad_record(tls_err: Wires) -> None:
+def test_a_large_receive_returns_the_data_before_a_bad_record(tls_err: Wires) -> None:
     """tls_err.bad_in_large_read. S3.3-7."""
     tls_err.inject(tls_err.sealed(TEXT) + tls_err.sealed(TEXT[::-1]) + tls_err.spoilt(TEXT))
     assert tls_err.receiver.recv(384) == TEXT + TEXT[::-1]
@@ -89,7 +89,7 @@ def test_a_large_receive_gives_what_is_before_a_bad_record(tls_err: Wires) -> No
             tls_err.receiver.recv(384)
 
 
-def test_a_bad_control_record_is_bad_ahead_of_all_else(tls_err: Wires) -> None:
+def test_a_bad_tag_of_a_control_record_precedes_all_other_errors(tls_err: Wires) -> None:
     """tls_err.bad_cmsg. S3.3-7, S3.2-2."""
     good = tls_err.sealed(TEXT)
     assert send_typed(tls_err.sender, b"test_read\0", OTHER_TYPE) == 10
@@ -136,7 +136,7 @@ def test_half_a_record_is_not_readable_for_a_selector(tls_err: Wires) -> None:
     assert tls_err.receiver.recv(128) == pattern(128)
 
 
-def test_a_poll_sleeps_through_half_a_record(tls_err: Wires) -> None:
+def test_half_a_record_does_not_wake_a_poll(tls_err: Wires) -> None:
     """tls_err.poll_partial_rec_async, with a thread in place of a process. S3.1-6."""
     first, rest = tls_err.halves()
     with once_blocked(lambda: tls_err.inject(first)):

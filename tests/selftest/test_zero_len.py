@@ -71,7 +71,9 @@ def receiver_of(
 
 @pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
 @pytest.mark.parametrize("layout", RECEIVED)
-def test_empty_records_in_every_order(tcp_pair: MakePair, layout: str, version: int) -> None:
+def test_empty_records_are_received_in_every_order(
+    tcp_pair: MakePair, layout: str, version: int
+) -> None:
     """S3.3-12, S3.3-13.
 
     zero_len.data_data_data, zero_len.data_0ctrl_data, zero_len.0data_0data_0data,
@@ -85,7 +87,7 @@ def test_empty_records_in_every_order(tcp_pair: MakePair, layout: str, version: 
         receive(receiver, 128)
 
 
-def test_a_peek_passes_over_empty_records(tcp_pair: MakePair) -> None:
+def test_a_peek_skips_empty_records(tcp_pair: MakePair) -> None:
     """zero_len.peek. S3.3-12, S3.5-1."""
     _, receiver = receiver_of(tcp_pair, wire("0data_0data_data"))
     assert receiver.recv(128, PEEK | DONTWAIT) == HELLO
@@ -107,7 +109,7 @@ def test_a_peek_of_empty_records_alone_finds_nothing(tcp_pair: MakePair) -> None
     ("layout", "sizes"),
     [("0data_data", [0, 11]), ("0data_0data_data", [0, 0, 11]), ("0data_0data_0data", [0, 0, 0])],
 )
-def test_splice_takes_empty_records(
+def test_splice_consumes_empty_records(
     tcp_pair: MakePair, pipe: PipeEnds, layout: str, sizes: list[int]
 ) -> None:
     """zero_len.splice. S3.7-1."""
