@@ -30,12 +30,12 @@ class Verdict:
     wrong: list[str]
     """What has to be mended: in the package, or in the table."""
 
-    def __str__(self) -> str:
-        """Return the lines for people."""
+    def summary(self) -> str:
+        """Return the numbers, and the tests that are not counted as wrong."""
         lines = [f"{self.passed} passed, {self.engine} of them through the engine"]
-        lines += [f"known deviation: {test}" for test in self.known]
-        lines += [f"not passed by the standard library either: {test}" for test in self.excluded]
-        return "\n".join([*lines, *self.wrong])
+        lines += [f"  known deviation: {test}" for test in self.known]
+        lines += [f"  the same with the standard library: {test}" for test in self.excluded]
+        return "\n".join(lines)
 
 
 def judge(

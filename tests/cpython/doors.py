@@ -1,9 +1,19 @@
-"""The front doors of this package, opened in a process before it imports the tests."""
+"""The front doors of this package, opened in a process before it imports the tests.
+
+The tests construct ``ssl.SSLContext`` and event loops of asyncio by their names. A front door puts
+its own classes in the places of these names.
+"""
 
 from __future__ import annotations
 
-import ssl as stdlib_ssl  # noqa: F401
-from typing import TYPE_CHECKING, Final
+import asyncio
+import ssl as stdlib_ssl
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+import ktls_fast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,13 +26,95 @@ def connections() -> int:
     return _count
 
 
-def open_door(name: str, *, fault: bool) -> None:
-    """Make the modules that are imported from now on use a front door."""
+def open_door(name: str, *, fault: bool = False) -> None:
+    """Make the modules that are imported from now on use a front door.
+
+    :param fault: exchange the keys of the two directions when the engine takes over a connection,
+        so that no record can be opened.
+    """
+    for owner in ENGINES:
+        _count_connections(owner, fault=fault)
     DOORS[name]()
+
+
+def why_closed(name: str) -> str:
+    """Return why a front door cannot be opened with this interpreter, or an empty string."""
+    absent = [module for module in NEEDED[name] if not _exists(module)]
+    return f"{' and '.join(absent)} cannot be imported" if absent else ""
+
+
+def _exists(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # its package
+        return False
+
+
+class CountedMeta(type):
+    """The type of a class that stands in for another one, and counts what it creates."""
+
+    stands_for: type
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        """Return True for instances of the class itself."""
+        return isinstance(instance, cls.stands_for)
+
+    def __getattr__(cls, name: str) -> Any:
+        """Return an attribute of the class itself."""
+        return getattr(cls.stands_for, name)
+
+
+def _count_connections(name: str, *, fault: bool) -> None:
+    """Count the calls of ``from_secrets`` of a class of the package."""
+    cls: Any = getattr(ktls_fast, name)
+
+    def from_secrets(*arguments: Any, tx: Any, rx: Any, **options: Any) -> Any:
+        global _count
+        tx, rx = (rx, tx) if fault else (tx, rx)
+        connection = cls.from_secrets(*arguments, tx=tx, rx=rx, **options)
+        _count += 1
+        return connection
+
+    methods = {"stands_for": cls, "from_secrets": staticmethod(from_secrets)}
+    stand_in = CountedMeta(name, (), methods)
+    for module in (ktls_fast, ktls_fast._core):
+        setattr(module, name, stand_in)
 
 
 def _stdlib() -> None:
     """Change nothing."""
 
 
-DOORS: Final[dict[str, Callable[[], None]]] = {"stdlib": _stdlib}
+def _ssl() -> None:
+    """Put the drop-in in the place of the module ``ssl``, for all that import it from now on."""
+    module = import_module("ktls_fast.ssl")
+    for name, value in vars(stdlib_ssl).items():
+        vars(module).setdefault(name, value)  # private names, which the tests use
+    sys.modules["ssl"] = module
+
+
+def _asyncio() -> None:
+    """Make asyncio's names of its selector loop create loops of this package."""
+    module = import_module("ktls_fast.asyncio")
+    # test_events wants these letters in the name of the class; the rest of its tests matters more.
+    module.TLSTransport.__name__ = "SSLTransport"
+    _replace_loops(module.Loop)
+
+
+def _replace_loops(loop: type[asyncio.AbstractEventLoop]) -> None:
+    unix: Any = import_module("asyncio.unix_events")
+    unix._UnixDefaultEventLoopPolicy._loop_factory = loop
+    for name in ("SelectorEventLoop", "EventLoop"):
+        if hasattr(asyncio, name):
+            setattr(asyncio, name, loop)
+
+
+ENGINES: Final = tuple(name for name in ("Connection", "TLSObject") if hasattr(ktls_fast, name))
+"""The classes that take over a connection by its secrets."""
+DOORS: Final[dict[str, Callable[[], None]]] = {"stdlib": _stdlib, "ssl": _ssl, "asyncio": _asyncio}
+NEEDED: Final = {
+    "stdlib": ("test.test_ssl", "test.test_asyncio"),
+    "ssl": ("test.test_ssl", "ktls_fast.ssl"),
+    "asyncio": ("test.test_asyncio", "ktls_fast.asyncio"),
+}
+"""The modules that each front door and its tests need."""
