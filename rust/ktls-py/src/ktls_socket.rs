@@ -3,6 +3,7 @@
 pub(crate) mod backend_keyword;
 mod elsewhere;
 mod handle;
+mod options;
 mod receive;
 mod send;
 
@@ -10,27 +11,21 @@ use std::sync::Arc;
 
 use ktls_core::Errno;
 use ktls_core::socket::ReceiveBuffers;
-use ktls_core::socket::call::{SOL_TLS, SendControl};
 use ktls_net::{FdSocket, NetError, ProgressDeadline, Wait};
 use ktls_py_macros::from_stub;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use self::handle::SocketHandle;
 use self::send::check_address;
 use crate::arguments::{optional_small, record_limit, small};
 use crate::bell::PyBell;
-use crate::buffer::{InputBuffer, OutputBuffer, copy_bytes, take_fd};
+use crate::buffer::{InputBuffer, OutputBuffer, take_fd};
 use crate::errors::connection_error;
 use crate::memory::try_collect;
 use crate::offload_queue::PyOffloadQueue;
 use crate::sendfile;
 use crate::socket_call::{
     ReceivedMessage, as_kernel, check_all_apart, collect, controls, dup_of, size,
-};
-use crate::socket_option::{
-    INT_LEN, IPPROTO_TCP, OptionValue, SO_ERROR, SO_RCVLOWAT, SOL_SOCKET, TCP_ULP, int_answer,
-    int_of,
 };
 use crate::spent_bytes::SpentBytes;
 use crate::stat::{PyNamespace, stats_of};
@@ -93,24 +88,7 @@ impl PyKtlsSocket {
         value: &Bound<'_, PyAny>,
         #[pyo3(from_py_with = optional_small::<u32>)] optlen: Option<u32>,
     ) -> PyResult<()> {
-        match (level, optname) {
-            (IPPROTO_TCP, TCP_ULP) => {
-                let value: OptionValue<'_> = value.extract()?;
-                let value = value.bytes();
-                self.run(py, || self.inner.attach(value))
-            }
-            (SOL_TLS, _) => {
-                let value: OptionValue<'_> = value.extract()?;
-                let value = value.bytes();
-                self.run(py, || self.inner.set_option(optname, value))
-            }
-            (SOL_SOCKET, SO_RCVLOWAT) if !value.is_none() => {
-                let value: OptionValue<'_> = value.extract()?;
-                let bytes = int_of(value.bytes())?;
-                self.run(py, || self.inner.set_low_water(bytes))
-            }
-            _ => self.set_elsewhere(py, level, optname, value, optlen),
-        }
+        self.set_option(py, (level, optname), value, optlen)
     }
 
     fn getsockopt(
@@ -120,26 +98,7 @@ impl PyKtlsSocket {
         #[pyo3(from_py_with = small::<i32>)] optname: i32,
         buflen: usize,
     ) -> PyResult<Py<PyAny>> {
-        let room = if buflen == 0 { INT_LEN } else { buflen };
-        let answer = match (level, optname) {
-            (IPPROTO_TCP, TCP_ULP) => self.run(py, || self.inner.ulp(room))?.to_vec(),
-            (SOL_TLS, _) => self.run(py, || self.inner.option(optname, room))?,
-            (SOL_SOCKET, SO_ERROR) => int_answer(self.run(py, || self.inner.take_error())?, room),
-            (SOL_SOCKET, SO_RCVLOWAT) => int_answer(
-                i32::try_from(self.run(py, || self.inner.low_water())?).unwrap_or(i32::MAX),
-                room,
-            ),
-            _ => return self.ask_socket(py, "getsockopt", (level, optname, buflen)),
-        };
-        if buflen > 0 {
-            return Ok(copy_bytes(py, &answer)?.unbind());
-        }
-        let mut int = [0; INT_LEN];
-        int.iter_mut().zip(answer).for_each(|(to, from)| *to = from);
-        Ok(i32::from_ne_bytes(int)
-            .into_pyobject(py)?
-            .into_any()
-            .unbind())
+        self.option(py, (level, optname), buflen)
     }
 
     fn send(
@@ -157,14 +116,7 @@ impl PyKtlsSocket {
         data: InputBuffer<'_>,
         #[pyo3(from_py_with = small::<i32>)] flags: i32,
     ) -> PyResult<()> {
-        let kept = self.kept(py, std::slice::from_ref(&data))?;
-        let (data, flags) = (data.as_slice(), flags.cast_unsigned());
-        let mut limit = ProgressDeadline::whole(self.timeout.patience());
-        let mut taken = 0;
-        self.run(py, || {
-            self.inner
-                .send_all(data, &kept, flags, &mut limit, &mut taken)
-        })
+        self.send_whole(py, &data, flags)
     }
 
     // Called with `(data, address)` or `(data, flags, address)`.
@@ -192,15 +144,7 @@ impl PyKtlsSocket {
         address: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<usize> {
         address.map_or(Ok(()), check_address)?;
-        let buffers = collect::<InputBuffer<'_>>(buffers)?;
-        let ancdata = ancdata.map_or(Ok(Vec::new()), collect::<(i32, i32, InputBuffer<'_>)>)?;
-        let controls = ancdata.iter().map(|(level, kind, data)| SendControl {
-            level: *level,
-            kind: *kind,
-            data: data.as_slice(),
-        });
-        let controls = try_collect(controls)?;
-        self.send_slices(py, &buffers, &controls, flags)
+        self.send_message(py, buffers, ancdata, flags)
     }
 
     fn recv<'py>(
@@ -219,15 +163,7 @@ impl PyKtlsSocket {
         nbytes: isize,
         #[pyo3(from_py_with = small::<i32>)] flags: i32,
     ) -> PyResult<usize> {
-        let out = buffer.as_mut_slice();
-        let len = out.len();
-        let wanted = if nbytes == 0 { len } else { size(nbytes)? };
-        let out = out.get_mut(..wanted).ok_or_else(|| {
-            PyValueError::new_err(format!("{nbytes} bytes into a buffer of {len}"))
-        })?;
-        Ok(self
-            .recv_target(py, &mut ReceiveBuffers::new(&mut [out]), 0, flags)?
-            .len)
+        self.recv_front(py, buffer.as_mut_slice(), nbytes, flags)
     }
 
     fn recvmsg<'py>(

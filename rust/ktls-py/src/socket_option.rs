@@ -1,6 +1,7 @@
 //! Values of `setsockopt` and `getsockopt`.
 
 use ktls_core::Errno;
+use ktls_core::socket::options::INT_LEN;
 use pyo3::Borrowed;
 use pyo3::prelude::*;
 use pyo3::types::PyInt;
@@ -64,7 +65,5 @@ pub(crate) fn int_of(value: &[u8]) -> PyResult<i32> {
 
 pub(crate) const IPPROTO_TCP: i32 = 6;
 pub(crate) const TCP_ULP: i32 = 31;
-pub(crate) const SOL_SOCKET: i32 = 1;
 pub(crate) const SO_ERROR: i32 = 4;
 pub(crate) const SO_RCVLOWAT: i32 = 18;
-pub(crate) const INT_LEN: usize = 4;

@@ -143,7 +143,8 @@ pub fn check_plain<'a>(controls: impl IntoIterator<Item = SendControl<'a>>) -> R
     }
 }
 
-const SOL_SOCKET: i32 = 1;
+/// The level of options and control messages that every socket has.
+pub const SOL_SOCKET: i32 = 1;
 const SCM_RIGHTS: i32 = 1;
 const SCM_CREDENTIALS: i32 = 2;
 const SO_PRIORITY: i32 = 12;

@@ -261,13 +261,13 @@ const fn out_of_range(what: &'static str, value: u32, least: u32, most: u32) -> 
 const ZEROCOPY: &str = "TLS_TX_ZEROCOPY_RO";
 const NO_PAD: &str = "TLS_RX_EXPECT_NO_PAD";
 const MAX_PAYLOAD: &str = "TLS_TX_MAX_PAYLOAD_LEN";
-/// `TCP_ULP_NAME_MAX`
-const ULP_NAME_LEN: usize = 16;
+/// The largest length of the name of a ULP in bytes: `TCP_ULP_NAME_MAX`.
+pub const ULP_NAME_LEN: usize = 16;
 const ULP_ANSWER: [u8; ULP_NAME_LEN] = *b"tls\0\0\0\0\0\0\0\0\0\0\0\0\0";
 /// Version and cipher.
 const HEAD_LEN: usize = 4;
 /// The length of a C `int` in bytes.
-pub(super) const INT_LEN: usize = 4;
+pub const INT_LEN: usize = 4;
 const U16_LEN: usize = 2;
 /// RFC 8449 §4
 const SMALLEST_LIMIT: u32 = 64;

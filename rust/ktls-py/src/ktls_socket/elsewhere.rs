@@ -1,6 +1,7 @@
 //! Calls that are forwarded to TCP or to the system.
 
 use ktls_core::Errno;
+use ktls_core::socket::options::ULP_NAME_LEN;
 use pyo3::prelude::*;
 
 use super::PyKtlsSocket;
@@ -10,7 +11,7 @@ use crate::python_socket;
 impl PyKtlsSocket {
     /// Refuses calls that are impossible once the ULP is attached, because the socket is connected.
     pub(super) fn unless_attached(&self, errno: Errno, what: &str) -> PyResult<()> {
-        let ulp = self.inner.ulp(ULP_NAME).map_err(connection_error)?;
+        let ulp = self.inner.ulp(ULP_NAME_LEN).map_err(connection_error)?;
         if ulp.is_empty() {
             return Ok(());
         }
@@ -44,5 +45,3 @@ impl PyKtlsSocket {
         python_socket::call(py, &fd, method, args)
     }
 }
-
-const ULP_NAME: usize = 16;

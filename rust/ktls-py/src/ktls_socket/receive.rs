@@ -3,6 +3,7 @@
 use ktls_core::Errno;
 use ktls_core::socket::{ReceiveBuffers, ReceiveResult};
 use ktls_net::ProgressDeadline;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::PyKtlsSocket;
@@ -34,6 +35,24 @@ impl PyKtlsSocket {
         })?;
         let received = received.ok_or_else(|| refused(Errno::Io, "nothing was received"))?;
         Ok((data, received))
+    }
+
+    /// Receives into the first `wanted` bytes of `out`; 0 means all of it.
+    pub(super) fn recv_front(
+        &self,
+        py: Python<'_>,
+        out: &mut [u8],
+        wanted: isize,
+        flags: i32,
+    ) -> PyResult<usize> {
+        let len = out.len();
+        let count = if wanted == 0 { len } else { size(wanted)? };
+        let out = out.get_mut(..count).ok_or_else(|| {
+            PyValueError::new_err(format!("{wanted} bytes into a buffer of {len}"))
+        })?;
+        let mut target = [out];
+        let received = self.recv_target(py, &mut ReceiveBuffers::new(&mut target), 0, flags)?;
+        Ok(received.len)
     }
 
     pub(super) fn recv_target(

@@ -9,6 +9,7 @@ use pyo3::types::PyTuple;
 use super::PyKtlsSocket;
 use crate::buffer::InputBuffer;
 use crate::memory::try_collect;
+use crate::socket_call::collect;
 
 impl PyKtlsSocket {
     pub(super) fn send_slices(
@@ -26,6 +27,42 @@ impl PyKtlsSocket {
             self.inner
                 .send_kept(&slices, &kept, controls, flags, &mut limit)
         })
+    }
+
+    /// Sends all of `data`, up to the timeout of the socket for the whole.
+    pub(super) fn send_whole(
+        &self,
+        py: Python<'_>,
+        data: &InputBuffer<'_>,
+        flags: i32,
+    ) -> PyResult<()> {
+        let kept = self.kept(py, std::slice::from_ref(data))?;
+        let (data, flags) = (data.as_slice(), flags.cast_unsigned());
+        let mut limit = ProgressDeadline::whole(self.timeout.patience());
+        let mut taken = 0;
+        self.run(py, || {
+            self.inner
+                .send_all(data, &kept, flags, &mut limit, &mut taken)
+        })
+    }
+
+    /// Sends an iterable of buffers with an iterable of control messages.
+    pub(super) fn send_message(
+        &self,
+        py: Python<'_>,
+        buffers: &Bound<'_, PyAny>,
+        ancdata: Option<&Bound<'_, PyAny>>,
+        flags: i32,
+    ) -> PyResult<usize> {
+        let buffers = collect::<InputBuffer<'_>>(buffers)?;
+        let ancdata = ancdata.map_or(Ok(Vec::new()), collect::<(i32, i32, InputBuffer<'_>)>)?;
+        let controls = ancdata.iter().map(|(level, kind, data)| SendControl {
+            level: *level,
+            kind: *kind,
+            data: data.as_slice(),
+        });
+        let controls = try_collect(controls)?;
+        self.send_slices(py, &buffers, &controls, flags)
     }
 
     /// Returns the buffers that a queue may use without a copy.
