@@ -36,6 +36,7 @@ mod relay_arguments;
 mod scan;
 mod sealer;
 mod sendfile;
+mod shared_sealer;
 mod simulate;
 mod socket_call;
 mod socket_option;

@@ -1,14 +1,10 @@
 //! `Sealer` and `SealedBatch`.
 
-use std::sync::{Arc, Mutex};
-
 use ktls_aead::PROVIDER;
-use ktls_core::crypto_info::check_record_type;
 use ktls_core::record::RecordPlaintext;
 use ktls_core::suite::KeyLimits;
 use ktls_core::wire::MAX_PLAINTEXT;
 use ktls_core::{Errno, Sealer};
-use ktls_net::fork::{CountedCall, Ownership};
 use ktls_py_macros::from_stub;
 use pyo3::marker::Ungil;
 use pyo3::prelude::*;
@@ -22,17 +18,12 @@ use crate::lazy::FrontOfBuffer;
 use crate::lock::locked;
 use crate::memory::try_collect;
 use crate::scan;
+use crate::shared_sealer::{SealerCall, SharedSealer};
 use crate::threads::ThreadCount;
 
 #[from_stub]
 #[pyclass(frozen, weakref, name = "Sealer", module = "ktls_fast")]
-pub(crate) struct PySealer {
-    inner: Mutex<Sealer>,
-    overhead: usize,
-    version: u16,
-    /// Ensures that only one of two processes seals: both would use the same nonces.
-    owner: Arc<Ownership>,
-}
+pub(crate) struct PySealer(SharedSealer);
 
 #[from_stub(Sealer)]
 #[pymethods]
@@ -48,12 +39,7 @@ impl PySealer {
         let soft = limits.soft.min(hard - hard.div_ceil(8));
         let limits = KeyLimits { soft, hard };
         let sealer = Sealer::new(info.0, &PROVIDER)?.with_limits(limits);
-        Ok(Self {
-            overhead: sealer.overhead(),
-            version: sealer.version(),
-            inner: Mutex::new(sealer),
-            owner: Ownership::new(),
-        })
+        Ok(Self(SharedSealer::new(sealer)))
     }
 
     #[getter]
@@ -73,7 +59,7 @@ impl PySealer {
 
     #[getter]
     fn overhead(&self) -> usize {
-        self.overhead
+        self.0.overhead()
     }
 
     fn seal<'py>(
@@ -83,7 +69,7 @@ impl PySealer {
         #[pyo3(from_py_with = small::<u8>)] record_type: u8,
     ) -> PyResult<Bound<'py, PyAny>> {
         let data = data.as_slice();
-        let room = data.len().min(MAX_PLAINTEXT) + self.overhead;
+        let room = data.len().min(MAX_PLAINTEXT) + self.0.overhead();
         new_bytes(py, room, |out| self.seal_to(py, record_type, data, out))
     }
 
@@ -118,14 +104,15 @@ impl PySealer {
             (Some(offsets), Some(lengths)) => (offsets.values(), lengths.values()),
             (None, None) if types.is_none() => {
                 let size = cut_size(record_size)?;
-                self.check_type(record_type)?;
+                self.0.check_type(record_type).map_err(CoreError)?;
+                let overhead = self.0.overhead();
                 let pieces = data.chunks(size).map(|plaintext| RecordPlaintext {
                     record_type,
                     plaintext,
                 });
                 let lengths = RecordLengths::Even {
-                    size: size + self.overhead,
-                    total: data.len() + pieces.len() * self.overhead,
+                    size: size + overhead,
+                    total: data.len() + pieces.len() * overhead,
                 };
                 return self.seal_pieces(py, pieces, lengths, data, out, threads);
             }
@@ -146,19 +133,20 @@ impl PySealer {
         };
         pieces
             .iter()
-            .try_for_each(|piece| self.check_type(piece.record_type))?;
+            .try_for_each(|piece| self.0.check_type(piece.record_type))
+            .map_err(CoreError)?;
         // Plaintexts that are too long for a record are refused later.
         let lengths = pieces
             .iter()
-            .map(|piece| (piece.plaintext.len() + self.overhead) as u16);
+            .map(|piece| (piece.plaintext.len() + self.0.overhead()) as u16);
         let lengths = RecordLengths::Each(try_collect(lengths)?);
         let pieces = pieces.iter().copied();
         self.seal_pieces(py, pieces, lengths, data, out, threads)
     }
 
     fn rekey(&self, py: Python<'_>, info: InfoArg) -> PyResult<()> {
-        let _call = self.enter()?;
-        let rekeyed = locked(py, &self.inner, 0, |sealer| sealer.rekey(info.0, &PROVIDER));
+        let call = self.begin_call()?;
+        let rekeyed = locked(py, call.sealer, 0, |sealer| sealer.rekey(info.0, &PROVIDER));
         Ok(rekeyed.map_err(CoreError)?)
     }
 
@@ -175,23 +163,19 @@ impl PySealer {
         data: &[u8],
         out: &mut [u8],
     ) -> PyResult<usize> {
-        self.check_type(record_type)?;
-        let _call = self.enter()?;
+        self.0.check_type(record_type).map_err(CoreError)?;
+        let call = self.begin_call()?;
         let seal = |sealer: &mut Sealer| sealer.seal(record_type, data, out);
-        Ok(locked(py, &self.inner, data.len(), seal).map_err(CoreError)?)
-    }
-
-    fn check_type(&self, record_type: u8) -> Result<(), CoreError> {
-        Ok(check_record_type(self.version, record_type)?)
+        Ok(locked(py, call.sealer, data.len(), seal).map_err(CoreError)?)
     }
 
     fn look<R: Ungil>(&self, py: Python<'_>, at: fn(&Sealer) -> R) -> PyResult<R> {
-        self.owner.check_reachable().map_err(connection_error)?;
-        Ok(locked(py, &self.inner, 0, |sealer| at(sealer)))
+        let sealer = self.0.for_reading().map_err(connection_error)?;
+        Ok(locked(py, sealer, 0, |sealer| at(sealer)))
     }
 
-    fn enter(&self) -> PyResult<CountedCall> {
-        self.owner.enter().map_err(connection_error)
+    fn begin_call(&self) -> PyResult<SealerCall<'_>> {
+        self.0.begin_call().map_err(connection_error)
     }
 
     fn seal_pieces<'a, 'py>(
@@ -203,13 +187,13 @@ impl PySealer {
         out: Option<Bound<'py, PyAny>>,
         threads: ThreadCount,
     ) -> PyResult<SealedBatch> {
-        let _call = self.enter()?;
+        let call = self.begin_call()?;
         let count = pieces.len();
         // Many short records are work, even if they contain little data.
-        let work = data.len() + count * self.overhead;
+        let work = data.len() + count * self.0.overhead();
         let seal = |out: &mut [u8]| {
             let seal = |sealer: &mut Sealer| threads.seal(sealer, pieces.clone(), out);
-            locked(py, &self.inner, work, seal).map_err(CoreError)
+            locked(py, call.sealer, work, seal).map_err(CoreError)
         };
         let (buffer, held, written) = match out {
             Some(object) => {
@@ -220,7 +204,7 @@ impl PySealer {
                 (object, Some(output), written)
             }
             None => {
-                let measured = locked(py, &self.inner, work, |sealer| {
+                let measured = locked(py, call.sealer, work, |sealer| {
                     sealer.measure(pieces.clone())
                 });
                 let need = measured.map_err(CoreError)?.1;

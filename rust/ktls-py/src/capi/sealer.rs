@@ -1,26 +1,18 @@
 //! Sealing from C.
 
 use std::ffi::c_int;
-use std::sync::{Arc, Mutex};
 
 use ktls_aead::PROVIDER;
-use ktls_core::crypto_info::check_record_type;
 use ktls_core::record::RecordPlaintext;
 use ktls_core::wire::MAX_PLAINTEXT;
 use ktls_core::{Errno, Sealer};
-use ktls_net::fork::Ownership;
 
 use super::{CRefusal, check_apart, count, info_of, owned, slice, slice_mut, status};
 use crate::lock::guard;
+use crate::shared_sealer::SharedSealer;
 
 /// `ktls_sealer`
-pub(super) struct CSealer {
-    inner: Mutex<Sealer>,
-    overhead: usize,
-    version: u16,
-    /// Ensures that only one of two processes seals: both would use the same nonces.
-    owner: Arc<Ownership>,
-}
+pub(super) struct CSealer(SharedSealer);
 
 /// `ktls_piece`
 #[repr(C)]
@@ -33,13 +25,8 @@ pub(super) struct CPiece {
 pub(super) unsafe extern "C" fn sealer_new(info: *const u8, len: usize) -> *mut CSealer {
     let made = || -> Result<CSealer, CRefusal> {
         // SAFETY: the header says that `len` bytes can be read at `info`.
-        let inner = Sealer::new(unsafe { info_of(info, len) }?, &PROVIDER)?;
-        Ok(CSealer {
-            overhead: inner.overhead(),
-            version: inner.version(),
-            inner: Mutex::new(inner),
-            owner: Ownership::new(),
-        })
+        let sealer = Sealer::new(unsafe { info_of(info, len) }?, &PROVIDER)?;
+        Ok(CSealer(SharedSealer::new(sealer)))
     };
     owned(made())
 }
@@ -59,17 +46,17 @@ pub(super) unsafe extern "C" fn sealer_rekey(
     // SAFETY: a sealer that was not freed; all access to what changes in it is by its lock.
     let sealer = unsafe { &*sealer };
     let rekey = || -> Result<(), CRefusal> {
-        let _call = sealer.owner.enter()?;
+        let call = sealer.0.begin_call()?;
         // SAFETY: the header says that `len` bytes can be read at `info`.
         let info = unsafe { info_of(info, len) }?;
-        Ok(guard(&sealer.inner).rekey(info, &PROVIDER)?)
+        Ok(guard(call.sealer).rekey(info, &PROVIDER)?)
     };
     status(rekey())
 }
 
 pub(super) unsafe extern "C" fn sealer_overhead(sealer: *const CSealer) -> usize {
     // SAFETY: as in `sealer_rekey`.
-    unsafe { &*sealer }.overhead
+    unsafe { &*sealer }.0.overhead()
 }
 
 pub(super) unsafe extern "C" fn seal_batch(
@@ -83,9 +70,9 @@ pub(super) unsafe extern "C" fn seal_batch(
     // SAFETY: as in `sealer_rekey`; the header says that `len` pieces can be read.
     let (sealer, pieces) = unsafe { (&*sealer, slice(pieces, len)) };
     let seal = || -> Result<usize, CRefusal> {
-        let _call = sealer.owner.enter()?;
+        let call = sealer.0.begin_call()?;
         for piece in pieces {
-            piece.check(sealer.version)?;
+            piece.check(&sealer.0)?;
             check_apart(piece.data, piece.len, out, room)?;
         }
         // SAFETY: the header says that so much can be written at `out` and, unless NULL, at
@@ -93,7 +80,7 @@ pub(super) unsafe extern "C" fn seal_batch(
         // checked.
         let (out, lengths) = unsafe { (slice_mut(out, room), slice_mut(lengths, len)) };
         let mut places = lengths.iter_mut();
-        let sealed = guard(&sealer.inner).seal_batch(pieces.iter().map(CPiece::get), out, |at| {
+        let sealed = guard(call.sealer).seal_batch(pieces.iter().map(CPiece::get), out, |at| {
             if let Some(length) = places.next() {
                 *length = at.len();
             }
@@ -105,8 +92,8 @@ pub(super) unsafe extern "C" fn seal_batch(
 
 impl CPiece {
     /// Must be called before a reference is made from its pointer.
-    fn check(&self, version: u16) -> Result<(), CRefusal> {
-        check_record_type(version, self.record_type)?;
+    fn check(&self, sealer: &SharedSealer) -> Result<(), CRefusal> {
+        sealer.check_type(self.record_type)?;
         let (len, max) = (self.len, MAX_PLAINTEXT);
         if len > max {
             return Err(ktls_core::Error::FragmentTooLong { len, max }.into());
