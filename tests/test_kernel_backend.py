@@ -1,13 +1,16 @@
 """The choice of a backend by ``ktls_socket``, and the kernel's if the host has one."""
 
 import errno
+import pickle
 import socket
 from collections.abc import Callable
+from selectors import EVENT_READ
 from typing import Any, cast
 
 import pytest
 
 from ktls_fast import (
+    Connection,
     KeyExpiredError,
     KeyLimitError,
     KtlsError,
@@ -19,6 +22,7 @@ from ktls_fast import (
     ktls_socket,
 )
 from ktls_fast._kernel_socket import KernelSocket
+from ktls_fast.selectors import KtlsSelector
 from tests.ktls_ends import (
     KEY_UPDATE,
     SOL_TLS,
@@ -130,7 +134,62 @@ def test_the_deprecated_keyword_warns_and_chooses_like_the_function(
         old = cast("Make", KtlsSocket)(tcp_pair()[0], backend=backend)
     assert [warning.filename for warning in told] == [__file__]
     with old, over(tcp_pair()[0], backend=backend) as new:
-        assert type(old) is type(new)
+        assert isinstance(old, type(new))
+        assert isinstance(old, KtlsSocket)
+        assert (repr(old)[:14], old.backend) == (repr(new)[:14], new.backend)
+
+
+@pytest.mark.parametrize("backend", ["auto", "kernel"])
+def test_the_socket_of_the_old_keyword_is_both_of_the_kernel_and_a_ktls_socket(
+    backend: str, host: SetHost, tcp_pair: MakePair
+) -> None:
+    host(True)
+    near, far = tcp_pair()
+    near.settimeout(7.5)
+    with pytest.warns(DeprecationWarning, match=KEYWORD):
+        old = cast("Make", KtlsSocket)(near, backend=backend)
+    with old, old.dup() as other:
+        assert other.gettimeout() == 7.5
+        assert other.fileno() != old.fileno()
+        for sock in (old, other):
+            assert isinstance(sock, KtlsSocket)
+            assert isinstance(sock, KernelSocket)
+            assert isinstance(sock, socket.socket)
+            assert issubclass(type(sock), KernelSocket)
+            assert not isinstance(sock, Connection)
+            assert repr(sock) == f"<KernelSocket fd={sock.fileno()} backend=kernel>"
+            sock.sendall(b"data")
+            assert far.recv(9) == b"data"
+        with pytest.raises(TypeError, match="pickle"):
+            pickle.dumps(sock)
+        with over(tcp_pair()[0], backend="kernel") as new:
+            assert not isinstance(new, KtlsSocket)
+
+
+def test_a_closed_socket_of_the_old_keyword_has_no_duplicate(
+    host: SetHost, tcp_pair: MakePair
+) -> None:
+    host(True)
+    with pytest.warns(DeprecationWarning, match=KEYWORD):
+        old = cast("Make", KtlsSocket)(tcp_pair()[0], backend="kernel")
+    old.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        old.dup()
+
+
+def test_a_selector_takes_the_socket_of_the_old_keyword_for_an_ordinary_file(
+    host: SetHost, tcp_pair: MakePair
+) -> None:
+    host(True)
+    near, far = tcp_pair()
+    with pytest.warns(DeprecationWarning, match=KEYWORD):
+        old = cast("Make", KtlsSocket)(near, backend="kernel")
+    with old, KtlsSelector() as selector:
+        selector.register(old, EVENT_READ)
+        assert selector.select(0) == []
+        far.sendall(b"data")
+        assert [key.fileobj for key, _ in selector.select(60)] == [old]
+        selector.unregister(old)
 
 
 def test_the_deprecated_keyword_accepts_what_the_class_accepts(

@@ -38,6 +38,7 @@ from ._core import (
 from ._core import (
     __pyx_capi__ as __pyx_capi__,  # for Cython's cimport
 )
+from ._lazy import LazyModule as _LazyModule
 from ._moved import install as _install_old_names
 from ._worker_exit import finish_in_workers as _finish_in_workers
 from .constants import (
@@ -73,6 +74,8 @@ if _typing.TYPE_CHECKING:
     import socket
 
     from ._kernel_socket import KernelSocket
+else:
+    socket = _LazyModule("socket")  # as slow to import as this package
 
 __all__ = [
     "SOL_TLS",
@@ -152,8 +155,6 @@ def connect(
     :raises HandshakeError: EPROTO: the handshake failed; the text says why.
     :raises OSError: the errors of :func:`socket.create_connection`.
     """
-    import socket  # as slow to import as this package; a caller of accept has imported it
-
     sock = socket.create_connection(address, timeout)
     with sock:  # closes the socket after an error only: a Connection detaches it
         _disable_nagle(sock)
@@ -182,8 +183,6 @@ def accept(sock: "socket.socket", config: ServerConfig) -> Connection:
 
 def _disable_nagle(sock: "socket.socket") -> None:
     """Disable Nagle's algorithm, which would delay the end of a record until an ACK arrives."""
-    import socket
-
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

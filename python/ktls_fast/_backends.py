@@ -13,13 +13,19 @@ import warnings
 from typing import TYPE_CHECKING, Final, Literal
 
 from ._core import KtlsSocket, Namespace, OffloadQueue, _answer_backend_keyword
+from ._lazy import LazyModule
 from ._messages import quoted
 from .errors import KtlsError
 
 if TYPE_CHECKING:
     import socket
 
-    from ._kernel_socket import KernelSocket
+    from . import _kernel_as_ktls_socket, _kernel_socket
+else:
+    socket = LazyModule("socket")
+    # They need Linux, and few programs need them.
+    _kernel_socket = LazyModule("ktls_fast._kernel_socket")
+    _kernel_as_ktls_socket = LazyModule("ktls_fast._kernel_as_ktls_socket")
 
 __all__ = ["BACKENDS", "VARIABLE", "Backend", "ktls_socket"]
 
@@ -38,7 +44,7 @@ def ktls_socket(
     namespace: Namespace | None = None,
     device: OffloadQueue | None = None,
     record_limit: int | None = None,
-) -> "KtlsSocket | KernelSocket":
+) -> "KtlsSocket | _kernel_socket.KernelSocket":
     """Turn ``sock`` into a TLS socket of the engine or of the host's kernel; ``sock`` is detached.
 
     Both classes have the same methods, results and exceptions; ``docs/kernel-differences.md``
@@ -57,13 +63,8 @@ def ktls_socket(
     :raises KtlsError: with the backend ``"kernel"``: ENOENT if the kernel has no TLS, EINVAL for an
         argument that only the engine takes. ``sock`` is not detached.
     """
-    if device is not None or record_limit is not None:
-        _check_engine_only(backend, device, record_limit)
-        backend = "engine"
-    if _chooses_kernel(sock, backend, namespace):
-        from ._kernel_socket import KernelSocket  # needs Linux, and few programs need it
-
-        return KernelSocket.over(sock)
+    if _chooses_kernel(sock, backend, namespace, device, record_limit):
+        return _kernel_socket.KernelSocket.over(sock)
     return KtlsSocket(sock, namespace=namespace, device=device, record_limit=record_limit)
 
 
@@ -77,7 +78,16 @@ def _check_engine_only(backend: str, device: OffloadQueue | None, record_limit: 
     raise KtlsError(errno.EINVAL, msg)
 
 
-def _chooses_kernel(sock: object, backend: str, namespace: Namespace | None) -> bool:
+def _chooses_kernel(
+    sock: object,
+    backend: str,
+    namespace: Namespace | None,
+    device: OffloadQueue | None,
+    record_limit: int | None,
+) -> bool:
+    if device is not None or record_limit is not None:
+        _check_engine_only(backend, device, record_limit)
+        backend = "engine"
     chosen = _check_backend("backend", backend)
     if chosen == "auto":
         chosen = _check_backend(VARIABLE, os.environ.get(VARIABLE, "auto"))
@@ -108,8 +118,6 @@ def _require_kernel(namespace: Namespace | None) -> None:
 
 def _kernel_suits(sock: object) -> bool:
     """Return True if the kernel can do for ``sock`` everything that the engine can."""
-    import socket
-
     from ._kernel_tls import can_rekey
 
     if not isinstance(sock, socket.socket) or sock.type != socket.SOCK_STREAM:
@@ -123,14 +131,19 @@ def _handle_backend_keyword(
     namespace: Namespace | None,
     device: OffloadQueue | None,
     record_limit: int | None,
-) -> "KtlsSocket | KernelSocket":
-    """Handle the deprecated call ``KtlsSocket(sock, backend=...)``; to be removed in 0.3."""
+) -> "KtlsSocket | _kernel_as_ktls_socket.KernelSocketAsKtlsSocket":
+    """Handle the deprecated call ``KtlsSocket(sock, backend=...)``; to be removed in 0.3.
+
+    The result is an instance of :class:`KtlsSocket` for ``isinstance``, also if it is the kernel's.
+    """
     msg = (
         "KtlsSocket always uses the engine: leave backend= out,"
         " or call ktls_fast.ktls_socket(sock, backend)"
     )
     warnings.warn(msg, DeprecationWarning, stacklevel=2)
-    return ktls_socket(sock, backend, namespace=namespace, device=device, record_limit=record_limit)
+    if _chooses_kernel(sock, backend, namespace, device, record_limit):
+        return _kernel_as_ktls_socket.KernelSocketAsKtlsSocket.over(sock)
+    return KtlsSocket(sock, namespace=namespace, device=device, record_limit=record_limit)
 
 
 _answer_backend_keyword(_handle_backend_keyword)

@@ -667,8 +667,8 @@ class KtlsSocket:
             seals beyond what the AEAD protects (RFC 8446 §5.5); ``TlsTxPastKeyLimit`` in
             :func:`tls_stat` counts these records.
         :param backend: deprecated, to be removed in 0.3. With it, the call emits a
-            ``DeprecationWarning`` and returns the result of :func:`ktls_fast.ktls_socket`, which
-            for ``"kernel"`` is not a ``KtlsSocket``.
+            ``DeprecationWarning`` and chooses as :func:`ktls_fast.ktls_socket` does. The socket of
+            the kernel is a ``KernelSocket``, which ``isinstance`` takes for a ``KtlsSocket`` too.
         :raises ValueError: the socket is closed, or ``record_limit`` is below 0 or above 2**64 - 1.
         :raises KtlsError: EBUSY if ``device`` was created before a fork, in another process.
         """

@@ -20,6 +20,8 @@ from .errors import BadRecordError, KeyExpiredError, KtlsError, RecordTooLargeEr
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
     from typing_extensions import Buffer
+else:
+    FileDescriptorLike = Buffer = Any  # for typing.get_type_hints
 
 __all__ = ["KernelSocket"]
 

@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterator, Mapping
 from select import POLLIN, POLLOUT, poll
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector, SelectorKey
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from ._core import Connection, KtlsSocket, _Bell
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
+else:
+    FileDescriptorLike = Any  # for typing.get_type_hints
 
 __all__ = ["KtlsSelector"]
 
@@ -57,7 +59,7 @@ class KtlsSelector(BaseSelector):
             msg = f"{fileobj!r} (FD {fd}) is already registered"
             raise KeyError(msg)
         self._keys.by_fd[fd] = key
-        if isinstance(fileobj, _TLS_TYPES):
+        if _knows_readiness(fileobj):
             fileobj._watch(self._bell)
         self._bell.ring()
         return key
@@ -133,7 +135,7 @@ class KtlsSelector(BaseSelector):
         ready: ReadyList = []
         for key in list(self._keys.by_fd.values()):
             watch = _MASKS[key.events]
-            if isinstance(key.fileobj, _TLS_TYPES):
+            if _knows_readiness(key.fileobj):
                 try:
                     now, watch = key.fileobj._readiness(watch)
                 except OSError:
@@ -154,11 +156,11 @@ class KtlsSelector(BaseSelector):
         return [
             (key, _events_of(mask, key))
             for key, mask in keys
-            if key and not isinstance(key.fileobj, _TLS_TYPES)
+            if key and not _knows_readiness(key.fileobj)
         ]
 
     def _forget(self, key: SelectorKey) -> None:
-        if isinstance(key.fileobj, _TLS_TYPES):
+        if _knows_readiness(key.fileobj):
             key.fileobj._unwatch(self._bell)
 
 
@@ -183,6 +185,14 @@ class _KeysByFile(Mapping["FileDescriptorLike", SelectorKey]):
 
     def __len__(self) -> int:
         return len(self.by_fd)
+
+
+def _knows_readiness(fileobj: object) -> TypeGuard[KtlsSocket | Connection]:
+    """Return True if the file knows its readiness better than the system does.
+
+    ``isinstance`` would also be True for the kernel's socket of ``KernelSocketAsKtlsSocket``.
+    """
+    return issubclass(type(fileobj), (KtlsSocket, Connection))
 
 
 def _fd_of(fileobj: FileDescriptorLike) -> int:
@@ -210,6 +220,4 @@ def _events_of(mask: int, key: SelectorKey) -> int:
     return (read | write) & key.events
 
 
-_TLS_TYPES = (KtlsSocket, Connection)
-"""Types that know their readiness better than the system does."""
 _MASKS = {EVENT_READ: POLLIN, EVENT_WRITE: POLLOUT, EVENT_READ | EVENT_WRITE: POLLIN | POLLOUT}

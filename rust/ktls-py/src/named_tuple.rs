@@ -32,7 +32,7 @@ impl NamedTuple {
     }
 
     fn make(&self, py: Python<'_>) -> PyResult<Py<PyType>> {
-        let module = [("module", "ktls_fast._core")].into_py_dict(py)?;
+        let module = [("module", "ktls_fast")].into_py_dict(py)?;
         let namedtuple = py.import("collections")?.getattr("namedtuple")?;
         let names: Vec<_> = self.fields.iter().map(|(name, _)| *name).collect();
         let made = namedtuple.call((self.name, names), Some(&module))?;
