@@ -3,58 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
-import pytest
-
-from benches import machine, plot, report, table, targets
+from benches import machine, plot, report, runner, table, targets
 from benches.registry import BENCHES
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-PYTEST_OPTIONS = [
-    "-qq",
-    "--capture=no",
-    "--exitfirst",
-    "-Wdefault::pytest_benchmark.logger.PytestBenchmarkWarning",
-    "--no-header",
-    "-oconsole_output_style=classic",
-    "--benchmark-quiet",
-    "--benchmark-disable-gc",
-    "--benchmark-timer=benches.clock.now",
-    "--timeout=600",
-]
 
 
 def main() -> int:
-    """Run the chosen benches and return pytest's exit status.
-
-    After a failed run no table is printed.
-    """
+    """Run the chosen benches, and print their tables and the targets."""
     arguments = _arguments()
     print(machine.header(f"python -m benches {' '.join(sys.argv[1:])}".rstrip()))
     reports = {}
     for name in arguments.benches or BENCHES:
-        status = measure(name, quick=arguments.quick)
-        if status != pytest.ExitCode.OK:
-            return status
+        measure(name, quick=arguments.quick)
         reports[name] = show(name, quick=arguments.quick)
     print(targets.table(reports))
-    return pytest.ExitCode.OK
+    return 0
 
 
-def measure(name: str, *, quick: bool) -> int:
-    """Run a bench by pytest-benchmark, which writes the JSON, and return the exit status."""
+def measure(name: str, *, quick: bool) -> None:
+    """Run a bench and write the JSON."""
     RESULTS.mkdir(exist_ok=True)
-    path = Path(f"{_stem(name, quick=quick)}.json")
-    if all(case.missing for group in BENCHES[name].groups(quick) for case in group):
-        path.write_text('{"benchmarks": []}')
-        return pytest.ExitCode.OK
-    options = [f"--bench={name}", f"--benchmark-json={path}"]
-    if quick:
-        options.append("--quick-bench")
-    return pytest.main([str(HERE / "bench_cases.py"), *PYTEST_OPTIONS, *options])
+    result = runner.run(BENCHES[name], quick=quick)
+    Path(f"{_stem(name, quick=quick)}.json").write_text(json.dumps(result, indent=4))
 
 
 def show(name: str, *, quick: bool) -> report.BenchReport:

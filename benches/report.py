@@ -1,4 +1,4 @@
-"""Reports from the JSON of pytest-benchmark: the cost of each case, and comparisons."""
+"""Reports from the JSON of a run: the cost of each case, and comparisons."""
 
 from __future__ import annotations
 
