@@ -213,3 +213,6 @@ impl SendingStream for QueuedStream<'_> {
         self.socket.set_sealer(sealer);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,12 @@
 //! One connection's way through the queue.
 
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use ktls_core::Fifo;
-use ktls_core::offload::BoundedRing;
 use ktls_core::socket::QueuedRecord;
 use rustix::io::Errno;
 use rustix::net::Shutdown;
@@ -40,7 +40,8 @@ pub(crate) struct ConnRing {
 
 #[derive(Debug)]
 struct RingState {
-    ring: BoundedRing<QueuedRecord>,
+    /// In order. May be more than the depth of the queue: see [`ConnRing::submit`].
+    records: VecDeque<QueuedRecord>,
     /// While a worker has it.
     work: Option<WorkInFlight>,
     fd: Option<Arc<OwnedFd>>,
@@ -77,7 +78,7 @@ impl ConnRing {
             shared: Arc::clone(shared),
             worker,
             state: Mutex::new(RingState {
-                ring: BoundedRing::new(shared.shape.depth),
+                records: VecDeque::new(),
                 work: None,
                 fd: Some(Arc::new(fd)),
                 fin: false,
@@ -103,7 +104,11 @@ impl ConnRing {
 
     /// Places in the ring that are free.
     pub(crate) fn room(&self) -> usize {
-        self.shared.shape.depth - lock(&self.state).ring.len()
+        self.room_in(&lock(&self.state))
+    }
+
+    fn room_in(&self, state: &RingState) -> usize {
+        self.shared.shape.depth.saturating_sub(state.records.len())
     }
 
     /// True while a worker has descriptors, or bytes of them, or none has them yet.
@@ -132,8 +137,11 @@ impl ConnRing {
         waiting.map_or(0, |waiting| written.saturating_sub(waiting))
     }
 
-    /// Puts records into the ring, of which the caller knows that they fit. Gives them back, sealed, when
-    /// there is no worker for them.
+    /// Puts records into the ring. Returns them, sealed, if there is no worker for them.
+    ///
+    /// All records are taken, even if the ring has fewer places: they have their numbers, so a lost one
+    /// would break the stream. The depth bounds what a caller makes, by [`ConnRing::room`]. Only records
+    /// that waited for the next transmission come on top of that.
     pub(crate) fn submit<S: RingSender + 'static>(
         self: &Arc<Self>,
         side: &Arc<S>,
@@ -145,8 +153,7 @@ impl ConnRing {
             count += 1;
             software += u64::from(matches!(record, QueuedRecord::Sealed(_)));
             bytes += record.wire_len() as u64;
-            let submitted = state.ring.submit(record);
-            debug_assert!(submitted.is_ok());
+            state.records.push_back(record);
         }
         if count == 0 {
             return None;
@@ -174,9 +181,9 @@ impl ConnRing {
     fn take_back(&self) -> Fifo {
         let mut sealed = Fifo::default();
         let mut state = lock(&self.state);
-        self.shared.left_ring(state.ring.len());
-        self.shared.completed(state.ring.len());
-        while let Some(descriptor) = state.ring.acquire() {
+        self.shared.left_ring(state.records.len());
+        self.shared.completed(state.records.len());
+        while let Some(descriptor) = state.records.pop_front() {
             descriptor.seal(&mut sealed);
         }
         sealed
@@ -236,9 +243,9 @@ impl ConnRing {
     /// Moves some records to a worker's own list; none is the end of its work.
     pub(super) fn take(&self, most: usize, batch: &mut Vec<QueuedRecord>) {
         let mut state = lock(&self.state);
-        let was_full = state.ring.is_full();
+        let was_full = self.room_in(&state) == 0;
         while batch.len() < most
-            && let Some(descriptor) = state.ring.acquire()
+            && let Some(descriptor) = state.records.pop_front()
         {
             batch.push(descriptor);
         }
@@ -246,7 +253,7 @@ impl ConnRing {
             return self.end(state);
         }
         self.shared.left_ring(batch.len());
-        let room = self.shared.shape.depth - state.ring.len();
+        let room = self.room_in(&state);
         let side = state.work.as_ref().filter(|_| was_full);
         let side = side.map(|work| Arc::clone(&work.side));
         drop(state);
@@ -274,9 +281,9 @@ impl ConnRing {
     /// Drops what is queued: it cannot reach the peer.
     pub(super) fn discard(&self) {
         let mut state = lock(&self.state);
-        self.shared.left_ring(state.ring.len());
-        self.shared.completed(state.ring.len());
-        while state.ring.acquire().is_some() {}
+        self.shared.left_ring(state.records.len());
+        self.shared.completed(state.records.len());
+        state.records.clear();
     }
 
     /// Who sends, while the work lasts.
