@@ -8,7 +8,6 @@
 mod count;
 mod driver;
 mod policy;
-mod rings;
 mod rx;
 mod tx;
 
@@ -18,6 +17,5 @@ pub use driver::{
     TxMachine,
 };
 pub use policy::{InstallPolicy, RekeyOutcome};
-pub use rings::BoundedRing;
 pub use rx::{KeyDeed, RxOffloadEvent, RxPhase, RxStep, UnreadStream};
 pub use tx::{StreamPosition, TxOffloadEvent, TxPhase, TxStep};

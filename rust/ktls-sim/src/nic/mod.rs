@@ -4,13 +4,13 @@
 //! After it has lost its place in a received stream, bytes stay ciphertext until a resync.
 
 pub(crate) mod framed;
+mod ring;
 mod search;
 mod walk;
 
 use ktls_core::aead::Provider;
 use ktls_core::crypto_info::{CryptoInfo, Direction};
 use ktls_core::key::TrafficKey;
-use ktls_core::offload::BoundedRing;
 use ktls_core::slot::{SlotId, SlotTable};
 use ktls_core::suite::AeadAlgorithm;
 use ktls_core::wire::TLS13;
@@ -20,6 +20,7 @@ use crate::device::{
     RefusedDescriptor, ResyncKind, ResyncRequest, SegmentCompletion, SegmentDescriptor,
     SegmentMark,
 };
+use ring::BoundedRing;
 use search::HeaderSearch;
 use walk::{RecordWalk, TagVerdict, WalkTask};
 

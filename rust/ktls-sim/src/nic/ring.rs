@@ -4,26 +4,25 @@ use std::collections::VecDeque;
 
 /// A queue with room for `depth` entries.
 #[derive(Debug)]
-pub struct BoundedRing<T> {
+pub(super) struct BoundedRing<T> {
     entries: VecDeque<T>,
     depth: usize,
 }
 
 impl<T> BoundedRing<T> {
-    /// An empty ring.
-    #[must_use]
-    pub const fn new(depth: usize) -> Self {
+    /// Makes an empty ring.
+    pub(super) const fn new(depth: usize) -> Self {
         Self {
             entries: VecDeque::new(),
             depth,
         }
     }
 
-    /// Puts an entry in.
+    /// Appends an entry.
     ///
     /// # Errors
-    /// The entry, when every place is taken.
-    pub fn submit(&mut self, entry: T) -> Result<(), T> {
+    /// The entry, if every place is taken.
+    pub(super) fn submit(&mut self, entry: T) -> Result<(), T> {
         if self.is_full() {
             return Err(entry);
         }
@@ -31,27 +30,13 @@ impl<T> BoundedRing<T> {
         Ok(())
     }
 
-    /// Takes the oldest entry out.
-    pub fn acquire(&mut self) -> Option<T> {
+    /// Removes the oldest entry and returns it.
+    pub(super) fn acquire(&mut self) -> Option<T> {
         self.entries.pop_front()
     }
 
-    /// True when every place is taken.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.entries.len() == self.depth
-    }
-
-    /// Entries inside.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// True when no place is taken.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 }
 
@@ -67,6 +52,6 @@ mod tests {
         assert_eq!(ring.acquire(), Some(1));
         assert_eq!(ring.submit(3), Ok(()));
         assert_eq!((ring.acquire(), ring.acquire()), (Some(2), Some(3)));
-        assert_eq!((ring.acquire(), ring.is_empty()), (None, true));
+        assert_eq!(ring.acquire(), None);
     }
 }
