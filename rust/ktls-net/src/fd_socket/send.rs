@@ -51,34 +51,16 @@ pub(super) struct SendResult {
 }
 
 impl FdSocket {
-    /// Sends `slices` as records; gives how many bytes were taken.
+    /// Sends `slices` as records. Returns how many bytes were taken.
+    ///
+    /// A queue needs no copy of the slices for which `kept` has an entry. `kept` is empty or as long as
+    /// `slices`.
     ///
     /// # Errors
-    /// As `docs/kernel-rules.md`, S2.2 says; EAGAIN, [`NetError::TimedOut`] and
-    /// [`NetError::Interrupted`] as `patience` says, and only if nothing was taken.
+    /// The errors of `docs/kernel-rules.md`, S2.2. If nothing was taken: EAGAIN, [`NetError::TimedOut`] or
+    /// [`NetError::Interrupted`], as `limit` decides. [`NetError::Interrupted`] also comes without a signal
+    /// if `limit` runs [until something is taken](ProgressDeadline::until_taken).
     pub fn send(
-        &self,
-        slices: &[&[u8]],
-        controls: &[SendControl<'_>],
-        flags: u32,
-        patience: Wait,
-    ) -> Result<usize, NetError> {
-        self.send_kept(
-            slices,
-            &[],
-            controls,
-            flags,
-            &mut ProgressDeadline::once(patience),
-        )
-    }
-
-    /// The same; a queue needs no copy of the slices for which there is something in `kept`, which is
-    /// empty or has as many entries.
-    ///
-    /// # Errors
-    /// As [`FdSocket::send`]. [`NetError::Interrupted`] also comes without a signal, if `limit` is one
-    /// [until something is taken](ProgressDeadline::until_taken).
-    pub fn send_kept(
         &self,
         slices: &[&[u8]],
         kept: &[Option<KeptBytes>],

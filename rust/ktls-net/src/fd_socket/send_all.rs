@@ -14,7 +14,7 @@ const PIECE: usize = 1 << 20;
 
 impl FdSocket {
     /// Sends `data` behind the first `taken` bytes; what was taken is counted there also when the call
-    /// fails, and a next call goes on. `kept` is as in [`FdSocket::send_kept`].
+    /// fails, and a next call goes on. `kept` is as in [`FdSocket::send`].
     ///
     /// # Errors
     /// As [`FdSocket::send`], also when only a part was taken. [`NetError::Interrupted`] comes now and then

@@ -24,8 +24,7 @@ impl PyKtlsSocket {
         let slices = try_collect(buffers.iter().map(InputBuffer::as_slice))?;
         let kept = self.kept(py, buffers)?;
         self.run(py, || {
-            self.inner
-                .send_kept(&slices, &kept, controls, flags, &mut limit)
+            self.inner.send(&slices, &kept, controls, flags, &mut limit)
         })
     }
 
