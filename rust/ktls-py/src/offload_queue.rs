@@ -108,7 +108,7 @@ impl PyOffloadQueue {
 impl PyOffloadQueue {
     /// Returns the queue for a new socket.
     pub(crate) fn usable(&self) -> PyResult<Arc<OffloadQueue>> {
-        self.queue.check_here().map_err(connection_error)?;
+        self.queue.check_process().map_err(connection_error)?;
         Ok(Arc::clone(&self.queue))
     }
 

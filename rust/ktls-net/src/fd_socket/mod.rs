@@ -39,6 +39,7 @@ use crate::wait::ProgressDeadline;
 use crate::{NetError, OffloadQueue, Wait};
 use recv::FdSocketRx;
 use setup::SocketSetup;
+use tx_queue::DeviceClose;
 
 pub use poll::SocketReadiness;
 pub use send_file::FileSource;
@@ -231,11 +232,11 @@ impl FdSocket {
 
     /// The gauges of `docs/kernel-rules.md`, S6.1-2.
     fn uncount(&self) {
-        if !self.tx.close_device() && self.tx.is_keyed() {
+        if self.tx.close_device() == DeviceClose::NoDevice && self.tx.is_keyed() {
             self.shared.stats.sub(Counter::TlsCurrTxSw);
         }
         let mut rx = lock(&self.rx);
-        if !rx.close_device() && rx.is_keyed() {
+        if rx.close_device() == DeviceClose::NoDevice && rx.is_keyed() {
             self.shared.stats.sub(Counter::TlsCurrRxSw);
         }
     }

@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::ioctl_fionread;
 
 use super::recv::PullOutcome;
+use super::tx_queue::RingRoom;
 use super::{FdSocket, look};
 use crate::bell::ReadinessBell;
 use crate::mutex::lock;
@@ -92,10 +93,10 @@ impl FdSocket {
         if self.shared.error.peek().is_some() {
             seen.insert(PollFlags::ERR);
         }
-        let full = match self.tx.room() {
+        let full = match self.tx.ring_room() {
             Some(room) => {
-                seen.set(WRITE, room);
-                !room
+                seen.set(WRITE, room == RingRoom::Free);
+                room == RingRoom::Full
             }
             None => !self.tx.state().socket.wire().is_empty(),
         };

@@ -14,9 +14,10 @@ use ktls_core::stats::Stats;
 
 use super::FdSocket;
 use super::recv::{FdSocketRx, PullOutcome};
+use super::tx_queue::DeviceClose;
 use super::tx_side::FdSocketTx;
 use crate::mutex::lock;
-use crate::queue::{ConnRing, QueueShared, QueueSlots, ReadAheadNext, RingReceiver};
+use crate::queue::{ConnRing, QueueShared, QueueSlots, ReadAheadNext, RingReceiver, TaskPost};
 
 /// What a receiving direction has of a queue.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl FdSocket {
         if side.wants_worker() {
             side.set_posted(true);
             drop(side);
-            if !ring.post_receive() {
+            if ring.post_receive() == TaskPost::Refused {
                 lock(&self.rx).set_posted(false);
             }
         }
@@ -110,13 +111,13 @@ impl FdSocketRx {
         self.queued.as_ref().map(|queued| queued.driver.carrier())
     }
 
-    /// False without a device, whose gauges know.
-    pub(super) fn close_device(&mut self) -> bool {
+    /// Ends the direction at its device, which then updates the gauges.
+    pub(super) fn close_device(&mut self) -> DeviceClose {
         let Some(queued) = &mut self.queued else {
-            return false;
+            return DeviceClose::NoDevice;
         };
         queued.driver.close(&mut QueueSlots::new(&queued.shared));
-        true
+        DeviceClose::Closed
     }
 
     /// The offset of the first record that no call has opened.

@@ -16,6 +16,24 @@ use rustix::io::Errno;
 use super::tx_side::{FdSocketTx, TxState};
 use crate::queue::{ConnRing, QueueSlots};
 
+/// Whether a direction had a device when the socket was closed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum DeviceClose {
+    /// It had one, and the device has updated the gauges.
+    Closed,
+    /// It had none: the caller updates the gauges.
+    NoDevice,
+}
+
+/// Whether a send finds room in the ring of its connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum RingRoom {
+    /// It does, or needs none.
+    Free,
+    /// It has to wait.
+    Full,
+}
+
 impl FdSocketTx {
     /// Returns the ring, if the direction uses a queue or has used one.
     pub(super) fn ring(&self) -> Option<&Arc<ConnRing>> {
@@ -90,12 +108,17 @@ impl FdSocketTx {
         }
     }
 
-    /// Returns whether the ring has room, or `None` if records go to TCP directly.
-    pub(super) fn room(&self) -> Option<bool> {
+    /// Returns whether a send has to wait for the ring, or `None` if records go to TCP directly.
+    pub(super) fn ring_room(&self) -> Option<RingRoom> {
         let ring = self.ring()?;
         let mut state = self.state();
         let ready = self.is_dead() || is_ready(ring, &mut state.socket);
-        state.socket.is_queued().then_some(ready)
+        let room = if ready {
+            RingRoom::Free
+        } else {
+            RingRoom::Full
+        };
+        state.socket.is_queued().then_some(room)
     }
 
     /// Locks the direction if records may be made for the ring, or if the ring is no longer used.
@@ -110,15 +133,14 @@ impl FdSocketTx {
         self.state().driver.as_ref().map(OffloadDriver::carrier)
     }
 
-    /// Ends the direction at its device. Returns `false` without a device; the caller then updates
-    /// the gauges.
-    pub(super) fn close_device(&self) -> bool {
+    /// Ends the direction at its device, which then updates the gauges.
+    pub(super) fn close_device(&self) -> DeviceClose {
         let state = &mut *self.state();
         let (Some(driver), Some(ring)) = (&mut state.driver, self.ring()) else {
-            return false;
+            return DeviceClose::NoDevice;
         };
         driver.close(&mut QueueSlots::new(ring.shared()));
-        true
+        DeviceClose::Closed
     }
 }
 

@@ -17,7 +17,7 @@ use crate::background_sender::TaskStart;
 use crate::bell::ReadinessWatchers;
 use crate::fork::{CountedCall, Ownership};
 use crate::mutex::lock;
-use crate::queue::{ConnRing, RingSender};
+use crate::queue::{ConnRing, FinPlan, RingSender};
 use crate::wait::FlushOutcome;
 use crate::{NetError, Wait, background_sender};
 
@@ -248,7 +248,9 @@ impl FdSocketTx {
     /// Has what is sealed sent in the background. Nothing is started when there is nothing to send, or when
     /// the system has no thread for it.
     fn push(self: &Arc<Self>, fd: &Arc<OwnedFd>, task: BackgroundPusher) -> TaskStart {
-        if self.ring().is_some_and(|ring| ring.fin_later()) {
+        if let Some(ring) = self.ring()
+            && ring.fin_behind_records() == FinPlan::BehindRecords
+        {
             return TaskStart::Started;
         }
         let mut pusher = lock(&self.pusher);

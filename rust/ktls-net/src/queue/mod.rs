@@ -51,8 +51,8 @@ use ktls_core::offload::InstallPolicy;
 use crate::{NetError, Wait};
 pub(crate) use key_slots::QueueSlots;
 pub use ktls_core::socket::KeptBytes;
-pub(crate) use ring::ConnRing;
-pub(crate) use shared::QueueShared;
+pub(crate) use ring::{ConnRing, FinPlan};
+pub(crate) use shared::{QueueShared, TaskPost};
 pub(crate) use socket::{ReadAheadNext, RingReceiver, RingSender};
 
 /// Worker threads that sockets give their records to.
@@ -114,7 +114,7 @@ impl OffloadQueue {
     /// # Errors
     /// EBUSY in a child of a fork.
     pub fn stats(&self) -> Result<QueueStats, NetError> {
-        self.shared.check_here()?;
+        self.shared.check_process()?;
         let tally = &self.shared.tally;
         Ok(QueueStats {
             submitted: tally.submitted.load(Ordering::Relaxed),
@@ -138,7 +138,7 @@ impl OffloadQueue {
     /// [`NetError::TimedOut`] when a peer takes nothing for that long: the threads go on.
     /// [`NetError::Interrupted`], to be called again; EBUSY in a child of a fork.
     pub fn close(&self, patience: Wait) -> Result<(), NetError> {
-        self.shared.check_here()?;
+        self.shared.check_process()?;
         self.shared.close();
         self.shared.wait_until_ended(patience)
     }
@@ -152,8 +152,8 @@ impl OffloadQueue {
     ///
     /// # Errors
     /// EBUSY in a child of a fork.
-    pub fn check_here(&self) -> Result<(), NetError> {
-        self.shared.check_here()
+    pub fn check_process(&self) -> Result<(), NetError> {
+        self.shared.check_process()
     }
 }
 

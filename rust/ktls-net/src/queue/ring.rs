@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use ktls_core::Fifo;
 use ktls_core::socket::QueuedRecord;
-use rustix::io::Errno;
 use rustix::net::Shutdown;
 
-use super::shared::QueueShared;
+use super::shared::{QueueShared, TaskPost};
 use super::socket::{RingReceiver, RingSender};
 use super::worker::DirectionTask;
 use crate::NetError;
@@ -26,7 +25,7 @@ pub(crate) struct ConnRing {
     worker: usize,
     state: Mutex<RingState>,
     /// The worker that received does not any more.
-    let_go: Condvar,
+    receive_over: Condvar,
     /// Bytes on the wire of all that was submitted.
     submitted: AtomicU64,
     /// Of these, those that TCP has.
@@ -60,8 +59,17 @@ pub(super) struct WorkInFlight {
     _call: CountedCall,
 }
 
+/// Who sends the FIN of a stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum FinPlan {
+    /// The worker does, behind the last queued record.
+    BehindRecords,
+    /// The caller has to: no worker has anything to send.
+    NothingQueued,
+}
+
 /// How long a close waits for a worker, which never waits itself.
-const LET_GO: Duration = Duration::from_secs(1);
+const MAX_RECEIVE_WAIT: Duration = Duration::from_secs(1);
 
 impl ConnRing {
     /// Over a descriptor of its own.
@@ -70,10 +78,8 @@ impl ConnRing {
     /// EMFILE and the like; EAGAIN when there is no thread for its worker.
     pub(crate) fn new(shared: &Arc<QueueShared>, fd: &OwnedFd) -> Result<Self, NetError> {
         let fd = fd.try_clone().map_err(crate::error::system)?;
-        let worker = shared.pick();
-        if !shared.start(worker) {
-            return Err(NetError::Io(Errno::AGAIN));
-        }
+        let worker = shared.next_worker();
+        shared.start_thread(worker)?;
         Ok(Self {
             shared: Arc::clone(shared),
             worker,
@@ -85,7 +91,7 @@ impl ConnRing {
                 closed: false,
                 receives: false,
             }),
-            let_go: Condvar::new(),
+            receive_over: Condvar::new(),
             submitted: AtomicU64::new(0),
             written: AtomicU64::new(0),
             room: ReadinessBell::new()?,
@@ -169,7 +175,8 @@ impl ConnRing {
             side: Arc::<S>::clone(side),
         });
         drop(state);
-        if self.shared.post(self.worker, DirectionTask::send(self, fd)) {
+        let posted = self.shared.post(self.worker, DirectionTask::send(self, fd));
+        if posted == TaskPost::Posted {
             return None;
         }
         let sealed = self.take_back();
@@ -189,34 +196,38 @@ impl ConnRing {
         sealed
     }
 
-    /// Asks the worker to open ahead; false when that cannot be.
-    pub(crate) fn post_receive(self: &Arc<Self>) -> bool {
+    /// Posts a task to the worker: to open records ahead of the reader.
+    pub(crate) fn post_receive(self: &Arc<Self>) -> TaskPost {
         let mut state = lock(&self.state);
         let Some(fd) = state.fd.clone() else {
-            return false;
+            return TaskPost::Refused;
         };
         state.receives = true;
         drop(state);
         let posted = self
             .shared
             .post(self.worker, DirectionTask::receive(self, fd));
-        if !posted {
-            self.receiver_gone();
+        if posted == TaskPost::Refused {
+            self.receive_ended();
         }
         posted
     }
 
     /// The worker receives no more, and has dropped the descriptor.
-    pub(super) fn receiver_gone(&self) {
+    pub(super) fn receive_ended(&self) {
         lock(&self.state).receives = false;
-        self.let_go.notify_all();
+        self.receive_over.notify_all();
     }
 
-    /// FIN behind what is queued; false when nothing is.
-    pub(crate) fn fin_later(&self) -> bool {
+    /// Asks the worker to send FIN behind the records that are queued, if there are any.
+    pub(crate) fn fin_behind_records(&self) -> FinPlan {
         let mut state = lock(&self.state);
         state.fin = state.work.is_some();
-        state.fin
+        if state.fin {
+            FinPlan::BehindRecords
+        } else {
+            FinPlan::NothingQueued
+        }
     }
 
     /// Nobody submits any more: the descriptor goes back to the system behind what is queued.
@@ -231,8 +242,8 @@ impl ConnRing {
             self.shared.inbox(self.worker).bell.ring();
             // Then the close shows at the peer when it returns, as it does elsewhere.
             let _state = self
-                .let_go
-                .wait_timeout_while(state, LET_GO, |state| state.receives);
+                .receive_over
+                .wait_timeout_while(state, MAX_RECEIVE_WAIT, |state| state.receives);
         }
     }
 
@@ -257,7 +268,7 @@ impl ConnRing {
         let side = state.work.as_ref().filter(|_| was_full);
         let side = side.map(|work| Arc::clone(&work.side));
         drop(state);
-        self.tell_room(room);
+        self.announce_room(room);
         side.iter().for_each(|side| side.ring_watchers());
     }
 
@@ -272,7 +283,7 @@ impl ConnRing {
         let work = state.work.take();
         // Not before: a child of a fork that finds no call under way must find no lock taken either.
         drop(state);
-        self.tell_room(self.shared.shape.depth);
+        self.announce_room(self.shared.shape.depth);
         if let Some(work) = work {
             work.side.ring_watchers();
         }
@@ -287,7 +298,7 @@ impl ConnRing {
     }
 
     /// Who sends, while the work lasts.
-    pub(super) fn side(&self) -> Option<Arc<dyn RingSender>> {
+    pub(super) fn sender(&self) -> Option<Arc<dyn RingSender>> {
         let state = lock(&self.state);
         state.work.as_ref().map(|work| Arc::clone(&work.side))
     }
@@ -297,7 +308,7 @@ impl ConnRing {
         self.written.fetch_add(len as u64, Ordering::Release);
     }
 
-    fn tell_room(&self, room: usize) {
+    fn announce_room(&self, room: usize) {
         let enough = room >= self.shared.shape.depth.div_ceil(2);
         if enough && self.waits.swap(false, Ordering::SeqCst) {
             self.room.ring();

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use ktls_core::offload::InstallPolicy;
 use ktls_core::slot::SlotTable;
+use rustix::io::Errno;
 
 use super::QueueShape;
 use super::worker::{DirectionTask, QueueWorker};
@@ -46,6 +47,24 @@ pub(super) struct WorkerInbox {
     asleep: AtomicBool,
 }
 
+/// Whether a worker will do a task.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TaskPost {
+    /// The worker has the task.
+    Posted,
+    /// The task was dropped: no thread can be started, or the connection is closed.
+    Refused,
+}
+
+/// Whether the thread of a worker ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum WorkerEnd {
+    /// It ends. The next task starts another thread.
+    Ended,
+    /// It goes on, because a task was posted.
+    HasTasks,
+}
+
 #[derive(Debug, Default)]
 struct PostedTasks {
     tasks: Vec<DirectionTask>,
@@ -68,7 +87,7 @@ impl QueueShared {
     }
 
     /// A worker for a connection: they take turns.
-    pub(super) fn pick(&self) -> usize {
+    pub(super) fn next_worker(&self) -> usize {
         self.next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len().max(1)
     }
 
@@ -83,7 +102,7 @@ impl QueueShared {
 
     /// # Errors
     /// EBUSY in a child of a fork.
-    pub(super) fn check_here(&self) -> Result<(), NetError> {
+    pub(super) fn check_process(&self) -> Result<(), NetError> {
         self.home.check()
     }
 
@@ -142,42 +161,56 @@ impl QueueShared {
         completed.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// True when a worker's thread may end: nothing was posted, and the next task starts another.
-    pub(super) fn end(&self, worker: usize) -> bool {
+    /// Ends the thread of a worker, unless a task was posted. The thread calls this itself, as its last act.
+    pub(super) fn end_thread(&self, worker: usize) -> WorkerEnd {
+        // Under the lock of the inbox: a task is either seen here or starts another thread.
         let mut posts = lock(&self.inboxes[worker].posts);
-        posts.running = !posts.tasks.is_empty();
+        if !posts.tasks.is_empty() {
+            return WorkerEnd::HasTasks;
+        }
+        posts.running = false;
         self.ended.notify_all();
-        !posts.running
+        WorkerEnd::Ended
     }
 
-    /// Has a worker's thread run, for tasks that come; false when none can be had.
-    pub(super) fn start(self: &Arc<Self>, worker: usize) -> bool {
-        self.start_for(worker, &mut lock(&self.inbox(worker).posts))
+    /// Starts the thread of a worker, if it is not running.
+    ///
+    /// # Errors
+    /// EAGAIN if the system has no thread.
+    pub(super) fn start_thread(self: &Arc<Self>, worker: usize) -> Result<(), NetError> {
+        self.start_thread_for(worker, &mut lock(&self.inbox(worker).posts))
     }
 
-    fn start_for(self: &Arc<Self>, worker: usize, posts: &mut PostedTasks) -> bool {
+    fn start_thread_for(
+        self: &Arc<Self>,
+        worker: usize,
+        posts: &mut PostedTasks,
+    ) -> Result<(), NetError> {
         if !posts.running {
             let (shared, name) = (Arc::clone(self), format!("ktls-queue-{worker}"));
             let thread = std::thread::Builder::new().name(name);
             let started = thread.spawn(move || QueueWorker::new(shared, worker).run());
-            posts.running = started.is_ok();
+            started.map_err(|_| NetError::Io(Errno::AGAIN))?;
+            posts.running = true;
         }
-        posts.running
+        Ok(())
     }
 
-    /// Gives a task to a worker; false when no thread can be had, as may be once the queue is closed.
-    pub(super) fn post(self: &Arc<Self>, worker: usize, task: DirectionTask) -> bool {
+    /// Posts a task to a worker. It is refused if no thread can be started, which is possible once the
+    /// queue is closed and the worker's thread has ended.
+    pub(super) fn post(self: &Arc<Self>, worker: usize, task: DirectionTask) -> TaskPost {
         let inbox = self.inbox(worker);
         let mut posts = lock(&inbox.posts);
-        if !self.start_for(worker, &mut posts) {
-            return false;
+        if self.start_thread_for(worker, &mut posts).is_err() {
+            return TaskPost::Refused;
         }
         posts.tasks.push(task);
         drop(posts);
+        // A worker that is awake looks into its inbox before it waits: no system call is needed.
         if inbox.asleep.swap(false, Ordering::SeqCst) {
             inbox.bell.ring();
         }
-        true
+        TaskPost::Posted
     }
 }
 
@@ -196,12 +229,12 @@ impl WorkerInbox {
     }
 
     /// True when a worker may wait at the bell now; `awake` ends it.
-    pub(super) fn fall_asleep(&self) -> bool {
+    pub(super) fn prepare_to_wait(&self) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
         lock(&self.posts).tasks.is_empty()
     }
 
-    pub(super) fn awake(&self) {
+    pub(super) fn end_wait(&self) {
         self.asleep.store(false, Ordering::SeqCst);
         self.bell.silence();
     }

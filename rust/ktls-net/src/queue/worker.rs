@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::ring::ConnRing;
-use super::shared::QueueShared;
+use super::shared::{QueueShared, WorkerEnd};
 use super::socket::ReadAheadNext;
 use crate::wait::{PEER_DONE, timespec, write_now};
 use crate::{NetError, background_sender};
@@ -105,7 +105,7 @@ impl DirectionTask {
     fn end(self) {
         drop(self.fd);
         if matches!(self.kind, DirectionKind::Receive) {
-            self.ring.receiver_gone();
+            self.ring.receive_ended();
         }
     }
 
@@ -114,7 +114,7 @@ impl DirectionTask {
         let DirectionKind::Send { since, .. } = &self.kind else {
             return None;
         };
-        let side = self.ring.side()?;
+        let side = self.ring.sender()?;
         side.is_orphaned().then(|| *since + ORPHAN)
     }
 }
@@ -139,18 +139,18 @@ impl QueueWorker {
             inbox.take(&mut self.ready);
             self.drop_receivers();
             if !self.ready.is_empty() || !self.blocked.is_empty() {
-                self.turn();
-            } else if shared.is_closed() && shared.end(self.index) {
+                self.run_next();
+            } else if shared.is_closed() && shared.end_thread(self.index) == WorkerEnd::Ended {
                 return;
             }
             if !self.ready.is_empty() {
-                self.look_at_blocked();
+                self.poll_blocked_now();
                 continue;
             }
-            if inbox.fall_asleep() {
-                self.look(None);
+            if inbox.prepare_to_wait() {
+                self.poll_blocked(None);
             }
-            inbox.awake();
+            inbox.end_wait();
         }
     }
 
@@ -165,7 +165,7 @@ impl QueueWorker {
     }
 
     /// One turn for the next task that is ready.
-    fn turn(&mut self) {
+    fn run_next(&mut self) {
         let Some(mut task) = self.ready.pop_front() else {
             return;
         };
@@ -203,14 +203,14 @@ impl QueueWorker {
         count
     }
 
-    fn look_at_blocked(&mut self) {
+    fn poll_blocked_now(&mut self) {
         if !self.blocked.is_empty() {
-            self.look(Some(Duration::ZERO));
+            self.poll_blocked(Some(Duration::ZERO));
         }
     }
 
     /// Waits for the bell or a blocked descriptor; what is ready then has its turn.
-    fn look(&mut self, limit: Option<Duration>) {
+    fn poll_blocked(&mut self, limit: Option<Duration>) {
         let now = Instant::now();
         let deadlines: Vec<_> = self.blocked.iter().map(DirectionTask::deadline).collect();
         let first = deadlines.iter().flatten().min();
@@ -258,7 +258,7 @@ fn write_some(
         Err(NetError::Io(Errno::AGAIN)) => return TaskTurn::Blocked,
         Err(NetError::Io(errno)) => {
             wire.consume(wire.len());
-            fail(ring, errno);
+            fail_connection(ring, errno);
         }
         // A write that does not wait is not interrupted.
         Err(_) => {}
@@ -270,8 +270,8 @@ fn write_some(
 }
 
 /// The connection is gone, and with it what is queued; the next call reports it.
-fn fail(ring: &ConnRing, errno: Errno) {
-    if let Some(side) = ring.side() {
+fn fail_connection(ring: &ConnRing, errno: Errno) {
+    if let Some(side) = ring.sender() {
         side.write_failed(errno);
     }
     ring.discard();
