@@ -7,7 +7,7 @@ use rustix::event::PollFlags;
 use super::Connection;
 use crate::NetError;
 use crate::bell::ReadinessBell;
-use crate::fd_socket::{SocketReadiness, look};
+use crate::fd_socket::{SocketReadiness, poll_now};
 use crate::mutex::lock;
 
 impl Connection {
@@ -20,7 +20,7 @@ impl Connection {
         let events = PollFlags::from_bits_retain(events);
         let fd = self.fd.open()?;
         self.push_unsent(&fd);
-        let mut seen = look(&fd, events);
+        let mut seen = poll_now(&fd, events);
         if self.check_alive().is_err() {
             seen.insert(events);
         }

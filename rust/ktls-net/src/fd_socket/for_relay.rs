@@ -113,7 +113,7 @@ impl FdSocket {
                 (ReceiveStep::Wait, _) => {
                     return side.check_not_stopped().map(|()| ReadNow::NotYet);
                 }
-                (ReceiveStep::Done, None) => return self.ended(),
+                (ReceiveStep::Done, None) => return self.check_read_end(),
                 // Behind empty records a control record ends a call as well: the next one tells.
                 (ReceiveStep::Done | ReceiveStep::NeedBytes, _) => {}
             }
@@ -122,7 +122,7 @@ impl FdSocket {
     }
 
     /// Our own close ends a read as well: that is not the peer's doing.
-    fn ended(&self) -> Result<ReadNow, NetError> {
+    fn check_read_end(&self) -> Result<ReadNow, NetError> {
         self.fd.number().map(|_| ReadNow::End)
     }
 

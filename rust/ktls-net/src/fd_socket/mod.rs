@@ -201,7 +201,7 @@ impl FdSocket {
         let Some(fd) = self.fd.close() else {
             return;
         };
-        self.uncount();
+        self.count_close();
         let ring = self.ring.get();
         let in_a_call = Arc::strong_count(&fd) > 1;
         let owner = self.fd.owner();
@@ -231,7 +231,7 @@ impl FdSocket {
     }
 
     /// The gauges of `docs/kernel-rules.md`, S6.1-2.
-    fn uncount(&self) {
+    fn count_close(&self) {
         if self.tx.close_device() == DeviceClose::NoDevice && self.tx.is_keyed() {
             self.shared.stats.sub(Counter::TlsCurrTxSw);
         }
@@ -293,7 +293,7 @@ fn wait_at(
     if patience != Wait::Forever {
         return limit.wait(patience, wait).map(drop);
     }
-    let waited = match *system.get_or_insert_with(|| socket_patience(socket, which)) {
+    let waited = match *system.get_or_insert_with(|| system_timeout(socket, which)) {
         // A call that were begun again would have all of the time again.
         end @ Wait::Until(_) => wait(end),
         longest => limit.wait(longest, wait),
@@ -327,7 +327,7 @@ fn tcp_error(fd: &OwnedFd) -> Option<Errno> {
 }
 
 /// What a poll that does not wait sees.
-pub(crate) fn look(fd: &OwnedFd, events: PollFlags) -> PollFlags {
+pub(crate) fn poll_now(fd: &OwnedFd, events: PollFlags) -> PollFlags {
     let mut fds = [PollFd::new(fd, events)];
     match rustix::event::poll(&mut fds, Some(&crate::wait::timespec(Duration::ZERO))) {
         Ok(_) => fds[0].revents(),
@@ -336,7 +336,7 @@ pub(crate) fn look(fd: &OwnedFd, events: PollFlags) -> PollFlags {
     }
 }
 
-fn socket_patience(fd: &OwnedFd, which: Timeout) -> Wait {
+fn system_timeout(fd: &OwnedFd, which: Timeout) -> Wait {
     match socket_timeout(fd, which) {
         Ok(Some(timeout)) => Instant::now()
             .checked_add(timeout)

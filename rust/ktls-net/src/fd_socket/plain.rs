@@ -10,7 +10,7 @@ use rustix::net::sockopt::Timeout;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::send::SendResult;
-use super::{FdSocket, look, wait_at, wait_to_receive};
+use super::{FdSocket, poll_now, wait_at, wait_to_receive};
 use crate::wait::PEER_DONE;
 use crate::{NetError, ProgressDeadline};
 
@@ -77,7 +77,7 @@ impl FdSocket {
             _ => self.check_fault(fd)?,
         }
         let tcp_flags = SendFlags::from_bits_retain(flags | DONTWAIT | NOSIGNAL);
-        let (mut system, mut cut) = (None, None);
+        let (mut system, mut wait_error) = (None, None);
         loop {
             let piece = source.rest();
             let last = piece.len() == source.left();
@@ -96,7 +96,7 @@ impl FdSocket {
                     let place = fd.as_fd();
                     match wait_at(place, fd, PollFlags::OUT, limit, &mut system, Timeout::Send) {
                         Err(error) if source.taken() > 0 => {
-                            cut = Some(error);
+                            wait_error = Some(error);
                             break;
                         }
                         waited => waited?,
@@ -111,7 +111,7 @@ impl FdSocket {
             }
         }
         let taken = source.taken();
-        Ok(SendResult { taken, cut })
+        Ok(SendResult { taken, wait_error })
     }
 
     /// Fails with what `sk_err` holds, which is taken out by it.
@@ -142,5 +142,5 @@ impl FdSocket {
 
 /// True once the connection is gone.
 fn is_reset(fd: &OwnedFd) -> bool {
-    look(fd, PollFlags::empty()).contains(PollFlags::HUP)
+    poll_now(fd, PollFlags::empty()).contains(PollFlags::HUP)
 }

@@ -14,7 +14,7 @@ use rustix::io::ioctl_fionread;
 
 use super::recv::PullOutcome;
 use super::tx_queue::RingRoom;
-use super::{FdSocket, look};
+use super::{FdSocket, poll_now};
 use crate::bell::ReadinessBell;
 use crate::mutex::lock;
 use crate::wait::{PEER_DONE, ProgressDeadline, wait_for_any};
@@ -81,8 +81,8 @@ impl FdSocket {
     pub fn readiness(&self, events: u16) -> Result<SocketReadiness, NetError> {
         let events = PollFlags::from_bits_retain(events);
         let fd = self.fd.open()?;
-        let reading = self.reading(&fd);
-        let mut seen = look(&fd, events | READ | PollFlags::OUT | PEER_DONE);
+        let reading = self.poll_in(&fd);
+        let mut seen = poll_now(&fd, events | READ | PollFlags::OUT | PEER_DONE);
         let ended = seen.intersects(PEER_DONE | PollFlags::HUP);
         let open = !ended && !self.tx.is_shut();
         if open && reading != PollInState::Plain {
@@ -131,13 +131,13 @@ impl FdSocket {
         self.watchers.remove(bell);
     }
 
-    fn reading(&self, fd: &OwnedFd) -> PollInState {
+    fn poll_in(&self, fd: &OwnedFd) -> PollInState {
         let low_water = self.low_water.load(Ordering::Relaxed);
         let mut side = lock(&self.rx);
         let Some(rx) = side.keyed_now() else {
             return PollInState::Plain;
         };
-        let hungry = reading_of(rx, low_water) == PollInState::Hungry;
+        let hungry = poll_in_state(rx, low_water) == PollInState::Hungry;
         // A reader that waits would not hear of bytes taken away from under it. One that comes now
         // has to have the lock first.
         if hungry && self.reader.is_taken() {
@@ -148,7 +148,7 @@ impl FdSocket {
         }
         match side.keyed_now() {
             None => PollInState::Plain,
-            Some(rx) => reading_of(rx, low_water),
+            Some(rx) => poll_in_state(rx, low_water),
         }
     }
 
@@ -160,7 +160,7 @@ impl FdSocket {
     }
 }
 
-fn reading_of(rx: &SocketRx, low_water: usize) -> PollInState {
+fn poll_in_state(rx: &SocketRx, low_water: usize) -> PollInState {
     let below_the_mark = !rx.paused() && rx.unopened() < low_water;
     if rx.readable(low_water) {
         PollInState::Ready

@@ -14,7 +14,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use super::rx_queue::RxQueue;
-use super::{FdSocket, look, tcp_error, wait_to_receive};
+use super::{FdSocket, poll_now, tcp_error, wait_to_receive};
 use crate::mutex::lock;
 use crate::wait::{PEER_DONE, read_now};
 use crate::{NetError, ProgressDeadline, Wait};
@@ -75,7 +75,7 @@ impl FdSocket {
         let _turn = self.reader.take(limit.patience())?;
         let received = self.recv_records(&fd, &mut call, out, limit);
         self.drop_outdated_error(&fd);
-        self.nudge();
+        self.update_device();
         received?;
         Ok(call.received())
     }
@@ -124,18 +124,18 @@ impl FdSocket {
         call: &mut ReceiveCall,
         out: &mut ReceiveBuffers<'_, '_>,
     ) -> Result<ReceiveStep, NetError> {
-        match self.dry(pulled) {
+        match self.no_bytes_reason(pulled) {
             // A worker of a queue may have been faster.
             Some(_) if !rx.hungry() && !rx.stopped() => {
                 Ok(rx.open_records(call, out, &self.shared)?)
             }
             None => Ok(rx.open_records(call, out, &self.shared)?),
-            Some(dry) => Ok(rx.go_on_without_bytes(call, dry, &self.shared)?),
+            Some(reason) => Ok(rx.go_on_without_bytes(call, reason, &self.shared)?),
         }
     }
 
     /// Why a read brought no bytes; none when it did.
-    pub(super) fn dry(&self, pulled: PullOutcome) -> Option<NoBytesReason> {
+    pub(super) fn no_bytes_reason(&self, pulled: PullOutcome) -> Option<NoBytesReason> {
         match pulled {
             PullOutcome::Full | PullOutcome::Some | PullOutcome::Few => None,
             PullOutcome::Nothing => Some(NoBytesReason::Yet),
@@ -277,5 +277,5 @@ impl FdSocketRx {
 
 /// True once the peer has sent FIN or a reset, whatever lies unread before it.
 fn hung_up(fd: &OwnedFd) -> bool {
-    !look(fd, PEER_DONE).is_empty()
+    !poll_now(fd, PEER_DONE).is_empty()
 }

@@ -73,16 +73,16 @@ impl FdSocket {
             let _first = ring.receiver.set(Box::new(parts));
         }
         lock(&self.rx).install_first(key, queued);
-        self.nudge();
+        self.update_device();
     }
 
     /// After a call: tells the device how far the reader is, and lets a worker go on ahead of it.
-    pub(super) fn nudge(&self) {
+    pub(super) fn update_device(&self) {
         let Some(ring) = self.ring.get() else {
             return;
         };
         let mut side = lock(&self.rx);
-        side.tell_device();
+        side.report_position();
         if side.wants_worker() {
             side.set_posted(true);
             drop(side);
@@ -126,7 +126,7 @@ impl FdSocketRx {
         self.pulled - unopened as u64
     }
 
-    fn tell_device(&mut self) {
+    fn report_position(&mut self) {
         let start = self.head();
         let paused = self.rx.as_ref().is_some_and(SocketRx::paused);
         if let Some(queued) = &mut self.queued {

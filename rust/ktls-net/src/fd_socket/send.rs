@@ -27,9 +27,9 @@ struct SendCall<'a, 'b> {
     system: Option<Wait>,
     fd: &'b OwnedFd,
     /// Plaintext whose records TCP has, or that stays open: what a later failure cannot take back.
-    safe: usize,
+    committed: usize,
     /// Why it waits no longer for TCP to take what is sealed.
-    cut: Option<NetError>,
+    wait_error: Option<NetError>,
 }
 
 /// What became of the records of a call that has a ring.
@@ -47,7 +47,7 @@ pub(super) struct SendResult {
     /// Bytes of plaintext that were taken.
     pub(super) taken: usize,
     /// Why it did not wait until TCP had them all: EAGAIN, [`NetError::TimedOut`] or [`NetError::Interrupted`].
-    pub(super) cut: Option<NetError>,
+    pub(super) wait_error: Option<NetError>,
 }
 
 impl FdSocket {
@@ -116,8 +116,8 @@ impl FdSocket {
             limit,
             system: None,
             fd: &fd,
-            safe: 0,
-            cut: None,
+            committed: 0,
+            wait_error: None,
         };
         let sent = self.send_records(&mut sending);
         self.drop_outdated_error(&fd);
@@ -140,8 +140,8 @@ impl FdSocket {
             limit,
             system: None,
             fd,
-            safe: 0,
-            cut: None,
+            committed: 0,
+            wait_error: None,
         };
         let ended = self.send_records(&mut sending);
         self.tx.push_later(fd);
@@ -159,7 +159,7 @@ impl FdSocket {
             self.collect_error(sending.fd);
         }
         if self.tx.is_dead() {
-            return self.swallow(sending);
+            return self.seal_and_discard(sending);
         }
         if let Some(ring) = ring
             && self.submit_records(sending, ring)? == RingOutcome::All
@@ -173,11 +173,11 @@ impl FdSocket {
             let goes_on = sealed.is_ok() && sending.source.left() > 0;
             let flushed = self.flush(sending, sending.flags.more || goes_on);
             match flushed {
-                Ok(()) => sending.safe = sending.source.taken(),
+                Ok(()) => sending.committed = sending.source.taken(),
                 // The records are sealed: they count, and leave when TCP takes them.
                 Err(error) if error.ends_a_wait() => {
-                    sending.safe = sending.source.taken();
-                    sending.cut = Some(error);
+                    sending.committed = sending.source.taken();
+                    sending.wait_error = Some(error);
                     return sealed;
                 }
                 Err(error) => return Err(error),
@@ -199,17 +199,17 @@ impl FdSocket {
             let mut state = self.lock_with_room(sending, ring)?;
             if self.tx.is_dead() {
                 drop(state);
-                return self.swallow(sending).map(|()| RingOutcome::All);
+                return self.seal_and_discard(sending).map(|()| RingOutcome::All);
             }
             self.tx.begin_send(&mut state, ring)?;
             let socket = &mut state.socket;
             if !socket.is_queued() {
                 return Ok(RingOutcome::Gone);
             }
-            let cut = self.cut(socket, sending, ring.room());
+            let made = self.make_records(socket, sending, ring.room());
             self.tx.submit(socket);
-            sending.safe = sending.source.taken();
-            cut?;
+            sending.committed = sending.source.taken();
+            made?;
             if sending.source.left() == 0 {
                 return Ok(RingOutcome::All);
             }
@@ -244,10 +244,10 @@ impl FdSocket {
     }
 
     fn seal(&self, sending: &mut SendCall<'_, '_>, limit: usize) -> Result<(), NetError> {
-        self.cut(&mut self.tx.state().socket, sending, limit)
+        self.make_records(&mut self.tx.state().socket, sending, limit)
     }
 
-    fn cut(
+    fn make_records(
         &self,
         tx: &mut SocketTx,
         sending: &mut SendCall<'_, '_>,
@@ -271,7 +271,7 @@ impl FdSocket {
 
     /// After `shutdown(WR)` or a reset that was reported one record is taken and lost, without an
     /// error (traces send.after_shutdown_big, set.after_rst).
-    fn swallow(&self, sending: &mut SendCall<'_, '_>) -> Result<(), NetError> {
+    fn seal_and_discard(&self, sending: &mut SendCall<'_, '_>) -> Result<(), NetError> {
         let sealed = self.seal(sending, 1);
         self.tx.state().socket.discard_wire();
         sealed
@@ -305,13 +305,15 @@ impl FdSocket {
 
 impl SendCall<'_, '_> {
     fn outcome(self, sent: Result<(), NetError>) -> Result<SendResult, NetError> {
-        let Self { safe, source, .. } = self;
-        let (taken, cut) = match sent {
-            Ok(()) => (source.taken(), self.cut),
+        let Self {
+            committed, source, ..
+        } = self;
+        let (taken, wait_error) = match sent {
+            Ok(()) => (source.taken(), self.wait_error),
             // What TCP says is kept for the next call.
-            Err(error) if safe > 0 => (safe, Some(error).filter(NetError::ends_a_wait)),
+            Err(error) if committed > 0 => (committed, Some(error).filter(NetError::ends_a_wait)),
             Err(error) => return Err(error),
         };
-        Ok(SendResult { taken, cut })
+        Ok(SendResult { taken, wait_error })
     }
 }

@@ -30,21 +30,21 @@ impl FdSocket {
         let begin = Instant::now();
         loop {
             let rest = &data[*taken..];
-            let slices = &[&rest[..rest.len().min(self.piece())]];
-            let kept = behind(kept, *taken);
+            let slices = &[&rest[..rest.len().min(self.piece_len())]];
+            let kept = skip_taken(kept, *taken);
             let source = SendBuffers::new(slices).keeping(&kept);
             let sent = self.send_within(source, &[], flags, limit)?;
             *taken += sent.taken;
             if *taken == data.len() {
                 return Ok(());
             }
-            sent.cut.map_or(Ok(()), Err)?;
-            look_up_after(begin)?;
+            sent.wait_error.map_or(Ok(()), Err)?;
+            interrupt_if_due(begin)?;
         }
     }
 
     /// As much as full records hold, an open one filled up first.
-    fn piece(&self) -> usize {
+    fn piece_len(&self) -> usize {
         let tx = &self.tx.state().socket;
         let records = (PIECE / tx.max_payload()).max(1);
         records * tx.max_payload() - tx.open_len()
@@ -53,14 +53,14 @@ impl FdSocket {
 
 /// # Errors
 /// [`NetError::Interrupted`] when the call has not let its caller run handlers for long.
-pub(super) fn look_up_after(begin: Instant) -> Result<(), NetError> {
+pub(super) fn interrupt_if_due(begin: Instant) -> Result<(), NetError> {
     if begin.elapsed() >= SIGNAL_CHECK_INTERVAL {
         return Err(NetError::Interrupted);
     }
     Ok(())
 }
 
-fn behind(kept: &[Option<KeptBytes>], taken: usize) -> Vec<Option<KeptBytes>> {
+fn skip_taken(kept: &[Option<KeptBytes>], taken: usize) -> Vec<Option<KeptBytes>> {
     let skip = |kept: &KeptBytes| kept.skip(taken);
     kept.iter().map(|kept| kept.as_ref().map(skip)).collect()
 }

@@ -9,7 +9,7 @@ use ktls_core::socket::call::MORE;
 use rustix::io::pread;
 
 use super::FdSocket;
-use super::send_all::look_up_after;
+use super::send_all::interrupt_if_due;
 use crate::NetError;
 use crate::wait::ProgressDeadline;
 
@@ -88,8 +88,8 @@ impl FdSocket {
                 std::mem::swap(&mut chunk, &mut next);
             }
             if !chunk.is_empty() {
-                sent.cut.map_or(Ok(()), Err)?;
-                look_up_after(begin)?;
+                sent.wait_error.map_or(Ok(()), Err)?;
+                interrupt_if_due(begin)?;
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ use rustix::event::PollFlags;
 use rustix::net::sockopt::{socket_domain, socket_protocol, socket_type};
 use rustix::net::{AddressFamily, SocketType, getpeername, ipproto};
 
-use super::{FdSocket, look};
+use super::{FdSocket, poll_now};
 use crate::NetError;
 use crate::mutex::lock;
 use crate::queue::ConnRing;
@@ -170,7 +170,7 @@ impl FdSocket {
             Direction::Tx => Ok(self.tx.rekey(key)?),
             Direction::Rx => {
                 lock(&self.rx).rekey(key)?;
-                self.nudge();
+                self.update_device();
                 Ok(())
             }
         }
@@ -227,7 +227,7 @@ impl FdSocket {
     /// TCP_ESTABLISHED, as far as a descriptor tells it.
     fn check_established(&self, fd: &OwnedFd) -> Result<(), NetError> {
         let closing = PEER_DONE | PollFlags::HUP | PollFlags::ERR;
-        let seen = look(fd, PEER_DONE);
+        let seen = poll_now(fd, PEER_DONE);
         if getpeername(fd).is_err() || seen.intersects(closing) || self.tx.is_shut() {
             return Err(ktls_core::Error::NotEstablished.into());
         }

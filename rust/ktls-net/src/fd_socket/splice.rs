@@ -12,7 +12,7 @@ use rustix::net::sockopt::Timeout;
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice, tee};
 
 use super::send::SendResult;
-use super::{FdSocket, look, wait_at};
+use super::{FdSocket, poll_now, wait_at};
 use crate::mutex::lock;
 use crate::wait::{PEER_DONE, ProgressDeadline, wait};
 use crate::{NetError, Wait};
@@ -31,7 +31,7 @@ impl FdSocket {
         flags: u32,
         limit: &mut ProgressDeadline,
     ) -> Result<usize, NetError> {
-        let flags = checked(flags)?;
+        let flags = check_flags(flags)?;
         if len == 0 {
             return Ok(0);
         }
@@ -43,7 +43,7 @@ impl FdSocket {
         if lock(&self.rx).is_keyed() {
             let moved = self.splice_record(&fd, pipe, len, limit);
             self.drop_outdated_error(&fd);
-            self.nudge();
+            self.update_device();
             return moved;
         }
         self.splice_plain(&fd, pipe, len, limit)
@@ -61,21 +61,21 @@ impl FdSocket {
         flags: u32,
         limit: &mut ProgressDeadline,
     ) -> Result<usize, NetError> {
-        let flags = checked(flags)?;
+        let flags = check_flags(flags)?;
         self.fd.open()?;
         let waiting = pipe_patience(pipe, flags, limit.patience())?;
         let mut total = 0;
         while total < len {
             match self.splice_some(pipe, len - total, flags, limit) {
                 Ok(SendResult { taken: 0, .. }) => break,
-                Ok(SendResult { taken, cut }) => {
+                Ok(SendResult { taken, wait_error }) => {
                     total += taken;
-                    if cut.is_some() {
+                    if wait_error.is_some() {
                         break;
                     }
                 }
                 Err(_) if total > 0 => break,
-                Err(NetError::Io(Errno::AGAIN)) if look(pipe, PollFlags::IN).is_empty() => {
+                Err(NetError::Io(Errno::AGAIN)) if poll_now(pipe, PollFlags::IN).is_empty() => {
                     limit.wait(waiting, |patience| {
                         wait(pipe.as_fd(), PollFlags::IN, patience)
                     })?;
@@ -96,7 +96,7 @@ impl FdSocket {
         limit: &mut ProgressDeadline,
     ) -> Result<usize, NetError> {
         let wanted = PollFlags::IN | PEER_DONE;
-        if look(fd, wanted).is_empty() {
+        if poll_now(fd, wanted).is_empty() {
             self.check_fault(fd)?;
             wait_at(fd.as_fd(), fd, wanted, limit, &mut None, Timeout::Recv)?;
         }
@@ -120,17 +120,17 @@ impl FdSocket {
             let mut side = lock(&self.rx);
             let rx = side.keyed()?;
             if let Some(plaintext) = rx.head(&self.shared)? {
-                let moved = pour(&plaintext[..plaintext.len().min(len)], pipe)?;
+                let moved = fill_pipe(&plaintext[..plaintext.len().min(len)], pipe)?;
                 rx.take(moved);
                 return Ok(moved);
             }
             let pulled = side.pull(fd, &self.shared);
-            let Some(dry) = self.dry(pulled) else {
+            let Some(reason) = self.no_bytes_reason(pulled) else {
                 continue;
             };
             if side
                 .keyed()?
-                .go_on_without_bytes(&call, dry, &self.shared)?
+                .go_on_without_bytes(&call, reason, &self.shared)?
                 == ReceiveStep::Done
             {
                 return Ok(0);
@@ -152,7 +152,7 @@ impl FdSocket {
         flags: SpliceFlags,
         limit: &mut ProgressDeadline,
     ) -> Result<SendResult, NetError> {
-        let mut bytes = copy_of(pipe, len)?;
+        let mut bytes = peek_pipe(pipe, len)?;
         if bytes.is_empty() {
             return Ok(SendResult::default());
         }
@@ -174,7 +174,7 @@ impl FdSocket {
 }
 
 /// `SPLICE_F_*`, of which none but `NONBLOCK` and `MORE` mean anything here.
-fn checked(flags: u32) -> Result<SpliceFlags, NetError> {
+fn check_flags(flags: u32) -> Result<SpliceFlags, NetError> {
     let known = SpliceFlags::MOVE | SpliceFlags::NONBLOCK | SpliceFlags::MORE | SpliceFlags::GIFT;
     let flags = SpliceFlags::from_bits_retain(flags);
     if known.contains(flags) {
@@ -199,7 +199,7 @@ fn pipe_patience(pipe: &OwnedFd, flags: SpliceFlags, patience: Wait) -> Result<W
 }
 
 fn wait_for_room(pipe: &OwnedFd, limit: &mut ProgressDeadline) -> Result<(), NetError> {
-    if look(pipe, PollFlags::OUT).is_empty() {
+    if poll_now(pipe, PollFlags::OUT).is_empty() {
         let wait = |patience| wait(pipe.as_fd(), PollFlags::OUT, patience);
         limit.wait(limit.patience(), wait)?;
     }
@@ -207,7 +207,7 @@ fn wait_for_room(pipe: &OwnedFd, limit: &mut ProgressDeadline) -> Result<(), Net
 }
 
 /// Puts into a pipe what fits; the system knows what that is, and tells between two pipes only.
-fn pour(bytes: &[u8], pipe: &OwnedFd) -> Result<usize, NetError> {
+fn fill_pipe(bytes: &[u8], pipe: &OwnedFd) -> Result<usize, NetError> {
     if bytes.is_empty() {
         return Ok(0);
     }
@@ -217,7 +217,7 @@ fn pour(bytes: &[u8], pipe: &OwnedFd) -> Result<usize, NetError> {
 }
 
 /// What a pipe holds, at most so much and perhaps less; empty at its end. It stays there.
-fn copy_of(pipe: &OwnedFd, len: usize) -> Result<WipedBytes, NetError> {
+fn peek_pipe(pipe: &OwnedFd, len: usize) -> Result<WipedBytes, NetError> {
     let (out, into) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     let mut bytes = WipedBytes::zeros(tee(pipe, &into, len, SpliceFlags::NONBLOCK)?);
     let mut have = 0;

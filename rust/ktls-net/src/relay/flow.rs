@@ -60,7 +60,7 @@ pub(super) struct DirectionFlow {
     /// not all.
     pub(super) broken: Option<NetError>,
     /// And its receiver was told.
-    pub(super) told: bool,
+    pub(super) end_sent: bool,
     /// Its receiver takes no more.
     pub(super) refused: Option<NetError>,
     pub(super) total: u64,
@@ -103,7 +103,7 @@ impl DirectionFlow {
 
     /// Ended in order, all passed on, and the receiver does not know yet.
     pub(super) const fn finished(&self) -> bool {
-        self.ended && self.broken.is_none() && self.is_empty() && !self.told
+        self.ended && self.broken.is_none() && self.is_empty() && !self.end_sent
     }
 
     /// Ends it where it is, unless it has ended before. What was read is still passed on.
@@ -123,7 +123,7 @@ impl DirectionFlow {
     }
 
     /// Gives the buffer back if nothing waits in it.
-    pub(super) fn rest(&mut self, spare: &mut SpareBuffers) {
+    pub(super) fn release_if_empty(&mut self, spare: &mut SpareBuffers) {
         if self.is_empty() && !self.buffer.bytes.is_empty() {
             (self.start, self.end) = (0, 0);
             spare.give_back(std::mem::take(&mut self.buffer));

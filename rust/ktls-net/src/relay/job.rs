@@ -22,13 +22,13 @@ pub(super) struct PumpJob {
     pub(super) pair: Arc<RelayPair>,
     on_close: OnClose,
     idle: Option<Duration>,
-    /// When there was last something to do.
-    last: Instant,
+    /// When there was something to do last.
+    last_turn: Instant,
     watched: [PollFlags; 2],
     /// It waits for its turn.
     pub(super) queued: bool,
     /// Records of before.
-    before: [u64; 2],
+    records_before: [u64; 2],
     /// What does not end in time after a stop has failed.
     cut: bool,
 }
@@ -56,13 +56,13 @@ impl PumpJob {
     ) -> Result<Self, NetError> {
         let pump = PairPump::new(sides, options.truncation);
         Ok(Self {
-            turns: pump.turns(Wait::Never)?,
-            before: records(pump.sides()),
+            turns: pump.take_turns(Wait::Never)?,
+            records_before: records(pump.sides()),
             pump,
             pair,
             on_close,
             idle: options.idle,
-            last: Instant::now(),
+            last_turn: Instant::now(),
             watched: [PollFlags::empty(); 2],
             queued: false,
             cut: false,
@@ -71,7 +71,7 @@ impl PumpJob {
 
     /// Moves what can be moved, within bounds.
     pub(super) fn turn(&mut self, spare: &mut SpareBuffers) -> Result<PumpNext, NetError> {
-        self.last = Instant::now();
+        self.last_turn = Instant::now();
         self.pump.borrow_memory(spare);
         let next = self.take_steps(spare)?;
         if !matches!(next, PumpNext::Turn) {
@@ -89,7 +89,7 @@ impl PumpJob {
             if progress == PumpProgress::Stalled {
                 return Ok(PumpNext::Wait);
             }
-            if self.pump.take_look_up() {
+            if self.pump.take_pause_request() {
                 break;
             }
         }
@@ -97,10 +97,10 @@ impl PumpJob {
     }
 
     /// Passes the numbers on; gives how many bytes are new.
-    pub(super) fn count(&self) -> u64 {
+    pub(super) fn publish_counts(&self) -> u64 {
         let [a, b] = records(self.pump.sides());
-        let records = [a - self.before[0], b - self.before[1]];
-        self.pair.count(self.pump.totals(), records)
+        let records = [a - self.records_before[0], b - self.records_before[1]];
+        self.pair.publish_counts(self.pump.totals(), records)
     }
 
     /// When it must be looked at, whatever happens.
@@ -108,7 +108,7 @@ impl PumpJob {
         match self.pump.give_up() {
             Some(end) => Some(end),
             None => self
-                .last
+                .last_turn
                 .checked_add(self.idle.into_iter().chain(self.pump.patience()).min()?),
         }
     }

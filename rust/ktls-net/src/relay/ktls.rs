@@ -31,7 +31,7 @@ impl KtlsSide {
     }
 
     /// Both turns; under them nobody else makes it unfit.
-    pub(super) fn turns(&self, patience: Wait) -> Result<BothTurns, NetError> {
+    pub(super) fn take_turns(&self, patience: Wait) -> Result<BothTurns, NetError> {
         let turns = BothTurns::take(Arc::clone(&self.socket) as _, patience)?;
         self.socket.check_fit().map_err(ktls_side)?;
         Ok(turns)

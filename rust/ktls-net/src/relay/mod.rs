@@ -1,11 +1,11 @@
 //! Pumping between two sockets, at least one of them with TLS, without anyone else's help.
 
 mod flow;
+mod inbox;
 mod job;
 mod ktls;
 mod pair;
 mod pool;
-mod post;
 mod pump;
 mod side;
 mod worker;
@@ -70,7 +70,7 @@ impl Relay {
     /// Those of reading and writing on either side, [`NetError::TimedOut`] when idle; then neither side can
     /// take what it got for all there was. [`NetError::Interrupted`]: call again.
     pub fn run(&mut self) -> Result<(u64, u64), NetError> {
-        let _turns = self.pump.turns(Wait::Forever)?;
+        let _turns = self.pump.take_turns(Wait::Forever)?;
         match self.pump_on() {
             Err(NetError::Interrupted) => Err(NetError::Interrupted),
             Err(error) => {
@@ -98,13 +98,13 @@ impl Relay {
             if let Some(ending) = self.pump.ending() {
                 return ending.map(drop);
             }
-            if self.pump.is_over(Instant::now()) {
+            if self.pump.is_time_up(Instant::now()) {
                 return self.pump.end_stopped().map(drop);
             }
             // Busy sides must not keep us from seeing a stop, or our caller from seeing a signal.
             if progress == PumpProgress::Stalled
                 || step.is_multiple_of(STEPS_BETWEEN_SIGNAL_CHECKS)
-                || self.pump.take_look_up()
+                || self.pump.take_pause_request()
             {
                 self.wait(progress)?;
                 self.pump.borrow_memory(&mut self.spare);

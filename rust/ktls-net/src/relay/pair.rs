@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use super::TruncationPolicy;
-use super::post::{PoolInbox, PoolOrder};
+use super::inbox::{PoolInbox, PoolOrder};
 use crate::NetError;
 use crate::fork::HomeProcess;
 
@@ -40,7 +40,7 @@ pub enum PairEnd {
 pub struct RelayPair {
     id: u64,
     home: HomeProcess,
-    post: Weak<PoolInbox>,
+    inbox: Weak<PoolInbox>,
     bytes: [AtomicU64; 2],
     records: [AtomicU64; 2],
     truncated: OnceLock<usize>,
@@ -48,11 +48,11 @@ pub struct RelayPair {
 }
 
 impl RelayPair {
-    pub(super) fn new(id: u64, post: &Arc<PoolInbox>) -> Arc<Self> {
+    pub(super) fn new(id: u64, inbox: &Arc<PoolInbox>) -> Arc<Self> {
         Arc::new(Self {
             id,
             home: HomeProcess::here(),
-            post: Arc::downgrade(post),
+            inbox: Arc::downgrade(inbox),
             bytes: Default::default(),
             records: Default::default(),
             truncated: OnceLock::new(),
@@ -99,14 +99,14 @@ impl RelayPair {
     /// EBUSY in a child of the process that pumps.
     pub fn stop(&self) -> Result<(), NetError> {
         self.home.check()?;
-        if let Some(post) = self.post.upgrade() {
-            post.send(PoolOrder::Stop(self.id));
+        if let Some(inbox) = self.inbox.upgrade() {
+            inbox.send(PoolOrder::Stop(self.id));
         }
         Ok(())
     }
 
     /// Tells the numbers; gives how many bytes are new.
-    pub(super) fn count(&self, bytes: [u64; 2], records: [u64; 2]) -> u64 {
+    pub(super) fn publish_counts(&self, bytes: [u64; 2], records: [u64; 2]) -> u64 {
         for (count, new) in self.records.iter().zip(records) {
             count.store(new, Ordering::Relaxed);
         }

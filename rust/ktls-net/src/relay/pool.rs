@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::inbox::{PoolAdmission, PoolInbox};
 use super::job::PumpJob;
 use super::pair::{OnClose, PairOptions, RelayPair};
-use super::post::{PoolAdmission, PoolInbox};
 use super::side::RelaySide;
 use super::worker::PoolWorker;
 use crate::NetError;
@@ -21,7 +21,7 @@ use crate::wait::SIGNAL_CHECK_INTERVAL;
 /// waits for nothing.
 pub struct RelayPool {
     home: HomeProcess,
-    posts: Vec<Arc<PoolInbox>>,
+    inboxes: Vec<Arc<PoolInbox>>,
     threads: Vec<ThreadId>,
     running: Arc<RunningThreads>,
     tally: Arc<PoolTally>,
@@ -58,7 +58,7 @@ impl RelayPool {
         }
         let mut pool = Self {
             home: HomeProcess::here(),
-            posts: Vec::new(),
+            inboxes: Vec::new(),
             threads: Vec::new(),
             running: Arc::default(),
             tally: Arc::default(),
@@ -71,8 +71,8 @@ impl RelayPool {
     }
 
     fn start_thread(&mut self) -> Result<(), NetError> {
-        let post = Arc::new(PoolInbox::new()?);
-        let worker = PoolWorker::new(Arc::clone(&post), Arc::clone(&self.tally))?;
+        let inbox = Arc::new(PoolInbox::new()?);
+        let worker = PoolWorker::new(Arc::clone(&inbox), Arc::clone(&self.tally))?;
         let runs = ThreadRuns::new(&self.running);
         let run = move || {
             let _until_the_end = runs;
@@ -81,7 +81,7 @@ impl RelayPool {
         let started = thread::Builder::new().name("ktls-relay".into()).spawn(run);
         let started = started.map_err(|_| NetError::Io(Errno::AGAIN))?;
         self.threads.push(started.thread().id());
-        self.posts.push(post);
+        self.inboxes.push(inbox);
         Ok(())
     }
 
@@ -106,12 +106,12 @@ impl RelayPool {
         on_close: OnClose,
     ) -> Result<Arc<RelayPair>, NetError> {
         self.home.check()?;
-        let least = self.posts.iter().min_by_key(|post| post.load());
-        let post = least.ok_or(NetError::Io(Errno::BADF))?;
+        let least = self.inboxes.iter().min_by_key(|inbox| inbox.load());
+        let inbox = least.ok_or(NetError::Io(Errno::BADF))?;
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let pair = RelayPair::new(id, post);
+        let pair = RelayPair::new(id, inbox);
         let job = PumpJob::new(sides, options, Arc::clone(&pair), on_close)?;
-        match post.add(Box::new(job)) {
+        match inbox.add(Box::new(job)) {
             PoolAdmission::Added => Ok(pair),
             PoolAdmission::Closed => Err(NetError::Io(Errno::BADF)),
         }
@@ -123,7 +123,7 @@ impl RelayPool {
     /// EBUSY in a child of the process that has the threads.
     pub fn close(&self, drain: Duration) -> Result<(), NetError> {
         self.home.check()?;
-        self.posts.iter().for_each(|post| post.close(drain));
+        self.inboxes.iter().for_each(|inbox| inbox.close(drain));
         Ok(())
     }
 
@@ -150,7 +150,7 @@ impl RelayPool {
     /// Pairs under way.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.posts.iter().map(|post| post.load()).sum()
+        self.inboxes.iter().map(|inbox| inbox.load()).sum()
     }
 
     /// Threads it began with.

@@ -22,7 +22,7 @@ pub(super) struct PairPump {
     /// Sealed bytes wait for the peer of the side.
     unsent: [bool; 2],
     /// Much was read and no data among it: see at once whether it is to stop.
-    look_up: bool,
+    pause_requested: bool,
     /// The record that is not ours to read, behind which nothing is read any more.
     control: Option<PairEnd>,
     /// After a stop: when to give up on what is in flight.
@@ -66,7 +66,7 @@ impl PairPump {
             sides,
             flows: Default::default(),
             unsent: [false; 2],
-            look_up: false,
+            pause_requested: false,
             control: None,
             give_up: None,
             at_stop: None,
@@ -82,9 +82,9 @@ impl PairPump {
     }
 
     /// The turns of both sides, for as long as somebody pumps.
-    pub(super) fn turns(&self, patience: Wait) -> Result<[Option<BothTurns>; 2], NetError> {
+    pub(super) fn take_turns(&self, patience: Wait) -> Result<[Option<BothTurns>; 2], NetError> {
         let [a, b] = &self.sides;
-        Ok([a.turns(patience)?, b.turns(patience)?])
+        Ok([a.take_turns(patience)?, b.take_turns(patience)?])
     }
 
     /// Moves what can be moved now, in both directions.
@@ -124,21 +124,21 @@ impl PairPump {
         let end = match self.control {
             Some(_) if self.holds_bytes() => None,
             Some(control) => Some(control),
-            None => self.is_done().then_some(PairEnd::Complete),
+            None => self.is_complete().then_some(PairEnd::Complete),
         };
         end.map(|end| self.outcome().map(|()| end))
     }
 
-    fn is_done(&self) -> bool {
-        self.is_over_from(0) && self.is_over_from(1)
+    fn is_complete(&self) -> bool {
+        self.is_complete_from(0) && self.is_complete_from(1)
     }
 
     /// True when nothing is left to be done for the direction that begins at side `from`.
-    fn is_over_from(&self, from: usize) -> bool {
+    fn is_complete_from(&self, from: usize) -> bool {
         let (flow, back) = (&self.flows[from], &self.flows[1 - from]);
         // Nobody waits for the rest of what a side has refused when nothing will come back.
         let pointless = flow.refused.is_some() && back.broken.is_some();
-        pointless || ((flow.told || flow.broken.is_some()) && self.is_delivered_from(from))
+        pointless || ((flow.end_sent || flow.broken.is_some()) && self.is_delivered_from(from))
     }
 
     /// True when the system has everything that was read from side `from`.
@@ -163,7 +163,7 @@ impl PairPump {
     }
 
     /// True when time is up after a stop.
-    pub(super) fn is_over(&self, now: Instant) -> bool {
+    pub(super) fn is_time_up(&self, now: Instant) -> bool {
         self.give_up.is_some_and(|end| now >= end)
     }
 
@@ -173,8 +173,8 @@ impl PairPump {
     }
 
     /// True once after a step that found much and no data among it.
-    pub(super) const fn take_look_up(&mut self) -> bool {
-        std::mem::replace(&mut self.look_up, false)
+    pub(super) const fn take_pause_request(&mut self) -> bool {
+        std::mem::replace(&mut self.pause_requested, false)
     }
 
     /// Has every peer of a connection told that no more will come, as soon as nothing more is there for
@@ -208,8 +208,8 @@ impl PairPump {
     /// Ends both directions so that nobody takes a part for the whole, behind what was received.
     pub(super) fn abort(&self) {
         for (side, inbound) in self.sides.iter().zip(self.flows.iter().rev()) {
-            if inbound.told {
-                side.end_aside(inbound.waiting());
+            if inbound.end_sent {
+                side.deliver_and_end(inbound.waiting());
             } else {
                 side.abort(inbound.waiting());
             }
@@ -224,8 +224,8 @@ impl PairPump {
     /// Tells those who do not know yet that no more will come, behind what was received.
     fn end_all(&self) {
         for (side, inbound) in self.sides.iter().zip(self.flows.iter().rev()) {
-            if inbound.told || side.is_plain() {
-                side.end_aside(inbound.waiting());
+            if inbound.end_sent || side.is_plain() {
+                side.deliver_and_end(inbound.waiting());
             } else {
                 // Nobody is left who would want to know that it is gone.
                 let _gone = side.end();
@@ -259,7 +259,7 @@ impl PairPump {
     /// The direction that begins at side `from`.
     fn pump(&mut self, from: usize, spare: &mut SpareBuffers) -> PumpProgress {
         let moved = self.read(from, spare).or(self.write(from));
-        self.flows[from].rest(spare);
+        self.flows[from].release_if_empty(spare);
         moved.or(self.end(from))
     }
 
@@ -275,7 +275,7 @@ impl PairPump {
         match side.read(&mut flow.room(spare)[..len]) {
             Ok(ReadNow::Data(count)) => flow.filled(count.get()),
             Ok(ReadNow::End) => self.meet_end(from),
-            Ok(ReadNow::Busy) | Err(NetError::Interrupted) => self.look_up = true,
+            Ok(ReadNow::Busy) | Err(NetError::Interrupted) => self.pause_requested = true,
             Ok(ReadNow::NotYet) => {
                 self.unsent[from] = side.has_unsent();
                 return self.end_if_stopped(from);
@@ -383,7 +383,7 @@ impl PairPump {
             self.meet_refusal(from, error);
         }
         self.unsent[to] = self.sides[to].has_unsent();
-        self.flows[from].told = true;
+        self.flows[from].end_sent = true;
         // Nobody waits for the rest of what the side has refused.
         if self.flows[to].refused.is_some() && self.give_up.is_none() {
             self.give_up = Some(Instant::now() + GRACE);

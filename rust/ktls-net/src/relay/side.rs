@@ -58,12 +58,12 @@ impl RelaySide {
     }
 
     /// The right to read and write; a plain side needs none.
-    pub(super) fn turns(&self, patience: Wait) -> Result<Option<BothTurns>, NetError> {
+    pub(super) fn take_turns(&self, patience: Wait) -> Result<Option<BothTurns>, NetError> {
         match self {
             Self::Tls { connection, .. } => {
                 BothTurns::take(Arc::clone(connection) as _, patience).map(Some)
             }
-            Self::Ktls(side) => side.turns(patience).map(Some),
+            Self::Ktls(side) => side.take_turns(patience).map(Some),
             Self::Plain(_) => Ok(None),
         }
     }
@@ -158,15 +158,15 @@ impl RelaySide {
                 connection.abort(fd);
             }
             Self::Ktls(side) => side.abort(),
-            Self::Plain(fd) => leave(fd, waiting, EndSignal::Reset),
+            Self::Plain(fd) => finish_plain(fd, waiting, EndSignal::Reset),
         }
     }
 
     /// Makes sure that a side which was told its end, or shall be, gets what waits for it, whatever it
     /// sends in the meantime and whoever closes it.
-    pub(super) fn end_aside(&self, waiting: &[u8]) {
+    pub(super) fn deliver_and_end(&self, waiting: &[u8]) {
         if let Self::Plain(fd) = self {
-            leave(fd, waiting, EndSignal::Fin);
+            finish_plain(fd, waiting, EndSignal::Fin);
         }
     }
 
@@ -194,7 +194,7 @@ impl AsFd for RelaySide {
 }
 
 /// Leaves a plain socket to its owner, and to the background what TCP has not delivered.
-fn leave(fd: &OwnedFd, waiting: &[u8], ending: EndSignal) {
+fn finish_plain(fd: &OwnedFd, waiting: &[u8], ending: EndSignal) {
     let delivered = waiting.is_empty() && ktls_sys::unacknowledged(fd).unwrap_or(0) == 0;
     match fd.try_clone() {
         Ok(own) if !delivered => deliver_and_close(Arc::new(own), Fifo::from(waiting), ending),

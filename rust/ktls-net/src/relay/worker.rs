@@ -9,17 +9,17 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use super::flow::SpareBuffers;
+use super::inbox::{PoolInbox, PoolOrder};
 use super::job::{PumpJob, PumpNext};
 use super::pair::PairEnd;
 use super::pool::PoolTally;
-use super::post::{PoolInbox, PoolOrder};
 use crate::NetError;
 use crate::poller::{Poller, WatchedFd};
 
 /// What one thread has.
 pub(super) struct PoolWorker {
     poller: Poller,
-    post: Arc<PoolInbox>,
+    inbox: Arc<PoolInbox>,
     tally: Arc<PoolTally>,
     jobs: HashMap<u64, PumpJob>,
     /// Those that have something to do, each once.
@@ -36,12 +36,12 @@ const BELL: u64 = 0;
 const TICK: Duration = Duration::from_millis(50);
 
 impl PoolWorker {
-    pub(super) fn new(post: Arc<PoolInbox>, tally: Arc<PoolTally>) -> Result<Self, NetError> {
+    pub(super) fn new(inbox: Arc<PoolInbox>, tally: Arc<PoolTally>) -> Result<Self, NetError> {
         let poller = Poller::new()?;
-        poller.watch(&bell(&post), PollFlags::empty())?;
+        poller.watch(&bell(&inbox), PollFlags::empty())?;
         Ok(Self {
             poller,
-            post,
+            inbox,
             tally,
             jobs: HashMap::new(),
             ready: VecDeque::new(),
@@ -60,8 +60,8 @@ impl PoolWorker {
                     id => self.queue(id),
                 }
             }
-            self.give_turns();
-            self.look_at_clocks();
+            self.run_ready();
+            self.end_expired();
         }
     }
 
@@ -72,7 +72,9 @@ impl PoolWorker {
         }
         let sides = |job| [0, 1].map(|side| PumpJob::watched(job, side));
         let watched = self.jobs.values().flat_map(sides);
-        let ready = self.poller.wait(watched.chain([bell(&self.post)]), timeout);
+        let ready = self
+            .poller
+            .wait(watched.chain([bell(&self.inbox)]), timeout);
         ready.unwrap_or_else(|errno| {
             if errno != Errno::INTR {
                 // Nothing will ever be ready again.
@@ -91,8 +93,8 @@ impl PoolWorker {
     }
 
     fn take_orders(&mut self) {
-        self.post.bell.silence();
-        for order in self.post.take() {
+        self.inbox.bell.silence();
+        for order in self.inbox.take() {
             match order {
                 PoolOrder::Add(job) => self.add(*job),
                 PoolOrder::Stop(id) => self.stop(id),
@@ -132,10 +134,10 @@ impl PoolWorker {
     }
 
     /// One turn for each that is ready now.
-    fn give_turns(&mut self) {
+    fn run_ready(&mut self) {
         for _ in 0..self.ready.len() {
             if let Some(id) = self.ready.pop_front()
-                && let Err(outcome) = self.give_turn(id)
+                && let Err(outcome) = self.run_turn(id)
             {
                 self.end(id, outcome);
             }
@@ -143,13 +145,13 @@ impl PoolWorker {
     }
 
     /// `Err` is how the pair has ended.
-    fn give_turn(&mut self, id: u64) -> Result<(), Result<PairEnd, NetError>> {
+    fn run_turn(&mut self, id: u64) -> Result<(), Result<PairEnd, NetError>> {
         let Some(job) = self.jobs.get_mut(&id) else {
             return Ok(());
         };
         job.queued = false;
         let next = job.turn(&mut self.spare);
-        self.tally.moved(job.count());
+        self.tally.moved(job.publish_counts());
         self.next = earlier(self.next, job.deadline());
         match next.map_err(Err)? {
             PumpNext::Turn => self.queue(id),
@@ -160,7 +162,7 @@ impl PoolWorker {
     }
 
     /// Ends those whose time is up.
-    fn look_at_clocks(&mut self) {
+    fn end_expired(&mut self) {
         let now = Instant::now();
         if self.next.is_none_or(|next| now < next) {
             return;
@@ -180,13 +182,13 @@ impl PoolWorker {
             let failed = outcome.as_ref().is_err_and(|error| !error.is_truncation());
             self.tally.ended(failed);
             let (pair, on_close) = job.end(&self.poller, outcome);
-            self.post.ended();
+            self.inbox.ended();
             on_close(pair);
         }
     }
 
     fn fail_all(&mut self, errno: Errno) {
-        self.post.close(Duration::ZERO);
+        self.inbox.close(Duration::ZERO);
         self.take_orders();
         let all: Vec<_> = self.jobs.keys().copied().collect();
         for id in all {
@@ -195,9 +197,9 @@ impl PoolWorker {
     }
 }
 
-fn bell(post: &PoolInbox) -> WatchedFd<'_> {
+fn bell(inbox: &PoolInbox) -> WatchedFd<'_> {
     WatchedFd {
-        fd: post.bell.as_fd(),
+        fd: inbox.bell.as_fd(),
         id: BELL,
         events: PollFlags::IN,
     }

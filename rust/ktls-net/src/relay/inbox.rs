@@ -20,7 +20,7 @@ pub(super) enum PoolOrder {
 /// The letter box of one thread.
 pub(super) struct PoolInbox {
     pub(super) bell: ReadinessBell,
-    inbox: Mutex<PendingOrders>,
+    pending: Mutex<PendingOrders>,
     load: AtomicUsize,
 }
 
@@ -43,7 +43,7 @@ impl PoolInbox {
     pub(super) fn new() -> Result<Self, NetError> {
         Ok(Self {
             bell: ReadinessBell::new()?,
-            inbox: Mutex::default(),
+            pending: Mutex::default(),
             load: AtomicUsize::new(0),
         })
     }
@@ -54,31 +54,31 @@ impl PoolInbox {
     }
 
     pub(super) fn send(&self, order: PoolOrder) {
-        lock(&self.inbox).orders.push(order);
+        lock(&self.pending).orders.push(order);
         self.bell.ring();
     }
 
     /// Gives the thread one more pair.
     pub(super) fn add(&self, job: Box<PumpJob>) -> PoolAdmission {
-        let mut inbox = lock(&self.inbox);
-        if inbox.closed {
+        let mut pending = lock(&self.pending);
+        if pending.closed {
             return PoolAdmission::Closed;
         }
         self.load.fetch_add(1, Ordering::SeqCst);
-        inbox.orders.push(PoolOrder::Add(job));
-        drop(inbox);
+        pending.orders.push(PoolOrder::Add(job));
+        drop(pending);
         self.bell.ring();
         PoolAdmission::Added
     }
 
     /// No pair is added behind this.
     pub(super) fn close(&self, drain: Duration) {
-        lock(&self.inbox).closed = true;
+        lock(&self.pending).closed = true;
         self.send(PoolOrder::Close(drain));
     }
 
     pub(super) fn take(&self) -> Vec<PoolOrder> {
-        std::mem::take(&mut lock(&self.inbox).orders)
+        std::mem::take(&mut lock(&self.pending).orders)
     }
 
     pub(super) fn ended(&self) {
