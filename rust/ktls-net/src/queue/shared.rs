@@ -15,20 +15,24 @@ use crate::mutex::lock;
 use crate::wait::SIGNAL_CHECK_INTERVAL;
 use crate::{NetError, Wait};
 
+/// The state that the sockets of a queue and its workers share.
 #[derive(Debug)]
 pub(crate) struct QueueShared {
-    /// Threads do not come along with a fork.
+    /// The process that has the threads: a child of a fork has none.
     home: HomeProcess,
     pub(super) shape: QueueShape,
     pub(super) slots: Mutex<SlotTable<()>>,
+    /// One for each worker.
     inboxes: Vec<WorkerInbox>,
+    /// Notified when a thread has ended.
     ended: Condvar,
+    /// Counts the connections, which are assigned to workers round robin.
     next: AtomicUsize,
     closed: AtomicBool,
     pub(super) tally: QueueTally,
 }
 
-/// What has been done, for [`super::QueueStats`].
+/// The counters of [`super::QueueStats`].
 #[derive(Debug, Default)]
 pub(super) struct QueueTally {
     pub(super) submitted: AtomicU64,
@@ -38,19 +42,19 @@ pub(super) struct QueueTally {
     pub(super) depth: AtomicU64,
 }
 
-/// The way to one worker, whose thread starts with the first connection.
+/// The inbox of one worker. The worker's thread starts with the first connection.
 #[derive(Debug)]
 pub(super) struct WorkerInbox {
     posts: Mutex<PostedTasks>,
     pub(super) bell: ReadinessBell,
-    /// The worker waits at the bell.
+    /// `true` while the worker waits at the bell, or is about to.
     asleep: AtomicBool,
 }
 
 /// Whether a worker will do a task.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TaskPost {
-    /// The worker has the task.
+    /// The worker has the task, and will do it.
     Posted,
     /// The task was dropped: no thread can be started, or the connection is closed.
     Refused,
@@ -65,9 +69,11 @@ pub(super) enum WorkerEnd {
     HasTasks,
 }
 
+/// What the lock of an inbox protects.
 #[derive(Debug, Default)]
 struct PostedTasks {
     tasks: Vec<DirectionTask>,
+    /// The worker's thread is running.
     running: bool,
 }
 
@@ -86,47 +92,56 @@ impl QueueShared {
         })
     }
 
-    /// A worker for a connection: they take turns.
+    /// Returns the index of the worker for a new connection.
     pub(super) fn next_worker(&self) -> usize {
         self.next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len().max(1)
     }
 
+    /// Returns the inbox of a worker.
     pub(super) fn inbox(&self, worker: usize) -> &WorkerInbox {
         &self.inboxes[worker]
     }
 
-    /// False in a child of a fork.
+    /// Returns `false` in a child of a fork, which has no threads.
     pub(crate) fn is_here(&self) -> bool {
         self.home.is_here()
     }
 
+    /// Checks that the threads are in this process.
+    ///
     /// # Errors
     /// EBUSY in a child of a fork.
     pub(super) fn check_process(&self) -> Result<(), NetError> {
         self.home.check()
     }
 
-    /// True when there is no device any more.
+    /// Returns `true` if the queue can take no key any more: it is closed, or this is a child of a
+    /// fork.
     pub(crate) fn is_down(&self) -> bool {
         self.is_closed() || !self.is_here()
     }
 
-    /// When keys are installed.
+    /// Returns the policy of key updates.
     pub(crate) const fn policy(&self) -> InstallPolicy {
         self.shape.policy
     }
 
+    /// Returns `true` once the queue is closed.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
     }
 
-    /// Workers end when they have nothing left to do.
+    /// Closes the queue. The threads end when they have nothing left to do.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.inboxes.iter().for_each(|inbox| inbox.bell.ring());
     }
 
-    /// Waits for the threads of all workers to end.
+    /// Waits until the threads of all workers have ended.
+    ///
+    /// # Errors
+    /// [`NetError::TimedOut`] if `patience` ends before; [`NetError::Interrupted`] from time to
+    /// time, so that the caller checks for signals and calls again.
     pub(super) fn wait_until_ended(&self, patience: Wait) -> Result<(), NetError> {
         for inbox in &self.inboxes {
             let mut posts = lock(&inbox.posts);
@@ -146,22 +161,23 @@ impl QueueShared {
         Ok(())
     }
 
+    /// Returns the number of key slots in use.
     pub(super) fn slots_in_use(&self) -> usize {
         lock(&self.slots).len()
     }
 
-    /// Descriptors were taken out of a ring.
+    /// Counts records that were taken out of a ring.
     pub(super) fn left_ring(&self, count: usize) {
         self.tally.depth.fetch_sub(count as u64, Ordering::Relaxed);
     }
 
-    /// TCP has their records, or they are lost.
+    /// Counts records that TCP has, or that are lost with their connection.
     pub(super) fn completed(&self, count: usize) {
         let completed = &self.tally.completed;
         completed.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// Ends the thread of a worker, unless a task was posted. The thread calls this itself, as its last act.
+    /// Ends the thread of a worker, unless a task was posted. Called by that thread.
     pub(super) fn end_thread(&self, worker: usize) -> WorkerEnd {
         // Under the lock of the inbox: a task is either seen here or starts another thread.
         let mut posts = lock(&self.inboxes[worker].posts);
@@ -196,8 +212,8 @@ impl QueueShared {
         Ok(())
     }
 
-    /// Posts a task to a worker. It is refused if no thread can be started, which is possible once the
-    /// queue is closed and the worker's thread has ended.
+    /// Posts a task to a worker. It is refused if no thread can be started, which is possible once
+    /// the queue is closed and the worker's thread has ended.
     pub(super) fn post(self: &Arc<Self>, worker: usize, task: DirectionTask) -> TaskPost {
         let inbox = self.inbox(worker);
         let mut posts = lock(&inbox.posts);
@@ -215,6 +231,7 @@ impl QueueShared {
 }
 
 impl WorkerInbox {
+    /// Makes an empty inbox.
     fn new() -> Result<Self, NetError> {
         Ok(Self {
             posts: Mutex::default(),
@@ -223,17 +240,20 @@ impl WorkerInbox {
         })
     }
 
-    /// Takes what was posted.
+    /// Moves all posted tasks to `tasks`.
     pub(super) fn take(&self, tasks: &mut impl Extend<DirectionTask>) {
         tasks.extend(lock(&self.posts).tasks.drain(..));
     }
 
-    /// True when a worker may wait at the bell now; `awake` ends it.
+    /// Prepares the worker to wait at the bell. Returns `true` if the inbox is empty, so that it
+    /// may wait. A task that is posted from now on rings the bell.
     pub(super) fn prepare_to_wait(&self) -> bool {
+        // Before the look into the inbox: a task that is posted behind the look finds `asleep` set.
         self.asleep.store(true, Ordering::SeqCst);
         lock(&self.posts).tasks.is_empty()
     }
 
+    /// Ends the wait: tasks no longer ring the bell.
     pub(super) fn end_wait(&self) {
         self.asleep.store(false, Ordering::SeqCst);
         self.bell.silence();

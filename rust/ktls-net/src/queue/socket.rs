@@ -32,10 +32,10 @@ pub(crate) trait RingReceiver: Debug + Send + Sync {
 /// How a worker continues with a receiving direction.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ReadAheadNext {
-    /// There may be more to do.
+    /// It calls again: there may be more to do.
     Some,
-    /// TCP has to have bytes first.
+    /// It waits until TCP has bytes.
     Blocked,
-    /// A reader has to make room first.
+    /// It stops until the task is posted again: a reader has to make room first.
     Over,
 }

@@ -1,4 +1,4 @@
-//! What a thread of the queue does: seals, writes, and opens ahead, in turn for all its connections.
+//! The thread of a worker: it seals, writes and opens ahead, for its connections in turn.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,7 +16,7 @@ use super::socket::ReadAheadNext;
 use crate::wait::{PEER_DONE, timespec, write_now};
 use crate::{NetError, background_sender};
 
-/// One direction of a connection, until there is nothing left to do for it.
+/// A task of a worker: one direction of a connection, until nothing is left to do for it.
 #[derive(Debug)]
 pub(super) struct DirectionTask {
     ring: Arc<ConnRing>,
@@ -24,47 +24,56 @@ pub(super) struct DirectionTask {
     kind: DirectionKind,
 }
 
+/// What a task does.
 #[derive(Debug)]
 enum DirectionKind {
+    /// Seals records and writes them.
     Send {
-        /// Sealed, and not with TCP yet.
+        /// Sealed bytes that TCP has not accepted yet.
         wire: Fifo,
-        /// Descriptors of which that is the rest.
+        /// The number of records that `wire` was sealed from.
         count: usize,
-        /// When TCP took something last.
+        /// When TCP last accepted bytes.
         since: Instant,
     },
+    /// Opens records ahead of the reader.
     Receive,
 }
 
-/// How a task goes on.
+/// When a task has its next turn.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum TaskTurn {
-    /// After the others had theirs.
+    /// After the other tasks that are ready.
     Again,
     /// When the descriptor is ready.
     Blocked,
-    /// Not before somebody posts it again.
+    /// Never: it is done until it is posted again.
     Over,
 }
 
-/// How long a closed socket waits for a peer that takes nothing: as long as TCP does for a FIN.
+/// How long the records of a closed socket wait for a peer that accepts nothing: as long as TCP
+/// keeps a FIN.
 const ORPHAN: Duration = background_sender::LIMITS.stalled;
 
-/// Records sealed for one write.
+/// The most records that are sealed for one write.
 const BATCH: usize = 8;
 
+/// The state of a worker's thread.
 pub(super) struct QueueWorker {
     shared: Arc<QueueShared>,
     index: usize,
+    /// Tasks that have something to do, in turn.
     ready: VecDeque<DirectionTask>,
+    /// Tasks that wait for their descriptor.
     blocked: Vec<DirectionTask>,
+    /// Records taken from a ring and not sealed yet; empty between turns.
     batch: Vec<QueuedRecord>,
-    /// A wire buffer to use again.
+    /// An empty wire buffer for the next send task.
     spare: Fifo,
 }
 
 impl DirectionTask {
+    /// Makes a task that seals and writes the records of `ring`.
     pub(super) fn send(ring: &Arc<ConnRing>, fd: Arc<OwnedFd>) -> Self {
         let kind = DirectionKind::Send {
             wire: Fifo::default(),
@@ -78,6 +87,7 @@ impl DirectionTask {
         }
     }
 
+    /// Makes a task that opens records ahead of the reader of `ring`.
     pub(super) fn receive(ring: &Arc<ConnRing>, fd: Arc<OwnedFd>) -> Self {
         Self {
             ring: Arc::clone(ring),
@@ -86,6 +96,7 @@ impl DirectionTask {
         }
     }
 
+    /// Returns the events of the descriptor that end a block.
     const fn events(&self) -> PollFlags {
         match self.kind {
             DirectionKind::Send { .. } => PollFlags::OUT,
@@ -93,23 +104,27 @@ impl DirectionTask {
         }
     }
 
-    /// Nobody reads any more.
+    /// Returns `true` if the task receives and its socket is closed.
     fn is_gone(&self) -> bool {
         self.receives() && self.ring.is_closed()
     }
 
+    /// Returns `true` for a receive task.
     const fn receives(&self) -> bool {
         matches!(self.kind, DirectionKind::Receive)
     }
 
+    /// Ends the task.
     fn end(self) {
+        let receives = self.receives();
+        // A close waits for this: the descriptor has to be dropped before.
         drop(self.fd);
-        if matches!(self.kind, DirectionKind::Receive) {
+        if receives {
             self.ring.receive_ended();
         }
     }
 
-    /// When a closed socket gives its peer up.
+    /// Returns when the records of a closed socket are given up, or `None` if they are not.
     fn deadline(&self) -> Option<Instant> {
         let DirectionKind::Send { since, .. } = &self.kind else {
             return None;
@@ -120,6 +135,7 @@ impl DirectionTask {
 }
 
 impl QueueWorker {
+    /// Makes the state of worker `index`.
     pub(super) fn new(shared: Arc<QueueShared>, index: usize) -> Self {
         Self {
             shared,
@@ -131,7 +147,7 @@ impl QueueWorker {
         }
     }
 
-    /// The thread's life: until the queue is closed and nothing is left.
+    /// Runs until the queue is closed and nothing is left to do.
     pub(super) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         let inbox = shared.inbox(self.index);
@@ -154,17 +170,15 @@ impl QueueWorker {
         }
     }
 
-    /// A closed queue opens nothing ahead.
+    /// Drops the receive tasks of a closed queue, which opens nothing ahead.
     fn drop_receivers(&mut self) {
         if self.shared.is_closed() {
-            self.ready
-                .retain(|task| !matches!(task.kind, DirectionKind::Receive));
-            self.blocked
-                .retain(|task| !matches!(task.kind, DirectionKind::Receive));
+            self.ready.retain(|task| !task.receives());
+            self.blocked.retain(|task| !task.receives());
         }
     }
 
-    /// One turn for the next task that is ready.
+    /// Runs one turn of the next task that is ready, if there is one.
     fn run_next(&mut self) {
         let Some(mut task) = self.ready.pop_front() else {
             return;
@@ -190,26 +204,26 @@ impl QueueWorker {
         }
     }
 
-    /// Seals what is next into `wire`; gives how many records that were.
+    /// Seals the next records of `ring` into `wire`. Returns how many; 0 if the ring is empty.
     fn seal_some(&mut self, ring: &ConnRing, wire: &mut Fifo) -> usize {
         ring.take(BATCH, &mut self.batch);
         if wire.capacity() == 0 {
             *wire = std::mem::take(&mut self.spare);
         }
         let count = self.batch.len();
-        self.batch
-            .drain(..)
-            .for_each(|descriptor| descriptor.seal(wire));
+        self.batch.drain(..).for_each(|record| record.seal(wire));
         count
     }
 
+    /// Moves the blocked tasks that are ready now, without waiting.
     fn poll_blocked_now(&mut self) {
         if !self.blocked.is_empty() {
             self.poll_blocked(Some(Duration::ZERO));
         }
     }
 
-    /// Waits for the bell or a blocked descriptor; what is ready then has its turn.
+    /// Waits until the bell rings, a blocked task is ready or a deadline is over, at most for
+    /// `limit`. Tasks that are ready have their turn next; tasks that are late or gone are ended.
     fn poll_blocked(&mut self, limit: Option<Duration>) {
         let now = Instant::now();
         let deadlines: Vec<_> = self.blocked.iter().map(DirectionTask::deadline).collect();
@@ -223,11 +237,13 @@ impl QueueWorker {
                 .map(|task| PollFd::new(&*task.fd, task.events()))
                 .collect();
             fds.push(bell);
-            // An interruption, if a thread without handlers can have one, is as good as the bell.
+            // An error or a signal ends the wait as the bell does: the loop of `run` looks at
+            // everything again.
             let _ = poll(&mut fds, limit.as_ref());
             fds.iter().map(|fd| !fd.revents().is_empty()).collect()
         };
         let now = Instant::now();
+        // From the end, so that `swap_remove` moves only tasks that were looked at.
         for index in (0..self.blocked.len()).rev() {
             let late = deadlines[index].is_some_and(|deadline| deadline <= now);
             if self.blocked[index].is_gone() {
@@ -241,7 +257,7 @@ impl QueueWorker {
     }
 }
 
-/// Writes what is sealed.
+/// Writes the sealed bytes of `wire` to TCP, as many as it accepts.
 fn write_some(
     ring: &ConnRing,
     fd: &OwnedFd,
@@ -269,7 +285,7 @@ fn write_some(
     TaskTurn::Again
 }
 
-/// The connection is gone, and with it what is queued; the next call reports it.
+/// Stores the error of a connection for the next call of its socket, and drops the queued records.
 fn fail_connection(ring: &ConnRing, errno: Errno) {
     if let Some(side) = ring.sender() {
         side.write_failed(errno);
@@ -277,16 +293,19 @@ fn fail_connection(ring: &ConnRing, errno: Errno) {
     ring.discard();
 }
 
-/// The peer of a closed socket takes nothing: it learns by RST that something is missing.
+/// Gives up the records of a closed socket whose peer accepts nothing. The peer learns from a reset
+/// that bytes are missing.
 fn give_up(task: &DirectionTask) {
     let _ = rustix::net::sockopt::set_socket_linger(&*task.fd, Some(Duration::ZERO));
     if let DirectionKind::Send { count, .. } = task.kind {
         task.ring.shared().completed(count);
     }
     task.ring.discard();
+    // With the ring empty, this ends the send task.
     task.ring.take(0, &mut Vec::new());
 }
 
+/// Opens one record ahead, or reads from TCP once.
 fn receive_some(ring: &ConnRing, fd: &OwnedFd) -> TaskTurn {
     match ring
         .receiver
