@@ -1,4 +1,4 @@
-//! What a pool's thread is told, and by whom.
+//! The inbox of a pool's thread: how other threads give it orders.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,18 +9,21 @@ use crate::NetError;
 use crate::bell::ReadinessBell;
 use crate::mutex::lock;
 
-/// Something for the thread to do.
+/// An order for a pool's thread.
 pub(super) enum PoolOrder {
+    /// Pump this pair.
     Add(Box<PumpJob>),
+    /// Stop the pair with this id.
     Stop(u64),
-    /// Stop all, and end what has not ended after so long.
+    /// Stop all pairs. After this time, end those that have not ended.
     Close(Duration),
 }
 
-/// The letter box of one thread.
+/// The inbox of one thread.
 pub(super) struct PoolInbox {
     pub(super) bell: ReadinessBell,
     pending: Mutex<PendingOrders>,
+    /// Pairs that were added and have not ended.
     load: AtomicUsize,
 }
 
@@ -29,17 +32,20 @@ pub(super) struct PoolInbox {
 pub(super) enum PoolAdmission {
     /// The thread will pump it.
     Added,
-    /// The thread was told to close, and takes no more.
+    /// The thread is closing, and accepts no more pairs.
     Closed,
 }
 
+/// What the lock of an inbox protects.
 #[derive(Default)]
 struct PendingOrders {
     orders: Vec<PoolOrder>,
+    /// No pair may be added any more.
     closed: bool,
 }
 
 impl PoolInbox {
+    /// Makes an empty inbox.
     pub(super) fn new() -> Result<Self, NetError> {
         Ok(Self {
             bell: ReadinessBell::new()?,
@@ -48,17 +54,18 @@ impl PoolInbox {
         })
     }
 
-    /// Pairs of the thread that have not ended.
+    /// Returns the number of pairs of the thread that have not ended.
     pub(super) fn load(&self) -> usize {
         self.load.load(Ordering::SeqCst)
     }
 
+    /// Sends an order to the thread.
     pub(super) fn send(&self, order: PoolOrder) {
         lock(&self.pending).orders.push(order);
         self.bell.ring();
     }
 
-    /// Gives the thread one more pair.
+    /// Gives the thread one more pair, unless it is closing.
     pub(super) fn add(&self, job: Box<PumpJob>) -> PoolAdmission {
         let mut pending = lock(&self.pending);
         if pending.closed {
@@ -71,16 +78,18 @@ impl PoolInbox {
         PoolAdmission::Added
     }
 
-    /// No pair is added behind this.
+    /// Closes the thread: its pairs are stopped, and no more are added.
     pub(super) fn close(&self, drain: Duration) {
         lock(&self.pending).closed = true;
         self.send(PoolOrder::Close(drain));
     }
 
+    /// Removes all orders and returns them.
     pub(super) fn take(&self) -> Vec<PoolOrder> {
         std::mem::take(&mut lock(&self.pending).orders)
     }
 
+    /// Notes that one pair has ended.
     pub(super) fn ended(&self) {
         self.load.fetch_sub(1, Ordering::SeqCst);
     }

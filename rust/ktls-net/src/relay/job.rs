@@ -1,4 +1,4 @@
-//! One pair in the hands of its thread.
+//! A pair as its thread sees it.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -14,40 +14,44 @@ use crate::descriptor::BothTurns;
 use crate::poller::{Poller, WatchedFd};
 use crate::{NetError, Wait};
 
-/// A pair, what is watched of it, and who wants to hear of its end.
+/// A pair with its pump, its watched descriptors and the callback for its end.
 pub(super) struct PumpJob {
     pump: PairPump,
-    /// Nobody else reads or writes meanwhile.
+    /// The right to read and write both sides: no other call does meanwhile.
     turns: [Option<BothTurns>; 2],
     pub(super) pair: Arc<RelayPair>,
     on_close: OnClose,
     idle: Option<Duration>,
-    /// When there was something to do last.
+    /// When the pair last had a turn.
     last_turn: Instant,
+    /// The events for which the poller watches each side.
     watched: [PollFlags; 2],
-    /// It waits for its turn.
+    /// The pair waits for a turn.
     pub(super) queued: bool,
-    /// Records of before.
+    /// Records that the sides had received and sent before the pair began.
     records_before: [u64; 2],
-    /// What does not end in time after a stop has failed.
+    /// The pair fails if it does not end in time after a stop.
     cut: bool,
 }
 
-/// What comes after a turn.
+/// What a pair needs after a turn.
 pub(super) enum PumpNext {
-    /// There is more to do already.
+    /// Another turn: there is more to do.
     Turn,
-    /// Nothing before one of the sides is ready.
+    /// A wait until one of the sides is ready.
     Wait,
-    /// It has ended.
+    /// Nothing: it has ended.
     End(PairEnd),
 }
 
-/// Steps of one pair before the next one has its turn.
+/// The most steps of one pair in a turn.
 const STEPS: usize = 64;
 
 impl PumpJob {
-    /// Takes the turns of both sides without waiting.
+    /// Makes a job. Takes the right to read and write both sides.
+    ///
+    /// # Errors
+    /// EAGAIN if another call reads or writes one of the sides.
     pub(super) fn new(
         sides: [RelaySide; 2],
         options: PairOptions,
@@ -69,7 +73,10 @@ impl PumpJob {
         })
     }
 
-    /// Moves what can be moved, within bounds.
+    /// Moves what can be moved, up to [`STEPS`] steps.
+    ///
+    /// # Errors
+    /// The error with which the pair has ended.
     pub(super) fn turn(&mut self, spare: &mut SpareBuffers) -> Result<PumpNext, NetError> {
         self.last_turn = Instant::now();
         self.pump.borrow_memory(spare);
@@ -96,14 +103,14 @@ impl PumpJob {
         Ok(PumpNext::Turn)
     }
 
-    /// Passes the numbers on; gives how many bytes are new.
+    /// Publishes the counters of the pair. Returns by how many bytes they have grown.
     pub(super) fn publish_counts(&self) -> u64 {
         let [a, b] = records(self.pump.sides());
         let records = [a - self.records_before[0], b - self.records_before[1]];
         self.pair.publish_counts(self.pump.totals(), records)
     }
 
-    /// When it must be looked at, whatever happens.
+    /// Returns when [`PumpJob::expire`] has to be called, or `None` if never.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.pump.give_up() {
             Some(end) => Some(end),
@@ -113,7 +120,7 @@ impl PumpJob {
         }
     }
 
-    /// How it ends because of the time that has passed.
+    /// Returns how the pair ends at its deadline.
     pub(super) fn expire(&self) -> Result<PairEnd, NetError> {
         if self.pump.give_up().is_none() {
             return Err(self.pump.expire());
@@ -124,16 +131,18 @@ impl PumpJob {
         self.pump.end_stopped()
     }
 
+    /// Asks the pair to end in order.
     pub(super) fn stop(&mut self) {
         self.pump.stop(GRACE);
     }
 
+    /// Asks the pair to end in order. If it still holds bytes after `drain`, it fails.
     pub(super) fn close(&mut self, drain: Duration) {
         self.cut = true;
         self.pump.stop(drain);
     }
 
-    /// Has the descriptors watched for what is wanted of them now.
+    /// Updates the events for which the descriptors are watched.
     pub(super) fn watch(&mut self, poller: &Poller) -> Result<(), NetError> {
         for side in 0..2 {
             self.watch_for(poller, side, self.pump.events(side))?;
@@ -151,7 +160,7 @@ impl PumpJob {
         Ok(poller.watch(&self.watched(side), had)?)
     }
 
-    /// What one of the descriptors is watched for.
+    /// Returns one of the descriptors and the events for which it is watched.
     pub(super) fn watched(&self, side: usize) -> WatchedFd<'_> {
         WatchedFd {
             fd: self.pump.sides()[side].as_fd(),
@@ -160,14 +169,15 @@ impl PumpJob {
         }
     }
 
-    /// Lets go of both sides, then tells.
+    /// Releases both sides, then publishes the outcome. Returns the callback to be called.
     pub(super) fn end(
         mut self,
         poller: &Poller,
         outcome: Result<PairEnd, NetError>,
     ) -> (Arc<RelayPair>, OnClose) {
         for side in 0..2 {
-            // The descriptors may be open elsewhere, so that closing ours would not take them out.
+            // A duplicate of the descriptor may be open elsewhere. Then closing ours would not
+            // remove it from the poller.
             let _gone = self.watch_for(poller, side, PollFlags::empty());
         }
         if outcome.is_err() {
@@ -181,19 +191,20 @@ impl PumpJob {
             ..
         } = self;
         pair.note_truncation(pump.truncated());
-        // Who sees that the pair is done may use both sides.
+        // Before the outcome is published: a thread that sees it may use both sides.
         drop((turns, pump));
         pair.end(outcome);
         (pair, on_close)
     }
 }
 
-/// Records of each direction, among them what the connections had before.
+/// Returns the records of each direction, including those from before the pair began.
 fn records(sides: &[RelaySide; 2]) -> [u64; 2] {
     let [a, b] = sides;
     [records_from(a, b), records_from(b, a)]
 }
 
+/// Returns the records that `from` has received, or, if it is plain, those that `to` has sent.
 fn records_from(from: &RelaySide, to: &RelaySide) -> u64 {
     let received = from.records().map(|(received, _)| received);
     let sent = || to.records().map(|(_, sent)| sent);

@@ -1,4 +1,4 @@
-//! The side of a pair that is a `KtlsSocket`.
+//! A side of a pair that is a `KtlsSocket`.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -10,16 +10,21 @@ use crate::descriptor::{BothTurns, OpenFd};
 use crate::wait::{ReadNow, WriteNow};
 use crate::{FdSocket, NetError, Wait};
 
-/// A socket of the kernel face, with what it has done for its pair.
+/// A `KtlsSocket` that is a side of a pair, with the number of records it opened and sealed for the
+/// pair.
 pub struct KtlsSide {
     socket: Arc<FdSocket>,
-    /// In use for as long as the side lives.
+    /// Keeps the descriptor open while the side exists.
     fd: OpenFd,
     received: u64,
     sent: u64,
 }
 
 impl KtlsSide {
+    /// Makes a side.
+    ///
+    /// # Errors
+    /// EBADF if the socket is closed; EBUSY if another process of a fork uses it.
     pub(super) fn new(socket: Arc<FdSocket>) -> Result<Self, NetError> {
         let fd = socket.open()?;
         Ok(Self {
@@ -30,46 +35,57 @@ impl KtlsSide {
         })
     }
 
-    /// Both turns; under them nobody else makes it unfit.
+    /// Takes the right to read and to write. Checks the socket after that, so no other call can
+    /// make it unfit for a relay.
+    ///
+    /// # Errors
+    /// EAGAIN if another call reads or writes and `patience` ends; [`NetError::Unfit`] or
+    /// EKEYEXPIRED if a relay cannot pump the socket.
     pub(super) fn take_turns(&self, patience: Wait) -> Result<BothTurns, NetError> {
         let turns = BothTurns::take(Arc::clone(&self.socket) as _, patience)?;
         self.socket.check_fit().map_err(ktls_side)?;
         Ok(turns)
     }
 
+    /// Takes memory for records from `pool`.
     pub(super) fn borrow_memory(&self, pool: &mut FifoPool) {
         self.socket.borrow_memory(pool);
     }
 
+    /// Returns memory that holds nothing to `pool`.
     pub(super) fn return_memory(&self, pool: &mut FifoPool) {
         self.socket.return_memory(pool);
     }
 
+    /// Reads whole records without waiting. The last byte of `out` is for the content type.
     pub(super) fn read(&mut self, out: &mut [u8]) -> Result<ReadNow, NetError> {
         let read = self.socket.read_now(&self.fd, out, &mut self.received);
         read.map_err(ktls_side)
     }
 
+    /// Seals and writes some of `bytes` without waiting.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<WriteNow, NetError> {
         let written = self.socket.write_now(&self.fd, bytes, &mut self.sent);
         written.map_err(ktls_side)
     }
 
+    /// Returns `true` while sealed bytes wait for TCP.
     pub(super) fn has_unsent(&self) -> bool {
         self.socket.has_unsent()
     }
 
-    /// FIN: a close_notify is a control record, and so its owner's.
+    /// Sends FIN, and no close_notify: control records are sent by the owner of the socket.
     pub(super) fn end(&self) {
         self.socket.finish_sending(&self.fd);
     }
 
-    /// So is an alert.
+    /// Has the connection reset when it is closed. No alert is sent: control records are sent by
+    /// the owner of the socket.
     pub(super) fn abort(&self) {
         reset_when_closed(&self.fd);
     }
 
-    /// Records opened and records sealed.
+    /// Returns the number of records that were opened and sealed for the pair.
     pub(super) const fn records(&self) -> (u64, u64) {
         (self.received, self.sent)
     }
@@ -81,7 +97,7 @@ impl AsFd for KtlsSide {
     }
 }
 
-/// Who reads the error shall not be told that the peer has had an alert.
+/// Marks an error as one of a `KtlsSocket`, for which no alert was sent to the peer.
 fn ktls_side(error: NetError) -> NetError {
     match error {
         NetError::Tls(error) => NetError::Ktls(error),

@@ -1,4 +1,4 @@
-//! Pumping between two sockets, at least one of them with TLS, without anyone else's help.
+//! Copies bytes between two sockets in both directions; at least one of the sockets uses TLS.
 
 mod flow;
 mod inbox;
@@ -22,12 +22,11 @@ use flow::{PumpProgress, SpareBuffers};
 use pump::{GRACE, PairPump};
 
 pub use ktls::KtlsSide;
-pub use pair::{OnClose, PairEnd, PairOptions, RelayPair};
+pub use pair::{OnClose, PairEnd, PairOptions, RelayPair, TruncationPolicy};
 pub use pool::{PoolTally, RelayPool};
-pub use pump::TruncationPolicy;
 pub use side::RelaySide;
 
-/// Both directions between a connection and a plain socket, in the thread that runs it.
+/// A relay between a connection and a plain socket, which runs in the calling thread.
 pub struct Relay {
     pump: PairPump,
     spare: SpareBuffers,
@@ -35,18 +34,18 @@ pub struct Relay {
     idle: Option<Duration>,
 }
 
-/// Steps between two looks at the stop descriptor while there is always something to do.
+/// The number of steps between two checks of the stop descriptor while both sides are busy.
 const STEPS_BETWEEN_SIGNAL_CHECKS: u64 = 64;
-/// Signals are seen at least this often.
+/// [`Relay::run`] returns at least this often, so that its caller checks for signals.
 const SIGNALS: Duration = Duration::from_millis(100);
-/// Memory without contents is kept this long for the next bytes.
+/// How long empty memory is kept for the next bytes.
 const KEEP_MEMORY: Duration = Duration::from_secs(1);
 
 impl Relay {
     /// Joins the two sides. `stop` ends the relay when it becomes readable.
     ///
     /// # Errors
-    /// EBADF when the connection is closed.
+    /// EBADF if the connection is closed.
     pub fn new(
         connection: Arc<Connection>,
         plain: OwnedFd,
@@ -64,11 +63,16 @@ impl Relay {
         })
     }
 
-    /// Runs until both directions have ended: plaintext bytes from the peer and to the peer.
+    /// Runs until both directions have ended. Returns the number of plaintext bytes from the peer
+    /// and to the peer.
     ///
     /// # Errors
-    /// Those of reading and writing on either side, [`NetError::TimedOut`] when idle; then neither side can
-    /// take what it got for all there was. [`NetError::Interrupted`]: call again.
+    /// - The errors of reading and writing on either side.
+    /// - [`NetError::TimedOut`] if nothing has moved for the idle time.
+    /// - [`NetError::Interrupted`] from time to time: call again.
+    ///
+    /// After any error but the last, both sides are ended so that neither can mistake the bytes
+    /// that it received for the whole stream.
     pub fn run(&mut self) -> Result<(u64, u64), NetError> {
         let _turns = self.pump.take_turns(Wait::Forever)?;
         match self.pump_on() {
@@ -81,7 +85,7 @@ impl Relay {
         }
     }
 
-    /// Plaintext bytes from the peer and to the peer so far.
+    /// Returns the number of plaintext bytes from the peer and to the peer so far.
     #[must_use]
     pub const fn totals(&self) -> (u64, u64) {
         let [received, sent] = self.pump.totals();
@@ -101,7 +105,7 @@ impl Relay {
             if self.pump.is_time_up(Instant::now()) {
                 return self.pump.end_stopped().map(drop);
             }
-            // Busy sides must not keep us from seeing a stop, or our caller from seeing a signal.
+            // Even if both sides are busy, a stop and the caller's signals have to be noticed.
             if progress == PumpProgress::Stalled
                 || step.is_multiple_of(STEPS_BETWEEN_SIGNAL_CHECKS)
                 || self.pump.take_pause_request()
@@ -115,7 +119,7 @@ impl Relay {
         }
     }
 
-    /// Looks whether it is to stop; where nothing has moved, waits until something can.
+    /// Checks the stop descriptor. If nothing has moved, waits until something can.
     fn wait(&mut self, progress: PumpProgress) -> Result<(), NetError> {
         let mut spare = std::mem::take(&mut self.spare);
         let block = progress == PumpProgress::Stalled;
@@ -148,6 +152,7 @@ impl Relay {
         Ok(())
     }
 
+    /// Returns how long a wait may last, or `None` for no limit.
     fn timeout(&self) -> Option<Duration> {
         match self.pump.give_up() {
             Some(end) => Some(end.saturating_duration_since(Instant::now())),
@@ -155,12 +160,14 @@ impl Relay {
         }
     }
 
+    /// Returns the stop descriptor, or any other if there is none: no event is waited for there.
     fn stop_fd(&self) -> BorrowedFd<'_> {
         let unused = self.pump.sides()[0].as_fd();
         self.stop.as_ref().map_or(unused, AsFd::as_fd)
     }
 
-    /// Empty without a descriptor for it, and once it was seen.
+    /// Returns the events of the stop descriptor to wait for: none without a descriptor, or once
+    /// the relay was stopped.
     fn stop_events(&self) -> PollFlags {
         let watched = self.stop.is_some() && self.pump.give_up().is_none();
         if watched {
@@ -171,7 +178,9 @@ impl Relay {
     }
 }
 
-/// Waits, and frees the memory that nothing needs once the wait gets long.
+/// Waits for one of `fds`. Frees the spare memory if the wait takes longer than [`KEEP_MEMORY`].
+/// Returns the number of descriptors that are ready; 0 if `timeout` is over. Without a `timeout`,
+/// waits forever.
 fn poll_and_free(
     fds: &mut [PollFd<'_>],
     timeout: Option<Duration>,

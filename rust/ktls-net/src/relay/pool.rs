@@ -17,19 +17,20 @@ use crate::fork::HomeProcess;
 use crate::mutex::lock;
 use crate::wait::SIGNAL_CHECK_INTERVAL;
 
-/// Threads that pump between the sides of any number of pairs. Dropped, it ends them at once and
-/// waits for nothing.
+/// Threads that pump between the sides of any number of pairs. If the pool is dropped, all pairs
+/// end at once, and the drop does not wait for that.
 pub struct RelayPool {
+    /// The process that has the threads.
     home: HomeProcess,
     inboxes: Vec<Arc<PoolInbox>>,
     threads: Vec<ThreadId>,
     running: Arc<RunningThreads>,
     tally: Arc<PoolTally>,
-    /// The number of the pair added last.
+    /// The id of the pair that was added last.
     last: AtomicU64,
 }
 
-/// What happened in a pool so far.
+/// Counters of a pool.
 #[derive(Debug, Default)]
 pub struct PoolTally {
     ended: AtomicU64,
@@ -37,21 +38,23 @@ pub struct PoolTally {
     bytes: AtomicU64,
 }
 
-/// Threads that have not come to their end.
+/// The number of threads that are running.
 #[derive(Default)]
 struct RunningThreads {
     count: Mutex<usize>,
+    /// Notified when a thread has ended.
     one_less: Condvar,
 }
 
-/// A thread that counts as running.
+/// Counts a thread as running until it is dropped.
 struct ThreadRuns(Arc<RunningThreads>);
 
 impl RelayPool {
     /// Starts `threads` threads.
     ///
     /// # Errors
-    /// EINVAL for none; EAGAIN, EMFILE and the like.
+    /// EINVAL if `threads` is 0; EAGAIN if a thread cannot be started; EMFILE or ENFILE if there
+    /// are no descriptors for its inbox and poller.
     pub fn new(threads: usize) -> Result<Self, NetError> {
         if threads == 0 {
             return Err(NetError::Io(Errno::INVAL));
@@ -85,7 +88,7 @@ impl RelayPool {
         Ok(())
     }
 
-    /// Refuses where there are no threads, before anything is done for a pair.
+    /// Checks that the threads are in this process.
     ///
     /// # Errors
     /// EBUSY in a child of the process that has the threads.
@@ -93,12 +96,14 @@ impl RelayPool {
         self.home.check()
     }
 
-    /// Pumps between two sides until both directions have ended, an error, or nothing has moved for as
-    /// long as `options` allow; then lets go of them and calls `on_close` in the thread that pumped.
+    /// Adds a pair: a thread of the pool pumps between its sides until both directions have ended,
+    /// an error occurs, or nothing has moved for as long as `options` allow. The thread then
+    /// releases both sides and calls `on_close`.
     ///
     /// # Errors
-    /// EAGAIN when somebody reads or writes a connection now; EBADF once closed; EBUSY in a child of
-    /// the process that has the threads. `on_close` is not called then.
+    /// EAGAIN if another call reads or writes one of the sides; EBADF once the pool is closed;
+    /// EBUSY in a child of the process that has the threads. In these cases `on_close` is not
+    /// called.
     pub fn add(
         &self,
         sides: [RelaySide; 2],
@@ -117,7 +122,8 @@ impl RelayPool {
         }
     }
 
-    /// Has all pairs end in order, as [`RelayPair::stop`], and those that have not after `drain` at once.
+    /// Asks all pairs to end in order, as [`RelayPair::stop`] does. Pairs that have not ended after
+    /// `drain` are ended then. The pool accepts no more pairs.
     ///
     /// # Errors
     /// EBUSY in a child of the process that has the threads.
@@ -127,10 +133,12 @@ impl RelayPool {
         Ok(())
     }
 
-    /// Waits for the threads to end after [`RelayPool::close`]; one of them waits for none.
+    /// Waits for the threads to end after [`RelayPool::close`]. In a thread of the pool, returns at
+    /// once.
     ///
     /// # Errors
-    /// [`NetError::Interrupted`] now and then, to be called again.
+    /// [`NetError::Interrupted`] from time to time: the caller checks for signals and calls again.
+    /// EBUSY in a child of the process that has the threads.
     pub fn join(&self) -> Result<(), NetError> {
         self.home.check()?;
         if self.threads.contains(&thread::current().id())
@@ -141,25 +149,25 @@ impl RelayPool {
         Err(NetError::Interrupted)
     }
 
-    /// True once all threads have ended.
+    /// Returns `true` once all threads have ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.home.is_here() && self.running.are_over_within(Duration::ZERO)
     }
 
-    /// Pairs under way.
+    /// Returns the number of pairs that have not ended.
     #[must_use]
     pub fn open(&self) -> usize {
         self.inboxes.iter().map(|inbox| inbox.load()).sum()
     }
 
-    /// Threads it began with.
+    /// Returns the number of threads that the pool was made with.
     #[must_use]
     pub const fn threads(&self) -> usize {
         self.threads.len()
     }
 
-    /// What happened so far.
+    /// Returns the counters of the pool.
     #[must_use]
     pub fn tally(&self) -> &PoolTally {
         &self.tally
@@ -168,34 +176,37 @@ impl RelayPool {
 
 impl Drop for RelayPool {
     fn drop(&mut self) {
-        // In a child there are no threads to tell.
+        // It fails in a child of a fork, which has no threads to close.
         let _child = self.close(Duration::ZERO);
     }
 }
 
 impl PoolTally {
-    /// Pairs that have ended.
+    /// Returns the number of pairs that have ended.
     #[must_use]
     pub fn pairs_ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Those among them that ended with an error; a peer that ended without close_notify is none.
+    /// Returns the number of pairs that have ended with an error. The end of a peer without
+    /// close_notify is not counted as an error.
     #[must_use]
     pub fn pairs_failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Plaintext bytes that were passed on, of all pairs and both directions.
+    /// Returns the number of plaintext bytes that were passed on, in both directions of all pairs.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Counts bytes that were passed on.
     pub(super) fn moved(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Counts a pair that has ended.
     pub(super) fn ended(&self, failed: bool) {
         self.ended.fetch_add(1, Ordering::Relaxed);
         self.failed.fetch_add(u64::from(failed), Ordering::Relaxed);
@@ -203,7 +214,7 @@ impl PoolTally {
 }
 
 impl RunningThreads {
-    /// Returns true once no thread runs, for which it waits at most for `patience`.
+    /// Returns `true` if no thread runs. Waits for that up to `patience`.
     fn are_over_within(&self, patience: Duration) -> bool {
         let count = lock(&self.count);
         let waited = self
@@ -214,6 +225,7 @@ impl RunningThreads {
 }
 
 impl ThreadRuns {
+    /// Counts one more thread.
     fn new(running: &Arc<RunningThreads>) -> Self {
         *lock(&running.count) += 1;
         Self(Arc::clone(running))

@@ -1,4 +1,4 @@
-//! Both directions between two sides, a step at a time; who waits, and how, is another's business.
+//! Both directions between two sides, one step at a time. The callers wait between the steps.
 
 use std::time::{Duration, Instant};
 
@@ -7,60 +7,50 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use super::flow::{BUFFER, DirectionFlow, PumpProgress, SpareBuffers};
-use super::pair::PairEnd;
+use super::pair::{PairEnd, TruncationPolicy};
 use super::side::RelaySide;
 use crate::descriptor::BothTurns;
 use crate::wait::{FlushOutcome, ReadNow, WriteNow};
 use crate::{NetError, Wait};
 
-/// Two sides and what is on its way between them. Memory is bounded, a slow side slows the other
-/// down, and the end of one direction is passed on while the other goes on.
+/// Two sides and the bytes on their way between them.
+///
+/// Memory is bounded, so a slow side slows the other side down. The end of one direction is passed
+/// on while the other direction continues.
 pub(super) struct PairPump {
     sides: [RelaySide; 2],
-    /// From the side of the same number to the other one.
+    /// Flow 0 leads from side 0 to side 1, flow 1 back.
     flows: [DirectionFlow; 2],
-    /// Sealed bytes wait for the peer of the side.
+    /// For each side: sealed bytes wait for TCP.
     unsent: [bool; 2],
-    /// Much was read and no data among it: see at once whether it is to stop.
+    /// Much was read but no data: the caller should check at once whether to stop.
     pause_requested: bool,
-    /// The record that is not ours to read, behind which nothing is read any more.
+    /// The control record that was met. It stays unread, and nothing is read behind it.
     control: Option<PairEnd>,
-    /// After a stop: when to give up on what is in flight.
+    /// After a stop: when to give up the bytes that are in flight.
     give_up: Option<Instant>,
-    /// Bytes of each direction when it was stopped.
+    /// The bytes of each direction at the time of the stop.
     at_stop: Option<[u64; 2]>,
     truncation: TruncationPolicy,
     /// The side that ended without close_notify.
     truncated: Option<usize>,
-    /// The side has reset its connection, as a write has met: an end that is read from it then is none in
-    /// order.
+    /// For each side: the error of a write that found the connection reset. An end that is read
+    /// from the side after that is not in order.
     reset: [Option<NetError>; 2],
-    /// The side has said by close_notify that it has sent everything.
+    /// For each side: its peer has ended in order by close_notify.
     closed: [bool; 2],
 }
 
-/// What a pair makes of a TLS peer that ends without close_notify, so that nobody knows whether this was
-/// all that it had to send. Either way everything that it sent is passed on first, and the other
-/// direction goes on.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum TruncationPolicy {
-    /// The other side gets a reset or an alert, once it has ended too or nothing has moved for some
-    /// seconds.
-    #[default]
-    Reset,
-    /// The other side gets an end as any other.
-    Fin,
-}
-
-/// A truncation is told when nothing has moved for this long: a reset makes some receivers drop what they
-/// have not read, and the other direction may not have ended.
+/// A truncation is passed on when nothing has moved for this long. Not at once: a reset makes some
+/// receivers drop bytes that they have not read, and the other direction may not have ended.
 const QUIET: Duration = Duration::from_secs(5);
-/// What was received before an error is kept this long for a side that takes nothing of it.
+/// How long the bytes from before an error are kept for a side that accepts none of them.
 const STALLED: Duration = Duration::from_secs(60);
-/// What is in flight gets this long after a stop.
+/// How long the bytes in flight have to be delivered after a stop.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 impl PairPump {
+    /// Makes a pump between two sides.
     pub(super) fn new(sides: [RelaySide; 2], truncation: TruncationPolicy) -> Self {
         Self {
             sides,
@@ -77,11 +67,15 @@ impl PairPump {
         }
     }
 
+    /// Returns both sides.
     pub(super) const fn sides(&self) -> &[RelaySide; 2] {
         &self.sides
     }
 
-    /// The turns of both sides, for as long as somebody pumps.
+    /// Takes the right to read and write both sides, which is needed while the pump is used.
+    ///
+    /// # Errors
+    /// EAGAIN if another call reads or writes a side and `patience` ends before that call does.
     pub(super) fn take_turns(&self, patience: Wait) -> Result<[Option<BothTurns>; 2], NetError> {
         let [a, b] = &self.sides;
         Ok([a.take_turns(patience)?, b.take_turns(patience)?])
@@ -99,15 +93,15 @@ impl PairPump {
         }
     }
 
-    /// Gives back what holds nothing, before a wait that may be long.
+    /// Returns memory that holds nothing, before a wait that may be long.
     pub(super) fn return_memory(&self, spare: &mut SpareBuffers) {
         for side in &self.sides {
             side.return_memory(&mut spare.records);
         }
     }
 
-    /// What to wait for at a side. One that nothing is wanted of must not be watched: it would wake
-    /// us for ever once it has hung up.
+    /// Returns the events to wait for at a side. If they are empty, the side must not be watched:
+    /// once it has hung up, it would end every wait at once.
     pub(super) fn events(&self, side: usize) -> PollFlags {
         let (flow, inbound) = (&self.flows[side], &self.flows[1 - side]);
         let open = !flow.ended && self.control.is_none();
@@ -119,7 +113,8 @@ impl PairPump {
         events
     }
 
-    /// How it has ended, once it has. At a control record that is when all from before is passed on.
+    /// Returns how the pair has ended, or `None` if it has not. At a control record, the pair ends
+    /// when all data before the record is passed on.
     pub(super) fn ending(&self) -> Option<Result<PairEnd, NetError>> {
         let end = match self.control {
             Some(_) if self.holds_bytes() => None,
@@ -129,68 +124,76 @@ impl PairPump {
         end.map(|end| self.outcome().map(|()| end))
     }
 
+    /// Returns `true` if nothing is left to be done for either direction.
     fn is_complete(&self) -> bool {
         self.is_complete_from(0) && self.is_complete_from(1)
     }
 
-    /// True when nothing is left to be done for the direction that begins at side `from`.
+    /// Returns `true` if nothing is left to be done for the direction that begins at side `from`.
     fn is_complete_from(&self, from: usize) -> bool {
         let (flow, back) = (&self.flows[from], &self.flows[1 - from]);
-        // Nobody waits for the rest of what a side has refused when nothing will come back.
+        // The rest of a direction that its receiver has refused does not matter if nothing comes
+        // back.
         let pointless = flow.refused.is_some() && back.broken.is_some();
         pointless || ((flow.end_sent || flow.broken.is_some()) && self.is_delivered_from(from))
     }
 
-    /// True when the system has everything that was read from side `from`.
+    /// Returns `true` if TCP has everything that was read from side `from`.
     fn is_delivered_from(&self, from: usize) -> bool {
         self.flows[from].is_empty() && !self.unsent[1 - from]
     }
 
-    /// How long nothing may move, where a direction has not ended in order.
+    /// Returns for how long nothing may move if a direction has not ended in order, or `None` if
+    /// all have.
     pub(super) fn patience(&self) -> Option<Duration> {
         let is_broken = self.flows.iter().any(|flow| flow.broken.is_some());
         is_broken.then_some(if self.holds_bytes() { STALLED } else { QUIET })
     }
 
-    /// The side that ended without close_notify.
+    /// Returns the side that ended without close_notify, if any.
     pub(super) const fn truncated(&self) -> Option<usize> {
         self.truncated
     }
 
-    /// True once a control record has been met.
+    /// Returns `true` once a control record was met.
     pub(super) const fn is_at_control(&self) -> bool {
         self.control.is_some()
     }
 
-    /// True when time is up after a stop.
+    /// Returns `true` if the time after a stop is over.
     pub(super) fn is_time_up(&self, now: Instant) -> bool {
         self.give_up.is_some_and(|end| now >= end)
     }
 
-    /// When to give up, after a stop.
+    /// Returns when to give up after a stop, or `None` if the pump was not stopped.
     pub(super) const fn give_up(&self) -> Option<Instant> {
         self.give_up
     }
 
-    /// True once after a step that found much and no data among it.
+    /// Returns `true` once after a step that read much but no data. The caller should check whether
+    /// to stop.
     pub(super) const fn take_pause_request(&mut self) -> bool {
         std::mem::replace(&mut self.pause_requested, false)
     }
 
-    /// Has every peer of a connection told that no more will come, as soon as nothing more is there for
-    /// it, and gives up on the rest after `grace`.
+    /// Stops the pump. The peer of each connection gets an end as soon as no more bytes are there
+    /// for it. The rest is given up after `grace`.
     pub(super) fn stop(&mut self, grace: Duration) {
-        // A grace too long to be told as an instant is no end at all.
+        // If `grace` is too long for an `Instant`, there is no limit.
         self.give_up = Instant::now().checked_add(grace);
         self.at_stop = Some(self.totals());
     }
 
-    /// How it ends because nothing has moved for too long.
+    /// Returns the error with which the pair ends if nothing has moved for too long.
     pub(super) fn expire(&self) -> NetError {
         self.outcome().err().unwrap_or(NetError::TimedOut)
     }
 
-    /// How it ends because its time after a stop is up. A stream that is still on its way is cut.
+    /// Returns how the pair ends when its time after a stop is over, and ends both sides if that is
+    /// in order.
+    ///
+    /// # Errors
+    /// [`NetError::Cut`] if a stream is still on its way; the error of the pair if it had one.
     pub(super) fn end_stopped(&self) -> Result<PairEnd, NetError> {
         let is_cut = |from: usize| {
             let flow = &self.flows[from];
@@ -205,7 +208,8 @@ impl PairPump {
         Ok(PairEnd::Complete)
     }
 
-    /// Ends both directions so that nobody takes a part for the whole, behind what was received.
+    /// Ends both sides so that no peer can mistake the bytes that it received for the whole stream.
+    /// Bytes that were read before are delivered first.
     pub(super) fn abort(&self) {
         for (side, inbound) in self.sides.iter().zip(self.flows.iter().rev()) {
             if inbound.end_sent {
@@ -216,30 +220,32 @@ impl PairPump {
         }
     }
 
-    /// True while something that was read has not been passed on.
+    /// Returns `true` while bytes that were read have not been passed on.
     pub(super) fn holds_bytes(&self) -> bool {
         self.flows.iter().any(|flow| !flow.is_empty()) || self.unsent != [false; 2]
     }
 
-    /// Tells those who do not know yet that no more will come, behind what was received.
+    /// Ends both sides in order, behind the bytes that were read before.
     fn end_all(&self) {
         for (side, inbound) in self.sides.iter().zip(self.flows.iter().rev()) {
             if inbound.end_sent || side.is_plain() {
                 side.deliver_and_end(inbound.waiting());
             } else {
-                // Nobody is left who would want to know that it is gone.
+                // An error is of no use: the pair is ending, and the peer is gone.
                 let _gone = side.end();
             }
         }
     }
 
-    /// Bytes from each side to the other so far.
+    /// Returns the bytes of each direction so far.
     pub(super) const fn totals(&self) -> [u64; 2] {
         [self.flows[0].total, self.flows[1].total]
     }
 
-    /// How it went, at the end: errors of a side before what its peer left unsaid, and that before what
-    /// nobody wanted to have.
+    /// Returns the outcome of the pair.
+    ///
+    /// # Errors
+    /// The first of these that occurred: an error of a side, a truncation, a refusal of a receiver.
     pub(super) fn outcome(&self) -> Result<(), NetError> {
         let broken = || self.flows.iter().filter_map(|flow| flow.broken.as_ref());
         let refused = || [0, 1].into_iter().filter_map(|from| self.refusal(from));
@@ -248,21 +254,23 @@ impl PairPump {
         first.map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Why the receiver of a direction took no more. One that is gone after its close_notify has left when
-    /// it was done, and its system has sent a reset only because session tickets, say, lay unread.
+    /// Returns why the receiver of a direction refused more bytes, or `None` if it did not, or if
+    /// the refusal does not count. A peer that is gone after its close_notify was done: its system
+    /// sends a reset merely because bytes such as session tickets were not read.
     fn refusal(&self, from: usize) -> Option<&NetError> {
         let has_left = self.closed[1 - from];
         let refused = self.flows[from].refused.as_ref();
         refused.filter(|error| !has_left || error.is_gone().is_none())
     }
 
-    /// The direction that begins at side `from`.
+    /// Takes one step of the direction that begins at side `from`.
     fn pump(&mut self, from: usize, spare: &mut SpareBuffers) -> PumpProgress {
         let moved = self.read(from, spare).or(self.write(from));
         self.flows[from].release_if_empty(spare);
         moved.or(self.end(from))
     }
 
+    /// Reads from side `from`, if its buffer is empty and the other side can accept more.
     fn read(&mut self, from: usize, spare: &mut SpareBuffers) -> PumpProgress {
         let flow = &mut self.flows[from];
         let open = !flow.ended && self.control.is_none();
@@ -270,7 +278,7 @@ impl PairPump {
             return PumpProgress::Stalled;
         }
         let side = &mut self.sides[from];
-        // Only what opens in place needs the byte behind whole records.
+        // Only a side that opens records in place needs the byte behind whole records.
         let len = if side.is_plain() { BUFFER } else { BUFFER + 1 };
         match side.read(&mut flow.room(spare)[..len]) {
             Ok(ReadNow::Data(count)) => flow.filled(count.get()),
@@ -289,22 +297,23 @@ impl PairPump {
         PumpProgress::Moved
     }
 
-    /// A stop ends what is on its way to the peer of a connection where it has paused.
+    /// Ends a direction that has paused, after a stop, if it leads to the peer of a connection.
     fn end_if_stopped(&mut self, from: usize) -> PumpProgress {
         let ends = self.at_stop.is_some() && !self.sides[1 - from].is_plain();
         self.flows[from].ended |= ends;
         PumpProgress::when(ends)
     }
 
-    /// From here on only what was read before is passed on.
+    /// Notes a control record. From now on, only bytes that were read before are passed on.
     fn meet_control(&mut self, side: usize, record_type: u8) {
         self.control = Some(PairEnd::Control { side, record_type });
         self.unsent = self.sides.each_ref().map(RelaySide::has_unsent);
     }
 
+    /// Notes the end of a side.
     fn meet_end(&mut self, side: usize) {
         match self.reset[side].take() {
-            // A close_notify is authentic, whatever TCP met behind it.
+            // A close_notify is authentic, so a reset behind it does not matter.
             Some(error) if !self.sides[side].is_tls() => self.lose_side(side, &error),
             _ => {
                 self.closed[side] = self.sides[side].is_tls();
@@ -313,7 +322,8 @@ impl PairPump {
         }
     }
 
-    /// The peer may have closed its sending direction only, so the other direction goes on.
+    /// Notes an end without close_notify. The other direction continues: the peer may have closed
+    /// only its sending direction.
     fn meet_truncation(&mut self, side: usize, error: &NetError) {
         if let Some(error) = self.reset[side].take() {
             return self.lose_side(side, &error);
@@ -325,13 +335,15 @@ impl PairPump {
         }
     }
 
-    /// Nothing more comes from a side, and nothing that comes from now on would reach it.
+    /// Ends both directions with the error of a side: it neither sends nor receives any more.
     fn lose_side(&mut self, side: usize, error: &NetError) {
         self.flows[side].break_off(error);
         self.flows[1 - side].break_off(error);
     }
 
-    /// What a side refuses is read on and dropped: its answer may be on its way to the peer.
+    /// Writes to the receiver of a direction. If the receiver has refused, drops the bytes: the
+    /// direction is read on, because the receiver's answer may still be on its way to the other
+    /// side.
     fn write(&mut self, from: usize) -> PumpProgress {
         let (flow, unsent) = (&mut self.flows[from], &mut self.unsent[1 - from]);
         if flow.refused.is_some() {
@@ -352,12 +364,12 @@ impl PairPump {
         }
     }
 
-    /// The receiver of a direction takes no more.
+    /// Notes that the receiver of a direction accepts no more bytes.
     fn meet_refusal(&mut self, from: usize, error: NetError) -> PumpProgress {
         let to = 1 - from;
         self.unsent[to] = false;
         match error.is_gone() {
-            // Its FIN came before its reset, and so did all that it had to send.
+            // The side's FIN came before its reset, so all that it sent can still be read.
             Some(Errno::PIPE) => self.sides[to].forget_unsent(),
             Some(_) => {
                 self.reset[to] = Some(error.clone());
@@ -370,11 +382,11 @@ impl PairPump {
         flow.discard()
     }
 
-    /// Tells the receiver of a direction that it has ended. Once a control record was met not even a stop is
-    /// told: both sides go back to their owner as they are.
+    /// Passes the end of a direction on to its receiver. Once a control record was met, no end is
+    /// passed on, not even after a stop: both sides return to their owner as they are.
     fn end(&mut self, from: usize) -> PumpProgress {
         let to = 1 - from;
-        if !self.flows[from].finished() || self.unsent[to] || self.control.is_some() {
+        if !self.flows[from].has_end_to_send() || self.unsent[to] || self.control.is_some() {
             return PumpProgress::Stalled;
         }
         if self.flows[from].refused.is_none()
@@ -384,7 +396,7 @@ impl PairPump {
         }
         self.unsent[to] = self.sides[to].has_unsent();
         self.flows[from].end_sent = true;
-        // Nobody waits for the rest of what the side has refused.
+        // The receiver of the other direction has refused its rest, so nothing waits for that.
         if self.flows[to].refused.is_some() && self.give_up.is_none() {
             self.give_up = Some(Instant::now() + GRACE);
         }

@@ -1,4 +1,4 @@
-//! One end of a pair: a TLS connection, a `KtlsSocket` or a plain socket, read and written without waiting.
+//! One side of a pair: a TLS connection, a `KtlsSocket` or a plain socket. No call waits.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -13,51 +13,54 @@ use crate::descriptor::BothTurns;
 use crate::wait::{FlushOutcome, ReadNow, WriteNow, read_now, write_now};
 use crate::{Connection, FdSocket, NetError, OpenFd, Wait};
 
-/// What one end of a pair is.
+/// One side of a pair.
 pub enum RelaySide {
-    /// Records of a connection.
+    /// A TLS connection.
     Tls {
-        /// Who seals and opens.
+        /// The connection, which seals and opens the records.
         connection: Arc<Connection>,
-        /// Its descriptor, in use for as long as the side lives.
+        /// The descriptor of the connection. It stays open while the side exists.
         fd: OpenFd,
     },
-    /// Data records of a socket of the kernel face.
+    /// A `KtlsSocket`, of which only data records are pumped.
     Ktls(KtlsSide),
-    /// The bytes as they are.
+    /// A socket without TLS.
     Plain(OwnedFd),
 }
 
 impl RelaySide {
-    /// The side of a connection.
+    /// Makes a side of a connection.
     ///
     /// # Errors
-    /// EBADF when it is closed; EBUSY when another process of a fork uses it.
+    /// EBADF if the connection is closed; EBUSY if another process of a fork uses it.
     pub fn tls(connection: Arc<Connection>) -> Result<Self, NetError> {
         let fd = connection.socket()?;
         Ok(Self::Tls { connection, fd })
     }
 
-    /// The side of a `KtlsSocket`.
+    /// Makes a side of a `KtlsSocket`.
     ///
     /// # Errors
-    /// As [`RelaySide::tls`].
+    /// EBADF if the socket is closed; EBUSY if another process of a fork uses it.
     pub fn ktls(socket: Arc<FdSocket>) -> Result<Self, NetError> {
         KtlsSide::new(socket).map(Self::Ktls)
     }
 
-    /// True where the bytes are as they are.
+    /// Returns `true` if the side does not use TLS.
     #[must_use]
     pub const fn is_plain(&self) -> bool {
         matches!(self, Self::Plain(_))
     }
 
-    /// True where an end in order is a close_notify.
+    /// Returns `true` if the side ends in order by a close_notify.
     pub(super) const fn is_tls(&self) -> bool {
         matches!(self, Self::Tls { .. })
     }
 
-    /// The right to read and write; a plain side needs none.
+    /// Takes the right to read and write. Returns `None` for a plain side, which needs none.
+    ///
+    /// # Errors
+    /// EAGAIN if another call reads or writes and `patience` ends before that call does.
     pub(super) fn take_turns(&self, patience: Wait) -> Result<Option<BothTurns>, NetError> {
         match self {
             Self::Tls { connection, .. } => {
@@ -77,7 +80,7 @@ impl RelaySide {
         }
     }
 
-    /// Gives memory that holds nothing back to `pool`.
+    /// Returns memory that holds nothing to `pool`.
     pub(super) fn return_memory(&self, pool: &mut FifoPool) {
         match self {
             Self::Tls { connection, .. } => connection.return_memory(pool),
@@ -86,6 +89,7 @@ impl RelaySide {
         }
     }
 
+    /// Reads plaintext into `out`.
     pub(super) fn read(&mut self, out: &mut [u8]) -> Result<ReadNow, NetError> {
         match self {
             Self::Tls { connection, fd } => connection.read_now(fd, out),
@@ -98,7 +102,7 @@ impl RelaySide {
         }
     }
 
-    /// Takes some of `bytes` once TCP has all that was taken before.
+    /// Accepts some of `bytes`, if TCP has accepted everything from before.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<WriteNow, NetError> {
         match self {
             Self::Tls { connection, fd } => connection.write_now(fd, bytes),
@@ -109,14 +113,14 @@ impl RelaySide {
                     Err(NetError::Io(Errno::AGAIN)) => 0,
                     Err(error) => return Err(plain_side(error)),
                 };
-                // Nothing is sealed, so that nothing waits.
+                // Nothing is sealed, so no sealed bytes wait.
                 let flush = FlushOutcome::All;
                 Ok(WriteNow { taken, flush })
             }
         }
     }
 
-    /// True while bytes that it took have not been sent.
+    /// Returns `true` while bytes that the side accepted wait for TCP.
     pub(super) fn has_unsent(&self) -> bool {
         match self {
             Self::Tls { connection, .. } => connection.unsent() > 0,
@@ -125,14 +129,14 @@ impl RelaySide {
         }
     }
 
-    /// Drops sealed bytes that cannot be sent any more.
+    /// Drops sealed bytes of a connection that cannot be sent any more.
     pub(super) fn forget_unsent(&self) {
         if let Self::Tls { connection, .. } = self {
             connection.abandon_unsent();
         }
     }
 
-    /// Says that no more will come.
+    /// Ends the stream to the peer of this side in order.
     pub(super) fn end(&self) -> Result<(), NetError> {
         match self {
             Self::Tls { connection, .. } => connection.close_notify(Wait::Never),
@@ -141,19 +145,20 @@ impl RelaySide {
                 Ok(())
             }
             Self::Plain(fd) => {
-                // ENOTCONN says that it is gone already, which the other direction will notice.
+                // ENOTCONN: the connection is gone, which the other direction will notice.
                 let _gone = shutdown(fd, Shutdown::Write);
                 Ok(())
             }
         }
     }
 
-    /// Makes sure that nobody takes a part for the whole: behind what waits for it, the peer of a
-    /// connection gets an alert, any other a reset when it is closed.
+    /// Ends the side so that its peer cannot mistake the bytes that it received for the whole
+    /// stream. Behind the bytes of `waiting`, the peer of a connection gets an alert. Other peers
+    /// get a reset when the socket is closed.
     pub(super) fn abort(&self, waiting: &[u8]) {
         match self {
             Self::Tls { connection, fd } => {
-                // As much as there is room for; the alert says that something is missing.
+                // As much as fits. The alert marks the stream as cut, so no error matters here.
                 let _taken = connection.write_now(fd, waiting);
                 connection.abort(fd);
             }
@@ -162,15 +167,17 @@ impl RelaySide {
         }
     }
 
-    /// Makes sure that a side which was told its end, or shall be, gets what waits for it, whatever it
-    /// sends in the meantime and whoever closes it.
+    /// Delivers the bytes of `waiting` and then the end to the peer of a plain side, in the
+    /// background if necessary. Neither bytes that the peer sends meanwhile nor a close of the
+    /// socket prevent that. Does nothing for other sides.
     pub(super) fn deliver_and_end(&self, waiting: &[u8]) {
         if let Self::Plain(fd) = self {
             finish_plain(fd, waiting, EndSignal::Fin);
         }
     }
 
-    /// Records received and sent, of a plain side none; those of a connection in all its life.
+    /// Returns the number of records received and sent, or `None` for a plain side. A connection
+    /// also counts the records from before the pair began.
     pub(super) fn records(&self) -> Option<(u64, u64)> {
         match self {
             Self::Tls { connection, .. } => {
@@ -193,18 +200,19 @@ impl AsFd for RelaySide {
     }
 }
 
-/// Leaves a plain socket to its owner, and to the background what TCP has not delivered.
+/// Ends a plain socket, which stays with its owner. If bytes are not delivered yet, the background
+/// sender delivers them through a duplicate first.
 fn finish_plain(fd: &OwnedFd, waiting: &[u8], ending: EndSignal) {
     let delivered = waiting.is_empty() && ktls_sys::unacknowledged(fd).unwrap_or(0) == 0;
     match fd.try_clone() {
         Ok(own) if !delivered => deliver_and_close(Arc::new(own), Fifo::from(waiting), ending),
         _ if ending == EndSignal::Reset => reset_when_closed(fd),
-        // ENOTCONN says that it is gone already.
+        // ENOTCONN: the connection is gone already.
         _ => drop(shutdown(fd, Shutdown::Write)),
     }
 }
 
-/// Who reads the error shall know which of the two sides it is about.
+/// Marks an error as one of the plain side.
 fn plain_side(error: NetError) -> NetError {
     match error {
         NetError::Io(errno) => NetError::Plain(errno),

@@ -1,4 +1,4 @@
-//! The thread of a pool: it waits for many pairs at once and gives each its turn.
+//! The thread of a pool: it waits for many pairs at once, and pumps those that are ready in turn.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::AsFd;
@@ -16,26 +16,31 @@ use super::pool::PoolTally;
 use crate::NetError;
 use crate::poller::{Poller, WatchedFd};
 
-/// What one thread has.
+/// The state of one thread.
 pub(super) struct PoolWorker {
     poller: Poller,
     inbox: Arc<PoolInbox>,
     tally: Arc<PoolTally>,
     jobs: HashMap<u64, PumpJob>,
-    /// Those that have something to do, each once.
+    /// The ids of the pairs that have something to do, each once.
     ready: VecDeque<u64>,
     spare: SpareBuffers,
-    /// When to look at the clock of each.
+    /// When to check the deadlines of all pairs, or `None` if no pair has one.
     next: Option<Instant>,
+    /// The thread ends with its last pair.
     closing: bool,
 }
 
-/// The bell's number; pairs count from 1.
+/// The id of the bell at the poller. The ids of pairs begin at 1.
 const BELL: u64 = 0;
-/// Clocks are looked at no more often.
+/// The shortest time between two checks of all deadlines.
 const TICK: Duration = Duration::from_millis(50);
 
 impl PoolWorker {
+    /// Makes the state of a thread.
+    ///
+    /// # Errors
+    /// EMFILE or ENFILE if there is no descriptor for the poller.
     pub(super) fn new(inbox: Arc<PoolInbox>, tally: Arc<PoolTally>) -> Result<Self, NetError> {
         let poller = Poller::new()?;
         poller.watch(&bell(&inbox), PollFlags::empty())?;
@@ -51,7 +56,7 @@ impl PoolWorker {
         })
     }
 
-    /// Works until it was told to close and all pairs have ended.
+    /// Runs until the pool is closed and all pairs have ended.
     pub(super) fn run(mut self) {
         while !self.closing || !self.jobs.is_empty() {
             for id in self.wait() {
@@ -65,6 +70,8 @@ impl PoolWorker {
         }
     }
 
+    /// Waits until a descriptor is ready or a deadline is due. Returns the ids of those that are
+    /// ready.
     fn wait(&mut self) -> Vec<u64> {
         let timeout = self.timeout();
         if self.ready.is_empty() {
@@ -77,13 +84,14 @@ impl PoolWorker {
             .wait(watched.chain([bell(&self.inbox)]), timeout);
         ready.unwrap_or_else(|errno| {
             if errno != Errno::INTR {
-                // Nothing will ever be ready again.
+                // The poller does not work any more: no pair would become ready again.
                 self.fail_all(errno);
             }
             Vec::new()
         })
     }
 
+    /// Returns how long to wait, or `None` for no limit.
     fn timeout(&self) -> Option<Duration> {
         if !self.ready.is_empty() {
             return Some(Duration::ZERO);
@@ -93,6 +101,7 @@ impl PoolWorker {
     }
 
     fn take_orders(&mut self) {
+        // Before the orders are taken: one that arrives behind that rings again.
         self.inbox.bell.silence();
         for order in self.inbox.take() {
             match order {
@@ -125,6 +134,7 @@ impl PoolWorker {
         all.into_iter().for_each(|id| self.queue(id));
     }
 
+    /// Appends a pair to the ready ones, unless it is there already.
     fn queue(&mut self, id: u64) {
         if let Some(job) = self.jobs.get_mut(&id)
             && !std::mem::replace(&mut job.queued, true)
@@ -133,7 +143,7 @@ impl PoolWorker {
         }
     }
 
-    /// One turn for each that is ready now.
+    /// Runs one turn of each pair that is ready now.
     fn run_ready(&mut self) {
         for _ in 0..self.ready.len() {
             if let Some(id) = self.ready.pop_front()
@@ -144,7 +154,7 @@ impl PoolWorker {
         }
     }
 
-    /// `Err` is how the pair has ended.
+    /// Runs one turn of a pair. Returns the outcome as `Err` if the pair has ended.
     fn run_turn(&mut self, id: u64) -> Result<(), Result<PairEnd, NetError>> {
         let Some(job) = self.jobs.get_mut(&id) else {
             return Ok(());
@@ -161,7 +171,7 @@ impl PoolWorker {
         Ok(())
     }
 
-    /// Ends those whose time is up.
+    /// Ends the pairs whose deadline is over.
     fn end_expired(&mut self) {
         let now = Instant::now();
         if self.next.is_none_or(|next| now < next) {
@@ -177,6 +187,7 @@ impl PoolWorker {
         self.next = first.map(|first| first.max(now + TICK));
     }
 
+    /// Ends a pair and calls its callback.
     fn end(&mut self, id: u64, outcome: Result<PairEnd, NetError>) {
         if let Some(job) = self.jobs.remove(&id) {
             let failed = outcome.as_ref().is_err_and(|error| !error.is_truncation());
@@ -187,6 +198,7 @@ impl PoolWorker {
         }
     }
 
+    /// Ends all pairs, added ones included, with an error, and closes the thread.
     fn fail_all(&mut self, errno: Errno) {
         self.inbox.close(Duration::ZERO);
         self.take_orders();
@@ -197,6 +209,7 @@ impl PoolWorker {
     }
 }
 
+/// Returns the bell of `inbox` as the poller watches it.
 fn bell(inbox: &PoolInbox) -> WatchedFd<'_> {
     WatchedFd {
         fd: inbox.bell.as_fd(),
@@ -205,7 +218,7 @@ fn bell(inbox: &PoolInbox) -> WatchedFd<'_> {
     }
 }
 
-/// The earlier of two instants, where None is never.
+/// Returns the earlier of two instants, where `None` means never.
 fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     a.into_iter().chain(b).min()
 }
