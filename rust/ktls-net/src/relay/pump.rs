@@ -155,11 +155,6 @@ impl PairPump {
         self.truncated
     }
 
-    /// Returns `true` once a control record was met.
-    pub(super) const fn is_at_control(&self) -> bool {
-        self.control.is_some()
-    }
-
     /// Returns `true` if the time after a stop is over.
     pub(super) fn is_time_up(&self, now: Instant) -> bool {
         self.give_up.is_some_and(|end| now >= end)
@@ -170,8 +165,7 @@ impl PairPump {
         self.give_up
     }
 
-    /// Returns `true` once after a step that read much but no data. The caller should check whether
-    /// to stop.
+    /// Returns `true` once after a step that read much but no data: check whether to stop.
     pub(super) const fn take_pause_request(&mut self) -> bool {
         std::mem::replace(&mut self.pause_requested, false)
     }
@@ -200,7 +194,7 @@ impl PairPump {
             let moved = self.at_stop.is_some_and(|at| flow.total > at[from]);
             !flow.is_empty() || (!flow.ended && (moved || self.unsent[1 - from]))
         };
-        if self.is_at_control() || is_cut(0) || is_cut(1) {
+        if self.control.is_some() || is_cut(0) || is_cut(1) {
             return Err(NetError::Cut);
         }
         self.outcome()?;
