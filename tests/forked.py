@@ -11,10 +11,23 @@ from collections.abc import Callable
 
 import pytest
 
+from ktls_fast import Connection, Suite, TrafficSecret
+from tests.ktls_ends import MakePair
+
 PATIENCE = 30.0
 SYSTEM_CALLS = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 """The number of ``clone`` by machine."""
 LIBRARY = ctypes.PyDLL(None)
+
+
+def connections(tcp_pair: MakePair) -> tuple[Connection, Connection]:
+    """Return the two ends of a connection, for tests that fork with it."""
+    secrets = [TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([i]) * 32) for i in (1, 2)]
+    near, far = tcp_pair()
+    return (
+        Connection.from_secrets(near, server_side=False, tx=secrets[0], rx=secrets[1]),
+        Connection.from_secrets(far, server_side=True, tx=secrets[1], rx=secrets[0]),
+    )
 
 
 def fork() -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from ktls_fast._tools import certs
+from tests.streams import read_exactly
 
 HOST = "127.0.0.1"
 TIMEOUT = 60.0
@@ -239,24 +240,6 @@ def connect_tls(
         context.set_alpn_protocols(list(alpn))
     raw = socket.create_connection((HOST, port), TIMEOUT)
     return context.wrap_socket(raw, server_hostname=server_name, suppress_ragged_eofs=False)
-
-
-def read_exactly(sock: socket.socket, count: int) -> bytes:
-    """Read ``count`` bytes."""
-    data = bytearray()
-    while len(data) < count:
-        more = sock.recv(min(65536, count - len(data)))
-        assert more, f"end after {len(data)} of {count} bytes"
-        data += more
-    return bytes(data)
-
-
-def read_to_end(sock: socket.socket) -> bytes:
-    """Read until the peer has ended."""
-    data = bytearray()
-    while more := sock.recv(65536):
-        data += more
-    return bytes(data)
 
 
 def check_echo(proxy: RunningProxy, identity: ProxyIdentity) -> None:

@@ -26,24 +26,6 @@ def receive_data(peer: RawPeer) -> bytes:
     return text
 
 
-def read_exactly(sock: socket.socket, count: int) -> bytes:
-    """Read ``count`` bytes."""
-    got = bytearray()
-    while len(got) < count:
-        more = sock.recv(min(65536, count - len(got)))
-        assert more, f"the end after {len(got)} of {count} bytes"
-        got += more
-    return bytes(got)
-
-
-def read_to_end(sock: socket.socket) -> bytes:
-    """Read up to the end."""
-    got = bytearray()
-    while more := sock.recv(65536):
-        got += more
-    return bytes(got)
-
-
 def leave_little_room(near: socket.socket, far: socket.socket) -> None:
     """Make TCP's buffers from the near end to the far one small."""
     near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)

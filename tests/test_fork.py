@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from ktls_fast import Connection, KtlsSocket, Opener, Sealer, Suite, TrafficSecret
+from ktls_fast import KtlsSocket, Opener, Sealer
 from ktls_fast._tools.conformance.blocked import wait_until_blocked
-from tests.forked import ForkedCall, in_child
+from tests.forked import ForkedCall, connections, in_child
 from tests.ktls_ends import DONTWAIT, KtlsEnds, MakePair, ends_over, generation
 
 EBUSY = str(errno.EBUSY)
@@ -150,15 +150,6 @@ def test_an_opener_works_in_both_processes() -> None:
     opener = Opener(KEY.struct())
     assert in_child(lambda: opener.open(record)) == repr((23, b"data"))
     assert opener.open(record) == (23, b"data")
-
-
-def connections(tcp_pair: MakePair) -> tuple[Connection, Connection]:
-    secrets = [TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([i]) * 32) for i in (1, 2)]
-    near, far = tcp_pair()
-    return (
-        Connection.from_secrets(near, server_side=False, tx=secrets[0], rx=secrets[1]),
-        Connection.from_secrets(far, server_side=True, tx=secrets[1], rx=secrets[0]),
-    )
 
 
 def test_a_connection_belongs_to_the_process_that_uses_it_first(tcp_pair: MakePair) -> None:

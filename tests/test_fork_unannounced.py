@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ktls_fast import Connection, OffloadQueue, Relay, Sealer, Suite, TrafficSecret
-from tests.forked import fork, library_fork, system_call_fork, unannounced
+from ktls_fast import OffloadQueue, Relay, Sealer
+from tests.forked import connections, fork, library_fork, system_call_fork, unannounced
 from tests.ktls_ends import KtlsEnds, MakePair, ends_over, generation
 
 KEY = generation(0)
@@ -55,15 +55,6 @@ def test_a_socket_stays_with_the_parent(make_child: Callable[[], int], ends: Ktl
     assert unannounced(make_child, ends.sender.close) == "None"
     ends.sender.send(b"and after")
     assert ends.receiver.recv(100) == b"before and after"
-
-
-def connections(tcp_pair: MakePair) -> tuple[Connection, Connection]:
-    secrets = [TrafficSecret(Suite.TLS_AES_128_GCM_SHA256, bytes([i]) * 32) for i in (1, 2)]
-    near, far = tcp_pair()
-    return (
-        Connection.from_secrets(near, server_side=False, tx=secrets[0], rx=secrets[1]),
-        Connection.from_secrets(far, server_side=True, tx=secrets[1], rx=secrets[0]),
-    )
 
 
 @FORKS

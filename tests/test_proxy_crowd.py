@@ -22,9 +22,8 @@ from tests.proxy_support import (
     check_echo,
     connect_tls,
     echo_proxy,
-    read_exactly,
-    read_to_end,
 )
+from tests.streams import read_exactly, read_to_end
 
 ROOM = 8
 

@@ -14,15 +14,8 @@ import pytest
 
 from ktls_fast._tools.failure import CommandError
 from ktls_fast._tools.proxy.listener import converted_start_errors
-from tests.proxy_support import (
-    HOST,
-    TIMEOUT,
-    ProxyIdentity,
-    check_echo,
-    connect_tls,
-    echo_proxy,
-    read_exactly,
-)
+from tests.proxy_support import HOST, TIMEOUT, ProxyIdentity, check_echo, connect_tls, echo_proxy
+from tests.streams import read_exactly
 
 
 @pytest.mark.parametrize("workers", [1, 2])

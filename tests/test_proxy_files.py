@@ -13,14 +13,8 @@ import pytest
 from ktls_fast._tools.cli import main
 from ktls_fast._tools.failure import CommandError
 from ktls_fast._tools.files import check_key_log, open_log, write_private
-from tests.proxy_support import (
-    TIMEOUT,
-    ProxyIdentity,
-    RunningProxy,
-    connect_tls,
-    echo_proxy,
-    read_exactly,
-)
+from tests.proxy_support import TIMEOUT, ProxyIdentity, RunningProxy, connect_tls, echo_proxy
+from tests.streams import read_exactly
 
 PROXY = ("proxy", "--listen", "127.0.0.1:0", "--connect", "127.0.0.1:1")
 

@@ -5,12 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.proxy_support import (
-    ProxyIdentity,
-    connect_tls,
-    echo_proxy,
-    read_exactly,
-)
+from tests.proxy_support import ProxyIdentity, connect_tls, echo_proxy
+from tests.streams import read_exactly
 
 IDLE = 100
 EXCHANGES = 4

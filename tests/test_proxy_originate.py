@@ -18,9 +18,8 @@ from tests.proxy_support import (
     echo,
     echo_proxy,
     make_identity,
-    read_exactly,
-    read_to_end,
 )
+from tests.streams import read_exactly, read_to_end
 
 MEBIBYTE = 2**20
 

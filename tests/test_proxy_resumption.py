@@ -5,14 +5,8 @@ import ssl
 
 import pytest
 
-from tests.proxy_support import (
-    HOST,
-    TIMEOUT,
-    ProxyIdentity,
-    RunningProxy,
-    echo_proxy,
-    read_exactly,
-)
+from tests.proxy_support import HOST, TIMEOUT, ProxyIdentity, RunningProxy, echo_proxy
+from tests.streams import read_exactly
 
 
 def visit(

@@ -18,9 +18,8 @@ from tests.proxy_support import (
     RunningProxy,
     connect_tls,
     echo_proxy,
-    read_exactly,
-    read_to_end,
 )
+from tests.streams import read_exactly, read_to_end
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -9,16 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy_support import (
-    HOST,
-    TIMEOUT,
-    ProxyIdentity,
-    RunningProxy,
-    connect_tls,
-    echo_proxy,
-    read_exactly,
-    read_to_end,
-)
+from tests.proxy_support import HOST, TIMEOUT, ProxyIdentity, RunningProxy, connect_tls, echo_proxy
+from tests.streams import read_exactly, read_to_end
 
 FEW_FILES = 10
 

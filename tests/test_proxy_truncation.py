@@ -19,9 +19,8 @@ from tests.proxy_support import (
     RunningProxy,
     UpstreamServer,
     connect_tls,
-    read_exactly,
-    read_to_end,
 )
+from tests.streams import read_exactly, read_to_end
 
 DATA = random.Random(19).randbytes(2_000_000)
 HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(DATA)

@@ -11,15 +11,8 @@ from ktls_fast import KtlsError
 from tests.peers.raw import ALERT, CLOSE_NOTIFY, DATA, RawPeer
 from tests.peers.support import DEADLINE, start
 from tests.relay_pairs import FATAL_INTERNAL_ERROR, narrow, pumped
-from tests.relay_streams import (
-    RECORD,
-    SENT,
-    leave_little_room,
-    read_exactly,
-    read_to_end,
-    receive_data,
-    send_records,
-)
+from tests.relay_streams import RECORD, SENT, leave_little_room, receive_data, send_records
+from tests.streams import read_exactly, read_to_end
 
 
 def test_stalled_receiver_gets_what_was_received_before_an_idle_timeout(

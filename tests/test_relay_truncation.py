@@ -18,18 +18,11 @@ from tests.peers.ours import paired
 from tests.peers.raw import ALERT, CLOSE_NOTIFY, DATA, RawPeer, header
 from tests.peers.support import DEADLINE, socket_pair, start
 from tests.relay_pairs import FATAL_INTERNAL_ERROR, pumped, reset
+from tests.streams import read_exactly, read_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-from tests.relay_streams import (
-    RECORD,
-    SENT,
-    leave_little_room,
-    read_exactly,
-    read_to_end,
-    receive_data,
-    send_records,
-)
+from tests.relay_streams import RECORD, SENT, leave_little_room, receive_data, send_records
 
 
 def _bad_record(peer: RawPeer) -> None:
