@@ -1,5 +1,5 @@
-# `make help` lists the targets. Each thing is installed or built once: a file in .venv/stamps
-# remembers it, and goes with the environment. What writes into .venv takes turns, by a lock.
+# `make help` lists the targets. Everything is installed or built once, and a file in .venv/stamps
+# records it. Targets that write into .venv take turns, by a lock.
 
 PYTHON ?= python3
 MAKEFLAGS += --no-print-directory
@@ -15,13 +15,13 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust \( -name tests -o -name 
 	python/ktls_fast/_core.pyi
 PACKAGE_SOURCES := pyproject.toml README.md $(shell find python \( -name __pycache__ -o -name '*.so' \) -prune -o -type f -print)
 
-# The bindings only convert, and a test binary of theirs would need a shared libpython, which a
-# plain Python does not bring; the Python tests cover them.
+# Without ktls-py: the Python tests cover it, and a Rust test binary would need a shared libpython,
+# which not every Python installation has.
 TESTED_CRATES := --workspace --exclude ktls-py
 
 # The versions that `make test-pythons` tests with.
 PYTHONS ?= 3.11 3.12 3.13
-# In how many processes the Python tests run: one for `make test`, four for `make test-pythons`.
+# The number of processes for the Python tests: one for `make test`, four for `make test-pythons`.
 PROCESSES ?=
 
 # How long `make fuzz` runs each target.
@@ -50,7 +50,7 @@ test-rust: need-rust ## run the Rust tests, doc tests included
 test-python: $(STAMPS)/built $(STAMPS)/dev ## run the Python tests
 	@$(BIN)/python -m pytest --quiet $(addprefix --numprocesses ,$(PROCESSES)) tests
 
-test-pythons: ## run the Python tests with CPython 3.11, 3.12 and 3.13, as far as the machine has them
+test-pythons: ## run the Python tests with CPython 3.11, 3.12 and 3.13, if the machine has them
 	@report= failed=; for version in $(PYTHONS); do \
 		if ! tests/find_python $$version >/dev/null; then outcome="not found, so not tested"; \
 		elif $(MAKE) test-with-$$version; then outcome=passed; \
@@ -67,21 +67,21 @@ rules: need-python ## list the rules of docs/ with the code and tests that cite 
 
 lint: lint-rust lint-fuzz lint-python lint-stub lint-rules lint-layers ## check the format, lints, types, the stub, the rules and the layers
 
-lint-rust: need-rust ## rustfmt, clippy without a single warning, and rustdoc without a broken link
+lint-rust: need-rust ## check the Rust sources with rustfmt, clippy and rustdoc, without a warning
 	@cargo fmt --check -- --files-with-diff || { echo "not formatted: run make format" >&2; exit 1; }
 	@PYO3_PYTHON=$(PYTHON) cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet $(TESTED_CRATES) --no-deps --document-private-items
 
-lint-fuzz: need-rust need-c++ ## the same for the fuzz targets, which are a workspace of their own
+lint-fuzz: need-rust need-c++ ## check the fuzz targets, a separate workspace, with rustfmt and clippy
 	@cd rust/fuzz && cargo fmt --check -- --files-with-diff || { echo "not formatted: run make format" >&2; exit 1; }
 	@cd rust/fuzz && cargo clippy --quiet --release --locked -- -D warnings
 
-lint-python: $(STAMPS)/built $(STAMPS)/dev ## ruff and mypy --strict
+lint-python: $(STAMPS)/built $(STAMPS)/dev ## check the Python sources with ruff and mypy --strict
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check . || { echo "not formatted: run make format" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 
-lint-stub: $(STAMPS)/built $(STAMPS)/dev ## the stub of the compiled module against the module
+lint-stub: $(STAMPS)/built $(STAMPS)/dev ## compare the stub of the compiled module with the module
 	@$(BIN)/python -m mypy.stubtest --concise ktls_fast._core
 
 lint-rules: need-python ## compare the rules of docs/ with the numbers that code, tests and documents cite
@@ -105,7 +105,7 @@ fuzz: need-rust need-c++ ## look for inputs that break AES-GCM or the record lay
 bench: $(STAMPS)/built $(STAMPS)/bench bench-programs ## measure against peers in the same run: tables, JSON, SVG
 	@$(BIN)/python -m benches
 
-bench-quick: $(STAMPS)/built $(STAMPS)/bench bench-programs ## the same in less than two minutes, less precise
+bench-quick: $(STAMPS)/built $(STAMPS)/bench bench-programs ## measure in less than two minutes, less precisely
 	@$(BIN)/python -m benches --quick
 
 bench-instructions: need-rust need-python ## count the instructions of the record path; fails at 5 % more than the table
@@ -115,13 +115,13 @@ bench-instructions: need-rust need-python ## count the instructions of the recor
 bench-import: $(STAMPS)/built ## time the import of the package beside that of numpy
 	@$(BIN)/python -m benches.import_time
 
-# With ktls-net, whose features of aws-lc the package has too: it is not compiled another time.
-bench-programs: need-rust ## build the AEADs without Python that the benches compare with
+# With ktls-net, so that aws-lc has the same features as in the package and is not compiled again.
+bench-programs: need-rust ## build the AEADs without Python that the benches measure for comparison
 	@cargo build --quiet --release --locked -p ktls-net -p ktls-aead --example raw_aead
 	@if printf '#include <intel-ipsec-mb.h>\n' | cc -E - >/dev/null 2>&1; \
 		then mkdir -p target/benches && cc -O2 -Wall -Wextra -Werror \
 			-o target/benches/ipsec_mb benches/records/ipsec_mb.c -lIPSec_MB; \
-		else echo "the limit will be missing: install libipsec-mb (Debian: apt install libipsec-mb-dev)" >&2; fi
+		else echo "the series of libipsec-mb will be missing: install it (Debian: apt install libipsec-mb-dev)" >&2; fi
 
 build: $(STAMPS)/built ## build the package in release mode into .venv
 
@@ -170,7 +170,7 @@ $(STAMPS)/wheel: $(PACKAGE_SOURCES) $(RUST_SOURCES) $(STAMPS)/maturin | need-rus
 	@$(TURN) $(BIN)/maturin build --release --locked --quiet --interpreter $(BIN)/python --out .venvs/wheel
 	@mv $@.begun $@
 
-# The other interpreters install that wheel: its module is for the stable ABI, so it is compiled once for all.
+# The other interpreters install that wheel: its module is for the stable ABI, so it is compiled only once.
 .PRECIOUS: .venvs/%/dev .venvs/%/installed
 .venvs/%/dev: pyproject.toml
 	@echo "making .venvs/$* and installing the test tools"

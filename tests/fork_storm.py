@@ -120,7 +120,7 @@ def child_first(make_child: Callable[[], int], use: Callable[[], object]) -> tup
 
 
 def main() -> None:
-    """Fork as often as the arguments say, and print the results."""
+    """Fork as often as the arguments specify, and print the results."""
     kind, way, forks = sys.argv[1:]
     make_child = {"announced": fork, "unannounced": library_fork}[way]
     if way == "unannounced":

@@ -88,7 +88,7 @@ def send_until_full(sock: socket.socket | KtlsSocket) -> int:
             if threads_sleep("ktls-relay"):
                 sock.settimeout(DEADLINE)
                 return sent
-    pytest.fail(f"{sent} bytes were taken and nobody read one")
+    pytest.fail(f"{sent} bytes were accepted and none was read")
 
 
 def flood(sock: socket.socket) -> None:

@@ -104,7 +104,7 @@ def test_stalled_sockets_share_one_thread() -> None:
             stack.enter_context(sender)
 
         def all_are_stalled() -> bool:
-            # TCP makes room for a while. The thread has a descriptor of its own for each.
+            # TCP makes room for a while. The thread has its own descriptor for each.
             for sender, _ in pairs:
                 fill(sender)
             return open_descriptors() >= before + 3 * STALLED
@@ -147,7 +147,7 @@ def test_close_is_bounded_without_a_descriptor_for_the_thread() -> None:
         with no_descriptor_left():
             taken = send_until_full(conn, octal(8 * MIB))
             conn.close()
-        # It did not wait for ever. A part of it never looks like all there was.
+        # It did not wait forever, and incomplete data does not look complete.
         with suppress(ConnectionResetError):
             assert peer.drain() == (taken, [(1, 0)])
 
@@ -204,7 +204,7 @@ def test_a_reset_requested_by_so_linger_is_sent_at_once() -> None:
 
 
 def test_reset_by_so_linger_does_not_wait_for_the_background() -> None:
-    """The system makes it when the last descriptor of the socket is closed."""
+    """The system sends the reset when the last descriptor of the socket is closed."""
     with paired() as (conn, peer):
         set_option(conn, socket.SO_LINGER, struct.pack("ii", 1, 0))
         send_until_full(conn, octal(8 * MIB))

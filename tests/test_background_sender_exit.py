@@ -75,7 +75,7 @@ def test_number_of_sockets_that_are_closing_is_bounded() -> None:
     with program(body) as process:
         out, err = process.communicate(timeout=3 * DEADLINE)
         assert err == ""
-        # The thread has three descriptors of its own, and may be twice eight sockets behind.
+        # The thread has three descriptors of its own, and up to sixteen sockets to close.
         assert 45 <= int(out) <= 70
 
 

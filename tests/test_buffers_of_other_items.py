@@ -21,7 +21,7 @@ DATA = pattern(SIZE)
 
 
 class Point(ctypes.Structure):
-    """What a C interface hands over; the capitals of a field are no type codes."""
+    """What a C interface passes; capital letters in a field name are not type codes."""
 
     _fields_ = (
         ("Offset", ctypes.c_int32),
@@ -31,7 +31,7 @@ class Point(ctypes.Structure):
 
 
 class Either(ctypes.Union):
-    """The same bytes in two ways."""
+    """Check the same bytes in two ways."""
 
     _fields_ = (("whole", ctypes.c_byte * SIZE), ("first", ctypes.c_uint64))
 

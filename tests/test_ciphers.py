@@ -1,4 +1,4 @@
-"""The ciphers of the kernel: who implements each, and published vectors for the model and for us.
+"""The ciphers of the kernel: the library for each, and published vectors for model and package.
 
 Every other test of records takes each of them in turn, by the fixture ``key``.
 """

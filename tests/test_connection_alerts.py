@@ -110,7 +110,7 @@ BROKEN: dict[str, tuple[Wire, str]] = {
     "ciphertext of 65535": (unsealed(header(65535) + bytes(100)), "record_overflow"),
     "plaintext of 2^14+1": (inner(bytes(16385) + b"\x17"), "record_overflow"),
     "plaintext and padding of 2^14+2": (inner(b"\x17" + bytes(16385)), "record_overflow"),
-    "plaintext and padding of 2^14+2 behind data": (
+    "plaintext and padding of 2^14+2 after data": (
         behind_data(inner(b"\x17" + bytes(16385))),
         "record_overflow",
     ),

@@ -117,7 +117,7 @@ def test_flags_are_refused(flags: int) -> None:
 def test_close_wakes_a_reader() -> None:
     with paired() as (conn, peer):
         reading = start(conn.read)
-        # The answer shows that the reader is at work: only it can have sent it.
+        # The answer shows that the reader runs, since only the reader can have sent it.
         peer.send_key_update(REQUESTED)
         assert peer.receive_key_update() == NOT_REQUESTED
         conn.close()

@@ -62,7 +62,7 @@ def test_close_wakes_a_reader_and_loses_nothing() -> None:
         taken = send_until_full(conn, octal(8 * MIB))
         conn.setblocking(True)
         reading = start(conn.read)
-        # The reader has read it, so that it waits, or is about to.
+        # The reader has read it, so it waits or is about to.
         peer.send_key_update(NOT_REQUESTED)
         assert eventually(lambda: conn.rx_generation == 1)
         conn.close()
@@ -86,7 +86,7 @@ def test_close_wakes_a_writer_and_loses_no_sealed_bytes() -> None:
 
 
 def test_close_does_not_wait_and_releases_the_descriptor() -> None:
-    with paired() as (conn, _):  # the thread is there then, with its descriptors
+    with paired() as (conn, _):  # the thread exists then, with its descriptors
         conn.close()
     assert eventually(lambda: threads_named("ktls-send") == 0)
     before = open_descriptors()

@@ -40,7 +40,7 @@ class Stream:
 
 
 def everything(tx: RecordDirection) -> Stream:
-    """One of each: data, padding, tickets, KeyUpdates whole, in fragments, behind a ticket."""
+    """One of each: data, padding, tickets, KeyUpdates whole, in fragments, after a ticket."""
     wire = tx.seal(b"one") + tx.seal(b"", padding=3) + tx.seal(b"two", padding=5)
     wire += tx.seal(key_update(NOT_REQUESTED), HANDSHAKE)
     tx.rekey()
@@ -134,7 +134,7 @@ def test_stream_that_ends_at_each_offset_is_truncated() -> None:
 
 
 def test_each_changed_byte_is_refused() -> None:
-    """No byte of a record may change, but for the version, which RFC 8446 §5.1 has ignored."""
+    """No byte of a record may change, except the version, which RFC 8446 §5.1 says to ignore."""
     record = peer_half().seal(b"data")
     for at in (0, *range(3, len(record))):
         changed = bytearray(record)

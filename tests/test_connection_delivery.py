@@ -169,7 +169,7 @@ def test_the_standard_library_sees_the_alert_of_an_exception(pems: Path) -> None
 @pytest.mark.parametrize("tickets", ["unread", "late"])
 @pytest.mark.parametrize("ending", ["close", "with", "exception", "drop", "global"])
 def test_the_interpreter_exits_after_the_last_byte(pems: Path, ending: str, tickets: str) -> None:
-    """The server has sent tickets that lie unread, or performs its handshake late."""
+    """The server has sent tickets that are unread, or performs its handshake late."""
     endings = {
         "close": "conn.sendall(data); conn.close()",
         "with": "with conn: conn.sendall(data)",

@@ -81,7 +81,7 @@ def test_close_does_not_wait_for_a_full_socket_and_loses_nothing() -> None:
     data = octal(1_000_000)
     with paired() as (conn, peer):
         _small_buffers(conn)
-        # So small that close cannot get rid of what waits before the peer reads.
+        # So small that close cannot send the buffered bytes before the peer reads.
         peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         conn.setblocking(False)
         taken = _write_until_full(conn, data)
@@ -137,7 +137,7 @@ def _write_until_full(conn: Connection, data: bytes) -> int:
 
 
 def _fill(conn: Connection) -> int:
-    """Leave sealed bytes behind that the socket has no room for; how much data was taken."""
+    """Write more than the socket has room for, and return the number of accepted bytes."""
     _small_buffers(conn)
     conn.setblocking(False)
     taken = _write_until_full(conn, bytes(20_000_000))
@@ -157,7 +157,7 @@ def _write_all(conn: Connection, data: memoryview) -> None:
             data = data[conn.write(data[:100_000]) :]
         except BlockingIOError:
             _, writable, _ = select.select([], [conn], [], DEADLINE)
-            assert writable, f"{len(data)} bytes stay behind"
+            assert writable, f"{len(data)} bytes are not sent"
 
 
 def _flush(conn: Connection) -> None:

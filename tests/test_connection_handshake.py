@@ -152,7 +152,7 @@ def test_timeout_is_for_the_whole_handshake() -> None:
     with far:
         shaking = start(lambda: Connection.server(near, server_config()))
         for byte in client_hello():
-            # A byte now and then keeps a timeout per read from ever passing.
+            # With a byte now and then, a timeout for each read would never expire.
             if shaking.done() or select.select([far], [], [], 0.02)[0]:
                 break
             far.sendall(bytes([byte]))
@@ -207,7 +207,7 @@ def test_a_client_certificate_of_another_authority_is_refused() -> None:
     server = server_config(client_roots=pki().stranger, require_client_cert=True)
     client = client_config(cert=pki().client.cert, key=pki().client.key)
     shaken_client, shaken_server = shake(client, server)
-    shaken_client.exception(DEADLINE)  # TLS 1.3 tells the client only after its handshake
+    shaken_client.exception(DEADLINE)  # in TLS 1.3 the client learns it only after its handshake
     with pytest.raises(HandshakeError, match=r"(?i)issuer"):
         shaken_server.result(DEADLINE)
 

@@ -1,4 +1,4 @@
-"""KeyUpdates of a connection: who sends one, when, and under which key (RFC 9846 §4.7.3)."""
+"""KeyUpdates of a connection: which side sends one, when, and under which key (RFC 9846 §4.7.3)."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_requests_that_cross_are_both_answered() -> None:
         peer.send(b"data")
         assert conn.read() == b"data"
         assert [peer.receive_key_update() for _ in range(2)] == [REQUESTED, NOT_REQUESTED]
-        # The peer's crossing update is its answer: it may be asked again.
+        # The peer's crossing update is its answer, so a new request may be sent.
         conn.key_update(request_peer=True)
         assert peer.receive_key_update() == REQUESTED
 
@@ -203,7 +203,7 @@ def test_reading_continues_while_an_answer_waits_for_room() -> None:
     data = octal(8_000_000)
     with paired() as (conn, peer):
         sending = start(lambda: conn.sendall(data))
-        # Nobody reads at the peer, so that the writer is stuck and the answers are, too.
+        # The peer does not read, so the writer is blocked, and so are the answers.
         for turn in range(20):
             peer.send_key_update(REQUESTED)
             peer.send(octal(100, turn))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ktls_fast import Connection
 
 USER_CANCELED = b"\x01\x5a"
-"""Something to read that is no data."""
+"""A record without application data."""
 SIZES = [1000, 3_925_000, 6_000_000, 8_000_000]
 
 
@@ -52,7 +52,7 @@ def test_sock_sendall_and_sock_recv_do_not_hang(size: int) -> None:
 
 
 def test_an_event_loop_written_in_c_gets_a_blocking_io_error() -> None:
-    """Such code compares the class of what was raised before Python has made an instance of it."""
+    """Such code compares the class of an exception before Python has created the instance."""
     with paired() as (conn, peer):
         conn.setblocking(False)
         peer.send(USER_CANCELED, ALERT)

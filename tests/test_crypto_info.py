@@ -73,7 +73,7 @@ def test_the_struct_is_parsed_back(key: TrafficKey) -> None:
 
 @given(st.binary(min_size=52, max_size=52), st.sampled_from([TLS12, TLS13]))
 def test_any_bytes_of_the_right_length_round_trip(rest: bytes, version: int) -> None:
-    """docs/kernel-rules.md, S1.4-11: key, iv, salt and rec_seq are not judged."""
+    """docs/kernel-rules.md, S1.4-11: key, iv, salt and rec_seq may have any value."""
     head = traffic_key(version, CIPHERS[1]).struct()[:4]
     assert bytes(CryptoInfo.from_bytes(head + rest)) == head + rest
 

@@ -65,6 +65,6 @@ def test_a_program_of_another_version_is_skipped(script: str, tmp_path: Path) ->
 
 
 def test_a_python_without_venv_is_skipped(tmp_path: Path) -> None:
-    """Debian ships one; what the program is asked imports the module."""
+    """Debian has such a package; the check of the program imports the module."""
     program(tmp_path / "bin" / "python3.99", 'case "$2" in *ensurepip*) exit 1;; esac; ' + ANSWERS)
     assert find(tmp_path) is None

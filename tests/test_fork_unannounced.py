@@ -108,7 +108,7 @@ def test_objects_made_by_the_child_are_its_own(
 
 @FORKS
 def test_an_unannounced_fork_may_follow_an_announced_one(make_child: Callable[[], int]) -> None:
-    # There the number that decides between two processes exists already, and both know it.
+    # Then the number that distinguishes two processes exists already, and both have it.
     sealer, fresh = Sealer(KEY.struct()), Sealer(KEY.struct())
     assert unannounced(fork, lambda: None) == "None"
     assert sealer.seal(b"one") == fresh.seal(b"one")

@@ -28,7 +28,7 @@ def test_no_keystream_is_used_twice(key13: TrafficKey) -> None:
     sealer, fresh = Sealer(key13.struct()), Sealer(key13.struct())
     assert sealer.seal(b"one") == fresh.seal(b"one")
     is_refused(lambda: sealer.rekey(key13.struct()))
-    # Nothing changed: the next number, under the same key.
+    # Nothing has changed: the next record has the next number, under the same key.
     assert (sealer.rec_seq, sealer.generation) == (1, 0)
     assert sealer.seal(b"two") == fresh.seal(b"two")
 
@@ -91,7 +91,7 @@ def test_an_opener_does_not_open_the_same_records_again(key13: TrafficKey) -> No
 
 
 def test_a_socket_accepts_a_used_key_as_the_kernel_does(tcp_pair: MakePair) -> None:
-    """The documentation warns of it."""
+    """The documentation warns about this."""
     near, far = tcp_pair()
     sender, receiver = attach(near), attach(far)
     install(sender, TLS_TX, generation(0))

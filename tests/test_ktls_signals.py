@@ -16,7 +16,7 @@ from ktls_fast._tools.conformance.blocked import wait_until_blocked
 from tests.conftest import connect_pair
 from tests.ktls_ends import TCP_ULP, TLS_TX, closed_at_the_end, generation, install
 
-SIZE = 30_000_000  # more than TCP and a ring take from one that nobody reads from
+SIZE = 30_000_000  # more than TCP and a ring accept if the peer does not read
 LONG, SHORT = 60.0, 0.3
 
 
@@ -42,7 +42,7 @@ def sendfile_of_reads(sender: KtlsSocket) -> None:
 
 
 def splices(sender: KtlsSocket) -> None:
-    """From a pipe that is refilled while the call goes on."""
+    """Send from a pipe that is refilled during the call."""
     out, into = os.pipe()
     stop = threading.Event()
 
@@ -153,7 +153,7 @@ def test_a_handler_that_returns_loses_nothing(
 def test_the_timeout_for_a_stalled_peer_starts_once(
     ends: tuple[KtlsSocket, socket.socket], send: Send, interval: float
 ) -> None:
-    """Neither a chunk that was taken nor a signal begins the timeout anew."""
+    """Neither an accepted chunk nor a signal restarts the timeout."""
     sender, _wire = ends
     sender.settimeout(SHORT)
     signal.signal(signal.SIGALRM, lambda _number, _frame: None)

@@ -35,7 +35,7 @@ TYPED = (SOL_TLS, 1, bytes([HANDSHAKE]))
 
 
 class Limited:
-    """A sender with a limit, and who receives from it."""
+    """A sender with a limit, and its receiver."""
 
     def __init__(
         self,

@@ -280,7 +280,7 @@ def test_type_zero_makes_the_last_data_byte_the_type(ends: KtlsEnds) -> None:
 
 
 def test_bytes_written_to_the_descriptor_are_sent_as_plaintext(tcp_pair: MakePair) -> None:
-    """The documentation warns of it: with the kernel's TLS it would be a record."""
+    """The documentation warns about this: with the kernel's TLS it would be a record."""
     near, far = tcp_pair()
     sender = attach(near)
     install(sender, TLS_TX, generation(0))

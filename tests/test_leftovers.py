@@ -14,7 +14,7 @@ from tests.leftovers import MARK, MARKS, SCENARIOS, marked
 
 SENDS = {"read_connection", "read_socket", "read_some_and_drop", "pass_on"}
 RECEIVES = {"write_socket"}
-# Memory that is given back has to stay to be searched. The pieces that are looked at do not.
+# Freed memory must stay mapped to be searched; the pieces that the search reads need not.
 KEEP_FREED = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 19)}
 
 
@@ -62,7 +62,7 @@ def serve(peer: Connection, scenario: str) -> None:
         while scenario in RECEIVES and peer.read():
             pass
     except OSError:
-        # The other end has gone, as some of them do at once.
+        # The other end is closed, as some of them are at once.
         pass
 
 

@@ -70,7 +70,7 @@ def test_crypto_info_and_its_bytes_make_the_same_opener(key: TrafficKey) -> None
 
 
 def test_the_explicit_nonce_is_read_from_the_wire() -> None:
-    """docs/kernel-rules.md, S3.2-4: never checked, so a sender may count as it likes."""
+    """docs/kernel-rules.md, S3.2-4: the nonce is not checked, so a sender may choose any."""
     key = traffic_key(TLS12, AES_GCM_128)
     other = TrafficKey(TLS12, AES_GCM_128, key.key, b"anything", key.salt)
     assert Opener(key.struct()).open(other.seal(b"data")) == (23, b"data")

@@ -106,7 +106,7 @@ def test_out_as_long_as_the_wire_is_enough(key: TrafficKey) -> None:
 
 
 def test_out_as_long_as_the_plaintexts_is_enough(key: TrafficKey) -> None:
-    """Type and padding of a TLSInnerPlaintext are nothing that the caller should make room for."""
+    """The caller need not make room for type and padding of a TLSInnerPlaintext."""
     plaintext = pattern(16384)
     out = bytearray(len(plaintext))
     batch = Opener(key.struct()).open_batch(key.seal(plaintext), out)
@@ -225,7 +225,7 @@ def test_garbage_is_refused(key: TrafficKey) -> None:
 @pytest.mark.parametrize("size", [1, 16, 100, 1350, 4096, 16384])
 @pytest.mark.parametrize("at", ["tag", "first", "middle"])
 def test_no_plaintext_of_a_bad_record_is_in_out(key: TrafficKey, size: int, at: str) -> None:
-    """The bytes behind the data in ``out`` are either zero or unchanged."""
+    """The bytes after the data in ``out`` are either zero or unchanged."""
     secret = bytes(byte | 0x80 for byte in pattern(size))
     good, bad = key.seal(b"good"), bytearray(key.seal(secret, nth=1))
     body = 5 + key.explicit_size
@@ -237,7 +237,7 @@ def test_no_plaintext_of_a_bad_record_is_in_out(key: TrafficKey, size: int, at: 
 
 
 def test_no_type_and_padding_is_left_in_out(key13: TrafficKey) -> None:
-    """They are not the caller's either."""
+    """They must not reach the caller either."""
     out = bytearray(b"\x21" * 400)
     Opener(key13.struct()).open_batch(key13.seal(b"good", padding=50), out)
     assert set(out[4:]) <= {0, 0x21}

@@ -90,7 +90,7 @@ def test_an_encrypted_key_is_opened_by_its_password(
 
 
 def test_a_wrong_password_is_reported_as_such(run_openssl: RunOpenssl, key_file: Path) -> None:
-    """One of 256 leaves a padding that looks right."""
+    """One wrong password of 256 results in a valid padding."""
     command = ("pkcs8", "-topk8", "-in", str(key_file), "-passout", "pass:right", "-iter", "1")
     key = run_openssl(*command)
     told = {refusal(key, password=f"wrong {number}") for number in range(600)}
@@ -99,7 +99,7 @@ def test_a_wrong_password_is_reported_as_such(run_openssl: RunOpenssl, key_file:
 
 def test_a_password_is_requested_only_if_needed() -> None:
     def ask() -> str:
-        pytest.fail("it was asked for")
+        pytest.fail("the password was requested")
 
     accepted(pki().server.key, password=ask)
     accepted(pki().server.key, password="of no use")

@@ -204,7 +204,7 @@ def test_idle_connection_is_closed(identity: ProxyIdentity) -> None:
         echo_proxy(identity, "--idle-timeout", "0.2") as proxy,
         connect_tls(proxy.port, identity) as client,
     ):
-        # Not by close_notify: what came so far must not look like all there is.
+        # No close_notify: the data so far must not look complete.
         with pytest.raises(ssl.SSLError, match=r"(?i)internal error"):
             read_to_end(client)
         assert proxy.event("connection")["result"] == "idle for 0.2 s"
@@ -250,4 +250,4 @@ def _send_until_it_stalls(sock: socket.socket) -> int:
             if not select.select([], [sock], [], STALLED)[1]:
                 sock.settimeout(TIMEOUT)
                 return sent
-    pytest.fail(f"{sent} bytes were taken though nobody reads")
+    pytest.fail(f"{sent} bytes were accepted although the peer does not read")

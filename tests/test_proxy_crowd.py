@@ -54,7 +54,7 @@ def test_clients_without_a_handshake_do_not_block_others(
 
 
 def test_thousands_of_silent_clients_fit_into_the_queue() -> None:
-    """Who finds it full tries again after a second or more, while others are let in."""
+    """A client that finds it full tries again after a second or more, while others are accepted."""
     [[listener]] = open_listeners(HostPort(HOST, 0))
     with listener:
         info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
@@ -145,7 +145,7 @@ def test_a_missing_descriptor_for_the_upstream_is_reported_by_an_alert_and_a_not
         ):
             read_to_end(client)
         assert "too many open files" in proxy.event("notice")["text"]
-        # The connection before may still have held some, so that it fails a step further.
+        # The previous connection may still have some open, so this one fails a step later.
         assert proxy.event("connection", 1)["result"].endswith("too many open files")
         proxy.leave_descriptors(100)
         check_echo(proxy, identity)

@@ -66,7 +66,7 @@ def test_a_fifo_gets_the_log_even_if_its_reader_comes_later(
     os.mkfifo(fifo)
     with echo_proxy(identity, "--log", str(fifo)) as proxy:
         use_once(proxy, identity)
-        for _ in range(2):  # the second reader comes after the first has gone
+        for _ in range(2):  # the second reader comes after the first has closed
             with fifo.open("rb", buffering=0) as reader:
                 assert json.loads(reader.read(65536))["result"] == "ok"
             use_once(proxy, identity)
@@ -77,7 +77,7 @@ def test_a_fifo_gets_the_log_even_if_its_reader_comes_later(
 def test_a_proxy_without_standard_streams_serves(
     workers: str, identity: ProxyIdentity, tmp_path: Path
 ) -> None:
-    """Its port is in its log of no start, so it is asked of the system."""
+    """Its log has no line of the start with the port, so the system is asked for it."""
     log = tmp_path / "log"
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]

@@ -100,7 +100,7 @@ def test_a_stalled_reader_loses_lines_and_never_blocks(
     for number in range(10):
         lines.write(f"line {number}")
     lines.close()
-    assert lines.lost in (6, 7)  # one of the ten may be in the thread's hands
+    assert lines.lost in (6, 7)  # the thread may be writing one of the ten
     assert trouble == ["its reader does not keep up"]
     os.read(pipe.reader, 1 << 20)
     assert os.read(pipe.reader, 6) == b"line 0"

@@ -18,7 +18,7 @@ MOST_KIB = 32
 @pytest.mark.parametrize("kib", [1, 16, BUSY_KIB])
 def test_idle_connection_keeps_no_buffer(identity: ProxyIdentity, kib: int) -> None:
     with echo_proxy(identity) as proxy, ExitStack() as stack:
-        # What serves all connections, such as the buffers of the relay's threads, counts for none.
+        # Memory for all connections, such as the buffers of the relay's threads, is not counted.
         for _ in range(8):
             _exchange(stack.enter_context(connect_tls(proxy.port, identity)), BUSY_KIB)
         before = proxy.resident_bytes()
@@ -30,7 +30,7 @@ def test_idle_connection_keeps_no_buffer(identity: ProxyIdentity, kib: int) -> N
 
 
 def test_a_connection_continues_after_being_idle(identity: ProxyIdentity) -> None:
-    """Its buffers come from others, whatever those held."""
+    """Its buffers were used by others before, with other contents."""
     with echo_proxy(identity) as proxy, ExitStack() as stack:
         clients = [stack.enter_context(connect_tls(proxy.port, identity)) for _ in range(12)]
         for kib in (1, 64, 16, 3):

@@ -92,7 +92,7 @@ def test_second_signal_ends_at_once(identity: ProxyIdentity) -> None:
         proxy.signal(signal.SIGTERM)
         proxy.event("notice")
         client.settimeout(0.2)
-        with pytest.raises(TimeoutError):  # it waits for us, until it is told again
+        with pytest.raises(TimeoutError):  # it waits for us until the second signal
             client.recv(1)
         proxy.signal(signal.SIGINT)
         assert proxy.wait() == 1
@@ -160,7 +160,7 @@ def test_a_second_hangup_changes_nothing(
             proxy.event("notice")
             client.settimeout(0.2)
             for _ in range(2):
-                with pytest.raises(TimeoutError):  # so that it is no order of the same moment
+                with pytest.raises(TimeoutError):  # so that the two signals do not count as one
                     client.recv(1)
                 proxy.signal(signal.SIGHUP)
             client.settimeout(TIMEOUT)

@@ -22,7 +22,7 @@ def test_a_full_disk_loses_log_lines_but_no_connection(identity: ProxyIdentity) 
         assert proxy.stop() == 0
         told = [event["text"] for event in proxy.said("notice")]
         assert proxy.event("stats")["failed"] == 0
-    # That the last connection is still open at the stop is told as well, if it is.
+    # If the last connection is still open at the stop, the log says so, too.
     assert [text for text in told if not text.startswith("stopping")] == [
         "cannot write the log /dev/full: no space left on device;"
         " connections continue, and lost lines are counted",
@@ -79,7 +79,7 @@ def test_connections_that_have_ended_leave_no_descriptor_open(identity: ProxyIde
     with echo_proxy(identity) as proxy:
         _check_echo(proxy, identity)
         proxy.event("connection")
-        # The first connection may still have some open: fewer than these are no leak.
+        # The first connection may still have some open: fewer than these are not a leak.
         before = proxy.open_files()
         for _ in range(10):
             _check_echo(proxy, identity)

@@ -187,7 +187,7 @@ def test_downloads_through_haproxy_are_complete(
 def test_an_answer_without_a_length_is_not_taken_as_complete(
     identity: ProxyIdentity, require_tool: Callable[[str], str]
 ) -> None:
-    """Only the end of the stream marks its end, and that was not authentic."""
+    """Only the end of the stream marks the end of the answer, and it was not authentic."""
     with (
         _closing_server(identity, b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n") as server,
         _originating(server.port, identity) as proxy,
@@ -210,7 +210,7 @@ def _download(require_tool: Callable[[str], str], tool: str, port: int, director
 def _send_and_close(client: ssl.SSLSocket) -> None:
     client.settimeout(0.2)
     with pytest.raises(TimeoutError):
-        client.recv(1)  # takes the tickets, which would make the close a reset
+        client.recv(1)  # reads the tickets; otherwise the close would be a reset
     client.settimeout(TIMEOUT)
     client.sendall(DATA)
     client.close()
@@ -273,4 +273,4 @@ def _wait_for(port: int) -> None:
             if sock.connect_ex((HOST, port)) == 0:
                 return
         threading.Event().wait(0.05)
-    pytest.fail("nobody listens")
+    pytest.fail("no server listens")

@@ -79,7 +79,7 @@ def test_both_directions_carry_their_bytes_and_their_ends() -> None:
 
 
 def test_a_reset_of_the_plain_side_sends_no_close_notify() -> None:
-    """Half a response must not look like a whole one."""
+    """Half a response must not look like a complete one."""
     with relayed() as (peer, plain, done, _):
         plain.sendall(b"half a response")
         assert peer.receive() == (DATA, b"half a response")
@@ -91,7 +91,7 @@ def test_a_reset_of_the_plain_side_sends_no_close_notify() -> None:
 
 
 def test_truncation_by_the_peer_is_a_reset_of_the_plain_side() -> None:
-    """Half a request must not look like a whole one."""
+    """Half a request must not look like a complete one."""
     with relayed() as (peer, plain, done, _):
         peer.send(b"half a request")
         assert plain.recv(100) == b"half a request"

@@ -80,7 +80,7 @@ def test_end_of_the_other_peer_is_a_fin_and_its_answer_comes(
 
 
 def test_records_of_any_size_are_joined_in_order(relay: ktls_fast.Relay) -> None:
-    """They do not fit the relay's buffer without a rest."""
+    """The size of the relay's buffer is not a multiple of theirs."""
     random_sizes = random.Random(1)
     sizes = [random_sizes.choice([0, 1, 100, 1400, 16000, 16383, 16384]) for _ in range(400)]
     data = octal(sum(sizes))
@@ -137,7 +137,7 @@ def test_plain_reader_that_does_not_read_stops_the_ktls_sender(relay: ktls_fast.
 
 
 def test_last_bytes_arrive_at_a_slow_reader(relay: ktls_fast.Relay) -> None:
-    """No further event moves what did not fit into TCP's buffers."""
+    """The bytes that did not fit into TCP's buffers are sent without a further event."""
     near, far = ktls_link()
     other, far_other = link("plain")
     with near, far, other, far_other:

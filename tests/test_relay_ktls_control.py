@@ -178,7 +178,7 @@ def _stuck_at_control(pair: RelayedKtlsPair) -> int:
     narrow(pair.a, pair.far_a, 1 << 16)
     sent = send_until_full(pair.far_b)
     for _ in range(5):
-        # The relay fills what TCP has freed and not told of yet.
+        # The relay fills space that TCP has freed and not reported yet.
         pair.far_a.sendall(b".")
         assert pair.far_b.recv(1) == b"."
     send_key_update(pair.far_a, 0)
@@ -212,7 +212,7 @@ def test_data_read_before_is_passed_on_first(relay: ktls_fast.Relay) -> None:
 
 
 def test_answer_and_key_of_the_owner_go_before_what_follows(relay: ktls_fast.Relay) -> None:
-    """The peer's KeyUpdate asks for one of ours."""
+    """The peer's KeyUpdate requests one of ours."""
     with pumped(relay) as pair:
         pair.far_b.sendall(b"under the old key")
         assert pair.far_a.recv(100) == b"under the old key"
@@ -282,7 +282,7 @@ def test_idle_timeout_counts_at_a_record(relay: ktls_fast.Relay) -> None:
 
 
 def test_refused_bytes_are_an_error_even_at_a_control_record(relay: ktls_fast.Relay) -> None:
-    """A pair that could go on must not have lost any."""
+    """A pair that can continue must not have lost any bytes."""
     with pumped(relay) as pair:
         assert isinstance(pair.far_b, socket.socket)
         pair.far_b.shutdown(socket.SHUT_RDWR)

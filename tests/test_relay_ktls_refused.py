@@ -55,7 +55,7 @@ def still_usable(near: End, far: End) -> None:
 
 @pytest.mark.parametrize("direction", [TLS_TX, TLS_RX])
 def test_socket_that_has_one_key_only_is_refused(relay: ktls_fast.Relay, direction: int) -> None:
-    """It would send plaintext or relay ciphertext."""
+    """Such a relay would send plaintext or pass on ciphertext."""
     missing = {TLS_TX: "TLS_RX", TLS_RX: "TLS_TX"}[direction]
     numbers = {TLS_TX: THERE, TLS_RX: BACK}
     near, far = (attach(sock) for sock in socket_pair())

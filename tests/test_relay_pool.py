@@ -92,7 +92,7 @@ def test_reader_that_does_not_read_stops_its_pair_and_no_other(relay: ktls_fast.
         for _ in range(20):
             other.far.sendall(b"goes on")
             assert other.peer.receive() == (DATA, b"goes on")
-        # What was taken is in the buffers of TCP on both ways, and little of it in ours.
+        # The accepted bytes are in the buffers of TCP on both ways, and few of them in ours.
         assert stuck.handle.bytes[1] <= sent
         assert stuck.conn.unsent < 1 << 20
         assert not stuck.handle.done
@@ -102,7 +102,7 @@ def test_reader_that_does_not_read_stops_its_pair_and_no_other(relay: ktls_fast.
 
 
 def test_last_bytes_arrive_at_a_slow_reader(relay: ktls_fast.Relay) -> None:
-    """No further event moves what did not fit into TCP's buffers."""
+    """The bytes that did not fit into TCP's buffers are sent without a further event."""
     with pumped(relay) as pair:
         narrow(pair)
         pair.far.sendall(octal(60_000))
@@ -204,7 +204,7 @@ def test_no_threads_are_refused() -> None:
 
 
 def test_idle_relay_uses_no_processor(relay: ktls_fast.Relay) -> None:
-    """A side that has closed, and that is not waited for, must not wake up the thread forever."""
+    """A side that has closed, and needs no wait, must not wake up the thread forever."""
     with pumped(relay, idle_timeout=600) as pair:
         pair.peer.send(b"x")
         assert pair.far.recv(1) == b"x"

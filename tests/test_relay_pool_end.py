@@ -177,7 +177,7 @@ def test_dropped_relay_ends_its_pairs() -> None:
 
 
 def test_pairs_without_a_handle_or_callback_are_pumped(relay: ktls_fast.Relay) -> None:
-    """Nobody holds the sides either: their descriptors go with the pair."""
+    """There is no reference to the sides either: their descriptors are closed with the pair."""
     near, far = socket_pair()
     with far, paired() as (conn, peer):
         relay.add(conn, near)

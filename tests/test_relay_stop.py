@@ -84,4 +84,4 @@ def _send_until_refused(peer: RawPeer) -> None:
             peer.send(bytes(RECORD))
     except ConnectionError:
         return
-    pytest.fail("nobody has stopped it")
+    pytest.fail("it was not stopped")

@@ -74,7 +74,7 @@ def test_an_error_of_the_peer_follows_all_its_data(
         sending = start(lambda: _send_and(fail, pair.peer, SENT))
         got = read_exactly(pair.far, len(SENT))
         sending.result(DEADLINE)
-        # It fails where the reset has come already, and leaves the error to the call that reads.
+        # It fails if the reset has arrived already; the call that reads raises the error then.
         with suppress(OSError):
             pair.far.shutdown(socket.SHUT_WR)
         with pytest.raises(ConnectionResetError):
@@ -114,7 +114,7 @@ def test_a_reset_of_the_plain_side_follows_all_its_data(relay: ktls_fast.Relay) 
             got += record[1]
             record = pair.peer.receive()
         assert record == (ALERT, bytes(FATAL_INTERNAL_ERROR))
-        # A reset drops what TCP had still to send, and nothing that it had delivered.
+        # A reset drops bytes that TCP has not sent yet, but none that it has delivered.
         assert len(got) > 3 * RECORD
         assert SENT.startswith(got)
         assert isinstance(pair.end().error, ConnectionResetError)
@@ -134,7 +134,7 @@ def test_a_reset_that_a_write_meets_is_not_an_orderly_end(relay: ktls_fast.Relay
 
 
 def test_an_answer_received_before_the_peer_closed_is_passed_on(relay: ktls_fast.Relay) -> None:
-    """A write to a peer that has closed fails; what it sent before is there to be read."""
+    """A write to a peer that has closed fails; the data that it sent before can be read."""
     with pumped(relay) as pair:
         send_records(pair.peer, SENT[:200_000])
         pair.peer.close_notify()
@@ -198,7 +198,7 @@ def test_an_orderly_end_is_not_a_truncation(relay: ktls_fast.Relay) -> None:
 def test_a_reset_after_a_close_notify_is_not_a_failure(
     relay: ktls_fast.Relay, unread: int, answer: int
 ) -> None:
-    """The system sends it when something, such as session tickets, lies unread at a close."""
+    """The system sends a reset if data, such as session tickets, is unread at a close."""
     with pumped(relay) as pair:
         pair.far.sendall(bytes(unread))
         _wait_until_readable(pair.peer.sock)

@@ -199,7 +199,7 @@ def test_messages_after_a_bad_length_are_found() -> None:
 
 
 def test_a_bad_length_is_reported_as_soon_as_it_is_read() -> None:
-    """Its announced body may be 16 MiB, and need not come."""
+    """Its announced body may be 16 MiB, and need not arrive."""
     assert scan(handshake(b"\x18\xff\xff", b"\xff")) == [(1, False, "bad_length")]
 
 
@@ -222,7 +222,7 @@ def test_the_scanner_is_at_a_boundary_between_messages_only() -> None:
 
 
 def test_an_opened_batch_can_be_scanned() -> None:
-    """The columns of an ``OpenedBatch`` are what the scan takes."""
+    """The scan accepts the columns of an ``OpenedBatch``."""
     key = traffic_key(TLS13, AES_GCM_128)
     wire = key.seal(b"data") + key.seal(TICKET + REQUEST, HANDSHAKE, nth=1)
     batch = Opener(key.struct()).open_batch(wire)

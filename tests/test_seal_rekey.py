@@ -43,7 +43,7 @@ def test_the_last_number_is_never_used(version: int) -> None:
 
 
 def test_records_before_rec_seq_count_against_the_limit(key: TrafficKey) -> None:
-    """RFC 8446 §5.5 limits records under one key, whoever has sealed them."""
+    """RFC 8446 §5.5 limits the records under one key, no matter which process sealed them."""
     late = key.at(1000)
     sealer = Sealer(late.struct(), record_limit=1003)
     records = [sealer.seal(b"data") for _ in range(3)]

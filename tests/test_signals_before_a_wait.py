@@ -134,7 +134,7 @@ def test_a_signal_just_before_a_call_waits_ends_it(
         def call_with_a_timer() -> None:
             signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, LONGEST))
             while True:
-                # TCP may find room for a send once more.
+                # TCP may have room for another send.
                 call()
 
         for _ in range(TRIES):

@@ -94,7 +94,7 @@ def test_a_batch_of_a_shared_sealer_has_consecutive_numbers(key: TrafficKey) -> 
 
 
 def test_a_record_is_opened_by_one_thread_only(key: TrafficKey) -> None:
-    """Of several threads that open the same record one gets it; for the others it is a replay."""
+    """If several threads open the same record, one gets it; for the others it is a replay."""
     opener = Opener(key.struct())
     record = key.seal(bytes(5000))
 
@@ -126,7 +126,7 @@ def test_the_record_limit_holds_across_threads(key: TrafficKey) -> None:
 def other_thread_runs_during(call: Callable[[], object], seconds: float = CHANCES) -> bool:
     """Return True if a thread that waits for the GIL gets it during one of many calls.
 
-    The caller forbids forced switches, so that nothing but ``call`` itself can give the GIL away.
+    The caller forbids forced switches, so that only ``call`` itself can release the GIL.
     """
     go, ran = threading.Event(), threading.Event()
 

@@ -125,7 +125,7 @@ def test_the_interpreter_exits_with_open_objects() -> None:
 
 
 def test_every_public_class_supports_weak_references() -> None:
-    """Named tuples and numbers cannot, as those of Python itself."""
+    """Named tuples and numbers do not, like those of Python itself."""
     public = [getattr(ktls_fast, name) for name in ktls_fast.__all__]
     classes = [value for value in public if inspect.isclass(value)]
     assert len(classes) > 20

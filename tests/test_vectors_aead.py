@@ -2,7 +2,7 @@
 
 Key, nonce, plaintext and ciphertext of a record are the vector's, byte for byte; its tag is the
 vector's, moved to the additional data of the record (see ``retag.py``). In TLS 1.3 the last byte of
-the vector's plaintext is the content type, and zeros behind it are padding.
+the vector's plaintext is the content type, and zeros after it are padding.
 """
 
 import struct

@@ -54,7 +54,7 @@ def test_a_rekey_waits_for_the_acknowledgement_of_tcp(queue: OffloadQueue) -> No
     reader = threading.Thread(target=lambda: half.drain(taken // RECORD * (RECORD + 22)))
     end = time.monotonic() + PATIENCE
     while not queue.stats().software and time.monotonic() < end:
-        # What is left may be all, and the other thread without a processor.
+        # The other thread may have no processor yet, so that everything is still to be sent.
         if taken > RECORD:
             half.drain(RECORD + 22)
             taken -= RECORD

@@ -23,7 +23,7 @@ LOCAL_SEED, PEER_SEED = 1, 101
 
 
 class RekeyLimits(TypedDict, total=False):
-    """The options that say when keys are renewed, and how often the peer may renew its key."""
+    """The options for when keys are renewed, and how often the peer may renew its key."""
 
     rekey_bytes: int
     rekey_records: int

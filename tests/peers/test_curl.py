@@ -46,7 +46,7 @@ def test_downloads_of_every_size(
 def test_parallel_downloads(curl: Callable[[Sequence[str]], str], tmp_path: Path) -> None:
     size, count = 3_000_000, 24
     with http_server(server_config(rekey_bytes=1 << 18)) as port:
-        # One connection each: curl would rather share a few.
+        # One connection for each download: by default curl shares a few.
         urls = [f"https://localhost:{port}/{size}?{number}" for number in range(count)]
         outputs = [
             part for number in range(count) for part in ("--output", str(tmp_path / str(number)))

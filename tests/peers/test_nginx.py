@@ -58,7 +58,7 @@ def nginx(
     config = tmp_path / "nginx.conf"
     config.write_text(CONFIG.format(folder=tmp_path, port=port, pems=pems))
     with ProgramProcess([tool, "-p", str(tmp_path), "-c", str(config), "-e", "stderr"]) as server:
-        server.errors.until(b"event method")  # told once it listens
+        server.errors.until(b"event method")  # logged once it listens
         yield port
 
 

@@ -123,7 +123,7 @@ def test_both_directions_have_the_same_key(tls: TlsEnds) -> None:
 
 
 def test_a_record_is_complete_after_a_refused_buffer(tls: TlsEnds) -> None:
-    """tls.recv_efault, as far as Python lets it: a buffer that is no memory cannot be named."""
+    """tls.recv_efault, as far as Python allows: an invalid address cannot be passed."""
     assert tls.sender.send(b"0123456789") == 10
     assert tls.sender.send(b"abcdefghij") == 10
     assert tls.receiver.recv(1) == b"0"

@@ -18,7 +18,7 @@ HELLO = b"Hello world"
 SPLICE_NONBLOCK = 2
 DATA = APPLICATION_DATA
 
-# What lies on the wire, and what recvmsg(128) gives call by call until EAGAIN.
+# The records on the wire, and the result of each recvmsg(128) until EAGAIN.
 RECEIVED: dict[str, list[tuple[bytes, int]]] = {
     "data_data_data": [(HELLO * 3, DATA)],
     "data_0ctrl_data": [(HELLO, DATA), (b"", HANDSHAKE), (HELLO, DATA)],
@@ -103,7 +103,7 @@ def test_a_peek_of_empty_records_alone_finds_nothing(tcp_pair: MakePair) -> None
         receiver.recv(128, PEEK | DONTWAIT)
 
 
-# Newer kernels pass over empty data records here; the recorded one gives 0 for each, and takes it
+# Newer kernels skip empty data records here; the recorded one returns 0 for each and consumes it
 # (trace recv.splice_empty).
 @pytest.mark.parametrize(
     ("layout", "sizes"),

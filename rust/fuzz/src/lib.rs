@@ -1,4 +1,4 @@
-//! What the fuzz targets check. Any input is a valid one: where it ends, zeros are read.
+//! The checks of the fuzz targets. Every input is valid: after its end, zeros are read.
 
 pub mod aead;
 pub mod records;

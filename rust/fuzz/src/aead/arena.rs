@@ -1,11 +1,11 @@
-//! Records side by side in one buffer, with bytes between that nobody may touch.
+//! Records in one buffer, with bytes between them that must not be written.
 
 use std::ops::Range;
 
-/// What an arena holds before it is written to.
+/// The byte that an arena is filled with before it is written.
 const STALE: u8 = 0xa5;
 
-/// A buffer with a slot for each record, at any distance from the one before.
+/// A buffer with a slot for each record, each after a gap of any length.
 #[derive(Eq, PartialEq)]
 pub(super) struct RecordArena {
     bytes: Vec<u8>,
@@ -13,7 +13,7 @@ pub(super) struct RecordArena {
 }
 
 impl RecordArena {
-    /// A slot for each gap in front of it and its length; all is stale.
+    /// Creates an arena with a slot for each pair of gap and length, filled with `STALE`.
     pub(super) fn new(slots: impl Iterator<Item = (usize, usize)>) -> Self {
         let mut end = 0;
         let place = |(gap, len)| {
@@ -28,7 +28,7 @@ impl RecordArena {
         }
     }
 
-    /// A slot for each gap and what lies in it.
+    /// Creates an arena with a slot for each pair of gap and contents.
     pub(super) fn holding<'a>(slots: impl Iterator<Item = (usize, &'a [u8])> + Clone) -> Self {
         let mut arena = Self::new(slots.clone().map(|(gap, bytes)| (gap, bytes.len())));
         for (slot, (_, bytes)) in arena.slots_mut().into_iter().zip(slots) {
@@ -45,17 +45,18 @@ impl RecordArena {
         let (mut rest, mut at) = (&mut self.bytes[..], 0);
         let take = |slot: &Range<usize>| {
             let (_, from) = std::mem::take(&mut rest).split_at_mut(slot.start - at);
-            let (bytes, behind) = from.split_at_mut(slot.len());
-            (rest, at) = (behind, slot.end);
+            let (bytes, after) = from.split_at_mut(slot.len());
+            (rest, at) = (after, slot.end);
             bytes
         };
         self.slots.iter().map(take).collect()
     }
 
     /// # Panics
-    /// When they differ, in a slot or between two: `ours` says which.
+    /// Panics if the arenas differ, in a slot or between two. `ours` names the arena in the
+    /// message.
     pub(super) fn assert_same(&self, theirs: &Self, ours: &str) {
-        assert!(self.slots == theirs.slots, "{ours}: other places");
+        assert!(self.slots == theirs.slots, "{ours}: the slots differ");
         let both = self.bytes.iter().zip(&theirs.bytes);
         let Some(at) = both.into_iter().position(|(a, b)| a != b) else {
             return;

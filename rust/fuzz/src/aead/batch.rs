@@ -1,43 +1,43 @@
-//! A batch of records as the input describes it.
+//! The batch of records that an input describes.
 
 use ktls_core::aead::{Aad, NonceBytes};
 use ktls_core::suite::AeadAlgorithm;
 use ktls_core::wire::TAG_LEN;
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 
-/// Most records of a batch: three groups of the engine.
+/// Maximum number of records in a batch: three groups of the engine.
 const MAX_RECORDS: usize = 24;
 
-/// One key and what it shall seal.
+/// A key and the records that it seals.
 pub(super) struct SealedUnderOneKey {
     pub(super) algorithm: AeadAlgorithm,
     key: [u8; 32],
     pub(super) records: Vec<PlannedRecord>,
 }
 
-/// A record to be sealed, and what becomes of it before it is opened.
+/// A record to be sealed, and the damage that it takes before it is opened.
 pub(super) struct PlannedRecord {
     pub(super) nonce: NonceBytes,
     pub(super) aad: Aad,
     pub(super) plaintext: Vec<u8>,
     pub(super) inner_type: Option<u8>,
-    /// Bytes in front of it where it is read, and where it is written.
+    /// Number of bytes before it in the input and in the output.
     pub(super) gaps: (usize, usize),
     damage: WireDamage,
-    /// Whether its last byte shall be kept apart when it is opened, if it has one.
+    /// Whether its last byte, if it has one, is to be returned separately when it is opened.
     apart: bool,
 }
 
-/// What happens to a record on its way.
+/// The damage that a record takes on its way.
 enum WireDamage {
     None,
-    /// This bit of ciphertext and tag is another.
+    /// This bit of ciphertext and tag is flipped.
     Bit(usize),
-    /// So many bytes are missing at its end.
+    /// This many bytes are missing at its end.
     Cut(usize),
-    /// The receiver counts otherwise.
+    /// This bit of the receiver's nonce is flipped.
     Nonce(usize),
-    /// The receiver takes it for another record.
+    /// This bit of the receiver's additional data is flipped.
     Aad(usize),
 }
 
@@ -48,7 +48,7 @@ pub(super) struct ReceivedRecord {
     pub(super) sealed: Vec<u8>,
     pub(super) gaps: (usize, usize),
     pub(super) apart: bool,
-    /// True if it must not open.
+    /// Whether it must be refused.
     pub(super) damaged: bool,
 }
 
@@ -75,7 +75,7 @@ impl SealedUnderOneKey {
         }
     }
 
-    /// What arrives of the sealed records.
+    /// Returns the records as they arrive, after the damage.
     pub(super) fn received(&self, wire: &[Vec<u8>]) -> Vec<ReceivedRecord> {
         let both = self.records.iter().zip(wire);
         both.map(|(record, sealed)| record.received(sealed))
@@ -98,7 +98,7 @@ impl PlannedRecord {
         })
     }
 
-    /// Ciphertext and tag.
+    /// Returns the length of ciphertext and tag.
     pub(super) fn sealed_len(&self) -> usize {
         self.plaintext.len() + usize::from(self.inner_type.is_some()) + TAG_LEN
     }
@@ -116,7 +116,7 @@ impl PlannedRecord {
             WireDamage::None => received.damaged = false,
             WireDamage::Bit(bit) => flip(&mut received.sealed, bit),
             WireDamage::Cut(count) => {
-                // A record without a tag never gets as far as the cipher.
+                // A record without a tag is refused before the cipher.
                 let most = sealed.len() - TAG_LEN;
                 let count = (count + 1).min(most);
                 received.sealed.truncate(sealed.len() - count);
@@ -143,7 +143,8 @@ impl WireDamage {
     }
 }
 
-/// Mostly short; records of equal length share work, so that of the record before is likely.
+/// Reads a length, most often a short one. The length of the previous record is likely, since
+/// records of equal length share work.
 fn read_len(input: &mut Unstructured<'_>, before: Option<&PlannedRecord>) -> Result<usize> {
     match input.int_in_range(0..=7)? {
         0..=2 => Ok(usize::from(input.arbitrary::<u8>()?)),
@@ -153,7 +154,7 @@ fn read_len(input: &mut Unstructured<'_>, before: Option<&PlannedRecord>) -> Res
     }
 }
 
-/// That of TLS 1.3, of TLS 1.2, of the record before, or any.
+/// Reads additional data: that of TLS 1.3, of TLS 1.2, of the previous record, or any other.
 fn read_aad(
     input: &mut Unstructured<'_>,
     before: Option<&PlannedRecord>,
@@ -169,7 +170,8 @@ fn read_aad(
     })
 }
 
-/// Additional data of the same length that differ in a bit; of none, a byte.
+/// Returns additional data of the same length with one bit flipped, or a single byte if there was
+/// none.
 fn other_aad(aad: Aad, bit: usize) -> Aad {
     let mut bytes = aad.bytes().as_ref().to_vec();
     if bytes.is_empty() {
@@ -180,7 +182,7 @@ fn other_aad(aad: Aad, bit: usize) -> Aad {
 }
 
 fn fitting(bytes: &[u8]) -> Aad {
-    Aad::try_from(bytes).expect("it is not longer than may be")
+    Aad::try_from(bytes).expect("it is not longer than the maximum")
 }
 
 fn flip(bytes: &mut [u8], bit: usize) {
@@ -188,8 +190,9 @@ fn flip(bytes: &mut [u8], bit: usize) {
     bytes[bit / 8] ^= 1 << (bit % 8);
 }
 
-/// Bytes that look random (splitmix64): what they are changes no path through the cipher, so that
-/// the fuzzer has nothing to choose. No seed: zeros, which leave the keystream bare.
+/// Returns pseudorandom bytes (splitmix64). Their values do not affect the path through the cipher,
+/// so the fuzzer need not choose them. The seed 0 returns zeros, so that the ciphertext is the
+/// keystream.
 fn text(len: usize, seed: u16) -> Vec<u8> {
     let word = |i: u64| {
         let z = (i + 1).wrapping_mul(u64::from(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15));

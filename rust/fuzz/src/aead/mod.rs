@@ -1,4 +1,4 @@
-//! AES-GCM of our own against aws-lc and RustCrypto: any key, any batch, any damage on the way.
+//! Compares our AES-GCM with aws-lc and RustCrypto, for any key, batch and damage.
 
 mod arena;
 mod batch;
@@ -11,13 +11,13 @@ use libfuzzer_sys::arbitrary::Unstructured;
 
 use self::batch::SealedUnderOneKey;
 
-/// Seals the batch that `input` describes and opens what is left of it, in every way there is.
+/// Seals the batch that `input` describes, and opens what arrives of it, in every way.
 ///
 /// # Panics
-/// When two ways differ, or this CPU has no AES-GCM of ours.
+/// Panics if two ways differ, or if our AES-GCM does not support this CPU.
 pub fn check(input: &[u8]) {
-    let batch =
-        SealedUnderOneKey::read(&mut Unstructured::new(input)).expect("zeros follow an input");
+    let batch = SealedUnderOneKey::read(&mut Unstructured::new(input))
+        .expect("an input is followed by zeros");
     let ours = key(AesGcmPreference::Vaes, &batch);
     let theirs = key(AesGcmPreference::AwsLc, &batch);
     let wire = seal::check(&batch, &*ours, &*theirs);

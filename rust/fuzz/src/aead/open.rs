@@ -1,4 +1,5 @@
-//! What arrived, opened by ours together and one by one, and by aws-lc.
+//! Opens the records that arrived with our implementation, together and one by one, and with
+//! aws-lc.
 
 use ktls_core::aead::{InnerJob, OpenJob, RecordKey};
 use ktls_core::wire::TAG_LEN;
@@ -6,12 +7,12 @@ use ktls_core::wire::TAG_LEN;
 use super::arena::RecordArena;
 use super::batch::ReceivedRecord;
 
-/// What opening came to.
+/// The outcome of opening records.
 struct OpenOutcome {
-    /// How many opened, from the first on.
+    /// Number of records that opened before the first failure.
     count: usize,
     out: RecordArena,
-    /// The last bytes that were kept apart.
+    /// The last bytes, of the records that have them returned separately.
     types: Vec<Option<u8>>,
 }
 
@@ -20,7 +21,7 @@ pub(super) fn check(records: &[ReceivedRecord], ours: &dyn RecordKey, theirs: &d
     let good = records.iter().take_while(|one| !one.damaged).count();
 
     let (got, want) = (together(records, &input, ours), in_order(records, theirs));
-    assert_eq!(want.count, good, "aws-lc opens what is not damaged");
+    assert_eq!(want.count, good, "aws-lc opens the undamaged records");
     assert_eq!(got.count, good, "opened together");
     got.out.assert_same(&want.out, "opened together");
     assert_eq!(got.types, want.types, "opened together");
@@ -31,24 +32,24 @@ pub(super) fn check(records: &[ReceivedRecord], ours: &dyn RecordKey, theirs: &d
     got_out.assert_same(&want_out, "opened one by one");
 }
 
-/// All in one call.
+/// Opens all records in one call.
 fn together(records: &[ReceivedRecord], input: &RecordArena, key: &dyn RecordKey) -> OpenOutcome {
     let mut out = room(records);
     let all = records.iter().zip(input.slots()).zip(out.slots_mut());
     let mut jobs: Vec<_> = all
         .map(|((record, sealed), out)| InnerJob {
             job: record.job(sealed, out),
-            // Not what will be there.
+            // A value that opening must overwrite.
             inner_type: record.apart.then_some(0xa5),
         })
         .collect();
-    let many = key.interleaved().expect("ours takes many at once");
+    let many = key.interleaved().expect("our keys are interleaved");
     let count = many.open_many(&mut jobs);
     let types = jobs.iter().map(|job| job.inner_type).collect();
     OpenOutcome { count, out, types }
 }
 
-/// One after the other until one fails: that and those behind it leave zeros.
+/// Opens one record after the other. The first that fails and all later ones leave zeros.
 fn in_order(records: &[ReceivedRecord], key: &dyn RecordKey) -> OpenOutcome {
     let mut out = room(records);
     let (mut count, mut failed, mut types) = (0, false, Vec::new());
@@ -66,7 +67,7 @@ fn in_order(records: &[ReceivedRecord], key: &dyn RecordKey) -> OpenOutcome {
     OpenOutcome { count, out, types }
 }
 
-/// Each in a call of its own, its last byte with the others; gives which opened.
+/// Opens each record in a separate call, its last byte with the others. Returns which ones opened.
 fn one_by_one(
     records: &[ReceivedRecord],
     input: &RecordArena,

@@ -1,4 +1,5 @@
-//! One batch sealed by ours together and one by one, by aws-lc and by RustCrypto.
+//! Seals one batch with our implementation, together and one by one, with aws-lc and with
+//! RustCrypto.
 
 use aes_gcm::aead::consts::{U12, U16};
 use aes_gcm::aead::{AeadInOut, KeyInit};
@@ -9,7 +10,7 @@ use ktls_core::suite::AeadAlgorithm;
 use super::arena::RecordArena;
 use super::batch::{PlannedRecord, SealedUnderOneKey};
 
-/// Gives the sealed records, once all agree on them.
+/// Checks that all implementations seal the same records, and returns them.
 pub(super) fn check(
     batch: &SealedUnderOneKey,
     ours: &dyn RecordKey,
@@ -24,7 +25,7 @@ pub(super) fn check(
         })
     };
     let together = sealed(records, &input, |mut jobs| {
-        let many = ours.interleaved().expect("ours takes many at once");
+        let many = ours.interleaved().expect("our keys are interleaved");
         many.seal_many(&mut jobs);
     });
     let want = one_by_one(theirs);
@@ -34,7 +35,7 @@ pub(super) fn check(
     together.slots().map(<[u8]>::to_vec).collect()
 }
 
-/// What `seal` makes of the jobs.
+/// Returns an arena with the records that `seal` writes.
 fn sealed(
     records: &[PlannedRecord],
     input: &RecordArena,
@@ -66,7 +67,7 @@ fn seal_by<A>(batch: &SealedUnderOneKey, outs: Vec<&mut [u8]>)
 where
     A: AeadInOut<NonceSize = U12, TagSize = U16> + KeyInit,
 {
-    let key = A::new_from_slice(batch.key()).expect("the key is as long as the AEAD's");
+    let key = A::new_from_slice(batch.key()).expect("the key has the length of the AEAD");
     for (record, out) in batch.records.iter().zip(outs) {
         let (inner, tag_out) = out.split_at_mut(record.sealed_len() - 16);
         let (data, last) = inner.split_at_mut(record.plaintext.len());
@@ -78,7 +79,7 @@ where
                 record.aad.bytes().as_ref(),
                 inner.into(),
             )
-            .expect("a record is within the AEAD's limits");
+            .expect("a record is within the limits of the AEAD");
         tag_out.copy_from_slice(&tag);
     }
 }

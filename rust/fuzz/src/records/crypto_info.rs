@@ -1,13 +1,13 @@
-//! The kernel's structs.
+//! Parses the kernel's structs.
 
 use ktls_core::suite::CIPHERS;
 use ktls_core::wire::{TLS12, TLS13};
 use ktls_core::{CryptoInfo, Error};
 
-/// Longer than any struct.
+/// A length that is greater than that of any struct.
 const ENOUGH: usize = 64;
 
-/// Reads the input as it is, and behind a head that is known, cut wherever a struct can end.
+/// Parses the input alone and after a valid head, cut at every length that a struct can have.
 pub(super) fn check(input: &[u8]) {
     check_cut(input);
     if let Some((choice, rest)) = input.split_first() {
@@ -25,7 +25,8 @@ fn check_cut(data: &[u8]) {
     }
 }
 
-/// What is accepted reads back; what is refused is refused for one of four reasons.
+/// Checks that an accepted struct is written back unchanged, and that a refusal has one of four
+/// errors.
 fn check_one(data: &[u8]) {
     match CryptoInfo::from_bytes(data) {
         Ok(info) => assert_eq!(&**info.to_bytes(), data, "{info:?}"),
@@ -35,6 +36,6 @@ fn check_one(data: &[u8]) {
             | Error::CipherNotIn13 { .. }
             | Error::BadLength { .. },
         ) => {}
-        Err(error) => panic!("refused by {error:?}"),
+        Err(error) => panic!("refused with the unexpected error {error:?}"),
     }
 }

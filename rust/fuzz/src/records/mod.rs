@@ -1,5 +1,5 @@
-//! Hostile bytes against everything that reads the wire: what is opened does not depend on how the
-//! wire was cut, and nothing is opened that was not sealed.
+//! Tests everything that reads the wire with hostile bytes. What is opened must not depend on how
+//! the wire was split, and nothing may be opened that was not sealed.
 
 mod crypto_info;
 mod opener;
@@ -11,13 +11,14 @@ use libfuzzer_sys::arbitrary::Unstructured;
 
 use self::script::PeerScript;
 
-/// Reads `input` as a kernel struct, and then what it describes as a peer's wire.
+/// Parses `input` as a kernel struct, and then reads the wire of the peer that it describes.
 ///
 /// # Panics
-/// When two ways of reading differ, or something forged is taken for genuine.
+/// Panics if two ways of reading differ, or if a forged record is accepted.
 pub fn check(input: &[u8]) {
     crypto_info::check(input);
-    let script = PeerScript::read(&mut Unstructured::new(input)).expect("zeros follow an input");
+    let script =
+        PeerScript::read(&mut Unstructured::new(input)).expect("an input is followed by zeros");
     scanner::check(&script.sent);
     opener::check(&script);
     receiver::check(&script);

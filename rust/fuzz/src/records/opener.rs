@@ -1,4 +1,4 @@
-//! The wire through an [`Opener`], record by record and in batches.
+//! Opens the wire with an [`Opener`], record by record and in batches.
 
 use ktls_aead::Aead;
 use ktls_core::record::{BatchEnd, BatchStop};
@@ -6,27 +6,28 @@ use ktls_core::{Error, Opener};
 
 use super::script::{ALONE, MAX_ROOM, PeerScript, ScriptRecord, ScriptSetup, TOGETHER};
 
-/// What an output holds before it is written to.
+/// The byte that outputs are filled with before they are written.
 const STALE: u8 = 0xa5;
 
-/// What was opened, and why no more.
+/// The records that were opened, and the error that ended it.
 #[derive(Debug, Eq, PartialEq)]
 struct OpenerOutcome {
     records: Vec<ScriptRecord>,
     error: Option<Error>,
-    /// The number of the next record, and how often the key was changed.
+    /// The number of the next record, and the generation of the key.
     at: (u64, u64),
 }
 
-/// Batches end as single records do, wherever the wire is cut and however little room there is.
+/// Checks that batches have the same outcome as single records, wherever the wire is split and for
+/// any size of the output.
 pub(super) fn check(script: &PeerScript) {
     let want = one_by_one(script);
     for (record, sent) in want.records.iter().zip(&script.sent) {
-        assert_eq!(record, sent, "what is opened is what was sealed");
+        assert_eq!(record, sent, "the opened record equals the sealed one");
     }
     assert!(
         want.records.len() <= script.sent.len(),
-        "something forged was opened"
+        "a forged record was opened"
     );
     assert_eq!(batches(script, &ALONE), want, "each record alone");
     assert_eq!(batches(script, &TOGETHER), want, "records together");
@@ -59,7 +60,7 @@ fn one_by_one(script: &PeerScript) -> OpenerOutcome {
     outcome(&opener, records, error)
 }
 
-/// Hands over the wire piece by piece, as from a socket.
+/// Opens the wire in batches. It arrives piece by piece, as from a socket.
 fn batches(script: &PeerScript, provider: &'static Aead) -> OpenerOutcome {
     let mut opener = opener(&script.setup, provider);
     let mut pieces = script.pieces.iter().cycle();
@@ -69,7 +70,7 @@ fn batches(script: &PeerScript, provider: &'static Aead) -> OpenerOutcome {
     let error = loop {
         let end = batch(&mut opener, &script.wire[at..have], room, &mut records);
         at += end.consumed;
-        room = *rooms.next().expect("there are four");
+        room = *rooms.next().expect("the cycle never ends");
         match end.stop {
             Some(BatchStop::Bad(error)) => break Some(error),
             Some(BatchStop::KeyUpdate) => resume(&script.setup, &mut opener, provider),
@@ -77,7 +78,7 @@ fn batches(script: &PeerScript, provider: &'static Aead) -> OpenerOutcome {
             Some(BatchStop::Full) => {}
             None if have == script.wire.len() => break None,
             None => {
-                let piece = pieces.next().expect("there are four");
+                let piece = pieces.next().expect("the cycle never ends");
                 have = script.wire.len().min(have + piece);
             }
         }
@@ -85,7 +86,8 @@ fn batches(script: &PeerScript, provider: &'static Aead) -> OpenerOutcome {
     outcome(&opener, records, error)
 }
 
-/// One batch; its plaintexts go to `records`, and nothing else may be left in the output.
+/// Opens one batch and appends its plaintexts to `records`. Checks that no other plaintext is left
+/// in the output.
 fn batch(
     opener: &mut Opener,
     wire: &[u8],
@@ -95,7 +97,7 @@ fn batch(
     let (mut out, mut found) = (vec![STALE; room], Vec::new());
     let end = opener
         .open_batch(wire, &mut out, |one| found.push(one))
-        .expect("it is not paused");
+        .expect("the opener is not paused");
     let (texts, rest) = out.split_at(end.written);
     records.extend(found.iter().map(|one| ScriptRecord {
         record_type: one.record_type,
@@ -103,20 +105,23 @@ fn batch(
     }));
     assert!(
         rest.iter().all(|byte| [0, STALE].contains(byte)),
-        "plaintext is left behind"
+        "plaintext is left in the output"
     );
     end
 }
 
 fn opener(setup: &ScriptSetup, provider: &'static Aead) -> Opener {
-    Opener::with_framing(setup.info(0), provider, setup.framing()).expect("every cipher is there")
+    Opener::with_framing(setup.info(0), provider, setup.framing())
+        .expect("the provider has every cipher")
 }
 
-/// After a KeyUpdate the next key comes, as from user space.
+/// Installs the next key if the opener is paused by a KeyUpdate, as user space does.
 fn resume(setup: &ScriptSetup, opener: &mut Opener, provider: &'static Aead) {
     if opener.paused() {
         let next = setup.info(opener.generation() + 1);
-        opener.rekey(next, provider).expect("it follows");
+        opener
+            .rekey(next, provider)
+            .expect("the next key is accepted");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The wire through the RFC's receiving half, whole and in pieces.
+//! Reads the wire with the receiving half of a session, whole and in pieces.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,30 +14,30 @@ use ktls_core::{CryptoInfo, Direction, Error};
 use super::scanner::replies;
 use super::script::{MAX_ROOM, PeerScript, ScriptSetup, TOGETHER};
 
-/// What the receiver told, data put together, and how it ended.
+/// The data and events that the receiver returned, and how it ended.
 #[derive(Debug, Default, Eq, PartialEq)]
 struct ReceiverOutcome {
     data: Vec<u8>,
-    /// The events, and after how many bytes of data each came.
+    /// The events, each with the number of data bytes before it.
     events: Vec<(usize, SessionEvent)>,
-    /// Why it ended; None at a close_notify.
+    /// The error that ended the stream, or `None` after a close_notify.
     end: Option<Error>,
 }
 
-/// The same is told in the same order however the wire arrives and however it is read; and it is a
-/// start of what was sent.
+/// Checks that data and events are the same, in the same order, however the wire arrives and is
+/// read, and that the data is a prefix of what was sent.
 pub(super) fn check(script: &PeerScript) {
-    let whole = told(script, [usize::MAX; 4], [MAX_ROOM; 4]);
-    let cut = told(script, script.pieces, script.rooms);
-    assert_eq!(cut, whole);
+    let whole = outcome(script, [usize::MAX; 4], [MAX_ROOM; 4]);
+    let split = outcome(script, script.pieces, script.rooms);
+    assert_eq!(split, whole);
     let sent: Vec<u8> = script
         .sent
         .iter()
         .filter(|record| record.record_type == ContentType::APPLICATION_DATA.0)
         .flat_map(|record| record.text.iter().copied())
         .collect();
-    assert!(sent.starts_with(&whole.data), "nobody sent these data");
-    // Two readers of handshake messages that have no line of code in common.
+    assert!(sent.starts_with(&whole.data), "the data was not sent");
+    // The receiver and the scanner parse handshake messages with independent code.
     let replies = replies(&script.sent);
     assert!(
         replies.starts_with(&whole.replies()),
@@ -55,48 +55,52 @@ impl ReceiverOutcome {
     }
 }
 
-fn told(script: &PeerScript, pieces: [usize; 4], rooms: [usize; 4]) -> ReceiverOutcome {
-    // The first piece came behind the handshake.
+fn outcome(script: &PeerScript, pieces: [usize; 4], rooms: [usize; 4]) -> ReceiverOutcome {
+    // The first piece arrived together with the handshake.
     let (first, mut wire) = script.wire.split_at(pieces[0].min(script.wire.len()));
     let mut receiver = receiver(&script.setup, first);
-    let (mut told, mut pieces) = (ReceiverOutcome::default(), pieces.into_iter().cycle());
+    let (mut seen, mut pieces) = (ReceiverOutcome::default(), pieces.into_iter().cycle());
     for room in rooms.into_iter().cycle() {
         let mut out = vec![0; room];
         match receiver.read(&mut out, Duration::ZERO) {
-            Ok(SessionRead::Data(count)) => told.data.extend_from_slice(&out[..count.get()]),
+            Ok(SessionRead::Data(count)) => seen.data.extend_from_slice(&out[..count.get()]),
             Ok(SessionRead::EventFirst) => {}
             Ok(SessionRead::EndOfStream) => break,
             Ok(SessionRead::NeedMore) if wire.is_empty() => {
-                told.end = receiver.check_end().err();
+                seen.end = receiver.check_end().err();
                 break;
             }
             Ok(SessionRead::NeedMore) => {
-                wire = fill(&mut receiver, wire, pieces.next().expect("there are four"));
+                wire = fill(
+                    &mut receiver,
+                    wire,
+                    pieces.next().expect("the cycle never ends"),
+                );
             }
             Err(error) => {
-                told.end = Some(error);
+                seen.end = Some(error);
                 break;
             }
         }
         let event = receiver.poll();
-        told.events
-            .extend(event.map(|event| (told.data.len(), event)));
+        seen.events
+            .extend(event.map(|event| (seen.data.len(), event)));
     }
-    // The end is final, also for who goes on reading.
+    // The end is final: further reads return the same.
     let again = receiver.read(&mut [0; 100], Duration::ZERO);
-    match told.end {
+    match seen.end {
         None => assert_eq!(again, Ok(SessionRead::EndOfStream)),
         Some(Error::Truncated) => assert_eq!(again, Ok(SessionRead::NeedMore)),
         Some(error) => assert_eq!(again, Err(error)),
     }
     assert_eq!(receiver.poll(), None);
-    told
+    seen
 }
 
-/// Moves a piece of the wire into the receiver; gives the rest.
+/// Moves a piece of the wire into the receiver, and returns the rest of the wire.
 fn fill<'a>(receiver: &mut SessionReceiver, wire: &'a [u8], piece: usize) -> &'a [u8] {
     let room = receiver.room(piece);
-    assert!(!room.is_empty(), "more is needed, and there is no room");
+    assert!(!room.is_empty(), "the receiver needs more, and has no room");
     let count = piece.min(room.len()).min(wire.len());
     room[..count].copy_from_slice(&wire[..count]);
     receiver.filled(count);
@@ -104,7 +108,7 @@ fn fill<'a>(receiver: &mut SessionReceiver, wire: &'a [u8], piece: usize) -> &'a
 }
 
 fn receiver(setup: &ScriptSetup, received: &[u8]) -> SessionReceiver {
-    // So few that a script can be a storm.
+    // A low limit, so that a script can exceed it.
     let key_updates = KeyUpdateLimit {
         count: 3,
         window: Duration::from_secs(1),
@@ -121,7 +125,8 @@ fn receiver(setup: &ScriptSetup, received: &[u8]) -> SessionReceiver {
         setup: *setup,
         generation: 0,
     });
-    SessionReceiver::new(setup.info(0), keys, &setting, received).expect("every cipher is there")
+    SessionReceiver::new(setup.info(0), keys, &setting, received)
+        .expect("the provider has every cipher")
 }
 
 /// The keys of a script.

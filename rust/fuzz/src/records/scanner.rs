@@ -1,17 +1,18 @@
-//! KeyUpdates in handshake records, whole and one byte at a time.
+//! Scans handshake records for KeyUpdates, whole and one byte at a time.
 
 use ktls_core::rekey::{FoundKeyUpdate, KeyUpdateFault, KeyUpdateScanner, Reply};
 use ktls_core::wire::ContentType;
 
 use super::script::ScriptRecord;
 
-/// However the handshake is cut into records, the same KeyUpdates are found.
+/// Checks that the same KeyUpdates are found however the handshake is split into records.
 pub(super) fn check(records: &[ScriptRecord]) {
     let whole = || records.iter().enumerate();
     let cut = whole().flat_map(|(i, record)| {
         let cut = record.record_type == ContentType::HANDSHAKE.0;
         let size = if cut { 1 } else { record.text.len().max(1) };
-        // Another type counts although it is empty; a handshake record without bytes cannot be cut.
+        // An empty record of another type is kept, since it matters; an empty handshake record
+        // cannot be split.
         let empty = (!cut && record.text.is_empty()).then_some(&[][..]);
         let pieces = record.text.chunks(size).chain(empty);
         pieces.map(move |text| (i, record.record_type, text))
@@ -20,7 +21,7 @@ pub(super) fn check(records: &[ScriptRecord]) {
     assert_eq!(scan(whole), scan(cut));
 }
 
-/// The answers that the KeyUpdates ask for, up to the first that the RFC forbids.
+/// Returns the replies that the KeyUpdates request, up to the first KeyUpdate that the RFC forbids.
 pub(super) fn replies(records: &[ScriptRecord]) -> Vec<Reply> {
     let (mut scanner, mut all) = (KeyUpdateScanner::default(), Vec::new());
     for ScriptRecord { record_type, text } in records {
@@ -34,7 +35,8 @@ pub(super) fn replies(records: &[ScriptRecord]) -> Vec<Reply> {
     good.map(reply).collect()
 }
 
-/// What is found, each in which of the whole records, and whether the end is a boundary.
+/// Returns the KeyUpdates, each with the index of its whole record, and whether the end is a
+/// message boundary.
 fn scan<'a>(
     records: impl Iterator<Item = (usize, u8, &'a [u8])>,
 ) -> (Vec<(usize, FoundKeyUpdate)>, bool) {
@@ -45,7 +47,8 @@ fn scan<'a>(
     (all, scanner.at_boundary())
 }
 
-/// Where each byte is a record, none lies behind a KeyUpdate in the same.
+/// Returns `found` as it would be if each byte were a record: without the index of the record, and
+/// without the fault of data after the message in its record.
 fn cut_apart(found: FoundKeyUpdate) -> FoundKeyUpdate {
     FoundKeyUpdate {
         record: 0,

@@ -1,4 +1,4 @@
-//! What a peer sends, as the input describes it: genuine records, forged ones, and any bytes.
+//! The peer that an input describes. It sends genuine records, forged records, and arbitrary bytes.
 
 use ktls_aead::{Aead, AesGcmPreference};
 use ktls_core::record::Framing;
@@ -10,30 +10,31 @@ use ktls_core::wire::{
 use ktls_core::{CryptoInfo, Sealer};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 
-/// No key of aws-lc is interleaved; with [`AesGcmPreference::Auto`] it is where the CPU allows.
+/// Keys of aws-lc are never interleaved; with [`AesGcmPreference::Auto`] they are if the CPU
+/// supports it.
 pub(super) static ALONE: Aead = Aead::with(AesGcmPreference::AwsLc);
 pub(super) static TOGETHER: Aead = Aead::with(AesGcmPreference::Auto);
 
-/// Bytes of wire after which a peer stops.
+/// Number of bytes on the wire after which a peer stops.
 const ENOUGH: usize = 50_000;
-/// Most pieces that a wire is cut into: less than all cuts of a long one, for the sake of time.
+/// Maximum number of pieces that a wire is split into, to bound the time of a run.
 const MAX_PIECES: usize = 512;
-/// Room for the plaintext of any record.
+/// A size that suffices for the plaintext of any record.
 pub(super) const MAX_ROOM: usize = 20_000;
 
-/// A connection, and what came over it.
+/// A connection, and the bytes that arrive on it.
 pub(super) struct PeerScript {
     pub(super) setup: ScriptSetup,
     pub(super) wire: Vec<u8>,
-    /// Records that are genuine, up to the first that is not.
+    /// The genuine records before the first other bytes.
     pub(super) sent: Vec<ScriptRecord>,
-    /// In what pieces the wire arrives, again and again; never none.
+    /// The lengths of the pieces in which the wire arrives, used in a cycle; none is 0.
     pub(super) pieces: [usize; 4],
-    /// How much room the reader has, again and again; never none.
+    /// The sizes of the reader's buffers, used in a cycle; none is 0.
     pub(super) rooms: [usize; 4],
 }
 
-/// What both ends agreed on.
+/// The parameters of both ends.
 #[derive(Clone, Copy)]
 pub(super) struct ScriptSetup {
     pub(super) version: u16,
@@ -41,31 +42,31 @@ pub(super) struct ScriptSetup {
     /// The number of the first record.
     first: u64,
     pub(super) is_client: bool,
-    /// The kernel's limits for records, else the RFC's.
+    /// Whether the kernel's limits for records apply instead of the RFC's.
     kernel: bool,
 }
 
-/// A record as its receiver shall see it.
+/// A record as its receiver should deliver it.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct ScriptRecord {
     pub(super) record_type: u8,
     pub(super) text: Vec<u8>,
 }
 
-/// One thing that a peer does.
+/// A step of a peer.
 enum PeerStep<'a> {
     Send(u8, &'a [u8]),
-    /// Handshake messages in two records, cut at this offset.
+    /// Sends handshake messages in two records, split at this offset.
     Handshake(Vec<u8>, usize),
-    /// With a content type and zeros behind, in TLS 1.3.
+    /// Sends a record with this type, these bytes and, in TLS 1.3, this many zeros of padding.
     Pad(u8, &'a [u8], usize),
-    /// More than an input has bytes for.
+    /// Sends a record of this length, which may be longer than the input.
     Long(usize),
-    /// A KeyUpdate, and the next key.
+    /// Sends a KeyUpdate and changes to the next key.
     KeyUpdate(Reply),
-    /// A record of which a bit was changed.
+    /// Sends a record with one bit flipped.
     Forge(&'a [u8], usize),
-    /// No record at all.
+    /// Sends bytes that are not a record.
     Raw(&'a [u8]),
 }
 
@@ -88,9 +89,9 @@ impl ScriptSetup {
         })
     }
 
-    /// The key after so many updates.
+    /// Returns the key after `generation` updates.
     pub(super) fn info(&self, generation: u64) -> CryptoInfo {
-        // Another key for each: one that comes again is refused.
+        // Each generation has another key, since a key that was used is refused.
         let generation_bytes = generation.to_le_bytes();
         let bytes: [u8; 32] = std::array::from_fn(|i| generation_bytes[i % 8]);
         CryptoInfo::new(
@@ -101,7 +102,7 @@ impl ScriptSetup {
             &bytes[..self.cipher.salt_len],
             if generation == 0 { self.first } else { 0 },
         )
-        .expect("the lengths are the cipher's")
+        .expect("the lengths are those of the cipher")
     }
 
     pub(super) fn framing(&self) -> Framing {
@@ -133,7 +134,7 @@ impl PeerScript {
     }
 }
 
-/// At least a byte each; small ones as likely as those of a record.
+/// Reads sizes of at least 1. Small sizes are as likely as those of a record.
 fn read_sizes(input: &mut Unstructured<'_>) -> Result<[usize; 4]> {
     let mut sizes = [0; 4];
     for size in &mut sizes {
@@ -166,8 +167,8 @@ impl<'a> PeerStep<'a> {
     }
 }
 
-/// Up to three handshake messages, among them those that the receiver knows; some lie about
-/// their length.
+/// Reads up to three handshake messages, some of kinds that the receiver handles, and some with a
+/// wrong length.
 fn read_messages(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let mut messages = Vec::new();
     for _ in 0..input.int_in_range(1..=3)? {
@@ -185,17 +186,17 @@ fn read_messages(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(messages)
 }
 
-/// The sending end.
+/// The sending end of a script.
 struct ScriptedPeer {
     setup: ScriptSetup,
     sealer: Sealer,
     wire: Vec<u8>,
     sent: Vec<ScriptRecord>,
-    /// Something was sent that is no record of this connection.
+    /// Whether bytes were sent that are not a record of this connection.
     strayed: bool,
 }
 
-/// Numbers near the last one are far beyond what a key may seal.
+/// No limits: record numbers near the last one exceed the limit of every key.
 const ENDLESS: KeyLimits = KeyLimits {
     soft: u64::MAX,
     hard: u64::MAX,
@@ -206,7 +207,7 @@ impl ScriptedPeer {
         Self {
             setup,
             sealer: Sealer::new(setup.info(0), &ALONE)
-                .expect("every cipher is there")
+                .expect("the provider has every cipher")
                 .with_limits(ENDLESS),
             wire: Vec::new(),
             sent: Vec::new(),
@@ -241,7 +242,7 @@ impl ScriptedPeer {
         }
     }
 
-    /// Seals a record if numbers are left; gives where it starts.
+    /// Seals a record if numbers are left, and returns the offset where it starts.
     fn seal(&mut self, record_type: u8, text: &[u8]) -> Option<usize> {
         let start = self.wire.len();
         let mut record = vec![0; text.len() + self.sealer.overhead()];
@@ -250,7 +251,8 @@ impl ScriptedPeer {
         Some(start)
     }
 
-    /// In TLS 1.3 the last byte that is not zero is the type, whoever put it there (RFC 8446 §5.4).
+    /// Records that the receiver should deliver a record. In TLS 1.3 the last byte that is not zero
+    /// is the type, even if it is part of `text` (RFC 8446 §5.4).
     fn expect(&mut self, record_type: u8, text: &[u8]) {
         let (mut record_type, mut text) = (record_type, text);
         if self.setup.version == TLS13 && record_type == 0 {
@@ -277,7 +279,7 @@ impl ScriptedPeer {
     fn update_key(&mut self, reply: Reply) {
         self.send(ContentType::HANDSHAKE.0, &reply.message());
         let next = self.setup.info(self.sealer.generation() + 1);
-        // TLS 1.2 has no next key: then it is a strange message only.
+        // TLS 1.2 has no next key; there the message is only an unexpected one.
         let _refused = self.sealer.rekey(next, &ALONE);
     }
 
@@ -285,7 +287,7 @@ impl ScriptedPeer {
         let Some(start) = self.seal(ContentType::APPLICATION_DATA.0, text) else {
             return;
         };
-        // The header of TLS 1.3 says nothing but the length, which other bits of it would repeat.
+        // Only the body is changed: the header of TLS 1.3 carries no information except the length.
         let body = &mut self.wire[start + HEADER_LEN..];
         let bit = bit % (8 * body.len());
         body[bit / 8] ^= 1 << (bit % 8);
