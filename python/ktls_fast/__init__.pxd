@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""For ``cimport ktls_fast``; the header has what each function does, gives and refuses."""
+"""For ``cimport ktls_fast``; the header documents each function, its result and its errors."""
 
 from libc.stdint cimport int64_t, uint8_t
 

@@ -837,7 +837,7 @@ class KtlsSocket:
         """Send a file and return the number of bytes; see :meth:`socket.socket.sendfile`.
 
         All records but the last are full (``docs/kernel-rules.md``, S2.4). After the call, also if
-        it fails or times out, the position of the file is behind the bytes that were sent. A file
+        it fails or times out, the position of the file is after the bytes that were sent. A file
         without offsets, such as a pipe or an object that only has ``read``, is sent as it is read.
         The timeout starts again whenever TCP accepts bytes.
 
@@ -1085,7 +1085,7 @@ class Connection:
         :param received: bytes that were already read from ``sock`` after the handshake.
         :param rekey_bytes: see :class:`ServerConfig`, also for the remaining parameters.
         :raises KtlsError: EINVAL if the secrets have different suites, or if both directions have
-            the same secret or one of them is up to three key updates behind the other. ``sock`` is
+            the same secret or one of them is up to three key updates older than the other. ``sock`` is
             then not taken.
         """
 

@@ -7,16 +7,16 @@
  *     const ktls_api *ktls = ktls_import();   // NULL: a Python exception is set
  *
  * None of the functions needs the GIL. Each may be called from any thread; calls on one sealer or
- * opener take turns. A refusal is a negative errno, changes nothing, and last_error() has its
- * sentence. Input and output must not overlap, nor may other places that are written to share memory
- * with anything. After a fork the first of the two processes that uses a sealer keeps it, and the other
- * one gets EBUSY; after a fork without the hooks of Python's os.fork, as by fork(), it is always the
- * child that gets it. Compile with -I of ktls_fast.get_include().
+ * opener are serialised. A function that fails returns a negative errno and changes nothing;
+ * last_error() returns its message. Input and output must not overlap, and no other memory that is
+ * written may overlap with anything. After a fork the first of the two processes that uses a sealer
+ * keeps it, and calls in the other one fail with EBUSY; after a fork without the hooks of Python's
+ * os.fork, as by fork(), calls in the child always fail. Compile with -I of ktls_fast.get_include().
  *
- * Other threads: pieces and records must not change during a call. While seal_batch runs nobody else may
- * write to out, for the tags are made of the ciphertext there and would be valid for what was written.
- * While open_batch runs nobody may read out: it may hold plaintext of records that turn out to be forged.
- * wire may change at any time; what was read of it is opened or refused.
+ * Other threads: pieces and records must not change during a call. While seal_batch runs, no other
+ * thread may write to out: the tags are computed from the ciphertext there and would be valid for what was
+ * written. While open_batch runs, no other thread may read out: it may hold plaintext of forged records.
+ * wire may change at any time; the bytes that were read are opened or refused.
  */
 #ifndef KTLS_FAST_H
 #define KTLS_FAST_H

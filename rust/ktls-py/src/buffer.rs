@@ -82,8 +82,8 @@ impl OutputBuffer {
         if self.0.len() == 0 {
             return &mut [];
         }
-        // SAFETY: as in `InputBuffer::as_slice`; the exporter said that the memory is writable,
-        // `self` is borrowed mutably, and callers refuse an input that overlaps it (`check_apart`).
+        // SAFETY: as in `InputBuffer::as_slice`; the exporter declared the memory writable, `self`
+        // is borrowed mutably, and callers refuse an input that overlaps it (`check_apart`).
         unsafe { std::slice::from_raw_parts_mut(self.0.start(), self.0.len()) }
     }
 }
@@ -95,8 +95,8 @@ pub(crate) struct SharedNumbers {
     count: usize,
 }
 
-// SAFETY: the memory is this object's until it is dropped, and all who touch it, here and in other
-// processes, do so by atomics.
+// SAFETY: the memory is this object's until it is dropped, and all accesses to it, here and in
+// other processes, are atomic.
 unsafe impl Send for SharedNumbers {}
 // SAFETY: as above.
 unsafe impl Sync for SharedNumbers {}
@@ -113,8 +113,8 @@ impl SharedNumbers {
     }
 
     pub(crate) fn as_slice(&self) -> &[AtomicU64] {
-        // SAFETY: so many fit the mapping, which begins at a page, holds zeros or what atomics
-        // wrote, and lives as long as `self`.
+        // SAFETY: `count` numbers fit the mapping, which begins at a page, holds zeros or what
+        // atomics wrote, and lives as long as `self`.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.count) }
     }
 }
@@ -269,8 +269,8 @@ pub(crate) fn dup_fd(fd: RawFd) -> PyResult<OwnedFd> {
         // The number of a closed socket.
         return Err(os_error(EBADF, ""));
     }
-    // SAFETY: not negative, and borrowed for the duration of one system call, which says EBADF if
-    // it is not open.
+    // SAFETY: not negative, and borrowed for the duration of one system call, which returns EBADF
+    // if it is not open.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     borrowed
         .try_clone_to_owned()

@@ -13,7 +13,7 @@ use crate::timeout::SocketTimeout;
 
 /// Sends a file opened in binary mode.
 ///
-/// Afterwards its position is behind the bytes that were sent, also if the call fails.
+/// Afterwards its position is after the bytes that were sent, even if the call fails.
 pub(crate) fn send(
     file: &Bound<'_, PyAny>,
     offset: u64,
@@ -54,7 +54,7 @@ fn descriptor(file: &Bound<'_, PyAny>) -> PyResult<Option<OwnedFd>> {
     Ok(None)
 }
 
-/// Returns `false` if the object says that it is not seekable.
+/// Returns `false` if the object reports that it is not seekable.
 fn is_seekable(file: &Bound<'_, PyAny>) -> bool {
     let seekable = file.call_method0("seekable");
     seekable
@@ -74,7 +74,7 @@ fn send_contents(
     let mut limit = timeout.while_stalled();
     let done = as_kernel(file.py(), || socket.send_file(&mut source, &mut limit));
     let sent = source.sent();
-    seek_behind(file, offset, sent)?;
+    seek_after(file, offset, sent)?;
     done.map(|()| sent)
 }
 
@@ -91,7 +91,7 @@ fn send_reads(
     }
     let mut sent = 0;
     let done = send_each_read(file, count, socket, timeout, &mut sent);
-    seek_behind(file, offset, sent)?;
+    seek_after(file, offset, sent)?;
     done.map(|()| sent)
 }
 
@@ -126,8 +126,9 @@ fn send_each_read(
     }
 }
 
-/// Sets the position of the file behind the bytes that were sent, however the call ends.
-fn seek_behind(file: &Bound<'_, PyAny>, offset: u64, sent: u64) -> PyResult<()> {
+/// Sets the position of the file to the end of the sent bytes, if any were sent and the file is
+/// seekable.
+fn seek_after(file: &Bound<'_, PyAny>, offset: u64, sent: u64) -> PyResult<()> {
     if sent > 0 && file.hasattr("seek")? && is_seekable(file) {
         file.call_method1("seek", (offset + sent,))?;
     }

@@ -167,7 +167,7 @@ class ProxyServer:
         self._journal.notice(
             f"the limit of {self._options.max_connections} open connections is reached:"
             " a new client waits, or replaces the oldest unfinished handshake;"
-            " raise --max-connections if this is no attack"
+            " raise --max-connections if this is not an attack"
         )
 
     def _set_accepting(self, accepting: bool) -> None:

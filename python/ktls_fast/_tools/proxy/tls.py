@@ -110,7 +110,7 @@ def _client_config_message(options: ProxyOptions, why: str) -> str:
 
 
 def check_server_name(options: ProxyOptions, config: ClientConfig) -> None:
-    """Raise CommandError at start if the server's name is no DNS name and no IP address."""
+    """Raise CommandError at start if the server's name is neither a DNS name nor an IP address."""
     name = options.server_name or options.connect.host
     with socket.socket() as unconnected:
         unconnected.setblocking(False)

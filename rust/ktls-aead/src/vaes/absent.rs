@@ -19,5 +19,5 @@ pub(crate) struct DetectedEngine {
 /// # Errors
 /// Always, with the reason.
 pub(crate) fn detected_engine() -> Result<DetectedEngine, &'static str> {
-    Err("this CPU is no x86-64")
+    Err("this CPU is not an x86-64")
 }

@@ -3,7 +3,7 @@
 /// Returns `slice`, but hides from the compiler that it does.
 ///
 /// The compiler cannot move a load through the result to before this call, for instance to the top
-/// of a loop. The barrier itself is no instruction.
+/// of a loop. The barrier itself compiles to no instruction.
 #[inline(always)]
 #[expect(
     clippy::pointers_in_nomem_asm_block,

@@ -18,7 +18,7 @@ const MIN_CHUNKED: usize = 512;
 /// Seals every job.
 ///
 /// # Panics
-/// If the lengths of a job's buffers contradict each other.
+/// Panics if the lengths of a job's buffers contradict each other.
 #[inline(always)]
 pub(super) fn seal<S: Simd, const ROUNDS: usize>(
     s: S,
@@ -31,7 +31,7 @@ pub(super) fn seal<S: Simd, const ROUNDS: usize>(
 /// Opens jobs until one fails; returns how many were opened. No plaintext of the others is left.
 ///
 /// # Panics
-/// If the lengths of a job's buffers contradict each other.
+/// Panics if the lengths of a job's buffers contradict each other.
 #[inline(always)]
 pub(super) fn open<S: Simd, const ROUNDS: usize>(
     s: S,
@@ -93,7 +93,7 @@ fn count_alike<S: Simd, J: RecordJob>(jobs: &[J]) -> usize {
 /// Seals or opens records that are alike, as many as the keystream has room for; returns how many.
 ///
 /// # Errors
-/// How many come before the first whose tag is wrong.
+/// Returns the number of records before the first whose tag is wrong.
 #[inline(always)]
 fn process_lanes<S: Simd, const ROUNDS: usize, J: RecordJob>(
     s: S,
@@ -129,7 +129,7 @@ fn process_lanes<S: Simd, const ROUNDS: usize, J: RecordJob>(
 /// Seals or opens the first few records, as many as the keystream has room for; returns how many.
 ///
 /// # Errors
-/// How many come before the first whose tag is wrong.
+/// Returns the number of records before the first whose tag is wrong.
 #[inline(always)]
 fn process_tails<S: Simd, const ROUNDS: usize, J: RecordJob>(
     s: S,

@@ -13,7 +13,7 @@ pub(super) trait Engine: Simd + Send + Sync + 'static {
     /// Returns the vector unit, if this CPU has it.
     ///
     /// # Errors
-    /// The features that the CPU lacks.
+    /// Returns the features that the CPU lacks.
     fn detect() -> Result<Self, Vec<&'static str>>;
     /// Expands a key.
     fn expand<const ROUNDS: usize>(self, schedule: &mut ExpandedKey, key: &[u8]);

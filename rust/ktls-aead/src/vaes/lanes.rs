@@ -27,7 +27,7 @@ impl<'a> Lanes<'a> {
     /// Returns the lanes of records that are alike.
     ///
     /// # Panics
-    /// If the lengths of a job's buffers contradict each other.
+    /// Panics if the lengths of a job's buffers contradict each other.
     #[inline(always)]
     fn new<S: Simd, J: RecordJob>(jobs: &'a mut [J]) -> Self {
         jobs[0].check_lengths();
@@ -78,7 +78,7 @@ impl<'a> Lanes<'a> {
 /// Returns how many records come before the first whose tag is wrong.
 ///
 /// # Panics
-/// If the lengths of a job's buffers contradict each other.
+/// Panics if the lengths of a job's buffers contradict each other.
 #[inline(always)]
 pub(super) fn process<S: Simd, J: RecordJob>(
     s: S,
@@ -138,7 +138,8 @@ pub(super) fn seal_last_blocks<S: Simd>(
     }
     let kept = s.load_broadcast(&KEEP_MASKS[16 - ciphertext_len..]);
     let ciphertext = s.and(s.xor(block, keystream), kept);
-    // Whole blocks are stored: what is over lies where the tags will be.
+    // Whole blocks are stored: the excess bytes lie in the places of the tags, which are written
+    // later.
     lanes.store(s, ciphertext, at);
     ciphertext
 }

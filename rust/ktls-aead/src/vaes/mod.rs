@@ -59,7 +59,7 @@ pub(crate) struct DetectedEngine {
 /// Returns the engine of this CPU with the widest vectors. It is detected and tested once.
 ///
 /// # Errors
-/// The reason why there is none.
+/// Returns the reason why there is no engine.
 pub(crate) fn detected_engine() -> Result<DetectedEngine, &'static str> {
     static FOUND: OnceLock<Result<DetectedEngine, String>> = OnceLock::new();
     let found =
@@ -70,7 +70,7 @@ pub(crate) fn detected_engine() -> Result<DetectedEngine, &'static str> {
 /// Returns the engine of one vector unit.
 ///
 /// # Errors
-/// The reason why this CPU does not have it.
+/// Returns the reason why this CPU does not have it.
 fn detect_engine<S: Engine>() -> Result<DetectedEngine, String> {
     S::detect().map_err(|missing| format!("this CPU lacks {}", missing.join(", ")))?;
     let found = DetectedEngine {
@@ -97,7 +97,7 @@ fn record_key<S: Engine, const ROUNDS: usize>(key: &[u8]) -> Result<Box<dyn Reco
 
 /// An expanded key. It is wiped when it is dropped.
 struct VaesKey<S, const ROUNDS: usize> {
-    /// On the heap, so that moving the key leaves no copy behind.
+    /// On the heap, so that moving the key leaves no copy in its former place.
     schedule: Box<ExpandedKey>,
     s: S,
 }

@@ -13,7 +13,7 @@ use super::simd::Simd;
 /// The *data* is the plaintext that lies in a buffer: all of it, but for a content type that is
 /// kept apart.
 pub(super) trait RecordJob {
-    /// `true` if the job turns plaintext into ciphertext, `false` if it is the other way round.
+    /// `true` if the job seals, `false` if it opens.
     const SEALS: bool;
 
     /// Returns the nonce.
@@ -31,7 +31,7 @@ pub(super) trait RecordJob {
     /// Checks that the buffers fit together.
     ///
     /// # Panics
-    /// If the lengths of the buffers contradict each other.
+    /// Panics if the lengths of the buffers contradict each other.
     fn check_lengths(&self);
     /// Returns the input, without the tag, the output, and the content type that is kept apart.
     /// Both buffers are at least as long as the data.
@@ -104,7 +104,8 @@ impl RecordJob for SealJob<'_> {
             block = s.xor(block, s.shuffle_bytes(inner_type, place));
         }
         let ciphertext = keep_first(s, s.xor(block, keystream), self.ciphertext_len() - at);
-        // A whole block is stored: what is over lies where the tag will be.
+        // A whole block is stored: the excess bytes lie in the place of the tag, which is written
+        // later.
         s.store_one(ciphertext, &mut self.out[at..]);
         ciphertext
     }

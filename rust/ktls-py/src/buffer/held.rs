@@ -156,7 +156,7 @@ impl BytesOfBuffer {
         let held = &slf.get().0;
         let (start, len, read_only) = (held.start(), held.len(), held.is_read_only());
         // SAFETY: `view` is Python's. The object, which the view keeps alive, keeps the exporter's
-        // bytes in place; they are shown as writable if the exporter said so.
+        // bytes in place; they are shown as writable if the exporter declared them so.
         unsafe { fill_info(slf.as_any(), view, (start, len, read_only), flags) }
     }
 }
@@ -173,7 +173,7 @@ pub(super) unsafe fn fill_info(
     flags: c_int,
 ) -> PyResult<()> {
     let (start, len) = (start.cast(), len as ffi::Py_ssize_t);
-    // SAFETY: as the caller says.
+    // SAFETY: guaranteed by the caller.
     let filled = unsafe {
         ffi::PyBuffer_FillInfo(view, owner.as_ptr(), start, len, read_only.into(), flags)
     };

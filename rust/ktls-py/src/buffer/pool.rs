@@ -59,7 +59,7 @@ impl HugeBytes {
         let (start, len) = (bytes.as_ptr().cast_mut(), bytes.len());
         // SAFETY: `view` is Python's. The bytes stay where they are and as they are for as long as
         // the object lives, which the view keeps alive. The view is read-only, so the pointer is
-        // not written through. The memory behind `len` belongs to earlier outputs and is not
+        // not written through. The memory after `len` belongs to earlier outputs and is not
         // exported.
         unsafe { fill_info(slf.as_any(), view, (start, len, true), flags) }
     }

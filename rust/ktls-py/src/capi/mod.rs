@@ -145,7 +145,7 @@ fn capsule<'py>(
     name: &'static CStr,
 ) -> PyResult<Bound<'py, PyCapsule>> {
     // SAFETY: the pointer is to a static table or to a function: both live as long as the process,
-    // and have the C type that the name tells.
+    // and have the C type that `name` states.
     unsafe { PyCapsule::new_with_pointer(py, pointer, name) }
 }
 
@@ -178,7 +178,7 @@ impl CRefusal {
     }
 
     /// Keeps the message for `last_error`.
-    fn told(self) -> c_int {
+    fn keep_message(self) -> c_int {
         // No message of ours contains a NUL.
         LAST_ERROR.set(CString::new(self.text).unwrap_or_default());
         -self.errno.code()
@@ -195,12 +195,15 @@ extern "C" fn last_error() -> *const c_char {
 
 /// Returns 0, or the negative errno.
 fn status(done: Result<(), CRefusal>) -> c_int {
-    done.map_or_else(CRefusal::told, |()| 0)
+    done.map_or_else(CRefusal::keep_message, |()| 0)
 }
 
 /// Returns a number, or the negative errno.
 fn count(done: Result<usize, CRefusal>) -> i64 {
-    done.map_or_else(|refusal| refusal.told().into(), |count| count as i64)
+    done.map_or_else(
+        |refusal| refusal.keep_message().into(),
+        |count| count as i64,
+    )
 }
 
 /// Returns a new object that C owns, or NULL.
@@ -208,7 +211,7 @@ fn owned<T>(made: Result<T, CRefusal>) -> *mut T {
     match made {
         Ok(made) => Box::into_raw(Box::new(made)),
         Err(refusal) => {
-            refusal.told();
+            refusal.keep_message();
             std::ptr::null_mut()
         }
     }
@@ -222,7 +225,7 @@ unsafe fn slice<'a, T>(start: *const T, len: usize) -> &'a [T] {
     if start.is_null() || len == 0 {
         return &[];
     }
-    // SAFETY: as the caller says.
+    // SAFETY: guaranteed by the caller.
     unsafe { std::slice::from_raw_parts(start, len) }
 }
 
@@ -234,14 +237,14 @@ unsafe fn slice_mut<'a, T>(start: *mut T, len: usize) -> &'a mut [T] {
     if start.is_null() || len == 0 {
         return &mut [];
     }
-    // SAFETY: as the caller says.
+    // SAFETY: guaranteed by the caller.
     unsafe { std::slice::from_raw_parts_mut(start, len) }
 }
 
 /// # Safety
 /// See [`slice`].
 unsafe fn info_of(info: *const u8, len: usize) -> Result<CryptoInfo, CRefusal> {
-    // SAFETY: as the caller says.
+    // SAFETY: guaranteed by the caller.
     Ok(CryptoInfo::from_bytes(unsafe { slice(info, len) })?)
 }
 

@@ -46,7 +46,7 @@ const FULL: c_int = 2;
 
 pub(super) unsafe extern "C" fn opener_new(info: *const u8, len: usize) -> *mut COpener {
     let made = || -> Result<COpener, CRefusal> {
-        // SAFETY: the header says that `len` bytes can be read at `info`.
+        // SAFETY: the header requires that `len` bytes can be read at `info`.
         let inner = Opener::new(unsafe { info_of(info, len) }?, &PROVIDER)?;
         Ok(COpener(Mutex::new(inner)))
     };
@@ -68,7 +68,7 @@ pub(super) unsafe extern "C" fn opener_rekey(
     // SAFETY: an opener that was not freed; all access to what is in it is by its lock.
     let opener = unsafe { &*opener };
     let rekey = || -> Result<(), CRefusal> {
-        // SAFETY: the header says that `len` bytes can be read at `info`.
+        // SAFETY: the header requires that `len` bytes can be read at `info`.
         let info = unsafe { info_of(info, len) }?;
         Ok(guard(&opener.0).rekey(info, &PROVIDER)?)
     };
@@ -89,8 +89,9 @@ pub(super) unsafe extern "C" fn open_batch(
     let opener = unsafe { &*opener };
     let open = || -> Result<usize, CRefusal> {
         check_apart(wire, wire_len, out, room)?;
-        // SAFETY: the header says that so much can be read and written at these places; wire and
-        // output do not overlap, as just checked, and `records` shares memory with nothing else.
+        // SAFETY: the header requires that these lengths can be read and written at these places;
+        // wire and output do not overlap, as just checked, and `records` shares memory with nothing
+        // else.
         let (wire, out, records) = unsafe {
             (
                 slice(wire, wire_len),
@@ -99,7 +100,7 @@ pub(super) unsafe extern "C" fn open_batch(
             )
         };
         let (found, how_far) = open_into(&mut guard(&opener.0), wire, out, records)?;
-        // SAFETY: the header says that `end` can be written, unless it is NULL.
+        // SAFETY: the header requires that `end` can be written, unless it is NULL.
         if let Some(end) = unsafe { end.as_mut() } {
             *end = how_far;
         }
@@ -124,7 +125,7 @@ fn open_into(
     let stop = match end.stop {
         Some(BatchStop::Bad(error)) if found == 0 => return Err(error.into()),
         // The message is kept for `last_error`.
-        Some(BatchStop::Bad(error)) => CRefusal::from(error).told(),
+        Some(BatchStop::Bad(error)) => CRefusal::from(error).keep_message(),
         Some(BatchStop::KeyUpdate) => KEY_UPDATE,
         Some(BatchStop::Full) => FULL,
         None if found == records.len() && end.consumed < wire.len() => FULL,
@@ -160,7 +161,7 @@ pub(super) unsafe extern "C" fn scan_key_updates(
     found: *mut CKeyUpdate,
     max_found: usize,
 ) -> i64 {
-    // SAFETY: the header says that so much can be read and written at these places.
+    // SAFETY: the header requires that these lengths can be read and written at these places.
     let (data, records, found) = unsafe {
         (
             slice(data, data_len),

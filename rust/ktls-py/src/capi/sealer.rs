@@ -24,7 +24,7 @@ pub(super) struct CPiece {
 
 pub(super) unsafe extern "C" fn sealer_new(info: *const u8, len: usize) -> *mut CSealer {
     let made = || -> Result<CSealer, CRefusal> {
-        // SAFETY: the header says that `len` bytes can be read at `info`.
+        // SAFETY: the header requires that `len` bytes can be read at `info`.
         let sealer = Sealer::new(unsafe { info_of(info, len) }?, &PROVIDER)?;
         Ok(CSealer(SharedSealer::new(sealer)))
     };
@@ -47,7 +47,7 @@ pub(super) unsafe extern "C" fn sealer_rekey(
     let sealer = unsafe { &*sealer };
     let rekey = || -> Result<(), CRefusal> {
         let call = sealer.0.begin_call()?;
-        // SAFETY: the header says that `len` bytes can be read at `info`.
+        // SAFETY: the header requires that `len` bytes can be read at `info`.
         let info = unsafe { info_of(info, len) }?;
         Ok(guard(call.sealer).rekey(info, &PROVIDER)?)
     };
@@ -67,7 +67,7 @@ pub(super) unsafe extern "C" fn seal_batch(
     room: usize,
     lengths: *mut usize,
 ) -> i64 {
-    // SAFETY: as in `sealer_rekey`; the header says that `len` pieces can be read.
+    // SAFETY: as in `sealer_rekey`; the header requires that `len` pieces can be read.
     let (sealer, pieces) = unsafe { (&*sealer, slice(pieces, len)) };
     let seal = || -> Result<usize, CRefusal> {
         let call = sealer.0.begin_call()?;
@@ -75,8 +75,8 @@ pub(super) unsafe extern "C" fn seal_batch(
             piece.check(&sealer.0)?;
             check_apart(piece.data, piece.len, out, room)?;
         }
-        // SAFETY: the header says that so much can be written at `out` and, unless NULL, at
-        // `lengths`, which shares memory with nothing else; `out` overlaps no piece, as just
+        // SAFETY: the header requires that these lengths can be written at `out` and, unless NULL,
+        // at `lengths`, which shares memory with nothing else; `out` overlaps no piece, as just
         // checked.
         let (out, lengths) = unsafe { (slice_mut(out, room), slice_mut(lengths, len)) };
         let mut places = lengths.iter_mut();
@@ -108,7 +108,7 @@ impl CPiece {
     fn get(&self) -> RecordPlaintext<'_> {
         RecordPlaintext {
             record_type: self.record_type,
-            // SAFETY: the header says that `len` bytes can be read at `data` during the call.
+            // SAFETY: the header requires that `len` bytes can be read at `data` during the call.
             plaintext: unsafe { slice(self.data, self.len) },
         }
     }

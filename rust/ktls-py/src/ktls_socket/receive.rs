@@ -12,8 +12,8 @@ use crate::errors::refused;
 use crate::socket_call::size;
 
 impl PyKtlsSocket {
-    /// Receives into new `bytes`, with one byte more for the inner type behind a plaintext that
-    /// just fits.
+    /// Receives into new `bytes`, with one byte more for the inner type after a plaintext that just
+    /// fits.
     pub(super) fn recv_fresh<'py>(
         &self,
         py: Python<'py>,
