@@ -1,4 +1,4 @@
-//! A socket in the hands of a relay, which has both turns: calls that never wait.
+//! The calls of a relay, which holds both turns of the socket. None of them waits.
 
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
@@ -18,22 +18,23 @@ use crate::mutex::lock;
 use crate::wait::{FlushOutcome, ReadNow, WriteNow};
 use crate::{NetError, Wait};
 
-/// Reads from TCP without data among them before the caller gets to look up.
+/// The most reads from TCP without data before a call returns [`ReadNow::Busy`].
 const READS_PER_TURN: usize = 4;
 
 impl FdSocket {
-    /// The descriptor, for as long as it is used.
+    /// Returns the descriptor. It stays open while the returned value exists.
     ///
     /// # Errors
-    /// EBADF once closed; EBUSY when another process of a fork uses it.
+    /// EBADF if the socket is closed; EBUSY if another process of a fork uses it.
     pub(crate) fn open(&self) -> Result<OpenFd, NetError> {
         self.fd.open()
     }
 
-    /// Whether a relay can pump it.
+    /// Checks that a relay can pump the socket.
     ///
     /// # Errors
-    /// [`UnfitForRelay`]; EKEYEXPIRED when a KeyUpdate was received and the next key is not installed.
+    /// [`UnfitForRelay`]; EKEYEXPIRED if a KeyUpdate was received and the next key is not
+    /// installed.
     pub(crate) fn check_fit(&self) -> Result<(), NetError> {
         if self.ring.get().is_some() {
             return Err(UnfitForRelay::Device.into());
@@ -51,7 +52,7 @@ impl FdSocket {
         side.check_not_stopped()
     }
 
-    /// Takes memory from `pool` for what will be sent and received.
+    /// Takes memory from `pool` for the records that will be sent and received.
     pub(crate) fn borrow_memory(&self, pool: &mut FifoPool) {
         self.tx.state().socket.borrow_memory(pool);
         let mut side = lock(&self.rx);
@@ -60,7 +61,7 @@ impl FdSocket {
         }
     }
 
-    /// Gives memory that holds nothing back to `pool`.
+    /// Returns memory that holds nothing to `pool`.
     pub(crate) fn return_memory(&self, pool: &mut FifoPool) {
         self.tx.state().socket.return_memory(pool);
         let mut side = lock(&self.rx);
@@ -69,11 +70,12 @@ impl FdSocket {
         }
     }
 
-    /// Whole data records into `out`, whose last byte is for the type behind the last one.
-    /// Records that were opened are counted in `records`.
+    /// Opens whole data records into `out`, whose last byte is for the content type behind the last
+    /// record. Adds the number of opened records to `records`.
     ///
     /// # Errors
-    /// As [`FdSocket::recv`] without room for control messages: a control record stays, and is EIO.
+    /// Returns the errors of [`FdSocket::recv`] without room for control messages: EIO at a control
+    /// record, which stays.
     pub(crate) fn read_now(
         &self,
         fd: &OwnedFd,
@@ -114,23 +116,27 @@ impl FdSocket {
                     return side.check_not_stopped().map(|()| ReadNow::NotYet);
                 }
                 (ReceiveStep::Done, None) => return self.check_read_end(),
-                // Behind empty records a control record ends a call as well: the next one tells.
+                // Behind empty records, a control record also ends the call. The next call returns
+                // the error.
                 (ReceiveStep::Done | ReceiveStep::NeedBytes, _) => {}
             }
         }
         Ok(ReadNow::Busy)
     }
 
-    /// Our own close ends a read as well: that is not the peer's doing.
+    /// Returns the end of the stream, if it comes from the peer.
+    ///
+    /// # Errors
+    /// EBADF if the socket was closed meanwhile, which also ends a read.
     fn check_read_end(&self) -> Result<ReadNow, NetError> {
         self.fd.number().map(|_| ReadNow::End)
     }
 
-    /// Seals some of `data` once TCP has all that was sealed before. Records that were sealed are counted in
-    /// `records`.
+    /// Seals some of `data`, if TCP has accepted everything that was sealed before. Adds the number
+    /// of sealed records to `records`.
     ///
     /// # Errors
-    /// As [`FdSocket::send`]; EPIPE after `shutdown(WR)`.
+    /// Returns the errors of [`FdSocket::send`], and EPIPE after `shutdown(WR)`.
     pub(crate) fn write_now(
         &self,
         fd: &OwnedFd,
@@ -151,6 +157,7 @@ impl FdSocket {
         Ok(WriteNow { taken, flush })
     }
 
+    /// Seals records of `data`. Returns how many bytes they take.
     fn seal_now(&self, data: &[u8], records: &mut u64) -> Result<usize, NetError> {
         let slices = [data];
         let mut source = SendBuffers::new(&slices);
@@ -163,13 +170,13 @@ impl FdSocket {
         Ok(source.taken())
     }
 
-    /// True while TCP has not taken all that is sealed.
+    /// Returns `true` while sealed bytes wait for TCP.
     pub(crate) fn has_unsent(&self) -> bool {
         !self.tx.state().socket.wire().is_empty()
     }
 
-    /// FIN behind all that was sent, an open record included. That the connection is gone already shows
-    /// elsewhere.
+    /// Sends FIN behind all that was sent, including an open record. Errors are ignored: if the
+    /// connection is gone, a read returns that.
     pub(crate) fn finish_sending(&self, fd: &OpenFd) {
         let _ring = self.watchers.ring_later();
         let _gone = self.tx.state().socket.close_open(&self.shared);
@@ -188,7 +195,11 @@ impl HasTurns for FdSocket {
 }
 
 impl FdSocketRx {
-    /// Behind a bad header TCP shows bytes that nobody will take.
+    /// Checks that no bad record header was read. Behind one, TCP stays readable with bytes that
+    /// are never read.
+    ///
+    /// # Errors
+    /// [`UnfitForRelay::BadHeader`]
     fn check_not_stopped(&mut self) -> Result<(), NetError> {
         if self.keyed()?.stopped() {
             return Err(UnfitForRelay::BadHeader.into());

@@ -1,7 +1,9 @@
-//! A connected TCP socket that behaves as one with the kernel's tls ULP: drives [`ktls_core::socket`].
+//! A connected TCP socket that behaves as one with the kernel's tls ULP: drives
+//! [`ktls_core::socket`].
 //!
-//! Locks, outermost first: a turn (held while waiting for the peer), `setup`, then one of the two
-//! directions (never held while waiting). So a blocked reader blocks neither a writer nor `TLS_RX`.
+//! The locks are, outermost first: a turn, `setup`, one of the two directions. A turn is held while
+//! its call waits for the peer; the lock of a direction is not. So a blocked reader blocks neither
+//! a writer nor `TLS_RX`.
 
 mod for_relay;
 mod plain;
@@ -45,7 +47,8 @@ pub use poll::SocketReadiness;
 pub use send_file::FileSource;
 pub(crate) use tx_side::FdSocketTx;
 
-/// The kernel face over a descriptor. All methods may be called from several threads.
+/// A TCP socket with the kernel's tls ULP, over a descriptor. All methods may be called from
+/// several threads.
 #[derive(Debug)]
 pub struct FdSocket {
     fd: SharedFd,
@@ -53,29 +56,35 @@ pub struct FdSocket {
     setup: Mutex<SocketSetup>,
     tx: Arc<FdSocketTx>,
     rx: Arc<Mutex<FdSocketRx>>,
+    /// The turn of sends.
     writer: IoTurn,
+    /// The turn of receives.
     reader: IoTurn,
-    /// `SO_RCVLOWAT`. TCP has it as well until `TLS_RX` is set: then half a record must wake a reader.
+    /// `SO_RCVLOWAT`. TCP has the same value until `TLS_RX` is set. From then on TCP has 1, because
+    /// half a record must wake a reader.
     low_water: AtomicUsize,
+    /// The bells to ring after a change that the descriptor does not show.
     watchers: Arc<ReadinessWatchers>,
+    /// The queue to which keys are offered.
     device: Option<Arc<OffloadQueue>>,
-    /// The way through the device, once a key was offered to it.
+    /// The ring of the connection at the device, once a key was offered.
     ring: OnceLock<Arc<ConnRing>>,
 }
 
 impl FdSocket {
-    /// Takes over a descriptor; what happens on it is counted in `stats`, and `device` is offered the keys.
+    /// Makes a socket that owns `fd`. Events are counted in `stats`; keys are offered to `device`.
     #[must_use]
     pub fn new(fd: OwnedFd, stats: Arc<Stats>, device: Option<Arc<OffloadQueue>>) -> Self {
         Self::over(SharedFd::new(fd), stats, device)
     }
 
-    /// Refuses to seal more than `records` under one key, those before its `rec_seq` among them.
+    /// Sets a limit: at most `records` records are sealed under one key. Those before its `rec_seq`
+    /// count.
     pub fn set_record_limit(&self, records: u64) {
         self.tx.state().socket.set_record_limit(records);
     }
 
-    /// A socket of which every call is EBADF.
+    /// Makes a closed socket, of which every call fails with EBADF.
     #[must_use]
     pub fn closed() -> Self {
         Self::over(SharedFd::closed(), Arc::default(), None)
@@ -104,44 +113,46 @@ impl FdSocket {
         }
     }
 
-    /// True when records leave by a queue, so that what needs no copy should come as [`crate::queue::KeptBytes`].
+    /// Returns `true` if records leave through a queue. Immutable buffers should then be passed as
+    /// [`crate::queue::KeptBytes`], which are not copied.
     pub fn is_queued(&self) -> bool {
         self.tx.ring().is_some()
     }
 
-    /// Checks, before a caller waits for anything else, that this process may use it at all.
+    /// Checks that this process may use the socket at all, before the caller waits for anything
+    /// else.
     ///
     /// # Errors
-    /// EBUSY in a child of a fork that can never use it.
+    /// EBUSY in a child of a fork that can never use the socket.
     pub fn check_reachable(&self) -> Result<(), NetError> {
         self.fd.owner().check_reachable()
     }
 
-    /// True while it is open and no fork has come that may have left it to the other process.
+    /// Returns `true` if the socket is open and no fork may have left it to another process.
     pub fn is_left_open(&self) -> bool {
         self.fd.is_left_open()
     }
 
-    /// The descriptor, for what TCP alone knows.
+    /// Returns the descriptor, for the options and addresses of TCP.
     ///
     /// # Errors
-    /// EBADF once closed.
+    /// EBADF if the socket is closed.
     pub fn descriptor(&self) -> Result<Arc<OwnedFd>, NetError> {
         self.fd.number()
     }
 
-    /// Another descriptor of the connection.
+    /// Returns a duplicate of the descriptor.
     ///
     /// # Errors
-    /// EBADF once closed; what the system says.
+    /// EBADF if the socket is closed; EMFILE if the process has too many descriptors.
     pub fn duplicate(&self) -> Result<OwnedFd, NetError> {
         Ok(rustix::io::fcntl_dupfd_cloexec(self.fd.number()?, 0)?)
     }
 
-    /// `SO_ERROR`: takes the error out, as a receive does.
+    /// Returns and clears `SO_ERROR`; 0 is no error.
     ///
     /// # Errors
-    /// EBADF once closed.
+    /// EBADF if the socket is closed.
     pub fn take_error(&self) -> Result<i32, NetError> {
         let fd = self.fd.open()?;
         let _ring = self.watchers.ring_later();
@@ -150,19 +161,20 @@ impl FdSocket {
         Ok(self.shared.error.take().map_or(0, CallFault::code))
     }
 
-    /// `SO_RCVLOWAT`
+    /// Returns `SO_RCVLOWAT`, in bytes.
     ///
     /// # Errors
-    /// EBADF once closed.
+    /// EBADF if the socket is closed.
     pub fn low_water(&self) -> Result<usize, NetError> {
         self.fd.number()?;
         Ok(self.low_water.load(Ordering::Relaxed))
     }
 
-    /// Sets `SO_RCVLOWAT`, as TCP bounds it.
+    /// Sets `SO_RCVLOWAT` to the value that TCP makes of `bytes`.
     ///
     /// # Errors
-    /// EBADF once closed; EBUSY when another process of a fork uses it; what the system says.
+    /// EBADF if the socket is closed; EBUSY if another process of a fork uses it; the error of the
+    /// system's `setsockopt`.
     pub fn set_low_water(&self, bytes: i32) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         let side = lock(&self.rx);
@@ -170,7 +182,7 @@ impl FdSocket {
         self.take_low_water(&fd, &side)
     }
 
-    /// Takes over what TCP has, which goes on with it until `TLS_RX` is set.
+    /// Stores the `SO_RCVLOWAT` of TCP. If `TLS_RX` is set, sets that of TCP to 1.
     fn take_low_water(&self, fd: &OwnedFd, side: &FdSocketRx) -> Result<(), NetError> {
         let bytes = ktls_sys::receive_low_water(fd)?;
         self.low_water.store(bytes.max(1), Ordering::Relaxed);
@@ -180,11 +192,12 @@ impl FdSocket {
         Ok(())
     }
 
-    /// `shutdown(2)`: an open MSG_MORE record is dropped, sealed ones leave first
-    /// (`docs/kernel-rules.md`, S2.5-1 and S2.5-2).
+    /// Shuts down one or both directions, as `shutdown(2)` does. Sealed records leave first; an
+    /// open MSG_MORE record is dropped (`docs/kernel-rules.md`, S2.5-1 and S2.5-2).
     ///
     /// # Errors
-    /// EINVAL when `how` is not 0 to 2; what TCP says.
+    /// EINVAL if `how` is not 0, 1 or 2; EBADF if the socket is closed; the error of TCP's
+    /// shutdown.
     pub fn shutdown(&self, how: i32) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         match how {
@@ -195,8 +208,9 @@ impl FdSocket {
         }
     }
 
-    /// Closes: sealed records leave if they can; ciphertext that nobody read makes it a reset, as in TCP.
-    /// What another process of a fork may go on with is left alone.
+    /// Closes the socket. Sealed records still leave if they can. If ciphertext is unread, the peer
+    /// gets a reset, as in TCP. A connection that another process of a fork may continue is left as
+    /// it is.
     pub fn close(&self) {
         let Some(fd) = self.fd.close() else {
             return;
@@ -213,7 +227,7 @@ impl FdSocket {
         }
         let at_once = closes_at_once(&fd);
         if lock(&self.rx).has_unread() {
-            // What is left behind cannot be delivered: the peer learns it by RST (RFC 2525 §2.17).
+            // Received bytes stay unread: the peer learns that from a reset (RFC 2525 §2.17).
             let _ = set_socket_linger(&fd, Some(Duration::ZERO));
         }
         self.tx.finish(&fd);
@@ -224,13 +238,13 @@ impl FdSocket {
             ring.close();
         }
         if in_a_call {
-            // A call that waits at the descriptor has to see that it is over.
+            // Ends the calls that wait at the descriptor.
             let _ = self.tx.shutdown(&fd, Shutdown::Both);
         }
         self.watchers.ring();
     }
 
-    /// The gauges of `docs/kernel-rules.md`, S6.1-2.
+    /// Updates the gauges of `docs/kernel-rules.md`, S6.1-2, at the close.
     fn count_close(&self) {
         if self.tx.close_device() == DeviceClose::NoDevice && self.tx.is_keyed() {
             self.shared.stats.sub(Counter::TlsCurrTxSw);
@@ -241,21 +255,22 @@ impl FdSocket {
         }
     }
 
-    /// Moves an error that TCP holds into `sk_err`.
+    /// Moves the error that TCP holds, if any, to `sk_err`.
     fn collect_error(&self, fd: &OwnedFd) {
         if let Some(errno) = tcp_error(fd) {
             self.tx.tcp_failed(errno);
         }
     }
 
-    /// Behind a call in which a record failed: an error that TCP told before is no more (one `sk_err`).
+    /// Drops an older error of TCP, after a call in which a record failed: there is one `sk_err`,
+    /// and the last writer wins.
     fn drop_outdated_error(&self, fd: &OwnedFd) {
         if self.shared.error.outdates_tcp() && tcp_error(fd).is_some() {
             self.tx.set_failed();
         }
     }
 
-    /// Takes out what `sk_err` holds, as a call does that is TCP's own.
+    /// Returns and clears `sk_err`, as the calls of plain TCP do.
     fn take_fault(&self, fd: &OwnedFd) -> Option<CallFault> {
         self.shared.error.peek()?;
         self.collect_error(fd);
@@ -278,8 +293,11 @@ impl From<CallFault> for NetError {
     }
 }
 
-/// A wait at `place`, the socket or what stands for it, that also ends at `SO_RCVTIMEO` or `SO_SNDTIMEO`,
-/// which is EAGAIN then.
+/// Waits for `events` at `place`, which is the socket or a bell.
+///
+/// # Errors
+/// EAGAIN if `SO_RCVTIMEO` or `SO_SNDTIMEO` is over; [`NetError::TimedOut`] or
+/// [`NetError::Interrupted`], as `limit` decides.
 fn wait_at(
     place: BorrowedFd<'_>,
     socket: &OwnedFd,
@@ -294,7 +312,8 @@ fn wait_at(
         return limit.wait(patience, wait).map(drop);
     }
     let waited = match *system.get_or_insert_with(|| system_timeout(socket, which)) {
-        // A call that were begun again would have all of the time again.
+        // Without a look at signals in between: a call that began again would have the whole time
+        // again.
         end @ Wait::Until(_) => wait(end),
         longest => limit.wait(longest, wait),
     };
@@ -304,7 +323,11 @@ fn wait_at(
     }
 }
 
-/// Waits for more to receive. For a look at signals nothing that was copied is given out too early.
+/// Waits for more to receive. Once data was copied, the wait is not interrupted merely to check for
+/// signals: the call would return too early.
+///
+/// # Errors
+/// Returns the errors of [`wait_at`].
 fn wait_to_receive(
     fd: &OwnedFd,
     events: PollFlags,
@@ -321,21 +344,22 @@ fn wait_to_receive(
     wait_at(fd.as_fd(), fd, events, limit, system, Timeout::Recv)
 }
 
-/// Takes out the error that TCP holds.
+/// Returns and clears the error that TCP holds.
 fn tcp_error(fd: &OwnedFd) -> Option<Errno> {
     socket_error(fd).ok()?.err()
 }
 
-/// What a poll that does not wait sees.
+/// Polls a descriptor without waiting. Returns the events that are ready.
 pub(crate) fn poll_now(fd: &OwnedFd, events: PollFlags) -> PollFlags {
     let mut fds = [PollFd::new(fd, events)];
     match rustix::event::poll(&mut fds, Some(&crate::wait::timespec(Duration::ZERO))) {
         Ok(_) => fds[0].revents(),
-        // It does not wait and the descriptor is open: nothing else to tell.
+        // The descriptor is open and the poll does not wait, so there is no error to report.
         Err(_) => PollFlags::empty(),
     }
 }
 
+/// Returns the limit that `SO_RCVTIMEO` or `SO_SNDTIMEO` sets from now on.
 fn system_timeout(fd: &OwnedFd, which: Timeout) -> Wait {
     match socket_timeout(fd, which) {
         Ok(Some(timeout)) => Instant::now()

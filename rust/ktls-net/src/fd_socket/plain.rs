@@ -1,4 +1,4 @@
-//! A direction without a key: calls are TCP's, and share `sk_err` with the record layer.
+//! Directions without a key: calls are those of TCP, but share `sk_err` with the record layer.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -15,7 +15,7 @@ use crate::wait::PEER_DONE;
 use crate::{NetError, ProgressDeadline};
 
 impl FdSocket {
-    /// Receives what TCP has.
+    /// Receives the bytes of TCP.
     pub(super) fn recv_plain(
         &self,
         fd: &OwnedFd,
@@ -61,7 +61,7 @@ impl FdSocket {
         Ok(call.received())
     }
 
-    /// Sends as TCP does; a record type means nothing (trace ulp.passthrough_cmsg).
+    /// Sends bytes as TCP does. A record type is ignored (trace ulp.passthrough_cmsg).
     pub(super) fn send_plain(
         &self,
         fd: &OwnedFd,
@@ -73,7 +73,7 @@ impl FdSocket {
         self.foresee(fd);
         match check_plain(controls.iter().copied()) {
             Err(error) if !self.tx.is_shut() && !is_reset(fd) => return Err(error.into()),
-            // A connection that is over has an error of its own to tell.
+            // The error of a connection that has ended comes before that of the control messages.
             _ => self.check_fault(fd)?,
         }
         let tcp_flags = SendFlags::from_bits_retain(flags | DONTWAIT | NOSIGNAL);
@@ -105,7 +105,7 @@ impl FdSocket {
                 Err(_) if source.taken() > 0 => break,
                 Err(errno) => return Err(self.plain_failed(fd, errno)),
             }
-            // TCP is asked once also for no bytes: that tells its error.
+            // TCP is called once even without bytes, because it may return an error.
             if source.left() == 0 {
                 break;
             }
@@ -114,23 +114,28 @@ impl FdSocket {
         Ok(SendResult { taken, wait_error })
     }
 
-    /// Fails with what `sk_err` holds, which is taken out by it.
+    /// Fails with the error of `sk_err`, if there is one, and clears it.
     pub(super) fn check_fault(&self, fd: &OwnedFd) -> Result<(), NetError> {
         self.take_fault(fd)
             .map_or(Ok(()), |fault| Err(fault.into()))
     }
 
-    /// TCP gives nothing more: behind a reset `sk_err` is told first, behind FIN it stays.
+    /// Handles the end of TCP's bytes. Behind a reset, `sk_err` is returned first; behind FIN, it
+    /// stays.
+    ///
+    /// # Errors
+    /// The error of `sk_err`.
     pub(super) fn check_plain_end(&self, fd: &OwnedFd) -> Result<(), NetError> {
         let fault = self.shared.error.peek();
-        // A reset behind FIN is EPIPE.
+        // A reset behind FIN is EPIPE, and does not count.
         if self.tx.has_failed() && fault.is_some_and(|fault| !fault.is_pipe()) {
             self.check_fault(fd)?;
         }
         Ok(())
     }
 
-    /// TCP gave its error to this call: an older one in `sk_err` is no more.
+    /// Handles an error that TCP has returned to this call: after a reset, it replaces an older one
+    /// in `sk_err`.
     pub(super) fn plain_failed(&self, fd: &OwnedFd, errno: Errno) -> NetError {
         if is_reset(fd) {
             let _older = self.shared.error.take();
@@ -140,7 +145,7 @@ impl FdSocket {
     }
 }
 
-/// True once the connection is gone.
+/// Returns `true` if the connection is gone.
 fn is_reset(fd: &OwnedFd) -> bool {
     poll_now(fd, PollFlags::empty()).contains(PollFlags::HUP)
 }

@@ -1,8 +1,8 @@
-//! Readiness (`docs/kernel-rules.md`, S3.6 and K-13), although plaintext may wait in the engine, or
+//! Readiness (`docs/kernel-rules.md`, S3.6 and K-13), also while plaintext waits in the engine or
 //! half a record in TCP.
 //!
-//! TCP is asked for bytes only while they can change the answer: those of half a record are read
-//! into the engine, so that TCP shows no more than what comes after them.
+//! Bytes are read from TCP only while they can change the answer. Half a record is read into the
+//! engine, so that TCP becomes readable only with the bytes behind it.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -20,33 +20,35 @@ use crate::mutex::lock;
 use crate::wait::{PEER_DONE, ProgressDeadline, wait_for_any};
 use crate::{NetError, Wait};
 
-/// What poll tells now, and where a later change would show.
+/// The result of a poll, and where a later change will show.
 #[derive(Clone, Copy, Debug)]
 pub struct SocketReadiness {
-    /// The mask, of what was asked for and ERR and HUP.
+    /// The events that are ready now: those that were asked for, ERR and HUP.
     pub now: u16,
-    /// The mask to wait for at the descriptor of TCP; other changes ring the bell.
+    /// The events to wait for at the descriptor of TCP. Other changes ring the bell.
     pub watch: u16,
 }
 
-/// What the receiving direction has to do with POLLIN.
+/// How the receiving direction decides about POLLIN.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum PollInState {
-    /// No key yet: TCP knows.
+    /// It has no key: TCP decides.
     Plain,
     /// A record can be delivered.
     Ready,
-    /// Bytes of TCP are missing.
+    /// It needs more bytes of TCP.
     Hungry,
-    /// None will help: a KeyUpdate is pending, a header was bad, or another reader takes them.
+    /// More bytes change nothing: a KeyUpdate is pending, a header was bad, or another reader takes
+    /// them.
     Held,
 }
 
 impl FdSocket {
-    /// Waits for one of `events`, an error or a hang-up; 0 when `limit` ends before.
+    /// Waits for one of `events`, an error or a hang-up. Returns the events that are ready; 0 if
+    /// `limit` ends before.
     ///
     /// # Errors
-    /// [`NetError::Interrupted`], also without a signal, to be called again; EBADF once closed.
+    /// [`NetError::Interrupted`], also without a signal: call again. EBADF if the socket is closed.
     pub fn poll(&self, events: u16, limit: &mut ProgressDeadline) -> Result<u16, NetError> {
         let now = self.readiness(events)?.now;
         if now != 0 || limit.patience() == Wait::Never {
@@ -74,10 +76,10 @@ impl FdSocket {
         }
     }
 
-    /// What poll tells now of `events`.
+    /// Returns which of `events` are ready now.
     ///
     /// # Errors
-    /// EBADF once closed.
+    /// EBADF if the socket is closed.
     pub fn readiness(&self, events: u16) -> Result<SocketReadiness, NetError> {
         let events = PollFlags::from_bits_retain(events);
         let fd = self.fd.open()?;
@@ -106,7 +108,7 @@ impl FdSocket {
         let mut watch = events;
         watch.set(WRITE, !full && events.intersects(WRITE));
         if open {
-            // The end, and a bad header, show whatever was asked for.
+            // Watched whatever was asked for: the end of the stream and a bad header end a poll.
             let bytes = match reading {
                 PollInState::Plain => events.intersects(READ),
                 PollInState::Hungry => true,
@@ -121,16 +123,17 @@ impl FdSocket {
         })
     }
 
-    /// Rings `bell` after every change that the descriptor does not show.
+    /// Registers `bell`, which rings after every change that the descriptor does not show.
     pub fn watch(&self, bell: &Arc<ReadinessBell>) {
         self.watchers.add(bell);
     }
 
-    /// No more.
+    /// Removes `bell`, so that it no longer rings.
     pub fn unwatch(&self, bell: &Arc<ReadinessBell>) {
         self.watchers.remove(bell);
     }
 
+    /// Returns how the receiving direction decides about POLLIN, after reading bytes that it needs.
     fn poll_in(&self, fd: &OwnedFd) -> PollInState {
         let low_water = self.low_water.load(Ordering::Relaxed);
         let mut side = lock(&self.rx);
@@ -138,8 +141,8 @@ impl FdSocket {
             return PollInState::Plain;
         };
         let hungry = poll_in_state(rx, low_water) == PollInState::Hungry;
-        // A reader that waits would not hear of bytes taken away from under it. One that comes now
-        // has to have the lock first.
+        // A reader that waits at the descriptor would not notice bytes that are read here. A reader
+        // that begins now needs the lock first.
         if hungry && self.reader.is_taken() {
             return PollInState::Held;
         }
@@ -152,7 +155,8 @@ impl FdSocket {
         }
     }
 
-    /// What TCP would show after its own shutdown: ciphertext, also that which was taken from it.
+    /// Returns `true` if ciphertext is unread, in TCP or in the engine: after a shutdown, TCP is
+    /// readable then.
     fn has_ciphertext(&self, fd: &OwnedFd) -> Result<bool, NetError> {
         let taken = lock(&self.rx).keyed_now().map_or(0, |rx| rx.unopened());
         let queued = usize::try_from(ioctl_fionread(fd)?).unwrap_or(usize::MAX);
@@ -160,6 +164,7 @@ impl FdSocket {
     }
 }
 
+/// Returns how a direction with a key decides about POLLIN.
 fn poll_in_state(rx: &SocketRx, low_water: usize) -> PollInState {
     let below_the_mark = !rx.paused() && rx.unopened() < low_water;
     if rx.readable(low_water) {

@@ -19,30 +19,33 @@ use crate::mutex::lock;
 use crate::wait::{PEER_DONE, read_now};
 use crate::{NetError, ProgressDeadline, Wait};
 
-/// The receiving direction: plain TCP until it has a key.
+/// The receiving direction. It is plain TCP until it has a key.
 #[derive(Debug, Default)]
 pub(crate) struct FdSocketRx {
+    /// The engine, once there is a key.
     pub(super) rx: Option<SocketRx>,
-    /// How much to ask TCP for: grows while it has that much.
+    /// How many bytes to ask TCP for. Grows while TCP has as many.
     ask: usize,
-    /// Bytes that came from TCP.
+    /// The number of bytes read from TCP.
     pub(super) pulled: u64,
-    /// A reader waits at the descriptor: nobody else takes bytes from there.
+    /// A reader waits at the descriptor: workers must not take bytes from there.
     pub(super) waits: bool,
+    /// The direction at the device, if that has accepted the first key.
     pub(super) queued: Option<RxQueue>,
 }
 
-/// The least and the most that one read asks TCP for. The most is what the engine holds per socket.
+/// The least and the most bytes that one read asks TCP for. The engine holds up to the most per
+/// socket.
 const LEAST_ASK: usize = 32 << 10;
 const MOST_ASK: usize = 256 << 10;
 
 impl FdSocket {
-    /// Receives into `out`; `control` is the room for control messages.
+    /// Receives into `out`. `control` is the room for control messages, in bytes.
     ///
     /// # Errors
-    /// As `docs/kernel-rules.md`, S3.3 and S3.4 say; EAGAIN, [`NetError::TimedOut`] and
-    /// [`NetError::Interrupted`] as `limit` says; the last also comes without a
-    /// signal, to be called again.
+    /// The errors of `docs/kernel-rules.md`, S3.3 and S3.4. If nothing was received: EAGAIN,
+    /// [`NetError::TimedOut`] or [`NetError::Interrupted`], as `limit` decides. The last also comes
+    /// without a signal: call again.
     pub fn recv(
         &self,
         out: &mut ReceiveBuffers<'_, '_>,
@@ -98,7 +101,8 @@ impl FdSocket {
                     let pulled = side.pull(fd, &self.shared);
                     let next = self.after_pull(side.keyed()?, pulled, call, out)?;
                     side.waits = next == ReceiveStep::Wait;
-                    // Taking many short records makes TCP acknowledge them, and so more come at once.
+                    // Reading many short records makes TCP acknowledge them, so more may arrive at
+                    // once.
                     tcp_may_have_more = pulled == PullOutcome::Full
                         || pulled == PullOutcome::Few && call.met_several();
                     next
@@ -117,6 +121,7 @@ impl FdSocket {
         }
     }
 
+    /// Continues a call after a read from TCP.
     pub(super) fn after_pull(
         &self,
         rx: &mut SocketRx,
@@ -125,7 +130,7 @@ impl FdSocket {
         out: &mut ReceiveBuffers<'_, '_>,
     ) -> Result<ReceiveStep, NetError> {
         match self.no_bytes_reason(pulled) {
-            // A worker of a queue may have been faster.
+            // A worker of a queue may have read the bytes first.
             Some(_) if !rx.hungry() && !rx.stopped() => {
                 Ok(rx.open_records(call, out, &self.shared)?)
             }
@@ -134,7 +139,7 @@ impl FdSocket {
         }
     }
 
-    /// Why a read brought no bytes; none when it did.
+    /// Returns why a read from TCP brought no bytes, or `None` if it did. Stores an error of TCP.
     pub(super) fn no_bytes_reason(&self, pulled: PullOutcome) -> Option<NoBytesReason> {
         match pulled {
             PullOutcome::Full | PullOutcome::Some | PullOutcome::Few => None,
@@ -147,9 +152,11 @@ impl FdSocket {
         }
     }
 
-    /// Judges the next record header while it still lies with TCP: the kernel does so when it arrives.
+    /// Checks the next record header while it is still in TCP, because the kernel checks a header
+    /// when it arrives.
     pub(super) fn foresee(&self, fd: &OwnedFd) {
-        // A reader at work will see it itself, a worker of a queue perhaps not.
+        // A reader that holds the lock checks the header itself. A worker of a queue may not, so it
+        // is worth waiting for the lock.
         let side = match self.rx.try_lock() {
             Err(TryLockError::WouldBlock) if self.ring.get().is_some() => Ok(lock(&self.rx)),
             side => side,
@@ -170,68 +177,81 @@ impl FdSocket {
     }
 }
 
-/// What a read from TCP brought.
+/// The outcome of a read from TCP.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum PullOutcome {
-    /// As much as was asked for: there may be more.
+    /// As many bytes as were asked for: there may be more.
     Full,
-    /// Less: TCP had no more.
+    /// Fewer bytes: TCP had no more.
     Some,
-    /// So little that it may have been all that an unacknowledged peer could send.
+    /// So few bytes that the peer may send more as soon as they are acknowledged.
     Few,
+    /// No bytes: TCP has none now.
     Nothing,
+    /// The end of the stream.
     Ended,
+    /// An error of TCP.
     Failed(Errno),
 }
 
 impl FdSocketRx {
+    /// Returns `true` once the direction has a key.
     pub(super) fn is_keyed(&self) -> bool {
         self.rx.is_some()
     }
 
-    /// True when the peer sent ciphertext that nobody will read.
+    /// Returns `true` if the engine holds ciphertext that was not opened.
     pub(super) fn has_unread(&self) -> bool {
         self.rx.as_ref().is_some_and(|rx| rx.unopened() > 0)
     }
 
-    /// What was installed.
+    /// Returns the key that was installed last.
     pub(super) fn installed(&self) -> Option<CryptoInfo> {
         self.rx.as_ref().map(|rx| rx.key().info().clone())
     }
 
+    /// Returns the key with its running number, as `getsockopt` does.
     pub(super) fn live_info(&self) -> Option<CryptoInfo> {
         self.rx.as_ref().map(SocketRx::live_info)
     }
 
+    /// Installs the first key.
     pub(super) fn install_first(&mut self, key: TrafficKey, queued: Option<RxQueue>) {
         self.rx = Some(SocketRx::new(key));
         self.queued = queued;
     }
 
+    /// Sets `TLS_RX_EXPECT_NO_PAD`.
     pub(super) fn set_no_pad(&mut self, value: &[u8]) -> Result<(), ktls_core::Error> {
         let no_pad = options::no_pad(value, self.rx.as_ref().map(SocketRx::key))?;
         self.keyed()?.set_no_pad(no_pad);
         Ok(())
     }
 
+    /// Returns the answer of `getsockopt(TLS_RX_EXPECT_NO_PAD)` with room for `len` bytes.
     pub(super) fn no_pad_answer(&self, len: usize) -> Result<Vec<u8>, ktls_core::Error> {
         options::no_pad_answer(self.no_pad(), self.rx.as_ref().map(SocketRx::key), len)
     }
 
+    /// Returns `TLS_RX_EXPECT_NO_PAD`.
     pub(super) fn no_pad(&self) -> NoPad {
         self.rx.as_ref().map_or(NoPad::Off, SocketRx::no_pad)
     }
 
-    /// The engine, once there is one.
+    /// Returns the engine, or `None` without a key.
     pub(super) fn keyed_now(&mut self) -> Option<&mut SocketRx> {
         self.rx.as_mut()
     }
 
+    /// Returns the engine.
+    ///
+    /// # Errors
+    /// [`ktls_core::Error::NoKey`] without a key.
     pub(super) fn keyed(&mut self) -> Result<&mut SocketRx, ktls_core::Error> {
         self.rx.as_mut().ok_or(ktls_core::Error::NoKey)
     }
 
-    /// What a waiting reader looks for: behind a bad header only the end counts.
+    /// Returns the events that a reader waits for. Behind a bad header, only the end counts.
     pub(super) fn events(&self) -> PollFlags {
         match &self.rx {
             Some(rx) if rx.stopped() => PEER_DONE,
@@ -239,13 +259,14 @@ impl FdSocketRx {
         }
     }
 
-    /// Reads what TCP has, at most so much at a time.
+    /// Reads from TCP once, without waiting.
     pub(super) fn pull(&mut self, fd: &OwnedFd, shared: &SocketShared) -> PullOutcome {
         let Some(rx) = &mut self.rx else {
             return PullOutcome::Nothing;
         };
         if rx.stopped() {
-            // TCP gives its error behind all bytes, and these are read no more.
+            // TCP returns its error behind all bytes, which are not read any more. So it is
+            // queried.
             return match tcp_error(fd) {
                 Some(errno) => PullOutcome::Failed(errno),
                 None if hung_up(fd) => PullOutcome::Ended,
@@ -269,13 +290,13 @@ impl FdSocketRx {
             }
             Err(NetError::Io(Errno::AGAIN)) => PullOutcome::Nothing,
             Err(NetError::Io(errno)) => PullOutcome::Failed(errno),
-            // A read that does not wait is not interrupted.
+            // The only other error is an interruption, which a read that does not wait cannot have.
             Err(_) => PullOutcome::Nothing,
         }
     }
 }
 
-/// True once the peer has sent FIN or a reset, whatever lies unread before it.
+/// Returns `true` if the peer has sent FIN or a reset, even if bytes before it are unread.
 fn hung_up(fd: &OwnedFd) -> bool {
     !poll_now(fd, PEER_DONE).is_empty()
 }

@@ -1,5 +1,6 @@
-//! The receiving direction over a queue: its worker takes ciphertext from TCP and opens records ahead of
-//! the reader. What was opened ahead counts for nothing until a call comes to it, so that every rule stays.
+//! The receiving direction over a queue: a worker reads ciphertext from TCP and opens records ahead
+//! of the reader. Records opened ahead change no state until a call reaches them, so all rules
+//! still hold.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, Weak};
@@ -19,7 +20,7 @@ use super::tx_side::FdSocketTx;
 use crate::mutex::lock;
 use crate::queue::{ConnRing, QueueShared, QueueSlots, ReadAheadNext, RingReceiver, TaskPost};
 
-/// What a receiving direction has of a queue.
+/// A receiving direction at a queue.
 #[derive(Debug)]
 pub(super) struct RxQueue {
     driver: OffloadDriver<RxMachine, SlotId>,
@@ -40,28 +41,29 @@ impl RxQueue {
         })
     }
 
+    /// Passes an event to the driver of the key.
     fn on(&mut self, event: RxOffloadEvent) {
         self.driver.on(event, &mut QueueSlots::new(&self.shared));
     }
 
-    /// True while records are opened ahead.
+    /// Returns `true` while records may be opened ahead.
     fn opens(&self) -> bool {
         self.driver.phase() == RxPhase::Offloaded && !self.shared.is_down()
     }
 }
 
-/// What a worker needs of a socket, which may be gone.
+/// The parts of a socket that a worker needs. They are weak references, as the socket may be gone.
 #[derive(Debug)]
 struct RxParts {
     rx: Weak<Mutex<FdSocketRx>>,
     tx: Weak<FdSocketTx>,
 }
 
-/// Bytes of wire that are taken from TCP or opened ahead of a reader.
+/// The most bytes of records that are read or opened ahead of a reader.
 const MAX_READ_AHEAD: usize = 256 << 10;
 
 impl FdSocket {
-    /// The first key of the receiving direction.
+    /// Installs the first key of the receiving direction, and offers it to the device.
     pub(super) fn install_first_rx(&self, key: TrafficKey, ring: Option<&Arc<ConnRing>>) {
         let queued = ring.and_then(|ring| RxQueue::offer(ring.shared(), &self.shared.stats));
         if let Some(ring) = ring {
@@ -69,14 +71,15 @@ impl FdSocket {
                 rx: Arc::downgrade(&self.rx),
                 tx: Arc::downgrade(&self.tx),
             };
-            // There is one first key: nothing is there yet.
+            // The first key is installed once, so nothing is set yet.
             let _first = ring.receiver.set(Box::new(parts));
         }
         lock(&self.rx).install_first(key, queued);
         self.update_device();
     }
 
-    /// After a call: tells the device how far the reader is, and lets a worker go on ahead of it.
+    /// Reports the position of the reader to the device after a call, and posts a receive task if
+    /// there is something to open ahead.
     pub(super) fn update_device(&self) {
         let Some(ring) = self.ring.get() else {
             return;
@@ -84,6 +87,7 @@ impl FdSocket {
         let mut side = lock(&self.rx);
         side.report_position();
         if side.wants_worker() {
+            // Set before the task is posted: the worker clears it when the task ends.
             side.set_posted(true);
             drop(side);
             if ring.post_receive() == TaskPost::Refused {
@@ -94,7 +98,10 @@ impl FdSocket {
 }
 
 impl FdSocketRx {
-    /// `TLS_RX` with the next key.
+    /// Installs the next key, by `TLS_RX`.
+    ///
+    /// # Errors
+    /// [`ktls_core::Error::NoKey`] without a first key; the errors of [`SocketRx::install`].
     pub(super) fn rekey(&mut self, key: TrafficKey) -> Result<(), ktls_core::Error> {
         self.keyed()?.install(key)?;
         let queue = UnreadStream {
@@ -107,6 +114,7 @@ impl FdSocketRx {
         Ok(())
     }
 
+    /// Returns what carries the direction, or `None` without a device.
     pub(super) fn carrier(&self) -> Option<Carrier> {
         self.queued.as_ref().map(|queued| queued.driver.carrier())
     }
@@ -120,12 +128,13 @@ impl FdSocketRx {
         DeviceClose::Closed
     }
 
-    /// The offset of the first record that no call has opened.
+    /// Returns the offset in the stream of the first record that no call has opened.
     fn head(&self) -> u64 {
         let unopened = self.rx.as_ref().map_or(0, SocketRx::unopened);
         self.pulled - unopened as u64
     }
 
+    /// Passes the position of the reader to the driver of the key.
     fn report_position(&mut self) {
         let start = self.head();
         let paused = self.rx.as_ref().is_some_and(SocketRx::paused);
@@ -139,19 +148,21 @@ impl FdSocketRx {
         }
     }
 
+    /// Returns `true` if a receive task should be posted.
     fn wants_worker(&self) -> bool {
         self.queued
             .as_ref()
             .is_some_and(|queued| !queued.posted && queued.opens())
     }
 
+    /// Notes whether a receive task is queued or running.
     fn set_posted(&mut self, posted: bool) {
         if let Some(queued) = &mut self.queued {
             queued.posted = posted;
         }
     }
 
-    /// One record, or one read from TCP.
+    /// Opens one record, or reads from TCP once. Returns the outcome of the read as `Err`.
     fn open_ahead(
         &mut self,
         fd: &OwnedFd,
@@ -179,7 +190,7 @@ impl RingReceiver for RxParts {
         let (Some(rx), Some(tx)) = (self.rx.upgrade(), self.tx.upgrade()) else {
             return ReadAheadNext::Over;
         };
-        // A child of a fork may have the connection: nothing is taken before this process claims it.
+        // A child of a fork may own the connection: nothing is read before this process claims it.
         let _call = tx.owner().work();
         let mut side = lock(&rx);
         let turn = if tx.owner().is_ours() && !tx.is_closed() {

@@ -16,50 +16,53 @@ use crate::queue::{ConnRing, KeptBytes};
 use crate::wait::{FlushOutcome, ProgressDeadline};
 use crate::{NetError, Wait};
 
-/// One send call under way.
+/// The state of one send call.
 struct SendCall<'a, 'b> {
     source: SendBuffers<'a>,
     record_type: Option<u8>,
     flags: SendFlags,
-    /// How long the caller waits.
+    /// The limit of the caller.
     limit: &'b mut ProgressDeadline,
-    /// The socket's own limit, once it was asked for.
+    /// The limit of `SO_SNDTIMEO`, once it was queried.
     system: Option<Wait>,
     fd: &'b OwnedFd,
-    /// Plaintext whose records TCP has, or that stays open: what a later failure cannot take back.
+    /// Bytes of plaintext that the call returns even if it fails later: their records are with TCP
+    /// or in the ring, or they are in the open record.
     committed: usize,
-    /// Why it waits no longer for TCP to take what is sealed.
+    /// Why the call no longer waits for TCP to accept the sealed records.
     wait_error: Option<NetError>,
 }
 
-/// What became of the records of a call that has a ring.
+/// The outcome of putting the records of a call into the ring.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum RingOutcome {
-    /// The ring has them all, or they are lost with the connection.
+    /// The ring has all of them, or they are lost with the connection.
     All,
-    /// The queue is gone: what is left has to leave without it.
+    /// The queue is gone. The rest has to be sent without it.
     Gone,
 }
 
-/// What a send came to.
+/// The result of a send.
 #[derive(Debug, Default)]
 pub(super) struct SendResult {
-    /// Bytes of plaintext that were taken.
+    /// The number of plaintext bytes that were taken.
     pub(super) taken: usize,
-    /// Why it did not wait until TCP had them all: EAGAIN, [`NetError::TimedOut`] or [`NetError::Interrupted`].
+    /// Why the call did not wait until TCP had all of them: EAGAIN, [`NetError::TimedOut`] or
+    /// [`NetError::Interrupted`].
     pub(super) wait_error: Option<NetError>,
 }
 
 impl FdSocket {
     /// Sends `slices` as records. Returns how many bytes were taken.
     ///
-    /// A queue needs no copy of the slices for which `kept` has an entry. `kept` is empty or as long as
-    /// `slices`.
+    /// A queue needs no copy of the slices for which `kept` has an entry. `kept` is empty or as
+    /// long as `slices`.
     ///
     /// # Errors
-    /// The errors of `docs/kernel-rules.md`, S2.2. If nothing was taken: EAGAIN, [`NetError::TimedOut`] or
-    /// [`NetError::Interrupted`], as `limit` decides. [`NetError::Interrupted`] also comes without a signal
-    /// if `limit` runs [until something is taken](ProgressDeadline::until_taken).
+    /// The errors of `docs/kernel-rules.md`, S2.2. If nothing was taken: EAGAIN,
+    /// [`NetError::TimedOut`] or [`NetError::Interrupted`], as `limit` decides.
+    /// [`NetError::Interrupted`] also comes without a signal if `limit` runs [until something is
+    /// taken](ProgressDeadline::until_taken).
     pub fn send(
         &self,
         slices: &[&[u8]],
@@ -72,7 +75,11 @@ impl FdSocket {
         Ok(self.send_within(source, controls, flags, limit)?.taken)
     }
 
-    /// The same, telling why it waited no longer than it did.
+    /// Sends `source` as records, like [`FdSocket::send`]. Also returns why the call did not wait
+    /// longer.
+    ///
+    /// # Errors
+    /// Returns the errors of [`FdSocket::send`].
     pub(super) fn send_within(
         &self,
         source: SendBuffers<'_>,
@@ -96,7 +103,7 @@ impl FdSocket {
         let _turn = self.writer.take(limit.patience())?;
         self.foresee(&fd);
         if self.shared.error.peek().is_some() {
-            // What TCP has told since is what counts.
+            // A newer error of TCP replaces the one in `sk_err`.
             self.collect_error(&fd);
         }
         let asked = SendControls::new(controls.iter().copied(), flags);
@@ -125,8 +132,8 @@ impl FdSocket {
         sending.outcome(sent)
     }
 
-    /// What a call does before its second control message is refused: the first one has ended the open
-    /// record, which leaves.
+    /// Seals and sends the open record, as the first control message of a call does before the
+    /// second one is refused.
     fn end_open_record(
         &self,
         fd: &Arc<OwnedFd>,
@@ -146,16 +153,17 @@ impl FdSocket {
         let ended = self.send_records(&mut sending);
         self.tx.push_later(fd);
         match ended {
-            // It leaves when TCP has room.
+            // The record is sealed, and leaves when TCP has room.
             Err(NetError::Io(Errno::AGAIN)) => Ok(()),
             ended => ended,
         }
     }
 
+    /// Seals and sends all records of a call.
     fn send_records(&self, sending: &mut SendCall<'_, '_>) -> Result<(), NetError> {
         let ring = self.tx.ring();
         if sending.flags.more || self.tx.is_shut() || ring.is_some() {
-            // Nothing may be written in this call, so the error has to be asked for.
+            // This call may write nothing to TCP, so it has to query TCP's error.
             self.collect_error(sending.fd);
         }
         if self.tx.is_dead() {
@@ -174,7 +182,7 @@ impl FdSocket {
             let flushed = self.flush(sending, sending.flags.more || goes_on);
             match flushed {
                 Ok(()) => sending.committed = sending.source.taken(),
-                // The records are sealed: they count, and leave when TCP takes them.
+                // The records are sealed, so they count. They leave when TCP has room.
                 Err(error) if error.ends_a_wait() => {
                     sending.committed = sending.source.taken();
                     sending.wait_error = Some(error);
@@ -216,7 +224,8 @@ impl FdSocket {
         }
     }
 
-    /// Waits for room in the ring, and locks the direction before anybody else can take it.
+    /// Waits for room in the ring. Returns with the direction locked, so that no other call can
+    /// take the room.
     fn lock_with_room(
         &self,
         sending: &mut SendCall<'_, '_>,
@@ -226,6 +235,7 @@ impl FdSocket {
             if let Some(state) = self.tx.lock_if_ready(ring) {
                 return Ok(state);
             }
+            // Checked once more after the bell is armed: room that was made before rings no bell.
             ring.begin_wait();
             if let Some(state) = self.tx.lock_if_ready(ring) {
                 return Ok(state);
@@ -235,7 +245,7 @@ impl FdSocket {
             } = sending;
             let bell = ring.room_bell().as_fd();
             match wait_at(bell, fd, PollFlags::IN, limit, system, Timeout::Send) {
-                // Room as well: that does not make up for a handler that has to run.
+                // Returned even if there is room now: the caller has to run its signal handlers.
                 Err(NetError::Interrupted) => return Err(NetError::Interrupted),
                 Ok(()) => limit.renew(),
                 Err(error) => return self.tx.lock_if_ready(ring).ok_or(error),
@@ -243,10 +253,12 @@ impl FdSocket {
         }
     }
 
+    /// Makes records of the call until `limit` bytes wait for TCP.
     fn seal(&self, sending: &mut SendCall<'_, '_>, limit: usize) -> Result<(), NetError> {
         self.make_records(&mut self.tx.state().socket, sending, limit)
     }
 
+    /// Makes records of the call until `limit` bytes of wire, or records of a queue, wait.
     fn make_records(
         &self,
         tx: &mut SocketTx,
@@ -269,15 +281,18 @@ impl FdSocket {
         Ok(sent?)
     }
 
-    /// After `shutdown(WR)` or a reset that was reported one record is taken and lost, without an
-    /// error (traces send.after_shutdown_big, set.after_rst).
+    /// Seals one record and drops it, without an error. The kernel does so after `shutdown(WR)` and
+    /// after a reset that was reported (traces send.after_shutdown_big, set.after_rst).
     fn seal_and_discard(&self, sending: &mut SendCall<'_, '_>) -> Result<(), NetError> {
         let sealed = self.seal(sending, 1);
         self.tx.state().socket.discard_wire();
         sealed
     }
 
-    /// Writes all that is sealed, as patiently as the call is.
+    /// Writes all sealed bytes to TCP. Waits as long as the call may.
+    ///
+    /// # Errors
+    /// Returns the errors of TCP and of [`wait_at`].
     fn flush(&self, sending: &mut SendCall<'_, '_>, more: bool) -> Result<(), NetError> {
         while self.write(sending, more)? == FlushOutcome::Full {
             let SendCall {
@@ -288,7 +303,8 @@ impl FdSocket {
         Ok(())
     }
 
-    /// Writes what TCP takes, and notes that it took something where that counts.
+    /// Writes sealed bytes to TCP without waiting. Renews the limit of the call if TCP has accepted
+    /// some.
     fn write(&self, sending: &mut SendCall<'_, '_>, more: bool) -> Result<FlushOutcome, NetError> {
         if !sending.limit.is_renewed() {
             return self.tx.write(sending.fd, more);
@@ -304,13 +320,14 @@ impl FdSocket {
 }
 
 impl SendCall<'_, '_> {
+    /// Returns the result of the call, where `sent` is how its records fared.
     fn outcome(self, sent: Result<(), NetError>) -> Result<SendResult, NetError> {
         let Self {
             committed, source, ..
         } = self;
         let (taken, wait_error) = match sent {
             Ok(()) => (source.taken(), self.wait_error),
-            // What TCP says is kept for the next call.
+            // The error of TCP is kept for the next call.
             Err(error) if committed > 0 => (committed, Some(error).filter(NetError::ends_a_wait)),
             Err(error) => return Err(error),
         };

@@ -1,4 +1,4 @@
-//! Sending all of something, over several calls if a signal or a timeout comes in between.
+//! Sending a whole buffer, over several calls if a signal or a timeout comes in between.
 
 use std::time::Instant;
 
@@ -9,16 +9,18 @@ use crate::NetError;
 use crate::queue::KeptBytes;
 use crate::wait::{ProgressDeadline, SIGNAL_CHECK_INTERVAL};
 
-/// Plaintext between two looks at the clock.
+/// Bytes of plaintext that are sent between two checks of the clock.
 const PIECE: usize = 1 << 20;
 
 impl FdSocket {
-    /// Sends `data` behind the first `taken` bytes; what was taken is counted there also when the call
-    /// fails, and a next call goes on. `kept` is as in [`FdSocket::send`].
+    /// Sends the bytes of `data` behind the first `taken`. Bytes that were sent are added to
+    /// `taken` even if the call fails, so the next call continues behind them. `kept` is as in
+    /// [`FdSocket::send`].
     ///
     /// # Errors
-    /// As [`FdSocket::send`], also when only a part was taken. [`NetError::Interrupted`] comes now and then
-    /// without a signal: one that came while records were sealed has interrupted nothing.
+    /// Returns the errors of [`FdSocket::send`], even if a part was sent. [`NetError::Interrupted`]
+    /// also comes from time to time without a signal, because a signal does not interrupt the
+    /// sealing of records.
     pub fn send_all(
         &self,
         data: &[u8],
@@ -43,7 +45,8 @@ impl FdSocket {
         }
     }
 
-    /// As much as full records hold, an open one filled up first.
+    /// Returns how many bytes to send at a time: as many as fill the open record and whole records
+    /// behind it.
     fn piece_len(&self) -> usize {
         let tx = &self.tx.state().socket;
         let records = (PIECE / tx.max_payload()).max(1);
@@ -51,8 +54,10 @@ impl FdSocket {
     }
 }
 
+/// Checks whether a call has to return so that its caller can run signal handlers.
+///
 /// # Errors
-/// [`NetError::Interrupted`] when the call has not let its caller run handlers for long.
+/// [`NetError::Interrupted`] if the call began at least [`SIGNAL_CHECK_INTERVAL`] ago.
 pub(super) fn interrupt_if_due(begin: Instant) -> Result<(), NetError> {
     if begin.elapsed() >= SIGNAL_CHECK_INTERVAL {
         return Err(NetError::Interrupted);
@@ -60,6 +65,7 @@ pub(super) fn interrupt_if_due(begin: Instant) -> Result<(), NetError> {
     Ok(())
 }
 
+/// Returns `kept` without the first `taken` bytes.
 fn skip_taken(kept: &[Option<KeptBytes>], taken: usize) -> Vec<Option<KeptBytes>> {
     let skip = |kept: &KeptBytes| kept.skip(taken);
     kept.iter().map(|kept| kept.as_ref().map(skip)).collect()

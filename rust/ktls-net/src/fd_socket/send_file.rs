@@ -13,21 +13,22 @@ use super::send_all::interrupt_if_due;
 use crate::NetError;
 use crate::wait::ProgressDeadline;
 
-/// Bytes read and sent at a time: as much as the kernel's sendfile has in its pipe.
+/// Bytes that are read and sent at a time: the size of the pipe in the kernel's sendfile.
 const CHUNK: usize = 64 << 10;
 
-/// A file on its way out, and how far it is.
+/// A file that is being sent, and how much of it was sent.
 #[derive(Debug)]
 pub struct FileSource<'a> {
     file: &'a OwnedFd,
     offset: u64,
-    /// Bytes still to be sent at most; none is up to the end.
+    /// The most bytes still to be sent, or `None` up to the end of the file.
     left: Option<u64>,
     sent: u64,
 }
 
 impl<'a> FileSource<'a> {
-    /// Up to `count` bytes of a file that has offsets, from `offset` on.
+    /// Makes a source of up to `count` bytes from `offset` on, or up to the end without a `count`.
+    /// `file` must support `pread`.
     #[must_use]
     pub fn new(file: &'a OwnedFd, offset: u64, count: Option<u64>) -> Self {
         Self {
@@ -38,13 +39,13 @@ impl<'a> FileSource<'a> {
         }
     }
 
-    /// Bytes sent.
+    /// Returns the number of bytes sent.
     #[must_use]
     pub const fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// Reads behind what is sent and `ahead` bytes more; empty at the end.
+    /// Reads the chunk that begins `ahead` bytes behind the sent ones. `chunk` is empty at the end.
     fn read(&self, ahead: usize, chunk: &mut WipedBytes) -> Result<(), NetError> {
         let ahead = ahead as u64;
         let room = self
@@ -56,6 +57,7 @@ impl<'a> FileSource<'a> {
         Ok(())
     }
 
+    /// Notes that `len` bytes were sent.
     fn took(&mut self, len: usize) {
         self.sent += len as u64;
         self.left = self.left.map(|left| left.saturating_sub(len as u64));
@@ -63,12 +65,13 @@ impl<'a> FileSource<'a> {
 }
 
 impl FdSocket {
-    /// Sends a file; what was sent is counted in `source` also when the call fails, and a next call goes on.
+    /// Sends a file. Bytes that were sent are counted in `source` even if the call fails, so the
+    /// next call continues behind them.
     ///
-    /// Only the last record may be short, as each chunk but the last says `MSG_MORE`.
+    /// Only the last record may be short, because all chunks but the last are sent with `MSG_MORE`.
     ///
     /// # Errors
-    /// As [`FdSocket::send_all`], and what reading says.
+    /// Returns the errors of [`FdSocket::send_all`] and of reading the file.
     pub fn send_file(
         &self,
         source: &mut FileSource<'_>,

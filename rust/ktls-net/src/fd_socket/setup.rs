@@ -20,7 +20,7 @@ use crate::mutex::lock;
 use crate::queue::ConnRing;
 use crate::wait::PEER_DONE;
 
-/// What belongs to no direction.
+/// The state that belongs to no direction.
 #[derive(Debug, Default)]
 pub(super) struct SocketSetup {
     attached: bool,
@@ -28,10 +28,10 @@ pub(super) struct SocketSetup {
 }
 
 impl FdSocket {
-    /// `setsockopt(IPPROTO_TCP, TCP_ULP, name)`
+    /// Attaches the tls ULP, as `setsockopt(IPPROTO_TCP, TCP_ULP, name)` does.
     ///
     /// # Errors
-    /// As `docs/kernel-rules.md`, S1.3 says.
+    /// The errors of `docs/kernel-rules.md`, S1.3.
     pub fn attach(&self, name: &[u8]) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         let mut setup = lock(&self.setup);
@@ -45,10 +45,11 @@ impl FdSocket {
         Ok(())
     }
 
-    /// `getsockopt(IPPROTO_TCP, TCP_ULP)` with room for `len` bytes.
+    /// Returns the answer of `getsockopt(IPPROTO_TCP, TCP_ULP)` with room for `len` bytes. It is
+    /// empty without the ULP.
     ///
     /// # Errors
-    /// EBADF once closed.
+    /// EBADF if the socket is closed.
     pub fn ulp(&self, len: usize) -> Result<&'static [u8], NetError> {
         self.fd.number()?;
         let attached = lock(&self.setup).attached;
@@ -59,10 +60,10 @@ impl FdSocket {
         })
     }
 
-    /// `setsockopt(SOL_TLS, optname, value)`; NULL is empty.
+    /// Sets an option, as `setsockopt(SOL_TLS, optname, value)` does. NULL is an empty `value`.
     ///
     /// # Errors
-    /// As `docs/kernel-rules.md`, S1.4 says; nothing has changed then.
+    /// The errors of `docs/kernel-rules.md`, S1.4. The state is unchanged then.
     pub fn set_option(&self, optname: i32, value: &[u8]) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         let _ring = self.watchers.ring_later();
@@ -80,10 +81,10 @@ impl FdSocket {
         Ok(())
     }
 
-    /// `getsockopt(SOL_TLS, optname)` with room for `len` bytes.
+    /// Returns the answer of `getsockopt(SOL_TLS, optname)` with room for `len` bytes.
     ///
     /// # Errors
-    /// As `docs/kernel-rules.md`, S1.4 and S1.5 say.
+    /// The errors of `docs/kernel-rules.md`, S1.4 and S1.5.
     pub fn option(&self, optname: i32, len: usize) -> Result<Vec<u8>, NetError> {
         self.fd.open()?;
         let setup = lock(&self.setup);
@@ -102,10 +103,10 @@ impl FdSocket {
         Ok(answer?)
     }
 
-    /// What `sock_diag` tells; none without the ULP.
+    /// Returns the information that `sock_diag` has about the socket, or `None` without the ULP.
     ///
     /// # Errors
-    /// EBADF once closed.
+    /// EBADF if the socket is closed.
     pub fn info(&self) -> Result<Option<UlpInfo>, NetError> {
         self.fd.open()?;
         let setup = lock(&self.setup);
@@ -123,7 +124,7 @@ impl FdSocket {
         }))
     }
 
-    /// The first key of a direction, or the next one (K-16 … K-24).
+    /// Installs the first key of a direction, or the next one (K-16 … K-24).
     fn set_key(&self, direction: Direction, value: &[u8], fd: &OwnedFd) -> Result<(), NetError> {
         let (tx, rx) = (self.tx.installed(), lock(&self.rx).installed());
         let (live, other) = match direction {
@@ -150,21 +151,23 @@ impl FdSocket {
         done
     }
 
+    /// Installs the first key of a direction.
     fn install_first(&self, direction: Direction, key: TrafficKey, fd: &OwnedFd) {
         let ring = self.offered_ring(fd);
         match direction {
             Direction::Tx => self.tx.install_first(key, ring),
             Direction::Rx => {
                 self.install_first_rx(key, ring);
-                // Where the system has no such mark, nothing was set either.
+                // It fails on systems without `SO_RCVLOWAT`, where nothing was set either.
                 let _no_mark = self.take_low_water(fd, &lock(&self.rx));
-                // What TCP told is older than what the first header says, which is judged now.
+                // An error of TCP is older than that of a bad first header, which is checked now.
                 self.collect_error(fd);
                 self.foresee(fd);
             }
         }
     }
 
+    /// Installs the next key of a direction.
     fn install_next(&self, direction: Direction, key: TrafficKey) -> Result<(), NetError> {
         match direction {
             Direction::Tx => Ok(self.tx.rekey(key)?),
@@ -176,7 +179,7 @@ impl FdSocket {
         }
     }
 
-    /// The way through the device, where there is one that could take a key.
+    /// Returns the ring of the connection, or `None` if there is no device that could take a key.
     fn offered_ring(&self, fd: &OwnedFd) -> Option<&Arc<ConnRing>> {
         let shared = self
             .device
@@ -184,13 +187,14 @@ impl FdSocket {
             .shared()
             .filter(|shared| !shared.is_down())?;
         if self.ring.get().is_none() {
-            // Without a descriptor for it the socket stays in software. Setup is locked: it is the first.
+            // Without a descriptor for the ring, the socket stays in software. `setup` is locked,
+            // so no other call sets the ring.
             let _first = self.ring.set(Arc::new(ConnRing::new(shared, fd).ok()?));
         }
         self.ring.get()
     }
 
-    /// A direction of a device counts by itself.
+    /// Counts a key that was installed, unless the direction has a device, which counts its own.
     fn count_done(&self, direction: Direction, again: bool) {
         if self.carrier(direction).is_some() {
             return;
@@ -205,6 +209,7 @@ impl FdSocket {
         }
     }
 
+    /// Returns what carries a direction, or `None` without a device.
     fn carrier(&self, direction: Direction) -> Option<Carrier> {
         match direction {
             Direction::Tx => self.tx.carrier(),
@@ -212,6 +217,7 @@ impl FdSocket {
         }
     }
 
+    /// Returns the configuration of a direction as `sock_diag` reports it.
     fn conf(&self, direction: Direction, key: Option<&CryptoInfo>) -> DirectionConf {
         match self.carrier(direction) {
             Some(Carrier::Device) => DirectionConf::Hw,
@@ -219,12 +225,16 @@ impl FdSocket {
         }
     }
 
+    /// Sets `TLS_TX_MAX_PAYLOAD_LEN`.
     fn set_max_payload(&self, value: &[u8]) -> Result<(), ktls_core::Error> {
         let rx_version = lock(&self.rx).installed().map(|info| info.version());
         self.tx.state().socket.set_max_payload(value, rx_version)
     }
 
-    /// TCP_ESTABLISHED, as far as a descriptor tells it.
+    /// Checks that the connection is established, as far as a descriptor shows that.
+    ///
+    /// # Errors
+    /// ENOTCONN.
     fn check_established(&self, fd: &OwnedFd) -> Result<(), NetError> {
         let closing = PEER_DONE | PollFlags::HUP | PollFlags::ERR;
         let seen = poll_now(fd, PEER_DONE);
@@ -235,7 +245,7 @@ impl FdSocket {
     }
 }
 
-/// Plain TCP, and nothing else, has ULPs.
+/// Checks that the socket is a TCP socket, as no other has ULPs.
 fn check_tcp(fd: &OwnedFd) -> Result<(), NetError> {
     if socket_domain(fd)? == AddressFamily::UNIX {
         return Err(ktls_core::Error::UlpUnsupported.into());

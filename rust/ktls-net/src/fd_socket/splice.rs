@@ -18,12 +18,13 @@ use crate::wait::{PEER_DONE, ProgressDeadline, wait};
 use crate::{NetError, Wait};
 
 impl FdSocket {
-    /// Moves up to `len` bytes of one data record into a pipe; 0 is the end, or an empty record.
+    /// Moves up to `len` bytes of one data record into a pipe. Returns how many; 0 is the end of
+    /// the stream or an empty record.
     ///
     /// # Errors
-    /// As `docs/kernel-rules.md`, S3.7 says. EAGAIN with `SPLICE_F_NONBLOCK` or a pipe that
-    /// does not block; a socket that does not block is not looked at. [`NetError::Interrupted`] also comes
-    /// without a signal, to be called again.
+    /// The errors of `docs/kernel-rules.md`, S3.7. EAGAIN if the call would wait and `flags` has
+    /// `SPLICE_F_NONBLOCK` or the pipe is nonblocking; a nonblocking socket makes no difference.
+    /// [`NetError::Interrupted`] also comes without a signal: call again.
     pub fn splice_to(
         &self,
         pipe: &OwnedFd,
@@ -49,11 +50,12 @@ impl FdSocket {
         self.splice_plain(&fd, pipe, len, limit)
     }
 
-    /// Sends up to `len` bytes of what a pipe holds; 0 is its end. No other may read the pipe meanwhile.
+    /// Sends up to `len` bytes from a pipe. Returns how many; 0 is the end of the pipe. Nothing
+    /// else may read the pipe meanwhile.
     ///
     /// # Errors
-    /// As [`FdSocket::send`]; EAGAIN when the pipe is empty, with `SPLICE_F_NONBLOCK` or a pipe that
-    /// does not block.
+    /// Returns the errors of [`FdSocket::send`]. EAGAIN if the pipe is empty and `flags` has
+    /// `SPLICE_F_NONBLOCK` or the pipe is nonblocking.
     pub fn splice_from(
         &self,
         pipe: &OwnedFd,
@@ -86,8 +88,8 @@ impl FdSocket {
         Ok(total)
     }
 
-    /// Without a key the bytes are TCP's. Its splice waits whatever the flags say, so it is called when there
-    /// is something.
+    /// Moves bytes of plain TCP into a pipe, if the direction has no key. TCP's splice waits in
+    /// spite of the flags, so it is called only when there is something to move.
     fn splice_plain(
         &self,
         fd: &OwnedFd,
@@ -107,6 +109,7 @@ impl FdSocket {
         }
     }
 
+    /// Moves bytes of the next data record into a pipe.
     fn splice_record(
         &self,
         fd: &OwnedFd,
@@ -144,7 +147,7 @@ impl FdSocket {
         }
     }
 
-    /// Sends what a pipe holds, of which it gives up only what was taken.
+    /// Sends bytes from a pipe. Only those that were taken are removed from the pipe.
     fn splice_some(
         &self,
         pipe: &OwnedFd,
@@ -173,7 +176,10 @@ impl FdSocket {
     }
 }
 
-/// `SPLICE_F_*`, of which none but `NONBLOCK` and `MORE` mean anything here.
+/// Checks the `SPLICE_F_*` flags, of which `NONBLOCK` and `MORE` have an effect here.
+///
+/// # Errors
+/// EINVAL for an unknown flag.
 fn check_flags(flags: u32) -> Result<SpliceFlags, NetError> {
     let known = SpliceFlags::MOVE | SpliceFlags::NONBLOCK | SpliceFlags::MORE | SpliceFlags::GIFT;
     let flags = SpliceFlags::from_bits_retain(flags);
@@ -184,7 +190,11 @@ fn check_flags(flags: u32) -> Result<SpliceFlags, NetError> {
     }
 }
 
-/// How long to wait for a pipe, or for a record to put there: the socket's own zero does not count.
+/// Returns how long to wait for a pipe or for a record to move there. The timeout 0 of the socket
+/// does not count.
+///
+/// # Errors
+/// EINVAL if `pipe` is not a pipe.
 fn pipe_patience(pipe: &OwnedFd, flags: SpliceFlags, patience: Wait) -> Result<Wait, NetError> {
     if FileType::from_raw_mode(fstat(pipe)?.st_mode) != FileType::Fifo {
         return Err(NetError::Io(Errno::INVAL));
@@ -198,6 +208,7 @@ fn pipe_patience(pipe: &OwnedFd, flags: SpliceFlags, patience: Wait) -> Result<W
     })
 }
 
+/// Waits until the pipe accepts bytes.
 fn wait_for_room(pipe: &OwnedFd, limit: &mut ProgressDeadline) -> Result<(), NetError> {
     if poll_now(pipe, PollFlags::OUT).is_empty() {
         let wait = |patience| wait(pipe.as_fd(), PollFlags::OUT, patience);
@@ -206,7 +217,8 @@ fn wait_for_room(pipe: &OwnedFd, limit: &mut ProgressDeadline) -> Result<(), Net
     Ok(())
 }
 
-/// Puts into a pipe what fits; the system knows what that is, and tells between two pipes only.
+/// Moves as many bytes into a pipe as fit, and returns how many. A splice between two pipes is the
+/// only call that never waits and reports how much fits.
 fn fill_pipe(bytes: &[u8], pipe: &OwnedFd) -> Result<usize, NetError> {
     if bytes.is_empty() {
         return Ok(0);
@@ -216,7 +228,8 @@ fn fill_pipe(bytes: &[u8], pipe: &OwnedFd) -> Result<usize, NetError> {
     Ok(splice(&out, None, pipe, None, held, SpliceFlags::NONBLOCK)?)
 }
 
-/// What a pipe holds, at most so much and perhaps less; empty at its end. It stays there.
+/// Returns a copy of up to `len` bytes of a pipe, which stay in the pipe. May return fewer than the
+/// pipe holds; empty at its end.
 fn peek_pipe(pipe: &OwnedFd, len: usize) -> Result<WipedBytes, NetError> {
     let (out, into) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     let mut bytes = WipedBytes::zeros(tee(pipe, &into, len, SpliceFlags::NONBLOCK)?);

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::tx_side::{FdSocketTx, TxState};
 use crate::queue::{ConnRing, QueueSlots};
 
-/// Whether a direction had a device when the socket was closed.
+/// Whether a direction had a device when its socket was closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum DeviceClose {
     /// It had one, and the device has updated the gauges.

@@ -1,4 +1,4 @@
-//! The sending direction with its way to TCP, which the background sender may use as well.
+//! The sending direction and its writes to TCP, which the background sender also uses.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,26 +21,28 @@ use crate::queue::{ConnRing, FinPlan, RingSender};
 use crate::wait::FlushOutcome;
 use crate::{NetError, Wait, background_sender};
 
-/// Plain TCP until it has a key.
+/// The sending direction. It is plain TCP until it has a key.
 #[derive(Debug)]
 pub(crate) struct FdSocketTx {
     state: Mutex<TxState>,
     shared: Arc<SocketShared>,
+    /// There is a key.
     keyed: AtomicBool,
     /// `shutdown(WR)` was called.
     shut: AtomicBool,
-    /// TCP's one error has been taken: it gives no other, and takes nothing.
+    /// TCP has returned its error. It returns it once, and accepts nothing more.
     failed: AtomicBool,
-    /// The socket is closed: a peer that takes nothing is not waited for without end.
+    /// The socket is closed: a peer that accepts nothing is given up after a time.
     orphaned: AtomicBool,
     pusher: Mutex<BackgroundPusher>,
     watchers: Arc<ReadinessWatchers>,
     owner: Arc<Ownership>,
-    /// The way through a queue, in place of the pusher.
+    /// The ring at a queue, which takes the place of the pusher.
     pub(super) ring: OnceLock<Arc<ConnRing>>,
 }
 
-/// What one lock protects: the socket, and whether its newest key may be handed to a device.
+/// What the lock of the direction protects: the engine, and the decision whether the newest key may
+/// be handed to a device.
 #[derive(Debug, Default)]
 pub(super) struct TxState {
     pub(super) socket: SocketTx,
@@ -48,29 +50,32 @@ pub(super) struct TxState {
     pub(super) driver: Option<OffloadDriver<TxMachine, SlotId>>,
 }
 
-/// Sealed records that TCP had no room for leave by the background sender, in the kernel by a callback.
+/// Whether the background sender writes the sealed records that TCP had no room for. The kernel
+/// does that in a callback.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum BackgroundPusher {
+    /// It does not.
     #[default]
     Idle,
+    /// It does.
     Running,
-    /// The stream is to be shut down behind them.
+    /// It does, and shuts the stream down behind them.
     RunningToFin,
 }
 
-/// How far a turn in the background came.
+/// The outcome of one turn in the background.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum PushOutcome {
-    /// Everything is with TCP, or lost.
+    /// TCP has everything, or it is lost.
     All,
-    /// TCP has taken some.
+    /// TCP has accepted some bytes, but not all.
     Some,
-    /// TCP has no room.
+    /// TCP has accepted nothing: it has no room.
     Nothing,
 }
 
-/// Wire bytes to seal before they are written. With more, second level caches overflow; a call that
-/// does not wait must not be far ahead of TCP.
+/// Returns how many bytes of wire to seal before they are written. More would not fit into a
+/// second-level cache. A call that does not wait seals fewer, so as not to be far ahead of TCP.
 pub(super) const fn seal_at_once(patience: Wait) -> usize {
     match patience {
         Wait::Never => 128 << 10,
@@ -98,66 +103,75 @@ impl FdSocketTx {
         }
     }
 
+    /// Locks the direction.
     pub(super) fn state(&self) -> MutexGuard<'_, TxState> {
         lock(&self.state)
     }
 
+    /// Returns the bells to ring after a change.
     pub(super) fn watchers(&self) -> &ReadinessWatchers {
         &self.watchers
     }
 
+    /// Returns which process owns the socket after a fork.
     pub(crate) const fn owner(&self) -> &Arc<Ownership> {
         &self.owner
     }
 
-    /// True once the socket is closed.
+    /// Returns `true` once the socket is closed.
     pub(crate) fn is_closed(&self) -> bool {
         self.orphaned.load(Ordering::Acquire)
     }
 
+    /// Returns `true` once the direction has a key.
     pub(super) fn is_keyed(&self) -> bool {
         self.keyed.load(Ordering::Acquire)
     }
 
+    /// Returns `true` once `shutdown(WR)` was called.
     pub(super) fn is_shut(&self) -> bool {
         self.shut.load(Ordering::Acquire)
     }
 
-    /// True when what is sent vanishes.
+    /// Returns `true` if sent bytes are dropped: after `shutdown(WR)` or an error of TCP.
     pub(super) fn is_dead(&self) -> bool {
         self.is_shut() || self.has_failed()
     }
 
-    /// TCP's one error has been taken.
+    /// Notes that TCP has returned its error.
     pub(super) fn set_failed(&self) {
         self.failed.store(true, Ordering::Release);
     }
 
+    /// Returns `true` once TCP has returned its error.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
 
+    /// Returns the state that both directions share.
     pub(super) fn shared(&self) -> &SocketShared {
         &self.shared
     }
 
+    /// Notes that there is a key.
     pub(super) fn set_keyed(&self) {
         self.keyed.store(true, Ordering::Release);
     }
 
-    /// True when a close has something to do.
+    /// Returns `true` if records are open, sealed or in the ring, which a close has to send or
+    /// drop.
     pub(super) fn has_unsent(&self) -> bool {
         let tx = &self.state().socket;
         let queued = self.ring().is_some_and(|ring| ring.is_busy());
         queued || tx.open_len() > 0 || tx.has_sealed()
     }
 
-    /// What was installed.
+    /// Returns the key that was installed last.
     pub(super) fn installed(&self) -> Option<CryptoInfo> {
         self.state().socket.key().map(|key| key.info().clone())
     }
 
-    /// TCP gave its error: it goes to `sk_err`.
+    /// Stores an error of TCP in `sk_err`.
     pub(crate) fn tcp_failed(&self, errno: Errno) {
         self.set_failed();
         self.shared
@@ -165,10 +179,10 @@ impl FdSocketTx {
             .set(CallFault::System(errno.raw_os_error()));
     }
 
-    /// Writes what is sealed, never waiting.
+    /// Writes sealed bytes to TCP without waiting. `more` announces that more will follow at once.
     ///
     /// # Errors
-    /// What TCP says, once; the records are lost then, as are all later ones.
+    /// The error of TCP, once. The records are lost then, as are all later ones.
     pub(super) fn write(&self, fd: &OwnedFd, more: bool) -> Result<FlushOutcome, NetError> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let flags = if more { flags | SendFlags::MORE } else { flags };
@@ -187,7 +201,8 @@ impl FdSocketTx {
         Ok(FlushOutcome::All)
     }
 
-    /// EPIPE behind an error that was reported already is none; elsewhere it is, once.
+    /// Handles an error of TCP. EPIPE is no error if another one was reported before, or after a
+    /// shutdown; otherwise it is reported once.
     fn report_failure(&self, errno: Errno) -> Result<FlushOutcome, NetError> {
         if errno != Errno::PIPE {
             self.tcp_failed(errno);
@@ -201,7 +216,11 @@ impl FdSocketTx {
         Err(NetError::Io(errno))
     }
 
-    /// `shutdown(2)` of the sending direction, behind what is sealed.
+    /// Shuts the sending direction down behind the sealed records; with [`Shutdown::Both`], also
+    /// the receiving direction at once.
+    ///
+    /// # Errors
+    /// The error of TCP's shutdown.
     pub(super) fn shutdown(
         self: &Arc<Self>,
         fd: &Arc<OwnedFd>,
@@ -212,20 +231,21 @@ impl FdSocketTx {
             rustix::net::shutdown(fd, Shutdown::Read)?;
         }
         match self.push(fd, BackgroundPusher::RunningToFin) {
-            // FIN follows behind what is sealed.
+            // FIN follows behind the sealed records.
             TaskStart::Started => Ok(()),
             TaskStart::NotStarted => Ok(rustix::net::shutdown(fd, Shutdown::Write)?),
         }
     }
 
-    /// What a call could not write leaves when TCP has room.
+    /// Leaves the sealed bytes that a call could not write to the background sender.
     pub(super) fn push_later(self: &Arc<Self>, fd: &Arc<OwnedFd>) {
         if !self.state().socket.wire().is_empty() {
             self.push(fd, BackgroundPusher::Running);
         }
     }
 
-    /// The last call: all that is sealed leaves; what waits for the next transmission does if none fails.
+    /// Sends all sealed records at the close of the socket. Records that wait for the next
+    /// transmission leave too, unless `sk_err` holds an error.
     pub(super) fn finish(self: &Arc<Self>, fd: &Arc<OwnedFd>) {
         self.orphaned.store(true, Ordering::Release);
         let mut state = self.state();
@@ -239,14 +259,15 @@ impl FdSocketTx {
         self.push_later(fd);
     }
 
-    /// Nothing more is sent: the system is about to make the reset that the user has asked for.
+    /// Drops all sealed bytes at the close, because the system is about to send the reset that the
+    /// user has asked for.
     pub(super) fn discard_unsent(&self) {
         self.state().socket.discard_wire();
         background_sender::let_go_of_closed();
     }
 
-    /// Has what is sealed sent in the background. Nothing is started when there is nothing to send, or when
-    /// the system has no thread for it.
+    /// Leaves the sealed bytes to the background sender. Nothing is started if there is nothing to send,
+    /// or if the system has no thread for it.
     fn push(self: &Arc<Self>, fd: &Arc<OwnedFd>, task: BackgroundPusher) -> TaskStart {
         if let Some(ring) = self.ring()
             && ring.fin_behind_records() == FinPlan::BehindRecords
@@ -263,7 +284,7 @@ impl FdSocketTx {
         if !matches!(self.write(fd, false), Ok(FlushOutcome::Full)) {
             return TaskStart::NotStarted;
         }
-        // Of its own, so that the socket's goes back to the system when the socket is closed.
+        // A duplicate, so that the descriptor of the socket is closed with the socket.
         let fd = fd.try_clone().map_or_else(|_| Arc::clone(fd), Arc::new);
         let stalled = StalledSocket::new(Arc::clone(self));
         let started = background_sender::send_later(Arc::clone(&fd), stalled);
@@ -276,17 +297,18 @@ impl FdSocketTx {
         started
     }
 
-    /// The same in the thread of the last caller, where no other can be started: for a bounded time.
+    /// Sends the sealed bytes in the thread of the last caller, for a bounded time. Used if no
+    /// other thread can be started.
     fn push_here(&self, fd: &OwnedFd) {
         let end = Wait::from_timeout(Some(background_sender::INLINE));
         while self.push_some(fd) != PushOutcome::All && end.left().is_ok() {
-            // Whatever ends the wait, the next turn sees what can be done.
+            // The outcome of the wait does not matter: the next turn finds out what can be done.
             let _seen = crate::wait::wait(fd.as_fd(), PollFlags::OUT, end);
         }
     }
 
-    /// Sends some of what is sealed, in the background. Sends of callers go on meanwhile: what is sealed
-    /// leaves in order, whoever writes it.
+    /// Sends some of the sealed bytes, in the background. Calls may send meanwhile: sealed bytes
+    /// leave in order, whichever thread writes them.
     pub(crate) fn push_some(&self, fd: &OwnedFd) -> PushOutcome {
         let mut pusher = lock(&self.pusher);
         let before = self.state().socket.wire().len();
@@ -296,7 +318,7 @@ impl FdSocketTx {
             }
             Ok(FlushOutcome::Full) => return PushOutcome::Nothing,
             Ok(FlushOutcome::All) => {}
-            // The next send has to report it.
+            // The next send reports the error.
             Err(NetError::Io(Errno::PIPE)) => self.tcp_failed(Errno::PIPE),
             Err(_) => {}
         }

@@ -75,7 +75,8 @@ impl QueuedEnds {
         assert_eq!((sent, source.left()), (Ok(()), 0));
     }
 
-    /// Ends an open record of `data` while an error waits, so that the record waits for the next send.
+    /// Ends an open record of `data` while an error waits, so that the record waits for the next
+    /// send.
     fn hold(&self, data: &[u8]) {
         let mut state = self.side.state();
         self.make(&mut state, data, PartialRecord::KeepOpen, 1);
