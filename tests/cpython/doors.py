@@ -32,9 +32,14 @@ def open_door(name: str, *, fault: bool = False) -> None:
     :param fault: exchange the keys of the two directions when the engine takes over a connection,
         so that no record can be opened.
     """
-    for owner in ENGINES:
-        _count_connections(owner, fault=fault)
+    count_connections(fault=fault)
     DOORS[name]()
+
+
+def count_connections(*, fault: bool = False) -> None:
+    """Count the connections that the engine takes over from now on; see :func:`open_door`."""
+    for owner in ENGINES:
+        _stand_in(owner, fault=fault)
 
 
 def why_closed(name: str) -> str:
@@ -64,8 +69,8 @@ class CountedMeta(type):
         return getattr(cls.stands_for, name)
 
 
-def _count_connections(name: str, *, fault: bool) -> None:
-    """Count the calls of ``from_secrets`` of a class of the package."""
+def _stand_in(name: str, *, fault: bool) -> None:
+    """Put a class in the place of one of the package, to count the calls of ``from_secrets``."""
     cls: Any = getattr(ktls_fast, name)
 
     def from_secrets(*arguments: Any, tx: Any, rx: Any, **options: Any) -> Any:
