@@ -82,7 +82,7 @@ class RunningProxy:
         """Wait until there are ``count`` events of a kind; return all of this kind."""
 
         def found() -> list[Event] | None:
-            events = self.said(kind)
+            events = self.events_of(kind)
             return events if len(events) >= count else None
 
         with self._changed:
@@ -90,7 +90,7 @@ class RunningProxy:
             assert events, f"no {count} events {kind!r} in {self._events}"
             return events
 
-    def said(self, kind: str) -> list[Event]:
+    def events_of(self, kind: str) -> list[Event]:
         """Return all events of a kind so far."""
         return [event for event in list(self._events) if event["event"] == kind]
 
@@ -161,8 +161,8 @@ class RunningProxy:
             self._reader.join(TIMEOUT)
             assert self.process.stderr is not None
             self.process.stderr.close()
-        tracebacks = [event for event in self.said("text") if "Traceback" in event["text"]]
-        assert exc_type or not tracebacks, self.said("text")
+        tracebacks = [event for event in self.events_of("text") if "Traceback" in event["text"]]
+        assert exc_type or not tracebacks, self.events_of("text")
 
 
 class UpstreamServer:

@@ -106,10 +106,10 @@ def test_a_difference_is_reported_with_its_call(capsys: pytest.CaptureFixture[st
 
 def test_a_difference_is_reported_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert against_kernel.run("recv.basic12", as_json=True, theirs=side_of(Reversed)) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["counts"] == {"alike": 0, "differ": 1, "differ as known": 0, "not played": 0}
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["counts"] == {"alike": 0, "differ": 1, "differ as known": 0, "not played": 0}
     steps = scenario("recv.basic12")["steps"]
-    for difference in told["differences"]:
+    for difference in printed["differences"]:
         assert difference["scenario"] == "recv.basic12"
         assert difference["known"] is None
         assert difference["call"] == steps[difference["number"] - 1]
@@ -144,8 +144,8 @@ def test_this_hosts_kernel_gives_every_scenario_a_verdict(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["doctor", "--against-kernel", "--json"]) in (0, 1)
-    told = json.loads(capsys.readouterr().out)
-    assert sum(told["counts"].values()) == told["scenarios"] == len(scenarios())
+    printed = json.loads(capsys.readouterr().out)
+    assert sum(printed["counts"].values()) == printed["scenarios"] == len(scenarios())
 
 
 @pytest.fixture

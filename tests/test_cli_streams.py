@@ -36,14 +36,14 @@ def run(arguments: str, redirections: str, *, unbuffered: bool = False) -> Resul
 def test_unwritable_output_is_reported_in_one_sentence(
     arguments: str, redirection: str, why: str, unbuffered: bool
 ) -> None:
-    told = f"ktls-fast: cannot write standard output: {why}\n"
-    assert run(arguments, redirection, unbuffered=unbuffered) == (1, told)
+    expected = f"ktls-fast: cannot write standard output: {why}\n"
+    assert run(arguments, redirection, unbuffered=unbuffered) == (1, expected)
 
 
 @pytest.mark.parametrize("arguments", ["demo --size 100GiB", "simulate --rekeys 1000000000"])
 def test_a_long_run_does_not_begin_without_a_working_output(arguments: str) -> None:
-    told = "ktls-fast: cannot write standard output: {}\n"
-    assert run(arguments, ">&-") == (1, told.format("bad file descriptor"))
+    expected = "ktls-fast: cannot write standard output: {}\n"
+    assert run(arguments, ">&-") == (1, expected.format("bad file descriptor"))
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as gone:
@@ -54,7 +54,7 @@ def test_a_long_run_does_not_begin_without_a_working_output(arguments: str) -> N
             check=False,
             timeout=60,
         )
-    assert (done.returncode, done.stderr.decode()) == (1, told.format("broken pipe"))
+    assert (done.returncode, done.stderr.decode()) == (1, expected.format("broken pipe"))
 
 
 @pytest.mark.parametrize("arguments", PRINTING)

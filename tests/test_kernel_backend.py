@@ -130,9 +130,9 @@ def test_the_deprecated_keyword_warns_and_chooses_like_the_function(
     backend: str, host: SetHost, tcp_pair: MakePair
 ) -> None:
     host(True)
-    with pytest.warns(DeprecationWarning, match=KEYWORD) as told:
+    with pytest.warns(DeprecationWarning, match=KEYWORD) as warned:
         old = cast("Make", KtlsSocket)(tcp_pair()[0], backend=backend)
-    assert [warning.filename for warning in told] == [__file__]
+    assert [warning.filename for warning in warned] == [__file__]
     with old, over(tcp_pair()[0], backend=backend) as new:
         assert isinstance(old, type(new))
         assert isinstance(old, KtlsSocket)

@@ -178,8 +178,8 @@ def test_pem_text_in_place_of_a_file_name_is_recognised_and_not_repeated() -> No
 def test_a_huge_number_of_seconds_is_reported_in_few_digits() -> None:
     with pytest.raises(ValueError, match=r"^rekey_interval: 1e300 is not a number of seconds$"):
         server(rekey_interval=1e300)
-    told = r"^1e300 is not a timeout in seconds$"
-    with KtlsSocket(socket.socket()) as sock, pytest.raises(ValueError, match=told):
+    pattern = r"^1e300 is not a timeout in seconds$"
+    with KtlsSocket(socket.socket()) as sock, pytest.raises(ValueError, match=pattern):
         sock.settimeout(1e300)
 
 

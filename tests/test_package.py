@@ -95,22 +95,22 @@ def test_cython_finds_the_capsules() -> None:
 def test_an_old_module_name_warns_and_is_the_module(old: str) -> None:
     code = (
         "import importlib, warnings\n"
-        "with warnings.catch_warnings(record=True) as told:\n"
+        "with warnings.catch_warnings(record=True) as warned:\n"
         "    warnings.simplefilter('always')\n"
         f"    old = importlib.import_module('ktls_fast.{old}')\n"
         f"new = importlib.import_module('ktls_fast.{OLD_NAMES[old]}')\n"
         f"print(old is new, new.__spec__.name == new.__name__ == 'ktls_fast.{OLD_NAMES[old]}')\n"
-        "print({warning.category.__name__ for warning in told})\n"
-        f"print(any('ktls_fast.{old} ' in str(warning.message) for warning in told))\n"
+        "print({warning.category.__name__ for warning in warned})\n"
+        f"print(any('ktls_fast.{old} ' in str(warning.message) for warning in warned))\n"
     )
     assert in_a_new_process(code) == "True True\n{'DeprecationWarning'}\nTrue\n"
 
 
 def test_a_warning_of_an_old_name_points_at_the_import() -> None:
-    with pytest.warns(DeprecationWarning, match=r"ktls_fast\.sock_diag is not part") as told:
+    with pytest.warns(DeprecationWarning, match=r"ktls_fast\.sock_diag is not part") as warned:
         from ktls_fast import sock_diag  # type: ignore[attr-defined]
     assert sock_diag is importlib.import_module("ktls_fast._sock_diag")
-    assert [warning.filename for warning in told] == [__file__]
+    assert [warning.filename for warning in warned] == [__file__]
     del sys.modules["ktls_fast.sock_diag"]
     del ktls_fast.sock_diag  # type: ignore[attr-defined]
 

@@ -93,8 +93,8 @@ def test_a_wrong_password_is_reported_as_such(run_openssl: RunOpenssl, key_file:
     """One wrong password of 256 results in a valid padding."""
     command = ("pkcs8", "-topk8", "-in", str(key_file), "-passout", "pass:right", "-iter", "1")
     key = run_openssl(*command)
-    told = {refusal(key, password=f"wrong {number}") for number in range(600)}
-    assert told == {"the password does not open key"}
+    messages = {refusal(key, password=f"wrong {number}") for number in range(600)}
+    assert messages == {"the password does not open key"}
 
 
 def test_a_password_is_requested_only_if_needed() -> None:
@@ -132,9 +132,9 @@ def test_an_old_encryption_is_refused_with_the_command_that_converts_it(
 ) -> None:
     old_file, new_file = tmp_path / "old.key", tmp_path / "new.key"
     run_openssl(*old.split(), "-in", str(key_file), "-passout", "pass:x", "-out", str(old_file))
-    told = refusal(old_file.read_bytes(), password="x")
-    command = re.search(r"convert it with `openssl (.*)`", told)
-    assert command, told
+    message = refusal(old_file.read_bytes(), password="x")
+    command = re.search(r"convert it with `openssl (.*)`", message)
+    assert command, message
     arguments = command[1].replace("FILE", str(old_file)).replace("NEW", str(new_file))
     run_openssl(*shlex.split(arguments), "-passin", "pass:x", "-passout", "pass:y")
     accepted(new_file.read_bytes(), password="y")
@@ -171,9 +171,9 @@ def test_a_dsa_or_openssh_key_is_refused_with_the_command_that_converts_it(
 
     tool, file = require_tool("ssh-keygen"), tmp_path / "id"
     subprocess.run([tool, "-q", "-t", "rsa", "-N", "", "-f", str(file)], check=True)
-    told = refusal(file.read_bytes())
-    command = re.search(r"in the format of OpenSSH, which `ssh-keygen (.*)` rewrites", told)
-    assert command, told
+    message = refusal(file.read_bytes())
+    command = re.search(r"in the format of OpenSSH, which `ssh-keygen (.*)` rewrites", message)
+    assert command, message
     arguments = command[1].replace("FILE", str(file)).split()
     subprocess.run([tool, "-P", "", "-N", "", *arguments], check=True, capture_output=True)
     assert "does not belong" in refusal(file.read_bytes())

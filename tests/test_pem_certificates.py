@@ -22,8 +22,8 @@ def test_a_certificate_with_explicit_curve_parameters_is_named(
     kind = "keys of type EC with explicit curve parameters are not supported"
     assert kind in refusal(key.read_bytes(), cert.read_bytes())
     named = run_openssl("ec", "-in", str(key), "-param_enc", "named_curve")
-    told = refusal(named, cert.read_bytes())
-    assert told.startswith(f"the first certificate of cert is not usable: {kind}")
+    message = refusal(named, cert.read_bytes())
+    assert message.startswith(f"the first certificate of cert is not usable: {kind}")
 
 
 @pytest.mark.parametrize("der", [bytes(3), b"\x30\x00", b"\x30\x03\x02\x01\x07", b"not X.509"])
@@ -76,10 +76,10 @@ def test_a_ca_as_leaf_is_refused_with_a_command_that_makes_a_usable_one(
     make = ("-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(cert))
     about = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2")
     run_openssl("req", "-x509", *make, *about)
-    told = _handshake_with(cert, key)
-    assert told is not None
-    command = re.search(r"`openssl (.*)`", told)
-    assert command, told
+    message = _handshake_with(cert, key)
+    assert message is not None
+    command = re.search(r"`openssl (.*)`", message)
+    assert command, message
     run_openssl(*command[1].split(), *make, *about)
     assert _handshake_with(cert, key) is None
 

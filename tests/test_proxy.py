@@ -226,11 +226,11 @@ def test_log_holds_no_secret(identity: ProxyIdentity, tmp_path: Path) -> None:
             assert read_exactly(client, 4) == b"hush"
             client.unwrap().close()
         assert proxy.stop() == 0
-        told = log.read_text() + str(proxy.said("start"))
+        output = log.read_text() + str(proxy.events_of("start"))
     secrets = {line.split()[2] for line in keylog.read_text().splitlines()}
     assert len(secrets) >= 4
-    assert "hush" not in told
-    assert not [secret for secret in secrets if secret in told]
+    assert "hush" not in output
+    assert not [secret for secret in secrets if secret in output]
 
 
 def _pattern(count: int) -> bytes:

@@ -69,7 +69,7 @@ def test_notice_of_a_crowd_is_not_repeated_for_each_client(identity: ProxyIdenti
         _silent(proxy, 2 * ROOM),
     ):
         check_echo(proxy, identity)
-        assert len(proxy.said("notice")) == 1
+        assert len(proxy.events_of("notice")) == 1
 
 
 def test_connections_whose_handshake_is_done_are_not_dropped(identity: ProxyIdentity) -> None:
@@ -93,7 +93,7 @@ def test_the_last_client_is_not_dropped_while_none_is_waiting(identity: ProxyIde
                 with pytest.raises(TimeoutError):
                     client.recv(1)
             proxy.event("connection", nth)
-        assert not proxy.said("notice")
+        assert not proxy.events_of("notice")
 
 
 def test_a_slow_handshake_continues_while_there_is_room(identity: ProxyIdentity) -> None:

@@ -73,7 +73,7 @@ def test_a_sufficient_limit_of_open_files_is_not_reported(identity: ProxyIdentit
     ) as proxy:
         check_echo(proxy, identity)
         assert proxy.stop() == 0
-        assert not [e for e in proxy.said("notice") if "open files" in e["text"]]
+        assert not [e for e in proxy.events_of("notice") if "open files" in e["text"]]
 
 
 def test_few_descriptors_make_clients_wait_and_fail_none(identity: ProxyIdentity) -> None:

@@ -137,10 +137,10 @@ def test_an_unwritable_file_is_reported_before_anything_starts(
         sock.bind(str(sock_path))
         for path in (sock_path, tmp_path, tmp_path / "no" / "file"):
             assert main([*PROXY, option, str(path)]) == 1
-            told = capsys.readouterr().err
-            assert told.count("\n") == 1
-            assert str(path) in told
-            assert "Traceback" not in told
+            message = capsys.readouterr().err
+            assert message.count("\n") == 1
+            assert str(path) in message
+            assert "Traceback" not in message
 
 
 def test_a_key_log_without_a_reader_blocks_nothing(tmp_path: Path) -> None:
@@ -173,9 +173,9 @@ def test_files_with_secrets_are_readable_by_their_owner_only(
     assert mode_of(path) == 0o600
 
 
-@pytest.mark.parametrize(("mode", "told"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1)])
+@pytest.mark.parametrize(("mode", "notices"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1)])
 def test_an_existing_key_log_readable_by_others_is_reported(
-    mode: int, told: int, identity: ProxyIdentity, tmp_path: Path
+    mode: int, notices: int, identity: ProxyIdentity, tmp_path: Path
 ) -> None:
     keylog = tmp_path / "keys"
     keylog.touch()
@@ -185,8 +185,8 @@ def test_an_existing_key_log_readable_by_others_is_reported(
     with echo_proxy(identity, "--workers", "2", "--keylog", str(keylog)) as proxy:
         use_once(proxy, identity)
         assert proxy.stop() == 0
-        texts = [event["text"] for event in proxy.said("notice") if "key log" in event["text"]]
-    assert texts == [f"the key log {keylog} can be read by others: chmod 600 {keylog}"] * told
+        texts = [event["text"] for event in proxy.events_of("notice") if "key log" in event["text"]]
+    assert texts == [f"the key log {keylog} can be read by others: chmod 600 {keylog}"] * notices
     assert mode_of(keylog) == mode
 
 

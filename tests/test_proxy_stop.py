@@ -139,11 +139,11 @@ def test_a_handshake_that_is_cut_is_logged(identity: ProxyIdentity) -> None:
         assert proxy.wait() == 1
         logged = proxy.event("connection")
     assert (logged["result"], logged["version"]) == ("cut: the proxy had to end at once", None)
-    assert len(proxy.said("connection")) == 1
+    assert len(proxy.events_of("connection")) == 1
 
 
 def _activity(proxy: RunningProxy) -> Event:
-    before = len(proxy.said("stats"))
+    before = len(proxy.events_of("stats"))
     proxy.signal(signal.SIGUSR1)
     return proxy.event("stats", before)
 
@@ -213,7 +213,7 @@ def test_text_format_is_that_of_the_kernel(identity: ProxyIdentity, tmp_path: Pa
     log = tmp_path / "log"
     with echo_proxy(identity, "--stats", "--log", str(log), "--log-format", "text") as proxy:
         assert proxy.stop() == 0
-        lines = [event["text"].rstrip("\n") for event in proxy.said("text")]
+        lines = [event["text"].rstrip("\n") for event in proxy.events_of("text")]
     assert lines[0].startswith(f"ktls-fast proxy: listening on {HOST}:{proxy.port} (TLS), ")
     assert lines[1].startswith("connections of process ")
     assert f"{'TlsTxSw':<32}\t0" in lines

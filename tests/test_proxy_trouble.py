@@ -20,10 +20,10 @@ def test_a_full_disk_loses_log_lines_but_no_connection(identity: ProxyIdentity) 
         for _ in range(5):
             _check_echo(proxy, identity)
         assert proxy.stop() == 0
-        told = [event["text"] for event in proxy.said("notice")]
+        notices = [event["text"] for event in proxy.events_of("notice")]
         assert proxy.event("stats")["failed"] == 0
     # If the last connection is still open at the stop, the log says so, too.
-    assert [text for text in told if not text.startswith("stopping")] == [
+    assert [text for text in notices if not text.startswith("stopping")] == [
         "cannot write the log /dev/full: no space left on device;"
         " connections continue, and lost lines are counted",
         "5 lines of the log /dev/full were lost",

@@ -95,10 +95,10 @@ def test_a_wrong_backend_is_found_and_reported_as_a_scenario(
 ) -> None:
     monkeypatch.setattr(against_kernel_random, "MAX_FOUND", 1)
     assert against_kernel_random.run(PROGRAMS, 3, as_json=True, theirs=wrong) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["seed"] == 3
-    assert told["programs"] <= PROGRAMS
-    (found,) = told["differences"]
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["seed"] == 3
+    assert printed["programs"] <= PROGRAMS
+    (found,) = printed["differences"]
     steps = found["scenario"]["steps"]
     assert sum(not step.get("setup") for step in steps) <= 8
     assert found["number"] == len(steps)
@@ -114,9 +114,9 @@ def test_a_difference_is_reported_with_its_program(
 ) -> None:
     monkeypatch.setattr(against_kernel_random, "MAX_FOUND", 1)
     assert against_kernel_random.run(PROGRAMS, 3, as_json=False, theirs=side_of(Reversed)) == 1
-    *told, scenario, summary = capsys.readouterr().out.splitlines()
-    assert told[0].endswith(": differs")
-    assert any(line.startswith("    engine  ") for line in told)
+    *printed, scenario, summary = capsys.readouterr().out.splitlines()
+    assert printed[0].endswith(": differs")
+    assert any(line.startswith("    engine  ") for line in printed)
     assert json.loads(scenario.removeprefix("  scenario  "))["name"].startswith("random.3.")
     assert summary.endswith(" programs of seed 3: 1 differ")
 

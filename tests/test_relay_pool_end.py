@@ -90,7 +90,7 @@ def test_exception_of_a_callback_goes_to_the_hook(
     relay: ktls_fast.Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: Future[object] = Future()
-    monkeypatch.setattr(sys, "unraisablehook", lambda told: seen.set_result(told.exc_value))
+    monkeypatch.setattr(sys, "unraisablehook", lambda report: seen.set_result(report.exc_value))
 
     def fail(_handle: RelayHandle) -> None:
         msg = "of the callback"

@@ -120,8 +120,8 @@ def test_a_run_is_interrupted_by_a_signal() -> None:
         assert child.stdout
         child.stdout.readline()
         child.send_signal(signal.SIGINT)
-        _, told = child.communicate(timeout=30)
-    assert b"KeyboardInterrupt" in told
+        _, errors = child.communicate(timeout=30)
+    assert b"KeyboardInterrupt" in errors
 
 
 @pytest.mark.parametrize("option", ["--plot", "--pcap", "--trace"])

@@ -1085,8 +1085,8 @@ class Connection:
         :param received: bytes that were already read from ``sock`` after the handshake.
         :param rekey_bytes: see :class:`ServerConfig`, also for the remaining parameters.
         :raises KtlsError: EINVAL if the secrets have different suites, or if both directions have
-            the same secret or one of them is up to three key updates older than the other. ``sock`` is
-            then not taken.
+            the same secret or one of them is up to three key updates older than the other.
+            ``sock`` is then not taken.
         """
 
     @property

@@ -57,7 +57,7 @@ class _MovedModuleFinder:
     """A meta path finder for modules that have moved."""
 
     def find_spec(self, name: str, _path: object, _target: object = None) -> "ModuleSpec | None":
-        """Return a spec that loads the module by its new name; None if ``name`` is not an old name."""
+        """Return a spec that loads the module by its new name, or None for any other name."""
         new = _new_name(name)
         if new is None:
             return None

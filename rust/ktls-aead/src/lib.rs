@@ -16,19 +16,20 @@ use ktls_core::suite::{AeadAlgorithm, Hash};
 pub use crate::select::AesGcmPreference;
 use crate::select::implementation_of;
 
-/// The provider that everything above uses. It serves AES-GCM as the environment variable
-/// `KTLS_FAST_AEAD` says.
+/// The provider that all other crates use. The environment variable `KTLS_FAST_AEAD` decides which
+/// implementation of AES-GCM it uses.
 pub static PROVIDER: Aead = Aead { preference: None };
 
-/// Every AEAD and hash of the kernel's table of ciphers, each by the implementation chosen for it.
+/// Every AEAD and hash of the kernel's table of ciphers, each in its chosen implementation.
 #[derive(Debug)]
 pub struct Aead {
-    /// `None`: the environment variable decides.
+    /// `None` if the environment variable decides.
     preference: Option<AesGcmPreference>,
 }
 
 impl Aead {
-    /// Returns a provider that serves AES-GCM as `preference` says, whatever the environment says.
+    /// Returns a provider that implements AES-GCM according to `preference`. The environment
+    /// variable is ignored.
     #[must_use]
     pub const fn with(preference: AesGcmPreference) -> Self {
         Self {

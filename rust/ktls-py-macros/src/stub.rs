@@ -315,7 +315,7 @@ def last() -> None:
     }
 
     #[test]
-    fn the_first_overload_counts() {
+    fn the_first_overload_is_used() {
         let stub = Stub::parse(STUB);
         let stat = stub.get("stat").expect("is there");
         assert_eq!(stat.doc, "Stat.");

@@ -122,8 +122,8 @@ impl SharedNumbers {
 impl Drop for SharedNumbers {
     fn drop(&mut self) {
         let size = self.count * size_of::<AtomicU64>();
-        // SAFETY: the mapping of `new`, of the same size; nobody borrows from it any more. It
-        // cannot fail for such a one.
+        // SAFETY: the mapping of `new`, of the same size; no borrow of it is left. It cannot fail
+        // for such a one.
         let _unmapped = unsafe { munmap(self.start.as_ptr().cast(), size) };
     }
 }
@@ -259,7 +259,7 @@ pub(crate) fn take_fd(socket: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
     if fd < 0 {
         return Err(PyValueError::new_err("the socket is closed"));
     }
-    // SAFETY: `detach` has just given up the open descriptor: nobody else owns it.
+    // SAFETY: `detach` has just given up the open descriptor: it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

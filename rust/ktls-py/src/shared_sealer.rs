@@ -60,8 +60,8 @@ impl SharedSealer {
     /// Returns the sealer for reading its state only, which does not claim it for this process.
     ///
     /// # Errors
-    /// Returns EBUSY if the lock may be a copy that nobody will release: in a child that was forked
-    /// during a call, or without the hooks of `fork`.
+    /// Returns EBUSY if the lock may be a copy that will never be released: in a child that was
+    /// forked during a call, or without the hooks of `fork`.
     pub(crate) fn for_reading(&self) -> Result<&Mutex<Sealer>, NetError> {
         self.owner.check_reachable()?;
         Ok(&self.inner)

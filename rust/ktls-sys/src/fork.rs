@@ -1,4 +1,5 @@
-//! Numbers by which a process notices that it was made by a fork, whatever called `fork` and how.
+//! Numbers by which a process notices that it was created by a fork, no matter which code called
+//! `fork`.
 
 #![expect(
     unsafe_code,
@@ -111,7 +112,7 @@ mod tests {
 
     // One test, because the numbers are shared by the process.
     #[test]
-    fn each_way_alone_wipes_the_numbers_of_a_child_and_no_others() {
+    fn each_method_alone_wipes_the_numbers_of_a_child_and_no_others() {
         FORK_NUMBERS.first.store(7, Ordering::SeqCst);
         assert_eq!(in_child(by_a_system_call), 7, "nothing zeroes it yet");
         FORK_NUMBERS.wipe_on_fork().expect("Linux 4.14 or newer");

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_peer_has_read_is_acknowledged() {
+    fn bytes_that_the_peer_has_read_are_acknowledged() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let mut near = TcpStream::connect(address).expect("a connection");

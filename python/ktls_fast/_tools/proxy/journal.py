@@ -30,7 +30,7 @@ __all__ = [
 NoticeEvent = Literal["start", "notice"]
 
 TRUNCATED = "ended without close_notify"
-"""Result of a connection without close_notify. It is not a failure, since many programs end like this."""
+"""Result of a connection without close_notify. It is not a failure, as many programs end so."""
 
 CUT = "cut: the proxy had to end at once"
 

@@ -1,5 +1,5 @@
-//! Keystream of the tails of a few records, encrypted together: whatever record the blocks belong
-//! to, they fill the pipeline of the AES unit.
+//! Keystream of the tails of a few records, encrypted together: blocks of all records fill the
+//! pipeline of the AES unit.
 
 use std::mem::MaybeUninit;
 

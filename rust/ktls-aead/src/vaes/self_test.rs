@@ -170,7 +170,8 @@ const LENGTHS: [usize; 30] = [
 ];
 /// Lengths of records that go through the lanes.
 const ALIKE: [usize; 7] = [0, 1, 15, 16, 17, 64, 511];
-/// How many records are sealed together: no multiple of the lanes, whatever the vector's width.
+/// The number of records that are sealed together: not a multiple of the lanes for any width of the
+/// vectors.
 const RECORDS: usize = 11;
 /// Which of them is forged.
 const FORGED: usize = 5;

@@ -22,7 +22,7 @@ fn fastest_gcm(features: &[&str]) -> &'static str {
 }
 
 #[test]
-fn every_cipher_has_the_implementation_that_was_chosen_for_it() {
+fn every_cipher_has_its_chosen_implementation() {
     for cipher in &CIPHERS {
         let want = match cipher.algorithm {
             AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm => fastest_gcm(&cpu_features()),
@@ -35,7 +35,7 @@ fn every_cipher_has_the_implementation_that_was_chosen_for_it() {
 }
 
 #[test]
-fn aws_lc_serves_aes_gcm_where_it_is_preferred() {
+fn aws_lc_serves_aes_gcm_if_it_is_preferred() {
     for algorithm in GCM {
         let provider = Aead::with(AesGcmPreference::AwsLc);
         assert_eq!(provider.implementation(algorithm), Some("aws-lc"));
@@ -63,7 +63,7 @@ fn vaes_is_used_or_the_refusal_names_what_the_cpu_lacks() {
 
 /// Runs in a process of its own for each value, since the variable is read once per process.
 #[test]
-#[ignore = "run by the_environment_chooses, which sets KTLS_FAST_AEAD"]
+#[ignore = "run by the_environment_variable_chooses_the_implementation, which sets KTLS_FAST_AEAD"]
 fn chosen_by_the_environment() {
     let value = std::env::var("KTLS_FAST_AEAD").unwrap();
     let auto = fastest_gcm(&cpu_features());
@@ -90,7 +90,7 @@ fn chosen_by_the_environment() {
 }
 
 #[test]
-fn the_environment_chooses() {
+fn the_environment_variable_chooses_the_implementation() {
     for value in ["aws-lc", "auto", "", "aws_lc", "AUTO"] {
         let test = ["choice::chosen_by_the_environment", "--exact", "--ignored"];
         let run = Command::new(std::env::current_exe().unwrap())

@@ -26,7 +26,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn sha256_is_that_of_rfc_5869() {
+fn sha256_matches_rfc_5869() {
     assert_eq!(
         hex(&expand(Hash::Sha256, &PRK, 42).unwrap()),
         "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
@@ -34,7 +34,7 @@ fn sha256_is_that_of_rfc_5869() {
 }
 
 #[test]
-fn sm3_and_sha384_are_those_of_openssl() {
+fn sm3_and_sha384_match_openssl() {
     assert_eq!(
         hex(&expand(Hash::Sm3, &PRK, 42).unwrap()),
         "d278de218f1d74a25ddc0d839acd843a7d9f7d5d8b16583172f2a9d78fe19e19fea9b6996aa5912c4a50"

@@ -192,7 +192,7 @@ fn additional_data_has_a_limit() {
 
 #[test]
 #[should_panic(expected = "out is as long as the ciphertext")]
-fn a_job_whose_lengths_do_not_fit_is_a_bug() {
+fn a_job_with_contradictory_lengths_panics() {
     let context = Context::counted(cipher("SM4_CCM"));
     let sealed = context.seal(&counted(20), None);
     let _ = context.open_into(&sealed, &mut [0; 20 + TAG_LEN]);

@@ -144,7 +144,7 @@ fn capsule<'py>(
     pointer: NonNull<c_void>,
     name: &'static CStr,
 ) -> PyResult<Bound<'py, PyCapsule>> {
-    // SAFETY: the pointer is to a static table or to a function: both live as long as the process,
+    // SAFETY: the pointer is to a static table or to a function: both exist as long as the process,
     // and have the C type that `name` states.
     unsafe { PyCapsule::new_with_pointer(py, pointer, name) }
 }

@@ -1,4 +1,4 @@
-//! The deprecated keyword `backend` of `KtlsSocket`, which goes with 0.3.
+//! The deprecated keyword `backend` of `KtlsSocket`, which is to be removed in 0.3.
 
 use ktls_py_macros::from_stub;
 use pyo3::exceptions::PyTypeError;
@@ -16,7 +16,7 @@ pub(crate) fn answer_backend_keyword(py: Python<'_>, function: Py<PyAny>) {
     let _known = ANSWER.set(py, function);
 }
 
-/// Returns what the registered function makes of the arguments of `KtlsSocket`.
+/// Returns the result of the registered function for the arguments of `KtlsSocket`.
 pub(super) fn call<'py>(
     sock: &Bound<'py, PyAny>,
     backend: &str,

@@ -150,7 +150,7 @@ impl RxModelState {
     fn check_device(&self, policy: InstallPolicy) -> Result<(), String> {
         match self.device {
             Some(key) if self.paused && policy == InstallPolicy::V17 => {
-                Err(format!("the device has key {key} behind its KeyUpdate"))
+                Err(format!("the device has key {key} after its KeyUpdate"))
             }
             Some(_) | None => Ok(()),
         }

@@ -13,7 +13,7 @@ impl Receiver {
     }
 
     /// Returns a receiver that has read a KeyUpdate, with an unread record after it.
-    fn with_a_record_behind_the_key_update() -> Self {
+    fn with_a_record_after_the_key_update() -> Self {
         let mut receiver = Self::new(InstallPolicy::V17);
         receiver.arrives(0, 0, 22, KEY_UPDATE);
         assert_eq!(receiver.receive().unwrap(), KEY_UPDATE);
@@ -121,7 +121,7 @@ fn the_next_key_is_installed_at_once_if_nothing_is_queued() {
 /// R-RX-1, V-RX-4, V-RX-5, V-RX-7.
 #[test]
 fn the_first_record_after_the_boundary_installs_the_key() {
-    let mut receiver = Receiver::with_a_record_behind_the_key_update();
+    let mut receiver = Receiver::with_a_record_after_the_key_update();
     receiver.rekey(1);
     let boundary = receiver.offset;
     assert_eq!(receiver.counted(Counter::TlsCurrRxRekey), 1);
@@ -154,7 +154,7 @@ fn a_refused_receiver_is_offloaded_again_with_a_later_key() {
 /// V-RX-6.
 #[test]
 fn a_pending_key_counts_as_ok_if_replaced_and_as_aborted_if_closed() {
-    let mut receiver = Receiver::with_a_record_behind_the_key_update();
+    let mut receiver = Receiver::with_a_record_after_the_key_update();
     receiver.rekey(9);
     receiver.rekey(1);
     assert_eq!(receiver.counted(Counter::TlsRxRekeyOk), 1);

@@ -112,7 +112,7 @@ fn records_of_one_length_share_their_ghash_frame_and_nothing_else() {
 
 /// The lanes of every engine; this test runs under Miri too.
 #[test]
-fn records_that_are_alike_are_sealed_as_the_standard_says() {
+fn alike_records_are_sealed_according_to_the_standard() {
     let mut random = Random(9);
     let (lens, count): (&[usize], _) = if cfg!(miri) {
         (&[0, 20, 65], 5)
@@ -138,7 +138,7 @@ fn records_that_are_alike_are_sealed_as_the_standard_says() {
 /// Records that differ in one property must not go through the lanes together.
 #[test]
 #[cfg_attr(miri, ignore = "calls aws-lc")]
-fn records_that_are_almost_alike_are_kept_apart() {
+fn records_that_differ_in_one_property_are_sealed_separately() {
     let mut random = Random(10);
     let key = random.bytes(16);
     let theirs = by_aws_lc(&key);
@@ -182,7 +182,7 @@ fn the_block_counter_carries() {
 
 /// The models of both widths and the vector units; the latter run under Miri too.
 #[test]
-fn every_engine_seals_as_the_standard_says() {
+fn every_engine_seals_according_to_the_standard() {
     let mut random = Random(6);
     let lens: &[usize] = if cfg!(miri) {
         &[0, 1, 31, 65, 300, 1030]
@@ -245,7 +245,7 @@ fn every_flipped_bit_of_a_short_record_is_refused() {
 }
 
 #[test]
-fn a_bad_record_ends_a_batch_and_it_and_the_rest_leave_no_plaintext() {
+fn a_bad_record_ends_a_batch_and_no_plaintext_is_left_from_it_on() {
     let mut random = Random(8);
     let key = random.bytes(16);
     let (count, most) = if cfg!(miri) { (4, 40) } else { (21, 700) };

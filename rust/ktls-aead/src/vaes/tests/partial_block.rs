@@ -43,7 +43,7 @@ fn the_start_of_a_block_is_kept() {
 }
 
 #[test]
-fn the_start_of_a_block_is_stored_and_nothing_behind_it() {
+fn the_start_of_a_block_is_stored_and_nothing_after_it() {
     let bytes: [u8; 16] = counting();
     for len in 0..=16 {
         let mut to = [0xa5; 16];
@@ -54,7 +54,7 @@ fn the_start_of_a_block_is_stored_and_nothing_behind_it() {
 }
 
 #[test]
-fn one_byte_is_put_in_its_place() {
+fn one_byte_is_moved_to_its_place() {
     for at in 0..16 {
         let mut want = [0; 16];
         want[at] = 23;
