@@ -2,7 +2,7 @@
 
 use ktls_aead::{Aead, AesGcmPreference};
 use ktls_core::record::{BatchEnd, Framing, OpenPart, OpenedRecord, SealPart};
-use ktls_core::suite::{Cipher, KeyLimits};
+use ktls_core::suite::KeyLimits;
 use ktls_core::wire::{TLS12, TLS13};
 use ktls_core::{CryptoInfo, Error, Opener, Sealer};
 use proptest::collection::vec;
@@ -76,8 +76,8 @@ fn opened(
     room: usize,
     parts: Option<usize>,
 ) -> Outcome {
-    let framing = Framing::rfc(Cipher::by_type(GCM).unwrap(), version);
-    let mut opener = Opener::with_framing(info(version, first), provider, framing).unwrap();
+    let info = info(version, first);
+    let mut opener = Opener::with_framing(info, provider, Framing::rfc).unwrap();
     let (mut out, mut found) = (vec![0xa5; room], Vec::new());
     let push = |one| found.push(one);
     let end = match parts {

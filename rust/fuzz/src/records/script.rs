@@ -105,11 +105,11 @@ impl ScriptSetup {
         .expect("the lengths are those of the cipher")
     }
 
-    pub(super) fn framing(&self) -> Framing {
+    pub(super) fn framing(&self) -> fn(&Cipher, u16) -> Framing {
         if self.kernel {
-            Framing::kernel(self.cipher, self.version)
+            Framing::kernel
         } else {
-            Framing::rfc(self.cipher, self.version)
+            Framing::rfc
         }
     }
 }

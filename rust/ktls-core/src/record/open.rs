@@ -11,6 +11,7 @@ use crate::key::{InnerPlaintext, RecSeq, TrafficKey};
 use crate::record::past::PastKeys;
 use crate::record::{Framing, WireRecord};
 use crate::rekey::{KeyUpdateScanner, RxRekey, RxRekeyEvent};
+use crate::suite::Cipher;
 use crate::wire::{ContentType, TLS13};
 
 pub use batch::{BatchEnd, BatchStop, OpenedRecord};
@@ -39,23 +40,23 @@ impl Opener {
     /// # Errors
     /// [`Error::CipherMissing`] if `provider` does not have the cipher.
     pub fn new(info: CryptoInfo, provider: &dyn Provider) -> Result<Self, Error> {
-        let framing = Framing::kernel(info.cipher(), info.version());
-        Self::with_framing(info, provider, framing)
+        Self::with_framing(info, provider, Framing::kernel)
     }
 
-    /// Makes an opener that starts under the key of `info` and deframes by other rules.
+    /// Makes an opener that starts under the key of `info` and deframes by the rules that `framing` returns
+    /// for its cipher and version: [`Framing::kernel`] or [`Framing::rfc`].
     ///
     /// # Errors
     /// Returns the errors of [`Opener::new`].
     pub fn with_framing(
         info: CryptoInfo,
         provider: &dyn Provider,
-        framing: Framing,
+        framing: fn(&Cipher, u16) -> Framing,
     ) -> Result<Self, Error> {
         Ok(Self {
             seq: RecSeq::new(info.rec_seq),
+            framing: framing(info.cipher(), info.version()),
             key: TrafficKey::new(info, provider)?,
-            framing,
             state: RxRekey::Ready,
             scanner: Some(KeyUpdateScanner::default()),
             generation: 0,
@@ -64,14 +65,15 @@ impl Opener {
         })
     }
 
-    /// Starts under `info` for an owner that finds KeyUpdates itself: this opener never pauses.
+    /// Makes an opener for an owner that finds KeyUpdates itself: it never pauses. See
+    /// [`Opener::with_framing`].
     ///
     /// # Errors
-    /// [`Error::CipherMissing`]
+    /// Returns the errors of [`Opener::new`].
     pub(crate) fn without_scanner(
         info: CryptoInfo,
         provider: &dyn Provider,
-        framing: Framing,
+        framing: fn(&Cipher, u16) -> Framing,
     ) -> Result<Self, Error> {
         Ok(Self {
             scanner: None,
@@ -123,14 +125,27 @@ impl Opener {
     pub fn open(&mut self, record: &[u8], out: &mut [u8]) -> Result<InnerPlaintext, Error> {
         self.check_ready()?;
         match self.framing.deframe(record)? {
-            Some(one) if one.rest().is_empty() => self.open_record(one, out),
+            Some(one) if one.rest().is_empty() => self.open_next(one, out),
             Some(_) | None => Err(Error::NotOneRecord { len: record.len() }),
         }
     }
 
-    /// Opens a deframed record, its plaintext at the start of `out`, and pauses if it ends a KeyUpdate.
-    #[inline]
-    fn open_record(
+    /// Opens a record that the rules of this opener have deframed, its plaintext at the start of `out`.
+    ///
+    /// # Errors
+    /// [`Error::KeyExpired`] while paused. Also returns the errors of [`TrafficKey::open_record`].
+    pub(crate) fn open_record(
+        &mut self,
+        record: WireRecord<'_>,
+        out: &mut [u8],
+    ) -> Result<InnerPlaintext, Error> {
+        self.check_ready()?;
+        self.open_next(record, out)
+    }
+
+    /// Opens the next record, and pauses if it ends a KeyUpdate.
+    #[inline(always)]
+    fn open_next(
         &mut self,
         record: WireRecord<'_>,
         out: &mut [u8],
@@ -152,7 +167,9 @@ impl Opener {
         Ok(inner)
     }
 
-    /// Opens a record whose inner plaintext does not fit `out`, although its plaintext may.
+    /// Opens a record whose inner plaintext does not fit `out`, although its plaintext may. Out of line, since
+    /// few records are opened so.
+    #[cold]
     fn open_apart(
         &mut self,
         number: u64,
@@ -225,14 +242,6 @@ impl Opener {
     #[must_use]
     pub const fn framing(&self) -> &Framing {
         &self.framing
-    }
-
-    /// Bytes of inner plaintext in a record of `record_len` bytes.
-    ///
-    /// # Errors
-    /// [`Error::RecordTooShort`]
-    pub fn inner_len(&self, record_len: usize) -> Result<usize, Error> {
-        self.key.inner_len(record_len)
     }
 
     /// Returns the protocol version: 0x0303 or 0x0304.

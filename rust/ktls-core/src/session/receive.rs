@@ -6,13 +6,14 @@
 //! two kinds of output, each by its own call: [`SessionReceiver::read`] delivers application data, and
 //! [`SessionReceiver::poll`] returns the [`SessionEvent`]s on which the sending half has to act.
 //!
-//! **How a record goes through.** [`Framing`] finds its end in `wire`. When several records are there and
-//! the cipher gains by it, they are opened together in the caller's buffer (`open_data_records`). Any other
-//! record is opened alone (`open_next_record`): in the caller's buffer if its inner plaintext fits there,
-//! with type and padding; otherwise in `rest`, from which this read and the next ones copy. A read that has
-//! data already leaves such a record sealed for the next read, which may have a larger buffer. The opened
-//! record is checked (`accept_record`: RFC 8446 §5.1 on what may interrupt a message, §5.4 on its length),
-//! and data, handshake fragments and alerts go their ways from there.
+//! **How a record goes through.** `open_next` handles the record at the head of `wire`. [`Framing`] finds
+//! its end and judges its header, once: the token that it returns is passed on. If several records are there
+//! and opening them together takes less time, they are opened into the caller's buffer as one group. Any
+//! other record is opened alone: into the caller's buffer if its inner plaintext fits there, with type and
+//! padding; otherwise into `rest`, from which this read and the next ones copy. A read that has data already
+//! leaves such a record sealed for the next read, which may have a larger buffer. The opened record is
+//! checked (`accept_record`: RFC 8446 §5.1 on what may interrupt a message, §5.4 on its length), and data,
+//! handshake fragments and alerts go their ways from there.
 //!
 //! **KeyUpdates.** The [`HandshakeAssembler`] alone decides what is a KeyUpdate: it has to put every message
 //! together anyway, also one that is cut over records, and it knows what to refuse. The opener therefore has
@@ -125,11 +126,10 @@ impl SessionReceiver {
         setting: &SessionSettings,
         received: &[u8],
     ) -> Result<Self, Error> {
-        let framing = Framing::rfc(info.cipher(), info.version());
         let mut wire = Fifo::default();
         wire.push(received);
         let messages = HandshakeAssembler::new(info.version(), keys.is_client());
-        let opener = Opener::without_scanner(info, setting.provider, framing)?;
+        let opener = Opener::without_scanner(info, setting.provider, Framing::rfc)?;
         setting.stats.add(Counter::TlsRxSw);
         setting.stats.add(Counter::TlsCurrRxSw);
         Ok(Self {

@@ -183,7 +183,7 @@ impl Opener {
         batch: &mut OpenBatch<'_, F>,
     ) {
         let (_, out, progress) = batch.split();
-        match self.open_record(record, out) {
+        match self.open_next(record, out) {
             Ok(inner) => {
                 progress.add(record.wire_len(), inner);
                 progress.end.stop = self.paused().then_some(BatchStop::KeyUpdate);
@@ -193,23 +193,23 @@ impl Opener {
         }
     }
 
-    /// Opens several records of application data at the start of `wire` together, if that takes less time
-    /// than one by one, their plaintexts packed into `out`.
+    /// Opens `first` and the records behind it together, their plaintexts packed into `out`, if they are
+    /// application data and this takes less time than one by one. Opens nothing while paused.
     ///
     /// Ends before a record that is anything else, or bad, or has more than `longest` bytes of inner
     /// plaintext, or does not fit: no number is spent for it, and nothing of it is in `out`.
     pub(crate) fn open_data(
         &mut self,
-        wire: &[u8],
+        first: WireRecord<'_>,
         out: &mut [u8],
         longest: usize,
         size: &mut GroupSize,
     ) -> OpenedData {
         let mut spans = [RecordSpan::default(); MAX_GROUP];
-        let Some(group) = (match (self.check_ready(), self.framing.deframe(wire)) {
-            (Ok(()), Ok(Some(first))) => self.group_opener().open(first, out, &mut spans, size),
-            _ => None,
-        }) else {
+        if self.check_ready().is_err() {
+            return OpenedData::default();
+        }
+        let Some(group) = self.group_opener().open(first, out, &mut spans, size) else {
             return OpenedData::default();
         };
         let mut progress = BatchProgress::new(|_| {});

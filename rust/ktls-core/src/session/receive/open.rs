@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{ReceiverState, SessionReceiver};
 use crate::error::Error;
+use crate::fifo::Fifo;
 use crate::key::InnerPlaintext;
 use crate::record::OpenedData;
 use crate::stats::Counter;
@@ -26,6 +27,16 @@ enum OpenInto<'a> {
     Rest,
 }
 
+impl OpenInto<'_> {
+    /// Returns the plaintext of the record `inner`, which lies here or in the free space of `rest`.
+    fn plaintext<'p>(&'p mut self, inner: InnerPlaintext, rest: &'p mut Fifo) -> &'p mut [u8] {
+        match self {
+            Self::Caller(out) => &mut out[..inner.len],
+            Self::Rest => rest.space(inner.len),
+        }
+    }
+}
+
 impl SessionReceiver {
     /// Opens records until something stops it; returns how many bytes of data it put into `out`.
     ///
@@ -34,11 +45,7 @@ impl SessionReceiver {
     pub(super) fn open_records(&mut self, out: &mut [u8], now: Duration) -> usize {
         let mut written = 0;
         while self.opens_records() {
-            let opened = match self.open_data_records(&mut out[written..], now) {
-                Some(count) => Ok(NextRecordOutcome::Opened(count)),
-                None => self.open_next_record(out, written, now),
-            };
-            match opened {
+            match self.open_next(out, written, now) {
                 Ok(NextRecordOutcome::Opened(count)) => written += count,
                 Ok(NextRecordOutcome::Left) => break,
                 Err(error) => self.fail(error),
@@ -51,56 +58,62 @@ impl SessionReceiver {
         self.rest.is_empty() && self.event.is_none() && self.state == ReceiverState::Open
     }
 
-    /// Opens several records of application data at the head together; None if that gains nothing here.
-    ///
-    /// It ends before a record that is anything else, which is left to `open_next_record`.
-    fn open_data_records(&mut self, out: &mut [u8], now: Duration) -> Option<usize> {
-        if !self.messages.at_boundary() {
-            return None;
-        }
-        let longest = self.longest_inner();
-        let OpenedData {
-            records,
-            consumed,
-            written,
-        } = self
-            .opener
-            .open_data(self.wire.bytes(), out, longest, &mut self.group_size);
-        self.wire.consume(consumed);
-        self.records += records;
-        self.storm.note_data(written, now);
-        self.data += written as u64;
-        (records > 0).then_some(written)
-    }
-
-    /// Opens the record at the head behind the first `written` bytes of `out`, or into `rest`.
-    fn open_next_record(
+    /// Opens the record at the head behind the first `written` bytes of `out`, or into `rest`. Records of
+    /// application data are opened together if that takes less time.
+    fn open_next(
         &mut self,
         out: &mut [u8],
         written: usize,
         now: Duration,
     ) -> Result<NextRecordOutcome, Error> {
-        let Some(frame) = self.opener.framing().deframe(self.wire.bytes())? else {
+        let Some(record) = self.opener.framing().deframe(self.wire.bytes())? else {
             return Ok(NextRecordOutcome::Left);
         };
-        let (inner_len, record) = (frame.inner_len(), frame.bytes());
-        let len = record.len();
         let out = &mut out[written..];
-        let count = if inner_len <= out.len() {
-            let inner = self.opener.open(record, out)?;
-            self.accept_record(inner, OpenInto::Caller(&mut *out), now)
-                // Nothing of a record that is refused reaches the caller.
-                .inspect_err(|_| wipe(&mut out[..inner.len]))?
-        } else if written > 0 {
+        if self.messages.at_boundary() {
+            let (longest, opener) = (self.longest_inner(), &mut self.opener);
+            let data = opener.open_data(record, out, longest, &mut self.group_size);
+            if data.records > 0 {
+                return Ok(self.take_data(data, now));
+            }
+        }
+        let wire_len = record.wire_len();
+        if record.inner_len() <= out.len() {
+            let inner = self.opener.open_record(record, out)?;
+            return self.take_record(wire_len, inner, OpenInto::Caller(out), now);
+        }
+        if written > 0 {
             return Ok(NextRecordOutcome::Left);
-        } else {
-            let inner = self.opener.open(record, self.rest.space(inner_len))?;
-            self.accept_record(inner, OpenInto::Rest, now)
-                .inspect_err(|_| wipe(self.rest.space(inner.len)))?
-        };
+        }
+        let rest = self.rest.space(record.inner_len());
+        let inner = self.opener.open_record(record, rest)?;
+        self.take_record(wire_len, inner, OpenInto::Rest, now)
+    }
+
+    /// Takes records of application data off the wire, which were opened together.
+    fn take_data(&mut self, data: OpenedData, now: Duration) -> NextRecordOutcome {
+        self.wire.consume(data.consumed);
+        self.records += data.records;
+        self.storm.note_data(data.written, now);
+        self.data += data.written as u64;
+        NextRecordOutcome::Opened(data.written)
+    }
+
+    /// Takes an opened record of `wire_len` bytes off the wire, and acts on it.
+    fn take_record(
+        &mut self,
+        wire_len: usize,
+        inner: InnerPlaintext,
+        mut place: OpenInto<'_>,
+        now: Duration,
+    ) -> Result<NextRecordOutcome, Error> {
+        let count = self
+            .accept_record(inner, &mut place, now)
+            // Nothing of a record that is refused reaches the caller.
+            .inspect_err(|_| wipe(place.plaintext(inner, &mut self.rest)))?;
         // A record that ends the stream stays, so that it counts as pending until the end is told.
         if self.state == ReceiverState::Open {
-            self.wire.consume(len);
+            self.wire.consume(wire_len);
         }
         Ok(NextRecordOutcome::Opened(count))
     }
@@ -110,7 +123,7 @@ impl SessionReceiver {
     fn accept_record(
         &mut self,
         inner: InnerPlaintext,
-        place: OpenInto<'_>,
+        place: &mut OpenInto<'_>,
         now: Duration,
     ) -> Result<usize, Error> {
         self.records += 1;
@@ -130,10 +143,7 @@ impl SessionReceiver {
             });
         }
         // Copied, since it is short and rare, and no caller's buffer may keep a ticket.
-        let message = match place {
-            OpenInto::Caller(out) => take_out(&mut out[..inner.len]),
-            OpenInto::Rest => take_out(self.rest.space(inner.len)),
-        };
+        let message = take_out(place.plaintext(inner, &mut self.rest));
         self.act_on_control(record_type, &message, now)?;
         Ok(0)
     }
