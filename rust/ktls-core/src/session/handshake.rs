@@ -6,7 +6,9 @@
 use crate::error::Error;
 use crate::rekey::Reply;
 use crate::wiped::WipedBytes;
-use crate::wire::{KEY_UPDATE, NEW_SESSION_TICKET, TLS13};
+use crate::wire::{
+    CLIENT_HELLO, HELLO_REQUEST, KEY_UPDATE, MESSAGE_HEADER_LEN, NEW_SESSION_TICKET, TLS13,
+};
 
 /// Puts handshake messages together from the plaintexts of records.
 #[derive(Debug)]
@@ -33,12 +35,8 @@ pub(super) enum HandshakeMessage<'a> {
     Renegotiation,
 }
 
-/// Bytes of the type and the length in front of a body.
-const HEAD: usize = 4;
 /// The longest body: a ticket of 2^16 bytes with all its fields.
 const MAX_MESSAGE: usize = (1 << 16) + 1024;
-const HELLO_REQUEST: u8 = 0;
-const CLIENT_HELLO: u8 = 1;
 
 impl HandshakeAssembler {
     pub(super) fn new(version: u16, is_client: bool) -> Self {
@@ -103,7 +101,7 @@ impl HandshakeRules {
         if !self.allows(message_type) {
             return Err(Error::UnexpectedMessage { message_type });
         }
-        let Some((&[_, a, b, c], rest)) = bytes.split_first_chunk::<HEAD>() else {
+        let Some((&[_, a, b, c], rest)) = bytes.split_first_chunk::<MESSAGE_HEADER_LEN>() else {
             return Ok(None);
         };
         let len = u32::from_be_bytes([0, a, b, c]) as usize;

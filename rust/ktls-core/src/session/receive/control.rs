@@ -7,10 +7,7 @@ use crate::crypto_info::Direction;
 use crate::error::{Alert, Error};
 use crate::session::handshake::HandshakeMessage;
 use crate::stats::Counter;
-use crate::wire::{ContentType, TLS13};
-
-/// `AlertLevel.warning`, RFC 5246 §7.2.
-const WARNING: u8 = 1;
+use crate::wire::{ALERT_WARNING, ContentType, TLS13};
 
 impl SessionReceiver {
     /// Acts on the plaintext of one record. What is to be told about it shows in `event` or `state`.
@@ -64,7 +61,7 @@ impl SessionReceiver {
         let &[level, code] = message else {
             return Err(Error::BadAlertLength { len: message.len() });
         };
-        let warning_in_12 = self.opener.version() != TLS13 && level == WARNING;
+        let warning_in_12 = self.opener.version() != TLS13 && level == ALERT_WARNING;
         match Alert::from_code(code) {
             Some(Alert::CloseNotify) => self.state = ReceiverState::Closed,
             // Announces a close_notify, and asks for nothing (RFC 8446 §6.1).

@@ -3,7 +3,7 @@
 use super::SessionSender;
 use crate::error::{Alert, Error};
 use crate::fifo::Fifo;
-use crate::wire::ContentType;
+use crate::wire::{ALERT_FATAL, ALERT_WARNING, ContentType};
 
 /// How far the sending direction is from its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,11 +25,6 @@ pub enum LastWord {
     Alert(Alert),
 }
 
-/// `AlertLevel.warning`, RFC 5246 §7.2.
-const WARNING: u8 = 1;
-/// `AlertLevel.fatal`.
-const FATAL: u8 = 2;
-
 impl SessionSender {
     /// Seals a close_notify: no more data will come. A second one changes nothing.
     ///
@@ -37,7 +32,10 @@ impl SessionSender {
     /// [`Error::NoRoom`] while too much waits to be sent.
     pub fn close_notify(&mut self) -> Result<(), Error> {
         if self.ending == SendEnding::Open {
-            self.seal(ContentType::ALERT, &[WARNING, Alert::CloseNotify.code()])?;
+            self.seal(
+                ContentType::ALERT,
+                &[ALERT_WARNING, Alert::CloseNotify.code()],
+            )?;
             self.ending = SendEnding::Closed;
         }
         Ok(())
@@ -47,7 +45,7 @@ impl SessionSender {
     pub fn fail(&mut self, alert: Option<Alert>) {
         if let (Some(alert), SendEnding::Open) = (alert, self.ending) {
             // Without room for it the peer is not reading, and would not see it either.
-            let _unsaid = self.seal(ContentType::ALERT, &[FATAL, alert.code()]);
+            let _unsaid = self.seal(ContentType::ALERT, &[ALERT_FATAL, alert.code()]);
         }
         self.ending = SendEnding::Failed;
     }
@@ -68,7 +66,7 @@ impl SessionSender {
         }
         self.seal(
             ContentType::ALERT,
-            &[WARNING, Alert::NoRenegotiation.code()],
+            &[ALERT_WARNING, Alert::NoRenegotiation.code()],
         )
     }
 
