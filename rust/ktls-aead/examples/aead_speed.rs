@@ -166,7 +166,7 @@ impl BenchRecords {
 
 fn seal_together<'a>(many: &dyn Interleaved, mut jobs: impl Iterator<Item = SealJob<'a>>) {
     loop {
-        let mut group = [const { SealJob::none() }; MAX_GROUP];
+        let mut group = [const { SealJob::empty() }; MAX_GROUP];
         let mut count = 0;
         for (place, job) in group.iter_mut().zip(&mut jobs) {
             *place = job;
@@ -181,7 +181,7 @@ fn seal_together<'a>(many: &dyn Interleaved, mut jobs: impl Iterator<Item = Seal
 
 fn open_together<'a>(many: &dyn Interleaved, mut jobs: impl Iterator<Item = InnerJob<'a>>) {
     loop {
-        let mut group = [const { InnerJob::none() }; MAX_GROUP];
+        let mut group = [const { InnerJob::empty() }; MAX_GROUP];
         let mut count = 0;
         for (place, job) in group.iter_mut().zip(&mut jobs) {
             *place = job;

@@ -141,7 +141,7 @@ pub struct SealJob<'a> {
 
 impl SealJob<'_> {
     /// Returns an empty job, to be filled in.
-    pub const fn none() -> Self {
+    pub const fn empty() -> Self {
         Self {
             nonce: [0; 12],
             aad: Aad::NONE,
@@ -169,7 +169,7 @@ pub struct OpenJob<'a> {
 
 impl OpenJob<'_> {
     /// Returns an empty job, to be filled in.
-    pub const fn none() -> Self {
+    pub const fn empty() -> Self {
         Self {
             nonce: [0; 12],
             aad: Aad::NONE,
@@ -192,9 +192,9 @@ pub struct InnerJob<'a> {
 
 impl InnerJob<'_> {
     /// Returns an empty job, to be filled in.
-    pub const fn none() -> Self {
+    pub const fn empty() -> Self {
         Self {
-            job: OpenJob::none(),
+            job: OpenJob::empty(),
             inner_type: None,
         }
     }

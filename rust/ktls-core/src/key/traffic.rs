@@ -130,7 +130,7 @@ impl TrafficKey {
         plaintext: &'a [u8],
         out: &'a mut [u8],
     ) -> SealJob<'a> {
-        let mut job = SealJob::none();
+        let mut job = SealJob::empty();
         self.set_job(&mut job, seq, record_type, plaintext, out);
         job
     }
@@ -241,7 +241,7 @@ impl TrafficKey {
     ) -> Result<&'a [u8], Error> {
         let (need, have) = (record.inner_len(), out.len());
         let out = out.get_mut(..need).ok_or(Error::NoRoom { need, have })?;
-        let mut job = OpenJob::none();
+        let mut job = OpenJob::empty();
         self.set_open_job(&mut job, seq, record.bytes(), out)?;
         self.aead.open(job)?;
         Ok(out)

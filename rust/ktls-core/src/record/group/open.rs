@@ -129,7 +129,7 @@ impl GroupOpener<'_> {
         mut out: &mut [u8],
         spans: &mut [RecordSpan],
     ) -> usize {
-        let mut jobs = [const { InnerJob::none() }; MAX_GROUP];
+        let mut jobs = [const { InnerJob::empty() }; MAX_GROUP];
         let inner_type = (!self.key.is_tls12()).then_some(0);
         let (mut seq, mut count) = (self.next, 0);
         for (job, span) in jobs.iter_mut().zip(&*spans) {

@@ -43,7 +43,7 @@ fn seal_together<'a>(
     mut out: &mut [u8],
     mut done: impl FnMut(Range<usize>),
 ) -> usize {
-    let mut jobs = [const { SealJob::none() }; MAX_GROUP];
+    let mut jobs = [const { SealJob::empty() }; MAX_GROUP];
     let mut at = 0;
     loop {
         let mut free = jobs.iter_mut();
