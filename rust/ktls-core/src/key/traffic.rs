@@ -87,8 +87,8 @@ impl TrafficKey {
         if self.is_tls12() {
             return Err(Error::NoRekeyIn12);
         }
-        check_same("version", self.info.version(), next.version())?;
-        check_same(
+        check_unchanged("version", self.info.version(), next.version())?;
+        check_unchanged(
             "cipher",
             self.info.cipher().cipher_type,
             next.cipher().cipher_type,
@@ -120,18 +120,19 @@ impl TrafficKey {
         }
     }
 
-    /// The cipher under this key, for what is not a whole record.
+    /// Returns the key of the AEAD, for jobs that are not whole records.
     #[must_use]
     pub fn aead(&self) -> &dyn RecordKey {
         &*self.aead
     }
 
+    /// Returns `true` if the key is for TLS 1.2.
     pub(crate) const fn is_tls12(&self) -> bool {
         self.tls12
     }
 }
 
-fn check_same(what: &'static str, installed: u16, given: u16) -> Result<(), Error> {
+fn check_unchanged(what: &'static str, installed: u16, given: u16) -> Result<(), Error> {
     if installed == given {
         return Ok(());
     }

@@ -58,7 +58,7 @@ pub fn seal_framed(key: &TrafficKey, seq: u64, framed: &[u8]) -> Vec<u8> {
 /// XORed with. This works for GCM only, whose ciphertext is that of CTR mode.
 #[must_use]
 pub(crate) fn keystream(key: &TrafficKey, seq: u64, prepend: &[u8], len: usize) -> Vec<u8> {
-    let (nonce, aad) = key.protection(seq, prepend, len);
+    let (nonce, aad) = key.nonce_and_aad(seq, prepend, len);
     let mut out = vec![0; len + TAG_LEN];
     key.aead().seal(SealJob {
         nonce,

@@ -72,20 +72,20 @@ impl TrafficKey {
         let (need, have) = (record.inner_len(), out.len());
         let out = out.get_mut(..need).ok_or(Error::NoRoom { need, have })?;
         let mut job = OpenJob::empty();
-        self.set_open_job(&mut job, seq, record.bytes(), out)?;
+        self.fill_open_job(&mut job, seq, record.bytes(), out)?;
         self.aead.open(job)?;
         Ok(out)
     }
 
     /// Fills in everything that the AEAD needs to open the bytes of `record` into `out`.
     ///
-    /// `job` is written field by field, as in [`TrafficKey::set_job`], which avoids a failed store
+    /// `job` is written field by field, as in [`TrafficKey::fill_seal_job`], which avoids a failed store
     /// forwarding.
     ///
     /// # Errors
     /// [`Error::RecordTooShort`] if `record` is shorter than every record of this key.
     #[inline(always)]
-    pub(crate) fn set_open_job<'a>(
+    pub(crate) fn fill_open_job<'a>(
         &self,
         job: &mut OpenJob<'a>,
         seq: u64,
@@ -98,15 +98,16 @@ impl TrafficKey {
             return Err(self.too_short(record.len()));
         };
         job.tag = tag;
-        (job.nonce, job.aad) = self.protection(seq, head, ciphertext.len());
+        (job.nonce, job.aad) = self.nonce_and_aad(seq, head, ciphertext.len());
         (job.ciphertext, job.out) = (ciphertext, out);
         Ok(())
     }
 
-    /// Removes type and padding from an inner plaintext (RFC 8446 §5.4).
+    /// Removes type and padding from an inner plaintext (RFC 8446 §5.4). `opaque_type` is the outer content
+    /// type, which is the only one in TLS 1.2.
     ///
     /// # Errors
-    /// [`Error::NoContentType`]
+    /// [`Error::NoContentType`] if the inner plaintext of a TLS 1.3 record is all padding.
     pub fn strip(&self, opaque_type: u8, inner: &[u8]) -> Result<InnerPlaintext, Error> {
         let inner_len = inner.len();
         if self.is_tls12() {

@@ -136,7 +136,7 @@ impl GroupOpener<'_> {
             let (record, rest) = wire.split_at(span.wire_len);
             let (now, later) = mem::take(&mut out).split_at_mut(span.room);
             let Ok(number) = seq.take() else { break };
-            let set = self.key.set_open_job(&mut job.job, number, record, now);
+            let set = self.key.fill_open_job(&mut job.job, number, record, now);
             if set.is_err() {
                 break;
             }

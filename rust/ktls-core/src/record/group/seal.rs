@@ -53,7 +53,7 @@ fn seal_together<'a>(
         {
             let len = piece.plaintext.len() + key.overhead();
             let (record, rest) = mem::take(&mut out).split_at_mut(len);
-            key.set_job(job, seq, piece.record_type, piece.plaintext, record);
+            key.fill_seal_job(job, seq, piece.record_type, piece.plaintext, record);
             done(at..at + len);
             (out, at) = (rest, at + len);
         }
