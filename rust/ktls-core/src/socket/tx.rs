@@ -15,6 +15,7 @@ use crate::socket::{CallFault, SendBuffers, SocketShared, options};
 use crate::wiped::WipedBytes;
 use crate::wire::{ContentType, MAX_PLAINTEXT};
 use egress::Egress;
+use group::GroupSealing;
 
 pub use egress::RecordFramer;
 
@@ -92,7 +93,8 @@ impl SocketTx {
         while source.left > 0 && self.waiting() - self.held() < limit {
             shared.error.check_send()?;
             self.check_limit_of(source, record_type)?;
-            if self.seal_group(source, record_type, more, limit, shared) {
+            let group = self.seal_group(source, record_type, more, limit, shared);
+            if group == GroupSealing::Sealed {
                 continue;
             }
             let room = self.max_payload - self.open.len();

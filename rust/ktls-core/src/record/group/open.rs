@@ -1,6 +1,7 @@
 //! Finding records that may be opened together, and opening them.
 
 use std::mem;
+use std::ops::ControlFlow;
 
 use crate::aead::{InnerJob, Interleaved};
 use crate::key::{RecSeq, TrafficKey};
@@ -35,7 +36,7 @@ impl GroupOpener<'_> {
         self.find(first, out.len(), |span| {
             free[found] = span;
             found += 1;
-            found < free.len()
+            go_on_if(found < free.len())
         });
         let spans = &mut spans[..found];
         if !pays(spans, out.len()) {
@@ -55,22 +56,22 @@ impl GroupOpener<'_> {
         let mut spans = Vec::new();
         self.find(first, room, |span| {
             if spans.try_reserve(1).is_err() {
-                return false;
+                return ControlFlow::Break(());
             }
             spans.push(span);
-            spans.len() < most
+            go_on_if(spans.len() < most)
         });
         spans
     }
 
-    /// Finds whole records from `first` on and calls `found` with each, while it returns `true`. Ends where
-    /// `room` bytes are full, and before a record that does not fit or has a bad header.
+    /// Finds whole records from `first` on and calls `found` with each, until it breaks. Ends where `room`
+    /// bytes are full, and before a record that does not fit or has a bad header.
     #[inline]
     fn find(
         &self,
         first: WireRecord<'_>,
         mut room: usize,
-        mut found: impl FnMut(RecordSpan) -> bool,
+        mut found: impl FnMut(RecordSpan) -> ControlFlow<()>,
     ) {
         let mut record = first;
         while room > 0 {
@@ -84,7 +85,7 @@ impl GroupOpener<'_> {
                 room: text_len,
                 record_type: record.header().opaque_type,
             };
-            if !found(span) {
+            if found(span).is_break() {
                 return;
             }
             match self.framing.deframe(record.rest()) {
@@ -184,6 +185,15 @@ impl GroupOpener<'_> {
     /// Returns the bytes that the content type takes in an inner plaintext.
     pub(crate) fn type_len(&self) -> usize {
         usize::from(!self.key.is_tls12())
+    }
+}
+
+/// Returns [`ControlFlow::Continue`] if `condition` holds.
+fn go_on_if(condition: bool) -> ControlFlow<()> {
+    if condition {
+        ControlFlow::Continue(())
+    } else {
+        ControlFlow::Break(())
     }
 }
 

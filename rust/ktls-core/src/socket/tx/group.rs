@@ -6,9 +6,17 @@ use crate::socket::tx::egress::Egress;
 use crate::socket::tx::{PartialRecord, SocketTx};
 use crate::socket::{SendBuffers, SocketShared};
 
+/// The outcome of sealing the next records together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum GroupSealing {
+    /// At least two records were sealed.
+    Sealed,
+    /// Nothing was sealed: the next record is to be sealed alone.
+    NotSealed,
+}
+
 impl SocketTx {
-    /// Seals the next records if there are several, with the same result as one by one. Returns `true` if
-    /// it did.
+    /// Seals the next records together if there are several, with the same result as one by one.
     ///
     /// The last number ends a send, so its record is left to the caller.
     pub(super) fn seal_group(
@@ -18,19 +26,19 @@ impl SocketTx {
         more: PartialRecord,
         limit: usize,
         shared: &SocketShared,
-    ) -> bool {
+    ) -> GroupSealing {
         if !matches!(self.egress, Egress::Wire)
             || !self.open.is_empty()
             || source.left <= self.max_payload
         {
-            return false;
+            return GroupSealing::NotSealed;
         }
         self.release();
         let Some(keyed) = &mut self.keyed else {
-            return false;
+            return GroupSealing::NotSealed;
         };
         if keyed.key.interleaved().is_none() {
-            return false;
+            return GroupSealing::NotSealed;
         }
         let rest = whole_records(source, more, self.max_payload);
         let overhead = keyed.key.overhead();
@@ -48,7 +56,7 @@ impl SocketTx {
             });
         let count = pieces.len() as u64;
         if count < 2 {
-            return false;
+            return GroupSealing::NotSealed;
         }
         keyed.count_past_limit(count, shared);
         let numbers = keyed.seq..keyed.seq + count;
@@ -57,7 +65,7 @@ impl SocketTx {
         let written = seal_group(&keyed.key, numbers, pieces, out, |_| {});
         self.wire.commit(written);
         source.take(rest.len(), |_| {});
-        true
+        GroupSealing::Sealed
     }
 }
 
