@@ -94,7 +94,7 @@ impl SendControls {
             if control.level != SOL_TLS {
                 continue;
             }
-            match one_type(control, flags) {
+            match set_record_type(control, flags) {
                 Ok(record_type) => found = Some(record_type),
                 Err(error) => {
                     return Self {
@@ -154,7 +154,7 @@ const SCM_TXTIME: i32 = 61;
 const SO_TIMESTAMPING_NEW: i32 = 65;
 const SCM_TS_OPT_ID: i32 = 81;
 
-fn one_type(control: SendControl<'_>, flags: SendFlags) -> Result<u8, Error> {
+fn set_record_type(control: SendControl<'_>, flags: SendFlags) -> Result<u8, Error> {
     if control.kind != SET_RECORD_TYPE {
         return Err(Error::BadControlType {
             cmsg_type: control.kind,
@@ -184,8 +184,8 @@ impl ControlRoom {
     #[must_use]
     pub const fn new(len: usize) -> Self {
         match len {
-            0..HEADER => Self::None,
-            HEADER => Self::Header,
+            0..CMSG_HEADER_LEN => Self::None,
+            CMSG_HEADER_LEN => Self::Header,
             _ => Self::Full,
         }
     }
@@ -193,7 +193,7 @@ impl ControlRoom {
 
 /// `CMSG_LEN(0)`; the type makes it one byte more, and no padding is asked for
 /// (`docs/kernel-rules.md`, S3.3-5).
-const HEADER: usize = 16;
+const CMSG_HEADER_LEN: usize = 16;
 
 /// `MSG_PEEK`
 pub const PEEK: u32 = 0x2;

@@ -50,12 +50,12 @@ impl fmt::Display for CallFault {
 /// The slot: a new fault replaces the old one; a receive and `SO_ERROR` empty it, a send does not.
 ///
 /// The kernel has one for the record layer and TCP. Here TCP has a slot of its own, which nobody sees
-/// change: who has the descriptor moves its error here, and asks [`SockError::outdates_tcp`] whether
+/// change: who has the descriptor moves its error here, and asks [`SockError::take_tcp_outdated`] whether
 /// that error is the older one.
 #[derive(Debug, Default)]
 pub struct SockError {
     slot: Mutex<Option<CallFault>>,
-    outdates_tcp: AtomicBool,
+    tcp_outdated: AtomicBool,
 }
 
 impl SockError {
@@ -72,14 +72,14 @@ impl SockError {
 
     /// What TCP has told up to now is older than the fault in the slot.
     pub fn outdate_tcp(&self) {
-        self.outdates_tcp.store(true, Ordering::Release);
+        self.tcp_outdated.store(true, Ordering::Release);
     }
 
     /// True once after a fault that arose in a call: what TCP holds is to be dropped.
     #[must_use]
-    pub fn outdates_tcp(&self) -> bool {
+    pub fn take_tcp_outdated(&self) -> bool {
         // Most calls only look.
-        self.outdates_tcp.load(Ordering::Acquire) && self.outdates_tcp.swap(false, Ordering::AcqRel)
+        self.tcp_outdated.load(Ordering::Acquire) && self.tcp_outdated.swap(false, Ordering::AcqRel)
     }
 
     /// Looks at the fault.
@@ -144,9 +144,9 @@ mod tests {
     fn a_fault_of_a_call_outdates_tcp_once() {
         let slot = SockError::default();
         slot.set(Error::BadTag);
-        assert!(!slot.outdates_tcp());
+        assert!(!slot.take_tcp_outdated());
         slot.set_in_call(Error::BadTag);
-        assert!(slot.outdates_tcp());
-        assert!(!slot.outdates_tcp());
+        assert!(slot.take_tcp_outdated());
+        assert!(!slot.take_tcp_outdated());
     }
 }

@@ -82,7 +82,7 @@ pub fn traffic_key(
 
 /// True when a refused set of a keyed direction counts as a rekey error: not when it was too short.
 #[must_use]
-pub const fn counts(value: &[u8]) -> bool {
+pub const fn counts_as_rekey(value: &[u8]) -> bool {
     value.len() >= HEAD_LEN
 }
 
@@ -92,13 +92,13 @@ pub const fn counts(value: &[u8]) -> bool {
 /// # Errors
 /// [`Error::BadLength`], [`Error::NoKey`]
 pub fn key_answer(live: Option<CryptoInfo>, len: usize) -> Result<Vec<u8>, Error> {
-    exact_or_more("the room for crypto_info", len, HEAD_LEN)?;
+    check_min_len("the room for crypto_info", len, HEAD_LEN)?;
     let mut answer = live.ok_or(Error::NoKey)?.to_bytes();
     if len == HEAD_LEN {
         answer.truncate(HEAD_LEN);
         return Ok(std::mem::take(&mut *answer));
     }
-    exact("the room for crypto_info", len, answer.len())?;
+    check_exact_len("the room for crypto_info", len, answer.len())?;
     Ok(std::mem::take(&mut *answer))
 }
 
@@ -107,8 +107,8 @@ pub fn key_answer(live: Option<CryptoInfo>, len: usize) -> Result<Vec<u8>, Error
 /// # Errors
 /// [`Error::BadLength`], [`Error::BadOption`]
 pub fn zerocopy(value: &[u8]) -> Result<bool, Error> {
-    exact(ZEROCOPY, value.len(), INT_LEN)?;
-    flag(ZEROCOPY, value)
+    check_exact_len(ZEROCOPY, value.len(), INT_LEN)?;
+    read_flag(ZEROCOPY, value)
 }
 
 /// What `getsockopt(TLS_TX_ZEROCOPY_RO)` gives.
@@ -116,7 +116,7 @@ pub fn zerocopy(value: &[u8]) -> Result<bool, Error> {
 /// # Errors
 /// [`Error::BadLength`]
 pub fn zerocopy_answer(on: bool, len: usize) -> Result<Vec<u8>, Error> {
-    exact(ZEROCOPY, len, INT_LEN)?;
+    check_exact_len(ZEROCOPY, len, INT_LEN)?;
     Ok(u32::from(on).to_ne_bytes().to_vec())
 }
 
@@ -125,9 +125,9 @@ pub fn zerocopy_answer(on: bool, len: usize) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// [`Error::OptionNotNow`], [`Error::BadLength`], [`Error::BadOption`]
 pub fn no_pad(value: &[u8], rx: Option<&TrafficKey>) -> Result<NoPad, Error> {
-    tls13_receiver(rx)?;
-    exact_or_more(NO_PAD, value.len(), INT_LEN)?;
-    let on = flag(NO_PAD, value)?;
+    check_tls13_receiver(rx)?;
+    check_min_len(NO_PAD, value.len(), INT_LEN)?;
+    let on = read_flag(NO_PAD, value)?;
     if let Some(&byte) = value[INT_LEN..].iter().find(|&&byte| byte != 0) {
         return Err(out_of_range(
             "a byte behind TLS_RX_EXPECT_NO_PAD",
@@ -144,8 +144,8 @@ pub fn no_pad(value: &[u8], rx: Option<&TrafficKey>) -> Result<NoPad, Error> {
 /// # Errors
 /// [`Error::OptionNotNow`], [`Error::BadLength`]
 pub fn no_pad_answer(no_pad: NoPad, rx: Option<&TrafficKey>, len: usize) -> Result<Vec<u8>, Error> {
-    tls13_receiver(rx)?;
-    exact_or_more(NO_PAD, len, INT_LEN)?;
+    check_tls13_receiver(rx)?;
+    check_min_len(NO_PAD, len, INT_LEN)?;
     Ok(u32::from(no_pad == NoPad::On).to_ne_bytes().to_vec())
 }
 
@@ -171,7 +171,7 @@ pub fn payload_limit(value: &[u8], version: Option<u16>) -> Result<usize, Error>
 /// # Errors
 /// [`Error::BadLength`]
 pub fn payload_limit_answer(limit: usize, len: usize) -> Result<Vec<u8>, Error> {
-    exact_or_more(MAX_PAYLOAD, len, U16_LEN)?;
+    check_min_len(MAX_PAYLOAD, len, U16_LEN)?;
     // At most 2^14: checked when it was set.
     Ok((limit as u16).to_ne_bytes().to_vec())
 }
@@ -211,14 +211,14 @@ fn difference(a: (u16, u16), b: (u16, u16)) -> Option<(&'static str, u16, u16)> 
     (a.1 != b.1).then_some(("cipher", a.1, b.1))
 }
 
-fn tls13_receiver(rx: Option<&TrafficKey>) -> Result<(), Error> {
+fn check_tls13_receiver(rx: Option<&TrafficKey>) -> Result<(), Error> {
     match rx {
         Some(key) if key.info().version() == TLS13 => Ok(()),
         _ => Err(Error::OptionNotNow { what: NO_PAD }),
     }
 }
 
-fn flag(what: &'static str, value: &[u8]) -> Result<bool, Error> {
+fn read_flag(what: &'static str, value: &[u8]) -> Result<bool, Error> {
     let &[a, b, c, d, ..] = value else {
         return Err(bad_length(what, value.len(), INT_LEN));
     };
@@ -229,7 +229,7 @@ fn flag(what: &'static str, value: &[u8]) -> Result<bool, Error> {
     }
 }
 
-fn exact(what: &'static str, len: usize, want: usize) -> Result<(), Error> {
+fn check_exact_len(what: &'static str, len: usize, want: usize) -> Result<(), Error> {
     if len == want {
         Ok(())
     } else {
@@ -237,7 +237,7 @@ fn exact(what: &'static str, len: usize, want: usize) -> Result<(), Error> {
     }
 }
 
-fn exact_or_more(what: &'static str, len: usize, want: usize) -> Result<(), Error> {
+fn check_min_len(what: &'static str, len: usize, want: usize) -> Result<(), Error> {
     if len >= want {
         Ok(())
     } else {

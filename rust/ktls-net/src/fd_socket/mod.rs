@@ -265,7 +265,7 @@ impl FdSocket {
     /// Drops an older error of TCP, after a call in which a record failed: there is one `sk_err`,
     /// and the last writer wins.
     fn drop_outdated_error(&self, fd: &OwnedFd) {
-        if self.shared.error.outdates_tcp() && tcp_error(fd).is_some() {
+        if self.shared.error.take_tcp_outdated() && tcp_error(fd).is_some() {
             self.tx.set_failed();
         }
     }

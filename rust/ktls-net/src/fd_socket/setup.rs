@@ -143,7 +143,7 @@ impl FdSocket {
         };
         match done {
             Ok(()) => self.count_done(direction, live.is_some()),
-            Err(_) if live.is_some() && options::counts(value) => {
+            Err(_) if live.is_some() && options::counts_as_rekey(value) => {
                 self.shared.stats.add(rekey_error(direction));
             }
             Err(_) => {}

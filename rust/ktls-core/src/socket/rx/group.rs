@@ -69,7 +69,7 @@ impl SocketRx {
         let inner = record.inner;
 
         // Nothing below may fail to keep the record: its number is spent.
-        if self.optimistic() {
+        if self.expects_no_padding() {
             count_retry(inner, shared);
         }
         let key_update = is_key_update(inner, record.plaintext());

@@ -31,7 +31,7 @@ impl SocketRx {
         let inner = match self.open(len, inner_len, place, out) {
             Ok(inner) => inner,
             Err(error) => {
-                if error == Error::NoContentType && self.optimistic() && fits {
+                if error == Error::NoContentType && self.expects_no_padding() && fits {
                     // Zeros to the end are padding that was not to be there.
                     count_padded(shared);
                 }
@@ -54,7 +54,7 @@ impl SocketRx {
         shared: &SocketShared,
     ) -> Result<ReceiveStep, CallFault> {
         // Nothing here may fail to keep the record: its number is spent.
-        if self.optimistic() && self.delivers(inner.inner_len, call, out) {
+        if self.expects_no_padding() && self.delivers(inner.inner_len, call, out) {
             count_retry(inner, shared);
         }
         let plaintext = self.plaintext(inner, place, out);
@@ -239,7 +239,7 @@ impl SocketRx {
 
     /// Returns true if the kernel would open the record at the head straight into the caller's buffer, in the
     /// hope that it is data without padding (`TLS_RX_EXPECT_NO_PAD`).
-    pub(super) fn optimistic(&self) -> bool {
+    pub(super) fn expects_no_padding(&self) -> bool {
         self.no_pad == NoPad::On
             && self.wire.bytes().first() == Some(&ContentType::APPLICATION_DATA.0)
     }
