@@ -1,29 +1,31 @@
-//! What one call asks for: flags and control messages (`docs/kernel-rules.md`, S2.2 and S3.3).
+//! The flags and control messages of one call (`docs/kernel-rules.md`, S2.2 and S3.3).
 
 use crate::error::Error;
 use crate::socket::options::INT_LEN;
 
-/// `SOL_TLS`
+/// The value of `SOL_TLS`.
 pub const SOL_TLS: i32 = 282;
-/// `TLS_SET_RECORD_TYPE`, on send.
+/// The value of `TLS_SET_RECORD_TYPE`, a control message of sends.
 pub const SET_RECORD_TYPE: i32 = 1;
-/// `TLS_GET_RECORD_TYPE`, on receive.
+/// The value of `TLS_GET_RECORD_TYPE`, a control message of receives.
 pub const GET_RECORD_TYPE: i32 = 2;
 
-/// The flags of a send call, checked.
+/// The checked flags of a send call.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct SendFlags {
-    /// `MSG_MORE`: the last record stays open.
+    /// Whether `MSG_MORE` is set: the last record stays open.
     pub more: bool,
-    /// `MSG_DONTWAIT`
+    /// Whether `MSG_DONTWAIT` is set.
     pub dont_wait: bool,
 }
 
 impl SendFlags {
-    /// Checks what the caller gave.
+    /// Checks the flags of the call.
     ///
     /// # Errors
-    /// [`Error::BadFlags`], [`Error::MoreAndEor`]
+    /// - [`Error::BadFlags`] for a flag other than `MSG_MORE`, `MSG_DONTWAIT`, `MSG_NOSIGNAL` and
+    ///   `MSG_EOR`.
+    /// - [`Error::MoreAndEor`] for both `MSG_MORE` and `MSG_EOR`.
     pub const fn new(flags: u32) -> Result<Self, Error> {
         if flags & !(MORE | DONTWAIT | NOSIGNAL | EOR) != 0 {
             return Err(Error::BadFlags { flags });
@@ -41,18 +43,18 @@ impl SendFlags {
 /// The flags of a receive call; all others are ignored.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RecvFlags {
-    /// `MSG_PEEK`
+    /// Whether `MSG_PEEK` is set.
     pub peek: bool,
-    /// `MSG_WAITALL`
+    /// Whether `MSG_WAITALL` is set.
     pub wait_all: bool,
-    /// `MSG_DONTWAIT`
+    /// Whether `MSG_DONTWAIT` is set.
     pub dont_wait: bool,
-    /// `MSG_ERRQUEUE`: TCP's own queue, not ours.
+    /// Whether `MSG_ERRQUEUE` is set: the call reads the error queue of TCP.
     pub error_queue: bool,
 }
 
 impl RecvFlags {
-    /// Reads what the caller gave.
+    /// Reads the flags of the call.
     #[must_use]
     pub const fn new(flags: u32) -> Self {
         Self {
@@ -67,26 +69,31 @@ impl RecvFlags {
 /// One control message of a send call.
 #[derive(Clone, Copy, Debug)]
 pub struct SendControl<'a> {
-    /// `cmsg_level`
+    /// The value of `cmsg_level`.
     pub level: i32,
-    /// `cmsg_type`
+    /// The value of `cmsg_type`.
     pub kind: i32,
-    /// What follows the header.
+    /// The bytes behind the header.
     pub data: &'a [u8],
 }
 
-/// What the control messages of a send call ask for.
+/// The result of the control messages of a send call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SendControls {
-    /// One set a record type, which ends an open record even if a later one is refused.
+    /// Whether a message set a record type. This seals an open record, even if a later message is
+    /// refused.
     pub end_open: bool,
-    /// The record type that they set: none only if there are none at all.
+    /// The record type that the last message set, or `None` if the call has no control message.
     pub record_type: Result<Option<u8>, Error>,
 }
 
 impl SendControls {
-    /// Checks them in turn. The errors are [`Error::BadControlType`], [`Error::EmptyControl`],
-    /// [`Error::TypeWithMore`] and [`Error::NoRecordType`].
+    /// Checks the messages in order. The first error is stored in `record_type`:
+    ///
+    /// - [`Error::BadControlType`] for a message of `SOL_TLS` other than `TLS_SET_RECORD_TYPE`.
+    /// - [`Error::EmptyControl`] for a message without a byte of data.
+    /// - [`Error::TypeWithMore`] for a record type in a call with `MSG_MORE`.
+    /// - [`Error::NoRecordType`] if there are messages, and none of them is of `SOL_TLS`.
     pub fn new<'a>(controls: impl IntoIterator<Item = SendControl<'a>>, flags: SendFlags) -> Self {
         let (mut any, mut found) = (false, None);
         for control in controls {
@@ -115,12 +122,13 @@ impl SendControls {
     }
 }
 
-/// Checks the control messages of a send that TCP gets as it is: a direction without a key.
+/// Checks the control messages of a send in a direction without a key, which passes its bytes to
+/// TCP.
 ///
-/// TCP looks at those of `SOL_SOCKET` only.
+/// TCP checks only messages of `SOL_SOCKET`.
 ///
 /// # Errors
-/// [`Error::BadSocketControl`]
+/// [`Error::BadSocketControl`] for a message of `SOL_SOCKET` that TCP would refuse.
 pub fn check_plain<'a>(controls: impl IntoIterator<Item = SendControl<'a>>) -> Result<(), Error> {
     let refused = |control: &SendControl<'_>| {
         let len = control.data.len();
@@ -154,6 +162,7 @@ const SCM_TXTIME: i32 = 61;
 const SO_TIMESTAMPING_NEW: i32 = 65;
 const SCM_TS_OPT_ID: i32 = 81;
 
+/// Returns the record type that one message sets.
 fn set_record_type(control: SendControl<'_>, flags: SendFlags) -> Result<u8, Error> {
     if control.kind != SET_RECORD_TYPE {
         return Err(Error::BadControlType {
@@ -167,20 +176,20 @@ fn set_record_type(control: SendControl<'_>, flags: SendFlags) -> Result<u8, Err
     Ok(record_type)
 }
 
-/// How much of a received control message fits into the caller's room, in bytes
+/// How much of the control message of a receive fits into the caller's buffer
 /// (`docs/kernel-rules.md`, S3.3-5).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ControlRoom {
-    /// Not even the header.
+    /// Nothing: the header does not fit.
     None,
-    /// The header without the type.
+    /// The header without the content type.
     Header,
-    /// All of it.
+    /// The whole message.
     Full,
 }
 
 impl ControlRoom {
-    /// From `msg_controllen`.
+    /// Returns the value for a buffer of `len` bytes, the value of `msg_controllen`.
     #[must_use]
     pub const fn new(len: usize) -> Self {
         match len {
@@ -191,25 +200,25 @@ impl ControlRoom {
     }
 }
 
-/// `CMSG_LEN(0)`; the type makes it one byte more, and no padding is asked for
-/// (`docs/kernel-rules.md`, S3.3-5).
+/// The value of `CMSG_LEN(0)`. A whole message has one byte more, the content type; room for its
+/// padding is not needed (`docs/kernel-rules.md`, S3.3-5).
 const CMSG_HEADER_LEN: usize = 16;
 
-/// `MSG_PEEK`
+/// The value of `MSG_PEEK`.
 pub const PEEK: u32 = 0x2;
-/// `MSG_CTRUNC`
+/// The value of `MSG_CTRUNC`.
 pub const CTRUNC: u32 = 0x8;
-/// `MSG_DONTWAIT`
+/// The value of `MSG_DONTWAIT`.
 pub const DONTWAIT: u32 = 0x40;
-/// `MSG_EOR`
+/// The value of `MSG_EOR`.
 pub const EOR: u32 = 0x80;
-/// `MSG_WAITALL`
+/// The value of `MSG_WAITALL`.
 pub const WAITALL: u32 = 0x100;
-/// `MSG_ERRQUEUE`
+/// The value of `MSG_ERRQUEUE`.
 pub const ERRQUEUE: u32 = 0x2000;
-/// `MSG_NOSIGNAL`
+/// The value of `MSG_NOSIGNAL`.
 pub const NOSIGNAL: u32 = 0x4000;
-/// `MSG_MORE`
+/// The value of `MSG_MORE`.
 pub const MORE: u32 = 0x8000;
 
 #[cfg(test)]
@@ -225,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn only_five_flags_are_taken() {
+    fn only_four_flags_are_accepted() {
         for bit in 0..32 {
             let flags = 1_u32 << bit;
             let taken = [MORE, DONTWAIT, NOSIGNAL, EOR].contains(&flags);
@@ -287,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_only_the_messages_of_sockets_are_looked_at() {
+    fn without_a_key_only_socket_messages_are_checked() {
         let message = |level, kind, data| SendControl { level, kind, data };
         for (control, taken) in [
             (message(SOL_SOCKET, 99, &b""[..]), false),
@@ -303,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn seventeen_bytes_are_room_enough() {
+    fn seventeen_bytes_are_enough_for_a_control_message() {
         let rooms = [0, 15, 16, 17, 24].map(ControlRoom::new);
         let (none, header, full) = (ControlRoom::None, ControlRoom::Header, ControlRoom::Full);
         assert_eq!(rooms, [none, none, header, full, full]);

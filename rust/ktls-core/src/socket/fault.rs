@@ -1,4 +1,4 @@
-//! `sk_err`: one slot for what went wrong on its own, not in a call.
+//! `sk_err`: one slot for an error that did not arise in a call, or that outlives its call.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,17 +6,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Errno, Error};
 
-/// Why a call failed: a rule of TLS, or an errno that TCP gave.
+/// Why a call failed: an error of the record layer, or an errno of TCP.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CallFault {
-    /// The record layer.
+    /// An error of the record layer.
     Tls(Error),
-    /// TCP, by its errno.
+    /// An error of TCP, by its errno.
     System(i32),
 }
 
 impl CallFault {
-    /// The errno of the platform.
+    /// Returns the errno of the platform.
     #[must_use]
     pub const fn code(self) -> i32 {
         match self {
@@ -25,7 +25,8 @@ impl CallFault {
         }
     }
 
-    /// EPIPE, the one error that a send consumes (`docs/kernel-rules.md`, S2.2-11).
+    /// Returns `true` for EPIPE, the only error that a send takes out (`docs/kernel-rules.md`,
+    /// S2.2-11).
     #[must_use]
     pub const fn is_pipe(self) -> bool {
         self.code() == Errno::Pipe.code()
@@ -47,57 +48,61 @@ impl fmt::Display for CallFault {
     }
 }
 
-/// The slot: a new fault replaces the old one; a receive and `SO_ERROR` empty it, a send does not.
+/// A slot for one error. A new error replaces the old one. A receive and `SO_ERROR` empty the slot;
+/// a send does not, except for EPIPE.
 ///
-/// The kernel has one for the record layer and TCP. Here TCP has a slot of its own, which nobody sees
-/// change: who has the descriptor moves its error here, and asks [`SockError::take_tcp_outdated`] whether
-/// that error is the older one.
+/// The kernel has one slot for the record layer and TCP. Here TCP has a slot of its own, whose
+/// changes cannot be observed. The owner of the descriptor moves TCP's error here, and drops it if
+/// [`SockError::take_tcp_outdated`] returns `true`, since it is older than the error in the slot.
 #[derive(Debug, Default)]
 pub struct SockError {
     slot: Mutex<Option<CallFault>>,
+    /// The error in the slot is later than that of TCP, and the owner of the descriptor does not
+    /// know yet.
     tcp_outdated: AtomicBool,
 }
 
 impl SockError {
-    /// Puts a fault in that came from outside: TCP may have told a later one since.
+    /// Stores an error that did not arise in a call. TCP may have a later one.
     pub fn set(&self, fault: impl Into<CallFault>) {
         *self.slot() = Some(fault.into());
     }
 
-    /// Puts a fault in that arose in a call, so behind all that TCP has told.
+    /// Stores an error that arose in a call, and is therefore later than any error of TCP.
     pub fn set_in_call(&self, fault: impl Into<CallFault>) {
         self.set(fault);
         self.outdate_tcp();
     }
 
-    /// What TCP has told up to now is older than the fault in the slot.
+    /// Marks the current error of TCP as older than the error in the slot.
     pub fn outdate_tcp(&self) {
         self.tcp_outdated.store(true, Ordering::Release);
     }
 
-    /// True once after a fault that arose in a call: what TCP holds is to be dropped.
+    /// Returns `true` once after [`SockError::outdate_tcp`]: the current error of TCP is to be
+    /// dropped.
     #[must_use]
     pub fn take_tcp_outdated(&self) -> bool {
-        // Most calls only look.
+        // A load is cheaper than a swap, and the flag is rarely set.
         self.tcp_outdated.load(Ordering::Acquire) && self.tcp_outdated.swap(false, Ordering::AcqRel)
     }
 
-    /// Looks at the fault.
+    /// Returns the error and leaves it in the slot.
     #[must_use]
     pub fn peek(&self) -> Option<CallFault> {
         *self.slot()
     }
 
-    /// Takes the fault out.
+    /// Takes the error out of the slot.
     #[must_use]
     pub fn take(&self) -> Option<CallFault> {
         self.slot().take()
     }
 
-    /// Fails with the fault as a send does: only EPIPE is taken out.
+    /// Checks that the slot is empty, as a send does: only EPIPE is taken out.
     ///
     /// # Errors
-    /// The fault.
+    /// The error in the slot.
     pub fn check_send(&self) -> Result<(), CallFault> {
         let mut slot = self.slot();
         match *slot {

@@ -1,36 +1,36 @@
-//! What `sock_diag` tells of a socket (`docs/kernel-rules.md`, S6.2).
+//! The values that `sock_diag` reports for a socket (`docs/kernel-rules.md`, S6.2).
 
 use crate::crypto_info::CryptoInfo;
 
-/// What the kernel answers for a socket with the ULP.
+/// The values that the kernel reports for a socket with the ULP.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UlpInfo {
-    /// Version and cipher, once a direction has a key.
+    /// The version and the cipher, once a direction has a key.
     pub suite: Option<(u16, u16)>,
-    /// The sending direction.
+    /// How the sending direction is processed.
     pub tx_conf: DirectionConf,
-    /// The receiving direction.
+    /// How the receiving direction is processed.
     pub rx_conf: DirectionConf,
-    /// `TLS_RX_EXPECT_NO_PAD`
+    /// The value of `TLS_RX_EXPECT_NO_PAD`.
     pub rx_no_pad: bool,
-    /// `TLS_TX_MAX_PAYLOAD_LEN`
+    /// The value of `TLS_TX_MAX_PAYLOAD_LEN`.
     pub tx_max_payload_len: usize,
 }
 
-/// What carries a direction, by its number in the kernel.
+/// How a direction is processed, by the kernel's number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub enum DirectionConf {
-    /// TCP: there is no key.
+    /// By TCP alone: the direction has no key.
     Base = 1,
-    /// The record layer in software.
+    /// By the record layer in software.
     Sw = 2,
-    /// A device.
+    /// By a device.
     Hw = 3,
 }
 
 impl DirectionConf {
-    /// Of a direction with this key.
+    /// Returns the value for a direction with this key.
     #[must_use]
     pub const fn new(key: Option<&CryptoInfo>) -> Self {
         match key {

@@ -1,8 +1,8 @@
-//! What a Linux TCP socket with the tls ULP does, as pure logic: the kernel face.
+//! The kernel face: the behaviour of a Linux TCP socket with the tls ULP, without a socket.
 //!
-//! Rules are cited by their numbers in `docs/kernel-rules.md`. [`SocketTx`] and [`SocketRx`] are one
-//! direction each and share nothing but [`SocketShared`]; [`options`] are the checks of `setsockopt` and
-//! `getsockopt`, [`call`] those of one send or receive call.
+//! Rules are cited by their numbers in `docs/kernel-rules.md`. [`SocketTx`] and [`SocketRx`] are
+//! one direction each and share only [`SocketShared`]. [`options`] checks the arguments of
+//! `setsockopt` and `getsockopt`; [`call`] checks those of one send or receive call.
 
 pub mod call;
 mod fault;
@@ -29,11 +29,11 @@ use std::sync::Arc;
 
 use crate::stats::Stats;
 
-/// What both directions of one socket share.
+/// The state that both directions of one socket share.
 #[derive(Debug, Default)]
 pub struct SocketShared {
-    /// `sk_err`
+    /// The value of `sk_err`.
     pub error: SockError,
-    /// Where this socket counts.
+    /// The counters of this socket.
     pub stats: Arc<Stats>,
 }

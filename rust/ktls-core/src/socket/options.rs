@@ -23,10 +23,10 @@ pub enum TlsOption {
 }
 
 impl TlsOption {
-    /// The option of this number.
+    /// Returns the option with this number.
     ///
     /// # Errors
-    /// [`Error::UnknownOption`]
+    /// [`Error::UnknownOption`] for any other number than 1 to 5.
     pub const fn new(optname: i32) -> Result<Self, Error> {
         match optname {
             1 => Ok(Self::Tx),
@@ -39,10 +39,10 @@ impl TlsOption {
     }
 }
 
-/// Checks the name given to `TCP_ULP` on a socket that has none yet.
+/// Checks the name given to `TCP_ULP` on a socket without a ULP.
 ///
 /// # Errors
-/// [`Error::NoUlpName`], [`Error::UnknownUlp`]
+/// [`Error::NoUlpName`] if `value` is empty; [`Error::UnknownUlp`] for another name than `tls`.
 pub fn ulp_name(value: &[u8]) -> Result<(), Error> {
     if value.is_empty() {
         return Err(Error::NoUlpName);
@@ -54,17 +54,22 @@ pub fn ulp_name(value: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// What `getsockopt(TCP_ULP)` gives for a room of `len` bytes.
+/// Returns the answer of `getsockopt(TCP_ULP)` to a buffer of `len` bytes.
 #[must_use]
 pub fn ulp_answer(len: usize) -> &'static [u8] {
     &ULP_ANSWER[..len.min(ULP_NAME_LEN)]
 }
 
-/// Checks the value of `TLS_TX` or `TLS_RX`: `live` is this direction's key, `other` the other's.
+/// Checks the value of `TLS_TX` or `TLS_RX`, and returns the key in it. `live` is the key of this
+/// direction, `other` that of the other direction.
 ///
 /// # Errors
-/// [`Error::BadLength`], [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::DirectionsDiffer`],
-/// and those of [`CryptoInfo::from_bytes`].
+/// - [`Error::BadLength`] if `value` is too short for a version and a cipher.
+/// - [`Error::NoRekeyIn12`] if `live` is for TLS 1.2.
+/// - [`Error::RekeyMismatch`] if `live` has another version or cipher.
+/// - [`Error::DirectionsDiffer`] if only `other` has a key, and it has another version or cipher.
+///
+/// Also returns the errors of [`CryptoInfo::from_bytes`].
 pub fn traffic_key(
     value: &[u8],
     live: Option<&CryptoInfo>,
@@ -80,17 +85,20 @@ pub fn traffic_key(
     Ok(info)
 }
 
-/// True when a refused set of a keyed direction counts as a rekey error: not when it was too short.
+/// Returns `true` if a refused `setsockopt` of a direction with a key counts as a rekey error: if
+/// its value is long enough for a version and a cipher.
 #[must_use]
 pub const fn counts_as_rekey(value: &[u8]) -> bool {
     value.len() >= HEAD_LEN
 }
 
-/// What `getsockopt(TLS_TX)` or `TLS_RX` gives for a room of `len` bytes: the key, too, on its way to
-/// the caller.
+/// Returns the answer of `getsockopt(TLS_TX)` or `getsockopt(TLS_RX)` to a buffer of `len` bytes.
+/// It contains the key, and is not wiped on drop, since it is passed to the caller.
 ///
 /// # Errors
-/// [`Error::BadLength`], [`Error::NoKey`]
+/// - [`Error::BadLength`] if `len` is neither that of version and cipher nor that of the whole
+///   value.
+/// - [`Error::NoKey`] if the direction has no key.
 pub fn key_answer(live: Option<CryptoInfo>, len: usize) -> Result<Vec<u8>, Error> {
     check_min_len("the room for crypto_info", len, HEAD_LEN)?;
     let mut answer = live.ok_or(Error::NoKey)?.to_bytes();
@@ -102,28 +110,30 @@ pub fn key_answer(live: Option<CryptoInfo>, len: usize) -> Result<Vec<u8>, Error
     Ok(std::mem::take(&mut *answer))
 }
 
-/// The value of `TLS_TX_ZEROCOPY_RO`.
+/// Reads the value of `TLS_TX_ZEROCOPY_RO`.
 ///
 /// # Errors
-/// [`Error::BadLength`], [`Error::BadOption`]
+/// [`Error::BadLength`] unless `value` has 4 bytes; [`Error::BadOption`] unless it is 0 or 1.
 pub fn zerocopy(value: &[u8]) -> Result<bool, Error> {
     check_exact_len(ZEROCOPY, value.len(), INT_LEN)?;
     read_flag(ZEROCOPY, value)
 }
 
-/// What `getsockopt(TLS_TX_ZEROCOPY_RO)` gives.
+/// Returns the answer of `getsockopt(TLS_TX_ZEROCOPY_RO)` to a buffer of `len` bytes.
 ///
 /// # Errors
-/// [`Error::BadLength`]
+/// [`Error::BadLength`] unless `len` is 4.
 pub fn zerocopy_answer(on: bool, len: usize) -> Result<Vec<u8>, Error> {
     check_exact_len(ZEROCOPY, len, INT_LEN)?;
     Ok(u32::from(on).to_ne_bytes().to_vec())
 }
 
-/// The value of `TLS_RX_EXPECT_NO_PAD`; `rx` is the receive key, `tx` the other's.
+/// Reads the value of `TLS_RX_EXPECT_NO_PAD`. `rx` is the key of the receiving direction.
 ///
 /// # Errors
-/// [`Error::OptionNotNow`], [`Error::BadLength`], [`Error::BadOption`]
+/// - [`Error::OptionNotNow`] unless `rx` is a key for TLS 1.3.
+/// - [`Error::BadLength`] if `value` has fewer than 4 bytes.
+/// - [`Error::BadOption`] unless it is 0 or 1, and all bytes behind it are 0.
 pub fn no_pad(value: &[u8], rx: Option<&TrafficKey>) -> Result<NoPad, Error> {
     check_tls13_receiver(rx)?;
     check_min_len(NO_PAD, value.len(), INT_LEN)?;
@@ -139,20 +149,22 @@ pub fn no_pad(value: &[u8], rx: Option<&TrafficKey>) -> Result<NoPad, Error> {
     Ok(if on { NoPad::On } else { NoPad::Off })
 }
 
-/// What `getsockopt(TLS_RX_EXPECT_NO_PAD)` gives.
+/// Returns the answer of `getsockopt(TLS_RX_EXPECT_NO_PAD)` to a buffer of `len` bytes.
 ///
 /// # Errors
-/// [`Error::OptionNotNow`], [`Error::BadLength`]
+/// [`Error::OptionNotNow`] unless `rx` is a key for TLS 1.3; [`Error::BadLength`] if `len` is less
+/// than 4.
 pub fn no_pad_answer(no_pad: NoPad, rx: Option<&TrafficKey>, len: usize) -> Result<Vec<u8>, Error> {
     check_tls13_receiver(rx)?;
     check_min_len(NO_PAD, len, INT_LEN)?;
     Ok(u32::from(no_pad == NoPad::On).to_ne_bytes().to_vec())
 }
 
-/// The value of `TLS_TX_MAX_PAYLOAD_LEN`; RFC 8449 counts the inner type byte of TLS 1.3.
+/// Reads the value of `TLS_TX_MAX_PAYLOAD_LEN`. The least is 64 bytes, or 63 in TLS 1.3, because
+/// RFC 8449 counts the content type there.
 ///
 /// # Errors
-/// [`Error::BadLength`], [`Error::BadOption`]
+/// [`Error::BadLength`] unless `value` has 2 bytes; [`Error::BadOption`] if it is out of range.
 pub fn payload_limit(value: &[u8], version: Option<u16>) -> Result<usize, Error> {
     let &[a, b] = value else {
         return Err(bad_length(MAX_PAYLOAD, value.len(), U16_LEN));
@@ -166,17 +178,18 @@ pub fn payload_limit(value: &[u8], version: Option<u16>) -> Result<usize, Error>
     Err(out_of_range(MAX_PAYLOAD, limit.into(), least, most))
 }
 
-/// What `getsockopt(TLS_TX_MAX_PAYLOAD_LEN)` gives.
+/// Returns the answer of `getsockopt(TLS_TX_MAX_PAYLOAD_LEN)` to a buffer of `len` bytes.
 ///
 /// # Errors
-/// [`Error::BadLength`]
+/// [`Error::BadLength`] if `len` is less than 2.
 pub fn payload_limit_answer(limit: usize, len: usize) -> Result<Vec<u8>, Error> {
     check_min_len(MAX_PAYLOAD, len, U16_LEN)?;
     // At most 2^14: checked when it was set.
     Ok((limit as u16).to_ne_bytes().to_vec())
 }
 
-/// `docs/kernel-rules.md`, S1.4-3 and S1.4-4.
+/// Checks that a key may follow `live` (`docs/kernel-rules.md`, S1.4-3 and S1.4-4). `given` is its
+/// version and cipher.
 fn check_update(live: &CryptoInfo, given: (u16, u16)) -> Result<(), Error> {
     if live.version() != TLS13 {
         return Err(Error::NoRekeyIn12);
@@ -191,7 +204,8 @@ fn check_update(live: &CryptoInfo, given: (u16, u16)) -> Result<(), Error> {
     })
 }
 
-/// `docs/kernel-rules.md`, S1.4-6.
+/// Checks a first key against that of the other direction (`docs/kernel-rules.md`, S1.4-6). `given`
+/// is its version and cipher.
 fn check_other(other: &CryptoInfo, given: (u16, u16)) -> Result<(), Error> {
     let installed = (other.version(), other.cipher().cipher_type);
     difference(installed, given).map_or(Ok(()), |(what, installed, given)| {
@@ -203,7 +217,7 @@ fn check_other(other: &CryptoInfo, given: (u16, u16)) -> Result<(), Error> {
     })
 }
 
-/// The first of version and cipher that differs.
+/// Returns the first difference between two pairs of version and cipher: its name and both values.
 fn difference(a: (u16, u16), b: (u16, u16)) -> Option<(&'static str, u16, u16)> {
     if a.0 != b.0 {
         return Some(("version", a.0, b.0));
@@ -264,12 +278,13 @@ const MAX_PAYLOAD: &str = "TLS_TX_MAX_PAYLOAD_LEN";
 /// The largest length of the name of a ULP in bytes: `TCP_ULP_NAME_MAX`.
 pub const ULP_NAME_LEN: usize = 16;
 const ULP_ANSWER: [u8; ULP_NAME_LEN] = *b"tls\0\0\0\0\0\0\0\0\0\0\0\0\0";
-/// Version and cipher.
+/// The length of version and cipher in bytes.
 const HEAD_LEN: usize = 4;
 /// The length of a C `int` in bytes.
 pub const INT_LEN: usize = 4;
+/// The length of a C `short` in bytes.
 const U16_LEN: usize = 2;
-/// RFC 8449 §4
+/// The least record size limit in bytes (RFC 8449 §4).
 const SMALLEST_LIMIT: u32 = 64;
 
 #[cfg(test)]
@@ -342,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_the_head_or_everything() {
+    fn the_answer_of_a_key_is_its_head_or_all_of_it() {
         let live = || Some(info(TLS13, 51));
         let whole = info(TLS13, 51).to_bytes();
         for len in 0..64 {

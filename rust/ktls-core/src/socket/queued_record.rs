@@ -1,7 +1,7 @@
-//! Records that leave by a queue: numbered in the call, and sealed there or by whoever takes them out.
+//! Records that leave by a queue: numbered in the call, and sealed in the call or by the worker.
 //!
-//! A record has this type from the call that makes it to the worker that seals it. It holds all that it
-//! needs, so that nothing of the call has to outlive the call.
+//! A record has this type from the call that makes it to the worker that seals it. It owns
+//! everything that sealing needs, so that no buffer of the call has to outlive the call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,68 +14,68 @@ use crate::wiped::WipedBytes;
 
 /// A record on its way through a queue.
 pub enum QueuedRecord {
-    /// It is to be sealed.
+    /// A record to be sealed.
     Seal {
-        /// With this key.
+        /// The key.
         key: Arc<TrafficKey>,
-        /// Under this number.
+        /// The sequence number.
         seq: u64,
         /// The content type.
         record_type: u8,
-        /// Its plaintext.
+        /// The plaintext.
         plaintext: QueuedPlaintext,
     },
-    /// It was sealed in the call.
+    /// A record that was sealed in the call.
     Sealed(Vec<u8>),
 }
 
 /// Plaintext that outlives the call.
 #[derive(Debug)]
 pub enum QueuedPlaintext {
-    /// The first `len` bytes of a buffer that stays as it is.
+    /// The first `len` bytes of a buffer that does not change.
     Kept {
         /// The buffer.
         bytes: KeptBytes,
-        /// The length.
+        /// The length in bytes.
         len: usize,
     },
     /// A copy.
     Owned(WipedBytes),
 }
 
-/// The bytes of a buffer from an offset on. They stay as they are for as long as this value lives.
+/// The bytes of a buffer from an offset on. They do not change while this value exists.
 #[derive(Clone)]
 pub struct KeptBytes {
     owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
     start: usize,
 }
 
-/// Records that were made and did not leave yet.
+/// Records that were made for a queue and have not entered it yet.
 #[derive(Debug, Default)]
 pub(super) struct PendingRecords {
     pub(super) staged: Vec<QueuedRecord>,
-    /// Records at the end of `staged` that wait for the next transmission.
+    /// The number of records at the end of `staged` that wait for the next transmission.
     pub(super) held: usize,
     pub(super) sealer: JobSealer,
 }
 
-/// Who seals the records of a queue.
+/// Where the records of a queue are sealed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum JobSealer {
-    /// Whoever takes them out of the queue.
+    /// In the worker that takes them out of the queue.
     #[default]
     Worker,
-    /// The call.
+    /// In the call that makes them.
     Caller,
 }
 
 impl KeptBytes {
-    /// The bytes of `owner` behind the first `start`.
+    /// Returns the bytes of `owner` behind the first `start` bytes.
     pub fn new(owner: Arc<dyn AsRef<[u8]> + Send + Sync>, start: usize) -> Self {
         Self { owner, start }
     }
 
-    /// The same without the first `len` bytes.
+    /// Returns these bytes without the first `len`.
     #[must_use]
     pub fn skip(&self, len: usize) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl KeptBytes {
 }
 
 impl QueuedRecord {
-    /// The length of the record on the wire.
+    /// Returns the length of the sealed record in bytes.
     #[must_use]
     pub fn wire_len(&self) -> usize {
         match self {
@@ -95,7 +95,7 @@ impl QueuedRecord {
         }
     }
 
-    /// Puts the sealed record behind `wire`.
+    /// Seals the record, unless it is sealed, and appends it to `wire`.
     pub fn seal(self, wire: &mut Fifo) {
         let len = self.wire_len();
         let out = wire.space(len);
@@ -122,9 +122,11 @@ impl QueuedPlaintext {
 }
 
 impl InstalledKey {
-    /// Makes a record for a queue; `source` is where its plaintext lies in one piece, if it does.
+    /// Makes a record for a queue. `source` is the origin of `plaintext` if it was not copied; its
+    /// bytes are kept instead of copied if they outlive the call.
     ///
-    /// The record under the last number is sealed at once: it may wait until the next call.
+    /// The record under the last sequence number is sealed here, since it may have to wait for the
+    /// next call.
     pub(super) fn queued_record(
         &self,
         record_type: u8,

@@ -1,31 +1,36 @@
-//! One receive call: what it asked for and what it has got (`docs/kernel-rules.md`, S3.3).
+//! One receive call: its arguments and its result so far (`docs/kernel-rules.md`, S3.3).
 
 use crate::error::Error;
 use crate::socket::CallFault;
 use crate::socket::call::{CTRUNC, ControlRoom, EOR, RecvFlags};
 use crate::wire::ContentType;
 
-/// A receive call under way: what it asked for, and what it has got so far.
+/// A receive call in progress: its arguments, and its result so far.
 #[derive(Debug)]
 pub struct ReceiveCall {
     flags: RecvFlags,
     room: ControlRoom,
+    /// The number of bytes at which the call returns instead of waiting.
     target: usize,
+    /// The number of bytes copied.
     got: usize,
+    /// The content type of the first record.
     record_type: Option<u8>,
     end_of_record: bool,
+    /// Whether the call has met more than one record.
     several: bool,
+    /// Whether the call ends before a record that does not fit.
     whole: bool,
 }
 
-/// What a receive call returns.
+/// The result of a receive call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ReceiveResult {
-    /// Bytes of plaintext.
+    /// The number of bytes of plaintext.
     pub len: usize,
-    /// The content type for the control message. None when nothing was delivered.
+    /// The content type for the control message. `None` if no record was delivered.
     pub record_type: Option<u8>,
-    /// `MSG_EOR`: a record was finished.
+    /// The value of `MSG_EOR`: whether a record was delivered to its end.
     pub end_of_record: bool,
     room: ControlRoom,
 }
@@ -33,14 +38,15 @@ pub struct ReceiveResult {
 /// Which call delivers a record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum RecordAdmission {
-    /// The one under way.
+    /// The call in progress.
     ThisCall,
-    /// A later one: its type is not that of the records that this call has delivered.
+    /// A later call, because the content type is not that of the records delivered before.
     LaterCall,
 }
 
 impl ReceiveResult {
-    /// Returns the data of the `TLS_GET_RECORD_TYPE` message, as far as the caller has room for it.
+    /// Returns the data of the `TLS_GET_RECORD_TYPE` message, as much as fits into the caller's
+    /// buffer. Returns `None` if there is no message, or its header does not fit.
     #[must_use]
     pub fn control(&self) -> Option<Vec<u8>> {
         match self.room {
@@ -50,7 +56,7 @@ impl ReceiveResult {
         }
     }
 
-    /// Returns `msg_flags`.
+    /// Returns the value of `msg_flags`.
     #[must_use]
     pub const fn flags(&self) -> u32 {
         let eor = if self.end_of_record { EOR } else { 0 };
@@ -62,7 +68,7 @@ impl ReceiveResult {
 }
 
 impl ReceiveCall {
-    /// Begins a call for `len` bytes. `low_water` is `SO_RCVLOWAT`.
+    /// Begins a call for up to `len` bytes. `low_water` is the value of `SO_RCVLOWAT`.
     #[must_use]
     pub fn new(flags: RecvFlags, room: ControlRoom, len: usize, low_water: usize) -> Self {
         let target = if flags.wait_all {
@@ -82,7 +88,8 @@ impl ReceiveCall {
         }
     }
 
-    /// Lets the call end before a record that does not fit behind others, so that no plaintext is copied.
+    /// Makes the call end before a record that does not fit behind others, so that no plaintext has
+    /// to be copied.
     #[must_use]
     pub const fn whole_records(self) -> Self {
         Self {
@@ -91,13 +98,13 @@ impl ReceiveCall {
         }
     }
 
-    /// Returns true once the call has got enough to return, although more would fit.
+    /// Returns `true` once the call has enough bytes to return, although more would fit.
     #[must_use]
     pub const fn satisfied(&self) -> bool {
         self.got >= self.target
     }
 
-    /// Returns what the call returns if it ends now.
+    /// Returns the result of the call if it ends now.
     #[must_use]
     pub fn received(&self) -> ReceiveResult {
         ReceiveResult {
@@ -108,10 +115,11 @@ impl ReceiveCall {
         }
     }
 
-    /// Ends the call at `fault`. Data comes before errors: a call that has got bytes returns them.
+    /// Ends the call at `fault`. Data comes before errors: a call that has copied bytes returns
+    /// them.
     ///
     /// # Errors
-    /// `fault`, if nothing was copied.
+    /// `fault`, if no byte was copied.
     pub fn end(&self, fault: impl Into<CallFault>) -> Result<(), CallFault> {
         if self.got > 0 {
             Ok(())
@@ -120,27 +128,29 @@ impl ReceiveCall {
         }
     }
 
-    /// Returns true if a record that does not fit now is left to the next call.
+    /// Returns `true` if a record that does not fit is left to the next call.
     pub(super) const fn leaves_cut_records(&self) -> bool {
         self.whole && self.copied()
     }
 
+    /// Returns `true` for a call with `MSG_PEEK`.
     pub(super) const fn peeks(&self) -> bool {
         self.flags.peek
     }
 
-    /// Returns true once the call has got bytes.
+    /// Returns `true` once the call has copied bytes.
     #[must_use]
     pub const fn copied(&self) -> bool {
         self.got > 0
     }
 
+    /// Returns `true` if the first record of the call is a control record.
     pub(super) fn is_control(&self) -> bool {
         self.record_type
             .is_some_and(|kind| kind != ContentType::APPLICATION_DATA.0)
     }
 
-    /// Returns true once the call has met more than one record.
+    /// Returns `true` once the call has met more than one record.
     #[must_use]
     pub const fn met_several(&self) -> bool {
         self.several
@@ -151,16 +161,18 @@ impl ReceiveCall {
         self.got += len;
     }
 
+    /// Notes that a record was delivered to its end.
     pub(super) fn finish_record(&mut self) {
         self.end_of_record = true;
     }
 
-    /// Decides whether this call may deliver a record of this type. The type of its first record is the
-    /// type of all that it delivers.
+    /// Decides whether this call may deliver a record of this type. A call delivers only records of
+    /// the type of its first record.
     ///
     /// # Errors
-    /// [`Error::NoContentType`] for type 0; [`Error::NoControlRoom`] for a control record whose type has no
-    /// room in the caller's control messages.
+    /// - [`Error::NoContentType`] for type 0.
+    /// - [`Error::NoControlRoom`] for a control record if the caller's buffer has no room for a
+    ///   control message.
     pub(super) fn admit_record(&mut self, record_type: u8) -> Result<RecordAdmission, Error> {
         if let Some(first) = self.record_type {
             self.several = true;

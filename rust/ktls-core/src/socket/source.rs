@@ -1,12 +1,12 @@
-//! What one send call was given.
+//! The buffers of one send call.
 
 use crate::socket::{KeptBytes, QueuedPlaintext};
 
-/// The buffers of one send call, and how far they are taken.
+/// The buffers of one send call, and how much of them was taken.
 #[derive(Debug)]
 pub struct SendBuffers<'a> {
     slices: &'a [&'a [u8]],
-    /// For each slice, the same bytes if they outlive the call; or nothing at all.
+    /// For each slice, the same bytes if they outlive the call. Empty if no bytes do.
     kept: &'a [Option<KeptBytes>],
     index: usize,
     offset: usize,
@@ -29,27 +29,27 @@ impl<'a> SendBuffers<'a> {
         }
     }
 
-    /// Names those of the slices that stay as they are for longer than the call: a queue needs no copy of
-    /// them. `kept` is empty or has an entry for each slice.
+    /// Sets which slices stay unchanged after the call, so that a queue needs no copy of them.
+    /// `kept` has an entry for each slice, or is empty.
     #[must_use]
     pub const fn keeping(mut self, kept: &'a [Option<KeptBytes>]) -> Self {
         self.kept = kept;
         self
     }
 
-    /// Bytes not yet taken.
+    /// Returns the number of bytes not taken yet.
     #[must_use]
     pub const fn left(&self) -> usize {
         self.left
     }
 
-    /// Bytes taken: what the call returns.
+    /// Returns the number of bytes taken, which is the result of the call.
     #[must_use]
     pub const fn taken(&self) -> usize {
         self.taken
     }
 
-    /// The rest of the current buffer.
+    /// Returns the rest of the current slice, or an empty slice after the last one.
     pub fn rest(&mut self) -> &'a [u8] {
         while let Some(slice) = self.slices.get(self.index) {
             if self.offset < slice.len() {
@@ -61,10 +61,10 @@ impl<'a> SendBuffers<'a> {
         &[]
     }
 
-    /// Takes `len` bytes, piece by piece.
+    /// Takes `len` bytes and calls `each` with each contiguous piece of them.
     ///
     /// # Panics
-    /// When fewer are left: a bug of the caller.
+    /// Panics if fewer bytes are left, which is a bug of the caller.
     pub fn take(&mut self, len: usize, mut each: impl FnMut(&'a [u8])) {
         assert!(
             len <= self.left,
@@ -83,12 +83,12 @@ impl<'a> SendBuffers<'a> {
         self.taken += len;
     }
 
-    /// The next `len` bytes if they lie in one piece.
+    /// Returns the next `len` bytes if they are contiguous.
     pub(super) fn piece(&mut self, len: usize) -> Option<&'a [u8]> {
         self.rest().get(..len)
     }
 
-    /// Returns true if exactly `bytes` are left, in whatever pieces.
+    /// Returns `true` if exactly `bytes` are left, contiguous or not.
     pub(super) fn remaining_equals(&self, bytes: &[u8]) -> bool {
         if self.left != bytes.len() {
             return false;
@@ -97,14 +97,14 @@ impl<'a> SendBuffers<'a> {
         rest.skip(self.offset).eq(bytes)
     }
 
-    /// The next `len` bytes, which lie in one piece, if they outlive the call.
+    /// Returns the next `len` bytes, which must be contiguous, if they outlive the call.
     pub(super) fn kept(&self, len: usize) -> Option<QueuedPlaintext> {
         let kept = self.kept.get(self.index)?.as_ref()?;
         let bytes = kept.skip(self.offset);
         Some(QueuedPlaintext::Kept { bytes, len })
     }
 
-    /// The last `len` bytes do not count: their record failed.
+    /// Subtracts `len` bytes from [`SendBuffers::taken`], because sealing their record failed.
     pub(super) fn untake(&mut self, len: usize) {
         self.taken -= len;
     }

@@ -1,20 +1,22 @@
-//! Where received plaintext goes.
+//! The buffers of one receive call.
 
-/// What stands behind the plaintext in a caller's buffer.
+/// How the bytes behind the plaintext in a caller's buffer are treated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BehindPlaintext {
-    /// Memory made for this call: it may be overwritten, and must not be read.
+    /// They are memory made for this call: they may be overwritten, and must not be read.
     Fresh,
-    /// The caller's bytes: they stay, or become zeros where a record was opened that is not delivered.
+    /// They are the caller's: they are kept, or set to zero where a record was opened that is not
+    /// delivered.
     Kept,
 }
 
-/// The buffers of one receive call, and how far they are filled.
+/// The buffers of one receive call, and how much of them is filled.
 #[derive(Debug)]
 pub struct ReceiveBuffers<'call, 'buf> {
     slices: &'call mut [&'buf mut [u8]],
-    /// The slice being filled and how far.
+    /// The index of the slice that is being filled.
     index: usize,
+    /// The number of bytes that are filled in it.
     offset: usize,
     room: usize,
     behind: BehindPlaintext,
@@ -33,7 +35,8 @@ impl<'call, 'buf> ReceiveBuffers<'call, 'buf> {
         }
     }
 
-    /// Fills fresh memory, of which at most `room` bytes may be plaintext.
+    /// Fills new memory with up to `room` bytes of plaintext. The memory behind them may be
+    /// overwritten.
     pub fn fresh(slices: &'call mut [&'buf mut [u8]], room: usize) -> Self {
         let behind = BehindPlaintext::Fresh;
         Self {
@@ -43,19 +46,20 @@ impl<'call, 'buf> ReceiveBuffers<'call, 'buf> {
         }
     }
 
-    /// Bytes that still fit.
+    /// Returns how many more bytes fit.
     #[must_use]
     pub const fn room(&self) -> usize {
         self.room
     }
 
-    /// How what stands behind the plaintext is to be treated.
+    /// Returns how the bytes behind the plaintext are treated.
     #[must_use]
     pub const fn behind(&self) -> BehindPlaintext {
         self.behind
     }
 
-    /// The memory that the next bytes go to, in one piece; longer than the room in fresh memory.
+    /// Returns the contiguous memory for the next bytes. In new memory it may be longer than
+    /// [`ReceiveBuffers::room`].
     pub fn next_piece(&mut self) -> &mut [u8] {
         while self
             .slices
@@ -71,14 +75,14 @@ impl<'call, 'buf> ReceiveBuffers<'call, 'buf> {
         }
     }
 
-    /// The first `len` bytes of the next piece hold plaintext now.
+    /// Counts the first `len` bytes of [`ReceiveBuffers::next_piece`] as filled.
     pub fn advance(&mut self, len: usize) {
         debug_assert!(len <= self.room);
         self.offset += len;
         self.room -= len;
     }
 
-    /// Copies as much as fits; gives how much that is.
+    /// Copies as many of `bytes` as fit. Returns how many.
     pub fn copy(&mut self, bytes: &[u8]) -> usize {
         let total = bytes.len().min(self.room);
         let mut rest = &bytes[..total];

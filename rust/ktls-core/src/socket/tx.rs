@@ -19,30 +19,32 @@ use group::GroupSealing;
 
 pub use egress::RecordFramer;
 
-/// Plaintext in, sealed records out; keeps a MSG_MORE record open.
+/// The sending direction of a socket: takes plaintext and makes sealed records.
+///
+/// After a send with `MSG_MORE` the last record stays open, and the next send adds to it.
 #[derive(Debug)]
 pub struct SocketTx {
     keyed: Option<InstalledKey>,
-    /// Plaintext of the open record; empty when none is open.
+    /// The plaintext of the open record. Empty if no record is open.
     open: WipedBytes,
     wire: Fifo,
-    /// Bytes at the end of `wire` that wait for the next transmission.
+    /// The number of bytes at the end of `wire` that wait for the next transmission.
     held_bytes: usize,
     egress: Egress,
-    /// What is held was sealed under the last number: it never leaves under its own key
-    /// (`docs/kernel-rules.md`, S2.3-1).
+    /// The held record was sealed under the last sequence number: it does not leave while its key
+    /// is in use (`docs/kernel-rules.md`, S2.3-1).
     held_is_last: bool,
     max_payload: usize,
-    /// Records that one key may seal; the kernel has no such limit.
+    /// The most records that one key may seal. The kernel has no such limit.
     record_limit: u64,
 }
 
-/// A key in use; its number wraps, as the kernel's does.
+/// A key in use and its next sequence number, which wraps as in the kernel.
 #[derive(Debug)]
 pub(super) struct InstalledKey {
     pub(super) key: Arc<TrafficKey>,
     pub(super) seq: u64,
-    /// The one KeyUpdate that may leave past the record limit has left.
+    /// The one KeyUpdate that may be sealed beyond the record limit has been sealed.
     key_update_sent: bool,
 }
 
@@ -62,15 +64,20 @@ impl Default for SocketTx {
 }
 
 impl SocketTx {
-    /// Takes plaintext and makes records until `limit` bytes of wire, or records of a queue, wait; a record is
-    /// never cut.
+    /// Seals plaintext from `source` until it is empty, or until `limit` sealed bytes wait to be
+    /// written. The last record may exceed `limit`. If records leave by a queue, `limit` is a
+    /// number of records.
     ///
-    /// Call again, after writing, while anything is left in `source`. `record_type` is that of the
-    /// call's control message. The records sealed before a fault stay good.
+    /// Call this again after writing, while bytes are left in `source`. `record_type` is the
+    /// content type of the call's control message, if it has one. Records sealed before an error
+    /// stay valid.
     ///
     /// # Errors
-    /// What `sk_err` holds; [`Error::SeqExhausted`] when the number wraps; [`Error::NoKey`];
-    /// [`Error::KeyExhausted`] at the limit that was set.
+    /// - The error in `sk_err`.
+    /// - [`Error::SeqExhausted`] if the sequence number wrapped.
+    /// - [`Error::NoKey`] if no key was installed.
+    /// - [`Error::KeyExhausted`] if the key has sealed as many records as
+    ///   [`SocketTx::set_record_limit`] allows.
     pub fn send(
         &mut self,
         source: &mut SendBuffers<'_>,
@@ -86,10 +93,10 @@ impl SocketTx {
         let record_type = record_type.unwrap_or(ContentType::APPLICATION_DATA.0);
         if empty && self.seals_empty_calls() {
             self.check_limit()?;
-            // A device's socket makes an empty record of it, or closes the open one (D-8).
+            // The socket of a device makes an empty record, or seals the open one (D-8).
             return self.seal_open(record_type, shared);
         }
-        // What is held back does not count: it is released or dropped when the next record is sealed.
+        // Held bytes do not count: they are released or dropped when the next record is sealed.
         while source.left > 0 && self.waiting() - self.held() < limit {
             shared.error.check_send()?;
             self.check_limit_of(source, record_type)?;
@@ -108,7 +115,8 @@ impl SocketTx {
         Ok(())
     }
 
-    /// What may be written to TCP now; nothing where records leave by a queue.
+    /// Returns the bytes that may be written to TCP now. Once records leave by a queue, these are
+    /// only the bytes sealed before.
     #[must_use]
     pub fn wire(&self) -> &[u8] {
         let wire = self.wire.bytes();
@@ -118,7 +126,7 @@ impl SocketTx {
         &wire[..wire.len() - self.held_bytes]
     }
 
-    /// TCP took `len` bytes of [`SocketTx::wire`].
+    /// Removes the first `len` bytes of [`SocketTx::wire`], which TCP has taken.
     pub fn wrote(&mut self, len: usize) {
         self.wire.consume(len);
     }
@@ -133,11 +141,13 @@ impl SocketTx {
         self.wire.consume(self.wire.len());
     }
 
-    /// Puts a key in use; an open record will be sealed with it, sealed ones stay (K-24, K-25).
+    /// Installs the next key. An open record will be sealed with it; records that are sealed stay
+    /// as they are (K-24, K-25).
     pub fn install(&mut self, key: TrafficKey) {
         let seq = key.info().rec_seq;
         let key = Arc::new(key);
-        // Seen in trace send.seq_wrap_rekey: with a next key it does leave, in front of the next record.
+        // Trace send.seq_wrap_rekey: once the next key is installed, the held record leaves in
+        // front of the next one.
         self.held_is_last = false;
         let past = self.keyed.replace(InstalledKey {
             key,
@@ -149,13 +159,14 @@ impl SocketTx {
         }
     }
 
-    /// The key in use.
+    /// Returns the key in use, or `None` before the first one.
     #[must_use]
     pub fn key(&self) -> Option<&TrafficKey> {
         self.keyed.as_ref().map(|keyed| &*keyed.key)
     }
 
-    /// The key in use with its running iv and number (`docs/kernel-rules.md`, S1.5-3).
+    /// Returns the key in use with its current iv and rec_seq (`docs/kernel-rules.md`, S1.5-3), or
+    /// `None` before the first key.
     #[must_use]
     pub fn live_info(&self) -> Option<CryptoInfo> {
         self.keyed
@@ -163,24 +174,24 @@ impl SocketTx {
             .map(|keyed| keyed.key.live_info(keyed.seq))
     }
 
-    /// The number of the next record; 0 without a key.
+    /// Returns the sequence number of the next record, or 0 before the first key.
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.keyed.as_ref().map_or(0, |keyed| keyed.seq)
     }
 
-    /// Bytes of the open record.
+    /// Returns the length in bytes of the plaintext of the open record, or 0 if no record is open.
     #[must_use]
     pub fn open_len(&self) -> usize {
         self.open.len()
     }
 
-    /// Takes memory from `pool` for what will be sealed.
+    /// Takes memory from `pool` for the next sealed records.
     pub fn borrow_memory(&mut self, pool: &mut FifoPool) {
         pool.lend(&mut self.wire);
     }
 
-    /// Gives memory that holds nothing back to `pool`.
+    /// Returns unused memory to `pool`.
     pub fn return_memory(&mut self, pool: &mut FifoPool) {
         pool.collect(&mut self.wire);
         if self.open.is_empty() {
@@ -188,22 +199,25 @@ impl SocketTx {
         }
     }
 
-    /// True while sealed bytes wait, those for the next transmission too.
+    /// Returns `true` while sealed records wait to leave, including those held for the next
+    /// transmission.
     #[must_use]
     pub fn has_sealed(&self) -> bool {
         self.waiting() > 0
     }
 
-    /// The payload limit.
+    /// Returns the value of `TLS_TX_MAX_PAYLOAD_LEN`: the most bytes of plaintext in one record.
     #[must_use]
     pub const fn max_payload(&self) -> usize {
         self.max_payload
     }
 
-    /// Sets the payload limit; `value` is the option's, `other` the other direction's version.
+    /// Sets `TLS_TX_MAX_PAYLOAD_LEN` to `value`, the bytes given to `setsockopt`. `other` is the
+    /// version of the receiving direction, which counts while this direction has no key.
     ///
     /// # Errors
-    /// [`Error::OpenRecord`] before those of [`options::payload_limit`].
+    /// [`Error::OpenRecord`] while a record is open. Also returns the errors of
+    /// [`options::payload_limit`].
     pub fn set_max_payload(&mut self, value: &[u8], other: Option<u16>) -> Result<(), Error> {
         if !self.open.is_empty() {
             return Err(Error::OpenRecord {
@@ -215,7 +229,8 @@ impl SocketTx {
         Ok(())
     }
 
-    /// Seals a record of `len` bytes: straight from the caller's buffer where it lies in one piece.
+    /// Seals a record of the next `len` bytes, without a copy if they are contiguous and no record
+    /// is open.
     fn seal_next(
         &mut self,
         source: &mut SendBuffers<'_>,
@@ -233,6 +248,7 @@ impl SocketTx {
             .inspect_err(|_| source.untake(len))
     }
 
+    /// Seals the open record, which may be empty.
     fn seal_open(&mut self, record_type: u8, shared: &SocketShared) -> Result<(), CallFault> {
         let mut open = std::mem::take(&mut self.open);
         let sealed = self.seal_record(record_type, &open, None, shared);
@@ -241,10 +257,12 @@ impl SocketTx {
         sealed
     }
 
+    /// Returns `true` if a send without data makes a record (D-8).
     fn seals_empty_calls(&self) -> bool {
         matches!(&self.egress, Egress::Framed(framer) if framer.seals_empty_calls())
     }
 
+    /// Seals one record. `source` is the origin of `plaintext` if it was not copied.
     fn seal_record(
         &mut self,
         record_type: u8,
@@ -274,19 +292,19 @@ impl SocketTx {
             return Ok(());
         }
         self.hold(made);
-        // A framer has counted it.
+        // The record of a framer leaves: the framer has already counted its number.
         self.held_is_last = !matches!(self.egress, Egress::Framed(_));
         shared.error.set_in_call(Error::SeqExhausted);
         Err(Error::SeqExhausted.into())
     }
 }
 
-/// What becomes of a last record that is not full.
+/// Whether a last record that is not full is sealed at the end of a send.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PartialRecord {
-    /// It is sealed.
+    /// The record is sealed.
     Seal,
-    /// It stays open (`MSG_MORE`).
+    /// The record stays open (`MSG_MORE`).
     KeepOpen,
 }
 

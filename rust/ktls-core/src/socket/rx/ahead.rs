@@ -1,7 +1,8 @@
-//! Records opened before a call comes to them, by the worker of an offload queue.
+//! Records that the worker of an offload queue opens before a call reaches them.
 //!
-//! Opening ahead changes nothing that a caller can see: number, pause, type and errors wait for the call, and
-//! a record that does not open is left to it.
+//! Opening ahead has no effect that a caller can observe. Sequence number, pause, content type and
+//! errors take effect when a call reaches the record. A record that does not open is left to the
+//! call.
 
 use std::collections::VecDeque;
 
@@ -14,25 +15,28 @@ use crate::wiped::WipedBytes;
 #[derive(Debug, Default)]
 pub(super) struct OpenedAhead {
     records: VecDeque<AheadRecord>,
-    /// Bytes of wire that these records take.
+    /// The number of bytes that these records have on the wire.
     len: usize,
-    /// The record behind them needs another key, or does not open.
+    /// Whether the next record needs another key, or does not open.
     stopped: bool,
     /// Memory for the next plaintexts.
     spare: Vec<WipedBytes>,
 }
 
-/// What came of opening a record ahead of the calls.
+/// The outcome of [`SocketRx::open_ahead`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum OpenAheadOutcome {
     /// A record was opened.
     Opened,
-    /// No whole record is there, enough are opened, or the next one needs another key or does not open.
+    /// No record was opened: none is whole, enough are open, or the next needs another key or does
+    /// not open.
     NothingToOpen,
 }
 
+/// A record that was opened ahead.
 #[derive(Debug)]
 struct AheadRecord {
+    /// Its length on the wire in bytes.
     len: usize,
     inner: InnerPlaintext,
     plaintext: WipedBytes,
@@ -43,7 +47,8 @@ impl OpenedAhead {
         self.records.is_empty()
     }
 
-    /// Takes the next record and swaps its plaintext with `scratch`. Returns None if none is opened.
+    /// Takes the next record and swaps its plaintext with `scratch`. Returns `None` if no record is
+    /// open.
     pub(super) fn take(&mut self, scratch: &mut WipedBytes) -> Option<InnerPlaintext> {
         let AheadRecord {
             len,
@@ -55,7 +60,7 @@ impl OpenedAhead {
         Some(inner)
     }
 
-    /// Drops what was opened, under a key that is gone.
+    /// Drops all records: the key under which they were opened is replaced.
     pub(super) fn clear(&mut self) {
         self.records.clear();
         (self.len, self.stopped) = (0, false);
@@ -63,8 +68,8 @@ impl OpenedAhead {
 }
 
 impl SocketRx {
-    /// Opens the next record that is whole and not opened, while fewer than `most` bytes of wire are opened
-    /// ahead.
+    /// Opens the next whole record, unless `most` or more bytes of the wire are opened ahead
+    /// already.
     pub fn open_ahead(&mut self, most: usize) -> OpenAheadOutcome {
         let ahead = &mut self.ahead;
         if ahead.stopped || ahead.len >= most || self.opener.is_some() {

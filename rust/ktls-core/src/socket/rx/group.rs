@@ -1,4 +1,4 @@
-//! Several records at the head opened in one call of the AEAD, straight into the caller's buffer.
+//! Opening several records at the head in one call of the AEAD, into the caller's buffer.
 
 use crate::key::RecSeq;
 use crate::record::MAX_GROUP;
@@ -9,10 +9,11 @@ use crate::socket::rx::{ReceiveStep, RxListRecord, SocketRx};
 use crate::socket::{CallFault, ReceiveBuffers, ReceiveCall, SocketShared};
 
 impl SocketRx {
-    /// Opens records from the head on, whose first is `len` bytes long, and delivers those that this call
-    /// may have. Returns `None` if the next record is to be opened alone.
+    /// Opens several records, of which the first has `len` bytes, and delivers those that this call
+    /// may deliver. Returns `None` if the next record has to be opened alone.
     ///
-    /// The records are spent one by one: those that this call may not have stay sealed.
+    /// The sequence number of a record is spent when it is delivered. Records that were opened and
+    /// not reached stay on the wire.
     pub(super) fn open_group(
         &mut self,
         len: usize,
@@ -43,7 +44,8 @@ impl SocketRx {
         step
     }
 
-    /// Delivers records of a group until one ends the call. Returns how many bytes, and the last step.
+    /// Delivers records of a group until one ends the call. Returns how many bytes were delivered,
+    /// and the step after the last record.
     fn deliver_group(
         &mut self,
         mut group: OpenedGroup<'_>,
@@ -60,6 +62,7 @@ impl SocketRx {
         (group.accepted(), step)
     }
 
+    /// Takes one record of a group off the wire, and delivers it or moves it to `rx_list`.
     fn deliver_group_record(
         &mut self,
         record: GroupRecord<'_, '_>,

@@ -2,41 +2,45 @@
 //!
 //! # Theory of operation
 //!
-//! [`SocketRx`] does what the kernel's `tls_sw_recvmsg` and its stream parser do, in the same order wherever
-//! the order can be seen. The caller owns the TCP socket: it puts what TCP has into `wire`
-//! ([`SocketRx::space`], [`SocketRx::fed`]), and describes each `recvmsg` by a [`ReceiveCall`], which lives
-//! through all steps of that call.
+//! [`SocketRx`] does what the kernel's `tls_sw_recvmsg` and its stream parser do, in the same order
+//! wherever the order can be observed. The caller owns the TCP socket: it puts the bytes of TCP
+//! into `wire` ([`SocketRx::space`], [`SocketRx::fed`]), and describes each `recvmsg` by a
+//! [`ReceiveCall`], which is passed to all steps of that call.
 //!
-//! **How a record goes through.** The stream parser reads the header at the head of `wire`: the record is
-//! whole, or not yet, or the header is refused, which stops the parser for good and sets `sk_err`. A call
-//! first takes what is open already, from the kernel's `rx_list` (`opened`), then opens records at the head,
-//! until its buffers are full, a record is not for it, or bytes are missing. For those the caller asks TCP
-//! and goes on with [`SocketRx::open_records`], or with [`SocketRx::go_on_without_bytes`] if TCP has none.
-//! A record is opened in one of three ways:
+//! **The path of a record.** The stream parser reads the header at the head of `wire`: the record
+//! is whole, or not yet, or the header is refused, which stops the parser for good and sets
+//! `sk_err`. A call first delivers plaintext from the kernel's `rx_list` (`opened`), then opens
+//! records at the head, until its buffers are full, a record is not for it, or bytes are missing.
+//! The caller then reads from TCP and goes on with [`SocketRx::open_records`], or with
+//! [`SocketRx::go_on_without_bytes`] if TCP has no bytes. A record is opened in one of three ways:
 //!
 //! - `group`: together with the records behind it, straight into the caller's buffer;
 //! - `open`: alone, into the caller's buffer if it fits in one piece there, else into `scratch`;
-//! - `ahead`: by the worker of an offload queue, before any call. Nothing changes by that until a call comes
-//!   to the record: number, pause, type and errors are the call's.
+//! - `ahead`: by the worker of an offload queue, before any call. Sequence number, pause, content
+//!   type and errors take effect only when a call reaches the record.
 //!
-//! Whichever way it was opened, `accept_head_record` takes it off the wire, spends its number, looks for a
-//! KeyUpdate, and delivers it. What the call does not take of it goes to `rx_list`.
+//! In each case the record is then taken off the wire, its number is spent, it is checked for a
+//! KeyUpdate, and delivered (`accept_head_record`, for a group `deliver_group_record`). Plaintext
+//! that the call does not take goes to `rx_list`.
 //!
-//! **What a call may have.** Its first record decides the content type of the whole call. A record of
-//! another type goes to `rx_list` and ends the call; a control record ends the call behind itself, and needs
-//! room for a control message.
+//! **Which records a call delivers.** Its first record decides the content type of the whole call.
+//! A record of another type goes to `rx_list` and ends the call; a control record ends the call
+//! behind itself, and needs room for a control message.
 //!
-//! **Where a KeyUpdate pauses.** A handshake record that begins with byte 24 pauses the direction (K-1);
-//! nothing else of it is looked at. The record itself is delivered. From then on wire bytes are framed and
-//! not opened, and a call fails with EKEYEXPIRED once `rx_list` is empty, until [`SocketRx::install`] puts the
-//! next key in use. What was opened ahead under the old key is dropped there.
+//! **Where a KeyUpdate pauses.** A handshake record that begins with byte 24 pauses the direction
+//! (K-1); nothing else of it is checked. The record itself is delivered. From then on wire bytes
+//! are framed and not opened, and a call fails with EKEYEXPIRED once `rx_list` is empty, until
+//! [`SocketRx::install`] installs the next key, and drops records that were opened ahead under the
+//! old key.
 //!
-//! **When errors are told.** A call that has bytes returns them, and leaves the error to the next call. A
-//! record that does not open stays at the head, and every call tries it again (S3.2-2).
+//! **When errors are returned.** A call that has bytes returns them, and leaves the error to the
+//! next call. A record that does not open stays at the head, and every call tries it again
+//! (S3.2-2).
 //!
-//! **What is wiped.** Plaintext that the call may not have is overwritten in the caller's buffer, and so are
-//! type and padding behind the plaintext. `rx_list`, `scratch` and what was opened ahead are wiped as they
-//! are delivered, and when they are dropped.
+//! **What is wiped.** Plaintext that the call does not deliver is overwritten in the caller's
+//! buffer, and so are type and padding behind the plaintext. The plaintexts in `rx_list`, in
+//! `scratch` and of records opened ahead are wiped as they are delivered, and when they are
+//! dropped.
 
 mod ahead;
 mod group;
@@ -66,38 +70,40 @@ pub use opener::RecordOpener;
 #[derive(Debug)]
 pub struct SocketRx {
     key: TrafficKey,
-    /// The number of the next record; it wraps, as the kernel's does.
+    /// The sequence number of the next record. It wraps as in the kernel.
     seq: u64,
     rekey: RxRekey,
     framing: Framing,
     parser: StreamParser,
     no_pad: NoPad,
     wire: Fifo,
-    /// Opened and not yet delivered (`rx_list`). Only the last can be a control record.
+    /// Opened records that are not delivered yet (`rx_list`). Only the last can be a control
+    /// record.
     opened: VecDeque<RxListRecord>,
     scratch: WipedBytes,
-    /// Memory for the scratch after next.
+    /// Memory for `scratch` once its own has moved to `rx_list`.
     spare: WipedBytes,
     ahead: OpenedAhead,
     group_size: GroupSize,
-    /// Opens the records where they may have been worked on.
+    /// Opens the records instead of this socket if a device may have decrypted parts of them.
     opener: Option<Box<dyn RecordOpener>>,
 }
 
-/// `TLS_RX_EXPECT_NO_PAD`
+/// The value of `TLS_RX_EXPECT_NO_PAD`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum NoPad {
     /// Padding is expected.
     #[default]
     Off,
-    /// Padding is counted as a violation.
+    /// Padding is accepted, and counted as a violation.
     On,
 }
 
+/// An opened record in `rx_list`.
 #[derive(Debug)]
 struct RxListRecord {
     record_type: u8,
-    /// Its plaintext at the start, and perhaps unused memory behind.
+    /// The plaintext, and perhaps unused memory behind it.
     memory: WipedBytes,
     /// The part of the plaintext that is not delivered yet.
     left: Range<usize>,
@@ -113,7 +119,7 @@ impl RxListRecord {
         }
     }
 
-    /// The first `len` bytes that are left were delivered.
+    /// Wipes the first `len` bytes that are left, which were delivered.
     fn take(&mut self, len: usize) {
         let start = self.left.start;
         wipe(&mut self.memory[start..start + len]);
@@ -121,13 +127,13 @@ impl RxListRecord {
     }
 }
 
-/// How far a receive call came.
+/// How a receive call goes on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReceiveStep {
     /// The call is over.
     Done,
-    /// No whole record is there: put in bytes and open on, or say with [`SocketRx::go_on_without_bytes`] that
-    /// there are none.
+    /// No whole record is there. If TCP has bytes, call [`SocketRx::space`], [`SocketRx::fed`] and
+    /// [`SocketRx::open_records`]; otherwise [`SocketRx::go_on_without_bytes`].
     NeedBytes,
     /// The call has to wait for bytes.
     Wait,
@@ -136,9 +142,9 @@ pub enum ReceiveStep {
 /// Why TCP has no bytes for a receive call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NoBytesReason {
-    /// None have come yet.
+    /// No bytes have arrived yet.
     Yet,
-    /// None will come: FIN, reset, or `shutdown(RD)`.
+    /// No bytes will arrive: FIN, reset, or `shutdown(RD)`.
     Ended,
 }
 
@@ -164,10 +170,10 @@ impl SocketRx {
         }
     }
 
-    /// Puts the next key in use and ends a pause (K-16 … K-19).
+    /// Installs the next key and ends a pause (K-16 … K-19).
     ///
     /// # Errors
-    /// What the table of [`RxRekey`] refuses; today that is nothing.
+    /// Returns the errors of [`RxRekey::on`]. At present its table accepts a key in every state.
     pub fn install(&mut self, key: TrafficKey) -> Result<(), Error> {
         let rekey = self.rekey.on(RxRekeyEvent::KeyInstalled)?;
         let next = key.info().rec_seq;
@@ -181,10 +187,11 @@ impl SocketRx {
         Ok(())
     }
 
-    /// Begins a receive call: delivers what is open already, then opens the next records.
+    /// Begins a receive call: delivers opened records first, then opens the next ones.
     ///
     /// # Errors
-    /// As [`SocketRx::open_records`], and [`Error::NoControlRoom`].
+    /// [`Error::NoControlRoom`] if a control record has no room for its control message. Also
+    /// returns the errors of [`SocketRx::open_records`].
     pub fn start(
         &mut self,
         call: &mut ReceiveCall,
@@ -201,8 +208,11 @@ impl SocketRx {
     /// Opens records until the call is over or bytes are missing.
     ///
     /// # Errors
-    /// [`Error::KeyExpired`], [`Error::NoControlRoom`], [`Error::BadTag`], [`Error::NoContentType`];
-    /// none of them once bytes were copied.
+    /// None of these is returned once bytes were copied.
+    /// - [`Error::KeyExpired`] between a KeyUpdate and the next key.
+    /// - [`Error::NoControlRoom`] if a control record has no room for its control message.
+    /// - [`Error::BadTag`] if the next record does not authenticate.
+    /// - [`Error::NoContentType`] if the next record is all padding.
     pub fn open_records(
         &mut self,
         call: &mut ReceiveCall,
@@ -230,10 +240,10 @@ impl SocketRx {
         Ok(ReceiveStep::Done)
     }
 
-    /// Ends a call for which TCP has no bytes, or tells that it has to wait (`docs/kernel-rules.md`, S3.4).
+    /// Decides how a call goes on for which TCP has no bytes (`docs/kernel-rules.md`, S3.4).
     ///
     /// # Errors
-    /// What `sk_err` holds, which is taken out only if no bytes were copied.
+    /// The error in `sk_err`, which is taken out, if no bytes were copied.
     pub fn go_on_without_bytes(
         &mut self,
         call: &ReceiveCall,
@@ -250,23 +260,23 @@ impl SocketRx {
         }
     }
 
-    /// Returns memory for `len` wire bytes; [`SocketRx::fed`] takes over those that came.
+    /// Returns memory for `len` bytes from TCP. Call [`SocketRx::fed`] after filling it.
     pub fn space(&mut self, len: usize) -> &mut [u8] {
         self.wire.space(len)
     }
 
-    /// Takes over the first `len` bytes of the last [`SocketRx::space`].
+    /// Appends the first `len` bytes of the last [`SocketRx::space`] to the received bytes.
     pub fn fed(&mut self, len: usize, shared: &SocketShared) {
         self.wire.commit(len);
         self.parse(shared);
     }
 
-    /// Takes memory from `pool` for what will be received.
+    /// Takes memory from `pool` for the next received bytes.
     pub fn borrow_memory(&mut self, pool: &mut FifoPool) {
         pool.lend(&mut self.wire);
     }
 
-    /// Returns memory that holds nothing to `pool`.
+    /// Returns unused memory to `pool`.
     pub fn return_memory(&mut self, pool: &mut FifoPool) {
         pool.collect(&mut self.wire);
         if self.opened.is_empty() {
@@ -274,64 +284,64 @@ impl SocketRx {
         }
     }
 
-    /// True when a receive call has something to deliver, as poll sees it (`docs/kernel-rules.md`,
-    /// S3.6 and K-13): something that is open, or a whole record while at least `low_water` bytes are
-    /// not opened.
+    /// Returns `true` if `poll` reports the socket as readable (`docs/kernel-rules.md`, S3.6 and
+    /// K-13): while not paused, if an opened record waits, or a whole record and at least
+    /// `low_water` unopened bytes.
     #[must_use]
     pub fn readable(&self, low_water: usize) -> bool {
         let whole = matches!(self.parser, StreamParser::Ready(_)) && self.unopened() >= low_water;
         (whole || self.has_opened()) && !self.paused()
     }
 
-    /// True from a KeyUpdate to the next key.
+    /// Returns `true` between a KeyUpdate and the next key.
     #[must_use]
     pub fn paused(&self) -> bool {
         self.rekey == RxRekey::Paused
     }
 
-    /// Bytes taken from TCP and not opened by a call.
+    /// Returns the number of bytes that were taken from TCP and not opened by a call.
     #[must_use]
     pub const fn unopened(&self) -> usize {
         self.wire.len()
     }
 
-    /// The key in use.
+    /// Returns the key in use.
     #[must_use]
     pub const fn key(&self) -> &TrafficKey {
         &self.key
     }
 
-    /// The key in use with its running iv and number (`docs/kernel-rules.md`, S1.5-3).
+    /// Returns the key in use with its current iv and rec_seq (`docs/kernel-rules.md`, S1.5-3).
     #[must_use]
     pub fn live_info(&self) -> CryptoInfo {
         self.key.live_info(self.seq)
     }
 
-    /// The number of the next record.
+    /// Returns the sequence number of the next record.
     #[must_use]
     pub const fn seq(&self) -> u64 {
         self.seq
     }
 
-    /// True while something that was opened waits for a call.
+    /// Returns `true` while an opened record waits for a call.
     #[must_use]
     pub fn has_opened(&self) -> bool {
         !self.opened.is_empty()
     }
 
-    /// `TLS_RX_EXPECT_NO_PAD`
+    /// Returns the value of `TLS_RX_EXPECT_NO_PAD`.
     #[must_use]
     pub const fn no_pad(&self) -> NoPad {
         self.no_pad
     }
 
-    /// Sets `TLS_RX_EXPECT_NO_PAD`; a rekey keeps it (K-22).
+    /// Sets `TLS_RX_EXPECT_NO_PAD`. A rekey keeps it (K-22).
     pub fn set_no_pad(&mut self, no_pad: NoPad) {
         self.no_pad = no_pad;
     }
 
-    /// Delivers from `rx_list`. Returns [`ReceiveStep::Done`] at a record that is not for this call, otherwise
-    /// [`ReceiveStep::NeedBytes`].
+    /// Delivers records of `rx_list`. Returns [`ReceiveStep::Done`] at a record that is not for
+    /// this call, otherwise [`ReceiveStep::NeedBytes`].
     fn deliver_opened(
         &mut self,
         call: &mut ReceiveCall,

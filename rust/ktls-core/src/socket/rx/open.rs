@@ -1,4 +1,4 @@
-//! Opening the record at the head and delivering it.
+//! Opening and delivering the record at the head.
 
 use crate::error::Error;
 use crate::key::{InnerPlaintext, TrafficKey};
@@ -12,7 +12,7 @@ use crate::wiped::{WipedBytes, wipe};
 use crate::wire::{ContentType, KEY_UPDATE, TLS13};
 
 impl SocketRx {
-    /// Opens the record of `len` bytes at the head and delivers what this call may have of it.
+    /// Opens the record of `len` bytes at the head, and delivers as much of it as this call may.
     pub(super) fn open_next(
         &mut self,
         len: usize,
@@ -32,7 +32,7 @@ impl SocketRx {
             Ok(inner) => inner,
             Err(error) => {
                 if error == Error::NoContentType && self.expects_no_padding() && fits {
-                    // Zeros to the end are padding that was not to be there.
+                    // All zeros: padding, which was not expected.
                     count_padded(shared);
                 }
                 return leave_at_head(error, call, shared);
@@ -45,7 +45,8 @@ impl SocketRx {
         Ok(step)
     }
 
-    /// Takes the record at the head, which is open, off the wire and delivers what this call may have of it.
+    /// Takes the opened record at the head off the wire, and delivers as much of it as this call
+    /// may.
     fn accept_head_record(
         &mut self,
         HeadRecord { len, inner, place }: HeadRecord,
@@ -66,12 +67,12 @@ impl SocketRx {
         self.deliver_record(inner, place, call, out)
     }
 
-    /// Returns true if this call takes the whole plaintext of a record.
+    /// Returns `true` if this call takes the whole plaintext of a record.
     fn delivers(&self, inner_len: usize, call: &ReceiveCall, out: &ReceiveBuffers<'_, '_>) -> bool {
         !call.peeks() && self.fits(inner_len, out)
     }
 
-    /// Opens the record of `len` bytes at the head into `rx_list`, where a later call finds it.
+    /// Opens the record of `len` bytes at the head and moves it to `rx_list`, for a later call.
     pub(super) fn open_aside(
         &mut self,
         len: usize,
@@ -98,6 +99,7 @@ impl SocketRx {
         Ok(())
     }
 
+    /// Opens the record of `len` bytes at the head into `place`.
     fn open(
         &mut self,
         len: usize,
@@ -123,6 +125,7 @@ impl SocketRx {
         }
     }
 
+    /// Returns the plaintext of an opened record, which lies in `place`.
     fn plaintext<'a>(
         &'a mut self,
         inner: InnerPlaintext,
@@ -135,7 +138,7 @@ impl SocketRx {
         }
     }
 
-    /// Takes the opened record off the wire, spends its number, and moves on to the next.
+    /// Takes the opened record off the wire, spends its number, and parses the next header.
     pub(super) fn consume_head_record(&mut self, len: usize, shared: &SocketShared) {
         self.wire.consume(len);
         if let Some(opener) = &mut self.opener {
@@ -144,17 +147,17 @@ impl SocketRx {
         self.parser = StreamParser::Hungry;
         self.seq = self.seq.wrapping_add(1);
         if self.seq == 0 {
-            // The record is delivered all the same (docs/kernel-rules.md, S2.3-2).
+            // The record is delivered nevertheless (docs/kernel-rules.md, S2.3-2).
             shared.error.set_in_call(Error::SeqExhausted);
         }
         if self.parse(shared) == StreamParser::Stopped {
-            // The header behind is judged in this call, however long it has been there.
+            // The kernel checks the next header in this call, even if it arrived earlier.
             shared.error.outdate_tcp();
         }
     }
 
-    /// Pauses the direction. Nothing but the first byte of a handshake record is looked at (K-1), in TLS 1.2 as
-    /// well (K-3).
+    /// Pauses the direction. Only the first byte of a handshake record is checked (K-1), in TLS 1.2
+    /// as well (K-3).
     pub(super) fn pause_at_key_update(&mut self, shared: &SocketShared) -> Result<(), Error> {
         self.rekey = self.rekey.on(RxRekeyEvent::KeyUpdateRead)?;
         if let Some(opener) = &mut self.opener {
@@ -164,6 +167,7 @@ impl SocketRx {
         Ok(())
     }
 
+    /// Delivers an opened record, which lies in `place`, or moves it to `rx_list`.
     fn deliver_record(
         &mut self,
         inner: InnerPlaintext,
@@ -173,7 +177,7 @@ impl SocketRx {
     ) -> Result<ReceiveStep, CallFault> {
         let admitted = call.admit_record(inner.record_type);
         if admitted != Ok(RecordAdmission::ThisCall) {
-            // It is not for this call: nothing of it stays in the caller's buffer.
+            // It is not for this call, so no byte of it may stay in the caller's buffer.
             match place {
                 OpenDestination::Direct => {
                     let plaintext = self.plaintext(inner, place, out);
@@ -208,10 +212,10 @@ impl SocketRx {
         Ok(next_step(call))
     }
 
-    /// Moves the plaintext in `scratch` to `rx_list`; its first `start` bytes are delivered already.
+    /// Moves the plaintext in `scratch` to `rx_list`. Its first `start` bytes were delivered.
     fn keep_scratch(&mut self, inner: InnerPlaintext, start: usize) {
         let memory = if 2 * inner.len < self.scratch.len() {
-            // A peek may keep many: none has much more memory than it needs.
+            // Peeks may keep many records, so none may hold much more memory than it needs.
             let kept = WipedBytes::from(&self.scratch[..inner.len]);
             wipe(&mut self.scratch[..inner.len]);
             kept
@@ -228,7 +232,8 @@ impl SocketRx {
         self.opened.push_back(opened);
     }
 
-    /// Drops the first record of `rx_list`, which is delivered.
+    /// Drops the first record of `rx_list`, which was delivered, and keeps its memory if that is
+    /// large.
     pub(super) fn forget_opened(&mut self) {
         if let Some(record) = self.opened.pop_front()
             && record.memory.len() > self.spare.len()
@@ -237,27 +242,28 @@ impl SocketRx {
         }
     }
 
-    /// Returns true if the kernel would open the record at the head straight into the caller's buffer, in the
-    /// hope that it is data without padding (`TLS_RX_EXPECT_NO_PAD`).
+    /// Returns `true` if the kernel would open the record at the head into the caller's buffer,
+    /// because it expects data without padding (`TLS_RX_EXPECT_NO_PAD`).
     pub(super) fn expects_no_padding(&self) -> bool {
         self.no_pad == NoPad::On
             && self.wire.bytes().first() == Some(&ContentType::APPLICATION_DATA.0)
     }
 
-    /// Returns true if `out` has room for the plaintext and padding of `inner_len` bytes of inner plaintext.
+    /// Returns `true` if `out` has room for `inner_len` bytes of inner plaintext without the
+    /// content type.
     pub(super) fn fits(&self, inner_len: usize, out: &ReceiveBuffers<'_, '_>) -> bool {
         inner_len <= out.room() + self.type_len()
     }
 
-    /// Returns how many bytes the content type takes inside a record.
+    /// Returns the length in bytes of the content type in an inner plaintext: 0 in TLS 1.2.
     pub(super) fn type_len(&self) -> usize {
         usize::from(self.key.info().version() == TLS13)
     }
 }
 
-/// The record at the head, once it is opened.
+/// The opened record at the head.
 struct HeadRecord {
-    /// Its bytes of wire.
+    /// The length of the record in bytes.
     len: usize,
     inner: InnerPlaintext,
     place: OpenDestination,
@@ -268,12 +274,13 @@ struct HeadRecord {
 enum OpenDestination {
     /// The caller's buffer.
     Direct,
-    /// `scratch`, from which it is copied or moved to `rx_list`.
+    /// `scratch`, from which plaintext is copied or moved to `rx_list`.
     Aside,
 }
 
-/// Opens a record into the caller's buffer. Nothing of type and padding stays behind the plaintext: the last
-/// byte, which is all of it in a record without padding, gets its old value back; the others become zero.
+/// Opens a record into the caller's buffer. Type and padding behind the plaintext are overwritten:
+/// the last byte, the only one in a record without padding, gets its old value back; the others are
+/// set to zero.
 fn open_direct(
     key: &TrafficKey,
     seq: u64,
@@ -304,6 +311,7 @@ fn leave_at_head(
     end(error, call)
 }
 
+/// Counts a record that does not open, and stores the error in `sk_err`.
 fn note_failure(error: Error, shared: &SocketShared) {
     if error == Error::BadTag {
         shared.stats.add(Counter::TlsDecryptError);
@@ -311,11 +319,12 @@ fn note_failure(error: Error, shared: &SocketShared) {
     shared.error.set_in_call(error);
 }
 
+/// Returns `true` for a record that pauses the direction (K-1).
 pub(super) fn is_key_update(inner: InnerPlaintext, plaintext: &[u8]) -> bool {
     inner.record_type == ContentType::HANDSHAKE.0 && plaintext.first() == Some(&KEY_UPDATE)
 }
 
-/// Returns how a call goes on after a record was delivered: a control record ends it.
+/// Returns how a call goes on after it delivered a record: a control record ends it.
 pub(super) fn next_step(call: &ReceiveCall) -> ReceiveStep {
     if call.is_control() {
         ReceiveStep::Done
@@ -324,11 +333,13 @@ pub(super) fn next_step(call: &ReceiveCall) -> ReceiveStep {
     }
 }
 
+/// Ends a call at `error`. See [`ReceiveCall::end`].
 pub(super) fn end(error: Error, call: &ReceiveCall) -> Result<ReceiveStep, CallFault> {
     call.end(error).map(|()| ReceiveStep::Done)
 }
 
-/// Counts what the kernel counts when a record that it hoped to be data without padding does not end in 23.
+/// Updates the kernel's counters for a record that was expected to be data without padding, and is
+/// not.
 pub(super) fn count_retry(inner: InnerPlaintext, shared: &SocketShared) {
     if inner.len + 1 < inner.inner_len {
         count_padded(shared);

@@ -1,4 +1,4 @@
-//! Records that somebody else may have opened on their way.
+//! Opening records that a device may have decrypted before they arrived.
 
 use std::fmt::Debug;
 
@@ -6,14 +6,15 @@ use crate::error::Error;
 use crate::key::{InnerPlaintext, TrafficKey};
 use crate::socket::rx::SocketRx;
 
-/// Opens records of which somebody has worked on the bytes already.
+/// Opens records whose bytes were processed before they arrived.
 ///
-/// The simulator's model of a network device is one: the device decrypts segments before TCP has them.
+/// The simulator's model of a network device implements it: the device decrypts segments before TCP
+/// receives them.
 pub trait RecordOpener: Debug + Send {
-    /// Opens the record at the head, whose number is `seq`, into the start of `out`.
+    /// Opens the record at the head, with the sequence number `seq`, into the start of `out`.
     ///
     /// # Errors
-    /// As [`TrafficKey::open`].
+    /// Returns the errors of [`TrafficKey::open`].
     fn open(
         &mut self,
         key: &TrafficKey,
@@ -22,18 +23,19 @@ pub trait RecordOpener: Debug + Send {
         out: &mut [u8],
     ) -> Result<InnerPlaintext, Error>;
 
-    /// The record at the head, of `len` bytes, was opened, and its number is spent.
+    /// Called after the record at the head, of `len` bytes, was opened and its number was spent.
     fn spent(&mut self, len: usize);
 
-    /// A KeyUpdate was opened: no record behind it is opened before the next key.
+    /// Called after a KeyUpdate was opened. No record is opened until the next key is installed.
     fn key_update_read(&mut self);
 
-    /// Another key is in use now than `past`, under which the next record would have had the number `seq`.
+    /// Called after the next key has replaced `past`, under which the next record would have had
+    /// the number `seq`.
     fn replaced(&mut self, past: TrafficKey, seq: u64);
 }
 
 impl SocketRx {
-    /// From now on `opener` opens the records.
+    /// Makes `opener` open the records from now on.
     pub fn open_by(&mut self, opener: Box<dyn RecordOpener>) {
         self.opener = Some(opener);
     }

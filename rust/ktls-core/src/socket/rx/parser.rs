@@ -1,10 +1,10 @@
-//! The stream parser: finds whole records at the head of the wire, and judges their headers.
+//! The stream parser: finds whole records at the head of the wire, and checks their headers.
 
 use super::SocketRx;
 use crate::error::Error;
 use crate::socket::SocketShared;
 
-/// Where the stream parser stands (`docs/kernel-rules.md`, S3.1).
+/// The state of the stream parser (`docs/kernel-rules.md`, S3.1).
 ///
 /// | state   | bytes came                      | record opened |
 /// |---------|---------------------------------|---------------|
@@ -21,12 +21,12 @@ pub(super) enum StreamParser {
     Stopped,
 }
 
-/// Bytes of a header with an explicit nonce.
+/// The length in bytes of a header and an explicit nonce.
 const LONGEST_HEAD: usize = 13;
 
 impl SocketRx {
-    /// Checks the header of the next record while the bytes `next` still lie in TCP: the kernel sets the error
-    /// of a bad header when it arrives, not when it is read.
+    /// Checks the header of the next record, of which TCP still has the bytes `next`. The kernel
+    /// sets `sk_err` when a bad header arrives, not when it is read.
     pub fn foresee(&mut self, next: &[u8], shared: &SocketShared) {
         let mut head = [0; LONGEST_HEAD];
         let have = self.wire.bytes();
@@ -41,25 +41,26 @@ impl SocketRx {
         }
     }
 
-    /// True while [`SocketRx::foresee`] may find something.
+    /// Returns `true` if [`SocketRx::foresee`] may find a bad header: if the next one is not
+    /// checked yet.
     #[must_use]
     pub fn may_foresee(&self) -> bool {
         self.parser == StreamParser::Hungry && self.framing.announced(self.wire.bytes()) == Ok(None)
     }
 
-    /// True while the record at the head is not whole.
+    /// Returns `true` while the record at the head is not whole.
     #[must_use]
     pub fn hungry(&self) -> bool {
         self.parser == StreamParser::Hungry
     }
 
-    /// True once a bad header has stopped the parser.
+    /// Returns `true` once a bad header has stopped the parser.
     #[must_use]
     pub fn stopped(&self) -> bool {
         self.parser == StreamParser::Stopped
     }
 
-    /// Reads the header at the head, unless that was done.
+    /// Parses the header at the head, unless that was done, and returns the state.
     pub(super) fn parse(&mut self, shared: &SocketShared) -> StreamParser {
         if self.parser == StreamParser::Hungry {
             match self.framing.deframe(self.wire.bytes()) {
@@ -71,6 +72,7 @@ impl SocketRx {
         self.parser
     }
 
+    /// Stops the parser and sets `sk_err`.
     fn stop(&mut self, error: Error, shared: &SocketShared) {
         self.parser = StreamParser::Stopped;
         shared.error.set(error);

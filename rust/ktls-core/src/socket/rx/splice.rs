@@ -1,4 +1,4 @@
-//! One data record at a time, for splice (`docs/kernel-rules.md`, S3.7).
+//! Reading one data record at a time, for `splice` (`docs/kernel-rules.md`, S3.7).
 
 use crate::error::Error;
 use crate::rekey::RxRekey;
@@ -7,13 +7,16 @@ use crate::socket::{CallFault, SocketShared};
 use crate::wire::ContentType;
 
 impl SocketRx {
-    /// Returns what is left of the next data record, which it opens if need be, or None while that is not whole.
+    /// Returns the rest of the next data record, or `None` while that is not whole. Opens the
+    /// record if it is not open.
     ///
     /// The plaintext stays until [`SocketRx::take`].
     ///
     /// # Errors
-    /// [`Error::KeyExpired`], [`Error::BadTag`], [`Error::NoContentType`];
-    /// [`Error::ControlSpliced`], and that record stays, too.
+    /// - [`Error::KeyExpired`] between a KeyUpdate and the next key.
+    /// - [`Error::BadTag`] if the record does not authenticate.
+    /// - [`Error::NoContentType`] if the record is all padding.
+    /// - [`Error::ControlSpliced`] if the next record is a control record, which stays.
     pub fn head(&mut self, shared: &SocketShared) -> Result<Option<&[u8]>, CallFault> {
         if self.opened.is_empty() {
             if self.rekey == RxRekey::Paused {
@@ -34,7 +37,7 @@ impl SocketRx {
         Ok(Some(&record.memory[record.left.clone()]))
     }
 
-    /// Drops the first `len` bytes of [`SocketRx::head`], which are delivered.
+    /// Drops the first `len` bytes of [`SocketRx::head`], which were delivered.
     pub fn take(&mut self, len: usize) {
         if let Some(record) = self.opened.front_mut() {
             record.take(len);

@@ -1,4 +1,4 @@
-//! The ways that records take out of a sending socket.
+//! How records leave a sending socket: as bytes, by a queue, or in the form of a framer.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use crate::socket::queued_record::PendingRecords;
 use crate::socket::tx::{InstalledKey, SocketTx};
 use crate::socket::{JobSealer, QueuedRecord};
 
-/// Writes records in another form than sealed, for somebody who seals them on their way.
+/// Writes records in a form other than sealed, to be sealed after they have left the socket.
 ///
-/// The simulator's model of a network device is one: TCP keeps framed plaintext, and the device seals each
-/// segment when it leaves.
+/// The simulator's model of a network device implements it: TCP keeps framed plaintext, and the
+/// device seals each segment as it is sent.
 pub trait RecordFramer: Debug + Send {
     /// Writes one record into `out`, which is as long as the sealed record.
     fn write(
@@ -24,58 +24,59 @@ pub trait RecordFramer: Debug + Send {
         out: &mut [u8],
     );
 
-    /// Returns true while a send without data makes an empty record, or ends the open one (D-8).
+    /// Returns `true` if a send without data makes an empty record, or seals the open one (D-8).
     fn seals_empty_calls(&self) -> bool;
 
-    /// Another key is in use now than `past`.
+    /// Called after the next key has replaced `past`.
     fn replaced(&mut self, past: Arc<TrafficKey>);
 }
 
-/// The way that records take.
+/// How records leave.
 #[derive(Debug, Default)]
 pub(super) enum Egress {
-    /// They are sealed in the call and leave as bytes.
+    /// Records are sealed in the call, and leave as bytes.
     #[default]
     Wire,
-    /// They leave one by one, by a queue in which somebody else may seal them.
+    /// Records leave one by one, by a queue whose worker may seal them.
     Queue(PendingRecords),
-    /// They leave as bytes, in the form that this framer gives them.
+    /// Records leave as bytes, in the form that this framer writes.
     Framed(Box<dyn RecordFramer>),
 }
 
 impl SocketTx {
-    /// From now on records leave by a queue, in which a worker seals them.
+    /// Makes records leave by a queue, whose worker seals them, from now on.
     pub fn queue(&mut self) {
         if !self.is_queued() {
             self.egress = Egress::Queue(PendingRecords::default());
         }
     }
 
-    /// From now on `framer` writes the records.
+    /// Makes `framer` write the records from now on.
     pub fn frame_by(&mut self, framer: Box<dyn RecordFramer>) {
         self.egress = Egress::Framed(framer);
     }
 
-    /// Sets who seals the records of the queue from now on.
+    /// Sets where the records of the queue are sealed from now on. Does nothing without a queue.
     pub fn set_sealer(&mut self, sealer: JobSealer) {
         if let Egress::Queue(records) = &mut self.egress {
             records.sealer = sealer;
         }
     }
 
-    /// Returns true while records leave by a queue.
+    /// Returns `true` while records leave by a queue.
     #[must_use]
     pub const fn is_queued(&self) -> bool {
         matches!(self.egress, Egress::Queue(_))
     }
 
-    /// Records leave as `wire` again, behind `sealed`: those that nobody took out of the queue.
+    /// Makes records leave as bytes again, behind `sealed`: the records that were left in the
+    /// queue.
     pub fn unqueue_behind(&mut self, sealed: &[u8]) {
-        self.put_on_wire(sealed);
+        self.wire.push(sealed);
         self.unqueue();
     }
 
-    /// Records leave as `wire` again; those that still wait are sealed.
+    /// Makes records leave as bytes again, and seals those that have not entered the queue yet.
     pub fn unqueue(&mut self) {
         let Egress::Queue(records) = &mut self.egress else {
             return;
@@ -88,7 +89,7 @@ impl SocketTx {
         self.held_bytes = if held > 0 { self.wire.len() } else { 0 };
     }
 
-    /// Takes the records that were made for the queue, but for those that wait for the next transmission.
+    /// Takes the records made for the queue, except for those held for the next transmission.
     pub fn take_queued(&mut self) -> impl Iterator<Item = QueuedRecord> + '_ {
         let records = match &mut self.egress {
             Egress::Queue(records) => Some(records),
@@ -100,7 +101,7 @@ impl SocketTx {
         })
     }
 
-    /// What waits to leave, in the unit of the way out: bytes of wire, or records of a queue.
+    /// Returns how much waits to leave: bytes, or records if they leave by a queue.
     pub(super) fn waiting(&self) -> usize {
         match &self.egress {
             Egress::Queue(records) => records.staged.len(),
@@ -108,7 +109,7 @@ impl SocketTx {
         }
     }
 
-    /// What of it, at the end, waits for the next transmission.
+    /// Returns how much of [`SocketTx::waiting`], at the end, is held for the next transmission.
     pub(super) const fn held(&self) -> usize {
         match &self.egress {
             Egress::Queue(records) => records.held,
@@ -116,6 +117,7 @@ impl SocketTx {
         }
     }
 
+    /// Sets how much of [`SocketTx::waiting`], at the end, is held for the next transmission.
     pub(super) const fn hold(&mut self, held: usize) {
         match &mut self.egress {
             Egress::Queue(records) => records.held = held,
@@ -123,7 +125,7 @@ impl SocketTx {
         }
     }
 
-    /// What is held is lost.
+    /// Drops what is held.
     pub(super) fn forget_held(&mut self) {
         let lost = self.held();
         self.hold(0);
@@ -132,15 +134,11 @@ impl SocketTx {
             Egress::Wire | Egress::Framed(_) => self.wire.truncate_by(lost),
         }
     }
-
-    fn put_on_wire(&mut self, sealed: &[u8]) {
-        self.wire.space(sealed.len()).copy_from_slice(sealed);
-        self.wire.commit(sealed.len());
-    }
 }
 
 impl InstalledKey {
-    /// Seals a record behind `wire`, or has `framer` write it there. Returns its length.
+    /// Seals a record to the end of `wire`, or lets `framer` write it there. Returns its length in
+    /// bytes.
     pub(super) fn write_record(
         &self,
         record_type: u8,

@@ -1,4 +1,4 @@
-//! Several records sealed in one call of the AEAD, straight from the caller's buffer.
+//! Sealing several records in one call of the AEAD, without a copy of their plaintext.
 
 use crate::record::group::seal_group;
 use crate::record::{MAX_GROUP, RecordPlaintext};
@@ -69,7 +69,7 @@ impl SocketTx {
     }
 }
 
-/// Returns the front of what is left that is in one piece and makes whole records.
+/// Returns the longest prefix of the remaining bytes that is contiguous and makes whole records.
 fn whole_records<'a>(
     source: &mut SendBuffers<'a>,
     more: PartialRecord,

@@ -1,4 +1,4 @@
-//! Records that are sealed and wait for the next transmission
+//! Sealed records that wait for the next transmission
 //! (`docs/kernel-rules.md`, S2.2-13 and S2.3-1).
 
 use crate::socket::tx::SocketTx;
@@ -6,7 +6,7 @@ use crate::socket::{CallFault, SocketShared};
 use crate::wire::ContentType;
 
 impl SocketTx {
-    /// Lets what waited for the next transmission go out, but a record under the last number: that is lost.
+    /// Lets held records leave. A record under the last sequence number is dropped instead.
     pub fn release(&mut self) {
         if self.held_is_last {
             self.drop_held();
@@ -14,16 +14,19 @@ impl SocketTx {
         self.hold(0);
     }
 
-    /// What waited for the next transmission is lost.
+    /// Drops the held records.
     pub fn drop_held(&mut self) {
         self.held_is_last = false;
         self.forget_held();
     }
 
-    /// Seals the open record, if there is one, also when it may not leave before the next transmission.
+    /// Seals the open record, if there is one. If `sk_err` holds an error, the record is held for
+    /// the next transmission.
     ///
     /// # Errors
-    /// `Error::KeyExhausted`, and it stays open; `Error::SeqExhausted`; what `sk_err` holds.
+    /// - `Error::KeyExhausted` at the record limit; the record stays open.
+    /// - `Error::SeqExhausted` if the sequence number wrapped.
+    /// - The error in `sk_err`.
     pub fn close_open(&mut self, shared: &SocketShared) -> Result<(), CallFault> {
         if self.open.is_empty() {
             return Ok(());

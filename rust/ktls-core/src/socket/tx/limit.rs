@@ -1,7 +1,8 @@
-//! How many records a key seals.
+//! Limits on the number of records that one key seals.
 //!
-//! An AEAD protects only so many records under one key (RFC 8446 §5.5). The kernel seals on without a
-//! word; so do we, and count those records. A limit of the owner's choice refuses them.
+//! An AEAD protects a limited number of records under one key (RFC 8446 §5.5). The kernel seals
+//! more without an error. So does this socket, but it counts them. [`SocketTx::set_record_limit`]
+//! refuses them.
 
 use crate::error::Error;
 use crate::rekey::Reply;
@@ -11,13 +12,16 @@ use crate::stats::Counter;
 use crate::wire::{ContentType, TLS13};
 
 impl SocketTx {
-    /// Lets no key seal more than `records`. Those under the numbers before its `rec_seq` count, too:
-    /// whoever had the key has sealed them.
+    /// Sets the most records that one key may seal; `u64::MAX` means no limit. Records before the
+    /// first `rec_seq` of a key count, since the previous owner of the key has sealed them.
     pub const fn set_record_limit(&mut self, records: u64) {
         self.record_limit = records;
     }
 
-    /// Refuses the next record at the limit, before anything of it is taken from the caller.
+    /// Refuses the next record at the limit. Called before any byte of it is taken from the caller.
+    ///
+    /// # Errors
+    /// [`Error::KeyExhausted`] at the limit.
     pub(super) fn check_limit(&self) -> Result<(), Error> {
         let limit = self.record_limit;
         match &self.keyed {
@@ -28,8 +32,11 @@ impl SocketTx {
         }
     }
 
-    /// The same for a record of `source`, but that one KeyUpdate passes: the peer is told of the next key
-    /// under this one (RFC 8446 §4.6.3), and one record more is nothing to an AEAD.
+    /// Refuses the next record of `source` at the limit, except for one KeyUpdate: it has to be
+    /// sealed with this key (RFC 8446 §4.6.3), and one record more does not weaken an AEAD.
+    ///
+    /// # Errors
+    /// [`Error::KeyExhausted`] at the limit.
     pub(super) fn check_limit_of(
         &mut self,
         source: &SendBuffers<'_>,
@@ -48,7 +55,7 @@ impl SocketTx {
 }
 
 impl InstalledKey {
-    /// True for a whole KeyUpdate and nothing else, the first past the limit.
+    /// Returns `true` if `source` is exactly one whole KeyUpdate, and the first beyond the limit.
     fn may_send_key_update(&self, source: &SendBuffers<'_>, record_type: u8) -> bool {
         let version = self.key.info().version();
         let kind = ContentType(record_type);
@@ -61,7 +68,7 @@ impl InstalledKey {
                 .any(|reply| source.remaining_equals(&reply.message()))
     }
 
-    /// Counts those of the next records that the key should not seal.
+    /// Counts those of the next `records` that are beyond the limit of the AEAD.
     pub(super) fn count_past_limit(&self, records: u64, shared: &SocketShared) {
         let end = self.seq.saturating_add(records);
         let hard = self.key.info().cipher().limits.hard;
@@ -71,7 +78,7 @@ impl InstalledKey {
         }
     }
 
-    /// Records that may be sealed before the number `limit`.
+    /// Returns how many records may be sealed before the sequence number `limit`.
     pub(super) fn numbers_before(&self, limit: u64) -> usize {
         usize::try_from(limit.saturating_sub(self.seq)).unwrap_or(usize::MAX)
     }
