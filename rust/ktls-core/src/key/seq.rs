@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_given_once_and_none_when_too_few_are_left() {
+    fn each_number_is_returned_once_and_none_if_too_few_are_left() {
         let mut seq = RecSeq::new(u64::MAX - 2);
         assert_eq!(seq.reserve(3), Err(Error::SeqExhausted));
         assert_eq!(seq.reserve(2), Ok(u64::MAX - 2..u64::MAX));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_taken_together_leave_what_those_taken_alone_do() {
+    fn numbers_taken_together_leave_the_same_rest_as_one_by_one() {
         for start in [0, 5, u64::MAX - 3] {
             let mut alone = RecSeq::new(start);
             for count in 1..=4 {

@@ -43,8 +43,8 @@ impl Opener {
         Self::with_framing(info, provider, Framing::kernel)
     }
 
-    /// Makes an opener that starts under the key of `info` and deframes by the rules that `framing` returns
-    /// for its cipher and version: [`Framing::kernel`] or [`Framing::rfc`].
+    /// Makes an opener that starts under the key of `info` and deframes by the rules that `framing`
+    /// returns for its cipher and version: [`Framing::kernel`] or [`Framing::rfc`].
     ///
     /// # Errors
     /// Returns the errors of [`Opener::new`].
@@ -85,7 +85,8 @@ impl Opener {
     ///
     /// # Errors
     /// [`Error::KeyUsed`] if this opener has had the key, since its records could be replayed;
-    /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]. Nothing changed then.
+    /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]. Nothing changed
+    /// then.
     pub fn rekey(&mut self, info: CryptoInfo, provider: &dyn Provider) -> Result<(), Error> {
         self.key.check_rekey(&info)?;
         let digest = self.past.check(self.key.info(), &info, provider)?;
@@ -94,7 +95,8 @@ impl Opener {
         Ok(())
     }
 
-    /// Installs a key that was derived from the one in use, and is therefore new. See [`Opener::rekey`].
+    /// Installs a key that was derived from the one in use, and is therefore new. See
+    /// [`Opener::rekey`].
     ///
     /// # Errors
     /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]; nothing changed.
@@ -120,8 +122,9 @@ impl Opener {
     /// Opens exactly one record, its plaintext at the start of `out`.
     ///
     /// # Errors
-    /// [`Error::KeyExpired`] while paused; [`Error::NotOneRecord`] if `record` is longer or shorter than one
-    /// record. Also returns the errors of [`Framing::deframe`] and [`TrafficKey::open_record`].
+    /// [`Error::KeyExpired`] while paused; [`Error::NotOneRecord`] if `record` is longer or shorter
+    /// than one record. Also returns the errors of [`Framing::deframe`] and
+    /// [`TrafficKey::open_record`].
     pub fn open(&mut self, record: &[u8], out: &mut [u8]) -> Result<InnerPlaintext, Error> {
         self.check_ready()?;
         match self.framing.deframe(record)? {
@@ -130,7 +133,8 @@ impl Opener {
         }
     }
 
-    /// Opens a record that the rules of this opener have deframed, its plaintext at the start of `out`.
+    /// Opens a record that the rules of this opener have deframed, its plaintext at the start of
+    /// `out`.
     ///
     /// # Errors
     /// [`Error::KeyExpired`] while paused. Also returns the errors of [`TrafficKey::open_record`].
@@ -167,8 +171,8 @@ impl Opener {
         Ok(inner)
     }
 
-    /// Opens a record whose inner plaintext does not fit `out`, although its plaintext may. Out of line, since
-    /// few records are opened so.
+    /// Opens a record whose inner plaintext does not fit `out`, although its plaintext may. Out of
+    /// line, since few records are opened so.
     #[cold]
     fn open_apart(
         &mut self,

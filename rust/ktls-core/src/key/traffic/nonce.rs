@@ -5,8 +5,8 @@ use crate::aead::{Aad, NonceBytes};
 use crate::wire::{ContentType, HEADER_LEN, Header, TAG_LEN, TLS12};
 
 impl TrafficKey {
-    /// Returns the nonce and the additional data of a record with `inner_len` bytes of inner plaintext.
-    /// `prepend` is its header and explicit nonce.
+    /// Returns the nonce and the additional data of a record with `inner_len` bytes of inner
+    /// plaintext. `prepend` is its header and explicit nonce.
     #[inline(always)]
     pub fn nonce_and_aad(&self, seq: u64, prepend: &[u8], inner_len: usize) -> (NonceBytes, Aad) {
         if self.is_tls12() {
@@ -28,8 +28,8 @@ impl TrafficKey {
             .to_be_bytes()
     }
 
-    /// Returns the nonce of a TLS 1.2 record. `explicit` is its explicit nonce, which ChaCha20-Poly1305 does
-    /// not have.
+    /// Returns the nonce of a TLS 1.2 record. `explicit` is its explicit nonce, which
+    /// ChaCha20-Poly1305 does not have.
     #[cold]
     pub(super) fn tls12_nonce(&self, seq: u64, explicit: &[u8]) -> NonceBytes {
         if explicit.is_empty() {

@@ -23,17 +23,18 @@ impl TrafficKey {
     /// `out` must have room for the inner plaintext: see [`TrafficKey::inner_len`].
     ///
     /// # Errors
-    /// Returns the errors of [`TrafficKey::open_record`], and [`Error::RecordTooShort`] if `record` is
-    /// shorter than every record of this key.
+    /// Returns the errors of [`TrafficKey::open_record`], and [`Error::RecordTooShort`] if `record`
+    /// is shorter than every record of this key.
     pub fn open(&self, seq: u64, record: &[u8], out: &mut [u8]) -> Result<InnerPlaintext, Error> {
         self.open_record(seq, self.record(record, record.len())?, out)
     }
 
-    /// Makes the token of the record of `len` bytes at the start of `wire`, whose header was judged before.
+    /// Makes the token of the record of `len` bytes at the start of `wire`, whose header was judged
+    /// before.
     ///
     /// # Errors
-    /// [`Error::RecordTooShort`] if `len` is less than the length of every record of this key, or if fewer
-    /// bytes are there.
+    /// [`Error::RecordTooShort`] if `len` is less than the length of every record of this key, or
+    /// if fewer bytes are there.
     pub(crate) fn record<'a>(&self, wire: &'a [u8], len: usize) -> Result<WireRecord<'a>, Error> {
         let inner_len = self.inner_len(len)?;
         WireRecord::new(wire, len, inner_len).ok_or_else(|| self.too_short(wire.len()))
@@ -57,8 +58,8 @@ impl TrafficKey {
         self.strip(record.header().opaque_type, inner)
     }
 
-    /// Opens a deframed record into the start of `out`; returns its inner plaintext, type and padding
-    /// included.
+    /// Opens a deframed record into the start of `out`; returns its inner plaintext, type and
+    /// padding included.
     ///
     /// # Errors
     /// Returns the errors of [`TrafficKey::open_record`] except for [`Error::NoContentType`].
@@ -79,8 +80,8 @@ impl TrafficKey {
 
     /// Fills in everything that the AEAD needs to open the bytes of `record` into `out`.
     ///
-    /// `job` is written field by field, as in [`TrafficKey::fill_seal_job`], which avoids a failed store
-    /// forwarding.
+    /// `job` is written field by field, as in [`TrafficKey::fill_seal_job`], which avoids a failed
+    /// store forwarding.
     ///
     /// # Errors
     /// [`Error::RecordTooShort`] if `record` is shorter than every record of this key.
@@ -103,8 +104,8 @@ impl TrafficKey {
         Ok(())
     }
 
-    /// Removes type and padding from an inner plaintext (RFC 8446 §5.4). `opaque_type` is the outer content
-    /// type, which is the only one in TLS 1.2.
+    /// Removes type and padding from an inner plaintext (RFC 8446 §5.4). `opaque_type` is the outer
+    /// content type, which is the only one in TLS 1.2.
     ///
     /// # Errors
     /// [`Error::NoContentType`] if the inner plaintext of a TLS 1.3 record is all padding.

@@ -74,7 +74,8 @@ impl<'b, F: FnMut(OpenedRecord)> OpenBatch<'b, F> {
         }
     }
 
-    /// Returns the wire bytes that were not opened, the output behind what was written, and the progress.
+    /// Returns the wire bytes that were not opened, the output behind what was written, and the
+    /// progress.
     pub(in crate::record) fn split(&mut self) -> (&'b [u8], &mut [u8], &mut BatchProgress<F>) {
         let BatchEnd {
             consumed, written, ..
@@ -106,8 +107,8 @@ impl<F: FnMut(OpenedRecord)> BatchProgress<F> {
 }
 
 impl Opener {
-    /// Opens as many whole records as `wire` holds, their plaintexts packed into `out`, and calls `done`
-    /// with each.
+    /// Opens as many whole records as `wire` holds, their plaintexts packed into `out`, and calls
+    /// `done` with each.
     ///
     /// # Errors
     /// [`Error::KeyExpired`] while paused. An error of the peer is returned as [`BatchStop::Bad`].
@@ -120,8 +121,8 @@ impl Opener {
         self.open_up_to(usize::MAX, wire, out, done)
     }
 
-    /// Opens up to `most` whole records from the start of `wire`, even if another thread writes to `wire`
-    /// meanwhile. See [`Opener::open_batch`].
+    /// Opens up to `most` whole records from the start of `wire`, even if another thread writes to
+    /// `wire` meanwhile. See [`Opener::open_batch`].
     ///
     /// # Errors
     /// Returns the errors of [`Opener::open_batch`].
@@ -155,8 +156,8 @@ impl Opener {
         batch.progress.end
     }
 
-    /// Opens `first`, and up to `most - 1` records behind it if that takes less time. Returns how many
-    /// records were opened, or 1 if the batch ends here.
+    /// Opens `first`, and up to `most - 1` records behind it if that takes less time. Returns how
+    /// many records were opened, or 1 if the batch ends here.
     fn open_some<F: FnMut(OpenedRecord)>(
         &mut self,
         first: WireRecord<'_>,
@@ -193,11 +194,12 @@ impl Opener {
         }
     }
 
-    /// Opens `first` and the records behind it together, their plaintexts packed into `out`, if they are
-    /// application data and this takes less time than one by one. Opens nothing while paused.
+    /// Opens `first` and the records behind it together, their plaintexts packed into `out`, if
+    /// they are application data and this takes less time than one by one. Opens nothing while
+    /// paused.
     ///
-    /// Ends before a record that is anything else, or bad, or has more than `longest` bytes of inner
-    /// plaintext, or does not fit: no number is spent for it, and nothing of it is in `out`.
+    /// Ends before a record that is anything else, or bad, or has more than `longest` bytes of
+    /// inner plaintext, or does not fit: no number is spent for it, and nothing of it is in `out`.
     pub(crate) fn open_data(
         &mut self,
         first: WireRecord<'_>,
