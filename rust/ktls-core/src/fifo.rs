@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_come_out_in_order_whatever_the_pieces() {
+    fn bytes_come_out_in_order_for_any_pieces() {
         let (mut fifo, mut want) = (Fifo::default(), Vec::new());
         for n in 0..200_usize {
             let piece: Vec<u8> = (0..n * 7).map(|i| (i + n) as u8).collect();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_at_a_page_whenever_it_grows() {
+    fn a_queue_that_grows_starts_at_a_page() {
         let mut fifo = Fifo::default();
         for len in [1, PAGE, 5 * PAGE, 1 << 20] {
             let start = fifo.space(len).as_ptr();
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn plaintext_is_nowhere_in_its_memory_once_it_was_taken() {
+    fn plaintext_is_wiped_once_it_was_taken() {
         let mut fifo = Fifo::for_plaintext();
         for len in [10, 5000, 100, 3000, 20_000, 1] {
             fifo.push(&vec![b'p'; len]);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_queue_gives_its_memory_to_the_next() {
+    fn the_next_queue_reuses_the_memory_of_an_empty_one() {
         let (mut pool, mut first, mut second) =
             (FifoPool::default(), Fifo::default(), Fifo::default());
         first.push(&[1; 100]);

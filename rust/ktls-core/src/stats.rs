@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_the_kernels_and_values_move() {
+    fn counters_have_the_names_of_the_kernel_and_count() {
         let stats = Stats::new();
         stats.add(Counter::TlsRxRekeyReceived);
         stats.add(Counter::TlsCurrTxSw);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_that_the_kernel_lacks_come_last_and_only_if_they_moved() {
+    fn counters_that_the_kernel_lacks_come_last_and_only_if_not_zero() {
         let stats = Stats::new();
         stats.add(Counter::TlsTxRekeyAborted);
         let listed: Vec<_> = stats.listed().map(|(counter, _)| counter.name()).collect();

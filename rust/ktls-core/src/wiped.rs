@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_come_back_whatever_the_pieces() {
+    fn bytes_read_back_for_any_pieces() {
         let (mut bytes, mut want) = (WipedBytes::new(), Vec::new());
         for len in 0..100_u8 {
             let piece = vec![len; usize::from(len)];

@@ -1,4 +1,4 @@
-//! Sealer and opener over the real AEADs.
+//! Sealer and opener with the real AEADs.
 
 use ktls_aead::PROVIDER;
 use ktls_core::record::{BatchStop, OpenedRecord, RecordPlaintext};
@@ -50,7 +50,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_was_sealed_opens_however_the_wire_is_cut(
+    fn sealed_records_open_from_a_wire_that_is_cut_anywhere(
         records in records(),
         cipher in 0..CIPHERS.len(),
         version in 0x0303_u16..=0x0304,

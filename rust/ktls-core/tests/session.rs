@@ -14,10 +14,10 @@ use ktls_core::wire::TLS12;
 use ktls_core::{Alert, CryptoInfo, Error, Sealer, TrafficSecret};
 use proptest::prelude::*;
 
-/// The time, where it does not matter.
+/// The time in tests that do not depend on it.
 const NOW: Duration = Duration::ZERO;
 
-/// One end: its halves, and everything it was given to read.
+/// One end of a connection: its halves, and everything that it read.
 struct End {
     tx: SessionSender,
     rx: SessionReceiver,
@@ -51,7 +51,8 @@ fn end(tx: u8, rx: u8, policy: &KeyUpdatePolicy) -> End {
 }
 
 impl End {
-    /// Takes everything that waits at `from`, `cut` bytes at a time, reading into `buffer` bytes.
+    /// Receives everything that waits at `from`, `cut` bytes at a time, and reads into `buffer`
+    /// bytes.
     fn receive(&mut self, from: &mut End, cut: usize, buffer: usize) -> Result<(), Error> {
         let wire = from.tx.wire().to_vec();
         from.tx.wrote(wire.len());
@@ -164,7 +165,7 @@ proptest! {
     }
 }
 
-/// A receiver and a sealer that speaks to it, to say what no sender of ours would.
+/// Returns a receiver, and a sealer for records that our sender never sends.
 fn rogue(policy: &KeyUpdatePolicy) -> (Sealer, End) {
     (
         Sealer::new(first_key(1), &PROVIDER).unwrap(),
@@ -172,7 +173,7 @@ fn rogue(policy: &KeyUpdatePolicy) -> (Sealer, End) {
     )
 }
 
-fn tell(sealer: &mut Sealer, end: &mut End, record_type: u8, text: &[u8]) -> Result<(), Error> {
+fn send(sealer: &mut Sealer, end: &mut End, record_type: u8, text: &[u8]) -> Result<(), Error> {
     let room = end.rx.room(100);
     let len = sealer.seal(record_type, text, room).unwrap();
     end.rx.filled(len);
@@ -180,7 +181,7 @@ fn tell(sealer: &mut Sealer, end: &mut End, record_type: u8, text: &[u8]) -> Res
 }
 
 #[test]
-fn what_the_rfc_forbids_is_refused_with_its_alert() {
+fn each_violation_of_the_rfc_is_refused_with_its_alert() {
     for (records, error, alert) in [
         (
             &[(23, &b""[..]), (20, &[1])][..],
@@ -217,10 +218,10 @@ fn what_the_rfc_forbids_is_refused_with_its_alert() {
         (&[(99, b"?")], "content type 99", Alert::UnexpectedMessage),
     ] {
         let (mut sealer, mut end) = rogue(&KeyUpdatePolicy::default());
-        let told = records
+        let result = records
             .iter()
-            .try_for_each(|(kind, text)| tell(&mut sealer, &mut end, *kind, text));
-        let got = told.expect_err(error);
+            .try_for_each(|(kind, text)| send(&mut sealer, &mut end, *kind, text));
+        let got = result.expect_err(error);
         assert!(got.to_string().contains(error), "{got}");
         assert_eq!(got.alert(), Some(alert), "{got}");
     }
@@ -253,18 +254,18 @@ fn a_storm_is_refused_and_the_window_is_settable() {
     });
     let mut chain = secret(1);
     for _ in 0..3 {
-        tell(&mut sealer, &mut end, 22, &Reply::NotRequested.message()).unwrap();
+        send(&mut sealer, &mut end, 22, &Reply::NotRequested.message()).unwrap();
         chain = chain.next(&PROVIDER).unwrap();
         sealer
             .rekey(chain.crypto_info(&PROVIDER, 0).unwrap(), &PROVIDER)
             .unwrap();
     }
-    let got = tell(&mut sealer, &mut end, 22, &Reply::NotRequested.message());
+    let got = send(&mut sealer, &mut end, 22, &Reply::NotRequested.message());
     assert_eq!(got, Err(Error::KeyUpdateStorm { count: 4 }));
 }
 
 #[test]
-fn one_answer_serves_all_requests_that_came_before_it_and_comes_before_data() {
+fn one_answer_before_the_next_data_serves_all_earlier_requests() {
     let policy = KeyUpdatePolicy::default();
     let (mut a, mut b) = (end(1, 2, &policy), end(2, 1, &policy));
     a.tx.key_update(Reply::Requested, NOW).unwrap();

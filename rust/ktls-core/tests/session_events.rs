@@ -1,4 +1,4 @@
-//! What a receiving session tells, by which call, and when.
+//! Which call of a receiving session returns data, events, the end and errors, and when.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const HANDSHAKE: u8 = 22;
 const ALERT: u8 = 21;
 const CLOSE_NOTIFY: [u8; 2] = [1, 0];
 
-/// A receiver and the peer that seals for it.
+/// A receiver, and a sealer for its peer.
 struct Session {
     rx: SessionReceiver,
     settings: SessionSettings,
@@ -81,7 +81,7 @@ impl Session {
         self.rx.read(&mut self.out, Duration::ZERO)
     }
 
-    /// Reads data, and polls nothing.
+    /// Reads data without polling for events.
     fn read_data(&mut self, want: &[u8]) {
         assert_eq!(self.read(), data(want.len()));
         assert_eq!(&self.out[..want.len()], want);
@@ -106,7 +106,7 @@ fn an_event_behind_data_is_polled_after_the_read_that_delivers_the_data() {
 }
 
 #[test]
-fn an_event_without_data_before_it_is_named_by_the_read() {
+fn a_read_without_data_reports_a_waiting_event() {
     let mut session = session();
     session.receive_key_update(Reply::Requested);
     assert_eq!(session.read(), Ok(SessionRead::EventFirst));
@@ -128,7 +128,7 @@ fn nothing_is_opened_while_an_event_waits() {
 }
 
 #[test]
-fn a_key_update_cut_over_records_is_told_once_it_is_whole() {
+fn a_key_update_cut_over_records_is_reported_once_it_is_whole() {
     for cut in 1..5 {
         let mut session = session();
         let message = Reply::Requested.message();
@@ -145,7 +145,7 @@ fn a_key_update_cut_over_records_is_told_once_it_is_whole() {
 }
 
 #[test]
-fn a_record_that_tells_nothing_is_neither_data_nor_an_event() {
+fn an_empty_record_and_a_warning_are_neither_data_nor_an_event() {
     let mut session = session();
     session.receive(DATA, b"");
     session.receive(ALERT, &[1, 90]);
@@ -154,7 +154,7 @@ fn a_record_that_tells_nothing_is_neither_data_nor_an_event() {
 }
 
 #[test]
-fn an_end_behind_data_is_pending_until_a_read_tells_it() {
+fn an_end_behind_data_is_pending_until_a_read_returns_it() {
     let end = Ok(SessionRead::EndOfStream);
     let bad = Err(Error::UnexpectedRecord { record_type: 99 });
     for (record_type, text, want) in [(ALERT, &CLOSE_NOTIFY[..], end), (99, b"?", bad)] {
@@ -172,7 +172,7 @@ fn an_end_behind_data_is_pending_until_a_read_tells_it() {
 }
 
 #[test]
-fn a_bad_header_behind_data_is_pending_until_a_read_tells_it() {
+fn a_bad_header_behind_data_is_pending_until_a_read_returns_it() {
     let mut session = session();
     session.receive(DATA, b"last");
     session.receive_wire(&[20, 3, 3, 0, 40]);
@@ -234,7 +234,7 @@ fn an_empty_buffer_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn data_behind_close_notify_is_not_looked_at() {
+fn data_behind_close_notify_is_ignored() {
     let mut session = session();
     session.receive(ALERT, &CLOSE_NOTIFY);
     session.receive(DATA, b"behind");

@@ -1,4 +1,5 @@
-//! A session with a key that works on several records at once is the one with a key that does not.
+//! A session behaves the same with a key that opens several records at once and with one that does
+//! not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use proptest::prelude::*;
 static ALONE: Aead = Aead::with(AesGcmPreference::AwsLc);
 static TOGETHER: Aead = Aead::with(AesGcmPreference::Auto);
 
-/// What the peer sends, often more than one of a kind in a row.
+/// A record that the peer sends. Often several of one kind follow each other.
 #[derive(Clone, Debug)]
 enum Sent {
     Data(usize, usize),
@@ -46,7 +47,7 @@ fn sent() -> impl Strategy<Value = Sent> {
     ]
 }
 
-/// The peer: it may send what no sender of ours would.
+/// A peer, which may send records that our sender never sends.
 struct Peer {
     sealer: Sealer,
     secret: TrafficSecret,
@@ -103,15 +104,15 @@ fn secret(byte: u8) -> TrafficSecret {
     TrafficSecret::new(0x1301, &[byte; 32], 0).unwrap()
 }
 
-/// What a receiver tells.
+/// A result of a receiver.
 #[derive(Clone, Debug, PartialEq)]
-enum Told {
+enum Observed {
     Data(Vec<u8>),
     Event(SessionEvent),
     Stop(Result<SessionRead, Error>),
 }
 
-/// A receiver, and what it has told.
+/// A receiver and its counters.
 struct End {
     rx: SessionReceiver,
     stats: Arc<Stats>,
@@ -132,10 +133,11 @@ impl End {
         }
     }
 
-    /// Takes bytes and reads `room` at a time until there is no more; tells all that can be seen. In how
-    /// many calls the data comes may differ: what just fits does so without its type only.
-    fn read(&mut self, mut wire: &[u8], room: usize) -> (Vec<Told>, [u64; 5]) {
-        let mut told = Vec::new();
+    /// Receives `wire` and reads `room` bytes at a time until nothing is left. Returns everything
+    /// that can be observed, except for the cuts between data: opened together, a record that just
+    /// fits needs no room for its content type, so the number of reads may differ.
+    fn read(&mut self, mut wire: &[u8], room: usize) -> (Vec<Observed>, [u64; 5]) {
+        let mut observed = Vec::new();
         while !wire.is_empty() {
             let space = self.rx.room(room);
             let (piece, rest) = wire.split_at(wire.len().min(space.len()));
@@ -143,18 +145,22 @@ impl End {
             self.rx.filled(piece.len());
             wire = rest;
             loop {
-                match self.read_once(room, &mut told) {
+                match self.read_once(room, &mut observed) {
                     Ok(SessionRead::NeedMore | SessionRead::EndOfStream) => break,
                     Ok(SessionRead::Data(_) | SessionRead::EventFirst) => {}
-                    Err(_) => return (told, self.counts()),
+                    Err(_) => return (observed, self.counts()),
                 }
             }
         }
-        (told, self.counts())
+        (observed, self.counts())
     }
 
-    /// Reads and polls once. Data goes to the data told before.
-    fn read_once(&mut self, room: usize, told: &mut Vec<Told>) -> Result<SessionRead, Error> {
+    /// Reads and polls once. Data is appended to the data before it.
+    fn read_once(
+        &mut self,
+        room: usize,
+        observed: &mut Vec<Observed>,
+    ) -> Result<SessionRead, Error> {
         let mut out = vec![0xee; room];
         let read = self.rx.read(&mut out, Duration::ZERO);
         let len = match read {
@@ -164,15 +170,15 @@ impl End {
         let behind = out.split_off(len);
         assert!(
             behind.iter().all(|&byte| byte == 0xee || byte == 0),
-            "nothing of a record stands behind the plaintext"
+            "bytes of a record are left behind the plaintext"
         );
-        match (read, told.last_mut()) {
+        match (read, observed.last_mut()) {
             (Ok(SessionRead::EventFirst), _) => {}
-            (Ok(SessionRead::Data(_)), Some(Told::Data(data))) => data.extend(out),
-            (Ok(SessionRead::Data(_)), _) => told.push(Told::Data(out)),
-            (stop, _) => told.push(Told::Stop(stop)),
+            (Ok(SessionRead::Data(_)), Some(Observed::Data(data))) => data.extend(out),
+            (Ok(SessionRead::Data(_)), _) => observed.push(Observed::Data(out)),
+            (stop, _) => observed.push(Observed::Stop(stop)),
         }
-        told.extend(self.rx.poll().map(Told::Event));
+        observed.extend(self.rx.poll().map(Observed::Event));
         read
     }
 
@@ -192,7 +198,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 500, ..ProptestConfig::default() })]
 
     #[test]
-    fn opened_together_is_opened_alone(
+    fn records_opened_together_equal_those_opened_alone(
         sent in vec(sent(), 1..40),
         cuts in vec((1..40_000_usize, prop_oneof![1..200_usize, 1..70_000_usize]), 1..20),
     ) {
@@ -203,9 +209,9 @@ proptest! {
         for (cut, room) in cuts {
             let (next, behind) = rest.split_at(cut.min(rest.len()));
             rest = behind;
-            let (told, want) = (together.read(next, room), alone.read(next, room));
-            prop_assert_eq!(&told, &want, "{} bytes at a time", room);
-            if matches!(told.0.last(), Some(Told::Stop(Err(_)))) {
+            let (observed, want) = (together.read(next, room), alone.read(next, room));
+            prop_assert_eq!(&observed, &want, "{} bytes at a time", room);
+            if matches!(observed.0.last(), Some(Observed::Stop(Err(_)))) {
                 break;
             }
         }

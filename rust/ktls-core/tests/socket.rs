@@ -1,4 +1,4 @@
-//! The kernel face against itself: one socket's sending direction feeds another's receiving one.
+//! The kernel face against itself: one socket sends to another.
 
 mod ends;
 
@@ -11,7 +11,7 @@ use ktls_core::{Errno, Error};
 use ends::{KEY_UPDATE, PEEK, PLAIN, Receiver, Sender, ends, key, paused};
 
 #[test]
-fn records_come_out_wherever_the_stream_is_cut() {
+fn records_come_out_of_a_stream_that_is_cut_anywhere() {
     let (mut sender, _) = ends(TLS13);
     let mut wire = sender.record(b"hello", 23);
     wire.extend(sender.record(b"", 23));
@@ -28,7 +28,7 @@ fn records_come_out_wherever_the_stream_is_cut() {
 }
 
 #[test]
-fn records_come_out_whatever_the_buffer() {
+fn records_come_out_into_buffers_of_any_size() {
     for version in [TLS12, TLS13] {
         for len in 1..40 {
             let (mut sender, mut receiver) = ends(version);
@@ -85,7 +85,7 @@ fn a_control_record_waits_for_room_and_never_merges() {
 }
 
 #[test]
-fn a_peek_takes_nothing_and_arms_the_pause() {
+fn a_peek_takes_nothing_and_starts_the_pause() {
     let (mut sender, mut receiver) = ends(TLS13);
     receiver.arrive(&sender.record(b"data", 23));
     receiver.arrive(&sender.record(KEY_UPDATE, 22));
@@ -98,7 +98,7 @@ fn a_peek_takes_nothing_and_arms_the_pause() {
     assert_eq!(receiver.data(100), Err(Errno::KeyExpired.code()));
 }
 
-/// Pause state × event (`docs/kernel-rules.md`, S3.4-1 and K-9 to K-20).
+/// Tests the pause state against each event (`docs/kernel-rules.md`, S3.4-1 and K-9 to K-20).
 #[test]
 fn a_paused_receiver_answers_every_event() {
     let expired = Err(Errno::KeyExpired.code());
@@ -164,7 +164,7 @@ fn only_the_first_byte_of_a_handshake_record_pauses() {
     }
 }
 
-/// A send makes no empty record; a peer may.
+/// Returns an empty record, which a send never makes, but a peer may.
 fn empty_record(version: u16, record_type: u8) -> Vec<u8> {
     let key = key(version, 1, 0);
     let mut out = vec![0; key.overhead()];
@@ -196,7 +196,7 @@ fn a_bad_record_stays_at_the_head_and_stops_the_other_direction() {
 }
 
 #[test]
-fn a_bad_header_is_told_once_and_stops_the_parser_for_good() {
+fn a_bad_header_is_reported_once_and_stops_the_parser_forever() {
     for (header, errno) in [
         ([23, 3, 3, 0x40, 0x12], Errno::MsgSize),
         ([23, 3, 3, 0, 15], Errno::BadMsg),
@@ -217,7 +217,7 @@ fn a_bad_header_is_told_once_and_stops_the_parser_for_good() {
 }
 
 #[test]
-fn an_open_record_is_sealed_by_what_seals_it() {
+fn each_way_to_end_an_open_record_seals_it() {
     let overhead = 22;
     for (steps, want) in [
         (vec![(&b"ab"[..], None, PartialRecord::KeepOpen)], vec![]),
@@ -288,7 +288,7 @@ fn sealed_records_keep_the_old_key_and_an_open_one_gets_the_new() {
 }
 
 #[test]
-fn what_the_last_number_seals_never_reaches_the_wire() {
+fn a_record_under_the_last_number_never_reaches_the_wire() {
     let mut sender = Sender::new(key(TLS13, 1, u64::MAX));
     let wrapped = Err(CallFault::Tls(Error::SeqExhausted));
     assert_eq!(sender.send(b"last", None, PartialRecord::Seal), wrapped);

@@ -1,4 +1,5 @@
-//! The kernel face with a key that works on several records at once is the one with a key that does not.
+//! The kernel face behaves the same with a key for several records at once and with one that has no
+//! such mode.
 
 use ktls_aead::{Aead, AesGcmPreference};
 use ktls_core::CryptoInfo;
@@ -42,7 +43,7 @@ fn record(tx: &mut SocketTx, data: &[u8], record_type: u8) -> Vec<u8> {
     wire
 }
 
-/// What the peer sends.
+/// A record that the peer sends.
 #[derive(Clone, Debug)]
 enum Sent {
     Data(usize),
@@ -68,12 +69,13 @@ fn sent() -> impl Strategy<Value = Sent> {
 }
 
 impl Sent {
-    /// Its wire bytes; `fill` is the key in use.
+    /// Returns the wire bytes. `fill` identifies the key in use.
     fn wire(&self, tx: &mut SocketTx, version: u16, fill: &mut u8) -> Vec<u8> {
         let text = |len: usize| (0..len).map(|i| i as u8 | 1).collect::<Vec<_>>();
         match *self {
             Self::Data(len) => record(tx, &text(len), 23),
-            // In TLS 1.3 the content type in the middle and zeros behind: one of them is our "type".
+            // In TLS 1.3 the content type in the middle and zeros behind: one of them is our
+            // "type".
             Self::Padded(len, zeros) => {
                 record(tx, &[&text(len)[..], &[23], &vec![0; zeros]].concat(), 0)
             }
@@ -99,7 +101,7 @@ impl Sent {
     }
 }
 
-/// One call of the receiver, with some bytes that come before it.
+/// One receive call, and the bytes that arrive before it.
 #[derive(Clone, Debug)]
 struct Call {
     arrive: usize,
@@ -132,7 +134,7 @@ fn call() -> impl Strategy<Value = Call> {
         })
 }
 
-/// A receiver, and what it was told by its peer.
+/// A receiver, and the key that its peer uses.
 struct End {
     rx: SocketRx,
     shared: SocketShared,
@@ -155,7 +157,8 @@ impl End {
         }
     }
 
-    /// What a call gives, and everything that can be seen of the receiver behind it.
+    /// Receives `wire` and makes the call. Returns its result, and everything that can be observed
+    /// of the receiver afterwards.
     fn outcome(&mut self, call: &Call, wire: &[u8]) -> impl PartialEq + std::fmt::Debug + use<> {
         self.rx.space(wire.len()).copy_from_slice(wire);
         self.rx.fed(wire.len(), &self.shared);
@@ -237,7 +240,7 @@ fn sending() -> impl Strategy<Value = Sending> {
     )
 }
 
-/// What each call took and made, until one failed.
+/// Makes the calls until one fails. Returns what each took and sealed.
 fn sealed(
     provider: &Aead,
     version: u16,
@@ -307,7 +310,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
-    fn opened_together_is_opened_alone(
+    fn records_opened_together_equal_those_opened_alone(
         sent in vec(sent(), 1..60),
         calls in vec(call(), 1..30),
         version in TLS12..=TLS13,
@@ -336,7 +339,7 @@ proptest! {
     }
 
     #[test]
-    fn sealed_together_is_sealed_alone(
+    fn records_sealed_together_equal_those_sealed_alone(
         calls in vec(sending(), 1..6),
         version in TLS12..=TLS13,
         max_payload in prop_oneof![Just(None), (64..3000_u16).prop_map(Some)],

@@ -1,4 +1,5 @@
-//! Records opened together end as records opened one after the other do, whatever is wrong with them.
+//! Records opened together have the same outcome as records opened one after the other, good or
+//! bad.
 
 use ktls_aead::{Aead, AesGcmPreference};
 use ktls_core::record::{BatchEnd, Framing, OpenPart, OpenedRecord, SealPart};
@@ -17,7 +18,7 @@ fn info(version: u16, rec_seq: u64) -> CryptoInfo {
     CryptoInfo::new(version, GCM, &[1; 8], &[2; 16], &[3; 4], rec_seq).unwrap()
 }
 
-/// What the peer sends: mostly data, sometimes something odd.
+/// A record that the peer sends: mostly data, sometimes an unusual one.
 #[derive(Clone, Debug)]
 enum Sent {
     Data(Vec<u8>),
@@ -59,7 +60,8 @@ impl Sent {
     }
 }
 
-/// Where a batch ended, what it found, what lies in the output, and the next number.
+/// The end of a batch, its records with their plaintexts, the next number, and whether the opener
+/// pauses.
 type Outcome = (
     Result<BatchEnd, Error>,
     Vec<(OpenedRecord, Vec<u8>)>,
@@ -67,7 +69,7 @@ type Outcome = (
     bool,
 );
 
-/// In one go, or in about so many parts, the last of them first.
+/// Opens `wire` in one call, or in about `parts` parts, the last of them first.
 fn opened(
     provider: &'static Aead,
     version: u16,
@@ -117,7 +119,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
-    fn together_ends_as_alone(
+    fn records_opened_together_end_as_those_opened_alone(
         sent in vec(sent(), 0..50),
         version in TLS12..=TLS13,
         short_of in prop_oneof![Just(0_usize), 0..200_usize, 0..4000_usize],
@@ -141,7 +143,7 @@ proptest! {
     }
 
     #[test]
-    fn sealed_together_is_sealed_alone(
+    fn records_sealed_together_equal_those_sealed_alone(
         lens in vec(prop_oneof![0..300_usize, 0..3000_usize], 0..60),
         version in TLS12..=TLS13,
         record_type in any::<u8>(),

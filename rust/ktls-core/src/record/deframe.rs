@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_there_when_its_last_byte_is() {
+    fn a_record_is_whole_once_its_last_byte_arrived() {
         let mut wire = vec![23, 3, 3, 0, 17];
         for _ in 0..17 {
             assert_eq!(framing(TLS13).deframe(&wire), Ok(None));

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_coalesced_and_cut_everywhere() {
+    fn key_updates_are_found_whole_coalesced_and_cut_anywhere() {
         let joined = [&TICKET[..], &[24, 0, 0, 1, 1]].concat();
         assert_eq!(scan(&[&joined]), [key_update(0, true)]);
         for cut in 0..joined.len() {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_looks_like_one_is_none() {
+    fn a_body_that_looks_like_a_key_update_is_not_one() {
         assert_eq!(scan(&[&TICKET[..4], &TICKET[4..]]), []);
     }
 

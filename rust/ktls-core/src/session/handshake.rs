@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_the_same_wherever_the_stream_is_cut() {
+    fn messages_are_the_same_in_a_stream_that_is_cut_anywhere() {
         let stream = [4, 0, 0, 2, 7, 8, 4, 0, 0, 0, 24, 0, 0, 1, 1];
         let want = ["Ticket([7, 8])", "Ticket([])", "KeyUpdate(Requested)"];
         assert_eq!(feed(&[&stream]).unwrap(), want);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_rfc_forbids_has_its_error() {
+    fn each_violation_of_the_rfc_has_its_error() {
         for (bytes, want) in [
             (&[24, 0, 0, 1, 0, 4][..], Error::DataAfterKeyUpdate),
             (&[24, 0, 0, 2], Error::BadKeyUpdateLength { len: 2 }),

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_nothing_asks_to_renew_is_never_due() {
+    fn a_key_without_a_limit_is_never_due() {
         let mut schedule = RekeySchedule::never();
         schedule.note_sealed(u64::MAX - 1);
         assert_eq!(schedule.bytes_left(), 1);

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_peer_may_go_on_for_ever_if_it_is_slow() {
+    fn slow_key_updates_of_an_idle_peer_are_tolerated_forever() {
         let mut storm = guard(2, SECOND);
         for second in 0..10_000 {
             let now = Duration::from_secs(second);

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_is_known_in_whatever_pieces() {
+    fn remaining_bytes_are_compared_across_pieces() {
         for slices in [
             &[&b"abcd"[..]][..],
             &[b"", b"a", b"bcd", b""],
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_gives_its_bytes_in_order_whatever_the_pieces() {
+    fn bytes_are_taken_in_order_for_any_pieces() {
         let slices: &[&[u8]] = &[b"ab", b"", b"cdefg", b"h"];
         for step in 1..=8 {
             let (mut source, mut got) = (SendBuffers::new(slices), Vec::new());

@@ -32,7 +32,7 @@ pub(crate) fn key(version: u16, fill: u8, rec_seq: u64) -> TrafficKey {
     TrafficKey::new(info(version, fill, rec_seq), &PROVIDER).unwrap()
 }
 
-/// A sender.
+/// A sending direction and its socket's shared state.
 pub(crate) struct Sender {
     pub(crate) tx: SocketTx,
     pub(crate) shared: SocketShared,
@@ -72,7 +72,7 @@ impl Sender {
         wire
     }
 
-    /// The wire bytes of one record.
+    /// Returns the wire bytes of one record.
     pub(crate) fn record(&mut self, data: &[u8], record_type: u8) -> Vec<u8> {
         self.send(data, Some(record_type), PartialRecord::Seal)
             .unwrap();
@@ -80,7 +80,7 @@ impl Sender {
     }
 }
 
-/// A receiver and what TCP holds for it.
+/// A receiving direction, its socket's shared state, and whether the stream of TCP has ended.
 pub(crate) struct Receiver {
     pub(crate) rx: SocketRx,
     pub(crate) shared: SocketShared,
@@ -101,7 +101,7 @@ impl Receiver {
         self.rx.fed(bytes.len(), &self.shared);
     }
 
-    /// One call; what a blocking socket would wait for is EAGAIN.
+    /// Makes one receive call. Fails with EAGAIN where a blocking socket would wait.
     pub(crate) fn call(
         &mut self,
         len: usize,
@@ -157,7 +157,7 @@ pub(crate) fn ends(version: u16) -> (Sender, Receiver) {
     )
 }
 
-/// Ends of which the receiver has read a KeyUpdate.
+/// Returns two ends, of which the receiver has read a KeyUpdate.
 pub(crate) fn paused() -> (Sender, Receiver) {
     let (mut sender, mut receiver) = ends(TLS13);
     receiver.arrive(&sender.record(KEY_UPDATE, 22));

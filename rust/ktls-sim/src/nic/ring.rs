@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ring_gives_back_what_does_not_fit_and_keeps_the_order() {
+    fn a_full_ring_returns_the_item_and_keeps_the_order() {
         let mut ring = BoundedRing::new(2);
         assert_eq!((ring.submit(1), ring.submit(2)), (Ok(()), Ok(())));
         assert_eq!(ring.submit(3), Err(3));

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_and_what_was_not_accepted_is_wiped() {
+    fn padding_and_records_that_were_not_accepted_are_wiped() {
         for (count, plaintext) in [
             (0, &b""[..]),
             (1, b"one "),
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_opened_behind_a_bad_record_is_not_returned_and_wiped() {
+    fn records_behind_a_bad_one_are_wiped_and_not_returned() {
         let (out, size) = walked(2, |group| {
             accept(2)(group);
             assert!(group.next_record().is_none());

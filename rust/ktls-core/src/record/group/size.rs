@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_a_vain_group_they_grow_from_one_record_to_the_most() {
+    fn after_a_record_opened_in_vain_groups_grow_from_one_record() {
         let mut size = GroupSize::default();
         assert_eq!(size.most(), MAX_GROUP);
         size.slow_down();
