@@ -1,0 +1,1 @@
+"""Tests of the transports of ``ktls_fast.asyncio``, and helpers for them."""

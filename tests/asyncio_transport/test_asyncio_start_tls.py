@@ -1,0 +1,95 @@
+"""Upgrades of plain and TLS transports to TLS."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import ktls_fast.asyncio as ours
+from tests.asyncio_transport.streams import close, echo, exchange, on_all_pairs, port_of
+from tests.asyncio_transport.support import (
+    LoopFactory,
+    Recorder,
+    client_context,
+    on_our_loops,
+    run,
+    server_context,
+)
+
+if TYPE_CHECKING:
+    import ssl
+    from asyncio import StreamReader, StreamWriter
+    from types import ModuleType
+
+
+@on_all_pairs
+def test_a_plain_connection_upgrades_to_tls(
+    factory: LoopFactory, servers: ModuleType, clients: ModuleType
+) -> None:
+    async def upgrade(
+        module: ModuleType, writer: StreamWriter, context: ssl.SSLContext, **options: Any
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        start_tls = ours.start_tls if module is ours else loop.start_tls
+        protocol: Any = writer.transport.get_protocol()
+        upgraded = await start_tls(writer.transport, protocol, context, **options)
+        # What StreamWriter.start_tls does with the result.
+        streams: Any = writer
+        streams._transport = protocol._transport = upgraded
+        protocol._over_ssl = True
+
+    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
+        assert await reader.readline() == b"STARTTLS\n"
+        writer.write(b"go ahead\n")
+        await upgrade(servers, writer, server_context(), server_side=True)
+        await echo(reader, writer)
+
+    async def main() -> None:
+        server = await servers.start_server(serve, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        writer.write(b"STARTTLS\n")
+        assert await reader.readline() == b"go ahead\n"
+        await upgrade(clients, writer, client_context(), server_hostname="localhost")
+        assert writer.get_extra_info("cipher")[1] == "TLSv1.3"
+        await exchange(reader, writer)
+        await close(server)
+
+    run(factory, main)
+
+
+@on_our_loops
+def test_tls_runs_inside_tls(factory: LoopFactory) -> None:
+    async def main() -> None:
+        upgraded: list[Any] = []
+
+        class Inner(Recorder):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                super().connection_made(transport)
+                upgraded.append(asyncio.create_task(self.upgrade()))
+
+            async def upgrade(self) -> None:
+                loop = asyncio.get_running_loop()
+                self.transport = await loop.start_tls(
+                    self.transport, self, server_context(), server_side=True
+                )
+                self.transport.write(b"inside")
+
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Inner, "127.0.0.1", 0, ssl=server_context())
+        transport, client = await loop.create_connection(
+            Recorder,
+            "127.0.0.1",
+            port_of(server),
+            ssl=client_context(),
+            server_hostname="localhost",
+        )
+        inner: Any = await loop.start_tls(
+            transport, client, client_context(), server_hostname="localhost"
+        )
+        assert await client.received(6) == b"inside"
+        inner.close()
+        await client.lost.wait()
+        await asyncio.gather(*upgraded)
+        await close(server)
+
+    run(factory, main)
