@@ -1,4 +1,4 @@
-//! Waking those who wait for a change that no descriptor of TCP shows.
+//! Bells: descriptors that wake threads after a change that no descriptor of TCP shows.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,7 +10,7 @@ use crate::NetError;
 use crate::error::system;
 use crate::mutex::lock;
 
-/// A descriptor that is readable from a change until it is silenced.
+/// A descriptor that becomes readable when the bell rings, until the bell is silenced.
 #[derive(Debug)]
 pub struct ReadinessBell {
     heard: UnixStream,
@@ -18,10 +18,10 @@ pub struct ReadinessBell {
 }
 
 impl ReadinessBell {
-    /// A silent one.
+    /// Makes a silent bell.
     ///
     /// # Errors
-    /// EMFILE and the like.
+    /// EMFILE or ENFILE if there are no descriptors.
     pub fn new() -> Result<Self, NetError> {
         let (heard, rope) = UnixStream::pair().map_err(system)?;
         heard.set_nonblocking(true).map_err(system)?;
@@ -31,11 +31,11 @@ impl ReadinessBell {
 
     /// Makes the descriptor readable.
     pub fn ring(&self) {
-        // When it is full it rings already.
+        // It fails if the socket is full of rings, and the descriptor is readable then.
         let _ = (&self.rope).write(&[1]);
     }
 
-    /// Changes up to now have been seen.
+    /// Makes the descriptor unreadable until the next ring.
     pub fn silence(&self) {
         let mut rung = [0; 64];
         while matches!((&self.heard).read(&mut rung), Ok(len) if len == rung.len()) {}
@@ -48,18 +48,20 @@ impl AsFd for ReadinessBell {
     }
 }
 
-/// The bells that a socket rings after a change; one that was dropped is forgotten.
+/// The bells that a socket rings after a change. They are weak references: a dropped bell is
+/// removed.
 #[derive(Debug, Default)]
 pub(crate) struct ReadinessWatchers {
     bells: Mutex<Vec<Weak<ReadinessBell>>>,
-    /// True once there has been any: most sockets are never watched.
+    /// `true` once a bell was added. Most sockets never have one, and ring without a lock.
     any: AtomicBool,
 }
 
-/// Rings when dropped, so behind everything that was locked or taken after it.
+/// Rings the bells when dropped. Locks and turns that are taken after it are released before.
 pub(crate) struct RingLater<'a>(&'a ReadinessWatchers);
 
 impl ReadinessWatchers {
+    /// Adds a bell.
     pub(crate) fn add(&self, bell: &Arc<ReadinessBell>) {
         let mut bells = lock(&self.bells);
         bells.retain(|bell| bell.strong_count() > 0);
@@ -67,11 +69,13 @@ impl ReadinessWatchers {
         self.any.store(true, Ordering::SeqCst);
     }
 
+    /// Removes a bell.
     pub(crate) fn remove(&self, bell: &Arc<ReadinessBell>) {
         let gone = Arc::downgrade(bell);
         lock(&self.bells).retain(|bell| !bell.ptr_eq(&gone));
     }
 
+    /// Rings all bells.
     pub(crate) fn ring(&self) {
         if self.any.load(Ordering::SeqCst) {
             let bells = lock(&self.bells);
@@ -82,6 +86,7 @@ impl ReadinessWatchers {
         }
     }
 
+    /// Returns a value that rings all bells when it is dropped.
     pub(crate) fn ring_later(&self) -> RingLater<'_> {
         RingLater(self)
     }

@@ -148,8 +148,8 @@ pub(crate) trait StalledSender: Send {
     fn turn(&mut self, fd: &OwnedFd, now: Instant, limits: TaskLimits) -> AfterTurn;
     /// Gives the remaining records up.
     fn give_up(&self, fd: &OwnedFd);
-    /// Returns the time at which it will be given up, or `None` if its socket or connection is still
-    /// open.
+    /// Returns the time at which it will be given up, or `None` if its socket or connection is
+    /// still open.
     fn deadline_of_close(&self, limits: TaskLimits) -> Option<Instant>;
 }
 
@@ -164,12 +164,12 @@ pub(crate) enum AfterTurn {
     Done,
 }
 
-/// Whether somebody sends in the background now.
+/// Whether the background sender has the bytes of a socket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TaskStart {
-    /// The background sender does, until everything is sent or its limits are over.
+    /// It has, and sends until everything is sent or its limits are over.
     Started,
-    /// Nobody does: there is nothing to send, or the system has no thread or descriptor for it.
+    /// It has not: there is nothing to send, or the system has no thread or descriptor for it.
     NotStarted,
 }
 

@@ -35,7 +35,7 @@ struct ScheduledTask {
     look_at: Option<Instant>,
 }
 
-/// What others have told the thread since it looked last.
+/// Changes by other threads that the thread has not looked at yet.
 struct SenderNews {
     limits: TaskLimits,
     fresh: Vec<(u64, BackgroundTask)>,

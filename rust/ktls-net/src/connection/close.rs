@@ -12,26 +12,28 @@ use crate::background_sender::{EndSignal, deliver_and_close};
 use crate::mutex::lock;
 
 impl Connection {
-    /// Closes the connection: the peer gets everything that was accepted, then close_notify, then FIN.
+    /// Closes the connection: the peer gets everything that was accepted, then close_notify, then
+    /// FIN.
     ///
-    /// It returns at once; what the socket does not take now is sent in the background. A second call does
-    /// nothing.
+    /// Returns at once. Bytes that the socket does not accept now are sent in the background. A
+    /// second call does nothing.
     pub fn close(&self) {
         if let Some(fd) = self.take_descriptor(|| true) {
             self.deliver(fd, Some(LastWord::CloseNotify));
         }
     }
 
-    /// Closes the connection as [`Connection::close`] does, but with an alert in place of close_notify: the
-    /// peer learns that something is missing.
+    /// Closes the connection as [`Connection::close`] does, but sends an alert instead of
+    /// close_notify. So the peer learns that bytes are missing.
     pub fn close_incomplete(&self) {
         if let Some(fd) = self.take_descriptor(|| true) {
             self.deliver(fd, Some(LastWord::Alert(Alert::InternalError)));
         }
     }
 
-    /// Closes the connection for other calls, and returns the descriptor if this process has to end the stream.
-    /// `left` is asked whether it has to where another process of a fork might go on with the connection.
+    /// Closes the connection for other calls, and returns the descriptor if this process has to end
+    /// the stream. If another process of a fork might continue the connection, `left` decides
+    /// whether it has to.
     fn take_descriptor(&self, left: impl FnOnce() -> bool) -> Option<Arc<OwnedFd>> {
         let fd = self.fd.close()?;
         self.fd.owner().has_to_finish(left).then_some(fd)
@@ -48,8 +50,8 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// Without a close before, the peer gets what was accepted and FIN, but no close_notify: nobody has said
-    /// that this was everything.
+    /// Ends a connection that was not closed. The peer gets everything that was accepted and FIN,
+    /// but no close_notify: the stream may be incomplete.
     fn drop(&mut self) {
         if let Some(fd) = self.take_descriptor(|| self.unsent() > 0) {
             self.deliver(fd, None);
@@ -57,8 +59,8 @@ impl Drop for Connection {
     }
 }
 
-/// Sends FIN behind what TCP has.
+/// Sends FIN behind the bytes that TCP has.
 pub(crate) fn finish_sending(fd: &impl AsFd) {
-    // ENOTCONN says that the connection is gone already.
+    // ENOTCONN: the connection is gone already.
     let _gone = shutdown(fd, Shutdown::Write);
 }

@@ -1,9 +1,10 @@
 //! Waking calls that wait at a connection when another thread closes it.
 //!
-//! The descriptor itself cannot wake them: shutting down its receiving direction would make a reset of every
-//! byte that the peer still sends, and the sending direction has to stay open until all is sent. So those
-//! who wait also watch a bell. One serves all connections of the process: after it has rung it is replaced,
-//! and those whose connection is still open wait again, with the new one.
+//! The descriptor itself cannot wake them. Shutting down its receiving direction would answer every
+//! byte that the peer still sends with a reset, and the sending direction has to stay open until
+//! all is sent. So the calls also wait at a bell. One bell serves all connections of the process.
+//! After it has rung it is replaced, and calls whose connection is still open wait again, at the
+//! new bell.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex};
@@ -18,9 +19,10 @@ use crate::{NetError, Wait, fork};
 /// The bell that has not rung.
 static SILENT: Mutex<Option<SilentBell>> = Mutex::new(None);
 
+/// A bell that has not rung.
 struct SilentBell {
     bell: Arc<ReadinessBell>,
-    /// A fork copies it, but it rings for the process that made it.
+    /// The process that made the bell. A child of a fork has a copy, which must not be rung.
     birth: u64,
 }
 
@@ -32,8 +34,8 @@ pub(super) fn ring() {
     }
 }
 
-/// Waits until one of `events`, an error or a hang-up shows at `fd`, or until the bell rings; then it returns
-/// no events.
+/// Waits until one of `events`, an error or a hang-up shows at `fd`, or until the bell rings; then
+/// it returns no events.
 ///
 /// # Errors
 /// EAGAIN, [`NetError::TimedOut`], [`NetError::Interrupted`].
@@ -45,7 +47,7 @@ pub(super) fn wait(
 ) -> Result<PollFlags, NetError> {
     let left = patience.left()?;
     let Some(bell) = current() else {
-        // Without a descriptor for a bell one has to look.
+        // Without a descriptor for a bell, the caller checks from time to time.
         let left = left
             .unwrap_or(SIGNAL_CHECK_INTERVAL)
             .min(SIGNAL_CHECK_INTERVAL);
@@ -54,7 +56,7 @@ pub(super) fn wait(
         return Ok(fds[0].revents());
     };
     if is_closed() {
-        // Closed before the bell was taken, so that it will not ring for this.
+        // The connection was closed before the bell was taken, so this bell will not ring for it.
         return Ok(PollFlags::empty());
     }
     let bell = PollFd::from_borrowed_fd(bell.as_fd(), PollFlags::IN);
@@ -63,6 +65,7 @@ pub(super) fn wait(
     Ok(fds[0].revents())
 }
 
+/// Returns the bell that has not rung, or `None` if there is no descriptor for one.
 fn current() -> Option<Arc<ReadinessBell>> {
     let birth = fork::birth();
     let mut silent = lock(&SILENT);

@@ -14,24 +14,27 @@ use crate::handshake::{Handshake, HandshakeError};
 use crate::wait::{read_now, wait, write_now};
 use crate::{NetError, Wait};
 
-/// A socket on which a handshake is under way. If it is dropped before the handshake is complete, it closes the
-/// socket in the background, and the peer gets everything up to then, also an alert.
+/// A socket during its handshake.
+///
+/// If it is dropped before the handshake is complete, the socket is closed in the background. The
+/// peer gets everything that was to be sent until then, including an alert.
 pub struct HandshakingSocket {
-    /// None once the handshake has become a connection.
+    /// `None` once the handshake has become a connection.
     under_way: Option<UnderWay>,
     buffer: Vec<u8>,
 }
 
+/// A handshake and its socket.
 struct UnderWay {
     fd: OwnedFd,
     handshake: Handshake,
 }
 
-/// A flight of a server with a usual chain fits.
+/// The size of the read buffer, in bytes. The flight of a server with a usual chain fits.
 const READ: usize = 16 << 10;
 
 impl HandshakingSocket {
-    /// Takes over the socket.
+    /// Makes a handshake over `fd`, which it owns.
     #[must_use]
     pub fn new(fd: OwnedFd, handshake: Handshake) -> Self {
         Self {
@@ -43,14 +46,15 @@ impl HandshakingSocket {
     /// Sends and receives until the handshake is complete.
     ///
     /// # Errors
-    /// [`NetError::Handshake`], whose alert is sent when `self` is dropped; the system's; those of waiting, after
-    /// which it can be called again.
+    /// - [`NetError::Handshake`]; its alert is sent when `self` is dropped.
+    /// - The errors of the system.
+    /// - The errors of waiting, after which it can be called again.
     pub fn run(&mut self, patience: Wait) -> Result<(), NetError> {
         let under_way = self.under_way.as_mut().ok_or(NetError::Io(Errno::BADF))?;
         under_way.run(&mut self.buffer, patience)
     }
 
-    /// Returns the connection, once [`HandshakingSocket::run`] has returned.
+    /// Returns the connection, after [`HandshakingSocket::run`] has returned without an error.
     ///
     /// # Errors
     /// [`NetError::Handshake`] if the handshake is not complete.

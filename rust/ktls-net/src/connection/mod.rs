@@ -1,7 +1,8 @@
 //! The RFC face over a socket: TLS connections whose handshake is done.
 //!
-//! The lock order is: a turn, then one half of the session, then the keys. No half is locked while a call
-//! waits for the peer. So a reader can answer a KeyUpdate at any time, and a reader that waits stops no writer.
+//! The lock order is: a turn, then one half of the session, then the keys. No half is locked while
+//! a call waits for the peer. So a reader can answer a KeyUpdate at any time, and a reader that
+//! waits stops no writer.
 
 mod close;
 mod closing_bell;
@@ -41,7 +42,8 @@ pub struct Connection {
     tx: Mutex<SessionSender>,
     /// Sealed bytes wait in `tx`. It is read without the lock, which a writer may hold for long.
     has_unsent: AtomicBool,
-    /// The process whose background sender sends for this connection: its birth plus 1. 0 if there is none.
+    /// The process whose background sender sends for this connection: its birth plus 1. 0 if there
+    /// is none.
     in_background: AtomicU64,
     rx: Mutex<SessionReceiver>,
     writer: IoTurn,
@@ -59,40 +61,40 @@ struct SendingHalf<'a> {
     has_unsent: &'a AtomicBool,
 }
 
-/// What the handshake agreed on.
+/// The results of a handshake.
 #[derive(Clone, Debug, Default)]
 pub struct HandshakeFacts {
-    /// 0x0303 or 0x0304.
+    /// The protocol version: 0x0303 or 0x0304.
     pub version: u16,
-    /// The suite's name.
+    /// The name of the cipher suite.
     pub cipher: String,
-    /// The protocol agreed on.
+    /// The application protocol, if one was agreed on.
     pub alpn: Option<Vec<u8>>,
-    /// The name that the client asked for.
+    /// The server name that the client sent, if any.
     pub server_name: Option<String>,
-    /// The peer's chain as DER, leaf first.
+    /// The certificate chain of the peer as DER, leaf first; empty without certificates.
     pub peer_certificates: Vec<Vec<u8>>,
-    /// A session was resumed.
+    /// Whether a session was resumed.
     pub resumed: bool,
 }
 
-/// What a connection has sent and received so far.
+/// The counters of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionCounts {
-    /// What we have sent.
+    /// The counters of the sending direction.
     pub sent: DirectionCounts,
-    /// What the peer has sent.
+    /// The counters of the receiving direction.
     pub received: DirectionCounts,
 }
 
-/// What has gone in one direction so far.
+/// The counters of one direction.
 #[derive(Clone, Copy, Debug)]
 pub struct DirectionCounts {
-    /// Key updates.
+    /// The number of key updates.
     pub generation: u64,
-    /// Records, those of KeyUpdates and alerts included.
+    /// The number of records, including those of KeyUpdates and alerts.
     pub records: u64,
-    /// Bytes of application data.
+    /// The number of bytes of application data.
     pub bytes: u64,
 }
 
@@ -127,7 +129,7 @@ impl Connection {
     /// Takes over a socket on which another TLS library has completed a TLS 1.3 handshake.
     ///
     /// # Errors
-    /// Those of [`Connection::new`].
+    /// Returns the errors of [`Connection::new`].
     pub fn from_secrets(
         fd: OwnedFd,
         server_side: bool,
@@ -178,7 +180,7 @@ impl Connection {
         })
     }
 
-    /// What the handshake agreed on.
+    /// Returns the results of the handshake.
     #[must_use]
     pub const fn facts(&self) -> &HandshakeFacts {
         &self.facts
@@ -204,34 +206,35 @@ impl Connection {
         ConnectionCounts { sent, received }
     }
 
-    /// Returns how many bytes can be acted on before anything more is read from the socket: plaintext and
+    /// Returns how many bytes can be processed before more is read from the socket: plaintext and
     /// whole sealed records.
     #[must_use]
     pub fn pending(&self) -> usize {
         lock(&self.rx).pending()
     }
 
-    /// Returns how many sealed bytes the socket has not taken yet.
+    /// Returns how many sealed bytes TCP has not accepted yet.
     #[must_use]
     pub fn unsent(&self) -> usize {
         self.sending_half().wire().len()
     }
 
-    /// Checks, before a caller waits for anything else, that this process may use the connection.
+    /// Checks that this process may use the connection at all, before the caller waits for anything
+    /// else.
     ///
     /// # Errors
-    /// EBUSY in a child of a fork that can never use it.
+    /// EBUSY in a child of a fork that can never use the connection.
     pub fn check_reachable(&self) -> Result<(), NetError> {
         self.fd.owner().check_reachable()
     }
 
-    /// Returns true while the connection is open, unless a fork may have left it to another process.
+    /// Returns `true` if the connection is open and no fork may have left it to another process.
     #[must_use]
     pub fn is_left_open(&self) -> bool {
         self.fd.is_left_open()
     }
 
-    /// Takes memory from `pool` for what will be sent and received.
+    /// Takes memory from `pool` for the records that will be sent and received.
     pub(crate) fn borrow_memory(&self, pool: &mut FifoPool) {
         lock(&self.tx).borrow_memory(pool);
         lock(&self.rx).borrow_memory(pool);
@@ -243,23 +246,25 @@ impl Connection {
         lock(&self.rx).return_memory(pool);
     }
 
-    /// Returns the socket, which stays open for as long as the result lives.
+    /// Returns the descriptor. It stays open while the returned value exists.
     ///
     /// # Errors
-    /// EBADF once closed; EBUSY when another process of a fork uses it.
+    /// EBADF if the connection is closed; EBUSY if another process of a fork uses it.
     pub fn socket(&self) -> Result<OpenFd, NetError> {
         self.fd.open()
     }
 
-    /// Returns the socket for questions to TCP. Unlike [`Connection::socket`] it is no use of the connection.
+    /// Returns the descriptor, for the options and addresses of TCP. Unlike [`Connection::socket`],
+    /// this does not count as a use of the connection.
     ///
     /// # Errors
-    /// EBADF once closed.
+    /// EBADF if the connection is closed.
     pub fn descriptor(&self) -> Result<Arc<OwnedFd>, NetError> {
         self.fd.number()
     }
 
-    /// Ends the connection with an alert, so that the peer does not take what was sent for everything.
+    /// Ends the connection with an alert, so that the peer cannot mistake the bytes that it
+    /// received for the whole stream.
     pub(crate) fn abort(&self, fd: &OwnedFd) {
         let mut tx = self.sending_half();
         tx.fail(Some(Alert::InternalError));
@@ -300,7 +305,7 @@ impl Connection {
         self.failed.get().map_or(Ok(()), |&error| Err(error.into()))
     }
 
-    /// Ends the connection because of `error`. The peer gets the alert if the socket takes it at once.
+    /// Ends the connection because of `error`. The peer gets the alert if TCP accepts it at once.
     fn fail(&self, fd: &impl AsFd, error: CoreError) -> NetError {
         let error = *self.failed.get_or_init(|| error);
         let mut tx = self.sending_half();

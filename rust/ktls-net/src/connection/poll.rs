@@ -1,4 +1,4 @@
-//! Readiness for selectors, which counts plaintext and whole records that wait inside.
+//! Readiness for selectors. Plaintext and whole records that wait in the session count as readable.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::fd_socket::{SocketReadiness, poll_now};
 use crate::mutex::lock;
 
 impl Connection {
-    /// Returns which of `events` hold now, and which to wait for. Sends what is unsent, as far as the socket
-    /// takes it.
+    /// Returns which of `events` are ready now, and which to wait for. Also sends unsent bytes,
+    /// without waiting.
     ///
     /// # Errors
-    /// EBADF once closed.
+    /// EBADF if the connection is closed.
     pub fn readiness(&self, events: u16) -> Result<SocketReadiness, NetError> {
         let events = PollFlags::from_bits_retain(events);
         let fd = self.fd.open()?;
@@ -34,16 +34,19 @@ impl Connection {
         })
     }
 
-    /// From now on rings `bell` after every call that may have changed what waits inside.
+    /// Registers `bell`, which rings after every call that may have changed what waits in the
+    /// session.
     pub fn watch(&self, bell: &Arc<ReadinessBell>) {
         self.watchers.add(bell);
     }
 
-    /// Ends what [`Connection::watch`] began.
+    /// Removes `bell`, so that it no longer rings.
     pub fn unwatch(&self, bell: &Arc<ReadinessBell>) {
         self.watchers.remove(bell);
     }
 
+    /// Returns `true` if a read does not wait: there is something to process, or the stream has
+    /// ended.
     fn can_read_at_once(&self) -> bool {
         let rx = lock(&self.rx);
         rx.pending() > 0 || rx.check_end().is_ok()

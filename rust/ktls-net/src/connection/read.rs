@@ -15,26 +15,27 @@ use crate::mutex::lock;
 use crate::wait::{ReadNow, read_now};
 use crate::{NetError, ProgressDeadline};
 
-/// How often a call reads without finding data before its caller may look at the clock and at signals.
+/// The most reads without data in a call before its caller checks the clock and signals.
 const READS_PER_CALL: usize = 64;
 
-/// What came of asking the socket for wire bytes.
+/// The outcome of reading wire bytes from the socket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum FillOutcome {
-    /// Some have come.
+    /// Bytes have arrived.
     Filled,
-    /// Nothing has come yet.
+    /// No bytes have arrived yet.
     NotYet,
 }
 
 impl Connection {
-    /// Reads application data into `out` and returns how many bytes. 0 means that the peer sent close_notify,
-    /// or that `out` is empty.
+    /// Reads application data into `out` and returns how many bytes. 0 means that the peer sent
+    /// close_notify, or that `out` is empty.
     ///
     /// # Errors
-    /// What the peer did wrong (it was sent the alert), [`ktls_core::Error::Truncated`], the system's errors,
-    /// and those of waiting. [`NetError::Interrupted`] also comes without a signal, to be called again, if `limit`
-    /// looks for signals.
+    /// - The error of the peer, which was sent the alert; [`ktls_core::Error::Truncated`] if the
+    ///   stream ends without close_notify.
+    /// - The errors of the system and of waiting. [`NetError::Interrupted`] also comes without a
+    ///   signal if `limit` checks for signals: call again.
     pub fn read(
         self: &Arc<Self>,
         out: &mut [u8],
@@ -49,7 +50,7 @@ impl Connection {
         self.fd.number()?;
         self.push_unsent(&fd);
         let read = self.read_within(&fd, out, limit);
-        // A writer at work sees to its bytes itself.
+        // A writer that is running sends its bytes itself.
         if !self.writer.is_taken() {
             self.send_rest_later(&fd);
         }
@@ -75,21 +76,23 @@ impl Connection {
         }
     }
 
-    /// Reads application data into `out`, which is not empty, without waiting. The caller has the reader's turn.
+    /// Reads application data into `out`, which is not empty, without waiting. The caller has the
+    /// reader's turn.
     ///
     /// # Errors
-    /// Those of [`Connection::read`], but for those of waiting.
+    /// Returns the errors of [`Connection::read`], except those of waiting.
     pub(crate) fn read_now(&self, fd: &OwnedFd, out: &mut [u8]) -> Result<ReadNow, NetError> {
         self.check_alive()?;
         for _ in 0..READS_PER_CALL {
-            // The lock ends with this statement: what follows may need the other half.
+            // Unlocked at the end of this statement: the code below may lock the other half.
             let (read, event) = {
                 let mut rx = lock(&self.rx);
                 (rx.read(out, self.now()), rx.poll())
             };
             let passed_on = event.map_or(Ok(()), |event| self.pass_on(fd, event));
             match read.map_err(|error| self.fail(fd, error))? {
-                // The data counts: should the answer fail, the next call says so.
+                // The data is returned in any case. If the answer failed, the next call returns
+                // that error.
                 SessionRead::Data(count) => return Ok(ReadNow::Data(count)),
                 SessionRead::EndOfStream => return Ok(ReadNow::End),
                 SessionRead::EventFirst => passed_on?,
@@ -107,7 +110,7 @@ impl Connection {
     fn fill(&self, fd: &OwnedFd, wanted: usize) -> Result<FillOutcome, NetError> {
         let mut rx = lock(&self.rx);
         match read_now(fd.as_fd(), rx.room(wanted)) {
-            // After our own close the bytes, and the end, are another's to read.
+            // After our own close, the bytes and the end belong to the background sender.
             Ok(_) if self.fd.is_closed() => Err(NetError::Io(Errno::BADF)),
             Ok(0) => {
                 rx.check_end()?;
@@ -122,7 +125,7 @@ impl Connection {
         }
     }
 
-    /// Has the sending half act on an event of the receiving half, and sends what comes of it.
+    /// Passes an event of the receiving half to the sending half, and sends the answer.
     fn pass_on(&self, fd: &OwnedFd, event: SessionEvent) -> Result<(), NetError> {
         let mut was_requested = false;
         let acted = {
@@ -132,7 +135,7 @@ impl Connection {
                     was_requested = tx.awaits_update();
                     tx.take_peer_update(reply, self.now())
                 }
-                // With no room for the warning the peer is not reading; silence refuses as well.
+                // Without room for the warning, the peer does not read. No answer is a refusal too.
                 SessionEvent::Renegotiation => tx.refuse_renegotiation().or(Ok(())),
             }
         };
@@ -157,7 +160,7 @@ impl Connection {
         if push(fd, &mut tx).is_err() {
             tx.abandon();
         } else if tx.wire().is_empty() && self.failed.get().is_some() {
-            // Behind the alert that says why.
+            // FIN follows behind the alert.
             finish_sending(fd);
         }
     }

@@ -1,4 +1,5 @@
-//! Sealed bytes that a call leaves behind because it does not wait: they leave without another call.
+//! Sealed bytes that a call leaves behind because it does not wait. They are sent without another
+//! call.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use crate::background_sender::{self, TaskStart};
 use crate::fork;
 
 impl Connection {
-    /// Has what is unsent sent in the background. If the system has no thread for that, the next call of any
-    /// kind sends it.
+    /// Leaves the unsent bytes to the background sender. If the system has no thread for that, the
+    /// next call of any kind sends them.
     pub(super) fn send_rest_later(self: &Arc<Self>, fd: &OwnedFd) {
         if !self.has_unsent.load(Ordering::Acquire) {
             return;
@@ -22,7 +23,7 @@ impl Connection {
         if self.in_background.swap(here, Ordering::AcqRel) == here {
             return;
         }
-        // A descriptor of its own, so that the connection's goes back to the system when it is closed.
+        // A duplicate, so that the descriptor of the connection is closed with the connection.
         let started = fd.try_clone().map_or(TaskStart::NotStarted, |fd| {
             background_sender::send_later(Arc::new(fd), StalledConnection::new(self))
         });
@@ -31,17 +32,18 @@ impl Connection {
         }
     }
 
-    /// Lets the background sender close the descriptor that it has for this, once the connection is closed.
+    /// Lets the background sender close the descriptor that it has for this, once the connection is
+    /// closed.
     pub(super) fn end_background_flush(&self) {
         if self.in_background.load(Ordering::Acquire) == fork::birth() + 1 {
             background_sender::let_go_of_closed();
         }
     }
 
-    /// Takes a turn of the background sender. Returns how many bytes are left, or None when there is nothing
-    /// left to do.
+    /// Sends some of the unsent bytes, for the background sender. Returns how many are left, or
+    /// `None` if nothing is left to do.
     pub(crate) fn push_in_background(&self, fd: &OwnedFd) -> Option<usize> {
-        // A child of a fork finds it in the middle of a call while the lock is held.
+        // While the lock is held, a child of a fork must find the connection in use.
         let _call = self.fd.owner().work();
         if self.fd.is_closed() || !self.fd.owner().is_ours() {
             return None;
@@ -50,10 +52,10 @@ impl Connection {
         let failed = push(fd, &mut tx).is_err();
         let unsent = tx.wire().len();
         if failed || unsent == 0 {
-            // Under the lock: who leaves something behind after this starts anew.
+            // Set under the lock: a call that leaves bytes behind after this posts a new task.
             self.in_background.store(0, Ordering::Release);
             if !failed && self.failed.get().is_some() {
-                // Behind the alert that says why.
+                // FIN follows behind the alert.
                 finish_sending(fd);
             }
             return None;

@@ -17,12 +17,13 @@ use crate::{NetError, Wait};
 const AHEAD: usize = 64 << 10;
 
 impl Connection {
-    /// Sends `data` and returns how many bytes were taken: less than all only when the time to wait was over.
-    ///
-    /// What was taken and is [unsent](Connection::unsent) is sent in the background.
+    /// Sends `data` and returns how many bytes were taken. They are fewer than all only if the time
+    /// to wait was over. Bytes that were taken and are [unsent](Connection::unsent) are sent in the
+    /// background.
     ///
     /// # Errors
-    /// Only if nothing was taken: those of waiting, the system's, or why the connection has failed.
+    /// If nothing was taken: the errors of waiting, those of the system, or the error with which
+    /// the connection has failed.
     pub fn write(
         self: &Arc<Self>,
         data: &[u8],
@@ -43,7 +44,7 @@ impl Connection {
         limit: &mut ProgressDeadline,
     ) -> Result<usize, NetError> {
         let patience = limit.patience();
-        // What waits for nobody must not be far ahead of TCP.
+        // A call that does not wait must not be far ahead of TCP.
         let most = match patience {
             Wait::Never => AHEAD,
             Wait::Until(_) | Wait::Forever => usize::MAX,
@@ -66,7 +67,8 @@ impl Connection {
         }
     }
 
-    /// Seals some of `data` once TCP has all that was sealed before, and sends it as far as TCP takes it.
+    /// Seals some of `data` once TCP has all that was sealed before, and sends it as far as TCP
+    /// takes it.
     pub(crate) fn write_now(&self, fd: &OwnedFd, data: &[u8]) -> Result<WriteNow, NetError> {
         self.check_alive()?;
         let mut tx = self.sending_half();
@@ -81,16 +83,16 @@ impl Connection {
         } else {
             write_now
         };
-        // Its bytes are accepted: an error of the socket shows in the next call.
+        // The bytes are accepted, so an error of the socket is returned by the next call.
         let _shows_again = push_by(write, fd, &mut tx);
         let flush = FlushOutcome::from_unsent(tx.wire());
         Ok(WriteNow { taken, flush })
     }
 
-    /// Sends what is sealed, and waits until TCP has it.
+    /// Sends the sealed bytes, and waits until TCP has all of them.
     ///
     /// # Errors
-    /// The system's, and those of waiting.
+    /// Returns the errors of the system and of waiting.
     pub fn flush(self: &Arc<Self>, limit: &mut ProgressDeadline) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         let flushed = self.flush_within(&fd, limit);
@@ -114,7 +116,7 @@ impl Connection {
     /// Sends a KeyUpdate and puts our next key in use.
     ///
     /// # Errors
-    /// Those of [`SessionSender::key_update`]; the system's, and those of waiting for room.
+    /// Returns the errors of [`SessionSender::key_update`], of the system, and of waiting for room.
     pub fn key_update(self: &Arc<Self>, reply: Reply, patience: Wait) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         let done = self.with_room(&fd, patience, |tx| tx.key_update(reply, self.now()));
@@ -125,7 +127,7 @@ impl Connection {
     /// Sends close_notify: no more data will be sent.
     ///
     /// # Errors
-    /// The system's, and those of waiting for room.
+    /// Returns the errors of the system and of waiting for room.
     pub fn close_notify(self: &Arc<Self>, patience: Wait) -> Result<(), NetError> {
         let fd = self.fd.open()?;
         let done = self.with_room(&fd, patience, SessionSender::close_notify);
@@ -133,7 +135,8 @@ impl Connection {
         done
     }
 
-    /// Calls `seal`, again and again while what it seals has no room, and sends what the socket takes.
+    /// Calls `seal` and sends the sealed bytes. While there is no room, waits and calls `seal`
+    /// again.
     fn with_room(
         &self,
         fd: &OwnedFd,
@@ -157,8 +160,8 @@ impl Connection {
     }
 }
 
-/// Sends as many sealed bytes as the socket takes, and seals and sends the KeyUpdate that the peer may have
-/// asked for.
+/// Sends as many sealed bytes as the socket takes, and seals and sends the KeyUpdate that the peer
+/// may have asked for.
 pub(super) fn push(fd: &impl AsFd, tx: &mut SessionSender) -> Result<(), NetError> {
     push_by(write_now, fd, tx)
 }

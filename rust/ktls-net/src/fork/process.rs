@@ -106,7 +106,7 @@ pub(crate) fn birth() -> u64 {
 }
 
 /// Returns `true` if an unannounced fork has happened since `era`, so that the two processes cannot
-/// decide who owns what.
+/// decide which of them owns an object.
 pub(super) fn is_cut_off(era: u64) -> bool {
     era < UNANNOUNCED.load(Ordering::SeqCst)
 }

@@ -87,7 +87,7 @@ fn a_child_forked_in_the_middle_of_a_call_never_has_it() {
 }
 
 #[test]
-fn calls_of_our_own_make_nobody_stuck() {
+fn calls_of_our_own_make_no_object_stuck() {
     let (_, child) = both(0);
     let calls = [child.enter(), child.enter()];
     assert!(!child.is_stuck());
