@@ -42,7 +42,7 @@ impl Secrets {
     }
 }
 
-/// Our side in the middle of a handshake, and the keys to speak to it and to understand it.
+/// Our side in the middle of a handshake, with the keys to seal for it and to open its records.
 struct Halfway {
     ours: Handshake,
     sealer: Sealer,
@@ -118,7 +118,7 @@ impl Halfway {
         record
     }
 
-    /// Gives it these bytes, in pieces of `step`, and opens the alert that it answers.
+    /// Passes `wire` to our side in pieces of `step` bytes. Returns the alert of its answer.
     fn answer(mut self, wire: &[u8], step: usize) -> u8 {
         let failed = wire
             .chunks(step)
@@ -146,7 +146,7 @@ fn finished(len: u8) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_sealed_and_refused_is_answered_with_the_alert_of_the_rfc() {
+fn a_sealed_message_that_is_refused_gets_the_alert_of_the_rfc() {
     let cases: &[(&[Record<'_>], u8)] = &[
         (&[(21, b"")], UNEXPECTED_MESSAGE),
         (&[(22, &finished(47))], DECODE_ERROR),
@@ -189,7 +189,7 @@ fn client_hello(legacy_version: [u8; 2], extensions: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_client_that_is_too_old_is_told_so_whatever_else_it_lacks() {
+fn a_client_that_is_too_old_gets_that_alert_whatever_else_it_lacks() {
     let groups = [0, 10, 0, 4, 0, 2, 0, 23];
     let signatures = [0, 13, 0, 4, 0, 2, 4, 3];
     for old in [[3, 0], [3, 1], [3, 2], [2, 0]] {
@@ -200,7 +200,8 @@ fn a_client_that_is_too_old_is_told_so_whatever_else_it_lacks() {
             &[groups, signatures].concat(),
         ] {
             let whole = client_hello(old, extensions);
-            // As such clients write it when they have no extensions: without the length of the list.
+            // As such clients write it when they have no extensions: without the length of the
+            // list.
             let mut bare = whole[..whole.len() - extensions.len() - 2].to_vec();
             let len = bare.len() as u8;
             (bare[4], bare[8]) = (len - 5, len - 9);
@@ -214,12 +215,13 @@ fn a_client_that_is_too_old_is_told_so_whatever_else_it_lacks() {
             }
         }
     }
-    // One of TLS 1.2 that says nothing of signatures may make them by SHA-1 alone (RFC 5246 §7.4.1.4.1).
+    // A TLS 1.2 client without signature_algorithms accepts SHA-1 signatures only (RFC 5246
+    // §7.4.1.4.1).
     let (said, _) = refusal_of(&client_hello([3, 3], &groups));
     assert_eq!(said, [21, 3, 3, 0, 2, 2, HANDSHAKE_FAILURE]);
 }
 
-/// The end of what our server says to it, and why.
+/// Returns the last bytes that our server sends to `hello`, and the message of its error.
 fn refusal_of(hello: &[u8]) -> (Vec<u8>, String) {
     let mut ours = Handshake::server(&ServerConfig::new(&PKI.ecdsa.server()).unwrap()).unwrap();
     let error = ours.receive(hello).unwrap_err();
@@ -227,7 +229,7 @@ fn refusal_of(hello: &[u8]) -> (Vec<u8>, String) {
 }
 
 #[test]
-fn a_client_hello_without_what_it_needs_is_told_so() {
+fn a_client_hello_without_a_needed_extension_gets_the_alert_for_that() {
     let groups = [0, 10, 0, 4, 0, 2, 0, 23];
     let signatures = [0, 13, 0, 4, 0, 2, 4, 3];
     let tls13 = [0, 43, 0, 3, 2, 3, 4];
@@ -324,7 +326,7 @@ fn a_hello_in_a_record_over_the_limit_is_a_record_overflow() {
 }
 
 #[test]
-fn a_record_of_exactly_the_limit_is_none_over_it() {
+fn a_record_of_exactly_the_limit_is_accepted() {
     let config = ServerConfig::new(&PKI.ecdsa.server()).unwrap();
     let mut server = Handshake::server(&config).unwrap();
     assert_eq!(

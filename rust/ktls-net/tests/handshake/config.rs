@@ -1,4 +1,4 @@
-//! Configurations that are refused, and why.
+//! Configurations that are refused, and the messages.
 
 use ktls_net::handshake::{
     ClientConfig, ClientOptions, Handshake, HandshakeErrorKind, HandshakeProgress, MinVersion,
@@ -142,6 +142,6 @@ fn nothing_secret_is_shown() {
     );
 }
 
-/// Well-formed PEM around nothing.
+/// Well-formed PEM without contents.
 const UNKNOWN_KEY: &[u8] = b"-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n";
 const NO_X509: &[u8] = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";

@@ -17,10 +17,10 @@ use crate::pair::take;
 use crate::pki::{NAME, PKI};
 
 const X25519: &[&dyn SupportedKxGroup] = &[kx_group::X25519];
-/// Of these our server has the second alone, and asks for it.
+/// Key exchange groups of which our server supports only the second, so it asks for a second hello.
 const RETRIED: &[&dyn SupportedKxGroup] = &[kx_group::MLKEM1024, kx_group::SECP384R1];
 
-/// A client that has a ticket of a rustls server, which takes early data.
+/// Returns a client with a ticket of a rustls server that accepts early data.
 fn with_ticket(kx_groups: &[&'static dyn SupportedKxGroup], fragment: usize) -> ClientConnection {
     let root = CertificateDer::from_pem_slice(PKI.authority.cert.as_bytes()).unwrap();
     let mut roots = RootCertStore::empty();
@@ -80,7 +80,7 @@ fn read(client: &mut ClientConnection, mut bytes: &[u8]) {
     }
 }
 
-/// The client sends so much early data, its bytes come in pieces of `step`, and both go on to the end.
+/// Runs a handshake with this much early data, in pieces of `step` bytes.
 fn shake(
     client: &mut ClientConnection,
     size: usize,

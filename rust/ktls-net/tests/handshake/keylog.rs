@@ -11,7 +11,7 @@ use ktls_net::handshake::{HandshakeErrorKind, ServerConfig};
 use crate::pair::{configs, established};
 use crate::pki::PKI;
 
-/// A file of this test alone, gone before and after it.
+/// A file that only this test uses. It is removed before and after the test.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -47,7 +47,7 @@ fn the_logged_secrets_are_those_of_the_connection() {
     assert!(crypto_info(&tx).same_as(&client.tx));
     assert!(crypto_info(&rx).same_as(&client.rx));
 
-    // The same chain that our own key schedule makes (RFC 8446 §7.2).
+    // The chain of our own key schedule is the same (RFC 8446 §7.2).
     let next = client.keys.next(Direction::Tx).unwrap();
     assert!(crypto_info(&tx.next(&PROVIDER).unwrap()).same_as(&next));
     let next = client.keys.next(Direction::Rx).unwrap();

@@ -1,4 +1,4 @@
-//! The keys after those of the handshake.
+//! Keys after the handshake: key updates and tickets.
 
 use ktls_core::{Direction, Error};
 

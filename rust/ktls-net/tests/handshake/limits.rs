@@ -1,4 +1,4 @@
-//! Configurations at the borders of the protocol's length fields.
+//! Configurations at the limits of the protocol's length fields.
 
 use ktls_net::handshake::{ClientConfig, HandshakeErrorKind, ServerConfig, ServerOptions};
 
@@ -8,7 +8,7 @@ use crate::pki::{PKI, idle_authorities};
 const ECDSA12: &str = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
 const AES13: &str = "TLS_AES_128_GCM_SHA256";
 
-/// A server that asks for a certificate of the tests' authority, or of one of `others`.
+/// Returns a server that asks for a client certificate of one of the authorities in `roots`.
 fn asking<'a>(roots: &'a str) -> ServerOptions<'a> {
     ServerOptions {
         client_roots: Some(roots.as_bytes()),
@@ -45,7 +45,7 @@ fn a_long_chain_of_a_client_costs_its_tickets_and_nothing_else() {
         for again in [false, true] {
             let (server, mut client) = established(&server, &client, usize::MAX);
             assert!(server.peer_certificates.iter().map(Vec::len).sum::<usize>() > 32_768);
-            // TLS 1.2 has an id for a session that the server keeps.
+            // In TLS 1.2 the server stores the session and sends its id.
             assert_eq!(client.resumed, again && suite == ECDSA12);
             assert_eq!(give_tickets(&mut client), 0, "{suite}");
         }
@@ -61,7 +61,8 @@ fn a_suite_named_again_is_offered_once() {
     assert_eq!(client.suite_name, AES13);
 }
 
-/// Protocols of 255 bytes and one that fills up to `len` bytes, lengths included.
+/// Returns protocols whose list is `len` bytes long, including the length bytes: all but the last
+/// have 255 bytes.
 fn protocols(len: usize) -> Vec<Vec<u8>> {
     let mut names = vec![vec![b'x'; 255]; len / 256];
     if len % 256 > 1 {
@@ -112,7 +113,7 @@ fn a_server_that_knows_any_number_of_protocols_names_a_few_when_none_fits() {
 }
 
 #[test]
-fn more_tickets_than_anybody_asks_for_are_refused() {
+fn more_tickets_than_the_limit_are_refused() {
     let mut options = PKI.ecdsa.server();
     for tickets in [1, 40, 255] {
         options.tickets = tickets;

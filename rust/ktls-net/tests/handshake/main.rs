@@ -1,4 +1,4 @@
-//! Handshakes of our client with our server, in memory, and with peers that misbehave.
+//! Handshakes in memory, between our client and our server and with misbehaving peers.
 
 mod alerts;
 mod config;

@@ -1,4 +1,4 @@
-//! A client and a server, and the wire between them.
+//! A client and a server, and the bytes between them.
 
 use ktls_aead::PROVIDER;
 use ktls_core::{CryptoInfo, Opener, Sealer};
@@ -9,7 +9,7 @@ use ktls_net::handshake::{
 
 use crate::pki::NAME;
 
-/// Everything that is outgoing, as if it had been sent.
+/// Returns all outgoing bytes, and marks them as sent.
 pub(crate) fn take(from: &mut Handshake) -> Vec<u8> {
     let bytes = from.outgoing().to_vec();
     from.sent(bytes.len());
@@ -23,7 +23,8 @@ pub(crate) fn start(server: &ServerConfig, client: &ClientConfig) -> (Handshake,
     )
 }
 
-/// Hands over what there is to send, in pieces of `step` bytes; tells whether there was any.
+/// Passes the outgoing bytes of one side to the other, in pieces of `step` bytes. Returns `true` if
+/// there were any.
 pub(crate) fn deliver(
     from: &mut Handshake,
     to: &mut Handshake,
@@ -36,7 +37,7 @@ pub(crate) fn deliver(
     Ok(!bytes.is_empty())
 }
 
-/// Runs to the end; the first failure is that of the server or of the client.
+/// Runs a handshake to its end. Returns the first error of the server or the client.
 pub(crate) fn shake(
     server: &mut Handshake,
     client: &mut Handshake,
@@ -62,7 +63,7 @@ pub(crate) fn configs(
     )
 }
 
-/// Server and client, both done.
+/// Runs a handshake that succeeds. Returns the server and the client.
 pub(crate) fn established(
     server: &ServerConfig,
     client: &ClientConfig,
@@ -81,7 +82,7 @@ pub(crate) fn seal(info: &CryptoInfo, record_type: u8, plaintext: &[u8]) -> Vec<
     out
 }
 
-/// Opens every record of `wire`, which must end with one.
+/// Opens all records of `wire`, which must end with a whole one.
 pub(crate) fn open(info: &CryptoInfo, mut wire: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut opener = Opener::new(info.clone(), &PROVIDER).unwrap();
     let mut records = Vec::new();
@@ -98,7 +99,7 @@ pub(crate) fn open(info: &CryptoInfo, mut wire: &[u8]) -> Vec<(u8, Vec<u8>)> {
     records
 }
 
-/// Gives the tickets that the server sent to the client; tells how many.
+/// Passes the tickets of the server to the client. Returns how many.
 pub(crate) fn give_tickets(client: &mut EstablishedConnection) -> usize {
     let mut count = 0;
     for (record_type, messages) in open(&client.rx, &client.received) {

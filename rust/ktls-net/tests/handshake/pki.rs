@@ -1,4 +1,4 @@
-//! Certificates made for the tests.
+//! Certificates for the tests.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use rcgen::{
     PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, SignatureAlgorithm, date_time_ymd,
 };
 
-/// The name that the tests' server goes by.
+/// The server name in the tests.
 pub(crate) const NAME: &str = "a.test";
 
 /// A certificate chain and its key, as PEM.
@@ -22,7 +22,7 @@ impl Identity {
         ServerOptions::new(self.cert.as_bytes(), self.key.as_bytes())
     }
 
-    /// As what a client shows of itself.
+    /// Returns it as the certificate and key of a client.
     pub(crate) fn shown(&self) -> Option<IdentityOptions<'_>> {
         Some(self.server().identity)
     }
@@ -32,7 +32,7 @@ impl Identity {
     }
 }
 
-/// One authority and what it has issued.
+/// An authority and the certificates that it has issued.
 pub(crate) struct Pki {
     /// The authority's certificate and key.
     pub(crate) authority: Identity,
@@ -40,9 +40,9 @@ pub(crate) struct Pki {
     pub(crate) ecdsa: Identity,
     /// For [`NAME`], RSA.
     pub(crate) rsa: Identity,
-    /// For [`NAME`], out of date since 2001.
+    /// For [`NAME`], expired in 2001.
     pub(crate) expired: Identity,
-    /// An authority that nobody trusts.
+    /// Another authority, which has issued none of these certificates.
     pub(crate) stranger: Identity,
 }
 
@@ -60,7 +60,7 @@ impl Pki {
         }
     }
 
-    /// A client that trusts the authority.
+    /// Returns a client that trusts the authority.
     pub(crate) fn client(&self) -> ClientOptions<'_> {
         ClientOptions::new(TrustedRoots::Pem(self.authority.cert.as_bytes()))
     }
@@ -80,7 +80,7 @@ fn authority(name: &str) -> (Issuer<'static, KeyPair>, Identity) {
     (Issuer::new(params, key), identity)
 }
 
-/// Certificates of `count` authorities that issue nothing, each with a name of about 100 bytes.
+/// Returns the certificates of `count` authorities, each with a name of about 100 bytes.
 pub(crate) fn idle_authorities(count: usize) -> String {
     let key = KeyPair::generate().unwrap();
     let cert = |number: usize| {

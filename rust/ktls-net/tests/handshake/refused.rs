@@ -1,4 +1,4 @@
-//! Handshakes that fail: the sentence, and the alert for the peer.
+//! Handshakes that fail: the message, and the alert for the peer.
 
 use ktls_net::handshake::{
     ClientConfig, ClientOptions, Handshake, HandshakeError, HandshakeErrorKind, HandshakeProgress,
@@ -10,18 +10,18 @@ use crate::pki::{NAME, PKI};
 
 const ECDSA12: &str = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
 
-/// Both sides' sentences: of the one that refuses, and of its peer once it has the alert.
+/// Returns the messages of both sides: of the one that refuses, and of its peer after the alert.
 fn both_fail(server: &ServerOptions<'_>, client: &ClientOptions<'_>) -> (String, String) {
     let (server, client) = configs(server, client);
     let (mut server, mut client) = start(&server, &client);
     let first = failed(shake(&mut server, &mut client, usize::MAX).unwrap_err());
-    let (mut refusing, mut told) = if server.receive(b"").is_err() {
+    let (mut refusing, mut peer) = if server.receive(b"").is_err() {
         (server, client)
     } else {
         (client, server)
     };
     assert_ne!(refusing.outgoing(), b"", "an alert is owed: {first}");
-    let second = failed(deliver(&mut refusing, &mut told, usize::MAX).unwrap_err());
+    let second = failed(deliver(&mut refusing, &mut peer, usize::MAX).unwrap_err());
     (first, second)
 }
 
@@ -64,7 +64,7 @@ fn a_certificate_that_proves_nothing_is_refused_by_name() {
 }
 
 #[test]
-fn an_expired_certificate_is_told_with_its_age() {
+fn an_expired_certificate_is_refused_with_its_age() {
     let (ours, theirs) = both_fail(&PKI.expired.server(), &PKI.client());
     let days = ours
         .strip_prefix("the certificate of \"a.test\" expired ")
@@ -110,7 +110,7 @@ fn a_tls13_client_gets_the_alert_sealed_after_its_handshake() {
 }
 
 #[test]
-fn nothing_in_common_is_told_to_both() {
+fn both_sides_fail_with_a_message_if_they_have_nothing_in_common() {
     let only = |suite: &str| Some(vec![suite.to_owned()]);
     let aes = "TLS_AES_128_GCM_SHA256";
     let chacha = "TLS_CHACHA20_POLY1305_SHA256";
@@ -176,7 +176,7 @@ fn client() -> Handshake {
 }
 
 #[test]
-fn peers_that_speak_no_tls_are_told_apart_at_their_fifth_byte() {
+fn peers_that_speak_no_tls_are_recognized_at_their_fifth_byte() {
     let http = "the peer speaks plain HTTP, not TLS";
     for (mut handshake, bytes, text) in [
         (
@@ -218,7 +218,7 @@ fn peers_that_speak_no_tls_are_told_apart_at_their_fifth_byte() {
         let alert = [21, 3, 3, 0, 2, 2, 10];
         assert_eq!(handshake.outgoing(), alert, "unexpected_message");
 
-        // It stays failed, and nothing is said twice.
+        // It stays failed, and sends no second alert.
         assert_eq!(handshake.receive(bytes), Err(error.clone()));
         assert_eq!(handshake.outgoing(), alert);
         assert_eq!(handshake.finish().unwrap_err(), error);
@@ -293,7 +293,7 @@ fn records_over_the_limit_are_refused_by_their_header() {
 
 #[test]
 fn an_endless_handshake_is_cut_off() {
-    // One ClientHello of 65535 bytes, a byte in each record.
+    // One ClientHello of 65535 bytes, one byte in each record.
     let mut server = server();
     let mut sent = 0;
     let message = [1, 0, 0xff, 0xff]
@@ -316,7 +316,7 @@ fn an_endless_handshake_is_cut_off() {
 }
 
 #[test]
-fn whatever_is_refused_in_a_client_hello_is_answered_with_an_alert() {
+fn every_client_hello_that_is_refused_is_answered_with_an_alert() {
     let (server, client) = configs(&PKI.ecdsa.server(), &PKI.client());
     let hello = take(&mut start(&server, &client).1);
     let mut refused = 0;

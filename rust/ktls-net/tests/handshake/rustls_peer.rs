@@ -1,4 +1,5 @@
-//! A client whose records are rustls's own: both record layers must agree.
+//! Handshakes with a rustls client that has rustls's own record layer: both record layers must
+//! agree.
 
 use std::io::{Read, Write};
 use std::sync::Arc;

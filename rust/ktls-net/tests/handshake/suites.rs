@@ -95,12 +95,13 @@ fn data_right_behind_finished_stays_sealed() {
             let (mut server, mut client) = start(&server, &client);
             server.receive(&take(&mut client)).unwrap();
             let progress = client.receive(&take(&mut server)).unwrap();
-            // In TLS 1.2 the server speaks last.
+            // In TLS 1.2 the server sends the last message.
             if progress == HandshakeProgress::Running {
                 server.receive(&take(&mut client)).unwrap();
                 (server, client) = (client, server);
             }
-            // The side in `client` speaks last in the handshake, and at once goes on with data.
+            // The side in `client` sends the last message of the handshake, and data right behind
+            // it.
             let mut flight = take(&mut client);
             let client = client.finish().unwrap();
             let data = [seal(&client.tx, 23, b"early bird"), vec![23, 3]].concat();
