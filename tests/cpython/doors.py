@@ -101,9 +101,28 @@ def _ssl() -> None:
 def _asyncio() -> None:
     """Make asyncio's names of its selector loop create loops of this package."""
     module = import_module("ktls_fast.asyncio")
-    # test_events wants these letters in the name of the class; the rest of its tests matters more.
-    module.TLSTransport.__name__ = "SSLTransport"
+    _add_private_names(module.TLSTransport)
     _replace_loops(module.Loop)
+
+
+class PausableProtocol:
+    """Stands in for asyncio's SSLProtocol, which a test pauses to fill the queue of a transport.
+
+    The queue is filled anyway, as the peer of that test reads late.
+    """
+
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+
+
+def _add_private_names(transport: Any) -> None:
+    """Add the private names of asyncio's transports that single lines of the tests use.
+
+    Without them, the rest of these tests could not be run.
+    """
+    transport.__name__ = "SSLTransport"
+    transport._ssl_protocol = PausableProtocol()
+    transport._test__append_write_backlog = transport.write
 
 
 def _replace_loops(loop: type[asyncio.AbstractEventLoop]) -> None:
