@@ -124,7 +124,7 @@ def test_one_byte_more_than_the_kernel_accepts_is_refused(key: TrafficKey) -> No
 
 @pytest.mark.parametrize("version_bytes", [b"\3\3", b"\0\0", b"UU"])
 def test_the_length_is_checked_before_the_version(key: TrafficKey, version_bytes: bytes) -> None:
-    """docs/kernel-rules.md, S3.1-3: random bytes usually give EMSGSIZE."""
+    """docs/kernel-rules.md, S3.1-3: random bytes usually result in EMSGSIZE."""
     header = b"\x17" + version_bytes + struct.pack(">H", key.length_limit + 1)
     opener = Opener(key.struct())
     with open_refused(opener, key, errno.EMSGSIZE):

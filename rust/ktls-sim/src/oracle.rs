@@ -221,6 +221,7 @@ impl ByteOracle {
             if *place == UNSENT {
                 *place = now.into();
             } else if *place != u16::from(now) {
+                // Two values at one offset mean another key, a reused nonce, or plaintext.
                 let first = *place as u8;
                 return Err((
                     (offset + index) as u64,

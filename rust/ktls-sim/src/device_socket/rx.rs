@@ -285,6 +285,7 @@ impl RxOffload {
     /// (V-RX-4).
     fn replaced(&mut self, key: TrafficKey, seq: u64) {
         if let Some(slot) = self.place.key_slot.take() {
+            // The device may have used this key on everything that has arrived, in order or not.
             let until = self.arrived.farthest;
             self.past.push(PastKey {
                 slot,
@@ -355,6 +356,7 @@ impl RxOffload {
             info.rec_seq = seq;
             self.driver
                 .carry_out(&mut self.place.slots(device, info, start));
+            // The KeyUpdate follows the record at which the key was installed.
             if std::mem::take(&mut self.key_update_waits) {
                 self.key_update_read();
             }

@@ -161,6 +161,7 @@ impl DeviceSocketTx {
         }
         let mut records = self.end.records.lock();
         if segment.offset + (segment.bytes.len() as u64) <= records.list.start() {
+            // Its records belong to an earlier list, which was acknowledged before the key changed.
             return records.drop_segment();
         }
         let slot = self.driver.slot().copied();

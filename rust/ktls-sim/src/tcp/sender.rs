@@ -97,6 +97,7 @@ impl TcpSender {
     pub(crate) fn acknowledge(&mut self, acked: u64) -> AckEffect {
         if acked > self.acked {
             self.acked = acked;
+            // After a timeout, `next` may be below bytes that had arrived already.
             self.next = self.next.max(acked);
             (self.duplicates, self.backoff) = (0, 0);
             self.timer += 1;

@@ -159,6 +159,7 @@ impl Host {
             return;
         };
         self.idle_ticks = 0;
+        // The device completes in order, so the completions of older segments were lost.
         self.in_device.retain(|(id, _)| *id > last);
     }
 

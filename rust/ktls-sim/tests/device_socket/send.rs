@@ -105,8 +105,8 @@ fn a_resync_is_repeated_until_the_device_accepts_it() {
     sender.send(b"a", PartialRecord::Seal);
     sender.nic.tick(8);
     sender.send(b"a", PartialRecord::Seal);
-    let told = segment(&sender, 9);
-    assert_eq!(sender.transmit(told), TransmitOutcome::Queued);
+    let tenth = segment(&sender, 9);
+    assert_eq!(sender.transmit(tenth), TransmitOutcome::Queued);
 }
 
 /// V-TX-3, V-TX-4, V-TX-5, V-TX-9.
