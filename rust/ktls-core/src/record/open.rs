@@ -26,11 +26,11 @@ pub struct Opener {
     seq: RecSeq,
     framing: Framing,
     state: RxRekey,
-    /// Finds KeyUpdates, at which it pauses. None if the owner finds them.
+    /// Finds KeyUpdates, at which the opener pauses. `None` if its owner finds them.
     scanner: Option<KeyUpdateScanner>,
     generation: u64,
     past: PastKeys,
-    /// Memory for a record whose plaintext fits the output and whose content type does not.
+    /// Memory for a record whose plaintext fits into the output, but not with its content type.
     apart: Vec<u8>,
 }
 
@@ -84,9 +84,11 @@ impl Opener {
     /// Installs the next key, and resumes after a pause.
     ///
     /// # Errors
-    /// [`Error::KeyUsed`] if this opener has had the key, since its records could be replayed;
-    /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]. Nothing changed
-    /// then.
+    /// Nothing is changed by an error.
+    /// - [`Error::KeyUsed`] if this opener has had the key: its records could be replayed.
+    /// - [`Error::NoRekeyIn12`] if this opener is for TLS 1.2.
+    /// - [`Error::RekeyMismatch`] if the key is for another version or cipher.
+    /// - [`Error::CipherMissing`] if `provider` does not have the cipher, or no SHA-256.
     pub fn rekey(&mut self, info: CryptoInfo, provider: &dyn Provider) -> Result<(), Error> {
         self.key.check_rekey(&info)?;
         let digest = self.past.check(self.key.info(), &info, provider)?;
@@ -99,7 +101,8 @@ impl Opener {
     /// [`Opener::rekey`].
     ///
     /// # Errors
-    /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]; nothing changed.
+    /// Returns the errors of [`Opener::rekey`] except for [`Error::KeyUsed`]. Nothing is changed by
+    /// an error.
     pub(crate) fn follow(
         &mut self,
         info: CryptoInfo,

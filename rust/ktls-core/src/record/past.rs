@@ -1,25 +1,27 @@
-//! Which keys an object has had before.
+//! The keys that a sealer or opener had before.
 
 use crate::aead::Provider;
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 
-/// The keys before the one in use, each as a digest of 8 bytes that does not give it away.
+/// The keys before the one in use, each as a digest of 8 bytes, from which the key cannot be
+/// computed.
 ///
-/// It grows by that much with each key, and by no more. Two different keys are taken for one with a
-/// chance of 2^-64.
+/// Grows by 8 bytes with each key. Two different keys have the same digest with a probability of
+/// 2^-64.
 #[derive(Debug, Default)]
 pub(super) struct PastKeys(Vec<u64>);
 
 impl PastKeys {
-    /// Refuses `next` when it is the key in use or one of those before; gives the digest of the key in
-    /// use, to be [added](Self::add) once `next` has followed it.
+    /// Checks that `next` is neither the key in use nor one before it. Returns the digest of the
+    /// key in use, to be [added](Self::add) once `next` is installed.
     ///
-    /// Salt, iv and record number do not make another key of it: it would go past its limits, and with
-    /// an iv for which the numbers overlap, nonces would come twice.
+    /// Salt, iv and record number are not compared: with another value of these the same key would
+    /// still exceed its limits, and nonces would repeat if the numbers overlap.
     ///
     /// # Errors
-    /// [`Error::KeyUsed`]; [`Error::CipherMissing`] without SHA-256.
+    /// [`Error::KeyUsed`] if the key was used before; [`Error::CipherMissing`] if the provider has
+    /// no SHA-256.
     pub(super) fn check(
         &self,
         in_use: &CryptoInfo,
@@ -27,7 +29,7 @@ impl PastKeys {
         provider: &dyn Provider,
     ) -> Result<u64, Error> {
         let (digest, next) = (in_use.key_digest(provider)?, next.key_digest(provider)?);
-        // All of them, whether one was found or not: the time tells nothing.
+        // Constant time: every digest is compared, even after a match.
         let differences = self.0.iter().chain([&digest]).map(|past| past ^ next);
         let found = differences.fold(0, |found, difference| found | u64::from(difference == 0));
         if std::hint::black_box(found) != 0 {
@@ -36,6 +38,7 @@ impl PastKeys {
         Ok(digest)
     }
 
+    /// Adds the digest of a key that was replaced.
     pub(super) fn add(&mut self, digest: u64) {
         self.0.push(digest);
     }
