@@ -11,14 +11,17 @@ mod null;
 use std::env;
 use std::hint::black_box;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use ktls_core::key::TrafficKey;
 use ktls_core::record::{Framing, RecordPlaintext};
 use ktls_core::rekey::KeyUpdateScanner;
+use ktls_core::session::{KeyUpdatePolicy, SessionRead, SessionReceiver, SessionSettings};
 use ktls_core::wire::TLS13;
 use ktls_core::{CryptoInfo, Opener, Sealer};
 
-use crate::null::NULL;
+use crate::null::{NULL, NullCipher};
 
 const RECORDS: usize = 64;
 const APPLICATION_DATA: u8 = 23;
@@ -44,6 +47,7 @@ const CASES: &[Case] = &[
         open_batch(16384, rounds)
     }),
     ("open/1400", 1, open),
+    ("session_read/1400", 1, session_read),
     ("header_and_nonce/1400", 1, header_and_nonce),
     ("deframe/1400", RECORDS, deframe),
     ("scan/64", RECORDS, scan),
@@ -103,6 +107,24 @@ fn open(rounds: u32) {
     for _ in 0..rounds {
         let inner = opener.open(black_box(&wire), &mut out);
         assert!(inner.is_ok_and(|inner| inner.len == 1400));
+    }
+}
+
+/// Receives and reads one record at a time, each into a buffer with room for two.
+fn session_read(rounds: u32) {
+    let settings = SessionSettings {
+        provider: &NULL,
+        policy: KeyUpdatePolicy::default(),
+        stats: Arc::default(),
+    };
+    let mut receiver = SessionReceiver::new(info(), Box::new(NullCipher), &settings, &[])
+        .expect("the null cipher knows every key");
+    let (wire, mut out) = (wire(1400, 1), vec![0; 2 * 1400]);
+    for _ in 0..rounds {
+        receiver.room(out.len())[..wire.len()].copy_from_slice(black_box(&wire));
+        receiver.filled(wire.len());
+        let read = receiver.read(&mut out, Duration::ZERO);
+        assert!(matches!(read, Ok(SessionRead::Data(len)) if len.get() == 1400));
     }
 }
 

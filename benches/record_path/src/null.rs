@@ -1,13 +1,14 @@
 //! A cipher that does nothing, so that only the instructions around a cipher are counted.
 
-use ktls_core::Error;
 use ktls_core::aead::{InnerJob, Interleaved, OpenJob, Provider, RecordKey, SealJob};
+use ktls_core::session::KeySource;
 use ktls_core::suite::{AeadAlgorithm, Hash};
+use ktls_core::{CryptoInfo, Direction, Error};
 
 /// The provider of the null cipher.
 pub(crate) static NULL: NullCipher = NullCipher;
 
-/// The null cipher: its provider, and its only key.
+/// The null cipher: its provider, its only key, and the source of keys of a session.
 pub(crate) struct NullCipher;
 
 impl Provider for NullCipher {
@@ -51,5 +52,20 @@ impl Interleaved for NullCipher {
             job.inner_type = Some(crate::APPLICATION_DATA);
         }
         jobs.len()
+    }
+}
+
+impl KeySource for NullCipher {
+    /// Fails: no case changes its key.
+    fn next(&mut self, _: Direction) -> Result<CryptoInfo, Error> {
+        Err(Error::NoKey)
+    }
+
+    fn is_client(&self) -> bool {
+        false
+    }
+
+    fn ticket(&mut self, _: &[u8]) -> Result<(), Error> {
+        Ok(())
     }
 }
