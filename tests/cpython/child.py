@@ -112,9 +112,9 @@ def _too_long(_: int, __: FrameType | None) -> None:
 
 
 def _no_network() -> None:
-    """Allow the tests no resource that they have to ask for, such as hosts on the Internet."""
+    """Allow the tests to take their time, but no hosts on the Internet and no large files."""
     support: Any = import_module("test.support")
-    support.use_resources = []
+    support.use_resources = ["cpu", "walltime"]
     support.verbose = False
 
 

@@ -96,6 +96,9 @@ def _ssl() -> None:
     for name, value in vars(stdlib_ssl).items():
         vars(module).setdefault(name, value)  # private names, which the tests use
     sys.modules["ssl"] = module
+    for name, importer in sys.modules.items():
+        if name.startswith("asyncio.") and hasattr(importer, "ssl"):
+            vars(importer)["ssl"] = module
 
 
 def _asyncio() -> None:
