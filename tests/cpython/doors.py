@@ -142,6 +142,6 @@ DOORS: Final[dict[str, Callable[[], None]]] = {"stdlib": _stdlib, "ssl": _ssl, "
 NEEDED: Final = {
     "stdlib": ("test.test_ssl", "test.test_asyncio"),
     "ssl": ("test.test_ssl", "ktls_fast.ssl"),
-    "asyncio": ("test.test_asyncio", "ktls_fast.asyncio"),
+    "asyncio": ("test.test_asyncio", "ktls_fast.asyncio", "ktls_fast.ssl"),
 }
 """The modules that each front door and its tests need."""
