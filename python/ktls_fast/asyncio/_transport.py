@@ -48,7 +48,7 @@ class TLSTransport(ReadingTransport):
         self._handshake_timeout, self._shutdown_timeout = timeouts
         self._handshake = handshake
         self._sent_close_notify = False
-        extra = {**(extra or {}), "sslcontext": handshake.sslcontext, "compression": None}
+        extra = {**(extra or {}), "sslcontext": handshake.sslcontext}
         super().__init__(loop, protocol, handshake.fd, extra, server)
         self._waiter = waiter
         self._is_connected = not call_connection_made
@@ -66,21 +66,22 @@ class TLSTransport(ReadingTransport):
         ``truncated`` is True if the peer ended without close_notify. ``backend`` is the class that
         carries the records.
         """
-        known = self._known_info(name)
-        if known is None:
-            known = self._handshake.info(name) if not self._extra.get(name) else self._extra[name]
-        return default if known is None else known
-
-    def _known_info(self, name: str) -> Any:
-        if name == "truncated":
-            return self._is_truncated
-        if name == "generation" and self._connection is not None:
-            connection: Any = self._connection
-            return (connection.tx_generation, connection.rx_generation)
-        if name == "backend":
-            return None if self._connection is None else type(self._connection).__name__
         if name not in self._extra and name in ("socket", "sockname", "peername"):
             self._ask_socket(name)
+        if name in self._extra:
+            return self._extra[name]
+        known = self._own_info(name)
+        known = self._handshake.info(name) if known is None else known
+        return default if known is None else known
+
+    def _own_info(self, name: str) -> Any:
+        if name == "truncated":
+            return self._is_truncated
+        connection: Any = self._connection
+        if name == "generation" and hasattr(connection, "tx_generation"):
+            return (connection.tx_generation, connection.rx_generation)
+        if name == "backend" and connection is not None:
+            return type(connection).__name__
         return None
 
     def _ask_socket(self, name: str) -> None:
@@ -97,7 +98,7 @@ class TLSTransport(ReadingTransport):
         if self._is_lost:
             return
         for name in ("sockname", "peername"):
-            self._known_info(name)  # while the socket can tell
+            self.get_extra_info(name)  # kept for later, when the socket cannot tell
         self._start_timer(self._handshake_timeout, self._handshake_timed_out)
         self._advance_handshake()
 
@@ -162,7 +163,8 @@ class TLSTransport(ReadingTransport):
 
     def _all_sent(self) -> None:
         connection: Any = self._connection
-        if not self._sent_close_notify:
+        # As asyncio's own TLS, which answers a bare FIN by a bare FIN.
+        if not self._sent_close_notify and not self._is_truncated:
             try:
                 connection.close_notify()
             except BlockingIOError:
