@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ktls_fast import Relay
+from ktls_fast import Relay, _backends, _kernel_tls
 from ktls_fast._kernel_socket import KernelSocket
+from tests.backends import SetHost
 from tests.ktls_ends import LEFT_OPEN, KtlsEnds, MakePair, ends_over
 from tests.ktls_pipe import PipeEnds, open_pipe
 from tests.peers.pki import pki
@@ -184,3 +185,16 @@ def connect_pair() -> tuple[socket.socket, socket.socket]:
         end.settimeout(SOCKET_TIMEOUT)
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return near, far
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> SetHost:
+    """Return a function that simulates a host with kernel TLS, or without, for ``False``."""
+
+    def has_tls(answer: bool) -> None:
+        monkeypatch.delenv(_backends.VARIABLE, raising=False)
+        monkeypatch.setattr(_kernel_tls, "can_rekey", lambda: answer)
+        if answer:
+            monkeypatch.setattr(_kernel_tls, "require_ulp", lambda: None)
+
+    return has_tls
