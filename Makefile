@@ -30,7 +30,7 @@ FUZZ_SECONDS ?= 60
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-rust test-python test-pythons rules lint lint-rust lint-fuzz lint-python lint-stub lint-rules lint-layers format proof fuzz \
-	bench bench-quick bench-programs bench-instructions bench-import \
+	bench bench-quick bench-pytest bench-programs bench-instructions bench-import \
 	build wheel sdist clean need-rust need-c++ need-python
 
 help: ## list the targets
@@ -107,6 +107,9 @@ bench: $(STAMPS)/built $(STAMPS)/bench bench-programs ## measure against peers i
 
 bench-quick: $(STAMPS)/built $(STAMPS)/bench bench-programs ## measure in less than two minutes, less precisely
 	@$(BIN)/python -m benches --quick
+
+bench-pytest: $(STAMPS)/built $(STAMPS)/bench ## measure records with pytest-benchmark, whose options ARGS are
+	@$(BIN)/python -m pytest --quiet benches --benchmark-columns=median,iqr,rounds $(ARGS)
 
 bench-instructions: need-rust need-python ## count the instructions of the record path; fails at 5 % more than the table
 	@cargo build --quiet --release --locked -p record-path
