@@ -14,6 +14,7 @@ mod mutex;
 mod poller;
 pub mod queue;
 mod relay;
+mod session;
 mod spread;
 pub mod wait;
 
@@ -23,9 +24,7 @@ use ktls_core::stats::Stats;
 
 pub use background_sender::finish_before_exit;
 pub use bell::ReadinessBell;
-pub use connection::{
-    Connection, ConnectionCounts, DirectionCounts, HandshakeFacts, HandshakingSocket,
-};
+pub use connection::{Connection, HandshakingSocket};
 pub use descriptor::OpenFd;
 pub use error::{NetError, UnfitForRelay};
 pub use fd_socket::{FdSocket, FileSource, SocketReadiness};
@@ -34,6 +33,7 @@ pub use relay::{
     KtlsSide, OnClose, PairEnd, PairOptions, PoolTally, Relay, RelayPair, RelayPool, RelaySide,
     TruncationPolicy,
 };
+pub use session::{ConnectionCounts, DirectionCounts, HandshakeFacts};
 pub use spread::spread;
 pub use wait::{ProgressDeadline, Wait};
 

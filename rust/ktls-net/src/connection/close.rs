@@ -9,7 +9,6 @@ use rustix::net::{Shutdown, shutdown};
 
 use super::{Connection, closing_bell};
 use crate::background_sender::{EndSignal, deliver_and_close};
-use crate::mutex::lock;
 
 impl Connection {
     /// Closes the connection: the peer gets everything that was accepted, then close_notify, then
@@ -40,7 +39,10 @@ impl Connection {
     }
 
     fn deliver(&self, fd: Arc<OwnedFd>, last_word: Option<LastWord>) {
-        let unsent = lock(&self.tx).finish(last_word.filter(|_| self.failed.get().is_none()));
+        let unsent = self
+            .session
+            .sender()
+            .finish(last_word.filter(|_| self.session.failure().is_none()));
         if Arc::strong_count(&fd) > 1 {
             closing_bell::ring();
         }

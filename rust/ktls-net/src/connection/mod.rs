@@ -13,89 +13,33 @@ mod stalled;
 mod unsent;
 mod write;
 
-use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use ktls_aead::PROVIDER;
-use ktls_core::session::{
-    KeySource, KeyUpdatePolicy, SecretChain, SessionReceiver, SessionSender, SessionSettings,
-};
-use ktls_core::wire::TLS13;
-use ktls_core::{Alert, CryptoInfo, Direction, Error as CoreError, FifoPool, TrafficSecret};
+use ktls_core::session::KeyUpdatePolicy;
+use ktls_core::{Alert, Error as CoreError, FifoPool, TrafficSecret};
 use rustix::event::PollFlags;
 
 use crate::bell::ReadinessWatchers;
 use crate::descriptor::{HasTurns, IoTurn, OpenFd, SharedFd};
 use crate::handshake::EstablishedConnection;
-use crate::mutex::lock;
+use crate::session::{ConnectionCounts, DuplexSession, HandshakeFacts};
 use crate::wait::ProgressDeadline;
-use crate::{NetError, STATS, Wait};
+use crate::{NetError, Wait};
 
 pub use handshake::HandshakingSocket;
 
 /// A TLS connection over a stream socket.
 pub struct Connection {
     fd: SharedFd,
-    tx: Mutex<SessionSender>,
-    /// Sealed bytes wait in `tx`. It is read without the lock, which a writer may hold for long.
-    has_unsent: AtomicBool,
+    session: DuplexSession,
     /// The process whose background sender sends for this connection: its birth plus 1. 0 if there
     /// is none.
     in_background: AtomicU64,
-    rx: Mutex<SessionReceiver>,
     writer: IoTurn,
     reader: IoTurn,
-    /// Why the connection cannot go on.
-    failed: OnceLock<CoreError>,
-    start: Instant,
-    facts: HandshakeFacts,
     watchers: ReadinessWatchers,
-}
-
-/// The locked sending half. When it is dropped, `has_unsent` is brought up to date.
-struct SendingHalf<'a> {
-    tx: MutexGuard<'a, SessionSender>,
-    has_unsent: &'a AtomicBool,
-}
-
-/// The results of a handshake.
-#[derive(Clone, Debug, Default)]
-pub struct HandshakeFacts {
-    /// The protocol version: 0x0303 or 0x0304.
-    pub version: u16,
-    /// The name of the cipher suite.
-    pub cipher: String,
-    /// The application protocol, if one was agreed on.
-    pub alpn: Option<Vec<u8>>,
-    /// The server name that the client sent, if any.
-    pub server_name: Option<String>,
-    /// The certificate chain of the peer as DER, leaf first; empty without certificates.
-    pub peer_certificates: Vec<Vec<u8>>,
-    /// Whether a session was resumed.
-    pub resumed: bool,
-}
-
-/// The counters of a connection.
-#[derive(Clone, Copy, Debug)]
-pub struct ConnectionCounts {
-    /// The counters of the sending direction.
-    pub sent: DirectionCounts,
-    /// The counters of the receiving direction.
-    pub received: DirectionCounts,
-}
-
-/// The counters of one direction.
-#[derive(Clone, Copy, Debug)]
-pub struct DirectionCounts {
-    /// The number of key updates.
-    pub generation: u64,
-    /// The number of records, including those of KeyUpdates and alerts.
-    pub records: u64,
-    /// The number of bytes of application data.
-    pub bytes: u64,
 }
 
 impl Connection {
@@ -108,22 +52,7 @@ impl Connection {
         established: EstablishedConnection,
         policy: &KeyUpdatePolicy,
     ) -> Result<Self, NetError> {
-        let EstablishedConnection {
-            tx,
-            rx,
-            keys,
-            received,
-            ..
-        } = established;
-        let facts = HandshakeFacts {
-            version: established.version,
-            cipher: established.suite_name,
-            alpn: established.alpn,
-            server_name: established.server_name,
-            peer_certificates: established.peer_certificates,
-            resumed: established.resumed,
-        };
-        Self::build(fd, (tx, rx), keys, &received, policy, facts)
+        Ok(Self::over(fd, DuplexSession::new(established, policy)?))
     }
 
     /// Takes over a socket on which another TLS library has completed a TLS 1.3 handshake.
@@ -138,85 +67,44 @@ impl Connection {
         received: &[u8],
         policy: &KeyUpdatePolicy,
     ) -> Result<Self, NetError> {
-        let infos = (tx.crypto_info(&PROVIDER, 0)?, rx.crypto_info(&PROVIDER, 0)?);
-        let cipher = tx.suite().name.to_owned();
-        let facts = HandshakeFacts {
-            version: TLS13,
-            cipher,
-            ..HandshakeFacts::default()
-        };
-        let keys = Box::new(SecretChain::new(tx, rx, server_side, &PROVIDER));
-        Self::build(fd, infos, keys, received, policy, facts)
+        let session = DuplexSession::from_secrets(server_side, tx, rx, received, policy)?;
+        Ok(Self::over(fd, session))
     }
 
-    fn build(
-        fd: OwnedFd,
-        (tx, rx): (CryptoInfo, CryptoInfo),
-        keys: Box<dyn KeySource>,
-        received: &[u8],
-        policy: &KeyUpdatePolicy,
-        facts: HandshakeFacts,
-    ) -> Result<Self, NetError> {
-        let keys = SharedKeys(Arc::new(Mutex::new(keys)));
-        let setting = SessionSettings {
-            provider: &PROVIDER,
-            policy: *policy,
-            stats: Arc::clone(&STATS),
-        };
-        let tx = SessionSender::new(tx, Box::new(keys.clone()), &setting)?;
-        let rx = SessionReceiver::new(rx, Box::new(keys), &setting, received)?;
-        Ok(Self {
+    fn over(fd: OwnedFd, session: DuplexSession) -> Self {
+        Self {
             fd: SharedFd::new(fd),
-            tx: Mutex::new(tx),
-            has_unsent: AtomicBool::new(false),
+            session,
             in_background: AtomicU64::new(0),
-            rx: Mutex::new(rx),
             writer: IoTurn::default(),
             reader: IoTurn::default(),
-            failed: OnceLock::new(),
-            start: Instant::now(),
-            facts,
             watchers: ReadinessWatchers::default(),
-        })
+        }
     }
 
     /// Returns the results of the handshake.
     #[must_use]
     pub const fn facts(&self) -> &HandshakeFacts {
-        &self.facts
+        self.session.facts()
     }
 
     /// Returns what was sent and received so far.
     #[must_use]
     pub fn counts(&self) -> ConnectionCounts {
-        let sent = {
-            let tx = self.sending_half();
-            DirectionCounts {
-                generation: tx.generation(),
-                records: tx.records(),
-                bytes: tx.data(),
-            }
-        };
-        let rx = lock(&self.rx);
-        let received = DirectionCounts {
-            generation: rx.generation(),
-            records: rx.records(),
-            bytes: rx.data(),
-        };
-        ConnectionCounts { sent, received }
+        self.session.counts()
     }
 
     /// Returns how many bytes can be processed before more is read from the socket: plaintext and
     /// whole sealed records.
     #[must_use]
     pub fn pending(&self) -> usize {
-        lock(&self.rx).pending()
+        self.session.receiver().pending()
     }
 
     /// Returns how many sealed bytes TCP has not accepted yet.
     #[must_use]
     pub fn unsent(&self) -> usize {
-        self.sending_half().wire().len()
+        self.session.sender().wire().len()
     }
 
     /// Checks that this process may use the connection at all, before the caller waits for anything
@@ -236,14 +124,12 @@ impl Connection {
 
     /// Takes memory from `pool` for the records that will be sent and received.
     pub(crate) fn borrow_memory(&self, pool: &mut FifoPool) {
-        lock(&self.tx).borrow_memory(pool);
-        lock(&self.rx).borrow_memory(pool);
+        self.session.borrow_memory(pool);
     }
 
     /// Returns memory that holds nothing to `pool`.
     pub(crate) fn return_memory(&self, pool: &mut FifoPool) {
-        lock(&self.tx).return_memory(pool);
-        lock(&self.rx).return_memory(pool);
+        self.session.return_memory(pool);
     }
 
     /// Returns the descriptor. It stays open while the returned value exists.
@@ -266,7 +152,7 @@ impl Connection {
     /// Ends the connection with an alert, so that the peer cannot mistake the bytes that it
     /// received for the whole stream.
     pub(crate) fn abort(&self, fd: &OwnedFd) {
-        let mut tx = self.sending_half();
+        let mut tx = self.session.sender();
         tx.fail(Some(Alert::InternalError));
         let _unsent = write::push(fd, &mut tx);
     }
@@ -285,56 +171,23 @@ impl Connection {
         Ok(())
     }
 
-    fn sending_half(&self) -> SendingHalf<'_> {
-        SendingHalf {
-            tx: lock(&self.tx),
-            has_unsent: &self.has_unsent,
-        }
-    }
-
     /// Drops sealed bytes that cannot be sent any more.
     pub(crate) fn abandon_unsent(&self) {
-        self.sending_half().abandon();
-    }
-
-    fn now(&self) -> Duration {
-        self.start.elapsed()
+        self.session.sender().abandon();
     }
 
     fn check_alive(&self) -> Result<(), NetError> {
-        self.failed.get().map_or(Ok(()), |&error| Err(error.into()))
+        Ok(self.session.check_alive()?)
     }
 
     /// Ends the connection because of `error`. The peer gets the alert if TCP accepts it at once.
     fn fail(&self, fd: &impl AsFd, error: CoreError) -> NetError {
-        let error = *self.failed.get_or_init(|| error);
-        let mut tx = self.sending_half();
-        tx.fail(error.alert());
+        let error = self.session.fail(error);
+        let mut tx = self.session.sender();
         if write::push(fd, &mut tx).is_ok() && tx.wire().is_empty() {
             close::finish_sending(fd);
         }
         error.into()
-    }
-}
-
-impl Deref for SendingHalf<'_> {
-    type Target = SessionSender;
-
-    fn deref(&self) -> &SessionSender {
-        &self.tx
-    }
-}
-
-impl DerefMut for SendingHalf<'_> {
-    fn deref_mut(&mut self) -> &mut SessionSender {
-        &mut self.tx
-    }
-}
-
-impl Drop for SendingHalf<'_> {
-    fn drop(&mut self) {
-        let unsent = !self.tx.wire().is_empty();
-        self.has_unsent.store(unsent, Ordering::Release);
     }
 }
 
@@ -345,23 +198,5 @@ impl HasTurns for Connection {
 
     fn writer(&self) -> &IoTurn {
         &self.writer
-    }
-}
-
-/// The source of keys that both halves share.
-#[derive(Clone)]
-struct SharedKeys(Arc<Mutex<Box<dyn KeySource>>>);
-
-impl KeySource for SharedKeys {
-    fn next(&mut self, direction: Direction) -> Result<CryptoInfo, CoreError> {
-        lock(&self.0).next(direction)
-    }
-
-    fn is_client(&self) -> bool {
-        lock(&self.0).is_client()
-    }
-
-    fn ticket(&mut self, body: &[u8]) -> Result<(), CoreError> {
-        lock(&self.0).ticket(body)
     }
 }

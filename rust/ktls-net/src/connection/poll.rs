@@ -8,7 +8,6 @@ use super::Connection;
 use crate::NetError;
 use crate::bell::ReadinessBell;
 use crate::fd_socket::{SocketReadiness, poll_now};
-use crate::mutex::lock;
 
 impl Connection {
     /// Returns which of `events` are ready now, and which to wait for. Also sends unsent bytes,
@@ -48,7 +47,7 @@ impl Connection {
     /// Returns `true` if a read does not wait: there is something to process, or the stream has
     /// ended.
     fn can_read_at_once(&self) -> bool {
-        let rx = lock(&self.rx);
+        let rx = self.session.receiver();
         rx.pending() > 0 || rx.check_end().is_ok()
     }
 }

@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use ktls_core::session::{SessionEvent, SessionRead};
 use rustix::event::PollFlags;
@@ -11,7 +10,7 @@ use rustix::io::Errno;
 use super::Connection;
 use super::close::finish_sending;
 use super::write::push;
-use crate::mutex::lock;
+use crate::session::ReadStep;
 use crate::wait::{ReadNow, read_now};
 use crate::{NetError, ProgressDeadline};
 
@@ -84,11 +83,7 @@ impl Connection {
     pub(crate) fn read_now(&self, fd: &OwnedFd, out: &mut [u8]) -> Result<ReadNow, NetError> {
         self.check_alive()?;
         for _ in 0..READS_PER_CALL {
-            // Unlocked at the end of this statement: the code below may lock the other half.
-            let (read, event) = {
-                let mut rx = lock(&self.rx);
-                (rx.read(out, self.now()), rx.poll())
-            };
+            let ReadStep { read, event } = self.session.read(out);
             let passed_on = event.map_or(Ok(()), |event| self.pass_on(fd, event));
             match read.map_err(|error| self.fail(fd, error))? {
                 // The data is returned in any case. If the answer failed, the next call returns
@@ -108,7 +103,7 @@ impl Connection {
 
     /// Reads wire bytes from the socket, without waiting.
     fn fill(&self, fd: &OwnedFd, wanted: usize) -> Result<FillOutcome, NetError> {
-        let mut rx = lock(&self.rx);
+        let mut rx = self.session.receiver();
         match read_now(fd.as_fd(), rx.room(wanted)) {
             // After our own close, the bytes and the end belong to the background sender.
             Ok(_) if self.fd.is_closed() => Err(NetError::Io(Errno::BADF)),
@@ -127,39 +122,26 @@ impl Connection {
 
     /// Passes an event of the receiving half to the sending half, and sends the answer.
     fn pass_on(&self, fd: &OwnedFd, event: SessionEvent) -> Result<(), NetError> {
-        let mut was_requested = false;
-        let acted = {
-            let mut tx = self.sending_half();
-            match event {
-                SessionEvent::KeyUpdate(reply) => {
-                    was_requested = tx.awaits_update();
-                    tx.take_peer_update(reply, self.now())
-                }
-                // Without room for the warning, the peer does not read. No answer is a refusal too.
-                SessionEvent::Renegotiation => tx.refuse_renegotiation().or(Ok(())),
-            }
-        };
-        if was_requested {
-            lock(&self.rx).excuse_key_update();
-        }
-        acted.map_err(|error| self.fail(fd, error))?;
+        self.session
+            .act_on(event)
+            .map_err(|error| self.fail(fd, error))?;
         self.push_quietly(fd);
         Ok(())
     }
 
     /// Sends what another call has left unsent, as far as the socket takes it.
     pub(super) fn push_unsent(&self, fd: &OwnedFd) {
-        if self.has_unsent.load(Ordering::Acquire) {
+        if self.session.has_unsent() {
             self.push_quietly(fd);
         }
     }
 
     /// Sends what the socket takes. An error only ends sending: data can still be read.
     fn push_quietly(&self, fd: &OwnedFd) {
-        let mut tx = self.sending_half();
+        let mut tx = self.session.sender();
         if push(fd, &mut tx).is_err() {
             tx.abandon();
-        } else if tx.wire().is_empty() && self.failed.get().is_some() {
+        } else if tx.wire().is_empty() && self.session.failure().is_some() {
             // FIN follows behind the alert.
             finish_sending(fd);
         }
@@ -168,7 +150,7 @@ impl Connection {
     /// Waits for bytes to read, and sends meanwhile what is unsent.
     fn wait_to_read(&self, fd: &OwnedFd, limit: &mut ProgressDeadline) -> Result<(), NetError> {
         let mut events = PollFlags::IN;
-        if self.has_unsent.load(Ordering::Acquire) {
+        if self.session.has_unsent() {
             events |= PollFlags::OUT;
         }
         let seen = limit.wait(limit.patience(), |patience| self.wait(fd, events, patience))?;

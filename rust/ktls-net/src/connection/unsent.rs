@@ -16,7 +16,7 @@ impl Connection {
     /// Leaves the unsent bytes to the background sender. If the system has no thread for that, the
     /// next call of any kind sends them.
     pub(super) fn send_rest_later(self: &Arc<Self>, fd: &OwnedFd) {
-        if !self.has_unsent.load(Ordering::Acquire) {
+        if !self.session.has_unsent() {
             return;
         }
         let here = fork::birth() + 1;
@@ -48,13 +48,13 @@ impl Connection {
         if self.fd.is_closed() || !self.fd.owner().is_ours() {
             return None;
         }
-        let mut tx = self.sending_half();
+        let mut tx = self.session.sender();
         let failed = push(fd, &mut tx).is_err();
         let unsent = tx.wire().len();
         if failed || unsent == 0 {
             // Set under the lock: a call that leaves bytes behind after this posts a new task.
             self.in_background.store(0, Ordering::Release);
-            if !failed && self.failed.get().is_some() {
+            if !failed && self.session.failure().is_some() {
                 // FIN follows behind the alert.
                 finish_sending(fd);
             }

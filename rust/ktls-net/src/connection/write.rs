@@ -71,13 +71,13 @@ impl Connection {
     /// takes it.
     pub(crate) fn write_now(&self, fd: &OwnedFd, data: &[u8]) -> Result<WriteNow, NetError> {
         self.check_alive()?;
-        let mut tx = self.sending_half();
+        let mut tx = self.session.sender();
         push(fd, &mut tx)?;
         let flush = FlushOutcome::from_unsent(tx.wire());
         if flush == FlushOutcome::Full || data.is_empty() {
             return Ok(WriteNow { taken: 0, flush });
         }
-        let taken = tx.write(data, self.now())?;
+        let taken = tx.write(data, self.session.now())?;
         let write = if taken < data.len() {
             write_before_more
         } else {
@@ -103,7 +103,7 @@ impl Connection {
     fn flush_within(&self, fd: &OwnedFd, limit: &mut ProgressDeadline) -> Result<(), NetError> {
         loop {
             {
-                let mut tx = self.sending_half();
+                let mut tx = self.session.sender();
                 push(fd, &mut tx)?;
                 if tx.wire().is_empty() {
                     return Ok(());
@@ -119,7 +119,7 @@ impl Connection {
     /// Returns the errors of [`SessionSender::key_update`], of the system, and of waiting for room.
     pub fn key_update(self: &Arc<Self>, reply: Reply, patience: Wait) -> Result<(), NetError> {
         let fd = self.fd.open()?;
-        let done = self.with_room(&fd, patience, |tx| tx.key_update(reply, self.now()));
+        let done = self.with_room(&fd, patience, |tx| tx.key_update(reply, self.session.now()));
         self.send_rest_later(&fd);
         done
     }
@@ -146,7 +146,7 @@ impl Connection {
         self.check_alive()?;
         loop {
             let sealed = {
-                let mut tx = self.sending_half();
+                let mut tx = self.session.sender();
                 push(fd, &mut tx)?;
                 let sealed = seal(&mut tx);
                 let _shows_again = push(fd, &mut tx);

@@ -1,0 +1,54 @@
+//! What a handshake agreed on, and what a session has sent and received.
+
+use crate::handshake::EstablishedConnection;
+
+/// What the handshake agreed on.
+#[derive(Clone, Debug, Default)]
+pub struct HandshakeFacts {
+    /// The protocol version: 0x0303 or 0x0304.
+    pub version: u16,
+    /// The name of the suite.
+    pub cipher: String,
+    /// The ALPN protocol, if one was negotiated.
+    pub alpn: Option<Vec<u8>>,
+    /// The server name that the client asked for.
+    pub server_name: Option<String>,
+    /// The peer's certificate chain as DER, leaf first.
+    pub peer_certificates: Vec<Vec<u8>>,
+    /// Whether a session was resumed.
+    pub resumed: bool,
+}
+
+impl HandshakeFacts {
+    /// Moves the facts out of `established`.
+    pub(super) fn take_from(established: &mut EstablishedConnection) -> Self {
+        Self {
+            version: established.version,
+            cipher: std::mem::take(&mut established.suite_name),
+            alpn: established.alpn.take(),
+            server_name: established.server_name.take(),
+            peer_certificates: std::mem::take(&mut established.peer_certificates),
+            resumed: established.resumed,
+        }
+    }
+}
+
+/// What a connection has sent and received so far.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionCounts {
+    /// What we have sent.
+    pub sent: DirectionCounts,
+    /// What the peer has sent.
+    pub received: DirectionCounts,
+}
+
+/// What was sent in one direction so far.
+#[derive(Clone, Copy, Debug)]
+pub struct DirectionCounts {
+    /// Key updates.
+    pub generation: u64,
+    /// Records, including those of KeyUpdates and alerts.
+    pub records: u64,
+    /// Bytes of application data.
+    pub bytes: u64,
+}

@@ -1,0 +1,32 @@
+//! The source of keys that both halves of a session share.
+
+use std::sync::{Arc, Mutex};
+
+use ktls_core::session::KeySource;
+use ktls_core::{CryptoInfo, Direction, Error};
+
+use crate::mutex::lock;
+
+/// A source of keys that both halves lock for the moment of a key update.
+#[derive(Clone)]
+pub(super) struct SharedKeys(Arc<Mutex<Box<dyn KeySource>>>);
+
+impl SharedKeys {
+    pub(super) fn new(keys: Box<dyn KeySource>) -> Self {
+        Self(Arc::new(Mutex::new(keys)))
+    }
+}
+
+impl KeySource for SharedKeys {
+    fn next(&mut self, direction: Direction) -> Result<CryptoInfo, Error> {
+        lock(&self.0).next(direction)
+    }
+
+    fn is_client(&self) -> bool {
+        lock(&self.0).is_client()
+    }
+
+    fn ticket(&mut self, body: &[u8]) -> Result<(), Error> {
+        lock(&self.0).ticket(body)
+    }
+}
