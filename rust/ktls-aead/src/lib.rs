@@ -4,6 +4,7 @@
 
 mod aws_lc;
 mod expand;
+mod prf;
 mod rustcrypto;
 mod select;
 #[cfg_attr(not(target_arch = "x86_64"), path = "vaes/absent.rs")]
@@ -51,6 +52,17 @@ impl Provider for Aead {
 
     fn expand(&self, hash: Hash, secret: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error> {
         expand::expand(hash, secret, info, out)
+    }
+
+    fn prf(
+        &self,
+        hash: Hash,
+        secret: &[u8],
+        label: &[u8],
+        seed: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Error> {
+        prf::prf(hash, secret, label, seed, out)
     }
 
     fn implementation(&self, algorithm: AeadAlgorithm) -> Option<&'static str> {

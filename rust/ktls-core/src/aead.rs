@@ -249,6 +249,20 @@ pub trait Provider: Send + Sync {
     /// - [`Error::BadLength`] if `out` is longer than HKDF allows.
     fn expand(&self, hash: Hash, secret: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error>;
 
+    /// Computes the PRF of TLS 1.2 (RFC 5246 §5), and fills `out`.
+    ///
+    /// # Errors
+    /// - [`Error::CipherMissing`] if the hash is not implemented.
+    /// - [`Error::BadLength`] if `secret` is empty.
+    fn prf(
+        &self,
+        hash: Hash,
+        secret: &[u8],
+        label: &[u8],
+        seed: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Error>;
+
     /// Returns the name of the implementation of the algorithm, or `None` if there is none.
     fn implementation(&self, algorithm: AeadAlgorithm) -> Option<&'static str>;
 }

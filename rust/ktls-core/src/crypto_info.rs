@@ -176,6 +176,19 @@ impl CryptoInfo {
         Ok(u64::from_ne_bytes(digest))
     }
 
+    /// Checks that the two directions of a connection do not share their key.
+    ///
+    /// # Errors
+    /// Returns [`Error::OneSecret`] if they do: nonces would repeat. Compares the keys in constant time.
+    pub fn check_apart(&self, other: &Self) -> Result<(), Error> {
+        let pairs = std::iter::zip(&self.secret.key, &other.secret.key);
+        let difference = pairs.fold(0, |sum, (a, b)| sum | (a ^ b));
+        if std::hint::black_box(difference) == 0 {
+            return Err(Error::OneSecret);
+        }
+        Ok(())
+    }
+
     /// Returns `true` if both describe the same key. Compares secrets in constant time.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {

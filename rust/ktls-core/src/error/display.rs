@@ -90,6 +90,10 @@ impl fmt::Display for Error {
             Self::UnknownCipher { cipher_type } => {
                 write!(f, "cipher_type {cipher_type} is not one of 51 to 58")
             }
+            Self::UnknownSuite12 { suite } => write!(
+                f,
+                "suite {suite:#06x} is not a TLS 1.2 suite with an ephemeral key exchange and an AEAD of the kernel"
+            ),
             Self::UnknownSuite { suite } => write!(f, "suite {suite:#06x} is not a TLS 1.3 suite"),
             Self::CipherMissing { cipher } => write!(f, "{cipher} has no implementation here"),
             Self::BadSetting {

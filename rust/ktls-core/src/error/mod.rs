@@ -67,6 +67,8 @@ pub enum Error {
     UnknownCipher { cipher_type: u16 },
     /// There is no TLS 1.3 suite with this number.
     UnknownSuite { suite: u16 },
+    /// There is no TLS 1.2 suite with this number whose keys can be derived.
+    UnknownSuite12 { suite: u16 },
     /// There is no implementation of the cipher.
     CipherMissing { cipher: &'static str },
     /// An environment variable has a value that cannot be used.

@@ -37,6 +37,7 @@ impl Error {
             | Self::UnknownVersion { .. }
             | Self::UnknownCipher { .. }
             | Self::UnknownSuite { .. }
+            | Self::UnknownSuite12 { .. }
             | Self::CipherMissing { .. }
             | Self::CipherNotIn13 { .. }
             | Self::BadSetting { .. }
@@ -93,6 +94,7 @@ impl Error {
             | Self::UnknownVersion { .. }
             | Self::UnknownCipher { .. }
             | Self::UnknownSuite { .. }
+            | Self::UnknownSuite12 { .. }
             | Self::CipherNotIn13 { .. }
             | Self::BadSetting { .. }
             | Self::BadLength { .. }
@@ -172,6 +174,7 @@ impl Error {
             | Self::UnknownVersion { .. }
             | Self::UnknownCipher { .. }
             | Self::UnknownSuite { .. }
+            | Self::UnknownSuite12 { .. }
             | Self::CipherMissing { .. }
             | Self::CipherNotIn13 { .. }
             | Self::BadSetting { .. }
