@@ -30,6 +30,7 @@ PUBLIC_NAMES = {
     *("SOL_TLS", "TCP_ULP", "TLS_GET_RECORD_TYPE", "TLS_RX", "TLS_RX_EXPECT_NO_PAD"),
     *("TLS_SET_RECORD_TYPE", "TLS_TX", "TLS_TX_MAX_PAYLOAD_LEN", "TLS_TX_ZEROCOPY_RO"),
     *("Connection", "ServerConfig", "ClientConfig", "connect", "accept"),
+    *("TLSObject", "derive_tls12_keys"),
     *("Relay", "RelayHandle", "ControlRecord"),
     *("aead_in_use", "cpu_features", "get_include", "__version__"),
     *ktls_fast.errors.__all__,

@@ -54,6 +54,7 @@ __all__ = [
     "SealedBatch",
     "Sealer",
     "ServerConfig",
+    "TLSObject",
     "TlsInfo",
     "TrafficSecret",
     "_Bell",
@@ -63,6 +64,7 @@ __all__ = [
     "_simulate",
     "aead_in_use",
     "cpu_features",
+    "derive_tls12_keys",
     "key_update_message",
     "scan_key_updates",
     "tls_stat",
@@ -436,6 +438,33 @@ def scan_key_updates(
 
     :raises KtlsError: EINVAL if the arrays have different lengths or refer to bytes outside
         ``data``.
+    """
+
+def derive_tls12_keys(
+    suite: int,
+    master_secret: _Buffer,
+    client_random: _Buffer,
+    server_random: _Buffer,
+    *,
+    client_iv: _Buffer | None = None,
+    server_iv: _Buffer | None = None,
+    client_rec_seq: int = 1,
+    server_rec_seq: int = 1,
+) -> tuple[CryptoInfo, CryptoInfo]:
+    """Return the keys of a TLS 1.2 connection: the client's and the server's (RFC 5246 §6.3).
+
+    :param suite: the number of a suite with an ephemeral key exchange and an AEAD of the kernel,
+        such as 0xC02F (``TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256``).
+    :param master_secret: the 48 bytes after ``CLIENT_RANDOM`` in a key log.
+    :param client_random: the 32 random bytes of the ClientHello.
+    :param server_random: the 32 random bytes of the ServerHello.
+    :param client_iv: the explicit nonce of the client's next record, 8 bytes; None means zeros. The
+        sender of records must not repeat a nonce: continue after the one of its Finished.
+        ChaCha20-Poly1305 has none, and the argument is not used.
+    :param server_iv: the explicit nonce of the server's next record.
+    :param client_rec_seq: the number of the client's next record: 1 after its Finished.
+    :param server_rec_seq: the number of the server's next record.
+    :raises KtlsError: EINVAL for another suite or a wrong length.
     """
 
 @final
@@ -1067,8 +1096,10 @@ class Connection:
         sock: socket,
         *,
         server_side: bool,
-        tx: TrafficSecret,
-        rx: TrafficSecret,
+        tx: TrafficSecret | CryptoInfo,
+        rx: TrafficSecret | CryptoInfo,
+        tx_rec_seq: int = 0,
+        rx_rec_seq: int = 0,
         received: _Buffer | None = None,
         rekey_bytes: int | None = None,
         rekey_records: int | None = None,
@@ -1076,17 +1107,22 @@ class Connection:
         rekey_interval: float = 0.15,
         key_update_limit: tuple[int, float] = (32, 1.0),
     ) -> Connection:
-        """Take over a TLS 1.3 connection after another implementation has performed the handshake.
+        """Take over a connection after another implementation has performed the handshake.
 
         :param server_side: whether this end is the server.
-        :param tx: the secret of our direction, at record number 0. It must be the first use of its
-            key.
-        :param rx: the secret of the peer's direction, at record number 0.
-        :param received: bytes that were already read from ``sock`` after the handshake.
+        :param tx: the key of our direction: a secret for TLS 1.3, or a :class:`CryptoInfo` for TLS
+            1.2, such as :func:`derive_tls12_keys` returns. No record may have used the key with
+            ``tx_rec_seq`` or a later number.
+        :param rx: the key of the peer's direction, of the same kind.
+        :param tx_rec_seq: the number of records that were already sent under the secret ``tx``. A
+            server has usually sent its session tickets. Must be 0 with a ``CryptoInfo``, which has
+            its own ``rec_seq``.
+        :param rx_rec_seq: the number of records that were already received under the secret ``rx``.
+        :param received: bytes that were already read from ``sock`` after these records.
         :param rekey_bytes: see :class:`ServerConfig`, also for the remaining parameters.
-        :raises KtlsError: EINVAL if the secrets have different suites, or if both directions have
-            the same secret or one of them is up to three key updates older than the other.
-            ``sock`` is then not taken.
+        :raises KtlsError: EINVAL if the keys are of different kinds or suites, if a ``CryptoInfo``
+            is for TLS 1.3, or if both directions have the same key or one of them is up to three
+            key updates older than the other. ``sock`` is then not taken.
         """
 
     @property
@@ -1280,6 +1316,205 @@ class Connection:
         In that case the peer gets everything that was accepted and then the alert internal_error,
         so that it does not take a part for the whole.
         """
+
+@final
+class TLSObject:
+    """A TLS connection without a socket: the caller moves the bytes.
+
+    Pass bytes of the peer to :meth:`receive`, and send what :meth:`data_to_send` returns. After
+    each call there may be something to send: the handshake, the answer to a KeyUpdate, or an alert.
+
+    One thread may read while another one writes. What is to be sent, and what was received and not
+    read yet, is kept in memory without a limit: see :attr:`unsent`. KeyUpdates are handled
+    internally as by :class:`Connection`, and calls raise the same exceptions.
+
+    Of two processes after a fork, the first one that uses the object keeps it; the other one gets
+    EBUSY, because both would use the same nonces. There is nothing to close.
+    """
+
+    @staticmethod
+    def server(config: ServerConfig) -> TLSObject:
+        """Return the server's side of a new connection."""
+
+    @staticmethod
+    def client(config: ClientConfig, server_name: str) -> TLSObject:
+        """Return the client's side of a new connection; :meth:`data_to_send` has its first message.
+
+        :param server_name: the name that the certificate must prove; see :meth:`Connection.client`.
+        """
+
+    @staticmethod
+    def from_secrets(
+        *,
+        server_side: bool,
+        tx: TrafficSecret | CryptoInfo,
+        rx: TrafficSecret | CryptoInfo,
+        tx_rec_seq: int = 0,
+        rx_rec_seq: int = 0,
+        received: _Buffer | None = None,
+        rekey_bytes: int | None = None,
+        rekey_records: int | None = None,
+        rekey_peer: bool = False,
+        rekey_interval: float = 0.15,
+        key_update_limit: tuple[int, float] = (32, 1.0),
+    ) -> TLSObject:
+        """Continue a connection after another implementation has performed the handshake.
+
+        The parameters are those of :meth:`Connection.from_secrets`.
+        """
+
+    def receive(self, data: _Buffer, /) -> None:
+        """Take bytes of the peer; they are copied.
+
+        It continues a handshake, but decrypts no data. Other calls raise the errors.
+
+        :raises ValueError: :meth:`receive_eof` was called before.
+        """
+
+    def receive_eof(self) -> None:
+        """Note that the transport has ended: no more bytes of the peer will come.
+
+        Without a close_notify of the peer, :meth:`read` raises :class:`TruncatedError` after all
+        data that was received.
+        """
+
+    def data_to_send(self, n: int = -1, /) -> bytes:
+        """Take up to ``n`` bytes to send to the peer; all of them if ``n`` is negative."""
+
+    @property
+    def unsent(self) -> int:
+        """The number of bytes that :meth:`data_to_send` would return."""
+
+    @property
+    def wants(self) -> int:
+        """The number of bytes of the peer that complete its next record, or the record's header.
+
+        It is 0 if there is something to read. A caller that reads no more than this many bytes from
+        its transport never holds a whole record that it did not need.
+        """
+
+    def do_handshake(self) -> None:
+        """Return if the handshake is complete.
+
+        All calls that read or write data check this first.
+
+        :raises WantReadError: more bytes of the peer are needed.
+        :raises HandshakeError: EPROTO with the reason; :meth:`data_to_send` has the alert.
+        """
+
+    @property
+    def handshake_complete(self) -> bool:
+        """Whether the handshake is complete."""
+
+    def read(self, n: int = 65536, /) -> bytes:
+        """Return up to ``n`` bytes of application data; ``b""`` after the peer's close_notify.
+
+        Memory is allocated for the data that is there, not for ``n`` bytes.
+
+        :raises WantReadError: more bytes of the peer are needed.
+        """
+
+    def recv_into(self, buffer: _Buffer, nbytes: int = 0) -> int:
+        """Read into ``buffer`` and return the number of bytes; 0 after the peer's close_notify.
+
+        Records are opened in the buffer; see :meth:`Connection.recv_into`.
+
+        :param nbytes: the maximum number of bytes; 0 means the size of the buffer.
+        :raises WantReadError: more bytes of the peer are needed.
+        """
+
+    def write(self, data: _Buffer, /) -> int:
+        """Seal all of ``data`` and return its length.
+
+        After an error a part of it may have been sealed.
+
+        :raises WantReadError: the handshake is not complete.
+        :raises BrokenPipeError: EPIPE after :meth:`close_notify`.
+        """
+
+    def writelines(self, parts: Iterable[_Buffer], /) -> int:
+        """Seal all parts like :meth:`write`, and return the sum of their lengths.
+
+        Parts that are shorter than a record share records.
+        """
+
+    def key_update(self, request_peer: bool = False) -> None:
+        """Seal a KeyUpdate and install our next key; see :meth:`Connection.key_update`."""
+
+    def close_notify(self) -> None:
+        """Seal a close_notify: no more data will be sent; reading continues.
+
+        A second call does nothing.
+        """
+
+    def pending(self) -> int:
+        """Return the number of bytes that can be processed without :meth:`receive`.
+
+        It includes whole sealed records. The end of the connection or an error counts as well until
+        a call has reported it.
+        """
+
+    def leftover(self) -> bytes:
+        """Take the bytes that followed the peer's close_notify; they are not TLS.
+
+        There are none before :meth:`read` has reached the close_notify.
+        """
+
+    @property
+    def closed_by_peer(self) -> bool:
+        """Whether the peer has sent close_notify and all data in front of it was read."""
+
+    @property
+    def version(self) -> str | None:
+        """The protocol version: ``"TLSv1.3"`` or ``"TLSv1.2"``; None during the handshake."""
+
+    @property
+    def cipher(self) -> str | None:
+        """The name of the cipher suite; None during the handshake.
+
+        After :meth:`from_secrets` with a :class:`CryptoInfo` it is the kernel's name of the cipher,
+        such as ``"AES_GCM_128"``.
+        """
+
+    @property
+    def alpn(self) -> str | None:
+        """The protocol that was negotiated by ALPN, or None."""
+    @property
+    def server_name(self) -> str | None:
+        """The server name (SNI) that the client requested, or None."""
+
+    @property
+    def peer_certificates(self) -> list[bytes]:
+        """The certificate chain of the peer as DER, its own first; empty if it sent none.
+
+        :raises ValueError: the handshake is not complete.
+        """
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the handshake used a session ticket."""
+
+    @property
+    def tx_generation(self) -> int:
+        """The number of key updates of our direction."""
+
+    @property
+    def rx_generation(self) -> int:
+        """The number of key updates of the peer's direction."""
+
+    @property
+    def records_sent(self) -> int:
+        """The number of records sealed after the handshake."""
+    @property
+    def records_received(self) -> int:
+        """The number of records opened after the handshake."""
+    @property
+    def bytes_sent(self) -> int:
+        """The number of bytes of application data sealed."""
+
+    @property
+    def bytes_received(self) -> int:
+        """The number of bytes of application data opened."""
 
 class ControlRecord(NamedTuple):
     """A record that is not application data and is waiting to be read."""

@@ -10,6 +10,8 @@
   * PeerError            EPROTO       the peer broke a rule; the text names the alert sent to it
   * AlertReceivedError   ECONNABORTED the peer sent the fatal alert that the text names
   * TruncatedError       ECONNRESET   the connection ended without close_notify
+  * WantReadError        EAGAIN       more bytes of the peer are needed; also a BlockingIOError
+  * WantWriteError       EAGAIN       TCP accepts no more bytes now; also a BlockingIOError
 """
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "PeerError",
     "RecordTooLargeError",
     "TruncatedError",
+    "WantReadError",
+    "WantWriteError",
 ]
 
 
@@ -67,3 +71,11 @@ class AlertReceivedError(KtlsError):
 
 class TruncatedError(KtlsError):
     """ECONNRESET: the peer ended the connection without close_notify; data may be missing."""
+
+
+class WantReadError(KtlsError, BlockingIOError):
+    """EAGAIN: a call without blocking needs more bytes of the peer. Call again when they came."""
+
+
+class WantWriteError(KtlsError, BlockingIOError):
+    """EAGAIN: a call without blocking has bytes for which TCP has no room. Call again later."""

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error::Error;
 use crate::wiped::wipe;
 
 /// A queue of bytes in contiguous memory. The memory is reused, and cleared only when it is
@@ -68,6 +69,21 @@ impl Fifo {
         &mut self.memory[self.page_start..][self.end..self.end + len]
     }
 
+    /// Makes sure that [`Fifo::space`] has this many bytes.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`] if there is no memory for them. Nothing changed then.
+    pub fn reserve(&mut self, len: usize) -> Result<(), Error> {
+        let need = self.grown(len);
+        if need > self.capacity() {
+            // The probe is freed at once. Zeroed memory cannot be asked for without aborting.
+            let probe = Vec::<u8>::new().try_reserve_exact(need.saturating_add(2 * PAGE));
+            probe.map_err(|_| Error::NoMemory { bytes: need })?;
+        }
+        self.space(len);
+        Ok(())
+    }
+
     /// Queues the first `len` bytes of the memory that [`Fifo::space`] returned last.
     pub fn commit(&mut self, len: usize) {
         debug_assert!(self.end + len <= self.capacity());
@@ -102,7 +118,7 @@ impl Fifo {
     /// Moves the queued bytes to the front, or to new memory if there is not enough.
     fn make_room(&mut self, len: usize) {
         let queued = self.page_start + self.start..self.page_start + self.end;
-        let need = self.len() + len;
+        let need = self.grown(len);
         if need <= self.capacity() {
             self.memory.copy_within(queued.clone(), self.page_start);
             if self.wipes {
@@ -110,13 +126,22 @@ impl Fifo {
                 wipe(&mut self.memory[queued.start.max(moved)..queued.end]);
             }
         } else {
-            let (mut memory, page_start) =
-                allocate_pages(need.max(self.capacity() + self.capacity() / 2));
+            let (mut memory, page_start) = allocate_pages(need);
             memory[page_start..][..self.len()].copy_from_slice(&self.memory[queued]);
             self.wipe_if_plaintext();
             (self.memory, self.page_start) = (memory, page_start);
         }
         (self.start, self.end) = (0, self.len());
+    }
+
+    /// Returns the capacity of a queue with room for `len` more bytes: this one, or half as much again at least.
+    fn grown(&self, len: usize) -> usize {
+        let need = self.len().saturating_add(len);
+        if need <= self.capacity() {
+            self.capacity()
+        } else {
+            need.max(self.capacity() + self.capacity() / 2)
+        }
     }
 
     /// Wipes plaintext before the memory is freed.
@@ -142,6 +167,8 @@ pub struct FifoPool(Vec<Fifo>);
 
 /// The most queues whose memory a pool keeps.
 const MAX_KEPT: usize = 8;
+/// The size in bytes of the largest queue whose memory a pool keeps.
+const MAX_KEPT_SIZE: usize = 2 << 20;
 
 impl FifoPool {
     /// Lends memory to `fifo` if it has none and the pool has some.
@@ -153,7 +180,7 @@ impl FifoPool {
         }
     }
 
-    /// Takes the memory of `fifo` if nothing is queued. Frees it if the pool is full.
+    /// Takes the memory of `fifo` if nothing is queued. Frees it if it is large or the pool is full.
     pub fn collect(&mut self, fifo: &mut Fifo) {
         if !fifo.is_empty() || fifo.memory.is_empty() {
             return;
@@ -163,7 +190,7 @@ impl FifoPool {
             page_start: std::mem::take(&mut fifo.page_start),
             ..Fifo::default()
         };
-        if self.0.len() < MAX_KEPT {
+        if self.0.len() < MAX_KEPT && spare.capacity() <= MAX_KEPT_SIZE {
             self.0.push(spare);
         }
     }
@@ -259,6 +286,14 @@ mod tests {
             pool.collect(&mut fifo);
         }
         assert_eq!(pool.0.len(), MAX_KEPT);
+    }
+
+    #[test]
+    fn a_pool_keeps_no_large_queue() {
+        let (mut pool, mut fifo) = (FifoPool::default(), Fifo::default());
+        fifo.space(MAX_KEPT_SIZE + 1);
+        pool.collect(&mut fifo);
+        assert_eq!((pool.0.len(), fifo.capacity()), (0, 0));
     }
 
     #[test]

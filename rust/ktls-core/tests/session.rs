@@ -7,7 +7,7 @@ use ktls_aead::PROVIDER;
 use ktls_core::rekey::Reply;
 use ktls_core::session::{
     KeyUpdateLimit, KeyUpdatePolicy, SecretChain, SendEnding, SessionEvent, SessionRead,
-    SessionReceiver, SessionSender, SessionSettings,
+    SessionReceiver, SessionSender, SessionSettings, UnsentLimit,
 };
 use ktls_core::stats::{Counter, Stats};
 use ktls_core::wire::TLS12;
@@ -39,6 +39,7 @@ fn end(tx: u8, rx: u8, policy: &KeyUpdatePolicy) -> End {
         provider: &PROVIDER,
         policy: *policy,
         stats: Arc::default(),
+        unsent: UnsentLimit::BOUNDED,
     };
     let keys = || Box::new(SecretChain::new(secret(tx), secret(rx), false, &PROVIDER));
     End {
@@ -341,6 +342,7 @@ fn data_stops_one_record_short_of_the_end_so_that_close_notify_fits() {
         provider: &PROVIDER,
         policy: KeyUpdatePolicy::default(),
         stats: Arc::default(),
+        unsent: UnsentLimit::BOUNDED,
     };
     let keys = Box::new(SecretChain::new(secret(1), secret(2), false, &PROVIDER));
     let mut sender = SessionSender::new(info, keys, &setting).unwrap();

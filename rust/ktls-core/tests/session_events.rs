@@ -8,7 +8,7 @@ use ktls_aead::PROVIDER;
 use ktls_core::rekey::Reply;
 use ktls_core::session::{
     KeyUpdateLimit, KeyUpdatePolicy, SecretChain, SessionEvent, SessionRead, SessionReceiver,
-    SessionSettings,
+    SessionSettings, UnsentLimit,
 };
 use ktls_core::stats::Counter;
 use ktls_core::{Error, Sealer, TrafficSecret};
@@ -42,6 +42,7 @@ fn session() -> Session {
             ..KeyUpdatePolicy::default()
         },
         stats: Arc::default(),
+        unsent: UnsentLimit::BOUNDED,
     };
     let keys = Box::new(SecretChain::new(secret(2), secret(1), false, &PROVIDER));
     let info = || secret(1).crypto_info(&PROVIDER, 0).unwrap();

@@ -8,6 +8,7 @@ use ktls_aead::{Aead, AesGcmPreference, PROVIDER};
 use ktls_core::rekey::Reply;
 use ktls_core::session::{
     KeyUpdatePolicy, SecretChain, SessionEvent, SessionRead, SessionReceiver, SessionSettings,
+    UnsentLimit,
 };
 use ktls_core::stats::{Counter, Stats};
 use ktls_core::{Error, Sealer, TrafficSecret};
@@ -124,6 +125,7 @@ impl End {
             provider,
             policy: KeyUpdatePolicy::default(),
             stats: Arc::default(),
+            unsent: UnsentLimit::BOUNDED,
         };
         let keys = Box::new(SecretChain::new(secret(2), secret(1), false, &PROVIDER));
         let info = secret(1).crypto_info(&PROVIDER, 0).unwrap();

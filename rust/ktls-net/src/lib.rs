@@ -16,6 +16,7 @@ pub mod queue;
 mod relay;
 mod session;
 mod spread;
+mod tls_object;
 pub mod wait;
 
 use std::sync::{Arc, LazyLock};
@@ -33,8 +34,9 @@ pub use relay::{
     KtlsSide, OnClose, PairEnd, PairOptions, PoolTally, Relay, RelayPair, RelayPool, RelaySide,
     TruncationPolicy,
 };
-pub use session::{ConnectionCounts, DirectionCounts, HandshakeFacts};
+pub use session::{ConnectionCounts, DirectionCounts, HandshakeFacts, TakeoverKeys};
 pub use spread::spread;
+pub use tls_object::{ObjectRead, TlsObject};
 pub use wait::{ProgressDeadline, Wait};
 
 /// The counters of this process.

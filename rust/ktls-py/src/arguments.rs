@@ -174,3 +174,18 @@ fn password_bytes(password: &Bound<'_, PyAny>) -> PyResult<Zeroizing<Vec<u8>>> {
         type_name(&password.get_type())
     )))
 }
+
+/// Converts the number of bytes that a caller asks for.
+pub(crate) fn bytes_asked(count: isize) -> PyResult<usize> {
+    usize::try_from(count)
+        .map_err(|_| PyValueError::new_err(format!("{count} is not a number of bytes")))
+}
+
+/// Returns the first `nbytes` of an output buffer; all of it if `nbytes` is 0.
+pub(crate) fn limited(out: &mut [u8], nbytes: isize) -> PyResult<&mut [u8]> {
+    let asked = bytes_asked(nbytes)?;
+    let len = out.len();
+    let wanted = if asked == 0 { len } else { asked };
+    out.get_mut(..wanted)
+        .ok_or_else(|| PyValueError::new_err(format!("{nbytes} bytes into a buffer of {len}")))
+}

@@ -6,28 +6,26 @@ mod handshake;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
-use ktls_aead::PROVIDER;
 use ktls_core::rekey::Reply;
 use ktls_core::wire::TLS13;
 use ktls_core::{Errno, Error as CoreError};
 use ktls_net::handshake::Handshake;
 use ktls_net::{Connection, Relay};
 use ktls_py_macros::from_stub;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
-use self::calls::{bytes_asked, close, no_flags};
+use self::calls::{close, no_flags};
 use self::handshake::shake;
-use crate::arguments::{count_and_seconds, host_name};
+use crate::arguments::{bytes_asked, count_and_seconds, host_name, limited};
 use crate::bell::PyBell;
 use crate::buffer::{InputBuffer, OutputBuffer, copy_bytes, dup_fd, new_bytes, take_fd};
 use crate::config::{PyClientConfig, PyServerConfig, RekeyOptions};
 use crate::errors::{connection_error, refused};
 use crate::memory::{check_room, list_of};
 use crate::relay_arguments::{pair_options, plain_only};
+use crate::takeover_keys::{TakeoverKey, takeover_keys};
 use crate::timeout::{SocketTimeout, wait_for};
-use crate::traffic_secret::PyTrafficSecret;
 use crate::unclosed::TracedOrigin;
 
 #[from_stub]
@@ -66,8 +64,10 @@ impl PyConnection {
     fn from_secrets(
         sock: &Bound<'_, PyAny>,
         server_side: bool,
-        tx: &Bound<'_, PyTrafficSecret>,
-        rx: &Bound<'_, PyTrafficSecret>,
+        tx: TakeoverKey,
+        rx: TakeoverKey,
+        tx_rec_seq: u64,
+        rx_rec_seq: u64,
         received: Option<InputBuffer<'_>>,
         rekey_bytes: Option<u64>,
         rekey_records: Option<u64>,
@@ -82,22 +82,12 @@ impl PyConnection {
             rekey_interval,
         }
         .policy(key_update_limit)?;
-        let (tx, rx) = (tx.get().0.clone(), rx.get().0.clone());
-        if tx.suite() != rx.suite() {
-            let (tx, rx) = (tx.suite().name, rx.suite().name);
-            return Err(refused(
-                Errno::Inval,
-                format!("tx is of {tx} and rx of {rx}"),
-            ));
-        }
         // Checked before the socket is taken, so that a refused call leaves it with the caller.
-        tx.check_apart(&rx, &PROVIDER)
-            .map_err(|error| connection_error(error.into()))?;
+        let keys = takeover_keys((tx, tx_rec_seq), (rx, rx_rec_seq))?;
         let received = received.as_ref().map_or(&[][..], InputBuffer::as_slice);
         check_room(received.len().saturating_mul(TIMES_RECEIVED))?;
         let timeout = SocketTimeout::of(sock)?;
-        let inner =
-            Connection::from_secrets(take_fd(sock)?, server_side, tx, rx, received, &policy);
+        let inner = Connection::from_secrets(take_fd(sock)?, keys, server_side, received, &policy);
         Ok(Self {
             inner: inner.map_err(connection_error)?.into(),
             timeout,
@@ -198,14 +188,7 @@ impl PyConnection {
         flags: i64,
     ) -> PyResult<usize> {
         no_flags(flags)?;
-        let nbytes = bytes_asked(nbytes)?;
-        let out = buffer.as_mut_slice();
-        let len = out.len();
-        let wanted = if nbytes == 0 { len } else { nbytes };
-        let out = out.get_mut(..wanted).ok_or_else(|| {
-            PyValueError::new_err(format!("{nbytes} bytes into a buffer of {len}"))
-        })?;
-        self.read_to(py, out)
+        self.read_to(py, limited(buffer.as_mut_slice(), nbytes)?)
     }
 
     fn write(&self, py: Python<'_>, data: InputBuffer<'_>) -> PyResult<usize> {

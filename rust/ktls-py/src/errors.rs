@@ -1,6 +1,7 @@
 //! Conversion of all errors to Python exceptions.
 
 use ktls_core::{Blame, Errno, Error};
+use ktls_net::NetError;
 use ktls_net::handshake::HandshakeErrorKind;
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyTimeoutError};
 use pyo3::prelude::*;
@@ -16,6 +17,8 @@ mod py {
     pyo3::import_exception!(ktls_fast.errors, PeerError);
     pyo3::import_exception!(ktls_fast.errors, RecordTooLargeError);
     pyo3::import_exception!(ktls_fast.errors, TruncatedError);
+    pyo3::import_exception!(ktls_fast.errors, WantReadError);
+    pyo3::import_exception!(ktls_fast.errors, WantWriteError);
 }
 
 /// Imports the exception classes now.
@@ -86,10 +89,30 @@ pub(crate) fn misconfigured(text: impl Into<String>) -> PyErr {
     py::ConfigError::new_err((Errno::Inval.code(), text.into()))
 }
 
-/// Converts an error of a connection or socket. Its text names the alert that was sent to the peer.
-pub(crate) fn connection_error(error: ktls_net::NetError) -> PyErr {
+/// Creates the `WantReadError` of a call that cannot continue without bytes of the peer.
+pub(crate) fn want_read() -> PyErr {
+    let text = "more bytes of the peer are needed";
+    py::WantReadError::new_err((Errno::Again.code(), text))
+}
+
+/// Creates the `WantWriteError` of a call that cannot continue before TCP accepts bytes.
+pub(crate) fn want_write() -> PyErr {
+    let text = "TCP accepts no more bytes now";
+    py::WantWriteError::new_err((Errno::Again.code(), text))
+}
+
+/// Converts an error of a call that returns EAGAIN where it would have to wait.
+pub(crate) fn unless_blocked(error: NetError, blocked: fn() -> PyErr) -> PyErr {
     match error {
-        ktls_net::NetError::Tls(error) => match (error.blame(), error.alert()) {
+        NetError::Io(errno) if errno.raw_os_error() == Errno::Again.code() => blocked(),
+        error => connection_error(error),
+    }
+}
+
+/// Converts an error of a connection or socket. Its text names the alert that was sent to the peer.
+pub(crate) fn connection_error(error: NetError) -> PyErr {
+    match error {
+        NetError::Tls(error) => match (error.blame(), error.alert()) {
             (Blame::Peer, Some(alert)) => {
                 let text = format!(
                     "{error}; the peer was sent the alert {alert} ({})",
@@ -99,9 +122,9 @@ pub(crate) fn connection_error(error: ktls_net::NetError) -> PyErr {
             }
             _ => CoreError(error).into(),
         },
-        ktls_net::NetError::Ktls(error) => CoreError(error).into(),
-        ktls_net::NetError::Unfit(unfit) => refused(unfit.errno(), unfit.to_string()),
-        ktls_net::NetError::Handshake(error) => {
+        NetError::Ktls(error) => CoreError(error).into(),
+        NetError::Unfit(unfit) => refused(unfit.errno(), unfit.to_string()),
+        NetError::Handshake(error) => {
             let text = error.to_string();
             match error.kind() {
                 HandshakeErrorKind::Config => misconfigured(text),
@@ -110,12 +133,10 @@ pub(crate) fn connection_error(error: ktls_net::NetError) -> PyErr {
                 }
             }
         }
-        ktls_net::NetError::Forked(forked) => refused(Errno::Busy, forked.to_string()),
-        ktls_net::NetError::Cut => refused(Errno::ConnAborted, error.to_string()),
-        ktls_net::NetError::Io(errno) => os_error(errno.raw_os_error(), ""),
-        ktls_net::NetError::Plain(errno) => os_error(errno.raw_os_error(), "the plain side: "),
-        ktls_net::NetError::TimedOut | ktls_net::NetError::Interrupted => {
-            PyTimeoutError::new_err("timed out")
-        }
+        NetError::Forked(forked) => refused(Errno::Busy, forked.to_string()),
+        NetError::Cut => refused(Errno::ConnAborted, error.to_string()),
+        NetError::Io(errno) => os_error(errno.raw_os_error(), ""),
+        NetError::Plain(errno) => os_error(errno.raw_os_error(), "the plain side: "),
+        NetError::TimedOut | NetError::Interrupted => PyTimeoutError::new_err("timed out"),
     }
 }

@@ -42,9 +42,12 @@ mod socket_call;
 mod socket_option;
 mod spent_bytes;
 mod stat;
+mod takeover_keys;
 mod threads;
 mod timeout;
+mod tls12_keys;
 mod tls_info;
+mod tls_object;
 mod traffic_secret;
 mod unclosed;
 
@@ -63,6 +66,7 @@ use crate::relay::{PyRelay, PyRelayHandle};
 use crate::scan::PyKeyUpdateScanner;
 use crate::sealer::{PySealer, SealedBatch};
 use crate::stat::PyNamespace;
+use crate::tls_object::PyTlsObject;
 use crate::traffic_secret::PyTrafficSecret;
 
 // Cargo compiles this crate anew when the stub changes, which `from_stub` reads.
@@ -102,6 +106,7 @@ fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyRelayHandle>()?;
     module.add_class::<PySealer>()?;
     module.add_class::<PyServerConfig>()?;
+    module.add_class::<PyTlsObject>()?;
     module.add_class::<PyTrafficSecret>()?;
     module.add_class::<SealedBatch>()
 }
@@ -114,5 +119,6 @@ fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(simulate::simulate, module)?)?;
     module.add_function(wrap_pyfunction!(stat::aead_in_use, module)?)?;
     module.add_function(wrap_pyfunction!(stat::cpu_features, module)?)?;
+    module.add_function(wrap_pyfunction!(tls12_keys::derive_tls12_keys, module)?)?;
     module.add_function(wrap_pyfunction!(stat::tls_stat, module)?)
 }

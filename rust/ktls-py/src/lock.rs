@@ -8,7 +8,7 @@ use pyo3::marker::Ungil;
 use pyo3::prelude::*;
 
 /// Below this many bytes, releasing the GIL costs more than the work itself.
-const DETACH_FROM: usize = 2048;
+pub(crate) const DETACH_FROM: usize = 2048;
 
 /// Locks a mutex, also after a panic of another thread: the value is only changed after all checks,
 /// so it is valid.

@@ -65,12 +65,21 @@ pub(crate) fn parse(seconds: Option<f64>) -> PyResult<Option<Duration>> {
 /// Python's signal handlers run in between (PEP 475).
 pub(crate) fn wait_for<R: Send>(
     py: Python<'_>,
+    call: impl FnMut() -> Result<R, NetError> + Send,
+) -> PyResult<R> {
+    wait_or(py, connection_error, call)
+}
+
+/// Runs a call as [`wait_for`] does, with another conversion of its errors.
+pub(crate) fn wait_or<R: Send>(
+    py: Python<'_>,
+    convert: impl FnOnce(NetError) -> PyErr,
     mut call: impl FnMut() -> Result<R, NetError> + Send,
 ) -> PyResult<R> {
     loop {
         match py.detach(&mut call) {
             Err(NetError::Interrupted) => py.check_signals()?,
-            done => return done.map_err(connection_error),
+            done => return done.map_err(convert),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ktls_core::rekey::Reply;
 use ktls_core::session::{
     KeySource, KeyUpdateLimit, KeyUpdatePolicy, SessionEvent, SessionRead, SessionReceiver,
-    SessionSettings,
+    SessionSettings, UnsentLimit,
 };
 use ktls_core::wire::{ContentType, TLS13};
 use ktls_core::{CryptoInfo, Direction, Error};
@@ -120,6 +120,7 @@ fn receiver(setup: &ScriptSetup, received: &[u8]) -> SessionReceiver {
             ..KeyUpdatePolicy::default()
         },
         stats: Arc::default(),
+        unsent: UnsentLimit::BOUNDED,
     };
     let keys = Box::new(ScriptKeys {
         setup: *setup,

@@ -4,6 +4,7 @@ use crate::aead::Provider;
 use crate::crypto_info::{CryptoInfo, Direction};
 use crate::error::Error;
 use crate::key::TrafficSecret;
+use crate::wire::NEW_SESSION_TICKET;
 
 /// The source of a session's next keys: a chain of secrets, or the TLS library that did the handshake.
 pub trait KeySource: Send {
@@ -21,6 +22,37 @@ pub trait KeySource: Send {
     /// # Errors
     /// [`Error::BadTicket`]
     fn ticket(&mut self, body: &[u8]) -> Result<(), Error>;
+}
+
+/// The source of keys of a TLS 1.2 session, whose keys never change.
+#[derive(Clone, Copy, Debug)]
+pub struct FixedKeys {
+    server_side: bool,
+}
+
+impl FixedKeys {
+    /// Makes the source for one side of a session.
+    #[must_use]
+    pub const fn new(server_side: bool) -> Self {
+        Self { server_side }
+    }
+}
+
+impl KeySource for FixedKeys {
+    fn next(&mut self, _direction: Direction) -> Result<CryptoInfo, Error> {
+        Err(Error::NoRekeyIn12)
+    }
+
+    fn is_client(&self) -> bool {
+        !self.server_side
+    }
+
+    /// TLS 1.2 sends tickets during the handshake only.
+    fn ticket(&mut self, _body: &[u8]) -> Result<(), Error> {
+        Err(Error::UnexpectedMessage {
+            message_type: NEW_SESSION_TICKET,
+        })
+    }
 }
 
 /// A source of keys that holds the traffic secrets of both directions, as a key log gives them.

@@ -13,7 +13,7 @@ mod schedule;
 mod send;
 mod storm;
 
-pub use keys::{KeySource, SecretChain};
+pub use keys::{FixedKeys, KeySource, SecretChain};
 pub use receive::{SessionEvent, SessionRead, SessionReceiver};
 pub use send::{LastWord, SendEnding, SessionSender};
 pub use storm::KeyUpdateLimit;
@@ -33,6 +33,33 @@ pub struct SessionSettings {
     pub policy: KeyUpdatePolicy,
     /// The counters for what the session does.
     pub stats: Arc<Stats>,
+    /// How many sealed bytes may wait to be sent.
+    pub unsent: UnsentLimit,
+}
+
+/// How many sealed bytes may wait until the driver has sent them.
+#[derive(Clone, Copy, Debug)]
+pub struct UnsentLimit {
+    /// The most wire bytes of any kind.
+    pub(crate) most: usize,
+    /// With more wire bytes waiting than this the peer is not reading: a KeyUpdate that no limit
+    /// demands waits.
+    pub(crate) calm: usize,
+}
+
+impl UnsentLimit {
+    /// The limit for drivers with a socket: it bounds the memory of a connection, and fits into
+    /// second level caches.
+    pub const BOUNDED: Self = Self {
+        most: send::wire_of(16),
+        calm: send::wire_of(4),
+    };
+
+    /// No limit, for drivers whose callers bound the memory themselves. Every write is taken whole.
+    pub const NONE: Self = Self {
+        most: usize::MAX,
+        calm: usize::MAX,
+    };
 }
 
 /// When our keys change, and how many KeyUpdates of the peer are tolerated.

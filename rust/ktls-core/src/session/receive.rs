@@ -48,6 +48,7 @@ use crate::session::handshake::HandshakeAssembler;
 use crate::session::storm::StormGuard;
 use crate::session::{KeySource, SessionSettings};
 use crate::stats::Counter;
+use crate::wiped::wipe;
 use crate::wire::MAX_PLAINTEXT;
 
 /// Opens what the peer of a session sends, and acts on everything that is not application data.
@@ -69,6 +70,8 @@ pub struct SessionReceiver {
     /// Waits for [`SessionReceiver::poll`]; nothing is opened meanwhile.
     event: Option<SessionEvent>,
     state: ReceiverState,
+    /// The length of the close_notify at the head of `wire`; 0 once the end was delivered.
+    closing_record: usize,
     data: u64,
     records: u64,
 }
@@ -145,6 +148,7 @@ impl SessionReceiver {
             group_size: GroupSize::default(),
             event: None,
             state: ReceiverState::Open,
+            closing_record: 0,
             data: 0,
             records: 0,
         })
@@ -175,14 +179,33 @@ impl SessionReceiver {
     /// [`Error::NoRoom`] for an empty `out`; nothing changed then. Otherwise what the peer did wrong, after
     /// all data in front of it: the connection cannot go on, and every further read returns the same.
     pub fn read(&mut self, out: &mut [u8], now: Duration) -> Result<SessionRead, Error> {
+        self.read_up_to(out.len(), out, now)
+    }
+
+    /// Reads up to `most` bytes, as [`SessionReceiver::read`] does, into a buffer that may be longer. A buffer
+    /// of the size that [`SessionReceiver::readable`] returns has room for the type of the last record, so that
+    /// the record is opened in place.
+    ///
+    /// # Errors
+    /// Returns the errors of [`SessionReceiver::read`].
+    pub fn read_up_to(
+        &mut self,
+        most: usize,
+        out: &mut [u8],
+        now: Duration,
+    ) -> Result<SessionRead, Error> {
         if out.is_empty() {
             return Err(Error::NoRoom { need: 1, have: 0 });
         }
+        let room = out.len().min(most.saturating_add(self.type_len()));
+        let out = &mut out[..room];
         let written = self.open_records(out, now);
+        let (out, excess) = out.split_at_mut(room.min(most));
         let count = if written == 0 {
             self.deliver_rest(out)
         } else {
-            written
+            self.keep_excess(&mut excess[..written.saturating_sub(most)]);
+            written.min(most)
         };
         match NonZeroUsize::new(count) {
             Some(count) => Ok(SessionRead::Data(count)),
@@ -205,11 +228,21 @@ impl SessionReceiver {
     /// # Errors
     /// [`Error::Truncated`] unless close_notify came first.
     pub fn check_end(&self) -> Result<(), Error> {
-        if self.state == ReceiverState::Closed {
+        if self.is_closed() {
             Ok(())
         } else {
             Err(Error::Truncated)
         }
+    }
+
+    /// Returns `true` if the peer has sent close_notify and all data in front of it was delivered.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        self.is_closed() && self.rest.is_empty()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.state == ReceiverState::Closed
     }
 
     /// Excuses the KeyUpdate that was polled last: it answers a request of ours, so it does not count
@@ -238,14 +271,26 @@ impl SessionReceiver {
 
     /// Says why nothing was read.
     fn tell_state(&mut self) -> Result<SessionRead, Error> {
-        if self.state != ReceiverState::Open {
-            // The end is told: what was kept for it, and what came behind it, is of no use any more.
-            self.wire.consume(self.wire.len());
-        }
         match self.state {
             ReceiverState::Open => Ok(SessionRead::NeedMore),
-            ReceiverState::Closed => Ok(SessionRead::EndOfStream),
-            ReceiverState::Failed(error) => Err(error),
+            ReceiverState::Closed => {
+                // What follows the close_notify is not TLS any more: `take_leftover` returns it.
+                self.wire.consume(std::mem::take(&mut self.closing_record));
+                Ok(SessionRead::EndOfStream)
+            }
+            ReceiverState::Failed(error) => {
+                // What was kept for the error, and what came behind it, is of no use any more.
+                self.wire.consume(self.wire.len());
+                Err(error)
+            }
+        }
+    }
+
+    /// Moves data behind the caller's limit, which is shorter than the type of a record, to `rest`.
+    fn keep_excess(&mut self, excess: &mut [u8]) {
+        if !excess.is_empty() {
+            self.rest.push(excess);
+            wipe(excess);
         }
     }
 

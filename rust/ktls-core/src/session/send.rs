@@ -17,7 +17,7 @@ use crate::fifo::{Fifo, FifoPool};
 use crate::record::{RecordPlaintext, Sealer};
 use crate::rekey::{Reply, TxRekey, TxRekeyEvent};
 use crate::session::schedule::RekeySchedule;
-use crate::session::{KeySource, SessionSettings};
+use crate::session::{KeySource, SessionSettings, UnsentLimit};
 use crate::stats::Counter;
 use crate::suite::KeyLimits;
 use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
@@ -41,10 +41,9 @@ pub struct SessionSender {
 
 /// Wire bytes that data leaves free for KeyUpdates and alerts.
 const SPARE: usize = 256;
-/// The most wire bytes that wait: bounds the memory of a connection, and fits into second level caches.
-const WIRE: usize = wire_of(16);
-/// With more wire bytes waiting than this the peer is not reading: a KeyUpdate that no limit demands waits.
-const CALM: usize = wire_of(4);
+/// With more wire bytes waiting than this, the answer to a KeyUpdate of the peer waits, so that one answer
+/// serves many requests.
+const CALM: usize = UnsentLimit::BOUNDED.calm;
 
 impl SessionSender {
     /// Starts under the key of `info`.
@@ -93,7 +92,7 @@ impl SessionSender {
     pub fn write(&mut self, data: &[u8], now: Duration) -> Result<usize, Error> {
         self.schedule.set_time(now);
         self.check_open()?;
-        self.answer_peer_update()?;
+        self.answer_within(self.setting.unsent.calm)?;
         if self.owed {
             // The answer goes out before any data, and what waits goes before the answer.
             return Ok(0);
@@ -135,7 +134,7 @@ impl SessionSender {
         if self.sealer.version() != TLS13 {
             return Err(Error::NoRekeyIn12);
         }
-        self.check_room(reply.message().len(), CALM)?;
+        self.check_room(reply.message().len(), self.setting.unsent.calm)?;
         self.seal_key_update(reply)
     }
 
@@ -150,7 +149,7 @@ impl SessionSender {
             .rekey
             .on(TxRekeyEvent::Start(reply))?
             .on(TxRekeyEvent::KeyInstalled)?;
-        self.check_room(reply.message().len(), WIRE)?;
+        self.check_room(reply.message().len(), self.setting.unsent.most)?;
         let next = self.keys.next(Direction::Tx)?;
         let next = self.sealer.prepare(next, self.setting.provider)?;
         self.seal(ContentType::HANDSHAKE, &reply.message())?;
@@ -201,10 +200,20 @@ impl SessionSender {
     /// # Errors
     /// Those of [`SessionSender::key_update`].
     pub fn answer_peer_update(&mut self) -> Result<(), Error> {
-        if !self.owed || self.ending != SendEnding::Open || self.free(CALM) < SPARE {
+        self.answer_within(CALM)
+    }
+
+    /// Answers the peer unless more than `calm` wire bytes wait.
+    fn answer_within(&mut self, calm: usize) -> Result<(), Error> {
+        if !self.owed || self.ending != SendEnding::Open || self.free(calm) < SPARE {
             return Ok(());
         }
         self.update_key(Reply::NotRequested)
+    }
+
+    /// Queues bytes that are sealed already, such as the end of a handshake, in front of all records.
+    pub fn queue_sealed(&mut self, bytes: &[u8]) {
+        self.wire.push(bytes);
     }
 
     /// Takes memory from `pool` for what will be sealed.
@@ -248,7 +257,7 @@ impl SessionSender {
 
     fn update_key_if_due(&mut self) -> Result<(), Error> {
         let due = self.sealer.needs_rekey() || self.schedule.bytes_left() == 0;
-        if !due || self.sealer.version() != TLS13 || self.free(WIRE) < SPARE {
+        if !due || self.sealer.version() != TLS13 || self.free(self.setting.unsent.most) < SPARE {
             return Ok(());
         }
         let ask = self.setting.policy.rekey_peer;
@@ -277,7 +286,7 @@ impl SessionSender {
     /// Returns how many of `len` bytes of plaintext fit: all, or as many as fill whole records. A short record
     /// only because the room ends would waste a tag and a system call.
     fn fits(&self, len: usize) -> usize {
-        let room = self.free(WIRE).saturating_sub(SPARE);
+        let room = self.free(self.setting.unsent.most).saturating_sub(SPARE);
         let overhead = self.sealer.overhead();
         let records = len.div_ceil(MAX_PLAINTEXT);
         if len + records * overhead <= room {
@@ -313,10 +322,11 @@ impl SessionSender {
                 plaintext,
             });
         let need = plaintext.len() + pieces.len() * self.sealer.overhead();
-        let have = self.free(WIRE);
+        let have = self.free(self.setting.unsent.most);
         if need > have {
             return Err(Error::NoRoom { need, have });
         }
+        self.wire.reserve(need)?;
         let mut records = 0;
         let written = self
             .sealer
@@ -328,7 +338,7 @@ impl SessionSender {
 }
 
 /// Wire bytes of this many full records, and [`SPARE`].
-const fn wire_of(records: usize) -> usize {
+pub(super) const fn wire_of(records: usize) -> usize {
     records * (MAX_PLAINTEXT + 64) + SPARE
 }
 

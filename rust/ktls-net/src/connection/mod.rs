@@ -17,14 +17,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use ktls_core::session::KeyUpdatePolicy;
-use ktls_core::{Alert, Error as CoreError, FifoPool, TrafficSecret};
+use ktls_core::session::{KeyUpdatePolicy, UnsentLimit};
+use ktls_core::{Alert, Error as CoreError, FifoPool};
 use rustix::event::PollFlags;
 
 use crate::bell::ReadinessWatchers;
 use crate::descriptor::{HasTurns, IoTurn, OpenFd, SharedFd};
 use crate::handshake::EstablishedConnection;
-use crate::session::{ConnectionCounts, DuplexSession, HandshakeFacts};
+use crate::session::{ConnectionCounts, DuplexSession, HandshakeFacts, TakeoverKeys};
 use crate::wait::ProgressDeadline;
 use crate::{NetError, Wait};
 
@@ -52,22 +52,24 @@ impl Connection {
         established: EstablishedConnection,
         policy: &KeyUpdatePolicy,
     ) -> Result<Self, NetError> {
-        Ok(Self::over(fd, DuplexSession::new(established, policy)?))
+        let session = DuplexSession::new(established, policy, UnsentLimit::BOUNDED)?;
+        Ok(Self::over(fd, session))
     }
 
-    /// Takes over a socket on which another TLS library has completed a TLS 1.3 handshake.
+    /// Takes over a socket on which another TLS library has completed a handshake. `received` are bytes that
+    /// were read from it afterwards.
     ///
     /// # Errors
     /// Returns the errors of [`Connection::new`].
     pub fn from_secrets(
         fd: OwnedFd,
+        keys: TakeoverKeys,
         server_side: bool,
-        tx: TrafficSecret,
-        rx: TrafficSecret,
         received: &[u8],
         policy: &KeyUpdatePolicy,
     ) -> Result<Self, NetError> {
-        let session = DuplexSession::from_secrets(server_side, tx, rx, received, policy)?;
+        let limit = UnsentLimit::BOUNDED;
+        let session = DuplexSession::take_over(keys, server_side, received, policy, limit)?;
         Ok(Self::over(fd, session))
     }
 

@@ -190,6 +190,21 @@ impl Handshake {
         matches!(self.state, HandshakeState::Complete)
     }
 
+    /// Returns how many bytes of the peer complete the record, or the header, that comes next; 0 if the
+    /// handshake has ended.
+    #[must_use]
+    pub fn wants(&self) -> usize {
+        if !matches!(self.state, HandshakeState::Running) {
+            return 0;
+        }
+        let len = match (self.next, self.header_at(0)) {
+            (IncomingPiece::Body { len, .. }, _) => len,
+            (IncomingPiece::Header, Some(header)) => HEADER_LEN + body_len(header),
+            (IncomingPiece::Header, None) => HEADER_LEN,
+        };
+        len.saturating_sub(self.received.len())
+    }
+
     /// Returns the connection once the handshake is complete and all bytes were sent.
     ///
     /// # Errors

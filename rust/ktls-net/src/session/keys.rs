@@ -7,6 +7,13 @@ use ktls_core::{CryptoInfo, Direction, Error};
 
 use crate::mutex::lock;
 
+/// The keys with which a session starts, and the source of the next ones.
+pub(super) struct StartingKeys {
+    pub(super) tx: CryptoInfo,
+    pub(super) rx: CryptoInfo,
+    pub(super) source: Box<dyn KeySource>,
+}
+
 /// A source of keys that both halves lock for the moment of a key update.
 #[derive(Clone)]
 pub(super) struct SharedKeys(Arc<Mutex<Box<dyn KeySource>>>);

@@ -6,6 +6,7 @@
 
 mod facts;
 mod keys;
+mod takeover;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,18 +15,18 @@ use std::time::{Duration, Instant};
 
 use ktls_aead::PROVIDER;
 use ktls_core::session::{
-    KeySource, KeyUpdatePolicy, SecretChain, SessionEvent, SessionRead, SessionReceiver,
-    SessionSender, SessionSettings,
+    KeyUpdatePolicy, SessionEvent, SessionRead, SessionReceiver, SessionSender, SessionSettings,
+    UnsentLimit,
 };
-use ktls_core::wire::TLS13;
-use ktls_core::{CryptoInfo, Error, FifoPool, TrafficSecret};
+use ktls_core::{Error, FifoPool};
 
 use crate::STATS;
 use crate::handshake::EstablishedConnection;
 use crate::mutex::lock;
-use keys::SharedKeys;
+use keys::{SharedKeys, StartingKeys};
 
 pub use facts::{ConnectionCounts, DirectionCounts, HandshakeFacts};
+pub use takeover::TakeoverKeys;
 
 /// Both halves of a TLS session after its handshake, without a socket.
 pub(crate) struct DuplexSession {
@@ -61,6 +62,7 @@ impl DuplexSession {
     pub(crate) fn new(
         mut established: EstablishedConnection,
         policy: &KeyUpdatePolicy,
+        unsent: UnsentLimit,
     ) -> Result<Self, Error> {
         let facts = HandshakeFacts::take_from(&mut established);
         let EstablishedConnection {
@@ -70,46 +72,40 @@ impl DuplexSession {
             received,
             ..
         } = established;
-        Self::start((tx, rx), keys, &received, policy, facts)
+        let keys = StartingKeys {
+            tx,
+            rx,
+            source: keys,
+        };
+        Self::start(keys, &received, &settings(policy, unsent), facts)
     }
 
-    /// Starts a TLS 1.3 session whose handshake another TLS library has done.
+    /// Starts a session whose handshake another TLS library has done. `received` are wire bytes that were read
+    /// after it.
     ///
     /// # Errors
     /// Returns the errors of [`DuplexSession::new`].
-    pub(crate) fn from_secrets(
+    pub(crate) fn take_over(
+        keys: TakeoverKeys,
         server_side: bool,
-        tx: TrafficSecret,
-        rx: TrafficSecret,
         received: &[u8],
         policy: &KeyUpdatePolicy,
+        unsent: UnsentLimit,
     ) -> Result<Self, Error> {
-        let infos = (tx.crypto_info(&PROVIDER, 0)?, rx.crypto_info(&PROVIDER, 0)?);
-        let cipher = tx.suite().name.to_owned();
-        let facts = HandshakeFacts {
-            version: TLS13,
-            cipher,
-            ..HandshakeFacts::default()
-        };
-        let keys = Box::new(SecretChain::new(tx, rx, server_side, &PROVIDER));
-        Self::start(infos, keys, received, policy, facts)
+        let facts = keys.facts();
+        let keys = keys.into_starting_keys(server_side)?;
+        Self::start(keys, received, &settings(policy, unsent), facts)
     }
 
     fn start(
-        (tx, rx): (CryptoInfo, CryptoInfo),
-        keys: Box<dyn KeySource>,
+        StartingKeys { tx, rx, source }: StartingKeys,
         received: &[u8],
-        policy: &KeyUpdatePolicy,
+        setting: &SessionSettings,
         facts: HandshakeFacts,
     ) -> Result<Self, Error> {
-        let keys = SharedKeys::new(keys);
-        let setting = SessionSettings {
-            provider: &PROVIDER,
-            policy: *policy,
-            stats: Arc::clone(&STATS),
-        };
-        let tx = SessionSender::new(tx, Box::new(keys.clone()), &setting)?;
-        let rx = SessionReceiver::new(rx, Box::new(keys), &setting, received)?;
+        let keys = SharedKeys::new(source);
+        let tx = SessionSender::new(tx, Box::new(keys.clone()), setting)?;
+        let rx = SessionReceiver::new(rx, Box::new(keys), setting, received)?;
         Ok(Self {
             tx: Mutex::new(tx),
             has_unsent: AtomicBool::new(false),
@@ -155,6 +151,16 @@ impl DuplexSession {
     /// Locks the receiving half.
     pub(crate) fn receiver(&self) -> MutexGuard<'_, SessionReceiver> {
         lock(&self.rx)
+    }
+
+    /// Returns `true` if [`DuplexSession::sender`] would not have to wait at this moment.
+    pub(crate) fn is_sender_free(&self) -> bool {
+        self.tx.try_lock().is_ok()
+    }
+
+    /// Returns `true` if [`DuplexSession::receiver`] would not have to wait at this moment.
+    pub(crate) fn is_receiver_free(&self) -> bool {
+        self.rx.try_lock().is_ok()
     }
 
     /// Returns `true` if sealed bytes wait to be sent. It takes no lock.
@@ -232,6 +238,15 @@ impl DuplexSession {
     pub(crate) fn return_memory(&self, pool: &mut FifoPool) {
         lock(&self.tx).return_memory(pool);
         self.receiver().return_memory(pool);
+    }
+}
+
+fn settings(policy: &KeyUpdatePolicy, unsent: UnsentLimit) -> SessionSettings {
+    SessionSettings {
+        provider: &PROVIDER,
+        policy: *policy,
+        stats: Arc::clone(&STATS),
+        unsent,
     }
 }
 

@@ -2,23 +2,33 @@
 
 use ktls_core::Errno;
 use ktls_net::{Connection, ConnectionCounts, NetError, ProgressDeadline, Wait};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::PyConnection;
-use crate::errors::{connection_error, refused};
+use crate::errors::{connection_error, refused, unless_blocked, want_read, want_write};
 use crate::python_socket;
-use crate::timeout::wait_for;
+use crate::timeout::wait_or;
 
 impl PyConnection {
-    /// Runs a call that may wait, after the check that this process may use the connection.
+    /// Runs a call that may wait for TCP to accept bytes, after the check that this process may use the
+    /// connection.
     pub(super) fn run<R: Send>(
         &self,
         py: Python<'_>,
         call: impl FnMut() -> Result<R, NetError> + Send,
     ) -> PyResult<R> {
+        self.run_or(py, want_write, call)
+    }
+
+    /// Runs a call that may wait. `blocked` is its error if the connection does not.
+    fn run_or<R: Send>(
+        &self,
+        py: Python<'_>,
+        blocked: fn() -> PyErr,
+        call: impl FnMut() -> Result<R, NetError> + Send,
+    ) -> PyResult<R> {
         self.inner.check_reachable().map_err(connection_error)?;
-        wait_for(py, call)
+        wait_or(py, |error| unless_blocked(error, blocked), call)
     }
 
     pub(super) fn counts(
@@ -58,7 +68,7 @@ impl PyConnection {
                 Ok(count) => taken += count,
                 Err(NetError::Interrupted) => {}
                 Err(_) if taken > 0 => return Ok(taken),
-                Err(error) => return Err(connection_error(error)),
+                Err(error) => return Err(unless_blocked(error, want_write)),
             }
             py.check_signals()?;
             if taken == data.len() {
@@ -69,7 +79,7 @@ impl PyConnection {
 
     pub(super) fn read_to(&self, py: Python<'_>, out: &mut [u8]) -> PyResult<usize> {
         let mut limit = self.limit();
-        self.run(py, || self.inner.read(out, &mut limit))
+        self.run_or(py, want_read, || self.inner.read(out, &mut limit))
     }
 
     pub(super) fn ask_socket(&self, py: Python<'_>, method: &str) -> PyResult<Py<PyAny>> {
@@ -89,11 +99,6 @@ pub(super) fn close(py: Python<'_>, connection: &Connection, close: fn(&Connecti
 
 /// The number of plaintext bytes to send between two checks for signals.
 const SLICE: usize = 1 << 20;
-
-pub(super) fn bytes_asked(count: isize) -> PyResult<usize> {
-    usize::try_from(count)
-        .map_err(|_| PyValueError::new_err(format!("{count} is not a number of bytes")))
-}
 
 pub(super) fn no_flags(flags: i64) -> PyResult<()> {
     match flags {

@@ -111,8 +111,10 @@ impl SessionReceiver {
             .accept_record(inner, &mut place, now)
             // Nothing of a record that is refused reaches the caller.
             .inspect_err(|_| wipe(place.plaintext(inner, &mut self.rest)))?;
-        // A record that ends the stream stays, so that it counts as pending until the end is told.
-        if self.state == ReceiverState::Open {
+        // A record that ends the stream stays, so that it counts as pending until the end is delivered.
+        if self.state == ReceiverState::Closed {
+            self.closing_record = wire_len;
+        } else {
             self.wire.consume(wire_len);
         }
         Ok(NextRecordOutcome::Opened(count))
@@ -151,7 +153,12 @@ impl SessionReceiver {
     /// Returns the most bytes of inner plaintext: RFC 8446 §5.4 allows 2^14 + 1 with the type,
     /// RFC 5246 §6.2.3 allows 2^14.
     fn longest_inner(&self) -> usize {
-        MAX_PLAINTEXT + usize::from(self.opener.version() == TLS13)
+        MAX_PLAINTEXT + self.type_len()
+    }
+
+    /// Returns how many bytes the content type of a record takes in its inner plaintext.
+    pub(super) fn type_len(&self) -> usize {
+        usize::from(self.opener.version() == TLS13)
     }
 
     fn check_len(&self, inner: InnerPlaintext) -> Result<(), Error> {

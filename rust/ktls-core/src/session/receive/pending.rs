@@ -1,13 +1,18 @@
 //! What a receiver holds: bytes that nobody has seen yet, and the memory for them.
 
-use super::SessionReceiver;
+use super::{ReceiverState, SessionReceiver};
+use crate::error::Error;
 use crate::fifo::FifoPool;
+use crate::wire::HEADER_LEN;
 
 impl SessionReceiver {
     /// Returns how many bytes can be acted on before more is read: plaintext, and sealed records that are
     /// whole. The record that ends the stream counts until the end is told. An event does not: poll first.
     #[must_use]
     pub fn pending(&self) -> usize {
+        if self.is_closed() {
+            return self.rest.len() + self.closing_record;
+        }
         let mut rest = self.wire.bytes();
         while let Ok(Some(frame)) = self.opener.framing().deframe(rest) {
             rest = frame.rest();
@@ -19,6 +24,71 @@ impl SessionReceiver {
             0
         };
         self.rest.len() + self.wire.len() - partial
+    }
+
+    /// Queues a copy of wire bytes, for drivers that do not read into [`SessionReceiver::room`]. Bytes after an
+    /// error are dropped.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`] if there is no memory for them. Nothing changed then.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if !matches!(self.state, ReceiverState::Failed(_)) {
+            self.wire.reserve(bytes.len())?;
+            self.wire.push(bytes);
+        }
+        Ok(())
+    }
+
+    /// Returns the size of a buffer that has room for everything that one [`SessionReceiver::read_up_to`] can
+    /// read: at most one byte more than `most`, and less than the received bytes. Returns 0 if there is no data.
+    #[must_use]
+    pub fn readable(&self, most: usize) -> usize {
+        if !self.rest.is_empty() {
+            return self.rest.len().min(most);
+        }
+        if self.state != ReceiverState::Open {
+            return 0;
+        }
+        let (mut rest, mut room) = (self.wire.bytes(), 0);
+        while room < most
+            && let Ok(Some(frame)) = self.opener.framing().deframe(rest)
+        {
+            // The next record is opened over the type of this one.
+            room += frame.inner_len().saturating_sub(self.type_len());
+            rest = frame.rest();
+        }
+        match room {
+            0 => 0,
+            room if room > most => most,
+            room => room + self.type_len(),
+        }
+    }
+
+    /// Returns how many wire bytes complete the record at the head of the wire, or its header; 0 if it is whole
+    /// or malformed, or if there is plaintext or an end to be read.
+    #[must_use]
+    pub fn wants(&self) -> usize {
+        if self.state != ReceiverState::Open || !self.rest.is_empty() {
+            return 0;
+        }
+        let wire = self.wire.bytes();
+        let len = match self.opener.framing().announced(wire) {
+            Ok(None) => HEADER_LEN,
+            Ok(Some(header)) => HEADER_LEN + header.len,
+            Err(_) => 0,
+        };
+        len.saturating_sub(wire.len())
+    }
+
+    /// Takes the bytes behind the peer's close_notify, which are not TLS. Returns none before the close_notify
+    /// was read.
+    pub fn take_leftover(&mut self) -> Vec<u8> {
+        if !self.is_closed() {
+            return Vec::new();
+        }
+        let leftover = self.wire.bytes()[self.closing_record..].to_vec();
+        self.wire.truncate_by(leftover.len());
+        leftover
     }
 
     /// Takes memory from `pool` for what will be received.
