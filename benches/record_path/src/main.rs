@@ -17,7 +17,9 @@ use std::time::Duration;
 use ktls_core::key::TrafficKey;
 use ktls_core::record::{Framing, RecordPlaintext};
 use ktls_core::rekey::KeyUpdateScanner;
-use ktls_core::session::{KeyUpdatePolicy, SessionRead, SessionReceiver, SessionSettings};
+use ktls_core::session::{
+    KeyUpdatePolicy, SessionRead, SessionReceiver, SessionSettings, UnsentLimit,
+};
 use ktls_core::wire::TLS13;
 use ktls_core::{CryptoInfo, Opener, Sealer};
 
@@ -116,6 +118,7 @@ fn session_read(rounds: u32) {
         provider: &NULL,
         policy: KeyUpdatePolicy::default(),
         stats: Arc::default(),
+        unsent: UnsentLimit::BOUNDED,
     };
     let mut receiver = SessionReceiver::new(info(), Box::new(NullCipher), &settings, &[])
         .expect("the null cipher knows every key");

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::Error;
-use crate::wiped::wipe;
+use crate::wiped_memory::wipe;
 
 /// A queue of bytes in contiguous memory. The memory is reused, and cleared only when it is
 /// allocated.

@@ -19,7 +19,7 @@ pub mod slot;
 pub mod socket;
 pub mod stats;
 pub mod suite;
-mod wiped;
+mod wiped_memory;
 pub mod wire;
 
 pub use crypto_info::{CryptoInfo, Direction};
@@ -28,4 +28,4 @@ pub use fifo::{Fifo, FifoPool};
 pub use key::TrafficSecret;
 pub use quoted::{quoted, shortened};
 pub use record::{Opener, Sealer};
-pub use wiped::{WipedBytes, wipe};
+pub use wiped_memory::{WipedBytes, wipe};

@@ -15,7 +15,7 @@ mod poller;
 pub mod queue;
 mod relay;
 mod session;
-mod spread;
+mod spread_over_threads;
 mod tls_object;
 pub mod wait;
 
@@ -35,7 +35,7 @@ pub use relay::{
     TruncationPolicy,
 };
 pub use session::{ConnectionCounts, DirectionCounts, HandshakeFacts, TakeoverKeys};
-pub use spread::spread;
+pub use spread_over_threads::spread;
 pub use tls_object::{ObjectRead, TlsObject};
 pub use wait::{ProgressDeadline, Wait};
 

@@ -10,9 +10,9 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::NetError;
 
-mod limit;
+mod deadline;
 
-pub use limit::ProgressDeadline;
+pub use deadline::ProgressDeadline;
 
 /// The event that the peer has sent FIN. Empty on systems where poll cannot report it; there a read
 /// does.

@@ -1,7 +1,7 @@
 //! `KtlsSocket`.
 
 pub(crate) mod backend_keyword;
-mod elsewhere;
+mod forwarded_calls;
 mod handle;
 mod options;
 mod receive;

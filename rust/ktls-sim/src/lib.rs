@@ -13,14 +13,14 @@ pub mod model;
 pub mod nic;
 mod oracle;
 pub mod pcap;
-mod planted;
+mod planted_faults;
 mod report;
 mod scenario;
 mod tcp;
 mod world;
 
 pub use oracle::{BrokenInvariant, InvariantViolation, WrongBook};
-pub use planted::{FaultKind, PlantedFault};
+pub use planted_faults::{FaultKind, PlantedFault};
 pub use report::{EventKind, RunEvent, RunReport, RunSummary, SealedBy, WirePacket};
 pub use scenario::{AckNotice, DeviceSettings, LinkSettings, ReportDetail, Scenario, SendingSides};
 pub use world::{run, run_planted, run_traced, run_while, secrets};

@@ -1,9 +1,9 @@
 //! The error type of the crate. errno, alert and blame are functions of it.
 
 mod alert;
+mod classification;
 mod display;
 mod errno;
-mod total;
 
 pub use alert::Alert;
 pub use errno::Errno;

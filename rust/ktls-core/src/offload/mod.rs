@@ -5,17 +5,17 @@
 //! [`KeySlots`]; `ktls-net` has one made of threads, and `ktls-sim` a simulated network card.
 //! Offsets into a stream are 64 bits long and do not wrap.
 
-mod count;
 mod driver;
+mod gauges;
 mod policy;
 mod rx;
 mod tx;
 
-pub use count::{Carrier, OffloadGauges};
 pub use driver::{
     GaugeReading, KeySlots, MachineStep, OffloadDriver, OffloadMachine, RxMachine, SendingStream,
     TxMachine,
 };
+pub use gauges::{Carrier, OffloadGauges};
 pub use policy::{InstallPolicy, RekeyOutcome};
 pub use rx::{KeyDeed, RxOffloadEvent, RxPhase, RxStep, UnreadStream};
 pub use tx::{StreamPosition, TxOffloadEvent, TxPhase, TxStep};

@@ -4,7 +4,7 @@ mod deframe;
 pub(crate) mod group;
 mod open;
 mod parts;
-mod past;
+mod previous_keys;
 mod seal;
 
 pub use crate::wire::WireRecord;

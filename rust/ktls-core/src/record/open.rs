@@ -8,7 +8,7 @@ use crate::aead::Provider;
 use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 use crate::key::{InnerPlaintext, RecSeq, TrafficKey};
-use crate::record::past::PastKeys;
+use crate::record::previous_keys::PastKeys;
 use crate::record::{Framing, WireRecord};
 use crate::rekey::{KeyUpdateScanner, RxRekey, RxRekeyEvent};
 use crate::suite::Cipher;

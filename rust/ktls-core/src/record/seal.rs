@@ -7,7 +7,7 @@ use crate::crypto_info::CryptoInfo;
 use crate::error::Error;
 use crate::key::{RecSeq, TrafficKey};
 use crate::record::group::seal_group;
-use crate::record::past::PastKeys;
+use crate::record::previous_keys::PastKeys;
 use crate::suite::KeyLimits;
 use crate::wire::MAX_PLAINTEXT;
 

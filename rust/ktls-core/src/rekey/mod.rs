@@ -1,12 +1,12 @@
 //! Key updates: a state machine for each direction, and a scanner that finds KeyUpdate messages.
 
-mod rx;
+mod rx_state;
 mod scan;
-mod tx;
+mod tx_state;
 
-pub use rx::{RxRekey, RxRekeyEvent};
+pub use rx_state::{RxRekey, RxRekeyEvent};
 pub use scan::{FoundKeyUpdate, KeyUpdateFault, KeyUpdateScanner};
-pub use tx::{TxRekey, TxRekeyEvent};
+pub use tx_state::{TxRekey, TxRekeyEvent};
 
 /// The `request_update` byte of a KeyUpdate (RFC 8446 §4.6.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

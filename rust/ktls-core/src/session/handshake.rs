@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::rekey::Reply;
-use crate::wiped::WipedBytes;
+use crate::wiped_memory::WipedBytes;
 use crate::wire::{
     CLIENT_HELLO, HELLO_REQUEST, KEY_UPDATE, MESSAGE_HEADER_LEN, NEW_SESSION_TICKET, TLS13,
 };

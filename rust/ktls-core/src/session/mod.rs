@@ -7,16 +7,16 @@
 //! which the driver polls from the receiver and passes on to the sender.
 
 mod handshake;
+mod key_update_schedule;
+mod key_update_storm;
 mod keys;
 mod receive;
-mod schedule;
 mod send;
-mod storm;
 
+pub use key_update_storm::KeyUpdateLimit;
 pub use keys::{FixedKeys, KeySource, SecretChain};
 pub use receive::{SessionEvent, SessionRead, SessionReceiver};
 pub use send::{LastWord, SendEnding, SessionSender};
-pub use storm::KeyUpdateLimit;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -32,7 +32,7 @@
 //! ticket), the plaintext of a refused record is overwritten, and so are type and padding. `rest` wipes
 //! what was taken out of it.
 
-mod control;
+mod key_updates_and_alerts;
 mod open;
 mod pending;
 
@@ -45,10 +45,10 @@ use crate::fifo::Fifo;
 use crate::record::{Framing, GroupSize, Opener};
 use crate::rekey::Reply;
 use crate::session::handshake::HandshakeAssembler;
-use crate::session::storm::StormGuard;
+use crate::session::key_update_storm::StormGuard;
 use crate::session::{KeySource, SessionSettings};
 use crate::stats::Counter;
-use crate::wiped::wipe;
+use crate::wiped_memory::wipe;
 use crate::wire::MAX_PLAINTEXT;
 
 /// Opens what the peer of a session sends, and acts on everything that is not application data.

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::fifo::{Fifo, FifoPool};
 use crate::record::{RecordPlaintext, Sealer};
 use crate::rekey::{Reply, TxRekey, TxRekeyEvent};
-use crate::session::schedule::RekeySchedule;
+use crate::session::key_update_schedule::RekeySchedule;
 use crate::session::{KeySource, SessionSettings, UnsentLimit};
 use crate::stats::Counter;
 use crate::suite::KeyLimits;

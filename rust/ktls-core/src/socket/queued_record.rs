@@ -10,7 +10,7 @@ use crate::fifo::Fifo;
 use crate::key::TrafficKey;
 use crate::socket::SendBuffers;
 use crate::socket::tx::InstalledKey;
-use crate::wiped::WipedBytes;
+use crate::wiped_memory::WipedBytes;
 
 /// A record on its way through a queue.
 pub enum QueuedRecord {

@@ -2,8 +2,8 @@
 
 mod egress;
 mod group;
-mod held;
-mod limit;
+mod key_limit;
+mod waiting_records;
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::fifo::{Fifo, FifoPool};
 use crate::key::TrafficKey;
 use crate::socket::{CallFault, SendBuffers, SocketShared, options};
-use crate::wiped::WipedBytes;
+use crate::wiped_memory::WipedBytes;
 use crate::wire::{ContentType, MAX_PLAINTEXT};
 use egress::Egress;
 use group::GroupSealing;

@@ -5,8 +5,8 @@ use pkcs8::der::asn1::{AnyRef, BitStringRef, ContextSpecific, UintRef};
 use pkcs8::der::{Decode, SliceReader, TagNumber};
 use rustls::pki_types::CertificateDer;
 
+use super::descriptions::{RSA_ENCRYPTION, algorithm_name};
 use super::private_key::{KeyKind, fields_of};
-use super::words::{RSA_ENCRYPTION, algorithm_name};
 use crate::error::HandshakeError;
 
 /// The longest certificate, in bytes, that the verifiers of rustls accept.

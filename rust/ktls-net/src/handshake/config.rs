@@ -20,7 +20,7 @@ use crate::error::system_reason;
 
 use super::error::{OurOffer, internal_failure};
 use super::keylog::KeyLogFile;
-use super::limits::{self, BoundedTickets};
+use super::message_limits::{self, BoundedTickets};
 use super::options::{ClientOptions, IdentityOptions, MinVersion, ServerOptions, TrustedRoots};
 use super::tickets::RatchetedTickets;
 use super::{certificate, pem, private_key};
@@ -56,8 +56,8 @@ impl ServerConfig {
             .map_err(internal_error)?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(identity));
-        limits::check_protocols(&options.alpn)?;
-        limits::check_tickets(options.tickets)?;
+        message_limits::check_protocols(&options.alpn)?;
+        message_limits::check_tickets(options.tickets)?;
         tls.alpn_protocols.clone_from(&options.alpn);
         tls.key_log = key_log(options.keylog.as_deref())?;
         tls.enable_secret_extraction = true;
@@ -96,8 +96,8 @@ impl ClientConfig {
             Some(identity) => builder.with_client_cert_resolver(Arc::new(identity)),
             None => builder.with_no_client_auth(),
         };
-        limits::check_protocols(&options.alpn)?;
-        limits::check_offered_protocols(&options.alpn)?;
+        message_limits::check_protocols(&options.alpn)?;
+        message_limits::check_offered_protocols(&options.alpn)?;
         tls.alpn_protocols.clone_from(&options.alpn);
         tls.key_log = key_log(options.keylog.as_deref())?;
         tls.enable_secret_extraction = true;
@@ -220,7 +220,7 @@ fn identity(
     provider: &CryptoProvider,
 ) -> Result<SingleCertAndKey, HandshakeError> {
     let chain = pem::chain("cert", options.cert)?;
-    limits::check_chain("cert", &chain)?;
+    message_limits::check_chain("cert", &chain)?;
     certificate::check("cert", &chain)?;
     let key = private_key::private_key("key", options.key, options.password)?;
     let signer = provider
@@ -275,7 +275,7 @@ fn client_verifier(
         return Ok(WebPkiClientVerifier::no_client_auth());
     };
     let roots = Arc::new(pem::roots("client_roots", pem)?);
-    let hints_fit = limits::authorities_fit(&roots.subjects());
+    let hints_fit = message_limits::authorities_fit(&roots.subjects());
     let builder = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
     let builder = if hints_fit {
         builder

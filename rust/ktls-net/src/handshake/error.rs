@@ -8,7 +8,7 @@ use rustls::{
 
 use crate::error::HandshakeError;
 
-use super::words::{algorithm_name, certified_name, join_first, variant_in_words};
+use super::descriptions::{algorithm_name, certified_name, join_first, variant_in_words};
 
 impl From<Rustls> for HandshakeError {
     /// Converts an error that the peer did not cause.

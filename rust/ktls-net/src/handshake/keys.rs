@@ -9,7 +9,7 @@ use rustls::kernel::KernelConnection;
 use rustls::server::ServerConnectionData;
 use rustls::{ConnectionTrafficSecrets, ProtocolVersion};
 
-use super::limits::MAX_TICKET;
+use super::message_limits::MAX_TICKET;
 
 /// The source of the next keys of a connection that rustls began and, at a client, its session
 /// store.

@@ -205,7 +205,7 @@ pub(super) fn missing_section(
         ([], _) => String::new(),
         _ => {
             let labels = sections.iter().map(|section| section.label.to_owned());
-            format!("; it has {}", super::words::join_first(labels))
+            format!("; it has {}", super::descriptions::join_first(labels))
         }
     };
     HandshakeError::config(format!("{source} holds no {wanted}{hint}"))

@@ -5,8 +5,8 @@ use pkcs8::der::{Decode, Header, SliceReader, Tag, TagNumber};
 use pkcs8::{EncryptedPrivateKeyInfoRef, ObjectIdentifier, PrivateKeyInfoRef};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 
+use super::descriptions::{EC_PUBLIC_KEY, RSA_ENCRYPTION, oid_name};
 use super::pem::{PemSection, missing_section, sections};
-use super::words::{EC_PUBLIC_KEY, RSA_ENCRYPTION, oid_name};
 use crate::error::HandshakeError;
 
 /// Returns the first private key of `pem`, decrypted with `password` if it is encrypted. `source`

@@ -17,7 +17,7 @@ use crate::device_socket::marks::{DeviceTouch, StreamMarks};
 use crate::device_socket::resync::{RecordPosition, ResyncHead, ResyncState};
 use crate::device_socket::rx_slots::DevicePlace;
 use crate::nic::framed::read_opened;
-use crate::planted::{FaultKind, PlantedMachine};
+use crate::planted_faults::{FaultKind, PlantedMachine};
 
 /// A receiving socket and the state that concerns its device.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use ktls_core::slot::SlotId;
 
 use crate::device::{DeviceConnection, OffloadDevice};
 use crate::device_socket::resync::{RecordPosition, ResyncState};
-use crate::planted::{FaultKind, PlantedStream};
+use crate::planted_faults::{FaultKind, PlantedStream};
 
 /// The state of the direction that concerns its device.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use crate::device::{DeviceConnection, NetdevState, OffloadDevice, SegmentDescrip
 use crate::device_socket::tx_records::{
     SealPath, SharedRecords, StreamSegment, TransmitOutcome, TxTally,
 };
-use crate::planted::{FaultKind, PlantedMachine, PlantedStream};
+use crate::planted_faults::{FaultKind, PlantedMachine, PlantedStream};
 
 /// A sending socket and the state that concerns its device.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use crate::device_socket::{DeviceSocketRx, DeviceSocketTx};
 use crate::faulty_device::FaultyDevice;
 use crate::nic::{NicSize, SimNic};
 use crate::oracle::ByteOracle;
-use crate::planted::{self, PlantedFault};
+use crate::planted_faults::{self, PlantedFault};
 use crate::report::SentSegment;
 use crate::scenario::Scenario;
 use crate::tcp::{CutSegment, TcpReceiver, TcpSender};
@@ -101,7 +101,7 @@ impl Host {
                 connection,
                 &mut *device,
                 &shared.stats,
-                planted::of(fault, Direction::Tx),
+                planted_faults::of(fault, Direction::Tx),
             ),
             rx: DeviceSocketRx::start_with(
                 rx,
@@ -109,7 +109,7 @@ impl Host {
                 connection,
                 &mut *device,
                 &shared.stats,
-                planted::of(fault, Direction::Rx),
+                planted_faults::of(fault, Direction::Rx),
             ),
             ledger,
             shared,

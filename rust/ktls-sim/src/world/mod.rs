@@ -1,8 +1,8 @@
 //! A run: two hosts, the events between them, and virtual time.
 
-mod books;
 mod host;
 mod key;
+mod ledger_check;
 mod link;
 mod receive;
 mod send;
@@ -15,7 +15,7 @@ use ktls_core::stats::Counter;
 
 use crate::device::{NetdevState, TraceLog};
 use crate::oracle::{BrokenInvariant, InvariantViolation};
-use crate::planted::PlantedFault;
+use crate::planted_faults::PlantedFault;
 use crate::report::{EventKind, RunEvent, RunReport, RunSummary, WirePacket};
 use crate::scenario::{ReportDetail, Scenario, SendingSides};
 use host::Host;

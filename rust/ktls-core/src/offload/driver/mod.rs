@@ -30,18 +30,18 @@
 //! implements them over threads and TCP, `ktls-sim` over a simulated network card: its random runs
 //! go through the lines below, and its tests plant faults in each of them.
 
-mod machine;
 mod sending;
+mod state_table;
 
 use std::sync::Arc;
 
-use crate::offload::count::{Carrier, OffloadGauges};
+use crate::offload::gauges::{Carrier, OffloadGauges};
 use crate::offload::policy::InstallPolicy;
 use crate::offload::rx::KeyDeed;
 use crate::stats::Stats;
 
-pub use machine::{GaugeReading, MachineStep, OffloadMachine, RxMachine, TxMachine};
 pub use sending::SendingStream;
+pub use state_table::{GaugeReading, MachineStep, OffloadMachine, RxMachine, TxMachine};
 
 /// The places for keys in a device.
 pub trait KeySlots {

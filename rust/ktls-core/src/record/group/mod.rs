@@ -42,7 +42,7 @@ mod size;
 use std::slice;
 
 use crate::key::InnerPlaintext;
-use crate::wiped::{WipedBytes, wipe};
+use crate::wiped_memory::{WipedBytes, wipe};
 
 pub(crate) use open::GroupOpener;
 pub(crate) use seal::seal_group;

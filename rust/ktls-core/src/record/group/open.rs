@@ -7,7 +7,7 @@ use crate::aead::{InnerJob, Interleaved};
 use crate::key::{RecSeq, TrafficKey};
 use crate::record::group::{GroupSize, OpenedGroup, RecordSpan};
 use crate::record::{Framing, MAX_GROUP, WireRecord};
-use crate::wiped::WipedBytes;
+use crate::wiped_memory::WipedBytes;
 
 /// The key that opens a group, the rules that find its records, and its first sequence number.
 #[derive(Clone, Copy, Debug)]

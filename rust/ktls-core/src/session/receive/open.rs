@@ -8,7 +8,7 @@ use crate::fifo::Fifo;
 use crate::key::InnerPlaintext;
 use crate::record::OpenedData;
 use crate::stats::Counter;
-use crate::wiped::{WipedBytes, wipe};
+use crate::wiped_memory::{WipedBytes, wipe};
 use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
 
 /// What became of the record at the head of the wire.

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use crate::key::InnerPlaintext;
 use crate::socket::rx::SocketRx;
 use crate::socket::rx::open::is_key_update;
-use crate::wiped::WipedBytes;
+use crate::wiped_memory::WipedBytes;
 
 /// The plaintexts of the next records on the wire.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use crate::key::RecSeq;
 use crate::record::MAX_GROUP;
 use crate::record::group::{GroupOpener, GroupRecord, OpenedGroup, RecordSpan};
-use crate::socket::receive::RecordAdmission;
+use crate::socket::recv_call::RecordAdmission;
 use crate::socket::rx::open::{count_retry, end, is_key_update, next_step};
 use crate::socket::rx::{ReceiveStep, RxListRecord, SocketRx};
 use crate::socket::{CallFault, ReceiveBuffers, ReceiveCall, SocketShared};

@@ -43,9 +43,9 @@
 //! dropped.
 
 mod ahead;
+mod device_decrypted;
 mod group;
 mod open;
-mod opener;
 mod parser;
 mod splice;
 
@@ -59,12 +59,12 @@ use crate::key::TrafficKey;
 use crate::record::{Framing, GroupSize};
 use crate::rekey::{RxRekey, RxRekeyEvent};
 use crate::socket::{CallFault, ReceiveBuffers, ReceiveCall, RecordAdmission, SocketShared};
-use crate::wiped::{WipedBytes, wipe};
+use crate::wiped_memory::{WipedBytes, wipe};
 use ahead::OpenedAhead;
 use parser::StreamParser;
 
 pub use ahead::OpenAheadOutcome;
-pub use opener::RecordOpener;
+pub use device_decrypted::RecordOpener;
 
 /// The receiving direction of a socket: wire bytes in, plaintext out. It pauses at a KeyUpdate.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::socket::{
     BehindPlaintext, CallFault, ReceiveBuffers, ReceiveCall, RecordAdmission, SocketShared,
 };
 use crate::stats::Counter;
-use crate::wiped::{WipedBytes, wipe};
+use crate::wiped_memory::{WipedBytes, wipe};
 use crate::wire::{ContentType, KEY_UPDATE, TLS13};
 
 impl SocketRx {

@@ -1,7 +1,7 @@
 //! The tables of the two directions behind one trait, which the driver uses.
 
 use crate::crypto_info::Direction;
-use crate::offload::count::Carrier;
+use crate::offload::gauges::Carrier;
 use crate::offload::policy::{InstallPolicy, RekeyOutcome};
 use crate::offload::rx::{KeyDeed, RxOffloadEvent, RxPhase};
 use crate::offload::tx::{TxOffloadEvent, TxPhase};
