@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from benches import identity
-from benches.bench import SECONDS, Bench, BenchCase, TableColumn, TimeBudget
+from benches.bench import SECONDS, Bench, BenchCase, CaseRole, TableColumn, TimeBudget
 from benches.loops.load import LoadingClient, LoopServer, on_another_core
 from benches.loops.ways import ASYNCIO, WAYS
 
@@ -56,6 +56,7 @@ class LoadedServer:
 
     def __init__(self, plan: LoadPlan) -> None:
         self._count, self._seconds, self._cpu = plan.count, 0.0, 0.0
+        self._taken_over = int(WAYS[plan.way].role is CaseRole.OURS)
         with ExitStack() as ends:
             folder = Path(ends.enter_context(tempfile.TemporaryDirectory()))
             identity.write(folder)
@@ -77,8 +78,9 @@ class LoadedServer:
             self._cpu = self._server.cpu_seconds() - cpu
 
     def check(self) -> None:
-        """Make a request, whose answer has to be correct after the load."""
+        """Make a request, whose answer has to be correct, and see who carries the records."""
         self._client.check()
+        assert self._server.taken_over() == self._taken_over, "the wrong records were measured"
 
     def now(self) -> float:
         """Return the sum of the seconds of all rounds."""

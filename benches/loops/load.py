@@ -50,6 +50,15 @@ class LoopServer:
         """Return the CPU time of the process, including all threads, in nanoseconds' precision."""
         return time.clock_gettime(~self._process.pid << 3 | PROCESS_CLOCK)
 
+    def taken_over(self) -> int:
+        """Return the number of connections that the engine of ``ktls_fast`` carries."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write("?\n")
+        stdin.flush()
+        return int(stdout.readline())
+
     def close(self) -> None:
         """End the process."""
         self._process.kill()

@@ -1,6 +1,7 @@
 """A server in its own process: ``python -m benches.loops.server WAY KIND SIZE FOLDER``.
 
-It prints its port, and serves until its standard input ends.
+It prints its port, and serves until its standard input ends. For each line of the input, it prints
+how many connections the engine of ``ktls_fast`` has taken over.
 """
 
 from __future__ import annotations
@@ -99,7 +100,18 @@ def _port(server: asyncio.Server) -> int:
 async def _serve(way: str, kind: str, size: int, folder: Path) -> None:
     port = await KINDS[kind](WAYS[way].server_context(folder), size)
     print(port, flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    await asyncio.get_running_loop().run_in_executor(None, _answer_questions)
+
+
+def _answer_questions() -> None:
+    for _ in sys.stdin:
+        print(_taken_over(), flush=True)
+
+
+def _taken_over() -> int:
+    """Return the number of connections that OpenSSL has handed over in this process."""
+    module = sys.modules.get("ktls_fast._handover.take_over")
+    return module.hand_over_stat()["taken over"] if module else 0
 
 
 def main() -> None:
