@@ -16,8 +16,10 @@ class SelectedTests:
     module: str
     parts: tuple[str, ...] = ()
     """Only tests with one of these in their names are run; all of them if it is empty."""
+    quick_parts: tuple[str, ...] | None = None
+    """The parts outside of CI, if they are fewer; nothing is run if it is empty."""
     through_engine: int = 0
-    """How many of the tests have to use the engine at least."""
+    """How many of the tests have to use the engine at least, in CI."""
 
     @property
     def name(self) -> str:
@@ -26,17 +28,28 @@ class SelectedTests:
 
 
 SELECTED: Final = (
-    SelectedTests("ssl", "test.test_ssl"),
-    *(
-        row
-        for door in ("ssl", "asyncio")
-        for row in (
-            SelectedTests(door, "test.test_asyncio.test_ssl"),
-            SelectedTests(door, "test.test_asyncio.test_sslproto"),
-            SelectedTests(door, "test.test_asyncio.test_streams", BY_NAME),
-            SelectedTests(door, "test.test_asyncio.test_events", BY_NAME),
-            SelectedTests(door, "test.test_asyncio.test_sendfile", BY_NAME),
-            SelectedTests(door, "test.test_asyncio.test_buffered_proto"),
-        )
+    SelectedTests(
+        "ssl",
+        "test.test_ssl",
+        quick_parts=(
+            "SSLObjectTests",
+            "SimpleBackgroundTests",
+            "TestPreHandshakeClose",
+            "ThreadedTests.test_nonblocking",
+            "ThreadedTests.test_re",
+            "ThreadedTests.test_s",
+        ),
     ),
+    SelectedTests("ssl", "test.test_asyncio.test_ssl", quick_parts=()),
+    SelectedTests("ssl", "test.test_asyncio.test_sslproto"),
+    SelectedTests("ssl", "test.test_asyncio.test_streams", BY_NAME),
+    SelectedTests("ssl", "test.test_asyncio.test_events", BY_NAME, quick_parts=()),
+    SelectedTests("ssl", "test.test_asyncio.test_sendfile", BY_NAME, quick_parts=()),
+    SelectedTests("ssl", "test.test_asyncio.test_buffered_proto"),
+    SelectedTests("asyncio", "test.test_asyncio.test_ssl"),
+    SelectedTests("asyncio", "test.test_asyncio.test_sslproto"),
+    SelectedTests("asyncio", "test.test_asyncio.test_streams", BY_NAME),
+    SelectedTests("asyncio", "test.test_asyncio.test_events", BY_NAME),
+    SelectedTests("asyncio", "test.test_asyncio.test_sendfile", BY_NAME),
+    SelectedTests("asyncio", "test.test_asyncio.test_buffered_proto"),
 )
