@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.cpython import runs
+from tests.cpython import doors, runs
 from tests.cpython.plan import Outcome
 
 if TYPE_CHECKING:
@@ -63,9 +63,13 @@ def judge(
     return Verdict(len(passed), engine, [it for it in known if it in missed], excluded, wrong)
 
 
-def with_stdlib(tests: Sequence[str]) -> Outcomes:
-    """Run tests with the standard library."""
-    return runs.run("stdlib", [test for test in tests if " " not in test])
+def rerun_without(door: str) -> Callable[[Sequence[str]], Outcomes]:
+    """Return a function that runs tests as they are run without a front door."""
+
+    def rerun(tests: Sequence[str]) -> Outcomes:
+        return runs.run(doors.BASELINES[door], [test for test in tests if " " not in test])
+
+    return rerun
 
 
 def _same(ours: TestOutcome, theirs: TestOutcome | None) -> bool:

@@ -128,9 +128,28 @@ def _add_private_names(transport: Any) -> None:
     transport._test__append_write_backlog = transport.write
 
 
-def _replace_loops(loop: type[asyncio.AbstractEventLoop]) -> None:
+def _uvloop() -> None:
+    """Make asyncio's names of its selector loop create loops of uvloop."""
+    _replace_loops(import_module("uvloop").Loop)
+    _close_any_loop()
+
+
+def _asyncio_on_uvloop() -> None:
+    """Make asyncio's names of its selector loop create loops of uvloop with our transports."""
+    _asyncio()
+    _replace_loops(import_module("ktls_fast.asyncio").new_uvloop)
+    _close_any_loop()
+
+
+def _close_any_loop() -> None:
+    """Let the tests close a loop without private names of the standard library's loops."""
+    case: Any = import_module("test.test_asyncio.utils").TestCase
+    case.close_loop = staticmethod(lambda loop: loop.close())
+
+
+def _replace_loops(loop: Callable[..., asyncio.AbstractEventLoop]) -> None:
     unix: Any = import_module("asyncio.unix_events")
-    unix._UnixDefaultEventLoopPolicy._loop_factory = loop
+    unix._UnixDefaultEventLoopPolicy._loop_factory = staticmethod(loop)
     for name in ("SelectorEventLoop", "EventLoop"):
         if hasattr(asyncio, name):
             setattr(asyncio, name, loop)
@@ -138,10 +157,19 @@ def _replace_loops(loop: type[asyncio.AbstractEventLoop]) -> None:
 
 ENGINES: Final = tuple(name for name in ("Connection", "TLSObject") if hasattr(ktls_fast, name))
 """The classes that take over a connection by its secrets."""
-DOORS: Final[dict[str, Callable[[], None]]] = {"stdlib": _stdlib, "ssl": _ssl, "asyncio": _asyncio}
+DOORS: Final[dict[str, Callable[[], None]]] = {
+    "stdlib": _stdlib,
+    "ssl": _ssl,
+    "asyncio": _asyncio,
+    "uvloop": _uvloop,
+    "asyncio on uvloop": _asyncio_on_uvloop,
+}
+BASELINES: Final = {"ssl": "stdlib", "asyncio": "stdlib", "asyncio on uvloop": "uvloop"}
+"""The door without this package with which the outcomes of each front door are compared."""
 NEEDED: Final = {
     "stdlib": ("test.test_ssl", "test.test_asyncio"),
     "ssl": ("test.test_ssl", "ktls_fast.ssl"),
     "asyncio": ("test.test_asyncio", "ktls_fast.asyncio", "ktls_fast.ssl"),
+    "asyncio on uvloop": ("test.test_asyncio", "ktls_fast.asyncio", "ktls_fast.ssl", "uvloop"),
 }
 """The modules that each front door and its tests need."""

@@ -52,4 +52,7 @@ SELECTED: Final = (
     SelectedTests("asyncio", "test.test_asyncio.test_events", BY_NAME),
     SelectedTests("asyncio", "test.test_asyncio.test_sendfile", BY_NAME),
     SelectedTests("asyncio", "test.test_asyncio.test_buffered_proto"),
+    SelectedTests("asyncio on uvloop", "test.test_asyncio.test_ssl", quick_parts=()),
+    SelectedTests("asyncio on uvloop", "test.test_asyncio.test_sslproto", quick_parts=()),
+    SelectedTests("asyncio on uvloop", "test.test_asyncio.test_streams", BY_NAME),
 )
