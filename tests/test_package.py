@@ -19,7 +19,7 @@ from ktls_fast import _core
 KEY_UPDATES = [ktls_fast.key_update_message(request=request) for request in (False, True)]
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(ktls_fast.__file__).parent
-PUBLIC_MODULES = {"asyncio", "constants", "errors", "selectors", "simulate"}
+PUBLIC_MODULES = {"anyio", "asyncio", "constants", "errors", "selectors", "simulate"}
 
 PUBLIC_NAMES = {
     *("Sealer", "Opener", "SealedBatch", "OpenedBatch", "TrafficSecret", "CryptoInfo", "Suite"),
