@@ -6,15 +6,15 @@ use crate::crypto_info::Direction;
 use crate::offload::policy::RekeyOutcome;
 use crate::stats::{Counter, Stats};
 
-/// What carries a direction.
+/// What seals or opens the records of a direction.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Carrier {
-    /// Not keyed yet, or closed.
+    /// Nothing: the direction has no key yet, or is closed.
     #[default]
     Nothing,
     /// The record layer.
     Software,
-    /// A device, also while a key update is under way.
+    /// A device. A direction remains counted as the device's during a key update.
     Device,
 }
 
@@ -29,7 +29,7 @@ impl Carrier {
         }
     }
 
-    /// The total that the first key counts in.
+    /// Returns the counter that the first key of a direction increments.
     const fn total(self, direction: Direction) -> Option<Counter> {
         match (self, direction) {
             (Self::Nothing, _) => None,
@@ -41,7 +41,7 @@ impl Carrier {
     }
 }
 
-/// Counts what carries a direction and whether a key update of it is under way.
+/// Keeps the gauges of one direction: its carrier, and whether a key update is in progress.
 #[derive(Debug)]
 pub struct OffloadGauges {
     direction: Direction,
@@ -51,7 +51,7 @@ pub struct OffloadGauges {
 }
 
 impl OffloadGauges {
-    /// Nothing counted yet.
+    /// Makes gauges that count nothing until [`OffloadGauges::start`].
     #[must_use]
     pub const fn new(direction: Direction, stats: Arc<Stats>) -> Self {
         Self {
@@ -62,13 +62,13 @@ impl OffloadGauges {
         }
     }
 
-    /// What carries the direction.
+    /// Returns the carrier of the direction.
     #[must_use]
     pub const fn carrier(&self) -> Carrier {
         self.carrier
     }
 
-    /// The first key.
+    /// Counts the first key of the direction, which `carrier` uses.
     pub fn start(&mut self, carrier: Carrier) {
         if let Some(total) = carrier.total(self.direction) {
             self.stats.add(total);
@@ -76,7 +76,7 @@ impl OffloadGauges {
         self.show(carrier, false);
     }
 
-    /// What the gauges say from now on.
+    /// Moves the gauges to `carrier` and to whether a key update is in progress.
     pub fn show(&mut self, carrier: Carrier, rekeying: bool) {
         if carrier != self.carrier {
             if let Some(old) = self.carrier.gauge(self.direction) {
@@ -101,7 +101,7 @@ impl OffloadGauges {
         }
     }
 
-    /// What became of a key update.
+    /// Counts the outcome of a key update; nothing for `None`.
     pub fn count(&self, outcome: Option<RekeyOutcome>) {
         let counter = match (self.direction, outcome) {
             (_, None) => return,

@@ -1,9 +1,9 @@
 //! Key updates while a device does the cryptography (`docs/offload.md`).
 //!
-//! [`TxPhase`] and [`RxPhase`] hold every rule of a rekey, as pure state machines. [`OffloadDriver`] acts on
-//! them: it is the one place where a key reaches a device. A device is anything that implements
-//! [`KeySlots`]; `ktls-net` has one made of threads, and `ktls-sim` a simulated network card.
-//! Offsets into a stream are 64 bits long and do not wrap.
+//! [`TxPhase`] and [`RxPhase`] are pure state machines that hold every rule of a rekey.
+//! [`OffloadDriver`] acts on them; keys reach a device only through it. A device is anything that
+//! implements [`KeySlots`]: `ktls-net` has one made of threads, and `ktls-sim` a simulated network
+//! card. Offsets into a stream are 64 bits long and do not wrap.
 
 mod driver;
 mod gauges;

@@ -1,6 +1,6 @@
-//! The two ways to rekey under offload, and one that is wrong.
+//! The two ways to rekey under offload, and a wrong one for tests.
 
-/// Who decides when a device gets the next key.
+/// The rules for when a device gets the next key.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum InstallPolicy {
     /// The cover letter of the kernel's rekey patches (R-RX-1 to R-RX-3, R-TX-1 to R-TX-8).
@@ -8,22 +8,22 @@ pub enum InstallPolicy {
     CoverLetter,
     /// The later proposal (V-RX-1 to V-RX-8, V-TX-1 to V-TX-10).
     V17,
-    /// Puts the next key into the device at `setsockopt`, whatever is unacknowledged: breaks the stream.
-    /// The proof has to catch it.
+    /// Puts the next key into the device at `setsockopt`, even if data is unacknowledged. This
+    /// corrupts the stream; the tests must detect it.
     Naive,
 }
 
 impl InstallPolicy {
-    /// All of them.
+    /// Every policy.
     pub const ALL: [Self; 3] = [Self::CoverLetter, Self::V17, Self::Naive];
 
-    /// The policy of this name.
+    /// Returns the policy with this name, or `None` if there is none.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|policy| policy.name() == name)
     }
 
-    /// The name that scenarios and reports use.
+    /// Returns the name that scenarios and reports use.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -33,8 +33,8 @@ impl InstallPolicy {
         }
     }
 
-    /// True when `TLS_TX` seals the open record under the old key first (V-TX-2); otherwise it goes under
-    /// the new one (K-24).
+    /// Returns `true` if `TLS_TX` first seals the open record under the old key (V-TX-2). Otherwise
+    /// the record is sealed under the new key (K-24).
     #[must_use]
     pub const fn flushes_open_record(self) -> bool {
         matches!(self, Self::V17)
@@ -47,13 +47,13 @@ impl std::fmt::Display for InstallPolicy {
     }
 }
 
-/// What became of one key update of a direction. Each has exactly one outcome.
+/// The outcome of a key update of one direction. Every key update has exactly one.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum RekeyOutcome {
-    /// The device has the key, or never had to, or a newer key took its place.
+    /// The device has the key; or the direction does not use a device; or a newer key replaced it.
     Ok,
-    /// The device did not take it: the direction is in software.
+    /// The device refused the key: the direction is in software.
     Fallback,
-    /// The connection was closed first.
+    /// The connection was closed before the key update was complete.
     Aborted,
 }

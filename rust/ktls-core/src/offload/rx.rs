@@ -1,10 +1,12 @@
-//! The receiving direction's key update under offload: all of its states and rules.
+//! The states and rules of key updates in the receiving direction under offload.
 
 use crate::offload::policy::{InstallPolicy, RekeyOutcome};
 
-/// Where a receiving direction stands between device and software.
+/// The phase of a receiving direction: whether the device or software opens its records, and how
+/// far a key update has come.
 ///
-/// By the cover letter, where the device is asked at every `TLS_RX` (R-RX-2, R-RX-3):
+/// Under [`InstallPolicy::CoverLetter`] every `TLS_RX` installs the key in the device (R-RX-2,
+/// R-RX-3):
 ///
 /// | state      | `KeyUpdateRead` | `Key`      | `Installed` | `Refused`  | `Close`  |
 /// |------------|-----------------|------------|-------------|------------|----------|
@@ -12,97 +14,110 @@ use crate::offload::policy::{InstallPolicy, RekeyOutcome};
 /// | Offloaded  | –               | Installing | –           | –          | Closed   |
 /// | Installing | –               | –          | Offloaded ✓ | Software ✗ | Closed ⊘ |
 ///
-/// By V17, where the device loses its key at the KeyUpdate and gets the next one behind everything that
-/// it can have touched (V-RX-1 to V-RX-6). "empty" is a receive queue without unread bytes:
+/// Under [`InstallPolicy::V17`] the key is deleted from the device at the KeyUpdate. The next one
+/// is installed once everything that the device can have touched is read (V-RX-1 to V-RX-6).
+/// "empty" means a receive queue without unread bytes:
 ///
-/// | state      | `KeyUpdateRead` | `Key`, empty | `Key`      | `Touched` | `Untouched`                | `Installed` | `Refused` | `Close`  |
-/// |------------|-----------------|--------------|------------|-----------|----------------------------|-------------|-----------|----------|
-/// | Software   | –               | Software ✓   | Software ✓ | –         | –                          | –           | –         | Closed   |
-/// | Offloaded  | Deleted, delete | Installing   | Draining   | –         | –                          | –           | –         | Closed   |
-/// | Deleted    | –               | Installing   | Draining   | –         | –                          | –           | –         | Closed   |
-/// | Draining   | –               | Installing ✓ | Draining ✓ | Draining, farther | Installing behind the boundary | –  | –         | Closed ⊘ |
-/// | Installing | –               | –            | –          | –         | –                          | Offloaded ✓ | Failed ✗  | Closed ⊘ |
-/// | Failed     | –               | Installing   | Draining   | –         | –                          | –           | –         | Closed   |
+/// | state      | `KeyUpdateRead` | `Key`, empty | `Key`      |
+/// |------------|-----------------|--------------|------------|
+/// | Software   | –               | Software ✓   | Software ✓ |
+/// | Offloaded  | Deleted, delete | Installing   | Draining   |
+/// | Deleted    | –               | Installing   | Draining   |
+/// | Draining   | –               | Installing ✓ | Draining ✓ |
+/// | Installing | –               | –            | –          |
+/// | Failed     | –               | Installing   | Draining   |
 ///
-/// ✓ ✗ ⊘ are the [`RekeyOutcome`] Ok, Fallback, Aborted of one key update; – is no change.
+/// | state      | `Touched` | `Untouched` | `Installed` | `Refused` | `Close`  |
+/// |------------|-----------|-------------|-------------|-----------|----------|
+/// | Software   | –         | –           | –           | –         | Closed   |
+/// | Offloaded  | –         | –           | –           | –         | Closed   |
+/// | Deleted    | –         | –           | –           | –         | Closed   |
+/// | Draining   | Draining  | Installing  | –           | –         | Closed ⊘ |
+/// | Installing | –         | –           | Offloaded ✓ | Failed ✗  | Closed ⊘ |
+/// | Failed     | –         | –           | –           | –         | Closed   |
+///
+/// ✓, ✗ and ⊘ mark a key update that ends with the [`RekeyOutcome`] `Ok`, `Fallback` or `Aborted`;
+/// "–" means no change. `Touched` moves the boundary of Draining forward; `Untouched` installs the
+/// key if the record starts at the boundary or behind it. Nothing leaves Closed.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum RxPhase {
     /// Records are opened in software.
     #[default]
     Software,
-    /// The device opens, with the newest key.
+    /// The device opens records, under the newest key.
     Offloaded,
-    /// A KeyUpdate was read: the device has no key until the next one is known.
+    /// A KeyUpdate was read: the device has no key, and the next one is not known yet.
     Deleted,
-    /// The next key is known; the device gets it behind `boundary` (V-RX-5).
+    /// The next key is known. The device gets it at the first untouched record that starts at
+    /// `boundary` or behind it (V-RX-5).
     Draining {
-        /// What lies below may have been touched under a past key.
+        /// The offset below which the device may have touched bytes under a past key.
         boundary: u64,
     },
-    /// The device is asked to take the newest key.
+    /// The device is about to accept or refuse the newest key.
     Installing,
-    /// The device refused: software until a key comes.
+    /// The device refused the key: software opens records until the next key is installed.
     Failed,
-    /// Nothing will be received.
+    /// The connection is closed.
     Closed,
 }
 
-/// What happens to a receiving direction.
+/// An event of a receiving direction.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum RxOffloadEvent {
     /// A KeyUpdate was opened.
     KeyUpdateRead,
-    /// `TLS_RX` with the next key.
+    /// `TLS_RX` was called with the next key.
     Key(UnreadStream),
-    /// A record ends at this offset that the device has touched.
+    /// The next record was touched by the device.
     Touched {
         /// The offset behind the record.
         end: u64,
     },
-    /// A record starts at this offset that the device has not touched.
+    /// The next record was not touched by the device.
     Untouched {
         /// The offset of its first byte.
         start: u64,
     },
-    /// The device has the newest key.
+    /// The device accepted the newest key.
     Installed,
-    /// The device refused it.
+    /// The device refused the newest key.
     Refused,
     /// The connection is closed.
     Close,
 }
 
-/// What of the stream is here and not read.
+/// The part of the stream that was received and not read.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct UnreadStream {
     /// The offset of the next record to open (`copied_seq`, V-RX-7).
     pub head: u64,
-    /// The offset behind the last byte that has come, out of order or not (V-RX-2).
+    /// The offset behind the last byte that was received, in order or out of order (V-RX-2).
     pub received: u64,
 }
 
-/// The state after an event and what is to be done.
+/// The phase after an event, and what the event requires.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RxStep {
-    /// The state after.
+    /// The phase after the event.
     pub phase: RxPhase,
-    /// What the device is asked.
+    /// The request to the device, if there is one.
     pub deed: Option<KeyDeed>,
-    /// What became of a key update.
+    /// The outcome of a key update, if one has ended.
     pub outcome: Option<RekeyOutcome>,
 }
 
-/// What a device is asked.
+/// A request to a device about its key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeyDeed {
     /// Delete the key.
     Delete,
-    /// Delete the key if there is one, and take the newest.
+    /// Delete the key if there is one, and install the newest.
     Install,
 }
 
 impl RxPhase {
-    /// The state after `event`.
+    /// Returns the phase after `event`, and what the event requires.
     #[must_use]
     pub fn on(self, policy: InstallPolicy, event: RxOffloadEvent) -> RxStep {
         match (self, event) {
@@ -151,19 +166,20 @@ impl RxPhase {
         }
     }
 
-    /// True while a key update has no outcome yet (`TlsCurrRxRekey`).
+    /// Returns `true` while a key update is in progress (`TlsCurrRxRekey`).
     #[must_use]
     pub const fn is_rekeying(self) -> bool {
         matches!(self, Self::Draining { .. } | Self::Installing)
     }
 
-    /// True while the direction counts as the device's (`TlsCurrRxDevice`), given whether it did before.
+    /// Returns `true` if the direction is counted in `TlsCurrRxDevice`. `before` is whether it was
+    /// counted there until now.
     #[must_use]
     pub const fn counts_as_device(self, before: bool) -> bool {
         match self {
             Self::Offloaded => true,
             Self::Software | Self::Failed => false,
-            // A change shows when it is done.
+            // The gauge changes only when the key update is complete.
             Self::Deleted | Self::Draining { .. } | Self::Installing | Self::Closed => before,
         }
     }
@@ -180,7 +196,7 @@ impl RxStep {
         self
     }
 
-    /// An install deletes anyway.
+    /// Adds `deed` unless there is one already: an install includes the deletion.
     const fn asking_also(self, deed: KeyDeed) -> Self {
         match self.deed {
             Some(_) => self,
@@ -201,7 +217,8 @@ const fn install() -> RxStep {
     to(RxPhase::Installing).asking(KeyDeed::Install)
 }
 
-/// V-RX-3, V-RX-4.
+/// Installs the key if the receive queue is empty (V-RX-3). Otherwise waits for its end, or for
+/// `past` if that is farther (V-RX-4).
 const fn drain(past: u64, queue: UnreadStream) -> RxStep {
     if queue.received <= queue.head {
         return install();
@@ -214,6 +231,7 @@ const fn drain(past: u64, queue: UnreadStream) -> RxStep {
     to(RxPhase::Draining { boundary })
 }
 
+/// Falls back to software, where the next key starts again from Failed under V17.
 const fn failed(policy: InstallPolicy) -> RxStep {
     match policy {
         InstallPolicy::V17 => to(RxPhase::Failed),

@@ -1,74 +1,96 @@
-//! The sending direction's key update under offload: all of its states and rules.
+//! The states and rules of key updates in the sending direction under offload.
 
 use crate::offload::policy::{InstallPolicy, RekeyOutcome};
 
-/// Where a sending direction stands between device and software.
+/// The phase of a sending direction: whether the device or software seals its records, and how far
+/// a key update has come.
 ///
-/// `write` is the stream offset behind the last record, `acked` what the peer has acknowledged, "idle"
-/// is `acked == write` with no open record.
+/// `write` is the stream offset behind the last record, and `acked` the offset up to which the peer
+/// has acknowledged the stream. "idle" means that `acked == write` and no record is open.
 ///
-/// | state     | `Key`, idle | `Key`, not idle   | `Acked`      | `Send`     | `Installed` | `Refused` | `Close`  |
-/// |-----------|-------------|-------------------|--------------|------------|-------------|-----------|----------|
-/// | Software  | Software ✓  | Software ✓        | –            | –          | –           | –         | Closed   |
-/// | Offloaded | Installing  | Pending, or Ready | –            | –          | –           | –         | Closed   |
-/// | Pending   | Installing ✓ | Pending ✓, or Ready ✓ | Ready at the boundary | – | –      | –         | Closed ⊘ |
-/// | Ready     | Installing ✓ | Pending ✓, or Ready ✓ | –        | Installing | –           | –         | Closed ⊘ |
-/// | Installing | –          | –                 | –            | –          | Offloaded ✓ | Software ✗, or Failed ✗ | Closed ⊘ |
-/// | Failed    | Ready       | Ready             | –            | –          | –           | –         | Closed   |
-/// | Closed    | –           | –                 | –            | –          | –           | –         | –        |
+/// | state      | `Key`, idle  | `Key`, not idle       | `Acked`               | `Send`     |
+/// |------------|--------------|-----------------------|-----------------------|------------|
+/// | Software   | Software ✓   | Software ✓            | –                     | –          |
+/// | Offloaded  | Installing   | Pending, or Ready     | –                     | –          |
+/// | Pending    | Installing ✓ | Pending ✓, or Ready ✓ | Ready at the boundary | –          |
+/// | Ready      | Installing ✓ | Pending ✓, or Ready ✓ | –                     | Installing |
+/// | Installing | –            | –                     | –                     | –          |
+/// | Failed     | Ready        | Ready                 | –                     | –          |
 ///
-/// ✓ ✗ ⊘ are the [`RekeyOutcome`] Ok, Fallback, Aborted of one key update; – is no change. Entering Installing
-/// asks for the install. Where a key comes and nothing is unacknowledged but a record is open, Ready waits for
-/// the next send, which closes that record (R-TX-7). The cover letter moves the boundary with every key
-/// (R-TX-6); V17 leaves it where the device's records end (V-TX-3), stays Ready, and is the one that has Failed, out of
-/// which a key leads again (V-TX-6). Naive goes to Installing at every key.
+/// | state      | `Installed` | `Refused`               | `Close`  |
+/// |------------|-------------|-------------------------|----------|
+/// | Software   | –           | –                       | Closed   |
+/// | Offloaded  | –           | –                       | Closed   |
+/// | Pending    | –           | –                       | Closed ⊘ |
+/// | Ready      | –           | –                       | Closed ⊘ |
+/// | Installing | Offloaded ✓ | Software ✗, or Failed ✗ | Closed ⊘ |
+/// | Failed     | –           | –                       | Closed   |
+///
+/// Nothing leaves Closed.
+///
+/// ✓, ✗ and ⊘ mark a key update that ends with the [`RekeyOutcome`] `Ok`, `Fallback` or `Aborted`;
+/// "–" means no change. A step into Installing asks the device to install the newest key.
+///
+/// If a key arrives while everything is acknowledged but a record is open, the phase becomes Ready.
+/// The next send closes that record and installs the key (R-TX-7).
+///
+/// The policies differ in these steps:
+///
+/// - [`InstallPolicy::CoverLetter`] moves the boundary with every key (R-TX-6).
+/// - [`InstallPolicy::V17`] keeps the boundary where the device's records end (V-TX-3), and a key
+///   in Ready does not leave Ready (V-TX-7). Only this policy has Failed, which the next key leaves
+///   (V-TX-6).
+/// - [`InstallPolicy::Naive`] goes to Installing at every key.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum TxPhase {
-    /// Records are sealed in software, for good.
+    /// Software seals records until the connection is closed.
     #[default]
     Software,
-    /// The device seals, with the newest key.
+    /// The device seals records, under the newest key.
     Offloaded,
-    /// The newest key seals in software until everything below `boundary` is acknowledged (R-TX-1, R-TX-3).
+    /// Software seals records under the newest key until everything below `boundary` is
+    /// acknowledged (R-TX-1, R-TX-3).
     Pending {
         /// The offset behind the last record of a past key.
         boundary: u64,
     },
-    /// All that past keys sealed is acknowledged: the next send installs (R-TX-6, V-TX-4, V-TX-5).
+    /// Everything that past keys sealed is acknowledged: the next send installs the newest key
+    /// (R-TX-6, V-TX-4, V-TX-5).
     Ready,
-    /// The device is asked to take the newest key, and none that came before it (R-TX-5).
+    /// The device is about to accept or refuse the newest key. Keys before it are never offered
+    /// (R-TX-5).
     Installing,
-    /// The device refused: software until a key comes.
+    /// The device refused the key: software seals records until the next key is installed.
     Failed,
-    /// Nothing will be sent.
+    /// The connection is closed.
     Closed,
 }
 
-/// What happens to a sending direction.
+/// An event of a sending direction.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum TxOffloadEvent {
-    /// `TLS_TX` with the next key.
+    /// `TLS_TX` was called with the next key.
     Key(StreamPosition),
     /// The peer has acknowledged everything below this offset.
     Acked(u64),
     /// A sendmsg begins.
     Send,
-    /// The device has the newest key.
+    /// The device accepted the newest key.
     Installed,
-    /// The device refused it.
+    /// The device refused the newest key.
     Refused,
     /// The connection is closed.
     Close,
 }
 
-/// Where the stream stands.
+/// How far a sending stream was written and acknowledged.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct StreamPosition {
     /// The offset behind the last record.
     pub write: u64,
-    /// The offset up to which the peer has acknowledged.
+    /// The offset up to which the peer has acknowledged the stream.
     pub acked: u64,
-    /// Plaintext bytes of the open record.
+    /// The plaintext bytes of the open record; 0 if there is none.
     pub open: usize,
 }
 
@@ -78,19 +100,19 @@ impl StreamPosition {
     }
 }
 
-/// The state after an event and what is to be done.
+/// The phase after an event, and what the event requires.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TxStep {
-    /// The state after.
+    /// The phase after the event.
     pub phase: TxPhase,
-    /// Close and push the open record, then give the newest key to the device.
+    /// Whether to close and push the open record and then install the newest key in the device.
     pub install: bool,
-    /// What became of a key update.
+    /// The outcome of a key update, if one has ended.
     pub outcome: Option<RekeyOutcome>,
 }
 
 impl TxPhase {
-    /// The state after `event`.
+    /// Returns the phase after `event`, and what the event requires.
     #[must_use]
     pub fn on(self, policy: InstallPolicy, event: TxOffloadEvent) -> TxStep {
         match (self, event) {
@@ -128,19 +150,20 @@ impl TxPhase {
         }
     }
 
-    /// True while new records are framed for the device.
+    /// Returns `true` if the device seals new records.
     #[must_use]
     pub const fn on_device(self) -> bool {
         matches!(self, Self::Offloaded)
     }
 
-    /// True while a key update has no outcome yet (`TlsCurrTxRekey`).
+    /// Returns `true` while a key update is in progress (`TlsCurrTxRekey`).
     #[must_use]
     pub const fn is_rekeying(self) -> bool {
         matches!(self, Self::Pending { .. } | Self::Ready | Self::Installing)
     }
 
-    /// True while the direction counts as the device's (`TlsCurrTxDevice`).
+    /// Returns `true` if the direction is counted in `TlsCurrTxDevice`. It remains counted there
+    /// during a key update.
     #[must_use]
     pub const fn counts_as_device(self) -> bool {
         matches!(self, Self::Offloaded) || self.is_rekeying()
@@ -149,7 +172,7 @@ impl TxPhase {
     fn rekey(self, policy: InstallPolicy, line: StreamPosition) -> TxStep {
         let boundary = match (policy, self) {
             (InstallPolicy::V17, Self::Pending { boundary }) => boundary,
-            // The device's records are acknowledged: the key is all that changes (V-TX-7).
+            // The device's records are acknowledged already: only the key changes (V-TX-7).
             (InstallPolicy::V17, Self::Ready) => return to(self),
             _ => line.write,
         };
@@ -186,7 +209,7 @@ const fn install() -> TxStep {
     }
 }
 
-/// R-TX-8, V-TX-6.
+/// Falls back to software: for good (R-TX-8), or until the next key under V17 (V-TX-6).
 const fn failed(policy: InstallPolicy) -> TxStep {
     match policy {
         InstallPolicy::V17 => to(TxPhase::Failed),
@@ -227,7 +250,6 @@ mod tests {
                 install: phase == Installing && state != Installing,
                 outcome,
             };
-            // Naive installs over an install, too.
             assert_eq!(
                 state.on(policy, event),
                 want,
