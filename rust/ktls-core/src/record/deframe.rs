@@ -70,8 +70,8 @@ impl Framing {
         Ok(WireRecord::new(wire, len, inner_len))
     }
 
-    /// Returns the header at the start of `wire`, although the rest of the record may still be missing.
-    /// Returns `None` while too few bytes are there to judge it.
+    /// Returns the header at the start of `wire`, although the rest of the record may still be
+    /// missing. Returns `None` while too few bytes are there to judge it.
     ///
     /// # Errors
     /// Returns the errors of [`Framing::deframe`].

@@ -1,4 +1,4 @@
-//! Records in order: deframe, seal, open, one or many.
+//! Deframing, sealing and opening records in order, one by one or many at once.
 
 mod deframe;
 pub(crate) mod group;

@@ -161,7 +161,7 @@ impl Opener {
         let number = seq.take()?;
         let inner = if record.inner_len() <= out.len() {
             let inner = self.key.open_record(number, record, out)?;
-            // Type and padding behind the plaintext are not the caller's.
+            // The caller must not see the content type and padding behind the plaintext.
             out[inner.len..inner.inner_len].fill(0);
             inner
         } else {

@@ -1,4 +1,4 @@
-//! One batch in parts, which threads may seal or open in any order and at the same time.
+//! Batches cut into parts, which threads may seal or open in any order and at the same time.
 
 use std::iter::{Skip, Take};
 use std::mem;
@@ -10,7 +10,7 @@ use crate::record::group::{GroupOpener, GroupSize, OpenedGroup, RecordSpan, seal
 use crate::record::open::OpenBatch;
 use crate::record::{BatchEnd, MAX_GROUP, OpenedRecord, Opener, RecordPlaintext, Sealer};
 
-/// Records of a batch that are to be sealed; their sequence numbers are taken already.
+/// Records of a batch, to be sealed. Their sequence numbers are taken already.
 #[must_use]
 #[derive(Debug)]
 pub struct SealPart<'a, I> {
@@ -28,12 +28,13 @@ impl<'p, I: Iterator<Item = RecordPlaintext<'p>>> SealPart<'_, I> {
 }
 
 impl Sealer {
-    /// Takes the sequence numbers of all `pieces`, or of none, and returns about `count` parts, fewer for
-    /// few records. `out` holds the records once every part was sealed. See [`Sealer::seal_batch`].
+    /// Takes the sequence numbers of all `pieces`, or of none, and returns about `count` parts;
+    /// fewer if there are few records. `out` holds the records once every part is sealed. See
+    /// [`Sealer::seal_batch`].
     ///
     /// # Errors
-    /// Returns the errors of [`Sealer::seal_batch`], and [`Error::NoMemory`] if there is no memory for the
-    /// parts. No sequence number is spent then.
+    /// Returns the errors of [`Sealer::seal_batch`], and [`Error::NoMemory`] if there is no memory
+    /// for the parts. No sequence number is spent then.
     pub fn seal_parts<'s, 'p, I>(
         &'s mut self,
         pieces: I,
@@ -67,7 +68,7 @@ impl Sealer {
     }
 }
 
-/// Records of a batch that are to be opened, and judged by an [`Opener`] afterwards.
+/// Records of a batch, to be opened. An [`Opener`] then decides how many of them it accepts.
 #[derive(Debug)]
 pub struct OpenPart<'a> {
     opener: GroupOpener<'a>,
@@ -78,7 +79,7 @@ pub struct OpenPart<'a> {
 }
 
 impl<'a> OpenPart<'a> {
-    /// Opens the records up to the first that is bad.
+    /// Opens the records up to the first bad one.
     pub fn open(&mut self) {
         self.opened = self.opener.open_all(self.wire, self.out, self.spans);
     }
@@ -112,11 +113,13 @@ impl<'a> OpenPart<'a> {
 }
 
 impl Opener {
-    /// Opens as many whole records as `wire` holds, as [`Opener::open_batch`] does, in parts.
+    /// Opens all whole records in `wire`, in parts that may run on several threads. See
+    /// [`Opener::open_batch`].
     ///
-    /// `run` opens all of the parts that it gets, about `count`. It is called again while every record is
-    /// good, with twice as many records each time. So what is opened in vain behind a KeyUpdate or a bad
-    /// record is no more than what was opened before it, and one window.
+    /// `run` must open every part that it is called with, about `count` of them. While every record
+    /// is good it is called again, with twice as many records each time. The number of records that
+    /// are opened uselessly behind a KeyUpdate or a bad record is therefore at most the number
+    /// opened before it, plus one first window.
     ///
     /// # Errors
     /// Returns the errors of [`Opener::open_batch`].
@@ -138,8 +141,9 @@ impl Opener {
         Ok(self.go_on(usize::MAX, batch))
     }
 
-    /// Opens the next records in about `count` parts, up to `window`. Continues if all of them were good;
-    /// the rest of the batch is opened without parts otherwise, as it is without memory for them.
+    /// Opens the next records, up to `window`, in about `count` parts. Continues if all of them
+    /// were good. Otherwise, or without memory for the parts, the rest of the batch is to be opened
+    /// without parts.
     fn open_window<F: FnMut(OpenedRecord)>(
         &mut self,
         count: usize,
@@ -172,7 +176,7 @@ impl Opener {
     }
 }
 
-/// Returns how many records were opened before the first that is bad, over all parts.
+/// Returns the number of records in all parts that were opened before the first bad one.
 fn count_opened(parts: &[OpenPart<'_>]) -> usize {
     let mut opened = 0;
     for part in parts {
@@ -196,7 +200,8 @@ fn try_with_capacity<T>(len: usize) -> Result<Vec<T>, Error> {
 /// Records of each part in the first window.
 const WINDOW: usize = 4 * MAX_GROUP;
 
-/// Returns the number of records in a part: a multiple of [`MAX_GROUP`], so that every group is full.
+/// Returns the number of records in a part: a multiple of [`MAX_GROUP`], so that every group is
+/// full.
 fn part_size(records: usize, parts: usize) -> usize {
     records
         .div_ceil(parts.max(1))

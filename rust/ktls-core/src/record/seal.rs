@@ -13,8 +13,8 @@ use crate::wire::MAX_PLAINTEXT;
 
 /// Seals records in order under one traffic key, and keeps to the limit of its AEAD.
 ///
-/// The number of the next record is the number of records that the key may have sealed: those before
-/// `rec_seq` count, even if another program has sealed them.
+/// The number of the next record is the number of records that the key may have sealed: those
+/// before `rec_seq` count, even if another program has sealed them.
 #[derive(Debug)]
 pub struct Sealer {
     key: TrafficKey,
@@ -28,11 +28,11 @@ pub struct Sealer {
 #[derive(Debug)]
 pub struct NextKey(TrafficKey);
 
-/// The content of one record to seal.
+/// The content type and plaintext of a record to seal.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordPlaintext<'a> {
-    /// The content type. The value 0 adds no type in TLS 1.3: the last byte of `plaintext` that is not 0
-    /// is the type then, and the zeros behind it are padding.
+    /// The content type. In TLS 1.3 the value 0 adds no type: the last byte of `plaintext` that is
+    /// not 0 is then the type, and the zeros behind it are padding.
     pub record_type: u8,
     /// The plaintext, at most 2^14 bytes.
     pub plaintext: &'a [u8],
@@ -42,7 +42,7 @@ impl Sealer {
     /// Makes a sealer that starts under the key of `info`, with the limits of its cipher.
     ///
     /// # Errors
-    /// [`Error::CipherMissing`]
+    /// [`Error::CipherMissing`] if `provider` does not have the cipher.
     pub fn new(info: CryptoInfo, provider: &dyn Provider) -> Result<Self, Error> {
         let limits = info.cipher().limits;
         let seq = RecSeq::new(info.rec_seq);
@@ -65,8 +65,8 @@ impl Sealer {
     /// Installs the next key.
     ///
     /// # Errors
-    /// [`Error::KeyUsed`] if this sealer has had the key; [`Error::NoRekeyIn12`],
-    /// [`Error::RekeyMismatch`], [`Error::CipherMissing`]. Nothing changed then.
+    /// Nothing is changed by an error. [`Error::KeyUsed`] if this sealer has had the key. Also
+    /// returns the errors of [`Sealer::prepare`].
     pub fn rekey(&mut self, info: CryptoInfo, provider: &dyn Provider) -> Result<(), Error> {
         let next = self.prepare(info, provider)?;
         let digest = self.past.check(self.key.info(), next.0.info(), provider)?;
@@ -75,11 +75,13 @@ impl Sealer {
         Ok(())
     }
 
-    /// Expands the next key, which is everything in a key update that can fail. It does not check that the
-    /// key is new: keys that are derived from each other never repeat.
+    /// Expands the next key. Nothing else in a key update can fail. Does not check that the key is
+    /// new: keys that are derived from each other never repeat.
     ///
     /// # Errors
-    /// [`Error::NoRekeyIn12`], [`Error::RekeyMismatch`], [`Error::CipherMissing`]
+    /// - [`Error::NoRekeyIn12`] if this sealer is for TLS 1.2.
+    /// - [`Error::RekeyMismatch`] if the key is for another version or cipher.
+    /// - [`Error::CipherMissing`] if `provider` does not have the cipher.
     pub fn prepare(&self, info: CryptoInfo, provider: &dyn Provider) -> Result<NextKey, Error> {
         self.key.check_rekey(&info)?;
         Ok(NextKey(TrafficKey::new(info, provider)?))
@@ -111,11 +113,15 @@ impl Sealer {
 
     /// Seals all `pieces` in order into `out`, back to back, or none of them.
     ///
-    /// Calls `done` with the place of each record, and returns the bytes written.
+    /// Calls `done` with the range of each record in `out`, and returns the number of bytes
+    /// written.
     ///
     /// # Errors
-    /// [`Error::FragmentTooLong`], [`Error::NoRoom`], [`Error::SeqExhausted`], [`Error::KeyExhausted`];
-    /// no number is spent then.
+    /// No sequence number is spent by an error.
+    /// - [`Error::FragmentTooLong`] if a plaintext is longer than 2^14 bytes.
+    /// - [`Error::NoRoom`] if the records do not fit `out`.
+    /// - [`Error::SeqExhausted`] if the sequence numbers of the key run out.
+    /// - [`Error::KeyExhausted`] if the records exceed the hard limit of the key.
     pub fn seal_batch<'a>(
         &mut self,
         pieces: impl Iterator<Item = RecordPlaintext<'a>> + Clone,
@@ -149,10 +155,10 @@ impl Sealer {
         &self.key
     }
 
-    /// Returns how many records the pieces make, and how many bytes.
+    /// Returns the number of records that the pieces make, and their length in bytes.
     ///
     /// # Errors
-    /// [`Error::FragmentTooLong`]
+    /// [`Error::FragmentTooLong`] if a plaintext is longer than 2^14 bytes.
     pub fn measure<'a>(
         &self,
         pieces: impl Iterator<Item = RecordPlaintext<'a>>,
@@ -211,7 +217,7 @@ impl Sealer {
     /// Returns how many records this key may still seal.
     #[must_use]
     pub fn left(&self) -> u64 {
-        // 2^64 - 1 is never given out, and no limit is higher.
+        // The sequence number 2^64 - 1 is never used, and no limit is higher.
         self.limits.hard.saturating_sub(self.seq.next())
     }
 

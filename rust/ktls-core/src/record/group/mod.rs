@@ -2,38 +2,42 @@
 //!
 //! # Theory of operation
 //!
-//! A key that implements [`Interleaved`](crate::aead::Interleaved) works on several records at once, which
-//! takes far less time for each than one after the other does. Records that are processed together are a
-//! *group*, of at most [`MAX_GROUP`]. Sealing a group is simple: its sequence numbers are taken first, and
-//! nothing can fail then. Opening is not, since a record's type, padding and authenticity are known only
-//! after it was opened, and its receiver may not want it yet.
+//! A key that implements [`Interleaved`](crate::aead::Interleaved) processes several records at
+//! once, which takes far less time per record than one after the other. Records that are processed
+//! together are a *group*, of at most [`MAX_GROUP`]. Sealing a group is simple: its sequence
+//! numbers are taken first, and nothing can fail after that. Opening is more difficult: the type,
+//! padding and authenticity of a record are known only after it was opened, and its receiver may
+//! not want it yet.
 //!
-//! **Opening.** [`GroupOpener::open`] finds whole records by their headers alone, gives each the room of its
-//! inner plaintext in the caller's buffer, side by side, and opens all of them. It consumes nothing: no
-//! sequence number is spent and no byte of the wire is taken. `pays` decides whether it is worth it.
+//! **Opening.** [`GroupOpener::open`] finds whole records by their headers alone, and opens them
+//! side by side into the caller's buffer, where each takes the room of its inner plaintext. It
+//! consumes nothing: no sequence number is spent and no byte of the wire is taken. `pays`
+//! decides whether a group is opened at all.
 //!
-//! **The cursor.** [`OpenedGroup`] returns the opened records in order. Its user decides only whether the
-//! record is wanted now. [`GroupRecord::accept`] leaves its plaintext in the buffer, behind those accepted
-//! before; [`GroupRecord::move_out`] takes it elsewhere. The user spends the sequence number of each such
-//! record and takes it off the wire. At the first record that is not wanted (a KeyUpdate was read, the call
-//! may return only one type, the record is too long) the user drops the cursor. The records from there on
-//! stay sealed on the wire, and are opened again when they are wanted. So the result is the same as if the
-//! records had been opened one by one. The cursor itself ends at a record that is all padding; opened alone,
-//! it is reported as an error.
+//! **The cursor.** [`OpenedGroup`] returns the opened records in order. Its user only decides for
+//! each record whether it is wanted now. [`GroupRecord::accept`] leaves the plaintext in the
+//! buffer, behind the plaintext accepted before; [`GroupRecord::move_out`] moves it elsewhere. The
+//! user spends the sequence number of each such record and takes the record off the wire. At the
+//! first record that is not wanted, the user drops the cursor: for example because a KeyUpdate was
+//! read, because the call may return only one type, or because the record is too long. The records
+//! from there on stay sealed on the wire, and are opened again when they are wanted. The result is
+//! the same as if the records had been opened one by one. The cursor also ends at a record that is
+//! all padding, which is then opened alone and reported as an error.
 //!
-//! **Padding.** Where the zeros of padding lie between two plaintexts, the cursor moves the later plaintext
-//! down to the end of the earlier one. The content type of TLS 1.3 does not need that: the AEAD keeps the
-//! last byte of each inner plaintext apart (see [`InnerJob`](crate::aead::InnerJob)).
+//! **Padding.** If padding lies between two plaintexts, the cursor moves the later plaintext down
+//! to the end of the earlier one. The content type of TLS 1.3 leaves no such gap: the AEAD stores
+//! the last byte of each inner plaintext separately (see [`InnerJob`](crate::aead::InnerJob)).
 //!
-//! **Wiping.** The caller's buffer then holds bytes that are not the caller's: padding, and plaintext that
-//! was opened and not accepted. The latter must not be visible, since its record still counts as unread;
-//! behind a KeyUpdate it would even be data of a key that is no longer valid. Dropping the cursor overwrites
-//! everything behind the accepted plaintext with zeros. This is the only place that does, so that no early
+//! **Wiping.** After that, the caller's buffer holds bytes that the caller must not see: padding,
+//! and plaintext that was opened and not accepted, whose record still counts as unread. Behind a
+//! KeyUpdate it would even be data of a key that is no longer valid. Dropping the cursor overwrites
+//! everything behind the accepted plaintext with zeros. Only `Drop` does this, so that no early
 //! return can forget it.
 //!
-//! **Group size.** Opening in vain costs time, and a peer that alternates record types could make each record
-//! be opened up to 16 times. Dropping the cursor therefore adapts the [`GroupSize`]: one record after a
-//! group of which some were not wanted, twice as many after a group of which all were.
+//! **Group size.** Records that are opened and not wanted cost time: a peer that alternates record
+//! types could make each record be opened up to 16 times. Dropping the cursor therefore adapts the
+//! [`GroupSize`]. After a group with unwanted records, the next group is one record; after a group
+//! in which every record was wanted, the next may be twice as large.
 
 mod open;
 mod seal;
@@ -48,7 +52,7 @@ pub(crate) use open::GroupOpener;
 pub(crate) use seal::seal_group;
 pub(crate) use size::GroupSize;
 
-/// The most records that an interleaved key gets in one call.
+/// The most records that an interleaved key processes in one call.
 pub(crate) const MAX_GROUP: usize = 16;
 
 /// The lengths of a record in a group.
@@ -58,18 +62,20 @@ pub(crate) struct RecordSpan {
     pub(crate) wire_len: usize,
     /// Bytes of inner plaintext, without the content type of an unpadded record of TLS 1.3.
     pub(crate) room: usize,
-    /// The content type. In TLS 1.3 it is the last byte of the inner plaintext: 0 if that is padding.
+    /// The content type. In TLS 1.3 it is the last byte of the inner plaintext, which is 0 if the
+    /// record is padded.
     record_type: u8,
 }
 
 /// A cursor over the records of a group that were opened into a caller's buffer.
 ///
-/// Drop wipes everything behind the accepted plaintext, and adapts the size of the next group.
+/// Dropping it wipes everything behind the accepted plaintext, and adapts the size of the next
+/// group.
 #[derive(Debug)]
 pub(crate) struct OpenedGroup<'g> {
     /// The inner plaintexts of all records, side by side, and nothing else.
     out: &'g mut [u8],
-    /// The records that were not returned.
+    /// The records that were not returned yet.
     spans: slice::Iter<'g, RecordSpan>,
     /// Records of the group that were neither accepted nor moved out.
     left: usize,
@@ -82,7 +88,7 @@ pub(crate) struct OpenedGroup<'g> {
     size: &'g mut GroupSize,
 }
 
-/// A record of a group that waits for the decision whether it is wanted.
+/// A record of a group, to be accepted or moved out. Dropping it means that it is not wanted.
 #[derive(Debug)]
 pub(crate) struct GroupRecord<'c, 'g> {
     group: &'c mut OpenedGroup<'g>,
@@ -93,7 +99,8 @@ pub(crate) struct GroupRecord<'c, 'g> {
 }
 
 impl<'g> OpenedGroup<'g> {
-    /// Starts at the first of `spans`, of which the first `opened` were opened into `out`, side by side.
+    /// Starts at the first of `spans`, of which the first `opened` were opened into `out`, side by
+    /// side.
     ///
     /// All their room in `out` that is not accepted will be wiped.
     #[inline]
@@ -116,9 +123,10 @@ impl<'g> OpenedGroup<'g> {
         }
     }
 
-    /// Returns the next record, its plaintext moved behind those accepted before.
+    /// Moves the plaintext of the next record behind the plaintext accepted before, and returns the
+    /// record.
     ///
-    /// Returns `None` at the end, and at a record without a content type.
+    /// Returns `None` at the end of the group, and at a record without a content type.
     #[inline]
     pub(crate) fn next_record(&mut self) -> Option<GroupRecord<'_, 'g>> {
         let span = self.spans.next()?;
@@ -158,7 +166,7 @@ impl<'g> OpenedGroup<'g> {
 impl Drop for OpenedGroup<'_> {
     #[inline]
     fn drop(&mut self) {
-        // Padding, and what was opened and not delivered, is not the caller's.
+        // The caller must not see padding, nor plaintext that was opened and not delivered.
         wipe(&mut self.out[self.accepted..]);
         if self.left == 0 {
             self.size.speed_up();
@@ -182,7 +190,7 @@ impl GroupRecord<'_, '_> {
         self.group.left -= 1;
     }
 
-    /// Takes the plaintext out of the caller's buffer, for a later call.
+    /// Copies the plaintext out of the caller's buffer, to be delivered by a later call.
     pub(crate) fn move_out(self) -> WipedBytes {
         self.group.left -= 1;
         WipedBytes::from(self.plaintext())
@@ -205,7 +213,8 @@ mod tests {
         })
     }
 
-    /// Walks over the first `opened` records as `walk` does; returns the buffer, and the next group's size.
+    /// Walks over the first `opened` records as `walk` does; returns the buffer, and the next
+    /// group's size.
     fn walked(opened: usize, walk: impl FnOnce(&mut OpenedGroup<'_>)) -> (Vec<u8>, usize) {
         let (mut out, spans, mut size) = (OUT.to_vec(), spans(), GroupSize::at_most(8));
         walk(&mut OpenedGroup::new(

@@ -19,9 +19,11 @@ pub(crate) struct GroupOpener<'k> {
 }
 
 impl GroupOpener<'_> {
-    /// Opens `first` and the whole records behind it, as many as `size` allows and as have room in `out`.
+    /// Opens `first` and the whole records behind it, up to the number that `size` allows and `out`
+    /// has room for.
     ///
-    /// `spans` is memory for their positions. Returns `None` if opening `first` alone takes less time.
+    /// `spans` is memory for their positions. Returns `None` if opening `first` alone takes less
+    /// time.
     #[inline]
     pub(crate) fn open<'g>(
         &self,
@@ -46,7 +48,8 @@ impl GroupOpener<'_> {
         Some(OpenedGroup::new(out, spans, opened, self.type_len(), size))
     }
 
-    /// Finds up to `most` records from `first` on, or as many as there is memory for their positions.
+    /// Finds up to `most` records from `first` on, and fewer if memory for their positions runs
+    /// out.
     pub(crate) fn find_up_to(
         &self,
         most: usize,
@@ -64,8 +67,8 @@ impl GroupOpener<'_> {
         spans
     }
 
-    /// Finds whole records from `first` on and calls `found` with each, until it breaks. Ends where `room`
-    /// bytes are full, and before a record that does not fit or has a bad header.
+    /// Finds whole records from `first` on and calls `found` with each, until it breaks. Ends once
+    /// `room` bytes are full, and before a record that does not fit or has a bad header.
     #[inline]
     fn find(
         &self,
@@ -95,9 +98,10 @@ impl GroupOpener<'_> {
         }
     }
 
-    /// Opens the records of `spans`, which lie side by side in `wire`, into `out`, side by side as well.
+    /// Opens the records of `spans`, which lie side by side in `wire`, into `out`, side by side as
+    /// well.
     ///
-    /// Returns how many were opened before the first that is bad.
+    /// Returns the number of records opened before the first bad one.
     pub(crate) fn open_all(
         &self,
         mut wire: &[u8],
@@ -152,8 +156,8 @@ impl GroupOpener<'_> {
         opened
     }
 
-    /// Opens the records one by one. The content type of each is opened into the room of the next one;
-    /// the last record is opened aside if there is no room for its type.
+    /// Opens the records one by one. The content type of each is written into the room of the next
+    /// record; the last record is opened in other memory if there is no room for its type.
     fn open_each(&self, mut wire: &[u8], mut out: &mut [u8], spans: &mut [RecordSpan]) -> usize {
         let (mut seq, mut aside) = (self.next, WipedBytes::new());
         for (opened, span) in spans.iter_mut().enumerate() {
@@ -197,10 +201,12 @@ fn go_on_if(condition: bool) -> ControlFlow<()> {
     }
 }
 
-/// Returns `true` if opening the records of `spans` together takes less time than opening the first alone.
+/// Returns `true` if opening the records of `spans` together takes less time than opening the first
+/// alone.
 ///
-/// For a single record the preparation of a group costs more than it saves, except where its plaintext
-/// fits `room` exactly: opened alone, it needs one byte more for its content type, and so a copy.
+/// For a single record the preparation of a group costs more than it saves, except if its plaintext
+/// fills `room` exactly: opened alone, it needs one more byte for its content type, and therefore a
+/// copy.
 fn pays(spans: &[RecordSpan], room: usize) -> bool {
     match spans {
         [] => false,

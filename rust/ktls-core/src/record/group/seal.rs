@@ -8,8 +8,8 @@ use crate::aead::{Interleaved, SealJob};
 use crate::key::TrafficKey;
 use crate::record::RecordPlaintext;
 
-/// Seals `pieces` under `numbers` into `out`, back to back. Calls `done` with the place of each record, and
-/// returns the bytes written.
+/// Seals `pieces` under `numbers` into `out`, back to back. Calls `done` with the range of each
+/// record in `out`, and returns the number of bytes written.
 ///
 /// # Panics
 /// If `out` is shorter than the records, or a piece is longer than 2^14 bytes.

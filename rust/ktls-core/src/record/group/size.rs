@@ -1,12 +1,12 @@
-//! How many records the next group opens.
+//! The size of the next group.
 
 use super::MAX_GROUP;
 
 /// The most records that the next group opens.
 ///
 /// It falls to one after a group of which a record was opened in vain, and doubles after each group
-/// that was delivered whole. A peer that mixes record types therefore cannot make this side open many
-/// more records than it sends.
+/// that was delivered whole. A peer that mixes record types therefore cannot make this side open
+/// many more records than it sends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GroupSize {
     most: usize,

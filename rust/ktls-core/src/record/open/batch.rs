@@ -107,8 +107,8 @@ impl<F: FnMut(OpenedRecord)> BatchProgress<F> {
 }
 
 impl Opener {
-    /// Opens as many whole records as `wire` holds, their plaintexts packed into `out`, and calls
-    /// `done` with each.
+    /// Opens all whole records in `wire`, their plaintexts packed into `out`, and calls `done` with
+    /// each record.
     ///
     /// # Errors
     /// [`Error::KeyExpired`] while paused. An error of the peer is returned as [`BatchStop::Bad`].
@@ -198,8 +198,9 @@ impl Opener {
     /// they are application data and this takes less time than one by one. Opens nothing while
     /// paused.
     ///
-    /// Ends before a record that is anything else, or bad, or has more than `longest` bytes of
-    /// inner plaintext, or does not fit: no number is spent for it, and nothing of it is in `out`.
+    /// Ends before a record of another type, a bad record, one with more than `longest` bytes of
+    /// inner plaintext, and one that does not fit. No sequence number is spent for that record, and
+    /// nothing of it is left in `out`.
     pub(crate) fn open_data(
         &mut self,
         first: WireRecord<'_>,
@@ -255,7 +256,7 @@ impl Opener {
         accepted
     }
 
-    /// Returns what opens the next records together.
+    /// Returns an opener for a group of the next records.
     pub(in crate::record) const fn group_opener(&self) -> GroupOpener<'_> {
         GroupOpener {
             key: &self.key,
