@@ -1,7 +1,7 @@
-//! Handshake messages after the handshake, put together from records (RFC 8446 §4.6, §5.1).
+//! Assembles post-handshake messages from records (RFC 8446 §4.6, §5.1).
 //!
-//! In a session this is the authority on what is a KeyUpdate. It reads every message anyway, also one that
-//! is cut over records, and refuses what stands where no KeyUpdate may.
+//! In a session, only this module finds KeyUpdates: it reads every message anyway, including those
+//! that span records, and refuses messages and bytes that may not precede or follow a KeyUpdate.
 
 use crate::error::Error;
 use crate::rekey::Reply;
@@ -10,22 +10,22 @@ use crate::wire::{
     CLIENT_HELLO, HELLO_REQUEST, KEY_UPDATE, MESSAGE_HEADER_LEN, NEW_SESSION_TICKET, TLS13,
 };
 
-/// Puts handshake messages together from the plaintexts of records.
+/// Assembles handshake messages from the plaintexts of records.
 #[derive(Debug)]
 pub(super) struct HandshakeAssembler {
     rules: HandshakeRules,
-    /// The start of a message that is not whole yet.
+    /// The start of an incomplete message.
     partial: WipedBytes,
 }
 
-/// Which messages may come, and how they are cut.
+/// The rules for which messages are allowed, and how they are split.
 #[derive(Clone, Copy, Debug)]
 struct HandshakeRules {
     version: u16,
     is_client: bool,
 }
 
-/// A whole handshake message.
+/// A complete handshake message.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum HandshakeMessage<'a> {
     KeyUpdate(Reply),
@@ -35,7 +35,7 @@ pub(super) enum HandshakeMessage<'a> {
     Renegotiation,
 }
 
-/// The longest body: a ticket of 2^16 bytes with all its fields.
+/// The longest body in bytes: a NewSessionTicket with a ticket of 2^16 bytes and its other fields.
 const MAX_MESSAGE: usize = (1 << 16) + 1024;
 
 impl HandshakeAssembler {
@@ -46,15 +46,21 @@ impl HandshakeAssembler {
         }
     }
 
-    /// Returns true when no message is half read. Only here may the key change.
+    /// Returns `true` if no message is incomplete. The key may change only here.
     pub(super) fn at_boundary(&self) -> bool {
         self.partial.is_empty()
     }
 
-    /// Takes the plaintext of a handshake record, and calls `each` with every message that is whole now.
+    /// Takes the plaintext of a handshake record, and calls `each` with every message that is
+    /// complete now.
     ///
     /// # Errors
-    /// What the RFC forbids, as soon as it shows: where possible before the message is whole. Those of `each`.
+    /// Returns the errors of `each`, and these, as early as possible, even before the message is
+    /// complete:
+    /// - [`Error::UnexpectedMessage`] if this version or side does not allow the message.
+    /// - [`Error::BadKeyUpdateLength`] or [`Error::BadKeyUpdateValue`] for a malformed KeyUpdate.
+    /// - [`Error::DataAfterKeyUpdate`] if bytes follow a KeyUpdate in its record.
+    /// - [`Error::HandshakeTooLong`] if the message is longer than any that is allowed.
     pub(super) fn feed(
         &mut self,
         fragment: &[u8],
@@ -75,7 +81,8 @@ impl HandshakeAssembler {
 type MessageSplit<'a> = Option<(u8, &'a [u8], &'a [u8])>;
 
 impl HandshakeRules {
-    /// Calls `each` with the whole messages at the start of `bytes`. Returns how many bytes they take.
+    /// Calls `each` with the complete messages at the start of `bytes`, and returns their length in
+    /// bytes.
     fn read_messages(
         self,
         bytes: &[u8],
@@ -93,7 +100,8 @@ impl HandshakeRules {
         Ok(bytes.len() - rest.len())
     }
 
-    /// Returns the type and body of the first message, and the bytes behind it; None while it is not whole.
+    /// Returns the type and body of the first message, and the bytes behind it; `None` if it is
+    /// incomplete.
     fn split_message(self, bytes: &[u8]) -> Result<MessageSplit<'_>, Error> {
         let Some(&message_type) = bytes.first() else {
             return Ok(None);

@@ -1,12 +1,13 @@
-//! When our next key is due because of the bytes sealed, and how long after the last one at the earliest.
+//! The schedule of our own KeyUpdates: due after a number of bytes, but not before an interval has
+//! passed.
 
 use std::time::Duration;
 
 use crate::session::KeyUpdatePolicy;
 
 /// Counts plaintext and time under the key in use, for [`KeyUpdatePolicy::rekey_bytes`] and
-/// [`KeyUpdatePolicy::rekey_interval`]. The sealer counts records for the limit of the AEAD, which does not
-/// wait for the interval.
+/// [`KeyUpdatePolicy::rekey_interval`]. The sealer counts records for the limit of the AEAD, which
+/// does not wait for the interval.
 #[derive(Debug)]
 pub(super) struct RekeySchedule {
     /// The most bytes of plaintext under one key.
@@ -14,7 +15,7 @@ pub(super) struct RekeySchedule {
     interval: Duration,
     /// Bytes of plaintext under this key so far.
     bytes: u64,
-    /// The last time that the caller has set.
+    /// The time that the caller has set last.
     now: Duration,
     /// When our last KeyUpdate was sealed.
     updated: Option<Duration>,
@@ -31,7 +32,7 @@ impl RekeySchedule {
         }
     }
 
-    /// A schedule for keys that cannot be changed.
+    /// Makes a schedule for keys that cannot be changed: no key is ever due.
     pub(super) fn never() -> Self {
         Self::new(&KeyUpdatePolicy {
             rekey_bytes: None,
@@ -44,18 +45,19 @@ impl RekeySchedule {
         self.now = now;
     }
 
-    /// Counts `count` bytes of plaintext that were sealed.
+    /// Counts `count` bytes of sealed plaintext.
     pub(super) const fn note_sealed(&mut self, count: u64) {
         self.bytes = self.bytes.saturating_add(count);
     }
 
-    /// Begins again, for the key that a KeyUpdate has put in use.
+    /// Starts counting again, for the key that a KeyUpdate has put in use.
     pub(super) const fn note_key_update(&mut self) {
         self.bytes = 0;
         self.updated = Some(self.now);
     }
 
-    /// Returns how many bytes of plaintext are left until the next key is due; 0 if it is due now.
+    /// Returns the bytes of plaintext that are left until the next key is due: 0 if it is due now,
+    /// and `u64::MAX` until the interval has passed.
     pub(super) fn bytes_left(&self) -> u64 {
         if self.is_too_soon() {
             u64::MAX

@@ -1,25 +1,25 @@
-//! KeyUpdate storms: each KeyUpdate costs us more than it costs the peer.
+//! A limit for KeyUpdate storms, because a KeyUpdate costs this side more than the peer.
 //!
-//! A KeyUpdate behind application data is ordinary use, however often it comes: the data between
-//! two of them costs the peer as much as us. Only those without any data between them are counted,
-//! as rustls and BoringSSL do. The count may grow with time, so that a peer that renews its key now
-//! and then on an idle connection is never cut off.
+//! KeyUpdates with application data between them are ordinary use at any rate: the data costs the
+//! peer as much as this side. Only KeyUpdates without data between them are counted, as in rustls
+//! and BoringSSL. The limit grows with time, so that a peer that changes its key now and then on an
+//! idle connection is never cut off.
 //!
-//! Time is counted in favour of the peer. When a reader comes back after a pause it finds records
-//! whose time of arrival nobody knows; all that is certain is that they came after the data that was
-//! read before the pause. So the time that counts begins at the last data, not at the first of
-//! the KeyUpdates, and a backlog that is read at once is not taken for a storm.
+//! The time is measured in favour of the peer. A reader that resumes after a pause finds records
+//! whose time of arrival is unknown; they only came after the data that was read before the pause.
+//! The time is therefore measured from the last data, not from the first KeyUpdate, so that a
+//! backlog that is read at once is not mistaken for a storm.
 
 use std::time::Duration;
 
 use crate::error::Error;
 
-/// How many KeyUpdates of the peer are tolerated in a row, without application data between them.
+/// The limit on the peer's KeyUpdates in a row, without application data between them.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyUpdateLimit {
     /// KeyUpdates tolerated in a row.
     pub count: u32,
-    /// After this time without data, `count` more are tolerated. Zero means no limit.
+    /// Each time this passes without data, `count` more are tolerated. Zero means no limit.
     pub window: Duration,
 }
 
@@ -52,9 +52,10 @@ impl StormGuard {
         }
     }
 
-    /// Notes `len` bytes of application data read at `now`, a time on any clock that does not go back.
+    /// Notes `len` bytes of application data read at `now`. The clock may be any that does not go
+    /// back.
     pub(super) const fn note_data(&mut self, len: usize, now: Duration) {
-        // A record without data is no use of the connection.
+        // An empty record costs the peer nothing, so it does not excuse a KeyUpdate.
         if len > 0 {
             self.in_row = 0;
             self.last_data = now;
@@ -64,7 +65,7 @@ impl StormGuard {
     /// Counts a KeyUpdate read at `now`.
     ///
     /// # Errors
-    /// [`Error::KeyUpdateStorm`] for one too many.
+    /// [`Error::KeyUpdateStorm`] if it exceeds the limit.
     pub(super) fn count_key_update(&mut self, now: Duration) -> Result<(), Error> {
         self.in_row = self.in_row.saturating_add(1);
         if u128::from(self.in_row) <= self.tolerated(now) {
@@ -73,7 +74,7 @@ impl StormGuard {
         Err(Error::KeyUpdateStorm { count: self.in_row })
     }
 
-    /// Takes the last KeyUpdate out of the count: it answers a request of ours, so the peer had to send it.
+    /// Removes the last KeyUpdate from the count: the peer had to send it, to answer our request.
     pub(super) const fn excuse_key_update(&mut self) {
         self.in_row = self.in_row.saturating_sub(1);
     }
@@ -97,7 +98,7 @@ mod tests {
         StormGuard::new(KeyUpdateLimit { count, window })
     }
 
-    /// How many KeyUpdates in a row are tolerated at `now`, of at most a thousand.
+    /// Counts up to a thousand KeyUpdates at `now`, and returns how many are tolerated.
     fn tolerated(storm: &mut StormGuard, now: Duration) -> usize {
         (0..1000)
             .take_while(|_| storm.count_key_update(now).is_ok())
@@ -125,13 +126,13 @@ mod tests {
     #[test]
     fn a_record_without_data_does_not_count_as_data() {
         let mut storm = guard(2, SECOND);
-        let told: Vec<_> = (0..3)
+        let tolerated: Vec<_> = (0..3)
             .map(|_| {
                 storm.note_data(0, Duration::ZERO);
                 storm.count_key_update(Duration::ZERO).is_ok()
             })
             .collect();
-        assert_eq!(told, [true, true, false]);
+        assert_eq!(tolerated, [true, true, false]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Where the keys of a session come from.
+//! The source of a session's keys.
 
 use crate::aead::Provider;
 use crate::crypto_info::{CryptoInfo, Direction};
@@ -6,15 +6,17 @@ use crate::error::Error;
 use crate::key::TrafficSecret;
 use crate::wire::NEW_SESSION_TICKET;
 
-/// The source of a session's next keys: a chain of secrets, or the TLS library that did the handshake.
+/// The source of a session's next keys: a chain of secrets, or the TLS library that did the
+/// handshake.
 pub trait KeySource: Send {
-    /// Moves `direction` on to its next key and returns it (RFC 8446 §7.2).
+    /// Advances `direction` to its next key and returns it (RFC 8446 §7.2).
     ///
     /// # Errors
-    /// [`Error::NoRekeyIn12`], [`Error::CipherMissing`]
+    /// - [`Error::NoRekeyIn12`] in TLS 1.2.
+    /// - [`Error::CipherMissing`] if the provider does not have the cipher or its hash.
     fn next(&mut self, direction: Direction) -> Result<CryptoInfo, Error>;
 
-    /// Returns true on the client's side: only a client is sent tickets.
+    /// Returns `true` on the client's side. Only a client receives tickets.
     fn is_client(&self) -> bool;
 
     /// Takes the body of a NewSessionTicket, without its 4-byte header.
@@ -64,7 +66,7 @@ pub struct SecretChain {
 }
 
 impl SecretChain {
-    /// Starts at the secrets now in use.
+    /// Makes a source that starts at the secrets in use.
     #[must_use]
     pub fn new(
         tx: TrafficSecret,
@@ -97,7 +99,7 @@ impl KeySource for SecretChain {
         !self.server_side
     }
 
-    /// A client without the handshake's other secrets has no use for a ticket.
+    /// Ignores the ticket: it is useless without the other secrets of the handshake.
     fn ticket(&mut self, _body: &[u8]) -> Result<(), Error> {
         Ok(())
     }

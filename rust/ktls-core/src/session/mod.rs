@@ -1,10 +1,10 @@
-//! The RFC face: TLS sessions after their handshake, as RFC 8446 and RFC 9846 (TLS 1.3) and RFC 5246
-//! (TLS 1.2) want them. A session holds the secrets, sends and answers KeyUpdates, changes keys before the
-//! limit of the AEAD, ends with close_notify, and sends the alerts that the RFCs demand.
+//! The RFC face: TLS sessions after their handshake, by RFC 8446 and RFC 9846 (TLS 1.3) and RFC
+//! 5246 (TLS 1.2). A session holds the secrets, sends and answers KeyUpdates, changes keys before
+//! the limit of the AEAD, ends with close_notify, and sends the alerts that the RFCs require.
 //!
-//! Its two halves, [`SessionSender`] and [`SessionReceiver`], share nothing but the [`KeySource`], so that one
-//! thread can read while another writes. What one half learns and the other must act on is a [`SessionEvent`],
-//! which the driver polls from the receiver and passes on to the sender.
+//! Its two halves, [`SessionSender`] and [`SessionReceiver`], share only the [`KeySource`], so that
+//! one thread can read while another writes. The driver polls the receiver for [`SessionEvent`]s
+//! and passes them to the sender, which acts on them.
 
 mod handshake;
 mod key_update_schedule;
@@ -24,7 +24,7 @@ use std::time::Duration;
 use crate::aead::Provider;
 use crate::stats::Stats;
 
-/// What both halves of a session are given from outside.
+/// The settings that both halves of a session use.
 #[derive(Clone)]
 pub struct SessionSettings {
     /// The cryptography.
@@ -65,18 +65,18 @@ impl UnsentLimit {
 /// When our keys change, and how many KeyUpdates of the peer are tolerated.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyUpdatePolicy {
-    /// Bytes of plaintext under one key after which a KeyUpdate is sent, but not within `rekey_interval` of
-    /// our last one. None sends no KeyUpdate because of bytes.
+    /// The bytes of plaintext under one key after which a KeyUpdate is sent, but not within
+    /// `rekey_interval` of our last one. If `None`, the number of bytes causes no KeyUpdate.
     pub rekey_bytes: Option<u64>,
-    /// Records under one key after which a KeyUpdate is sent; None is the suite's soft limit. As a limit of
-    /// the key it does not wait for `rekey_interval`.
+    /// The records under one key after which a KeyUpdate is sent; `None` for the soft limit of the
+    /// suite. This limit does not wait for `rekey_interval`, since it protects the key.
     pub rekey_records: Option<u64>,
-    /// Least time from a KeyUpdate of ours to one that only `rekey_bytes` asks for. Peers refuse
-    /// more than a few KeyUpdates a second: GnuTLS tolerates eight.
+    /// The shortest time between our last KeyUpdate and one that only `rekey_bytes` causes. Peers
+    /// refuse more than a few KeyUpdates per second: GnuTLS tolerates eight.
     pub rekey_interval: Duration,
-    /// Whether these KeyUpdates ask the peer to change its key, too.
+    /// Whether these KeyUpdates also request one of the peer.
     pub rekey_peer: bool,
-    /// How many KeyUpdates of the peer are a storm.
+    /// The limit on the peer's KeyUpdates.
     pub key_updates: KeyUpdateLimit,
 }
 

@@ -2,35 +2,38 @@
 //!
 //! # Theory of operation
 //!
-//! The driver owns the socket and the clock. It puts wire bytes into [`SessionReceiver::room`] and takes
-//! two kinds of output, each by its own call: [`SessionReceiver::read`] delivers application data, and
-//! [`SessionReceiver::poll`] returns the [`SessionEvent`]s on which the sending half has to act.
+//! The driver owns the socket and the clock. It puts wire bytes into [`SessionReceiver::room`], and
+//! calls [`SessionReceiver::read`] for application data and [`SessionReceiver::poll`] for the
+//! [`SessionEvent`]s on which the sending half has to act.
 //!
-//! **How a record goes through.** `open_next` handles the record at the head of `wire`. [`Framing`] finds
-//! its end and judges its header, once: the token that it returns is passed on. If several records are there
-//! and opening them together takes less time, they are opened into the caller's buffer as one group. Any
-//! other record is opened alone: into the caller's buffer if its inner plaintext fits there, with type and
-//! padding; otherwise into `rest`, from which this read and the next ones copy. A read that has data already
-//! leaves such a record sealed for the next read, which may have a larger buffer. The opened record is
-//! checked (`accept_record`: RFC 8446 §5.1 on what may interrupt a message, §5.4 on its length), and data,
-//! handshake fragments and alerts go their ways from there.
+//! **The path of a record.** `open_next` handles the record at the head of `wire`. [`Framing`]
+//! finds its end and checks its header once, and returns a token that is passed on. If several
+//! records are there and opening them together takes less time, they are opened into the caller's
+//! buffer as one group. Any other record is opened alone. It is opened into the caller's buffer if
+//! its inner plaintext fits there, including type and padding; otherwise into `rest`, from which
+//! this read and the next ones copy. A read that has data already leaves such a record sealed for
+//! the next read, which may have a larger buffer. `accept_record` checks the opened record: whether
+//! it may interrupt a message (RFC 8446 §5.1), and its length (§5.4). Then data is delivered, and
+//! handshake fragments and alerts are handled in `control`.
 //!
-//! **KeyUpdates.** The [`HandshakeAssembler`] alone decides what is a KeyUpdate: it has to put every message
-//! together anyway, also one that is cut over records, and it knows what to refuse. The opener therefore has
-//! no scanner. Bytes behind a KeyUpdate in its record are an error, so that a KeyUpdate always ends at a
-//! record border. The next key is derived and installed before the call that read the KeyUpdate opens
-//! anything more: no state lies between, and if it fails, the receiver has failed for good.
+//! **KeyUpdates.** Only the [`HandshakeAssembler`] finds KeyUpdates, because it assembles every
+//! message anyway, including those that span records, and checks whether it is allowed. The opener
+//! therefore has no scanner. Bytes behind a KeyUpdate in its record are an error, so that a
+//! KeyUpdate always ends at a record boundary. The call that reads the KeyUpdate derives and
+//! installs the next key before it opens another record. There is no state in between: if this
+//! fails, the receiver has failed for good.
 //!
-//! **What is told, and when.** Reading stops at an event; nothing more is opened until it is polled. Data
-//! that was read before it is delivered in the same call. The driver polls after every read, so that the
-//! answer to a KeyUpdate leaves before our next data. The end of the stream and errors are not events but
-//! results of `read`, and come only once all data in front of them is delivered. They are final. The record
-//! that brought them stays in `wire` until then, and so does every count of [`SessionReceiver::pending`].
+//! **Order of results.** Reading stops at an event, and nothing more is opened until the event is
+//! polled. Data that was read before the event is delivered by the same call. The driver polls
+//! after every read, so that the answer to a KeyUpdate is sent before our next data. The end of the
+//! stream and errors are not events but results of `read`, returned once all data before them is
+//! delivered. They are final. Until then the record that caused them stays in `wire` and is counted
+//! by [`SessionReceiver::pending`].
 //!
-//! **What is wiped.** Nothing but delivered application data stays in the caller's buffer: handshake
-//! messages and alerts are moved to memory that is wiped on drop (no caller's buffer keeps a session
-//! ticket), the plaintext of a refused record is overwritten, and so are type and padding. `rest` wipes
-//! what was taken out of it.
+//! **Wiping.** Only delivered application data stays in the caller's buffer. Handshake messages and
+//! alerts are moved to memory that is wiped on drop, so that no caller's buffer keeps a session
+//! ticket. The plaintext of a refused record is overwritten, and so are content types and padding.
+//! `rest` wipes the bytes that are taken out of it.
 
 mod key_updates_and_alerts;
 mod open;
@@ -51,23 +54,23 @@ use crate::stats::Counter;
 use crate::wiped_memory::wipe;
 use crate::wire::MAX_PLAINTEXT;
 
-/// Opens what the peer of a session sends, and acts on everything that is not application data.
+/// Opens the records of a session's peer, and acts on all that are not application data.
 pub struct SessionReceiver {
     opener: Opener,
     keys: Box<dyn KeySource>,
     setting: SessionSettings,
-    /// Sealed bytes as they came.
+    /// Received bytes, still sealed.
     wire: Fifo,
-    /// How many wire bytes to ask for; doubled each time that as many come.
+    /// The number of wire bytes to ask for; doubled each time that many arrive.
     read_ahead: usize,
-    /// Size of the last [`SessionReceiver::room`].
+    /// The length of the last [`SessionReceiver::room`].
     asked: usize,
     /// Plaintext of a record that did not fit into the caller's buffer.
     rest: Fifo,
     messages: HandshakeAssembler,
     storm: StormGuard,
     group_size: GroupSize,
-    /// Waits for [`SessionReceiver::poll`]; nothing is opened meanwhile.
+    /// The event to be polled. Nothing is opened until [`SessionReceiver::poll`] takes it.
     event: Option<SessionEvent>,
     state: ReceiverState,
     /// The length of the close_notify at the head of `wire`; 0 once the end was delivered.
@@ -76,13 +79,13 @@ pub struct SessionReceiver {
     records: u64,
 }
 
-/// What the sending half has to act on, because the peer asked for it.
+/// An event of the receiving half on which the sending half has to act.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SessionEvent {
-    /// The peer sent a KeyUpdate, and its next key is in use: pass this to
+    /// The peer sent a KeyUpdate, and its next key is in use. Pass the reply to
     /// [`SessionSender::take_peer_update`](super::SessionSender::take_peer_update).
     KeyUpdate(Reply),
-    /// The peer of a TLS 1.2 session wants to renegotiate: refuse with
+    /// The peer of a TLS 1.2 session wants to renegotiate. Refuse with
     /// [`SessionSender::refuse_renegotiation`](super::SessionSender::refuse_renegotiation).
     Renegotiation,
 }
@@ -92,37 +95,38 @@ pub enum SessionEvent {
 pub enum SessionRead {
     /// This many bytes of application data are at the start of the buffer.
     Data(NonZeroUsize),
-    /// There is no data before an event, which [`SessionReceiver::poll`] returns.
+    /// An event comes before any data: call [`SessionReceiver::poll`].
     EventFirst,
     /// More wire bytes are needed.
     NeedMore,
-    /// The peer sent close_notify: no data will come any more.
+    /// The peer sent close_notify: no more data follows.
     EndOfStream,
 }
 
-/// Whether records are still opened.
+/// Whether records are opened, and why not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum ReceiverState {
-    /// They are.
+    /// Records are opened.
     Open,
     /// The peer sent close_notify.
     Closed,
-    /// The peer did something that ends the connection.
+    /// An error of the peer has ended the connection.
     Failed(Error),
 }
 
-/// Longest record that RFC 5246 lets through, with its header.
+/// The longest record that RFC 5246 allows, in bytes with its header.
 const MAX_RECORD: usize = MAX_PLAINTEXT + 2048 + 5;
-/// The least to read ahead: two records.
+/// The fewest bytes to read ahead: two records.
 const MIN_READ_AHEAD: usize = 2 * MAX_RECORD;
-/// The most to read ahead.
+/// The most bytes to read ahead.
 const MAX_READ_AHEAD: usize = (256 << 10) + MAX_RECORD;
 
 impl SessionReceiver {
-    /// Starts under the key of `info`; `received` are bytes that came behind the handshake.
+    /// Makes a receiver that starts under the key of `info`. `received` are bytes that were
+    /// received after the handshake.
     ///
     /// # Errors
-    /// [`Error::CipherMissing`]
+    /// [`Error::CipherMissing`] if the provider does not have the cipher.
     pub fn new(
         info: CryptoInfo,
         keys: Box<dyn KeySource>,
@@ -154,15 +158,16 @@ impl SessionReceiver {
         })
     }
 
-    /// Returns the memory to which the next wire bytes go after [`SessionRead::NeedMore`]. It is never
-    /// empty, and holds a little more than `wanted` bytes of plaintext if the peer keeps sending that much.
+    /// Returns the memory for the next wire bytes after [`SessionRead::NeedMore`]. It is never
+    /// empty. If the peer keeps sending enough, it holds a little more than `wanted` bytes of
+    /// plaintext.
     pub fn room(&mut self, wanted: usize) -> &mut [u8] {
         let enough = wanted.saturating_add(MAX_RECORD).max(MIN_READ_AHEAD);
         self.asked = self.read_ahead.min(enough);
         self.wire.space(self.asked)
     }
 
-    /// Takes over the first `count` bytes of the last [`SessionReceiver::room`].
+    /// Appends the first `count` bytes of the last [`SessionReceiver::room`] to the wire bytes.
     pub fn filled(&mut self, count: usize) {
         self.wire.commit(count);
         if count == self.asked {
@@ -170,14 +175,15 @@ impl SessionReceiver {
         }
     }
 
-    /// Opens records and puts their application data into `out`, until `out` is full, an event comes, or
-    /// more wire bytes are needed.
+    /// Opens records and writes their application data into `out`, until `out` is full, an event
+    /// occurs, or more wire bytes are needed.
     ///
     /// `now` is a time on any clock that does not go back.
     ///
     /// # Errors
-    /// [`Error::NoRoom`] for an empty `out`; nothing changed then. Otherwise what the peer did wrong, after
-    /// all data in front of it: the connection cannot go on, and every further read returns the same.
+    /// [`Error::NoRoom`] if `out` is empty; nothing is changed then. Otherwise the error of the
+    /// peer, after all data before it. The connection cannot continue, and every further read
+    /// returns the same error.
     pub fn read(&mut self, out: &mut [u8], now: Duration) -> Result<SessionRead, Error> {
         self.read_up_to(out.len(), out, now)
     }
@@ -214,19 +220,19 @@ impl SessionReceiver {
         }
     }
 
-    /// Takes the event at which reading has stopped, if it has.
+    /// Takes the event at which reading has stopped, if there is one.
     ///
-    /// Call it after each read, also after one that delivered data: the sending half has to answer a
-    /// KeyUpdate before it sends more data.
+    /// Call it after each read, even after one that delivered data: the sending half has to answer
+    /// a KeyUpdate before it sends more data.
     #[must_use]
     pub const fn poll(&mut self) -> Option<SessionEvent> {
         self.event.take()
     }
 
-    /// Checks that the stream may end where it does: at the end of what the peer sent.
+    /// Checks that the stream may end here. Call it at the end of the TCP stream.
     ///
     /// # Errors
-    /// [`Error::Truncated`] unless close_notify came first.
+    /// [`Error::Truncated`] if no close_notify was read.
     pub fn check_end(&self) -> Result<(), Error> {
         if self.is_closed() {
             Ok(())
@@ -251,19 +257,19 @@ impl SessionReceiver {
         self.storm.excuse_key_update();
     }
 
-    /// Key updates of the peer.
+    /// Returns the number of key updates of the peer.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.opener.generation()
     }
 
-    /// Bytes of application data opened.
+    /// Returns the bytes of application data that were opened.
     #[must_use]
     pub const fn data(&self) -> u64 {
         self.data
     }
 
-    /// Records opened, those of KeyUpdates and alerts included.
+    /// Returns the number of records opened, including those of KeyUpdates and alerts.
     #[must_use]
     pub const fn records(&self) -> u64 {
         self.records
@@ -294,7 +300,7 @@ impl SessionReceiver {
         }
     }
 
-    /// Copies from `rest` what fits into `out`; returns how many bytes.
+    /// Copies as much of `rest` as fits into `out`, and returns the number of bytes.
     fn deliver_rest(&mut self, out: &mut [u8]) -> usize {
         let count = self.rest.len().min(out.len());
         out[..count].copy_from_slice(&self.rest.bytes()[..count]);

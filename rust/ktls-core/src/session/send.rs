@@ -1,11 +1,12 @@
 //! The sending half of a session: plaintext in, wire bytes out.
 //!
-//! Sealed records wait in one buffer of bounded size ([`SessionSender::wire`]) until the driver has sent them.
-//! Data leaves some room in it, so that a KeyUpdate or an alert always fits behind; a KeyUpdate that no limit
-//! demands waits until the peer reads again. A KeyUpdate is sealed under the old key, and everything
-//! behind it under the new one; all that can fail is done before it is sealed.
-//! The answer to the peer's request leaves before any more data (RFC 8446 §4.6.3), and one answer serves all
-//! requests that came before it.
+//! Sealed records stay in one buffer ([`SessionSender::wire`]) until the driver has sent them. Data
+//! leaves some room in it, so that a KeyUpdate or an alert always fits behind. A KeyUpdate that no
+//! limit requires waits until the peer reads again.
+//!
+//! A KeyUpdate is sealed under the old key, and everything behind it under the new one. Every step
+//! that can fail is done before the KeyUpdate is sealed. The answer to the peer's request is sent
+//! before any more data (RFC 8446 §4.6.3), and one answer serves all requests before it.
 
 mod ending;
 
@@ -24,7 +25,7 @@ use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
 
 pub use ending::{LastWord, SendEnding};
 
-/// Seals what the application of a session writes, with KeyUpdates where they are due.
+/// Seals the application data of a session, and KeyUpdates when they are due.
 pub struct SessionSender {
     sealer: Sealer,
     rekey: TxRekey,
@@ -32,7 +33,7 @@ pub struct SessionSender {
     setting: SessionSettings,
     wire: Fifo,
     schedule: RekeySchedule,
-    /// The peer has asked for a KeyUpdate that is not sealed yet.
+    /// Whether the peer has requested a KeyUpdate that is not sealed yet.
     owed: bool,
     ending: SendEnding,
     data: u64,
@@ -46,10 +47,10 @@ const SPARE: usize = 256;
 const CALM: usize = UnsentLimit::BOUNDED.calm;
 
 impl SessionSender {
-    /// Starts under the key of `info`.
+    /// Makes a sender that starts under the key of `info`.
     ///
     /// # Errors
-    /// [`Error::CipherMissing`]
+    /// [`Error::CipherMissing`] if the provider does not have the cipher.
     pub fn new(
         info: CryptoInfo,
         keys: Box<dyn KeySource>,
@@ -81,20 +82,20 @@ impl SessionSender {
         })
     }
 
-    /// Seals the front of `data` as far as there is room, and changes the key where that is due. Returns how
-    /// many bytes of `data` were taken: none while [`SessionSender::wire`] has to be sent first.
+    /// Seals as much of the start of `data` as there is room for, and changes the key where that is
+    /// due. Returns the number of bytes taken: 0 if [`SessionSender::wire`] has to be sent first.
     ///
     /// `now` is a time on any clock that does not go back.
     ///
     /// # Errors
-    /// [`Error::SendClosed`], [`Error::Dead`]; those of [`SessionSender::key_update`], and
-    /// [`Error::KeyExhausted`] in TLS 1.2, whose keys cannot be changed. Nothing of `data` is taken then.
+    /// None of `data` is taken by an error. [`Error::KeyExhausted`] in TLS 1.2, whose keys cannot
+    /// be changed. Also returns the errors of [`SessionSender::key_update`].
     pub fn write(&mut self, data: &[u8], now: Duration) -> Result<usize, Error> {
         self.schedule.set_time(now);
         self.check_open()?;
         self.answer_within(self.setting.unsent.calm)?;
         if self.owed {
-            // The answer goes out before any data, and what waits goes before the answer.
+            // The answer has to be sent before any data, and the waiting bytes before the answer.
             return Ok(0);
         }
         let mut taken = 0;
@@ -102,7 +103,7 @@ impl SessionSender {
             match self.seal_next(&data[taken..]) {
                 Ok(0) => break,
                 Ok(count) => taken += count,
-                // What was sealed is taken: the error comes again, and then alone.
+                // The sealed bytes are taken: the next call returns the error.
                 Err(_) if taken > 0 => break,
                 Err(error) => return Err(error),
             }
@@ -117,13 +118,15 @@ impl SessionSender {
 
     /// Seals a KeyUpdate and puts our next key in use (RFC 8446 §4.6.3).
     ///
-    /// While a request of ours is not answered, the KeyUpdate asks for no answer, whatever `reply` says
-    /// (RFC 9846 §4.7.3). `now` is a time on the
-    /// clock of [`SessionSender::write`].
+    /// While a request of ours is not answered, the KeyUpdate requests no answer, regardless of
+    /// `reply` (RFC 9846 §4.7.3). `now` is a time on the clock of [`SessionSender::write`].
     ///
     /// # Errors
-    /// [`Error::NoRekeyIn12`], [`Error::SendClosed`], [`Error::Dead`]; [`Error::NoRoom`] while too much
-    /// waits to be sent. Nothing changed then.
+    /// Nothing is changed by an error.
+    /// - [`Error::NoRekeyIn12`] in TLS 1.2.
+    /// - [`Error::SendClosed`] after close_notify, [`Error::Dead`] after a fatal alert.
+    /// - [`Error::NoRoom`] if too many sealed bytes are waiting to be sent.
+    /// - [`Error::SeqExhausted`] if no record number is left for the KeyUpdate.
     pub fn key_update(&mut self, reply: Reply, now: Duration) -> Result<(), Error> {
         self.schedule.set_time(now);
         self.update_key(reply)
@@ -138,7 +141,7 @@ impl SessionSender {
         self.seal_key_update(reply)
     }
 
-    /// Seals a KeyUpdate, as far as a record number and room are left, and installs the next key.
+    /// Seals a KeyUpdate if a record number and room are left, and installs the next key.
     fn seal_key_update(&mut self, reply: Reply) -> Result<(), Error> {
         let reply = if self.rekey.may_request() {
             reply
@@ -154,7 +157,7 @@ impl SessionSender {
         let next = self.sealer.prepare(next, self.setting.provider)?;
         self.seal(ContentType::HANDSHAKE, &reply.message())?;
 
-        // Nothing below may fail: the peer will switch.
+        // Nothing below may fail: the peer will change to the next key.
         self.sealer.install(next);
         self.setting.stats.add(Counter::TlsTxRekeyOk);
         self.rekey = installed;
@@ -163,8 +166,8 @@ impl SessionSender {
         Ok(())
     }
 
-    /// Checks that a control message of `len` bytes fits, if at most `most` wire bytes may wait, and that a
-    /// record number is left for it.
+    /// Checks that a control message of `len` bytes fits, if at most `most` wire bytes may wait,
+    /// and that a record number is left for it.
     fn check_room(&self, len: usize, most: usize) -> Result<(), Error> {
         let (need, have) = (len + self.sealer.overhead(), self.free(most));
         if have < need {
@@ -176,17 +179,18 @@ impl SessionSender {
         Ok(())
     }
 
-    /// Returns true while a request of ours is not answered: the peer's next KeyUpdate is the answer.
+    /// Returns `true` if a request of ours is not answered: the peer's next KeyUpdate is the
+    /// answer.
     #[must_use]
     pub const fn awaits_update(&self) -> bool {
         !self.rekey.may_request()
     }
 
-    /// Takes note of a KeyUpdate of the peer, which answers a request of ours, and answers it if it asks for
-    /// that. `now` is a time on the clock of [`SessionSender::write`].
+    /// Notes a KeyUpdate of the peer, which answers our request if there is one, and answers it if
+    /// it requests that. `now` is a time on the clock of [`SessionSender::write`].
     ///
     /// # Errors
-    /// Those of [`SessionSender::key_update`].
+    /// Returns the errors of [`SessionSender::key_update`].
     pub fn take_peer_update(&mut self, reply: Reply, now: Duration) -> Result<(), Error> {
         self.schedule.set_time(now);
         self.rekey = self.rekey.on(TxRekeyEvent::PeerUpdated)?;
@@ -194,8 +198,8 @@ impl SessionSender {
         self.answer_peer_update()
     }
 
-    /// Seals the KeyUpdate that the peer has asked for, if it has and there is room; otherwise does nothing.
-    /// One KeyUpdate answers all requests that came before it.
+    /// Seals the KeyUpdate that the peer has asked for, if it has and there is room; otherwise does
+    /// nothing. One KeyUpdate answers all requests that came before it.
     ///
     /// # Errors
     /// Those of [`SessionSender::key_update`].
@@ -237,19 +241,19 @@ impl SessionSender {
         self.wire.consume(count);
     }
 
-    /// Key updates done.
+    /// Returns the number of our key updates.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.sealer.generation()
     }
 
-    /// Bytes of application data sealed.
+    /// Returns the bytes of application data that were sealed.
     #[must_use]
     pub const fn data(&self) -> u64 {
         self.data
     }
 
-    /// Records sealed, those of KeyUpdates and alerts included.
+    /// Returns the number of records sealed, including those of KeyUpdates and alerts.
     #[must_use]
     pub const fn records(&self) -> u64 {
         self.records
@@ -268,7 +272,7 @@ impl SessionSender {
         })
     }
 
-    /// Seals as much of `data` under the key in use as fits, up to where the key has to change.
+    /// Seals as much of `data` as fits and the key in use may still seal.
     fn seal_some(&mut self, data: &[u8]) -> Result<usize, Error> {
         let count = data
             .len()
@@ -283,8 +287,8 @@ impl SessionSender {
         Ok(count)
     }
 
-    /// Returns how many of `len` bytes of plaintext fit: all, or as many as fill whole records. A short record
-    /// only because the room ends would waste a tag and a system call.
+    /// Returns how many of `len` bytes of plaintext fit: all, or as many as fill whole records. A
+    /// short record at the end of the room would waste a tag and a system call.
     fn fits(&self, len: usize) -> usize {
         let room = self.free(self.setting.unsent.most).saturating_sub(SPARE);
         let overhead = self.sealer.overhead();
@@ -300,7 +304,8 @@ impl SessionSender {
         most.saturating_sub(self.wire.len())
     }
 
-    /// Returns how many bytes of plaintext the key may still seal. One record is kept for the last alert.
+    /// Returns the bytes of plaintext that the key may still seal. One record is reserved for the
+    /// last alert.
     fn until_renewal(&self) -> Result<usize, Error> {
         let KeyLimits { hard: limit, .. } = self.sealer.limits();
         let left = self.sealer.left().saturating_sub(1);

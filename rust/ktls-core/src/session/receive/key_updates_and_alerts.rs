@@ -1,4 +1,4 @@
-//! Acting on records that are not application data: handshake messages and alerts.
+//! Handles records that are not application data: handshake messages and alerts.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::stats::Counter;
 use crate::wire::{ALERT_WARNING, ContentType, TLS13};
 
 impl SessionReceiver {
-    /// Acts on the plaintext of one record. What is to be told about it shows in `event` or `state`.
+    /// Acts on the plaintext of one record. Sets `event` or `state` if the caller has to act, too.
     pub(super) fn act_on_control(
         &mut self,
         record_type: ContentType,
@@ -47,7 +47,7 @@ impl SessionReceiver {
         Ok(())
     }
 
-    /// Puts the peer's next key in use, at the KeyUpdate that ended the record just opened.
+    /// Installs the peer's next key, after the KeyUpdate at the end of the record just opened.
     fn install_next_key(&mut self, now: Duration) -> Result<(), Error> {
         self.setting.stats.add(Counter::TlsRxRekeyReceived);
         self.storm.count_key_update(now)?;
@@ -64,7 +64,7 @@ impl SessionReceiver {
         let warning_in_12 = self.opener.version() != TLS13 && level == ALERT_WARNING;
         match Alert::from_code(code) {
             Some(Alert::CloseNotify) => self.state = ReceiverState::Closed,
-            // Announces a close_notify, and asks for nothing (RFC 8446 §6.1).
+            // Announces a close_notify, and requires no action (RFC 8446 §6.1).
             Some(Alert::UserCanceled) => {}
             _ if warning_in_12 => {}
             _ => return Err(Error::AlertReceived(code)),

@@ -1,4 +1,4 @@
-//! Opening records, several of application data together or one alone, and checking what was opened.
+//! Opens records, one alone or several of application data together, and checks the opened records.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::stats::Counter;
 use crate::wiped_memory::{WipedBytes, wipe};
 use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
 
-/// What became of the record at the head of the wire.
+/// Whether the record at the head of the wire was opened.
 enum NextRecordOutcome {
-    /// It was opened, and this many bytes of data were put into the caller's buffer.
+    /// It was opened, and this many bytes of data were written into the caller's buffer.
     Opened(usize),
-    /// It is not whole, or does not fit behind the data that the read has already.
+    /// It is incomplete, or does not fit behind the data that the read has already.
     Left,
 }
 
-/// Where the plaintext of an opened record lies.
+/// The place of an opened record's plaintext.
 enum OpenInto<'a> {
     /// In the caller's buffer.
     Caller(&'a mut [u8]),
@@ -28,7 +28,7 @@ enum OpenInto<'a> {
 }
 
 impl OpenInto<'_> {
-    /// Returns the plaintext of the record `inner`, which lies here or in the free space of `rest`.
+    /// Returns the plaintext of the record `inner`, which is here or in the free space of `rest`.
     fn plaintext<'p>(&'p mut self, inner: InnerPlaintext, rest: &'p mut Fifo) -> &'p mut [u8] {
         match self {
             Self::Caller(out) => &mut out[..inner.len],
@@ -38,10 +38,10 @@ impl OpenInto<'_> {
 }
 
 impl SessionReceiver {
-    /// Opens records until something stops it; returns how many bytes of data it put into `out`.
+    /// Opens records into `out`, and returns the number of bytes of data written.
     ///
-    /// What has stopped it shows in `rest`, `event` and `state`; if none of them does, `out` is full or the
-    /// next record is not whole.
+    /// Stops if `rest`, `event` or `state` is set. Otherwise `out` is full, or the next record is
+    /// incomplete.
     pub(super) fn open_records(&mut self, out: &mut [u8], now: Duration) -> usize {
         let mut written = 0;
         while self.opens_records() {
@@ -58,8 +58,8 @@ impl SessionReceiver {
         self.rest.is_empty() && self.event.is_none() && self.state == ReceiverState::Open
     }
 
-    /// Opens the record at the head behind the first `written` bytes of `out`, or into `rest`. Records of
-    /// application data are opened together if that takes less time.
+    /// Opens the record at the head of the wire, into `rest` or into `out` behind its first
+    /// `written` bytes. Opens several records of application data together if that takes less time.
     fn open_next(
         &mut self,
         out: &mut [u8],
@@ -90,7 +90,7 @@ impl SessionReceiver {
         self.take_record(wire_len, inner, OpenInto::Rest, now)
     }
 
-    /// Takes records of application data off the wire, which were opened together.
+    /// Takes records of application data that were opened together off the wire.
     fn take_data(&mut self, data: OpenedData, now: Duration) -> NextRecordOutcome {
         self.wire.consume(data.consumed);
         self.records += data.records;
@@ -109,7 +109,7 @@ impl SessionReceiver {
     ) -> Result<NextRecordOutcome, Error> {
         let count = self
             .accept_record(inner, &mut place, now)
-            // Nothing of a record that is refused reaches the caller.
+            // No plaintext of a refused record may reach the caller.
             .inspect_err(|_| wipe(place.plaintext(inner, &mut self.rest)))?;
         // A record that ends the stream stays, so that it counts as pending until the end is delivered.
         if self.state == ReceiverState::Closed {
@@ -120,8 +120,8 @@ impl SessionReceiver {
         Ok(NextRecordOutcome::Opened(count))
     }
 
-    /// Acts on an opened record whose plaintext lies in `place`; returns how many bytes of it are data in
-    /// the caller's buffer.
+    /// Acts on an opened record whose plaintext is in `place`, and returns the number of its bytes
+    /// that are data in the caller's buffer.
     fn accept_record(
         &mut self,
         inner: InnerPlaintext,
@@ -144,7 +144,7 @@ impl SessionReceiver {
                 }
             });
         }
-        // Copied, since it is short and rare, and no caller's buffer may keep a ticket.
+        // Copied, since no caller's buffer may keep a ticket. Such records are short and rare.
         let message = take_out(place.plaintext(inner, &mut self.rest));
         self.act_on_control(record_type, &message, now)?;
         Ok(0)
@@ -172,7 +172,8 @@ impl SessionReceiver {
         Ok(())
     }
 
-    /// RFC 8446 §5.1: other records must not come inside a handshake message. An alert ends it.
+    /// Checks that no other record interrupts a handshake message (RFC 8446 §5.1). An alert may,
+    /// since it ends the connection.
     fn check_boundary(&self, record_type: ContentType) -> Result<(), Error> {
         let may_interrupt = matches!(record_type, ContentType::HANDSHAKE | ContentType::ALERT);
         if self.messages.at_boundary() || may_interrupt {
@@ -183,7 +184,7 @@ impl SessionReceiver {
         })
     }
 
-    /// Ends the receiver: what the peer sent from here on is not looked at.
+    /// Ends the receiver with an error: the rest of the peer's bytes is ignored.
     fn fail(&mut self, error: Error) {
         if error == Error::BadTag {
             self.setting.stats.add(Counter::TlsDecryptError);

@@ -5,31 +5,33 @@ use crate::error::{Alert, Error};
 use crate::fifo::Fifo;
 use crate::wire::{ALERT_FATAL, ALERT_WARNING, ContentType};
 
-/// How far the sending direction is from its end.
+/// Whether and how the sending direction has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SendEnding {
-    /// Data may be sent.
+    /// It has not ended: data may be sent.
     Open,
-    /// close_notify has been sealed.
+    /// close_notify was sealed.
     Closed,
-    /// A fatal alert has been sealed, or the connection is gone.
+    /// A fatal alert was sealed, or nothing can be sent any more.
     Failed,
 }
 
-/// The last record of the sending direction, behind all data.
+/// The last record of the sending direction, after all data.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LastWord {
-    /// The peer has got everything.
+    /// All data is sent.
     CloseNotify,
-    /// The peer has not got everything, or has done something wrong.
+    /// Some data is not sent, or the peer has violated the protocol.
     Alert(Alert),
 }
 
 impl SessionSender {
-    /// Seals a close_notify: no more data will come. A second one changes nothing.
+    /// Seals a close_notify, which tells the peer that no more data follows. Does nothing if the
+    /// direction has ended.
     ///
     /// # Errors
-    /// [`Error::NoRoom`] while too much waits to be sent.
+    /// [`Error::NoRoom`] if too many sealed bytes are waiting to be sent. Also returns the errors
+    /// of [`Sealer::seal_batch`](crate::record::Sealer::seal_batch).
     pub fn close_notify(&mut self) -> Result<(), Error> {
         if self.ending == SendEnding::Open {
             self.seal(
@@ -41,25 +43,28 @@ impl SessionSender {
         Ok(())
     }
 
-    /// Ends the direction: seals `alert` as a fatal one, unless the direction has ended before.
+    /// Ends the direction as failed. Seals `alert` first, as a fatal one, unless the direction has
+    /// ended before.
     pub fn fail(&mut self, alert: Option<Alert>) {
         if let (Some(alert), SendEnding::Open) = (alert, self.ending) {
-            // Without room for it the peer is not reading, and would not see it either.
-            let _unsaid = self.seal(ContentType::ALERT, &[ALERT_FATAL, alert.code()]);
+            // If there is no room for the alert, the peer is not reading and would not see it.
+            let _not_sent = self.seal(ContentType::ALERT, &[ALERT_FATAL, alert.code()]);
         }
         self.ending = SendEnding::Failed;
     }
 
-    /// Gives the direction up because the socket takes no more: drops what was sealed, and seals nothing more.
+    /// Ends the direction because nothing can be sent to the socket any more. Drops the sealed
+    /// bytes that were not sent.
     pub fn abandon(&mut self) {
         self.ending = SendEnding::Failed;
         self.wire.consume(self.wire.len());
     }
 
-    /// Refuses a renegotiation of TLS 1.2 (RFC 5246 §7.2.2).
+    /// Refuses a renegotiation of TLS 1.2 (RFC 5246 §7.2.2). Does nothing if the direction has
+    /// ended.
     ///
     /// # Errors
-    /// [`Error::NoRoom`]
+    /// Returns the errors of [`SessionSender::close_notify`].
     pub fn refuse_renegotiation(&mut self) -> Result<(), Error> {
         if self.ending != SendEnding::Open {
             return Ok(());
@@ -70,12 +75,12 @@ impl SessionSender {
         )
     }
 
-    /// Ends the direction, with `last_word` unless one was sealed before, and returns everything that waits to
-    /// be sent.
+    /// Ends the direction and returns all bytes that are still to be sent. They end with
+    /// `last_word`, unless the direction has ended before.
     pub fn finish(&mut self, last_word: Option<LastWord>) -> Fifo {
         let mut unsent = std::mem::take(&mut self.wire);
-        // Into a buffer that is empty now, so that there is room. What no record number is left for stays
-        // unsaid: the peer finds the end without it.
+        // `wire` was taken, so that there is room. If no sequence number is left, the last record
+        // is not sent: the peer sees the end of the stream anyway.
         match last_word {
             Some(LastWord::CloseNotify) => drop(self.close_notify()),
             Some(LastWord::Alert(alert)) => self.fail(Some(alert)),
@@ -87,7 +92,7 @@ impl SessionSender {
         unsent
     }
 
-    /// Returns how far the direction is from its end.
+    /// Returns whether and how the direction has ended.
     #[must_use]
     pub const fn ending(&self) -> SendEnding {
         self.ending
