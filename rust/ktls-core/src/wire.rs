@@ -80,8 +80,8 @@ impl Header {
 
 /// A whole record at the start of a buffer, whose header was judged.
 ///
-/// Functions that open a record take this token instead of bytes, so that a header is parsed and judged
-/// once. [`Framing::deframe`](crate::record::Framing::deframe) returns it.
+/// Functions that open a record take this token instead of bytes, so that a header is parsed and
+/// judged once. [`Framing::deframe`](crate::record::Framing::deframe) returns it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct WireRecord<'a> {
     /// The record, and everything behind it.

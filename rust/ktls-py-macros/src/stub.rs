@@ -160,8 +160,8 @@ fn docstring(lines: &[&str], at: usize, indent: usize) -> (String, usize) {
     (doc.join("\n"), lines.len())
 }
 
-/// Returns the text between the parentheses of the `def` in line `at`, and the line where its signature
-/// ends with a colon.
+/// Returns the text between the parentheses of the `def` in line `at`, and the line where its
+/// signature ends with a colon.
 fn parameter_list(lines: &[&str], at: usize) -> (String, usize) {
     let (mut list, mut depth, mut closed) = (String::new(), 0, false);
     for (number, line) in lines.iter().enumerate().skip(at) {

@@ -48,8 +48,8 @@ impl SharedSealer {
     /// Begins a call. The first call after a fork claims the sealer for this process.
     ///
     /// # Errors
-    /// Returns EBUSY if the other process of a fork has claimed the sealer, or was in a call when it
-    /// was forked.
+    /// Returns EBUSY if the other process of a fork has claimed the sealer, or was in a call when
+    /// it was forked.
     pub(crate) fn begin_call(&self) -> Result<SealerCall<'_>, NetError> {
         Ok(SealerCall {
             _counted: self.owner.enter()?,

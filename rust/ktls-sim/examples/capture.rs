@@ -1,4 +1,5 @@
-//! Writes a run as a capture with its key log: `cargo run -p ktls-sim --example capture -- out.pcap out.keys`.
+//! Writes a run as a capture with its key log: `cargo run -p ktls-sim --example capture -- out.pcap
+//! out.keys`.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;

@@ -266,8 +266,8 @@ impl FdSocketTx {
         background_sender::let_go_of_closed();
     }
 
-    /// Leaves the sealed bytes to the background sender. Nothing is started if there is nothing to send,
-    /// or if the system has no thread for it.
+    /// Leaves the sealed bytes to the background sender. Nothing is started if there is nothing to
+    /// send, or if the system has no thread for it.
     fn push(self: &Arc<Self>, fd: &Arc<OwnedFd>, task: BackgroundPusher) -> TaskStart {
         if let Some(ring) = self.ring()
             && ring.fin_behind_records() == FinPlan::BehindRecords

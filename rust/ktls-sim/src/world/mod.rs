@@ -42,8 +42,8 @@ pub fn run_traced(scenario: &Scenario, log: &TraceLog) -> RunReport {
 }
 
 /// Runs a scenario, with a line in `log` for each call to the devices, until `keep_running` returns
-/// `false`. `keep_running` is called every few thousand events; a run that it ends has the violation
-/// [`BrokenInvariant::TooLong`].
+/// `false`. `keep_running` is called every few thousand events; a run that it ends has the
+/// violation [`BrokenInvariant::TooLong`].
 #[must_use]
 pub fn run_while(
     scenario: &Scenario,

@@ -6,8 +6,8 @@ use catalogue::{
     other_errors,
 };
 
-/// Fails if `text` has names of types, brackets of `Debug`, or other words that only Rust programmers
-/// know.
+/// Fails if `text` has names of types, brackets of `Debug`, or other words that only Rust
+/// programmers know.
 fn assert_plain(text: &str) {
     let foreign = [
         "{", "}", "::", "Error", "_id", "Some(", "Context", " kx", "psk", "tls12", "[6",
