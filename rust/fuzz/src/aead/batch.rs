@@ -5,7 +5,7 @@ use ktls_core::suite::AeadAlgorithm;
 use ktls_core::wire::TAG_LEN;
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 
-/// Maximum number of records in a batch: three groups of the engine.
+/// The maximum number of records in a batch: three groups of the engine.
 const MAX_RECORDS: usize = 24;
 
 /// A key and the records that it seals.
@@ -15,20 +15,20 @@ pub(super) struct SealedUnderOneKey {
     pub(super) records: Vec<PlannedRecord>,
 }
 
-/// A record to be sealed, and the damage that it takes before it is opened.
+/// A record to be sealed, and the damage to it before it is opened.
 pub(super) struct PlannedRecord {
     pub(super) nonce: NonceBytes,
     pub(super) aad: Aad,
     pub(super) plaintext: Vec<u8>,
     pub(super) inner_type: Option<u8>,
-    /// Number of bytes before it in the input and in the output.
+    /// The number of bytes before it in the input and in the output.
     pub(super) gaps: (usize, usize),
     damage: WireDamage,
-    /// Whether its last byte, if it has one, is to be returned separately when it is opened.
+    /// Whether the last byte of its plaintext, if there is one, is returned separately by opening.
     apart: bool,
 }
 
-/// The damage that a record takes on its way.
+/// The damage to a record between its sealing and its opening.
 enum WireDamage {
     None,
     /// This bit of ciphertext and tag is flipped.

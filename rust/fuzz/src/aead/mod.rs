@@ -11,7 +11,8 @@ use libfuzzer_sys::arbitrary::Unstructured;
 
 use self::batch::SealedUnderOneKey;
 
-/// Seals the batch that `input` describes, and opens what arrives of it, in every way.
+/// Seals the batch that `input` describes, and opens the records that arrive, by each
+/// implementation.
 ///
 /// # Panics
 /// Panics if two ways differ, or if our AES-GCM does not support this CPU.

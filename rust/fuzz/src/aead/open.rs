@@ -9,10 +9,10 @@ use super::batch::ReceivedRecord;
 
 /// The outcome of opening records.
 struct OpenOutcome {
-    /// Number of records that opened before the first failure.
+    /// The number of records that were opened before the first failure.
     count: usize,
     out: RecordArena,
-    /// The last bytes, of the records that have them returned separately.
+    /// The last bytes of the records for which they are returned separately.
     types: Vec<Option<u8>>,
 }
 
@@ -67,7 +67,7 @@ fn in_order(records: &[ReceivedRecord], key: &dyn RecordKey) -> OpenOutcome {
     OpenOutcome { count, out, types }
 }
 
-/// Opens each record in a separate call, its last byte with the others. Returns which ones opened.
+/// Opens each record in a separate call, its last byte not separated. Returns which ones opened.
 fn one_by_one(
     records: &[ReceivedRecord],
     input: &RecordArena,

@@ -4,10 +4,11 @@ use ktls_core::suite::CIPHERS;
 use ktls_core::wire::{TLS12, TLS13};
 use ktls_core::{CryptoInfo, Error};
 
-/// A length that is greater than that of any struct.
+/// A length in bytes that exceeds that of any struct.
 const ENOUGH: usize = 64;
 
-/// Parses the input alone and after a valid head, cut at every length that a struct can have.
+/// Parses the input, alone and behind a valid head, truncated to every length that a struct can
+/// have.
 pub(super) fn check(input: &[u8]) {
     check_cut(input);
     if let Some((choice, rest)) = input.split_first() {

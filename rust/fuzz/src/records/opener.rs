@@ -9,7 +9,7 @@ use super::script::{ALONE, MAX_ROOM, PeerScript, ScriptRecord, ScriptSetup, TOGE
 /// The byte that outputs are filled with before they are written.
 const STALE: u8 = 0xa5;
 
-/// The records that were opened, and the error that ended it.
+/// The records that were opened, and the error that ended the opening, if any.
 #[derive(Debug, Eq, PartialEq)]
 struct OpenerOutcome {
     records: Vec<ScriptRecord>,

@@ -10,16 +10,16 @@ use ktls_core::wire::{
 use ktls_core::{CryptoInfo, Sealer};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 
-/// Keys of aws-lc are never interleaved; with [`AesGcmPreference::Auto`] they are if the CPU
-/// supports it.
+/// A provider whose keys open records one by one: the keys of aws-lc are never interleaved.
 pub(super) static ALONE: Aead = Aead::with(AesGcmPreference::AwsLc);
+/// A provider whose keys open several records together, if the CPU supports it.
 pub(super) static TOGETHER: Aead = Aead::with(AesGcmPreference::Auto);
 
-/// Number of bytes on the wire after which a peer stops.
+/// The number of bytes on the wire after which a peer stops.
 const ENOUGH: usize = 50_000;
-/// Maximum number of pieces that a wire is split into, to bound the time of a run.
+/// The maximum number of pieces that a wire is split into, to bound the time of a run.
 const MAX_PIECES: usize = 512;
-/// A size that suffices for the plaintext of any record.
+/// A buffer size that suffices for the plaintext of any record.
 pub(super) const MAX_ROOM: usize = 20_000;
 
 /// A connection, and the bytes that arrive on it.
@@ -176,9 +176,13 @@ fn read_messages(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         let message_type = *input.choose(&[KEY_UPDATE, NEW_SESSION_TICKET, 0, 1, any])?;
         let len = input.choose_index(6)?.min(input.len());
         let body = input.bytes(len)?;
-        let lie = input.int_in_range(0..=15)? == 1;
-        let told = if lie { input.arbitrary()? } else { len as u32 };
-        let [_, len @ ..] = told.to_be_bytes();
+        let is_wrong = input.int_in_range(0..=15)? == 1;
+        let field = if is_wrong {
+            input.arbitrary()?
+        } else {
+            len as u32
+        };
+        let [_, len @ ..] = field.to_be_bytes();
         messages.push(message_type);
         messages.extend_from_slice(&len);
         messages.extend_from_slice(body);
@@ -196,7 +200,7 @@ struct ScriptedPeer {
     strayed: bool,
 }
 
-/// No limits: record numbers near the last one exceed the limit of every key.
+/// Limits that are never reached: record numbers near the last one exceed the limit of every key.
 const ENDLESS: KeyLimits = KeyLimits {
     soft: u64::MAX,
     hard: u64::MAX,
