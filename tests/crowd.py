@@ -1,7 +1,7 @@
-"""Opens a thousand connections at once on one event loop, half of them from each side.
+"""Opens a thousand connections at once on one event loop: 500 in each direction.
 
-``python -m tests.crowd DOOR FOLDER`` prints its port, reads the port of another such process from
-its input, connects to it while it is connected to, and prints the result as JSON.
+``python -m tests.crowd DOOR FOLDER`` prints its port and reads the port of another such process
+from its input. The two processes connect to each other, and each prints its result as JSON.
 """
 
 from __future__ import annotations
@@ -33,24 +33,25 @@ DESCRIPTORS: Final = 4 * EACH_WAY
 
 @dataclass(slots=True)
 class CrowdResult:
-    """What became of the connections."""
+    """The counts of the connections of one process, and its errors."""
 
     accepted: int = 0
-    """The connections whose message was received and returned."""
+    """The number of accepted connections whose message was received and returned."""
     answered: int = 0
-    """The connections whose message came back."""
+    """The number of our connections whose message came back."""
     engine: int = 0
+    """The number of connections that the engine has taken over."""
     threads: int = 0
-    """The most threads of Python that existed."""
+    """The largest number of Python threads at a time."""
     left_open: int = 0
-    """The descriptors that were not closed."""
+    """The number of descriptors that were not closed."""
     errors: list[str] = field(default_factory=list)
-    """What the loop's exception handler was told."""
+    """The contexts that the loop's exception handler received."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrowdDoor:
-    """How a process makes its loop and its contexts."""
+    """The functions with which a process makes its loop and its contexts."""
 
     loop: str
     contexts: str = "ssl"
@@ -87,7 +88,7 @@ DOORS: Final = {
 
 
 class Crowd:
-    """One side: a server that answers once all have come, and as many clients."""
+    """One side: a server that answers once all clients have connected, and as many clients."""
 
     def __init__(self, door: CrowdDoor, folder: Path) -> None:
         self.result = CrowdResult()
@@ -97,7 +98,7 @@ class Crowd:
         self._served: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
-        """Serve and connect until all messages were returned."""
+        """Serve and connect until all messages are returned."""
         server = await asyncio.start_server(
             self._serve,
             "127.0.0.1",

@@ -24,12 +24,12 @@ PANELS: Final = {
     "aiohttp download": "aiohttp",
 }
 SIZES: Final = {"1 MiB": (1 << 20, 150), "16 KiB": (1 << 14, 2000), "5 B": (5, 4000)}
-"""The sizes of messages or bodies, and how many are in a round."""
+"""The sizes in bytes of messages or bodies, and the number of them in a round."""
 QUICK_PANELS: Final = ("asyncio protocol", "aiohttp download")
 QUICK_SIZES: Final = ("1 MiB", "5 B")
 QUICKER: Final = 4
-# By default, glibc returns large blocks to the system when they are freed, and the next allocation
-# has page faults. How often that happens depends on the sizes that an implementation asks for.
+# By default, glibc returns large blocks to the system when they are freed, so that the next
+# allocation causes page faults. How often that happens depends on the sizes of the allocations.
 MALLOC: Final[dict[str, Mapping[str, str]]] = {
     "": {},
     ", kept memory": {
@@ -42,7 +42,7 @@ CPU: Final = "cpu"
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """What a case serves, and how often."""
+    """The server of a case, and the load for it."""
 
     way: str
     kind: str
@@ -78,7 +78,7 @@ class LoadedServer:
             self._cpu = self._server.cpu_seconds() - cpu
 
     def check(self) -> None:
-        """Make a request, whose answer has to be correct, and see who carries the records."""
+        """Check that the server still answers, and that the right engine carries its records."""
         self._client.check()
         assert self._server.taken_over() == self._taken_over, "the wrong records were measured"
 
@@ -128,7 +128,7 @@ BENCH = Bench(
     quick=TimeBudget(turns=1),
     compared=(CPU, SECONDS),
     notes=(
-        "per message that was received and returned, or per response; the peer is a Connection.",
-        "kept memory: glibc's malloc is told to keep what is freed, see docs/benches.md.",
+        "per message received and returned, or per response; the peer is a Connection.",
+        "kept memory: glibc's malloc is configured to keep freed memory, see docs/benches.md.",
     ),
 )

@@ -1,4 +1,4 @@
-"""The server's process, and a client that loads it from another core."""
+"""A server in its own process, and a client that loads it from another core."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class LoopServer:
         os.sched_setaffinity(self._process.pid, _cores()[:1])
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of the process, including all threads, in nanoseconds' precision."""
+        """Return the CPU time in seconds that all threads of the process have used."""
         return time.clock_gettime(~self._process.pid << 3 | PROCESS_CLOCK)
 
     def taken_over(self) -> int:
@@ -66,11 +66,11 @@ class LoopServer:
 
 
 PROCESS_CLOCK: Final = 2
-"""The kind of a clock in the low bits of its number: the CPU time of a whole process."""
+"""The low bits of the id of the clock that measures the CPU time of a whole process."""
 
 
 class LoadingClient:
-    """A connection to a server, with one request at a time."""
+    """A connection to a server that makes one request at a time."""
 
     def __init__(self, kind: str, size: int, port: int, folder: Path) -> None:
         cert = (folder / "cert.pem").read_bytes()
@@ -91,7 +91,7 @@ class LoadingClient:
             self._ask()
 
     def check(self) -> None:
-        """Make a request, whose answer has to be the payload."""
+        """Make a request, and check that its answer is the payload."""
         self._answer[:] = bytes(len(self._answer))
         self._ask()
         assert self._answer == self._message, "the answer is wrong"
@@ -105,7 +105,7 @@ class LoadingClient:
         self._fill(0)
 
     def _get(self) -> None:
-        """Make an HTTP request; its answer begins behind the head."""
+        """Make an HTTP request, and read the body of its response."""
         self._tls.sendall(REQUEST)
         have = 0
         while (end := self._head.find(HEAD_END, 0, have)) < 0:
@@ -113,7 +113,7 @@ class LoadingClient:
             assert got, "the server ended the connection"
             have += got
         first = self._head[end + len(HEAD_END) : have]
-        assert len(first) <= len(self._answer), "more was sent than asked for"
+        assert len(first) <= len(self._answer), "the body is longer than requested"
         self._answer[: len(first)] = first
         self._fill(len(first))
 

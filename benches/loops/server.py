@@ -115,7 +115,7 @@ def _taken_over() -> int:
 
 
 def main() -> None:
-    """Serve as the arguments say."""
+    """Serve as the arguments specify."""
     way, kind, size, folder = sys.argv[1:]
     with asyncio.Runner(loop_factory=WAYS[way].factory()) as runner:
         runner.run(_serve(way, kind, int(size), Path(folder)))

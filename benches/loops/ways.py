@@ -1,4 +1,4 @@
-"""The TLS implementations, each as an event loop and a context for its server."""
+"""The TLS implementations: for each, an event loop and a context for its server."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class ServerWay:
     loop: str
     """The event loop: ``asyncio`` or ``uvloop``."""
     transport: str = ""
-    """The package that replaces the loop's transports, or an empty string."""
+    """The package that replaces the loop's transports; empty if they are the loop's own."""
     context: str = "ssl"
-    """The module whose ``SSLContext`` the server has."""
+    """The module whose ``SSLContext`` the server uses."""
 
     def factory(self) -> Factory:
         """Return the function that makes the loop."""
@@ -47,7 +47,7 @@ class ServerWay:
         return context
 
     def why_missing(self, *needed: str) -> str:
-        """Return the reason for the table, or an empty string if all packages are installed."""
+        """Return why the case cannot run; empty if all packages are installed."""
         names = [*needed, self.loop, self.transport or self.context]
         absent = [name for name in dict.fromkeys(names) if find_spec(name) is None]
         return f"not installed (pip install {' '.join(absent)})" if absent else ""
