@@ -29,11 +29,11 @@ pub(crate) const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Wait {
-    /// It does not wait: it fails with EAGAIN instead.
+    /// The call does not wait: it fails with EAGAIN instead.
     Never,
-    /// Until this time. Then it fails with [`NetError::TimedOut`].
+    /// The call waits until this time. Then it fails with [`NetError::TimedOut`].
     Until(Instant),
-    /// Until it is done.
+    /// The call waits without a limit.
     Forever,
 }
 

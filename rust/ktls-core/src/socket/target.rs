@@ -3,10 +3,10 @@
 /// How the bytes behind the plaintext in a caller's buffer are treated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BehindPlaintext {
-    /// They are memory made for this call: they may be overwritten, and must not be read.
+    /// The memory was made for this call. The bytes may be overwritten, and must not be read.
     Fresh,
-    /// They are the caller's: they are kept, or set to zero where a record was opened that is not
-    /// delivered.
+    /// The memory belongs to the caller. The bytes are kept, or set to zero where a record was
+    /// opened that is not delivered.
     Kept,
 }
 

@@ -156,7 +156,7 @@ pub(crate) trait StalledSender: Send {
 /// What a task waits for after a turn.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum AfterTurn {
-    /// Until one of these events occurs, or until this time.
+    /// The task waits for one of these events, or for this time.
     Wait {
         events: rustix::event::PollFlags,
         look_at: Instant,
@@ -164,12 +164,12 @@ pub(crate) enum AfterTurn {
     Done,
 }
 
-/// Whether the background sender has the bytes of a socket.
+/// Whether the background sender has taken over the bytes of a socket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TaskStart {
-    /// It has, and sends until everything is sent or its limits are over.
+    /// The background sender has the bytes. It tries to send them until its limits are over.
     Started,
-    /// It has not: there is nothing to send, or the system has no thread or descriptor for it.
+    /// There is nothing to send, or the system has no thread or descriptor for it.
     NotStarted,
 }
 

@@ -43,12 +43,12 @@ struct SenderNews {
     look_at_all: bool,
 }
 
-/// What becomes of the thread when it has no task.
+/// Whether the thread ends when it has no task.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum IdleThread {
-    /// It ends; the next task starts another.
+    /// The thread ends. The next task starts another.
     Ends,
-    /// It stays, since a task has come meanwhile.
+    /// The thread continues, because a task was added meanwhile.
     Stays,
 }
 
@@ -90,7 +90,7 @@ impl BackgroundThread {
             match ready {
                 Ok(ready) => ready.into_iter().for_each(|id| self.serve(id)),
                 Err(Errno::INTR) => {}
-                // Our descriptors were closed by somebody else: none will ever be ready again.
+                // Other code has closed our descriptors: none will be ready again.
                 Err(_) => self.give_up_all(),
             }
             self.serve_due();

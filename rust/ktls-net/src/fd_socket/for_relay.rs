@@ -1,4 +1,4 @@
-//! The calls of a relay, which holds both turns of the socket. None of them waits.
+//! The calls of a relay, which holds both turns of the socket. These calls never wait.
 
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;

@@ -29,14 +29,14 @@ pub struct SocketReadiness {
     pub watch: u16,
 }
 
-/// How the receiving direction decides about POLLIN.
+/// What decides about POLLIN of the receiving direction.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum PollInState {
-    /// It has no key: TCP decides.
+    /// The direction has no key: TCP decides.
     Plain,
     /// A record can be delivered.
     Ready,
-    /// It needs more bytes of TCP.
+    /// More bytes of TCP are needed.
     Hungry,
     /// More bytes change nothing: a KeyUpdate is pending, a header was bad, or another reader takes
     /// them.

@@ -19,18 +19,18 @@ use crate::queue::{ConnRing, QueueSlots};
 /// Whether a direction had a device when its socket was closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum DeviceClose {
-    /// It had one, and the device has updated the gauges.
+    /// The direction had a device, which has updated the gauges.
     Closed,
-    /// It had none: the caller updates the gauges.
+    /// The direction had no device: the caller updates the gauges.
     NoDevice,
 }
 
 /// Whether a send finds room in the ring of its connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum RingRoom {
-    /// It does, or needs none.
+    /// There is room, or none is needed.
     Free,
-    /// It has to wait.
+    /// The ring is full: the send has to wait.
     Full,
 }
 

@@ -54,12 +54,12 @@ pub(super) struct TxState {
 /// does that in a callback.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum BackgroundPusher {
-    /// It does not.
+    /// The background sender has no work.
     #[default]
     Idle,
-    /// It does.
+    /// The background sender writes the sealed records.
     Running,
-    /// It does, and shuts the stream down behind them.
+    /// The background sender writes the sealed records, and then shuts the stream down.
     RunningToFin,
 }
 

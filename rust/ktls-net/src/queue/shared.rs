@@ -63,9 +63,9 @@ pub(crate) enum TaskPost {
 /// Whether the thread of a worker ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum WorkerEnd {
-    /// It ends. The next task starts another thread.
+    /// The thread ends. The next task starts another.
     Ended,
-    /// It goes on, because a task was posted.
+    /// The thread continues, because a task was posted.
     HasTasks,
 }
 

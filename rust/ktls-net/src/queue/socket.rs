@@ -32,10 +32,10 @@ pub(crate) trait RingReceiver: Debug + Send + Sync {
 /// How a worker continues with a receiving direction.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ReadAheadNext {
-    /// It calls again: there may be more to do.
+    /// Call again: there may be more to do.
     Some,
-    /// It waits until TCP has bytes.
+    /// Wait until TCP has bytes.
     Blocked,
-    /// It stops until the task is posted again: a reader has to make room first.
+    /// End the task until it is posted again: a reader has to make room first.
     Over,
 }

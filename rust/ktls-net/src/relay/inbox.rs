@@ -1,4 +1,4 @@
-//! The inbox of a pool's thread: how other threads give it orders.
+//! The inbox of a pool's thread, to which other threads send orders.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -65,17 +65,17 @@ pub struct StreamSegment {
     pub path: SealPath,
 }
 
-/// What became of a segment (D-10).
+/// The outcome of passing a segment to the device (D-10).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum TransmitOutcome {
-    /// The device has queued it.
+    /// The device has queued the segment.
     Queued,
-    /// It may be sent unchanged.
+    /// The segment may be sent unchanged.
     Pass(Vec<u8>),
-    /// It was sealed by the fallback and may be sent.
+    /// The segment was sealed by the fallback and may be sent.
     Fallback(Vec<u8>),
-    /// It must not be sent: its records are acknowledged, and only their plaintext is left
-    /// (V-TX-9).
+    /// The segment must not be sent: its records are acknowledged, and only their plaintext is
+    /// left (V-TX-9).
     Dropped,
 }
 

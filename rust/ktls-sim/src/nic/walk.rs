@@ -25,9 +25,9 @@ pub(super) struct RecordWalk {
 /// What a device does to the bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum WalkTask {
-    /// It seals framed records.
+    /// Seals framed records.
     Seal,
-    /// It opens sealed records.
+    /// Opens sealed records.
     Open,
 }
 

@@ -32,11 +32,11 @@ pub(crate) struct CutSegment {
 /// The effect of an acknowledgement.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum AckEffect {
-    /// It acknowledges nothing new.
+    /// Nothing new is acknowledged.
     Nothing,
-    /// It acknowledges more bytes.
+    /// More bytes are acknowledged.
     Progress,
-    /// It is the third duplicate, so the first missing segment is retransmitted.
+    /// The acknowledgement is the third duplicate: the first missing segment is retransmitted.
     Resend,
 }
 

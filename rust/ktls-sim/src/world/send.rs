@@ -15,9 +15,9 @@ use crate::tcp::{AckEffect, CutSegment};
 /// Whether the writing program has more to do after a turn.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum WriterTurn {
-    /// It has more to do.
+    /// The program has more to do.
     More,
-    /// It has done everything.
+    /// The program has done everything.
     Last,
 }
 

@@ -13,9 +13,9 @@ use crate::wire::{ContentType, MAX_PLAINTEXT, TLS13};
 
 /// Whether the record at the head of the wire was opened.
 enum NextRecordOutcome {
-    /// It was opened, and this many bytes of data were written into the caller's buffer.
+    /// The record was opened, and this many bytes of data were written into the caller's buffer.
     Opened(usize),
-    /// It is incomplete, or does not fit behind the data that the read has already.
+    /// The record is incomplete, or does not fit behind the data that the read has already.
     Left,
 }
 

@@ -8,7 +8,7 @@ use crate::wire::{ALERT_FATAL, ALERT_WARNING, ContentType};
 /// Whether and how the sending direction has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SendEnding {
-    /// It has not ended: data may be sent.
+    /// Data may be sent.
     Open,
     /// close_notify was sealed.
     Closed,
