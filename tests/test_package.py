@@ -19,7 +19,7 @@ from ktls_fast import _core
 KEY_UPDATES = [ktls_fast.key_update_message(request=request) for request in (False, True)]
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(ktls_fast.__file__).parent
-PUBLIC_MODULES = {"anyio", "asyncio", "constants", "errors", "selectors", "simulate"}
+PUBLIC_MODULES = {"anyio", "asyncio", "constants", "errors", "selectors", "simulate", "ssl"}
 
 PUBLIC_NAMES = {
     *("Sealer", "Opener", "SealedBatch", "OpenedBatch", "TrafficSecret", "CryptoInfo", "Suite"),
@@ -30,7 +30,7 @@ PUBLIC_NAMES = {
     *("SOL_TLS", "TCP_ULP", "TLS_GET_RECORD_TYPE", "TLS_RX", "TLS_RX_EXPECT_NO_PAD"),
     *("TLS_SET_RECORD_TYPE", "TLS_TX", "TLS_TX_MAX_PAYLOAD_LEN", "TLS_TX_ZEROCOPY_RO"),
     *("Connection", "ServerConfig", "ClientConfig", "connect", "accept"),
-    *("TLSObject", "derive_tls12_keys"),
+    *("TLSObject", "derive_tls12_keys", "from_ssl", "prepare"),
     *("Relay", "RelayHandle", "ControlRecord"),
     *("aead_in_use", "cpu_features", "get_include", "__version__"),
     *ktls_fast.errors.__all__,

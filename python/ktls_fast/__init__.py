@@ -77,6 +77,7 @@ from .errors import (
 if _typing.TYPE_CHECKING:
     import socket
 
+    from ._handover.from_ssl import from_ssl, prepare
     from ._kernel_socket import KernelSocket
 else:
     socket = _LazyModule("socket")  # as slow to import as this package
@@ -135,9 +136,11 @@ __all__ = [
     "connect",
     "cpu_features",
     "derive_tls12_keys",
+    "from_ssl",
     "get_include",
     "key_update_message",
     "ktls_socket",
+    "prepare",
     "scan_key_updates",
     "tls_stat",
 ]
@@ -198,13 +201,17 @@ def _disable_nagle(sock: "socket.socket") -> None:
 if not _typing.TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Import ``KernelSocket`` on first use: few programs need it, and it needs Linux."""
-        if name != "KernelSocket":
-            msg = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(msg)
-        from ._kernel_socket import KernelSocket
+        """Import some names on first use: few programs need them, and they import more modules."""
+        if name == "KernelSocket":
+            from ._kernel_socket import KernelSocket
 
-        return KernelSocket
+            return KernelSocket
+        if name in ("from_ssl", "prepare"):
+            from ._handover import from_ssl
+
+            return getattr(from_ssl, name)
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), "KernelSocket"})
+        return sorted({*globals(), "KernelSocket", "from_ssl", "prepare"})

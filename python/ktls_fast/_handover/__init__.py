@@ -1,0 +1,1 @@
+"""The hand-over of connections from OpenSSL to the engine."""

@@ -1,0 +1,207 @@
+"""The two transports of records below an SSL object: a pair of memory BIOs, and a socket."""
+
+import os
+import select
+import socket
+import ssl
+import time
+import weakref
+from typing import Protocol
+
+from .observer import HEADER_LENGTH
+from .ssl_errors import want_read, want_write
+
+Deadline = float | None
+"""A time of :func:`time.monotonic`; None waits forever, and 0.0 never waits."""
+
+_MAX_CIPHERTEXT = (1 << 14) + 2048  # TLS 1.2; TLS 1.3 allows less
+_TYPES = range(20, 25)
+_MILLISECONDS = 1000.0
+
+
+class Wire(Protocol):
+    """A transport of records."""
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether :meth:`flush` has something to do."""
+
+    def deadline(self) -> Deadline:
+        """Return when a call that begins now has to end."""
+
+    def take(self, n: int, until: Deadline) -> bytes:
+        """Return up to ``n`` bytes of the peer, or nothing if the transport has ended.
+
+        :raises ssl.SSLWantReadError: none are there, and the call may not wait.
+        :raises TimeoutError: the deadline has passed.
+        """
+
+    def send(self, data: bytes, until: Deadline) -> None:
+        """Send ``data``, or keep what cannot be sent before raising.
+
+        :raises ssl.SSLWantWriteError: the transport takes nothing now, and the call may not wait.
+        :raises TimeoutError: the deadline has passed.
+        """
+
+    def flush(self, until: Deadline) -> None:
+        """Send what :meth:`send` has kept."""
+
+    def end(self) -> socket.socket | None:
+        """Return what ``unwrap`` returns: the socket, or None for BIOs."""
+
+
+class BioWire:
+    """Memory BIOs of the caller."""
+
+    def __init__(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
+        """Use the BIOs that were passed to ``wrap_bio``."""
+        self.incoming, self.outgoing = incoming, outgoing
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether :meth:`flush` has something to do: never."""
+        return False
+
+    def deadline(self) -> Deadline:
+        """Return 0.0: BIOs never wait."""
+        return 0.0
+
+    def take(self, n: int, until: Deadline) -> bytes:
+        """Return up to ``n`` bytes of ``incoming``."""
+        data = self.incoming.read(n)
+        if not data and not self.incoming.eof:
+            raise want_read()
+        return data
+
+    def send(self, data: bytes, until: Deadline) -> None:
+        """Append ``data`` to ``outgoing``."""
+        self.outgoing.write(data)
+
+    def flush(self, until: Deadline) -> None:
+        """Do nothing: BIOs take everything at once."""
+
+    def end(self) -> None:
+        """Return None, as the standard library does."""
+
+
+class SocketWire:
+    """A connected socket. Its timeout applies to each call as a whole."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Use ``sock``, which is the SSLSocket itself.
+
+        It is referred to weakly, so that a dropped socket is closed with its ResourceWarning.
+        """
+        self._sock = weakref.ref(sock)
+        self._unsent = memoryview(b"")
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether :meth:`flush` has something to do."""
+        return bool(self._unsent)
+
+    def deadline(self) -> Deadline:
+        """Return when a call has to end by the timeout of the socket."""
+        timeout = self._alive().gettimeout()
+        return time.monotonic() + timeout if timeout else timeout
+
+    def take(self, n: int, until: Deadline) -> bytes:
+        """Return up to ``n`` bytes of the socket."""
+        sock = self._alive()
+        while True:
+            try:
+                return os.read(sock.fileno(), n)
+            except BlockingIOError:
+                _wait(sock, select.POLLIN, until)
+            except BrokenPipeError:
+                # A reset behind the peer's FIN, for records that it did not read, such as tickets.
+                return b""
+
+    def send(self, data: bytes, until: Deadline) -> None:
+        """Send ``data`` after what was kept before."""
+        self._unsent = memoryview(bytes(self._unsent) + data if self._unsent else data)
+        self.flush(until)
+
+    def flush(self, until: Deadline) -> None:
+        """Send what was kept."""
+        if not self._unsent:
+            return
+        sock = self._alive()
+        while self._unsent:
+            try:
+                self._unsent = self._unsent[os.write(sock.fileno(), self._unsent) :]
+            except BlockingIOError:
+                _wait(sock, select.POLLOUT, until)
+
+    def end(self) -> socket.socket:
+        """Return the socket."""
+        return self._alive()
+
+    def _alive(self) -> socket.socket:
+        sock = self._sock()
+        if sock is None:
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, "Underlying socket connection gone")
+        return sock
+
+
+class RecordReader:
+    """Takes exactly one record at a time from a wire.
+
+    OpenSSL then never gets the beginning of a record, which could not be got back from it, and
+    nothing behind the record is taken: a program that waits in ``select`` sees it.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        """Read from ``wire``."""
+        self._wire = wire
+        self._part = bytearray()
+        self._is_tls = True
+
+    def read_record(self, until: Deadline) -> bytes:
+        """Return the next record; nothing if the wire has ended between two records.
+
+        Returns what is there if it cannot be a record, or if the wire ends inside of one: OpenSSL
+        knows the right error.
+
+        :raises ssl.SSLWantReadError: the record is not complete. Its beginning is kept.
+        :raises TimeoutError: the deadline has passed. The beginning of the record is kept.
+        """
+        if not self._is_tls:
+            return self._wire.take(_MAX_CIPHERTEXT, until)
+        while missing := self._missing():
+            data = self._wire.take(missing, until)
+            self._part += data
+            if not data:
+                break
+        record = bytes(self._part)
+        self._part.clear()
+        return record
+
+    def take_part(self) -> bytes:
+        """Take the beginning of a record that is not complete."""
+        part = bytes(self._part)
+        self._part.clear()
+        return part
+
+    def _missing(self) -> int:
+        part = self._part
+        if len(part) < HEADER_LENGTH:
+            return HEADER_LENGTH - len(part)
+        length = int.from_bytes(part[3:HEADER_LENGTH])
+        if part[0] not in _TYPES or part[1] != 3 or length > _MAX_CIPHERTEXT:
+            self._is_tls = False
+            return 0
+        return HEADER_LENGTH + length - len(part)
+
+
+def _wait(sock: socket.socket, events: int, until: Deadline) -> None:
+    """Wait for ``events``, or raise what ``ssl`` raises if they do not come in time."""
+    reading = events == select.POLLIN
+    if until == 0.0:
+        raise want_read() if reading else want_write()
+    poll = select.poll()
+    poll.register(sock, events)
+    left = None if until is None else max(until - time.monotonic(), 0.0) * _MILLISECONDS
+    if not poll.poll(left):
+        msg = f"The {'read' if reading else 'write'} operation timed out"
+        raise TimeoutError(msg)

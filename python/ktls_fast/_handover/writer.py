@@ -1,0 +1,65 @@
+"""Writing application data to a wire that may refuse it."""
+
+import threading
+from collections.abc import Callable
+
+from typing_extensions import Buffer
+
+from .ssl_errors import ssl_error
+from .wires import Deadline, Wire
+
+_PIECE = 1 << 18
+"""The most that is sealed before the wire has taken it."""
+
+
+class WireWriter:
+    """Reports what the wire has taken, and nothing else.
+
+    Records cannot be unsealed. If the wire refuses them, they are kept and the call raises; the
+    caller repeats it with the same data, and gets the count when they are sent. OpenSSL does the
+    same.
+    """
+
+    def __init__(self, wire: Wire, seal: Callable[[memoryview], bytes]) -> None:
+        """Write the records that ``seal`` makes to ``wire``."""
+        self._wire = wire
+        self._seal = seal
+        self._refused = 0
+        self.lock = threading.Lock()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether a call was refused and not repeated yet."""
+        return self._refused > 0
+
+    def write(self, data: Buffer) -> int:
+        """Write ``data``, and return the number of bytes that were sent.
+
+        That is all of it, unless the call may not wait.
+        """
+        with memoryview(data) as view, view.cast("B") as plain, self.lock:
+            until = self._wire.deadline()
+            if self._refused:
+                return self._repeat(len(plain), until)
+            self._wire.flush(until)
+            return self._write(plain, until)
+
+    def _repeat(self, length: int, until: Deadline) -> int:
+        if length < self._refused:
+            reason = "BAD_WRITE_RETRY"
+            raise ssl_error(reason)
+        self._wire.flush(until)
+        written, self._refused = self._refused, 0
+        return written
+
+    def _write(self, plain: memoryview, until: Deadline) -> int:
+        written = 0
+        while True:
+            with plain[written : written + _PIECE] as piece:
+                sealed = self._seal(piece)
+                written += len(piece)
+            self._refused = written
+            self._wire.send(sealed, until)
+            self._refused = 0
+            if until == 0.0 or written == len(plain):
+                return written
