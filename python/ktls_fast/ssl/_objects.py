@@ -1,0 +1,78 @@
+"""``SSLObject`` and ``SSLSocket`` with what the engine adds."""
+
+import socket
+import ssl
+from contextlib import suppress
+from typing import NamedTuple
+
+from ktls_fast._handover.engine import EngineCarrier
+from ktls_fast._handover.layer import SslLayer
+
+_TICKETS = 1 << 16
+
+
+class Generation(NamedTuple):
+    """The number of key updates in each direction."""
+
+    tx: int
+    """The key updates of our direction."""
+    rx: int
+    """The key updates of the peer's direction."""
+
+
+class _EngineMethods:
+    """The methods that both classes have beyond those of the standard library."""
+
+    _sslobj: SslLayer | None
+
+    def key_update(self, request_peer: bool = False) -> None:
+        """Send a KeyUpdate and change our key (RFC 8446 §4.6.3).
+
+        :param request_peer: request a KeyUpdate from the peer in return.
+        :raises ValueError: OpenSSL carries the connection, or its handshake is not done.
+        :raises ktls_fast.KtlsError: EOPNOTSUPP in TLS 1.2.
+        """
+        carrier = self._engine()
+        if carrier is None:
+            msg = f"the engine does not carry this connection: {self.refusal or 'no handshake yet'}"
+            raise ValueError(msg)
+        carrier.key_update(request_peer=request_peer)
+
+    @property
+    def generation(self) -> Generation | None:
+        """The number of key updates in each direction; None if OpenSSL carries the connection."""
+        carrier = self._engine()
+        if carrier is None:
+            return None
+        return Generation(carrier.tls.tx_generation, carrier.tls.rx_generation)
+
+    @property
+    def refusal(self) -> str | None:
+        """The reason why OpenSSL carries the connection.
+
+        It is None if the engine does, and before the end of the handshake.
+        """
+        return self._sslobj.refusal if isinstance(self._sslobj, SslLayer) else None
+
+    def _engine(self) -> EngineCarrier | None:
+        layer = self._sslobj
+        carrier = layer.carrier if isinstance(layer, SslLayer) else None
+        return carrier if isinstance(carrier, EngineCarrier) else None
+
+
+class SSLObject(_EngineMethods, ssl.SSLObject):
+    """An ``ssl.SSLObject`` whose records the engine carries after the handshake."""
+
+
+class SSLSocket(_EngineMethods, ssl.SSLSocket):
+    """An ``ssl.SSLSocket`` whose records the engine carries after the handshake."""
+
+    def _real_close(self) -> None:
+        carrier = self._engine()
+        if carrier is not None and not self.server_side and not carrier.tls.records_received:
+            # Session tickets that nobody has read would make TCP reset the connection, and destroy
+            # what this end has sent.
+            with suppress(OSError):
+                self.setblocking(False)
+                socket.socket.recv(self, _TICKETS)
+        super()._real_close()  # type: ignore[misc]

@@ -1,0 +1,1 @@
+"""Tests of the hand-over from OpenSSL, and of ``ktls_fast.ssl``."""
