@@ -37,7 +37,7 @@ def client_hello() -> bytes:
 
 def shake(
     client: ClientConfig, server: ServerConfig, name: str = "localhost"
-) -> tuple[Future[str], Future[str]]:
+) -> tuple[Future[str | None], Future[str | None]]:
     """Connect our client to our server; return futures of their versions."""
     near, far = socket_pair()
     return (
@@ -52,7 +52,7 @@ def read_to_end(sock: socket.socket) -> bytes:
         return b"".join(iter(lambda: sock.recv(4096), b""))
 
 
-def _version(conn: Connection) -> str:
+def _version(conn: Connection) -> str | None:
     with conn:
         return conn.version
 

@@ -49,23 +49,23 @@ class SslEnd:
 
     def __init__(self, context: ssl.SSLContext, *, server_side: bool) -> None:
         """Create the end of a connection to ``localhost``."""
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         name = None if server_side else "localhost"
         self.tls = context.wrap_bio(
-            self._incoming, self._outgoing, server_side=server_side, server_hostname=name
+            self.incoming, self.outgoing, server_side=server_side, server_hostname=name
         )
 
     def receive(self, data: bytes, /) -> None:
         """Take bytes of the peer."""
-        self._incoming.write(data)
+        self.incoming.write(data)
 
     def receive_eof(self) -> None:
         """Note that the transport has ended."""
-        self._incoming.write_eof()
+        self.incoming.write_eof()
 
     def data_to_send(self) -> bytes:
         """Take the bytes for the peer."""
-        return self._outgoing.read()
+        return self.outgoing.read()
 
     def do_handshake(self) -> None:
         """Continue the handshake."""

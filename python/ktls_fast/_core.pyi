@@ -24,7 +24,7 @@ The module can only be imported in the main interpreter; a subinterpreter gets `
 from collections.abc import Callable, Iterable
 from socket import socket
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self, TypeAlias, final, overload
+from typing import IO, Any, Literal, NamedTuple, Self, TypeAlias, final, overload
 
 import numpy as np
 from _typeshed import FileDescriptorLike, SupportsRead
@@ -1076,8 +1076,9 @@ class Connection:
     def server(sock: socket, config: ServerConfig) -> Connection:
         """Take over ``sock`` and perform the server's handshake within the timeout of ``sock``.
 
+        If ``sock`` is non-blocking, it returns at once; see :meth:`do_handshake`.
+
         :raises HandshakeError: EPROTO with the reason; an alert was sent to the peer.
-        :raises KtlsError: EINVAL if the socket is non-blocking.
         :raises TimeoutError: the handshake took longer than the timeout of the socket.
         :raises TypeError: ``sock`` is not a ``socket.socket``, or is a socket of ``ssl``: TLS
             inside TLS is not supported, and our records would bypass the outer connection.
@@ -1125,13 +1126,33 @@ class Connection:
             key updates older than the other. ``sock`` is then not taken.
         """
 
-    @property
-    def version(self) -> str:
-        """The protocol version: ``"TLSv1.3"`` or ``"TLSv1.2"``."""
+    def do_handshake(self) -> None:
+        """Continue the handshake of a non-blocking connection, and return if it is complete.
+
+        All calls that read or write data do this first. When the connection is closed before the
+        handshake is complete, the peer gets what was to be sent, such as an alert, and then FIN.
+
+        :raises WantReadError: bytes of the peer are missing: call again when ``fileno()`` is
+            readable.
+        :raises WantWriteError: TCP has no room: call again when ``fileno()`` is writable.
+        :raises HandshakeError: EPROTO with the reason; the alert was sent to the peer.
+        """
 
     @property
-    def cipher(self) -> str:
-        """The name of the cipher suite, such as ``"TLS_AES_128_GCM_SHA256"``."""
+    def handshake_complete(self) -> bool:
+        """Whether the handshake is complete."""
+
+    @property
+    def version(self) -> str | None:
+        """The protocol version: ``"TLSv1.3"`` or ``"TLSv1.2"``; None during the handshake."""
+
+    @property
+    def cipher(self) -> str | None:
+        """The name of the cipher suite, such as ``"TLS_AES_128_GCM_SHA256"``.
+
+        It is None during the handshake. After :meth:`from_secrets` with a :class:`CryptoInfo` it is
+        the kernel's name of the cipher, such as ``"AES_GCM_128"``.
+        """
 
     @property
     def alpn(self) -> str | None:
@@ -1142,7 +1163,10 @@ class Connection:
 
     @property
     def peer_certificates(self) -> list[bytes]:
-        """The certificate chain of the peer as DER, its own first; empty if it sent none."""
+        """The certificate chain of the peer as DER, its own first; empty if it sent none.
+
+        :raises ValueError: the handshake is not complete.
+        """
 
     @property
     def resumed(self) -> bool:
@@ -1179,7 +1203,10 @@ class Connection:
         """
 
     def read(self, n: int = 16384, /) -> bytes:
-        """Return up to ``n`` bytes of application data; ``b""`` after the peer's close_notify."""
+        """Return up to ``n`` bytes of application data; ``b""`` after the peer's close_notify.
+
+        :raises WantReadError: the connection is non-blocking, and bytes of the peer are missing.
+        """
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Return up to ``bufsize`` bytes like :meth:`read`; ``flags`` must be 0."""
@@ -1195,7 +1222,10 @@ class Connection:
         """
 
     def write(self, data: _Buffer, /) -> int:
-        """Send ``data`` and return the number of bytes accepted: all, unless non-blocking."""
+        """Send ``data`` and return the number of bytes accepted: all, unless non-blocking.
+
+        :raises WantWriteError: the connection is non-blocking, and TCP has no room.
+        """
 
     def send(self, data: _Buffer, flags: int = 0, /) -> int:
         """Send like :meth:`write`; ``flags`` must be 0."""
@@ -1222,6 +1252,23 @@ class Connection:
 
     def close_notify(self) -> None:
         """Tell the peer that no more data will be sent; reading continues."""
+
+    def makefile(
+        self,
+        mode: str = "r",
+        buffering: int | None = None,
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> IO[Any]:
+        """Return a file over the connection, like :meth:`socket.socket.makefile`.
+
+        :meth:`close` does not close the connection before all its files are closed.
+        """
+
+    def _decref_socketios(self) -> None:
+        """Note that a file of :meth:`makefile` was closed."""
 
     def _readiness(self, events: int, /) -> tuple[int, int]:
         """Return the events of now, and those to wait for at ``fileno()`` besides a bell."""

@@ -61,8 +61,8 @@ class ClientOptions(ConfigOptions, total=False):
 class ConnectionSummary:
     """The parameters of a connection at its end."""
 
-    version: str
-    cipher: str
+    version: str | None
+    cipher: str | None
     alpn: str | None
     resumed: bool
     leaf: bytes | None

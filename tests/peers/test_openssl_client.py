@@ -136,5 +136,5 @@ def test_rsa_certificate_serves_both_versions(openssl: str, pems: Path) -> None:
         assert served.result(DEADLINE).version == version
 
 
-def _keys(summary: ConnectionSummary) -> tuple[str, int, int]:
+def _keys(summary: ConnectionSummary) -> tuple[str | None, int, int]:
     return summary.cipher, summary.tx_generation, summary.rx_generation

@@ -36,7 +36,7 @@ TLS12_SUITES = [
 CASES = [(TLS13, suite) for suite in SUITES.values()] + [(TLS12, suite) for suite in TLS12_SUITES]
 
 
-def swap(conn: Connection, outgoing: bytes) -> tuple[str, str, int]:
+def swap(conn: Connection, outgoing: bytes) -> tuple[str | None, str, int]:
     """Send and receive at once; the suite, the digest of what came, and our key updates."""
     sending = start(lambda: send_and_end(conn, outgoing))
     received = digest(read_all(conn))

@@ -34,6 +34,18 @@ impl SharedFd {
         }
     }
 
+    /// Moves the descriptor, together with the ownership, to a new object.
+    ///
+    /// # Errors
+    /// Returns EBADF if it is closed.
+    pub(crate) fn take(&self) -> Result<Self, NetError> {
+        let fd = lock(&self.fd).take().ok_or(NetError::Io(Errno::BADF))?;
+        Ok(Self {
+            fd: Mutex::new(Some(fd)),
+            owner: Arc::clone(&self.owner),
+        })
+    }
+
     pub(crate) fn closed() -> Self {
         Self {
             fd: Mutex::default(),

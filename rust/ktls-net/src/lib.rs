@@ -25,7 +25,7 @@ use ktls_core::stats::Stats;
 
 pub use background_sender::finish_before_exit;
 pub use bell::ReadinessBell;
-pub use connection::{Connection, HandshakingSocket};
+pub use connection::{Connection, StartingConnection};
 pub use descriptor::OpenFd;
 pub use error::{NetError, UnfitForRelay};
 pub use fd_socket::{FdSocket, FileSource, SocketReadiness};

@@ -2,6 +2,8 @@
 
 mod calls;
 mod handshake;
+mod io_refs;
+mod makefile;
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -10,19 +12,22 @@ use ktls_core::rekey::Reply;
 use ktls_core::wire::TLS13;
 use ktls_core::{Errno, Error as CoreError};
 use ktls_net::handshake::Handshake;
-use ktls_net::{Connection, Relay};
+use ktls_net::{Connection, Relay, StartingConnection};
 use ktls_py_macros::from_stub;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
 use self::calls::{close, no_flags};
 use self::handshake::shake;
+use self::io_refs::{CloseTime, IoRefs};
+use self::makefile::{FileMode, TextOptions};
 use crate::arguments::{bytes_asked, count_and_seconds, host_name, limited};
 use crate::bell::PyBell;
-use crate::buffer::{InputBuffer, OutputBuffer, copy_bytes, dup_fd, new_bytes, take_fd};
+use crate::buffer::{InputBuffer, OutputBuffer, dup_fd, new_bytes, take_fd};
 use crate::config::{PyClientConfig, PyServerConfig, RekeyOptions};
 use crate::errors::{connection_error, refused};
-use crate::memory::{check_room, list_of};
+use crate::memory::check_room;
+use crate::peer_certificates::certificates;
 use crate::relay_arguments::{pair_options, plain_only};
 use crate::takeover_keys::{TakeoverKey, takeover_keys};
 use crate::timeout::{SocketTimeout, wait_for};
@@ -31,8 +36,9 @@ use crate::unclosed::TracedOrigin;
 #[from_stub]
 #[pyclass(frozen, weakref, name = "Connection", module = "ktls_fast")]
 pub(crate) struct PyConnection {
-    pub(crate) inner: Arc<Connection>,
+    inner: StartingConnection,
     timeout: SocketTimeout,
+    io_refs: IoRefs,
     origin: TracedOrigin,
 }
 
@@ -91,44 +97,49 @@ impl PyConnection {
         Ok(Self {
             inner: inner.map_err(connection_error)?.into(),
             timeout,
+            io_refs: IoRefs::default(),
             origin: TracedOrigin::here(sock.py()),
         })
     }
 
-    #[getter]
-    fn version(&self) -> &'static str {
-        if self.inner.facts().version == TLS13 {
-            "TLSv1.3"
-        } else {
-            "TLSv1.2"
-        }
+    fn do_handshake(&self, py: Python<'_>) -> PyResult<()> {
+        self.connection(py).map(drop)
     }
 
     #[getter]
-    fn cipher(&self) -> &str {
-        &self.inner.facts().cipher
+    fn handshake_complete(&self) -> bool {
+        self.inner.connection().is_some()
+    }
+
+    #[getter]
+    fn version(&self) -> Option<&'static str> {
+        Some(self.facts()?.version_name())
+    }
+
+    #[getter]
+    fn cipher(&self) -> Option<&str> {
+        Some(&self.facts()?.cipher)
     }
 
     #[getter]
     fn alpn(&self) -> Option<String> {
-        let alpn = self.inner.facts().alpn.as_ref()?;
+        let alpn = self.facts()?.alpn.as_ref()?;
         Some(String::from_utf8_lossy(alpn).into_owned())
     }
 
     #[getter]
     fn server_name(&self) -> Option<&str> {
-        self.inner.facts().server_name.as_deref()
+        self.facts()?.server_name.as_deref()
     }
 
     #[getter]
     fn peer_certificates<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let chain = &self.inner.facts().peer_certificates;
-        list_of(py, chain.iter().map(|der| copy_bytes(py, der)))
+        certificates(py, self.facts())
     }
 
     #[getter]
     fn resumed(&self) -> bool {
-        self.inner.facts().resumed
+        self.facts().is_some_and(|facts| facts.resumed)
     }
 
     #[getter]
@@ -211,7 +222,8 @@ impl PyConnection {
     }
 
     fn key_update(&self, py: Python<'_>, request_peer: bool) -> PyResult<()> {
-        if self.inner.facts().version != TLS13 {
+        let connection = self.connection(py)?;
+        if connection.facts().version != TLS13 {
             let text = CoreError::NoRekeyIn12.to_string();
             return Err(refused(Errno::OpNotSupp, text));
         }
@@ -221,17 +233,21 @@ impl PyConnection {
             Reply::NotRequested
         };
         let mut limit = self.limit();
-        self.run(py, || self.inner.key_update(reply, limit.patience()))?;
+        self.run(py, || connection.key_update(reply, limit.patience()))?;
         self.flush(py, &mut limit)
     }
 
     fn pending(&self, py: Python<'_>) -> PyResult<usize> {
-        self.run(py, || Ok(self.inner.pending()))
+        match self.inner.connection() {
+            Some(connection) => self.run(py, || Ok(connection.pending())),
+            None => Ok(0),
+        }
     }
 
     fn close_notify(&self, py: Python<'_>) -> PyResult<()> {
+        let connection = self.connection(py)?;
         let mut limit = self.limit();
-        self.run(py, || self.inner.close_notify(limit.patience()))?;
+        self.run(py, || connection.close_notify(limit.patience()))?;
         self.flush(py, &mut limit)
     }
 
@@ -276,8 +292,35 @@ impl PyConnection {
         self.inner.unwatch(&bell.get().0);
     }
 
+    fn makefile<'py>(
+        slf: &Bound<'py, Self>,
+        mode: &str,
+        buffering: Option<isize>,
+        encoding: Option<&str>,
+        errors: Option<&str>,
+        newline: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let text = TextOptions {
+            encoding,
+            errors,
+            newline,
+        };
+        let mode = FileMode::parse(mode)?;
+        let raw = mode.raw(slf.as_any())?;
+        slf.get().io_refs.add_file();
+        mode.open(raw, buffering, text)
+    }
+
+    fn _decref_socketios(&self, py: Python<'_>) {
+        if self.io_refs.remove_file() == CloseTime::Now {
+            close(py, &self.inner, StartingConnection::close);
+        }
+    }
+
     fn close(&self, py: Python<'_>) {
-        close(py, &self.inner, Connection::close);
+        if self.io_refs.close() == CloseTime::Now {
+            close(py, &self.inner, StartingConnection::close);
+        }
     }
 
     fn relay(
@@ -295,7 +338,7 @@ impl PyConnection {
         } else {
             Some(dup_fd(stop_fd)?)
         };
-        let relay = Relay::new(Arc::clone(&self.inner), plain, stop, options);
+        let relay = Relay::new(Arc::clone(self.connection(py)?), plain, stop, options);
         let mut relay = relay.map_err(connection_error)?;
         wait_for(py, || relay.run())
     }
@@ -314,7 +357,7 @@ impl PyConnection {
         match exc_type {
             None => self.close(py),
             // The stream is incomplete, and the peer must not take it for complete.
-            Some(_) => close(py, &self.inner, Connection::close_incomplete),
+            Some(_) => close(py, &self.inner, StartingConnection::close_incomplete),
         }
     }
 
@@ -322,16 +365,18 @@ impl PyConnection {
         format!(
             "<Connection fd={} {} {}>",
             self.fileno(),
-            self.version(),
-            self.cipher()
+            self.version().unwrap_or("in its handshake"),
+            self.cipher().unwrap_or_default()
         )
+        .replace(" >", ">")
     }
 }
 
 impl Drop for PyConnection {
     fn drop(&mut self) {
         // A relay that still uses the connection will close it.
-        if self.inner.is_left_open() && Arc::strong_count(&self.inner) == 1 {
+        let is_ours = |connection: &Arc<Connection>| Arc::strong_count(connection) == 1;
+        if self.inner.is_left_open() && self.inner.connection().is_none_or(is_ours) {
             self.origin.warn_unclosed(&self.__repr__());
         }
     }

@@ -102,7 +102,7 @@ pub(crate) fn want_write() -> PyErr {
 }
 
 /// Converts an error of a call that returns EAGAIN where it would have to wait.
-pub(crate) fn unless_blocked(error: NetError, blocked: fn() -> PyErr) -> PyErr {
+pub(crate) fn unless_blocked(error: NetError, blocked: impl FnOnce() -> PyErr) -> PyErr {
     match error {
         NetError::Io(errno) if errno.raw_os_error() == Errno::Again.code() => blocked(),
         error => connection_error(error),

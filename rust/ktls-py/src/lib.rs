@@ -30,6 +30,7 @@ mod memory;
 mod named_tuple;
 mod offload_queue;
 mod opener;
+mod peer_certificates;
 mod python_socket;
 mod relay;
 mod relay_arguments;

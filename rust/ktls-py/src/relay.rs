@@ -260,7 +260,7 @@ fn on_ended(handle: Arc<PyOnceLock<Py<PyRelayHandle>>>, call: Arc<Option<Py<PyAn
 
 fn side_of(object: &Bound<'_, PyAny>) -> PyResult<RelaySide> {
     if let Ok(connection) = object.cast::<PyConnection>() {
-        let connection = Arc::clone(&connection.get().inner);
+        let connection = Arc::clone(connection.get().connection(object.py())?);
         return RelaySide::tls(connection).map_err(connection_error);
     }
     if let Ok(socket) = object.cast::<PyKtlsSocket>() {

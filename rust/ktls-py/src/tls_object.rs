@@ -17,7 +17,8 @@ use crate::buffer::{InputBuffer, OutputBuffer, copy_bytes, new_bytes};
 use crate::config::{PyClientConfig, PyServerConfig, RekeyOptions};
 use crate::crypto_info::no_pickle;
 use crate::errors::{connection_error, refused};
-use crate::memory::{check_room, list_of, try_push};
+use crate::memory::{check_room, try_push};
+use crate::peer_certificates::certificates;
 use crate::takeover_keys::{TakeoverKey, takeover_keys};
 
 #[from_stub]
@@ -205,12 +206,7 @@ impl PyTlsObject {
 
     #[getter]
     fn version(&self) -> Option<&'static str> {
-        let facts = self.tls.facts()?;
-        Some(if facts.version == TLS13 {
-            "TLSv1.3"
-        } else {
-            "TLSv1.2"
-        })
+        Some(self.tls.facts()?.version_name())
     }
 
     #[getter]
@@ -231,10 +227,7 @@ impl PyTlsObject {
 
     #[getter]
     fn peer_certificates<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let facts = self.tls.facts();
-        let facts = facts.ok_or_else(|| PyValueError::new_err("the handshake is not complete"))?;
-        let chain = &facts.peer_certificates;
-        list_of(py, chain.iter().map(|der| copy_bytes(py, der)))
+        certificates(py, self.tls.facts())
     }
 
     #[getter]
@@ -274,11 +267,7 @@ impl PyTlsObject {
 
     fn __repr__(&self) -> String {
         match self.tls.facts() {
-            Some(facts) => format!(
-                "<TLSObject {} {}>",
-                self.version().unwrap_or_default(),
-                facts.cipher
-            ),
+            Some(facts) => format!("<TLSObject {} {}>", facts.version_name(), facts.cipher),
             None => "<TLSObject in its handshake>".into(),
         }
     }

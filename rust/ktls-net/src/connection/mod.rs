@@ -23,12 +23,11 @@ use rustix::event::PollFlags;
 
 use crate::bell::ReadinessWatchers;
 use crate::descriptor::{HasTurns, IoTurn, OpenFd, SharedFd};
-use crate::handshake::EstablishedConnection;
 use crate::session::{ConnectionCounts, DuplexSession, HandshakeFacts, TakeoverKeys};
 use crate::wait::ProgressDeadline;
 use crate::{NetError, Wait};
 
-pub use handshake::HandshakingSocket;
+pub use handshake::StartingConnection;
 
 /// A TLS connection over a stream socket.
 pub struct Connection {
@@ -39,28 +38,15 @@ pub struct Connection {
     in_background: AtomicU64,
     writer: IoTurn,
     reader: IoTurn,
-    watchers: ReadinessWatchers,
+    watchers: Arc<ReadinessWatchers>,
 }
 
 impl Connection {
-    /// Takes over a socket on which a handshake is complete.
-    ///
-    /// # Errors
-    /// `Error::CipherMissing` if the cipher has no implementation.
-    pub fn new(
-        fd: OwnedFd,
-        established: EstablishedConnection,
-        policy: &KeyUpdatePolicy,
-    ) -> Result<Self, NetError> {
-        let session = DuplexSession::new(established, policy, UnsentLimit::BOUNDED)?;
-        Ok(Self::over(fd, session))
-    }
-
     /// Takes over a socket on which another TLS library has completed a handshake. `received` are bytes that
     /// were read from it afterwards.
     ///
     /// # Errors
-    /// Returns the errors of [`Connection::new`].
+    /// [`ktls_core::Error::CipherMissing`] if the cipher has no implementation.
     pub fn from_secrets(
         fd: OwnedFd,
         keys: TakeoverKeys,
@@ -70,18 +56,23 @@ impl Connection {
     ) -> Result<Self, NetError> {
         let limit = UnsentLimit::BOUNDED;
         let session = DuplexSession::take_over(keys, server_side, received, policy, limit)?;
-        Ok(Self::over(fd, session))
+        Ok(Self::over(SharedFd::new(fd), session, Arc::default()))
     }
 
-    fn over(fd: OwnedFd, session: DuplexSession) -> Self {
+    fn over(fd: SharedFd, session: DuplexSession, watchers: Arc<ReadinessWatchers>) -> Self {
         Self {
-            fd: SharedFd::new(fd),
+            fd,
             session,
             in_background: AtomicU64::new(0),
             writer: IoTurn::default(),
             reader: IoTurn::default(),
-            watchers: ReadinessWatchers::default(),
+            watchers,
         }
+    }
+
+    /// Returns the bells that ring after each change of what waits in the session.
+    const fn watchers(&self) -> &Arc<ReadinessWatchers> {
+        &self.watchers
     }
 
     /// Returns the results of the handshake.

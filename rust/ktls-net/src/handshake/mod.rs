@@ -184,6 +184,14 @@ impl Handshake {
         &self.outgoing
     }
 
+    /// Checks that the handshake has not failed.
+    ///
+    /// # Errors
+    /// Returns the reason if it has.
+    pub fn check(&self) -> Result<(), HandshakeError> {
+        self.progress().map(drop)
+    }
+
     /// Returns `true` if nothing more is needed from the peer.
     #[must_use]
     pub fn is_complete(&self) -> bool {

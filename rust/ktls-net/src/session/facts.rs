@@ -1,5 +1,7 @@
 //! What a handshake agreed on, and what a session has sent and received.
 
+use ktls_core::wire::TLS13;
+
 use crate::handshake::EstablishedConnection;
 
 /// What the handshake agreed on.
@@ -20,6 +22,16 @@ pub struct HandshakeFacts {
 }
 
 impl HandshakeFacts {
+    /// Returns the name of the protocol version, as `ssl` has it.
+    #[must_use]
+    pub const fn version_name(&self) -> &'static str {
+        if self.version == TLS13 {
+            "TLSv1.3"
+        } else {
+            "TLSv1.2"
+        }
+    }
+
     /// Moves the facts out of `established`.
     pub(super) fn take_from(established: &mut EstablishedConnection) -> Self {
         Self {

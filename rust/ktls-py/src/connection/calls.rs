@@ -1,7 +1,9 @@
 //! Code that the calls of `Connection` share.
 
 use ktls_core::Errno;
-use ktls_net::{Connection, ConnectionCounts, NetError, ProgressDeadline, Wait};
+use ktls_net::{
+    ConnectionCounts, HandshakeFacts, NetError, ProgressDeadline, StartingConnection, Wait,
+};
 use pyo3::prelude::*;
 
 use super::PyConnection;
@@ -31,12 +33,20 @@ impl PyConnection {
         wait_or(py, |error| unless_blocked(error, blocked), call)
     }
 
+    /// Returns what the handshake agreed on; `None` before its end.
+    pub(super) fn facts(&self) -> Option<&HandshakeFacts> {
+        Some(self.inner.connection()?.facts())
+    }
+
     pub(super) fn counts(
         &self,
         py: Python<'_>,
         pick: impl Fn(ConnectionCounts) -> u64 + Sync,
     ) -> PyResult<u64> {
-        self.run(py, || Ok(pick(self.inner.counts())))
+        match self.inner.connection() {
+            Some(connection) => self.run(py, || Ok(pick(connection.counts()))),
+            None => Ok(0),
+        }
     }
 
     /// Waits until the socket has accepted the sealed bytes, if the connection is blocking.
@@ -44,7 +54,8 @@ impl PyConnection {
         if limit.patience() == Wait::Never {
             return Ok(());
         }
-        self.run(py, || self.inner.flush(limit))
+        let connection = self.connection(py)?;
+        self.run(py, || connection.flush(limit))
     }
 
     /// Returns the wait of a call that continues after signal handlers have run.
@@ -59,12 +70,13 @@ impl PyConnection {
         data: &[u8],
         limit: &mut ProgressDeadline,
     ) -> PyResult<usize> {
+        let connection = self.connection(py)?;
         self.inner.check_reachable().map_err(connection_error)?;
         let mut taken = 0;
         loop {
             let end = data.len().min(taken + SLICE);
             let slice = data.get(taken..end).unwrap_or_default();
-            match py.detach(|| self.inner.write(slice, limit)) {
+            match py.detach(|| connection.write(slice, limit)) {
                 Ok(count) => taken += count,
                 Err(NetError::Interrupted) => {}
                 Err(_) if taken > 0 => return Ok(taken),
@@ -78,8 +90,9 @@ impl PyConnection {
     }
 
     pub(super) fn read_to(&self, py: Python<'_>, out: &mut [u8]) -> PyResult<usize> {
+        let connection = self.connection(py)?;
         let mut limit = self.limit();
-        self.run_or(py, want_read, || self.inner.read(out, &mut limit))
+        self.run_or(py, want_read, || connection.read(out, &mut limit))
     }
 
     pub(super) fn ask_socket(&self, py: Python<'_>, method: &str) -> PyResult<Py<PyAny>> {
@@ -90,7 +103,11 @@ impl PyConnection {
 
 /// Runs a close without the GIL, except in a child that does not own the connection: it waits for
 /// no lock, and threads that want the GIL may not exist there.
-pub(super) fn close(py: Python<'_>, connection: &Connection, close: fn(&Connection)) {
+pub(super) fn close(
+    py: Python<'_>,
+    connection: &StartingConnection,
+    close: fn(&StartingConnection),
+) {
     match connection.check_reachable() {
         Ok(()) => py.detach(|| close(connection)),
         Err(_) => close(connection),

@@ -1,19 +1,22 @@
 //! The handshake that turns a socket into a connection.
 
-use ktls_core::Errno;
+use std::sync::Arc;
+
 use ktls_net::handshake::Handshake;
-use ktls_net::{HandshakingSocket, Wait};
+use ktls_net::{Connection, NetError, StartingConnection, Wait};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use super::PyConnection;
+use super::io_refs::IoRefs;
 use crate::buffer::take_fd;
-use crate::errors::{connection_error, refused};
+use crate::errors::{connection_error, unless_blocked, want_read, want_write};
 use crate::ktls_socket::PyKtlsSocket;
-use crate::timeout::{SocketTimeout, wait_for};
+use crate::timeout::{SocketTimeout, wait_or};
 use crate::unclosed::TracedOrigin;
 
-/// Performs the handshake of either side within the timeout of the socket.
+/// Takes over a socket, and performs the handshake of either side within the timeout of the socket. The
+/// handshake of a non-blocking socket is left to later calls.
 pub(super) fn shake(
     sock: &Bound<'_, PyAny>,
     handshake: Handshake,
@@ -22,18 +25,44 @@ pub(super) fn shake(
     check_plain(sock)?;
     let timeout = SocketTimeout::of(sock)?;
     let patience = timeout.patience();
-    if patience == Wait::Never {
-        let text = "a handshake waits for the peer: give the non-blocking socket a timeout first";
-        return Err(refused(Errno::Inval, text));
+    let inner = StartingConnection::new(take_fd(sock)?, handshake, policy);
+    if patience != Wait::Never {
+        wait_or(sock.py(), connection_error, || {
+            inner.do_handshake(patience).map(drop)
+        })?;
     }
-    let mut handshaking = HandshakingSocket::new(take_fd(sock)?, handshake);
-    wait_for(sock.py(), || handshaking.run(patience))?;
-    let inner = handshaking.finish(policy).map_err(connection_error)?.into();
     Ok(PyConnection {
         inner,
         timeout,
+        io_refs: IoRefs::default(),
         origin: TracedOrigin::here(sock.py()),
     })
+}
+
+impl PyConnection {
+    /// Returns the connection after its handshake, which is continued first.
+    pub(crate) fn connection(&self, py: Python<'_>) -> PyResult<&Arc<Connection>> {
+        if let Some(connection) = self.inner.connection() {
+            return Ok(connection);
+        }
+        self.inner.check_reachable().map_err(connection_error)?;
+        let patience = self.timeout.patience();
+        wait_or(
+            py,
+            |error| self.handshake_error(py, error),
+            || self.inner.do_handshake(patience),
+        )
+    }
+
+    fn handshake_error(&self, py: Python<'_>, error: NetError) -> PyErr {
+        unless_blocked(error, || {
+            if py.detach(|| self.inner.wants_write()) {
+                want_write()
+            } else {
+                want_read()
+            }
+        })
+    }
 }
 
 /// # Errors
