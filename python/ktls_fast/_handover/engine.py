@@ -4,19 +4,21 @@ import ssl
 import threading
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import NoReturn, cast
-
-from typing_extensions import Buffer
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from ktls_fast._core import TLSObject
 from ktls_fast.errors import WantReadError
 
 from .ssl_errors import after_failure, closed_by_both, converted, ssl_error, want_read
 from .tickets import TicketReader
-from .wires import BioWire, Deadline, SocketWire
+from .wires import BioWire, Deadline, RecordBorder, SocketWire
 from .writer import WireWriter
 
-_HEADER_LENGTH = 5
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_OVERHEAD = 21
+"""The least that a record adds to its plaintext, in every suite and version."""
 
 
 class EngineCarrier(ABC):
@@ -47,7 +49,7 @@ class EngineCarrier(ABC):
         if self._tickets is not None and not self._tickets.read(data):
             self._tickets = None
 
-    def _open(self, n: int, buffer: Buffer | None) -> bytes | int:
+    def _open(self, n: int, buffer: "Buffer | None") -> bytes | int:
         got = self.tls.read(n) if buffer is None else self.tls.recv_into(buffer, n)
         if not got and self._closed:
             raise closed_by_both()
@@ -102,7 +104,7 @@ class BioEngine(EngineCarrier):
         super().__init__(tls, tickets)
         self._incoming, self._outgoing = wire.incoming, wire.outgoing
 
-    def read(self, n: int = 1024, buffer: Buffer | None = None) -> bytes | int:
+    def read(self, n: int = 1024, buffer: "Buffer | None" = None) -> bytes | int:
         """Return up to ``n`` bytes, or read them into ``buffer`` and return their number."""
         size = _size(n, buffer)
         if not size:
@@ -125,7 +127,7 @@ class BioEngine(EngineCarrier):
             if tls.unsent:
                 self._outgoing.write(tls.data_to_send())
 
-    def write(self, data: Buffer) -> int:
+    def write(self, data: "Buffer") -> int:
         """Seal all of ``data`` and return its length."""
         self._check_write()
         try:
@@ -167,10 +169,11 @@ class SocketEngine(EngineCarrier):
         """Carry the records of ``tls`` over ``wire``."""
         super().__init__(tls, tickets)
         self._wire = wire
+        self._border = RecordBorder()
         self._reading = threading.Lock()
         self._writer = WireWriter(wire, self._seal)
 
-    def read(self, n: int = 1024, buffer: Buffer | None = None) -> bytes | int:
+    def read(self, n: int = 1024, buffer: "Buffer | None" = None) -> bytes | int:
         """Return up to ``n`` bytes, or read them into ``buffer`` and return their number."""
         size = _size(n, buffer)
         if not size:
@@ -182,7 +185,7 @@ class SocketEngine(EngineCarrier):
             if self.tls.unsent or self._wire.has_unsent:
                 self._send_answers()
 
-    def write(self, data: Buffer) -> int:
+    def write(self, data: "Buffer") -> int:
         """Send ``data`` and return the number of bytes that were sent."""
         self._check_write()
         try:
@@ -205,16 +208,16 @@ class SocketEngine(EngineCarrier):
         with self._reading:
             while not self._await_close():
                 # No byte behind the record: those that follow close_notify are not for us.
-                self._receive(self._wire.take(self.tls.wants, until))
+                self._receive(self._take(self.tls.wants, until))
         return self._wire.end()
 
-    def _read(self, size: int, buffer: Buffer | None) -> bytes | int:
+    def _read(self, size: int, buffer: "Buffer | None") -> bytes | int:
         self._check()
         until = self._wire.deadline()
         tls = self.tls
         while True:
             if not tls.pending() and not tls.closed_by_peer:
-                self._receive(self._wire.take(self._room(size), until))
+                self._receive(self._take(self._room(size), until))
             try:
                 return self._open(size, buffer)
             except WantReadError:
@@ -228,10 +231,15 @@ class SocketEngine(EngineCarrier):
         """Return how many bytes to take from the socket for ``size`` bytes of plaintext.
 
         Never a whole record more than the caller takes: a program that then waits in ``select``
-        would not see it.
+        would not see it. A record is longer than its plaintext, so what is taken, together with the
+        beginning of a record that is here already, holds no more than ``size`` bytes.
         """
-        wants = self.tls.wants
-        return wants if wants != _HEADER_LENGTH else max(wants, size)
+        return max(self.tls.wants, size + _OVERHEAD - self._border.held)
+
+    def _take(self, n: int, until: Deadline) -> bytes:
+        data = self._wire.take(n, until)
+        self._border.pass_over(data)
+        return data
 
     def _seal(self, data: memoryview) -> bytes:
         try:
@@ -256,7 +264,7 @@ class SocketEngine(EngineCarrier):
                 lock.release()
 
 
-def _size(n: int, buffer: Buffer | None) -> int:
+def _size(n: int, buffer: "Buffer | None") -> int:
     """Return how many bytes to read, by the rules of ``_ssl``."""
     if buffer is None:
         if n < 0:

@@ -7,9 +7,7 @@ goes to it directly.
 
 import socket
 import ssl
-from typing import Any
-
-from typing_extensions import Buffer
+from typing import TYPE_CHECKING, Any
 
 from .engine import BioEngine, EngineCarrier, SocketEngine
 from .keylog import key_log_of
@@ -19,6 +17,9 @@ from .ssl_errors import ssl_error
 from .take_over import HandOverRefusedError, Reason, TakenKeys, note_outcome, taken_keys
 from .tickets import TicketReader
 from .wires import BioWire, SocketWire
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 Carrier = EngineCarrier | OpenSslCarrier
 
@@ -56,12 +57,12 @@ class SslLayer:
 
     # The following four are replaced by the carrier's, which has another signature each.
 
-    def read(self, n: int = 1024, buffer: Buffer | None = None) -> Any:
+    def read(self, n: int = 1024, buffer: "Buffer | None" = None) -> Any:
         """Do the handshake first."""
         self.do_handshake()
         return self.read(n) if buffer is None else self.read(n, buffer)
 
-    def write(self, data: Buffer) -> Any:
+    def write(self, data: "Buffer") -> Any:
         """Do the handshake first."""
         self.do_handshake()
         return self.write(data)

@@ -3,14 +3,15 @@
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol, TypeAlias
-
-from typing_extensions import Buffer
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from .keylog import HandshakeSecrets, KeyLog
 from .observer import HandshakeObserver
 from .wires import Deadline, RecordReader, Wire
 from .writer import WireWriter
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 InnerObject: TypeAlias = Any
 """A ``_ssl._SSLSocket``, which has no type in typeshed."""
@@ -160,11 +161,11 @@ class OpenSslCarrier:
         self.pending: Callable[[], int] = end.inner.pending
         self.writer = WireWriter(end.wire, self._seal)
 
-    def write(self, data: Buffer) -> int:
+    def write(self, data: "Buffer") -> int:
         """Write as ``_ssl`` does."""
         return self.writer.write(data)
 
-    def read(self, n: int = 1024, buffer: Buffer | None = None) -> Any:
+    def read(self, n: int = 1024, buffer: "Buffer | None" = None) -> Any:
         """Read as ``_ssl`` does."""
         if buffer is None:
             return self.call(self.end.inner.read, n)

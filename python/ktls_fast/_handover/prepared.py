@@ -1,11 +1,12 @@
 """Records that OpenSSL carries until :func:`ktls_fast.from_ssl` takes the connection over."""
 
-from typing import Any, NoReturn
-
-from typing_extensions import Buffer
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .openssl import OpenSslCarrier, OpenSslEnd
 from .take_over import TakenKeys
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 class PreparedCarrier(OpenSslCarrier):
@@ -19,7 +20,7 @@ class PreparedCarrier(OpenSslCarrier):
         """Whether either end has sent close_notify."""
         end.counter = keys
 
-    def read(self, n: int = 1024, buffer: Buffer | None = None) -> Any:
+    def read(self, n: int = 1024, buffer: "Buffer | None" = None) -> Any:
         """Read, and note the end."""
         got = super().read(n, buffer)
         self.ended = self.ended or (not got and n > 0)
@@ -34,12 +35,12 @@ class PreparedCarrier(OpenSslCarrier):
 class TakenOverCarrier(OpenSslCarrier):
     """What remains of an SSL object after its connection was taken over."""
 
-    def read(self, n: int = 1024, buffer: Buffer | None = None) -> NoReturn:
+    def read(self, n: int = 1024, buffer: "Buffer | None" = None) -> NoReturn:
         """Refuse."""
         msg = "the connection was taken over by ktls_fast.from_ssl"
         raise ValueError(msg)
 
-    def write(self, data: Buffer) -> NoReturn:
+    def write(self, data: "Buffer") -> NoReturn:
         """Refuse."""
         self.read()
 

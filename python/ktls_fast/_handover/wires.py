@@ -144,6 +144,37 @@ class SocketWire:
         return sock
 
 
+class RecordBorder:
+    """Finds the last border between two records in a stream."""
+
+    def __init__(self) -> None:
+        """Begin at a border."""
+        self.held = 0
+        """The number of bytes behind the last border."""
+        self._missing = 0
+        self._header = b""
+
+    def pass_over(self, data: bytes) -> None:
+        """Continue with ``data``, the next bytes of the stream."""
+        position, size = min(self._missing, len(data)), len(data)
+        if self._missing:
+            self._missing -= position
+            self.held = self.held + position if self._missing else 0
+        while position < size:
+            header = self._header + data[position : position + HEADER_LENGTH - len(self._header)]
+            position += len(header) - len(self._header)
+            self.held, self._header = len(header), header
+            if len(header) == HEADER_LENGTH:
+                position = self._pass_over_body(position, size)
+
+    def _pass_over_body(self, position: int, size: int) -> int:
+        length = int.from_bytes(self._header[3:])
+        here = min(length, size - position)
+        self._header, self._missing = b"", length - here
+        self.held = HEADER_LENGTH + here if self._missing else 0
+        return position + here
+
+
 class RecordReader:
     """Takes exactly one record at a time from a wire.
 

@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Callable
-
-from typing_extensions import Buffer
+from typing import TYPE_CHECKING
 
 from .ssl_errors import ssl_error
 from .wires import Deadline, Wire
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _PIECE = 1 << 18
 """The most that is sealed before the wire has taken it."""
@@ -32,7 +34,7 @@ class WireWriter:
         """Whether a call was refused and not repeated yet."""
         return self._refused > 0
 
-    def write(self, data: Buffer) -> int:
+    def write(self, data: "Buffer") -> int:
         """Write ``data``, and return the number of bytes that were sent.
 
         That is all of it, unless the call may not wait.

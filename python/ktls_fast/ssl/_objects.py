@@ -68,11 +68,18 @@ class SSLSocket(_EngineMethods, ssl.SSLSocket):
     """An ``ssl.SSLSocket`` whose records the engine carries after the handshake."""
 
     def _real_close(self) -> None:
-        carrier = self._engine()
-        if carrier is not None and not self.server_side and not carrier.tls.records_received:
+        if not self.server_side and self._has_read_nothing():
             # Session tickets that nobody has read would make TCP reset the connection, and destroy
             # what this end has sent.
             with suppress(OSError):
                 self.setblocking(False)
                 socket.socket.recv(self, _TICKETS)
         super()._real_close()  # type: ignore[misc]
+
+    def _has_read_nothing(self) -> bool:
+        """Whether the handshake is done and no record was read after it, as far as is known."""
+        layer = self._sslobj
+        if layer is None or layer.carrier is None:
+            return False
+        engine = self._engine()
+        return engine is None or not engine.tls.records_received
