@@ -43,7 +43,7 @@ pub enum FaultKind {
     /// Adds a key twice.
     AddsTwice,
     /// Drops the requests to the device that the table returns.
-    LosesDeed,
+    LosesAction,
     /// Treats a refusal by the device as acceptance.
     IgnoresRefusal,
     /// Treats acceptance by the device as a refusal.
@@ -72,7 +72,7 @@ impl FaultKind {
         Self::SkipsDelete,
         Self::DeletesLate,
         Self::AddsTwice,
-        Self::LosesDeed,
+        Self::LosesAction,
         Self::IgnoresRefusal,
         Self::IgnoresConsent,
         Self::LosesVerdict,
@@ -124,11 +124,11 @@ impl<M: OffloadMachine> OffloadMachine for PlantedMachine<M> {
             Some(FaultKind::LosesVerdict) if verdict => {
                 return MachineStep {
                     phase,
-                    deed: None,
+                    action: None,
                     outcome: None,
                 };
             }
-            Some(FaultKind::LosesDeed) => step.deed = None,
+            Some(FaultKind::LosesAction) => step.action = None,
             Some(FaultKind::LosesOutcome) => step.outcome = None,
             Some(FaultKind::CountsTooMuch) => {
                 step.outcome = step.outcome.or(Some(RekeyOutcome::Ok));

@@ -17,5 +17,5 @@ pub use driver::{
 };
 pub use gauges::{Carrier, OffloadGauges};
 pub use policy::{InstallPolicy, RekeyOutcome};
-pub use rx::{KeyDeed, RxOffloadEvent, RxPhase, RxStep, UnreadStream};
+pub use rx::{KeyAction, RxOffloadEvent, RxPhase, RxStep, UnreadStream};
 pub use tx::{StreamPosition, TxOffloadEvent, TxPhase, TxStep};

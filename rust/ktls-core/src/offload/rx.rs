@@ -102,14 +102,14 @@ pub struct RxStep {
     /// The phase after the event.
     pub phase: RxPhase,
     /// The request to the device, if there is one.
-    pub deed: Option<KeyDeed>,
+    pub action: Option<KeyAction>,
     /// The outcome of a key update, if one has ended.
     pub outcome: Option<RekeyOutcome>,
 }
 
 /// A request to a device about its key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum KeyDeed {
+pub enum KeyAction {
     /// Delete the key.
     Delete,
     /// Delete the key if there is one, and install the newest.
@@ -122,13 +122,13 @@ impl RxPhase {
     pub fn on(self, policy: InstallPolicy, event: RxOffloadEvent) -> RxStep {
         match (self, event) {
             (Self::Offloaded, RxOffloadEvent::KeyUpdateRead) if policy == InstallPolicy::V17 => {
-                to(Self::Deleted).asking(KeyDeed::Delete)
+                to(Self::Deleted).with_action(KeyAction::Delete)
             }
             (Self::Closed | Self::Installing, RxOffloadEvent::Key(_)) => to(self),
             (_, RxOffloadEvent::Key(_)) if policy != InstallPolicy::V17 => install(),
             (Self::Software, RxOffloadEvent::Key(_)) => to(self).with(RekeyOutcome::Ok),
             (Self::Offloaded, RxOffloadEvent::Key(queue)) => {
-                drain(0, queue).asking_also(KeyDeed::Delete)
+                drain(0, queue).with_action_unless_set(KeyAction::Delete)
             }
             (Self::Deleted | Self::Failed, RxOffloadEvent::Key(queue)) => drain(0, queue),
             (Self::Draining { boundary }, RxOffloadEvent::Key(queue)) => {
@@ -191,16 +191,16 @@ impl RxStep {
         self
     }
 
-    const fn asking(mut self, deed: KeyDeed) -> Self {
-        self.deed = Some(deed);
+    const fn with_action(mut self, action: KeyAction) -> Self {
+        self.action = Some(action);
         self
     }
 
-    /// Adds `deed` unless there is one already: an install includes the deletion.
-    const fn asking_also(self, deed: KeyDeed) -> Self {
-        match self.deed {
+    /// Adds `action` unless there is one already: an install includes the deletion.
+    const fn with_action_unless_set(self, action: KeyAction) -> Self {
+        match self.action {
             Some(_) => self,
-            None => self.asking(deed),
+            None => self.with_action(action),
         }
     }
 }
@@ -208,13 +208,13 @@ impl RxStep {
 const fn to(phase: RxPhase) -> RxStep {
     RxStep {
         phase,
-        deed: None,
+        action: None,
         outcome: None,
     }
 }
 
 const fn install() -> RxStep {
-    to(RxPhase::Installing).asking(KeyDeed::Install)
+    to(RxPhase::Installing).with_action(KeyAction::Install)
 }
 
 /// Installs the key if the receive queue is empty (V-RX-3). Otherwise waits for its end, or for
@@ -259,10 +259,10 @@ mod tests {
     const FALLBACK: Option<RekeyOutcome> = Some(RekeyOutcome::Fallback);
     const ABORTED: Option<RekeyOutcome> = Some(RekeyOutcome::Aborted);
 
-    fn want(phase: RxPhase, deed: Option<KeyDeed>, outcome: Option<RekeyOutcome>) -> RxStep {
+    fn want(phase: RxPhase, action: Option<KeyAction>, outcome: Option<RekeyOutcome>) -> RxStep {
         RxStep {
             phase,
-            deed,
+            action,
             outcome,
         }
     }
@@ -280,7 +280,7 @@ mod tests {
     /// R-RX-2, R-RX-3.
     #[test]
     fn every_state_answers_every_event_by_the_cover_letter() {
-        let install = Some(KeyDeed::Install);
+        let install = Some(KeyAction::Install);
         check(
             InstallPolicy::CoverLetter,
             &[
@@ -302,7 +302,7 @@ mod tests {
     /// V-RX-1, V-RX-3 to V-RX-6.
     #[test]
     fn every_state_answers_every_event_by_v17() {
-        let (install, delete) = (Some(KeyDeed::Install), Some(KeyDeed::Delete));
+        let (install, delete) = (Some(KeyAction::Install), Some(KeyAction::Delete));
         let drain = |boundary| Draining { boundary };
         check(
             InstallPolicy::V17,

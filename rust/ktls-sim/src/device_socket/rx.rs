@@ -6,7 +6,7 @@ use ktls_core::crypto_info::CryptoInfo;
 use ktls_core::error::Error;
 use ktls_core::key::{InnerPlaintext, TrafficKey};
 use ktls_core::offload::{
-    InstallPolicy, KeyDeed, OffloadDriver, RxMachine, RxOffloadEvent, RxPhase, UnreadStream,
+    InstallPolicy, KeyAction, OffloadDriver, RxMachine, RxOffloadEvent, RxPhase, UnreadStream,
 };
 use ktls_core::slot::SlotId;
 use ktls_core::socket::{RecordOpener, SocketRx};
@@ -342,15 +342,15 @@ impl RxOffload {
     /// Passes an event to the driver. If the event requests an install, the key is to begin at
     /// `place`.
     fn note_at(&mut self, event: RxOffloadEvent, place: RecordPosition) {
-        let before = self.driver.deed();
+        let before = self.driver.action();
         self.driver.note(event);
-        if before != self.driver.deed() && self.driver.deed() == Some(KeyDeed::Install) {
+        if before != self.driver.action() && self.driver.action() == Some(KeyAction::Install) {
             self.install_at = place;
         }
     }
 
     fn serve(&mut self, info: &CryptoInfo, device: &mut dyn OffloadDevice) {
-        while self.driver.deed().is_some() {
+        while self.driver.action().is_some() {
             let (start, seq) = self.install_at;
             let mut info = info.clone();
             info.rec_seq = seq;

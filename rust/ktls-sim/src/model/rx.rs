@@ -1,7 +1,7 @@
 //! Model of the receiving direction: each generation has a record of data and a KeyUpdate.
 
 use ktls_core::offload::{
-    InstallPolicy, KeyDeed, RekeyOutcome, RxOffloadEvent, RxPhase, UnreadStream,
+    InstallPolicy, KeyAction, RekeyOutcome, RxOffloadEvent, RxPhase, UnreadStream,
 };
 
 use super::search::StateModel;
@@ -133,15 +133,15 @@ impl RxModelState {
             None => RxOffloadEvent::Untouched { start },
             Some(_) => RxOffloadEvent::Touched { end },
         };
-        let deed = self.on(policy, event);
+        let action = self.on(policy, event);
         self.check_open(touched)?;
-        self.act(policy, deed, verdict);
+        self.act(policy, action, verdict);
         self.head += 1;
         self.past.retain(|(_, until)| *until > self.head);
         self.paused = self.head.is_multiple_of(2);
         if self.paused {
-            let deed = self.on(policy, RxOffloadEvent::KeyUpdateRead);
-            self.act(policy, deed, verdict);
+            let action = self.on(policy, RxOffloadEvent::KeyUpdateRead);
+            self.act(policy, action, verdict);
         }
         self.check_device(policy)
     }
@@ -171,15 +171,15 @@ impl RxModelState {
             head: self.head.into(),
             received: received.into(),
         };
-        let deed = self.on(policy, RxOffloadEvent::Key(queue));
-        self.act(policy, deed, verdict);
+        let action = self.on(policy, RxOffloadEvent::Key(queue));
+        self.act(policy, action, verdict);
     }
 
-    fn act(&mut self, policy: InstallPolicy, deed: Option<KeyDeed>, verdict: DeviceVerdict) {
-        if deed.is_some() {
+    fn act(&mut self, policy: InstallPolicy, action: Option<KeyAction>, verdict: DeviceVerdict) {
+        if action.is_some() {
             self.device = None;
         }
-        if deed != Some(KeyDeed::Install) {
+        if action != Some(KeyAction::Install) {
             return;
         }
         let event = match verdict {
@@ -192,7 +192,7 @@ impl RxModelState {
         self.on(policy, event);
     }
 
-    fn on(&mut self, policy: InstallPolicy, event: RxOffloadEvent) -> Option<KeyDeed> {
+    fn on(&mut self, policy: InstallPolicy, event: RxOffloadEvent) -> Option<KeyAction> {
         let step = self.phase.on(policy, event);
         self.phase = step.phase;
         let counted = [
@@ -202,7 +202,7 @@ impl RxModelState {
         ]
         .map(Some);
         self.outcomes += u8::from(counted.contains(&step.outcome));
-        step.deed
+        step.action
     }
 
     /// Checks that the record is under the newest key, and that the decryption by the device can be

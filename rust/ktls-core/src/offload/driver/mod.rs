@@ -12,13 +12,13 @@
 //!
 //! ```text
 //! event ─► step of the table ─► new phase ─► gauges and outcome counters
-//!                                  └─► deed: delete the key, or delete it and add the newest
+//!                                  └─► action: delete the key, or delete it and add the newest
 //! ```
 //!
-//! [`OffloadDriver::carry_out`] does the deed. It deletes the old key first, so that a direction
-//! never has two keys in a device; it adds the newest one; and it notes the device's verdict as the
-//! next event, which ends the key update. The two are separate because some events come from where
-//! no device may be called, such as the arrival of an acknowledgement (R-TX-6).
+//! [`OffloadDriver::carry_out`] performs the action. It deletes the old key first, so that a
+//! direction never has two keys in a device; it adds the newest one; and it notes the device's
+//! verdict as the next event, which ends the key update. The two are separate because some events
+//! come from where no device may be called, such as the arrival of an acknowledgement (R-TX-6).
 //!
 //! Sending has one more rule: a record has one key, so the open record ends before the key changes
 //! hands. [`OffloadDriver::rekey`] and [`OffloadDriver::begin_send`] are the only two places where
@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use crate::offload::gauges::{Carrier, OffloadGauges};
 use crate::offload::policy::InstallPolicy;
-use crate::offload::rx::KeyDeed;
+use crate::offload::rx::KeyAction;
 use crate::stats::Stats;
 
 pub use sending::SendingStream;
@@ -65,7 +65,7 @@ pub struct OffloadDriver<M: OffloadMachine, S> {
     /// The key in the device.
     slot: Option<S>,
     /// The request to the device that was noted and not made yet.
-    deed: Option<KeyDeed>,
+    action: Option<KeyAction>,
 }
 
 impl<M: OffloadMachine, S> OffloadDriver<M, S> {
@@ -101,7 +101,7 @@ impl<M: OffloadMachine, S> OffloadDriver<M, S> {
             phase,
             gauges,
             slot,
-            deed: None,
+            action: None,
         }
     }
 
@@ -127,8 +127,8 @@ impl<M: OffloadMachine, S> OffloadDriver<M, S> {
 
     /// Returns the request to the device that [`OffloadDriver::carry_out`] will make, if there is
     /// one.
-    pub const fn deed(&self) -> Option<KeyDeed> {
-        self.deed
+    pub const fn action(&self) -> Option<KeyAction> {
+        self.action
     }
 
     /// Acts on an event: notes it, and carries out what it asks of the device.
@@ -142,7 +142,7 @@ impl<M: OffloadMachine, S> OffloadDriver<M, S> {
     pub fn note(&mut self, event: M::Event) {
         let step = self.machine.step(self.phase, event);
         self.phase = step.phase;
-        self.deed = step.deed.or(self.deed);
+        self.action = step.action.or(self.action);
         let GaugeReading { carrier, rekeying } =
             self.machine.gauges(step.phase, self.gauges.carrier());
         self.gauges.show(carrier, rekeying);
@@ -151,11 +151,11 @@ impl<M: OffloadMachine, S> OffloadDriver<M, S> {
 
     /// Makes the request to the device that was noted, if there is one.
     pub fn carry_out(&mut self, slots: &mut impl KeySlots<Slot = S>) {
-        let Some(deed) = self.deed.take() else {
+        let Some(action) = self.action.take() else {
             return;
         };
         self.delete(slots);
-        if deed == KeyDeed::Install {
+        if action == KeyAction::Install {
             self.slot = slots.add();
             self.note(match self.slot {
                 Some(_) => M::INSTALLED,

@@ -3,7 +3,7 @@
 use crate::crypto_info::Direction;
 use crate::offload::gauges::Carrier;
 use crate::offload::policy::{InstallPolicy, RekeyOutcome};
-use crate::offload::rx::{KeyDeed, RxOffloadEvent, RxPhase};
+use crate::offload::rx::{KeyAction, RxOffloadEvent, RxPhase};
 use crate::offload::tx::{TxOffloadEvent, TxPhase};
 
 /// The table that a driver follows for one direction.
@@ -45,7 +45,7 @@ pub struct MachineStep<P> {
     /// The phase after.
     pub phase: P,
     /// The request to the device, if there is one.
-    pub deed: Option<KeyDeed>,
+    pub action: Option<KeyAction>,
     /// The outcome of a key update, if one has ended.
     pub outcome: Option<RekeyOutcome>,
 }
@@ -86,7 +86,7 @@ impl OffloadMachine for TxMachine {
         let step = phase.on(self.0, event);
         MachineStep {
             phase: step.phase,
-            deed: step.install.then_some(KeyDeed::Install),
+            action: step.install.then_some(KeyAction::Install),
             outcome: step.outcome,
         }
     }
@@ -123,7 +123,7 @@ impl OffloadMachine for RxMachine {
         let step = phase.on(self.0, event);
         MachineStep {
             phase: step.phase,
-            deed: step.deed,
+            action: step.action,
             outcome: step.outcome,
         }
     }
