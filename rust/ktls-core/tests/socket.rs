@@ -111,10 +111,10 @@ fn a_paused_receiver_answers_every_event() {
     assert_eq!(receiver.data(1), expired, "ahead of sk_err");
     receiver.ended = true;
     assert_eq!(receiver.data(1), expired, "ahead of the end");
-    assert!(!receiver.rx.readable(1));
+    assert!(!receiver.rx.is_readable(1));
 
     receiver.rx.install(key(TLS13, 2, 0)).unwrap();
-    assert!(receiver.rx.readable(1));
+    assert!(receiver.rx.is_readable(1));
     assert_eq!(
         receiver.data(1),
         Err(Errno::BadMsg.code()),

@@ -163,7 +163,7 @@ impl End {
         self.rx.space(wire.len()).copy_from_slice(wire);
         self.rx.fed(wire.len(), &self.shared);
         let data = self.receive(call);
-        let paused = self.rx.paused();
+        let paused = self.rx.is_paused();
         if paused && self.version == TLS13 {
             self.fill += 1;
             let next = key(self.provider, self.version, self.fill, 0);
@@ -177,8 +177,8 @@ impl End {
         ];
         (
             data,
-            (paused, self.rx.readable(1), self.rx.hungry()),
-            (self.rx.stopped(), self.rx.unopened()),
+            (paused, self.rx.is_readable(1), self.rx.needs_bytes()),
+            (self.rx.is_stopped(), self.rx.unopened()),
             self.rx.live_info().rec_seq,
             counted.map(|counter| self.shared.stats.value(counter)),
             self.shared.error.peek(),

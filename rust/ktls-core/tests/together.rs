@@ -98,7 +98,7 @@ fn opened(
             "plaintext is left behind"
         );
     }
-    (end, found, opener.rec_seq(), opener.paused())
+    (end, found, opener.rec_seq(), opener.is_paused())
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl PyOpener {
 
     #[getter]
     fn paused(&self, py: Python<'_>) -> bool {
-        locked(py, &self.0, 0, |opener| opener.paused())
+        locked(py, &self.0, 0, |opener| opener.is_paused())
     }
 
     fn open<'py>(

@@ -117,7 +117,7 @@ fn opener(setup: &ScriptSetup, provider: &'static Aead) -> Opener {
 
 /// Installs the next key if the opener is paused by a KeyUpdate, as user space does.
 fn resume(setup: &ScriptSetup, opener: &mut Opener, provider: &'static Aead) {
-    if opener.paused() {
+    if opener.is_paused() {
         let next = setup.info(opener.generation() + 1);
         opener
             .rekey(next, provider)

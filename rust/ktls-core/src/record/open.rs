@@ -241,7 +241,7 @@ impl Opener {
 
     /// Returns `true` between a KeyUpdate and [`Opener::rekey`].
     #[must_use]
-    pub fn paused(&self) -> bool {
+    pub fn is_paused(&self) -> bool {
         self.state == RxRekey::Paused
     }
 

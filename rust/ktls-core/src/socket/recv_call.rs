@@ -100,7 +100,7 @@ impl ReceiveCall {
 
     /// Returns `true` once the call has enough bytes to return, although more would fit.
     #[must_use]
-    pub const fn satisfied(&self) -> bool {
+    pub const fn has_enough(&self) -> bool {
         self.got >= self.target
     }
 
@@ -130,7 +130,7 @@ impl ReceiveCall {
 
     /// Returns `true` if a record that does not fit is left to the next call.
     pub(super) const fn leaves_cut_records(&self) -> bool {
-        self.whole && self.copied()
+        self.whole && self.has_copied()
     }
 
     /// Returns `true` for a call with `MSG_PEEK`.
@@ -140,7 +140,7 @@ impl ReceiveCall {
 
     /// Returns `true` once the call has copied bytes.
     #[must_use]
-    pub const fn copied(&self) -> bool {
+    pub const fn has_copied(&self) -> bool {
         self.got > 0
     }
 
@@ -152,7 +152,7 @@ impl ReceiveCall {
 
     /// Returns `true` once the call has met more than one record.
     #[must_use]
-    pub const fn met_several(&self) -> bool {
+    pub const fn has_met_several(&self) -> bool {
         self.several
     }
 

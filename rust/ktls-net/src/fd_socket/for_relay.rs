@@ -46,7 +46,7 @@ impl FdSocket {
         let rx = side
             .keyed_now()
             .ok_or(UnfitForRelay::NoKey(Direction::Rx))?;
-        if rx.paused() && !rx.has_opened() {
+        if rx.is_paused() && !rx.has_opened() {
             return Err(ktls_core::Error::KeyExpired.into());
         }
         side.check_not_stopped()
@@ -103,7 +103,7 @@ impl FdSocket {
             let slices: &mut [&mut [u8]] = &mut [&mut *out];
             let mut target = ReceiveBuffers::fresh(slices, room);
             let mut step = side.keyed()?.start(&mut call, &mut target, &self.shared)?;
-            if step == ReceiveStep::NeedBytes && !call.copied() {
+            if step == ReceiveStep::NeedBytes && !call.has_copied() {
                 let pulled = side.pull(fd, &self.shared);
                 step = self.after_pull(side.keyed()?, pulled, &mut call, &mut target)?;
             }
@@ -201,7 +201,7 @@ impl FdSocketRx {
     /// # Errors
     /// [`UnfitForRelay::BadHeader`]
     fn check_not_stopped(&mut self) -> Result<(), NetError> {
-        if self.keyed()?.stopped() {
+        if self.keyed()?.is_stopped() {
             return Err(UnfitForRelay::BadHeader.into());
         }
         Ok(())

@@ -336,7 +336,7 @@ fn wait_to_receive(
     system: &mut Option<Wait>,
 ) -> Result<(), NetError> {
     let mut in_one_piece = ProgressDeadline::once(limit.patience());
-    let limit = if call.copied() {
+    let limit = if call.has_copied() {
         &mut in_one_piece
     } else {
         limit

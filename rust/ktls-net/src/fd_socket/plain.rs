@@ -32,7 +32,7 @@ impl FdSocket {
             let len = piece.len().min(room);
             let got = recv(fd, &mut piece[..len], flags).map(|(got, _)| got);
             match got {
-                _ if call.copied() && !matches!(got, Ok(1..) | Err(Errno::AGAIN)) => break,
+                _ if call.has_copied() && !matches!(got, Ok(1..) | Err(Errno::AGAIN)) => break,
                 Ok(0) => {
                     self.check_plain_end(fd)?;
                     break;
@@ -40,18 +40,18 @@ impl FdSocket {
                 Ok(got) => {
                     out.advance(got);
                     call.add(got);
-                    if flags.contains(RecvFlags::PEEK) || call.satisfied() && got < len {
+                    if flags.contains(RecvFlags::PEEK) || call.has_enough() && got < len {
                         break;
                     }
                 }
-                Err(Errno::AGAIN) if call.satisfied() => break,
+                Err(Errno::AGAIN) if call.has_enough() => break,
                 Err(Errno::AGAIN) => {
-                    if !call.copied() {
+                    if !call.has_copied() {
                         self.check_fault(fd)?;
                     }
                     let wanted = PollFlags::IN | PEER_DONE;
                     match wait_to_receive(fd, wanted, &call, limit, &mut system) {
-                        Err(_) if call.copied() => break,
+                        Err(_) if call.has_copied() => break,
                         waited => waited?,
                     }
                 }

@@ -37,7 +37,7 @@ enum PollInState {
     /// A record can be delivered.
     Ready,
     /// More bytes of TCP are needed.
-    Hungry,
+    NeedsBytes,
     /// More bytes change nothing: a KeyUpdate is pending, a header was bad, or another reader takes
     /// them.
     Held,
@@ -111,7 +111,7 @@ impl FdSocket {
             // Watched whatever was asked for: the end of the stream and a bad header end a poll.
             let bytes = match reading {
                 PollInState::Plain => events.intersects(READ),
-                PollInState::Hungry => true,
+                PollInState::NeedsBytes => true,
                 PollInState::Ready | PollInState::Held => false,
             };
             watch.set(READ, bytes);
@@ -140,13 +140,13 @@ impl FdSocket {
         let Some(rx) = side.keyed_now() else {
             return PollInState::Plain;
         };
-        let hungry = poll_in_state(rx, low_water) == PollInState::Hungry;
+        let needs_bytes = poll_in_state(rx, low_water) == PollInState::NeedsBytes;
         // A reader that waits at the descriptor would not notice bytes that are read here. A reader
         // that begins now needs the lock first.
-        if hungry && self.reader.is_taken() {
+        if needs_bytes && self.reader.is_taken() {
             return PollInState::Held;
         }
-        if hungry && let PullOutcome::Failed(errno) = side.pull(fd, &self.shared) {
+        if needs_bytes && let PullOutcome::Failed(errno) = side.pull(fd, &self.shared) {
             self.tx.tcp_failed(errno);
         }
         match side.keyed_now() {
@@ -166,11 +166,11 @@ impl FdSocket {
 
 /// Returns how a direction with a key decides about POLLIN.
 fn poll_in_state(rx: &SocketRx, low_water: usize) -> PollInState {
-    let below_the_mark = !rx.paused() && rx.unopened() < low_water;
-    if rx.readable(low_water) {
+    let below_the_mark = !rx.is_paused() && rx.unopened() < low_water;
+    if rx.is_readable(low_water) {
         PollInState::Ready
-    } else if rx.hungry() || !rx.stopped() && below_the_mark {
-        PollInState::Hungry
+    } else if rx.needs_bytes() || !rx.is_stopped() && below_the_mark {
+        PollInState::NeedsBytes
     } else {
         PollInState::Held
     }

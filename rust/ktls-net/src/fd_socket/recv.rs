@@ -95,7 +95,7 @@ impl FdSocket {
         loop {
             step = match step {
                 ReceiveStep::Done => return Ok(()),
-                ReceiveStep::NeedBytes if call.satisfied() && !tcp_may_have_more => return Ok(()),
+                ReceiveStep::NeedBytes if call.has_enough() && !tcp_may_have_more => return Ok(()),
                 ReceiveStep::NeedBytes => {
                     let mut side = lock(&self.rx);
                     let pulled = side.pull(fd, &self.shared);
@@ -104,7 +104,7 @@ impl FdSocket {
                     // Reading many short records makes TCP acknowledge them, so more may arrive at
                     // once.
                     tcp_may_have_more = pulled == PullOutcome::Full
-                        || pulled == PullOutcome::Few && call.met_several();
+                        || pulled == PullOutcome::Few && call.has_met_several();
                     next
                 }
                 ReceiveStep::Wait => {
@@ -112,7 +112,7 @@ impl FdSocket {
                     let waited = wait_to_receive(fd, events, call, limit, &mut system);
                     lock(&self.rx).waits = false;
                     match waited {
-                        Err(_) if call.copied() => return Ok(()),
+                        Err(_) if call.has_copied() => return Ok(()),
                         waited => waited?,
                     }
                     ReceiveStep::NeedBytes
@@ -131,7 +131,7 @@ impl FdSocket {
     ) -> Result<ReceiveStep, NetError> {
         match self.no_bytes_reason(pulled) {
             // A worker of a queue may have read the bytes first.
-            Some(_) if !rx.hungry() && !rx.stopped() => {
+            Some(_) if !rx.needs_bytes() && !rx.is_stopped() => {
                 Ok(rx.open_records(call, out, &self.shared)?)
             }
             None => Ok(rx.open_records(call, out, &self.shared)?),
@@ -254,7 +254,7 @@ impl FdSocketRx {
     /// Returns the events that a reader waits for. Behind a bad header, only the end counts.
     pub(super) fn events(&self) -> PollFlags {
         match &self.rx {
-            Some(rx) if rx.stopped() => PEER_DONE,
+            Some(rx) if rx.is_stopped() => PEER_DONE,
             _ => PollFlags::IN | PEER_DONE,
         }
     }
@@ -264,12 +264,12 @@ impl FdSocketRx {
         let Some(rx) = &mut self.rx else {
             return PullOutcome::Nothing;
         };
-        if rx.stopped() {
+        if rx.is_stopped() {
             // TCP returns its error behind all bytes, which are not read any more. So it is
             // queried.
             return match tcp_error(fd) {
                 Some(errno) => PullOutcome::Failed(errno),
-                None if hung_up(fd) => PullOutcome::Ended,
+                None if has_hung_up(fd) => PullOutcome::Ended,
                 None => PullOutcome::Nothing,
             };
         }
@@ -297,6 +297,6 @@ impl FdSocketRx {
 }
 
 /// Returns `true` if the peer has sent FIN or a reset, even if bytes before it are unread.
-fn hung_up(fd: &OwnedFd) -> bool {
+fn has_hung_up(fd: &OwnedFd) -> bool {
     !poll_now(fd, PEER_DONE).is_empty()
 }

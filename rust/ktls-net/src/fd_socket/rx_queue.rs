@@ -86,7 +86,7 @@ impl FdSocket {
         };
         let mut side = lock(&self.rx);
         side.report_position();
-        if side.wants_worker() {
+        if side.needs_worker() {
             // Set before the task is posted: the worker clears it when the task ends.
             side.set_posted(true);
             drop(side);
@@ -137,7 +137,7 @@ impl FdSocketRx {
     /// Passes the position of the reader to the driver of the key.
     fn report_position(&mut self) {
         let start = self.head();
-        let paused = self.rx.as_ref().is_some_and(SocketRx::paused);
+        let paused = self.rx.as_ref().is_some_and(SocketRx::is_paused);
         if let Some(queued) = &mut self.queued {
             let event = if paused {
                 RxOffloadEvent::KeyUpdateRead
@@ -149,7 +149,7 @@ impl FdSocketRx {
     }
 
     /// Returns `true` if a receive task should be posted.
-    fn wants_worker(&self) -> bool {
+    fn needs_worker(&self) -> bool {
         self.queued
             .as_ref()
             .is_some_and(|queued| !queued.posted && queued.opens())
@@ -175,7 +175,7 @@ impl FdSocketRx {
         if rx.open_ahead(MAX_READ_AHEAD) == OpenAheadOutcome::Opened {
             return Ok(ReadAheadNext::Some);
         }
-        if rx.unopened() >= MAX_READ_AHEAD || rx.stopped() || rx.paused() {
+        if rx.unopened() >= MAX_READ_AHEAD || rx.is_stopped() || rx.is_paused() {
             return Ok(ReadAheadNext::Over);
         }
         match self.pull(fd, shared) {

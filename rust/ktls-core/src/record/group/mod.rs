@@ -11,7 +11,7 @@
 //!
 //! **Opening.** [`GroupOpener::open`] finds whole records by their headers alone, and opens them
 //! side by side into the caller's buffer, where each takes the room of its inner plaintext. It
-//! consumes nothing: no sequence number is spent and no byte of the wire is taken. `pays`
+//! consumes nothing: no sequence number is spent and no byte of the wire is taken. `saves_time`
 //! decides whether a group is opened at all.
 //!
 //! **The cursor.** [`OpenedGroup`] returns the opened records in order. Its user only decides for

@@ -41,7 +41,7 @@ impl GroupOpener<'_> {
             go_on_if(found < free.len())
         });
         let spans = &mut spans[..found];
-        if !pays(spans, out.len()) {
+        if !saves_time(spans, out.len()) {
             return None;
         }
         let opened = self.open_together(many, first.wire(), out, spans);
@@ -207,7 +207,7 @@ fn go_on_if(condition: bool) -> ControlFlow<()> {
 /// For a single record the preparation of a group costs more than it saves, except if its plaintext
 /// fills `room` exactly: opened alone, it needs one more byte for its content type, and therefore a
 /// copy.
-fn pays(spans: &[RecordSpan], room: usize) -> bool {
+fn saves_time(spans: &[RecordSpan], room: usize) -> bool {
     match spans {
         [] => false,
         [only] => only.room == room,

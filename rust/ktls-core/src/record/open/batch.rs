@@ -187,7 +187,7 @@ impl Opener {
         match self.open_next(record, out) {
             Ok(inner) => {
                 progress.add(record.wire_len(), inner);
-                progress.end.stop = self.paused().then_some(BatchStop::KeyUpdate);
+                progress.end.stop = self.is_paused().then_some(BatchStop::KeyUpdate);
             }
             Err(Error::NoRoom { .. }) => progress.end.stop = Some(BatchStop::Full),
             Err(error) => progress.end.stop = Some(BatchStop::Bad(error)),
@@ -247,7 +247,7 @@ impl Opener {
             progress.add(record.wire_len, record.inner);
             record.accept();
             accepted += 1;
-            if self.paused() {
+            if self.is_paused() {
                 progress.end.stop = Some(BatchStop::KeyUpdate);
                 break;
             }

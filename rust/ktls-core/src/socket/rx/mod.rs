@@ -158,7 +158,7 @@ impl SocketRx {
             rekey: RxRekey::Ready,
             framing: Framing::kernel(info.cipher(), info.version()),
             key,
-            parser: StreamParser::Hungry,
+            parser: StreamParser::NeedsBytes,
             no_pad: NoPad::Off,
             wire: Fifo::default(),
             opened: VecDeque::new(),
@@ -250,7 +250,7 @@ impl SocketRx {
         reason: NoBytesReason,
         shared: &SocketShared,
     ) -> Result<ReceiveStep, CallFault> {
-        if call.satisfied() || (call.copied() && shared.error.peek().is_some()) {
+        if call.has_enough() || (call.has_copied() && shared.error.peek().is_some()) {
             return Ok(ReceiveStep::Done);
         }
         match (shared.error.take(), reason) {
@@ -288,14 +288,14 @@ impl SocketRx {
     /// K-13): while not paused, if an opened record waits, or a whole record and at least
     /// `low_water` unopened bytes.
     #[must_use]
-    pub fn readable(&self, low_water: usize) -> bool {
+    pub fn is_readable(&self, low_water: usize) -> bool {
         let whole = matches!(self.parser, StreamParser::Ready(_)) && self.unopened() >= low_water;
-        (whole || self.has_opened()) && !self.paused()
+        (whole || self.has_opened()) && !self.is_paused()
     }
 
     /// Returns `true` between a KeyUpdate and the next key.
     #[must_use]
-    pub fn paused(&self) -> bool {
+    pub fn is_paused(&self) -> bool {
         self.rekey == RxRekey::Paused
     }
 

@@ -144,7 +144,7 @@ impl SocketRx {
         if let Some(opener) = &mut self.opener {
             opener.spent(len);
         }
-        self.parser = StreamParser::Hungry;
+        self.parser = StreamParser::NeedsBytes;
         self.seq = self.seq.wrapping_add(1);
         if self.seq == 0 {
             // The record is delivered nevertheless (docs/kernel-rules.md, S2.3-2).

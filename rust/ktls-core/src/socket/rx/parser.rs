@@ -8,13 +8,13 @@ use crate::socket::SocketShared;
 ///
 /// | state   | bytes came                      | record opened |
 /// |---------|---------------------------------|---------------|
-/// | Hungry  | Hungry, Ready, or Stopped       | –             |
-/// | Ready   | Ready                           | Hungry        |
+/// | NeedsBytes  | NeedsBytes, Ready, or Stopped       | –             |
+/// | Ready   | Ready                           | NeedsBytes        |
 /// | Stopped | Stopped                         | –             |
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum StreamParser {
     /// The record at the head is not whole.
-    Hungry,
+    NeedsBytes,
     /// A whole record of this many bytes is at the head.
     Ready(usize),
     /// A bad header has ended parsing for good.
@@ -45,24 +45,25 @@ impl SocketRx {
     /// checked yet.
     #[must_use]
     pub fn may_foresee(&self) -> bool {
-        self.parser == StreamParser::Hungry && self.framing.announced(self.wire.bytes()) == Ok(None)
+        self.parser == StreamParser::NeedsBytes
+            && self.framing.announced(self.wire.bytes()) == Ok(None)
     }
 
     /// Returns `true` while the record at the head is not whole.
     #[must_use]
-    pub fn hungry(&self) -> bool {
-        self.parser == StreamParser::Hungry
+    pub fn needs_bytes(&self) -> bool {
+        self.parser == StreamParser::NeedsBytes
     }
 
     /// Returns `true` once a bad header has stopped the parser.
     #[must_use]
-    pub fn stopped(&self) -> bool {
+    pub fn is_stopped(&self) -> bool {
         self.parser == StreamParser::Stopped
     }
 
     /// Parses the header at the head, unless that was done, and returns the state.
     pub(super) fn parse(&mut self, shared: &SocketShared) -> StreamParser {
-        if self.parser == StreamParser::Hungry {
+        if self.parser == StreamParser::NeedsBytes {
             match self.framing.deframe(self.wire.bytes()) {
                 Ok(Some(record)) => self.parser = StreamParser::Ready(record.wire_len()),
                 Ok(None) => {}
