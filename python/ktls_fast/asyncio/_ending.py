@@ -6,6 +6,7 @@ import warnings
 from contextlib import suppress
 from typing import Any
 
+from ._borrowed import borrow
 from ._records import RecordConnection
 from ._stdlib import (
     HIGH_WATER,
@@ -70,6 +71,7 @@ class EndingTransport(FlowControl):
         self, exc: BaseException, message: str = "Fatal error on SSL transport"
     ) -> None:
         """Report an error and end the transport with it."""
+        exc = self._shown_error(exc)
         if not isinstance(exc, OSError):
             self._report(exc, message)
         elif self._loop.get_debug():
@@ -141,14 +143,18 @@ class EndingTransport(FlowControl):
         connection.close()
 
     def _view_socket(self) -> socket.socket:
-        """Return a socket object for the descriptor, which it must never close."""
+        """Return a socket object for the descriptor."""
         if self._socket_view is None:
-            self._socket_view = socket.socket(fileno=self._watcher.fd)
+            self._socket_view = borrow(self._watcher.fd)
         return self._socket_view
 
     def _forget_socket_view(self) -> None:
         if self._socket_view is not None:
             self._socket_view.detach()
+
+    def _shown_error(self, exc: BaseException) -> BaseException:
+        """Return the exception that users of the configuration expect."""
+        raise NotImplementedError
 
     def _close_handshake(self) -> None:
         """Close the socket of a handshake that is not complete."""

@@ -20,6 +20,10 @@ class HandshakeDriver(Protocol):
         """The descriptor of the socket."""
 
     @property
+    def sock(self) -> socket.socket | None:
+        """The object that the program knows the socket by; None if there is none."""
+
+    @property
     def sslcontext(self) -> object:
         """The configuration of the handshake."""
 
@@ -32,6 +36,9 @@ class HandshakeDriver(Protocol):
 
     def info(self, name: str) -> Any:
         """Return a value of ``get_extra_info`` that the handshake has agreed on, or None."""
+
+    def shown_error(self, exc: BaseException) -> BaseException:
+        """Return the exception that users of the configuration expect for an error."""
 
     def close(self) -> None:
         """Close the socket, after an alert if the handshake has failed."""
@@ -46,6 +53,7 @@ class EstablishedHandshake:
         """Take over the connection, which becomes non-blocking."""
         self._connection = connection
         self.fd = connection.fileno()
+        self.sock = None
         self.sslcontext = connection
 
     def advance(self) -> Connection:
@@ -56,6 +64,10 @@ class EstablishedHandshake:
     def info(self, name: str) -> Any:
         """Return what the connection knows."""
         return self._connection.cipher if name == "cipher" else None
+
+    def shown_error(self, exc: BaseException) -> BaseException:
+        """Return the error as it is."""
+        return exc
 
     def close(self) -> None:
         """Close the connection."""

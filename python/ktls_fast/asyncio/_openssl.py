@@ -1,59 +1,23 @@
-"""Handshakes by OpenSSL, and its records where they cannot be taken over."""
+"""Handshakes by OpenSSL, and the hand-over of their connections."""
 
-import errno
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from ktls_fast.errors import KtlsError, TruncatedError
+from ktls_fast._handover.layer import SslLayer, layer_over_bios
+from ktls_fast._handover.prepared import PreparedCarrier, TakenOverCarrier
+from ktls_fast._handover.ssl_errors import converted
+from ktls_fast._handover.take_over import note_outcome
+
+from ._borrowed import borrow_back
+from ._openssl_records import OpenSSLConnection, Wire
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from ktls_fast import Connection
 
     from ._records import RecordConnection
 
-__all__ = ["OpenSSLConnection", "OpenSSLHandshake"]
-
-READ_SIZE = 64 << 10
-WRITE_SIZE = 256 << 10
-
-
-class Wire:
-    """A socket with the two memory BIOs of an OpenSSL object."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        """Create empty BIOs."""
-        self.sock = sock
-        self.incoming = ssl.MemoryBIO()
-        self.outgoing = ssl.MemoryBIO()
-        self._unsent = memoryview(b"")
-
-    @property
-    def unsent(self) -> int:
-        """The number of bytes that TCP has not accepted."""
-        return len(self._unsent) + self.outgoing.pending
-
-    def flush(self) -> None:
-        """Send as much as TCP accepts."""
-        try:
-            while self._refill():
-                self._unsent = self._unsent[self.sock.send(self._unsent) :]
-        except BlockingIOError:
-            pass
-
-    def _refill(self) -> bool:
-        if not self._unsent:
-            self._unsent = memoryview(self.outgoing.read())
-        return bool(self._unsent)
-
-    def fill(self) -> bool:
-        """Move bytes from the socket to OpenSSL. Return False at the end of the stream.
-
-        :raises BlockingIOError: none have come.
-        """
-        data = self.sock.recv(READ_SIZE)
-        self.incoming.write(data)
-        return bool(data)
+__all__ = ["OpenSSLHandshake"]
 
 
 class OpenSSLHandshake:
@@ -70,15 +34,12 @@ class OpenSSLHandshake:
         """Take over the socket."""
         self._wire = Wire(sock)
         self.fd = sock.fileno()
+        self.sock = sock
         self.sslcontext = context
         self.wants_write = False
         self._is_complete = False
-        self._connection: RecordConnection | None = None
-        self._object = context.wrap_bio(
-            self._wire.incoming,
-            self._wire.outgoing,
-            server_side=server_side,
-            server_hostname=None if server_side else server_hostname or None,
+        self._object = prepared_object(
+            context, self._wire, server_side, None if server_side else server_hostname or None
         )
 
     def advance(self) -> "RecordConnection | None":
@@ -89,9 +50,12 @@ class OpenSSLHandshake:
         except BlockingIOError:
             self.wants_write = self._wire.unsent > 0
             return None
+        # The engine sends on the socket itself, so what OpenSSL has written goes first.
         self._wire.flush()
-        self._connection = OpenSSLConnection(self._wire, self._object)
-        return self._connection
+        if self._wire.unsent:
+            self.wants_write = True
+            return None
+        return take_over(self._wire, self._object) or OpenSSLConnection(self._wire, self._object)
 
     def _step(self) -> None:
         try:
@@ -115,89 +79,62 @@ class OpenSSLHandshake:
             return self._object.getpeercert()
         return getattr(self._object, name)() if name in ("cipher", "compression") else None
 
-    def close(self) -> None:
-        """Close the socket."""
-        self._wire.sock.close()
-
-
-class OpenSSLConnection:
-    """A non-blocking connection whose records OpenSSL seals and opens."""
-
-    def __init__(self, wire: Wire, sslobject: ssl.SSLObject) -> None:
-        """Continue after the handshake of ``sslobject``."""
-        self._wire = wire
-        self._object = sslobject
-
-    @property
-    def unsent(self) -> int:
-        """The number of sealed bytes that TCP has not accepted."""
-        return self._wire.unsent
-
-    def recv(self, bufsize: int, /) -> bytes:
-        """Return up to ``bufsize`` bytes; ``b""`` after the peer's close_notify."""
-        return bytes(self._read(bufsize))
-
-    def recv_into(self, buffer: "Buffer", /) -> int:
-        """Read into ``buffer`` and return the number of bytes; 0 after the peer's close_notify."""
-        count: int = self._read(memoryview(buffer).nbytes, buffer)
-        return count
-
-    def _read(self, *arguments: Any) -> Any:
-        while True:
-            try:
-                result = self._object.read(*arguments)
-                break
-            except ssl.SSLZeroReturnError:
-                return 0 if arguments[1:] else b""
-            except ssl.SSLWantReadError:
-                self._fill()
-        # The answer to a KeyUpdate.
-        self._wire.flush()
-        return result
-
-    def _fill(self) -> None:
-        self._wire.flush()
-        if not self._wire.fill():
-            message = "the connection ended without close_notify"
-            raise TruncatedError(errno.ECONNRESET, message)
-
-    def send(self, data: "Buffer", /) -> int:
-        """Send what was left unsent, then seal some of ``data``; return how many bytes of it."""
-        self._wire.flush()
-        view = memoryview(data).cast("B")
-        if not view:
-            return 0
-        if self.unsent:
-            raise BlockingIOError(errno.EAGAIN, "TCP has no room")
-        try:
-            sent: int = self._object.write(view[:WRITE_SIZE])
-        except ssl.SSLWantReadError:
-            raise BlockingIOError(errno.EAGAIN, "OpenSSL must read first") from None
-        self._wire.flush()
-        return sent
-
-    def pending(self) -> int:
-        """Return a number above 0 if a read can do something without bytes of the socket."""
-        return self._object.pending() + self._wire.incoming.pending
-
-    def key_update(self, request_peer: bool = False, /) -> None:
-        """Refuse: the module ``ssl`` cannot do it.
-
-        :raises KtlsError: EOPNOTSUPP, always.
-        """
-        raise KtlsError(errno.EOPNOTSUPP, "OpenSSL carries the records of this connection")
-
-    def close_notify(self) -> None:
-        """Seal close_notify, and send it as far as TCP accepts it."""
-        try:
-            self._object.unwrap()
-        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
-            pass
-        except ssl.SSLError as exc:
-            if exc.reason != "APPLICATION_DATA_AFTER_CLOSE_NOTIFY":
-                raise
-        self._wire.flush()
+    def shown_error(self, exc: BaseException) -> BaseException:
+        """Return what the module ``ssl`` would raise for an error of the engine."""
+        return converted(exc) if isinstance(exc, OSError) else exc
 
     def close(self) -> None:
         """Close the socket."""
         self._wire.sock.close()
+
+
+class PreparedContext:
+    """A context whose SSL objects can be taken over after the handshake."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        """Stand for ``context`` while an object is created."""
+        self._context = context
+
+    def _wrap_bio(
+        self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, **options: Any
+    ) -> SslLayer:
+        return layer_over_bios(self._context, incoming, outgoing, False, **options)
+
+
+def prepared_object(
+    context: Any, wire: Wire, server_side: bool, server_hostname: str | None
+) -> ssl.SSLObject:
+    """Return an SSL object between the BIOs of ``wire``."""
+    bios = wire.incoming, wire.outgoing
+    made: ssl.SSLObject
+    if isinstance(context, ssl.SSLContext):
+        private: Any = context
+        made = private.sslobject_class._create(
+            *bios,
+            server_side=server_side,
+            server_hostname=private._encode_hostname(server_hostname),
+            context=PreparedContext(context),
+        )
+    else:  # as for asyncio, anything with this method
+        made = context.wrap_bio(*bios, server_side=server_side, server_hostname=server_hostname)
+    return made
+
+
+def take_over(wire: Wire, sslobject: ssl.SSLObject) -> "Connection | None":
+    """Return the engine's connection over the socket of ``wire``, or None if OpenSSL keeps it."""
+    layer: Any = sslobject._sslobj  # type: ignore[attr-defined]
+    carrier = layer.carrier if isinstance(layer, SslLayer) else None
+    if not isinstance(carrier, PreparedCarrier):
+        return None
+    received = wire.incoming.read()
+    fd = wire.sock.fileno()
+    try:
+        connection = carrier.keys.connection(wire.sock, carrier.end.reader.take_part() + received)
+    except OSError as exc:
+        wire.incoming.write(received)
+        note_outcome(str(exc))
+        return None
+    borrow_back(wire.sock, fd)
+    layer.install(TakenOverCarrier(carrier.end))
+    note_outcome("taken over")
+    return connection

@@ -51,6 +51,7 @@ class TLSTransport(ReadingTransport):
         extra = {**(extra or {}), "sslcontext": handshake.sslcontext}
         super().__init__(loop, protocol, handshake.fd, extra, server)
         self._waiter = waiter
+        self._socket_view = handshake.sock
         self._is_connected = not call_connection_made
         loop.call_soon(self._start_handshake)
 
@@ -212,6 +213,9 @@ class TLSTransport(ReadingTransport):
     def _end_after_peer(self) -> None:
         self._call_eof_received()
         self._force_close(None)
+
+    def _shown_error(self, exc: BaseException) -> BaseException:
+        return self._handshake.shown_error(exc)
 
     def _close_handshake(self) -> None:
         self._handshake.close()
