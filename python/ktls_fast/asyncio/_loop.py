@@ -116,6 +116,11 @@ class ForeignLoopAdapter(LoopAdapter):
     _connect_sock = base._connect_sock
     _create_server_getaddrinfo = base._create_server_getaddrinfo
     _sendfile_fallback = base._sendfile_fallback
+    # uvloop's own starts a pool of threads to resolve the address, which is resolved already.
+    sock_connect = selector.sock_connect
+    _sock_connect = selector._sock_connect
+    _sock_connect_cb = selector._sock_connect_cb
+    _sock_write_done = selector._sock_write_done
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Adapt ``loop``."""
@@ -129,6 +134,12 @@ class ForeignLoopAdapter(LoopAdapter):
 
     def _add_reader(self, fd: int, callback: Callable[..., Any], *arguments: Any) -> None:
         self.adapted.add_reader(fd, callback, *arguments)
+
+    def _add_writer(self, fd: int, callback: Callable[..., Any], *arguments: Any) -> None:
+        self.adapted.add_writer(fd, callback, *arguments)
+
+    def _ensure_fd_no_transport(self, fd: int) -> None:
+        """Do nothing: the loop itself checks its descriptors."""
 
     def _remove_reader(self, fd: int) -> None:
         self.adapted.remove_reader(fd)
