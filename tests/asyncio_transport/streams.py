@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,10 @@ from tests.asyncio_transport.support import (
     OUR_LOOPS,
     STOCK_LOOPS,
     LoopFactory,
+    client_config,
+    client_context,
+    server_config,
+    server_context,
 )
 
 if TYPE_CHECKING:
@@ -20,17 +25,30 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 
-PAIRS: dict[str, tuple[LoopFactory, Any, Any]] = {
-    f"{name}-{first}-{second}": (factory, globals()["ours" if first == "ours" else "asyncio"], peer)
-    for name, factory in STOCK_LOOPS.items()
-    for first, second, peer in (
-        ("ours", "ours", ours),
-        ("ours", "stock", asyncio),
-        ("stock", "ours", ours),
-    )
-} | {name: (factory, asyncio, asyncio) for name, factory in OUR_LOOPS.items()}
+MakeSsl = Callable[[], Any]
+Pair = tuple[LoopFactory, Any, Any, MakeSsl, MakeSsl]
 
-on_all_pairs = pytest.mark.parametrize(("factory", "servers", "clients"), PAIRS.values(), ids=PAIRS)
+
+def pairs() -> Iterator[tuple[str, Pair]]:
+    """Yield the loops, the modules of both ends, and what makes their configurations.
+
+    A stock loop has our functions at one end or at both; our loops have asyncio's functions.
+    """
+    kinds: dict[str, tuple[MakeSsl, MakeSsl]]
+    kinds = {"openssl": (server_context, client_context), "rustls": (server_config, client_config)}
+    for kind, (server, client) in kinds.items():
+        for name, factory in OUR_LOOPS.items():
+            yield f"{name}-{kind}", (factory, asyncio, asyncio, server, client)
+        for name, factory in STOCK_LOOPS.items():
+            yield f"{name}-ours-ours-{kind}", (factory, ours, ours, server, client)
+            yield f"{name}-ours-stock-{kind}", (factory, ours, asyncio, server, client_context)
+            yield f"{name}-stock-ours-{kind}", (factory, asyncio, ours, server_context, client)
+
+
+PAIRS = dict(pairs())
+on_all_pairs = pytest.mark.parametrize(
+    ("factory", "servers", "clients", "server_ssl", "client_ssl"), PAIRS.values(), ids=PAIRS
+)
 
 
 async def echo(reader: StreamReader, writer: StreamWriter) -> None:

@@ -74,6 +74,19 @@ def run(factory: LoopFactory, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return result
 
 
+BACKGROUND = {"ktls-send"}
+"""The thread that finishes closes, which any connection may start."""
+
+
+def threads() -> set[str]:
+    """Return the names of the threads of this process."""
+    names = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):
+            names.add((task / "comm").read_text().strip())
+    return names
+
+
 @cache
 def wait_once() -> None:
     """Let a connection wait: the first one opens two sockets that the process keeps."""

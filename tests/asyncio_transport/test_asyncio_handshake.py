@@ -95,10 +95,11 @@ def test_a_peer_that_leaves_during_the_handshake_is_a_connection_reset(
     run(factory, main)
 
 
+NOT_TLS = [b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\0" * 9]
+
+
 @on_all_loops
-@pytest.mark.parametrize(
-    "sent", [b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\0" * 9]
-)
+@pytest.mark.parametrize("sent", NOT_TLS)
 def test_a_peer_that_does_not_speak_tls_is_refused(factory: LoopFactory, sent: bytes) -> None:
     async def main() -> None:
         ends = tcp_pair()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import ktls_fast.asyncio as ours
-from tests.asyncio_transport.streams import close, echo, exchange, on_all_pairs, port_of
+from tests.asyncio_transport.streams import MakeSsl, close, echo, exchange, on_all_pairs, port_of
 from tests.asyncio_transport.support import (
     LoopFactory,
     Recorder,
+    client_config,
     client_context,
     on_our_loops,
     run,
+    server_config,
     server_context,
 )
 
@@ -24,7 +29,11 @@ if TYPE_CHECKING:
 
 @on_all_pairs
 def test_a_plain_connection_upgrades_to_tls(
-    factory: LoopFactory, servers: ModuleType, clients: ModuleType
+    factory: LoopFactory,
+    servers: ModuleType,
+    clients: ModuleType,
+    server_ssl: MakeSsl,
+    client_ssl: MakeSsl,
 ) -> None:
     async def upgrade(
         module: ModuleType, writer: StreamWriter, context: ssl.SSLContext, **options: Any
@@ -41,7 +50,7 @@ def test_a_plain_connection_upgrades_to_tls(
     async def serve(reader: StreamReader, writer: StreamWriter) -> None:
         assert await reader.readline() == b"STARTTLS\n"
         writer.write(b"go ahead\n")
-        await upgrade(servers, writer, server_context(), server_side=True)
+        await upgrade(servers, writer, server_ssl(), server_side=True)
         await echo(reader, writer)
 
     async def main() -> None:
@@ -49,7 +58,7 @@ def test_a_plain_connection_upgrades_to_tls(
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
         writer.write(b"STARTTLS\n")
         assert await reader.readline() == b"go ahead\n"
-        await upgrade(clients, writer, client_context(), server_hostname="localhost")
+        await upgrade(clients, writer, client_ssl(), server_hostname="localhost")
         assert writer.get_extra_info("cipher")[1] == "TLSv1.3"
         await exchange(reader, writer)
         await close(server)
@@ -58,7 +67,12 @@ def test_a_plain_connection_upgrades_to_tls(
 
 
 @on_our_loops
-def test_tls_runs_inside_tls(factory: LoopFactory) -> None:
+@pytest.mark.parametrize("kind", ["context", "config"])
+def test_tls_runs_inside_tls(factory: LoopFactory, kind: str) -> None:
+    inner_server: Any = server_context() if kind == "context" else server_config()
+    inner_client: Any = client_context() if kind == "context" else client_config()
+    data = os.urandom(1 << 20)
+
     async def main() -> None:
         upgraded: list[Any] = []
 
@@ -70,9 +84,9 @@ def test_tls_runs_inside_tls(factory: LoopFactory) -> None:
             async def upgrade(self) -> None:
                 loop = asyncio.get_running_loop()
                 self.transport = await loop.start_tls(
-                    self.transport, self, server_context(), server_side=True
+                    self.transport, self, inner_server, server_side=True
                 )
-                self.transport.write(b"inside")
+                self.transport.write(data)
 
         loop = asyncio.get_running_loop()
         server = await loop.create_server(Inner, "127.0.0.1", 0, ssl=server_context())
@@ -84,9 +98,10 @@ def test_tls_runs_inside_tls(factory: LoopFactory) -> None:
             server_hostname="localhost",
         )
         inner: Any = await loop.start_tls(
-            transport, client, client_context(), server_hostname="localhost"
+            transport, client, inner_client, server_hostname="localhost"
         )
-        assert await client.received(6) == b"inside"
+        assert await client.received(len(data)) == data
+        assert inner.get_extra_info("cipher")[1] == "TLSv1.3"
         inner.close()
         await client.lost.wait()
         await asyncio.gather(*upgraded)

@@ -6,6 +6,9 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ktls_fast import ClientConfig, ServerConfig
+
+from ._config_context import ConfigContext
 from ._handshake import handshake_for
 from ._stdlib import PlainTransport
 from ._transport import TLSTransport
@@ -34,6 +37,8 @@ async def start_tls(
     :param stock: the loop's own ``start_tls``, for all other transports.
     """
     if not await can_be_taken(transport):
+        if isinstance(sslcontext, (ServerConfig, ClientConfig)):
+            sslcontext = ConfigContext(sslcontext)
         return await stock(
             transport,
             protocol,
