@@ -9,7 +9,7 @@ Every public name of the standard library's module is here. These differ: :class
 :class:`SSLObject`, :class:`SSLSocket`, and the functions that create contexts.
 """
 
-import ssl as _ssl
+import ssl as _stdlib
 from ssl import *  # noqa: F403
 
 from ktls_fast._handover.take_over import hand_over_stat as hand_over_stat
@@ -22,15 +22,15 @@ from ._objects import Generation as Generation
 from ._objects import SSLObject as SSLObject
 from ._objects import SSLSocket as SSLSocket
 
-create_default_context = _with_our_context(_ssl.create_default_context)
-get_server_certificate = _with_our_context(_ssl.get_server_certificate)
-_create_unverified_context = _with_our_context(_ssl._create_unverified_context)
+create_default_context = _with_our_context(_stdlib.create_default_context)
+get_server_certificate = _with_our_context(_stdlib.get_server_certificate)
+_create_unverified_context = _with_our_context(_stdlib._create_unverified_context)
 _create_stdlib_context = _create_unverified_context
 _create_default_https_context = create_default_context
-if "wrap_socket" in vars(_ssl):  # removed in Python 3.12
-    wrap_socket = _with_our_context(vars(_ssl)["wrap_socket"])
+if "wrap_socket" in vars(_stdlib):  # removed in Python 3.12
+    wrap_socket = _with_our_context(vars(_stdlib)["wrap_socket"])
 
 
 def __getattr__(name: str) -> object:
     """Return the names that a star does not import, such as ``_SSLMethod``."""
-    return getattr(_ssl, name)
+    return getattr(_stdlib, name)
