@@ -103,20 +103,23 @@ class BioEngine(EngineCarrier):
         """Carry the records of ``tls`` over ``wire``."""
         super().__init__(tls, tickets)
         self._incoming, self._outgoing = wire.incoming, wire.outgoing
+        self._take = wire.incoming.read
 
     def read(self, n: int = 1024, buffer: "Buffer | None" = None) -> bytes | int:
         """Return up to ``n`` bytes, or read them into ``buffer`` and return their number."""
-        size = _size(n, buffer)
-        if not size:
-            return b"" if buffer is None else 0
-        self._check()
+        if n <= 0 or buffer is not None:
+            n = _size(n, buffer)
+            if not n:
+                return b"" if buffer is None else 0
+        if self._failed:
+            raise after_failure()
         tls = self.tls
-        if data := self._incoming.read():
+        if data := self._take():
             self._receive(data)
         elif not tls.pending():
             self._receive_end()
         try:
-            return self._open(size, buffer)
+            return self._open(n, buffer)
         except WantReadError:
             raise want_read() from None
         except ssl.SSLError:

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 _FORCED_TRUNCATION = 8 << 20
 _READ_SIZE = 1 << 16
+_MAX_UNREAD_STEPS = 16
 _LABELS = {
     b"CLIENT_RANDOM": "master",
     b"CLIENT_TRAFFIC_SECRET_0": "client",
@@ -85,7 +86,7 @@ class KeyLog:
         self.copy_to = copy_to
         self.pid = os.getpid()
         self._lock = threading.Lock()
-        self._steps = 0
+        self._steps = self._unread_steps = 0
         self._position = 0
         self._secrets: weakref.WeakValueDictionary[bytes, HandshakeSecrets]
         self._secrets = weakref.WeakValueDictionary()
@@ -114,10 +115,18 @@ class KeyLog:
         with self._lock:
             self._steps += 1
 
-    def __exit__(self, *_: object) -> None:
-        """End a step, and read the lines."""
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        """End a step, and read the lines.
+
+        A step that needs more of the peer leaves that to a later one, of this handshake or another.
+        """
         with self._lock:
             self._steps -= 1
+            self._unread_steps += 1
+            may_wait = error is ssl.SSLWantReadError and self.copy_to is None
+            if may_wait and self._unread_steps < _MAX_UNREAD_STEPS:
+                return
+            self._unread_steps = 0
             self._read_lines()
             # A line that another thread writes between reading and truncation would be lost: its
             # handshake would stay with OpenSSL. This happens only to bound the file.

@@ -139,7 +139,7 @@ class SslLayer:
 
 def engine_on(end: OpenSslEnd, keys: TakenKeys, inner: InnerObject) -> EngineCarrier:
     """Return the engine on the wire of ``end``."""
-    tls = keys.tls_object()
+    tls = keys.tls_object(end.reader.take_part())
     tickets = None if keys.server_side or keys.tls12 is not None else TicketReader(end)
     if isinstance(end.wire, BioWire):
         return BioEngine(tls, end.wire, tickets)

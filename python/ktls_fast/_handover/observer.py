@@ -15,10 +15,12 @@ _RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e0
 
 
 def records_of(flight: bytes) -> Iterator[bytes]:
-    """Split the output of OpenSSL, which is whole records."""
+    """Yield the whole records at the beginning of ``flight``."""
     begin = 0
     while begin + HEADER_LENGTH <= len(flight):
         end = begin + HEADER_LENGTH + int.from_bytes(flight[begin + 3 : begin + 5])
+        if end > len(flight):
+            return
         yield flight[begin:end]
         begin = end
 
@@ -38,9 +40,10 @@ class HandshakeObserver:
         """The nonce in our Finished, in TLS 1.2."""
         self._our_cipher_changed = False
 
-    def received(self, record: bytes) -> None:
-        """Look at a record of the peer."""
-        self._look(record)
+    def received(self, flight: bytes) -> None:
+        """Look at records of the peer."""
+        for record in records_of(flight):
+            self._look(record)
 
     def sent(self, flight: bytes) -> None:
         """Look at a flight of ours."""

@@ -128,6 +128,7 @@ class Handshake:
                     pass
         self.ended = True
         self.observer.ended(self._sent(self.end.outgoing.read()))
+        self.end.reader.give_back(self.end.incoming.read())
 
     def _exchange(self, until: Deadline) -> None:
         flight = self.end.outgoing.read()
@@ -135,11 +136,11 @@ class Handshake:
         self._register()
         if flight:
             self.end.wire.send(flight, until)
-        record = self.end.reader.read_record(until)
-        if record:
-            self.observer.received(record)
+        records = self.end.reader.read_flight(until)
+        if records:
+            self.observer.received(records)
             self._register()
-        self.end.write(record)
+        self.end.write(records)
 
     def _sent(self, flight: bytes) -> bytes:
         """Put back the last flight, which is sent after it was looked at."""

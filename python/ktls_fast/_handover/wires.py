@@ -6,9 +6,10 @@ import socket
 import ssl
 import time
 import weakref
+from contextlib import suppress
 from typing import Protocol
 
-from .observer import HEADER_LENGTH
+from .observer import HEADER_LENGTH, records_of
 from .ssl_errors import want_read, want_write
 
 Deadline = float | None
@@ -208,8 +209,30 @@ class RecordReader:
         self._part.clear()
         return record
 
+    def read_flight(self, until: Deadline) -> bytes:
+        """Return the next record and, from BIOs, all whole records behind it.
+
+        Fewer calls of OpenSSL are worth it in a handshake. :meth:`give_back` returns the rest.
+        """
+        flight = self.read_record(until)
+        if flight and isinstance(self._wire, BioWire):
+            behind = self._wire.incoming.read()
+            border = sum(len(record) for record in records_of(behind))
+            flight += behind[:border]
+            self._part += behind[border:]
+        return flight
+
+    def give_back(self, records: bytes) -> None:
+        """Put records back that OpenSSL did not need, in front of what is here."""
+        self._part[:0] = records
+        if self._part and isinstance(self._wire, BioWire):
+            # A caller may look at the BIO to find out whether there is something to read.
+            with suppress(ssl.SSLError):  # its owner has ended it
+                self._wire.incoming.write(self._part)
+                self._part.clear()
+
     def take_part(self) -> bytes:
-        """Take the beginning of a record that is not complete."""
+        """Take what was read and not returned."""
         part = bytes(self._part)
         self._part.clear()
         return part
