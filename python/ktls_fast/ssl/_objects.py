@@ -8,6 +8,8 @@ from typing import NamedTuple
 from ktls_fast._handover.engine import EngineCarrier
 from ktls_fast._handover.layer import SslLayer
 
+from ._clear_bytes import serve_first
+
 _TICKETS = 1 << 16
 
 
@@ -66,6 +68,18 @@ class SSLObject(_EngineMethods, ssl.SSLObject):
 
 class SSLSocket(_EngineMethods, ssl.SSLSocket):
     """An ``ssl.SSLSocket`` whose records the engine carries after the handshake."""
+
+    def unwrap(self) -> socket.socket:
+        """Exchange close_notify, and return the socket, which continues in the clear.
+
+        Clear bytes that were read together with the records are returned by the next calls of
+        ``recv`` and ``recv_into``, and counted by ``pending``.
+        """
+        carrier = self._engine()
+        plain = super().unwrap()
+        if carrier is not None and (clear := carrier.tls.leftover()):
+            serve_first(self, clear)
+        return plain
 
     def _real_close(self) -> None:
         if not self.server_side and self._has_read_nothing():
