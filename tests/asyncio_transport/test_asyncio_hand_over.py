@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import ssl
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -181,3 +183,27 @@ def test_the_ssl_object_answers_questions_and_refuses_data(factory: LoopFactory)
         await close(server)
 
     run(factory, main)
+
+
+@on_all_loops
+@pytest.mark.parametrize("kept", [False, True], ids=["engine", "OpenSSL"])
+def test_a_closed_connection_keeps_no_context(factory: LoopFactory, kept: bool) -> None:
+    contexts: list[weakref.ref[ssl.SSLContext]] = []
+
+    async def main() -> None:
+        server = await ours.start_server(echo, "127.0.0.1", 0, ssl=server_context())
+        context = client_context()
+        context.post_handshake_auth = kept
+        contexts.append(weakref.ref(context))
+        streams = await ours.open_connection(
+            "127.0.0.1", port_of(server), ssl=context, server_hostname="localhost"
+        )
+        await exchange(*streams, 1000)
+        await close(server)
+
+    gc.disable()
+    try:
+        run(factory, main, collect=False)
+        assert contexts[0]() is None
+    finally:
+        gc.enable()

@@ -71,6 +71,21 @@ class OpenSslEnd:
         with suppress(OSError):
             self.drain(self.wire.deadline())
 
+    def seal(self, data: memoryview) -> bytes:
+        """Return the records that OpenSSL makes of ``data``."""
+        while True:
+            try:
+                self.inner.write(data)
+            except ssl.SSLWantReadError:  # a renegotiation
+                until = self.wire.deadline()
+                self.drain(until)
+                self.feed(until)
+            except BaseException:
+                self.drain_alert()
+                raise
+            else:
+                return self.take_written()
+
 
 class Handshake:
     """A handshake by OpenSSL, with all that a hand-over needs to know afterwards."""
@@ -160,7 +175,8 @@ class OpenSslCarrier:
         """Carry the records of a finished handshake."""
         self.end = end
         self.pending: Callable[[], int] = end.inner.pending
-        self.writer = WireWriter(end.wire, self._seal)
+        # Not a method of the carrier: the cycle would keep the context until it is collected.
+        self.writer = WireWriter(end.wire, end.seal)
 
     def write(self, data: "Buffer") -> int:
         """Write as ``_ssl`` does."""
@@ -180,20 +196,6 @@ class OpenSslCarrier:
     def do_handshake(self) -> None:
         """Continue: OpenSSL may have been told to authenticate the client once more."""
         self.call(self.end.inner.do_handshake)
-
-    def _seal(self, data: memoryview) -> bytes:
-        while True:
-            try:
-                self.end.inner.write(data)
-            except ssl.SSLWantReadError:  # a renegotiation
-                until = self.end.wire.deadline()
-                self.end.drain(until)
-                self.end.feed(until)
-            except BaseException:
-                self.end.drain_alert()
-                raise
-            else:
-                return self.end.take_written()
 
     def call(self, method: Callable[..., Any], *arguments: object) -> Any:
         """Call a method of OpenSSL, with the records that it needs."""
