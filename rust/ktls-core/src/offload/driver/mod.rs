@@ -1,8 +1,8 @@
-//! The driver of a direction's key updates, the same for every device.
+//! The driver of key updates in one direction, which is the same for every device.
 //!
 //! A device keeps one key for each direction of a connection. A key update replaces that key, and
-//! the moment matters: TCP may have to send bytes again that the old key sealed. Two tables decide
-//! the moment, [`TxPhase`] and [`RxPhase`]. They are pure functions, which do not know a device.
+//! the moment matters: TCP may have to retransmit bytes that the old key sealed. Two state tables
+//! decide the moment, [`TxPhase`] and [`RxPhase`]. They are pure functions and never call a device.
 //! Only this module acts on them.
 //!
 //! [`TxPhase`]: crate::offload::TxPhase
@@ -16,19 +16,22 @@
 //! ```
 //!
 //! [`OffloadDriver::carry_out`] performs the action. It deletes the old key first, so that a
-//! direction never has two keys in a device; it adds the newest one; and it notes the device's
-//! verdict as the next event, which ends the key update. The two are separate because some events
-//! come from where no device may be called, such as the arrival of an acknowledgement (R-TX-6).
+//! direction never has two keys in a device. Then it adds the newest key, and notes whether the
+//! device accepted it as the next event, which ends the key update. Noting an event and carrying
+//! out its action are separate methods, because some events occur where no device may be called,
+//! such as the arrival of an acknowledgement (R-TX-6).
 //!
-//! Sending has one more rule: a record has one key, so the open record ends before the key changes
-//! hands. [`OffloadDriver::rekey`] and [`OffloadDriver::begin_send`] are the only two places where
-//! a send key can reach a device, and they fix the order of the calls: flush, install, tell the
-//! table; ask for acknowledgements, close the open record, hand the key over. The caller keeps the
-//! stream locked during each of them, so that no record is made in between.
+//! Sending has one more rule: a record has one key, so the open record ends before another
+//! component seals with the key. A send key can reach a device only in [`OffloadDriver::rekey`] and
+//! [`OffloadDriver::begin_send`], which fix the order of the calls. `rekey` flushes the open
+//! record, installs the key, and passes the event to the table. `begin_send` queries the
+//! acknowledgements, closes the open record, and hands the key over. The caller keeps the stream
+//! locked during each call, so that no record is made in between.
 //!
-//! The driver sees a device as [`KeySlots`] and a socket as [`SendingStream`]. `OffloadQueue`
-//! implements them over threads and TCP, `ktls-sim` over a simulated network card: its random runs
-//! go through the lines below, and its tests plant faults in each of them.
+//! The driver uses a device through [`KeySlots`] and a socket through [`SendingStream`].
+//! `OffloadQueue` implements them over threads and TCP, and `ktls-sim` over a simulated network
+//! card. The random runs of `ktls-sim` execute the code below, and its tests plant faults in each
+//! line.
 
 mod sending;
 mod state_table;
