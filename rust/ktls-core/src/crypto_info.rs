@@ -179,7 +179,8 @@ impl CryptoInfo {
     /// Checks that the two directions of a connection do not share their key.
     ///
     /// # Errors
-    /// Returns [`Error::OneSecret`] if they do: nonces would repeat. Compares the keys in constant time.
+    /// Returns [`Error::OneSecret`] if they do: nonces would repeat. Compares the keys in constant
+    /// time.
     pub fn check_apart(&self, other: &Self) -> Result<(), Error> {
         let pairs = std::iter::zip(&self.secret.key, &other.secret.key);
         let difference = pairs.fold(0, |sum, (a, b)| sum | (a ^ b));

@@ -134,7 +134,8 @@ impl Fifo {
         (self.start, self.end) = (0, self.len());
     }
 
-    /// Returns the capacity of a queue with room for `len` more bytes: this one, or half as much again at least.
+    /// Returns the capacity of a queue with room for `len` more bytes: this one, or half as much
+    /// again at least.
     fn grown(&self, len: usize) -> usize {
         let need = self.len().saturating_add(len);
         if need <= self.capacity() {
@@ -180,7 +181,8 @@ impl FifoPool {
         }
     }
 
-    /// Takes the memory of `fifo` if nothing is queued. Frees it if it is large or the pool is full.
+    /// Takes the memory of `fifo` if nothing is queued. Frees it if it is large or the pool is
+    /// full.
     pub fn collect(&mut self, fifo: &mut Fifo) {
         if !fifo.is_empty() || fifo.memory.is_empty() {
             return;

@@ -24,7 +24,8 @@ pub struct Tls12Secrets<'a> {
 /// Where the records of one direction continue.
 #[derive(Clone, Copy)]
 pub struct Tls12Start<'a> {
-    /// The explicit nonce of the next record: 8 bytes. Not used by suites without an explicit nonce.
+    /// The explicit nonce of the next record: 8 bytes. Not used by suites without an explicit
+    /// nonce.
     pub explicit_nonce: &'a [u8],
     /// The number of the next record.
     pub rec_seq: u64,

@@ -22,7 +22,8 @@ pub trait KeySource: Send {
     /// Takes the body of a NewSessionTicket, without its 4-byte header.
     ///
     /// # Errors
-    /// [`Error::BadTicket`]
+    /// - [`Error::BadTicket`] if the ticket is malformed.
+    /// - [`Error::UnexpectedMessage`] if the session cannot have tickets.
     fn ticket(&mut self, body: &[u8]) -> Result<(), Error>;
 }
 
@@ -49,7 +50,7 @@ impl KeySource for FixedKeys {
         !self.server_side
     }
 
-    /// TLS 1.2 sends tickets during the handshake only.
+    /// Refuses the ticket: TLS 1.2 sends tickets only during the handshake.
     fn ticket(&mut self, _body: &[u8]) -> Result<(), Error> {
         Err(Error::UnexpectedMessage {
             message_type: NEW_SESSION_TICKET,
@@ -57,7 +58,7 @@ impl KeySource for FixedKeys {
     }
 }
 
-/// A source of keys that holds the traffic secrets of both directions, as a key log gives them.
+/// A source of keys that holds the traffic secrets of both directions, for example from a key log.
 pub struct SecretChain {
     tx: TrafficSecret,
     rx: TrafficSecret,

@@ -27,23 +27,23 @@ use crate::stats::Stats;
 /// The settings that both halves of a session use.
 #[derive(Clone)]
 pub struct SessionSettings {
-    /// The cryptography.
+    /// The implementation of the ciphers.
     pub provider: &'static dyn Provider,
     /// When keys change.
     pub policy: KeyUpdatePolicy,
-    /// The counters for what the session does.
+    /// The counters of the session's events.
     pub stats: Arc<Stats>,
-    /// How many sealed bytes may wait to be sent.
+    /// The limit on sealed bytes that wait to be sent.
     pub unsent: UnsentLimit,
 }
 
-/// How many sealed bytes may wait until the driver has sent them.
+/// The limit on sealed bytes that wait until the driver has sent them.
 #[derive(Clone, Copy, Debug)]
 pub struct UnsentLimit {
     /// The most wire bytes of any kind.
     pub(crate) most: usize,
-    /// With more wire bytes waiting than this the peer is not reading: a KeyUpdate that no limit
-    /// demands waits.
+    /// If more wire bytes than this are waiting, the peer is not reading: a KeyUpdate that no limit
+    /// requires waits as well.
     pub(crate) calm: usize,
 }
 

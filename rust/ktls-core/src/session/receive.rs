@@ -188,9 +188,9 @@ impl SessionReceiver {
         self.read_up_to(out.len(), out, now)
     }
 
-    /// Reads up to `most` bytes, as [`SessionReceiver::read`] does, into a buffer that may be longer. A buffer
-    /// of the size that [`SessionReceiver::readable`] returns has room for the type of the last record, so that
-    /// the record is opened in place.
+    /// Reads up to `most` bytes into a buffer that may be longer. A buffer of the size that
+    /// [`SessionReceiver::readable`] returns has room for the content type of the last record, so
+    /// that the record is opened in place. See [`SessionReceiver::read`].
     ///
     /// # Errors
     /// Returns the errors of [`SessionReceiver::read`].
@@ -251,7 +251,7 @@ impl SessionReceiver {
         self.state == ReceiverState::Closed
     }
 
-    /// Excuses the KeyUpdate that was polled last: it answers a request of ours, so it does not count
+    /// Excuses the KeyUpdate that was polled last. It answers our request, so it does not count
     /// against [`KeyUpdateLimit`](super::KeyUpdateLimit).
     pub const fn excuse_key_update(&mut self) {
         self.storm.excuse_key_update();
@@ -275,24 +275,26 @@ impl SessionReceiver {
         self.records
     }
 
-    /// Says why nothing was read.
+    /// Returns why nothing was read.
     fn tell_state(&mut self) -> Result<SessionRead, Error> {
         match self.state {
             ReceiverState::Open => Ok(SessionRead::NeedMore),
             ReceiverState::Closed => {
-                // What follows the close_notify is not TLS any more: `take_leftover` returns it.
+                // The bytes behind the close_notify are not TLS: `take_leftover` returns them.
                 self.wire.consume(std::mem::take(&mut self.closing_record));
                 Ok(SessionRead::EndOfStream)
             }
             ReceiverState::Failed(error) => {
-                // What was kept for the error, and what came behind it, is of no use any more.
+                // The error is returned: the record that caused it and the bytes behind it are
+                // of no use any more.
                 self.wire.consume(self.wire.len());
                 Err(error)
             }
         }
     }
 
-    /// Moves data behind the caller's limit, which is shorter than the type of a record, to `rest`.
+    /// Moves the data behind the caller's limit to `rest`. It is no longer than the type of a
+    /// record.
     fn keep_excess(&mut self, excess: &mut [u8]) {
         if !excess.is_empty() {
             self.rest.push(excess);

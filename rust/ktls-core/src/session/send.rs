@@ -42,8 +42,8 @@ pub struct SessionSender {
 
 /// Wire bytes that data leaves free for KeyUpdates and alerts.
 const SPARE: usize = 256;
-/// With more wire bytes waiting than this, the answer to a KeyUpdate of the peer waits, so that one answer
-/// serves many requests.
+/// If more wire bytes than this are waiting to be sent, the answer to a KeyUpdate of the peer waits
+/// as well, so that one answer serves many requests.
 const CALM: usize = UnsentLimit::BOUNDED.calm;
 
 impl SessionSender {
@@ -198,16 +198,16 @@ impl SessionSender {
         self.answer_peer_update()
     }
 
-    /// Seals the KeyUpdate that the peer has asked for, if it has and there is room; otherwise does
-    /// nothing. One KeyUpdate answers all requests that came before it.
+    /// Seals a KeyUpdate if the peer has requested one and there is room; otherwise does nothing.
+    /// One KeyUpdate answers all requests before it.
     ///
     /// # Errors
-    /// Those of [`SessionSender::key_update`].
+    /// Returns the errors of [`SessionSender::key_update`].
     pub fn answer_peer_update(&mut self) -> Result<(), Error> {
         self.answer_within(CALM)
     }
 
-    /// Answers the peer unless more than `calm` wire bytes wait.
+    /// Answers the peer's request if at most `calm` wire bytes are waiting to be sent.
     fn answer_within(&mut self, calm: usize) -> Result<(), Error> {
         if !self.owed || self.ending != SendEnding::Open || self.free(calm) < SPARE {
             return Ok(());
@@ -215,7 +215,8 @@ impl SessionSender {
         self.update_key(Reply::NotRequested)
     }
 
-    /// Queues bytes that are sealed already, such as the end of a handshake, in front of all records.
+    /// Queues bytes that are sealed already, such as the end of a handshake. Call it before any
+    /// record is sealed.
     pub fn queue_sealed(&mut self, bytes: &[u8]) {
         self.wire.push(bytes);
     }

@@ -111,7 +111,8 @@ impl SessionReceiver {
             .accept_record(inner, &mut place, now)
             // No plaintext of a refused record may reach the caller.
             .inspect_err(|_| wipe(place.plaintext(inner, &mut self.rest)))?;
-        // A record that ends the stream stays, so that it counts as pending until the end is delivered.
+        // A record that ends the stream stays, so that it counts as pending until the end is
+        // delivered.
         if self.state == ReceiverState::Closed {
             self.closing_record = wire_len;
         } else {

@@ -1,4 +1,4 @@
-//! What a receiver holds: bytes that nobody has seen yet, and the memory for them.
+//! The bytes that a receiver holds, and the memory for them.
 
 use super::{ReceiverState, SessionReceiver};
 use crate::error::Error;
@@ -6,8 +6,9 @@ use crate::fifo::FifoPool;
 use crate::wire::HEADER_LEN;
 
 impl SessionReceiver {
-    /// Returns how many bytes can be acted on before more is read: plaintext, and sealed records that are
-    /// whole. The record that ends the stream counts until the end is told. An event does not: poll first.
+    /// Returns the number of bytes that can be acted on before more is read: plaintext, and whole
+    /// sealed records. The record that ends the stream counts until the end is returned. An event
+    /// does not count: poll first.
     #[must_use]
     pub fn pending(&self) -> usize {
         if self.is_closed() {
@@ -17,7 +18,7 @@ impl SessionReceiver {
         while let Ok(Some(frame)) = self.opener.framing().deframe(rest) {
             rest = frame.rest();
         }
-        // A header that will be refused is something to act on, too.
+        // A header that will be refused can be acted on as well: a read returns its error.
         let partial = if self.opener.framing().deframe(rest).is_ok() {
             rest.len()
         } else {
@@ -26,11 +27,11 @@ impl SessionReceiver {
         self.rest.len() + self.wire.len() - partial
     }
 
-    /// Queues a copy of wire bytes, for drivers that do not read into [`SessionReceiver::room`]. Bytes after an
-    /// error are dropped.
+    /// Queues a copy of wire bytes, for drivers that do not read into [`SessionReceiver::room`].
+    /// Bytes after an error are dropped.
     ///
     /// # Errors
-    /// [`Error::NoMemory`] if there is no memory for them. Nothing changed then.
+    /// [`Error::NoMemory`] if there is no memory for them. Nothing is changed then.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
         if !matches!(self.state, ReceiverState::Failed(_)) {
             self.wire.reserve(bytes.len())?;
@@ -39,8 +40,9 @@ impl SessionReceiver {
         Ok(())
     }
 
-    /// Returns the size of a buffer that has room for everything that one [`SessionReceiver::read_up_to`] can
-    /// read: at most one byte more than `most`, and less than the received bytes. Returns 0 if there is no data.
+    /// Returns the size in bytes of a buffer for everything that one
+    /// [`SessionReceiver::read_up_to`] can read: at most one byte more than `most`, and fewer than
+    /// were received. Returns 0 if there is no data.
     #[must_use]
     pub fn readable(&self, most: usize) -> usize {
         if !self.rest.is_empty() {
@@ -64,8 +66,9 @@ impl SessionReceiver {
         }
     }
 
-    /// Returns how many wire bytes complete the record at the head of the wire, or its header; 0 if it is whole
-    /// or malformed, or if there is plaintext or an end to be read.
+    /// Returns the number of wire bytes that complete the record at the head of the wire, or its
+    /// header. Returns 0 if the record is whole or malformed, or if there is plaintext or an end to
+    /// be read.
     #[must_use]
     pub fn wants(&self) -> usize {
         if self.state != ReceiverState::Open || !self.rest.is_empty() {
@@ -80,8 +83,8 @@ impl SessionReceiver {
         len.saturating_sub(wire.len())
     }
 
-    /// Takes the bytes behind the peer's close_notify, which are not TLS. Returns none before the close_notify
-    /// was read.
+    /// Takes the bytes behind the peer's close_notify, which are not TLS. Returns an empty vector
+    /// if the close_notify was not read yet.
     pub fn take_leftover(&mut self) -> Vec<u8> {
         if !self.is_closed() {
             return Vec::new();
