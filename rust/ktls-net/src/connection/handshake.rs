@@ -71,7 +71,8 @@ impl StartingConnection {
     /// Continues the handshake until it is complete, and returns the connection.
     ///
     /// # Errors
-    /// - [`NetError::Handshake`], again at each later call. The alert was sent as far as TCP accepted it.
+    /// - [`NetError::Handshake`], again at each later call. The alert was sent as far as TCP
+    ///   accepted it.
     /// - The errors of the system, and EBADF if it is closed.
     /// - The errors of waiting, after which it can be called again.
     pub fn do_handshake(&self, patience: Wait) -> Result<&Arc<Connection>, NetError> {
@@ -180,8 +181,8 @@ impl StartingConnection {
         }
     }
 
-    /// Ends a handshake that is not complete. If another process of a fork might continue it, `left`
-    /// decides whether this one has to end the stream.
+    /// Ends a handshake that is not complete. If another process of a fork might continue it,
+    /// `left` decides whether this one has to end the stream.
     fn end_handshake(&self, left: impl FnOnce(bool) -> bool) {
         if self.fd.owner().is_stuck() {
             // The lock may stay locked forever in this child of a fork.

@@ -42,8 +42,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Takes over a socket on which another TLS library has completed a handshake. `received` are bytes that
-    /// were read from it afterwards.
+    /// Takes over a socket on which another TLS library has completed a handshake. `received` are
+    /// bytes that were read from it afterwards.
     ///
     /// # Errors
     /// [`ktls_core::Error::CipherMissing`] if the cipher has no implementation.

@@ -198,8 +198,8 @@ impl Handshake {
         matches!(self.state, HandshakeState::Complete)
     }
 
-    /// Returns how many bytes of the peer complete the record, or the header, that comes next; 0 if the
-    /// handshake has ended.
+    /// Returns how many bytes of the peer complete the record, or the header, that comes next; 0 if
+    /// the handshake has ended.
     #[must_use]
     pub fn wants(&self) -> usize {
         if !matches!(self.state, HandshakeState::Running) {

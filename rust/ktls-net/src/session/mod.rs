@@ -1,8 +1,9 @@
 //! Both halves of a TLS session whose handshake is done, and what they do to each other.
 //!
-//! A [`DuplexSession`] has no socket. Its owner moves the wire bytes: a `Connection` over a descriptor, or the
-//! caller of a `TlsObject`. Neither half is locked while the other one is, so that one thread reads while
-//! another one writes. The lock order is: one half of the session, then the keys.
+//! A [`DuplexSession`] has no socket. Its owner moves the wire bytes: a `Connection` over a
+//! descriptor, or the caller of a `TlsObject`. Neither half is locked while the other one is, so
+//! that one thread reads while another one writes. The lock order is: one half of the session, then
+//! the keys.
 
 mod facts;
 mod keys;
@@ -31,7 +32,8 @@ pub use takeover::TakeoverKeys;
 /// Both halves of a TLS session after its handshake, without a socket.
 pub(crate) struct DuplexSession {
     tx: Mutex<SessionSender>,
-    /// Whether sealed bytes wait in `tx`. It is read without the lock, which a writer may hold for long.
+    /// Whether sealed bytes wait in `tx`. It is read without the lock, which a writer may hold for
+    /// long.
     has_unsent: AtomicBool,
     rx: Mutex<SessionReceiver>,
     /// The reason why the session cannot continue.
@@ -80,8 +82,8 @@ impl DuplexSession {
         Self::start(keys, &received, &settings(policy, unsent), facts)
     }
 
-    /// Starts a session whose handshake another TLS library has done. `received` are wire bytes that were read
-    /// after it.
+    /// Starts a session whose handshake another TLS library has done. `received` are wire bytes
+    /// that were read after it.
     ///
     /// # Errors
     /// Returns the errors of [`DuplexSession::new`].
@@ -168,8 +170,8 @@ impl DuplexSession {
         self.has_unsent.load(Ordering::Acquire)
     }
 
-    /// Opens received records into `out`, which is not empty. The receiving half is not locked any more when
-    /// it returns, so that the caller can act on the event.
+    /// Opens received records into `out`, which is not empty. The receiving half is not locked any
+    /// more when it returns, so that the caller can act on the event.
     pub(crate) fn read(&self, out: &mut [u8]) -> ReadStep {
         let mut rx = self.receiver();
         ReadStep {
@@ -181,8 +183,8 @@ impl DuplexSession {
     /// Has the sending half act on an event of the receiving half. What it seals waits to be sent.
     ///
     /// # Errors
-    /// Returns the errors of [`SessionSender::take_peer_update`]. They end the session: pass them to
-    /// [`DuplexSession::fail`].
+    /// Returns the errors of [`SessionSender::take_peer_update`]. They end the session: pass them
+    /// to [`DuplexSession::fail`].
     pub(crate) fn act_on(&self, event: SessionEvent) -> Result<(), Error> {
         let mut was_requested = false;
         let acted = {
@@ -220,8 +222,8 @@ impl DuplexSession {
         self.failure().map_or(Ok(()), Err)
     }
 
-    /// Ends the session because of `error`, and seals its alert. Returns the error of the first such call,
-    /// which is the reason for all later failures.
+    /// Ends the session because of `error`, and seals its alert. Returns the error of the first
+    /// such call, which is the reason for all later failures.
     pub(crate) fn fail(&self, error: Error) -> Error {
         let error = *self.failed.get_or_init(|| error);
         self.sender().fail(error.alert());

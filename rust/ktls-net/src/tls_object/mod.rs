@@ -1,7 +1,8 @@
 //! TLS connections without a socket: the caller moves the wire bytes.
 //!
-//! The phase of the handshake has one lock. After it, the two halves of the session have a lock each, so that
-//! one thread reads while another one writes. What a call seals waits in memory without a limit.
+//! The phase of the handshake has one lock. After it, the two halves of the session have a lock
+//! each, so that one thread reads while another one writes. What a call seals waits in memory
+//! without a limit.
 
 mod handshake;
 mod parts;
@@ -26,7 +27,8 @@ use pool::with_pool;
 
 /// A TLS connection without a socket.
 pub struct TlsObject {
-    /// Ensures that only one of two processes goes on with the keys: both would use the same nonces.
+    /// Ensures that only one of two processes goes on with the keys: both would use the same
+    /// nonces.
     owner: Arc<Ownership>,
     /// The session, once the handshake is complete.
     session: OnceLock<DuplexSession>,
@@ -34,7 +36,8 @@ pub struct TlsObject {
     policy: KeyUpdatePolicy,
     /// Whether the transport has ended.
     is_cut: AtomicBool,
-    /// Whether the caller was told that the transport ended too early, or that the handshake failed.
+    /// Whether the caller was told that the transport ended too early, or that the handshake
+    /// failed.
     is_end_delivered: AtomicBool,
 }
 
@@ -56,8 +59,8 @@ impl TlsObject {
         Self::over(OnceLock::new(), HandshakePhase::running(handshake), policy)
     }
 
-    /// Continues a connection whose handshake another TLS library has done. `received` are wire bytes that
-    /// were read after it.
+    /// Continues a connection whose handshake another TLS library has done. `received` are wire
+    /// bytes that were read after it.
     ///
     /// # Errors
     /// [`Error::CipherMissing`] if the cipher has no implementation.
@@ -97,16 +100,16 @@ impl TlsObject {
         Some(self.session.get()?.counts())
     }
 
-    /// Returns `true` if [`TlsObject::receive`] or [`TlsObject::read`] would not have to wait for another
-    /// thread, or for a step of a handshake.
+    /// Returns `true` if [`TlsObject::receive`] or [`TlsObject::read`] would not have to wait for
+    /// another thread, or for a step of a handshake.
     pub fn reads_at_once(&self) -> bool {
         self.session
             .get()
             .is_some_and(DuplexSession::is_receiver_free)
     }
 
-    /// Returns `true` if [`TlsObject::write`] or [`TlsObject::take_unsent`] would not have to wait for another
-    /// thread, or for a step of a handshake.
+    /// Returns `true` if [`TlsObject::write`] or [`TlsObject::take_unsent`] would not have to wait
+    /// for another thread, or for a step of a handshake.
     pub fn writes_at_once(&self) -> bool {
         self.session
             .get()
@@ -143,8 +146,8 @@ impl TlsObject {
         }
     }
 
-    /// Notes that the transport has ended: no more bytes of the peer will come. Returns `false` if that was
-    /// noted before.
+    /// Notes that the transport has ended: no more bytes of the peer will come. Returns `false` if
+    /// that was noted before.
     pub fn receive_eof(&self) -> bool {
         !self.is_cut.swap(true, Ordering::AcqRel)
     }
@@ -218,8 +221,8 @@ impl TlsObject {
         })
     }
 
-    /// Returns how many bytes of the peer complete the record, or the header, that is read next; 0 if there is
-    /// something to read.
+    /// Returns how many bytes of the peer complete the record, or the header, that is read next; 0
+    /// if there is something to read.
     pub fn wants(&self) -> usize {
         if let Some(session) = self.session.get() {
             return session.receiver().wants();
@@ -231,16 +234,16 @@ impl TlsObject {
         }
     }
 
-    /// Returns the size of a buffer for everything that [`TlsObject::read`] can read now: at most one byte more
-    /// than `most`.
+    /// Returns the size of a buffer for everything that [`TlsObject::read`] can read now: at most
+    /// one byte more than `most`.
     pub fn readable(&self, most: usize) -> usize {
         self.session
             .get()
             .map_or(0, |session| session.receiver().readable(most))
     }
 
-    /// Reads up to `most` bytes of application data into `out`, which is not empty. It may be longer than
-    /// `most`, as [`TlsObject::readable`] says, so that records are opened in place.
+    /// Reads up to `most` bytes of application data into `out`, which is not empty. It may be
+    /// longer than `most`, as [`TlsObject::readable`] says, so that records are opened in place.
     ///
     /// # Errors
     /// - The errors of [`TlsObject::do_handshake`], except for EAGAIN.
@@ -281,7 +284,8 @@ impl TlsObject {
     /// # Errors
     /// - The errors of [`TlsObject::do_handshake`].
     /// - The error that has ended the connection.
-    /// - The errors of [`ktls_core::session::SessionSender::write`]. The front of `data` may be sealed.
+    /// - The errors of [`ktls_core::session::SessionSender::write`]. The front of `data` may be
+    ///   sealed.
     pub fn write(&self, data: &[u8]) -> Result<(), NetError> {
         self.write_parts(&[data])
     }
@@ -333,8 +337,8 @@ impl TlsObject {
         Ok(session)
     }
 
-    /// Returns how many bytes can be processed before more are received: plaintext and whole sealed records.
-    /// The end of the stream or an error counts until a call has returned it.
+    /// Returns how many bytes can be processed before more are received: plaintext and whole sealed
+    /// records. The end of the stream or an error counts until a call has returned it.
     pub fn pending(&self) -> usize {
         let Some(session) = self.session.get() else {
             let failed = self.is_cut() || lock(&self.handshake).failure().is_some();

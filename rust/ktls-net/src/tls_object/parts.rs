@@ -3,8 +3,8 @@
 use ktls_core::wire::MAX_PLAINTEXT;
 use zeroize::Zeroizing;
 
-/// Calls `seal` with pieces that together are the bytes of all parts. All pieces but the last one fill whole
-/// records. Bytes are copied only where a record spans several parts.
+/// Calls `seal` with pieces that together are the bytes of all parts. All pieces but the last one
+/// fill whole records. Bytes are copied only where a record spans several parts.
 ///
 /// # Errors
 /// Returns the first error of `seal`.

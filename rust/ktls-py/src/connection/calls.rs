@@ -12,8 +12,8 @@ use crate::python_socket;
 use crate::timeout::wait_or;
 
 impl PyConnection {
-    /// Runs a call that may wait for TCP to accept bytes, after the check that this process may use the
-    /// connection.
+    /// Runs a call that may wait for TCP to accept bytes, after the check that this process may use
+    /// the connection.
     pub(super) fn run<R: Send>(
         &self,
         py: Python<'_>,

@@ -15,8 +15,8 @@ use crate::ktls_socket::PyKtlsSocket;
 use crate::timeout::{SocketTimeout, wait_or};
 use crate::unclosed::TracedOrigin;
 
-/// Takes over a socket, and performs the handshake of either side within the timeout of the socket. The
-/// handshake of a non-blocking socket is left to later calls.
+/// Takes over a socket, and performs the handshake of either side within the timeout of the socket.
+/// The handshake of a non-blocking socket is left to later calls.
 pub(super) fn shake(
     sock: &Bound<'_, PyAny>,
     handshake: Handshake,

@@ -4,7 +4,8 @@ use std::sync::Mutex;
 
 use crate::lock::guard;
 
-/// The number of open files of `makefile`, and whether the connection is to be closed after the last one.
+/// The number of open files of `makefile`, and whether the connection is to be closed after the
+/// last one.
 #[derive(Default)]
 pub(super) struct IoRefs(Mutex<RefCount>);
 

@@ -49,8 +49,8 @@ impl<'a> FileMode<'a> {
         socket.call_method1("SocketIO", (connection, raw_mode))
     }
 
-    /// Returns the file over `raw`. Zero for `buffering` means no buffer, a negative number or `None` the
-    /// usual one.
+    /// Returns the file over `raw`. Zero for `buffering` means no buffer, a negative number or
+    /// `None` the usual one.
     pub(super) fn open<'py>(
         self,
         raw: Bound<'py, PyAny>,

@@ -30,9 +30,11 @@ impl PyTlsObject {
         self.run(py, bytes, TlsObject::writes_at_once, call)
     }
 
-    /// Runs a call. It keeps the GIL if it is short and `is_free` says that it will not wait for a lock.
+    /// Runs a call. It keeps the GIL if it is short and `is_free` says that it will not wait for a
+    /// lock.
     ///
-    /// Another thread may take the lock in between. That thread does not need the GIL to release it.
+    /// Another thread may take the lock in between. That thread does not need the GIL to release
+    /// it.
     fn run<R: Ungil>(
         &self,
         py: Python<'_>,
@@ -59,8 +61,8 @@ impl PyTlsObject {
         }
     }
 
-    /// Reads where no data is expected: the end, an error, or records without data. Another thread may have
-    /// changed that.
+    /// Reads where no data is expected: the end, an error, or records without data. Another thread
+    /// may have changed that.
     pub(super) fn read_byte<'py>(
         &self,
         py: Python<'py>,
