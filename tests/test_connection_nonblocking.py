@@ -1,10 +1,7 @@
-"""Connections on non-blocking sockets from the first byte on, and the files over a connection."""
+"""Connections on non-blocking sockets from the first byte on."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import io
 import select
 import socket
 import ssl
@@ -15,16 +12,13 @@ import pytest
 
 from ktls_fast import (
     Connection,
-    HandshakeError,
-    KtlsError,
     TLSObject,
     WantReadError,
     WantWriteError,
 )
 from ktls_fast.selectors import KtlsSelector
-from tests.forked import ForkedCall
 from tests.peers.ours import client_config, paired, server_config
-from tests.peers.support import DEADLINE, socket_pair
+from tests.peers.support import DEADLINE, fill, socket_pair
 from tests.tls_objects import SslEnd, is_done, ssl_context
 
 if TYPE_CHECKING:
@@ -65,15 +59,6 @@ def step(conn: Connection, call: Callable[[], object]) -> bool:
         select.select([], [conn], [], 0.01)
         return False
     return True
-
-
-def fill(sock: socket.socket) -> int:
-    """Send until TCP has no room, and return the number of bytes."""
-    filled = 0
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            filled += sock.send(bytes(1 << 16))
-    return filled
 
 
 def write_much(conn: Connection) -> None:
@@ -171,59 +156,6 @@ def test_the_first_flight_may_meet_a_full_socket(
         assert client.handshake_complete
 
 
-def test_a_failed_handshake_sends_its_alert_and_keeps_its_reason(
-    ends: tuple[socket.socket, socket.socket],
-) -> None:
-    near, far = ends
-    with Connection.server(near, server_config()) as conn:
-        far.send(b"GET / HTTP/1.1\r\n\r\n")
-        select.select([conn], [], [], DEADLINE)
-        for _ in range(2):
-            with pytest.raises(HandshakeError, match="TLS"):
-                conn.do_handshake()
-        with pytest.raises(HandshakeError, match="TLS"):
-            conn.read()
-        select.select([far], [], [], DEADLINE)
-        assert far.recv(100)[0] == 21
-    far.setblocking(True)
-    assert far.recv(100) == b""
-
-
-def test_a_peer_that_goes_during_the_handshake_is_an_error(
-    ends: tuple[socket.socket, socket.socket],
-) -> None:
-    near, far = ends
-    with Connection.server(near, server_config()) as conn:
-        far.close()
-        select.select([conn], [], [], DEADLINE)
-        with pytest.raises(HandshakeError, match="closed the connection"):
-            conn.do_handshake()
-
-
-def test_a_close_during_the_handshake_loses_no_queued_byte(
-    ends: tuple[socket.socket, socket.socket],
-) -> None:
-    near, far = ends
-    far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-    filled = fill(far)
-    client = Connection.client(far, client_config(), "localhost")
-    with pytest.raises(WantWriteError):
-        client.do_handshake()
-    unsent = client.unsent
-    client.close()
-    assert client.fileno() == -1
-    for call in (client.do_handshake, client.read, client.close_notify):
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            call()
-    near.setblocking(True)
-    near.settimeout(DEADLINE)
-    got = bytearray()
-    while piece := near.recv(1 << 20):
-        got += piece
-    assert len(got) == filled + unsent
-    assert got[filled:][:2] == b"\x16\x03"
-
-
 def test_bytes_behind_the_handshake_are_read_and_seen_by_the_selector(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
@@ -267,40 +199,6 @@ def test_a_timeout_set_later_makes_it_blocking(
         assert done == [b"after the handshake"]
 
 
-def test_a_close_wakes_a_thread_that_waits_in_the_handshake(
-    ends: tuple[socket.socket, socket.socket],
-) -> None:
-    near, _ = ends
-    conn = Connection.server(near, server_config())
-    conn.settimeout(None)
-    errors: list[OSError] = []
-    waits = threading.Event()
-
-    def shake() -> None:
-        waits.set()
-        try:
-            conn.do_handshake()
-        except OSError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=shake)
-    thread.start()
-    assert waits.wait(DEADLINE)
-    conn.close()
-    thread.join(DEADLINE)
-    assert [error.errno for error in errors] == [9]
-
-
-def test_a_handshake_belongs_to_one_of_two_processes(
-    ends: tuple[socket.socket, socket.socket],
-) -> None:
-    near, _ = ends
-    with Connection.server(near, server_config()) as conn:
-        assert ForkedCall(conn.do_handshake).answer().startswith("11 ")
-        with pytest.raises(KtlsError, match="only one of the two processes"):
-            conn.do_handshake()
-
-
 def test_a_non_blocking_write_says_what_it_waits_for() -> None:
     with paired() as (conn, _):
         conn.setblocking(False)
@@ -308,55 +206,6 @@ def test_a_non_blocking_write_says_what_it_waits_for() -> None:
             write_much(conn)
         with pytest.raises(WantReadError):
             conn.read()
-
-
-def test_lines_are_read_and_written_by_a_file() -> None:
-    with paired() as (conn, peer):
-        peer.send(b"one\ntwo\nthree")
-        peer.close_notify()
-        with conn.makefile("rwb") as file:
-            assert file.readline() == b"one\n"
-            file.write(b"reply")
-            file.flush()
-            assert peer.receive_data(5) == b"reply"
-            assert file.read() == b"two\nthree"
-        with conn.makefile("w", encoding="utf-8", newline="\r\n") as text:
-            text.write("grüße\n")
-            assert text.mode == "w"
-        assert peer.receive_data(9) == "grüße\r\n".encode()
-
-
-def test_a_connection_closes_after_its_last_file() -> None:
-    with paired() as (conn, peer):
-        file, other = conn.makefile("rb"), conn.makefile("rb", 0)
-        conn.close()
-        assert conn.fileno() >= 0
-        other.close()
-        peer.send(b"still open")
-        assert file.read(10) == b"still open"
-        file.close()
-        assert conn.fileno() == -1
-        assert peer.drain() == (b"", [(1, 0)])
-
-
-@pytest.mark.parametrize("mode", ["a", "r+", "rx", "U"])
-def test_other_modes_of_files_are_refused(mode: str) -> None:
-    with paired() as (conn, _):
-        with pytest.raises(ValueError, match="letters other than r, w and b"):
-            conn.makefile(mode)
-        with pytest.raises(ValueError, match="a file without a buffer is binary"):
-            conn.makefile("r", 0)
-        assert isinstance(conn.makefile("rb", 10), io.BufferedReader)
-
-
-def test_a_response_of_http_is_read_by_the_standard_library() -> None:
-    with paired(server_side=False) as (conn, peer):
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
-        response = http.client.HTTPResponse(conn)  # type: ignore[arg-type]
-        conn.close()
-        response.begin()
-        assert response.read() == b"hello"
-        response.close()
 
 
 def test_openssl_and_a_non_blocking_connection_of_tls12(

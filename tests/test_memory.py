@@ -14,6 +14,7 @@ import numpy as np
 from ktls_fast import *
 from tests.peers.pki import pki
 from tests.reference import AES_GCM_128, TLS13, traffic_key
+from tests.tls_objects import objects
 
 KEY = traffic_key(TLS13, AES_GCM_128)
 MIB = 1 << 20
@@ -67,6 +68,32 @@ CASES = {
         refused(lambda: batch.offsets, 10 * MIB)
         refused(lambda: batch.lengths, 10 * MIB)
         assert batch.offsets[-1] == len(batch.types) - 1 == 3_999_999
+    """,
+    "write-of-a-tls-object": """
+        ours, peer = objects()
+        data = bytes(64 * MIB)
+        refused(lambda: ours.write(data), 20 * MIB)
+        refused(lambda: ours.writelines([data, b"x"]), 20 * MIB)
+        assert (ours.unsent, ours.records_sent) == (0, 0)
+        ours.write(b"data")
+        peer.receive(ours.data_to_send())
+        assert peer.read() == b"data"
+    """,
+    "bytes-for-a-tls-object": """
+        ours, peer = objects()
+        ours.write(bytes(64 * MIB))
+        refused(ours.data_to_send, 20 * MIB)
+        wire = ours.data_to_send()
+        refused(lambda: peer.receive(wire), 20 * MIB)
+        assert peer.pending() == 0
+        peer.receive(wire)
+        refused(lambda: peer.read(1 << 40), 20 * MIB)
+        assert len(peer.read(1 << 40)) == 64 * MIB
+    """,
+    "bytes-for-a-handshake": """
+        server = TLSObject.server(ServerConfig(pki().server.cert, pki().server.key))
+        refused(lambda: server.receive(bytes(40 * MIB)), 50 * MIB)
+        assert (server.wants, server.pending()) == (5, 0)
     """,
     "pieces-to-seal": """
         sealer, none = Sealer(KEY.struct()), np.zeros(4_000_000, np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import threading
@@ -70,6 +71,15 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
     with listener() as listening:
         near = dial(port_of(listening))
         return near, answer(listening)
+
+
+def fill(sock: socket.socket) -> int:
+    """Send until TCP has no room, and return the number of bytes."""
+    filled = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            filled += sock.send(bytes(1 << 16))
+    return filled
 
 
 def octal(size: int, seed: int = 0) -> bytes:
