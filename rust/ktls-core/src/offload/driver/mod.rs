@@ -30,9 +30,10 @@
 //!
 //! The driver uses a device through [`KeySlots`] and a socket through [`SendingStream`].
 //! `OffloadQueue` implements them over threads and TCP, and `ktls-sim` over a simulated network
-//! card. The random runs of `ktls-sim` execute the code below, and its tests plant faults in each
+//! card. The random runs of `ktls-sim` execute the code of this module, and its tests plant faults in each
 //! line.
 
+mod key_hand_over;
 mod sending;
 mod state_table;
 
@@ -43,21 +44,9 @@ use crate::offload::policy::InstallPolicy;
 use crate::offload::rx::KeyAction;
 use crate::stats::Stats;
 
+pub use key_hand_over::KeySlots;
 pub use sending::SendingStream;
 pub use state_table::{GaugeReading, MachineStep, OffloadMachine, RxMachine, TxMachine};
-
-/// The places for keys in a device.
-pub trait KeySlots {
-    /// The handle of a key in the device.
-    type Slot;
-
-    /// Puts the newest key of the direction into the device. Returns `None` if the device refuses
-    /// it; nothing has changed then.
-    fn add(&mut self) -> Option<Self::Slot>;
-
-    /// Takes a key out of the device. A key that is already gone is no error.
-    fn delete(&mut self, slot: Self::Slot);
-}
 
 /// Leads one direction of a connection through its key updates.
 #[derive(Debug)]
@@ -72,21 +61,6 @@ pub struct OffloadDriver<M: OffloadMachine, S> {
 }
 
 impl<M: OffloadMachine, S> OffloadDriver<M, S> {
-    /// Offers the first key to a device and counts the direction as the device's.
-    ///
-    /// # Errors
-    /// Returns the machine if the device refuses the key. Nothing is counted then.
-    pub fn offer(
-        machine: M,
-        slots: &mut impl KeySlots<Slot = S>,
-        stats: &Arc<Stats>,
-    ) -> Result<Self, M> {
-        match slots.add() {
-            Some(slot) => Ok(Self::start(machine, Some(slot), stats)),
-            None => Err(machine),
-        }
-    }
-
     /// Starts without a device, and counts the direction as software's.
     pub fn in_software(machine: M, stats: &Arc<Stats>) -> Self {
         Self::start(machine, None, stats)
@@ -150,33 +124,5 @@ impl<M: OffloadMachine, S> OffloadDriver<M, S> {
             self.machine.gauges(step.phase, self.gauges.carrier());
         self.gauges.show(carrier, rekeying);
         self.gauges.count(step.outcome);
-    }
-
-    /// Makes the request to the device that was noted, if there is one.
-    pub fn carry_out(&mut self, slots: &mut impl KeySlots<Slot = S>) {
-        let Some(action) = self.action.take() else {
-            return;
-        };
-        self.delete(slots);
-        if action == KeyAction::Install {
-            self.slot = slots.add();
-            self.note(match self.slot {
-                Some(_) => M::INSTALLED,
-                None => M::REFUSED,
-            });
-        }
-    }
-
-    /// Deletes the key in the device, if there is one.
-    pub fn delete(&mut self, slots: &mut impl KeySlots<Slot = S>) {
-        if let Some(slot) = self.slot.take() {
-            slots.delete(slot);
-        }
-    }
-
-    /// Ends the direction of a closed connection, and deletes its key in the device.
-    pub fn close(&mut self, slots: &mut impl KeySlots<Slot = S>) {
-        self.note(M::CLOSE);
-        self.delete(slots);
     }
 }
