@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from ktls_fast import ssl
-from tests.drop_in.contexts import TLS12, TLS13, VERSIONS, BioPair, Contexts, bio_pair, is_ours
+from ktls_fast._handover.observer import records_of
+from tests.drop_in.contexts import (
+    TLS12,
+    TLS13,
+    VERSIONS,
+    BioEnd,
+    BioPair,
+    Contexts,
+    bio_pair,
+    is_ours,
+)
 
 SIDES = pytest.mark.parametrize(
     ("ours", "theirs"),
@@ -80,6 +90,33 @@ def test_a_session_is_resumed(
     second = bio_pair(client, server, session=first.client.tls.session)
     assert second.client.tls.session_reused
     swap(second, 100)
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_explicit_nonces_continue_behind_that_of_the_finished(
+    contexts: Contexts, side: str, resumed: bool
+) -> None:
+    client, server = contexts.client(TLS12), contexts.server(TLS12)
+    session = bio_pair(client, server).client.tls.session if resumed else None
+    pair = BioPair(BioEnd(client, session=session), BioEnd(server, server_side=True))
+    near, far = (pair.client, pair.server) if side == "client" else (pair.server, pair.client)
+    wire, done = bytearray(), [False, False]
+    while not all(done):
+        done = [end.step(end.tls.do_handshake) for end in (pair.client, pair.server)]
+        flight = near.outgoing.read()
+        wire += flight
+        far.incoming.write(flight)
+        near.incoming.write(far.outgoing.read())
+    near.tls.write(b"one")
+    near.tls.write(b"two" * 10_000)
+    wire += near.outgoing.read()
+    records = list(records_of(bytes(wire)))
+    encrypted = records[[record[0] for record in records].index(20) + 1 :]
+    nonces = [int.from_bytes(record[5:13]) for record in encrypted]
+    first = nonces[0]
+    assert len(nonces) == 4
+    assert nonces == [(first + number) % (1 << 64) for number in range(4)]
 
 
 def test_key_updates_change_the_generations(contexts: Contexts) -> None:

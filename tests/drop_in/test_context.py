@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ktls_fast import ssl
+from ktls_fast._handover.keylog import key_log_of
 from tests.drop_in.contexts import (
     TLS12,
     TLS13,
@@ -181,15 +182,20 @@ def test_sslkeylogfile_is_honoured(
 def test_a_forked_child_has_a_key_log_of_its_own(contexts: Contexts) -> None:
     client, server = contexts.client(), contexts.server()
     swap(bio_pair(client, server), 10)
+    before = [key_log_of(context) for context in (client, server)]
 
     def child() -> None:
         pair = bio_pair(client, server)
+        # Two processes would truncate one file below each other's feet.
+        for context, log in zip((client, server), before, strict=True):
+            assert key_log_of(context) is not log
         swap(pair, 10)
         assert is_ours(pair.client.tls)
         assert is_ours(pair.server.tls)
 
-    in_child(child)
+    assert in_child(child) == "None"
     assert is_ours(bio_pair(client, server).server.tls)
+    assert [key_log_of(context) for context in (client, server)] == before
 
 
 def test_handshakes_on_many_threads_are_not_mixed_up(contexts: Contexts) -> None:

@@ -22,7 +22,6 @@ def last_flight(contexts: Contexts, server: BioEnd, version: stdlib_ssl.TLSVersi
             server.incoming.write(client.outgoing.read())
             server.step(server.tls.do_handshake)
             client.incoming.write(server.outgoing.read())
-    assert is_ours(client.tls)
     for number, data in enumerate(DATA):
         client.tls.write(data)
         if version == TLS13:
@@ -49,6 +48,21 @@ def receive(server: BioEnd, pieces: list[bytes]) -> bytes:
     assert finished, f"no end after {len(received)} bytes"
     assert not server.tls.pending()
     return bytes(received)
+
+
+@pytest.mark.parametrize("stays_with_openssl", [False, True])
+def test_what_follows_the_finished_stays_in_the_bio(
+    contexts: Contexts, stays_with_openssl: bool
+) -> None:
+    """Uvloop reads only while there is something in the BIO, or pending."""
+    lengths = []
+    for module in (ssl, stdlib_ssl):
+        context = contexts.server(TLS13, module, post_handshake_auth=stays_with_openssl)
+        server = BioEnd(context, server_side=True)
+        server.incoming.write(last_flight(contexts, server, TLS13)[:-3])
+        server.tls.do_handshake()
+        lengths.append(server.incoming.pending)
+    assert lengths[0] == lengths[1] > 0
 
 
 @MODULES

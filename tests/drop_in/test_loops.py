@@ -76,11 +76,17 @@ def test_streams_echo(
 
 
 @pytest.mark.parametrize("cut", [whole, bytewise])
+@pytest.mark.parametrize("stays_with_openssl", [False, True])
 @pytest.mark.parametrize("version", VERSIONS)
 def test_data_and_close_notify_behind_the_finished_are_delivered(
-    contexts: Contexts, run: Any, cut: Any, version: stdlib_ssl.TLSVersion
+    contexts: Contexts,
+    run: Any,
+    cut: Any,
+    version: stdlib_ssl.TLSVersion,
+    stays_with_openssl: bool,
 ) -> None:
     """The bytes behind the Finished, and an end behind data, in one segment."""
+    context = contexts.server(version, post_handshake_auth=stays_with_openssl)
 
     def client(port: int) -> None:
         bio = BioClient(port, contexts.client(version, stdlib_ssl), cut)
@@ -96,7 +102,7 @@ def test_data_and_close_notify_behind_the_finished_are_delivered(
             received.set_result(await reader.read())
             writer.close()
 
-        server, port = await serve(contexts.server(version), handle)
+        server, port = await serve(context, handle)
         sending = asyncio.wrap_future(start(lambda: client(port)))
         data = await received
         await sending

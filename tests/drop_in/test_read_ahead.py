@@ -1,5 +1,6 @@
-"""Clear bytes behind the end of a TLS connection: none is lost, whoever has read it."""
+"""Bytes that were read ahead from a socket: nothing is lost, and ``select`` stays right."""
 
+import select
 import ssl as stdlib_ssl
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,31 @@ def serve(end: BioEnd, sock: Any, last: Callable[[], bytes]) -> None:
         sock.sendall(end.outgoing.read())
         end.incoming.write(sock.recv(65536))
     sock.sendall(end.outgoing.read() + last())
+
+
+def test_no_whole_record_stays_inside_behind_one_that_arrived_in_two_parts(
+    contexts: Contexts,
+) -> None:
+    near, far = socket_pair()
+    end = BioEnd(contexts.server(module=stdlib_ssl), server_side=True)
+    with far:
+        serving = start(lambda: serve(end, far, lambda: b""))
+        ours = contexts.client().wrap_socket(near, server_hostname="localhost")
+        serving.result(60)
+        end.tls.write(b"l" * 16384)
+        large = end.outgoing.read()
+        end.tls.write(b"small")
+        far.sendall(large[:16000])
+        ours.settimeout(0.01)
+        with pytest.raises(TimeoutError):
+            ours.recv(16384)
+        far.sendall(large[16000:] + end.outgoing.read())
+        ours.settimeout(60)
+        assert ours.recv(16384) == b"l" * 16384
+        assert ours.pending() == 0
+        assert select.select([ours], [], [], 60)[0]
+        assert ours.recv(16384) == b"small"
+        ours.close()
 
 
 @pytest.mark.parametrize("n", [4, 100, 65536])
