@@ -1,15 +1,17 @@
 """Writing over sockets with ``ktls_fast.ssl``: what TCP refuses, and who sends the answers."""
 
 import contextlib
+import gc
 import select
 import ssl as stdlib_ssl
+import weakref
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from ktls_fast import ssl
-from tests.drop_in.contexts import Contexts, connected
+from tests.drop_in.contexts import Contexts, connected, is_ours
 from tests.drop_in.test_socket import read_exactly
 from tests.peers.support import start
 
@@ -109,3 +111,15 @@ def test_an_answer_that_tcp_refuses_is_sent_by_the_next_call(contexts: Contexts)
         ours.sendall(b"e")
         assert read_exactly(theirs, 1) == b"e"
         assert theirs.generation == (1, 1)
+
+
+def test_the_engine_of_a_dropped_socket_is_freed_without_the_collector(contexts: Contexts) -> None:
+    with connected(contexts.client(module=ssl), contexts.server(module=ssl)) as ends:
+        engines = [weakref.ref(end._sslobj.carrier) for end in ends]
+        assert all(map(is_ours, ends))
+    gc.disable()
+    try:
+        del ends
+        assert [engine() for engine in engines] == [None, None]
+    finally:
+        gc.enable()

@@ -174,7 +174,7 @@ class SocketEngine(EngineCarrier):
         self._wire = wire
         self._border = RecordBorder()
         self._reading = threading.Lock()
-        self._writer = WireWriter(wire, self._seal)
+        self._writer = WireWriter(wire)
 
     def read(self, n: int = 1024, buffer: "Buffer | None" = None) -> bytes | int:
         """Return up to ``n`` bytes, or read them into ``buffer`` and return their number."""
@@ -192,7 +192,7 @@ class SocketEngine(EngineCarrier):
         """Send ``data`` and return the number of bytes that were sent."""
         self._check_write()
         try:
-            return self._writer.write(data)
+            return self._writer.write(data, self._seal)
         finally:
             if self.tls.unsent:  # an answer, made by a thread that found the writer busy
                 self._send_answers()

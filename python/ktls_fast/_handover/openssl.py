@@ -175,12 +175,11 @@ class OpenSslCarrier:
         """Carry the records of a finished handshake."""
         self.end = end
         self.pending: Callable[[], int] = end.inner.pending
-        # Not a method of the carrier: the cycle would keep the context until it is collected.
-        self.writer = WireWriter(end.wire, end.seal)
+        self.writer = WireWriter(end.wire)
 
     def write(self, data: "Buffer") -> int:
         """Write as ``_ssl`` does."""
-        return self.writer.write(data)
+        return self.writer.write(data, self.end.seal)
 
     def read(self, n: int = 1024, buffer: "Buffer | None" = None) -> Any:
         """Read as ``_ssl`` does."""

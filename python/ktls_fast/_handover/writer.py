@@ -22,10 +22,9 @@ class WireWriter:
     same.
     """
 
-    def __init__(self, wire: Wire, seal: Callable[[memoryview], bytes]) -> None:
-        """Write the records that ``seal`` makes to ``wire``."""
+    def __init__(self, wire: Wire) -> None:
+        """Write to ``wire``."""
         self._wire = wire
-        self._seal = seal
         self._refused = 0
         self.lock = threading.Lock()
 
@@ -34,17 +33,21 @@ class WireWriter:
         """Whether a call was refused and not repeated yet."""
         return self._refused > 0
 
-    def write(self, data: "Buffer") -> int:
+    def write(self, data: "Buffer", seal: Callable[[memoryview], bytes]) -> int:
         """Write ``data``, and return the number of bytes that were sent.
 
         That is all of it, unless the call may not wait.
+
+        :param seal: returns the records of some data. It is no attribute, because a method of the
+            writer's owner would be a reference back to it: the owner could then be freed by the
+            garbage collector only.
         """
         with memoryview(data) as view, view.cast("B") as plain, self.lock:
             until = self._wire.deadline()
             if self._refused:
                 return self._repeat(len(plain), until)
             self._wire.flush(until)
-            return self._write(plain, until)
+            return self._write(plain, until, seal)
 
     def _repeat(self, length: int, until: Deadline) -> int:
         if length < self._refused:
@@ -54,11 +57,13 @@ class WireWriter:
         written, self._refused = self._refused, 0
         return written
 
-    def _write(self, plain: memoryview, until: Deadline) -> int:
+    def _write(
+        self, plain: memoryview, until: Deadline, seal: Callable[[memoryview], bytes]
+    ) -> int:
         written = 0
         while True:
             with plain[written : written + _PIECE] as piece:
-                sealed = self._seal(piece)
+                sealed = seal(piece)
                 written += len(piece)
             self._refused = written
             self._wire.send(sealed, until)
