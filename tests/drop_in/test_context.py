@@ -46,9 +46,22 @@ def refused(contexts: Contexts, reason: str, client: Any = None, server: Any = N
 
 def test_post_handshake_authentication_stays_with_openssl(contexts: Contexts) -> None:
     client = contexts.client(post_handshake_auth=True)
+    client.load_cert_chain(contexts.folder / "client.pem", contexts.folder / "client.key")
     refused(contexts, "post-handshake authentication", client=client)
     server = contexts.server(post_handshake_auth=True)
     refused(contexts, "post-handshake authentication", server=server)
+
+
+def test_a_client_without_a_certificate_does_not_offer_post_handshake_authentication(
+    contexts: Contexts,
+) -> None:
+    client = contexts.client(post_handshake_auth=True)
+    pair = bio_pair(client, contexts.server(module=stdlib_ssl, post_handshake_auth=True))
+    assert is_ours(pair.client.tls)
+    assert client.post_handshake_auth, "the setting of the program was changed"
+    with pytest.raises(stdlib_ssl.SSLError, match="EXTENSION_NOT_RECEIVED"):
+        pair.server.tls.verify_client_post_handshake()
+    swap(pair, 40_000)
 
 
 def test_cbc_suites_stay_with_openssl(contexts: Contexts) -> None:
@@ -253,6 +266,9 @@ assert is_ours(pair.client.tls) and is_ours(pair.server.tls)
 before.minimum_version = ssl.TLSVersion.TLSv1_2
 before.check_hostname, before.verify_mode = False, ssl.CERT_NONE
 assert is_ours(bio_pair(before, server).client.tls)
+client.post_handshake_auth = before.post_handshake_auth = True
+assert is_ours(bio_pair(client, server).client.tls)
+assert not is_ours(bio_pair(before, server).client.tls), "it may have a certificate"
 ours.eject()
 assert not hasattr(bio_pair(client, server).client.tls, "generation")
 """

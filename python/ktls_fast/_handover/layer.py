@@ -122,7 +122,7 @@ class SslLayer:
 
     def _keys(self, handshake: Handshake) -> TakenKeys:
         context = self._inner.context
-        if context.post_handshake_auth:
+        if context.post_handshake_auth and not _has_no_answer(context, self._inner.server_side):
             raise HandOverRefusedError(Reason.POST_HANDSHAKE_AUTHENTICATION)
         if context._msg_callback is not None:
             raise HandOverRefusedError(Reason.MESSAGE_CALLBACK)
@@ -183,8 +183,24 @@ def _layer(
     log = key_log_of(context)
     # The method of the C class: that of ``context`` may be the caller of this function.
     wrap = vars(ssl.SSLContext.__base__)["_wrap_bio"]
-    inner = wrap(context, *bios, **options)
+    offered = context.post_handshake_auth
+    if offered and _has_no_answer(context, options["server_side"]):
+        context.post_handshake_auth = False
+    try:
+        inner = wrap(context, *bios, **options)
+    finally:
+        if offered:
+            context.post_handshake_auth = True
     end = OpenSslEnd(inner, bios, wire)
     return SslLayer(
         inner, Handshake(end, log, server_side=options["server_side"]), automatic=automatic
     )
+
+
+def _has_no_answer(context: ssl.SSLContext, server_side: bool) -> bool:
+    """Return whether a client could only refuse post-handshake authentication.
+
+    It is not offered then, as the engine cannot refuse it: urllib3 sets ``post_handshake_auth`` in
+    the contexts of all clients, and hardly any of them has a certificate.
+    """
+    return not server_side and not getattr(context, "_ktls_has_certificate", True)

@@ -1,14 +1,22 @@
 """``SSLContext``, the functions that create one, and the patch for a whole program."""
 
+import gc
 import socket
 import ssl
 from types import FunctionType
-from typing import Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from ktls_fast._handover.keylog import key_file, set_key_file
 from ktls_fast._handover.layer import SslLayer, layer_over_bios, layer_over_socket
 
 from ._objects import SSLObject, SSLSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+
+    StrPath = str | bytes | PathLike[str] | PathLike[bytes]
+    PasswordType = str | bytes | bytearray | Callable[[], str | bytes | bytearray]
 
 _F = TypeVar("_F")
 
@@ -17,6 +25,7 @@ class _HandOverMethods:
     """What differs from ``ssl.SSLContext``."""
 
     _ktls_hooked: ClassVar[bool] = True
+    _ktls_has_certificate = False
     sslobject_class: type[ssl.SSLObject] = SSLObject
     sslsocket_class: type[ssl.SSLSocket] = SSLSocket
 
@@ -54,6 +63,17 @@ class _HandOverMethods:
             **options,
         )
 
+    def load_cert_chain(
+        self,
+        certfile: "StrPath",
+        keyfile: "StrPath | None" = None,
+        password: "PasswordType | None" = None,
+    ) -> None:
+        """Load the certificate and the key of this side."""
+        context = cast("ssl.SSLContext", self)
+        super(ssl.SSLContext, context).load_cert_chain(certfile, keyfile, password)
+        self._ktls_has_certificate = True
+
     @property
     def keylog_filename(self) -> str | None:
         """The file to which the secrets are appended, as with ``ssl``."""
@@ -88,7 +108,14 @@ def with_our_context(function: _F) -> _F:
     return cast("_F", copy)
 
 
-_PATCHED = ("_ktls_hooked", "_wrap_bio", "_wrap_socket", "keylog_filename")
+_PATCHED = (
+    "_ktls_hooked",
+    "_ktls_has_certificate",
+    "_wrap_bio",
+    "_wrap_socket",
+    "keylog_filename",
+    "load_cert_chain",
+)
 _CLASSES = ("sslobject_class", "sslsocket_class")
 
 
@@ -99,6 +126,10 @@ def inject() -> None:
     the contexts that already exist. Call it at the start of a program; a library must not. The
     class itself stays, so ``isinstance`` and subclasses are not affected. :func:`eject` undoes it.
     """
+    for known in gc.get_objects():
+        if issubclass(type(known), ssl.SSLContext):
+            # Whether it has one is not known.
+            known._ktls_has_certificate = True
     for name in (*_PATCHED, *_CLASSES):
         setattr(ssl.SSLContext, name, vars(_HandOverMethods)[name])
 
