@@ -132,7 +132,8 @@ class BioEngine(EngineCarrier):
 
     def write(self, data: "Buffer") -> int:
         """Seal all of ``data`` and return its length."""
-        self._check_write()
+        if self._failed or self._closed:
+            self._check_write()
         try:
             written = self.tls.write(data)
         except OSError as error:
