@@ -29,7 +29,7 @@ PUBLIC_NAMES = {
     *("TlsInfo", "TlsConf", "tls_stat"),
     *("SOL_TLS", "TCP_ULP", "TLS_GET_RECORD_TYPE", "TLS_RX", "TLS_RX_EXPECT_NO_PAD"),
     *("TLS_SET_RECORD_TYPE", "TLS_TX", "TLS_TX_MAX_PAYLOAD_LEN", "TLS_TX_ZEROCOPY_RO"),
-    *("Connection", "ServerConfig", "ClientConfig", "connect", "accept"),
+    *("Connection", "ServerConfig", "ServerIdentity", "ClientConfig", "connect", "accept"),
     *("TLSObject", "derive_tls12_keys", "from_ssl", "prepare"),
     *("Relay", "RelayHandle", "ControlRecord"),
     *("aead_in_use", "cpu_features", "get_include", "__version__"),

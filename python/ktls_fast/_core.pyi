@@ -54,6 +54,7 @@ __all__ = [
     "SealedBatch",
     "Sealer",
     "ServerConfig",
+    "ServerIdentity",
     "TLSObject",
     "TlsInfo",
     "TrafficSecret",
@@ -959,7 +960,7 @@ class _Bell:
 
 @final
 class ServerConfig:
-    """The configuration of a server's handshakes; immutable, can be shared by connections."""
+    """The configuration of a server's handshakes; it can be shared by connections."""
 
     def __new__(
         cls,
@@ -967,11 +968,15 @@ class ServerConfig:
         key: _Buffer,
         *,
         password: _Password | None = None,
+        identities: Iterable[ServerIdentity] = (),
+        resolver: Callable[[str | None], ServerConfig | ServerIdentity | None] | None = None,
         alpn: Iterable[str] = (),
         client_roots: _Buffer | None = None,
         require_client_cert: bool = False,
         min_version: str = "TLSv1.2",
         suites: Iterable[str] | None = None,
+        groups: Iterable[str] | None = None,
+        prefer_post_quantum: bool = False,
         tickets: int = 2,
         keylog: str | None = None,
         rekey_bytes: int | None = None,
@@ -988,6 +993,15 @@ class ServerConfig:
         :param password: the password of an encrypted ``key`` (PKCS#8 with PBES2, as ``openssl
             pkcs8`` and ``openssl genpkey`` write it). A function is called only if the key is
             encrypted.
+        :param identities: further certificates. A client gets the first certificate, ``cert``
+            included, that is valid for the server name that it asks for and whose key it accepts.
+            If there is none, it gets the first one whose key it accepts.
+        :param resolver: a function that is called during each handshake with the server name that
+            the client asks for, or None if it asks for none. It returns the configuration or the
+            certificate for this connection, or None for this configuration. A resolver of the
+            result is not called. If the function raises an exception, the peer gets the alert
+            internal_error, and the handshake raises a :class:`HandshakeError` from the exception.
+            Exceptions such as ``KeyboardInterrupt`` are passed on unchanged.
         :param alpn: protocols in order of preference, each of 1 to 255 bytes. A client's list may
             have up to 28,671 bytes, including one for the length of each protocol.
         :param client_roots: root certificates as PEM to verify client certificates; None requests
@@ -997,6 +1011,12 @@ class ServerConfig:
         :param min_version: ``"TLSv1.2"`` or ``"TLSv1.3"``.
         :param suites: names as in RFC 8446 and RFC 5246, such as ``["TLS_AES_128_GCM_SHA256"]``;
             None allows all.
+        :param groups: key exchange groups in order of preference, named as in the IANA registry,
+            such as ``["X25519MLKEM768", "x25519"]``. None allows x25519, secp256r1, secp384r1 and
+            X25519MLKEM768. A server follows the order of the client. TLS 1.2 uses the first three.
+        :param prefer_post_quantum: put X25519MLKEM768 first. A client sends key shares of it and
+            of x25519. A server uses it with each client that supports it, even if the client
+            prefers another group and a round trip more is needed.
         :param tickets: the number of TLS 1.3 session tickets per handshake, 0 to 255.
         :param keylog: a file to which secrets are appended in the format of ``SSLKEYLOGFILE``.
         :param rekey_bytes: send a KeyUpdate after this many plaintext bytes under one key, but not
@@ -1017,6 +1037,37 @@ class ServerConfig:
             another one or the protocol. It is also a ``ValueError``.
         """
 
+    def reload(
+        self,
+        cert: _Buffer,
+        key: _Buffer,
+        *,
+        password: _Password | None = None,
+        identities: Iterable[ServerIdentity] | None = None,
+    ) -> None:
+        """Replace the certificate for the handshakes that start from now on.
+
+        Connections and handshakes that have begun keep the certificate that they have. Session
+        tickets remain valid. If the call fails, nothing is replaced.
+
+        :param cert: see :class:`ServerConfig`, also for ``key`` and ``password``.
+        :param identities: the further certificates; None keeps the present ones.
+        :raises ConfigError: EINVAL if ``cert`` or ``key`` cannot be used, or they do not belong
+            together.
+        """
+
+@final
+class ServerIdentity:
+    """A certificate chain with its private key, for a :class:`ServerConfig`; immutable."""
+
+    def __new__(cls, cert: _Buffer, key: _Buffer, *, password: _Password | None = None) -> Self:
+        """Create an identity.
+
+        :param cert: see :class:`ServerConfig`, also for the other parameters.
+        :raises ConfigError: EINVAL if ``cert`` or ``key`` cannot be used, or they do not belong
+            together.
+        """
+
 @final
 class ClientConfig:
     """The configuration of a client's handshakes, with the session tickets for resumption."""
@@ -1031,6 +1082,8 @@ class ClientConfig:
         alpn: Iterable[str] = (),
         min_version: str = "TLSv1.2",
         suites: Iterable[str] | None = None,
+        groups: Iterable[str] | None = None,
+        prefer_post_quantum: bool = False,
         resumption: bool = True,
         keylog: str | None = None,
         rekey_bytes: int | None = None,
@@ -1155,6 +1208,13 @@ class Connection:
         """
 
     @property
+    def group(self) -> str | None:
+        """The name of the key exchange group in the IANA registry, such as ``"X25519MLKEM768"``.
+
+        None if a TLS 1.2 session was resumed, or another implementation did the handshake.
+        """
+
+    @property
     def alpn(self) -> str | None:
         """The protocol that was negotiated by ALPN, or None."""
     @property
@@ -1171,6 +1231,25 @@ class Connection:
     @property
     def resumed(self) -> bool:
         """Whether the handshake used a session ticket."""
+
+    def export_keying_material(
+        self, label: str | _Buffer, length: int, context: _Buffer | None = None
+    ) -> bytes:
+        """Derive keying material that both ends of this connection, and nobody else, can derive.
+
+        It is that of RFC 8446 §7.5 for TLS 1.3 and of RFC 5705 for TLS 1.2. Key updates do not
+        change it.
+
+        :param label: the purpose, up to 249 bytes; a ``str`` is encoded as UTF-8.
+        :param length: the number of bytes: up to 255 hashes of the suite (8160 or 12240 bytes) in
+            TLS 1.3, and up to 65535 bytes in TLS 1.2.
+        :param context: bytes that the result depends on, up to 65535. In TLS 1.3, None is the same
+            as no bytes.
+        :raises KtlsError: EINVAL if the secret is not known: in TLS 1.2 without an extended master
+            secret (RFC 7627 §5.4), and if another implementation did the handshake.
+        :raises ValueError: an argument is too long, ``length`` is not positive, or TLS 1.2 uses
+            ``label`` itself.
+        """
 
     @property
     def tx_generation(self) -> int:
@@ -1521,6 +1600,18 @@ class TLSObject:
 
         After :meth:`from_secrets` with a :class:`CryptoInfo` it is the kernel's name of the cipher,
         such as ``"AES_GCM_128"``.
+        """
+
+    @property
+    def group(self) -> str | None:
+        """See :attr:`Connection.group`; None during the handshake."""
+
+    def export_keying_material(
+        self, label: str | _Buffer, length: int, context: _Buffer | None = None
+    ) -> bytes:
+        """Derive keying material; see :meth:`Connection.export_keying_material`.
+
+        :raises ValueError: the handshake is not complete, and for the reasons given there.
         """
 
     @property

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
-from ktls_fast import ClientConfig, Connection, ServerConfig, TrafficSecret
+from ktls_fast import ClientConfig, Connection, ServerConfig, ServerIdentity, TrafficSecret
 from tests.peers.pki import CertificateAndKey, pki
 from tests.peers.raw import RawPeer, RecordDirection, secret_for
 from tests.peers.support import DEADLINE, answer, dial, listener, port_of, socket_pair, start
@@ -38,6 +38,8 @@ class ConfigOptions(RekeyLimits, total=False):
     alpn: Sequence[str]
     min_version: str
     suites: Sequence[str]
+    groups: Sequence[str]
+    prefer_post_quantum: bool
     keylog: str
 
 
@@ -47,6 +49,8 @@ class ServerOptions(ConfigOptions, total=False):
     client_roots: bytes
     require_client_cert: bool
     tickets: int
+    identities: Sequence[ServerIdentity]
+    resolver: Callable[[str | None], ServerConfig | ServerIdentity | None]
 
 
 class ClientOptions(ConfigOptions, total=False):

@@ -42,7 +42,7 @@ class CertificateAndKey:
 
 @dataclass(frozen=True, slots=True)
 class Pki:
-    """The certificates of the tests; those of servers are for ``localhost`` and 127.0.0.1."""
+    """The certificates of the tests: those of servers are for ``localhost`` and 127.0.0.1."""
 
     roots: bytes
     """The authority that has signed all identities."""
@@ -51,6 +51,10 @@ class Pki:
     server: CertificateAndKey
     server_rsa: CertificateAndKey
     expired: CertificateAndKey
+    alpha: CertificateAndKey
+    """For ``alpha.test``."""
+    wildcard: CertificateAndKey
+    """For ``*.wild.test``."""
     client: CertificateAndKey
 
     def write_to(self, folder: Path) -> None:
@@ -73,6 +77,8 @@ def pki() -> Pki:
         server=authority.issue("localhost"),
         server_rsa=authority.issue("localhost", rsa.generate_private_key(65537, 2048)),
         expired=authority.issue("localhost", days=-1),
+        alpha=authority.issue("alpha.test"),
+        wildcard=authority.issue("*.wild.test"),
         client=authority.issue("a client"),
     )
 

@@ -56,7 +56,8 @@ fn name_in_sequence<'a>(item: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
     }
 }
 
-fn type_name(kind: &Bound<'_, pyo3::types::PyType>) -> String {
+/// Returns the name of a type for error messages.
+pub(crate) fn type_name(kind: &Bound<'_, pyo3::types::PyType>) -> String {
     kind.name()
         .map_or_else(|_| "another type".into(), |name| name.to_string())
 }

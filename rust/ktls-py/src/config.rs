@@ -6,17 +6,19 @@ use std::time::Duration;
 use ktls_core::quoted;
 use ktls_core::session::{KeyUpdateLimit, KeyUpdatePolicy};
 use ktls_net::handshake::{
-    ClientConfig, ClientOptions, IdentityOptions, MinVersion, ServerConfig, ServerOptions,
-    TrustedRoots,
+    ClientConfig, ClientOptions, GroupOptions, IdentityOptions, MinVersion, ServerConfig,
+    ServerOptions, TrustedRoots,
 };
 use ktls_py_macros::from_stub;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+use pyo3::{PyTraverseError, PyVisit};
 
-use crate::arguments::{StringSequence, count_and_seconds, key_password};
+use crate::arguments::{StringSequence, count_and_seconds, key_password, type_name};
 use crate::buffer::InputBuffer;
 use crate::errors::{connection_error, misconfigured};
+use crate::identity::{IdentitySequence, check_room_for_pem, load};
 use crate::memory::check_room;
 
 #[from_stub]
@@ -24,6 +26,8 @@ use crate::memory::check_room;
 pub(crate) struct PyServerConfig {
     pub(crate) config: ServerConfig,
     pub(crate) policy: KeyUpdatePolicy,
+    /// Chooses another configuration by the server name.
+    pub(crate) resolver: Option<Py<PyAny>>,
 }
 
 #[from_stub(ServerConfig)]
@@ -36,11 +40,15 @@ impl PyServerConfig {
         cert: InputBuffer<'_>,
         key: InputBuffer<'_>,
         password: Option<Bound<'_, PyAny>>,
+        identities: IdentitySequence,
+        resolver: Option<Bound<'_, PyAny>>,
         alpn: StringSequence,
         client_roots: Option<InputBuffer<'_>>,
         require_client_cert: bool,
         min_version: &str,
         suites: Option<StringSequence>,
+        groups: Option<StringSequence>,
+        prefer_post_quantum: bool,
         tickets: usize,
         keylog: Option<PathBuf>,
         rekey_bytes: Option<u64>,
@@ -50,6 +58,7 @@ impl PyServerConfig {
         #[pyo3(from_py_with = count_and_seconds)] key_update_limit: (u32, f64),
     ) -> PyResult<Self> {
         check_room_for_pem([Some(&cert), Some(&key), client_roots.as_ref()])?;
+        let resolver = resolver.map(callable).transpose()?;
         let password = key_password(key.as_slice(), password.as_ref())?;
         let options = ServerOptions {
             identity: IdentityOptions {
@@ -57,11 +66,13 @@ impl PyServerConfig {
                 key: key.as_slice(),
                 password: password.as_ref().map(|password| password.as_slice()),
             },
+            identities: identities.0,
             alpn: protocols(alpn),
             client_roots: client_roots.as_ref().map(InputBuffer::as_slice),
             require_client_cert,
             min_version: parse_version(min_version)?,
             suites: suites.map(|StringSequence(names)| names),
+            groups: group_options(groups, prefer_post_quantum),
             tickets,
             keylog,
         };
@@ -76,7 +87,27 @@ impl PyServerConfig {
         Ok(Self {
             config: config.map_err(|error| connection_error(error.into()))?,
             policy,
+            resolver,
         })
+    }
+
+    fn reload(
+        &self,
+        py: Python<'_>,
+        cert: InputBuffer<'_>,
+        key: InputBuffer<'_>,
+        password: Option<Bound<'_, PyAny>>,
+        identities: Option<IdentitySequence>,
+    ) -> PyResult<()> {
+        let identity = load(py, &cert, &key, password.as_ref())?;
+        let others = identities.map(|IdentitySequence(others)| others);
+        self.config.replace_identities(identity, others);
+        Ok(())
+    }
+
+    // Without `__clear__`: a function in a cycle with this object has one.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.resolver)
     }
 }
 
@@ -101,6 +132,8 @@ impl PyClientConfig {
         alpn: StringSequence,
         min_version: &str,
         suites: Option<StringSequence>,
+        groups: Option<StringSequence>,
+        prefer_post_quantum: bool,
         resumption: bool,
         keylog: Option<PathBuf>,
         rekey_bytes: Option<u64>,
@@ -132,6 +165,7 @@ impl PyClientConfig {
             alpn: protocols(alpn),
             min_version: parse_version(min_version)?,
             suites: suites.map(|StringSequence(names)| names),
+            groups: group_options(groups, prefer_post_quantum),
             resumption,
             keylog,
         };
@@ -149,17 +183,6 @@ impl PyClientConfig {
         })
     }
 }
-
-/// Checks that there is memory to parse PEM files: sections, bytes and certificates.
-fn check_room_for_pem(files: [Option<&InputBuffer<'_>>; 3]) -> PyResult<()> {
-    let len: usize = files.iter().flatten().map(|pem| pem.as_slice().len()).sum();
-    check_room(len.saturating_mul(TIMES_ITS_LENGTH))
-}
-
-/// The maximum number of bytes that parsing allocates for each byte of PEM. The shortest section
-/// has 33 bytes and becomes 32 bytes in a vector that doubles, or a copy of its base64 text and up
-/// to three copies of the decoded bytes.
-const TIMES_ITS_LENGTH: usize = 8;
 
 /// The arguments about key updates, which all constructors of connections share.
 pub(crate) struct RekeyOptions {
@@ -199,6 +222,22 @@ fn duration(option: &str, seconds: f64) -> PyResult<Duration> {
         let text = format!("{option}: {seconds:?} is not a number of seconds");
         PyValueError::new_err(text)
     })
+}
+
+fn callable(resolver: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    if resolver.is_callable() {
+        return Ok(resolver.unbind());
+    }
+    let kind = type_name(&resolver.get_type());
+    let text = format!("resolver is a function, not a {kind}");
+    Err(PyTypeError::new_err(text))
+}
+
+fn group_options(names: Option<StringSequence>, prefer_post_quantum: bool) -> GroupOptions {
+    GroupOptions {
+        names: names.map(|StringSequence(names)| names),
+        prefer_post_quantum,
+    }
 }
 
 fn protocols(StringSequence(alpn): StringSequence) -> Vec<Vec<u8>> {

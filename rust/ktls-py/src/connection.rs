@@ -14,8 +14,10 @@ use ktls_core::{Errno, Error as CoreError};
 use ktls_net::handshake::Handshake;
 use ktls_net::{Connection, Relay, StartingConnection};
 use ktls_py_macros::from_stub;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
+use pyo3::{PyTraverseError, PyVisit};
 
 use self::calls::{close, no_flags};
 use self::handshake::shake;
@@ -26,9 +28,11 @@ use crate::bell::PyBell;
 use crate::buffer::{InputBuffer, OutputBuffer, dup_fd, new_bytes, take_fd};
 use crate::config::{PyClientConfig, PyServerConfig, RekeyOptions};
 use crate::errors::{connection_error, refused};
+use crate::exporter::export;
 use crate::memory::check_room;
 use crate::peer_certificates::certificates;
 use crate::relay_arguments::{pair_options, plain_only};
+use crate::resolver::{Resolving, start_server};
 use crate::takeover_keys::{TakeoverKey, takeover_keys};
 use crate::timeout::{SocketTimeout, wait_for};
 use crate::unclosed::TracedOrigin;
@@ -39,6 +43,7 @@ pub(crate) struct PyConnection {
     inner: StartingConnection,
     timeout: SocketTimeout,
     io_refs: IoRefs,
+    resolving: Resolving,
     origin: TracedOrigin,
 }
 
@@ -47,10 +52,8 @@ pub(crate) struct PyConnection {
 impl PyConnection {
     #[staticmethod]
     fn server(sock: &Bound<'_, PyAny>, config: &Bound<'_, PyServerConfig>) -> PyResult<Self> {
-        let config = config.get();
-        let handshake = Handshake::server(&config.config);
-        let handshake = handshake.map_err(|error| connection_error(error.into()))?;
-        shake(sock, handshake, &config.policy)
+        let handshake = start_server(config.get())?;
+        shake(sock, handshake, &config.get().policy, Resolving::of(config))
     }
 
     #[staticmethod]
@@ -62,7 +65,7 @@ impl PyConnection {
         let config = config.get();
         let handshake = Handshake::client(&config.config, &host_name(server_name)?);
         let handshake = handshake.map_err(|error| connection_error(error.into()))?;
-        shake(sock, handshake, &config.policy)
+        shake(sock, handshake, &config.policy, Resolving::default())
     }
 
     #[staticmethod]
@@ -98,6 +101,7 @@ impl PyConnection {
             inner: inner.map_err(connection_error)?.into(),
             timeout,
             io_refs: IoRefs::default(),
+            resolving: Resolving::default(),
             origin: TracedOrigin::here(sock.py()),
         })
     }
@@ -122,6 +126,11 @@ impl PyConnection {
     }
 
     #[getter]
+    fn group(&self) -> Option<&str> {
+        self.facts()?.group.as_deref()
+    }
+
+    #[getter]
     fn alpn(&self) -> Option<String> {
         let alpn = self.facts()?.alpn.as_ref()?;
         Some(String::from_utf8_lossy(alpn).into_owned())
@@ -140,6 +149,17 @@ impl PyConnection {
     #[getter]
     fn resumed(&self) -> bool {
         self.facts().is_some_and(|facts| facts.resumed)
+    }
+
+    fn export_keying_material<'py>(
+        &self,
+        label: &Bound<'py, PyAny>,
+        length: usize,
+        context: Option<InputBuffer<'_>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let facts = self.facts();
+        let facts = facts.ok_or_else(|| PyValueError::new_err("the handshake is not complete"))?;
+        export(facts.exporter.as_ref(), label, length, context.as_ref())
     }
 
     #[getter]
@@ -359,6 +379,11 @@ impl PyConnection {
             // The stream is incomplete, and the peer must not take it for complete.
             Some(_) => close(py, &self.inner, StartingConnection::close_incomplete),
         }
+    }
+
+    // Without `__clear__`: see that of `ServerConfig`.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.resolving.visit(&visit)
     }
 
     fn __repr__(&self) -> String {

@@ -11,20 +11,24 @@ use ktls_py_macros::from_stub;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::arguments::{bytes_asked, count_and_seconds, host_name, limited};
 use crate::buffer::{InputBuffer, OutputBuffer, copy_bytes, new_bytes};
 use crate::config::{PyClientConfig, PyServerConfig, RekeyOptions};
 use crate::crypto_info::no_pickle;
 use crate::errors::{connection_error, refused};
+use crate::exporter::export;
 use crate::memory::{check_room, try_push};
 use crate::peer_certificates::certificates;
+use crate::resolver::{Resolving, start_server};
 use crate::takeover_keys::{TakeoverKey, takeover_keys};
 
 #[from_stub]
 #[pyclass(frozen, weakref, name = "TLSObject", module = "ktls_fast")]
 pub(crate) struct PyTlsObject {
     tls: TlsObject,
+    resolving: Resolving,
 }
 
 #[from_stub(TLSObject)]
@@ -32,12 +36,10 @@ pub(crate) struct PyTlsObject {
 impl PyTlsObject {
     #[staticmethod]
     fn server(config: &Bound<'_, PyServerConfig>) -> PyResult<Self> {
-        let config = config.get();
-        let handshake = Handshake::server(&config.config);
-        let handshake = handshake.map_err(|error| connection_error(error.into()))?;
-        Ok(Self {
-            tls: TlsObject::new(handshake, &config.policy),
-        })
+        let handshake = start_server(config.get())?;
+        let tls = TlsObject::new(handshake, &config.get().policy);
+        let resolving = Resolving::of(config);
+        Ok(Self { tls, resolving })
     }
 
     #[staticmethod]
@@ -48,9 +50,7 @@ impl PyTlsObject {
         let config = config.get();
         let handshake = Handshake::client(&config.config, &host_name(server_name)?);
         let handshake = handshake.map_err(|error| connection_error(error.into()))?;
-        Ok(Self {
-            tls: TlsObject::new(handshake, &config.policy),
-        })
+        Ok(Self::over(TlsObject::new(handshake, &config.policy)))
     }
 
     #[staticmethod]
@@ -79,9 +79,7 @@ impl PyTlsObject {
         let received = received.as_ref().map_or(&[][..], InputBuffer::as_slice);
         check_room(received.len().saturating_mul(TIMES_RECEIVED))?;
         let tls = TlsObject::from_secrets(keys, server_side, received, &policy);
-        Ok(Self {
-            tls: tls.map_err(connection_error)?,
-        })
+        Ok(Self::over(tls.map_err(connection_error)?))
     }
 
     fn receive(&self, py: Python<'_>, data: InputBuffer<'_>) -> PyResult<()> {
@@ -94,7 +92,11 @@ impl PyTlsObject {
             check_room(data.len().saturating_mul(TIMES_RECEIVED))?;
         }
         let received = self.run_reading(py, data.len(), || self.tls.receive(data))?;
-        received.map_err(connection_error)
+        received.map_err(connection_error)?;
+        if self.resolving.has_resolver() && !self.tls.is_established() {
+            self.resolve(py)?;
+        }
+        Ok(())
     }
 
     fn receive_eof(&self) {
@@ -122,7 +124,7 @@ impl PyTlsObject {
 
     fn do_handshake(&self, py: Python<'_>) -> PyResult<()> {
         let done = self.run_reading(py, 0, || self.tls.do_handshake())?;
-        done.map_err(Self::error)
+        done.map_err(|error| self.error(py, error))
     }
 
     #[getter]
@@ -152,7 +154,7 @@ impl PyTlsObject {
     fn write(&self, py: Python<'_>, data: InputBuffer<'_>) -> PyResult<usize> {
         let data = data.as_slice();
         let written = self.run_writing(py, data.len(), || self.tls.write(data))?;
-        written.map_err(Self::error)?;
+        written.map_err(|error| self.error(py, error))?;
         Ok(data.len())
     }
 
@@ -167,7 +169,7 @@ impl PyTlsObject {
         }
         let len = slices.iter().map(|part| part.len()).sum();
         let written = self.run_writing(py, len, || self.tls.write_parts(&slices))?;
-        written.map_err(Self::error)?;
+        written.map_err(|error| self.error(py, error))?;
         Ok(len)
     }
 
@@ -182,12 +184,12 @@ impl PyTlsObject {
             Reply::NotRequested
         };
         let done = self.run_writing(py, 0, || self.tls.key_update(reply))?;
-        done.map_err(Self::error)
+        done.map_err(|error| self.error(py, error))
     }
 
     fn close_notify(&self, py: Python<'_>) -> PyResult<()> {
         let done = self.run_writing(py, 0, || self.tls.close_notify())?;
-        done.map_err(Self::error)
+        done.map_err(|error| self.error(py, error))
     }
 
     fn pending(&self, py: Python<'_>) -> PyResult<usize> {
@@ -212,6 +214,22 @@ impl PyTlsObject {
     #[getter]
     fn cipher(&self) -> Option<&str> {
         Some(&self.tls.facts()?.cipher)
+    }
+
+    #[getter]
+    fn group(&self) -> Option<&str> {
+        self.tls.facts()?.group.as_deref()
+    }
+
+    fn export_keying_material<'py>(
+        &self,
+        label: &Bound<'py, PyAny>,
+        length: usize,
+        context: Option<InputBuffer<'_>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let facts = self.tls.facts();
+        let facts = facts.ok_or_else(|| PyValueError::new_err("the handshake is not complete"))?;
+        export(facts.exporter.as_ref(), label, length, context.as_ref())
     }
 
     #[getter]
@@ -263,6 +281,11 @@ impl PyTlsObject {
     #[getter]
     fn bytes_received(&self, py: Python<'_>) -> PyResult<u64> {
         self.count(py, |counts| counts.received.bytes)
+    }
+
+    // Without `__clear__`: see that of `ServerConfig`.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.resolving.visit(&visit)
     }
 
     fn __repr__(&self) -> String {

@@ -13,7 +13,7 @@ use crate::background_sender::{EndSignal, deliver_and_close};
 use crate::bell::{ReadinessBell, ReadinessWatchers};
 use crate::descriptor::{IoTurn, SharedFd};
 use crate::fd_socket::{SocketReadiness, poll_now};
-use crate::handshake::{Handshake, HandshakeError};
+use crate::handshake::{ConfigAnswer, Handshake, HandshakeError, ServerNameRequest};
 use crate::mutex::lock;
 use crate::session::DuplexSession;
 use crate::wait::{read_now, write_now};
@@ -37,12 +37,14 @@ pub struct StartingConnection {
 }
 
 /// What the handshake needs next.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum HandshakeNeed {
     /// Nothing: it is complete.
     Nothing,
     /// One of these events at the descriptor.
     Event(PollFlags),
+    /// The choice of a server's configuration.
+    Config(ServerNameRequest),
 }
 
 /// The size of the read buffer, in bytes. The flight of a server with a usual chain fits.
@@ -70,12 +72,19 @@ impl StartingConnection {
 
     /// Continues the handshake until it is complete, and returns the connection.
     ///
+    /// `choose` answers a server's request to choose a configuration. It is called without a lock, but other
+    /// calls that need the handshake wait for it.
+    ///
     /// # Errors
     /// - [`NetError::Handshake`], again at each later call. The alert was sent as far as TCP
     ///   accepted it.
     /// - The errors of the system, and EBADF if it is closed.
     /// - The errors of waiting, after which it can be called again.
-    pub fn do_handshake(&self, patience: Wait) -> Result<&Arc<Connection>, NetError> {
+    pub fn do_handshake(
+        &self,
+        patience: Wait,
+        mut choose: impl FnMut(ServerNameRequest) -> ConfigAnswer,
+    ) -> Result<&Arc<Connection>, NetError> {
         if let Some(connection) = self.established.get() {
             return Ok(connection);
         }
@@ -91,6 +100,7 @@ impl StartingConnection {
                 HandshakeNeed::Nothing => {
                     return self.established.get().ok_or(NetError::Io(Errno::BADF));
                 }
+                HandshakeNeed::Config(request) => self.answer(choose(request)),
                 HandshakeNeed::Event(events) => {
                     closing_bell::wait(fd.as_fd(), events, || self.fd.is_closed(), patience)?;
                 }
@@ -134,6 +144,9 @@ impl StartingConnection {
             if let Some(need) = flushed? {
                 return Ok(need);
             }
+            if let Some(request) = handshake.take_server_name_request() {
+                return Ok(HandshakeNeed::Config(request));
+            }
             if handshake.is_complete() {
                 let complete = slot.take();
                 return self.establish(complete).map(|()| HandshakeNeed::Nothing);
@@ -145,6 +158,13 @@ impl StartingConnection {
                 Err(NetError::Io(Errno::AGAIN)) => return Ok(HandshakeNeed::Event(PollFlags::IN)),
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    fn answer(&self, answer: ConfigAnswer) {
+        if let Some(handshake) = lock(&self.handshake).as_mut() {
+            // The next step sends the alert, and returns the error.
+            let _progress = handshake.answer(answer);
         }
     }
 

@@ -10,27 +10,34 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::SingleCertAndKey;
 use rustls::{
-    CipherSuite, Error as Rustls, InconsistentKeys, KeyLog, NoKeyLog, RootCertStore,
-    SupportedCipherSuite, SupportedProtocolVersion, version,
+    CipherSuite, Error as Rustls, KeyLog, NoKeyLog, RootCertStore, SupportedCipherSuite,
+    SupportedProtocolVersion, version,
 };
 
 use crate::error::system_reason;
 
 use super::error::{OurOffer, internal_failure};
+use super::groups;
+use super::identity::{CertificateIdentity, IdentitySet, ReloadableIdentities};
 use super::keylog::KeyLogFile;
 use super::message_limits::{self, BoundedTickets};
-use super::options::{ClientOptions, IdentityOptions, MinVersion, ServerOptions, TrustedRoots};
+use super::options::{ClientOptions, GroupOptions, MinVersion, ServerOptions, TrustedRoots};
+use super::pem;
 use super::tickets::RatchetedTickets;
-use super::{certificate, pem, private_key};
 use crate::error::HandshakeError;
 
-/// The configuration of a server. Immutable; clones share everything.
+/// The configuration of a server. Only its certificates can be replaced. Clones share everything.
 #[derive(Clone)]
 pub struct ServerConfig {
+    /// Its certificate resolver is replaced by [`ServerConfig::identities`] in each handshake.
     pub(super) tls: Arc<rustls::ServerConfig>,
+    pub(super) identities: Arc<ReloadableIdentities>,
     pub(super) offer: Arc<OurOffer>,
+    /// For clients that support X25519MLKEM768, if that is preferred. rustls follows the client's order of
+    /// preference, so this has no other group.
+    post_quantum: Option<Arc<rustls::ServerConfig>>,
 }
 
 /// The configuration of a client, with its stored session tickets. Clones share everything.
@@ -47,15 +54,19 @@ impl ServerConfig {
     /// Returns an error of kind `Config` if an option does not parse, or options contradict each
     /// other.
     pub fn new(options: &ServerOptions<'_>) -> Result<Self, HandshakeError> {
-        let common = CommonOptions::new(options.min_version, options.suites.as_deref())?;
-        let identity = identity(options.identity, &common.provider)?;
+        let names = options.suites.as_deref();
+        let common = CommonOptions::new(options.min_version, names, &options.groups)?;
+        let identity = CertificateIdentity::with_provider(options.identity, &common.provider)?;
+        let identities = IdentitySet::new(identity, options.identities.clone());
         let verifier = client_verifier(options, &common.provider)?;
-        let random = common.provider.secure_random;
-        let mut tls = rustls::ServerConfig::builder_with_provider(common.provider)
-            .with_protocol_versions(common.versions)
-            .map_err(internal_error)?
-            .with_client_cert_verifier(verifier)
-            .with_cert_resolver(Arc::new(identity));
+        let build = |provider: Arc<CryptoProvider>| {
+            rustls::ServerConfig::builder_with_provider(provider)
+                .with_protocol_versions(common.versions)
+                .map_err(internal_error)
+                .map(|builder| builder.with_client_cert_verifier(verifier.clone()))
+                .map(|builder| builder.with_cert_resolver(Arc::new(identities.clone())))
+        };
+        let mut tls = build(common.provider.clone())?;
         message_limits::check_protocols(&options.alpn)?;
         message_limits::check_tickets(options.tickets)?;
         tls.alpn_protocols.clone_from(&options.alpn);
@@ -63,17 +74,73 @@ impl ServerConfig {
         tls.enable_secret_extraction = true;
         tls.send_tls13_tickets = options.tickets;
         if options.tickets > 0 {
-            let tickets = RatchetedTickets::new(random)
+            let tickets = RatchetedTickets::new(common.provider.secure_random)
                 .ok_or_else(|| internal_error(Rustls::FailedToGetRandomBytes))?;
             tls.ticketer = Arc::new(BoundedTickets(tickets));
         } else {
             tls.session_storage = Arc::new(NoServerSessionStorage {});
         }
+        let post_quantum = if options.groups.prefer_post_quantum {
+            let provider = groups::post_quantum_only(&common.provider);
+            Some(Arc::new(with_settings_of(&tls, build(Arc::new(provider))?)))
+        } else {
+            None
+        };
         Ok(Self {
             tls: Arc::new(tls),
+            identities: Arc::new(ReloadableIdentities::new(identities)),
             offer: common.offer,
+            post_quantum,
         })
     }
+
+    /// Replaces the certificate and, unless `others` is `None`, the other certificates. Handshakes that start
+    /// later use the new ones, also those with clones of this configuration.
+    pub fn replace_identities(
+        &self,
+        identity: CertificateIdentity,
+        others: Option<Vec<CertificateIdentity>>,
+    ) {
+        self.identities.replace(identity, others);
+    }
+
+    /// Returns a configuration that differs only in its certificate. It shares the tickets.
+    #[must_use]
+    pub fn with_identity(&self, identity: CertificateIdentity) -> Self {
+        let only = IdentitySet::new(identity, Vec::new());
+        Self {
+            identities: Arc::new(ReloadableIdentities::new(only)),
+            ..self.clone()
+        }
+    }
+
+    /// Returns `true` if the configuration depends on the groups that the client supports.
+    pub(super) const fn prefers_post_quantum(&self) -> bool {
+        self.post_quantum.is_some()
+    }
+
+    /// Returns the configuration of rustls for one handshake. `has_hybrid` is whether the client supports
+    /// X25519MLKEM768.
+    pub(super) fn for_handshake(&self, has_hybrid: bool) -> rustls::ServerConfig {
+        let hybrid = self.post_quantum.as_ref().filter(|_| has_hybrid);
+        let mut tls = rustls::ServerConfig::clone(hybrid.unwrap_or(&self.tls));
+        tls.cert_resolver = self.identities.current();
+        tls
+    }
+}
+
+/// Returns `tls` with the settings of `model` that are not set by its builder.
+fn with_settings_of(
+    model: &rustls::ServerConfig,
+    mut tls: rustls::ServerConfig,
+) -> rustls::ServerConfig {
+    tls.alpn_protocols.clone_from(&model.alpn_protocols);
+    tls.key_log = model.key_log.clone();
+    tls.enable_secret_extraction = model.enable_secret_extraction;
+    tls.send_tls13_tickets = model.send_tls13_tickets;
+    tls.ticketer = model.ticketer.clone();
+    tls.session_storage = model.session_storage.clone();
+    tls
 }
 
 impl ClientConfig {
@@ -83,17 +150,18 @@ impl ClientConfig {
     /// Returns an error of kind `Config` if an option does not parse, or options contradict each
     /// other.
     pub fn new(options: &ClientOptions<'_>) -> Result<Self, HandshakeError> {
-        let common = CommonOptions::new(options.min_version, options.suites.as_deref())?;
-        let identity = match options.identity {
-            Some(options) => Some(identity(options, &common.provider)?),
-            None => None,
-        };
+        let names = options.suites.as_deref();
+        let common = CommonOptions::new(options.min_version, names, &options.groups)?;
+        let load = |options| CertificateIdentity::with_provider(options, &common.provider);
+        let identity = options.identity.map(load).transpose()?;
         let builder = rustls::ClientConfig::builder_with_provider(common.provider)
             .with_protocol_versions(common.versions)
             .map_err(internal_error)?
             .with_root_certificates(server_roots(options.roots)?);
         let mut tls = match identity {
-            Some(identity) => builder.with_client_cert_resolver(Arc::new(identity)),
+            Some(CertificateIdentity(identity)) => {
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
+            }
             None => builder.with_no_client_auth(),
         };
         message_limits::check_protocols(&options.alpn)?;
@@ -139,8 +207,13 @@ struct CommonOptions {
 }
 
 impl CommonOptions {
-    fn new(min_version: MinVersion, names: Option<&[String]>) -> Result<Self, HandshakeError> {
+    fn new(
+        min_version: MinVersion,
+        names: Option<&[String]>,
+        groups: &GroupOptions,
+    ) -> Result<Self, HandshakeError> {
         let mut provider = default_provider();
+        provider.kx_groups = groups::kx_groups(groups)?;
         if let Some(names) = names {
             provider.cipher_suites = suites(names, &provider.cipher_suites)?;
         }
@@ -157,6 +230,7 @@ impl CommonOptions {
         let offer = OurOffer {
             versions: text.into(),
             suites: join_names(&allowed),
+            groups: groups::joined(&provider.kx_groups),
         };
         Ok(Self {
             provider: Arc::new(provider),
@@ -212,55 +286,6 @@ fn suites_of_versions(
 fn join_names(suites: &[SupportedCipherSuite]) -> String {
     let names = suites.iter().map(|suite| suite_name(suite.suite()));
     names.collect::<Vec<_>>().join(", ")
-}
-
-/// Returns a certificate chain together with its private key.
-fn identity(
-    options: IdentityOptions<'_>,
-    provider: &CryptoProvider,
-) -> Result<SingleCertAndKey, HandshakeError> {
-    let chain = pem::chain("cert", options.cert)?;
-    message_limits::check_chain("cert", &chain)?;
-    certificate::check("cert", &chain)?;
-    let key = private_key::private_key("key", options.key, options.password)?;
-    let signer = provider
-        .key_provider
-        .load_private_key(key.clone_key())
-        .map_err(|_| private_key::explain_refusal("key", &key))?;
-    let identity = CertifiedKey::new(chain, signer);
-    match identity.keys_match() {
-        // If the public part of a key is not known, the key is accepted without this check.
-        Ok(()) | Err(Rustls::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity.into()),
-        Err(error) => Err(key_mismatch(&identity, &error)),
-    }
-}
-
-/// Explains why the key does not belong to the first certificate.
-fn key_mismatch(identity: &CertifiedKey, error: &Rustls) -> HandshakeError {
-    let first = "the first certificate of cert";
-    if matches!(error, Rustls::InvalidCertificate(_)) {
-        return HandshakeError::config(format!("{first} is malformed"));
-    }
-    let kind = identity
-        .cert
-        .first()
-        .and_then(|cert| certificate::kind_of_key(cert));
-    if let Some(kind) = kind.and_then(private_key::KeyKind::unsupported) {
-        return private_key::unsupported(first, &kind);
-    }
-    let text = "key does not belong to the first certificate of cert";
-    let owner = identity.cert.iter().position(|cert| {
-        let alone = CertifiedKey::new(vec![cert.clone()], identity.key.clone());
-        alone.keys_match().is_ok()
-    });
-    HandshakeError::config(match owner {
-        Some(index) => format!(
-            "{text}, but to number {} of {}: put that one first",
-            index + 1,
-            identity.cert.len()
-        ),
-        None => text.into(),
-    })
 }
 
 fn client_verifier(

@@ -193,10 +193,11 @@ fn extensions(body: &[u8]) -> Option<impl Iterator<Item = u16>> {
 }
 
 /// Reads numbers and vectors from the front of a byte slice.
-struct VectorReader<'a>(&'a [u8]);
+pub(super) struct VectorReader<'a>(pub(super) &'a [u8]);
 
 impl<'a> VectorReader<'a> {
-    fn read_number(&mut self, size: usize) -> Option<usize> {
+    /// Reads a number of `size` bytes.
+    pub(super) fn read_number(&mut self, size: usize) -> Option<usize> {
         let (number, rest) = self.0.split_at_checked(size)?;
         self.0 = rest;
         Some(
@@ -207,7 +208,7 @@ impl<'a> VectorReader<'a> {
     }
 
     /// Reads a vector whose length is a number of `size` bytes.
-    fn read_vector(&mut self, size: usize) -> Option<&'a [u8]> {
+    pub(super) fn read_vector(&mut self, size: usize) -> Option<&'a [u8]> {
         let len = self.read_number(size)?;
         let (vector, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;

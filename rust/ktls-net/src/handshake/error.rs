@@ -23,11 +23,12 @@ impl From<ktls_core::Error> for HandshakeError {
     }
 }
 
-/// The versions and suites that we allow, as text.
+/// The versions, suites and groups that we allow, as text.
 #[derive(Debug)]
 pub(super) struct OurOffer {
     pub(super) versions: String,
     pub(super) suites: String,
+    pub(super) groups: String,
 }
 
 /// The part of our configuration that error messages mention.
@@ -37,7 +38,7 @@ pub(super) struct FailureContext<'a> {
     pub(super) server_name: Option<&'a str>,
     /// Our ALPN protocols.
     pub(super) alpn: &'a [Vec<u8>],
-    /// Our versions and suites.
+    /// Our versions, suites and groups.
     pub(super) offer: &'a OurOffer,
 }
 
@@ -75,6 +76,12 @@ impl FailureContext<'_> {
                 format!(
                     "no suite in common with the peer: we allow {}",
                     self.offer.suites
+                )
+            }
+            PeerIncompatible::NoKxGroupsInCommon => {
+                format!(
+                    "no key exchange group in common with the peer: we allow {}",
+                    self.offer.groups
                 )
             }
             PeerIncompatible::Tls12NotOffered

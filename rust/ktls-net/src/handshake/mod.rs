@@ -8,10 +8,14 @@
 mod agreed;
 mod alerts;
 mod certificate;
+mod choice;
 mod config;
 mod descriptions;
 mod early_data;
 mod error;
+mod exporter;
+mod groups;
+mod identity;
 mod keylog;
 mod keys;
 mod message_limits;
@@ -25,25 +29,36 @@ mod tickets;
 use std::fmt;
 use std::ops::Range;
 
-use ktls_core::session::KeySource;
+use ktls_core::session::{KeySource, KeyUpdatePolicy};
 use ktls_core::wire::{ContentType, HEADER_LEN};
 use ktls_core::{Alert, CryptoInfo};
 use rustls::Error as Rustls;
 
 pub use crate::error::{HandshakeError, HandshakeErrorKind};
+pub use choice::{ConfigAnswer, ServerNameRequest};
 pub use config::{ClientConfig, ServerConfig};
-pub use options::{ClientOptions, IdentityOptions, MinVersion, ServerOptions, TrustedRoots};
+pub use exporter::KeyingMaterialExporter;
+pub use identity::CertificateIdentity;
+pub use options::{
+    ClientOptions, GroupOptions, IdentityOptions, MinVersion, ServerOptions, TrustedRoots,
+};
 pub use private_key::needs_password;
 
 use agreed::AgreedParameters;
 use alerts::RecordCounts;
+use choice::{Asking, ConfigChoice, HelloReader};
 use early_data::{ClientHello, EarlyData, MAX_SKIPPED, SiftedRecord};
+use exporter::ServerHelloReader;
 use side::HandshakeSide;
 
 /// A handshake without I/O: bytes in, bytes out.
 pub struct Handshake {
     side: HandshakeSide,
     state: HandshakeState,
+    /// The choice of a server's configuration, before which rustls gets nothing.
+    choice: ConfigChoice,
+    /// When keys change, if a configuration was chosen during the handshake.
+    policy: Option<KeyUpdatePolicy>,
     /// Bytes of the peer that rustls does not have yet: less than one record while the handshake
     /// runs.
     received: Vec<u8>,
@@ -58,6 +73,7 @@ pub struct Handshake {
     /// The first ClientHello, once it has arrived whole; `None` at a client.
     hello: Option<ClientHello>,
     counts: RecordCounts,
+    server_hello: ServerHelloReader,
 }
 
 /// How far a handshake is.
@@ -94,12 +110,18 @@ pub struct EstablishedConnection {
     pub rx: CryptoInfo,
     /// The source of the next keys.
     pub keys: Box<dyn KeySource>,
+    /// Derives keying material; `None` in TLS 1.2 without an extended master secret.
+    pub exporter: Option<KeyingMaterialExporter>,
     /// Bytes that were read after the handshake, still sealed.
     pub received: Vec<u8>,
     /// The protocol version: 0x0303 or 0x0304.
     pub version: u16,
     /// The name of the cipher suite in the IANA registry.
     pub suite_name: String,
+    /// The name of the group of the key exchange in the IANA registry; `None` if there was no key exchange.
+    pub group: Option<String>,
+    /// When keys change, if a configuration was chosen during the handshake.
+    pub policy: Option<KeyUpdatePolicy>,
     /// The number of the cipher suite.
     pub suite: u16,
     /// The ALPN protocol, if one was negotiated.
@@ -118,7 +140,25 @@ impl Handshake {
     /// # Errors
     /// Returns an error if the system has no random bytes.
     pub fn server(config: &ServerConfig) -> Result<Self, HandshakeError> {
-        Self::start(HandshakeSide::server(config)?)
+        let choice = if config.prefers_post_quantum() {
+            ConfigChoice::AwaitingHello(Box::new(HelloReader::new(config, Asking::No)))
+        } else {
+            ConfigChoice::Made
+        };
+        Self::start(HandshakeSide::server(config, false)?, choice)
+    }
+
+    /// Starts a server's handshake that lets the caller choose the configuration by the server name.
+    ///
+    /// After [`Handshake::receive`], call [`Handshake::take_server_name_request`]. If it returns a request,
+    /// the handshake waits for [`Handshake::answer`].
+    ///
+    /// # Errors
+    /// Returns an error if the system has no random bytes.
+    pub fn server_with_choice(default: &ServerConfig) -> Result<Self, HandshakeError> {
+        let reader = HelloReader::new(default, Asking::Caller);
+        let side = HandshakeSide::server(default, false)?;
+        Self::start(side, ConfigChoice::AwaitingHello(Box::new(reader)))
     }
 
     /// Starts a client's handshake with a server whose certificate must be valid for `server_name`.
@@ -126,10 +166,13 @@ impl Handshake {
     /// # Errors
     /// Returns an error of kind `Config` if `server_name` is neither a DNS name nor an IP address.
     pub fn client(config: &ClientConfig, server_name: &str) -> Result<Self, HandshakeError> {
-        Self::start(HandshakeSide::client(config, server_name)?)
+        Self::start(
+            HandshakeSide::client(config, server_name)?,
+            ConfigChoice::Made,
+        )
     }
 
-    fn start(side: HandshakeSide) -> Result<Self, HandshakeError> {
+    fn start(side: HandshakeSide, choice: ConfigChoice) -> Result<Self, HandshakeError> {
         let early_data = if side.is_server() {
             EarlyData::awaiting_hello()
         } else {
@@ -138,6 +181,8 @@ impl Handshake {
         let mut handshake = Self {
             side,
             state: HandshakeState::Running,
+            choice,
+            policy: None,
             received: Vec::new(),
             incoming: Vec::new(),
             outgoing: Vec::new(),
@@ -146,6 +191,7 @@ impl Handshake {
             early_data,
             hello: None,
             counts: RecordCounts::default(),
+            server_hello: ServerHelloReader::default(),
         };
         handshake.advance(0..0);
         handshake.progress().map(|_| handshake)
@@ -160,6 +206,15 @@ impl Handshake {
     /// [`Handshake::outgoing`] then holds the alert.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<HandshakeProgress, HandshakeError> {
         self.received.extend_from_slice(bytes);
+        self.read_hello();
+        self.process_received()
+    }
+
+    /// Passes the received bytes to rustls, unless a configuration has to be chosen first.
+    fn process_received(&mut self) -> Result<HandshakeProgress, HandshakeError> {
+        if !matches!(self.choice, ConfigChoice::Made) {
+            return self.progress();
+        }
         let mut start = 0;
         while let Some(piece) = self.next_piece(start) {
             start = piece.end;
@@ -205,12 +260,13 @@ impl Handshake {
         if !matches!(self.state, HandshakeState::Running) {
             return 0;
         }
-        let len = match (self.next, self.header_at(0)) {
+        let start = self.held_back();
+        let len = match (self.next, self.header_at(start)) {
             (IncomingPiece::Body { len, .. }, _) => len,
             (IncomingPiece::Header, Some(header)) => HEADER_LEN + body_len(header),
             (IncomingPiece::Header, None) => HEADER_LEN,
         };
-        len.saturating_sub(self.received.len())
+        (start + len).saturating_sub(self.received.len())
     }
 
     /// Returns the connection once the handshake is complete and all bytes were sent.
@@ -227,15 +283,20 @@ impl Handshake {
             let text = format!("{unsent} bytes of the handshake are still to be sent");
             return Err(HandshakeError::config(text));
         }
-        Self::establish(self.side, self.received)
+        self.establish()
     }
 
-    fn establish(
-        side: HandshakeSide,
-        received: Vec<u8>,
-    ) -> Result<EstablishedConnection, HandshakeError> {
+    fn establish(self) -> Result<EstablishedConnection, HandshakeError> {
+        let side = self.side;
         let agreed = AgreedParameters::of(side.common())?;
         let server_name = side.server_name().map(str::to_owned);
+        let exporter = side
+            .common()
+            .negotiated_cipher_suite()
+            .zip(side.secrets().take_exporter())
+            .and_then(|(suite, logged)| {
+                KeyingMaterialExporter::new(suite, logged, self.server_hello.hello())
+            });
         let (secrets, keys) = side.into_keys()?;
         let (tx_seq, tx) = secrets.tx;
         let (rx_seq, rx) = secrets.rx;
@@ -243,9 +304,12 @@ impl Handshake {
             tx: keys::crypto_info(agreed.version, tx_seq, &tx)?,
             rx: keys::crypto_info(agreed.version, rx_seq, &rx)?,
             keys,
-            received,
+            exporter,
+            received: self.received,
             version: agreed.version,
             suite_name: agreed.suite_name,
+            group: agreed.group,
+            policy: self.policy,
             suite: agreed.suite,
             alpn: agreed.alpn,
             server_name,
@@ -333,6 +397,9 @@ impl Handshake {
                 if record_type == ContentType::HANDSHAKE.0 {
                     let fragment = &self.received[piece.clone()];
                     self.hello = self.early_data.read_plaintext(fragment).or(self.hello);
+                    if !self.side.is_server() {
+                        self.server_hello.read_fragment(fragment);
+                    }
                 }
                 IncomingPiece::Header
             }
@@ -346,6 +413,9 @@ impl Handshake {
         let before = self.outgoing.len();
         let advanced = self.side.advance(&mut self.incoming, &mut self.outgoing);
         self.counts.count_sent(&self.outgoing[before..]);
+        if self.side.is_server() {
+            self.server_hello.read_records(&self.outgoing[before..]);
+        }
         match advanced {
             Ok(()) if self.side.common().is_handshaking() => {}
             Ok(()) => self.state = HandshakeState::Complete,

@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use super::CertificateIdentity;
+
 /// The oldest protocol version that is accepted.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum MinVersion {
@@ -35,11 +37,23 @@ pub struct IdentityOptions<'a> {
     pub password: Option<&'a [u8]>,
 }
 
+/// The groups of the key exchange.
+#[derive(Clone, Debug, Default)]
+pub struct GroupOptions {
+    /// Names of the allowed groups in order of preference. `None` allows the default ones.
+    pub names: Option<Vec<String>>,
+    /// Whether X25519MLKEM768 comes first. A client then sends a key share of it; a server uses it with every
+    /// client that supports it, even if that costs a round trip.
+    pub prefer_post_quantum: bool,
+}
+
 /// A server's options.
 #[derive(Clone)]
 pub struct ServerOptions<'a> {
     /// The certificate chain of the server and its private key.
     pub identity: IdentityOptions<'a>,
+    /// Certificates for other server names, in order of preference.
+    pub identities: Vec<CertificateIdentity>,
     /// ALPN protocols in order of preference.
     pub alpn: Vec<Vec<u8>>,
     /// Root certificates for client certificates, as PEM. `None`: no client certificate is
@@ -51,6 +65,8 @@ pub struct ServerOptions<'a> {
     pub min_version: MinVersion,
     /// Names of the allowed suites. The client's order of preference decides. `None` allows all.
     pub suites: Option<Vec<String>>,
+    /// The groups of the key exchange.
+    pub groups: GroupOptions,
     /// The number of TLS 1.3 tickets per handshake. 0 turns session resumption off.
     pub tickets: usize,
     /// A file to which the traffic secrets are appended.
@@ -67,11 +83,13 @@ impl<'a> ServerOptions<'a> {
                 key,
                 password: None,
             },
+            identities: Vec::new(),
             alpn: Vec::new(),
             client_roots: None,
             require_client_cert: false,
             min_version: MinVersion::default(),
             suites: None,
+            groups: GroupOptions::default(),
             tickets: 2,
             keylog: None,
         }
@@ -91,6 +109,8 @@ pub struct ClientOptions<'a> {
     pub min_version: MinVersion,
     /// Names of the allowed suites in order of preference. `None` allows all.
     pub suites: Option<Vec<String>>,
+    /// The groups of the key exchange.
+    pub groups: GroupOptions,
     /// Whether session tickets are stored and used.
     pub resumption: bool,
     /// A file to which the traffic secrets are appended.
@@ -107,6 +127,7 @@ impl<'a> ClientOptions<'a> {
             alpn: Vec::new(),
             min_version: MinVersion::default(),
             suites: None,
+            groups: GroupOptions::default(),
             resumption: true,
             keylog: None,
         }

@@ -2,7 +2,8 @@
 //!
 //! rustls does not expose its keys, but they are needed to recognize early data that must be
 //! skipped, to open a record that rustls has refused, and to seal an alert that rustls owes and
-//! does not send. The secrets are wiped when the handshake ends.
+//! does not send. These secrets are wiped when the handshake ends. The secret of the exporter is kept for the
+//! connection.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -13,6 +14,7 @@ use ktls_core::{Error, Opener, Sealer, TrafficSecret};
 use rustls::KeyLog;
 use zeroize::Zeroizing;
 
+use super::exporter::LoggedSecret;
 use crate::mutex::lock;
 
 /// The secrets under which the rest of the handshake is sealed, in both directions.
@@ -26,6 +28,7 @@ struct RecordSecrets {
 /// key log.
 pub(super) struct HandshakeSecrets {
     secrets: Mutex<RecordSecrets>,
+    exporter: Mutex<Option<LoggedSecret>>,
     /// The labels of [`RecordSecrets::peer`] and of [`RecordSecrets::own`].
     labels: [&'static str; 2],
     log: Arc<dyn KeyLog>,
@@ -49,6 +52,7 @@ impl HandshakeSecrets {
     fn new(log: Arc<dyn KeyLog>, labels: [&'static str; 2]) -> Arc<Self> {
         Arc::new(Self {
             secrets: Mutex::default(),
+            exporter: Mutex::default(),
             labels,
             log,
         })
@@ -86,7 +90,12 @@ impl HandshakeSecrets {
         Ok(record)
     }
 
-    /// Wipes the secrets.
+    /// Takes the secret of the exporter, once it is known.
+    pub(super) fn take_exporter(&self) -> Option<LoggedSecret> {
+        lock(&self.exporter).take()
+    }
+
+    /// Wipes the secrets, except that of the exporter.
     pub(super) fn wipe(&self) {
         *lock(&self.secrets) = RecordSecrets::default();
     }
@@ -101,13 +110,19 @@ impl KeyLog for HandshakeSecrets {
         if label == own {
             lock(&self.secrets).own = Some(Zeroizing::new(secret.to_vec()));
         }
+        if EXPORTER.contains(&label) {
+            *lock(&self.exporter) = Some(LoggedSecret {
+                client_random: client_random.to_vec(),
+                secret: Zeroizing::new(secret.to_vec()),
+            });
+        }
         if self.log.will_log(label) {
             self.log.log(label, client_random, secret);
         }
     }
 
     fn will_log(&self, label: &str) -> bool {
-        self.labels.contains(&label) || self.log.will_log(label)
+        self.labels.contains(&label) || EXPORTER.contains(&label) || self.log.will_log(label)
     }
 }
 
@@ -117,6 +132,8 @@ impl fmt::Debug for HandshakeSecrets {
     }
 }
 
+/// The labels of the exporter secret of TLS 1.3 and of the master secret of TLS 1.2.
+const EXPORTER: [&str; 2] = ["EXPORTER_SECRET", "CLIENT_RANDOM"];
 const CLIENT_HANDSHAKE: &str = "CLIENT_HANDSHAKE_TRAFFIC_SECRET";
 const SERVER_HANDSHAKE: &str = "SERVER_HANDSHAKE_TRAFFIC_SECRET";
 const SERVER_APPLICATION: &str = "SERVER_TRAFFIC_SECRET_0";

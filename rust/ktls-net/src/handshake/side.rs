@@ -53,8 +53,9 @@ impl HandshakeSide {
         })
     }
 
-    pub(super) fn server(config: &ServerConfig) -> Result<Self, HandshakeError> {
-        let mut tls = rustls::ServerConfig::clone(&config.tls);
+    /// Starts a server's side. `has_hybrid` is whether the client is known to support X25519MLKEM768.
+    pub(super) fn server(config: &ServerConfig, has_hybrid: bool) -> Result<Self, HandshakeError> {
+        let mut tls = config.for_handshake(has_hybrid);
         let requested_name = Arc::new(RequestedServerName {
             resolver: tls.cert_resolver,
             name: OnceLock::new(),

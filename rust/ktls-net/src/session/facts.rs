@@ -2,7 +2,7 @@
 
 use ktls_core::wire::TLS13;
 
-use crate::handshake::EstablishedConnection;
+use crate::handshake::{EstablishedConnection, KeyingMaterialExporter};
 
 /// What the handshake agreed on.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +11,10 @@ pub struct HandshakeFacts {
     pub version: u16,
     /// The name of the suite.
     pub cipher: String,
+    /// The name of the group of the key exchange, if there was one and it is known.
+    pub group: Option<String>,
+    /// Derives keying material, if its secret is known.
+    pub exporter: Option<KeyingMaterialExporter>,
     /// The ALPN protocol, if one was negotiated.
     pub alpn: Option<Vec<u8>>,
     /// The server name that the client asked for.
@@ -37,6 +41,8 @@ impl HandshakeFacts {
         Self {
             version: established.version,
             cipher: std::mem::take(&mut established.suite_name),
+            group: established.group.take(),
+            exporter: established.exporter.take(),
             alpn: established.alpn.take(),
             server_name: established.server_name.take(),
             peer_certificates: std::mem::take(&mut established.peer_certificates),

@@ -57,7 +57,8 @@ pub(crate) struct ReadStep {
 }
 
 impl DuplexSession {
-    /// Starts the session after a handshake of our own.
+    /// Starts the session after a handshake of our own. A policy that was chosen during the handshake replaces
+    /// `policy`.
     ///
     /// # Errors
     /// [`Error::CipherMissing`] if the cipher has no implementation.
@@ -67,6 +68,8 @@ impl DuplexSession {
         unsent: UnsentLimit,
     ) -> Result<Self, Error> {
         let facts = HandshakeFacts::take_from(&mut established);
+        let policy = established.policy.as_ref().unwrap_or(policy);
+        let settings = settings(policy, unsent);
         let EstablishedConnection {
             tx,
             rx,
@@ -79,7 +82,7 @@ impl DuplexSession {
             rx,
             source: keys,
         };
-        Self::start(keys, &received, &settings(policy, unsent), facts)
+        Self::start(keys, &received, &settings, facts)
     }
 
     /// Starts a session whose handshake another TLS library has done. `received` are wire bytes

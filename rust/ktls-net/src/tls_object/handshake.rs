@@ -4,7 +4,10 @@ use ktls_core::session::UnsentLimit;
 
 use super::TlsObject;
 use crate::NetError;
-use crate::handshake::Handshake;
+use crate::handshake::{
+    ConfigAnswer, Handshake, HandshakeError, HandshakeProgress, ServerNameRequest,
+};
+use crate::mutex::lock;
 use crate::session::DuplexSession;
 
 /// A handshake under way; nothing once it has become a session.
@@ -61,10 +64,37 @@ impl HandshakePhase {
 impl TlsObject {
     /// Passes bytes of the peer to the handshake. Makes the session if that completes it.
     pub(super) fn continue_handshake(&self, phase: &mut HandshakePhase, bytes: &[u8]) {
+        self.advance(phase, |handshake| handshake.receive(bytes));
+    }
+
+    /// Returns the request to choose a server's configuration: once, after the ClientHello has arrived.
+    ///
+    /// The caller answers with [`TlsObject::answer`].
+    pub fn take_server_name_request(&self) -> Option<ServerNameRequest> {
+        let mut phase = lock(&self.handshake);
+        phase.handshake.as_mut()?.take_server_name_request()
+    }
+
+    /// Continues the handshake with what was chosen, or ends it. Errors are returned by later calls.
+    ///
+    /// # Errors
+    /// EBUSY if another process of a fork uses the object.
+    pub fn answer(&self, answer: ConfigAnswer) -> Result<(), NetError> {
+        let _call = self.owner.enter()?;
+        let mut phase = lock(&self.handshake);
+        self.advance(&mut phase, |handshake| handshake.answer(answer));
+        Ok(())
+    }
+
+    fn advance(
+        &self,
+        phase: &mut HandshakePhase,
+        step: impl FnOnce(&mut Handshake) -> Result<HandshakeProgress, HandshakeError>,
+    ) {
         let Some(handshake) = phase.handshake.as_mut().filter(|_| phase.failure.is_none()) else {
             return;
         };
-        if let Err(error) = handshake.receive(bytes) {
+        if let Err(error) = step(handshake) {
             phase.failure = Some(error.into());
         } else if handshake.is_complete() {
             let ended = phase.handshake.take();

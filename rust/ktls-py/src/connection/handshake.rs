@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ktls_core::session::KeyUpdatePolicy;
 use ktls_net::handshake::Handshake;
 use ktls_net::{Connection, NetError, StartingConnection, Wait};
 use pyo3::exceptions::PyTypeError;
@@ -12,6 +13,7 @@ use super::io_refs::IoRefs;
 use crate::buffer::take_fd;
 use crate::errors::{connection_error, unless_blocked, want_read, want_write};
 use crate::ktls_socket::PyKtlsSocket;
+use crate::resolver::{Resolving, is_of_handshake};
 use crate::timeout::{SocketTimeout, wait_or};
 use crate::unclosed::TracedOrigin;
 
@@ -20,23 +22,44 @@ use crate::unclosed::TracedOrigin;
 pub(super) fn shake(
     sock: &Bound<'_, PyAny>,
     handshake: Handshake,
-    policy: &ktls_core::session::KeyUpdatePolicy,
+    policy: &KeyUpdatePolicy,
+    resolving: Resolving,
 ) -> PyResult<PyConnection> {
     check_plain(sock)?;
     let timeout = SocketTimeout::of(sock)?;
     let patience = timeout.patience();
     let inner = StartingConnection::new(take_fd(sock)?, handshake, policy);
     if patience != Wait::Never {
-        wait_or(sock.py(), connection_error, || {
-            inner.do_handshake(patience).map(drop)
-        })?;
+        shake_now(sock.py(), &inner, &resolving, patience, connection_error)?;
     }
     Ok(PyConnection {
         inner,
         timeout,
         io_refs: IoRefs::default(),
+        resolving,
         origin: TracedOrigin::here(sock.py()),
     })
+}
+
+fn shake_now<'a>(
+    py: Python<'_>,
+    inner: &'a StartingConnection,
+    resolving: &Resolving,
+    patience: Wait,
+    convert: impl FnOnce(NetError) -> PyErr,
+) -> PyResult<&'a Arc<Connection>> {
+    wait_or(
+        py,
+        |error| {
+            let is_handshake = is_of_handshake(&error);
+            resolving.explain(py, is_handshake, convert(error))
+        },
+        || {
+            inner.do_handshake(patience, |request| {
+                Python::attach(|py| resolving.answer(py, request))
+            })
+        },
+    )
 }
 
 impl PyConnection {
@@ -47,11 +70,9 @@ impl PyConnection {
         }
         self.inner.check_reachable().map_err(connection_error)?;
         let patience = self.timeout.patience();
-        wait_or(
-            py,
-            |error| self.handshake_error(py, error),
-            || self.inner.do_handshake(patience),
-        )
+        shake_now(py, &self.inner, &self.resolving, patience, |error| {
+            self.handshake_error(py, error)
+        })
     }
 
     fn handshake_error(&self, py: Python<'_>, error: NetError) -> PyErr {

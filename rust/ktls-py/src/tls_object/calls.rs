@@ -8,8 +8,30 @@ use super::PyTlsObject;
 use crate::buffer::copy_bytes;
 use crate::errors::{connection_error, unless_blocked, want_read};
 use crate::lock::DETACH_FROM;
+use crate::resolver::{Resolving, is_of_handshake};
 
 impl PyTlsObject {
+    pub(super) fn over(tls: TlsObject) -> Self {
+        Self {
+            tls,
+            resolving: Resolving::default(),
+        }
+    }
+
+    /// Calls the resolver if the ClientHello has just arrived. No lock is held meanwhile.
+    ///
+    /// # Errors
+    /// Returns an exception of the resolver that is not an `Exception`; others are the cause of later errors.
+    pub(super) fn resolve(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(request) = py.detach(|| self.tls.take_server_name_request()) else {
+            return Ok(());
+        };
+        let answer = self.resolving.answer(py, request);
+        py.detach(|| self.tls.answer(answer))
+            .map_err(connection_error)?;
+        self.resolving.take_interrupt(py).map_or(Ok(()), Err)
+    }
+
     /// Runs a call on the receiving half that processes this many bytes.
     pub(super) fn run_reading<R: Ungil>(
         &self,
@@ -54,7 +76,7 @@ impl PyTlsObject {
             return Ok(0);
         }
         let read = self.run_reading(py, out.len(), || self.tls.read(most, out))?;
-        match read.map_err(connection_error)? {
+        match read.map_err(|error| self.error(py, error))? {
             ObjectRead::Data(count) => Ok(count.get()),
             ObjectRead::End => Ok(0),
             ObjectRead::NotYet => Err(want_read()),
@@ -86,7 +108,9 @@ impl PyTlsObject {
     }
 
     /// Converts an error of a call that needs a complete handshake.
-    pub(super) fn error(error: NetError) -> PyErr {
-        unless_blocked(error, want_read)
+    pub(super) fn error(&self, py: Python<'_>, error: NetError) -> PyErr {
+        let is_handshake = is_of_handshake(&error);
+        self.resolving
+            .explain(py, is_handshake, unless_blocked(error, want_read))
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn explained(error: &Rustls) -> String {
     let offer = OurOffer {
         versions: "TLSv1.3 alone".into(),
         suites: "TLS_AES_128_GCM_SHA256".into(),
+        groups: "x25519".into(),
     };
     let context = FailureContext {
         server_name: Some("a.test"),
