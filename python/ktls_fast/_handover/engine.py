@@ -40,7 +40,7 @@ class EngineCarrier(ABC):
     def key_update(self, *, request_peer: bool) -> None:
         """Send a KeyUpdate."""
 
-    def _receive(self, data: bytes) -> None:
+    def _receive(self, data: "bytes | memoryview[int]") -> None:
         """Store bytes of the wire; nothing means that it has ended."""
         if not data:
             self.tls.receive_eof()
@@ -240,8 +240,8 @@ class SocketEngine(EngineCarrier):
         """
         return max(self.tls.wants, size + _OVERHEAD - self._border.held)
 
-    def _take(self, n: int, until: Deadline) -> bytes:
-        data = self._wire.take(n, until)
+    def _take(self, n: int, until: Deadline) -> "bytes | memoryview[int]":
+        data = self._wire.take_many(n, until)
         self._border.pass_over(data)
         return data
 

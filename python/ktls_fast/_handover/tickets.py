@@ -17,7 +17,7 @@ class TicketReader:
         """Pass records to the OpenSSL object of ``end``, which sends nothing any more."""
         self._end = end
 
-    def read(self, data: bytes) -> bool:
+    def read(self, data: "bytes | memoryview[int]") -> bool:
         """Pass bytes of the wire, and return whether more are useful."""
         self._end.incoming.write(data)
         with suppress(ssl.SSLError):

@@ -10,8 +10,11 @@ from .wires import Deadline, Wire
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-_PIECE = 1 << 18
-"""The most that is sealed before the wire has taken it."""
+_PIECE = 7 << 14
+"""The most that is sealed before the wire has taken it.
+
+Its records are shorter than 128 KiB. For longer ones malloc would map fresh pages at each call.
+"""
 
 
 class WireWriter:
