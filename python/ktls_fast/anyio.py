@@ -17,6 +17,7 @@ from anyio.abc import AnyByteStream, ByteStream, Listener, TaskGroup
 from anyio.streams.tls import TLSAttribute
 
 from ._core import ClientConfig, ServerConfig, TLSObject
+from ._trio_stream import TrioStream
 from .errors import TruncatedError, WantReadError
 
 __all__ = ["TLSListener", "TLSStream", "TrioStream"]
@@ -24,36 +25,6 @@ __all__ = ["TLSListener", "TLSStream", "TrioStream"]
 MAX_RECEIVED = 1 << 16
 MAX_SENT = 256 << 10
 """Bytes that are sealed at a time; the transport has taken them before more are."""
-
-
-class TrioStream(ByteStream):
-    """A stream of trio, such as ``trio.SocketStream``, as a byte stream of anyio."""
-
-    def __init__(self, stream: Any) -> None:  # noqa: ANN401
-        """Wrap a ``trio.abc.HalfCloseableStream``."""
-        self._stream = stream
-
-    async def receive(self, max_bytes: int = MAX_RECEIVED) -> bytes:
-        """Return up to ``max_bytes`` bytes.
-
-        :raises anyio.EndOfStream: the peer has sent FIN.
-        """
-        data: bytes = await self._stream.receive_some(max_bytes)
-        if not data:
-            raise EndOfStream
-        return data
-
-    async def send(self, item: bytes) -> None:
-        """Send all of ``item``."""
-        await self._stream.send_all(item)
-
-    async def send_eof(self) -> None:
-        """Send FIN."""
-        await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        """Close the stream."""
-        await self._stream.aclose()
 
 
 class TLSStream(ByteStream):
