@@ -39,20 +39,29 @@ SELECTED: Final = (
             "ThreadedTests.test_re",
             "ThreadedTests.test_s",
         ),
+        through_engine=50,
     ),
-    SelectedTests("ssl", "test.test_asyncio.test_ssl", quick_parts=()),
-    SelectedTests("ssl", "test.test_asyncio.test_sslproto"),
-    SelectedTests("ssl", "test.test_asyncio.test_streams", BY_NAME),
-    SelectedTests("ssl", "test.test_asyncio.test_events", BY_NAME, quick_parts=()),
-    SelectedTests("ssl", "test.test_asyncio.test_sendfile", BY_NAME, quick_parts=()),
+    SelectedTests("ssl", "test.test_asyncio.test_ssl", quick_parts=(), through_engine=12),
+    SelectedTests("ssl", "test.test_asyncio.test_sslproto", through_engine=5),
+    SelectedTests("ssl", "test.test_asyncio.test_streams", BY_NAME, through_engine=3),
+    SelectedTests(
+        "ssl", "test.test_asyncio.test_events", BY_NAME, quick_parts=(), through_engine=20
+    ),
+    SelectedTests(
+        "ssl", "test.test_asyncio.test_sendfile", BY_NAME, quick_parts=(), through_engine=12
+    ),
     SelectedTests("ssl", "test.test_asyncio.test_buffered_proto"),
-    SelectedTests("asyncio", "test.test_asyncio.test_ssl"),
-    SelectedTests("asyncio", "test.test_asyncio.test_sslproto"),
-    SelectedTests("asyncio", "test.test_asyncio.test_streams", BY_NAME),
-    SelectedTests("asyncio", "test.test_asyncio.test_events", BY_NAME),
-    SelectedTests("asyncio", "test.test_asyncio.test_sendfile", BY_NAME),
+    SelectedTests("asyncio", "test.test_asyncio.test_ssl", through_engine=12),
+    SelectedTests("asyncio", "test.test_asyncio.test_sslproto", through_engine=5),
+    SelectedTests("asyncio", "test.test_asyncio.test_streams", BY_NAME, through_engine=3),
+    SelectedTests("asyncio", "test.test_asyncio.test_events", BY_NAME, through_engine=20),
+    SelectedTests("asyncio", "test.test_asyncio.test_sendfile", BY_NAME, through_engine=12),
     SelectedTests("asyncio", "test.test_asyncio.test_buffered_proto"),
-    SelectedTests("asyncio on uvloop", "test.test_asyncio.test_ssl", quick_parts=()),
-    SelectedTests("asyncio on uvloop", "test.test_asyncio.test_sslproto", quick_parts=()),
-    SelectedTests("asyncio on uvloop", "test.test_asyncio.test_streams", BY_NAME),
+    SelectedTests(
+        "asyncio on uvloop", "test.test_asyncio.test_ssl", quick_parts=(), through_engine=12
+    ),
+    SelectedTests(
+        "asyncio on uvloop", "test.test_asyncio.test_sslproto", quick_parts=(), through_engine=5
+    ),
+    SelectedTests("asyncio on uvloop", "test.test_asyncio.test_streams", BY_NAME, through_engine=3),
 )
