@@ -45,6 +45,9 @@ def test_a_plain_connection_upgrades_to_tls(
         # What StreamWriter.start_tls does with the result.
         streams: Any = writer
         streams._transport = protocol._transport = upgraded
+        if isinstance(upgraded, ours.TLSTransport):
+            # Otherwise the reader could not slow the peer down.
+            assert protocol._stream_reader._transport is upgraded
         protocol._over_ssl = True
 
     async def serve(reader: StreamReader, writer: StreamWriter) -> None:
