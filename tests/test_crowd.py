@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.conftest import IN_CI
 from tests.cpython import doors
 from tests.crowd import DESCRIPTORS, DOORS, EACH_WAY, OPENSSL, PATIENCE, CrowdResult
 from tests.peers.pki import pki
@@ -27,6 +28,8 @@ OURS: Final = [name for name in DOORS if name != OPENSSL]
 
 @pytest.mark.parametrize("door", OURS)
 def test_a_thousand_connections_at_once_are_served(door: str, tmp_path: Path) -> None:
+    if door.endswith("uvloop") and not IN_CI:
+        pytest.skip("takes long, so it is run with CI=true only")
     for needed in ("ssl", "asyncio"):
         if reason := doors.why_closed(needed):
             pytest.skip(reason)

@@ -54,8 +54,20 @@ SELECTED: Final = (
     SelectedTests("asyncio", "test.test_asyncio.test_ssl", through_engine=12),
     SelectedTests("asyncio", "test.test_asyncio.test_sslproto", through_engine=5),
     SelectedTests("asyncio", "test.test_asyncio.test_streams", BY_NAME, through_engine=3),
-    SelectedTests("asyncio", "test.test_asyncio.test_events", BY_NAME, through_engine=20),
-    SelectedTests("asyncio", "test.test_asyncio.test_sendfile", BY_NAME, through_engine=12),
+    SelectedTests(
+        "asyncio",
+        "test.test_asyncio.test_events",
+        BY_NAME,
+        quick_parts=("EPoll*ssl",),
+        through_engine=20,
+    ),
+    SelectedTests(
+        "asyncio",
+        "test.test_asyncio.test_sendfile",
+        BY_NAME,
+        quick_parts=("EPoll*ssl",),
+        through_engine=12,
+    ),
     SelectedTests("asyncio", "test.test_asyncio.test_buffered_proto"),
     SelectedTests(
         "asyncio on uvloop", "test.test_asyncio.test_ssl", quick_parts=(), through_engine=12
