@@ -14,7 +14,8 @@ macro_rules! counters {
 
         impl Counter {
             /// All counters: the kernel's in its order, then those of key updates under offload,
-            /// and the number of records that were sealed beyond the limit of an AEAD key.
+            /// the number of records that were sealed beyond the limit of an AEAD key, and those
+            /// of the policies of sessions.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// Returns the kernel's name of the counter.
@@ -53,6 +54,14 @@ counters! {
     TlsCurrTxRekey,
     TlsCurrRxRekey,
     TlsTxPastKeyLimit,
+    TlsTxRekeyBytes,
+    TlsTxRekeyRecords,
+    TlsTxRekeySeconds,
+    TlsTxRekeyPostponed,
+    TlsTxRekeyRequest,
+    TlsTxRekeyAnswer,
+    TlsTxRekeyLimit,
+    TlsRxRekeyStorm,
 }
 
 impl Counter {

@@ -210,6 +210,7 @@ impl RekeyOptions {
         Ok(KeyUpdatePolicy {
             rekey_bytes,
             rekey_records,
+            rekey_age: None,
             rekey_interval: duration("rekey_interval", rekey_interval)?,
             rekey_peer,
             key_updates,

@@ -47,7 +47,9 @@ impl From<CoreError> for PyErr {
             Error::AlertReceived(_) => py::AlertReceivedError::new_err(args),
             Error::Truncated => py::TruncatedError::new_err(args),
             Error::KeyExpired => py::KeyExpiredError::new_err(args),
-            Error::KeyExhausted { .. } => py::KeyLimitError::new_err(args),
+            Error::KeyExhausted { .. } | Error::KeyUpdatesExhausted => {
+                py::KeyLimitError::new_err(args)
+            }
             Error::NoMemory { .. } => PyMemoryError::new_err(args.1),
             _ => by_errno(error, args),
         }

@@ -30,6 +30,7 @@ impl Error {
             | Self::Truncated => Blame::Peer,
             Self::SeqExhausted
             | Self::KeyExhausted { .. }
+            | Self::KeyUpdatesExhausted
             | Self::SlotsFull { .. }
             | Self::NoMemory { .. } => Blame::Limit,
             Self::NoKey
@@ -133,7 +134,9 @@ impl Error {
             Self::NotTcp | Self::NoUlp | Self::UnknownOption { .. } => Errno::NoProtoOpt,
             Self::UlpUnsupported | Self::BadFlags { .. } => Errno::OpNotSupp,
             Self::NoControlRoom { .. } => Errno::Io,
-            Self::KeyExpired | Self::KeyExhausted { .. } => Errno::KeyExpired,
+            Self::KeyExpired | Self::KeyExhausted { .. } | Self::KeyUpdatesExhausted => {
+                Errno::KeyExpired
+            }
             Self::CipherMissing { .. } | Self::StaleSlot { .. } | Self::UnknownUlp => Errno::NoEnt,
             Self::NoRoom { .. } => Errno::NoBufs,
             Self::SendClosed | Self::Dead => Errno::Pipe,
@@ -171,6 +174,7 @@ impl Error {
             | Self::Truncated
             | Self::NoKey
             | Self::KeyExpired
+            | Self::KeyUpdatesExhausted
             | Self::UnknownVersion { .. }
             | Self::UnknownCipher { .. }
             | Self::UnknownSuite { .. }

@@ -147,6 +147,9 @@ impl fmt::Display for Error {
             Self::KeyExhausted { limit } => {
                 write!(f, "the key has sealed {limit} records, its limit: rekey")
             }
+            Self::KeyUpdatesExhausted => {
+                f.write_str("the key was updated 2**48 - 1 times, the limit of a connection")
+            }
             Self::SlotsFull { capacity } => write!(f, "all {capacity} key slots are taken"),
             Self::NoMemory { bytes } => write!(f, "there is no memory for {bytes} bytes"),
             Self::UnknownUlp => f.write_str("the only upper layer protocol here is \"tls\""),

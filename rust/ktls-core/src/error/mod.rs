@@ -174,6 +174,8 @@ pub enum Error {
     SeqExhausted,
     /// The key has sealed as many records as it may (RFC 8446 §5.5).
     KeyExhausted { limit: u64 },
+    /// The session has changed its key as often as it may (RFC 9846 §4.7.3).
+    KeyUpdatesExhausted,
     /// All key slots are in use.
     SlotsFull { capacity: usize },
     /// The system has no memory for a request.

@@ -25,6 +25,12 @@ pub trait KeySource: Send {
     /// - [`Error::BadTicket`] if the ticket is malformed.
     /// - [`Error::UnexpectedMessage`] if the session cannot have tickets.
     fn ticket(&mut self, body: &[u8]) -> Result<(), Error>;
+
+    /// Returns the number of our key updates before the first key of the session. Only a session
+    /// that another implementation has begun has any.
+    fn past_updates(&self) -> u64 {
+        0
+    }
 }
 
 /// The source of keys of a TLS 1.2 session, whose keys never change.
@@ -103,5 +109,9 @@ impl KeySource for SecretChain {
     /// Ignores the ticket: it is useless without the other secrets of the handshake.
     fn ticket(&mut self, _body: &[u8]) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn past_updates(&self) -> u64 {
+        self.tx.generation()
     }
 }

@@ -71,7 +71,11 @@ pub struct KeyUpdatePolicy {
     /// The records under one key after which a KeyUpdate is sent; `None` for the soft limit of the
     /// suite. This limit does not wait for `rekey_interval`, since it protects the key.
     pub rekey_records: Option<u64>,
-    /// The shortest time between our last KeyUpdate and one that only `rekey_bytes` causes. Peers
+    /// The time from the first data under one key after which a KeyUpdate is sent, before the next
+    /// data; but not within `rekey_interval` of our last one. If `None`, time causes no KeyUpdate.
+    pub rekey_age: Option<Duration>,
+    /// The shortest time between our last KeyUpdate and one that only `rekey_bytes` or `rekey_age`
+    /// causes. Peers
     /// refuse more than a few KeyUpdates per second: GnuTLS tolerates eight.
     pub rekey_interval: Duration,
     /// Whether these KeyUpdates also request one of the peer.
@@ -85,6 +89,7 @@ impl Default for KeyUpdatePolicy {
         Self {
             rekey_bytes: None,
             rekey_records: None,
+            rekey_age: None,
             rekey_interval: Duration::from_millis(150),
             rekey_peer: false,
             key_updates: KeyUpdateLimit::default(),

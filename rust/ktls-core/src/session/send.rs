@@ -33,6 +33,8 @@ pub struct SessionSender {
     setting: SessionSettings,
     wire: Fifo,
     schedule: RekeySchedule,
+    /// Our key updates before the first key of this sender.
+    past_updates: u64,
     /// Whether the peer has requested a KeyUpdate that is not sealed yet.
     owed: bool,
     ending: SendEnding,
@@ -40,6 +42,8 @@ pub struct SessionSender {
     records: u64,
 }
 
+/// The most key updates of one connection (RFC 9846 §4.7.3).
+const MAX_KEY_UPDATES: u64 = (1 << 48) - 1;
 /// Wire bytes that data leaves free for KeyUpdates and alerts.
 const SPARE: usize = 256;
 /// If more wire bytes than this are waiting to be sent, the answer to a KeyUpdate of the peer waits
@@ -71,6 +75,7 @@ impl SessionSender {
         Ok(Self {
             sealer,
             rekey: TxRekey::default(),
+            past_updates: keys.past_updates(),
             keys,
             setting: setting.clone(),
             wire: Fifo::default(),
@@ -124,6 +129,7 @@ impl SessionSender {
     /// # Errors
     /// Nothing is changed by an error.
     /// - [`Error::NoRekeyIn12`] in TLS 1.2.
+    /// - [`Error::KeyUpdatesExhausted`] after 2^48 - 1 key updates.
     /// - [`Error::SendClosed`] after close_notify, [`Error::Dead`] after a fatal alert.
     /// - [`Error::NoRoom`] if too many sealed bytes are waiting to be sent.
     /// - [`Error::SeqExhausted`] if no record number is left for the KeyUpdate.
@@ -137,8 +143,17 @@ impl SessionSender {
         if self.sealer.version() != TLS13 {
             return Err(Error::NoRekeyIn12);
         }
+        if !self.may_update() {
+            return Err(Error::KeyUpdatesExhausted);
+        }
         self.check_room(reply.message().len(), self.setting.unsent.calm)?;
         self.seal_key_update(reply)
+    }
+
+    /// Returns `true` if RFC 9846 §4.7.3 allows another key update. Only senders have this limit.
+    fn may_update(&self) -> bool {
+        let updates = self.past_updates.saturating_add(self.sealer.generation());
+        updates < MAX_KEY_UPDATES
     }
 
     /// Seals a KeyUpdate if a record number and room are left, and installs the next key.
@@ -160,6 +175,9 @@ impl SessionSender {
         // Nothing below may fail: the peer will change to the next key.
         self.sealer.install(next);
         self.setting.stats.add(Counter::TlsTxRekeyOk);
+        if reply == Reply::Requested {
+            self.setting.stats.add(Counter::TlsTxRekeyRequest);
+        }
         self.rekey = installed;
         self.schedule.note_key_update();
         self.owed = false;
@@ -212,7 +230,15 @@ impl SessionSender {
         if !self.owed || self.ending != SendEnding::Open || self.free(calm) < SPARE {
             return Ok(());
         }
-        self.update_key(Reply::NotRequested)
+        if !self.may_update() {
+            // RFC 9846 §4.7.3: the request is ignored, and the limit of the key ends the connection.
+            self.owed = false;
+            self.setting.stats.add(Counter::TlsTxRekeyLimit);
+            return Ok(());
+        }
+        self.update_key(Reply::NotRequested)?;
+        self.setting.stats.add(Counter::TlsTxRekeyAnswer);
+        Ok(())
     }
 
     /// Queues bytes that are sealed already, such as the end of a handshake. Call it before any
@@ -261,8 +287,10 @@ impl SessionSender {
     }
 
     fn update_key_if_due(&mut self) -> Result<(), Error> {
-        let due = self.sealer.needs_rekey() || self.schedule.bytes_left() == 0;
-        if !due || self.sealer.version() != TLS13 || self.free(self.setting.unsent.most) < SPARE {
+        let Some(reason) = self.reason_to_update() else {
+            return Ok(());
+        };
+        if self.free(self.setting.unsent.most) < SPARE {
             return Ok(());
         }
         let ask = self.setting.policy.rekey_peer;
@@ -270,7 +298,25 @@ impl SessionSender {
             Reply::Requested
         } else {
             Reply::NotRequested
-        })
+        })?;
+        self.setting.stats.add(reason);
+        Ok(())
+    }
+
+    /// Returns the counter for the reason why the key has to change now, if it has to and may.
+    fn reason_to_update(&mut self) -> Option<Counter> {
+        if self.sealer.version() != TLS13 {
+            return None;
+        }
+        if self.schedule.is_newly_postponed() {
+            self.setting.stats.add(Counter::TlsTxRekeyPostponed);
+        }
+        let by_records = self
+            .sealer
+            .needs_rekey()
+            .then_some(Counter::TlsTxRekeyRecords);
+        let reason = by_records.or_else(|| self.schedule.due())?;
+        self.may_update().then_some(reason)
     }
 
     /// Seals as much of `data` as fits and the key in use may still seal.
@@ -313,8 +359,13 @@ impl SessionSender {
         if left == 0 {
             return Err(Error::KeyExhausted { limit });
         }
-        let records = self.sealer.until_soft().max(1).min(left);
-        let bytes = self.schedule.bytes_left().max(1);
+        let (records, bytes) = if self.may_update() {
+            let records = self.sealer.until_soft().max(1).min(left);
+            (records, self.schedule.bytes_left().max(1))
+        } else {
+            // No other key may follow.
+            (left, u64::MAX)
+        };
         let bytes = bytes.min(records.saturating_mul(MAX_PLAINTEXT as u64));
         Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     }

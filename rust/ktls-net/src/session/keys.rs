@@ -36,4 +36,8 @@ impl KeySource for SharedKeys {
     fn ticket(&mut self, body: &[u8]) -> Result<(), Error> {
         lock(&self.0).ticket(body)
     }
+
+    fn past_updates(&self) -> u64 {
+        lock(&self.0).past_updates()
+    }
 }

@@ -50,7 +50,9 @@ impl SessionReceiver {
     /// Installs the peer's next key, after the KeyUpdate at the end of the record just opened.
     fn install_next_key(&mut self, now: Duration) -> Result<(), Error> {
         self.setting.stats.add(Counter::TlsRxRekeyReceived);
-        self.storm.count_key_update(now)?;
+        self.storm
+            .count_key_update(now)
+            .inspect_err(|_| self.setting.stats.add(Counter::TlsRxRekeyStorm))?;
         let next = self.keys.next(Direction::Rx)?;
         self.opener.follow(next, self.setting.provider)?;
         self.setting.stats.add(Counter::TlsRxRekeyOk);
