@@ -41,6 +41,11 @@ PROXY = ("proxy", "--listen", "127.0.0.1:0", "--connect", "127.0.0.1:1")
             " e.g. 10 or 0.5; see ktls-fast proxy --help",
         ),
         (
+            (*PROXY, "--rekey-seconds", "0.0"),
+            "ktls-fast proxy: argument --rekey-seconds: '0.0' is not more than 0 seconds;"
+            " see ktls-fast proxy --help",
+        ),
+        (
             (*PROXY, "--workers", "0"),
             "ktls-fast proxy: argument --workers: '0' is not a positive number;"
             " see ktls-fast proxy --help",

@@ -31,7 +31,7 @@ PUBLIC_NAMES = {
     *("TLS_SET_RECORD_TYPE", "TLS_TX", "TLS_TX_MAX_PAYLOAD_LEN", "TLS_TX_ZEROCOPY_RO"),
     *("Connection", "ServerConfig", "ServerIdentity", "ClientConfig", "connect", "accept"),
     *("TLSObject", "derive_tls12_keys", "from_ssl", "prepare"),
-    *("Relay", "RelayHandle", "ControlRecord"),
+    *("RekeyPolicy", "StormPolicy", "Relay", "RelayHandle", "ControlRecord"),
     *("aead_in_use", "cpu_features", "get_include", "__version__"),
     *ktls_fast.errors.__all__,
 }

@@ -49,12 +49,14 @@ __all__ = [
     "OpenedBatch",
     "Opener",
     "QueueStats",
+    "RekeyPolicy",
     "Relay",
     "RelayHandle",
     "SealedBatch",
     "Sealer",
     "ServerConfig",
     "ServerIdentity",
+    "StormPolicy",
     "TLSObject",
     "TlsInfo",
     "TrafficSecret",
@@ -959,6 +961,86 @@ class _Bell:
         """Make the descriptor unreadable."""
 
 @final
+class RekeyPolicy:
+    """When a TLS 1.3 connection renews its sending key by a KeyUpdate; immutable, can be compared.
+
+    A connection renews it at most 2**48 - 1 times (RFC 9846 §4.7.3). After that, requests of the
+    peer are not answered, and the connection ends at the limit of its last key. Each condition has
+    a counter in :func:`tls_stat`.
+    """
+
+    def __new__(
+        cls,
+        *,
+        bytes: int | None = None,
+        records: int | None = None,
+        interval: float = 0.15,
+        seconds: float | None = None,
+        peer: bool = False,
+    ) -> Self:
+        """Create a policy.
+
+        :param bytes: send a KeyUpdate after this many plaintext bytes under one key, but not before
+            ``interval`` has passed since the previous one.
+        :param records: send a KeyUpdate after this many records under one key, regardless of the
+            interval; the default is the soft limit of the suite (RFC 8446 §5.5).
+        :param interval: the minimum time in seconds between a KeyUpdate and one that is only due
+            because of ``bytes`` or ``seconds``. Peers may end a connection that changes its keys
+            too often: GnuTLS accepts eight KeyUpdates per second.
+        :param seconds: send a KeyUpdate before the next data if this time has passed since the
+            first data under the key. A connection without data sends none.
+        :param peer: let these KeyUpdates request one from the peer in return.
+        :raises ValueError: a number of seconds is negative or not a number.
+        :raises ConfigError: EINVAL if ``bytes``, ``records`` or ``seconds`` is 0.
+        """
+
+    @property
+    def bytes(self) -> int | None:
+        """The plaintext bytes under one key, or None for no limit."""
+
+    @property
+    def records(self) -> int | None:
+        """The records under one key, or None for the soft limit of the suite."""
+
+    @property
+    def interval(self) -> float:
+        """The minimum time in seconds between two KeyUpdates."""
+
+    @property
+    def seconds(self) -> float | None:
+        """The time in seconds from the first data under one key, or None for no limit."""
+
+    @property
+    def peer(self) -> bool:
+        """Whether the KeyUpdates request one from the peer."""
+
+@final
+class StormPolicy:
+    """How many KeyUpdates of the peer are accepted; immutable, can be compared.
+
+    A connection ends with the alert unexpected_message at one KeyUpdate too many. KeyUpdates with
+    data between them, and answers to our own requests, are not limited.
+    """
+
+    def __new__(cls, *, limit: int = 32, window: float = 1.0) -> Self:
+        """Create a policy.
+
+        :param limit: the number of consecutive KeyUpdates without application data between them.
+        :param window: as many again are accepted each time this number of seconds passes without
+            data. With 0 there is no limit.
+        :raises OverflowError: ``limit`` is not from 0 to 2**32 - 1.
+        :raises ValueError: ``window`` is negative or not a number.
+        """
+
+    @property
+    def limit(self) -> int:
+        """The number of KeyUpdates."""
+
+    @property
+    def window(self) -> float:
+        """The time in seconds after which as many again are accepted."""
+
+@final
 class ServerConfig:
     """The configuration of a server's handshakes; it can be shared by connections."""
 
@@ -979,6 +1061,8 @@ class ServerConfig:
         prefer_post_quantum: bool = False,
         tickets: int = 2,
         keylog: str | None = None,
+        rekey: RekeyPolicy | None = None,
+        storm: StormPolicy | None = None,
         rekey_bytes: int | None = None,
         rekey_records: int | None = None,
         rekey_peer: bool = False,
@@ -1019,19 +1103,15 @@ class ServerConfig:
             prefers another group and a round trip more is needed.
         :param tickets: the number of TLS 1.3 session tickets per handshake, 0 to 255.
         :param keylog: a file to which secrets are appended in the format of ``SSLKEYLOGFILE``.
-        :param rekey_bytes: send a KeyUpdate after this many plaintext bytes under one key, but not
-            before ``rekey_interval`` has passed since the previous one.
-        :param rekey_records: send a KeyUpdate after this many records under one key, regardless of
-            the interval; the default is the soft limit of the suite (RFC 8446 §5.5).
-        :param rekey_peer: let these KeyUpdates request one from the peer in return.
-        :param rekey_interval: the minimum time in seconds between a KeyUpdate and one that is only
-            due because of ``rekey_bytes``. Peers may end a connection that changes its keys too
-            often: GnuTLS accepts eight KeyUpdates per second.
-        :param key_update_limit: a number of KeyUpdates and a number of seconds. This many
-            consecutive KeyUpdates without application data between them are accepted from the peer,
-            and as many again each time these seconds pass without data. KeyUpdates with data
-            between them, and answers to our own requests, are not limited. With 0 seconds there is
-            no limit.
+        :param rekey: when to renew our keys; the default is ``RekeyPolicy()``.
+        :param storm: how many KeyUpdates of the peer to accept; the default is ``StormPolicy()``.
+        :param rekey_bytes: ``bytes`` of a :class:`RekeyPolicy`; like the next three parameters, it
+            cannot be combined with ``rekey``.
+        :param rekey_records: ``records`` of a :class:`RekeyPolicy`.
+        :param rekey_peer: ``peer`` of a :class:`RekeyPolicy`.
+        :param rekey_interval: ``interval`` of a :class:`RekeyPolicy`.
+        :param key_update_limit: ``limit`` and ``window`` of a :class:`StormPolicy`; it cannot be
+            combined with ``storm``.
         :raises ValueError: a number of seconds is negative or not a number.
         :raises ConfigError: EINVAL with the argument that cannot be parsed, or that contradicts
             another one or the protocol. It is also a ``ValueError``.
@@ -1086,6 +1166,8 @@ class ClientConfig:
         prefer_post_quantum: bool = False,
         resumption: bool = True,
         keylog: str | None = None,
+        rekey: RekeyPolicy | None = None,
+        storm: StormPolicy | None = None,
         rekey_bytes: int | None = None,
         rekey_records: int | None = None,
         rekey_peer: bool = False,
@@ -1155,6 +1237,8 @@ class Connection:
         tx_rec_seq: int = 0,
         rx_rec_seq: int = 0,
         received: _Buffer | None = None,
+        rekey: RekeyPolicy | None = None,
+        storm: StormPolicy | None = None,
         rekey_bytes: int | None = None,
         rekey_records: int | None = None,
         rekey_peer: bool = False,
@@ -1173,7 +1257,7 @@ class Connection:
             its own ``rec_seq``.
         :param rx_rec_seq: the number of records that were already received under the secret ``rx``.
         :param received: bytes that were already read from ``sock`` after these records.
-        :param rekey_bytes: see :class:`ServerConfig`, also for the remaining parameters.
+        :param rekey: see :class:`ServerConfig`, also for the remaining parameters.
         :raises KtlsError: EINVAL if the keys are of different kinds or suites, if a ``CryptoInfo``
             is for TLS 1.3, or if both directions have the same key or one of them is up to three
             key updates older than the other. ``sock`` is then not taken.
@@ -1478,6 +1562,8 @@ class TLSObject:
         tx_rec_seq: int = 0,
         rx_rec_seq: int = 0,
         received: _Buffer | None = None,
+        rekey: RekeyPolicy | None = None,
+        storm: StormPolicy | None = None,
         rekey_bytes: int | None = None,
         rekey_records: int | None = None,
         rekey_peer: bool = False,

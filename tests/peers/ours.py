@@ -7,7 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
-from ktls_fast import ClientConfig, Connection, ServerConfig, ServerIdentity, TrafficSecret
+from ktls_fast import (
+    ClientConfig,
+    Connection,
+    RekeyPolicy,
+    ServerConfig,
+    ServerIdentity,
+    StormPolicy,
+    TrafficSecret,
+)
 from tests.peers.pki import CertificateAndKey, pki
 from tests.peers.raw import RawPeer, RecordDirection, secret_for
 from tests.peers.support import DEADLINE, answer, dial, listener, port_of, socket_pair, start
@@ -25,6 +33,8 @@ LOCAL_SEED, PEER_SEED = 1, 101
 class RekeyLimits(TypedDict, total=False):
     """The options for when keys are renewed, and how often the peer may renew its key."""
 
+    rekey: RekeyPolicy
+    storm: StormPolicy
     rekey_bytes: int
     rekey_records: int
     rekey_peer: bool

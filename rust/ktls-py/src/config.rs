@@ -1,16 +1,15 @@
 //! `ServerConfig` and `ClientConfig`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use ktls_core::quoted;
-use ktls_core::session::{KeyUpdateLimit, KeyUpdatePolicy};
+use ktls_core::session::KeyUpdatePolicy;
 use ktls_net::handshake::{
     ClientConfig, ClientOptions, GroupOptions, IdentityOptions, MinVersion, ServerConfig,
     ServerOptions, TrustedRoots,
 };
 use ktls_py_macros::from_stub;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use pyo3::{PyTraverseError, PyVisit};
@@ -20,6 +19,7 @@ use crate::buffer::InputBuffer;
 use crate::errors::{connection_error, misconfigured};
 use crate::identity::{IdentitySequence, check_room_for_pem, load};
 use crate::memory::check_room;
+use crate::policy::{PolicyArguments, PyRekeyPolicy, PyStormPolicy};
 
 #[from_stub]
 #[pyclass(frozen, weakref, name = "ServerConfig", module = "ktls_fast")]
@@ -51,6 +51,8 @@ impl PyServerConfig {
         prefer_post_quantum: bool,
         tickets: usize,
         keylog: Option<PathBuf>,
+        rekey: Option<Bound<'_, PyRekeyPolicy>>,
+        storm: Option<Bound<'_, PyStormPolicy>>,
         rekey_bytes: Option<u64>,
         rekey_records: Option<u64>,
         rekey_peer: bool,
@@ -76,13 +78,16 @@ impl PyServerConfig {
             tickets,
             keylog,
         };
-        let policy = RekeyOptions {
+        let policy = PolicyArguments {
+            rekey: rekey.as_ref(),
+            storm: storm.as_ref(),
             rekey_bytes,
             rekey_records,
             rekey_peer,
             rekey_interval,
+            key_update_limit,
         }
-        .policy(key_update_limit)?;
+        .policy()?;
         let config = py.detach(|| ServerConfig::new(&options));
         Ok(Self {
             config: config.map_err(|error| connection_error(error.into()))?,
@@ -136,6 +141,8 @@ impl PyClientConfig {
         prefer_post_quantum: bool,
         resumption: bool,
         keylog: Option<PathBuf>,
+        rekey: Option<Bound<'_, PyRekeyPolicy>>,
+        storm: Option<Bound<'_, PyStormPolicy>>,
         rekey_bytes: Option<u64>,
         rekey_records: Option<u64>,
         rekey_peer: bool,
@@ -169,60 +176,22 @@ impl PyClientConfig {
             resumption,
             keylog,
         };
-        let policy = RekeyOptions {
+        let policy = PolicyArguments {
+            rekey: rekey.as_ref(),
+            storm: storm.as_ref(),
             rekey_bytes,
             rekey_records,
             rekey_peer,
             rekey_interval,
+            key_update_limit,
         }
-        .policy(key_update_limit)?;
+        .policy()?;
         let config = py.detach(|| ClientConfig::new(&options));
         Ok(Self {
             config: config.map_err(|error| connection_error(error.into()))?,
             policy,
         })
     }
-}
-
-/// The arguments about key updates, which all constructors of connections share.
-pub(crate) struct RekeyOptions {
-    pub(crate) rekey_bytes: Option<u64>,
-    pub(crate) rekey_records: Option<u64>,
-    pub(crate) rekey_peer: bool,
-    pub(crate) rekey_interval: f64,
-}
-
-impl RekeyOptions {
-    pub(crate) fn policy(self, (count, seconds): (u32, f64)) -> PyResult<KeyUpdatePolicy> {
-        let Self {
-            rekey_bytes,
-            rekey_records,
-            rekey_peer,
-            rekey_interval,
-        } = self;
-        if rekey_bytes == Some(0) || rekey_records == Some(0) {
-            return Err(misconfigured(
-                "a rekey after 0 bytes or records would never end",
-            ));
-        }
-        let window = duration("key_update_limit", seconds)?;
-        let key_updates = KeyUpdateLimit { count, window };
-        Ok(KeyUpdatePolicy {
-            rekey_bytes,
-            rekey_records,
-            rekey_age: None,
-            rekey_interval: duration("rekey_interval", rekey_interval)?,
-            rekey_peer,
-            key_updates,
-        })
-    }
-}
-
-fn duration(option: &str, seconds: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds).map_err(|_| {
-        let text = format!("{option}: {seconds:?} is not a number of seconds");
-        PyValueError::new_err(text)
-    })
 }
 
 fn callable(resolver: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {

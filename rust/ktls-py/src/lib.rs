@@ -33,6 +33,7 @@ mod named_tuple;
 mod offload_queue;
 mod opener;
 mod peer_certificates;
+mod policy;
 mod python_socket;
 mod relay;
 mod relay_arguments;
@@ -67,6 +68,7 @@ use crate::ktls_socket::PyKtlsSocket;
 use crate::ktls_socket::backend_keyword::answer_backend_keyword;
 use crate::offload_queue::PyOffloadQueue;
 use crate::opener::{OpenedBatch, PyOpener};
+use crate::policy::{PyRekeyPolicy, PyStormPolicy};
 use crate::relay::{PyRelay, PyRelayHandle};
 use crate::scan::PyKeyUpdateScanner;
 use crate::sealer::{PySealer, SealedBatch};
@@ -107,12 +109,14 @@ fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyNamespace>()?;
     module.add_class::<PyOffloadQueue>()?;
     module.add_class::<PyOpener>()?;
+    module.add_class::<PyRekeyPolicy>()?;
     module.add_class::<PyRelay>()?;
     module.add_class::<PyRelayHandle>()?;
     module.add_class::<PySealer>()?;
     module.add_class::<PyServerConfig>()?;
     module.add_class::<PyServerIdentity>()?;
     module.add_class::<PyTlsObject>()?;
+    module.add_class::<PyStormPolicy>()?;
     module.add_class::<PyTrafficSecret>()?;
     module.add_class::<SealedBatch>()
 }

@@ -15,12 +15,13 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use crate::arguments::{bytes_asked, count_and_seconds, host_name, limited};
 use crate::buffer::{InputBuffer, OutputBuffer, copy_bytes, new_bytes};
-use crate::config::{PyClientConfig, PyServerConfig, RekeyOptions};
+use crate::config::{PyClientConfig, PyServerConfig};
 use crate::crypto_info::no_pickle;
 use crate::errors::{connection_error, refused};
 use crate::exporter::export;
 use crate::memory::{check_room, try_push};
 use crate::peer_certificates::certificates;
+use crate::policy::{PolicyArguments, PyRekeyPolicy, PyStormPolicy};
 use crate::resolver::{Resolving, start_server};
 use crate::takeover_keys::{TakeoverKey, takeover_keys};
 
@@ -62,19 +63,24 @@ impl PyTlsObject {
         tx_rec_seq: u64,
         rx_rec_seq: u64,
         received: Option<InputBuffer<'_>>,
+        rekey: Option<Bound<'_, PyRekeyPolicy>>,
+        storm: Option<Bound<'_, PyStormPolicy>>,
         rekey_bytes: Option<u64>,
         rekey_records: Option<u64>,
         rekey_peer: bool,
         rekey_interval: f64,
         #[pyo3(from_py_with = count_and_seconds)] key_update_limit: (u32, f64),
     ) -> PyResult<Self> {
-        let policy = RekeyOptions {
+        let policy = PolicyArguments {
+            rekey: rekey.as_ref(),
+            storm: storm.as_ref(),
             rekey_bytes,
             rekey_records,
             rekey_peer,
             rekey_interval,
+            key_update_limit,
         }
-        .policy(key_update_limit)?;
+        .policy()?;
         let keys = takeover_keys((tx, tx_rec_seq), (rx, rx_rec_seq))?;
         let received = received.as_ref().map_or(&[][..], InputBuffer::as_slice);
         check_room(received.len().saturating_mul(TIMES_RECEIVED))?;

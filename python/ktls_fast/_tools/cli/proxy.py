@@ -10,6 +10,7 @@ from .values import (
     at_least_one,
     file_path,
     not_empty,
+    positive_seconds,
     protocols,
     seconds,
     size,
@@ -121,6 +122,13 @@ def _add_tls(parser: "CommandParser") -> None:
         metavar="BYTES",
         help="send a KeyUpdate after this many bytes, e.g. 1MiB (default: the limit of the cipher"
         " suite)",
+    )
+    group.add_argument(
+        "--rekey-seconds",
+        type=positive_seconds,
+        metavar="SECONDS",
+        help="send a KeyUpdate this long after the first data under a key, before the next data"
+        " (default: never)",
     )
     group.add_argument(
         "--rekey-peer",
@@ -239,6 +247,7 @@ def _options(parsed: argparse.Namespace, parser: "CommandParser") -> ProxyOption
         server_name=parsed.server_name,
         alpn=parsed.alpn,
         rekey_every=parsed.rekey_every,
+        rekey_seconds=parsed.rekey_seconds,
         rekey_peer=parsed.rekey_peer,
         rekey_interval=parsed.rekey_interval,
         key_update_limit=parsed.key_update_limit,

@@ -66,6 +66,15 @@ def seconds(text: str) -> float:
     return float(text)
 
 
+def positive_seconds(text: str) -> float:
+    """Parse a number of seconds that is more than 0."""
+    value = seconds(text)
+    if not value:
+        msg = f"{quoted(text)} is not more than 0 seconds"
+        raise argparse.ArgumentTypeError(msg)
+    return value
+
+
 def at_least_one(text: str) -> int:
     """Parse a number from 1 to 1,000,000,000."""
     if not re.fullmatch(r"0*[1-9]\d*", text, re.ASCII):

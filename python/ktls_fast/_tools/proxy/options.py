@@ -38,6 +38,8 @@ class ProxyOptions:
     server_name: str | None = None
     alpn: tuple[str, ...] = ()
     rekey_every: int | None = None
+    rekey_seconds: float | None = None
+    """Send a KeyUpdate before the next data this many seconds after the first data under a key."""
     rekey_peer: bool = False
     """Request a KeyUpdate of the peer by each KeyUpdate of ``rekey_every``."""
     rekey_interval: float = 0.15

@@ -4,7 +4,15 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
-from ktls_fast import ClientConfig, ConfigError, Connection, KtlsError, ServerConfig
+from ktls_fast import (
+    ClientConfig,
+    ConfigError,
+    Connection,
+    KtlsError,
+    RekeyPolicy,
+    ServerConfig,
+    StormPolicy,
+)
 from ktls_fast._tools import certs
 from ktls_fast._tools.failure import CommandError, missing_package, reason
 from ktls_fast._tools.files import check_key_log
@@ -62,10 +70,8 @@ def server_config(options: ProxyOptions, identity: TlsIdentity) -> ServerConfig:
             password=identity.password,
             alpn=options.alpn,
             keylog=_keylog(options),
-            rekey_bytes=options.rekey_every,
-            rekey_peer=options.rekey_peer,
-            rekey_interval=options.rekey_interval,
-            key_update_limit=options.key_update_limit,
+            rekey=_rekey_policy(options),
+            storm=_storm_policy(options),
         )
     except KtlsError as error:
         msg = (
@@ -73,6 +79,20 @@ def server_config(options: ProxyOptions, identity: TlsIdentity) -> ServerConfig:
             f" {_advice(options, reason(error))}"
         )
         raise CommandError(msg) from error
+
+
+def _rekey_policy(options: ProxyOptions) -> RekeyPolicy:
+    return RekeyPolicy(
+        bytes=options.rekey_every,
+        seconds=options.rekey_seconds,
+        peer=options.rekey_peer,
+        interval=options.rekey_interval,
+    )
+
+
+def _storm_policy(options: ProxyOptions) -> StormPolicy:
+    limit, window = options.key_update_limit
+    return StormPolicy(limit=limit, window=window)
 
 
 def _advice(options: ProxyOptions, why: str) -> str:
@@ -92,10 +112,8 @@ def client_config(options: ProxyOptions) -> ClientConfig:
             roots,
             alpn=options.alpn,
             keylog=_keylog(options),
-            rekey_bytes=options.rekey_every,
-            rekey_peer=options.rekey_peer,
-            rekey_interval=options.rekey_interval,
-            key_update_limit=options.key_update_limit,
+            rekey=_rekey_policy(options),
+            storm=_storm_policy(options),
         )
     except KtlsError as error:
         raise CommandError(_client_config_message(options, reason(error))) from error
