@@ -31,6 +31,11 @@ pub trait KeySource: Send {
     fn past_updates(&self) -> u64 {
         0
     }
+
+    /// Returns the secret of the newest key of `direction`; `None` if the source keeps no secrets.
+    fn secret(&self, _direction: Direction) -> Option<TrafficSecret> {
+        None
+    }
 }
 
 /// The source of keys of a TLS 1.2 session, whose keys never change.
@@ -113,5 +118,12 @@ impl KeySource for SecretChain {
 
     fn past_updates(&self) -> u64 {
         self.tx.generation()
+    }
+
+    fn secret(&self, direction: Direction) -> Option<TrafficSecret> {
+        Some(match direction {
+            Direction::Tx => self.tx.clone(),
+            Direction::Rx => self.rx.clone(),
+        })
     }
 }

@@ -1,9 +1,9 @@
 //! Conversion of rustls's keys to the kernel's structs.
 
-use ktls_core::session::KeySource;
+use ktls_core::session::{KeySource, SecretChain};
 use ktls_core::suite::Cipher;
-use ktls_core::wire::{NEW_SESSION_TICKET, TLS12, TLS13};
-use ktls_core::{CryptoInfo, Direction, Error};
+use ktls_core::wire::{NEW_SESSION_TICKET, TLS12};
+use ktls_core::{CryptoInfo, Direction, Error, TrafficSecret};
 use rustls::client::ClientConnectionData;
 use rustls::kernel::KernelConnection;
 use rustls::server::ServerConnectionData;
@@ -13,23 +13,30 @@ use super::message_limits::MAX_TICKET;
 
 /// The source of the next keys of a connection that rustls began and, at a client, its session
 /// store.
-pub(super) struct RustlsKeys<Data>(pub(super) KernelConnection<Data>);
+pub(super) struct RustlsKeys<Data> {
+    tls: KernelConnection<Data>,
+    /// The secrets, in TLS 1.3. rustls has them as well, but does not return them.
+    chain: Option<SecretChain>,
+}
 
 impl<Data> RustlsKeys<Data> {
+    pub(super) const fn new(tls: KernelConnection<Data>, chain: Option<SecretChain>) -> Self {
+        Self { tls, chain }
+    }
+
     fn next_key(&mut self, direction: Direction) -> Result<CryptoInfo, Error> {
-        if !self.is_tls13() {
-            return Err(Error::NoRekeyIn12);
-        }
-        let next = match direction {
-            Direction::Tx => self.0.update_tx_secret(),
-            Direction::Rx => self.0.update_rx_secret(),
-        };
-        let (rec_seq, secrets) = next.map_err(|_| CIPHER_MISSING)?;
-        crypto_info(TLS13, rec_seq, &secrets)
+        self.chain
+            .as_mut()
+            .ok_or(Error::NoRekeyIn12)?
+            .next(direction)
+    }
+
+    fn secret_of(&self, direction: Direction) -> Option<TrafficSecret> {
+        self.chain.as_ref()?.secret(direction)
     }
 
     fn is_tls13(&self) -> bool {
-        self.0.protocol_version() == ProtocolVersion::TLSv1_3
+        self.tls.protocol_version() == ProtocolVersion::TLSv1_3
     }
 }
 
@@ -44,6 +51,10 @@ impl KeySource for RustlsKeys<ServerConnectionData> {
 
     fn ticket(&mut self, _body: &[u8]) -> Result<(), Error> {
         Err(UNEXPECTED_TICKET)
+    }
+
+    fn secret(&self, direction: Direction) -> Option<TrafficSecret> {
+        self.secret_of(direction)
     }
 }
 
@@ -63,9 +74,13 @@ impl KeySource for RustlsKeys<ClientConnectionData> {
         if body.len() > MAX_TICKET {
             return Ok(()); // The next ClientHello could not hold it.
         }
-        self.0
+        self.tls
             .handle_new_session_ticket(body)
             .map_err(|_| Error::BadTicket)
+    }
+
+    fn secret(&self, direction: Direction) -> Option<TrafficSecret> {
+        self.secret_of(direction)
     }
 }
 
@@ -121,6 +136,7 @@ const UNEXPECTED_TICKET: Error = Error::UnexpectedMessage {
 mod tests {
     use std::collections::HashSet;
 
+    use ktls_core::wire::TLS13;
     use rustls::crypto::cipher::{AeadKey, Iv};
 
     use super::*;

@@ -24,11 +24,20 @@ struct RecordSecrets {
     own: Option<Zeroizing<Vec<u8>>>,
 }
 
+/// The secrets of application data, in both directions.
+#[derive(Default)]
+struct DataSecrets {
+    client: Option<Zeroizing<Vec<u8>>>,
+    server: Option<Zeroizing<Vec<u8>>>,
+}
+
 /// A key log that keeps the secrets that one handshake needs, and passes all of them on to another
 /// key log.
 pub(super) struct HandshakeSecrets {
     secrets: Mutex<RecordSecrets>,
     exporter: Mutex<Option<LoggedSecret>>,
+    /// For the connection, which has to derive its next keys and may be handed over with its secrets.
+    data: Mutex<DataSecrets>,
     /// The labels of [`RecordSecrets::peer`] and of [`RecordSecrets::own`].
     labels: [&'static str; 2],
     log: Arc<dyn KeyLog>,
@@ -53,6 +62,7 @@ impl HandshakeSecrets {
         Arc::new(Self {
             secrets: Mutex::default(),
             exporter: Mutex::default(),
+            data: Mutex::default(),
             labels,
             log,
         })
@@ -95,7 +105,14 @@ impl HandshakeSecrets {
         lock(&self.exporter).take()
     }
 
-    /// Wipes the secrets, except that of the exporter.
+    /// Takes the secrets of application data of a TLS 1.3 connection: the client's and the server's.
+    pub(super) fn take_data_secrets(&self, suite: u16) -> Option<(TrafficSecret, TrafficSecret)> {
+        let DataSecrets { client, server } = std::mem::take(&mut *lock(&self.data));
+        let secret = |bytes: Option<Zeroizing<Vec<u8>>>| TrafficSecret::new(suite, &bytes?, 0).ok();
+        Some((secret(client)?, secret(server)?))
+    }
+
+    /// Wipes the secrets of the handshake. Those of application data and of the exporter stay.
     pub(super) fn wipe(&self) {
         *lock(&self.secrets) = RecordSecrets::default();
     }
@@ -116,13 +133,22 @@ impl KeyLog for HandshakeSecrets {
                 secret: Zeroizing::new(secret.to_vec()),
             });
         }
+        match label {
+            CLIENT_APPLICATION => lock(&self.data).client = Some(Zeroizing::new(secret.to_vec())),
+            SERVER_APPLICATION => lock(&self.data).server = Some(Zeroizing::new(secret.to_vec())),
+            _ => {}
+        }
         if self.log.will_log(label) {
             self.log.log(label, client_random, secret);
         }
     }
 
     fn will_log(&self, label: &str) -> bool {
-        self.labels.contains(&label) || EXPORTER.contains(&label) || self.log.will_log(label)
+        let is_kept = matches!(label, CLIENT_APPLICATION | SERVER_APPLICATION);
+        is_kept
+            || EXPORTER.contains(&label)
+            || self.labels.contains(&label)
+            || self.log.will_log(label)
     }
 }
 
@@ -136,4 +162,5 @@ impl fmt::Debug for HandshakeSecrets {
 const EXPORTER: [&str; 2] = ["EXPORTER_SECRET", "CLIENT_RANDOM"];
 const CLIENT_HANDSHAKE: &str = "CLIENT_HANDSHAKE_TRAFFIC_SECRET";
 const SERVER_HANDSHAKE: &str = "SERVER_HANDSHAKE_TRAFFIC_SECRET";
+const CLIENT_APPLICATION: &str = "CLIENT_TRAFFIC_SECRET_0";
 const SERVER_APPLICATION: &str = "SERVER_TRAFFIC_SECRET_0";

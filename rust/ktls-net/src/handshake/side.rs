@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
+use ktls_aead::PROVIDER;
 use ktls_core::quoted;
-use ktls_core::session::KeySource;
+use ktls_core::session::{KeySource, SecretChain};
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use rustls::server::{ClientHello, ResolvesServerCert, UnbufferedServerConnection};
@@ -152,16 +153,39 @@ impl HandshakeSide {
     /// Returns the current traffic secrets and the source of the next keys.
     pub(super) fn into_keys(self) -> Result<(ExtractedSecrets, Box<dyn KeySource>), Rustls> {
         match self {
-            Self::Client { conn, .. } => {
+            Self::Client { conn, secrets, .. } => {
+                let chain = secret_chain(&conn, &secrets, HandshakeEnd::Client);
                 let (secrets, keys) = conn.dangerous_into_kernel_connection()?;
-                Ok((secrets, Box::new(RustlsKeys(keys))))
+                Ok((secrets, Box::new(RustlsKeys::new(keys, chain))))
             }
-            Self::Server { conn, .. } => {
+            Self::Server { conn, secrets, .. } => {
+                let chain = secret_chain(&conn, &secrets, HandshakeEnd::Server);
                 let (secrets, keys) = conn.dangerous_into_kernel_connection()?;
-                Ok((secrets, Box::new(RustlsKeys(keys))))
+                Ok((secrets, Box::new(RustlsKeys::new(keys, chain))))
             }
         }
     }
+}
+
+/// One of the two ends of a handshake.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum HandshakeEnd {
+    Client,
+    Server,
+}
+
+/// Returns the secrets of a TLS 1.3 connection. `None` in TLS 1.2, whose keys never change.
+fn secret_chain(
+    common: &CommonState,
+    secrets: &HandshakeSecrets,
+    end: HandshakeEnd,
+) -> Option<SecretChain> {
+    let suite = common.negotiated_cipher_suite()?.suite();
+    let (client, server) = secrets.take_data_secrets(suite.into())?;
+    Some(match end {
+        HandshakeEnd::Client => SecretChain::new(client, server, false, &PROVIDER),
+        HandshakeEnd::Server => SecretChain::new(server, client, true, &PROVIDER),
+    })
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

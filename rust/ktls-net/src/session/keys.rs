@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use ktls_core::session::KeySource;
-use ktls_core::{CryptoInfo, Direction, Error};
+use ktls_core::{CryptoInfo, Direction, Error, TrafficSecret};
 
 use crate::mutex::lock;
 
@@ -39,5 +39,9 @@ impl KeySource for SharedKeys {
 
     fn past_updates(&self) -> u64 {
         lock(&self.0).past_updates()
+    }
+
+    fn secret(&self, direction: Direction) -> Option<TrafficSecret> {
+        lock(&self.0).secret(direction)
     }
 }
