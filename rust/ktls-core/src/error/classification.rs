@@ -52,6 +52,7 @@ impl Error {
             | Self::NoRoom { .. }
             | Self::PieceOutside { .. }
             | Self::SendClosed
+            | Self::MessageIncomplete
             | Self::Dead
             | Self::StaleSlot { .. }
             | Self::UnknownUlp
@@ -128,7 +129,9 @@ impl Error {
             | Self::BadAlertLength { .. } => Errno::Proto,
             Self::AlertReceived(_) => Errno::ConnAborted,
             Self::Truncated => Errno::ConnReset,
-            Self::NoKey | Self::NoRekeyIn12 | Self::OpenRecord { .. } => Errno::Busy,
+            Self::NoKey | Self::NoRekeyIn12 | Self::OpenRecord { .. } | Self::MessageIncomplete => {
+                Errno::Busy
+            }
             Self::UlpAttached => Errno::Exist,
             Self::NotEstablished => Errno::NotConn,
             Self::NotTcp | Self::NoUlp | Self::UnknownOption { .. } => Errno::NoProtoOpt,
@@ -192,6 +195,7 @@ impl Error {
             | Self::NoRoom { .. }
             | Self::PieceOutside { .. }
             | Self::SendClosed
+            | Self::MessageIncomplete
             | Self::Dead
             | Self::StaleSlot { .. }
             | Self::SlotsFull { .. }

@@ -141,6 +141,9 @@ impl fmt::Display for Error {
                 "piece {index}, {length} bytes at {offset}, lies outside the buffer of {len} bytes"
             ),
             Self::SendClosed => f.write_str("close_notify has been sent: nothing more can be sent"),
+            Self::MessageIncomplete => f.write_str(
+                "a handshake message of the peer is not complete: read until the rest has arrived",
+            ),
             Self::Dead => f.write_str("the connection has failed before"),
             Self::StaleSlot { index } => write!(f, "key slot {index} was deleted or replaced"),
             Self::SeqExhausted => f.write_str("the record sequence numbers are used up"),

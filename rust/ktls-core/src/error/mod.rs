@@ -112,6 +112,8 @@ pub enum Error {
     },
     /// A send after close_notify.
     SendClosed,
+    /// A part of a handshake message of the peer was received, so its stream cannot be handed over.
+    MessageIncomplete,
     /// The connection has failed before. The first call that failed returned the reason.
     Dead,
     /// The key of this slot was deleted or replaced.

@@ -251,6 +251,12 @@ impl Opener {
         &self.framing
     }
 
+    /// Returns the key in use, with the number of the next record.
+    #[must_use]
+    pub fn live_info(&self) -> CryptoInfo {
+        self.key.live_info(self.seq.next())
+    }
+
     /// Returns the protocol version: 0x0303 or 0x0304.
     #[must_use]
     pub const fn version(&self) -> u16 {

@@ -10,12 +10,14 @@ mod handshake;
 mod key_update_schedule;
 mod key_update_storm;
 mod keys;
+mod ktls_keys;
 mod receive;
 mod send;
 
 pub use key_update_storm::KeyUpdateLimit;
 pub use keys::{FixedKeys, KeySource, SecretChain};
-pub use receive::{SessionEvent, SessionRead, SessionReceiver};
+pub use ktls_keys::{KtlsKeys, KtlsSendLimits};
+pub use receive::{SessionEvent, SessionRead, SessionReceiver, SettleOutcome, UnreadBytes};
 pub use send::{LastWord, SendEnding, SessionSender};
 
 use std::sync::Arc;

@@ -35,6 +35,7 @@
 //! ticket. The plaintext of a refused record is overwritten, and so are content types and padding.
 //! `rest` wipes the bytes that are taken out of it.
 
+mod hand_over;
 mod key_updates_and_alerts;
 mod open;
 mod pending;
@@ -53,6 +54,9 @@ use crate::session::{KeySource, SessionSettings};
 use crate::stats::Counter;
 use crate::wiped_memory::wipe;
 use crate::wire::MAX_PLAINTEXT;
+
+pub use hand_over::{SettleOutcome, UnreadBytes};
+pub(super) use key_updates_and_alerts::AlertEffect;
 
 /// Opens the records of a session's peer, and acts on all that are not application data.
 pub struct SessionReceiver {

@@ -9,6 +9,7 @@
 //! before any more data (RFC 8446 §4.6.3), and one answer serves all requests before it.
 
 mod ending;
+mod hand_over;
 
 use std::time::Duration;
 

@@ -60,17 +60,39 @@ impl SessionReceiver {
     }
 
     fn take_alert(&mut self, message: &[u8]) -> Result<(), Error> {
+        if AlertEffect::of(message, self.opener.version())? == AlertEffect::Closes {
+            self.state = ReceiverState::Closed;
+        }
+        Ok(())
+    }
+}
+
+/// What an alert means for a session that does not fail because of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::session) enum AlertEffect {
+    /// It is close_notify: the peer sends nothing more.
+    Closes,
+    /// It is a warning that asks for nothing.
+    Nothing,
+}
+
+impl AlertEffect {
+    /// Returns the effect of an alert in a session of this version.
+    ///
+    /// # Errors
+    /// - [`Error::BadAlertLength`] if `message` is not an alert.
+    /// - [`Error::AlertReceived`] if the alert ends the connection.
+    pub(in crate::session) fn of(message: &[u8], version: u16) -> Result<Self, Error> {
         let &[level, code] = message else {
             return Err(Error::BadAlertLength { len: message.len() });
         };
-        let warning_in_12 = self.opener.version() != TLS13 && level == ALERT_WARNING;
+        let warning_in_12 = version != TLS13 && level == ALERT_WARNING;
         match Alert::from_code(code) {
-            Some(Alert::CloseNotify) => self.state = ReceiverState::Closed,
-            // Announces a close_notify, and requires no action (RFC 8446 §6.1).
-            Some(Alert::UserCanceled) => {}
-            _ if warning_in_12 => {}
-            _ => return Err(Error::AlertReceived(code)),
+            Some(Alert::CloseNotify) => Ok(Self::Closes),
+            // Announces a close_notify, and asks for nothing (RFC 8446 §6.1).
+            Some(Alert::UserCanceled) => Ok(Self::Nothing),
+            _ if warning_in_12 => Ok(Self::Nothing),
+            _ => Err(Error::AlertReceived(code)),
         }
-        Ok(())
     }
 }

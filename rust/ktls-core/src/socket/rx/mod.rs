@@ -47,6 +47,7 @@ mod device_decrypted;
 mod group;
 mod open;
 mod parser;
+mod preload;
 mod splice;
 
 use std::collections::VecDeque;
