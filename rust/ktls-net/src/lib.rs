@@ -25,7 +25,9 @@ use ktls_core::stats::Stats;
 
 pub use background_sender::finish_before_exit;
 pub use bell::ReadinessBell;
-pub use connection::{Connection, StartingConnection};
+pub use connection::{
+    Connection, EngineHandOver, HandedOverConnection, ReadyToHandOver, StartingConnection,
+};
 pub use descriptor::OpenFd;
 pub use error::{NetError, UnfitForRelay};
 pub use fd_socket::{FdSocket, FileSource, SocketReadiness};
@@ -34,7 +36,9 @@ pub use relay::{
     KtlsSide, OnClose, PairEnd, PairOptions, PoolTally, Relay, RelayPair, RelayPool, RelaySide,
     TruncationPolicy,
 };
-pub use session::{ConnectionCounts, DirectionCounts, HandshakeFacts, TakeoverKeys};
+pub use session::{
+    ConnectionCounts, DirectionCounts, HandshakeFacts, KtlsKeyState, NextUser, TakeoverKeys,
+};
 pub use spread_over_threads::spread;
 pub use tls_object::{ObjectRead, TlsObject};
 pub use wait::{ProgressDeadline, Wait};

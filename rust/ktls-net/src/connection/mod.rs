@@ -6,6 +6,7 @@
 
 mod close;
 mod closing_bell;
+mod hand_over;
 mod handshake;
 mod poll;
 mod read;
@@ -27,6 +28,7 @@ use crate::session::{ConnectionCounts, DuplexSession, HandshakeFacts, TakeoverKe
 use crate::wait::ProgressDeadline;
 use crate::{NetError, Wait};
 
+pub use hand_over::{EngineHandOver, HandedOverConnection, ReadyToHandOver};
 pub use handshake::StartingConnection;
 
 /// A TLS connection over a stream socket.

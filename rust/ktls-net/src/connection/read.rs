@@ -121,7 +121,7 @@ impl Connection {
     }
 
     /// Passes an event of the receiving half to the sending half, and sends the answer.
-    fn pass_on(&self, fd: &OwnedFd, event: SessionEvent) -> Result<(), NetError> {
+    pub(super) fn pass_on(&self, fd: &OwnedFd, event: SessionEvent) -> Result<(), NetError> {
         self.session
             .act_on(event)
             .map_err(|error| self.fail(fd, error))?;

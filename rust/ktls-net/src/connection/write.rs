@@ -100,7 +100,11 @@ impl Connection {
         flushed
     }
 
-    fn flush_within(&self, fd: &OwnedFd, limit: &mut ProgressDeadline) -> Result<(), NetError> {
+    pub(super) fn flush_within(
+        &self,
+        fd: &OwnedFd,
+        limit: &mut ProgressDeadline,
+    ) -> Result<(), NetError> {
         loop {
             {
                 let mut tx = self.session.sender();

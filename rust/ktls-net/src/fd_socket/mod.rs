@@ -5,6 +5,7 @@
 //! its call waits for the peer; the lock of a direction is not. So a blocked reader blocks neither
 //! a writer nor `TLS_RX`.
 
+mod adopt;
 mod for_relay;
 mod plain;
 mod poll;
@@ -43,6 +44,7 @@ use recv::FdSocketRx;
 use setup::SocketSetup;
 use tx_queue::DeviceClose;
 
+pub(crate) use adopt::AdoptedKeys;
 pub use poll::SocketReadiness;
 pub use send_file::FileSource;
 pub(crate) use tx_side::FdSocketTx;

@@ -23,7 +23,7 @@ use crate::wait::PEER_DONE;
 /// The state that belongs to no direction.
 #[derive(Debug, Default)]
 pub(super) struct SocketSetup {
-    attached: bool,
+    pub(super) attached: bool,
     zerocopy: bool,
 }
 
@@ -195,7 +195,7 @@ impl FdSocket {
     }
 
     /// Counts a key that was installed, unless the direction has a device, which counts its own.
-    fn count_done(&self, direction: Direction, again: bool) {
+    pub(super) fn count_done(&self, direction: Direction, again: bool) {
         if self.carrier(direction).is_some() {
             return;
         }

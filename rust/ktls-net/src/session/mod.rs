@@ -6,7 +6,9 @@
 //! the keys.
 
 mod facts;
+mod hand_over;
 mod keys;
+mod ktls_keys;
 mod takeover;
 
 use std::ops::{Deref, DerefMut};
@@ -27,6 +29,9 @@ use crate::mutex::lock;
 use keys::{SharedKeys, StartingKeys};
 
 pub use facts::{ConnectionCounts, DirectionCounts, HandshakeFacts};
+pub(crate) use hand_over::HandOverKeys;
+pub use hand_over::NextUser;
+pub use ktls_keys::KtlsKeyState;
 pub use takeover::TakeoverKeys;
 
 /// Both halves of a TLS session after its handshake, without a socket.
@@ -36,6 +41,7 @@ pub(crate) struct DuplexSession {
     /// long.
     has_unsent: AtomicBool,
     rx: Mutex<SessionReceiver>,
+    keys: SharedKeys,
     /// The reason why the session cannot continue.
     failed: OnceLock<Error>,
     start: Instant,
@@ -110,11 +116,12 @@ impl DuplexSession {
     ) -> Result<Self, Error> {
         let keys = SharedKeys::new(source);
         let tx = SessionSender::new(tx, Box::new(keys.clone()), setting)?;
-        let rx = SessionReceiver::new(rx, Box::new(keys), setting, received)?;
+        let rx = SessionReceiver::new(rx, Box::new(keys.clone()), setting, received)?;
         Ok(Self {
             tx: Mutex::new(tx),
             has_unsent: AtomicBool::new(false),
             rx: Mutex::new(rx),
+            keys,
             failed: OnceLock::new(),
             start: Instant::now(),
             facts,
