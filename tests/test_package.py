@@ -25,6 +25,7 @@ PUBLIC_NAMES = {
     *("Sealer", "Opener", "SealedBatch", "OpenedBatch", "TrafficSecret", "CryptoInfo", "Suite"),
     *("CipherType", "ContentType", "Version", "KeyUpdateScanner", "KeyUpdateFound"),
     *("key_update_message", "scan_key_updates"),
+    *("KtlsConnection", "KtlsKeys", "ExportedConnection"),
     *("KtlsSocket", "KernelSocket", "ktls_socket", "OffloadQueue", "QueueStats", "Namespace"),
     *("TlsInfo", "TlsConf", "tls_stat"),
     *("SOL_TLS", "TCP_ULP", "TLS_GET_RECORD_TYPE", "TLS_RX", "TLS_RX_EXPECT_NO_PAD"),

@@ -13,6 +13,7 @@ from ._core import (
     Connection,
     ControlRecord,
     CryptoInfo,
+    ExportedConnection,
     KeyUpdateFound,
     KeyUpdateScanner,
     KtlsSocket,
@@ -82,6 +83,8 @@ if _typing.TYPE_CHECKING:
 
     from ._handover.from_ssl import from_ssl, prepare
     from ._kernel_socket import KernelSocket
+    from ._ktls_connection import KtlsConnection
+    from ._ktls_keys import KtlsKeys
 else:
     socket = _LazyModule("socket")  # as slow to import as this package
 
@@ -104,13 +107,16 @@ __all__ = [
     "ContentType",
     "ControlRecord",
     "CryptoInfo",
+    "ExportedConnection",
     "HandshakeError",
     "KernelSocket",
     "KeyExpiredError",
     "KeyLimitError",
     "KeyUpdateFound",
     "KeyUpdateScanner",
+    "KtlsConnection",
     "KtlsError",
+    "KtlsKeys",
     "KtlsSocket",
     "Namespace",
     "OffloadQueue",
@@ -204,20 +210,25 @@ def _disable_nagle(sock: "socket.socket") -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
+_ON_FIRST_USE = {
+    "KernelSocket": "._kernel_socket",
+    "KtlsConnection": "._ktls_connection",
+    "KtlsKeys": "._ktls_keys",
+    "from_ssl": "._handover.from_ssl",
+    "prepare": "._handover.from_ssl",
+}
+
 if not _typing.TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         """Import some names on first use: few programs need them, and they import more modules."""
-        if name == "KernelSocket":
-            from ._kernel_socket import KernelSocket
+        if name not in _ON_FIRST_USE:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        from importlib import import_module
 
-            return KernelSocket
-        if name in ("from_ssl", "prepare"):
-            from ._handover import from_ssl
-
-            return getattr(from_ssl, name)
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+        value: object = getattr(import_module(_ON_FIRST_USE[name], __name__), name)
+        return value
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), "KernelSocket", "from_ssl", "prepare"})
+        return sorted({*globals(), *_ON_FIRST_USE})

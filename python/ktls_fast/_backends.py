@@ -12,7 +12,14 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Final, Literal
 
-from ._core import KtlsSocket, Namespace, OffloadQueue, _answer_backend_keyword
+from ._core import (
+    Connection,
+    KtlsSocket,
+    Namespace,
+    OffloadQueue,
+    _answer_backend_keyword,
+    _answer_into_ktls,
+)
 from ._lazy import LazyModule
 from ._messages import quoted
 from .errors import KtlsError
@@ -20,11 +27,13 @@ from .errors import KtlsError
 if TYPE_CHECKING:
     import socket
 
-    from . import _kernel_as_ktls_socket, _kernel_socket
+    from . import _into_ktls, _kernel_as_ktls_socket, _kernel_socket
+    from ._ktls_keys import KtlsKeys
 else:
     socket = LazyModule("socket")
     # They need Linux, and few programs need them.
     _kernel_socket = LazyModule("ktls_fast._kernel_socket")
+    _into_ktls = LazyModule("ktls_fast._into_ktls")
     _kernel_as_ktls_socket = LazyModule("ktls_fast._kernel_as_ktls_socket")
 
 __all__ = ["BACKENDS", "VARIABLE", "Backend", "ktls_socket"]
@@ -88,13 +97,19 @@ def _chooses_kernel(
     if device is not None or record_limit is not None:
         _check_engine_only(backend, device, record_limit)
         backend = "engine"
-    chosen = _check_backend("backend", backend)
-    if chosen == "auto":
-        chosen = _check_backend(VARIABLE, os.environ.get(VARIABLE, "auto"))
+    chosen = _setting(backend)
     if chosen == "kernel":
         _require_kernel(namespace)
         return True
     return chosen == "auto" and namespace is None and _kernel_suits(sock)
+
+
+def _setting(backend: str) -> str:
+    """Return ``backend``, or what the environment sets for ``"auto"``."""
+    chosen = _check_backend("backend", backend)
+    if chosen == "auto":
+        return _check_backend(VARIABLE, os.environ.get(VARIABLE, "auto"))
+    return chosen
 
 
 def _check_backend(name: str, backend: object) -> str:
@@ -146,4 +161,21 @@ def _handle_backend_keyword(
     return KtlsSocket(sock, namespace=namespace, device=device, record_limit=record_limit)
 
 
+def _handle_into_ktls(
+    conn: Connection, backend: str
+) -> "tuple[KtlsSocket | _kernel_socket.KernelSocket, KtlsKeys]":
+    """Handle the call ``conn.into_ktls(backend)``."""
+    with _into_ktls.tcp_socket(conn) as tcp:
+        if not _chooses_kernel(tcp, backend, None, None, None):
+            return _into_ktls.over_engine(conn)
+        install = _into_ktls.KernelInstallation(tcp)
+        try:
+            return _into_ktls.over_kernel(conn, install)
+        except OSError:
+            if not install.is_refused or _setting(backend) == "kernel":
+                raise
+        return _into_ktls.over_engine(conn)
+
+
 _answer_backend_keyword(_handle_backend_keyword)
+_answer_into_ktls(_handle_into_ktls)

@@ -41,6 +41,7 @@ __all__ = [
     "Connection",
     "ControlRecord",
     "CryptoInfo",
+    "ExportedConnection",
     "KeyUpdateFound",
     "KeyUpdateScanner",
     "KtlsSocket",
@@ -61,8 +62,10 @@ __all__ = [
     "TlsInfo",
     "TrafficSecret",
     "_Bell",
+    "_KtlsKeyState",
     "__version__",
     "_answer_backend_keyword",
+    "_answer_into_ktls",
     "_finish_closing",
     "_simulate",
     "aead_in_use",
@@ -517,6 +520,9 @@ def tls_stat(
 def tls_stat(*, format: Literal["proc"], namespace: Namespace | None = None) -> str: ...
 def _answer_backend_keyword(function: Callable[..., object], /) -> None:
     """Let ``function`` answer ``KtlsSocket(sock, backend=...)``; only the first call counts."""
+
+def _answer_into_ktls(function: Callable[..., object], /) -> None:
+    """Let ``function`` answer :meth:`Connection.into_ktls`; only the first call counts."""
 
 def _simulate(
     scenario: object,
@@ -1433,6 +1439,71 @@ class Connection:
     def _decref_socketios(self) -> None:
         """Note that a file of :meth:`makefile` was closed."""
 
+    def export(self) -> ExportedConnection:
+        """End this object and return its socket, keys and unread bytes, for another user of them.
+
+        Bytes that were accepted are sent first, and requests of the peer for a KeyUpdate answered;
+        the call waits for that up to the timeout. The connection itself goes on: no close_notify
+        and no FIN is sent. Every further call on this object fails with EBADF, so that no key is
+        used twice with the same record number.
+
+        A connection from a handshake of this package has traffic secrets in TLS 1.3, and so has one
+        from :meth:`from_secrets`. In TLS 1.2 the keys never change, and there are none.
+
+        :raises WantWriteError: the connection is non-blocking and TCP accepts no more bytes.
+        :raises TimeoutError: TCP has not accepted all bytes in time.
+        :raises KtlsError: EBUSY if a part of a handshake message was received.
+        :raises PeerError: the peer broke a rule in a record that was read and not delivered. Data
+            before it can still be read.
+
+        If the call fails, the connection is unchanged.
+        """
+
+    def into_ktls(self, backend: Literal["auto", "engine", "kernel"] = "auto") -> tuple[Any, Any]:
+        """End this object; return a kernel TLS socket that continues the connection, and its keys.
+
+        ``KtlsConnection(*conn.into_ktls())`` is the simplest use: it sends and receives, and
+        follows all KeyUpdates. Otherwise use the socket yourself, and pass its control records to
+        the :class:`ktls_fast.KtlsKeys`.
+
+        Nothing is lost. The engine's socket delivers all bytes that were read before. The kernel
+        takes no bytes, so with it, all records that were read are opened before, and the rest of a
+        record of which a part was read is waited for; :meth:`KtlsKeys.take_received` returns the
+        data. As in :meth:`export`, everything that was accepted is sent before.
+
+        :param backend: the implementation of TLS; see :func:`ktls_fast.ktls_socket`. ``"auto"``
+            chooses the engine also if the kernel refuses the connection, for example because the
+            peer has sent FIN.
+        :returns: a :class:`KtlsSocket` or a ``KernelSocket``, and its ``KtlsKeys``.
+        :raises WantWriteError: the connection is non-blocking and TCP accepts no more bytes.
+        :raises WantReadError: the connection is non-blocking and a part of a record was received;
+            for the kernel only.
+        :raises TimeoutError: the call had to wait longer than the timeout.
+        :raises KtlsError: the errors of :func:`ktls_fast.ktls_socket`, and the kernel's errors
+            when it takes the keys.
+        :raises PeerError: the peer broke a rule in a record that was read and not delivered.
+        :raises TruncatedError: the peer sent FIN inside a record; for the kernel only.
+
+        If the call fails, the connection is unchanged.
+        """
+
+    def _hand_over_to_engine(self) -> tuple[KtlsSocket, _KtlsKeyState, bytes, bytes]:
+        """Do the work of :meth:`into_ktls` for the engine.
+
+        :returns: the socket, its keys, and the data and the other bytes that the socket does not
+            deliver: those of a connection that the peer has closed.
+        """
+
+    def _hand_over_to_kernel(
+        self, install: Callable[[CryptoInfo, CryptoInfo], object], /
+    ) -> tuple[socket, _KtlsKeyState, bytes, bytes]:
+        """Do the work of :meth:`into_ktls` for the kernel.
+
+        :param install: installs the keys of our direction and of the peer's at :meth:`fileno`. It
+            must not use the connection otherwise. If it raises, the connection is unchanged.
+        :returns: the socket, its keys, and the data and the other bytes that were read.
+        """
+
     def _readiness(self, events: int, /) -> tuple[int, int]:
         """Return the events of now, and those to wait for at ``fileno()`` besides a bell."""
 
@@ -1526,6 +1597,126 @@ class Connection:
         In that case the peer gets everything that was accepted and then the alert internal_error,
         so that it does not take a part for the whole.
         """
+
+@final
+class ExportedConnection(NamedTuple):
+    """What :meth:`Connection.export` returns: everything that continues the connection.
+
+    Each ``rec_seq`` is the number of the next record. With secrets, the connection can be continued
+    by :meth:`Connection.from_secrets` with ``tx_secret``, ``rx_secret``, the two numbers, and
+    ``received=ciphertext``, after ``plaintext`` was used.
+    """
+
+    sock: socket
+    """The TCP socket, with the timeout of the connection."""
+    server_side: bool
+    """Whether this end is the server."""
+    tx: CryptoInfo
+    """The key of our direction, as ``TLS_TX`` takes it."""
+    rx: CryptoInfo
+    """The key of the peer's direction, as ``TLS_RX`` takes it."""
+    tx_secret: TrafficSecret | None
+    """The secret of ``tx``; None in TLS 1.2."""
+    rx_secret: TrafficSecret | None
+    """The secret of ``rx``; None in TLS 1.2."""
+    plaintext: bytes
+    """Application data that was received and not read. It precedes ``ciphertext``."""
+    ciphertext: bytes
+    """Bytes that were read from ``sock`` and not opened: records, of which the last may be cut."""
+    closed_by_peer: bool
+    """Whether the peer has sent close_notify. ``ciphertext`` is what followed it, and not TLS."""
+
+@final
+class _KtlsKeyState:
+    """The secrets of a :class:`ktls_fast.KtlsKeys`, and what the RFC demands of them; no socket.
+
+    Keys count as installed only after the caller has reported it. All calls are short and never
+    wait. After a fork, the process that uses it first keeps it; the other one gets EBUSY.
+    """
+
+    @property
+    def is_tls13(self) -> bool:
+        """Whether the version is TLS 1.3; otherwise it is TLS 1.2."""
+    @property
+    def cipher(self) -> str:
+        """The kernel's name of the cipher, such as ``"AES_GCM_128"``."""
+    @property
+    def info_len(self) -> int:
+        """The length of the cipher's struct, in bytes."""
+    @property
+    def tx_generation(self) -> int:
+        """The number of key updates of our direction."""
+    @property
+    def rx_generation(self) -> int:
+        """The number of key updates of the peer's direction."""
+    @property
+    def send_number(self) -> int:
+        """The number of the next record that we send, or a greater number."""
+    def set_send_number(self, number: int, /) -> None:
+        """Set the number of the next record that we send, as the socket reports it."""
+    def send_limits(self) -> tuple[bool, int]:
+        """Return whether a KeyUpdate is due now, and the number of bytes until the next check.
+
+        :raises KeyLimitError: EKEYEXPIRED if the key of a TLS 1.2 connection is used up.
+        :raises BrokenPipeError: EPIPE if sending has ended.
+        """
+
+    def note_sent(self, nbytes: int, /) -> None:
+        """Count application data that one call of the socket has taken."""
+    @property
+    def owes_update(self) -> bool:
+        """Whether the peer has requested a KeyUpdate that was not sent yet."""
+    def prepare_key_update(self, request_peer: bool | None, /) -> tuple[bytes, CryptoInfo]:
+        """Return a KeyUpdate message, and the key to install behind it.
+
+        :param request_peer: whether to request a KeyUpdate in return; None: see ``rekey_peer``.
+        :raises KtlsError: EBUSY in TLS 1.2.
+        :raises BrokenPipeError: EPIPE if sending has ended.
+        """
+
+    @property
+    def is_key_update_sealed(self) -> bool:
+        """Whether the prepared message is sent, and the key behind it is not installed."""
+    def note_key_update_sealed(self) -> None:
+        """Note that the socket has taken the prepared message."""
+    def note_send_key_installed(self) -> None:
+        """Note that the key behind the KeyUpdate is installed."""
+    def note_close_notify(self) -> None:
+        """Note that close_notify was sent."""
+    def end_sending(self) -> None:
+        """End the sending direction after an error."""
+    @property
+    def has_ended_sending(self) -> bool:
+        """Whether nothing more may be sent."""
+    def note_received(self, nbytes: int, /) -> None:
+        """Count application data that was received.
+
+        :raises PeerError: EPROTO if a handshake message of the peer is not complete.
+        """
+
+    def take_record(self, record_type: int, data: _Buffer, /) -> None:
+        """Act on a whole record that is not application data.
+
+        :raises PeerError: EPROTO if the peer broke a rule; :attr:`alert` is to be sent.
+        :raises AlertReceivedError: ECONNABORTED if it is a fatal alert.
+        """
+
+    @property
+    def next_receive_key(self) -> CryptoInfo | None:
+        """The next key of the peer, to be installed before anything more is received, or None."""
+    @property
+    def is_paused_early(self) -> bool:
+        """Whether the socket has paused at a record that does not end a KeyUpdate."""
+    def note_receive_key_installed(self) -> None:
+        """Note that the key of the peer is installed."""
+    def take_renegotiation(self) -> bool:
+        """Return True once if the peer of a TLS 1.2 connection wants to renegotiate."""
+    @property
+    def closed_by_peer(self) -> bool:
+        """Whether the peer has sent close_notify."""
+    @property
+    def alert(self) -> int | None:
+        """The alert that an error of :meth:`take_record` or :meth:`note_received` owes the peer."""
 
 @final
 class TLSObject:

@@ -76,7 +76,7 @@ def _without_waiting_first(
         if sock.gettimeout() and sock.fileno() >= 0:
             args = _with_lists(args, iterables)
             try:
-                with _non_blocking(sock) as same:
+                with non_blocking(sock) as same:
                     return call(same, *args, **kwargs)
             except BlockingIOError:
                 flags = args[flags_at] if len(args) > flags_at else kwargs.get("flags", 0)
@@ -93,7 +93,7 @@ def _with_lists(args: Any, count: int) -> Any:  # noqa: ANN401
 
 
 @contextmanager
-def _non_blocking(sock: socket.socket) -> Iterator[socket.socket]:
+def non_blocking(sock: socket.socket) -> Iterator[socket.socket]:
     """Yield a non-blocking socket object with the descriptor of ``sock``.
 
     The descriptor itself is non-blocking already, as ``sock`` has a timeout.

@@ -6,15 +6,17 @@ import functools
 import socket
 from collections.abc import Iterator
 
-from ._core import TrafficSecret
+from ._core import CryptoInfo, TrafficSecret
 from ._messages import reason
-from .constants import SOL_TLS, TCP_ULP, TLS_RX, TLS_TX, Suite
+from .constants import SOL_TLS, TCP_ULP, TLS_RX, TLS_TX, CipherType, Suite
 from .errors import KtlsError
 
-__all__ = ["can_rekey", "counters", "kernel_tls", "require_ulp"]
+__all__ = ["can_rekey", "counters", "kernel_tls", "require_cipher", "require_ulp"]
 
 TLS_STAT = "/proc/net/tls_stat"
 TIMEOUT = 10.0
+LONG_KEYS = (CipherType.AES_GCM_256, CipherType.CHACHA20_POLY1305, CipherType.ARIA_GCM_256)
+"""The ciphers whose keys have 32 bytes."""
 
 
 def kernel_tls() -> dict[str, str]:
@@ -60,6 +62,33 @@ def require_ulp() -> None:
     if answer != "yes":
         msg = f'{why}; run "modprobe tls" as root, or use the backend "engine"'
         raise KtlsError(errno.ENOENT, msg)
+
+
+@functools.cache
+def require_cipher(version: int, cipher_type: int) -> None:
+    """Raise an error if the kernel does not take keys of this version and cipher.
+
+    Only success is cached.
+
+    :raises KtlsError: the kernel's errno; the text names the cipher.
+    """
+    info = _zero_key(version, cipher_type)
+    with _loopback_connection() as sock:
+        error = _setsockopt_error(sock, socket.IPPROTO_TCP, TCP_ULP, b"tls")
+        for direction in (TLS_TX, TLS_RX):
+            error = error or _setsockopt_error(sock, SOL_TLS, direction, bytes(info))
+    if error is not None:
+        name = CipherType(cipher_type).name
+        msg = f"the kernel does not take a key of {name}: {reason(error)}"
+        raise KtlsError(error.errno, msg)
+
+
+def _zero_key(version: int, cipher_type: int) -> CryptoInfo:
+    """Return a key of zeros."""
+    key = bytes(32 if cipher_type in LONG_KEYS else 16)
+    if cipher_type == CipherType.CHACHA20_POLY1305:
+        return CryptoInfo(version, cipher_type, key=key, iv=bytes(12))
+    return CryptoInfo(version, cipher_type, key=key, iv=bytes(8), salt=bytes(4))
 
 
 def counters() -> dict[str, int]:

@@ -1,6 +1,7 @@
 //! `Connection`.
 
 mod calls;
+pub(crate) mod hand_over;
 mod handshake;
 mod io_refs;
 mod makefile;
@@ -20,6 +21,7 @@ use pyo3::types::{PyList, PyString};
 use pyo3::{PyTraverseError, PyVisit};
 
 use self::calls::{close, no_flags};
+use self::hand_over::HandedOver;
 use self::handshake::shake;
 use self::io_refs::{CloseTime, IoRefs};
 use self::makefile::{FileMode, TextOptions};
@@ -341,6 +343,22 @@ impl PyConnection {
         if self.io_refs.remove_file() == CloseTime::Now {
             close(py, &self.inner, StartingConnection::close);
         }
+    }
+
+    fn export<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.hand_over_to_anybody(py)
+    }
+
+    fn into_ktls<'py>(slf: &Bound<'py, Self>, backend: &str) -> PyResult<Bound<'py, PyAny>> {
+        hand_over::into_ktls(slf, backend)
+    }
+
+    fn _hand_over_to_engine<'py>(&self, py: Python<'py>) -> PyResult<HandedOver<'py>> {
+        self.hand_over_to_engine(py)
+    }
+
+    fn _hand_over_to_kernel<'py>(&self, install: &Bound<'py, PyAny>) -> PyResult<HandedOver<'py>> {
+        self.hand_over_to_kernel(install)
     }
 
     fn close(&self, py: Python<'_>) {

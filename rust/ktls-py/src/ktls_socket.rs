@@ -66,12 +66,8 @@ impl PyKtlsSocket {
         if let Some(records) = record_limit {
             inner.set_record_limit(records);
         }
-        let made = Self {
-            inner: SocketHandle::new(inner),
-            timeout,
-            spent,
-            origin: TracedOrigin::here(sock.py()),
-        };
+        let mut made = Self::over(sock.py(), inner, timeout);
+        made.spent = spent;
         Ok(Bound::new(sock.py(), made)?.into_any())
     }
 

@@ -25,6 +25,7 @@ mod exit;
 mod exporter;
 mod fork;
 mod identity;
+mod ktls_key_state;
 mod ktls_socket;
 mod lazy;
 mod lock;
@@ -62,8 +63,10 @@ use pyo3::prelude::*;
 use crate::bell::PyBell;
 use crate::config::{PyClientConfig, PyServerConfig};
 use crate::connection::PyConnection;
+use crate::connection::hand_over::answer_into_ktls;
 use crate::crypto_info::PyCryptoInfo;
 use crate::identity::PyServerIdentity;
+use crate::ktls_key_state::PyKtlsKeyState;
 use crate::ktls_socket::PyKtlsSocket;
 use crate::ktls_socket::backend_keyword::answer_backend_keyword;
 use crate::offload_queue::PyOffloadQueue;
@@ -91,6 +94,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     capi::add_to(module)?;
     fork::register(module.py())?;
     exit::register(module.py())?;
+    connection::hand_over::EXPORTED_CONNECTION.add_to(module)?;
     offload_queue::QUEUE_STATS.add_to(module)?;
     relay::CONTROL_RECORD.add_to(module)?;
     relay::register(module.py())?;
@@ -105,6 +109,7 @@ fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyConnection>()?;
     module.add_class::<PyCryptoInfo>()?;
     module.add_class::<PyKeyUpdateScanner>()?;
+    module.add_class::<PyKtlsKeyState>()?;
     module.add_class::<PyKtlsSocket>()?;
     module.add_class::<PyNamespace>()?;
     module.add_class::<PyOffloadQueue>()?;
@@ -124,6 +129,7 @@ fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn add_functions(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(exit::finish_closing, module)?)?;
     module.add_function(wrap_pyfunction!(answer_backend_keyword, module)?)?;
+    module.add_function(wrap_pyfunction!(answer_into_ktls, module)?)?;
     module.add_function(wrap_pyfunction!(scan::key_update_message, module)?)?;
     module.add_function(wrap_pyfunction!(scan::scan_key_updates, module)?)?;
     module.add_function(wrap_pyfunction!(simulate::simulate, module)?)?;

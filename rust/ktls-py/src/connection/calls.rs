@@ -23,7 +23,7 @@ impl PyConnection {
     }
 
     /// Runs a call that may wait. `blocked` is its error if the connection does not.
-    fn run_or<R: Send>(
+    pub(super) fn run_or<R: Send>(
         &self,
         py: Python<'_>,
         blocked: fn() -> PyErr,

@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use ktls_net::{FdSocket, NetError};
+use pyo3::prelude::*;
 
 use super::PyKtlsSocket;
 use crate::lock::guard;
+use crate::timeout::SocketTimeout;
+use crate::unclosed::TracedOrigin;
 
 /// One descriptor of a socket. Closing the last one closes the socket.
 pub(super) struct SocketHandle {
@@ -29,6 +32,16 @@ struct SharedSocket {
 static CLOSED: LazyLock<FdSocket> = LazyLock::new(FdSocket::closed);
 
 impl PyKtlsSocket {
+    /// Makes the Python object of a socket that has no queue.
+    pub(crate) fn over(py: Python<'_>, socket: FdSocket, timeout: SocketTimeout) -> Self {
+        Self {
+            inner: SocketHandle::new(socket),
+            timeout,
+            spent: None,
+            origin: TracedOrigin::here(py),
+        }
+    }
+
     /// Returns the socket, for uses that outlive the object.
     ///
     /// # Errors
