@@ -143,44 +143,6 @@ def test_many_requests_with_data_between_them_are_followed(backend: Backend) -> 
         assert tls.keys.rx_generation == 200
 
 
-def test_our_key_is_renewed_after_rekey_records(backend: Backend) -> None:
-    with handed_over(backend, rekey_records=4, rekey_peer=True) as (tls, peer):
-        for number in range(10):
-            tls.sendall(b"%d" % number)
-        assert peer.receive_data(10) == b"0123456789"
-        assert peer.key_updates == [REQUESTED, NOT_REQUESTED]
-
-
-def test_our_key_is_renewed_inside_one_long_send(backend: Backend) -> None:
-    with handed_over(backend, rekey_records=3) as (tls, peer):
-        data = octal(200_000, 7)
-        sending = start(lambda: tls.sendall(data))
-        assert peer.receive_data(len(data)) == data
-        sending.result(DEADLINE)
-        assert len(peer.key_updates) == tls.keys.tx_generation == 4
-
-
-def test_our_key_is_renewed_after_rekey_bytes(backend: Backend) -> None:
-    with handed_over(backend, rekey_bytes=10_000, rekey_interval=0.0) as (tls, peer):
-        data = octal(45_000, 8)
-        sending = start(lambda: tls.sendall(data))
-        assert peer.receive_data(len(data)) == data
-        sending.result(DEADLINE)
-        assert len(peer.key_updates) == 4
-
-
-def test_sends_past_the_object_are_found_by_their_number(backend: Backend) -> None:
-    with handed_over(backend, rekey_records=5000) as (tls, peer):
-        sending = start(lambda: [tls.sock.send(b"x") for _ in range(4990)])
-        assert peer.receive_data(4990) == b"x" * 4990
-        sending.result(DEADLINE)
-        tls.keys.note_sent(16384 * 6000)
-        assert peer.key_updates == []
-        tls.sendall(b"y")
-        assert peer.receive_data(1) == b"y"
-        assert peer.key_updates == []
-
-
 def test_a_key_update_that_is_cut_over_records_is_followed(backend: Backend) -> None:
     with handed_over(backend) as (tls, peer):
         for cut in range(1, 5):
