@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, overload
 
 from ktls_fast._core import Connection, TLSObject
+from ktls_fast._lazy import LazyModule
 
 from .engine import EngineCarrier
 from .layer import SslLayer, is_hooked, layer_over_bios, layer_over_socket
@@ -18,6 +19,8 @@ from .wires import BioWire
 
 if TYPE_CHECKING:
     from OpenSSL import SSL
+else:
+    SSL = LazyModule("OpenSSL.SSL")
 
 
 def prepare(context: "ssl.SSLContext | SSL.Context") -> None:

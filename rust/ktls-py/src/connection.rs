@@ -6,14 +6,11 @@ mod handshake;
 mod io_refs;
 mod makefile;
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use ktls_core::rekey::Reply;
-use ktls_core::wire::TLS13;
-use ktls_core::{Errno, Error as CoreError};
 use ktls_net::handshake::Handshake;
-use ktls_net::{Connection, Relay, StartingConnection};
+use ktls_net::{Connection, StartingConnection};
 use ktls_py_macros::from_stub;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -24,12 +21,12 @@ use self::calls::{close, no_flags};
 use self::hand_over::HandedOver;
 use self::handshake::shake;
 use self::io_refs::{CloseTime, IoRefs};
-use self::makefile::{FileMode, TextOptions};
+use self::makefile::TextOptions;
 use crate::arguments::{bytes_asked, count_and_seconds, host_name, limited};
 use crate::bell::PyBell;
-use crate::buffer::{InputBuffer, OutputBuffer, dup_fd, new_bytes, take_fd};
+use crate::buffer::{InputBuffer, OutputBuffer, new_bytes, take_fd};
 use crate::config::{PyClientConfig, PyServerConfig};
-use crate::errors::{connection_error, refused};
+use crate::errors::connection_error;
 use crate::exporter::export;
 use crate::memory::check_room;
 use crate::peer_certificates::certificates;
@@ -37,7 +34,7 @@ use crate::policy::{PolicyArguments, PyRekeyPolicy, PyStormPolicy};
 use crate::relay_arguments::{pair_options, plain_only};
 use crate::resolver::{Resolving, start_server};
 use crate::takeover_keys::{TakeoverKey, takeover_keys};
-use crate::timeout::{SocketTimeout, wait_for};
+use crate::timeout::SocketTimeout;
 use crate::unclosed::TracedOrigin;
 
 #[from_stub]
@@ -104,14 +101,9 @@ impl PyConnection {
         let received = received.as_ref().map_or(&[][..], InputBuffer::as_slice);
         check_room(received.len().saturating_mul(TIMES_RECEIVED))?;
         let timeout = SocketTimeout::of(sock)?;
-        let inner = Connection::from_secrets(take_fd(sock)?, keys, server_side, received, &policy);
-        Ok(Self {
-            inner: inner.map_err(connection_error)?.into(),
-            timeout,
-            io_refs: IoRefs::default(),
-            resolving: Resolving::default(),
-            origin: TracedOrigin::here(sock.py()),
-        })
+        let taken = Connection::from_secrets(take_fd(sock)?, keys, server_side, received, &policy);
+        let inner = taken.map_err(connection_error)?.into();
+        Ok(Self::new(sock.py(), inner, timeout, Resolving::default()))
     }
 
     fn do_handshake(&self, py: Python<'_>) -> PyResult<()> {
@@ -241,28 +233,11 @@ impl PyConnection {
 
     fn sendall(&self, py: Python<'_>, data: InputBuffer<'_>, flags: i64) -> PyResult<()> {
         no_flags(flags)?;
-        let (mut rest, mut limit) = (data.as_slice(), self.limit());
-        while !rest.is_empty() {
-            let taken = self.write_from(py, rest, &mut limit)?;
-            rest = rest.get(taken..).unwrap_or_default();
-        }
-        self.flush(py, &mut limit)
+        self.send_whole(py, data.as_slice())
     }
 
     fn key_update(&self, py: Python<'_>, request_peer: bool) -> PyResult<()> {
-        let connection = self.connection(py)?;
-        if connection.facts().version != TLS13 {
-            let text = CoreError::NoRekeyIn12.to_string();
-            return Err(refused(Errno::OpNotSupp, text));
-        }
-        let reply = if request_peer {
-            Reply::Requested
-        } else {
-            Reply::NotRequested
-        };
-        let mut limit = self.limit();
-        self.run(py, || connection.key_update(reply, limit.patience()))?;
-        self.flush(py, &mut limit)
+        self.update_key(py, request_peer)
     }
 
     fn pending(&self, py: Python<'_>) -> PyResult<usize> {
@@ -333,10 +308,7 @@ impl PyConnection {
             errors,
             newline,
         };
-        let mode = FileMode::parse(mode)?;
-        let raw = mode.raw(slf.as_any())?;
-        slf.get().io_refs.add_file();
-        mode.open(raw, buffering, text)
+        makefile::open(slf, mode, buffering, text)
     }
 
     fn _decref_socketios(&self, py: Python<'_>) {
@@ -377,14 +349,7 @@ impl PyConnection {
     ) -> PyResult<(u64, u64)> {
         let options = pair_options(idle_timeout, truncation)?;
         let plain = plain_only(sock)?;
-        let stop: Option<OwnedFd> = if stop_fd < 0 {
-            None
-        } else {
-            Some(dup_fd(stop_fd)?)
-        };
-        let relay = Relay::new(Arc::clone(self.connection(py)?), plain, stop, options);
-        let mut relay = relay.map_err(connection_error)?;
-        wait_for(py, || relay.run())
+        self.relay_to(py, plain, stop_fd, options)
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -431,6 +396,5 @@ impl Drop for PyConnection {
     }
 }
 
-/// Copies received bytes into a new vector, or fails if there is no memory for the next power of
-/// two.
+/// Room for a copy of received bytes in a vector, whose capacity is a power of two.
 const TIMES_RECEIVED: usize = 2;

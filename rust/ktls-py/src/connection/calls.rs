@@ -1,17 +1,42 @@
 //! Code that the calls of `Connection` share.
 
-use ktls_core::Errno;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use ktls_core::rekey::Reply;
+use ktls_core::wire::TLS13;
+use ktls_core::{Errno, Error as CoreError};
 use ktls_net::{
-    ConnectionCounts, HandshakeFacts, NetError, ProgressDeadline, StartingConnection, Wait,
+    ConnectionCounts, HandshakeFacts, NetError, PairOptions, ProgressDeadline, Relay,
+    StartingConnection, Wait,
 };
 use pyo3::prelude::*;
 
 use super::PyConnection;
+use super::io_refs::IoRefs;
+use crate::buffer::dup_fd;
 use crate::errors::{connection_error, refused, unless_blocked, want_read, want_write};
 use crate::python_socket;
-use crate::timeout::wait_or;
+use crate::resolver::Resolving;
+use crate::timeout::{SocketTimeout, wait_for, wait_or};
+use crate::unclosed::TracedOrigin;
 
 impl PyConnection {
+    pub(super) fn new(
+        py: Python<'_>,
+        inner: StartingConnection,
+        timeout: SocketTimeout,
+        resolving: Resolving,
+    ) -> Self {
+        Self {
+            inner,
+            timeout,
+            io_refs: IoRefs::default(),
+            resolving,
+            origin: TracedOrigin::here(py),
+        }
+    }
+
     /// Runs a call that may wait for TCP to accept bytes, after the check that this process may use
     /// the connection.
     pub(super) fn run<R: Send>(
@@ -93,6 +118,49 @@ impl PyConnection {
         let connection = self.connection(py)?;
         let mut limit = self.limit();
         self.run_or(py, want_read, || connection.read(out, &mut limit))
+    }
+
+    pub(super) fn send_whole(&self, py: Python<'_>, data: &[u8]) -> PyResult<()> {
+        let (mut rest, mut limit) = (data, self.limit());
+        while !rest.is_empty() {
+            let taken = self.write_from(py, rest, &mut limit)?;
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        self.flush(py, &mut limit)
+    }
+
+    pub(super) fn update_key(&self, py: Python<'_>, request_peer: bool) -> PyResult<()> {
+        let connection = self.connection(py)?;
+        if connection.facts().version != TLS13 {
+            let text = CoreError::NoRekeyIn12.to_string();
+            return Err(refused(Errno::OpNotSupp, text));
+        }
+        let reply = if request_peer {
+            Reply::Requested
+        } else {
+            Reply::NotRequested
+        };
+        let mut limit = self.limit();
+        self.run(py, || connection.key_update(reply, limit.patience()))?;
+        self.flush(py, &mut limit)
+    }
+
+    /// Relays to a plain socket until both directions have ended, or `stop_fd` is readable.
+    pub(super) fn relay_to(
+        &self,
+        py: Python<'_>,
+        plain: OwnedFd,
+        stop_fd: i32,
+        options: PairOptions,
+    ) -> PyResult<(u64, u64)> {
+        let stop: Option<OwnedFd> = if stop_fd < 0 {
+            None
+        } else {
+            Some(dup_fd(stop_fd)?)
+        };
+        let relay = Relay::new(Arc::clone(self.connection(py)?), plain, stop, options);
+        let mut relay = relay.map_err(connection_error)?;
+        wait_for(py, || relay.run())
     }
 
     pub(super) fn ask_socket(&self, py: Python<'_>, method: &str) -> PyResult<Py<PyAny>> {

@@ -9,13 +9,11 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use super::PyConnection;
-use super::io_refs::IoRefs;
 use crate::buffer::take_fd;
 use crate::errors::{connection_error, unless_blocked, want_read, want_write};
 use crate::ktls_socket::PyKtlsSocket;
 use crate::resolver::{Resolving, is_of_handshake};
 use crate::timeout::{SocketTimeout, wait_or};
-use crate::unclosed::TracedOrigin;
 
 /// Takes over a socket, and performs the handshake of either side within the timeout of the socket.
 /// The handshake of a non-blocking socket is left to later calls.
@@ -32,13 +30,7 @@ pub(super) fn shake(
     if patience != Wait::Never {
         shake_now(sock.py(), &inner, &resolving, patience, connection_error)?;
     }
-    Ok(PyConnection {
-        inner,
-        timeout,
-        io_refs: IoRefs::default(),
-        resolving,
-        origin: TracedOrigin::here(sock.py()),
-    })
+    Ok(PyConnection::new(sock.py(), inner, timeout, resolving))
 }
 
 fn shake_now<'a>(

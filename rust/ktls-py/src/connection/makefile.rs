@@ -3,9 +3,11 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use super::PyConnection;
+
 /// The mode of a file.
 #[derive(Clone, Copy)]
-pub(super) struct FileMode<'a> {
+struct FileMode<'a> {
     text: &'a str,
     reads: bool,
     writes: bool,
@@ -20,10 +22,26 @@ pub(super) struct TextOptions<'a> {
     pub(super) newline: Option<&'a str>,
 }
 
+/// Opens a file over the connection, which stays open until its last file is closed.
+///
+/// # Errors
+/// `ValueError` for a mode or a size of the buffer that is not possible.
+pub(super) fn open<'py>(
+    connection: &Bound<'py, PyConnection>,
+    mode: &str,
+    buffering: Option<isize>,
+    text: TextOptions<'_>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let mode = FileMode::parse(mode)?;
+    let raw = mode.raw(connection.as_any())?;
+    connection.get().io_refs.add_file();
+    mode.open(raw, buffering, text)
+}
+
 impl<'a> FileMode<'a> {
     /// # Errors
     /// `ValueError` for letters other than r, w and b.
-    pub(super) fn parse(text: &'a str) -> PyResult<Self> {
+    fn parse(text: &'a str) -> PyResult<Self> {
         if !text.chars().all(|letter| matches!(letter, 'r' | 'w' | 'b')) {
             let shown = ktls_core::quoted(text);
             let message = format!("mode {shown} has letters other than r, w and b");
@@ -39,7 +57,7 @@ impl<'a> FileMode<'a> {
     }
 
     /// Returns the standard library's raw file over the connection.
-    pub(super) fn raw<'py>(self, connection: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn raw<'py>(self, connection: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let raw_mode = match (self.reads, self.writes) {
             (true, true) => "rw",
             (true, false) => "r",
@@ -51,7 +69,7 @@ impl<'a> FileMode<'a> {
 
     /// Returns the file over `raw`. Zero for `buffering` means no buffer, a negative number or
     /// `None` the usual one.
-    pub(super) fn open<'py>(
+    fn open<'py>(
         self,
         raw: Bound<'py, PyAny>,
         buffering: Option<isize>,
