@@ -1,5 +1,7 @@
 """``SSLObject`` and ``SSLSocket`` with what the engine adds."""
 
+import os
+import select
 import socket
 import ssl
 from contextlib import suppress
@@ -86,9 +88,15 @@ class SSLSocket(_EngineMethods, ssl.SSLSocket):
             # Session tickets that nobody has read would make TCP reset the connection, and destroy
             # what this end has sent.
             with suppress(OSError):
-                self.setblocking(False)
-                socket.socket.recv(self, _TICKETS)
+                self._discard_received()
         super()._real_close()  # type: ignore[misc]
+
+    def _discard_received(self) -> None:
+        """Read what is there, without waiting and without a change to the shared descriptor."""
+        poll = select.poll()
+        poll.register(self, select.POLLIN)
+        if poll.poll(0):
+            os.read(self.fileno(), _TICKETS)
 
     def _has_read_nothing(self) -> bool:
         """Whether the handshake is done and no record was read after it, as far as is known."""
