@@ -6,9 +6,10 @@ two keys, as the kernel does.
 
 from __future__ import annotations
 
+import os
 import socket
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import pytest
 
@@ -37,38 +38,46 @@ if TYPE_CHECKING:
 BACKENDS = ["engine", "played kernel", "kernel"]
 
 
+def inode(sock: socket.socket) -> int:
+    """Return a number that duplicates of a descriptor share."""
+    return os.fstat(sock.fileno()).st_ino
+
+
 class PlayedKernel:
     """Takes the place of ``KernelInstallation`` and of ``KernelSocket``."""
 
-    installed: tuple[CryptoInfo, CryptoInfo]
+    installed: ClassVar[dict[int, tuple[CryptoInfo, CryptoInfo]]] = {}
+    """The keys by the inode of the socket: both ends of a connection may be here."""
     refuses = 0
     """The errno with which the keys are refused; 0 takes them."""
 
     def __init__(self, tcp: socket.socket) -> None:
         """Note that the kernel was asked."""
         self.is_refused = False
-        assert tcp.fileno() >= 0
+        self._inode = inode(tcp)
 
     def __call__(self, tx: CryptoInfo, rx: CryptoInfo) -> None:
         """Take the keys."""
         if PlayedKernel.refuses:
             self.is_refused = True
             raise OSError(PlayedKernel.refuses, "refused by the test")
-        PlayedKernel.installed = tx, rx
+        PlayedKernel.installed[self._inode] = tx, rx
 
     @staticmethod
     def over(sock: socket.socket) -> KtlsSocket:
         """Return the socket with the keys."""
+        tx, rx = PlayedKernel.installed[inode(sock)]
         tls = KtlsSocket(sock)
         tls.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
-        tls.setsockopt(SOL_TLS, TLS_TX, PlayedKernel.installed[0])
-        tls.setsockopt(SOL_TLS, TLS_RX, PlayedKernel.installed[1])
+        tls.setsockopt(SOL_TLS, TLS_TX, tx)
+        tls.setsockopt(SOL_TLS, TLS_RX, rx)
         return tls
 
 
 def play_kernel(monkeypatch: pytest.MonkeyPatch, *, refuses: int = 0) -> None:
     """Let the engine play the kernel, which refuses all keys with the errno ``refuses``."""
     monkeypatch.setattr(PlayedKernel, "refuses", refuses)
+    monkeypatch.setattr(PlayedKernel, "installed", {})
     monkeypatch.setattr(_backends, "_require_kernel", lambda _namespace: None)
     monkeypatch.setattr(_backends, "_kernel_suits", lambda _sock: True)
     monkeypatch.setattr(_into_ktls, "KernelInstallation", PlayedKernel)

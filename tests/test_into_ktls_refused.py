@@ -88,7 +88,7 @@ def test_the_kernel_gets_the_numbers_of_the_next_records(monkeypatch: pytest.Mon
         peer.send(b"z")
         assert conn.read(1) == b"z"
         into_ktls(conn, "kernel").close()
-    tx, rx = PlayedKernel.installed
+    [(tx, rx)] = PlayedKernel.installed.values()
     assert (tx.rec_seq, rx.rec_seq) == (3, 4)
 
 
