@@ -5,6 +5,7 @@ OpenSSL where a hand-over is not possible. Its methods become those of this obje
 goes to it directly.
 """
 
+import os
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,22 @@ if TYPE_CHECKING:
 Carrier = EngineCarrier | OpenSslCarrier
 
 
+_forks = 0
+
+
+def fork_count() -> int:
+    """Return how often this process, and those that it was forked from, have forked so far."""
+    return _forks
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(before=_count_fork)
+
+
 class SslLayer:
     """The low-level object of one connection.
 
@@ -41,6 +58,8 @@ class SslLayer:
         self._automatic = automatic
         self.carrier: Carrier | None = None
         self.refusal: str | None = None
+        self.forks = fork_count()
+        """The forks of the process before this connection."""
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of OpenSSL's object."""

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -147,7 +147,7 @@ class Tls12Secrets:
     """The master secret of TLS 1.2 and what its key block depends on."""
 
     suite: int
-    master: bytes
+    master: bytes = field(repr=False)
     client_random: bytes
     server_random: bytes
     first_nonce: int

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from ktls_fast._handover.engine import EngineCarrier
-from ktls_fast._handover.layer import SslLayer
+from ktls_fast._handover.layer import SslLayer, fork_count
 
 from ._clear_bytes import serve_first
 
@@ -84,10 +84,10 @@ class SSLSocket(_EngineMethods, ssl.SSLSocket):
         return plain
 
     def _real_close(self) -> None:
-        if not self.server_side and self._has_read_nothing():
-            # Session tickets that nobody has read would make TCP reset the connection, and destroy
-            # what this end has sent.
-            with suppress(OSError):
+        # Session tickets that nobody has read would make TCP reset the connection, and destroy what
+        # this end has sent.
+        with suppress(OSError):
+            if self._has_read_nothing():
                 self._discard_received()
         super()._real_close()  # type: ignore[misc]
 
@@ -99,9 +99,14 @@ class SSLSocket(_EngineMethods, ssl.SSLSocket):
             os.read(self.fileno(), _TICKETS)
 
     def _has_read_nothing(self) -> bool:
-        """Whether the handshake is done and no record was read after it, as far as is known."""
+        """Whether this client's handshake is done, and no record was read after it.
+
+        After a fork it is not known: another process may read from the connection.
+        """
         layer = self._sslobj
-        if layer is None or layer.carrier is None:
+        if self.server_side or self.fileno() < 0 or layer is None or layer.carrier is None:
+            return False
+        if layer.forks != fork_count():
             return False
         engine = self._engine()
         return engine is None or not engine.tls.records_received
