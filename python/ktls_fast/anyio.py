@@ -12,7 +12,13 @@ from contextlib import suppress
 from typing import Any, Self
 
 import anyio
-from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, aclose_forcefully
+from anyio import (
+    BrokenResourceError,
+    ClosedResourceError,
+    EndOfStream,
+    WouldBlock,
+    aclose_forcefully,
+)
 from anyio.abc import AnyByteStream, ByteStream, Listener, TaskGroup
 from anyio.streams.tls import TLSAttribute
 
@@ -76,6 +82,7 @@ class TLSStream(ByteStream):
         )
         stream._server_side = is_server
         await stream._repeat(stream.tls.do_handshake)
+        await stream._answer()
         return stream
 
     async def receive(self, max_bytes: int = MAX_RECEIVED) -> bytes:
@@ -158,13 +165,24 @@ class TLSStream(ByteStream):
         """Call a method that seals records, and send them."""
         # Under the lock, so that a slow transport bounds what is sealed ahead of it.
         async with self._sending:
+            self._check()  # a task in front of us may have failed
             method(*arguments)
             await self._send_sealed()
 
-    async def _flush(self) -> None:
+    async def _answer(self) -> None:
+        """Send what the peer has caused, unless a sender is at work: it will send that too.
+
+        A receiver must not wait for the sender, which may itself wait until we receive.
+        """
         if self.tls.unsent:
-            async with self._sending:
+            try:
+                self._sending.acquire_nowait()
+            except WouldBlock:
+                return
+            try:
                 await self._send_sealed()
+            finally:
+                self._sending.release()
 
     async def _send_sealed(self) -> None:
         try:
@@ -182,7 +200,7 @@ class TLSStream(ByteStream):
             try:
                 result = method(*arguments)
             except WantReadError:
-                await self._flush()
+                await self._answer()
                 await self._receive_sealed()
             except TruncatedError as exc:
                 if not self.standard_compatible:
@@ -192,11 +210,12 @@ class TLSStream(ByteStream):
             except OSError:
                 # The alert, if the peer still takes it.
                 with suppress(BrokenResourceError, ClosedResourceError, OSError):
-                    await self._flush()
+                    await self._answer()
                 self._is_broken = True
                 raise
             else:
-                await self._flush()
+                # Without a wait, in which a cancellation would lose the result. The answer to a
+                # KeyUpdate leaves with the next call.
                 return result
 
     async def _receive_sealed(self) -> None:
