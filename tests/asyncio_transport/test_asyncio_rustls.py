@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from contextlib import suppress
 from typing import Any
 
@@ -210,5 +211,24 @@ def test_a_configuration_of_the_other_side_is_refused(factory: LoopFactory) -> N
                 )
             with pytest.raises(TypeError, match="ClientConfig cannot be used by a server"):
                 await ours.connect_accepted_socket(NeverMade, server, ssl=client_config())
+
+    run(factory, main)
+
+
+@on_all_loops
+def test_tcp_sends_small_records_without_delay(factory: LoopFactory) -> None:
+    async def main() -> None:
+        receiver = Recorder()
+        server = await ours.create_server(lambda: receiver, "127.0.0.1", 0, ssl=server_config())
+        transport, client = await ours.create_connection(
+            Recorder, "127.0.0.1", port_of(server), ssl=client_config(), server_hostname="localhost"
+        )
+        await receiver.made.wait()
+        for end in (transport, receiver.transport):
+            sock = end.get_extra_info("socket")
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        transport.close()
+        await client.lost.wait()
+        await close(server)
 
     run(factory, main)

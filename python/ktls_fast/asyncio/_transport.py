@@ -1,6 +1,7 @@
 """TLS transports over sockets: from the handshake to the end."""
 
 import asyncio
+import socket
 from contextlib import suppress
 from typing import Any
 
@@ -100,6 +101,8 @@ class TLSTransport(ReadingTransport):
             return
         for name in ("sockname", "peername"):
             self.get_extra_info(name)  # kept for later, when the socket cannot tell
+        with suppress(OSError):  # a Unix socket has no such delay
+            self._view_socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._start_timer(self._handshake_timeout, self._handshake_timed_out)
         self._advance_handshake()
 
