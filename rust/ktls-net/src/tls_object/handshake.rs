@@ -1,5 +1,7 @@
 //! The phase of the handshake, and its end.
 
+use std::sync::MutexGuard;
+
 use ktls_core::session::UnsentLimit;
 
 use super::TlsObject;
@@ -15,6 +17,12 @@ pub(super) struct HandshakePhase {
     handshake: Option<Box<Handshake>>,
     /// The reason why the handshake did not become a session.
     failure: Option<NetError>,
+}
+
+/// How far a [`TlsObject`] is.
+pub(super) enum ObjectPhase<'a> {
+    Session(&'a DuplexSession),
+    Handshake(MutexGuard<'a, HandshakePhase>),
 }
 
 impl HandshakePhase {
@@ -62,6 +70,19 @@ impl HandshakePhase {
 }
 
 impl TlsObject {
+    /// Returns the session, or the locked handshake if it is not complete.
+    pub(super) fn phase(&self) -> ObjectPhase<'_> {
+        if let Some(session) = self.session.get() {
+            return ObjectPhase::Session(session);
+        }
+        let handshake = lock(&self.handshake);
+        // Another thread may have completed the handshake before this one had the lock.
+        match self.session.get() {
+            Some(session) => ObjectPhase::Session(session),
+            None => ObjectPhase::Handshake(handshake),
+        }
+    }
+
     /// Passes bytes of the peer to the handshake. Makes the session if that completes it.
     pub(super) fn continue_handshake(&self, phase: &mut HandshakePhase, bytes: &[u8]) {
         self.advance(phase, |handshake| handshake.receive(bytes));

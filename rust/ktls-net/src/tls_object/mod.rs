@@ -20,9 +20,8 @@ use rustix::io::Errno;
 use crate::NetError;
 use crate::fork::Ownership;
 use crate::handshake::{Handshake, HandshakeError};
-use crate::mutex::lock;
 use crate::session::{ConnectionCounts, DuplexSession, HandshakeFacts, ReadStep, TakeoverKeys};
-use handshake::HandshakePhase;
+use handshake::{HandshakePhase, ObjectPhase};
 use pool::with_pool;
 
 /// A TLS connection without a socket.
@@ -132,14 +131,9 @@ impl TlsObject {
     /// - [`Error::NoMemory`] if there is no memory for a copy.
     pub fn receive(&self, bytes: &[u8]) -> Result<(), NetError> {
         let _call = self.owner.enter()?;
-        if let Some(session) = self.session.get() {
-            return receive_into(session, bytes);
-        }
-        let mut handshake = lock(&self.handshake);
-        // Another thread may have completed the handshake before this one had the lock.
-        match self.session.get() {
-            Some(session) => receive_into(session, bytes),
-            None => {
+        match self.phase() {
+            ObjectPhase::Session(session) => receive_into(session, bytes),
+            ObjectPhase::Handshake(mut handshake) => {
                 self.continue_handshake(&mut handshake, bytes);
                 Ok(())
             }
@@ -173,13 +167,10 @@ impl TlsObject {
     }
 
     fn established(&self) -> Result<&DuplexSession, NetError> {
-        if let Some(session) = self.session.get() {
-            return Ok(session);
-        }
-        let handshake = lock(&self.handshake);
-        if let Some(session) = self.session.get() {
-            return Ok(session);
-        }
+        let handshake = match self.phase() {
+            ObjectPhase::Session(session) => return Ok(session),
+            ObjectPhase::Handshake(handshake) => handshake,
+        };
         let failure = handshake.failure().or_else(|| {
             self.is_cut()
                 .then(|| NetError::Handshake(HandshakeError::closed()))
@@ -195,13 +186,9 @@ impl TlsObject {
 
     /// Returns how many bytes [`TlsObject::take_unsent`] has.
     pub fn unsent(&self) -> usize {
-        if let Some(session) = self.session.get() {
-            return session.sender().wire().len();
-        }
-        let handshake = lock(&self.handshake);
-        match self.session.get() {
-            Some(session) => session.sender().wire().len(),
-            None => handshake.outgoing().len(),
+        match self.phase() {
+            ObjectPhase::Session(session) => session.sender().wire().len(),
+            ObjectPhase::Handshake(handshake) => handshake.outgoing().len(),
         }
     }
 
@@ -211,26 +198,18 @@ impl TlsObject {
     /// EBUSY if another process of a fork uses the object.
     pub fn take_unsent(&self, out: &mut [u8]) -> Result<usize, NetError> {
         let _call = self.owner.enter()?;
-        if let Some(session) = self.session.get() {
-            return Ok(take_sealed(session, out));
-        }
-        let mut handshake = lock(&self.handshake);
-        Ok(match self.session.get() {
-            Some(session) => take_sealed(session, out),
-            None => handshake.take_outgoing(out),
+        Ok(match self.phase() {
+            ObjectPhase::Session(session) => take_sealed(session, out),
+            ObjectPhase::Handshake(mut handshake) => handshake.take_outgoing(out),
         })
     }
 
     /// Returns how many bytes of the peer complete the record, or the header, that is read next; 0
     /// if there is something to read.
     pub fn wants(&self) -> usize {
-        if let Some(session) = self.session.get() {
-            return session.receiver().wants();
-        }
-        let handshake = lock(&self.handshake);
-        match self.session.get() {
-            Some(session) => session.receiver().wants(),
-            None => handshake.wants(),
+        match self.phase() {
+            ObjectPhase::Session(session) => session.receiver().wants(),
+            ObjectPhase::Handshake(handshake) => handshake.wants(),
         }
     }
 
@@ -340,9 +319,12 @@ impl TlsObject {
     /// Returns how many bytes can be processed before more are received: plaintext and whole sealed
     /// records. The end of the stream or an error counts until a call has returned it.
     pub fn pending(&self) -> usize {
-        let Some(session) = self.session.get() else {
-            let failed = self.is_cut() || lock(&self.handshake).failure().is_some();
-            return usize::from(failed && !self.is_end_delivered.load(Ordering::Acquire));
+        let session = match self.phase() {
+            ObjectPhase::Session(session) => session,
+            ObjectPhase::Handshake(handshake) => {
+                let failed = self.is_cut() || handshake.failure().is_some();
+                return usize::from(failed && !self.is_end_delivered.load(Ordering::Acquire));
+            }
         };
         let (pending, is_closed) = {
             let rx = session.receiver();
