@@ -9,10 +9,8 @@ mod makefile;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use ktls_net::handshake::Handshake;
 use ktls_net::{Connection, StartingConnection};
 use ktls_py_macros::from_stub;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 use pyo3::{PyTraverseError, PyVisit};
@@ -22,18 +20,17 @@ use self::hand_over::HandedOver;
 use self::handshake::shake;
 use self::io_refs::{CloseTime, IoRefs};
 use self::makefile::TextOptions;
-use crate::arguments::{bytes_asked, count_and_seconds, host_name, limited};
+use crate::arguments::{bytes_asked, count_and_seconds, limited};
 use crate::bell::PyBell;
 use crate::buffer::{InputBuffer, OutputBuffer, new_bytes, take_fd};
 use crate::config::{PyClientConfig, PyServerConfig};
 use crate::errors::connection_error;
 use crate::exporter::export;
-use crate::memory::check_room;
-use crate::peer_certificates::certificates;
+use crate::handshake_facts::{alpn, certificates, complete};
 use crate::policy::{PolicyArguments, PyRekeyPolicy, PyStormPolicy};
 use crate::relay_arguments::{pair_options, plain_only};
-use crate::resolver::{Resolving, start_server};
-use crate::takeover_keys::{TakeoverKey, takeover_keys};
+use crate::resolver::{Resolving, start_client, start_server};
+use crate::takeover_keys::{TakeoverKey, check_room_for_received, takeover_keys};
 use crate::timeout::SocketTimeout;
 use crate::unclosed::TracedOrigin;
 
@@ -63,8 +60,7 @@ impl PyConnection {
         server_name: &Bound<'_, PyString>,
     ) -> PyResult<Self> {
         let config = config.get();
-        let handshake = Handshake::client(&config.config, &host_name(server_name)?);
-        let handshake = handshake.map_err(|error| connection_error(error.into()))?;
+        let handshake = start_client(config, server_name)?;
         shake(sock, handshake, &config.policy, Resolving::default())
     }
 
@@ -99,7 +95,7 @@ impl PyConnection {
         // Checked before the socket is taken, so that a refused call leaves it with the caller.
         let keys = takeover_keys((tx, tx_rec_seq), (rx, rx_rec_seq))?;
         let received = received.as_ref().map_or(&[][..], InputBuffer::as_slice);
-        check_room(received.len().saturating_mul(TIMES_RECEIVED))?;
+        check_room_for_received(received)?;
         let timeout = SocketTimeout::of(sock)?;
         let taken = Connection::from_secrets(take_fd(sock)?, keys, server_side, received, &policy);
         let inner = taken.map_err(connection_error)?.into();
@@ -132,8 +128,7 @@ impl PyConnection {
 
     #[getter]
     fn alpn(&self) -> Option<String> {
-        let alpn = self.facts()?.alpn.as_ref()?;
-        Some(String::from_utf8_lossy(alpn).into_owned())
+        alpn(self.facts()?)
     }
 
     #[getter]
@@ -157,8 +152,7 @@ impl PyConnection {
         length: usize,
         context: Option<InputBuffer<'_>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let facts = self.facts();
-        let facts = facts.ok_or_else(|| PyValueError::new_err("the handshake is not complete"))?;
+        let facts = complete(self.facts())?;
         export(facts.exporter.as_ref(), label, length, context.as_ref())
     }
 
@@ -395,6 +389,3 @@ impl Drop for PyConnection {
         }
     }
 }
-
-/// Room for a copy of received bytes in a vector, whose capacity is a power of two.
-const TIMES_RECEIVED: usize = 2;

@@ -94,11 +94,7 @@ impl PyKtlsKeyState {
         request_peer: Option<bool>,
     ) -> PyResult<(Bound<'py, PyAny>, PyCryptoInfo)> {
         let (reply, next) = self.try_with(|keys, now| {
-            let reply = match request_peer {
-                None => keys.usual_reply(),
-                Some(true) => Reply::Requested,
-                Some(false) => Reply::NotRequested,
-            };
+            let reply = request_peer.map_or_else(|| keys.usual_reply(), Reply::requested_if);
             keys.prepare_key_update(reply, now)
         })?;
         Ok((copy_bytes(py, &reply.message())?, PyCryptoInfo(next)))

@@ -1,4 +1,5 @@
-//! The resolver of a `ServerConfig`: a Python function that chooses a configuration by the server name.
+//! The start of handshakes, and the resolver of a `ServerConfig`: a Python function that chooses a
+//! configuration by the server name.
 
 use std::sync::Mutex;
 
@@ -6,10 +7,11 @@ use ktls_net::NetError;
 use ktls_net::handshake::{ConfigAnswer, Handshake, ServerNameRequest};
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::arguments::type_name;
-use crate::config::PyServerConfig;
+use crate::arguments::{host_name, type_name};
+use crate::config::{PyClientConfig, PyServerConfig};
 use crate::errors::connection_error;
 use crate::identity::PyServerIdentity;
 use crate::lock::guard;
@@ -84,6 +86,15 @@ pub(crate) fn start_server(config: &PyServerConfig) -> PyResult<Handshake> {
         Some(_) => Handshake::server_with_choice(&config.config),
         None => Handshake::server(&config.config),
     };
+    handshake.map_err(|error| connection_error(error.into()))
+}
+
+/// Starts a client's handshake with a server that must prove `server_name`.
+pub(crate) fn start_client(
+    config: &PyClientConfig,
+    server_name: &Bound<'_, PyString>,
+) -> PyResult<Handshake> {
+    let handshake = Handshake::client(&config.config, &host_name(server_name)?);
     handshake.map_err(|error| connection_error(error.into()))
 }
 

@@ -20,12 +20,7 @@ use crate::named_tuple::NamedTuple;
 #[from_stub]
 #[pyfunction]
 pub(crate) fn key_update_message(py: Python<'_>, request: bool) -> PyResult<Bound<'_, PyAny>> {
-    let reply = if request {
-        Reply::Requested
-    } else {
-        Reply::NotRequested
-    };
-    copy_bytes(py, &reply.message())
+    copy_bytes(py, &Reply::requested_if(request).message())
 }
 
 #[from_stub]

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use crate::crypto_info::PyCryptoInfo;
 use crate::errors::{connection_error, refused};
+use crate::memory::check_room;
 use crate::traffic_secret::PyTrafficSecret;
 
 /// The key of one direction: a secret of TLS 1.3, or a key of TLS 1.2.
@@ -72,6 +73,16 @@ pub(crate) fn takeover_keys(
     let apart = keys.check_apart();
     apart.map_err(|error| connection_error(error.into()))?;
     Ok(keys)
+}
+
+/// Checks that there is room for a copy of received bytes in a vector, whose capacity is a power of
+/// two.
+///
+/// # Errors
+/// `MemoryError`
+pub(crate) fn check_room_for_received(received: &[u8]) -> PyResult<()> {
+    const TIMES: usize = 2;
+    check_room(received.len().saturating_mul(TIMES))
 }
 
 fn check_same(tx: &str, rx: &str) -> PyResult<()> {

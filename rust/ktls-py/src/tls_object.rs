@@ -3,27 +3,24 @@
 mod calls;
 
 use ktls_core::rekey::Reply;
-use ktls_core::wire::TLS13;
-use ktls_core::{Errno, Error as CoreError};
 use ktls_net::TlsObject;
-use ktls_net::handshake::Handshake;
 use ktls_py_macros::from_stub;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::arguments::{bytes_asked, count_and_seconds, host_name, limited};
+use crate::arguments::{bytes_asked, count_and_seconds, limited};
 use crate::buffer::{InputBuffer, OutputBuffer, copy_bytes, new_bytes};
 use crate::config::{PyClientConfig, PyServerConfig};
 use crate::crypto_info::no_pickle;
-use crate::errors::{connection_error, refused};
+use crate::errors::connection_error;
 use crate::exporter::export;
-use crate::memory::{check_room, try_push};
-use crate::peer_certificates::certificates;
+use crate::handshake_facts::{alpn, certificates, complete, key_update_reply};
+use crate::memory::try_push;
 use crate::policy::{PolicyArguments, PyRekeyPolicy, PyStormPolicy};
-use crate::resolver::{Resolving, start_server};
-use crate::takeover_keys::{TakeoverKey, takeover_keys};
+use crate::resolver::{Resolving, start_client, start_server};
+use crate::takeover_keys::{TakeoverKey, check_room_for_received, takeover_keys};
 
 #[from_stub]
 #[pyclass(frozen, weakref, name = "TLSObject", module = "ktls_fast")]
@@ -49,8 +46,7 @@ impl PyTlsObject {
         server_name: &Bound<'_, PyString>,
     ) -> PyResult<Self> {
         let config = config.get();
-        let handshake = Handshake::client(&config.config, &host_name(server_name)?);
-        let handshake = handshake.map_err(|error| connection_error(error.into()))?;
+        let handshake = start_client(config, server_name)?;
         Ok(Self::over(TlsObject::new(handshake, &config.policy)))
     }
 
@@ -83,7 +79,7 @@ impl PyTlsObject {
         .policy()?;
         let keys = takeover_keys((tx, tx_rec_seq), (rx, rx_rec_seq))?;
         let received = received.as_ref().map_or(&[][..], InputBuffer::as_slice);
-        check_room(received.len().saturating_mul(TIMES_RECEIVED))?;
+        check_room_for_received(received)?;
         let tls = TlsObject::from_secrets(keys, server_side, received, &policy);
         Ok(Self::over(tls.map_err(connection_error)?))
     }
@@ -95,7 +91,7 @@ impl PyTlsObject {
         }
         let data = data.as_slice();
         if !self.tls.is_established() {
-            check_room(data.len().saturating_mul(TIMES_RECEIVED))?;
+            check_room_for_received(data)?;
         }
         let received = self.run_reading(py, data.len(), || self.tls.receive(data))?;
         received.map_err(connection_error)?;
@@ -180,14 +176,9 @@ impl PyTlsObject {
     }
 
     fn key_update(&self, py: Python<'_>, request_peer: bool) -> PyResult<()> {
-        if self.tls.facts().is_some_and(|facts| facts.version != TLS13) {
-            let text = CoreError::NoRekeyIn12.to_string();
-            return Err(refused(Errno::OpNotSupp, text));
-        }
-        let reply = if request_peer {
-            Reply::Requested
-        } else {
-            Reply::NotRequested
+        let reply = match self.tls.facts() {
+            Some(facts) => key_update_reply(facts, request_peer)?,
+            None => Reply::requested_if(request_peer),
         };
         let done = self.run_writing(py, 0, || self.tls.key_update(reply))?;
         done.map_err(|error| self.error(py, error))
@@ -233,15 +224,13 @@ impl PyTlsObject {
         length: usize,
         context: Option<InputBuffer<'_>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let facts = self.tls.facts();
-        let facts = facts.ok_or_else(|| PyValueError::new_err("the handshake is not complete"))?;
+        let facts = complete(self.tls.facts())?;
         export(facts.exporter.as_ref(), label, length, context.as_ref())
     }
 
     #[getter]
     fn alpn(&self) -> Option<String> {
-        let alpn = self.tls.facts()?.alpn.as_ref()?;
-        Some(String::from_utf8_lossy(alpn).into_owned())
+        alpn(self.tls.facts()?)
     }
 
     #[getter]
@@ -305,7 +294,3 @@ impl PyTlsObject {
         Err(no_pickle("TLSObject"))
     }
 }
-
-/// Copies received bytes into a new vector, or fails if there is no memory for the next power of
-/// two.
-const TIMES_RECEIVED: usize = 2;

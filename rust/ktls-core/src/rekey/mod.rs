@@ -18,6 +18,16 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// Returns the byte of a KeyUpdate that requests one in return if `is_requested`.
+    #[must_use]
+    pub const fn requested_if(is_requested: bool) -> Self {
+        if is_requested {
+            Self::Requested
+        } else {
+            Self::NotRequested
+        }
+    }
+
     /// Returns a complete KeyUpdate message with this byte.
     #[must_use]
     pub const fn message(self) -> [u8; 5] {

@@ -3,9 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use ktls_core::rekey::Reply;
-use ktls_core::wire::TLS13;
-use ktls_core::{Errno, Error as CoreError};
+use ktls_core::Errno;
 use ktls_net::{
     ConnectionCounts, HandshakeFacts, NetError, PairOptions, ProgressDeadline, Relay,
     StartingConnection, Wait,
@@ -16,6 +14,7 @@ use super::PyConnection;
 use super::io_refs::IoRefs;
 use crate::buffer::dup_fd;
 use crate::errors::{connection_error, refused, unless_blocked, want_read, want_write};
+use crate::handshake_facts::key_update_reply;
 use crate::python_socket;
 use crate::resolver::Resolving;
 use crate::timeout::{SocketTimeout, wait_for, wait_or};
@@ -131,15 +130,7 @@ impl PyConnection {
 
     pub(super) fn update_key(&self, py: Python<'_>, request_peer: bool) -> PyResult<()> {
         let connection = self.connection(py)?;
-        if connection.facts().version != TLS13 {
-            let text = CoreError::NoRekeyIn12.to_string();
-            return Err(refused(Errno::OpNotSupp, text));
-        }
-        let reply = if request_peer {
-            Reply::Requested
-        } else {
-            Reply::NotRequested
-        };
+        let reply = key_update_reply(connection.facts(), request_peer)?;
         let mut limit = self.limit();
         self.run(py, || connection.key_update(reply, limit.patience()))?;
         self.flush(py, &mut limit)

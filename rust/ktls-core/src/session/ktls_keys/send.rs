@@ -143,11 +143,7 @@ impl KtlsKeys {
     #[must_use]
     pub const fn usual_reply(&self) -> Reply {
         // An answer to the peer never requests another one (RFC 8446 §4.6.3).
-        if self.tx.rekey_peer && !self.tx.is_owed {
-            Reply::Requested
-        } else {
-            Reply::NotRequested
-        }
+        Reply::requested_if(self.tx.rekey_peer && !self.tx.is_owed)
     }
 
     /// Prepares a KeyUpdate. Returns the request that it contains, and the key to install behind

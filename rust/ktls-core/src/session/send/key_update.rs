@@ -127,12 +127,7 @@ impl SessionSender {
         if self.free(self.setting.unsent.most) < SPARE {
             return Ok(());
         }
-        let ask = self.setting.policy.rekey_peer;
-        self.seal_key_update(if ask {
-            Reply::Requested
-        } else {
-            Reply::NotRequested
-        })?;
+        self.seal_key_update(Reply::requested_if(self.setting.policy.rekey_peer))?;
         self.setting.stats.add(reason);
         Ok(())
     }
