@@ -30,7 +30,7 @@ from ktls_fast._kernel_tls import can_rekey
 from tests.peers.ours import RekeyLimits, paired
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ktls_fast._backends import Backend
     from tests.peers.raw import RawPeer
@@ -50,18 +50,26 @@ class PlayedKernel:
     """The keys by the inode of the socket: both ends of a connection may be here."""
     refuses = 0
     """The errno with which the keys are refused; 0 takes them."""
+    refused_step = -1
+    """Which call is refused: -1 is the preparation, 0 the first key and 1 the second."""
 
     def __init__(self, tcp: socket.socket) -> None:
         """Note that the kernel was asked."""
-        self.is_refused = False
+        self.was_asked = False
         self._inode = inode(tcp)
 
-    def __call__(self, tx: CryptoInfo, rx: CryptoInfo) -> None:
-        """Take the keys."""
-        if PlayedKernel.refuses:
-            self.is_refused = True
-            raise OSError(PlayedKernel.refuses, "refused by the test")
-        PlayedKernel.installed[self._inode] = tx, rx
+    def __call__(self, tx: CryptoInfo, rx: CryptoInfo) -> list[Callable[[], None]]:
+        """Return the calls that take the keys."""
+        self.was_asked = True
+
+        def take(step: int) -> None:
+            if PlayedKernel.refuses and PlayedKernel.refused_step == step:
+                raise OSError(PlayedKernel.refuses, "refused by the test")
+            if step == 1:
+                PlayedKernel.installed[self._inode] = tx, rx
+
+        take(-1)
+        return [lambda: take(0), lambda: take(1)]
 
     @staticmethod
     def over(sock: socket.socket) -> KtlsSocket:
@@ -74,8 +82,9 @@ class PlayedKernel:
         return tls
 
 
-def play_kernel(monkeypatch: pytest.MonkeyPatch, *, refuses: int = 0) -> None:
-    """Let the engine play the kernel, which refuses all keys with the errno ``refuses``."""
+def play_kernel(monkeypatch: pytest.MonkeyPatch, *, refuses: int = 0, step: int = -1) -> None:
+    """Let the engine play the kernel, which refuses keys at ``step`` with the errno ``refuses``."""
+    monkeypatch.setattr(PlayedKernel, "refused_step", step)
     monkeypatch.setattr(PlayedKernel, "refuses", refuses)
     monkeypatch.setattr(PlayedKernel, "installed", {})
     monkeypatch.setattr(_backends, "_require_kernel", lambda _namespace: None)

@@ -56,10 +56,11 @@ def test_a_partial_record_refuses_the_kernel_without_waiting_and_loses_nothing(
 
 
 @pytest.mark.parametrize("choice", ["kernel", "auto"])
+@pytest.mark.parametrize("step", [-1, 0])
 def test_a_kernel_that_refuses_the_keys_changes_nothing(
-    choice: str, monkeypatch: pytest.MonkeyPatch
+    step: int, choice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    play_kernel(monkeypatch, refuses=errno.ENOTCONN)
+    play_kernel(monkeypatch, refuses=errno.ENOTCONN, step=step)
     with paired() as (conn, peer):
         peer.sock.sendall(peer.tx.seal(b"one") + peer.sealed_key_update(REQUESTED))
         peer.send(b"two")
@@ -76,6 +77,21 @@ def test_a_kernel_that_refuses_the_keys_changes_nothing(
             tls.sendall(b"on")
             tls.close()
         assert peer.receive_data(2) == b"on"
+
+
+@pytest.mark.parametrize("choice", ["kernel", "auto"])
+def test_a_kernel_that_takes_one_key_ends_the_connection(
+    choice: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_kernel(monkeypatch, refuses=errno.ENOMEM, step=1)
+    with paired() as (conn, peer):
+        with pytest.raises(OSError, match="refused by the test"):
+            conn.into_ktls(choice)
+        assert conn.fileno() == -1
+        with pytest.raises(OSError, match=r"Bad file descriptor|closed") as refused:
+            conn.sendall(b"under a key that the kernel may have")
+        assert refused.value.errno == errno.EBADF
+        assert peer.sock.recv(1) == b"", "a record was sealed after the hand-over"
 
 
 def test_the_kernel_gets_the_numbers_of_the_next_records(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,7 +172,8 @@ def _handle_into_ktls(
         try:
             return _into_ktls.over_kernel(conn, install)
         except OSError:
-            if not install.is_refused or _setting(backend) == "kernel":
+            is_open = conn.fileno() >= 0
+            if not install.was_asked or not is_open or _setting(backend) == "kernel":
                 raise
         return _into_ktls.over_engine(conn)
 

@@ -21,7 +21,7 @@ gone. ``MemoryError`` means that the requested memory is not available. Every ot
 The module can only be imported in the main interpreter; a subinterpreter gets ``ImportError``.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from socket import socket
 from types import TracebackType
 from typing import IO, Any, Literal, NamedTuple, Self, TypeAlias, final, overload
@@ -1484,7 +1484,9 @@ class Connection:
         :raises PeerError: the peer broke a rule in a record that was read and not delivered.
         :raises TruncatedError: the peer sent FIN inside a record; for the kernel only.
 
-        If the call fails, the connection is unchanged.
+        If the call fails, the connection is unchanged, with one exception: a kernel that has taken
+        one key and then refuses the other, which can happen if memory runs out. The connection is
+        then closed, because it cannot go on without a danger that a key is used twice.
         """
 
     def _hand_over_to_engine(self) -> tuple[KtlsSocket, _KtlsKeyState, bytes, bytes]:
@@ -1495,12 +1497,14 @@ class Connection:
         """
 
     def _hand_over_to_kernel(
-        self, install: Callable[[CryptoInfo, CryptoInfo], object], /
+        self, install: Callable[[CryptoInfo, CryptoInfo], Sequence[Callable[[], object]]], /
     ) -> tuple[socket, _KtlsKeyState, bytes, bytes]:
         """Do the work of :meth:`into_ktls` for the kernel.
 
-        :param install: installs the keys of our direction and of the peer's at :meth:`fileno`. It
-            must not use the connection otherwise. If it raises, the connection is unchanged.
+        :param install: gets the keys of our direction and of the peer's, and returns the calls that
+            install them at :meth:`fileno`. It must not use the connection otherwise. If it or the
+            first of the calls raises, the connection is unchanged; if a later one does, it is
+            closed.
         :returns: the socket, its keys, and the data and the other bytes that were read.
         """
 

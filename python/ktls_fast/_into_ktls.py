@@ -1,8 +1,10 @@
 """The hand-over of ``Connection.into_ktls`` to either backend."""
 
 import contextlib
+import functools
 import os
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from . import _kernel_tls
@@ -25,7 +27,8 @@ def over_engine(conn: Connection) -> tuple[KtlsSocket, KtlsKeys]:
 def over_kernel(conn: Connection, install: "KernelInstallation") -> "tuple[KernelSocket, KtlsKeys]":
     """Hand ``conn`` over to a socket of the kernel.
 
-    :raises OSError: the kernel's error; ``install.is_refused`` is then true.
+    :raises OSError: the kernel's error; ``install.was_asked`` is then true. If the kernel has taken
+        one key and refused the other, ``conn`` is closed.
     """
     from ._kernel_socket import KernelSocket
 
@@ -48,25 +51,27 @@ class KernelInstallation:
     def __init__(self, tcp: socket.socket) -> None:
         """Prepare to install keys at ``tcp``."""
         self._tcp = tcp
-        self.is_refused = False
-        """Whether the kernel has refused the connection, which goes on as before."""
+        self.was_asked = False
+        """Whether the kernel was asked to take the connection."""
 
-    def __call__(self, tx: CryptoInfo, rx: CryptoInfo) -> None:
-        """Attach the ULP and install both keys.
+    def __call__(self, tx: CryptoInfo, rx: CryptoInfo) -> list[Callable[[], object]]:
+        """Attach the ULP, and return the calls that install both keys.
+
+        They are calls of C. A signal handler that raised an exception between or behind them would
+        leave the keys in the kernel and in the connection.
 
         The cipher is tried on another connection before: if only one of the two directions had its
         key, the connection could neither go on nor come back.
 
         :raises OSError: the kernel's error.
         """
-        try:
-            _kernel_tls.require_cipher(tx.version, tx.cipher_type)
-            self._attach()
-            self._tcp.setsockopt(SOL_TLS, TLS_RX, bytes(rx))
-        except OSError:
-            self.is_refused = True
-            raise
-        self._tcp.setsockopt(SOL_TLS, TLS_TX, bytes(tx))
+        self.was_asked = True
+        _kernel_tls.require_cipher(tx.version, tx.cipher_type)
+        self._attach()
+        return [
+            functools.partial(self._tcp.setsockopt, SOL_TLS, TLS_RX, bytes(rx)),
+            functools.partial(self._tcp.setsockopt, SOL_TLS, TLS_TX, bytes(tx)),
+        ]
 
     def _attach(self) -> None:
         with contextlib.suppress(FileExistsError):  # a call that failed later has attached it

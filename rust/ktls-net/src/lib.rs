@@ -26,7 +26,8 @@ use ktls_core::stats::Stats;
 pub use background_sender::finish_before_exit;
 pub use bell::ReadinessBell;
 pub use connection::{
-    Connection, EngineHandOver, HandedOverConnection, ReadyToHandOver, StartingConnection,
+    Connection, EngineHandOver, HandedOverConnection, InstallOutcome, ReadyToHandOver,
+    StartingConnection,
 };
 pub use descriptor::OpenFd;
 pub use error::{NetError, UnfitForRelay};

@@ -2,7 +2,7 @@
 //!
 //! First, all that was accepted is sent and the answers that the peer waits for are given. Then
 //! both halves are locked, the other user installs the keys, and the connection ends without a
-//! record. If anything fails before the keys are installed, the connection goes on as it was.
+//! record. If anything fails before the other user has a key, the connection goes on as it was.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -25,6 +25,15 @@ pub struct ReadyToHandOver {
     user: NextUser,
     connection: Arc<Connection>,
     _turns: BothTurns,
+}
+
+/// What became of the keys of a connection that is handed over.
+pub enum InstallOutcome<E> {
+    /// Another user has the keys of both directions.
+    Installed,
+    /// Another user has some of the keys, and then an error has occurred. The connection cannot go
+    /// on: a key could be used twice with one number.
+    Partly(E),
 }
 
 /// What remains of a connection that was handed over.
@@ -140,10 +149,11 @@ impl ReadyToHandOver {
     /// # Errors
     /// - EBADF if another thread has closed the connection.
     /// - EAGAIN if another thread has sealed something meanwhile.
-    /// - The errors of `install`, and of `check`. The connection goes on as it was.
+    /// - The errors of `install`. The connection goes on as it was, except after
+    ///   [`InstallOutcome::Partly`], which closes it.
     pub fn finish<E: From<NetError>>(
         self,
-        install: impl FnOnce(&CryptoInfo, &CryptoInfo) -> Result<(), E>,
+        install: impl FnOnce(&CryptoInfo, &CryptoInfo) -> Result<InstallOutcome<E>, E>,
     ) -> Result<HandedOverConnection, E> {
         let fd = self.connection.fd.open()?;
         // Another call may hold the descriptor for a while. Then this duplicate goes on.
@@ -152,10 +162,11 @@ impl ReadyToHandOver {
             NetError::Io(errno)
         })?;
         let installed = |keys: &HandOverKeys| {
-            install(&keys.tx, &keys.rx).map_err(InstallFailure::Install)?;
-            Ok(keys.clone())
+            let outcome = install(&keys.tx, &keys.rx).map_err(InstallFailure::Install)?;
+            Ok((keys.clone(), outcome))
         };
-        let (rest, keys) = match self.connection.session.hand_over(self.user, installed) {
+        let (rest, (keys, outcome)) = match self.connection.session.hand_over(self.user, installed)
+        {
             Ok(done) => done,
             Err(InstallFailure::Install(error)) => return Err(error),
             Err(InstallFailure::Core(CoreError::NoRoom { .. })) => {
@@ -164,8 +175,12 @@ impl ReadyToHandOver {
             Err(InstallFailure::Core(error)) => return Err(NetError::from(error).into()),
         };
         drop(fd);
+        let fd = self.connection.let_go().unwrap_or(own);
+        if let InstallOutcome::Partly(error) = outcome {
+            return Err(error);
+        }
         Ok(HandedOverConnection {
-            fd: self.connection.let_go().unwrap_or(own),
+            fd,
             tx: keys.tx,
             rx: keys.rx,
             tx_secret: keys.tx_secret,
@@ -186,7 +201,7 @@ impl ReadyToHandOver {
         let mut expanded = None;
         let mut rest = self.finish(|tx, rx| {
             expanded = Some(AdoptedKeys::new(tx.clone(), rx.clone())?);
-            Ok::<_, NetError>(())
+            Ok::<_, NetError>(InstallOutcome::Installed)
         })?;
         let keys = expanded.ok_or(CoreError::NoKey)?;
         let kept = if rest.is_closed_by_peer {

@@ -28,7 +28,7 @@ use crate::session::{ConnectionCounts, DuplexSession, HandshakeFacts, TakeoverKe
 use crate::wait::ProgressDeadline;
 use crate::{NetError, Wait};
 
-pub use hand_over::{EngineHandOver, HandedOverConnection, ReadyToHandOver};
+pub use hand_over::{EngineHandOver, HandedOverConnection, InstallOutcome, ReadyToHandOver};
 pub use handshake::StartingConnection;
 
 /// A TLS connection over a stream socket.

@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
 use ktls_core::session::UnreadBytes;
-use ktls_net::{NetError, NextUser, ReadyToHandOver};
+use ktls_net::{InstallOutcome, NetError, NextUser, ReadyToHandOver};
 use ktls_py_macros::{from_stub, stub_named_tuple};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -63,7 +63,7 @@ impl From<NetError> for HandOverFailure {
 impl PyConnection {
     pub(super) fn hand_over_to_anybody<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let ready = self.ready(py, NextUser::Export)?;
-        let done = ready.finish(|_, _| Ok::<_, HandOverFailure>(()));
+        let done = ready.finish(|_, _| Ok::<_, HandOverFailure>(InstallOutcome::Installed));
         let done = done.map_err(|failure| failure.0)?;
         EXPORTED_CONNECTION.class(py)?.call1((
             python_socket(py, done.fd, self.timeout.seconds())?,
@@ -87,7 +87,8 @@ impl PyConnection {
         handed_over(py, socket, PyKtlsKeyState::new(done.keys), &done.unread)
     }
 
-    /// Calls `install` with the keys; it must not use the connection.
+    /// Calls `install` with the keys, and then, in order, what it returns; it must not use the
+    /// connection.
     pub(super) fn hand_over_to_kernel<'py>(
         &self,
         install: &Bound<'py, PyAny>,
@@ -96,8 +97,8 @@ impl PyConnection {
         let ready = self.ready(py, NextUser::Kernel)?;
         let done = ready.finish(|tx, rx| {
             let keys = (PyCryptoInfo(tx.clone()), PyCryptoInfo(rx.clone()));
-            let installed = install.call1(keys);
-            installed.map(drop).map_err(HandOverFailure)
+            let calls = install.call1(keys).map_err(HandOverFailure)?;
+            run_installing_calls(calls.extract().map_err(HandOverFailure)?)
         });
         let done = done.map_err(|failure| failure.0)?;
         let socket = python_socket(py, done.fd, self.timeout.seconds())?;
@@ -116,6 +117,25 @@ impl PyConnection {
             connection.prepare_hand_over(user, &mut limit)
         })
     }
+}
+
+/// Runs `calls` up to the first that fails. No bytecode runs between calls of C, so no signal
+/// handler can raise an exception there.
+///
+/// # Errors
+/// Returns the exception of the first call. Those of later calls are
+/// [`InstallOutcome::Partly`].
+fn run_installing_calls(
+    calls: Vec<Bound<'_, PyAny>>,
+) -> Result<InstallOutcome<HandOverFailure>, HandOverFailure> {
+    for (index, call) in calls.iter().enumerate() {
+        match call.call0().map_err(HandOverFailure) {
+            Ok(_) => {}
+            Err(failure) if index == 0 => return Err(failure),
+            Err(failure) => return Ok(InstallOutcome::Partly(failure)),
+        }
+    }
+    Ok(InstallOutcome::Installed)
 }
 
 fn handed_over<'py>(
