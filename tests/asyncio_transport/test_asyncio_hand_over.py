@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 import ssl
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -207,3 +208,26 @@ def test_a_closed_connection_keeps_no_context(factory: LoopFactory, kept: bool) 
         assert contexts[0]() is None
     finally:
         gc.enable()
+
+
+@on_all_loops
+def test_a_socket_of_another_class_stays_open(factory: LoopFactory) -> None:
+    class OtherSocket(socket.socket):
+        """As those of libraries for proxies."""
+
+    async def main() -> None:
+        server = await ours.start_server(echo, "127.0.0.1", 0, ssl=server_context())
+        sock = OtherSocket()
+        sock.connect(("127.0.0.1", port_of(server)))
+        sock.setblocking(False)
+        reader, writer = await ours.open_connection(
+            sock=sock, ssl=client_context(), server_hostname="localhost"
+        )
+        assert writer.get_extra_info("backend") == "Connection"
+        del sock
+        gc.collect()
+        assert writer.get_extra_info("socket").fileno() >= 0
+        await exchange(reader, writer)
+        await close(server)
+
+    run(factory, main)
